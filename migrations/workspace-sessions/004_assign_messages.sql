@@ -1,0 +1,18 @@
+--! title: Assign every message to the legacy session of its workspace
+--! phase: backfill
+--! undone-by: 002_link_chats_to_sessions
+--! table: public.chats
+--! unit: workspace_id
+--! pending: c.session_id is null
+--! reason: case
+--!   when chat_private.session_workspace(c.workspace_id) is null then 'it has no workspace'
+--!   when not exists (select from public.workspaces w where w.id = chat_private.session_workspace(c.workspace_id))
+--!   then 'its workspace was deleted'
+--!   when not exists (select from public.chat_sessions s where s.id = chat_private.legacy_session_id(c.workspace_id, c.user_id))
+--!   then 'neither its author nor the owner of its workspace exists' end
+
+update public.chats c
+set session_id = s.id
+from public.chat_sessions s
+where s.id = chat_private.legacy_session_id(c.workspace_id, c.user_id)
+  and c.session_id is null;

@@ -1,0 +1,14 @@
+--! title: Take messages that fit no session out of the table, into the quarantine
+--! phase: contract
+--! hazard: QUARANTINES_ROWS
+--! ends-old-app: from here on a message needs a session
+--! table: public.chats
+--! pending: c.session_id is null
+
+-- The engine copies every pending row to the quarantine first; only what was copied is deleted.
+delete from public.chats c
+where c.session_id is null
+  and exists (
+    select from rethread_archive.quarantine q
+    where q.migration = '006_set_aside_unassigned' and q.relation = 'public.chats' and q.key = c.id::text
+  );

@@ -1,0 +1,36 @@
+--! title: Let messages be seen by who may see their session, and end the dual write
+--! phase: contract
+--! ends-old-app: the database no longer fills in session_id, and messages follow the policies of their session
+
+drop trigger rethread_fill_session_on_insert on public.chats;
+drop trigger rethread_fill_session_on_update on public.chats;
+
+create policy chats_select on public.chats for select to authenticated
+  using (exists (
+    select from public.chat_sessions s where s.id = chats.session_id and s.user_id = (select auth.uid())));
+create policy chats_insert on public.chats for insert to authenticated
+  with check (exists (
+    select from public.chat_sessions s
+    where s.id = chats.session_id and s.user_id = (select auth.uid())
+      and s.workspace_id is not distinct from chats.workspace_id));
+create policy chats_update on public.chats for update to authenticated
+  using (exists (
+    select from public.chat_sessions s where s.id = chats.session_id and s.user_id = (select auth.uid())))
+  with check (exists (
+    select from public.chat_sessions s
+    where s.id = chats.session_id and s.user_id = (select auth.uid())
+      and s.workspace_id is not distinct from chats.workspace_id));
+create policy chats_delete on public.chats for delete to authenticated
+  using (exists (
+    select from public.chat_sessions s where s.id = chats.session_id and s.user_id = (select auth.uid())));
+
+-- The rollback must leave row security as it was: the policy remembers.
+do $$
+begin
+  execute format('comment on policy chats_select on public.chats is %L',
+    case when (select relrowsecurity from pg_catalog.pg_class where oid = 'public.chats'::regclass)
+      then 'row security was on before' else 'row security was off before' end);
+end
+$$;
+
+alter table public.chats enable row level security;

@@ -1,0 +1,15 @@
+--! title: Take chat_sessions away
+--! ours: public.chat_sessions: id in (chat_private.legacy_session_id(workspace_id, user_id), chat_private.legacy_session_id(workspace_id, null))
+
+drop table if exists public.chat_sessions;
+drop function if exists chat_private.can_use_workspace(uuid);
+drop function if exists chat_private.legacy_session_id(uuid, uuid);
+drop function if exists chat_private.session_workspace(uuid);
+
+do $$
+begin
+  if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then
+    drop schema if exists chat_private;
+  end if;
+end
+$$;

@@ -1,0 +1,8 @@
+--! title: Take session_id away from messages
+--! ours: public.chats.session_id: session_id not in (select s.id from public.chat_sessions s
+--!   where s.id not in (chat_private.legacy_session_id(s.workspace_id, s.user_id), chat_private.legacy_session_id(s.workspace_id, null)))
+
+drop trigger if exists rethread_fill_session_on_insert on public.chats;
+drop trigger if exists rethread_fill_session_on_update on public.chats;
+drop function if exists chat_private.fill_session();
+alter table public.chats drop column if exists session_id;

@@ -1,0 +1,52 @@
+import type { Config, ConfigRead } from './workspace/config.js'
+import type { Context } from './engine/context.js'
+import type { Consent } from './model/plan.js'
+import type { Report, Table } from './model/report.js'
+import type { Track, Workspace } from './model/workspace.js'
+
+/** What cli hands to a command: everything read and checked, nothing of the process. */
+export interface Input {
+  /** Values of the command's own options, by their camelCase names. */
+  // biome-ignore lint/suspicious/noExplicitAny: commander gives what the flags declare
+  options: Record<string, any>
+  args: string[]
+  ctx: Context
+  config: Config
+  configRead: ConfigRead
+  /** Where each setting came from, for `doctor`. */
+  sources: Table
+  /** The folders as they are, faults included. */
+  workspace(): Workspace
+  /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
+  track(): Promise<Track>
+  consent: Consent
+  /** How long to wait for another run, in milliseconds. */
+  leaseWaitMs: number
+  /** Folder that the command was started in. */
+  cwd: string
+  /** Folder of the package: shipped tracks and examples. */
+  home: string
+}
+
+/** What a command file fills in. One file = one command; its name is the command's. */
+export interface Command {
+  summary: string
+  /** Positional arguments in commander's notation, such as `<archive>`. */
+  args?: string
+  /** Flags in commander's notation with their help. */
+  options?: [flags: string, help: string][]
+  /** True when it needs no database. */
+  offline?: boolean
+  run(input: Input): Promise<Report>
+}
+
+/** Declares a command. */
+export const defineCommand = (command: Command): Command => command
+
+/** A count given as an option. Throws a RangeError that names the flag. */
+export function count(value: string | undefined, flag: string, otherwise: number | null): number | null {
+  if (value === undefined) return otherwise
+  const n = Number(value)
+  if (!Number.isInteger(n) || n < 1) throw new RangeError(`${flag} wants a whole number from 1, not \`${value}\``)
+  return n
+}

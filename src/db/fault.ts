@@ -1,0 +1,81 @@
+import { Failure, type Where } from '../model/failure.js'
+
+/** What the server says of a fault. */
+export interface ServerFault {
+  code: string
+  message: string
+  detail?: string
+  hint?: string
+  position?: string
+  where?: string
+  internal_position?: string
+}
+
+/** SQLSTATEs after which the same transaction may simply be tried again: lock not available, deadlock, serialization. */
+const retriable = new Set(['55P03', '40P01', '40001'])
+
+/** The server's fault behind an error, however deep it is wrapped (umzug wraps). */
+export function serverFault(error: unknown): ServerFault | null {
+  for (let e = error as { cause?: unknown; severity?: string; code?: string } | undefined; e; e = e.cause as never) {
+    if (typeof e.severity === 'string' && typeof e.code === 'string') return e as unknown as ServerFault
+  }
+  return null
+}
+
+/** True when waiting and trying again is right (pitfalls P15, P27). */
+export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
+
+/** True when the connection is gone, by the client's or the server's word. */
+export function isLost(error: unknown): boolean {
+  const code = serverFault(error)?.code ?? (error as { code?: string } | undefined)?.code ?? ''
+  return /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/.test(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
+}
+
+/** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits (pitfall P59). */
+export const isDataFault = (error: unknown): boolean => /^(22|23|P0|54)/.test(serverFault(error)?.code ?? '')
+
+/**
+ * A fault in a file, with file, line, column and the line itself. The server counts the position in characters
+ * from 1 (pitfall P44); `offset` is where the text that was sent starts in the file.
+ */
+export function sqlFailure(error: unknown, file: string, source: string, offset = 0): Failure {
+  if (error instanceof Failure) return error
+  const fault = serverFault(error)
+  if (!fault) {
+    if (isLost(error)) return new Failure('CONNECTION_LOST', file, { reason: (error as Error).message }, error)
+    throw error
+  }
+  const at: Partial<Where> = fault.position ? locate(source, offset + charIndex(source.slice(offset), Number(fault.position))) : {}
+  return new Failure(
+    'SQL_ERROR',
+    at.line ? `${file}:${at.line}` : file,
+    {
+      sqlstate: fault.code,
+      reason: fault.message,
+      detail: fault.detail ?? null,
+      hint: fault.hint ?? null,
+      column: at.column ?? null,
+      excerpt: at.excerpt ?? null,
+      context: fault.position ? null : (fault.where ?? null),
+    },
+    error,
+  )
+}
+
+/** The server counts code points, JavaScript counts UTF-16 units. */
+function charIndex(text: string, position: number): number {
+  let units = 0
+  let points = 1
+  for (const char of text) {
+    if (points++ >= position) break
+    units += char.length
+  }
+  return units
+}
+
+function locate(source: string, index: number): Omit<Where, 'file'> {
+  const before = source.slice(0, index)
+  const line = before.split('\n').length
+  const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1
+  return { line, column, excerpt: (source.split('\n')[line - 1] ?? '').replace(/\r$/, '') }
+}

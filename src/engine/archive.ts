@@ -1,0 +1,152 @@
+import { Failure } from '../model/failure.js'
+import type { Table } from '../model/report.js'
+import {
+  addArchive,
+  adoptArchive,
+  type ArchiveRow,
+  attachCapture,
+  attachments,
+  copyValues,
+  countRows,
+  endCapture,
+  listArchives,
+  moveTable,
+  sealArchive,
+  startCapture,
+} from '../sql/archive.js'
+import { tid } from '../sql/backfill.js'
+import { columnNames, heapsOf, primaryKey } from '../sql/catalog.js'
+import { contentHash } from '../sql/fingerprint.js'
+import { setLocal } from '../sql/session.js'
+import type { Db } from '../sql/types.js'
+import { relationName, type Statement, strings } from '../workspace/statements.js'
+import type { Doomed } from './loss.js'
+import { makePace } from './pace.js'
+import { withLockRetries } from './retry.js'
+import type { Run } from './run.js'
+
+/** PostgreSQL cuts longer names; the run's id comes first, so that names stay different (pitfall P30). */
+const storedName = (run: number, d: Doomed): string =>
+  `rethread_archive.r${run}_${[d.table.split('.').at(-1), d.column].filter(Boolean).join('_')}`.slice(0, 'rethread_archive.'.length + 63)
+
+/**
+ * Copies a column's values that would be lost, online: a trigger first catches what is written from now on, then the
+ * rows that stand there are copied in batches; the column is dropped later, in a transaction that only detaches the
+ * trigger. A copy that was interrupted goes on. Returns the archive's id.
+ */
+export async function archiveColumn(run: Run, track: string, d: Doomed): Promise<number> {
+  const { ctx, writer } = run
+  const column = d.column!
+  const key = await primaryKey(writer.sql, d.table)
+  if (key.length === 0) throw new Failure('IRREVERSIBLE', d.table, { reason: 'a table without a primary key can not give its values back row by row' })
+  const open = (await listArchives(writer.sql)).find(a => a.relation === d.table && a.column === column && a.state === 'capturing')
+  const storedAs = open?.storedAs ?? storedName(run.id, d)
+  if (open) await adoptArchive(writer.sql, open.id, run.id)
+  const id =
+    open?.id ??
+    (await writer.sql.begin(async tx => {
+      const made = await addArchive(tx, { run: run.id, track, migration: d.migration, relation: d.table, column, storedAs, keyColumns: key, ours: d.ours, state: 'capturing' })
+      await startCapture(tx, made, d.table, column, key, storedAs)
+      return made
+    }))
+  if (!open) {
+    await withLockRetries(run, d.table, timeout =>
+      writer.sql.begin(async tx => {
+        await setLocal(tx, timeout, 0)
+        await attachCapture(tx, id as number, d.table, column)
+      }),
+    )
+  }
+  for (const heap of await heapsOf(writer.sql, d.table)) {
+    const pace = makePace(ctx.batchTargetMs, 64, 8192)
+    for (let page = 0; page < heap.pages; ) {
+      const end = Math.min(page + pace.pages(), heap.pages)
+      const start = ctx.clock.now()
+      await copyValues(writer.sql, { relation: heap.relation, column, key, ours: d.ours, storedAs }, [tid(page), tid(end)])
+      pace.note(ctx.clock.now() - start, end - page)
+      page = end
+    }
+  }
+  return id as number
+}
+
+/**
+ * Inside a rollback's transaction: moves the tables that its file would drop to the archive, detaches the captures of
+ * its columns, and returns the statements that are left to run.
+ */
+export async function archiveInstead(
+  run: Run,
+  tx: Db,
+  track: string,
+  statements: Statement[],
+  objects: Doomed[],
+  captures: ReadonlyMap<string, number>,
+): Promise<Statement[]> {
+  const left: Statement[] = []
+  for (const s of statements) {
+    const moved = droppedTable(s)
+    const d = moved === null ? undefined : objects.find(o => o.table === moved && o.column === null)
+    if (d) await archiveTable(run, tx, track, d)
+    else if (moved === null) {
+      if (s.kind === 'AlterTableStmt') {
+        const table = relationName(s.node.relation)
+        for (const { AlterTableCmd: cmd } of s.node.cmds) {
+          const capture = captures.get(`${table}.${cmd.name}`)
+          if (cmd.subtype === 'AT_DropColumn' && capture !== undefined) await endCapture(tx, capture, table)
+        }
+      }
+      left.push(s)
+    } else left.push(s)
+  }
+  return left
+}
+
+/** The one table that a statement drops, else null. */
+function droppedTable({ kind, node }: Statement): string | null {
+  if (kind !== 'DropStmt' || node.removeType !== 'OBJECT_TABLE' || node.objects.length !== 1) return null
+  const path = strings(node.objects)
+  return path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
+}
+
+async function archiveTable(run: Run, tx: Db, track: string, d: Doomed): Promise<void> {
+  const storedAs = storedName(run.id, d)
+  const keyColumns = await primaryKey(tx, d.table)
+  const manifest = await attachments(tx, d.table)
+  await addArchive(tx, { run: run.id, track, migration: d.migration, relation: d.table, column: null, storedAs, keyColumns, ours: d.ours, state: 'capturing', manifest })
+  await moveTable(tx, d.table, storedAs, manifest.flatMap(m => (m.drop ? [m.drop] : [])))
+}
+
+/** Counts and hashes what this run has archived, after its locks are gone: nothing writes there any more. */
+export async function sealArchives(run: Run): Promise<ArchiveRow[]> {
+  const { sql } = run.writer
+  const sealed: ArchiveRow[] = []
+  for (const a of await listArchives(sql)) {
+    if (a.state !== 'capturing') continue
+    const { rows, hash } = await contentHash(sql, a.storedAs, await columnNames(sql, a.storedAs))
+    await sealArchive(sql, a.id, { rows, hash })
+    sealed.push({ ...a, rows, state: 'kept' })
+  }
+  return sealed
+}
+
+/** A rollback that was broken off and turned round leaves captures behind: ends them before migrating. */
+export async function endStaleCaptures(run: Run): Promise<void> {
+  const { sql } = run.writer
+  for (const a of await listArchives(sql)) {
+    if (a.state !== 'capturing' || a.column === null) continue
+    await withLockRetries(run, a.relation, timeout =>
+      sql.begin(async tx => {
+        await setLocal(tx, timeout, 0)
+        await endCapture(tx, a.id, a.relation)
+      }),
+    )
+    await sealArchive(sql, a.id, { rows: await countRows(sql, a.storedAs), hash: null })
+  }
+}
+
+/** Archives as a table of a report. */
+export const archivesTable = (rows: ArchiveRow[]): Table => ({
+  title: 'Archives',
+  columns: ['archive', 'of', 'rows', 'at (UTC)', 'state', 'stored as'],
+  rows: rows.map(a => [`r${a.run}`, a.column ? `${a.relation}.${a.column}` : a.relation, a.rows, a.at, a.state, a.storedAs]),
+})

@@ -1,0 +1,46 @@
+import { openSession, readUrl, type Session } from '../db/session.js'
+import { Failure } from '../model/failure.js'
+import type { Emit } from '../model/event.js'
+import { type Purpose, setupSql } from '../sql/session.js'
+
+/** Time, injected: the core never reads the clock of the machine. */
+export interface Clock {
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Resolves after `ms`, at once when the signal fires. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** What every verb is given. */
+export interface Context {
+  url: string
+  /** Sent to every session as `rethread.<name>`, read by the SQL files. */
+  settings: Record<string, string>
+  lockTimeoutMs: number
+  lockBudgetSeconds: number
+  batchTargetMs: number
+  who: string
+  host: string
+  /** Why this run, in the words of the person, else null. */
+  reason: string | null
+  /** Name and version of the tool, for the ledger. */
+  tool: string
+  emit: Emit
+  clock: Clock
+  /** Uniform in [0, 1). */
+  random(): number
+  /** Fires at the first Ctrl-C: finish the batch, then report. */
+  signal: AbortSignal
+}
+
+/** Opens a session for a purpose, with the settings that belong to it. */
+export async function connect(ctx: Context, purpose: Purpose): Promise<Session> {
+  if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
+  readUrl(ctx.url)
+  return openSession({
+    url: ctx.url,
+    application: purpose,
+    setup: setupSql(purpose, ctx.settings),
+    onNotice: text => ctx.emit({ type: 'notice', text }),
+  })
+}

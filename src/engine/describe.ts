@@ -1,0 +1,39 @@
+import type { Plan, Step } from '../model/plan.js'
+import type { StepResult } from '../model/report.js'
+import { parseStatements } from '../workspace/statements.js'
+import { hazardsOf } from './hazards.js'
+
+/** Fills in statements and hazards of every step: what `plan` prints is what `migrate` executes. */
+export async function describe(plan: Plan): Promise<Plan> {
+  const created = new Set<string>()
+  const steps: Step[] = []
+  for (const step of plan.steps) {
+    const { migration } = step
+    const down = step.direction === 'down'
+    const file = down ? migration.rollback?.file : migration.file
+    const statements = file ? await parseStatements(file.text) : []
+    const hazards = hazardsOf(statements, down ? null : migration, created)
+    steps.push({ ...step, statements: statements.map(s => s.text), hazards })
+  }
+  return { ...plan, steps }
+}
+
+/** A step as it stands in a report before anything ran. */
+export function stepResult(step: Step, outcome: StepResult['outcome'] = 'planned', reason: string | null = null): StepResult {
+  const { migration: m, direction } = step
+  return {
+    track: m.track,
+    migration: m.name,
+    title: direction === 'down' ? (m.rollback?.title ?? m.title) : m.title,
+    direction,
+    phase: m.phase,
+    transaction: direction === 'down' ? (m.rollback?.transaction ?? 'one') : m.transaction,
+    outcome,
+    durationMs: null,
+    attempts: 0,
+    reason,
+    hazards: step.hazards,
+    statements: step.statements,
+    rows: null,
+  }
+}

@@ -1,0 +1,20 @@
+import type { Track } from '../model/workspace.js'
+import { tokenChecksum } from '../workspace/statements.js'
+import type { Changed, History } from './plan.js'
+
+/** Compares applied files with the disk: raw checksum first, tokens only on a mismatch (ability B14, decision 27). */
+export async function changedFiles(track: Track, history: History): Promise<Changed> {
+  const changed = new Map<string, 'reformatted' | 'changed'>()
+  for (const m of track.migrations) {
+    const row = history.applied.get(m.name)
+    if (!row || row.checksum === m.file.checksum) continue
+    let same = false
+    try {
+      same = (await tokenChecksum(m.file.text)) === row.tokens
+    } catch {
+      // a file that no longer parses has certainly changed
+    }
+    changed.set(m.name, same ? 'reformatted' : 'changed')
+  }
+  return changed
+}

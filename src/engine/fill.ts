@@ -1,0 +1,56 @@
+import type { Consent } from '../model/plan.js'
+import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import type { Track } from '../model/workspace.js'
+import { pauseBackfills, readBackfills } from '../sql/backfill.js'
+import { toResult } from './backfill.js'
+import { type Context, connect } from './context.js'
+import { look } from './look.js'
+import { backfillPart, expandFirst, migrate } from './migrate.js'
+import { inspect } from './target.js'
+
+/** What a person asked `backfill` for. */
+export interface FillWish {
+  unit: string | null
+  maxRows: number | null
+  workers: number
+  resume: boolean
+  consent: Consent
+  leaseWaitMs: number
+}
+
+/** Starts or resumes the backfills of a track. A canary or a bounded run leaves them open. */
+export async function backfill(ctx: Context, track: Track, wish: FillWish): Promise<Report> {
+  if (wish.resume) await setPause(ctx, track, false)
+  if (wish.unit !== null || wish.maxRows !== null) return backfillPart(ctx, track, wish, wish.leaseWaitMs)
+  {
+    await using session = await connect(ctx, 'reader')
+    const { plan } = await look(session, track, { to: null, phase: 'backfill', backfills: true })
+    const missing = expandFirst(plan)
+    if (missing.length > 0) return { ...emptyReport('backfill', (await inspect(ctx, session)).info), findings: missing, verdict: 'refused' }
+  }
+  const report = await migrate(ctx, track, { to: null, phase: 'backfill', backfills: true, consent: wish.consent, leaseWaitMs: wish.leaseWaitMs, workers: wish.workers })
+  return { ...report, command: 'backfill' }
+}
+
+/** How far each backfill is. */
+export async function backfillStatus(ctx: Context, track: Track): Promise<Report> {
+  await using session = await connect(ctx, 'reader')
+  const report = emptyReport('backfill', (await inspect(ctx, session)).info)
+  const { hasLedger } = await look(session, track, { to: null, phase: null, backfills: true })
+  if (hasLedger) report.backfill = (await readBackfills(session.sql, track.name, null)).map(toResult)
+  return report
+}
+
+/** Asks running backfills to stop after their batch; needs no lease, so that it works beside the run. */
+export async function pause(ctx: Context, track: Track): Promise<Report> {
+  const changed = await setPause(ctx, track, true)
+  const report = await backfillStatus(ctx, track)
+  if (changed === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: 0 }))
+  report.verdict = verdictOf(report)
+  return report
+}
+
+async function setPause(ctx: Context, track: Track, pause: boolean): Promise<number> {
+  await using session = await connect(ctx, 'writer')
+  return pauseBackfills(session.sql, track.name, pause)
+}

@@ -1,0 +1,104 @@
+import type { Session } from '../db/session.js'
+import type { Migration, Rollback, Track } from '../model/workspace.js'
+import { columnLoss, type LossRow, riskOf, tableLoss } from '../sql/archive.js'
+import { columnFacts, relationFacts } from '../sql/catalog.js'
+import { setLocal } from '../sql/session.js'
+import { parseStatements, relationName, strings } from '../workspace/statements.js'
+
+/** Something that a rollback takes away. */
+export interface Doomed {
+  migration: string
+  table: string
+  /** Null for the whole table. */
+  column: string | null
+  /** Predicate for what a repeated migrate makes again. */
+  ours: string | null
+}
+
+/** An object that would go, and whose rows they are. */
+export interface Loss extends Doomed, LossRow {
+  /** Rows that would be lost without an archive: edited since, or made by users. */
+  atRisk: number
+}
+
+/** The tables and columns that the rollback files of these migrations drop, as far as they exist. */
+export async function doomed(session: Session, migrations: Migration[]): Promise<Doomed[]> {
+  const found: Doomed[] = []
+  for (const m of migrations) {
+    if (!m.rollback) continue
+    for (const { table, column } of await dropsOf(m.rollback)) {
+      const there = column ? await columnFacts(session.sql, table, column) : (await relationFacts(session.sql, [table]))[0]
+      if (there) found.push({ migration: m.name, table, column, ours: oursOf(m.rollback, table, column) })
+    }
+  }
+  return found
+}
+
+/** What a rollback file drops: tables, and columns of tables. */
+export async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
+  const drops: { table: string; column: string | null }[] = []
+  for (const { kind, node } of await parseStatements(rollback.file.text)) {
+    if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE') {
+      for (const object of node.objects) {
+        const path = strings([object])
+        drops.push({ table: path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`, column: null })
+      }
+    }
+    if (kind === 'AlterTableStmt') {
+      for (const { AlterTableCmd: cmd } of node.cmds) {
+        if (cmd.subtype === 'AT_DropColumn') drops.push({ table: relationName(node.relation), column: cmd.name })
+      }
+    }
+  }
+  return drops
+}
+
+const oursOf = (rollback: Rollback, table: string, column: string | null): string | null =>
+  rollback.ours?.object === (column ? `${table}.${column}` : table) ? rollback.ours.predicate : null
+
+/** The loss report: for each object that would go, whose rows they are. */
+export async function losses(session: Session, track: string, objects: Doomed[]): Promise<Loss[]> {
+  const found: Loss[] = []
+  for (const d of objects) {
+    const rows = d.column
+      ? await columnLoss(session.sql, track, d.table, d.column, d.ours)
+      : await tableLoss(session.sql, track, d.table, d.ours)
+    // a column's value that a repeated migrate makes again is no loss, whoever wrote the row since
+    found.push({ ...d, ...rows, atRisk: d.column ? rows.users : rows.edited + rows.users })
+  }
+  return found
+}
+
+/** Longest look for the cost line, in milliseconds. */
+const costTimeoutMs = 1500
+
+/** Rows at risk if these migrations were rolled back now; null when that takes too long to know. */
+export async function atRisk(session: Session, migrations: Migration[]): Promise<number | null> {
+  const objects = await doomed(session, migrations)
+  if (objects.length === 0) return 0
+  try {
+    return (await session.sql.begin(async tx => {
+      await setLocal(tx, 50, costTimeoutMs)
+      let sum = 0
+      for (const d of objects) sum += await riskOf(tx, migrations[0]!.track, d.table, d.column, d.ours)
+      return sum
+    })) as number
+  } catch {
+    return null
+  }
+}
+
+/** The exact command that brings the track back to a migration (null: to nothing applied). */
+export async function rollbackFlags(migrations: Migration[], database: string): Promise<string> {
+  for (const m of migrations) {
+    if (m.rollback && (await dropsOf(m.rollback)).length > 0) return ` --allow DELETES_DATA --confirm ${database}`
+  }
+  return ''
+}
+
+/** The rollback command, ready to paste. */
+export async function rollbackCommand(track: Track, to: Migration | null, applied: Migration[], database: string): Promise<string> {
+  const undone = to ? applied.slice(applied.indexOf(to) + 1) : applied
+  const target = to ? `--to ${to.name}` : '--all'
+  return `rethread rollback --track ${track.name} ${target}${await rollbackFlags(undone, database)}`
+}

@@ -1,0 +1,78 @@
+import { isRetriable, serverFault } from '../db/fault.js'
+import type { Blocker } from '../model/event.js'
+import { Failure } from '../model/failure.js'
+import { blockersOf } from '../sql/locks.js'
+import type { Run } from './run.js'
+
+/** The longest lock time-out, in milliseconds: a queued ALTER stalls the application for as long (decision 10). */
+const longestTimeoutMs = 80
+
+/**
+ * Runs an attempt that takes locks, again and again with a short lock_timeout and jittered pauses, until it gets
+ * through or the budget is spent (pitfalls P15-P17). The blockers are looked up from the monitor's connection while
+ * the attempt waits, because afterwards they can't be known (ability B22). Throws LOCK_TIMEOUT naming them.
+ */
+export async function withLockRetries<T>(
+  run: Run,
+  subject: string,
+  attempt: (lockTimeoutMs: number) => Promise<T>,
+): Promise<{ value: T; attempts: number }> {
+  const { ctx } = run
+  const start = ctx.clock.now()
+  let seen: Blocker[] = []
+  for (let n = 1; ; n++) {
+    const timeout = Math.min(longestTimeoutMs, ctx.lockTimeoutMs * 1.1 ** (n - 1))
+    const watch = watchBlockers(run, timeout)
+    try {
+      return { value: await attempt(Math.round(timeout)), attempts: n }
+    } catch (error) {
+      seen = (await watch.stop()) ?? seen
+      if (!isRetriable(error)) throw error
+      const spent = ctx.clock.now() - start
+      if (spent > ctx.lockBudgetSeconds * 1000 || ctx.signal.aborted) {
+        throw new Failure('LOCK_TIMEOUT', subject, {
+          attempts: n,
+          seconds: Math.round(spent / 1000),
+          sqlstate: serverFault(error)!.code,
+          blockers: seen.map(describeBlocker),
+          pids: seen.map(b => String(b.pid)),
+        }, error)
+      }
+      const nextMs = ctx.random() * Math.min(5000, 100 * 1.5 ** n) + 20
+      ctx.emit({ type: 'wait', on: 'lock', subject, attempt: n, nextMs, blockers: seen })
+      await ctx.clock.sleep(nextMs, ctx.signal)
+    } finally {
+      await watch.stop()
+    }
+  }
+}
+
+/** One line about a blocker. */
+export const describeBlocker = (b: Blocker): string =>
+  `pid ${b.pid} (${b.application || 'no name'}), ${b.state} for ${b.seconds} s: ${b.query}`
+
+/** Looks from about 60% of the time-out on, and keeps the last non-empty answer. */
+function watchBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[] | null> } {
+  const { ctx, monitor, writer } = run
+  const done = new AbortController()
+  let seen: Blocker[] | null = null
+  const watching = (async () => {
+    await ctx.clock.sleep(timeoutMs * 0.6, done.signal)
+    while (!done.signal.aborted && !monitor.lost) {
+      try {
+        const now = await blockersOf(monitor.sql, writer.pid)
+        if (now.length > 0) seen = now
+      } catch {
+        return
+      }
+      await ctx.clock.sleep(10, done.signal)
+    }
+  })()
+  return {
+    stop: async () => {
+      done.abort()
+      await watching
+      return seen
+    },
+  }
+}

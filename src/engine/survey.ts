@@ -1,0 +1,131 @@
+import type { Session } from '../db/session.js'
+import type { Consent } from '../model/plan.js'
+import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
+import type { Track } from '../model/workspace.js'
+import { heapsOf, relationFacts } from '../sql/catalog.js'
+import { holdersOf } from '../sql/locks.js'
+import type { Root } from '../sql/types.js'
+import { cutBackfill } from '../workspace/cut.js'
+import { lint } from '../workspace/lint.js'
+import { passesFor } from './backfill.js'
+import { type Context, connect } from './context.js'
+import { describe, stepResult } from './describe.js'
+import { driftOf } from './fingerprint.js'
+import { guard } from './guard.js'
+import { look } from './look.js'
+import { heldFindings } from './migrate.js'
+import type { Wish } from './plan.js'
+import { describeBlocker } from './retry.js'
+import { planRollback, type RollbackWish } from './rollback.js'
+import { inspect, judgeServer, preflight } from './target.js'
+import { runCheck } from './verify.js'
+
+/** A session whose statements all run in one transaction. */
+const inside = (session: Session, tx: unknown): Session => ({ ...session, pid: session.pid, lost: session.lost, sql: tx as Root })
+
+/**
+ * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
+ * numbers are of one moment. It ends with a rollback.
+ */
+export async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
+  await using session = await connect(ctx, 'reader')
+  return (await session.sql.begin('isolation level repeatable read read only', tx => work(inside(session, tx)))) as T
+}
+
+/** The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch, who would be in the way now. */
+export function survey(ctx: Context, track: Track, wish: Wish & { consent: Consent }): Promise<Report> {
+  return readOnly(ctx, async session => {
+    const target = await inspect(ctx, session)
+    const report = emptyReport('plan', target.info)
+    const { plan, hasLedger } = await look(session, track, wish)
+    if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
+    report.findings.push(...judgeServer(target, true), ...plan.findings, ...(await lint(track)))
+    if (report.findings.some(f => f.level === 'error')) return { ...report, verdict: 'failed' as const }
+    const described = await describe(plan)
+    report.steps = described.steps.map(s => stepResult(s))
+    const migrations = plan.steps.map(s => s.migration)
+    const tables = touched(report)
+    report.tables.push(await tablesTable(session, tables))
+    const backfills = await backfillTable(session, track, migrations.map(m => m.name))
+    if (backfills) report.tables.push(backfills)
+    report.findings.push(
+      ...(await preflight(session, migrations)),
+      ...guard(described, wish.consent),
+      ...(await inTheWay(session, tables)),
+      ...(await firing(session, track, migrations.map(m => m.name))),
+      ...(await outlook(ctx, session, track, plan.steps.length > 0)),
+      ...(hasLedger ? await driftOf(session, Math.floor(target.facts.versionNum / 10000)) : []),
+      ...heldFindings(plan, target.info.database),
+    )
+    if (plan.steps.length === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
+    report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
+    return report
+  })
+}
+
+/** The dry run of `rollback`: the loss report and the steps. */
+export function surveyRollback(ctx: Context, track: Track, wish: RollbackWish): Promise<Report> {
+  return readOnly(ctx, async session => {
+    const target = await inspect(ctx, session)
+    const { plan, report } = await planRollback(session, target, track, wish)
+    const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
+    report.findings.push(...guard(plan, wish.consent, deletes ? target.info.database : null))
+    report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
+    return { ...report, command: 'plan' }
+  })
+}
+
+const touched = (report: Report): string[] => [
+  ...new Set(report.steps.flatMap(s => s.hazards.map(h => h.subject)).filter(name => /^[^.]+\.[^.]+$/.test(name))),
+]
+
+async function tablesTable(session: Session, names: string[]): Promise<Table> {
+  const facts = await relationFacts(session.sql, names)
+  return {
+    title: 'Tables touched',
+    columns: ['table', 'rows (estimate)', 'bytes', 'row security', 'owner'],
+    rows: facts.map(f => [f.name, f.rows < 0 ? null : f.rows, f.bytes, f.forced ? 'forced' : f.rowSecurity, f.owner]),
+  }
+}
+
+/** How each pending backfill would walk its table, and why in so many passes. */
+async function backfillTable(session: Session, track: Track, pending: string[]): Promise<Table | null> {
+  const rows: Table['rows'] = []
+  for (const m of track.migrations) {
+    if (!m.backfill || !pending.includes(m.name)) continue
+    if ((await relationFacts(session.sql, [m.backfill.table])).length === 0) continue
+    const cut = await cutBackfill(m.file.text, m.file.path, m.backfill)
+    for (const heap of await heapsOf(session.sql, m.backfill.table)) {
+      const passes = passesFor(cut.updatesTable, heap.rowsPerPage, heap.pages)
+      const why = !cut.updatesTable ? 'it writes another table' : passes > 1 ? `${Math.round(heap.rowsPerPage)} rows a page: light passes keep updates on their page (HOT)` : 'a small table'
+      rows.push([m.name, heap.relation, heap.pages, passes, why])
+    }
+  }
+  return rows.length === 0 ? null : { title: 'Backfills', columns: ['migration', 'walks', 'pages', 'passes', 'because'], rows }
+}
+
+/** Transactions that hold a lock on a touched table right now: "if you ran it now" (ability B9). */
+async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> {
+  const holders = await holdersOf(session.sql, tables)
+  return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
+}
+
+/** Triggers that a backfill's writes would fire, and publications that would send each row (pitfalls P53, P54). */
+async function firing(session: Session, track: Track, pending: string[]): Promise<Finding[]> {
+  const tables = [...new Set(track.migrations.flatMap(m => (m.backfill && pending.includes(m.name) ? [m.backfill.table] : [])))]
+  return (await relationFacts(session.sql, tables)).flatMap(f => [
+    ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
+    ...(f.publications.length > 0 ? [finding('PUBLISHED_TABLE', f.name, { publications: f.publications })] : []),
+  ])
+}
+
+/** What the track's own outlooks say of the data as it stands. */
+async function outlook(ctx: Context, session: Session, track: Track, pending: boolean): Promise<Finding[]> {
+  const found: Finding[] = []
+  for (const check of pending ? track.checks.filter(c => c.kind === 'outlook') : []) {
+    const { result } = await runCheck(ctx, session, check, new Set())
+    for (const row of result.found) found.push(finding('OUTLOOK', row.object, { detail: row.detail, check: check.name }, check.level === 'info' ? 'info' : 'warn'))
+  }
+  return found
+}

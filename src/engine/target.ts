@@ -1,0 +1,91 @@
+import { readUrl, type Session } from '../db/session.js'
+import { Failure } from '../model/failure.js'
+import { type Finding, finding, type TargetInfo } from '../model/report.js'
+import type { Migration } from '../model/workspace.js'
+import { missingObjects, relationFacts } from '../sql/catalog.js'
+import { backend, type Facts, facts } from '../sql/session.js'
+import { parseStatements, relationName } from '../workspace/statements.js'
+import type { Context } from './context.js'
+
+/** Majors that are tested in every release (decision 25); 14 works untested, 13 and older are refused. */
+const oldest = 140000
+const tested = [15, 18] as const
+
+/** The target as it is told to people, with what the server said. */
+export interface Target {
+  info: TargetInfo
+  facts: Facts
+}
+
+/** Asks the server who it is and who we are. */
+export async function inspect(ctx: Context, session: Session): Promise<Target> {
+  const server = await facts(session.sql)
+  const { host, port } = readUrl(ctx.url)
+  const seesAllRows = server.superuser || server.bypassRls
+  const why = server.superuser
+    ? 'superuser'
+    : server.bypassRls
+      ? 'role has BYPASSRLS'
+      : 'role is subject to row level security where it does not own the table or the table forces it'
+  const { database, role, version } = server
+  return { info: { host, port, database, role, server: version, seesAllRows, why }, facts: server }
+}
+
+/** What about the server itself forbids or clouds a run. Nothing is written. */
+export function judgeServer(target: Target, writes: boolean): Finding[] {
+  const { facts: f, info } = target
+  const found: Finding[] = []
+  const major = Math.floor(f.versionNum / 10000)
+  if (f.versionNum < oldest) found.push(finding('SERVER_TOO_OLD', info.server, { oldest: '14' }))
+  else if (major < tested[0] || major > tested[1]) found.push(finding('SERVER_UNTESTED', info.server))
+  if (writes && (f.inRecovery || f.readOnly)) {
+    // pitfall P83: a replica takes the connection and fails at the first write
+    found.push(finding('READ_ONLY_SERVER', `${info.host}:${info.port}`, { why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on' }))
+  }
+  return found
+}
+
+/** Two sessions with one backend, or a setting that has vanished, prove transaction pooling (pitfall P1, ability B17). */
+export async function refusePooler(ctx: Context, one: Session, two: Session): Promise<void> {
+  const pids = [await backend(one.sql), await backend(two.sql)]
+  if (pids[0] === pids[1] || pids[0] !== one.pid) {
+    const { host, port } = readUrl(ctx.url)
+    throw new Failure('TRANSACTION_POOLER', `${host}:${port}`)
+  }
+}
+
+/**
+ * What must be true of roles and objects before the first step: prerequisites, ownership, sight (P69, P84, B1), and
+ * that nothing stands where a table is to be made.
+ */
+export async function preflight(session: Session, migrations: Migration[]): Promise<Finding[]> {
+  const found: Finding[] = []
+  const made = new Set<string>()
+  const used = new Set<string>()
+  for (const m of migrations) {
+    for (const s of await parseStatements(m.file.text)) {
+      if (s.kind === 'CreateStmt' && !s.node.if_not_exists) {
+        const name = relationName(s.node.relation)
+        const [there] = await relationFacts(session.sql, [name])
+        if (there && !made.has(name)) found.push(finding('ALREADY_EXISTS', name, { migration: m.file.path, track: m.track, name: m.name }))
+        made.add(name)
+      }
+      if (s.kind === 'AlterTableStmt') used.add(relationName(s.node.relation))
+    }
+    if (m.backfill) used.add(m.backfill.table)
+  }
+  const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(r => !made.has(r.replace(/^table /, '')))
+  for (const object of await missingObjects(session.sql, wanted)) found.push(finding('MISSING_PREREQUISITE', object))
+  const tables = [...used].filter(t => !made.has(t))
+  for (const t of await relationFacts(session.sql, tables)) {
+    if (!t.owned) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: t.owner }))
+    else if (t.filtered) found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }))
+  }
+  return found
+}
+
+/** Missing CREATE on the database stops the tool's own schema. */
+export const judgeRights = (target: Target, hasLedger: boolean): Finding[] =>
+  target.facts.canCreate || hasLedger
+    ? []
+    : [finding('MISSING_PRIVILEGE', `database ${target.info.database}`, { owner: 'CREATE', role: target.info.role })]

@@ -1,0 +1,131 @@
+/** How loud a finding is. `refused` is a guard that said no: exit code 3. Source: shared contract of exit codes. */
+export type Level = 'info' | 'warn' | 'error' | 'refused'
+
+/**
+ * Every finding that rethread can report, with its usual level. A finding is a fact (code, subject, facts);
+ * its sentence is in `render/words.ts`, which the compiler holds to the same set of names.
+ */
+export const codes = {
+  // files
+  NO_TRACKS: 'error',
+  DUPLICATE_VERSION: 'error',
+  BAD_FILE_NAME: 'error',
+  BAD_HEADER: 'error',
+  EMPTY_FILE: 'error',
+  NOT_UTF8: 'error',
+  BYTE_ORDER_MARK: 'error',
+  CR_IN_BODY: 'error',
+  PSQL_META_COMMAND: 'error',
+  SYNTAX: 'error',
+  TRANSACTION_CONTROL: 'error',
+  UNPROVABLE_STATEMENT: 'error',
+  NEEDS_NO_TRANSACTION: 'error',
+  NAME_TOO_LONG: 'error',
+  BAD_BACKFILL: 'error',
+  MISSING_ROLLBACK: 'error',
+  EMPTY_ROLLBACK: 'error',
+  ORPHAN_ROLLBACK: 'error',
+  MISSING_VERIFY: 'error',
+  PHASE_ORDER: 'error',
+  UNKNOWN_REFERENCE: 'error',
+  BAD_CONFIG: 'error',
+  // history
+  APPLIED_FILE_CHANGED: 'error',
+  APPLIED_FILE_REFORMATTED: 'warn',
+  APPLIED_FILE_MISSING: 'error',
+  OUT_OF_ORDER: 'error',
+  UNFINISHED: 'warn',
+  NEWER_LEDGER: 'error',
+  LEDGER_ABSENT: 'info',
+  // target
+  NO_DATABASE_URL: 'error',
+  BAD_URL: 'error',
+  NO_SERVER: 'error',
+  WRONG_PASSWORD: 'error',
+  NO_SUCH_DATABASE: 'error',
+  CONNECTION_LOST: 'error',
+  SERVER_TOO_OLD: 'error',
+  SERVER_UNTESTED: 'warn',
+  READ_ONLY_SERVER: 'error',
+  TRANSACTION_POOLER: 'error',
+  MISSING_PRIVILEGE: 'refused',
+  ROWS_HIDDEN: 'refused',
+  MISSING_PREREQUISITE: 'refused',
+  ALREADY_EXISTS: 'refused',
+  BASELINE_UNPROVEN: 'refused',
+  ANOTHER_RUN: 'refused',
+  WRITER_GONE: 'info',
+  TRACK_UNCLEAR: 'refused',
+  EVENT_TRIGGERS: 'info',
+  PUBLISHED_TABLE: 'warn',
+  FIRING_TRIGGERS: 'warn',
+  OUTLOOK: 'warn',
+  BLOCKER_NOW: 'warn',
+  FITS: 'info',
+  // runs
+  NOTHING_TO_DO: 'info',
+  PENDING: 'warn',
+  STOPPED_BEFORE: 'info',
+  CONSENT_NEEDED: 'refused',
+  LOCK_TIMEOUT: 'error',
+  SQL_ERROR: 'error',
+  ROLE_CHANGED: 'error',
+  SETTINGS_LEAKED: 'warn',
+  FOREIGN_INVALID_INDEX: 'error',
+  DIFFERENT_DEFINITION: 'error',
+  FENCED: 'error',
+  GATE: 'error',
+  INTERRUPTED: 'info',
+  ROLLBACK_COST: 'info',
+  QUARANTINED: 'warn',
+  WORK_LEFT: 'warn',
+  NO_ROWS: 'info',
+  // checks
+  CHECK_FOUND: 'error',
+  CHECK_FAILED: 'error',
+  NOTHING_APPLIED: 'warn',
+  NO_CHECKS_RUN: 'warn',
+  // rollback and restore
+  TARGET_NEEDED: 'error',
+  UNKNOWN_MIGRATION: 'error',
+  AMBIGUOUS_MIGRATION: 'error',
+  IRREVERSIBLE: 'refused',
+  LOSS: 'warn',
+  DEPENDANTS: 'refused',
+  ARCHIVED: 'info',
+  NO_ARCHIVE: 'error',
+  ARCHIVE_CHANGED: 'error',
+  RESTORE_CONFLICT: 'warn',
+  RESTORED: 'info',
+  DRIFT: 'warn',
+  // usage and the rest
+  DEMO_NEXT: 'info',
+  USAGE: 'error',
+  NO_EMBEDDED: 'error',
+  EMBEDDED_FAILED: 'error',
+  FILE_EXISTS: 'refused',
+  UNEXPECTED: 'error',
+} as const satisfies Record<string, Level>
+
+/** The name of a finding. */
+export type Code = keyof typeof codes
+
+/**
+ * What a statement can do to a running application or to data. Codes are stable; `--allow` names them.
+ * `consent` says whether a run refuses without the name being given.
+ */
+export const hazards = {
+  LOCKS_TABLE: { consent: false },
+  BLOCKS_WRITES: { consent: false },
+  SCANS_TABLE: { consent: false },
+  REWRITES_TABLE: { consent: true },
+  ENDS_OLD_APP: { consent: true },
+  QUARANTINES_ROWS: { consent: true },
+  DELETES_DATA: { consent: true },
+} as const
+
+/** The name of a hazard. */
+export type HazardCode = keyof typeof hazards
+
+/** True when the text is the name of a hazard. */
+export const isHazard = (name: string): name is HazardCode => Object.hasOwn(hazards, name)

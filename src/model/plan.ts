@@ -1,0 +1,54 @@
+import type { HazardCode } from './codes.js'
+import type { Finding } from './report.js'
+import type { Migration } from './workspace.js'
+
+/** What the ledger says of one migration: its newest row. */
+export interface LedgerRow {
+  track: string
+  migration: string
+  direction: 'up' | 'down' | 'baseline'
+  outcome: 'started' | 'done' | 'failed' | 'interrupted'
+  /** sha256 of the file as it was applied (line ends normalised). */
+  checksum: string
+  /** sha256 of its tokens: comments and white space do not count. */
+  tokens: string
+  /** Statements that were finished, of a file without a transaction. */
+  reached: number
+  at: string
+  run: number
+}
+
+/** A hazard of one statement or of a header. */
+export interface Hazard {
+  code: HazardCode
+  subject: string
+  detail: string
+}
+
+/** A migration in a plan. */
+export interface Step {
+  migration: Migration
+  direction: 'up' | 'down'
+  statements: string[]
+  hazards: Hazard[]
+  /** The ledger's unfinished row of this step, when it is to be resumed. */
+  resumes: LedgerRow | null
+}
+
+/** What will run, in order, and what was found on the way; the very object that `migrate` executes. */
+export interface Plan {
+  track: string
+  steps: Step[]
+  /** Pending migrations after the steps, with the reason for stopping there. */
+  held: { migration: Migration; why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill' | 'gate' }[]
+  /** Applied migrations, in order. */
+  applied: Migration[]
+  findings: Finding[]
+}
+
+/** What a person allowed by name. A value: commands return `refused` with the consent they need (decision 3). */
+export interface Consent {
+  allow: ReadonlySet<string>
+  /** Database name typed by the person, else null. */
+  confirm: string | null
+}

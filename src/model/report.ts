@@ -1,0 +1,67 @@
+import type { z } from 'zod'
+import type { Code, Level } from './codes.js'
+import { codes } from './codes.js'
+import type {
+  archiveSchema,
+  backfillSchema,
+  checkSchema,
+  findingSchema,
+  reportSchema,
+  stepSchema,
+  tableSchema,
+  targetSchema,
+} from './schema.js'
+
+/** A fact worth telling: what (`code`), how loud (`level`), on what (`subject`), with which values (`facts`). */
+export type Finding = Omit<z.infer<typeof findingSchema>, 'code' | 'message' | 'fix'> & { code: Code }
+/** One planned step and what became of it; every planned step is in the report, also those that did not run. */
+export type StepResult = z.infer<typeof stepSchema>
+/** One check and what it saw. */
+export type CheckResult = z.infer<typeof checkSchema>
+/** The state of one backfill. Rows are rows really written, not estimates (pitfall P60). */
+export type BackfillResult = z.infer<typeof backfillSchema>
+/** What we are talking to. Never holds a secret. */
+export type TargetInfo = z.infer<typeof targetSchema>
+/** Generic part of a report: rows under a title. */
+export type Table = z.infer<typeof tableSchema>
+/** An archive made by a rollback. */
+export type Archive = z.infer<typeof archiveSchema>
+/** What every command returns and every renderer takes. `message` and `fix` of findings are added by the renderer. */
+export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & { findings: Finding[] }
+/** How a command ended. */
+export type Verdict = Report['verdict']
+
+/** Verdict -> exit code of the process. Source: the command line contract. */
+export const exitCodes: Record<Verdict, number> = { clean: 0, attention: 1, failed: 2, refused: 3, interrupted: 130 }
+
+/** Makes a finding with the level that its code usually has. */
+export const finding = (
+  code: Code,
+  subject: string,
+  facts: Finding['facts'] = {},
+  level: Level = codes[code],
+): Finding => ({ code, level, subject, facts })
+
+/** An empty report of a command; the caller fills in what it has. */
+export const emptyReport = (command: string, target: TargetInfo | null = null): Report => ({
+  format: 1,
+  command,
+  verdict: 'clean',
+  target,
+  steps: [],
+  checks: [],
+  backfill: [],
+  tables: [],
+  findings: [],
+})
+
+/**
+ * The verdict that the parts of a report add up to: refused before failed before interrupted before attention.
+ * Findings of level `info` and `warn` do not fail a run (decision 30); `attention` is raised by the checks and by the caller.
+ */
+export function verdictOf(report: Report): Verdict {
+  if (report.findings.some(f => f.level === 'refused')) return 'refused'
+  if (report.steps.some(s => s.outcome === 'failed') || report.findings.some(f => f.level === 'error')) return 'failed'
+  if (report.steps.some(s => s.outcome === 'interrupted')) return 'interrupted'
+  return report.verdict
+}

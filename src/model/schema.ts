@@ -1,0 +1,101 @@
+/**
+ * The shape of a report, for the JSON Schema that ships with the package and for the types of the whole house.
+ * Nothing at run time imports this file but the build (zod costs start-up time).
+ */
+import { z } from 'zod'
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
+
+export const findingSchema = z.object({
+  code: z.string().describe('stable name in capitals; `rethread explain <code>` tells more'),
+  level: z.enum(['info', 'warn', 'error', 'refused']),
+  subject: z.string().describe('the object, file or setting that the finding is about'),
+  facts: z.record(z.string(), z.union([scalar, z.array(z.string())])),
+  message: z.string().describe('one sentence for people'),
+  fix: z.string().nullable().describe('the command or SQL that mends it, or null'),
+})
+
+export const targetSchema = z.object({
+  host: z.string(),
+  port: z.number(),
+  database: z.string(),
+  role: z.string(),
+  server: z.string().describe('version as the server tells it, such as 18.4'),
+  seesAllRows: z.boolean().describe('whether row level security hides nothing from this role'),
+  why: z.string().describe('why it does, or does not'),
+})
+
+export const stepSchema = z.object({
+  track: z.string(),
+  migration: z.string(),
+  title: z.string(),
+  direction: z.enum(['up', 'down']),
+  phase: z.enum(['expand', 'backfill', 'contract']),
+  transaction: z.enum(['one', 'none']),
+  outcome: z.enum(['planned', 'done', 'failed', 'rolled-back', 'interrupted', 'not-run']),
+  durationMs: z.number().nullable(),
+  attempts: z.number(),
+  reason: z.string().nullable().describe('why it did not run, or what was skipped'),
+  hazards: z.array(z.object({ code: z.string(), subject: z.string(), detail: z.string() })),
+  statements: z.array(z.string()),
+  rows: z.number().nullable(),
+})
+
+export const checkSchema = z.object({
+  track: z.string(),
+  check: z.string(),
+  title: z.string(),
+  level: z.enum(['info', 'warn', 'error']),
+  outcome: z.enum(['pass', 'found', 'failed', 'skipped']),
+  found: z.array(z.object({ object: z.string(), detail: z.string() })),
+  more: z.boolean().describe('true when there are more rows than shown'),
+  reason: z.string().nullable(),
+  durationMs: z.number(),
+})
+
+export const backfillSchema = z.object({
+  track: z.string(),
+  migration: z.string(),
+  state: z.enum(['pending', 'running', 'paused', 'done']),
+  rows: z.number().describe('rows written so far'),
+  rangesDone: z.number(),
+  ranges: z.number(),
+  batches: z.number(),
+  quarantined: z.number(),
+  passes: z.number().describe('light passes over each window, so that updates stay on their page'),
+  seconds: z.number(),
+  rowsPerSecond: z.number(),
+})
+
+export const tableSchema = z.object({
+  title: z.string(),
+  columns: z.array(z.string()),
+  rows: z.array(z.array(scalar)),
+})
+
+export const archiveSchema = z.object({
+  id: z.number(),
+  track: z.string(),
+  migration: z.string(),
+  relation: z.string(),
+  column: z.string().nullable(),
+  storedAs: z.string(),
+  rows: z.number(),
+  at: z.string(),
+  state: z.string(),
+})
+
+export const reportSchema = z.object({
+  format: z.literal(1),
+  command: z.string(),
+  verdict: z.enum(['clean', 'attention', 'failed', 'refused', 'interrupted']),
+  target: targetSchema.nullable(),
+  steps: z.array(stepSchema),
+  checks: z.array(checkSchema),
+  backfill: z.array(backfillSchema),
+  tables: z.array(tableSchema),
+  findings: z.array(findingSchema),
+})
+
+/** The JSON Schema of a report, as it is written to `dist/report.schema.json`. */
+export const reportJsonSchema = (): unknown => z.toJSONSchema(reportSchema)

@@ -1,0 +1,98 @@
+import type { HazardCode } from './codes.js'
+import type { Finding } from './report.js'
+
+/** expand: additive - backfill: batched, online - contract: constraints and removals. */
+export type Phase = 'expand' | 'backfill' | 'contract'
+/** The order in which phases may follow each other in a track. */
+export const phases: readonly Phase[] = ['expand', 'backfill', 'contract']
+
+/** A file as read from disk. */
+export interface SqlFile {
+  /** Path as shown to people, relative to the folder that holds the three folders. */
+  path: string
+  /** Text with a BOM and CRs as they are on disk. */
+  text: string
+  /** sha256 of the text with line ends normalised and a BOM dropped (pitfall P36); hex. */
+  checksum: string
+}
+
+/** What a backfill file says about itself; all SQL fragments refer to the batched table by its alias in the body. */
+export interface BackfillSpec {
+  /** schema.table whose pages are walked. */
+  table: string
+  /** Predicate: what is left to do. */
+  pending: string
+  /** Expression: why a row that is left can't be done; null when it should have been. */
+  reason: string | null
+  /** Column that `--workspace` filters by. */
+  unit: string | null
+}
+
+/** One file of migrations/<track>/. */
+export interface Migration {
+  track: string
+  /** Basename without `.sql`; with the track it is the identity in the ledger (decision 7). */
+  name: string
+  /** Digits of the version, leading zeros dropped, so that it compares as a number of any length. */
+  version: string
+  title: string
+  file: SqlFile
+  phase: Phase
+  transaction: 'one' | 'none'
+  /** Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`. */
+  requires: string[]
+  /** Why the old application does not survive this, else null (decision 1). */
+  endsOldApp: string | null
+  /** Hazards that the header names beside those seen in the statements. */
+  hazards: HazardCode[]
+  backfill: BackfillSpec | null
+  /** Why there is no way back, else null. */
+  irreversible: string | null
+  /** The migration whose rollback covers this one, else null (decision 6). */
+  undoneBy: string | null
+  rollback: Rollback | null
+}
+
+/** One file of rollbacks/<track>/. */
+export interface Rollback {
+  file: SqlFile
+  transaction: 'one' | 'none'
+  title: string
+  /** Which rows a repeated `migrate` would make again: `schema.table[.column]` and a predicate. */
+  ours: { object: string; predicate: string } | null
+}
+
+/** One file of verify/<track>/. */
+export interface Check {
+  track: string
+  name: string
+  title: string
+  file: SqlFile
+  level: 'info' | 'warn' | 'error'
+  /** Migration that must be applied for the check to mean anything, else null. */
+  after: string | null
+  /** Migration before which the check must pass, else null. */
+  gate: string | null
+  /** A check finds what is wrong; a listing shows rows; an outlook speaks before the migration, in `plan`. */
+  kind: 'check' | 'listing' | 'outlook'
+}
+
+/** A named, ordered set of migrations for one kind of source schema. */
+export interface Track {
+  name: string
+  migrations: Migration[]
+  checks: Check[]
+}
+
+/** Everything that was found on disk, and every fault of it. */
+export interface Workspace {
+  root: string
+  tracks: Track[]
+  faults: Finding[]
+}
+
+/** Compares versions as numbers of any length. */
+export const compareVersions = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
+
+/** `track/name`, the identity of a migration in the ledger. */
+export const idOf = (m: { track: string; name: string }): string => `${m.track}/${m.name}`

@@ -1,0 +1,29 @@
+/** Milliseconds as people say them. */
+export function duration(ms: number | null): string {
+  if (ms === null) return ''
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 120_000) return `${(ms / 1000).toFixed(1)} s`
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+}
+
+/** Bytes as people say them. */
+export function bytes(n: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let i = 0
+  while (n >= 1024 && i < units.length - 1) {
+    n /= 1024
+    i++
+  }
+  return `${i === 0 ? n : n.toFixed(n < 10 ? 1 : 0)} ${units[i]}`
+}
+
+/** A number with thin groups: 1 234 567 would break in a terminal, so commas. */
+export const number = (n: number): string => n.toLocaleString('en-US')
+
+/** A cell of a generic table, by the name of its column. */
+export function cell(value: string | number | boolean | null, column: string): string {
+  if (value === null) return '-'
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'number') return column === 'bytes' ? bytes(value) : number(value)
+  return value
+}

@@ -1,0 +1,238 @@
+import type { Db } from './types.js'
+
+/** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since (decision 15). */
+export interface LossRow {
+  rows: number
+  untouched: number
+  edited: number
+  users: number
+}
+
+/** Transaction ids of a track's batches, as the 32 bits that `xmin` shows. */
+const ourXids = `(
+  select (b.xid::text::numeric % 4294967296)::bigint
+  from rethread.batches b
+  join rethread.backfills f on f.id = b.backfill
+  where f.track = $1
+)`
+
+/** Counts a table's rows by where they came from. `ours`: the predicate for rows that a repeated migrate makes again. */
+export async function tableLoss(sql: Db, track: string, table: string, ours: string | null): Promise<LossRow> {
+  const [row] = await sql.unsafe<LossRow[]>(
+    `select
+       count(*)::float8 as rows,
+       (count(*) filter (where mine and made))::float8 as untouched,
+       (count(*) filter (where mine and not made))::float8 as edited,
+       (count(*) filter (where not mine))::float8 as users
+     from (
+       select coalesce((${ours ?? 'false'}), false) as mine, t.xmin::text::bigint in ${ourXids} as made
+       from ${table} t
+     ) x`,
+    [track],
+  )
+  return row!
+}
+
+/** Counts a column's values that a repeated migrate would not make again. */
+export async function columnLoss(sql: Db, track: string, table: string, column: string, ours: string | null): Promise<LossRow> {
+  const [row] = await sql.unsafe<LossRow[]>(
+    `select
+       count(*)::float8 as rows,
+       (count(*) filter (where mine and made))::float8 as untouched,
+       (count(*) filter (where mine and not made))::float8 as edited,
+       (count(*) filter (where not mine))::float8 as users
+     from (
+       select coalesce((${ours ?? 'false'}), false) as mine, t.xmin::text::bigint in ${ourXids} as made
+       from ${table} t
+       where t."${column}" is not null
+     ) x`,
+    [track],
+  )
+  return row!
+}
+
+/** Rows or values at risk only, for the line that `migrate` and `status` print; never slower than the time-out. */
+export async function riskOf(sql: Db, track: string, table: string, column: string | null, ours: string | null): Promise<number> {
+  const where = column === null ? `not (mine and made)` : 'not mine'
+  const made = column === null ? `t.xmin::text::bigint in ${ourXids}` : '$1::text is null'
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    column === null
+      ? `select count(*)::float8 as n from (
+           select coalesce((${ours ?? 'false'}), false) as mine, ${made} as made from ${table} t) x where ${where}`
+      : `select count(*)::float8 as n from ${table} t where t."${column}" is not null and $1::text is not null and not (${ours ?? 'false'})`,
+    [track],
+  )
+  return row!.n
+}
+
+/** An archive as the list knows it. */
+export interface ArchiveRow {
+  id: number
+  run: number
+  track: string
+  migration: string
+  relation: string
+  column: string | null
+  storedAs: string
+  keyColumns: string[]
+  ours: string | null
+  rows: number
+  state: string
+  hash: string | null
+  at: string
+}
+
+/** All archives, newest first; none when the schema is not there. */
+export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
+  const [there] = await sql<{ there: boolean }[]>`select to_regclass('rethread_archive.archives') is not null as there`
+  if (!there!.there) return []
+  return sql<ArchiveRow[]>`
+    select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
+      key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at
+    from rethread_archive.archives
+    order by id desc`
+}
+
+/** Notes an archive; returns its id. */
+export async function addArchive(
+  sql: Db,
+  a: { run: number; track: string; migration: string; relation: string; column: string | null; storedAs: string; keyColumns: string[]; ours: string | null; state: string; manifest?: object[] },
+): Promise<number> {
+  const [row] = await sql<{ id: number }[]>`
+    insert into rethread_archive.archives (run, track, migration, relation, column_name, stored_as, key_columns, ours, state, manifest)
+    values (${a.run}, ${a.track}, ${a.migration}, ${a.relation}, ${a.column}, ${a.storedAs}, ${a.keyColumns}::text[], ${a.ours}, ${a.state},
+      ${sql.json((a.manifest ?? []) as never)})
+    returning id`
+  return row!.id
+}
+
+/** Gives an archive that an interrupted rollback began to the run that goes on with it. */
+export async function adoptArchive(sql: Db, id: number, run: number): Promise<void> {
+  await sql`update rethread_archive.archives set run = ${run} where id = ${id}`
+}
+
+/** Completes an archive with its count and its hash. */
+export async function sealArchive(sql: Db, id: number, seal: { rows: number; hash: string | null }): Promise<void> {
+  await sql`
+    update rethread_archive.archives
+    set state = 'kept', rows = ${seal.rows}, hash = ${seal.hash}
+    where id = ${id}`
+}
+
+/** Marks an archive as brought back. */
+export async function markRestored(sql: Db, id: number): Promise<void> {
+  await sql`update rethread_archive.archives set state = 'restored' where id = ${id}`
+}
+
+/** Everything attached to a table, as the server writes it down, for the manifest of an archive (decision 14). */
+export async function attachments(sql: Db, table: string): Promise<{ kind: string; name: string; definition: string; drop: string | null }[]> {
+  return sql<{ kind: string; name: string; definition: string; drop: string | null }[]>`
+    with t as (select ${table}::regclass as oid)
+    select 'foreign key' as kind, c.conname::text as name, pg_get_constraintdef(c.oid) as definition,
+      format('alter table %s drop constraint %I', c.conrelid::regclass, c.conname) as drop
+    from t join pg_catalog.pg_constraint c on c.contype = 'f' and (c.conrelid = t.oid or c.confrelid = t.oid)
+    where c.conparentid = 0
+    union all
+    select 'trigger', g.tgname, pg_get_triggerdef(g.oid), format('drop trigger %I on %s', g.tgname, t.oid)
+    from t join pg_catalog.pg_trigger g on g.tgrelid = t.oid and not g.tgisinternal
+    union all
+    select 'policy', p.polname, concat_ws(' ', p.polcmd, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)),
+      format('drop policy %I on %s', p.polname, t.oid)
+    from t join pg_catalog.pg_policy p on p.polrelid = t.oid
+    union all
+    select 'publication', p.pubname, p.pubname, format('alter publication %I drop table %s', p.pubname, t.oid)
+    from t join pg_catalog.pg_publication_rel r on r.prrelid = t.oid join pg_catalog.pg_publication p on p.oid = r.prpubid
+    union all
+    select 'index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid), null
+    from t join pg_catalog.pg_index i on i.indrelid = t.oid
+    union all
+    select 'grants', coalesce(c.relname, ''), coalesce(c.relacl::text, ''), format('revoke all on %s from public', t.oid)
+    from t join pg_catalog.pg_class c on c.oid = t.oid
+    union all
+    select 'grant', g.grantee::regrole::text, g.privilege_type, format('revoke all on %s from %s', t.oid, g.grantee::regrole)
+    from t
+    join pg_catalog.pg_class c on c.oid = t.oid
+    cross join aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) g
+    where g.grantee <> 0 and g.grantee <> c.relowner`
+}
+
+/** Cuts the live wires and moves a table to the archive's schema: takes the same time whatever its size (decision 14). */
+export async function moveTable(sql: Db, table: string, storedAs: string, drops: string[]): Promise<void> {
+  const [schema, name] = storedAs.split('.') as [string, string]
+  for (const drop of new Set(drops)) await sql.unsafe(drop)
+  const own = table.split('.').at(-1)!
+  await sql.unsafe(`alter table ${table} disable row level security`)
+  await sql.unsafe(`alter table ${table} set schema ${schema}`)
+  await sql.unsafe(`alter table ${schema}.${own} rename to ${name}`)
+}
+
+/** Rows of a table as the planner last counted them are not enough for a seal: counts. */
+export async function countRows(sql: Db, table: string): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(`select count(*)::float8 as n from ${table}`)
+  return row!.n
+}
+
+/** Makes the table for a column's values and the trigger that catches what is written while they are copied. */
+export async function startCapture(sql: Db, id: number, table: string, column: string, key: string[], storedAs: string): Promise<void> {
+  const columns = [...key, column].map(c => `"${c}"`).join(', ')
+  const keys = key.map(c => `"${c}"`).join(', ')
+  const values = [...key, column].map(c => `new."${c}"`).join(', ')
+  await sql.unsafe(`
+    create table ${storedAs} as select ${columns} from ${table} with no data;
+    alter table ${storedAs} add primary key (${keys});
+    create function rethread_archive.capture_${id}() returns trigger
+    language plpgsql security definer set search_path = '' set row_security = off as $capture$
+    begin
+      if new."${column}" is not null then
+        insert into ${storedAs} (${columns}) values (${values})
+        on conflict (${keys}) do update set "${column}" = excluded."${column}";
+      end if;
+      return null;
+    end
+    $capture$;
+    revoke all on function rethread_archive.capture_${id}() from public;`)
+}
+
+/** Attaches the capture; takes SHARE ROW EXCLUSIVE for a moment. */
+export async function attachCapture(sql: Db, id: number, table: string, column: string): Promise<void> {
+  await sql.unsafe(`
+    create trigger rethread_capture_${id} after insert or update of "${column}" on ${table}
+    for each row execute function rethread_archive.capture_${id}()`)
+}
+
+/** Detaches the capture, in the transaction that drops the column. */
+export async function endCapture(sql: Db, id: number, table: string): Promise<void> {
+  await sql.unsafe(`
+    drop trigger if exists rethread_capture_${id} on ${table};
+    drop function if exists rethread_archive.capture_${id}()`)
+}
+
+/** Copies the values at risk of one stretch of pages; what the capture wrote first stays. */
+export async function copyValues(
+  sql: Db,
+  from: { relation: string; column: string; key: string[]; ours: string | null; storedAs: string },
+  pages: [string, string],
+): Promise<number> {
+  const columns = [...from.key, from.column].map(c => `"${c}"`).join(', ')
+  const result = await sql.unsafe(
+    `insert into ${from.storedAs} (${columns})
+     select ${columns} from only ${from.relation} t
+     where t.ctid >= $1::tid and t.ctid < $2::tid and t."${from.column}" is not null and not (${from.ours ?? 'false'})
+     on conflict do nothing`,
+    pages,
+  )
+  return result.count
+}
+
+/** Foreign keys of a table: its columns, and the table and columns they point at. */
+export async function foreignKeys(sql: Db, table: string): Promise<{ columns: string[]; parent: string; parentColumns: string[] }[]> {
+  return sql<{ columns: string[]; parent: string; parentColumns: string[] }[]>`
+    select
+      array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)
+        join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by k.o) as columns,
+      c.confrelid::regclass::text as parent,
+      array(select a.attname::text from unnest(c.confkey) with ordinality k (n, o)
+        join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.n order by k.o) as "parentColumns"
+    from pg_catalog.pg_constraint c
+    where c.contype = 'f' and c.conrelid = ${table}::regclass`
+}

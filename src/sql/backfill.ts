@@ -1,0 +1,309 @@
+import type { Db } from './types.js'
+
+/** A backfill as the state tables know it. */
+export interface BackfillRow {
+  id: number
+  track: string
+  migration: string
+  state: 'running' | 'paused' | 'done'
+  passes: number
+  rows: number
+  seconds: number
+  ranges: number
+  rangesDone: number
+  batches: number
+  quarantined: number
+  /** Pages finished and pages in all, for progress. */
+  pagesDone: number
+  pages: number
+}
+
+/** The newest backfill of a migration, with its sums; of all migrations without a name. */
+export async function readBackfills(sql: Db, track: string, migration: string | null): Promise<BackfillRow[]> {
+  return sql<BackfillRow[]>`
+    select distinct on (b.migration)
+      b.id, b.track, b.migration, b.state, b.passes, b.rows + r.rows as rows, b.seconds,
+      r.ranges, r.done as "rangesDone", r.pages::float8 as pages, r.pages_done::float8 as "pagesDone",
+      (select count(*)::int from rethread.batches x where x.backfill = b.id) as batches,
+      (select count(*)::int from rethread_archive.quarantine q
+        where q.track = b.track and q.migration = b.migration) as quarantined
+    from rethread.backfills b
+    cross join lateral (
+      select
+        count(*)::int as ranges,
+        count(*) filter (where g.state = 'done')::int as done,
+        coalesce(sum(g.rows), 0)::bigint as rows,
+        coalesce(sum(g.to_page - g.from_page), 0) as pages,
+        coalesce(sum(case when g.state = 'done' then g.to_page - g.from_page else g.cursor_page - g.from_page end), 0) as pages_done
+      from rethread.ranges g
+      where g.backfill = b.id
+    ) r
+    where b.track = ${track} and (${migration}::text is null or b.migration = ${migration})
+    order by b.migration, b.id desc`
+}
+
+/** Opens the backfill of a migration and cuts its heaps in ranges; an open one is taken up as it stands. */
+export async function openBackfill(
+  sql: Db,
+  spec: { track: string; migration: string; passes: number; systemIdentifier: string | null },
+  heaps: { relation: string; pages: number }[],
+  rangePages: number,
+): Promise<number> {
+  const [made] = await sql<{ id: number }[]>`
+    insert into rethread.backfills (track, migration, passes, system_identifier)
+    values (${spec.track}, ${spec.migration}, ${spec.passes}, ${spec.systemIdentifier})
+    on conflict (track, migration) where state <> 'done' do nothing
+    returning id`
+  if (!made) {
+    const [open] = await sql<{ id: number }[]>`
+      select id from rethread.backfills
+      where track = ${spec.track} and migration = ${spec.migration} and state <> 'done'`
+    return open!.id
+  }
+  for (const heap of heaps) {
+    await sql`
+      insert into rethread.ranges (backfill, relation, from_page, to_page, cursor_page)
+      select ${made.id}, ${heap.relation}, p, least(p + ${rangePages}, ${heap.pages}), p
+      from generate_series(0, ${heap.pages}::bigint - 1, ${rangePages}::bigint) p`
+  }
+  return made.id
+}
+
+/** A range as a worker holds it. */
+export interface Range {
+  id: number
+  claim: number
+  relation: string
+  toPage: number
+  cursorPage: number
+  pass: number
+  windowPages: number
+}
+
+/** Gives back the ranges of workers that are gone. Only the holder of the writer's lease may call it. */
+export async function releaseClaims(sql: Db, backfill: number): Promise<void> {
+  await sql`
+    update rethread.ranges set state = 'pending', claim = null where backfill = ${backfill} and state = 'claimed'`
+}
+
+/** Claims the next range. SKIP LOCKED is right on ranges; on data rows it would lose them (pitfall P56). */
+export async function claimRange(sql: Db, backfill: number): Promise<Range | null> {
+  const [row] = await sql<Range[]>`
+    update rethread.ranges g
+    set state = 'claimed', claim = nextval('rethread.claims'), attempts = attempts + 1
+    where g.id = (
+      select n.id from rethread.ranges n
+      where n.backfill = ${backfill} and n.state = 'pending'
+      order by n.id
+      limit 1
+      for update skip locked
+    )
+    returning g.id, g.claim, g.relation, g.to_page as "toPage", g.cursor_page as "cursorPage", g.pass,
+      g.window_pages as "windowPages"`
+  return row ?? null
+}
+
+/**
+ * The checkpoint, in the batch's own transaction: where the range stands, and the transaction id that proves
+ * later which rows nobody has touched since (decision 15). False when another worker has taken the range over.
+ */
+export async function checkpoint(
+  sql: Db,
+  range: Range,
+  to: { cursorPage: number; pass: number; windowPages: number; done: boolean; rows: number; ms: number },
+): Promise<boolean> {
+  const [row] = await sql<{ moved: number }[]>`
+    with moved as (
+      update rethread.ranges g
+      set cursor_page = ${to.cursorPage}, pass = ${to.pass}, window_pages = ${to.windowPages},
+          state = case when ${to.done} then 'done' else 'claimed' end, rows = g.rows + ${to.rows}
+      where g.id = ${range.id} and g.claim = ${range.claim} and g.state = 'claimed'
+      returning g.backfill
+    ),
+    noted as (
+      insert into rethread.batches (backfill, relation, xid, rows, ms)
+      select backfill, ${range.relation}, pg_current_xact_id(), ${to.rows}, ${to.ms} from moved where ${to.rows} > 0
+    )
+    select count(*)::int as moved from moved`
+  return row!.moved === 1
+}
+
+/** Notes a batch that stands outside the ranges: a canary, a sweep, a row taken alone. */
+export async function noteBatch(sql: Db, backfill: number, relation: string, rows: number, ms: number): Promise<void> {
+  await sql`
+    with noted as (
+      insert into rethread.batches (backfill, relation, xid, rows, ms)
+      values (${backfill}, ${relation}, pg_current_xact_id(), ${rows}, ${ms})
+    )
+    update rethread.backfills set rows = rows + ${rows} where id = ${backfill}`
+}
+
+/** Starts all ranges again, for a further pass of the closing sweep. Rows written are kept in the sum. */
+export async function resetRanges(sql: Db, backfill: number): Promise<void> {
+  await sql`
+    with old as (
+      select coalesce(sum(rows), 0) as rows from rethread.ranges where backfill = ${backfill}
+    ),
+    reset as (
+      update rethread.ranges
+      set state = 'pending', cursor_page = from_page, pass = 0, window_pages = 0, claim = null, rows = 0
+      where backfill = ${backfill}
+    )
+    update rethread.backfills b set rows = b.rows + old.rows from old where b.id = ${backfill}`
+}
+
+/** Lets the last range of each heap reach the heap's present end. */
+export async function extendRanges(sql: Db, backfill: number, heaps: { relation: string; pages: number }[], rangePages: number): Promise<void> {
+  for (const heap of heaps) {
+    await sql`
+      insert into rethread.ranges (backfill, relation, from_page, to_page, cursor_page)
+      select ${backfill}, ${heap.relation}, p, least(p + ${rangePages}, ${heap.pages}), p
+      from (
+        select coalesce(max(to_page), 0) as reached from rethread.ranges
+        where backfill = ${backfill} and relation = ${heap.relation}
+      ) r
+      cross join lateral generate_series(r.reached, ${heap.pages}::bigint - 1, ${rangePages}::bigint) p`
+  }
+}
+
+/** Adds time spent, or closes the backfill. */
+export async function updateBackfill(sql: Db, backfill: number, seconds: number, state: 'running' | 'paused' | 'done'): Promise<void> {
+  await sql`
+    update rethread.backfills
+    set seconds = seconds + ${seconds},
+        state = ${state},
+        finished_at = case when ${state} = 'done' then clock_timestamp() end
+    where id = ${backfill}`
+}
+
+/** Closes what is open of a migration that is rolled back, so that the next run starts from the first page. */
+export async function closeBackfill(sql: Db, track: string, migration: string): Promise<void> {
+  await sql`
+    update rethread.backfills set state = 'done', finished_at = clock_timestamp()
+    where track = ${track} and migration = ${migration} and state <> 'done'`
+}
+
+/** Sets or lifts the pause of the open backfills of a track; returns how many changed. */
+export async function pauseBackfills(sql: Db, track: string, pause: boolean): Promise<number> {
+  const result = await sql`
+    update rethread.backfills
+    set state = ${pause ? 'paused' : 'running'}
+    where track = ${track} and state = ${pause ? 'running' : 'paused'}`
+  return result.count
+}
+
+/** Whether an operator has paused a backfill. */
+export async function isPaused(sql: Db, backfill: number): Promise<boolean> {
+  const [row] = await sql<{ paused: boolean }[]>`
+    select state = 'paused' as paused from rethread.backfills where id = ${backfill}`
+  return row?.paused ?? false
+}
+
+/** What a batch is: pages [from, to) of a heap, the rows of one light pass, and optionally one unit. */
+export interface Slice {
+  alias: string
+  pass: number
+  passes: number
+  unit: string | null
+}
+
+/**
+ * The predicate of one batch. The TID range is `$1` and `$2`; a light pass takes the rows whose address hashes to
+ * it, about a `passes`-th of each page, so that the updated rows find room on their own page (HOT).
+ */
+export function slicePredicate({ alias, pass, passes, unit }: Slice): string {
+  const parts = [`${alias}.ctid >= $1::tid and ${alias}.ctid < $2::tid`]
+  if (passes > 1) parts.push(`(pg_catalog.hashtid(${alias}.ctid) & 2147483647) % ${passes} = ${pass}`)
+  if (unit !== null) parts.push(`${alias}.${unit}::text = $3`)
+  return parts.join(' and ')
+}
+
+/** The address of the first row of a page. */
+export const tid = (page: number, item = 0): string => `(${page},${item})`
+
+/** Runs one batch; returns the rows that it wrote and the notices it returned (first column of RETURNING). */
+export async function runBatch(sql: Db, statement: string, args: string[]): Promise<{ rows: number; notices: string[] }> {
+  const result = await sql.unsafe<Record<string, string | null>[]>(statement, args)
+  const notices = result.map(row => Object.values(row)[0]).filter((v): v is string => typeof v === 'string')
+  return { rows: result.count, notices }
+}
+
+/** The addresses of the rows on one page that a batch would touch, to take them one by one. */
+export async function rowsOnPage(sql: Db, table: string, alias: string, pending: string, page: number): Promise<string[]> {
+  const rows = await sql.unsafe<{ tid: string }[]>(
+    `select ${alias}.ctid::text as tid from only ${table} ${alias}
+     where ${alias}.ctid >= $1::tid and ${alias}.ctid < $2::tid and (${pending})`,
+    [tid(page), tid(page + 1)],
+  )
+  return rows.map(r => r.tid)
+}
+
+/** A row's identity as text: its primary key, or a hash of its content where there is none. */
+export const keyOf = (alias: string, key: string[]): string =>
+  key.length > 0
+    ? `concat_ws(',', ${key.map(c => `${alias}."${c}"`).join(', ')})`
+    : `md5(to_jsonb(${alias})::text)`
+
+/** Names what the closing sweep looks at. */
+export interface SweepSpec {
+  track: string
+  migration: string
+  table: string
+  alias: string
+  pending: string
+  reason: string | null
+  key: string[]
+  run: number
+  /** The backfill takes rows out: what is set aside must be gone as well. */
+  removes: boolean
+}
+
+const notSetAside = (s: SweepSpec, by: string | null): string =>
+  `not exists (
+     select from rethread_archive.quarantine q
+     where q.relation = '${s.table}' and q.key = ${keyOf(s.alias, s.key)}
+     ${by === null ? '' : `and q.migration = '${by}'`}
+   )`
+
+/** How many rows are still to do, quarantined ones left out: an anti-join, not "the cursor reached the end" (P51, B5). */
+export async function countPending(sql: Db, s: SweepSpec): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending})
+     ${s.removes ? '' : `and ${notSetAside(s, null)}`}`,
+  )
+  return row!.n
+}
+
+/**
+ * Copies rows that can't be done to the quarantine, with the reason and the row itself; they stay where they are
+ * (decision 19). With `force`, also rows whose reason expression is null.
+ */
+export async function quarantinePending(sql: Db, s: SweepSpec, force: string | null): Promise<number> {
+  const given = s.reason ?? 'null::text'
+  const reason = force === null ? `(${given})::text` : `coalesce((${given})::text, $4)`
+  const result = await sql.unsafe(
+    `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
+     select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, ${reason}, to_jsonb(${s.alias}), $3
+     from ${s.table} ${s.alias}
+     where (${s.pending}) and ${reason} is not null and ${notSetAside(s, s.removes ? s.migration : null)}
+     on conflict do nothing`,
+    force === null ? [s.track, s.migration, s.run] : [s.track, s.migration, s.run, force],
+  )
+  return result.count
+}
+
+/** Copies one poison row to the quarantine (pitfall P59). */
+export async function quarantineRow(sql: Db, s: SweepSpec, relation: string, at: string, reason: string): Promise<void> {
+  await sql.unsafe(
+    `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
+     select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
+     from only ${relation} ${s.alias} where ${s.alias}.ctid = $5::tid
+     on conflict do nothing`,
+    [s.track, s.migration, reason, s.run, at],
+  )
+}
+
+/** Brings the planner's statistics up to date after a bulk change (pitfall P65). */
+export async function analyze(sql: Db, table: string): Promise<void> {
+  await sql.unsafe(`analyze ${table}`)
+}

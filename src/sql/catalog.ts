@@ -1,0 +1,223 @@
+import type { Db } from './types.js'
+
+/** A relation, looked at from outside. Rows are the planner's estimate, -1 when it has none. */
+export interface RelationFacts {
+  name: string
+  kind: string
+  rows: number
+  pages: number
+  bytes: number
+  owner: string
+  /** Whether the current role may act as the owner. */
+  owned: boolean
+  rowSecurity: boolean
+  forced: boolean
+  /** Whether row security applies to the current role. */
+  filtered: boolean
+  triggers: string[]
+  publications: string[]
+}
+
+/** Sizes, owners and what would fire, of the tables that exist. Reads the catalog only. */
+export async function relationFacts(sql: Db, names: string[]): Promise<RelationFacts[]> {
+  return sql<RelationFacts[]>`
+    select
+      n.nspname || '.' || c.relname as name,
+      c.relkind::text as kind,
+      c.reltuples::float8 as rows,
+      (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as pages,
+      pg_total_relation_size(c.oid)::float8 as bytes,
+      pg_get_userbyid(c.relowner)::text as owner,
+      pg_has_role(c.relowner, 'USAGE') as owned,
+      c.relrowsecurity as "rowSecurity",
+      c.relforcerowsecurity as forced,
+      row_security_active(c.oid) as filtered,
+      array(
+        select t.tgname::text from pg_catalog.pg_trigger t
+        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('O', 'A')
+        order by t.tgname
+      ) as triggers,
+      array(
+        select p.pubname::text from pg_catalog.pg_publication p
+        where p.puballtables or exists (
+          select from pg_catalog.pg_publication_rel r where r.prpubid = p.oid and r.prrelid = c.oid)
+        order by p.pubname
+      ) as publications
+    from unnest(${names}::text[]) with ordinality as wanted (name, position)
+    join pg_catalog.pg_class c on c.oid = to_regclass(wanted.name)
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    order by wanted.position`
+}
+
+/** Pages of the heap, and the plain tables that hold the rows: the table itself, or its partitions. */
+export async function heapsOf(sql: Db, table: string): Promise<{ relation: string; pages: number; rowsPerPage: number }[]> {
+  return sql<{ relation: string; pages: number; rowsPerPage: number }[]>`
+    select
+      format('%I.%I', n.nspname, c.relname) as relation,
+      (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as pages,
+      (case when c.relpages > 0 and c.reltuples > 0 then c.reltuples / c.relpages else 0 end)::float8 as "rowsPerPage"
+    from pg_catalog.pg_partition_tree(${table}::regclass) t
+    join pg_catalog.pg_class c on c.oid = t.relid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where t.isleaf
+    order by 1`
+}
+
+/** Columns of the primary key, in order; empty without one. */
+export async function primaryKey(sql: Db, table: string): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select a.attname::text as name
+    from pg_catalog.pg_index i
+    cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, position)
+    join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where i.indrelid = ${table}::regclass and i.indisprimary
+    order by k.position`
+  return rows.map(r => r.name)
+}
+
+/** Names among `objects` that are not there. Each is `table x`, `column t.c`, `function f(args)`, `schema s`, `extension e`, `role r`. */
+export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
+  const rows = await sql<{ object: string }[]>`
+    select o.object
+    from (
+      select w.object, split_part(w.object, ' ', 1) as kind, substr(w.object, strpos(w.object, ' ') + 1) as name
+      from unnest(${objects}::text[]) as w (object)
+    ) o
+    where not case o.kind
+      when 'table' then to_regclass(o.name) is not null
+      when 'function' then to_regprocedure(o.name) is not null
+      when 'schema' then to_regnamespace(o.name) is not null
+      when 'role' then to_regrole(o.name) is not null
+      when 'extension' then exists (select from pg_catalog.pg_extension e where e.extname = o.name)
+      when 'column' then exists (
+        select from pg_catalog.pg_attribute a
+        where a.attrelid = to_regclass(regexp_replace(o.name, '\.[^.]+$', ''))
+          and a.attname = substring(o.name from '[^.]+$') and not a.attisdropped)
+      when 'policy' then exists (
+        select from pg_catalog.pg_policy p
+        where p.polrelid = to_regclass(split_part(o.name, ' on ', 2)) and p.polname = split_part(o.name, ' on ', 1))
+      when 'trigger' then exists (
+        select from pg_catalog.pg_trigger t
+        where t.tgrelid = to_regclass(split_part(o.name, ' on ', 2)) and t.tgname = split_part(o.name, ' on ', 1))
+      else false
+    end`
+  return rows.map(r => r.object)
+}
+
+/** An index as it stands. */
+export interface IndexFacts {
+  definition: string
+  valid: boolean
+  /** Pid of the backend that builds it now, else null. */
+  builder: number | null
+}
+
+/** Looks at an index by name; null when there is none. */
+export async function indexFacts(sql: Db, name: string): Promise<IndexFacts | null> {
+  const [row] = await sql<IndexFacts[]>`
+    select
+      pg_get_indexdef(i.indexrelid) as definition,
+      i.indisvalid and i.indisready and i.indislive as valid,
+      (select p.pid from pg_catalog.pg_stat_progress_create_index p where p.index_relid = i.indexrelid limit 1) as builder
+    from pg_catalog.pg_index i
+    where i.indexrelid = to_regclass(${name})`
+  return row ?? null
+}
+
+/** Looks at a constraint; null when there is none. */
+export async function constraintFacts(sql: Db, table: string, name: string): Promise<{ valid: boolean; definition: string } | null> {
+  const [row] = await sql<{ valid: boolean; definition: string }[]>`
+    select c.convalidated as valid, pg_get_constraintdef(c.oid) as definition
+    from pg_catalog.pg_constraint c
+    where c.conrelid = to_regclass(${table}) and c.conname = ${name}`
+  return row ?? null
+}
+
+/** Looks at a column; null when there is none. */
+export async function columnFacts(sql: Db, table: string, column: string): Promise<{ notNull: boolean; type: string } | null> {
+  const [row] = await sql<{ notNull: boolean; type: string }[]>`
+    select a.attnotnull as "notNull", format_type(a.atttypid, a.atttypmod) as type
+    from pg_catalog.pg_attribute a
+    where a.attrelid = to_regclass(${table}) and a.attname = ${column} and a.attnum > 0 and not a.attisdropped`
+  return row ?? null
+}
+
+/** Names of the columns of a table in order; generated ones left out. */
+export async function columnNames(sql: Db, table: string): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select a.attname::text as name
+    from pg_catalog.pg_attribute a
+    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    order by a.attnum`
+  return rows.map(r => r.name)
+}
+
+/** Foreign keys that start a cascade into a table, followed upwards: deleting there deletes here (decision 23). */
+export async function cascadesInto(sql: Db, table: string): Promise<{ from: string; to: string }[]> {
+  return sql<{ from: string; to: string }[]>`
+    with recursive reach as (
+      select c.conrelid, c.confrelid, array[c.oid] as path
+      from pg_catalog.pg_constraint c
+      where c.contype = 'f' and c.confdeltype = 'c' and c.conrelid = to_regclass(${table})
+      union all
+      select c.conrelid, c.confrelid, r.path || c.oid
+      from reach r
+      join pg_catalog.pg_constraint c on c.conrelid = r.confrelid
+      where c.contype = 'f' and c.confdeltype = 'c' and not c.oid = any (r.path)
+    )
+    select distinct confrelid::regclass::text as from, conrelid::regclass::text as to
+    from reach
+    order by 1, 2`
+}
+
+/** Event triggers that DDL fires; Supabase has some that reload the API (pitfall P31). */
+export async function eventTriggers(sql: Db): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select evtname::text as name from pg_catalog.pg_event_trigger where evtenabled <> 'D' order by 1`
+  return rows.map(r => r.name)
+}
+
+/** An object that hangs on another: how the server describes it, and its bare name. */
+export interface Dependant {
+  what: string
+  name: string
+}
+
+/** What hangs on a table from outside: views, functions that return it, foreign keys and policies of other tables. */
+export async function dependantsOf(sql: Db, tables: string[], columns: { table: string; column: string }[]): Promise<Dependant[]> {
+  return sql<Dependant[]>`
+    with target as (
+      select to_regclass(t)::oid as relid, null::int as attnum from unnest(${tables}::text[]) as t
+      union all
+      select a.attrelid, a.attnum::int
+      from unnest(${columns.map(c => c.table)}::text[], ${columns.map(c => c.column)}::text[]) as w (t, c)
+      join pg_catalog.pg_attribute a on a.attrelid = to_regclass(w.t) and a.attname = w.c
+    ),
+    ours as (select relid from target where attnum is null),
+    hanging as (
+      select distinct d.classid, d.objid
+      from target t
+      join pg_catalog.pg_depend d
+        on d.refclassid = 'pg_class'::regclass and d.refobjid = t.relid
+       and (t.attnum is null or d.refobjsubid = t.attnum)
+      where d.deptype = 'n'
+      union
+      select 'pg_proc'::regclass, p.oid
+      from target t
+      join pg_catalog.pg_class c on c.oid = t.relid and t.attnum is null
+      join pg_catalog.pg_proc p on p.prorettype = c.reltype or c.reltype = any (p.proargtypes)
+    )
+    select
+      pg_describe_object(h.classid, h.objid, 0) as what,
+      coalesce(k.conname, p.polname, f.oid::regproc::text, w.rulename::text)::text as name
+    from hanging h
+    left join pg_catalog.pg_proc f on h.classid = 'pg_proc'::regclass and f.oid = h.objid
+    left join pg_catalog.pg_rewrite w on h.classid = 'pg_rewrite'::regclass and w.oid = h.objid
+    left join pg_catalog.pg_constraint k on h.classid = 'pg_constraint'::regclass and k.oid = h.objid
+    left join pg_catalog.pg_policy p on h.classid = 'pg_policy'::regclass and p.oid = h.objid
+    where (w.oid is not null and w.ev_class not in (select relid from ours where relid is not null))
+       or (k.oid is not null and k.contype = 'f' and k.conrelid not in (select relid from ours where relid is not null))
+       or (p.oid is not null and p.polrelid not in (select relid from ours where relid is not null))
+       or f.oid is not null
+    order by 1`
+}

@@ -1,0 +1,295 @@
+import type { LedgerRow } from '../model/plan.js'
+import type { Db, Root } from './types.js'
+
+/**
+ * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one that was
+ * released: add another. `rethread` may be dropped at any time without harm to the application; what must outlive it
+ * (archives, quarantine) stands in `rethread_archive`.
+ */
+export const upgrades: readonly string[] = [
+  `create table rethread.runs (
+    id bigint generated always as identity primary key,
+    command text not null,
+    role text not null default current_user,
+    host text not null,
+    who text not null,
+    reason text,
+    tool text not null,
+    outcome text not null default 'running',
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz
+  );
+  create table rethread.ledger (
+    id bigint generated always as identity primary key,
+    run bigint not null references rethread.runs,
+    track text not null,
+    migration text not null,
+    direction text not null check (direction in ('up', 'down', 'baseline')),
+    outcome text not null check (outcome in ('started', 'done', 'failed', 'interrupted')),
+    checksum text not null,
+    tokens text not null,
+    statements text[] not null,
+    reached int not null default 0,
+    phase text not null,
+    role text not null default current_user,
+    server_version text not null default current_setting('server_version'),
+    error jsonb,
+    fingerprint text,
+    started_at timestamptz not null default clock_timestamp(),
+    duration_ms double precision
+  );
+  create index ledger_newest on rethread.ledger (track, migration, id desc);
+  create table rethread.lease (
+    name text primary key,
+    token bigint not null default 0,
+    holder text,
+    backend_pid int,
+    backend_start timestamptz,
+    heartbeat timestamptz
+  );
+  insert into rethread.lease (name) values ('writer');`,
+  // state 'running' -> 'done'; 'paused' by an operator. A range goes pending -> claimed -> done, and back to
+  // pending when its worker is gone; batches keep the transaction ids that prove which rows nobody touched since.
+  `create table rethread.backfills (
+    id bigint generated always as identity primary key,
+    track text not null,
+    migration text not null,
+    state text not null default 'running' check (state in ('running', 'paused', 'done')),
+    passes int not null,
+    system_identifier text,
+    rows bigint not null default 0,
+    seconds double precision not null default 0,
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz
+  );
+  create unique index backfills_open on rethread.backfills (track, migration) where state <> 'done';
+  create table rethread.ranges (
+    id bigint generated always as identity primary key,
+    backfill bigint not null references rethread.backfills on delete cascade,
+    relation text not null,
+    from_page bigint not null,
+    to_page bigint not null,
+    cursor_page bigint not null,
+    pass int not null default 0,
+    window_pages int not null default 0,
+    state text not null default 'pending' check (state in ('pending', 'claimed', 'done')),
+    claim bigint,
+    attempts int not null default 0,
+    rows bigint not null default 0
+  ) with (fillfactor = 50);
+  create index ranges_open on rethread.ranges (backfill, id);
+  create sequence rethread.claims;
+  create table rethread.batches (
+    backfill bigint not null references rethread.backfills on delete cascade,
+    relation text not null,
+    xid xid8 not null,
+    rows bigint not null,
+    ms double precision not null
+  );
+  create index batches_backfill on rethread.batches (backfill);`,
+]
+
+/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them (decision 13). */
+const archiveSchema = `
+  create schema if not exists rethread_archive;
+  create table if not exists rethread_archive.quarantine (
+    id bigint generated always as identity primary key,
+    track text not null,
+    migration text not null,
+    relation text not null,
+    key text not null,
+    reason text not null,
+    original jsonb not null,
+    run bigint,
+    at timestamptz not null default clock_timestamp(),
+    unique (relation, key, migration)
+  );
+  create table if not exists rethread_archive.archives (
+    id bigint generated always as identity primary key,
+    run bigint,
+    track text not null,
+    migration text not null,
+    relation text not null,
+    column_name text,
+    stored_as text not null,
+    key_columns text[] not null default '{}',
+    ours text,
+    manifest jsonb not null default '[]',
+    rows bigint not null default 0,
+    hash text,
+    state text not null default 'kept' check (state in ('capturing', 'kept', 'restored')),
+    at timestamptz not null default clock_timestamp()
+  );`
+
+/** Closes a schema to everybody but its owner, also to roles that default privileges let in (pitfall P77). */
+const closeSchema = (schema: string): string => `
+  revoke all on schema ${schema} from public;
+  revoke all on all tables in schema ${schema} from public;
+  revoke all on all sequences in schema ${schema} from public;
+  do $close$
+  declare r name;
+  begin
+    for r in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+      execute format('revoke all on schema ${schema} from %I', r);
+      execute format('revoke all on all tables in schema ${schema} from %I', r);
+      execute format('revoke all on all sequences in schema ${schema} from %I', r);
+    end loop;
+  end
+  $close$;`
+
+/** Version of the tool's schema; null when it is not there. */
+export async function schemaVersion(sql: Db): Promise<number | null> {
+  const [there] = await sql<{ there: boolean }[]>`select to_regclass('rethread.meta') is not null as there`
+  if (!there!.there) return null
+  const [row] = await sql<{ version: number }[]>`select max(version)::int as version from rethread.meta`
+  return row!.version
+}
+
+/** Installs or upgrades the tool's schema up to `to`; safe when several start at once. Returns what was applied. */
+export async function upgrade(sql: Root, tool: string, to: number = upgrades.length): Promise<number[]> {
+  return (await sql.begin(async tx => {
+    await tx`select pg_advisory_xact_lock(hashtext('rethread'), hashtext('upgrade'))`
+    await tx.unsafe(`
+      set local client_min_messages = warning;
+      create schema if not exists rethread;
+      create table if not exists rethread.meta (
+        version int primary key,
+        tool text not null,
+        at timestamptz not null default clock_timestamp()
+      );
+      ${archiveSchema}`)
+    const from = (await schemaVersion(tx)) ?? 0
+    const done: number[] = []
+    for (let version = from + 1; version <= to; version++) {
+      await tx.unsafe(upgrades[version - 1]!)
+      await tx`insert into rethread.meta (version, tool) values (${version}, ${tool})`
+      done.push(version)
+    }
+    if (done.length > 0) await tx.unsafe(closeSchema('rethread') + closeSchema('rethread_archive'))
+    return done
+  })) as number[]
+}
+
+/** For every migration that the ledger knows: its newest finished row, and its newest row when that is unfinished. */
+export async function readLedger(sql: Db): Promise<LedgerRow[]> {
+  return sql<LedgerRow[]>`
+    select
+      l.track, l.migration, l.direction, l.outcome, l.checksum, l.tokens, l.reached, l.run,
+      l.started_at::text as at
+    from rethread.ledger l
+    where l.id in (
+      select max(n.id) from rethread.ledger n group by n.track, n.migration
+      union
+      select max(n.id) from rethread.ledger n where n.outcome = 'done' group by n.track, n.migration
+    )
+    order by l.id`
+}
+
+/** What a new ledger row says. */
+export interface NewLedgerRow {
+  run: number
+  track: string
+  migration: string
+  direction: 'up' | 'down' | 'baseline'
+  outcome: LedgerRow['outcome']
+  checksum: string
+  tokens: string
+  statements: string[]
+  phase: string
+  error: object | null
+  fingerprint: string | null
+  durationMs: number | null
+}
+
+/** Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. */
+export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): Promise<number | null> {
+  const [added] = await sql<{ id: number }[]>`
+    insert into rethread.ledger
+      (run, track, migration, direction, outcome, checksum, tokens, statements, phase, error, fingerprint, duration_ms)
+    select
+      ${row.run}, ${row.track}, ${row.migration}, ${row.direction}, ${row.outcome}, ${row.checksum}, ${row.tokens},
+      ${row.statements}::text[], ${row.phase}, ${row.error === null ? null : sql.json(row.error as never)},
+      ${row.fingerprint}, ${row.durationMs}
+    from rethread.lease
+    where name = 'writer' and token = ${token}
+    returning id`
+  return added?.id ?? null
+}
+
+/** Moves an unfinished row on. `reached` counts finished statements. False when fenced off. */
+export async function updateLedgerRow(
+  sql: Db,
+  token: number,
+  id: number,
+  change: { outcome: LedgerRow['outcome']; reached: number; error: object | null; durationMs: number | null; fingerprint: string | null },
+): Promise<boolean> {
+  const result = await sql`
+    update rethread.ledger l
+    set outcome = ${change.outcome},
+        reached = ${change.reached},
+        error = ${change.error === null ? null : sql.json(change.error as never)},
+        duration_ms = ${change.durationMs},
+        fingerprint = coalesce(${change.fingerprint}, l.fingerprint)
+    from rethread.lease
+    where l.id = ${id} and lease.name = 'writer' and lease.token = ${token}`
+  return result.count === 1
+}
+
+/** Opens a run. */
+export async function addRun(
+  sql: Db,
+  run: { command: string; host: string; who: string; reason: string | null; tool: string },
+): Promise<number> {
+  const [row] = await sql<{ id: number }[]>`
+    insert into rethread.runs (command, host, who, reason, tool)
+    values (${run.command}, ${run.host}, ${run.who}, ${run.reason}, ${run.tool})
+    returning id`
+  return row!.id
+}
+
+/** Closes a run. */
+export async function endRun(sql: Db, id: number, outcome: string): Promise<void> {
+  await sql`update rethread.runs set outcome = ${outcome}, finished_at = clock_timestamp() where id = ${id}`
+}
+
+/** A run as `status` lists it. */
+export interface RunRow {
+  id: number
+  command: string
+  who: string
+  outcome: string
+  at: string
+  seconds: number | null
+}
+
+/** The newest runs. */
+export async function recentRuns(sql: Db, limit: number): Promise<RunRow[]> {
+  return sql<RunRow[]>`
+    select id, command, who, outcome,
+      to_char(started_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
+      round(extract(epoch from finished_at - started_at), 1)::float8 as seconds
+    from rethread.runs
+    order by id desc
+    limit ${limit}`
+}
+
+/** Newest fingerprint stored with a finished step, and the server that it was taken on. */
+export async function storedFingerprint(sql: Db): Promise<{ fingerprint: string; major: number } | null> {
+  const [row] = await sql<{ fingerprint: string; major: number }[]>`
+    select fingerprint, split_part(server_version, '.', 1)::int as major
+    from rethread.ledger
+    where outcome = 'done'
+    order by id desc
+    limit 1`
+  return row?.fingerprint ? row : null
+}
+
+/** Puts a fingerprint on the newest finished row of a run. */
+export async function setFingerprint(sql: Db, token: number, run: number, fingerprint: string): Promise<void> {
+  await sql`
+    update rethread.ledger l
+    set fingerprint = ${fingerprint}
+    from rethread.lease
+    where l.id = (select max(id) from rethread.ledger where run = ${run} and outcome = 'done')
+      and lease.name = 'writer' and lease.token = ${token}`
+}

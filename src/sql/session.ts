@@ -1,0 +1,99 @@
+import type { Db } from './types.js'
+
+/** What a session is for. Probes are the only ones that see as the application sees (decision 11). */
+export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader'
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/**
+ * The settings of a fresh session, sent after connecting because poolers refuse start-up parameters (pitfall P7).
+ * `row_security = off` makes a filtered view of the data an error instead of a smaller number (ability B1).
+ * `client_connection_check_interval` lets the backend of a killed client go within a second, so that the
+ * next run finds the lease free. Time-outs are explicit: those of the role are not ours (pitfall P12).
+ */
+export function setupSql(purpose: Purpose, settings: Record<string, string>): string {
+  const lines = [
+    'set row_security = off',
+    "set timezone = 'UTC'",
+    "set client_connection_check_interval = '1s'",
+    "set statement_timeout = 0",
+    "set lock_timeout = 0",
+    "set idle_in_transaction_session_timeout = '5min'",
+  ]
+  if (purpose === 'reader') lines.push('set default_transaction_read_only = on')
+  if (purpose === 'worker') {
+    // JIT costs more than it gives on batches of some milliseconds (measured: up to 0.26 s a statement)
+    lines.push('set jit = off')
+    // A batch and its checkpoint are one transaction: a crash loses both or none, so the flush may come later.
+    lines.push('set synchronous_commit = off')
+  }
+  for (const [name, value] of Object.entries(settings)) lines.push(`set rethread.${name} = ${literal(value)}`)
+  return lines.map(line => line + ';').join('\n')
+}
+
+/** What the server says of itself and of us. */
+export interface Facts {
+  version: string
+  versionNum: number
+  database: string
+  role: string
+  superuser: boolean
+  bypassRls: boolean
+  inRecovery: boolean
+  readOnly: boolean
+  canCreate: boolean
+  systemIdentifier: string | null
+}
+
+/** One look at server, role and database. */
+export async function facts(sql: Db): Promise<Facts> {
+  const [row] = await sql<Facts[]>`
+    select
+      current_setting('server_version') as version,
+      current_setting('server_version_num')::int as "versionNum",
+      current_database()::text as database,
+      current_user::text as role,
+      r.rolsuper as superuser,
+      r.rolbypassrls as "bypassRls",
+      pg_catalog.pg_is_in_recovery() as "inRecovery",
+      (current_setting('default_transaction_read_only') = 'on'
+        and (select source from pg_catalog.pg_settings where name = 'default_transaction_read_only') <> 'session') as "readOnly",
+      pg_catalog.has_database_privilege(current_database(), 'CREATE') as "canCreate",
+      case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+        then (select system_identifier::text from pg_catalog.pg_control_system()) end as "systemIdentifier"
+    from pg_catalog.pg_roles r
+    where r.rolname = current_user`
+  return row!
+}
+
+/** Backend pid of this session; two sessions with one pid stand behind a transaction pooler (ability B17). */
+export async function backend(sql: Db): Promise<number> {
+  const [row] = await sql<{ pid: number }[]>`select pg_catalog.pg_backend_pid() as pid`
+  return row!.pid
+}
+
+/** Current role and settings that differ from the session's start; to compare before and after a file (P10, P11). */
+export async function snapshot(sql: Db): Promise<{ role: string; settings: Record<string, string> }> {
+  const [row] = await sql<{ role: string; settings: Record<string, string> }[]>`
+    select
+      current_user::text as role,
+      coalesce((
+        select jsonb_object_agg(name, setting)
+        from pg_catalog.pg_settings
+        where source = 'session'
+      ), '{}') as settings`
+  return row!
+}
+
+/** Settings for one transaction. Milliseconds; 0 means none. */
+export async function setLocal(sql: Db, lockTimeoutMs: number, statementTimeoutMs: number): Promise<void> {
+  await sql`
+    select
+      set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
+      set_config('statement_timeout', ${String(statementTimeoutMs)}, true)`
+}
+
+/** Lock time-out of the session, in milliseconds, for statements that run outside a transaction. */
+export async function setLockTimeout(sql: Db, ms: number): Promise<void> {
+  await sql`select set_config('lock_timeout', ${String(ms)}, false)`
+}

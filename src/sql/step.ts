@@ -1,0 +1,16 @@
+import type { Db } from './types.js'
+
+/** Drops what a stopped build has left. */
+export async function dropIndex(sql: Db, name: string): Promise<void> {
+  await sql.unsafe(`drop index concurrently if exists ${name}`)
+}
+
+/** Cancels what a backend is doing. */
+export async function cancel(sql: Db, pid: number): Promise<void> {
+  await sql`select pg_catalog.pg_cancel_backend(${pid})`
+}
+
+/** Back to the session's own settings. RESET ALL does not undo SET ROLE (pitfall P10); the caller checks the role. */
+export async function resetAll(sql: Db, setup: string): Promise<void> {
+  await sql.unsafe(`reset all;\n${setup}`)
+}

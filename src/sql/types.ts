@@ -1,0 +1,10 @@
+import type postgres from 'postgres'
+
+/** int8 arrives as a number: our counts and ids stay far below 2^53 (pitfall P9: postgres.js would give strings). */
+export type Types = { bigint: number; textArray: string[] }
+
+/** A connection or a transaction on it; the only thing a statement needs. */
+export type Db = postgres.ISql<Types>
+
+/** A connection that can start a transaction. */
+export type Root = postgres.Sql<Types>

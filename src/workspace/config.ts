@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { Failure } from '../model/failure.js'
+
+/** Values of `rethread.config.json`; each has a default, and a flag or the environment beats it. */
+export interface Config {
+  track: string | null
+  dir: string | null
+  /** Passed to every session as settings `rethread.<name>`, read by the SQL files. */
+  settings: Record<string, string>
+  /** First lock time-out of DDL in milliseconds; a queued lock stalls the application that long (decision 10). */
+  lockTimeoutMs: number
+  /** How long one step may try to get its locks, in seconds (pitfall P17). */
+  lockBudgetSeconds: number
+  /** Wanted duration of a backfill batch in milliseconds. */
+  batchTargetMs: number
+  /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
+  protected: boolean
+}
+
+/** Where each value came from, for `doctor`. */
+export interface ConfigRead {
+  config: Config
+  path: string | null
+}
+
+const defaults: Config = {
+  track: null,
+  dir: null,
+  settings: {},
+  lockTimeoutMs: 50,
+  lockBudgetSeconds: 120,
+  batchTargetMs: 40,
+  protected: false,
+}
+
+/** Name of the file looked for in the current folder. */
+export const configName = 'rethread.config.json'
+
+/** Reads and validates the configuration; all faults in one BAD_CONFIG. zod is loaded only when there is a file. */
+export async function readConfig(path: string, required: boolean): Promise<ConfigRead> {
+  if (!existsSync(path)) {
+    if (required) throw new Failure('BAD_CONFIG', path, { reason: 'there is no such file' })
+    return { config: defaults, path: null }
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''))
+  } catch (error) {
+    throw new Failure('BAD_CONFIG', path, { reason: `not JSON: ${(error as Error).message}` })
+  }
+  const z = await import('zod/mini')
+  const settingName = z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, 'a setting is lower_case'))
+  const schema = z.strictObject({
+    $schema: z.optional(z.string()),
+    track: z.optional(z.string()),
+    dir: z.optional(z.string()),
+    settings: z.optional(z.record(settingName, z.string())),
+    lockTimeoutMs: z.optional(z.int().check(z.gte(5), z.lte(80, 'stay under 80 ms: the application waits that long'))),
+    lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
+    batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
+    protected: z.optional(z.boolean()),
+  })
+  const result = schema.safeParse(json)
+  if (!result.success) {
+    const reason = result.error.issues.map(issue => `${issue.path.join('.') || 'the document'}: ${issue.message}`).join('; ')
+    throw new Failure('BAD_CONFIG', path, { reason })
+  }
+  const given = Object.fromEntries(Object.entries(result.data).filter(([key, value]) => key !== '$schema' && value !== undefined))
+  return { config: { ...defaults, ...given } as Config, path }
+}

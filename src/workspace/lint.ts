@@ -1,0 +1,82 @@
+import { findingsOf } from '../model/failure.js'
+import { type Finding, finding } from '../model/report.js'
+import type { SqlFile, Track } from '../model/workspace.js'
+import { cutBackfill } from './cut.js'
+import { proofOf } from './proof.js'
+import { lineOf, parseStatements, type Statement, scanTokens, SyntaxFault, withoutByteOrderMark } from './statements.js'
+
+type Kind = 'one' | 'none' | 'check'
+
+/** PostgreSQL cuts longer names silently (pitfall P30). Source: NAMEDATALEN - 1 bytes. */
+const longestName = 63
+
+/** Parses every file of a track and gathers the faults, each with file and line. */
+export async function lint(track: Track): Promise<Finding[]> {
+  const faults: Finding[] = []
+  for (const m of track.migrations) {
+    faults.push(...(await lintFile(m.file, m.transaction)))
+    if (m.backfill) {
+      try {
+        await cutBackfill(m.file.text, m.file.path, m.backfill)
+      } catch (error) {
+        if (!(error instanceof SyntaxFault)) faults.push(...findingsOf(error))
+      }
+    }
+    if (m.rollback) faults.push(...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')))
+  }
+  for (const check of track.checks) faults.push(...(await lintFile(check.file, 'check')))
+  return faults
+}
+
+async function lintFile(file: SqlFile, kind: Kind, whenEmpty: 'EMPTY_FILE' | 'EMPTY_ROLLBACK' = 'EMPTY_FILE'): Promise<Finding[]> {
+  const faults: Finding[] = []
+  const text = withoutByteOrderMark(file.text)
+  if (text.trim() === '') return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path)] : []
+  const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
+  let statements: Statement[]
+  try {
+    statements = await parseStatements(text)
+    for (const token of await scanTokens(text)) {
+      if (token.name === 'SCONST' && token.text.startsWith('$') && token.text.includes('\r')) {
+        faults.push(finding('CR_IN_BODY', at(token.start)))
+      }
+      if (token.name === 'IDENT' && Buffer.byteLength(token.text.replaceAll('"', '')) > longestName) {
+        faults.push(finding('NAME_TOO_LONG', at(token.start), { name: token.text }))
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    const { line, column, excerpt } = lineOf(text, error.offset)
+    const code = excerpt.trimStart().startsWith('\\') ? 'PSQL_META_COMMAND' : 'SYNTAX'
+    return [finding(code, `${file.path}:${line}`, { column, excerpt, reason: error.message })]
+  }
+  if (statements.length === 0) faults.push(finding(whenEmpty, file.path, { reason: 'only comments' }))
+  for (const s of statements) faults.push(...lintStatement(s, kind, at(s.offset)))
+  return faults
+}
+
+function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
+  const sql = firstLine(s.text)
+  if (s.kind === 'TransactionStmt') return [finding('TRANSACTION_CONTROL', at, { sql })]
+  if (s.kind === 'CopyStmt' && s.node.is_from && !s.node.filename) {
+    return [finding('PSQL_META_COMMAND', at, { excerpt: sql, reason: 'COPY FROM stdin needs psql' })]
+  }
+  const alone = runsAlone(s)
+  if (kind === 'one' && alone) return [finding('NEEDS_NO_TRANSACTION', at, { sql })]
+  if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql })]
+  if (kind === 'check' && s.kind !== 'SelectStmt') return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]
+  return []
+}
+
+/** True for statements that the server refuses inside a transaction block (pitfall P20). */
+function runsAlone({ kind, node }: Statement): boolean {
+  if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
+  if (kind === 'ReindexStmt') return JSON.stringify(node.params ?? []).includes('concurrently')
+  return ['VacuumStmt', 'CreatedbStmt', 'DropdbStmt', 'AlterSystemStmt', 'CreateTableSpaceStmt'].includes(kind) && node.is_vacuumcmd !== false
+}
+
+/** The first line of a statement, for messages. */
+export const firstLine = (sql: string): string => {
+  const line = sql.split('\n')[0]!.trim()
+  return line.length > 100 || sql.includes('\n') ? `${line.slice(0, 100)} ...` : line
+}

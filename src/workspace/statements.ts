@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto'
+
+/** A node of PostgreSQL's own parse tree, as libpg-query gives it: one key, the node's type. */
+// biome-ignore lint/suspicious/noExplicitAny: the tree has hundreds of node types; readers check what they touch
+export type Node = Record<string, any>
+
+/** One statement of a file. */
+export interface Statement {
+  text: string
+  /** Name of the node, such as `UpdateStmt`. */
+  kind: string
+  node: Node
+  /** Offset of the first character in the file. */
+  offset: number
+}
+
+/** A token of PostgreSQL's own scanner; offsets are characters here (libpg-query counts bytes). */
+export interface Token {
+  start: number
+  end: number
+  text: string
+  name: string
+  keyword: boolean
+}
+
+/** A parse error, with the offset of the character it points at. */
+export class SyntaxFault extends Error {
+  constructor(
+    message: string,
+    readonly offset: number,
+  ) {
+    super(message)
+  }
+}
+
+/** libpg-query is 1 MB of WebAssembly: loaded when there is something to parse, never for `status` (decision 27). */
+async function parser() {
+  const library = await import('libpg-query')
+  await library.loadModule()
+  return library
+}
+
+/** A function from byte offsets, which libpg-query counts in, to character offsets. */
+const charsOf = (text: string, bytes: Buffer) =>
+  text.length === bytes.length ? (byte: number) => byte : (byte: number) => bytes.toString('utf8', 0, byte).length
+
+/** Splits and parses a file by PostgreSQL's own grammar (pitfall P42). Throws SyntaxFault. */
+export async function parseStatements(text: string): Promise<Statement[]> {
+  const { parse, hasSqlDetails } = await parser()
+  const clean = withoutByteOrderMark(text)
+  const bytes = Buffer.from(clean)
+  const chars = charsOf(clean, bytes)
+  try {
+    if (clean.trim() === '') return []
+    const tree = await parse(clean)
+    return (tree.stmts ?? []).map(raw => {
+      const from = raw.stmt_location ?? 0
+      const to = raw.stmt_len ? from + raw.stmt_len : bytes.length
+      const whole = bytes.toString('utf8', from, to)
+      const lead = leadingBlank(whole)
+      const node = raw.stmt as unknown as Node
+      const kind = Object.keys(node)[0]!
+      const trimmed = whole.slice(lead).replace(/[\s;]+$/, '')
+      return { text: trimmed, kind, node: node[kind] as Node, offset: chars(from) + lead }
+    })
+  } catch (error) {
+    if (error instanceof Error && hasSqlDetails(error)) {
+      throw new SyntaxFault(error.message, error.sqlDetails?.cursorPosition ?? 0)
+    }
+    throw error
+  }
+}
+
+/** The tokens of a text, comments included. Throws SyntaxFault. */
+export async function scanTokens(text: string): Promise<Token[]> {
+  const { scan, hasSqlDetails } = await parser()
+  const clean = withoutByteOrderMark(text)
+  const bytes = Buffer.from(clean)
+  const chars = charsOf(clean, bytes)
+  try {
+    return (await scan(clean)).tokens.map(token => ({
+      start: chars(token.start),
+      end: chars(token.end),
+      text: token.text,
+      name: token.tokenName,
+      keyword: token.keywordKind > 0,
+    }))
+  } catch (error) {
+    if (error instanceof Error && hasSqlDetails(error)) {
+      throw new SyntaxFault(error.message, error.sqlDetails?.cursorPosition ?? 0)
+    }
+    throw error
+  }
+}
+
+/** Length of the white space and comments before a statement, so that its text starts with its first word. */
+function leadingBlank(text: string): number {
+  const match = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/.exec(text)
+  return match ? match[0].length : 0
+}
+
+/** Node keeps U+FEFF, the server chokes on it, psql strips it: we strip it (pitfall P36). */
+export const withoutByteOrderMark = (text: string): string => text.replace(/^\uFEFF/, '')
+
+/** sha256 of the text with BOM dropped and line ends normalised, hex. */
+export const rawChecksum = (text: string): string =>
+  createHash('sha256').update(withoutByteOrderMark(text).replace(/\r\n?/g, '\n')).digest('hex')
+
+/** sha256 of the tokens without comments: a licence header or new indentation is not a change (ability B14). */
+export async function tokenChecksum(text: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const token of await scanTokens(text)) {
+    if (token.name === 'SQL_COMMENT' || token.name === 'C_COMMENT') continue
+    // keywords and bare names fold to lower case as the server folds them; quoted ones and literals stay
+    const folds = token.keyword || (token.name === 'IDENT' && !token.text.startsWith('"'))
+    hash.update((folds ? token.text.toLowerCase() : token.text.replace(/\r\n?/g, '\n')) + '\0')
+  }
+  return hash.digest('hex')
+}
+
+/** Line and column (from 1, in characters) of an offset, with the line's text. */
+export function lineOf(text: string, offset: number): { line: number; column: number; excerpt: string } {
+  const before = text.slice(0, offset)
+  const line = before.split('\n').length
+  const column = offset - (before.lastIndexOf('\n') + 1) + 1
+  return { line, column, excerpt: (text.split('\n')[line - 1] ?? '').replace(/\r$/, '') }
+}
+
+/** `schema.name` of a RangeVar, `public` when it has no schema. */
+export const relationName = (range: Node): string => `${range.schemaname ?? 'public'}.${range.relname}`
+
+/** The strings of a list of String nodes. */
+export const strings = (list: Node[] | undefined): string[] =>
+  (list ?? []).flatMap(n => (n.List ? strings(n.List.items) : n.String ? [n.String.sval as string] : []))
+
+/** A parse tree without positions, as text: equal for statements that mean the same. */
+export const shapeOf = (node: unknown): string =>
+  JSON.stringify(node, (key, value) => (key === 'location' || key.endsWith('_location') ? undefined : value))

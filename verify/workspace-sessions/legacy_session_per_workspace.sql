@@ -1,0 +1,21 @@
+--! title: Each workspace with messages has its legacy session
+--! after: 004_assign_messages
+
+-- Workspaces whose messages all went to sessions of their users' own need none.
+select w.id::text as object, format('%s message(s) without a legacy session', count(*)) as detail
+from public.chats c
+join public.workspaces w on w.id = c.workspace_id
+where c.session_id is null
+  and exists (
+    select from auth.users u where u.id in (c.user_id, w.owner_id))
+  and not exists (
+    select from public.chat_sessions s
+    where s.id = chat_private.legacy_session_id(c.workspace_id, c.user_id))
+group by w.id
+union all
+select s.id::text, 'its id is that of a legacy session, its workspace is another'
+from public.chat_sessions s
+where s.title = 'Legacy Chat'
+  and exists (select from public.workspaces w where w.id <> s.workspace_id
+    and s.id in (chat_private.legacy_session_id(w.id, s.user_id), chat_private.legacy_session_id(w.id, null)))
+order by 1
