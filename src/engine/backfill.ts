@@ -42,6 +42,8 @@ const batchLockTimeoutMs = 60
 const batchStatementTimeoutMs = 30_000
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
+/** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
+const maxUnexplained = 1000
 
 /** What a person asked for. */
 export interface BackfillWish {
@@ -362,6 +364,7 @@ async function closingSweep(job: Job): Promise<boolean> {
     const left = await countPending(run.writer.sql, job.sweep)
     if (left === 0) return true
     if (left >= before) {
+      if (left > maxUnexplained) throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
       await quarantinePending(run.writer.sql, job.sweep, 'the statement did not change this row')
       return (await countPending(run.writer.sql, job.sweep)) === 0
     }

@@ -96,9 +96,18 @@ export async function rollbackFlags(migrations: Migration[], database: string): 
   return ''
 }
 
-/** The rollback command, ready to paste. */
-export async function rollbackCommand(track: Track, to: Migration | null, applied: Migration[], database: string): Promise<string> {
-  const undone = to ? applied.slice(applied.indexOf(to) + 1) : applied
+/**
+ * The rollback command, ready to paste. A migration that is undone together with an earlier one takes the target
+ * further back: a command that would be refused is no way back.
+ */
+export async function rollbackCommand(track: Track, wanted: Migration | null, applied: Migration[], database: string): Promise<string> {
+  let from = wanted ? applied.indexOf(wanted) + 1 : 0
+  for (let i = applied.length - 1; i >= from; i--) {
+    const covering = applied.findIndex(m => m.name === applied[i]!.undoneBy)
+    if (covering >= 0) from = Math.min(from, covering)
+  }
+  const undone = applied.slice(from)
+  const to = applied[from - 1]
   const target = to ? `--to ${to.name}` : '--all'
   return `rethread rollback --track ${track.name} ${target}${await rollbackFlags(undone, database)}`
 }

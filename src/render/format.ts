@@ -17,8 +17,10 @@ export function bytes(n: number): string {
   return `${i === 0 ? n : n.toFixed(n < 10 ? 1 : 0)} ${units[i]}`
 }
 
-/** A number with thin groups: 1 234 567 would break in a terminal, so commas. */
-export const number = (n: number): string => n.toLocaleString('en-US')
+const grouped = new Intl.NumberFormat('en-US')
+
+/** A number with its thousands marked. */
+export const number = (n: number): string => grouped.format(n)
 
 /** A cell of a generic table, by the name of its column. */
 export function cell(value: string | number | boolean | null, column: string): string {

@@ -56,10 +56,14 @@ export async function heapsOf(sql: Db, table: string): Promise<{ relation: strin
       format('%I.%I', n.nspname, c.relname) as relation,
       (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as pages,
       (case when c.relpages > 0 and c.reltuples > 0 then c.reltuples / c.relpages else 0 end)::float8 as "rowsPerPage"
-    from pg_catalog.pg_partition_tree(${table}::regclass) t
-    join pg_catalog.pg_class c on c.oid = t.relid
+    from (
+      select ${table}::regclass as relid
+      union
+      select t.relid from pg_catalog.pg_partition_tree(${table}::regclass) t
+    ) h
+    join pg_catalog.pg_class c on c.oid = h.relid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where t.isleaf
+    where c.relkind in ('r', 'm')
     order by 1`
 }
 

@@ -6,7 +6,7 @@ where not (select relrowsecurity from pg_catalog.pg_class where oid = to_regclas
 union all
 select w.name, case when p.polname is null then 'missing' else 'differs: ' || concat_ws(' ',
     case when not p.polpermissive then 'restrictive' end,
-    'for ' || p.polcmd,
+    'for ' || p.polcmd::text,
     'to ' || (select string_agg(r::regrole::text, ', ') from unnest(p.polroles) r),
     'using ' || pg_get_expr(p.polqual, p.polrelid),
     'with check ' || pg_get_expr(p.polwithcheck, p.polrelid)) end
