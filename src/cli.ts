@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Command as Program, CommanderError, Option } from 'commander'
+import { CommanderError, Option, Command as Program } from 'commander'
 import type { Command, Input } from './command.js'
 import { startEmbedded } from './db/embedded.js'
 import { maskUrl } from './db/session.js'
-import { connect, type Context } from './engine/context.js'
+import { type Context, connect } from './engine/context.js'
 import { chooseTrack } from './engine/look.js'
 import type { Event } from './model/event.js'
 import { Failure, Failures, findingsOf } from './model/failure.js'
@@ -21,10 +21,16 @@ const home = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
 /** Flags that every command takes. */
 const globals: [string, string][] = [
-  ['--database-url <url>', 'target (else RETHREAD_DATABASE_URL, DATABASE_URL, SUPABASE_DB_URL, the PG* variables)'],
+  [
+    '--database-url <url>',
+    'target (else RETHREAD_DATABASE_URL, DATABASE_URL, SUPABASE_DB_URL, the PG* variables)',
+  ],
   ['--embedded', 'use a PostgreSQL of its own under .rethread/'],
   ['--track <name>', 'track (else the ledger’s, else the only one that fits)'],
-  ['--dir <folder>', 'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)'],
+  [
+    '--dir <folder>',
+    'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
+  ],
   ['--config <file>', `configuration (default ${configName})`],
   ['--allow <hazards>', 'hazards that may happen, by name, separated by commas'],
   ['--confirm <database>', 'name of the database, where data would be dropped'],
@@ -45,10 +51,15 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   const { version } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { version: string }
   let exitCode = 0
   const program = new Program('rethread')
-    .description('Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.')
+    .description(
+      'Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.',
+    )
     .version(version)
     .exitOverride()
-    .configureOutput({ writeOut: text => process.stdout.write(text), writeErr: text => process.stderr.write(text) })
+    .configureOutput({
+      writeOut: text => process.stdout.write(text),
+      writeErr: text => process.stderr.write(text),
+    })
     .showSuggestionAfterError()
     .helpCommand(false)
   // one command = one file; only the named one is loaded, all of them for --help
@@ -57,7 +68,8 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
     const command = (await import(file)).default as Command
     const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
-    for (const [flags, help] of [...(command.options ?? []), ...globals]) sub.addOption(new Option(flags, help))
+    for (const [flags, help] of [...(command.options ?? []), ...globals])
+      sub.addOption(new Option(flags, help))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       exitCode = await execute(name, command, args, given.at(-2) as Record<string, unknown>, version, process)
@@ -71,7 +83,11 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
     if (argv.includes('json') && argv.includes('--format')) {
-      const report = { ...emptyReport(named ?? ''), verdict: 'failed' as const, findings: [finding('USAGE', argv.join(' '), { reason: error.message })] }
+      const report = {
+        ...emptyReport(named ?? ''),
+        verdict: 'failed' as const,
+        findings: [finding('USAGE', argv.join(' '), { reason: error.message })],
+      }
       process.stdout.write((await import('./render/json.js')).renderJson(report))
     }
     return exitCodes.failed
@@ -88,31 +104,48 @@ function commandFiles(): Map<string, string> {
 // biome-ignore lint/suspicious/noExplicitAny: commander gives what the flags declare
 type Options = Record<string, any>
 
-async function execute(name: string, command: Command, args: string[], options: Options, version: string, process: Process): Promise<number> {
+async function execute(
+  name: string,
+  command: Command,
+  args: string[],
+  options: Options,
+  version: string,
+  process: Process,
+): Promise<number> {
   const format = String(options.format ?? 'table')
   const color = options.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
   const events = sink(process, { quiet: options.quiet ?? false, verbose: options.verbose ?? false })
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
-    if (!['table', 'json', 'markdown'].includes(format)) throw new Failure('USAGE', `--format ${format}`, { reason: 'it can be table, json or markdown' })
+    if (!['table', 'json', 'markdown'].includes(format))
+      throw new Failure('USAGE', `--format ${format}`, { reason: 'it can be table, json or markdown' })
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
     report = await command.run(input)
     const asked = await events.askConsent(report, options.yes ?? false)
     if (asked) {
-      input.consent = { allow: new Set([...input.consent.allow, ...asked.allow]), confirm: asked.confirm ?? input.consent.confirm }
+      input.consent = {
+        allow: new Set([...input.consent.allow, ...asked.allow]),
+        confirm: asked.confirm ?? input.consent.confirm,
+      }
       report = await command.run(input)
     }
   } catch (error) {
-    const findings = error instanceof RangeError ? [finding('USAGE', name, { reason: error.message })] : findingsOf(error)
+    const findings =
+      error instanceof RangeError ? [finding('USAGE', name, { reason: error.message })] : findingsOf(error)
     report = { ...emptyReport(name), findings }
     report.verdict = verdictOf(report)
-    if (options.verbose && error instanceof Error) process.stderr.write(`${mask((error.cause as Error)?.stack ?? error.stack ?? '', options, process)}\n`)
+    if (options.verbose && error instanceof Error)
+      process.stderr.write(`${mask((error.cause as Error)?.stack ?? error.stack ?? '', options, process)}\n`)
   } finally {
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
-  const text = await render(report, format, { color, verbose: options.verbose ?? false, width: process.stdout.columns ?? 100 })
+  const text = await render(report, format, {
+    color,
+    verbose: options.verbose ?? false,
+    width: process.stdout.columns ?? 100,
+  })
   if (options.output) {
     mkdirSync(dirname(resolve(options.output)), { recursive: true })
     writeFileSync(options.output, text)
@@ -125,13 +158,19 @@ function mask(text: string, options: Options, process: Process): string {
   const url = databaseUrl(options, process.env).url
   try {
     const { password } = new URL(url)
-    return (password ? text.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***') : text).replaceAll(url, maskUrl(url))
+    return (
+      password ? text.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***') : text
+    ).replaceAll(url, maskUrl(url))
   } catch {
     return url ? text.replaceAll(url, '(unreadable URL)') : text
   }
 }
 
-async function render(report: Report, format: string, look: { color: boolean; verbose: boolean; width: number }): Promise<string> {
+async function render(
+  report: Report,
+  format: string,
+  look: { color: boolean; verbose: boolean; width: number },
+): Promise<string> {
   if (format === 'json') return (await import('./render/json.js')).renderJson(report)
   if (format === 'markdown') return (await import('./render/markdown.js')).renderMarkdown(report)
   return (await import('./render/table.js')).renderTable(report, look)
@@ -147,7 +186,10 @@ function databaseUrl(options: Options, env: NodeJS.ProcessEnv): { url: string; s
     const user = encodeURIComponent(env.PGUSER ?? userInfo().username)
     const password = env.PGPASSWORD ? `:${encodeURIComponent(env.PGPASSWORD)}` : ''
     const ssl = env.PGSSLMODE ? `?sslmode=${env.PGSSLMODE}` : ''
-    return { url: `postgres://${user}${password}@${env.PGHOST ?? 'localhost'}:${env.PGPORT ?? 5432}/${encodeURIComponent(env.PGDATABASE ?? env.PGUSER ?? '')}${ssl}`, source: 'PG* variables' }
+    return {
+      url: `postgres://${user}${password}@${env.PGHOST ?? 'localhost'}:${env.PGPORT ?? 5432}/${encodeURIComponent(env.PGDATABASE ?? env.PGUSER ?? '')}${ssl}`,
+      source: 'PG* variables',
+    }
   }
   return { url: '', source: 'not set' }
 }
@@ -164,7 +206,13 @@ async function prepare(
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
-  const root = options.dir ? resolve(cwd, options.dir) : config.dir ? resolve(cwd, config.dir) : looksLikeWorkspace(cwd) ? cwd : home
+  const root = options.dir
+    ? resolve(cwd, options.dir)
+    : config.dir
+      ? resolve(cwd, config.dir)
+      : looksLikeWorkspace(cwd)
+        ? cwd
+        : home
   if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
   let { url, source } = databaseUrl(options, process.env)
   if (options.embedded) {
@@ -203,7 +251,15 @@ async function prepare(
     sources: sources(options, config.track, configRead.path, source, root),
     workspace: read,
     track: () => pick(ctx, read(), options.track ?? config.track),
-    consent: { allow: new Set(String(options.allow ?? '').split(',').map(s => s.trim()).filter(Boolean)), confirm: options.confirm ?? null },
+    consent: {
+      allow: new Set(
+        String(options.allow ?? '')
+          .split(',')
+          .map(s => s.trim())
+          .filter(Boolean),
+      ),
+      confirm: options.confirm ?? null,
+    },
     leaseWaitMs: wait * 1000,
     cwd,
     home,
@@ -218,7 +274,7 @@ async function pick(ctx: Context, workspace: Workspace, name: string | null): Pr
   if (named) return named
   if (workspace.tracks.length === 1 && !name) return workspace.tracks[0]!
   await using session = await connect(ctx, 'reader')
-  return chooseTrack(session, workspace, name)
+  return await chooseTrack(session, workspace, name)
 }
 
 /** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once (habit 9). */
@@ -248,7 +304,13 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
-function sources(options: Options, track: string | null, config: string | null, url: string, root: string): Table {
+function sources(
+  options: Options,
+  track: string | null,
+  config: string | null,
+  url: string,
+  root: string,
+): Table {
   return {
     title: 'Where values come from',
     columns: ['value', 'from'],

@@ -1,8 +1,8 @@
-import type { Config, ConfigRead } from './workspace/config.js'
 import type { Context } from './engine/context.js'
 import type { Consent } from './model/plan.js'
 import type { Report, Table } from './model/report.js'
 import type { Track, Workspace } from './model/workspace.js'
+import type { Config, ConfigRead } from './workspace/config.js'
 
 /** What cli hands to a command: everything read and checked, nothing of the process. */
 export interface Input {
@@ -47,6 +47,7 @@ export const defineCommand = (command: Command): Command => command
 export function count(value: string | undefined, flag: string, otherwise: number | null): number | null {
   if (value === undefined) return otherwise
   const n = Number(value)
-  if (!Number.isInteger(n) || n < 1) throw new RangeError(`${flag} wants a whole number from 1, not \`${value}\``)
+  if (!Number.isInteger(n) || n < 1)
+    throw new RangeError(`${flag} wants a whole number from 1, not \`${value}\``)
   return n
 }

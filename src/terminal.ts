@@ -18,16 +18,25 @@ const plainEveryMs = 3000
 export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: boolean }): Sink {
   const live = Boolean(process.stderr.isTTY) && !look.quiet
   let bar: { update(value: number, payload: object): void; stop(): void } | null = null
-  let opening: Promise<void> | null = null
+  let opening = false
   let last = 0
   const stopBar = () => {
     bar?.stop()
     bar = null
-    opening = null
+    opening = false
   }
   const openBar = async () => {
     const { SingleBar, Presets } = await import('cli-progress')
-    const made = new SingleBar({ format: '  {bar} {percent}%  {rows} rows  {rate} rows/s  ETA {left}  batch {batch} ({pace})', stream: process.stderr, hideCursor: true, clearOnComplete: true }, Presets.shades_classic)
+    if (!opening) return
+    const made = new SingleBar(
+      {
+        format: '  {bar} {percent}%  {rows} rows  {rate} rows/s  ETA {left}  batch {batch} ({pace})',
+        stream: process.stderr,
+        hideCursor: true,
+        clearOnComplete: true,
+      },
+      Presets.shades_classic,
+    )
     made.start(1000, 0, { rows: '0', rate: '0', left: '?', batch: '', pace: '' })
     bar = made
   }
@@ -36,7 +45,10 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
   }
   const batch = (event: Event & { type: 'batch' }) => {
     if (live) {
-      opening ??= openBar()
+      if (!bar && !opening) {
+        opening = true
+        void openBar()
+      }
       bar?.update(Math.floor(event.fraction * 1000), {
         rows: number(event.rows),
         rate: number(event.rowsPerSecond),
@@ -63,7 +75,9 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
     },
     askConsent: async (report, never) => {
       const needed = report.findings.find(f => f.code === 'CONSENT_NEEDED' && f.level === 'refused')
-      const others = report.findings.some(f => f.level === 'error' || (f.level === 'refused' && f.code !== 'CONSENT_NEEDED'))
+      const others = report.findings.some(
+        f => f.level === 'error' || (f.level === 'refused' && f.code !== 'CONSENT_NEEDED'),
+      )
       // without a terminal nothing is ever asked (pitfall P80)
       if (!needed || others || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
       stopBar()
@@ -77,7 +91,10 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
         if ((await ask({ message: `Type ${hazard} to allow it:` }, context)).trim() !== hazard) return null
         allow.push(hazard)
       }
-      const confirm = needed.facts.confirm === null ? null : (await ask({ message: 'Type the name of the database:' }, context)).trim()
+      const confirm =
+        needed.facts.confirm === null
+          ? null
+          : (await ask({ message: 'Type the name of the database:' }, context)).trim()
       return { allow, confirm }
     },
     close: stopBar,

@@ -24,7 +24,11 @@ export default defineCommand({
       const fixture = { shim: read('supabase-shim.sql'), before: read(`${name}/before.sql`), messages }
       return await demo({ ...ctx, url: server.url }, workspace(), name, sources, fixture)
     } finally {
-      if (options.keep) ctx.emit({ type: 'narrate', text: `The server stays at ${server.url}; its data is in ${dataDir}. Stop it with: kill $(head -1 ${dataDir}/postmaster.pid)` })
+      if (options.keep)
+        ctx.emit({
+          type: 'narrate',
+          text: `The server stays at ${server.url}; its data is in ${dataDir}. Stop it with: kill $(head -1 ${dataDir}/postmaster.pid)`,
+        })
       else {
         await server.stop('immediate')
         rmSync(dataDir, { recursive: true, force: true })

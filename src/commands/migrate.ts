@@ -3,12 +3,16 @@ import { baseline } from '../engine/baseline.js'
 import { migrate } from '../engine/migrate.js'
 
 export default defineCommand({
-  summary: 'apply what is pending, backfills included, up to the first step that the old application would not survive',
+  summary:
+    'apply what is pending, backfills included, up to the first step that the old application would not survive',
   options: [
     ['--to <migration>', 'apply up to and including this migration'],
     ['--phase <phase>', 'apply up to this phase: expand, backfill or contract'],
     ['--no-backfill', 'stop before the first backfill'],
-    ['--baseline <migration>', 'adopt an existing database: record as applied what the catalog shows to be there'],
+    [
+      '--baseline <migration>',
+      'adopt an existing database: record as applied what the catalog shows to be there',
+    ],
     ['--workers <n>', 'connections that share a backfill (default 1)'],
   ],
   run: async ({ ctx, track, options, consent, leaseWaitMs }) => {

@@ -13,8 +13,20 @@ export default defineCommand({
   ],
   run: async ({ ctx, track, options, consent, leaseWaitMs }) => {
     const to = options.to ?? null
-    if (!options.rollback) return survey(ctx, await track(), { to, phase: options.phase ?? null, backfills: options.backfill !== false, consent })
+    if (!options.rollback)
+      return survey(ctx, await track(), {
+        to,
+        phase: options.phase ?? null,
+        backfills: options.backfill !== false,
+        consent,
+      })
     const steps = count(options.steps, '--steps', null)
-    return surveyRollback(ctx, await track(), { to, steps, all: options.all ?? (to === null && steps === null), consent, leaseWaitMs })
+    return surveyRollback(ctx, await track(), {
+      to,
+      steps,
+      all: options.all ?? (to === null && steps === null),
+      consent,
+      leaseWaitMs,
+    })
   },
 })

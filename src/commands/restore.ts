@@ -2,7 +2,8 @@ import { defineCommand } from '../command.js'
 import { archives, restore } from '../engine/restore.js'
 
 export default defineCommand({
-  summary: 'bring an archive back after a rollback (`latest`, or its name); migrates again first where needed',
+  summary:
+    'bring an archive back after a rollback (`latest`, or its name); migrates again first where needed',
   args: '[archive]',
   options: [['--list', 'list the archives']],
   run: async ({ ctx, track, options, args, consent, leaseWaitMs }) => {

@@ -11,7 +11,10 @@ export default defineCommand({
   run: async ({ ctx, track, options }) => {
     const chosen = await track()
     if (options.list) return listChecks(chosen)
-    const only = String(options.only ?? '').split(',').map(s => s.trim()).filter(Boolean)
+    const only = String(options.only ?? '')
+      .split(',')
+      .map(s => s.trim())
+      .filter(Boolean)
     return verify(ctx, chosen, { only, failOn: options.failOn === 'warn' ? 'warn' : 'error' })
   },
 })

@@ -1,5 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, chownSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -41,7 +53,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     mkdirSync(dataDir, { recursive: true })
     if (user) chownSync(dataDir, user.uid, user.gid)
     await finished(
-      spawn(join(native, 'bin/initdb'), ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], run),
+      spawn(
+        join(native, 'bin/initdb'),
+        ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+        run,
+      ),
       'initdb',
     )
   }
@@ -52,7 +68,10 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     ...options.settings,
   }
   const args = Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])
-  const server = spawn(join(native, 'bin/postgres'), ['-D', dataDir, ...args], { ...run, stdio: ['ignore', 'ignore', 'pipe'] })
+  const server = spawn(join(native, 'bin/postgres'), ['-D', dataDir, ...args], {
+    ...run,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   await ready(server)
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
@@ -92,7 +111,10 @@ function findBinaries(from: string[], packageName: string): string {
 function mendLinks(native: string): void {
   const list = join(native, 'pg-symlinks.json')
   if (!existsSync(list)) return
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as {
+    source: string
+    target: string
+  }[]) {
     const link = join(dirname(native), target)
     if (existsSync(link)) continue
     if (lstatSync(link, { throwIfNoEntry: false })) rmSync(link)
@@ -107,8 +129,13 @@ function mendLinks(native: string): void {
 /** As root: the user that the server runs as. */
 function serverUser(): { uid: number; gid: number } | null {
   if (globalThis.process.getuid?.() !== 0) return null
-  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find(l => l.startsWith('nobody:'))
-  if (!line) throw new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: 'running as root, and there is no user `nobody`' })
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find(l => l.startsWith('nobody:'))
+  if (!line)
+    throw new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', {
+      reason: 'running as root, and there is no user `nobody`',
+    })
   const [, , uid, gid] = line.split(':')
   return { uid: Number(uid), gid: Number(gid) }
 }
@@ -139,8 +166,14 @@ async function ready(server: ChildProcess): Promise<void> {
       if (log.length < 20_000) log += chunk
       if (log.includes('database system is ready to accept connections')) resolve()
     })
-    server.once('exit', code => reject(new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: `exit ${code}: ${lastLines(log)}` })))
-    server.once('error', cause => reject(new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: cause.message }, cause)))
+    server.once('exit', code =>
+      reject(
+        new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: `exit ${code}: ${lastLines(log)}` }),
+      ),
+    )
+    server.once('error', cause =>
+      reject(new Failure('EMBEDDED_FAILED', 'embedded PostgreSQL', { reason: cause.message }, cause)),
+    )
   })
   server.removeAllListeners('exit')
 }

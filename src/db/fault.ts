@@ -16,7 +16,11 @@ const retriable = new Set(['55P03', '40P01', '40001'])
 
 /** The server's fault behind an error, however deep it is wrapped (umzug wraps). */
 export function serverFault(error: unknown): ServerFault | null {
-  for (let e = error as { cause?: unknown; severity?: string; code?: string } | undefined; e; e = e.cause as never) {
+  for (
+    let e = error as { cause?: unknown; severity?: string; code?: string } | undefined;
+    e;
+    e = e.cause as never
+  ) {
     if (typeof e.severity === 'string' && typeof e.code === 'string') return e as unknown as ServerFault
   }
   return null
@@ -28,7 +32,10 @@ export const isRetriable = (error: unknown): boolean => retriable.has(serverFaul
 /** True when the connection is gone, by the client's or the server's word. */
 export function isLost(error: unknown): boolean {
   const code = serverFault(error)?.code ?? (error as { code?: string } | undefined)?.code ?? ''
-  return /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/.test(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
+  return (
+    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/.test(code) ||
+    (error instanceof Failure && error.finding.code === 'NO_SERVER')
+  )
 }
 
 /** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits (pitfall P59). */
@@ -42,10 +49,13 @@ export function sqlFailure(error: unknown, file: string, source: string, offset 
   if (error instanceof Failure) return error
   const fault = serverFault(error)
   if (!fault) {
-    if (isLost(error)) return new Failure('CONNECTION_LOST', file, { reason: (error as Error).message }, error)
+    if (isLost(error))
+      return new Failure('CONNECTION_LOST', file, { reason: (error as Error).message }, error)
     throw error
   }
-  const at: Partial<Where> = fault.position ? locate(source, offset + charIndex(source.slice(offset), Number(fault.position))) : {}
+  const at: Partial<Where> = fault.position
+    ? locate(source, offset + charIndex(source.slice(offset), Number(fault.position)))
+    : {}
   return new Failure(
     'SQL_ERROR',
     at.line ? `${file}:${at.line}` : file,

@@ -43,7 +43,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     },
     onnotice: notice => {
       // postgres.js tells DEBUG and LOG lines too; people asked for what a file RAISEs
-      if (notice.severity === 'NOTICE' || notice.severity === 'WARNING') options.onNotice?.(notice.message ?? '')
+      if (notice.severity === 'NOTICE' || notice.severity === 'WARNING')
+        options.onNotice?.(notice.message ?? '')
     },
     onclose: () => {
       if (closing) return
@@ -81,7 +82,8 @@ export function maskUrl(url: string): string {
   try {
     const parsed = new URL(url)
     if (parsed.password) parsed.password = '***'
-    for (const key of ['password', 'sslpassword']) if (parsed.searchParams.has(key)) parsed.searchParams.set(key, '***')
+    for (const key of ['password', 'sslpassword'])
+      if (parsed.searchParams.has(key)) parsed.searchParams.set(key, '***')
     return parsed.toString()
   } catch {
     return '(unreadable URL)'
@@ -97,11 +99,13 @@ export function readUrl(url: string): { host: string; port: number; database: st
   } catch {
     throw bad('it is not a URL')
   }
-  if (!['postgres:', 'postgresql:'].includes(parsed.protocol)) throw bad(`it starts with \`${parsed.protocol}//\``)
+  if (!['postgres:', 'postgresql:'].includes(parsed.protocol))
+    throw bad(`it starts with \`${parsed.protocol}//\``)
   return {
     host: decodeURIComponent(parsed.hostname) || parsed.searchParams.get('host') || 'localhost',
     port: Number(parsed.port || 5432),
-    database: decodeURIComponent(parsed.pathname.slice(1)) || decodeURIComponent(parsed.username) || 'postgres',
+    database:
+      decodeURIComponent(parsed.pathname.slice(1)) || decodeURIComponent(parsed.username) || 'postgres',
   }
 }
 
@@ -111,10 +115,20 @@ function connectFailure(error: unknown, url: string): Failure {
   const { host, port, database } = readUrl(url)
   const where = `${host}:${port}`
   const { code = '', message = '' } = error as { code?: string; message?: string }
-  if (code === '28P01' || code === '28000') return new Failure('WRONG_PASSWORD', where, { reason: message }, error)
+  if (code === '28P01' || code === '28000')
+    return new Failure('WRONG_PASSWORD', where, { reason: message }, error)
   if (code === '3D000') return new Failure('NO_SUCH_DATABASE', database, { server: where }, error)
-  if (/^(ECONN|ENOTFOUND|EAI_AGAIN|ENET|EHOST|ETIMEDOUT|CONNECT_TIMEOUT|CONNECTION_|57P03|ENOENT|EPIPE)/.test(code)) {
-    return new Failure('NO_SERVER', where, { reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code }, error)
+  if (
+    /^(ECONN|ENOTFOUND|EAI_AGAIN|ENET|EHOST|ETIMEDOUT|CONNECT_TIMEOUT|CONNECTION_|57P03|ENOENT|EPIPE)/.test(
+      code,
+    )
+  ) {
+    return new Failure(
+      'NO_SERVER',
+      where,
+      { reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code },
+      error,
+    )
   }
   return new Failure('NO_SERVER', where, { reason: message || code || 'no answer' }, error)
 }
@@ -125,4 +139,6 @@ export const writeTextArray = (list: string[]): string =>
 
 /** A one-dimensional text[] as the server writes it; NULL elements do not occur in ours. */
 export const readTextArray = (text: string): string[] =>
-  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, bare]) => (quoted === undefined ? bare! : quoted.replace(/\\(.)/g, '$1')))
+  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, bare]) =>
+    quoted === undefined ? bare! : quoted.replace(/\\(.)/g, '$1'),
+  )

@@ -1,9 +1,9 @@
 import { Failure } from '../model/failure.js'
 import type { Table } from '../model/report.js'
 import {
+  type ArchiveRow,
   addArchive,
   adoptArchive,
-  type ArchiveRow,
   attachCapture,
   attachments,
   copyValues,
@@ -27,7 +27,10 @@ import type { Run } from './run.js'
 
 /** PostgreSQL cuts longer names; the run's id comes first, so that names stay different (pitfall P30). */
 const storedName = (run: number, d: Doomed): string =>
-  `rethread_archive.r${run}_${[d.table.split('.').at(-1), d.column].filter(Boolean).join('_')}`.slice(0, 'rethread_archive.'.length + 63)
+  `rethread_archive.r${run}_${[d.table.split('.').at(-1), d.column].filter(Boolean).join('_')}`.slice(
+    0,
+    'rethread_archive.'.length + 63,
+  )
 
 /**
  * Copies a column's values that would be lost, online: a trigger first catches what is written from now on, then the
@@ -38,14 +41,29 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
   const { ctx, writer } = run
   const column = d.column!
   const key = await primaryKey(writer.sql, d.table)
-  if (key.length === 0) throw new Failure('IRREVERSIBLE', d.table, { reason: 'a table without a primary key can not give its values back row by row' })
-  const open = (await listArchives(writer.sql)).find(a => a.relation === d.table && a.column === column && a.state === 'capturing')
+  if (key.length === 0)
+    throw new Failure('IRREVERSIBLE', d.table, {
+      reason: 'a table without a primary key can not give its values back row by row',
+    })
+  const open = (await listArchives(writer.sql)).find(
+    a => a.relation === d.table && a.column === column && a.state === 'capturing',
+  )
   const storedAs = open?.storedAs ?? storedName(run.id, d)
   if (open) await adoptArchive(writer.sql, open.id, run.id)
   const id =
     open?.id ??
     (await writer.sql.begin(async tx => {
-      const made = await addArchive(tx, { run: run.id, track, migration: d.migration, relation: d.table, column, storedAs, keyColumns: key, ours: d.ours, state: 'capturing' })
+      const made = await addArchive(tx, {
+        run: run.id,
+        track,
+        migration: d.migration,
+        relation: d.table,
+        column,
+        storedAs,
+        keyColumns: key,
+        ours: d.ours,
+        state: 'capturing',
+      })
       await startCapture(tx, made, d.table, column, key, storedAs)
       return made
     }))
@@ -62,7 +80,10 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
     for (let page = 0; page < heap.pages; ) {
       const end = Math.min(page + pace.pages(), heap.pages)
       const start = ctx.clock.now()
-      await copyValues(writer.sql, { relation: heap.relation, column, key, ours: d.ours, storedAs }, [tid(page), tid(end)])
+      await copyValues(writer.sql, { relation: heap.relation, column, key, ours: d.ours, storedAs }, [
+        tid(page),
+        tid(end),
+      ])
       pace.note(ctx.clock.now() - start, end - page)
       page = end
     }
@@ -112,8 +133,24 @@ async function archiveTable(run: Run, tx: Db, track: string, d: Doomed): Promise
   const storedAs = storedName(run.id, d)
   const keyColumns = await primaryKey(tx, d.table)
   const manifest = await attachments(tx, d.table)
-  await addArchive(tx, { run: run.id, track, migration: d.migration, relation: d.table, column: null, storedAs, keyColumns, ours: d.ours, state: 'capturing', manifest })
-  await moveTable(tx, d.table, storedAs, manifest.flatMap(m => (m.drop ? [m.drop] : [])))
+  await addArchive(tx, {
+    run: run.id,
+    track,
+    migration: d.migration,
+    relation: d.table,
+    column: null,
+    storedAs,
+    keyColumns,
+    ours: d.ours,
+    state: 'capturing',
+    manifest,
+  })
+  await moveTable(
+    tx,
+    d.table,
+    storedAs,
+    manifest.flatMap(m => (m.drop ? [m.drop] : [])),
+  )
 }
 
 /** Counts and hashes what this run has archived, after its locks are gone: nothing writes there any more. */
@@ -148,5 +185,12 @@ export async function endStaleCaptures(run: Run): Promise<void> {
 export const archivesTable = (rows: ArchiveRow[]): Table => ({
   title: 'Archives',
   columns: ['archive', 'of', 'rows', 'at (UTC)', 'state', 'stored as'],
-  rows: rows.map(a => [`r${a.run}`, a.column ? `${a.relation}.${a.column}` : a.relation, a.rows, a.at, a.state, a.storedAs]),
+  rows: rows.map(a => [
+    `r${a.run}`,
+    a.column ? `${a.relation}.${a.column}` : a.relation,
+    a.rows,
+    a.at,
+    a.state,
+    a.storedAs,
+  ]),
 })

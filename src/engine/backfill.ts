@@ -1,4 +1,4 @@
-import { isDataFault, isLost, isRetriable, serverFault, sqlFailure } from '../db/fault.js'
+import { isLost } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
@@ -11,24 +11,20 @@ import {
   countPending,
   extendRanges,
   isPaused,
-  noteBatch,
   openBackfill,
   quarantinePending,
-  quarantineRow,
   type Range,
   readBackfills,
   releaseClaims,
   resetRanges,
-  rowsOnPage,
-  runBatch,
   type SweepSpec,
   slicePredicate,
   tid,
   updateBackfill,
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
-import { setLocal } from '../sql/session.js'
-import { type Cut, cutBackfill } from '../workspace/cut.js'
+import { cutBackfill } from '../workspace/cut.js'
+import { apart, type BackfillWish, batch, type Job } from './batch.js'
 import { connect } from './context.js'
 import { makePace, type Pace } from './pace.js'
 import type { Run } from './run.js'
@@ -37,41 +33,10 @@ import type { Run } from './run.js'
 const rangePages = 1024
 /** Most pages of a window: it is visited once a pass and should stay in cache. */
 const maxWindowPages = 500
-/** A batch is the victim of a deadlock before the application is: below deadlock_timeout (decision 10). */
-const batchLockTimeoutMs = 60
-const batchStatementTimeoutMs = 30_000
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
 const maxUnexplained = 1000
-
-/** What a person asked for. */
-export interface BackfillWish {
-  /** Only rows of this unit (a workspace): a canary. The backfill stays open. */
-  unit: string | null
-  /** Stop after about so many rows; null for all. */
-  maxRows: number | null
-  workers: number
-}
-
-interface Job {
-  run: Run
-  migration: Migration
-  id: number
-  cut: Cut
-  passes: number
-  wish: BackfillWish
-  sweep: SweepSpec
-  progress: Progress
-}
-
-/** How far a backfill came, for the live line. */
-interface Progress {
-  rows: number
-  pagesDone: number
-  pages: number
-  since: number
-}
 
 /** How one invocation ended. */
 export interface Backfilled {
@@ -96,17 +61,35 @@ export async function runBackfill(run: Run, migration: Migration, wish: Backfill
   const spec = migration.backfill!
   const { ctx } = run
   const cut = await cutBackfill(migration.file.text, migration.file.path, spec)
-  if (wish.unit !== null && !spec.unit) throw new Failure('USAGE', '--workspace', { reason: `${migration.name} has no \`unit\` in its header` })
+  if (wish.unit !== null && !spec.unit)
+    throw new Failure('USAGE', '--workspace', { reason: `${migration.name} has no \`unit\` in its header` })
   const heaps = await heapsOf(run.writer.sql, spec.table)
-  const passes = passesFor(cut.updatesTable, Math.max(0, ...heaps.map(h => h.rowsPerPage)), Math.max(0, ...heaps.map(h => h.pages)))
+  const passes = passesFor(
+    cut.updatesTable,
+    Math.max(0, ...heaps.map(h => h.rowsPerPage)),
+    Math.max(0, ...heaps.map(h => h.pages)),
+  )
   const id = await openBackfill(
     run.writer.sql,
-    { track: migration.track, migration: migration.name, passes, systemIdentifier: run.target.facts.systemIdentifier },
+    {
+      track: migration.track,
+      migration: migration.name,
+      passes,
+      systemIdentifier: run.target.facts.systemIdentifier,
+    },
     heaps,
     rangePages,
   )
   const key = await primaryKey(run.writer.sql, spec.table)
-  const sweep: SweepSpec = { ...spec, track: migration.track, migration: migration.name, alias: cut.alias, key, run: run.id, removes: migration.hazards.includes('QUARANTINES_ROWS') }
+  const sweep: SweepSpec = {
+    ...spec,
+    track: migration.track,
+    migration: migration.name,
+    alias: cut.alias,
+    key,
+    run: run.id,
+    removes: migration.hazards.includes('QUARANTINES_ROWS'),
+  }
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }
   const job: Job = { run, migration, id, cut, passes: row.passes, wish, sweep, progress }
@@ -114,11 +97,18 @@ export async function runBackfill(run: Run, migration: Migration, wish: Backfill
   const outcome = await untilDone(job)
   const seconds = (ctx.clock.now() - progress.since) / 1000
   const paused = await isPaused(run.writer.sql, id)
-  await updateBackfill(run.writer.sql, id, seconds, outcome === 'done' ? 'done' : paused ? 'paused' : 'running')
+  await updateBackfill(
+    run.writer.sql,
+    id,
+    seconds,
+    outcome === 'done' ? 'done' : paused ? 'paused' : 'running',
+  )
   const result = toResult(await readRow(run, migration))
   const findings: Finding[] = []
-  if (result.quarantined > 0) findings.push(finding('QUARANTINED', spec.table, { rows: result.quarantined, migration: migration.name }))
-  if (result.rows === 0 && outcome === 'done') findings.push(finding('NO_ROWS', spec.table, { migration: migration.name }))
+  if (result.quarantined > 0)
+    findings.push(finding('QUARANTINED', spec.table, { rows: result.quarantined, migration: migration.name }))
+  if (result.rows === 0 && outcome === 'done')
+    findings.push(finding('NO_ROWS', spec.table, { migration: migration.name }))
   return { outcome, result, findings }
 }
 
@@ -147,7 +137,8 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
 
 /** A backfill that takes rows out copies every one of them first; its statement deletes only what was copied. */
 async function setAsideFirst(job: Job): Promise<void> {
-  if (job.sweep.removes) await quarantinePending(job.run.writer.sql, job.sweep, 'taken out: it does not fit the new schema')
+  if (job.sweep.removes)
+    await quarantinePending(job.run.writer.sql, job.sweep, 'taken out: it does not fit the new schema')
 }
 
 const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted ? 'interrupted' : 'partial')
@@ -190,19 +181,31 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
 
 async function mustStop(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
   const { maxRows } = job.wish
-  if (halt.now || job.run.ctx.signal.aborted || (maxRows !== null && job.progress.rows >= maxRows)) return true
+  if (halt.now || job.run.ctx.signal.aborted || (maxRows !== null && job.progress.rows >= maxRows))
+    return true
   return isPaused(session.sql, job.id)
 }
 
 /** Walks one range window by window, each window in its passes. False when asked to stop. */
-async function walk(job: Job, session: Session, range: Range, pace: Pace, halt: { now: boolean }): Promise<boolean> {
+async function walk(
+  job: Job,
+  session: Session,
+  range: Range,
+  pace: Pace,
+  halt: { now: boolean },
+): Promise<boolean> {
   const { run, passes } = job
   let at = range
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
     const windowPages = at.pass > 0 ? at.windowPages : Math.min(pace.pages(), at.toPage - at.cursorPage)
     const end = Math.min(at.cursorPage + windowPages, at.toPage)
     const last = at.pass + 1 >= passes
-    const next = { cursorPage: last ? end : at.cursorPage, pass: last ? 0 : at.pass + 1, windowPages, done: last && end >= at.toPage }
+    const next = {
+      cursorPage: last ? end : at.cursorPage,
+      pass: last ? 0 : at.pass + 1,
+      windowPages,
+      done: last && end >= at.toPage,
+    }
     const start = run.ctx.clock.now()
     const rows = await batch(job, session, at, end, next, pace)
     const ms = run.ctx.clock.now() - start
@@ -211,120 +214,14 @@ async function walk(job: Job, session: Session, range: Range, pace: Pace, halt: 
     tell(job, rows, ms, pace)
     at = { ...at, ...next }
     if (next.done) return true
-    if (batches % 8 === 0 ? await mustStop(job, session, halt) : halt.now || run.ctx.signal.aborted) return false
+    if (batches % 8 === 0 ? await mustStop(job, session, halt) : halt.now || run.ctx.signal.aborted)
+      return false
   }
   // a range of no pages left: the heap shrank to nothing, or a checkpoint stood at its end
-  await session.sql.begin(tx => checkpoint(tx, at, { cursorPage: at.toPage, pass: 0, windowPages: 0, done: true, rows: 0, ms: 0 }))
+  await session.sql.begin(tx =>
+    checkpoint(tx, at, { cursorPage: at.toPage, pass: 0, windowPages: 0, done: true, rows: 0, ms: 0 }),
+  )
   return true
-}
-
-/** One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. */
-async function batch(
-  job: Job,
-  session: Session,
-  at: Range,
-  end: number,
-  next: { cursorPage: number; pass: number; windowPages: number; done: boolean },
-  pace: Pace,
-): Promise<number> {
-  const { run, cut, passes } = job
-  const statement = cut.restrict(slicePredicate({ alias: cut.alias, pass: at.pass, passes, unit: null }))
-  try {
-    return await patiently(job, pace, async () => {
-      const start = run.ctx.clock.now()
-      return session.sql.begin(async tx => {
-        await setLocal(tx, batchLockTimeoutMs, batchStatementTimeoutMs)
-        const { rows, notices } = await runBatch(tx, statement, [tid(at.cursorPage), tid(end)])
-        await mustHold(checkpoint(tx, at, { ...next, rows, ms: run.ctx.clock.now() - start }), job)
-        for (const text of notices) run.ctx.emit({ type: 'notice', text })
-        return rows
-      })
-    })
-  } catch (error) {
-    if (!isDataFault(error)) throw fileFault(job, error)
-    const rows = await bisect(job, session, at.relation, at.cursorPage, end)
-    await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
-    return rows
-  }
-}
-
-async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
-  if (!(await check)) throw new Failure('FENCED', job.migration.name, { what: 'its range' })
-}
-
-const fileFault = (job: Job, error: unknown): unknown =>
-  serverFault(error) && !isLost(error) ? sqlFailure(stripPosition(error), job.migration.file.path, job.migration.file.text) : error
-
-/** The position counts in the cut statement, not in the file: say the message without it. */
-function stripPosition(error: unknown): unknown {
-  const fault = serverFault(error)
-  if (fault) fault.position = ''
-  return error
-}
-
-/** Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget. */
-async function patiently<T>(job: Job, pace: Pace | null, attempt: () => Promise<T>): Promise<T> {
-  const { ctx } = job.run
-  const start = ctx.clock.now()
-  for (let n = 1; ; n++) {
-    try {
-      return await attempt()
-    } catch (error) {
-      const tooSlow = serverFault(error)?.code === '57014'
-      if (!isRetriable(error) && !tooSlow) throw error
-      if (ctx.clock.now() - start > ctx.lockBudgetSeconds * 1000) {
-        throw new Failure('LOCK_TIMEOUT', job.migration.backfill!.table, { attempts: n, seconds: ctx.lockBudgetSeconds, sqlstate: serverFault(error)!.code, blockers: [] }, error)
-      }
-      pace?.halve()
-      const nextMs = ctx.random() * Math.min(2000, 40 * 1.5 ** n) + 10
-      if (n > 2) ctx.emit({ type: 'wait', on: 'lock', subject: job.migration.backfill!.table, attempt: n, nextMs, blockers: [] })
-      await ctx.clock.sleep(nextMs, ctx.signal)
-    }
-  }
-}
-
-/** Halves pages until the poison row stands alone, then sets that row aside (pitfall P59). Returns the rows written. */
-async function bisect(job: Job, session: Session, relation: string, from: number, to: number): Promise<number> {
-  const { cut } = job
-  if (to - from > 1) {
-    const middle = from + Math.floor((to - from) / 2)
-    let rows = 0
-    for (const [lo, hi] of [[from, middle], [middle, to]] as const) {
-      try {
-        rows += await apart(job, session, relation, slicePredicate({ alias: cut.alias, pass: 0, passes: 1, unit: null }), [tid(lo), tid(hi)])
-      } catch (error) {
-        if (!isDataFault(error)) throw error
-        rows += await bisect(job, session, relation, lo, hi)
-      }
-    }
-    return rows
-  }
-  let rows = 0
-  for (const at of await rowsOnPage(session.sql, relation, cut.alias, job.sweep.pending, from)) {
-    try {
-      rows += await apart(job, session, relation, `${cut.alias}.ctid = $1::tid`, [at])
-    } catch (error) {
-      if (!isDataFault(error)) throw error
-      const { code, message } = serverFault(error)!
-      await quarantineRow(session.sql, job.sweep, relation, at, `${code}: ${message}`)
-    }
-  }
-  return rows
-}
-
-/** A batch of its own, outside the ranges' checkpoints. */
-function apart(job: Job, session: Session, relation: string, predicate: string, args: string[]): Promise<number> {
-  const { run } = job
-  return patiently(job, null, () => {
-    const start = run.ctx.clock.now()
-    return session.sql.begin(async tx => {
-      await setLocal(tx, batchLockTimeoutMs, batchStatementTimeoutMs)
-      const { rows, notices } = await runBatch(tx, job.cut.restrict(predicate), args)
-      if (rows > 0) await noteBatch(tx, job.id, relation, rows, run.ctx.clock.now() - start)
-      for (const text of notices) run.ctx.emit({ type: 'notice', text })
-      return rows
-    })
-  })
 }
 
 /** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
@@ -364,7 +261,8 @@ async function closingSweep(job: Job): Promise<boolean> {
     const left = await countPending(run.writer.sql, job.sweep)
     if (left === 0) return true
     if (left >= before) {
-      if (left > maxUnexplained) throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
+      if (left > maxUnexplained)
+        throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
       await quarantinePending(run.writer.sql, job.sweep, 'the statement did not change this row')
       return (await countPending(run.writer.sql, job.sweep)) === 0
     }

@@ -7,21 +7,26 @@ import { cutBackfill } from '../workspace/cut.js'
 import { proofOf } from '../workspace/proof.js'
 import { type Node, parseStatements, relationName, type Statement } from '../workspace/statements.js'
 import { type Context, connect } from './context.js'
+import { stepResult } from './describe.js'
+import { storeFingerprint } from './fingerprint.js'
 import { look } from './look.js'
 import { findMigration } from './plan.js'
 import { standingOf } from './provable.js'
 import { record } from './record.js'
 import { openRun } from './run.js'
-import { stepResult } from './describe.js'
 import { inspect } from './target.js'
-import { storeFingerprint } from './fingerprint.js'
 
 /**
  * Adopts an existing database: everything up to a migration is written to the ledger as applied, after the catalog
  * has shown that each object which the files make is there, and each backfill's pending rows are none. Nothing is
  * taken on trust (pitfall P47).
  */
-export async function baseline(ctx: Context, track: Track, upTo: string, leaseWaitMs: number): Promise<Report> {
+export async function baseline(
+  ctx: Context,
+  track: Track,
+  upTo: string,
+  leaseWaitMs: number,
+): Promise<Report> {
   const last = findMigration(track, upTo)
   const report = emptyReport('migrate')
   let adopted: Migration[]
@@ -29,14 +34,23 @@ export async function baseline(ctx: Context, track: Track, upTo: string, leaseWa
     await using session = await connect(ctx, 'reader')
     report.target = (await inspect(ctx, session)).info
     const { history } = await look(session, track, { to: null, phase: null, backfills: true })
-    adopted = track.migrations.filter(m => compareVersions(m.version, last.version) <= 0 && !history.applied.has(m.name))
+    adopted = track.migrations.filter(
+      m => compareVersions(m.version, last.version) <= 0 && !history.applied.has(m.name),
+    )
     for (const m of adopted) {
       const missing = await unproven(session, m)
       if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
     }
   }
-  report.steps = adopted.map(m => stepResult({ migration: m, direction: 'up', statements: [], hazards: [], resumes: null }, 'not-run', 'refused'))
-  if (adopted.length === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: track.migrations.length }))
+  report.steps = adopted.map(m =>
+    stepResult(
+      { migration: m, direction: 'up', statements: [], hazards: [], resumes: null },
+      'not-run',
+      'refused',
+    ),
+  )
+  if (adopted.length === 0)
+    report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: track.migrations.length }))
   report.verdict = verdictOf(report)
   if (report.verdict !== 'clean' || adopted.length === 0) return report
   const run = await openRun(ctx, 'baseline', leaseWaitMs)
@@ -64,9 +78,20 @@ async function unproven(session: Session, m: Migration): Promise<string[]> {
     const { alias } = await cutBackfill(m.file.text, m.file.path, m.backfill)
     const key = await primaryKey(session.sql, m.backfill.table)
     const left = await session.sql
-      .begin(tx => countPending(tx, { ...m.backfill!, track: m.track, migration: m.name, alias, key, run: 0, removes: true }))
+      .begin(tx =>
+        countPending(tx, {
+          ...m.backfill!,
+          track: m.track,
+          migration: m.name,
+          alias,
+          key,
+          run: 0,
+          removes: true,
+        }),
+      )
       .catch(() => null)
-    if (left !== 0) missing.push(`${left ?? 'unknown'} rows of ${m.backfill.table} where ${m.backfill.pending}`)
+    if (left !== 0)
+      missing.push(`${left ?? 'unknown'} rows of ${m.backfill.table} where ${m.backfill.pending}`)
   }
   return missing
 }
@@ -84,7 +109,9 @@ function madeBy({ kind, node }: Statement): string[] {
       return [`schema ${node.schemaname}`]
     case 'AlterTableStmt':
       return node.cmds.flatMap(({ AlterTableCmd: c }: Node) =>
-        c.subtype === 'AT_AddColumn' ? [`column ${relationName(node.relation)}.${c.def.ColumnDef.colname}`] : [],
+        c.subtype === 'AT_AddColumn'
+          ? [`column ${relationName(node.relation)}.${c.def.ColumnDef.colname}`]
+          : [],
       )
     default:
       return []

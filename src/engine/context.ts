@@ -1,6 +1,6 @@
 import { openSession, readUrl, type Session } from '../db/session.js'
-import { Failure } from '../model/failure.js'
 import type { Emit } from '../model/event.js'
+import { Failure } from '../model/failure.js'
 import { type Purpose, setupSql } from '../sql/session.js'
 
 /** Time, injected: the core never reads the clock of the machine. */

@@ -19,7 +19,11 @@ export async function describe(plan: Plan): Promise<Plan> {
 }
 
 /** A step as it stands in a report before anything ran. */
-export function stepResult(step: Step, outcome: StepResult['outcome'] = 'planned', reason: string | null = null): StepResult {
+export function stepResult(
+  step: Step,
+  outcome: StepResult['outcome'] = 'planned',
+  reason: string | null = null,
+): StepResult {
   const { migration: m, direction } = step
   return {
     track: m.track,

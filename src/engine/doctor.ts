@@ -1,3 +1,4 @@
+import { findingsOf } from '../model/failure.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
 import type { Track, Workspace } from '../model/workspace.js'
 import { eventTriggers } from '../sql/catalog.js'
@@ -5,10 +6,14 @@ import { lint } from '../workspace/lint.js'
 import { type Context, connect } from './context.js'
 import { ledgerRows, tracksThatFit } from './look.js'
 import { inspect, judgeRights, judgeServer, preflight, refusePooler } from './target.js'
-import { findingsOf } from '../model/failure.js'
 
 /** Looks at target and files without writing, and says for each thing how to mend it. */
-export async function doctor(ctx: Context, workspace: Workspace, named: string | null, sources: Table): Promise<Report> {
+export async function doctor(
+  ctx: Context,
+  workspace: Workspace,
+  named: string | null,
+  sources: Table,
+): Promise<Report> {
   await using session = await connect(ctx, 'reader')
   await using second = await connect(ctx, 'reader')
   const target = await inspect(ctx, session)
@@ -26,20 +31,39 @@ export async function doctor(ctx: Context, workspace: Workspace, named: string |
   const fitting = await tracksThatFit(session, workspace)
   report.tables.push(fitTable(workspace, fitting))
   const looked = named ? workspace.tracks.filter(t => t.name === named) : fitting
-  if (named && looked.length === 0) report.findings.push(finding('TRACK_UNCLEAR', named, { reason: 'there is no such track', tracks: workspace.tracks.map(t => t.name) }))
+  if (named && looked.length === 0)
+    report.findings.push(
+      finding('TRACK_UNCLEAR', named, {
+        reason: 'there is no such track',
+        tracks: workspace.tracks.map(t => t.name),
+      }),
+    )
   for (const track of looked) {
-    const applied = new Set((rows ?? []).filter(r => r.track === track.name && r.outcome === 'done').map(r => r.migration))
+    const applied = new Set(
+      (rows ?? []).filter(r => r.track === track.name && r.outcome === 'done').map(r => r.migration),
+    )
     report.findings.push(
       finding('FITS', track.name),
       ...(await lint(track)),
-      ...(await preflight(session, track.migrations.filter(m => !applied.has(m.name)))),
+      ...(await preflight(
+        session,
+        track.migrations.filter(m => !applied.has(m.name)),
+      )),
     )
   }
-  if (looked.length === 0 && !named) report.findings.push(finding('TRACK_UNCLEAR', 'track', { reason: 'none fits this database', tracks: workspace.tracks.map(t => t.name) }))
+  if (looked.length === 0 && !named)
+    report.findings.push(
+      finding('TRACK_UNCLEAR', 'track', {
+        reason: 'none fits this database',
+        tracks: workspace.tracks.map(t => t.name),
+      }),
+    )
   const triggers = await eventTriggers(session.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
   // the doctor refuses nothing: what would stop a run is attention here
-  report.verdict = report.findings.some(f => f.level === 'error' || f.level === 'refused') ? 'attention' : 'clean'
+  report.verdict = report.findings.some(f => f.level === 'error' || f.level === 'refused')
+    ? 'attention'
+    : 'clean'
   return report
 }
 

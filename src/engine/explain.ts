@@ -7,8 +7,16 @@ export function explain(code: string): Report {
   const name = code.toUpperCase().replaceAll('-', '_')
   const isFinding = Object.hasOwn(codes, name)
   if (!isFinding && !Object.hasOwn(hazards, name)) {
-    const near = [...Object.keys(codes), ...Object.keys(hazards)].filter(k => k.split('_').some(part => part.length > 3 && name.includes(part)))
-    throw new Failure('USAGE', code, { reason: 'there is no finding and no hazard of that name', known: near.slice(0, 8) })
+    const near = [...Object.keys(codes), ...Object.keys(hazards)].filter(k =>
+      k.split('_').some(part => part.length > 3 && name.includes(part)),
+    )
+    throw new Failure('USAGE', code, {
+      reason: 'there is no finding and no hazard of that name',
+      known: near.slice(0, 8),
+    })
   }
-  return { ...emptyReport('explain'), tables: [{ title: name, columns: ['kind'], rows: [[isFinding ? 'finding' : 'hazard']] }] }
+  return {
+    ...emptyReport('explain'),
+    tables: [{ title: name, columns: ['kind'], rows: [[isFinding ? 'finding' : 'hazard']] }],
+  }
 }

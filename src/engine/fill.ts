@@ -26,9 +26,21 @@ export async function backfill(ctx: Context, track: Track, wish: FillWish): Prom
     await using session = await connect(ctx, 'reader')
     const { plan } = await look(session, track, { to: null, phase: 'backfill', backfills: true })
     const missing = expandFirst(plan)
-    if (missing.length > 0) return { ...emptyReport('backfill', (await inspect(ctx, session)).info), findings: missing, verdict: 'refused' }
+    if (missing.length > 0)
+      return {
+        ...emptyReport('backfill', (await inspect(ctx, session)).info),
+        findings: missing,
+        verdict: 'refused',
+      }
   }
-  const report = await migrate(ctx, track, { to: null, phase: 'backfill', backfills: true, consent: wish.consent, leaseWaitMs: wish.leaseWaitMs, workers: wish.workers })
+  const report = await migrate(ctx, track, {
+    to: null,
+    phase: 'backfill',
+    backfills: true,
+    consent: wish.consent,
+    leaseWaitMs: wish.leaseWaitMs,
+    workers: wish.workers,
+  })
   return { ...report, command: 'backfill' }
 }
 
@@ -52,5 +64,5 @@ export async function pause(ctx: Context, track: Track): Promise<Report> {
 
 async function setPause(ctx: Context, track: Track, pause: boolean): Promise<number> {
   await using session = await connect(ctx, 'writer')
-  return pauseBackfills(session.sql, track.name, pause)
+  return await pauseBackfills(session.sql, track.name, pause)
 }

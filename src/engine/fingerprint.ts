@@ -1,7 +1,7 @@
 import type { Session } from '../db/session.js'
-import { finding, type Finding } from '../model/report.js'
-import { setFingerprint, storedFingerprint } from '../sql/ledger.js'
+import { type Finding, finding } from '../model/report.js'
 import { fingerprintOf, objects } from '../sql/fingerprint.js'
+import { setFingerprint, storedFingerprint } from '../sql/ledger.js'
 import type { Run } from './run.js'
 
 /** Stores how the schema looks after the newest finished step, outside its locks (ability B13). */

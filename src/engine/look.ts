@@ -18,7 +18,8 @@ export interface Look {
 export async function ledgerRows(session: Session): Promise<LedgerRow[] | null> {
   const version = await schemaVersion(session.sql)
   if (version === null) return null
-  if (version > upgrades.length) throw new Failure('NEWER_LEDGER', 'schema rethread', { found: version, known: upgrades.length })
+  if (version > upgrades.length)
+    throw new Failure('NEWER_LEDGER', 'schema rethread', { found: version, known: upgrades.length })
   return readLedger(session.sql)
 }
 
@@ -34,7 +35,11 @@ export async function look(session: Session, track: Track, wish: Wish): Promise<
  * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there (decision 7).
  * Throws TRACK_UNCLEAR with the candidates, or UNKNOWN_MIGRATION for a name that is no track.
  */
-export async function chooseTrack(session: Session, workspace: Workspace, name: string | null): Promise<Track> {
+export async function chooseTrack(
+  session: Session,
+  workspace: Workspace,
+  name: string | null,
+): Promise<Track> {
   const names = workspace.tracks.map(t => t.name)
   if (name !== null) {
     const track = workspace.tracks.find(t => t.name === name)
@@ -47,14 +52,19 @@ export async function chooseTrack(session: Session, workspace: Workspace, name: 
   if (known.length === 1) return known[0]!
   const fitting = await tracksThatFit(session, workspace)
   if (fitting.length === 1) return fitting[0]!
-  throw new Failure('TRACK_UNCLEAR', 'track', { reason: fitting.length === 0 ? 'none fits this database' : 'several fit this database', tracks: names })
+  throw new Failure('TRACK_UNCLEAR', 'track', {
+    reason: fitting.length === 0 ? 'none fits this database' : 'several fit this database',
+    tracks: names,
+  })
 }
 
 /** The tracks whose first migration finds the tables that it requires. */
 export async function tracksThatFit(session: Session, workspace: Workspace): Promise<Track[]> {
   const fitting: Track[] = []
   for (const track of workspace.tracks) {
-    const tables = (track.migrations[0]?.requires ?? []).filter(r => r.startsWith('table ') || r.startsWith('column '))
+    const tables = (track.migrations[0]?.requires ?? []).filter(
+      r => r.startsWith('table ') || r.startsWith('column '),
+    )
     if (tables.length > 0 && (await missingObjects(session.sql, tables)).length === 0) fitting.push(track)
   }
   return fitting

@@ -27,7 +27,9 @@ export async function doomed(session: Session, migrations: Migration[]): Promise
   for (const m of migrations) {
     if (!m.rollback) continue
     for (const { table, column } of await dropsOf(m.rollback)) {
-      const there = column ? await columnFacts(session.sql, table, column) : (await relationFacts(session.sql, [table]))[0]
+      const there = column
+        ? await columnFacts(session.sql, table, column)
+        : (await relationFacts(session.sql, [table]))[0]
       if (there) found.push({ migration: m.name, table, column, ours: oursOf(m.rollback, table, column) })
     }
   }
@@ -46,7 +48,8 @@ export async function dropsOf(rollback: Rollback): Promise<{ table: string; colu
     }
     if (kind === 'AlterTableStmt') {
       for (const { AlterTableCmd: cmd } of node.cmds) {
-        if (cmd.subtype === 'AT_DropColumn') drops.push({ table: relationName(node.relation), column: cmd.name })
+        if (cmd.subtype === 'AT_DropColumn')
+          drops.push({ table: relationName(node.relation), column: cmd.name })
       }
     }
   }
@@ -91,7 +94,8 @@ export async function atRisk(session: Session, migrations: Migration[]): Promise
 /** The exact command that brings the track back to a migration (null: to nothing applied). */
 export async function rollbackFlags(migrations: Migration[], database: string): Promise<string> {
   for (const m of migrations) {
-    if (m.rollback && (await dropsOf(m.rollback)).length > 0) return ` --allow DELETES_DATA --confirm ${database}`
+    if (m.rollback && (await dropsOf(m.rollback)).length > 0)
+      return ` --allow DELETES_DATA --confirm ${database}`
   }
   return ''
 }
@@ -100,7 +104,12 @@ export async function rollbackFlags(migrations: Migration[], database: string): 
  * The rollback command, ready to paste. A migration that is undone together with an earlier one takes the target
  * further back: a command that would be refused is no way back.
  */
-export async function rollbackCommand(track: Track, wanted: Migration | null, applied: Migration[], database: string): Promise<string> {
+export async function rollbackCommand(
+  track: Track,
+  wanted: Migration | null,
+  applied: Migration[],
+  database: string,
+): Promise<string> {
   let from = wanted ? applied.indexOf(wanted) + 1 : 0
   for (let i = applied.length - 1; i >= from; i--) {
     const covering = applied.findIndex(m => m.name === applied[i]!.undoneBy)

@@ -1,6 +1,14 @@
 import { Failure, Failures, findingsOf } from '../model/failure.js'
 import type { Consent, Plan, Step } from '../model/plan.js'
-import { type BackfillResult, emptyReport, type Finding, finding, type Report, type StepResult, verdictOf } from '../model/report.js'
+import {
+  type BackfillResult,
+  emptyReport,
+  type Finding,
+  finding,
+  type Report,
+  type StepResult,
+  verdictOf,
+} from '../model/report.js'
 import { idOf, type Track } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
 import { endStaleCaptures } from './archive.js'
@@ -47,7 +55,8 @@ export async function migrate(ctx: Context, track: Track, wish: MigrateWish): Pr
     // another run may have done all of it while we waited: the ledger is read again under the lease (pitfall P39)
     const plan = await describe((await look(run.writer, track, wish)).plan)
     report.findings.push(...plan.findings.filter(f => f.level === 'error'))
-    if (plan.steps.length === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    if (plan.steps.length === 0)
+      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     else if (report.findings.every(f => f.level !== 'error')) await execute(run, track, plan, wish, report)
     report.findings.push(...heldFindings(plan, run.target.info.database))
     report.verdict = verdictOf(report)
@@ -67,7 +76,10 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   report.findings.push(...plan.findings)
   if (report.findings.some(f => f.level === 'error')) return null
   if (plan.steps.length === 0) {
-    report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }), ...heldFindings(plan, target.info.database))
+    report.findings.push(
+      finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
+      ...heldFindings(plan, target.info.database),
+    )
     return null
   }
   const faults = (await lint(track)).filter(f => f.level === 'error')
@@ -76,7 +88,10 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
     ...judgeRights(target, hasLedger),
-    ...(await preflight(session, plan.steps.map(s => s.migration))),
+    ...(await preflight(
+      session,
+      plan.steps.map(s => s.migration),
+    )),
     ...guard(described, wish.consent),
   )
   return report.findings.some(f => f.level === 'refused') ? null : described
@@ -86,19 +101,29 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
 export function heldFindings(plan: Plan, database: string): Finding[] {
   const first = plan.held[0]
   if (!first) return []
-  const hazards = new Set(plan.held.flatMap(h => [...h.migration.hazards, ...(h.migration.endsOldApp ? ['ENDS_OLD_APP'] : [])]))
+  const hazards = new Set(
+    plan.held.flatMap(h => [...h.migration.hazards, ...(h.migration.endsOldApp ? ['ENDS_OLD_APP'] : [])]),
+  )
   const command =
     first.why === 'ends-old-app'
       ? `rethread migrate --track ${plan.track} --phase contract --allow ${[...hazards].sort().join(',')}`
       : `rethread migrate --track ${plan.track}`
   return [
-    finding('STOPPED_BEFORE', first.migration.name, { why: first.why, left: plan.held.length, because: first.migration.endsOldApp, command, database }),
+    finding('STOPPED_BEFORE', first.migration.name, {
+      why: first.why,
+      left: plan.held.length,
+      because: first.migration.endsOldApp,
+      command,
+      database,
+    }),
   ]
 }
 
 async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
   await endStaleCaptures(run)
-  const results = new Map<Step, StepResult>(plan.steps.map(s => [s, stepResult(s, 'not-run', 'an earlier step did not finish')]))
+  const results = new Map<Step, StepResult>(
+    plan.steps.map(s => [s, stepResult(s, 'not-run', 'an earlier step did not finish')]),
+  )
   const done: Step[] = []
   // umzug costs 60 ms to import: only when something is to run (decision 27)
   const { Umzug } = await import('umzug')
@@ -148,30 +173,70 @@ async function oneStep(
   const { migration } = step
   const index = plan.steps.indexOf(step) + 1
   const note = (change: Partial<StepResult>) => results.set(step, { ...results.get(step)!, ...change })
-  if (ctx.signal.aborted) throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: 'the same command' })])
+  if (ctx.signal.aborted)
+    throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: 'the same command' })])
   const gates = await gateRows(run.writer, track, migration.name)
   if (gates.length > 0) {
     note({ outcome: 'not-run', reason: `gate ${gates[0]!.check} found rows` })
-    throw new Stop('attention', gates.map(g => finding('GATE', migration.name, { check: g.check, rows: g.rows }, 'warn')))
+    throw new Stop(
+      'attention',
+      gates.map(g => finding('GATE', migration.name, { check: g.check, rows: g.rows }, 'warn')),
+    )
   }
-  ctx.emit({ type: 'step-start', migration: migration.name, title: migration.title, phase: migration.phase, direction: 'up', index, of: plan.steps.length })
+  ctx.emit({
+    type: 'step-start',
+    migration: migration.name,
+    title: migration.title,
+    phase: migration.phase,
+    direction: 'up',
+    index,
+    of: plan.steps.length,
+  })
   const start = ctx.clock.now()
   try {
     const { executed, backfill } = await perform(run, step, wish)
-    note({ outcome: 'done', durationMs: executed.durationMs, attempts: executed.attempts, reason: executed.skipped ? `${executed.skipped} statement(s) already there` : null, rows: backfill?.rows ?? null })
+    note({
+      outcome: 'done',
+      durationMs: executed.durationMs,
+      attempts: executed.attempts,
+      reason: executed.skipped ? `${executed.skipped} statement(s) already there` : null,
+      rows: backfill?.rows ?? null,
+    })
     report.findings.push(...executed.findings)
     if (backfill) report.backfill.push(backfill)
-    ctx.emit({ type: 'step-done', migration: migration.name, durationMs: executed.durationMs, rows: backfill?.rows ?? null, skipped: executed.skipped })
+    ctx.emit({
+      type: 'step-done',
+      migration: migration.name,
+      durationMs: executed.durationMs,
+      rows: backfill?.rows ?? null,
+      skipped: executed.skipped,
+    })
   } catch (error) {
-    const interrupted = error instanceof Stop || (error instanceof Failure && error.finding.code === 'INTERRUPTED')
-    note({ outcome: interrupted ? 'interrupted' : 'failed', durationMs: ctx.clock.now() - start, reason: null })
+    const interrupted =
+      error instanceof Stop || (error instanceof Failure && error.finding.code === 'INTERRUPTED')
+    note({
+      outcome: interrupted ? 'interrupted' : 'failed',
+      durationMs: ctx.clock.now() - start,
+      reason: null,
+    })
     throw error
   }
 }
 
-async function perform(run: Run, step: Step, wish: MigrateWish): Promise<{ executed: Executed; backfill: BackfillResult | null }> {
+async function perform(
+  run: Run,
+  step: Step,
+  wish: MigrateWish,
+): Promise<{ executed: Executed; backfill: BackfillResult | null }> {
   const { migration: m } = step
-  const file = { track: m.track, migration: m.name, direction: 'up' as const, phase: m.phase, file: m.file, resumes: step.resumes }
+  const file = {
+    track: m.track,
+    migration: m.name,
+    direction: 'up' as const,
+    phase: m.phase,
+    file: m.file,
+    resumes: step.resumes,
+  }
   if (m.backfill) return backfillStep(run, step, wish)
   const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
   return { executed, backfill: null }
@@ -182,7 +247,11 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
   const { ctx } = run
   const start = ctx.clock.now()
   const row = await recordBackfill(run, step.migration)
-  const ended = await runBackfill(run, step.migration, { unit: null, maxRows: null, workers: wish.workers }).catch(async error => {
+  const ended = await runBackfill(run, step.migration, {
+    unit: null,
+    maxRows: null,
+    workers: wish.workers,
+  }).catch(async error => {
     if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
     throw error
   })
@@ -192,25 +261,39 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
     const paused = !ctx.signal.aborted
     throw new Stop(paused ? 'attention' : 'interrupted', [
       ...ended.findings,
-      finding('INTERRUPTED', step.migration.name, { command: paused ? 'rethread backfill --resume' : 'the same command', rows: ended.result.rows }),
+      finding('INTERRUPTED', step.migration.name, {
+        command: paused ? 'rethread backfill --resume' : 'the same command',
+        rows: ended.result.rows,
+      }),
     ])
   }
   await row.end('done', durationMs)
-  return { executed: { attempts: 1, durationMs, skipped: 0, findings: ended.findings }, backfill: ended.result }
+  return {
+    executed: { attempts: 1, durationMs, skipped: 0, findings: ended.findings },
+    backfill: ended.result,
+  }
 }
 
 /** After every step: the exact way back, and what it would cost now. */
 async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
-  const rows = await atRisk(run.writer, done.map(s => s.migration))
+  const rows = await atRisk(
+    run.writer,
+    done.map(s => s.migration),
+  )
   run.ctx.emit({ type: 'rollback-cost', command, atRisk: rows })
   report.findings = report.findings.filter(f => f.code !== 'ROLLBACK_COST')
   report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
 }
 
 /** A canary or a bounded piece of the pending backfills: they stay open, and the ledger does not call them done. */
-export async function backfillPart(ctx: Context, track: Track, part: { unit: string | null; maxRows: number | null; workers: number }, leaseWaitMs: number): Promise<Report> {
+export async function backfillPart(
+  ctx: Context,
+  track: Track,
+  part: { unit: string | null; maxRows: number | null; workers: number },
+  leaseWaitMs: number,
+): Promise<Report> {
   const run = await openRun(ctx, 'backfill', leaseWaitMs)
   const report = emptyReport('backfill', run.target.info)
   try {
@@ -223,7 +306,8 @@ export async function backfillPart(ctx: Context, track: Track, part: { unit: str
       report.findings.push(...ended.findings)
       if (ctx.signal.aborted) break
     }
-    if (plan.steps.length === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    if (plan.steps.length === 0)
+      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     report.verdict = ctx.signal.aborted ? 'interrupted' : 'clean'
     return report
   } finally {
@@ -236,4 +320,6 @@ export const expandFirst = (plan: Plan): Finding[] =>
   plan.steps
     .filter(s => !s.migration.backfill)
     .slice(0, 1)
-    .map(s => finding('PENDING', s.migration.name, { count: plan.steps.length, first: s.migration.name }, 'refused'))
+    .map(s =>
+      finding('PENDING', s.migration.name, { count: plan.steps.length, first: s.migration.name }, 'refused'),
+    )

@@ -1,5 +1,5 @@
-import type { LedgerRow, Plan, Step } from '../model/plan.js'
 import { Failure } from '../model/failure.js'
+import type { LedgerRow, Plan, Step } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 import { compareVersions, type Migration, type Phase, phases, type Track } from '../model/workspace.js'
 
@@ -47,9 +47,22 @@ export function makePlan(track: Track, history: History, changed: Changed, wish:
   for (const migration of pending) {
     const why = held[0]?.why ?? stopBefore(migration, target, wish)
     if (why) held.push({ migration, why })
-    else steps.push({ migration, direction: 'up', statements: [], hazards: [], resumes: upward(unfinished.get(migration.name)) })
+    else
+      steps.push({
+        migration,
+        direction: 'up',
+        statements: [],
+        hazards: [],
+        resumes: upward(unfinished.get(migration.name)),
+      })
   }
-  return { track: track.name, steps, held, applied: track.migrations.filter(m => applied.has(m.name)), findings }
+  return {
+    track: track.name,
+    steps,
+    held,
+    applied: track.migrations.filter(m => applied.has(m.name)),
+    findings,
+  }
 }
 
 const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)
@@ -69,17 +82,28 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
   const last = track.migrations.filter(m => applied.has(m.name)).at(-1)
   for (const [name, row] of applied) {
     // pitfall P38: a deleted file is an error, never a reason to guess
-    if (!names.has(name)) findings.push(finding('APPLIED_FILE_MISSING', `migrations/${track.name}/${name}.sql`, { at: row.at }))
+    if (!names.has(name))
+      findings.push(finding('APPLIED_FILE_MISSING', `migrations/${track.name}/${name}.sql`, { at: row.at }))
   }
   for (const m of track.migrations) {
     const change = changed.get(m.name)
-    if (change) findings.push(finding(change === 'changed' ? 'APPLIED_FILE_CHANGED' : 'APPLIED_FILE_REFORMATTED', m.file.path))
+    if (change)
+      findings.push(
+        finding(change === 'changed' ? 'APPLIED_FILE_CHANGED' : 'APPLIED_FILE_REFORMATTED', m.file.path),
+      )
     if (last && !applied.has(m.name) && compareVersions(m.version, last.version) < 0) {
       findings.push(finding('OUT_OF_ORDER', m.file.path, { after: last.file.path }))
     }
     const open = unfinished.get(m.name)
     if (open) {
-      findings.push(finding('UNFINISHED', m.file.path, { outcome: open.outcome, reached: open.reached, direction: open.direction, at: open.at }))
+      findings.push(
+        finding('UNFINISHED', m.file.path, {
+          outcome: open.outcome,
+          reached: open.reached,
+          direction: open.direction,
+          at: open.at,
+        }),
+      )
     }
   }
   return findings
@@ -92,8 +116,14 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
 export function findMigration(track: Track, text: string): Migration {
   const name = text.startsWith(`${track.name}/`) ? text.slice(track.name.length + 1) : text
   const version = /^\d+$/.test(name) ? name.replace(/^0+(?=\d)/, '') : null
-  const matches = track.migrations.filter(m => m.name === name || m.version === version || m.name.replace(/^\d+_/, '') === name)
+  const matches = track.migrations.filter(
+    m => m.name === name || m.version === version || m.name.replace(/^\d+_/, '') === name,
+  )
   if (matches.length > 1) throw new Failure('AMBIGUOUS_MIGRATION', text, { names: matches.map(m => m.name) })
-  if (!matches[0]) throw new Failure('UNKNOWN_MIGRATION', text, { track: track.name, names: track.migrations.map(m => m.name) })
+  if (!matches[0])
+    throw new Failure('UNKNOWN_MIGRATION', text, {
+      track: track.name,
+      names: track.migrations.map(m => m.name),
+    })
   return matches[0]
 }

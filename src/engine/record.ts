@@ -15,7 +15,13 @@ export async function recordBackfill(run: Run, m: Migration): Promise<OpenRow> {
   const id = await record(run, m, 'up', 'started')
   return {
     end: async (outcome, durationMs) => {
-      const change = { outcome, reached: outcome === 'done' ? 1 : 0, error: null, durationMs, fingerprint: null }
+      const change = {
+        outcome,
+        reached: outcome === 'done' ? 1 : 0,
+        error: null,
+        durationMs,
+        fingerprint: null,
+      }
       if (!(await updateLedgerRow(run.writer.sql, run.token, id, change))) throw new Failure('FENCED', m.name)
     },
   }

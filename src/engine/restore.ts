@@ -42,17 +42,31 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
   {
     await using session = await connect(ctx, 'reader')
     report = emptyReport('restore', (await inspect(ctx, session)).info)
-    const all = (await listArchives(session.sql)).filter(a => a.track === track.name && a.state !== 'capturing')
+    const all = (await listArchives(session.sql)).filter(
+      a => a.track === track.name && a.state !== 'capturing',
+    )
     const run = wish.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(wish.archive)?.[1])
     chosen = all.filter(a => a.run === run)
-    if (chosen.length === 0) throw new Failure('NO_ARCHIVE', wish.archive, { known: [...new Set(all.map(a => `r${a.run}`))] })
+    if (chosen.length === 0)
+      throw new Failure('NO_ARCHIVE', wish.archive, { known: [...new Set(all.map(a => `r${a.run}`))] })
     const there = await Promise.all(
-      chosen.map(async a => (a.column ? (await columnFacts(session.sql, a.relation, a.column)) !== null : (await relationFacts(session.sql, [a.relation])).length > 0)),
+      chosen.map(async a =>
+        a.column
+          ? (await columnFacts(session.sql, a.relation, a.column)) !== null
+          : (await relationFacts(session.sql, [a.relation])).length > 0,
+      ),
     )
     ready = there.every(Boolean)
   }
   if (!ready) {
-    const migrated = await migrate(ctx, track, { to: null, phase: null, backfills: true, consent: wish.consent, leaseWaitMs: wish.leaseWaitMs, workers: 1 })
+    const migrated = await migrate(ctx, track, {
+      to: null,
+      phase: null,
+      backfills: true,
+      consent: wish.consent,
+      leaseWaitMs: wish.leaseWaitMs,
+      workers: 1,
+    })
     report = { ...migrated, command: 'restore' }
     if (migrated.verdict !== 'clean') return report
   }
@@ -64,13 +78,32 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
     for (const a of ordered) {
       const merged = await merge(run, a)
       await markRestored(run.writer.sql, a.id)
-      rows.push([a.column ? `${a.relation}.${a.column}` : a.relation, a.rows, merged.inserted, merged.updated, merged.conflicts.length])
+      rows.push([
+        a.column ? `${a.relation}.${a.column}` : a.relation,
+        a.rows,
+        merged.inserted,
+        merged.updated,
+        merged.conflicts.length,
+      ])
       if (merged.conflicts.length > 0) {
-        report.findings.push(finding('RESTORE_CONFLICT', a.relation, { rows: merged.conflicts.length, first: merged.conflicts.slice(0, 10).map(c => `${c.key}: ${c.reason}`) }))
+        report.findings.push(
+          finding('RESTORE_CONFLICT', a.relation, {
+            rows: merged.conflicts.length,
+            first: merged.conflicts.slice(0, 10).map(c => `${c.key}: ${c.reason}`),
+          }),
+        )
       }
     }
-    report.tables.push({ title: 'Restored', columns: ['object', 'rows in the archive', 'rows brought back', 'rows set back', 'conflicts'], rows })
-    report.findings.push(finding('RESTORED', `r${chosen[0]!.run}`, { rows: rows.reduce((n, r) => n + Number(r[2]) + Number(r[3]), 0) }))
+    report.tables.push({
+      title: 'Restored',
+      columns: ['object', 'rows in the archive', 'rows brought back', 'rows set back', 'conflicts'],
+      rows,
+    })
+    report.findings.push(
+      finding('RESTORED', `r${chosen[0]!.run}`, {
+        rows: rows.reduce((n, r) => n + Number(r[2]) + Number(r[3]), 0),
+      }),
+    )
     report.verdict = verdictOf(report)
     return report
   } finally {
@@ -83,20 +116,37 @@ async function merge(run: Run, a: ArchiveRow): Promise<Merged> {
   const archived = await columnNames(sql, a.storedAs)
   if (a.hash !== null) {
     const now = await contentHash(sql, a.storedAs, archived)
-    if (now.hash !== a.hash || now.rows !== a.rows) throw new Failure('ARCHIVE_CHANGED', a.storedAs, { rows: now.rows, sealed: a.rows })
+    if (now.hash !== a.hash || now.rows !== a.rows)
+      throw new Failure('ARCHIVE_CHANGED', a.storedAs, { rows: now.rows, sealed: a.rows })
   }
   const parents = await foreignKeys(sql, a.relation)
   if (a.column === null) {
     const present = new Set(await columnNames(sql, a.relation))
     const columns = archived.filter(c => present.has(c))
     return sql.begin(tx =>
-      mergeTable(tx, { table: a.relation, storedAs: a.storedAs, columns, key: a.keyColumns, ours: a.ours, track: a.track, parents }),
+      mergeTable(tx, {
+        table: a.relation,
+        storedAs: a.storedAs,
+        columns,
+        key: a.keyColumns,
+        ours: a.ours,
+        track: a.track,
+        parents,
+      }),
     ) as Promise<Merged>
   }
-  const spec = { table: a.relation, column: a.column, storedAs: a.storedAs, key: a.keyColumns, ours: a.ours, parents }
+  const spec = {
+    table: a.relation,
+    column: a.column,
+    storedAs: a.storedAs,
+    key: a.keyColumns,
+    ours: a.ours,
+    parents,
+  }
   let updated = 0
   for (const heap of await heapsOf(sql, a.storedAs)) {
-    for (let page = 0; page < heap.pages; page += mergePages) updated += await mergeColumn(sql, spec, [tid(page), tid(page + mergePages)])
+    for (let page = 0; page < heap.pages; page += mergePages)
+      updated += await mergeColumn(sql, spec, [tid(page), tid(page + mergePages)])
   }
   return { inserted: 0, updated, conflicts: await columnConflicts(sql, spec) }
 }

@@ -30,13 +30,18 @@ export async function withLockRetries<T>(
       if (!isRetriable(error)) throw error
       const spent = ctx.clock.now() - start
       if (spent > ctx.lockBudgetSeconds * 1000 || ctx.signal.aborted) {
-        throw new Failure('LOCK_TIMEOUT', subject, {
-          attempts: n,
-          seconds: Math.round(spent / 1000),
-          sqlstate: serverFault(error)!.code,
-          blockers: seen.map(describeBlocker),
-          pids: seen.map(b => String(b.pid)),
-        }, error)
+        throw new Failure(
+          'LOCK_TIMEOUT',
+          subject,
+          {
+            attempts: n,
+            seconds: Math.round(spent / 1000),
+            sqlstate: serverFault(error)!.code,
+            blockers: seen.map(describeBlocker),
+            pids: seen.map(b => String(b.pid)),
+          },
+          error,
+        )
       }
       const nextMs = ctx.random() * Math.min(5000, 100 * 1.5 ** n) + 20
       ctx.emit({ type: 'wait', on: 'lock', subject, attempt: n, nextMs, blockers: seen })

@@ -1,7 +1,15 @@
 import type { Session } from '../db/session.js'
 import { Failure, Failures, findingsOf } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
-import { emptyReport, type Finding, finding, type Report, type StepResult, type Table, verdictOf } from '../model/report.js'
+import {
+  emptyReport,
+  type Finding,
+  finding,
+  type Report,
+  type StepResult,
+  type Table,
+  verdictOf,
+} from '../model/report.js'
 import { compareVersions, type Migration, type Track } from '../model/workspace.js'
 import { closeBackfill } from '../sql/backfill.js'
 import { dependantsOf } from '../sql/catalog.js'
@@ -32,15 +40,29 @@ export interface RollbackWish {
 }
 
 /** What a rollback would do, with the loss report. Reads only. */
-export async function planRollback(session: Session, target: Target, track: Track, wish: RollbackWish): Promise<{ plan: Plan; lost: Loss[]; report: Report }> {
+export async function planRollback(
+  session: Session,
+  target: Target,
+  track: Track,
+  wish: RollbackWish,
+): Promise<{ plan: Plan; lost: Loss[]; report: Report }> {
   const report = emptyReport('rollback', target.info)
   const { plan: forward, history } = await look(session, track, { to: null, phase: null, backfills: true })
-  report.findings.push(...judgeServer(target, true), ...forward.findings.filter(f => f.code !== 'OUT_OF_ORDER'))
+  report.findings.push(
+    ...judgeServer(target, true),
+    ...forward.findings.filter(f => f.code !== 'OUT_OF_ORDER'),
+  )
   const undone = range(track, forward.applied, wish)
   report.findings.push(...judgeRange(undone))
   const steps = undone.map(migration => {
     const open = history.unfinished.get(migration.name)
-    return { migration, direction: 'down' as const, statements: [], hazards: [], resumes: open?.direction === 'down' ? open : null }
+    return {
+      migration,
+      direction: 'down' as const,
+      statements: [],
+      hazards: [],
+      resumes: open?.direction === 'down' ? open : null,
+    }
   })
   const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
@@ -48,7 +70,11 @@ export async function planRollback(session: Session, target: Target, track: Trac
   const objects = await doomed(session, undone)
   const lost = await losses(session, track.name, objects)
   report.tables.push(lossTable(lost))
-  for (const l of lost) if (l.atRisk > 0) report.findings.push(finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited: l.edited, users: l.users, rows: l.rows }))
+  for (const l of lost)
+    if (l.atRisk > 0)
+      report.findings.push(
+        finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited: l.edited, users: l.users, rows: l.rows }),
+      )
   report.findings.push(
     ...(await driftOf(session, Math.floor(target.facts.versionNum / 10000))),
     ...(await preflight(session, undone.map(rollbackAsMigration))),
@@ -66,11 +92,16 @@ export async function rollback(ctx: Context, track: Track, wish: RollbackWish): 
     const target = await inspect(ctx, session)
     const planned = await planRollback(session, target, track, wish)
     report = planned.report
-    if (planned.plan.steps.length === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: planned.plan.applied.length }))
+    if (planned.plan.steps.length === 0)
+      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: planned.plan.applied.length }))
     else report.findings.push(...consent(planned.plan, wish, target.info.database))
     report.verdict = verdictOf(report)
     if (report.verdict !== 'clean' || planned.plan.steps.length === 0) {
-      report.steps = report.steps.map(s => ({ ...s, outcome: 'not-run', reason: 'refused before the first step' }))
+      report.steps = report.steps.map(s => ({
+        ...s,
+        outcome: 'not-run',
+        reason: 'refused before the first step',
+      }))
       return report
     }
   }
@@ -110,14 +141,25 @@ function judgeRange(undone: Migration[]): Finding[] {
   for (const m of undone) {
     if (m.irreversible) found.push(finding('IRREVERSIBLE', m.name, { reason: m.irreversible }))
     else if (m.undoneBy && !names.has(m.undoneBy)) {
-      found.push(finding('IRREVERSIBLE', m.name, { reason: `it is undone together with ${m.undoneBy}: roll back that far`, undoneBy: m.undoneBy }))
-    } else if (!m.rollback && !m.undoneBy) found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file' }))
+      found.push(
+        finding('IRREVERSIBLE', m.name, {
+          reason: `it is undone together with ${m.undoneBy}: roll back that far`,
+          undoneBy: m.undoneBy,
+        }),
+      )
+    } else if (!m.rollback && !m.undoneBy)
+      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file' }))
   }
   return found
 }
 
 /** The preflight looks at a migration's file; for a rollback that is the rollback's. */
-const rollbackAsMigration = (m: Migration): Migration => ({ ...m, requires: [], backfill: null, file: m.rollback?.file ?? { ...m.file, text: '' } })
+const rollbackAsMigration = (m: Migration): Migration => ({
+  ...m,
+  requires: [],
+  backfill: null,
+  file: m.rollback?.file ?? { ...m.file, text: '' },
+})
 
 /** Objects that are not ours and hang on what would go; what the rollback files drop themselves does not count (P32). */
 async function dependants(session: Session, objects: Doomed[], undone: Migration[]): Promise<Finding[]> {
@@ -125,14 +167,24 @@ async function dependants(session: Session, objects: Doomed[], undone: Migration
   const dropped = new Set<string>()
   for (const m of undone) {
     for (const { kind, node } of m.rollback ? await parseStatements(m.rollback.file.text) : []) {
-      if (kind === 'DropStmt') for (const o of node.objects) dropped.add(strings([o.ObjectWithArgs ? { List: { items: o.ObjectWithArgs.objname } } : o]).at(-1) ?? '')
-      if (kind === 'AlterTableStmt') for (const { AlterTableCmd: c } of node.cmds) if (c.subtype === 'AT_DropConstraint') dropped.add(c.name)
+      if (kind === 'DropStmt')
+        for (const o of node.objects)
+          dropped.add(
+            strings([o.ObjectWithArgs ? { List: { items: o.ObjectWithArgs.objname } } : o]).at(-1) ?? '',
+          )
+      if (kind === 'AlterTableStmt')
+        for (const { AlterTableCmd: c } of node.cmds)
+          if (c.subtype === 'AT_DropConstraint') dropped.add(c.name)
     }
   }
   const tables = objects.filter(o => o.column === null).map(o => o.table)
   const columns = objects.flatMap(o => (o.column ? [{ table: o.table, column: o.column }] : []))
-  const hanging = (await dependantsOf(session.sql, tables, columns)).filter(d => !dropped.has(d.name) && !dropped.has(d.name.split('.').at(-1)!))
-  return hanging.length === 0 ? [] : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]
+  const hanging = (await dependantsOf(session.sql, tables, columns)).filter(
+    d => !dropped.has(d.name) && !dropped.has(d.name.split('.').at(-1)!),
+  )
+  return hanging.length === 0
+    ? []
+    : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]
 }
 
 async function execute(run: Run, track: Track, plan: Plan, report: Report): Promise<void> {
@@ -144,28 +196,62 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
   let at = 0
   try {
     // archive before anything is dropped
-    const objects = await doomed(run.writer, plan.steps.map(s => s.migration))
+    const objects = await doomed(
+      run.writer,
+      plan.steps.map(s => s.migration),
+    )
     const captures = new Map<string, number>()
-    for (const d of objects) if (d.column) captures.set(`${d.table}.${d.column}`, await archiveColumn(run, track.name, d))
+    for (const d of objects)
+      if (d.column) captures.set(`${d.table}.${d.column}`, await archiveColumn(run, track.name, d))
     for (; at < plan.steps.length; at++) {
       if (ctx.signal.aborted) {
-        report.findings.push(finding('INTERRUPTED', plan.steps[at]!.migration.name, { command: 'the same command' }))
+        report.findings.push(
+          finding('INTERRUPTED', plan.steps[at]!.migration.name, { command: 'the same command' }),
+        )
         note(at, { outcome: 'interrupted', reason: null })
         break
       }
       const { migration: m, resumes } = plan.steps[at]!
-      ctx.emit({ type: 'step-start', migration: m.name, title: m.rollback?.title ?? m.title, phase: m.phase, direction: 'down', index: at + 1, of: plan.steps.length })
+      ctx.emit({
+        type: 'step-start',
+        migration: m.name,
+        title: m.rollback?.title ?? m.title,
+        phase: m.phase,
+        direction: 'down',
+        index: at + 1,
+        of: plan.steps.length,
+      })
       const start = ctx.clock.now()
       if (m.backfill) await closeBackfill(run.writer.sql, m.track, m.name)
       if (m.rollback) {
-        const file = { track: m.track, migration: m.name, direction: 'down' as const, phase: m.phase, file: m.rollback.file, resumes }
+        const file = {
+          track: m.track,
+          migration: m.name,
+          direction: 'down' as const,
+          phase: m.phase,
+          file: m.rollback.file,
+          resumes,
+        }
         const statements = await parseStatements(m.rollback.file.text)
         const prepare = (tx: Db) => archiveInstead(run, tx, track.name, statements, objects, captures)
-        const executed = m.rollback.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, { ...file, prepare })
+        const executed =
+          m.rollback.transaction === 'none'
+            ? await runStatements(run, file)
+            : await runTransaction(run, { ...file, prepare })
         note(at, { attempts: executed.attempts })
       } else await record(run, m, 'down', 'done')
-      note(at, { outcome: 'done', durationMs: ctx.clock.now() - start, reason: m.rollback ? null : `undone with ${m.undoneBy}` })
-      ctx.emit({ type: 'step-done', migration: m.name, durationMs: ctx.clock.now() - start, rows: null, skipped: 0 })
+      note(at, {
+        outcome: 'done',
+        durationMs: ctx.clock.now() - start,
+        reason: m.rollback ? null : `undone with ${m.undoneBy}`,
+      })
+      ctx.emit({
+        type: 'step-done',
+        migration: m.name,
+        durationMs: ctx.clock.now() - start,
+        rows: null,
+        skipped: 0,
+      })
     }
   } catch (error) {
     if (at < results.length) note(at, { outcome: 'failed', reason: null })
@@ -176,7 +262,12 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
   const sealed = at === plan.steps.length ? await sealArchives(run) : []
   if (sealed.length > 0) {
     report.tables.push(archivesTable(sealed))
-    report.findings.push(finding('ARCHIVED', `r${run.id}`, { rows: sealed.reduce((n, a) => n + a.rows, 0), command: 'rethread restore latest' }))
+    report.findings.push(
+      finding('ARCHIVED', `r${run.id}`, {
+        rows: sealed.reduce((n, a) => n + a.rows, 0),
+        command: 'rethread restore latest',
+      }),
+    )
   }
   await storeFingerprint(run)
 }
@@ -186,7 +277,14 @@ const nameOf = (d: Doomed): string => (d.column ? `${d.table}.${d.column}` : d.t
 function lossTable(lost: Loss[]): Table {
   return {
     title: 'What would go',
-    columns: ['object', 'rows', 'made by us, untouched', 'made by us, written since', 'made by users', 'at risk without the archive'],
+    columns: [
+      'object',
+      'rows',
+      'made by us, untouched',
+      'made by us, written since',
+      'made by users',
+      'at risk without the archive',
+    ],
     rows: lost.map(l => [nameOf(l), l.rows, l.untouched, l.edited, l.users, l.atRisk]),
   }
 }

@@ -1,8 +1,8 @@
 import { isLost } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
-import { addRun, endRun, schemaVersion, upgrade, upgrades } from '../sql/ledger.js'
 import { beat, readLease, releaseLease, takeLease } from '../sql/lease.js'
+import { addRun, endRun, schemaVersion, upgrade, upgrades } from '../sql/ledger.js'
 import { type Context, connect } from './context.js'
 import { inspect, refusePooler, type Target } from './target.js'
 
@@ -48,12 +48,28 @@ async function acquire(ctx: Context, session: Session, command: string, waitMs: 
     const lease = await readLease(session.sql)
     const waited = ctx.clock.now() - start
     if (waited >= waitMs || ctx.signal.aborted) {
-      throw new Failure('ANOTHER_RUN', lease.holder ?? 'another run', { pid: lease.backendPid, waitedSeconds: Math.round(waited / 1000) })
+      throw new Failure('ANOTHER_RUN', lease.holder ?? 'another run', {
+        pid: lease.backendPid,
+        waitedSeconds: Math.round(waited / 1000),
+      })
     }
     const nextMs = 150 + ctx.random() * 350
     if (attempt % 10 === 1) {
-      const blocker = { pid: lease.backendPid ?? 0, application: lease.holder ?? '', state: 'holds the lease', seconds: Math.round(lease.heartbeatAge ?? 0), query: '' }
-      ctx.emit({ type: 'wait', on: 'lease', subject: 'the writer’s lease', attempt, nextMs, blockers: [blocker] })
+      const blocker = {
+        pid: lease.backendPid ?? 0,
+        application: lease.holder ?? '',
+        state: 'holds the lease',
+        seconds: Math.round(lease.heartbeatAge ?? 0),
+        query: '',
+      }
+      ctx.emit({
+        type: 'wait',
+        on: 'lease',
+        subject: 'the writer’s lease',
+        attempt,
+        nextMs,
+        blockers: [blocker],
+      })
     }
     await ctx.clock.sleep(nextMs, ctx.signal)
   }
@@ -83,7 +99,13 @@ export async function openRun(ctx: Context, command: string, leaseWaitMs: number
     target = await inspect(ctx, writer)
     await prepareLedger(writer, ctx.tool)
     token = await acquire(ctx, writer, command, leaseWaitMs)
-    id = await addRun(writer.sql, { command, host: ctx.host, who: ctx.who, reason: ctx.reason, tool: ctx.tool })
+    id = await addRun(writer.sql, {
+      command,
+      host: ctx.host,
+      who: ctx.who,
+      reason: ctx.reason,
+      tool: ctx.tool,
+    })
   } catch (error) {
     await shut()
     throw error

@@ -4,7 +4,7 @@ import { readBackfills } from '../sql/backfill.js'
 import { recentRuns } from '../sql/ledger.js'
 import { toResult } from './backfill.js'
 import { type Context, connect } from './context.js'
-import { look, type Look } from './look.js'
+import { type Look, look } from './look.js'
 import { atRisk, rollbackCommand } from './loss.js'
 import { heldFindings } from './migrate.js'
 import { inspect, judgeServer } from './target.js'
@@ -25,16 +25,27 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     report.tables.push({
       title: 'Last runs',
       columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
-      rows: (await recentRuns(session.sql, runs)).map(r => [r.id, r.command, r.who, r.outcome, r.at, r.seconds]),
+      rows: (await recentRuns(session.sql, runs)).map(r => [
+        r.id,
+        r.command,
+        r.who,
+        r.outcome,
+        r.at,
+        r.seconds,
+      ]),
     })
   }
   const { plan } = seen
   if (plan.applied.length > 0) {
     const command = await rollbackCommand(track, null, plan.applied, target.info.database)
-    report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: await atRisk(session, plan.applied) }))
+    report.findings.push(
+      finding('ROLLBACK_COST', track.name, { command, atRisk: await atRisk(session, plan.applied) }),
+    )
   }
   if (plan.steps.length > 0) {
-    report.findings.push(finding('PENDING', track.name, { count: plan.steps.length, first: plan.steps[0]!.migration.name }))
+    report.findings.push(
+      finding('PENDING', track.name, { count: plan.steps.length, first: plan.steps[0]!.migration.name }),
+    )
     // decision 2: pending work is attention here and nowhere else
     report.verdict = 'attention'
   } else report.findings.push(...heldFindings(plan, target.info.database))
@@ -44,16 +55,33 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
 }
 
 function migrationsTable(track: Track, { history, plan }: Look): Table {
-  const changed = new Map(plan.findings.filter(f => f.code.startsWith('APPLIED_FILE_')).map(f => [f.subject, f.code]))
+  const changed = new Map(
+    plan.findings.filter(f => f.code.startsWith('APPLIED_FILE_')).map(f => [f.subject, f.code]),
+  )
   const rows: Table['rows'] = track.migrations.map(m => {
     const row = history.applied.get(m.name)
     const open = history.unfinished.get(m.name)
     const change = changed.get(m.file.path)
-    const state = row ? (change ? (change === 'APPLIED_FILE_CHANGED' ? 'changed' : 'reformatted') : row.direction === 'baseline' ? 'adopted' : 'applied') : open ? `${open.outcome} at statement ${open.reached + 1}` : 'pending'
+    const state = row
+      ? change
+        ? change === 'APPLIED_FILE_CHANGED'
+          ? 'changed'
+          : 'reformatted'
+        : row.direction === 'baseline'
+          ? 'adopted'
+          : 'applied'
+      : open
+        ? `${open.outcome} at statement ${open.reached + 1}`
+        : 'pending'
     return [m.name, m.phase, state, row?.at.slice(0, 19) ?? null, row ? row.run : null]
   })
   for (const [name, row] of history.applied) {
-    if (!track.migrations.some(m => m.name === name)) rows.push([name, null, 'missing', row.at.slice(0, 19), row.run])
+    if (!track.migrations.some(m => m.name === name))
+      rows.push([name, null, 'missing', row.at.slice(0, 19), row.run])
   }
-  return { title: `Migrations of ${track.name}`, columns: ['migration', 'phase', 'state', 'at (UTC)', 'run'], rows }
+  return {
+    title: `Migrations of ${track.name}`,
+    columns: ['migration', 'phase', 'state', 'at (UTC)', 'run'],
+    rows,
+  }
 }

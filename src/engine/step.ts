@@ -10,7 +10,12 @@ import { cancel, dropIndex, resetAll } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
 import { firstLine } from '../workspace/lint.js'
 import { proofOf } from '../workspace/proof.js'
-import { parseStatements, type Statement, tokenChecksum, withoutByteOrderMark } from '../workspace/statements.js'
+import {
+  parseStatements,
+  type Statement,
+  tokenChecksum,
+  withoutByteOrderMark,
+} from '../workspace/statements.js'
 import { standingOf } from './provable.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
@@ -56,15 +61,25 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
       else await send(tx, text, step.file.path, text, 0)
       const { role } = await snapshot(tx)
       // pitfall P10: whoever runs the rest must be who ran the start
-      if (role !== before.role) throw new Failure('ROLE_CHANGED', step.file.path, { before: before.role, after: role })
-      const added = await addLedgerRow(tx, run.token, { ...row, outcome: 'done', durationMs: ctx.clock.now() - began })
+      if (role !== before.role)
+        throw new Failure('ROLE_CHANGED', step.file.path, { before: before.role, after: role })
+      const added = await addLedgerRow(tx, run.token, {
+        ...row,
+        outcome: 'done',
+        durationMs: ctx.clock.now() - began,
+      })
       if (added === null) throw new Failure('FENCED', step.migration)
     })
   }).catch(async error => {
     await recordFailure(run, row, error, ctx.clock.now() - start)
     throw error
   })
-  return { attempts, durationMs: ctx.clock.now() - start, skipped: 0, findings: await mendSettings(run, step.file.path, before.settings) }
+  return {
+    attempts,
+    durationMs: ctx.clock.now() - start,
+    skipped: 0,
+    findings: await mendSettings(run, step.file.path, before.settings),
+  }
 }
 
 /** Runs each statement of a file alone, skipping what the catalog shows to be done (pitfalls P18-P20, P40; ability B15). */
@@ -77,27 +92,45 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
   if (id === null) throw new Failure('FENCED', step.migration)
   const start = ctx.clock.now()
   const update = (outcome: LedgerRow['outcome'], reached: number, error: object | null = null) =>
-    updateLedgerRow(writer.sql, run.token, id, { outcome, reached, error, durationMs: ctx.clock.now() - start, fingerprint: null })
+    updateLedgerRow(writer.sql, run.token, id, {
+      outcome,
+      reached,
+      error,
+      durationMs: ctx.clock.now() - start,
+      fingerprint: null,
+    })
   let attempts = 0
   let skipped = 0
   let reached = 0
   try {
     for (const [index, statement] of statements.entries()) {
       const proof = proofOf(statement)
-      if (!proof) throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: firstLine(statement.text) })
+      if (!proof)
+        throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: firstLine(statement.text) })
       // an invalid index is ours when an earlier run of this file stood at this statement or beyond
       const standing = await standingOf(writer, proof, step.resumes !== null)
       const note = (why: string | null) =>
-        ctx.emit({ type: 'statement', migration: step.migration, index: index + 1, of: statements.length, text: firstLine(statement.text), skipped: why })
+        ctx.emit({
+          type: 'statement',
+          migration: step.migration,
+          index: index + 1,
+          of: statements.length,
+          text: firstLine(statement.text),
+          skipped: why,
+        })
       if (standing === 'done') {
         skipped++
         note('already there')
       } else {
         note(null)
-        if (standing === 'half' && proof.kind === 'index') await watched(run, () => dropIndex(writer.sql, proof.index))
+        if (standing === 'half' && proof.kind === 'index')
+          await watched(run, () => dropIndex(writer.sql, proof.index))
         attempts += await runAlone(run, statement, step.file.path, text)
         const after = await standingOf(writer, proof, true)
-        if (after !== 'done') throw new Failure('SQL_ERROR', step.file.path, { reason: `the catalog does not show \`${firstLine(statement.text)}\`` })
+        if (after !== 'done')
+          throw new Failure('SQL_ERROR', step.file.path, {
+            reason: `the catalog does not show \`${firstLine(statement.text)}\``,
+          })
       }
       reached = index + 1
       if (!(await update('started', reached))) throw new Failure('FENCED', step.migration)
@@ -156,7 +189,8 @@ async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-const sendStatement = (sql: Db, s: Statement, path: string, source: string) => send(sql, s.text, path, source, s.offset)
+const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
+  send(sql, s.text, path, source, s.offset)
 
 /** Sends text without parameters: the simple protocol, so that a whole file goes as one (pitfalls P6, P42). */
 async function send(sql: Db, text: string, path: string, source: string, offset: number): Promise<void> {
@@ -190,13 +224,20 @@ async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow> {
 /** Failures stand in the ledger too; best effort, because the connection may be what failed. */
 async function recordFailure(run: Run, row: NewLedgerRow, error: unknown, durationMs: number): Promise<void> {
   if (run.writer.lost) return
-  await addLedgerRow(run.writer.sql, run.token, { ...row, outcome: 'failed', error: findingsOf(error)[0] ?? null, durationMs }).catch(() => {})
+  await addLedgerRow(run.writer.sql, run.token, {
+    ...row,
+    outcome: 'failed',
+    error: findingsOf(error)[0] ?? null,
+    durationMs,
+  }).catch(() => {})
 }
 
 /** A file that leaves a setting behind changes how the next one runs (pitfall P11): tell it and put it back. */
 async function mendSettings(run: Run, path: string, before: Record<string, string>): Promise<Finding[]> {
   const { settings } = await snapshot(run.writer.sql)
-  const leaked = [...new Set([...Object.keys(before), ...Object.keys(settings)])].filter(k => before[k] !== settings[k])
+  const leaked = [...new Set([...Object.keys(before), ...Object.keys(settings)])].filter(
+    k => before[k] !== settings[k],
+  )
   if (leaked.length === 0) return []
   await resetAll(run.writer.sql, setupSql('writer', run.ctx.settings))
   return [finding('SETTINGS_LEAKED', path, { settings: leaked })]

@@ -21,7 +21,12 @@ import { inspect, judgeServer, preflight } from './target.js'
 import { runCheck } from './verify.js'
 
 /** A session whose statements all run in one transaction. */
-const inside = (session: Session, tx: unknown): Session => ({ ...session, pid: session.pid, lost: session.lost, sql: tx as Root })
+const inside = (session: Session, tx: unknown): Session => ({
+  ...session,
+  pid: session.pid,
+  lost: session.lost,
+  sql: tx as Root,
+})
 
 /**
  * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
@@ -29,7 +34,9 @@ const inside = (session: Session, tx: unknown): Session => ({ ...session, pid: s
  */
 export async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'reader')
-  return (await session.sql.begin('isolation level repeatable read read only', tx => work(inside(session, tx)))) as T
+  return (await session.sql.begin('isolation level repeatable read read only', tx =>
+    work(inside(session, tx)),
+  )) as T
 }
 
 /** The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch, who would be in the way now. */
@@ -46,18 +53,27 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
     const migrations = plan.steps.map(s => s.migration)
     const tables = touched(report)
     report.tables.push(await tablesTable(session, tables))
-    const backfills = await backfillTable(session, track, migrations.map(m => m.name))
+    const backfills = await backfillTable(
+      session,
+      track,
+      migrations.map(m => m.name),
+    )
     if (backfills) report.tables.push(backfills)
     report.findings.push(
       ...(await preflight(session, migrations)),
       ...guard(described, wish.consent),
       ...(await inTheWay(session, tables)),
-      ...(await firing(session, track, migrations.map(m => m.name))),
+      ...(await firing(
+        session,
+        track,
+        migrations.map(m => m.name),
+      )),
       ...(await outlook(ctx, session, track, plan.steps.length > 0)),
       ...(hasLedger ? await driftOf(session, Math.floor(target.facts.versionNum / 10000)) : []),
       ...heldFindings(plan, target.info.database),
     )
-    if (plan.steps.length === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    if (plan.steps.length === 0)
+      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return report
@@ -77,7 +93,9 @@ export function surveyRollback(ctx: Context, track: Track, wish: RollbackWish): 
 }
 
 const touched = (report: Report): string[] => [
-  ...new Set(report.steps.flatMap(s => s.hazards.map(h => h.subject)).filter(name => /^[^.]+\.[^.]+$/.test(name))),
+  ...new Set(
+    report.steps.flatMap(s => s.hazards.map(h => h.subject)).filter(name => /^[^.]+\.[^.]+$/.test(name)),
+  ),
 ]
 
 async function tablesTable(session: Session, names: string[]): Promise<Table> {
@@ -85,7 +103,13 @@ async function tablesTable(session: Session, names: string[]): Promise<Table> {
   return {
     title: 'Tables touched',
     columns: ['table', 'rows (estimate)', 'bytes', 'row security', 'owner'],
-    rows: facts.map(f => [f.name, f.rows < 0 ? null : f.rows, f.bytes, f.forced ? 'forced' : f.rowSecurity, f.owner]),
+    rows: facts.map(f => [
+      f.name,
+      f.rows < 0 ? null : f.rows,
+      f.bytes,
+      f.forced ? 'forced' : f.rowSecurity,
+      f.owner,
+    ]),
   }
 }
 
@@ -98,11 +122,17 @@ async function backfillTable(session: Session, track: Track, pending: string[]):
     const cut = await cutBackfill(m.file.text, m.file.path, m.backfill)
     for (const heap of await heapsOf(session.sql, m.backfill.table)) {
       const passes = passesFor(cut.updatesTable, heap.rowsPerPage, heap.pages)
-      const why = !cut.updatesTable ? 'it writes another table' : passes > 1 ? `${Math.round(heap.rowsPerPage)} rows a page: light passes keep updates on their page (HOT)` : 'a small table'
+      const why = !cut.updatesTable
+        ? 'it writes another table'
+        : passes > 1
+          ? `${Math.round(heap.rowsPerPage)} rows a page: light passes keep updates on their page (HOT)`
+          : 'a small table'
       rows.push([m.name, heap.relation, heap.pages, passes, why])
     }
   }
-  return rows.length === 0 ? null : { title: 'Backfills', columns: ['migration', 'walks', 'pages', 'passes', 'because'], rows }
+  return rows.length === 0
+    ? null
+    : { title: 'Backfills', columns: ['migration', 'walks', 'pages', 'passes', 'because'], rows }
 }
 
 /** Transactions that hold a lock on a touched table right now: "if you ran it now" (ability B9). */
@@ -113,10 +143,16 @@ async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> 
 
 /** Triggers that a backfill's writes would fire, and publications that would send each row (pitfalls P53, P54). */
 async function firing(session: Session, track: Track, pending: string[]): Promise<Finding[]> {
-  const tables = [...new Set(track.migrations.flatMap(m => (m.backfill && pending.includes(m.name) ? [m.backfill.table] : [])))]
+  const tables = [
+    ...new Set(
+      track.migrations.flatMap(m => (m.backfill && pending.includes(m.name) ? [m.backfill.table] : [])),
+    ),
+  ]
   return (await relationFacts(session.sql, tables)).flatMap(f => [
     ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
-    ...(f.publications.length > 0 ? [finding('PUBLISHED_TABLE', f.name, { publications: f.publications })] : []),
+    ...(f.publications.length > 0
+      ? [finding('PUBLISHED_TABLE', f.name, { publications: f.publications })]
+      : []),
   ])
 }
 
@@ -125,7 +161,15 @@ async function outlook(ctx: Context, session: Session, track: Track, pending: bo
   const found: Finding[] = []
   for (const check of pending ? track.checks.filter(c => c.kind === 'outlook') : []) {
     const { result } = await runCheck(ctx, session, check, new Set())
-    for (const row of result.found) found.push(finding('OUTLOOK', row.object, { detail: row.detail, check: check.name }, check.level === 'info' ? 'info' : 'warn'))
+    for (const row of result.found)
+      found.push(
+        finding(
+          'OUTLOOK',
+          row.object,
+          { detail: row.detail, check: check.name },
+          check.level === 'info' ? 'info' : 'warn',
+        ),
+      )
   }
   return found
 }

@@ -40,7 +40,11 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
   else if (major < tested[0] || major > tested[1]) found.push(finding('SERVER_UNTESTED', info.server))
   if (writes && (f.inRecovery || f.readOnly)) {
     // pitfall P83: a replica takes the connection and fails at the first write
-    found.push(finding('READ_ONLY_SERVER', `${info.host}:${info.port}`, { why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on' }))
+    found.push(
+      finding('READ_ONLY_SERVER', `${info.host}:${info.port}`, {
+        why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on',
+      }),
+    )
   }
   return found
 }
@@ -67,15 +71,21 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
       if (s.kind === 'CreateStmt' && !s.node.if_not_exists) {
         const name = relationName(s.node.relation)
         const [there] = await relationFacts(session.sql, [name])
-        if (there && !made.has(name)) found.push(finding('ALREADY_EXISTS', name, { migration: m.file.path, track: m.track, name: m.name }))
+        if (there && !made.has(name))
+          found.push(
+            finding('ALREADY_EXISTS', name, { migration: m.file.path, track: m.track, name: m.name }),
+          )
         made.add(name)
       }
       if (s.kind === 'AlterTableStmt') used.add(relationName(s.node.relation))
     }
     if (m.backfill) used.add(m.backfill.table)
   }
-  const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(r => !made.has(r.replace(/^table /, '')))
-  for (const object of await missingObjects(session.sql, wanted)) found.push(finding('MISSING_PREREQUISITE', object))
+  const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(
+    r => !made.has(r.replace(/^table /, '')),
+  )
+  for (const object of await missingObjects(session.sql, wanted))
+    found.push(finding('MISSING_PREREQUISITE', object))
   const tables = [...used].filter(t => !made.has(t))
   for (const t of await relationFacts(session.sql, tables)) {
     if (!t.owned) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: t.owner }))
@@ -88,4 +98,9 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
 export const judgeRights = (target: Target, hasLedger: boolean): Finding[] =>
   target.facts.canCreate || hasLedger
     ? []
-    : [finding('MISSING_PRIVILEGE', `database ${target.info.database}`, { owner: 'CREATE', role: target.info.role })]
+    : [
+        finding('MISSING_PRIVILEGE', `database ${target.info.database}`, {
+          owner: 'CREATE',
+          role: target.info.role,
+        }),
+      ]

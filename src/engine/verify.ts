@@ -1,6 +1,13 @@
 import { serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
-import { type CheckResult, emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import {
+  type CheckResult,
+  emptyReport,
+  finding,
+  type Report,
+  type Table,
+  verdictOf,
+} from '../model/report.js'
 import type { Check, Track } from '../model/workspace.js'
 import { setLocal } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
@@ -30,8 +37,16 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
   report.findings.push(...judgeServer(target, false))
   const { history } = await look(session, track, { to: null, phase: null, backfills: true })
   const unknown = wish.only.filter(name => !track.checks.some(c => c.name === name))
-  for (const name of unknown) report.findings.push(finding('USAGE', `--only ${name}`, { reason: 'there is no such check', known: track.checks.map(c => c.name) }))
-  const chosen = track.checks.filter(c => (wish.only.length === 0 ? c.kind !== 'outlook' : wish.only.includes(c.name)))
+  for (const name of unknown)
+    report.findings.push(
+      finding('USAGE', `--only ${name}`, {
+        reason: 'there is no such check',
+        known: track.checks.map(c => c.name),
+      }),
+    )
+  const chosen = track.checks.filter(c =>
+    wish.only.length === 0 ? c.kind !== 'outlook' : wish.only.includes(c.name),
+  )
   for (const check of chosen) {
     if (ctx.signal.aborted) break
     const { result, table } = await runCheck(ctx, session, check, new Set(history.applied.keys()))
@@ -47,7 +62,9 @@ function judge(report: Report, track: Track, applied: number, wish: VerifyWish):
   if (applied === 0) report.findings.push(finding('NOTHING_APPLIED', track.name))
   const ran = report.checks.filter(c => c.outcome !== 'skipped').length
   if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))
-  const loud = report.checks.filter(c => c.outcome === 'found' && (c.level === 'error' || (c.level === 'warn' && wish.failOn === 'warn')))
+  const loud = report.checks.filter(
+    c => c.outcome === 'found' && (c.level === 'error' || (c.level === 'warn' && wish.failOn === 'warn')),
+  )
   for (const c of report.checks.filter(c => c.outcome === 'failed')) {
     report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason }))
   }
@@ -62,7 +79,16 @@ export async function runCheck(
   check: Check,
   applied: ReadonlySet<string>,
 ): Promise<{ result: CheckResult; table: Table | null }> {
-  const base = { track: check.track, check: check.name, title: check.title, level: check.level, found: [], more: false, reason: null, durationMs: 0 }
+  const base = {
+    track: check.track,
+    check: check.name,
+    title: check.title,
+    level: check.level,
+    found: [],
+    more: false,
+    reason: null,
+    durationMs: 0,
+  }
   if (check.after && !applied.has(check.after)) {
     return { result: { ...base, outcome: 'skipped', reason: `${check.after} is not applied` }, table: null }
   }
@@ -73,20 +99,44 @@ export async function runCheck(
     if (check.kind === 'listing') {
       const columns = Object.keys(rows[0] ?? {})
       const cells = rows.map(r => columns.map(c => scalar(r[c])))
-      return { result: { ...base, outcome: 'pass', durationMs }, table: { title: check.title, columns, rows: cells } }
+      return {
+        result: { ...base, outcome: 'pass', durationMs },
+        table: { title: check.title, columns, rows: cells },
+      }
     }
-    const found = rows.slice(0, shown).map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') }))
-    return { result: { ...base, outcome: rows.length > 0 ? 'found' : 'pass', found, more: rows.length > shown, durationMs }, table: null }
+    const found = rows
+      .slice(0, shown)
+      .map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') }))
+    return {
+      result: {
+        ...base,
+        outcome: rows.length > 0 ? 'found' : 'pass',
+        found,
+        more: rows.length > shown,
+        durationMs,
+      },
+      table: null,
+    }
   } catch (error) {
     const fault = serverFault(error)
     if (!fault) throw error
-    const reason = fault.code === '42501' ? `${fault.message} (this role can't see every row: a check would count too few)` : `${fault.code}: ${fault.message}`
-    return { result: { ...base, outcome: 'failed', reason, durationMs: Math.round(ctx.clock.now() - start) }, table: null }
+    const reason =
+      fault.code === '42501'
+        ? `${fault.message} (this role can't see every row: a check would count too few)`
+        : `${fault.code}: ${fault.message}`
+    return {
+      result: { ...base, outcome: 'failed', reason, durationMs: Math.round(ctx.clock.now() - start) },
+      table: null,
+    }
   }
 }
 
 const scalar = (value: unknown): string | number | boolean | null =>
-  value === null || ['string', 'number', 'boolean'].includes(typeof value) ? (value as string) : value instanceof Date ? value.toISOString() : String(value)
+  value === null || ['string', 'number', 'boolean'].includes(typeof value)
+    ? (value as string)
+    : value instanceof Date
+      ? value.toISOString()
+      : String(value)
 
 class RolledBack extends Error {}
 
@@ -99,7 +149,11 @@ async function readOnly(session: Session, check: Check): Promise<Record<string, 
   let rows: Record<string, unknown>[] = []
   const work = async (tx: Db) => {
     await setLocal(tx, 1000, checkTimeoutMs)
-    rows = await checkRows(tx, withoutByteOrderMark(check.file.text), check.kind === 'listing' ? 200 : shown + 1)
+    rows = await checkRows(
+      tx,
+      withoutByteOrderMark(check.file.text),
+      check.kind === 'listing' ? 200 : shown + 1,
+    )
     throw new RolledBack()
   }
   try {
@@ -113,7 +167,11 @@ async function readOnly(session: Session, check: Check): Promise<Record<string, 
 }
 
 /** The gates of a migration that say no, each with the number of rows seen. */
-export async function gateRows(session: Session, track: Track, migration: string): Promise<{ check: string; rows: number }[]> {
+export async function gateRows(
+  session: Session,
+  track: Track,
+  migration: string,
+): Promise<{ check: string; rows: number }[]> {
   const closed: { check: string; rows: number }[] = []
   for (const check of track.checks.filter(c => c.gate === migration)) {
     const rows = await readOnly(session, check)
@@ -125,5 +183,14 @@ export async function gateRows(session: Session, track: Track, migration: string
 /** The checks of a track, without running them. */
 export function listChecks(track: Track): Report {
   const rows = track.checks.map(c => [c.name, c.title, c.kind, c.level, c.after, c.gate])
-  return { ...emptyReport('verify'), tables: [{ title: `Checks of ${track.name}`, columns: ['check', 'title', 'kind', 'level', 'after', 'gate of'], rows }] }
+  return {
+    ...emptyReport('verify'),
+    tables: [
+      {
+        title: `Checks of ${track.name}`,
+        columns: ['check', 'title', 'kind', 'level', 'after', 'gate of'],
+        rows,
+      },
+    ],
+  }
 }

@@ -2,13 +2,37 @@ import type { Report } from './report.js'
 
 /** What happens on the way; goes to stderr through the side door, never into the report. */
 export type Event =
-  | { type: 'step-start'; migration: string; title: string; phase: string; direction: 'up' | 'down'; index: number; of: number }
+  | {
+      type: 'step-start'
+      migration: string
+      title: string
+      phase: string
+      direction: 'up' | 'down'
+      index: number
+      of: number
+    }
   | { type: 'step-done'; migration: string; durationMs: number; rows: number | null; skipped: number }
   | { type: 'rollback-cost'; command: string; atRisk: number | null }
   | { type: 'statement'; migration: string; index: number; of: number; text: string; skipped: string | null }
-  | { type: 'wait'; on: 'lock' | 'lease'; subject: string; attempt: number; nextMs: number; blockers: Blocker[] }
+  | {
+      type: 'wait'
+      on: 'lock' | 'lease'
+      subject: string
+      attempt: number
+      nextMs: number
+      blockers: Blocker[]
+    }
   | { type: 'index'; name: string; phase: string; done: number; total: number; waitingFor: number | null }
-  | { type: 'batch'; migration: string; rows: number; fraction: number; rowsPerSecond: number; etaSeconds: number | null; batchMs: number; pace: string }
+  | {
+      type: 'batch'
+      migration: string
+      rows: number
+      fraction: number
+      rowsPerSecond: number
+      etaSeconds: number | null
+      batchMs: number
+      pace: string
+    }
   | { type: 'notice'; text: string }
   | { type: 'reconnect'; attempt: number; reason: string }
   | { type: 'narrate'; text: string }

@@ -32,7 +32,13 @@ export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & { findings
 export type Verdict = Report['verdict']
 
 /** Verdict -> exit code of the process. Source: the command line contract. */
-export const exitCodes: Record<Verdict, number> = { clean: 0, attention: 1, failed: 2, refused: 3, interrupted: 130 }
+export const exitCodes: Record<Verdict, number> = {
+  clean: 0,
+  attention: 1,
+  failed: 2,
+  refused: 3,
+  interrupted: 130,
+}
 
 /** Makes a finding with the level that its code usually has. */
 export const finding = (
@@ -61,7 +67,8 @@ export const emptyReport = (command: string, target: TargetInfo | null = null): 
  */
 export function verdictOf(report: Report): Verdict {
   if (report.findings.some(f => f.level === 'refused')) return 'refused'
-  if (report.steps.some(s => s.outcome === 'failed') || report.findings.some(f => f.level === 'error')) return 'failed'
+  if (report.steps.some(s => s.outcome === 'failed') || report.findings.some(f => f.level === 'error'))
+    return 'failed'
   if (report.steps.some(s => s.outcome === 'interrupted')) return 'interrupted'
   return report.verdict
 }

@@ -92,7 +92,8 @@ export interface Workspace {
 }
 
 /** Compares versions as numbers of any length. */
-export const compareVersions = (a: string, b: string): number => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
+export const compareVersions = (a: string, b: string): number =>
+  a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
 
 /** `track/name`, the identity of a migration in the ledger. */
 export const idOf = (m: { track: string; name: string }): string => `${m.track}/${m.name}`

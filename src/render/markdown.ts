@@ -2,40 +2,95 @@ import type { Report } from '../model/report.js'
 import { cell, duration, number } from './format.js'
 import { worded } from './words.js'
 
-const marks: Record<string, string> = { done: '✅', pass: '✅', failed: '❌', found: '❌', interrupted: '⏸️', planned: '▫️', 'not-run': '⏭️', skipped: '⏭️', 'rolled-back': '↩️' }
+const marks: Record<string, string> = {
+  done: '✅',
+  pass: '✅',
+  failed: '❌',
+  found: '❌',
+  interrupted: '⏸️',
+  planned: '▫️',
+  'not-run': '⏭️',
+  skipped: '⏭️',
+  'rolled-back': '↩️',
+}
 
-const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll('|', '\\|').replaceAll('\n', '<br>')).join(' | ')} |`
+const row = (cells: string[]): string =>
+  `| ${cells.map(text => text.replaceAll('|', '\\|').replaceAll('\n', '<br>')).join(' | ')} |`
 
-const grid = (head: string[], rows: string[][]): string => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
+const grid = (head: string[], rows: string[][]): string =>
+  [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 /** The report for a pull request: a summary on top, the SQL folded away. */
 export function renderMarkdown(report: Report): string {
   const blocks: string[] = []
   const { target } = report
   const where = target ? ` of \`${target.database}\` on \`${target.host}\` (PostgreSQL ${target.server})` : ''
-  blocks.push(`## rethread ${report.command}: ${report.verdict}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role \`${target!.role}\` ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`)
+  blocks.push(
+    `## rethread ${report.command}: ${report.verdict}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role \`${target!.role}\` ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
+  )
   if (report.steps.length > 0) {
-    const rows = report.steps.map(s => [marks[s.outcome] ?? '', `\`${s.migration}\``, s.direction === 'down' ? 'rollback' : s.phase, [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '), s.outcome === 'planned' ? '' : [s.outcome, duration(s.durationMs), s.reason ?? ''].filter(Boolean).join(', ')])
+    const rows = report.steps.map(s => [
+      marks[s.outcome] ?? '',
+      `\`${s.migration}\``,
+      s.direction === 'down' ? 'rollback' : s.phase,
+      [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
+      s.outcome === 'planned'
+        ? ''
+        : [s.outcome, duration(s.durationMs), s.reason ?? ''].filter(Boolean).join(', '),
+    ])
     blocks.push('### Steps\n\n' + grid(['', 'migration', 'phase', 'hazards', 'outcome'], rows))
     for (const s of report.steps) {
       const hazards = s.hazards.map(h => `- \`${h.code}\` ${h.subject}: ${h.detail}`).join('\n')
-      blocks.push(`<details><summary><code>${s.migration}</code>: ${s.title}</summary>\n\n${hazards}${hazards ? '\n\n' : ''}\`\`\`sql\n${s.statements.map(q => q + ';').join('\n\n')}\n\`\`\`\n</details>`)
+      blocks.push(
+        `<details><summary><code>${s.migration}</code>: ${s.title}</summary>\n\n${hazards}${hazards ? '\n\n' : ''}\`\`\`sql\n${s.statements.map(q => q + ';').join('\n\n')}\n\`\`\`\n</details>`,
+      )
     }
   }
   if (report.backfill.length > 0) {
-    const rows = report.backfill.map(b => [`\`${b.migration}\``, b.state, number(b.rows), `${b.rangesDone}/${b.ranges}`, number(b.quarantined), `${b.seconds} s`])
-    blocks.push('### Backfills\n\n' + grid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows))
+    const rows = report.backfill.map(b => [
+      `\`${b.migration}\``,
+      b.state,
+      number(b.rows),
+      `${b.rangesDone}/${b.ranges}`,
+      number(b.quarantined),
+      `${b.seconds} s`,
+    ])
+    blocks.push(
+      '### Backfills\n\n' + grid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows),
+    )
   }
   if (report.checks.length > 0) {
-    const rows = report.checks.map(r => [marks[r.outcome] ?? '', `\`${r.check}\``, r.outcome === 'found' ? r.found.map(f => `${f.object}: ${f.detail}`).join('\n') + (r.more ? '\nand more' : '') : (r.reason ?? r.title)])
+    const rows = report.checks.map(r => [
+      marks[r.outcome] ?? '',
+      `\`${r.check}\``,
+      r.outcome === 'found'
+        ? r.found.map(f => `${f.object}: ${f.detail}`).join('\n') + (r.more ? '\nand more' : '')
+        : (r.reason ?? r.title),
+    ])
     blocks.push('### Checks\n\n' + grid(['', 'check', ''], rows))
   }
   for (const t of report.tables) {
     if (t.rows.length === 0) continue
-    blocks.push(`### ${t.title}\n\n` + grid(t.columns, t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!)))))
+    blocks.push(
+      `### ${t.title}\n\n` +
+        grid(
+          t.columns,
+          t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
+        ),
+    )
   }
   if (report.findings.length > 0) {
-    const items = report.findings.map(worded).map(f => `- **${f.level}** \`${f.code}\` ${f.message}${f.fix ? `\n  \`\`\`\n${f.fix.split('\n').map(l => `  ${l}`).join('\n')}\n  \`\`\`` : ''}`)
+    const items = report.findings.map(worded).map(
+      f =>
+        `- **${f.level}** \`${f.code}\` ${f.message}${
+          f.fix
+            ? `\n  \`\`\`\n${f.fix
+                .split('\n')
+                .map(l => `  ${l}`)
+                .join('\n')}\n  \`\`\``
+            : ''
+        }`,
+    )
     blocks.push('### Findings\n\n' + items.join('\n'))
   }
   return blocks.join('\n\n') + '\n'

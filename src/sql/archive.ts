@@ -17,7 +17,12 @@ const ourXids = `(
 )`
 
 /** Counts a table's rows by where they came from. `ours`: the predicate for rows that a repeated migrate makes again. */
-export async function tableLoss(sql: Db, track: string, table: string, ours: string | null): Promise<LossRow> {
+export async function tableLoss(
+  sql: Db,
+  track: string,
+  table: string,
+  ours: string | null,
+): Promise<LossRow> {
   const [row] = await sql.unsafe<LossRow[]>(
     `select
        count(*)::float8 as rows,
@@ -34,7 +39,13 @@ export async function tableLoss(sql: Db, track: string, table: string, ours: str
 }
 
 /** Counts a column's values that a repeated migrate would not make again. */
-export async function columnLoss(sql: Db, track: string, table: string, column: string, ours: string | null): Promise<LossRow> {
+export async function columnLoss(
+  sql: Db,
+  track: string,
+  table: string,
+  column: string,
+  ours: string | null,
+): Promise<LossRow> {
   const [row] = await sql.unsafe<LossRow[]>(
     `select
        count(*)::float8 as rows,
@@ -52,7 +63,13 @@ export async function columnLoss(sql: Db, track: string, table: string, column: 
 }
 
 /** Rows or values at risk only, for the line that `migrate` and `status` print; never slower than the time-out. */
-export async function riskOf(sql: Db, track: string, table: string, column: string | null, ours: string | null): Promise<number> {
+export async function riskOf(
+  sql: Db,
+  track: string,
+  table: string,
+  column: string | null,
+  ours: string | null,
+): Promise<number> {
   const where = column === null ? `not (mine and made)` : 'not mine'
   const made = column === null ? `t.xmin::text::bigint in ${ourXids}` : '$1::text is null'
   const [row] = await sql.unsafe<{ n: number }[]>(
@@ -84,7 +101,9 @@ export interface ArchiveRow {
 
 /** All archives, newest first; none when the schema is not there. */
 export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
-  const [there] = await sql<{ there: boolean }[]>`select to_regclass('rethread_archive.archives') is not null as there`
+  const [there] = await sql<
+    { there: boolean }[]
+  >`select to_regclass('rethread_archive.archives') is not null as there`
   if (!there!.there) return []
   return sql<ArchiveRow[]>`
     select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
@@ -96,7 +115,18 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
 /** Notes an archive; returns its id. */
 export async function addArchive(
   sql: Db,
-  a: { run: number; track: string; migration: string; relation: string; column: string | null; storedAs: string; keyColumns: string[]; ours: string | null; state: string; manifest?: object[] },
+  a: {
+    run: number
+    track: string
+    migration: string
+    relation: string
+    column: string | null
+    storedAs: string
+    keyColumns: string[]
+    ours: string | null
+    state: string
+    manifest?: object[]
+  },
 ): Promise<number> {
   const [row] = await sql<{ id: number }[]>`
     insert into rethread_archive.archives (run, track, migration, relation, column_name, stored_as, key_columns, ours, state, manifest)
@@ -112,7 +142,11 @@ export async function adoptArchive(sql: Db, id: number, run: number): Promise<vo
 }
 
 /** Completes an archive with its count and its hash. */
-export async function sealArchive(sql: Db, id: number, seal: { rows: number; hash: string | null }): Promise<void> {
+export async function sealArchive(
+  sql: Db,
+  id: number,
+  seal: { rows: number; hash: string | null },
+): Promise<void> {
   await sql`
     update rethread_archive.archives
     set state = 'kept', rows = ${seal.rows}, hash = ${seal.hash}
@@ -125,7 +159,10 @@ export async function markRestored(sql: Db, id: number): Promise<void> {
 }
 
 /** Everything attached to a table, as the server writes it down, for the manifest of an archive (decision 14). */
-export async function attachments(sql: Db, table: string): Promise<{ kind: string; name: string; definition: string; drop: string | null }[]> {
+export async function attachments(
+  sql: Db,
+  table: string,
+): Promise<{ kind: string; name: string; definition: string; drop: string | null }[]> {
   return sql<{ kind: string; name: string; definition: string; drop: string | null }[]>`
     with t as (select ${table}::regclass as oid)
     select 'foreign key' as kind, c.conname::text as name, pg_get_constraintdef(c.oid) as definition,
@@ -173,7 +210,14 @@ export async function countRows(sql: Db, table: string): Promise<number> {
 }
 
 /** Makes the table for a column's values and the trigger that catches what is written while they are copied. */
-export async function startCapture(sql: Db, id: number, table: string, column: string, key: string[], storedAs: string): Promise<void> {
+export async function startCapture(
+  sql: Db,
+  id: number,
+  table: string,
+  column: string,
+  key: string[],
+  storedAs: string,
+): Promise<void> {
   const columns = [...key, column].map(c => `"${c}"`).join(', ')
   const keys = key.map(c => `"${c}"`).join(', ')
   const values = [...key, column].map(c => `new."${c}"`).join(', ')
@@ -225,7 +269,10 @@ export async function copyValues(
 }
 
 /** Foreign keys of a table: its columns, and the table and columns they point at. */
-export async function foreignKeys(sql: Db, table: string): Promise<{ columns: string[]; parent: string; parentColumns: string[] }[]> {
+export async function foreignKeys(
+  sql: Db,
+  table: string,
+): Promise<{ columns: string[]; parent: string; parentColumns: string[] }[]> {
   return sql<{ columns: string[]; parent: string; parentColumns: string[] }[]>`
     select
       array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)

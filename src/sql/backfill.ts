@@ -19,7 +19,11 @@ export interface BackfillRow {
 }
 
 /** The newest backfill of a migration, with its sums; of all migrations without a name. */
-export async function readBackfills(sql: Db, track: string, migration: string | null): Promise<BackfillRow[]> {
+export async function readBackfills(
+  sql: Db,
+  track: string,
+  migration: string | null,
+): Promise<BackfillRow[]> {
   return sql<BackfillRow[]>`
     select distinct on (b.migration)
       b.id, b.track, b.migration, b.state, b.passes, b.rows + r.rows as rows, b.seconds,
@@ -129,7 +133,13 @@ export async function checkpoint(
 }
 
 /** Notes a batch that stands outside the ranges: a canary, a sweep, a row taken alone. */
-export async function noteBatch(sql: Db, backfill: number, relation: string, rows: number, ms: number): Promise<void> {
+export async function noteBatch(
+  sql: Db,
+  backfill: number,
+  relation: string,
+  rows: number,
+  ms: number,
+): Promise<void> {
   await sql`
     with noted as (
       insert into rethread.batches (backfill, relation, xid, rows, ms)
@@ -153,7 +163,12 @@ export async function resetRanges(sql: Db, backfill: number): Promise<void> {
 }
 
 /** Lets the last range of each heap reach the heap's present end. */
-export async function extendRanges(sql: Db, backfill: number, heaps: { relation: string; pages: number }[], rangePages: number): Promise<void> {
+export async function extendRanges(
+  sql: Db,
+  backfill: number,
+  heaps: { relation: string; pages: number }[],
+  rangePages: number,
+): Promise<void> {
   for (const heap of heaps) {
     await sql`
       insert into rethread.ranges (backfill, relation, from_page, to_page, cursor_page)
@@ -167,7 +182,12 @@ export async function extendRanges(sql: Db, backfill: number, heaps: { relation:
 }
 
 /** Adds time spent, or closes the backfill. */
-export async function updateBackfill(sql: Db, backfill: number, seconds: number, state: 'running' | 'paused' | 'done'): Promise<void> {
+export async function updateBackfill(
+  sql: Db,
+  backfill: number,
+  seconds: number,
+  state: 'running' | 'paused' | 'done',
+): Promise<void> {
   await sql`
     update rethread.backfills
     set seconds = seconds + ${seconds},
@@ -222,14 +242,24 @@ export function slicePredicate({ alias, pass, passes, unit }: Slice): string {
 export const tid = (page: number, item = 0): string => `(${page},${item})`
 
 /** Runs one batch; returns the rows that it wrote and the notices it returned (first column of RETURNING). */
-export async function runBatch(sql: Db, statement: string, args: string[]): Promise<{ rows: number; notices: string[] }> {
+export async function runBatch(
+  sql: Db,
+  statement: string,
+  args: string[],
+): Promise<{ rows: number; notices: string[] }> {
   const result = await sql.unsafe<Record<string, string | null>[]>(statement, args)
   const notices = result.map(row => Object.values(row)[0]).filter((v): v is string => typeof v === 'string')
   return { rows: result.count, notices }
 }
 
 /** The addresses of the rows on one page that a batch would touch, to take them one by one. */
-export async function rowsOnPage(sql: Db, table: string, alias: string, pending: string, page: number): Promise<string[]> {
+export async function rowsOnPage(
+  sql: Db,
+  table: string,
+  alias: string,
+  pending: string,
+  page: number,
+): Promise<string[]> {
   const rows = await sql.unsafe<{ tid: string }[]>(
     `select ${alias}.ctid::text as tid from only ${table} ${alias}
      where ${alias}.ctid >= $1::tid and ${alias}.ctid < $2::tid and (${pending})`,
@@ -293,7 +323,13 @@ export async function quarantinePending(sql: Db, s: SweepSpec, force: string | n
 }
 
 /** Copies one poison row to the quarantine (pitfall P59). */
-export async function quarantineRow(sql: Db, s: SweepSpec, relation: string, at: string, reason: string): Promise<void> {
+export async function quarantineRow(
+  sql: Db,
+  s: SweepSpec,
+  relation: string,
+  at: string,
+  reason: string,
+): Promise<void> {
   await sql.unsafe(
     `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
      select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4

@@ -50,7 +50,10 @@ export async function relationFacts(sql: Db, names: string[]): Promise<RelationF
 }
 
 /** Pages of the heap, and the plain tables that hold the rows: the table itself, or its partitions. */
-export async function heapsOf(sql: Db, table: string): Promise<{ relation: string; pages: number; rowsPerPage: number }[]> {
+export async function heapsOf(
+  sql: Db,
+  table: string,
+): Promise<{ relation: string; pages: number; rowsPerPage: number }[]> {
   return sql<{ relation: string; pages: number; rowsPerPage: number }[]>`
     select
       format('%I.%I', n.nspname, c.relname) as relation,
@@ -129,7 +132,11 @@ export async function indexFacts(sql: Db, name: string): Promise<IndexFacts | nu
 }
 
 /** Looks at a constraint; null when there is none. */
-export async function constraintFacts(sql: Db, table: string, name: string): Promise<{ valid: boolean; definition: string } | null> {
+export async function constraintFacts(
+  sql: Db,
+  table: string,
+  name: string,
+): Promise<{ valid: boolean; definition: string } | null> {
   const [row] = await sql<{ valid: boolean; definition: string }[]>`
     select c.convalidated as valid, pg_get_constraintdef(c.oid) as definition
     from pg_catalog.pg_constraint c
@@ -138,7 +145,11 @@ export async function constraintFacts(sql: Db, table: string, name: string): Pro
 }
 
 /** Looks at a column; null when there is none. */
-export async function columnFacts(sql: Db, table: string, column: string): Promise<{ notNull: boolean; type: string } | null> {
+export async function columnFacts(
+  sql: Db,
+  table: string,
+  column: string,
+): Promise<{ notNull: boolean; type: string } | null> {
   const [row] = await sql<{ notNull: boolean; type: string }[]>`
     select a.attnotnull as "notNull", format_type(a.atttypid, a.atttypmod) as type
     from pg_catalog.pg_attribute a
@@ -188,7 +199,11 @@ export interface Dependant {
 }
 
 /** What hangs on a table from outside: views, functions that return it, foreign keys and policies of other tables. */
-export async function dependantsOf(sql: Db, tables: string[], columns: { table: string; column: string }[]): Promise<Dependant[]> {
+export async function dependantsOf(
+  sql: Db,
+  tables: string[],
+  columns: { table: string; column: string }[],
+): Promise<Dependant[]> {
   return sql<Dependant[]>`
     with target as (
       select to_regclass(t)::oid as relid, null::int as attnum from unnest(${tables}::text[]) as t

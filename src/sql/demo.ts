@@ -1,8 +1,13 @@
 import type { Root } from './types.js'
 
 /** Fills an empty database with the demo's fixture. */
-export async function fillDemo(sql: Root, fixture: { shim: string; before: string; messages: number }): Promise<void> {
-  await sql.unsafe(`set client_min_messages = warning; set synchronous_commit = off; set demo.messages = ${fixture.messages}`)
+export async function fillDemo(
+  sql: Root,
+  fixture: { shim: string; before: string; messages: number },
+): Promise<void> {
+  await sql.unsafe(
+    `set client_min_messages = warning; set synchronous_commit = off; set demo.messages = ${fixture.messages}`,
+  )
   await sql.unsafe(fixture.shim)
   await sql.unsafe(fixture.before)
 }

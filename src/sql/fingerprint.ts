@@ -90,7 +90,13 @@ export function fingerprintOf(rows: ObjectRow[]): string {
 }
 
 /** Order-free content hash and count of a table; identifiers come from the catalog. */
-export async function contentHash(sql: Db, table: string, columns: string[], alias = 't', where = 'true'): Promise<{ rows: number; hash: string }> {
+export async function contentHash(
+  sql: Db,
+  table: string,
+  columns: string[],
+  alias = 't',
+  where = 'true',
+): Promise<{ rows: number; hash: string }> {
   const list = columns.map(c => `${alias}."${c.replaceAll('"', '""')}"`).join(', ')
   const [row] = await sql.unsafe<{ rows: number; hash: string }[]>(
     `select count(*)::float8 as rows, coalesce(sum(hashtextextended(row(${list})::text, 0)::numeric), 0)::text as hash

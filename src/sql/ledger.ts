@@ -221,7 +221,13 @@ export async function updateLedgerRow(
   sql: Db,
   token: number,
   id: number,
-  change: { outcome: LedgerRow['outcome']; reached: number; error: object | null; durationMs: number | null; fingerprint: string | null },
+  change: {
+    outcome: LedgerRow['outcome']
+    reached: number
+    error: object | null
+    durationMs: number | null
+    fingerprint: string | null
+  },
 ): Promise<boolean> {
   const result = await sql`
     update rethread.ledger l
@@ -285,7 +291,12 @@ export async function storedFingerprint(sql: Db): Promise<{ fingerprint: string;
 }
 
 /** Puts a fingerprint on the newest finished row of a run. */
-export async function setFingerprint(sql: Db, token: number, run: number, fingerprint: string): Promise<void> {
+export async function setFingerprint(
+  sql: Db,
+  token: number,
+  run: number,
+  fingerprint: string,
+): Promise<void> {
   await sql`
     update rethread.ledger l
     set fingerprint = ${fingerprint}

@@ -17,7 +17,10 @@ export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
 }
 
 /** Transactions that hold a lock on a table now, oldest first: who would make us wait (ability B9). */
-export async function holdersOf(sql: Db, tables: string[]): Promise<(Blocker & { table: string; mode: string })[]> {
+export async function holdersOf(
+  sql: Db,
+  tables: string[],
+): Promise<(Blocker & { table: string; mode: string })[]> {
   return sql<(Blocker & { table: string; mode: string })[]>`
     select distinct on (a.pid)
       l.relation::regclass::text as table, l.mode, a.pid,
@@ -46,7 +49,9 @@ export async function indexProgress(
   sql: Db,
   pid: number,
 ): Promise<{ name: string; phase: string; done: number; total: number; waitingFor: number | null } | null> {
-  const [row] = await sql<{ name: string; phase: string; done: number; total: number; waitingFor: number | null }[]>`
+  const [row] = await sql<
+    { name: string; phase: string; done: number; total: number; waitingFor: number | null }[]
+  >`
     select
       p.index_relid::regclass::text as name, p.phase,
       greatest(p.blocks_done, p.tuples_done, p.lockers_done)::float8 as done,

@@ -19,13 +19,16 @@ interface TableMerge {
 }
 
 const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}."${c}"`).join(', ')
-const joined = (key: string[], a: string, b: string) => key.map(c => `${a}."${c}" = ${b}."${c}"`).join(' and ')
+const joined = (key: string[], a: string, b: string) =>
+  key.map(c => `${a}."${c}" = ${b}."${c}"`).join(' and ')
 
 /** Rows whose parent is there: a workspace that was deleted meanwhile does not come back with its session. */
 const parentsThere = (m: TableMerge): string =>
   m.parents
-    .map(p => `(${p.columns.map(c => `a."${c}" is null`).join(' or ')} or exists (
-      select from ${p.parent} p where ${p.columns.map((c, i) => `p."${p.parentColumns[i]}" = a."${c}"`).join(' and ')}))`)
+    .map(
+      p => `(${p.columns.map(c => `a."${c}" is null`).join(' or ')} or exists (
+      select from ${p.parent} p where ${p.columns.map((c, i) => `p."${p.parentColumns[i]}" = a."${c}"`).join(' and ')}))`,
+    )
     .join(' and ') || 'true'
 
 /**

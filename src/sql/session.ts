@@ -16,8 +16,8 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
     'set row_security = off',
     "set timezone = 'UTC'",
     "set client_connection_check_interval = '1s'",
-    "set statement_timeout = 0",
-    "set lock_timeout = 0",
+    'set statement_timeout = 0',
+    'set lock_timeout = 0',
     "set idle_in_transaction_session_timeout = '5min'",
   ]
   if (purpose === 'reader') lines.push('set default_transaction_read_only = on')

@@ -55,16 +55,22 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     track: z.optional(z.string()),
     dir: z.optional(z.string()),
     settings: z.optional(z.record(settingName, z.string())),
-    lockTimeoutMs: z.optional(z.int().check(z.gte(5), z.lte(80, 'stay under 80 ms: the application waits that long'))),
+    lockTimeoutMs: z.optional(
+      z.int().check(z.gte(5), z.lte(80, 'stay under 80 ms: the application waits that long')),
+    ),
     lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
     batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
     protected: z.optional(z.boolean()),
   })
   const result = schema.safeParse(json)
   if (!result.success) {
-    const reason = result.error.issues.map(issue => `${issue.path.join('.') || 'the document'}: ${issue.message}`).join('; ')
+    const reason = result.error.issues
+      .map(issue => `${issue.path.join('.') || 'the document'}: ${issue.message}`)
+      .join('; ')
     throw new Failure('BAD_CONFIG', path, { reason })
   }
-  const given = Object.fromEntries(Object.entries(result.data).filter(([key, value]) => key !== '$schema' && value !== undefined))
+  const given = Object.fromEntries(
+    Object.entries(result.data).filter(([key, value]) => key !== '$schema' && value !== undefined),
+  )
   return { config: { ...defaults, ...given } as Config, path }
 }

@@ -1,5 +1,5 @@
-import type { BackfillSpec } from '../model/workspace.js'
 import { Failure } from '../model/failure.js'
+import type { BackfillSpec } from '../model/workspace.js'
 import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
 
 /** A backfill statement that the engine can restrict to a part of its table (decision 4). */
@@ -13,16 +13,32 @@ export interface Cut {
 }
 
 /** Words that end a WHERE clause at the same depth. ON ends it only before CONFLICT. */
-const enders = new Set(['group', 'having', 'window', 'order', 'limit', 'offset', 'fetch', 'returning', 'union', 'intersect', 'except'])
+const enders = new Set([
+  'group',
+  'having',
+  'window',
+  'order',
+  'limit',
+  'offset',
+  'fetch',
+  'returning',
+  'union',
+  'intersect',
+  'except',
+])
 
 /** Finds the place where ranges go in. Throws BAD_BACKFILL with the reason when the file has no such place. */
 export async function cutBackfill(text: string, path: string, spec: BackfillSpec): Promise<Cut> {
   const bad = (reason: string) => new Failure('BAD_BACKFILL', path, { reason })
   const statements = await parseStatements(text)
   const statement = statements[0]
-  if (!statement || statements.length > 1) throw bad(`a backfill is one statement; this file has ${statements.length}`)
+  if (!statement || statements.length > 1)
+    throw bad(`a backfill is one statement; this file has ${statements.length}`)
   const alias = batchedAlias(statement.node, statement.kind, spec.table)
-  if (!alias) throw bad(`the statement does not read \`${spec.table}\` at its top level (INSERT ... SELECT, UPDATE or DELETE)`)
+  if (!alias)
+    throw bad(
+      `the statement does not read \`${spec.table}\` at its top level (INSERT ... SELECT, UPDATE or DELETE)`,
+    )
   const where = await whereOf(statement.text)
   if (!where) throw bad('the statement needs one top-level WHERE')
   const { start, end } = where
@@ -65,7 +81,9 @@ function batchedAlias(node: Node, kind: string, table: string): { name: string; 
     if (own) return { name: own, target: true }
   }
   const from: Node[] =
-    kind === 'InsertStmt' ? (node.selectStmt?.SelectStmt?.fromClause ?? []) : (node.fromClause ?? node.usingClause ?? [])
+    kind === 'InsertStmt'
+      ? (node.selectStmt?.SelectStmt?.fromClause ?? [])
+      : (node.fromClause ?? node.usingClause ?? [])
   for (const name of from.flatMap(rangesIn).map(named)) if (name) return { name, target: false }
   return null
 }

@@ -37,7 +37,9 @@ export function discover(root: string): Workspace {
 }
 
 function readTrack(root: string, name: string, faults: Finding[]): Track {
-  const rollbacks = new Map(sqlFiles(root, `rollbacks/${name}`, faults).map(f => [f.base, readRollback(f, faults)]))
+  const rollbacks = new Map(
+    sqlFiles(root, `rollbacks/${name}`, faults).map(f => [f.base, readRollback(f, faults)]),
+  )
   const migrations: Migration[] = []
   for (const source of sqlFiles(root, `migrations/${name}`, faults)) {
     const parts = /^(\d+)_([a-z0-9_]+)$/.exec(source.base)
@@ -65,10 +67,19 @@ function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
       faults.push(finding('DUPLICATE_VERSION', m.file.path, { other: before.file.path, version: m.version }))
     }
     if (before && phases.indexOf(m.phase) < phases.indexOf(before.phase)) {
-      faults.push(finding('PHASE_ORDER', m.file.path, { phase: m.phase, before: before.file.path, beforePhase: before.phase }))
+      faults.push(
+        finding('PHASE_ORDER', m.file.path, {
+          phase: m.phase,
+          before: before.file.path,
+          beforePhase: before.phase,
+        }),
+      )
     }
     const ways = [m.rollback, m.irreversible, m.undoneBy].filter(Boolean).length
-    if (ways === 0) faults.push(finding('MISSING_ROLLBACK', m.file.path, { wanted: `rollbacks/${track.name}/${m.name}.sql` }))
+    if (ways === 0)
+      faults.push(
+        finding('MISSING_ROLLBACK', m.file.path, { wanted: `rollbacks/${track.name}/${m.name}.sql` }),
+      )
     if (m.undoneBy && !names.has(m.undoneBy)) {
       faults.push(finding('UNKNOWN_REFERENCE', m.file.path, { key: 'undone-by', names: m.undoneBy }))
     }
@@ -80,8 +91,12 @@ function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
     faults.push(finding('MISSING_VERIFY', `verify/${track.name}/`))
   }
   for (const check of track.checks) {
-    for (const [key, value] of [['after', check.after], ['gate', check.gate]] as const) {
-      if (value && !names.has(value)) faults.push(finding('UNKNOWN_REFERENCE', check.file.path, { key, names: value }))
+    for (const [key, value] of [
+      ['after', check.after],
+      ['gate', check.gate],
+    ] as const) {
+      if (value && !names.has(value))
+        faults.push(finding('UNKNOWN_REFERENCE', check.file.path, { key, names: value }))
     }
   }
 }
@@ -133,16 +148,26 @@ function reader(source: Source, kind: HeaderKind, faults: Finding[]) {
 
 /** Splits at commas that stand outside parentheses. */
 const splitList = (value: string): string[] =>
-  value.split(/,(?![^()]*\))/).map(part => part.trim()).filter(Boolean)
+  value
+    .split(/,(?![^()]*\))/)
+    .map(part => part.trim())
+    .filter(Boolean)
 
-function readMigration(track: string, version: string, source: Source, rollback: Rollback | null, faults: Finding[]): Migration {
+function readMigration(
+  track: string,
+  version: string,
+  source: Source,
+  rollback: Rollback | null,
+  faults: Finding[],
+): Migration {
   const { text, fault, oneOf, list } = reader(source, 'migration', faults)
   const table = text('table')
   const pending = text('pending')
   const phase: Phase = oneOf('phase', phases, table ? 'backfill' : 'expand')
   if (phase === 'backfill' && (!table || !pending)) fault('phase', 'a backfill needs `table` and `pending`')
   if (!table !== !pending) fault(table ? 'table' : 'pending', '`table` and `pending` go together')
-  if (table && !/^[^.\s]+\.[^.\s]+$/.test(table)) fault('table', 'name the table with its schema: `public.chats`')
+  if (table && !/^[^.\s]+\.[^.\s]+$/.test(table))
+    fault('table', 'name the table with its schema: `public.chats`')
   const hazards = list('hazard')
   for (const name of hazards) if (!isHazard(name)) fault('hazard', `unknown hazard \`${name}\``)
   return {

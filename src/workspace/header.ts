@@ -39,7 +39,10 @@ export function readHeader(text: string, path: string, kind: HeaderKind): Header
   const known: readonly string[] = headerKeys[kind]
   let open = true
   let last: { value: string; line: number } | null = null
-  for (const [index, raw] of text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/).entries()) {
+  for (const [index, raw] of text
+    .replace(/^\uFEFF/, '')
+    .split(/\r\n|\n|\r/)
+    .entries()) {
     const line = index + 1
     const fault = (reason: string) => faults.push(finding('BAD_HEADER', `${path}:${line}`, { reason }))
     if (!raw.startsWith('--!')) {

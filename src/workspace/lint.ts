@@ -3,7 +3,14 @@ import { type Finding, finding } from '../model/report.js'
 import type { SqlFile, Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
 import { proofOf } from './proof.js'
-import { lineOf, parseStatements, type Statement, scanTokens, SyntaxFault, withoutByteOrderMark } from './statements.js'
+import {
+  lineOf,
+  parseStatements,
+  type Statement,
+  SyntaxFault,
+  scanTokens,
+  withoutByteOrderMark,
+} from './statements.js'
 
 type Kind = 'one' | 'none' | 'check'
 
@@ -22,13 +29,18 @@ export async function lint(track: Track): Promise<Finding[]> {
         if (!(error instanceof SyntaxFault)) faults.push(...findingsOf(error))
       }
     }
-    if (m.rollback) faults.push(...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')))
+    if (m.rollback)
+      faults.push(...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')))
   }
   for (const check of track.checks) faults.push(...(await lintFile(check.file, 'check')))
   return faults
 }
 
-async function lintFile(file: SqlFile, kind: Kind, whenEmpty: 'EMPTY_FILE' | 'EMPTY_ROLLBACK' = 'EMPTY_FILE'): Promise<Finding[]> {
+async function lintFile(
+  file: SqlFile,
+  kind: Kind,
+  whenEmpty: 'EMPTY_FILE' | 'EMPTY_ROLLBACK' = 'EMPTY_FILE',
+): Promise<Finding[]> {
   const faults: Finding[] = []
   const text = withoutByteOrderMark(file.text)
   if (text.trim() === '') return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path)] : []
@@ -64,7 +76,8 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
   const alone = runsAlone(s)
   if (kind === 'one' && alone) return [finding('NEEDS_NO_TRANSACTION', at, { sql })]
   if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql })]
-  if (kind === 'check' && s.kind !== 'SelectStmt') return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]
+  if (kind === 'check' && s.kind !== 'SelectStmt')
+    return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]
   return []
 }
 
@@ -72,7 +85,10 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
 function runsAlone({ kind, node }: Statement): boolean {
   if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
   if (kind === 'ReindexStmt') return JSON.stringify(node.params ?? []).includes('concurrently')
-  return ['VacuumStmt', 'CreatedbStmt', 'DropdbStmt', 'AlterSystemStmt', 'CreateTableSpaceStmt'].includes(kind) && node.is_vacuumcmd !== false
+  return (
+    ['VacuumStmt', 'CreatedbStmt', 'DropdbStmt', 'AlterSystemStmt', 'CreateTableSpaceStmt'].includes(kind) &&
+    node.is_vacuumcmd !== false
+  )
 }
 
 /** The first line of a statement, for messages. */

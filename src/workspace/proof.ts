@@ -34,7 +34,14 @@ function alterProof(table: string, cmd: Node): Proof | null {
     case 'AT_AddConstraint': {
       const def = cmd.def.Constraint as Node
       if (!def.conname) return null
-      return { kind: 'constraint', table, name: def.conname, valid: !def.skip_validation, present: true, node: def }
+      return {
+        kind: 'constraint',
+        table,
+        name: def.conname,
+        valid: !def.skip_validation,
+        present: true,
+        node: def,
+      }
     }
     case 'AT_ValidateConstraint':
       return { kind: 'constraint', table, name: cmd.name, valid: true, present: true, node: null }

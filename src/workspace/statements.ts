@@ -42,7 +42,9 @@ async function parser() {
 
 /** A function from byte offsets, which libpg-query counts in, to character offsets. */
 const charsOf = (text: string, bytes: Buffer) =>
-  text.length === bytes.length ? (byte: number) => byte : (byte: number) => bytes.toString('utf8', 0, byte).length
+  text.length === bytes.length
+    ? (byte: number) => byte
+    : (byte: number) => bytes.toString('utf8', 0, byte).length
 
 /** Splits and parses a file by PostgreSQL's own grammar (pitfall P42). Throws SyntaxFault. */
 export async function parseStatements(text: string): Promise<Statement[]> {

@@ -1,0 +1,196 @@
+import { isDataFault, isLost, isRetriable, serverFault, sqlFailure } from '../db/fault.js'
+import type { Session } from '../db/session.js'
+import { Failure } from '../model/failure.js'
+import type { Migration } from '../model/workspace.js'
+import {
+  checkpoint,
+  noteBatch,
+  quarantineRow,
+  type Range,
+  rowsOnPage,
+  runBatch,
+  type SweepSpec,
+  slicePredicate,
+  tid,
+} from '../sql/backfill.js'
+import { setLocal } from '../sql/session.js'
+import type { Cut } from '../workspace/cut.js'
+import type { Pace } from './pace.js'
+import type { Run } from './run.js'
+
+/** A batch is the victim of a deadlock before the application is: below deadlock_timeout (decision 10). */
+const batchLockTimeoutMs = 60
+const batchStatementTimeoutMs = 30_000
+/** What a person asked for. */
+export interface BackfillWish {
+  /** Only rows of this unit (a workspace): a canary. The backfill stays open. */
+  unit: string | null
+  /** Stop after about so many rows; null for all. */
+  maxRows: number | null
+  workers: number
+}
+
+/** One invocation of one backfill, and what it works with. */
+export interface Job {
+  run: Run
+  migration: Migration
+  id: number
+  cut: Cut
+  passes: number
+  wish: BackfillWish
+  sweep: SweepSpec
+  progress: Progress
+}
+
+/** How far a backfill came, for the live line. */
+export interface Progress {
+  rows: number
+  pagesDone: number
+  pages: number
+  since: number
+}
+
+/** One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. */
+export async function batch(
+  job: Job,
+  session: Session,
+  at: Range,
+  end: number,
+  next: { cursorPage: number; pass: number; windowPages: number; done: boolean },
+  pace: Pace,
+): Promise<number> {
+  const { run, cut, passes } = job
+  const statement = cut.restrict(slicePredicate({ alias: cut.alias, pass: at.pass, passes, unit: null }))
+  try {
+    return await patiently(job, pace, async () => {
+      const start = run.ctx.clock.now()
+      return session.sql.begin(async tx => {
+        await setLocal(tx, batchLockTimeoutMs, batchStatementTimeoutMs)
+        const { rows, notices } = await runBatch(tx, statement, [tid(at.cursorPage), tid(end)])
+        await mustHold(checkpoint(tx, at, { ...next, rows, ms: run.ctx.clock.now() - start }), job)
+        for (const text of notices) run.ctx.emit({ type: 'notice', text })
+        return rows
+      })
+    })
+  } catch (error) {
+    if (!isDataFault(error)) throw fileFault(job, error)
+    const rows = await bisect(job, session, at.relation, at.cursorPage, end)
+    await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
+    return rows
+  }
+}
+
+async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
+  if (!(await check)) throw new Failure('FENCED', job.migration.name, { what: 'its range' })
+}
+
+const fileFault = (job: Job, error: unknown): unknown =>
+  serverFault(error) && !isLost(error)
+    ? sqlFailure(stripPosition(error), job.migration.file.path, job.migration.file.text)
+    : error
+
+/** The position counts in the cut statement, not in the file: say the message without it. */
+function stripPosition(error: unknown): unknown {
+  const fault = serverFault(error)
+  if (fault) fault.position = ''
+  return error
+}
+
+/** Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget. */
+async function patiently<T>(job: Job, pace: Pace | null, attempt: () => Promise<T>): Promise<T> {
+  const { ctx } = job.run
+  const start = ctx.clock.now()
+  for (let n = 1; ; n++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const tooSlow = serverFault(error)?.code === '57014'
+      if (!isRetriable(error) && !tooSlow) throw error
+      if (ctx.clock.now() - start > ctx.lockBudgetSeconds * 1000) {
+        throw new Failure(
+          'LOCK_TIMEOUT',
+          job.migration.backfill!.table,
+          { attempts: n, seconds: ctx.lockBudgetSeconds, sqlstate: serverFault(error)!.code, blockers: [] },
+          error,
+        )
+      }
+      pace?.halve()
+      const nextMs = ctx.random() * Math.min(2000, 40 * 1.5 ** n) + 10
+      if (n > 2)
+        ctx.emit({
+          type: 'wait',
+          on: 'lock',
+          subject: job.migration.backfill!.table,
+          attempt: n,
+          nextMs,
+          blockers: [],
+        })
+      await ctx.clock.sleep(nextMs, ctx.signal)
+    }
+  }
+}
+
+/** Halves pages until the poison row stands alone, then sets that row aside (pitfall P59). Returns the rows written. */
+async function bisect(
+  job: Job,
+  session: Session,
+  relation: string,
+  from: number,
+  to: number,
+): Promise<number> {
+  const { cut } = job
+  if (to - from > 1) {
+    const middle = from + Math.floor((to - from) / 2)
+    let rows = 0
+    for (const [lo, hi] of [
+      [from, middle],
+      [middle, to],
+    ] as const) {
+      try {
+        rows += await apart(
+          job,
+          session,
+          relation,
+          slicePredicate({ alias: cut.alias, pass: 0, passes: 1, unit: null }),
+          [tid(lo), tid(hi)],
+        )
+      } catch (error) {
+        if (!isDataFault(error)) throw error
+        rows += await bisect(job, session, relation, lo, hi)
+      }
+    }
+    return rows
+  }
+  let rows = 0
+  for (const at of await rowsOnPage(session.sql, relation, cut.alias, job.sweep.pending, from)) {
+    try {
+      rows += await apart(job, session, relation, `${cut.alias}.ctid = $1::tid`, [at])
+    } catch (error) {
+      if (!isDataFault(error)) throw error
+      const { code, message } = serverFault(error)!
+      await quarantineRow(session.sql, job.sweep, relation, at, `${code}: ${message}`)
+    }
+  }
+  return rows
+}
+
+/** A batch of its own, outside the ranges' checkpoints. */
+export function apart(
+  job: Job,
+  session: Session,
+  relation: string,
+  predicate: string,
+  args: string[],
+): Promise<number> {
+  const { run } = job
+  return patiently(job, null, () => {
+    const start = run.ctx.clock.now()
+    return session.sql.begin(async tx => {
+      await setLocal(tx, batchLockTimeoutMs, batchStatementTimeoutMs)
+      const { rows, notices } = await runBatch(tx, job.cut.restrict(predicate), args)
+      if (rows > 0) await noteBatch(tx, job.id, relation, rows, run.ctx.clock.now() - start)
+      for (const text of notices) run.ctx.emit({ type: 'notice', text })
+      return rows
+    })
+  })
+}

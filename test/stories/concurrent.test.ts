@@ -1,0 +1,155 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { startEmbedded } from '../../src/db/embedded.js'
+import { ended, rethread, start } from '../support/cli.js'
+import { database, newest, open, root, servers } from '../support/database.js'
+import { readFileSync } from 'node:fs'
+
+const json = ['--format', 'json']
+
+describe.each(servers())('side by side on PostgreSQL $major', server => {
+  test('ten runners started at once: one applies, nine wait and find nothing to do', async () => {
+    await using db = await database(server)
+    const runs = await Promise.all(
+      Array.from({ length: 10 }, () => ended(start(['migrate', ...json], { DATABASE_URL: db.url }))),
+    )
+    expect(runs.map(r => r.code)).toEqual(Array(10).fill(0))
+    const applied = runs.filter(r => r.report.steps.some(s => s.outcome === 'done'))
+    expect(applied.length).toBe(1)
+    expect(runs.filter(r => r.report.findings.some(f => f.code === 'NOTHING_TO_DO')).length).toBe(9)
+    const rows = await db.sql`select migration, count(*)::int as n from rethread.ledger group by 1 order by 1`
+    expect(rows.map(r => r.n)).toEqual([1, 1, 1, 1, 1])
+  })
+
+  test('what the old application inserts and updates while the backfill runs all ends with a session', async () => {
+    await using db = await database(server, 'workspace-sessions', 30_000)
+    const run = ended(start(['migrate', ...json], { DATABASE_URL: db.url }))
+    let over = false
+    void run.then(() => {
+      over = true
+    })
+    let written = 0
+    let errors = 0
+    while (!over) {
+      try {
+        await db.sql`insert into chats (workspace_id, user_id, role, message) select id, owner_id, 'user', 'meanwhile' from workspaces where owner_id is not null order by random() limit 5`
+        await db.sql`update chats set message = message || '!' where id in (select id from chats tablesample system (1) limit 5)`
+        written += 5
+      } catch {
+        errors++
+      }
+    }
+    const { code } = await run
+    expect([code, errors]).toEqual([0, 0])
+    expect(written).toBeGreaterThan(20)
+    const [left] = await db.sql`
+      select count(*)::int as n from chats c where session_id is null
+        and not exists (select from rethread_archive.quarantine q where q.key = c.id::text)`
+    expect(left!.n).toBe(0)
+    const [now] = await db.sql`select count(*)::int as n from chats where message like 'meanwhile%' and session_id is not null`
+    expect(now!.n).toBe(written)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+  })
+
+  test('two workers share a backfill, and the sum is right', async () => {
+    await using db = await database(server, 'workspace-sessions', 30_000)
+    const up = await rethread(db.url, ['migrate', '--workers', '2'])
+    expect(up.code).toBe(0)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+    const [row] = await db.sql`select count(*)::int as n from chats where session_id is not null`
+    expect(up.report.backfill.find(b => b.migration === '004_assign_messages')!.rows).toBe(row!.n)
+  })
+
+  test('a canary takes one workspace and leaves the rest; the whole comes later', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate', '--no-backfill'])
+    const [room] = await db.sql`select workspace_id as id from chats where workspace_id is not null group by 1 order by count(*) desc limit 1`
+    const tried = await rethread(db.url, ['backfill', '--workspace', room!.id])
+    expect(tried.code).toBe(0)
+    const [seen] = await db.sql`
+      select count(*) filter (where session_id is not null and workspace_id = ${room!.id})::int as here,
+        count(*) filter (where session_id is not null and workspace_id <> ${room!.id})::int as elsewhere,
+        count(*) filter (where workspace_id = ${room!.id})::int as all from chats`
+    expect(seen).toEqual({ here: seen!.all, elsewhere: 0, all: seen!.all })
+    const status = await rethread(db.url, ['status'])
+    expect([status.code, status.report.verdict]).toEqual([1, 'attention'])
+    expect((await rethread(db.url, ['backfill'])).code).toBe(0)
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+  })
+
+  test('a paused backfill stops after its batch; resume goes on where it stopped', async () => {
+    await using db = await database(server, 'workspace-sessions', 60_000)
+    await rethread(db.url, ['migrate', '--no-backfill'])
+    const run = ended(start(['backfill', ...json], { DATABASE_URL: db.url }))
+    await until(async () => (await db.sql`select 1 from rethread.batches limit 1`).length > 0)
+    const asked = await rethread(db.url, ['backfill', '--pause'])
+    expect(asked.code).toBe(0)
+    const paused = await run
+    expect(paused.code).toBe(1)
+    const before = await rethread(db.url, ['backfill', '--status'])
+    expect(before.report.backfill.map(b => b.state)).toContain('paused')
+    const again = await rethread(db.url, ['backfill', '--resume'])
+    expect(again.code).toBe(0)
+    expect(again.report.backfill.every(b => b.state === 'done')).toBe(true)
+  })
+})
+
+async function until(true_: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 600; i++) {
+    if (await true_().catch(() => false)) return
+    await new Promise(done => setTimeout(done, 20))
+  }
+  throw new Error('it never came')
+}
+
+test('the first Ctrl-C finishes the batch and exits 130; the same command goes on', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 60_000)
+  await rethread(db.url, ['migrate', '--no-backfill'])
+  const child = start(['migrate', ...json], { DATABASE_URL: db.url })
+  const run = ended(child)
+  await until(async () => (await db.sql`select 1 from rethread.batches limit 1`).length > 0)
+  child.kill('SIGINT')
+  const stopped = await run
+  expect([stopped.code, stopped.report.verdict]).toEqual([130, 'interrupted'])
+  expect(stopped.report.steps.map(s => s.outcome)).toContain('interrupted')
+  const again = await rethread(db.url, ['migrate'])
+  expect(again.code).toBe(0)
+  expect((await rethread(db.url, ['verify'])).code).toBe(0)
+})
+
+test('a server that crashes in mid-backfill: it connects again, goes on from the checkpoint, and nothing is lost', async () => {
+  const dataDir = mkdtempSync('/tmp/rethread-crash-')
+  // durable, with asynchronous commits in the batches: an immediate stop loses the newest of them, and their
+  // checkpoints with them, because both are one transaction
+  let server = await startEmbedded({ dataDir, from: [root] })
+  const { port } = server
+  const sql = open(server.url, 1)
+  await sql.unsafe('set demo.messages = 100000')
+  await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
+  await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
+  const [before] = await sql`select count(*)::int as n from chats`
+  const run = ended(start(['migrate', ...json], { DATABASE_URL: server.url }))
+  await until(async () => (await sql`select 1 from rethread.batches b join rethread.backfills f on f.id = b.backfill where f.migration like '004%' limit 1`).length > 0)
+  await sql.end({ timeout: 1 })
+  await server.stop('immediate')
+  server = await startEmbedded({ dataDir, from: [root], port })
+  const { code, stderr, report } = await run
+  const after = open(server.url, 1)
+  try {
+    expect(stderr).toContain('connecting again')
+    expect([code, report?.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+    const [left] = await after`
+      select count(*)::int as n from chats c where session_id is null
+        and not exists (select from rethread_archive.quarantine q where q.key = c.id::text)`
+    expect(left!.n).toBe(0)
+    const [all] = await after`select count(*)::int as n from chats`
+    expect(all!.n).toBe(before!.n)
+    expect((await rethread(server.url, ['verify'])).code).toBe(0)
+  } finally {
+    await after.end({ timeout: 1 })
+    await server.stop('immediate')
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+})

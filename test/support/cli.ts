@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import type { Report } from '../../src/model/report.js'
+import { root } from './database.js'
+
+/** What a command line came to. */
+export interface Ran {
+  code: number | null
+  stdout: string
+  stderr: string
+  /** The JSON report, when it was asked for. */
+  report: Report & { findings: { message: string; fix: string | null }[] }
+}
+
+const main = join(root, 'dist/main.js')
+
+/** Starts the built command line, as a user's shell would. */
+export function start(args: string[], env: Record<string, string> = {}, cwd = root): ChildProcess {
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([k]) => !/^(PG|DATABASE_URL|CI$|NO_COLOR|FORCE_COLOR)/.test(k)))
+  return spawn(process.execPath, [main, ...args], { cwd, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/** Runs a command line to its end. */
+export function rethread(url: string, args: string[], options: { cwd?: string; json?: boolean; env?: Record<string, string> } = {}): Promise<Ran> {
+  const json = options.json ?? true
+  const child = start([...args, ...(json ? ['--format', 'json'] : [])], { ...(url ? { DATABASE_URL: url } : {}), ...options.env }, options.cwd)
+  return ended(child, json)
+}
+
+export function ended(child: ChildProcess, json = true): Promise<Ran> {
+  let stdout = ''
+  let stderr = ''
+  child.stdout!.on('data', chunk => {
+    stdout += chunk
+  })
+  child.stderr!.on('data', chunk => {
+    stderr += chunk
+  })
+  return new Promise(done => {
+    child.once('close', code => {
+      let report = null
+      try {
+        report = json ? JSON.parse(stdout) : null
+      } catch {
+        // a killed process has no report
+      }
+      done({ code, stdout, stderr, report: report as never })
+    })
+  })
+}
+
+/** The consent that takes workspace-sessions all the way. */
+export const contract = ['--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS']
+/** The consent that a rollback of everything needs. */
+export const undoAll = (name: string): string[] => ['--all', '--allow', 'DELETES_DATA', '--confirm', name]

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import postgres from 'postgres'
+import { inject } from 'vitest'
+import { contentHash, fingerprintOf, objects } from '../../src/sql/fingerprint.js'
+import { readTextArray, writeTextArray } from '../../src/db/session.js'
+import type { Server } from './servers.js'
+
+export const root = resolve(import.meta.dirname, '../..')
+
+/** The servers of this run, for `describe.each`. */
+export const servers = (): Server[] => inject('servers')
+/** The newest server. */
+export const newest = (): Server => servers().at(-1)!
+
+type Sql = postgres.Sql<{ bigint: number; textArray: string[] }>
+
+/** A database of a test's own. */
+export interface Database extends AsyncDisposable {
+  url: string
+  name: string
+  sql: Sql
+}
+
+export const open = (url: string, max = 2): Sql =>
+  postgres(url, {
+    max,
+    onnotice: () => {},
+    fetch_types: false,
+    types: {
+      bigint: { to: 20, from: [20], serialize: String, parse: Number },
+      textArray: { to: 1009, from: [1009], serialize: writeTextArray, parse: readTextArray },
+    },
+  })
+
+const at = (server: Server, name: string): string => {
+  const url = new URL(server.url)
+  url.pathname = `/${name}`
+  return url.toString()
+}
+
+const templates = new Map<string, Promise<string>>()
+
+/** One template database per test file and fixture; each test gets a copy, which takes some milliseconds. */
+async function template(server: Server, fixture: string, messages: number): Promise<string> {
+  const key = `${server.major} ${fixture} ${messages}`
+  let made = templates.get(key)
+  if (!made) {
+    made = (async () => {
+      const name = `template_${randomBytes(6).toString('hex')}`
+      const admin = open(server.url, 1)
+      await admin.unsafe(`create database ${name}`)
+      await admin.end()
+      const sql = open(at(server, name), 1)
+      await sql.unsafe(`set demo.messages = ${messages}`)
+      await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
+      if (fixture !== 'empty') await sql.unsafe(readFileSync(join(root, `examples/${fixture}/before.sql`), 'utf8'))
+      await sql.end()
+      return name
+    })()
+    templates.set(key, made)
+  }
+  return made
+}
+
+/** A fresh database with a track's fixture, or `empty` with only the stand-in for Supabase. */
+export async function database(server: Server, fixture = 'workspace-sessions', messages = 2000): Promise<Database> {
+  const from = await template(server, fixture, messages)
+  const name = `t_${randomBytes(6).toString('hex')}`
+  const admin = open(server.url, 1)
+  await admin.unsafe(`create database ${name} template ${from}`)
+  await admin.end()
+  const sql = open(at(server, name))
+  return {
+    url: at(server, name),
+    name,
+    sql,
+    [Symbol.asyncDispose]: async () => {
+      await sql.end({ timeout: 1 })
+      const again = open(server.url, 1)
+      await again.unsafe(`drop database if exists ${name} with (force)`)
+      await again.end()
+    },
+  }
+}
+
+/** What a database looks like: its schema's fingerprint and the content of every table of the application. */
+export async function picture(sql: Sql): Promise<{ schema: string; content: Record<string, { rows: number; hash: string }> }> {
+  const tables = await sql<{ name: string; columns: string[] }[]>`
+    select c.oid::regclass::text as name, array(
+      select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by 1) as columns
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname in ('public', 'auth') order by 1`
+  const content: Record<string, { rows: number; hash: string }> = {}
+  for (const t of tables) content[t.name] = await contentHash(sql, t.name, t.columns)
+  return { schema: fingerprintOf(await objects(sql)), content }
+}

