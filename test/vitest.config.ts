@@ -9,6 +9,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     // two cores: more files at once would only make the stories about time-outs flaky
     maxWorkers: 2,
-    reporters: process.env.CI ? ['default', ['json', { outputFile: '.rethread/test-results.json' }]] : ['default'],
+    reporters: process.env.CI
+      ? ['default', ['json', { outputFile: '.rethread/test-results.json' }]]
+      : ['default'],
   },
 })

@@ -164,7 +164,7 @@ async function ready(server: ChildProcess): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
       if (log.length < 20_000) log += chunk
-      if (log.includes('database system is ready to accept connections')) resolve()
+      if (/ready to accept (read-only )?connections/.test(log)) resolve()
     })
     server.once('exit', code =>
       reject(

@@ -38,6 +38,14 @@ export async function doomed(session: Session, migrations: Migration[]): Promise
 
 /** What a rollback file drops: tables, and columns of tables. */
 export async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
+  // the parser is heavy and `status` starts without it: a file without these words drops neither, and one that drops
+  // a single thing names it in its header
+  const words = rollback.file.text.match(/\bdrop\s+(table|column)\b/gi) ?? []
+  if (words.length === 0) return []
+  if (words.length === 1 && rollback.ours) {
+    const [schema, table, column] = rollback.ours.object.split('.')
+    return [{ table: `${schema}.${table}`, column: column ?? null }]
+  }
   const drops: { table: string; column: string | null }[] = []
   for (const { kind, node } of await parseStatements(rollback.file.text)) {
     if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE') {

@@ -72,7 +72,7 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   const target = await inspect(ctx, session)
   report.target = target.info
   report.findings.push(...judgeServer(target, true))
-  const { plan, hasLedger } = await look(session, track, wish)
+  const { plan, history, hasLedger } = await look(session, track, wish)
   report.findings.push(...plan.findings)
   if (report.findings.some(f => f.level === 'error')) return null
   if (plan.steps.length === 0) {
@@ -85,13 +85,22 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   const faults = (await lint(track)).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
   const described = await describe(plan)
+  const obstacles = await preflight(
+    session,
+    plan.steps.map(s => s.migration),
+  )
+  if (obstacles.some(f => f.code === 'ALREADY_EXISTS')) {
+    // a run beside this one may have made it since the ledger was read: its row came in the same commit
+    const now = await look(session, track, wish)
+    if (now.history.applied.size !== history.applied.size) {
+      report.findings = []
+      return prepare(ctx, track, wish, report)
+    }
+  }
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
     ...judgeRights(target, hasLedger),
-    ...(await preflight(
-      session,
-      plan.steps.map(s => s.migration),
-    )),
+    ...obstacles,
     ...guard(described, wish.consent),
   )
   return report.findings.some(f => f.level === 'refused') ? null : described

@@ -53,6 +53,7 @@ export async function planRollback(
     ...forward.findings.filter(f => f.code !== 'OUT_OF_ORDER'),
   )
   const undone = range(track, forward.applied, wish)
+  if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], report }
   report.findings.push(...judgeRange(undone))
   const steps = undone.map(migration => {
     const open = history.unfinished.get(migration.name)

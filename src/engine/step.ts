@@ -6,7 +6,7 @@ import type { SqlFile } from '../model/workspace.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from '../sql/ledger.js'
 import { indexProgress } from '../sql/locks.js'
 import { setLocal, setLockTimeout, setupSql, snapshot } from '../sql/session.js'
-import { cancel, dropIndex, resetAll } from '../sql/step.js'
+import { cancel, dropIndex, resetAll, sendText } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
 import { firstLine } from '../workspace/lint.js'
 import { proofOf } from '../workspace/proof.js'
@@ -192,10 +192,10 @@ async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
 const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
   send(sql, s.text, path, source, s.offset)
 
-/** Sends text without parameters: the simple protocol, so that a whole file goes as one (pitfalls P6, P42). */
+/** Sends a text of a file; a fault comes back with file, line and column. */
 async function send(sql: Db, text: string, path: string, source: string, offset: number): Promise<void> {
   try {
-    await sql.unsafe(text)
+    await sendText(sql, text)
   } catch (error) {
     // retries must still see the server's own fault, which stays the cause
     throw sqlFailure(error, path, source, offset)

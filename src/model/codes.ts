@@ -54,7 +54,6 @@ export const codes = {
   ALREADY_EXISTS: 'refused',
   BASELINE_UNPROVEN: 'refused',
   ANOTHER_RUN: 'refused',
-  WRITER_GONE: 'info',
   TRACK_UNCLEAR: 'refused',
   EVENT_TRIGGERS: 'info',
   PUBLISHED_TABLE: 'warn',
@@ -81,7 +80,6 @@ export const codes = {
   WORK_LEFT: 'warn',
   NO_ROWS: 'info',
   // checks
-  CHECK_FOUND: 'error',
   CHECK_FAILED: 'error',
   NOTHING_APPLIED: 'warn',
   NO_CHECKS_RUN: 'warn',
@@ -103,7 +101,6 @@ export const codes = {
   USAGE: 'error',
   NO_EMBEDDED: 'error',
   EMBEDDED_FAILED: 'error',
-  FILE_EXISTS: 'refused',
   UNEXPECTED: 'error',
 } as const satisfies Record<string, Level>
 

@@ -69,6 +69,6 @@ export function verdictOf(report: Report): Verdict {
   if (report.findings.some(f => f.level === 'refused')) return 'refused'
   if (report.steps.some(s => s.outcome === 'failed') || report.findings.some(f => f.level === 'error'))
     return 'failed'
-  if (report.steps.some(s => s.outcome === 'interrupted')) return 'interrupted'
+  if (report.verdict === 'clean' && report.steps.some(s => s.outcome === 'interrupted')) return 'interrupted'
   return report.verdict
 }

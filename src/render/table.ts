@@ -1,4 +1,4 @@
-import Table from 'cli-table3'
+import type Table from 'cli-table3'
 import type { Code, HazardCode } from '../model/codes.js'
 import { isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
@@ -11,6 +11,8 @@ export interface Look {
   verbose: boolean
   width: number
 }
+
+let Grid: typeof Table | null = null
 
 type Paint = (text: string) => string
 interface Colors {
@@ -44,7 +46,11 @@ const checkMarks: Record<CheckResult['outcome'], string> = {
 }
 
 /** The report for a terminal. */
-export function renderTable(report: Report, look: Look): string {
+export async function renderTable(report: Report, look: Look): Promise<string> {
+  if (report.steps.length + report.backfill.length + report.checks.length + report.tables.length > 0) {
+    // loaded only when there is something to tabulate: a run with nothing to do is over before it would be
+    Grid ??= (await import('cli-table3')).default
+  }
   const c = colors(look.color)
   const blocks: string[] = []
   const { target } = report
@@ -94,7 +100,7 @@ function grid(head: string[], rows: string[][], c: Colors): string {
     'right-mid': '',
     middle: '  ',
   }
-  const table = new Table({
+  const table = new Grid!({
     chars: none,
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
   })

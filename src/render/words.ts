@@ -237,7 +237,6 @@ export const words: Record<Code, Words> = {
     (s, f) => `Another run is writing: ${s} (backend ${f.pid}); waited ${f.waitedSeconds} s.`,
     () => 'Wait for it, or give it longer: --lock-wait 600',
   ),
-  WRITER_GONE: say(s => `${s} is gone; its lease was taken over.`, null),
   TRACK_UNCLEAR: say(
     (s, f) => `Which track? ${f.reason} (\`${s}\`).`,
     (_, f) => `--track ${list(f.tracks).split(', ').join(' | --track ')}`,
@@ -356,7 +355,6 @@ export const words: Record<Code, Words> = {
     (s, f) => `\`${f.migration}\` found nothing to do in \`${s}\`: normal for a fresh installation.`,
     null,
   ),
-  CHECK_FOUND: say(s => `Check \`${s}\` found something.`, null),
   CHECK_FAILED: say((s, f) => `Check \`${s}\` could not run: ${f.reason}.`, null),
   NOTHING_APPLIED: say(
     s => `Nothing of \`${s}\` is applied, so nothing could be verified.`,
@@ -437,10 +435,6 @@ export const words: Record<Code, Words> = {
   EMBEDDED_FAILED: say(
     (s, f) => `${s} did not start: ${f.reason}.`,
     () => 'Look at the message; another server may use the same data folder.',
-  ),
-  FILE_EXISTS: say(
-    s => `\`${s}\` exists already.`,
-    () => 'Choose another name.',
   ),
   UNEXPECTED: say(
     (s, f) => `${s}: ${f.reason}`,

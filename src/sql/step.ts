@@ -14,3 +14,8 @@ export async function cancel(sql: Db, pid: number): Promise<void> {
 export async function resetAll(sql: Db, setup: string): Promise<void> {
   await sql.unsafe(`reset all;\n${setup}`)
 }
+
+/** Sends text without parameters: the simple protocol, so that a whole file goes as one (pitfalls P6, P42). */
+export async function sendText(sql: Db, text: string): Promise<void> {
+  await sql.unsafe(text)
+}

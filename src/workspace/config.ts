@@ -64,13 +64,26 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
   })
   const result = schema.safeParse(json)
   if (!result.success) {
-    const reason = result.error.issues
-      .map(issue => `${issue.path.join('.') || 'the document'}: ${issue.message}`)
-      .join('; ')
+    const reason = result.error.issues.map(describeIssue).join('; ')
     throw new Failure('BAD_CONFIG', path, { reason })
   }
   const given = Object.fromEntries(
     Object.entries(result.data).filter(([key, value]) => key !== '$schema' && value !== undefined),
   )
   return { config: { ...defaults, ...given } as Config, path }
+}
+
+/** One fault in words: zod/mini brings none of its own, its locales would cost more than this. */
+function describeIssue(issue: {
+  code?: string
+  path: PropertyKey[]
+  message: string
+  keys?: string[]
+  expected?: string
+}): string {
+  const at = issue.path.length > 0 ? issue.path.map(String).join('.') : 'the document'
+  if (issue.code === 'unrecognized_keys')
+    return `${at}: unknown ${issue.keys?.map(k => `\`${k}\``).join(', ')}`
+  if (issue.code === 'invalid_type') return `${at}: wants ${issue.expected}`
+  return `${at}: ${issue.message}`
 }

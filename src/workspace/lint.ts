@@ -85,10 +85,8 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
 function runsAlone({ kind, node }: Statement): boolean {
   if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
   if (kind === 'ReindexStmt') return JSON.stringify(node.params ?? []).includes('concurrently')
-  return (
-    ['VacuumStmt', 'CreatedbStmt', 'DropdbStmt', 'AlterSystemStmt', 'CreateTableSpaceStmt'].includes(kind) &&
-    node.is_vacuumcmd !== false
-  )
+  if (kind === 'VacuumStmt') return Boolean(node.is_vacuumcmd)
+  return ['CreatedbStmt', 'DropdbStmt', 'AlterSystemStmt', 'CreateTableSpaceStmt'].includes(kind)
 }
 
 /** The first line of a statement, for messages. */

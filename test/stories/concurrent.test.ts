@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/db/embedded.js'
 import { ended, rethread, start } from '../support/cli.js'
 import { database, newest, open, root, servers } from '../support/database.js'
-import { readFileSync } from 'node:fs'
 
 const json = ['--format', 'json']
 
@@ -47,7 +46,8 @@ describe.each(servers())('side by side on PostgreSQL $major', server => {
       select count(*)::int as n from chats c where session_id is null
         and not exists (select from rethread_archive.quarantine q where q.key = c.id::text)`
     expect(left!.n).toBe(0)
-    const [now] = await db.sql`select count(*)::int as n from chats where message like 'meanwhile%' and session_id is not null`
+    const [now] =
+      await db.sql`select count(*)::int as n from chats where message like 'meanwhile%' and session_id is not null`
     expect(now!.n).toBe(written)
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
   })
@@ -64,7 +64,8 @@ describe.each(servers())('side by side on PostgreSQL $major', server => {
   test('a canary takes one workspace and leaves the rest; the whole comes later', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--no-backfill'])
-    const [room] = await db.sql`select workspace_id as id from chats where workspace_id is not null group by 1 order by count(*) desc limit 1`
+    const [room] =
+      await db.sql`select workspace_id as id from chats where workspace_id is not null group by 1 order by count(*) desc limit 1`
     const tried = await rethread(db.url, ['backfill', '--workspace', room!.id])
     expect(tried.code).toBe(0)
     const [seen] = await db.sql`
@@ -131,7 +132,12 @@ test('a server that crashes in mid-backfill: it connects again, goes on from the
   await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
   const [before] = await sql`select count(*)::int as n from chats`
   const run = ended(start(['migrate', ...json], { DATABASE_URL: server.url }))
-  await until(async () => (await sql`select 1 from rethread.batches b join rethread.backfills f on f.id = b.backfill where f.migration like '004%' limit 1`).length > 0)
+  await until(
+    async () =>
+      (
+        await sql`select 1 from rethread.batches b join rethread.backfills f on f.id = b.backfill where f.migration like '004%' limit 1`
+      ).length > 0,
+  )
   await sql.end({ timeout: 1 })
   await server.stop('immediate')
   server = await startEmbedded({ dataDir, from: [root], port })

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import { contract, rethread, undoAll } from '../support/cli.js'
 import { database, picture, servers } from '../support/database.js'
 
-
 describe.each(servers())('the life cycle on PostgreSQL $major', server => {
   test('before -> up -> rollback is identical to before, in schema and in data', async () => {
     await using db = await database(server)
@@ -13,7 +12,9 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       expect([up.code, up.report.verdict]).toEqual([0, 'clean'])
     }
     const verified = await rethread(db.url, ['verify'])
-    expect(verified.report.checks.filter(c => c.outcome !== 'pass').map(c => c.check)).toEqual(['quarantined'])
+    expect(verified.report.checks.filter(c => c.outcome !== 'pass').map(c => c.check)).toEqual([
+      'quarantined',
+    ])
     expect(verified.code).toBe(0)
     const down = await rethread(db.url, ['rollback', ...undoAll(db.name)])
     expect([down.code, down.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
@@ -36,11 +37,14 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     expect(stopped.fix).toContain('--phase contract --allow ENDS_OLD_APP,QUARANTINES_ROWS')
     // the old application writes as it always did
     await db.sql`insert into chats (workspace_id, user_id, role, message) select id, owner_id, 'user', 'hello' from workspaces where owner_id is not null limit 1`
-    const [orphan] = await db.sql`select count(*)::int as n from chats where message = 'hello' and session_id is null`
+    const [orphan] =
+      await db.sql`select count(*)::int as n from chats where message = 'hello' and session_id is null`
     expect(orphan!.n).toBe(0)
     const asked = await rethread(db.url, ['migrate', '--phase', 'contract'])
     expect([asked.code, asked.report.verdict]).toEqual([3, 'refused'])
-    expect(asked.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.fix).toBe('--allow ENDS_OLD_APP,QUARANTINES_ROWS')
+    expect(asked.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.fix).toBe(
+      '--allow ENDS_OLD_APP,QUARANTINES_ROWS',
+    )
   })
 
   test('one legacy session for each workspace with messages, with the right owner and times', async () => {
@@ -83,7 +87,8 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
   test('awkward rows end in the quarantine with a reason and their original, and stay in place', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate'])
-    const reasons = await db.sql`select reason, count(distinct key)::int as n from rethread_archive.quarantine group by 1 order by 1`
+    const reasons =
+      await db.sql`select reason, count(distinct key)::int as n from rethread_archive.quarantine group by 1 order by 1`
     expect([...reasons]).toEqual([
       { reason: 'it has no workspace', n: 5 },
       { reason: 'its workspace was deleted', n: 3 },
@@ -103,7 +108,8 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     await using db = await database(server)
     const [before] = await db.sql`select count(*)::int as n from chats`
     await rethread(db.url, ['migrate', ...contract])
-    const [during] = await db.sql`select count(*)::int as n, count(*) filter (where session_id is null)::int as without from chats`
+    const [during] =
+      await db.sql`select count(*)::int as n, count(*) filter (where session_id is null)::int as without from chats`
     expect(during).toEqual({ n: before!.n - 9, without: 0 })
     await expect(db.sql`insert into chats (message) values ('no session')`).rejects.toThrow(/not-null/)
     const down = await rethread(db.url, ['rollback', '--to', '005'])
@@ -116,13 +122,17 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     await using db = await database(server)
     const { mkdtempSync, writeFileSync } = await import('node:fs')
     const folder = mkdtempSync('/tmp/rethread-config-')
-    writeFileSync(`${folder}/rethread.config.json`, JSON.stringify({ settings: { legacy_grouping: 'author' } }))
+    writeFileSync(
+      `${folder}/rethread.config.json`,
+      JSON.stringify({ settings: { legacy_grouping: 'author' } }),
+    )
     const up = await rethread(db.url, ['migrate'], { cwd: folder })
     expect(up.code).toBe(0)
     const [row] = await db.sql`
       select count(*)::int as sessions, (select count(distinct (workspace_id, user_id))::int from chats where session_id is not null) as pairs from chat_sessions`
     expect(row!.sessions).toBe(row!.pairs)
-    const shared = await db.sql`select session_id from chats where session_id is not null group by 1 having count(distinct coalesce(user_id::text, '')) > 1`
+    const shared =
+      await db.sql`select session_id from chats where session_id is not null group by 1 having count(distinct coalesce(user_id::text, '')) > 1`
     expect(shared).toEqual([])
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
   })
@@ -132,9 +142,13 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     const { mkdtempSync, writeFileSync } = await import('node:fs')
     const folder = mkdtempSync('/tmp/rethread-config-')
     const [room] = await db.sql`select id from workspaces where name = 'Workspace 1'`
-    writeFileSync(`${folder}/rethread.config.json`, JSON.stringify({ settings: { null_workspace: room!.id } }))
+    writeFileSync(
+      `${folder}/rethread.config.json`,
+      JSON.stringify({ settings: { null_workspace: room!.id } }),
+    )
     await rethread(db.url, ['migrate'], { cwd: folder })
-    const rows = await db.sql`select s.workspace_id from chats c join chat_sessions s on s.id = c.session_id where c.workspace_id is null`
+    const rows =
+      await db.sql`select s.workspace_id from chats c join chat_sessions s on s.id = c.session_id where c.workspace_id is null`
     expect(rows.map(r => r.workspace_id)).toEqual(Array(5).fill(room!.id))
   })
 
@@ -176,17 +190,22 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       ['public.chats.session_id', 0, 15, 15],
       ['public.chat_sessions', 1, 3, 4],
     ])
-    expect(refused.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.fix).toBe(`--allow DELETES_DATA --confirm ${db.name}`)
+    expect(refused.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.fix).toBe(
+      `--allow DELETES_DATA --confirm ${db.name}`,
+    )
 
     const down = await rethread(db.url, ['rollback', ...undoAll(db.name)])
     expect(down.code).toBe(0)
-    const [gone] = await db.sql`select to_regclass('chat_sessions') as sessions, (select count(*)::int from chats where message = 'in my session') as kept`
+    const [gone] =
+      await db.sql`select to_regclass('chat_sessions') as sessions, (select count(*)::int from chats where message = 'in my session') as kept`
     expect(gone).toEqual({ sessions: null, kept: 15 })
 
     for (const round of [1, 2]) {
       const back = await rethread(db.url, ['restore', 'latest'])
       expect([round, back.code]).toEqual([round, 0])
-      expect(await db.sql`select * from chat_sessions where title in ('Mine', 'Renamed') order by id`).toEqual(sessions)
+      expect(
+        await db.sql`select * from chat_sessions where title in ('Mine', 'Renamed') order by id`,
+      ).toEqual(sessions)
       expect(await db.sql`select * from chats where message = 'in my session' order by id`).toEqual(messages)
     }
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
@@ -196,7 +215,13 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     await using db = await database(server)
     await rethread(db.url, ['migrate'])
     const before = await picture(db.sql)
-    for (const flags of [['--all'], ['--all', '--allow', 'DELETES_DATA'], ['--all', '--confirm', db.name], ['--all', '--allow', 'DELETES_DATA', '--confirm', 'another'], ['--all', '--yes']]) {
+    for (const flags of [
+      ['--all'],
+      ['--all', '--allow', 'DELETES_DATA'],
+      ['--all', '--confirm', db.name],
+      ['--all', '--allow', 'DELETES_DATA', '--confirm', 'another'],
+      ['--all', '--yes'],
+    ]) {
       const said = await rethread(db.url, ['rollback', ...flags])
       expect([flags, said.code]).toEqual([flags, 3])
     }
@@ -211,11 +236,15 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     await db.sql`insert into chat_sessions (workspace_id, user_id, title) select id, owner_id, 'Mine' from workspaces where owner_id is not null limit 1`
     const status = await rethread(db.url, ['status'])
     expect(status.report.findings.find(f => f.code === 'ROLLBACK_COST')!.facts.atRisk).toBe(1)
-    const printed = up.stderr.split('\n').filter(l => l.includes('way back')).map(l => l.split(': rethread ')[1]!)
+    const printed = up.stderr
+      .split('\n')
+      .filter(l => l.includes('way back'))
+      .map(l => l.split(': rethread ')[1]!)
     expect(printed.length).toBe(5)
-    const plans = await Promise.all(printed.map(p => rethread(db.url, ['plan', ...p.replace('rollback', '--rollback').split(' ')])))
+    const plans = await Promise.all(
+      printed.map(p => rethread(db.url, ['plan', ...p.replace('rollback', '--rollback').split(' ')])),
+    )
     for (const plan of plans) expect(plan.report.findings.map(f => f.code)).not.toContain('IRREVERSIBLE')
     expect((await rethread(db.url, printed.at(-1)!.split(' '))).code).toBe(0)
   })
 })
-

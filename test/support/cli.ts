@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import type { Report } from '../../src/model/report.js'
+import type { Finding, Report } from '../../src/model/report.js'
 import { root } from './database.js'
 
 /** What a command line came to. */
@@ -9,21 +9,35 @@ export interface Ran {
   stdout: string
   stderr: string
   /** The JSON report, when it was asked for. */
-  report: Report & { findings: { message: string; fix: string | null }[] }
+  report: Omit<Report, 'findings'> & { findings: (Finding & { message: string; fix: string | null })[] }
 }
 
 const main = join(root, 'dist/main.js')
 
 /** Starts the built command line, as a user's shell would. */
 export function start(args: string[], env: Record<string, string> = {}, cwd = root): ChildProcess {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([k]) => !/^(PG|DATABASE_URL|CI$|NO_COLOR|FORCE_COLOR)/.test(k)))
-  return spawn(process.execPath, [main, ...args], { cwd, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const clean = Object.fromEntries(
+    Object.entries(process.env).filter(([k]) => !/^(PG|DATABASE_URL|CI$|NO_COLOR|FORCE_COLOR)/.test(k)),
+  )
+  return spawn(process.execPath, [main, ...args], {
+    cwd,
+    env: { ...clean, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
 }
 
 /** Runs a command line to its end. */
-export function rethread(url: string, args: string[], options: { cwd?: string; json?: boolean; env?: Record<string, string> } = {}): Promise<Ran> {
+export function rethread(
+  url: string,
+  args: string[],
+  options: { cwd?: string; json?: boolean; env?: Record<string, string> } = {},
+): Promise<Ran> {
   const json = options.json ?? true
-  const child = start([...args, ...(json ? ['--format', 'json'] : [])], { ...(url ? { DATABASE_URL: url } : {}), ...options.env }, options.cwd)
+  const child = start(
+    [...args, ...(json ? ['--format', 'json'] : [])],
+    { ...(url ? { DATABASE_URL: url } : {}), ...options.env },
+    options.cwd,
+  )
   return ended(child, json)
 }
 

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
 import { inject } from 'vitest'
-import { contentHash, fingerprintOf, objects } from '../../src/sql/fingerprint.js'
 import { readTextArray, writeTextArray } from '../../src/db/session.js'
+import { contentHash, fingerprintOf, objects } from '../../src/sql/fingerprint.js'
 import type { Server } from './servers.js'
 
 export const root = resolve(import.meta.dirname, '../..')
@@ -55,7 +55,8 @@ async function template(server: Server, fixture: string, messages: number): Prom
       const sql = open(at(server, name), 1)
       await sql.unsafe(`set demo.messages = ${messages}`)
       await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
-      if (fixture !== 'empty') await sql.unsafe(readFileSync(join(root, `examples/${fixture}/before.sql`), 'utf8'))
+      if (fixture !== 'empty')
+        await sql.unsafe(readFileSync(join(root, `examples/${fixture}/before.sql`), 'utf8'))
       await sql.end()
       return name
     })()
@@ -65,7 +66,11 @@ async function template(server: Server, fixture: string, messages: number): Prom
 }
 
 /** A fresh database with a track's fixture, or `empty` with only the stand-in for Supabase. */
-export async function database(server: Server, fixture = 'workspace-sessions', messages = 2000): Promise<Database> {
+export async function database(
+  server: Server,
+  fixture = 'workspace-sessions',
+  messages = 2000,
+): Promise<Database> {
   const from = await template(server, fixture, messages)
   const name = `t_${randomBytes(6).toString('hex')}`
   const admin = open(server.url, 1)
@@ -86,7 +91,9 @@ export async function database(server: Server, fixture = 'workspace-sessions', m
 }
 
 /** What a database looks like: its schema's fingerprint and the content of every table of the application. */
-export async function picture(sql: Sql): Promise<{ schema: string; content: Record<string, { rows: number; hash: string }> }> {
+export async function picture(
+  sql: Sql,
+): Promise<{ schema: string; content: Record<string, { rows: number; hash: string }> }> {
   const tables = await sql<{ name: string; columns: string[] }[]>`
     select c.oid::regclass::text as name, array(
       select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by 1) as columns

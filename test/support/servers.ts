@@ -37,7 +37,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
         .withWaitStrategy(Wait.forLogMessage(/ready to accept connections/, 2))
         .start()
       stops.push(() => container.stop())
-      servers.push({ major, url: `postgres://postgres@${container.getHost()}:${container.getMappedPort(5432)}/postgres` })
+      servers.push({
+        major,
+        url: `postgres://postgres@${container.getHost()}:${container.getMappedPort(5432)}/postgres`,
+      })
     }
   } else {
     try {

@@ -17,3 +17,4 @@ select 'messages without a time', format('%s: they sort by their session', count
 from public.chats c
 where c.created_at is null
 having count(*) > 0
+order by 1

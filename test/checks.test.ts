@@ -1,0 +1,71 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { discover } from '../src/workspace/discover.js'
+import { withoutByteOrderMark } from '../src/workspace/statements.js'
+import { contract, rethread } from './support/cli.js'
+import { type Database, database, root, servers } from './support/database.js'
+
+/** Each check has a story: fault -> found -> fix -> none, as often as it likes, in a transaction that is rolled back. */
+interface Scene {
+  kind: 'fault' | 'fix'
+  sql: string
+}
+
+function read(path: string): { contract: boolean; scenes: Scene[] } {
+  const text = readFileSync(path, 'utf8')
+  const parts = text.split(/^-- (fault|fix)\n/m).slice(1)
+  const scenes: Scene[] = []
+  for (let i = 0; i < parts.length; i += 2)
+    scenes.push({ kind: parts[i] as Scene['kind'], sql: parts[i + 1]! })
+  return { contract: text.includes('-- with: contract'), scenes }
+}
+
+class Rollback extends Error {}
+
+describe.each(servers())('the checks on PostgreSQL $major', server => {
+  const bases: Record<'before' | 'overlap' | 'contract', Database | null> = {
+    before: null,
+    overlap: null,
+    contract: null,
+  }
+  beforeAll(async () => {
+    bases.before = await database(server)
+    bases.overlap = await database(server)
+    bases.contract = await database(server)
+    await rethread(bases.overlap.url, ['migrate'])
+    await rethread(bases.contract.url, ['migrate', ...contract])
+    return async () => {
+      for (const db of Object.values(bases)) await db?.[Symbol.asyncDispose]()
+    }
+  })
+
+  const checks = discover(root).tracks.flatMap(t => t.checks)
+  test.each(checks.map(c => [`${c.track}/${c.name}`, c] as const))('%s', async (name, check) => {
+    const path = join(root, `test/checks/${name}.sql`)
+    expect(existsSync(path), `a check needs its story: ${path}`).toBe(true)
+    const story = read(path)
+    if (check.kind === 'listing') return
+    expect(story.scenes.some(s => s.kind === 'fault')).toBe(true)
+    const db = bases[check.kind === 'outlook' ? 'before' : story.contract ? 'contract' : 'overlap']!
+    const body = withoutByteOrderMark(check.file.text)
+    await db.sql
+      .begin(async tx => {
+        if (story.scenes[0]!.kind === 'fault' && check.kind === 'check')
+          expect([...(await tx.unsafe(body))]).toEqual([])
+        for (const scene of story.scenes) {
+          await tx.unsafe(scene.sql)
+          await tx.unsafe('set local row_security = off')
+          const rows = await tx.unsafe<{ object: string; detail: string }[]>(body)
+          if (scene.kind === 'fault') {
+            expect(rows.length, `nothing was found after:\n${scene.sql}`).toBeGreaterThan(0)
+            for (const row of rows) expect([row.object, row.detail].every(Boolean)).toBe(true)
+          } else expect([...rows], `still found after:\n${scene.sql}`).toEqual([])
+        }
+        throw new Rollback()
+      })
+      .catch(error => {
+        if (!(error instanceof Rollback)) throw error
+      })
+  })
+})

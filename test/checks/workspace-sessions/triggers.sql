@@ -1,0 +1,9 @@
+-- fault
+drop trigger rethread_fill_session_on_insert on chats;
+-- fix
+create trigger rethread_fill_session_on_insert before insert on public.chats
+  for each row when (new.session_id is null) execute function chat_private.fill_session();
+-- fault
+alter table chat_sessions disable trigger update_chat_sessions_updated_at;
+-- fix
+alter table chat_sessions enable trigger update_chat_sessions_updated_at;

@@ -1,0 +1,221 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { codes } from '../src/model/codes.js'
+import { emptyReport, finding } from '../src/model/report.js'
+import { reportJsonSchema, reportSchema } from '../src/model/schema.js'
+import { renderTable } from '../src/render/table.js'
+import { worded } from '../src/render/words.js'
+import { contract, ended, rethread, start } from './support/cli.js'
+import { type Database, database, newest, picture, root } from './support/database.js'
+
+const plain = { json: false }
+
+describe('help and usage', () => {
+  test('the help of every command is reviewed like code', async () => {
+    const { stdout, code } = await rethread('', ['--help'], plain)
+    expect(code).toBe(0)
+    await expect(stdout).toMatchFileSnapshot('golden/help.txt')
+    for (const file of readdirSync(join(root, 'src/commands'))) {
+      const name = file.replace('.ts', '')
+      const said = await rethread('', [name, '--help'], plain)
+      expect(said.code).toBe(0)
+      await expect(said.stdout).toMatchFileSnapshot(`golden/help-${name}.txt`)
+    }
+  })
+
+  test('a typo in a command or a flag: what was meant, exit 2, no stack', async () => {
+    const command = await rethread('', ['migrat'], plain)
+    expect([command.code, command.stderr]).toEqual([
+      2,
+      expect.stringMatching(/unknown command 'migrat'[\s\S]*migrate/),
+    ])
+    const flag = await rethread('', ['migrate', '--alow', 'X'], plain)
+    expect([flag.code, flag.stderr]).toEqual([
+      2,
+      expect.stringMatching(/unknown option '--alow'[\s\S]*--allow/),
+    ])
+    expect(command.stderr + flag.stderr).not.toMatch(/\n\s+at /)
+  })
+
+  test('wrong usage still gives one JSON document', async () => {
+    const ran = await rethread('', ['migrate', '--alow', 'X'])
+    expect([ran.code, ran.report.verdict, ran.report.findings[0]!.code]).toEqual([2, 'failed', 'USAGE'])
+  })
+
+  test.each([
+    [['migrate', '--workers', 'many'], 'USAGE'],
+    [['migrate', '--format', 'xml'], 'USAGE'],
+    [['rollback'], 'TARGET_NEEDED'],
+    [['rollback', '--to', 'nowhere'], 'UNKNOWN_MIGRATION'],
+    [['restore'], 'NO_ARCHIVE'],
+    [['verify', '--only', 'nothing'], 'USAGE'],
+    [['status', '--track', 'nothing'], 'TRACK_UNCLEAR'],
+    [['status', '--dir', '/tmp/no/such/folder'], 'NO_TRACKS'],
+    [['explain', 'NO_SUCH_CODE'], 'USAGE'],
+  ])('%j is told as %s', async (args, code) => {
+    await using db = await database(newest())
+    const ran = await rethread(db.url, args, args.includes('xml') ? { json: false } : {})
+    expect(ran.code).toBeGreaterThanOrEqual(1)
+    expect(ran.stdout).toContain(code)
+    expect(ran.stdout + ran.stderr).not.toMatch(/\n\s+at .*\(/)
+  })
+
+  test('every code is explained', async () => {
+    for (const code of Object.keys(codes)) {
+      const text = await renderTable(
+        { ...emptyReport('explain'), tables: [{ title: code, columns: ['kind'], rows: [['finding']] }] },
+        { color: false, verbose: false, width: 80 },
+      )
+      expect(text).toContain(`${code} (finding)`)
+      expect(worded(finding(code as keyof typeof codes, 'x')).message).toBeTruthy()
+    }
+    const { stdout } = await rethread('', ['explain', 'DELETES_DATA'], plain)
+    expect(stdout).toContain('--allow DELETES_DATA')
+  })
+})
+
+describe('reports', () => {
+  let db: Database
+  beforeAll(async () => {
+    db = await database(newest())
+    return () => db[Symbol.asyncDispose]()
+  })
+
+  test('plan writes nothing and creates nothing, and the server would not let it', async () => {
+    const before = await picture(db.sql)
+    const [xid] = await db.sql`select pg_snapshot_xmax(pg_current_snapshot())::text as next`
+    for (const args of [
+      ['plan'],
+      ['plan', ...contract],
+      ['plan', '--rollback', '--all'],
+      ['status'],
+      ['doctor'],
+      ['verify'],
+    ]) {
+      const ran = await rethread(db.url, args)
+      expect([args, ran.code]).toEqual([args, args[0] === 'status' || args[0] === 'verify' ? 1 : 0])
+    }
+    const [after] =
+      await db.sql`select pg_snapshot_xmax(pg_current_snapshot())::text as next, to_regnamespace('rethread') as ours`
+    // nobody else writes in this cluster's database, but autovacuum may take an id: a handful is not our run
+    expect(Number(after!.next) - Number(xid!.next)).toBeLessThan(200)
+    expect(after!.ours).toBeNull()
+    expect(await picture(db.sql)).toEqual(before)
+  })
+
+  test('plan shows the SQL, the phase, the hazards, the tables, and what lies ahead', async () => {
+    const { report } = await rethread(db.url, ['plan'])
+    expect(report.steps.map(s => [s.migration, s.phase, s.outcome])[0]).toEqual([
+      '001_create_chat_sessions',
+      'expand',
+      'planned',
+    ])
+    expect(report.steps[1]!.hazards.map(h => `${h.code} ${h.subject}`)).toEqual([
+      'LOCKS_TABLE public.chats',
+      'BLOCKS_WRITES public.chats',
+      'BLOCKS_WRITES public.chats',
+    ])
+    expect(report.steps.flatMap(s => s.statements).join('\n')).toContain('create table public.chat_sessions')
+    const tables = report.tables.find(t => t.title === 'Tables touched')!
+    expect(tables.rows.map(r => r[0])).toContain('public.chats')
+    expect(report.findings.filter(f => f.code === 'OUTLOOK').map(f => f.subject)).toEqual([
+      'workspaces with several authors',
+      'messages of deleted workspaces',
+      'messages without a time',
+      'messages without a workspace',
+    ])
+  })
+
+  test('JSON follows the schema that ships, also when a command fails', async () => {
+    const shipped = JSON.parse(readFileSync(join(root, 'dist/report.schema.json'), 'utf8'))
+    expect(shipped).toEqual(JSON.parse(JSON.stringify(reportJsonSchema())))
+    const strict = z.strictObject(reportSchema.shape)
+    for (const args of [
+      ['plan'],
+      ['migrate'],
+      ['status'],
+      ['verify'],
+      ['verify', '--list'],
+      ['rollback', '--all'],
+      ['backfill', '--status'],
+      ['restore', '--list'],
+      ['migrate', '--to', 'nowhere'],
+    ]) {
+      const ran = await rethread(db.url, args)
+      const parsed = strict.safeParse(ran.report)
+      expect([args, parsed.error?.issues ?? []]).toEqual([args, []])
+    }
+  })
+
+  test('the table and the Markdown of a plan are reviewed like code', async () => {
+    await using fresh = await database(newest())
+    const steady = (text: string) =>
+      text
+        .replaceAll(fresh.name, 'chat')
+        .replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:5432')
+        .replaceAll('`127.0.0.1`', '`127.0.0.1`')
+        .replace(/PostgreSQL 18\.\d+/g, 'PostgreSQL 18')
+        .replace(/\d+(\.\d+)? (kB|MB)/g, 'N kB')
+        .replace(/ +$/gm, '')
+    const table = await rethread(fresh.url, ['plan'], plain)
+    await expect(steady(table.stdout)).toMatchFileSnapshot('golden/plan.txt')
+    const markdown = await rethread(fresh.url, ['plan', '--format', 'markdown'], plain)
+    await expect(steady(markdown.stdout)).toMatchFileSnapshot('golden/plan.md')
+  })
+
+  test('--output writes the report to a file, --quiet says nothing else', async () => {
+    const file = `/tmp/rethread-report-${process.pid}.json`
+    const ran = await rethread(db.url, ['status', '--quiet', '--output', file])
+    expect([ran.stdout, ran.stderr]).toEqual(['', ''])
+    expect(JSON.parse(readFileSync(file, 'utf8')).command).toBe('status')
+  })
+
+  test('the ledger and the archive are closed to the API’s roles', async () => {
+    const [row] = await db.sql`
+      select bool_or(has_schema_privilege(r, s, 'usage')) as used,
+        bool_or(has_table_privilege(r, 'rethread.ledger', 'select') or has_table_privilege(r, 'rethread_archive.quarantine', 'select')) as read
+      from unnest(array['anon', 'authenticated', 'service_role']) r, unnest(array['rethread', 'rethread_archive']) s`
+    expect(row).toEqual({ used: false, read: false })
+  })
+
+  test('verify of a track of which nothing is applied is attention, never clean', async () => {
+    await using fresh = await database(newest())
+    const ran = await rethread(fresh.url, ['verify'])
+    expect([ran.code, ran.report.findings.map(f => f.code)]).toEqual([1, ['NOTHING_APPLIED']])
+  })
+
+  test('verify finds a fault, names the object, and exits 1', async () => {
+    await using fresh = await database(newest())
+    await rethread(fresh.url, ['migrate'])
+    await fresh.sql.unsafe('drop index idx_chats_session_id')
+    const ran = await rethread(fresh.url, ['verify', '--only', 'message_indexes,columns'])
+    expect([ran.code, ran.report.checks.map(c => [c.check, c.outcome])]).toEqual([
+      1,
+      [
+        ['columns', 'pass'],
+        ['message_indexes', 'found'],
+      ],
+    ])
+    expect(ran.report.checks[1]!.found).toEqual([{ object: 'idx_chats_session_id', detail: 'missing' }])
+    const warned = await rethread(fresh.url, ['verify', '--only', 'quarantined', '--fail-on', 'warn'])
+    expect(warned.code).toBe(1)
+  })
+})
+
+test('two writers: the second waits no longer than it was told', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 60_000)
+  const first = ended(start(['migrate', '--format', 'json'], { DATABASE_URL: db.url }))
+  for (let i = 0; i < 400; i++) {
+    const [held] = await db.sql`select holder from rethread.lease where holder is not null`.catch(() => [])
+    if (held) break
+    await new Promise(done => setTimeout(done, 10))
+  }
+  const second = await rethread(db.url, ['migrate', '--lock-wait', '0'])
+  expect([second.code, second.report.findings.map(f => f.code)]).toEqual([
+    3,
+    expect.arrayContaining(['ANOTHER_RUN']),
+  ])
+  expect((await first).code).toBe(0)
+})

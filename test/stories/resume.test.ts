@@ -1,0 +1,144 @@
+import { cpSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { rethread } from '../support/cli.js'
+import { database, newest, open, root, servers } from '../support/database.js'
+
+describe.each(servers())('half done on PostgreSQL $major', server => {
+  test('an invalid index that a stopped run of ours left is dropped and built again', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate', '--phase', 'backfill'])
+    await db.sql`create index idx_chats_session_id on chats (session_id)`
+    await db.sql`update pg_index set indisvalid = false where indexrelid = 'idx_chats_session_id'::regclass`
+    await db.sql`
+      insert into rethread.ledger (run, track, migration, direction, outcome, checksum, tokens, statements, phase)
+      select max(id), 'workspace-sessions', '005_index_and_constrain', 'up', 'started', '', '', '{}', 'contract' from rethread.runs`
+    const status = await rethread(db.url, ['status'])
+    expect(status.report.findings.map(f => f.code)).toContain('UNFINISHED')
+    expect(status.report.tables[0]!.rows.find(r => r[0] === '005_index_and_constrain')![2]).toBe(
+      'started at statement 1',
+    )
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+  })
+
+  test('an invalid index that is not ours stops the run, with the DROP to paste', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate', '--phase', 'backfill'])
+    await db.sql`create index idx_chats_session_id on chats (session_id)`
+    await db.sql`update pg_index set indisvalid = false where indexrelid = 'idx_chats_session_id'::regclass`
+    const ran = await rethread(db.url, ['migrate'])
+    const found = ran.report.findings.find(f => f.code === 'FOREIGN_INVALID_INDEX')!
+    expect([ran.code, found.fix]).toEqual([
+      2,
+      expect.stringContaining('drop index concurrently public.idx_chats_session_id;'),
+    ])
+    await db.sql.unsafe('drop index concurrently public.idx_chats_session_id')
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+  })
+
+  test('what is there in the right definition is skipped, another definition stops the run', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate', '--phase', 'backfill'])
+    await db.sql`create index idx_chats_session_id on chats using btree (session_id asc nulls last)`
+    await db.sql`create index idx_chats_session_created on chats (session_id, created_at desc)`
+    const ran = await rethread(db.url, ['migrate'])
+    expect([ran.code, ran.report.findings.map(f => f.code)]).toEqual([
+      2,
+      expect.arrayContaining(['DIFFERENT_DEFINITION']),
+    ])
+    await db.sql`drop index idx_chats_session_created`
+    const again = await rethread(db.url, ['migrate'])
+    expect([again.code, again.report.steps[0]!.reason]).toEqual([0, '1 statement(s) already there'])
+  })
+
+  test('the tool’s schema of an older version is upgraded with what it holds', async () => {
+    await using db = await database(server)
+    const { upgrade, upgrades } = await import('../../src/sql/ledger.js')
+    const sql = open(db.url, 1)
+    expect(await upgrade(sql, 'rethread 0.0.1', 1)).toEqual([1])
+    await sql`insert into rethread.runs (command, host, who, tool, outcome) values ('migrate', 'h', 'somebody', 'rethread 0.0.1', 'clean')`
+    await sql.end()
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    const versions = await db.sql`select version from rethread.meta order by 1`
+    expect(versions.map(v => v.version)).toEqual(upgrades.map((_, i) => i + 1))
+    const [kept] = await db.sql`select who from rethread.runs order by id limit 1`
+    expect(kept!.who).toBe('somebody')
+  })
+
+  test('a poison row goes to the quarantine with the server’s reason; the others arrive', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate', '--no-backfill'])
+    await db.sql.unsafe(`
+      create function refuse() returns trigger language plpgsql as $$
+      begin
+        if new.id in (md5('message 11')::uuid, md5('message 777')::uuid) then raise exception 'this row can not be touched'; end if;
+        return new;
+      end $$;
+      create trigger refuse before update on chats for each row execute function refuse()`)
+    const ran = await rethread(db.url, ['migrate'])
+    expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+    const poison =
+      await db.sql`select reason, original ->> 'id' as id from rethread_archive.quarantine where reason like 'P0001%' order by key`
+    expect(poison.map(p => p.reason)).toEqual(Array(2).fill('P0001: this row can not be touched'))
+    const [left] = await db.sql`select count(*)::int as n from chats where session_id is null`
+    expect(left!.n).toBe(9 + 2)
+  })
+
+  test('a gate that finds rows stops the plan there: exit 1, the rest not run', async () => {
+    await using db = await database(server)
+    const folder = mkdtempSync('/tmp/rethread-gate-')
+    for (const kind of ['migrations', 'rollbacks', 'verify'])
+      cpSync(join(root, kind), join(folder, kind), { recursive: true })
+    writeFileSync(
+      join(folder, 'verify/workspace-sessions/closed.sql'),
+      `--! gate: 002_link_chats_to_sessions\nselect 'today' as object, 'no' as detail`,
+    )
+    const ran = await rethread(db.url, ['migrate'], { cwd: folder })
+    expect([ran.code, ran.report.verdict]).toEqual([1, 'attention'])
+    expect(ran.report.steps.map(s => s.outcome)).toEqual(['done', 'not-run', 'not-run', 'not-run', 'not-run'])
+    expect(ran.report.findings.find(f => f.code === 'GATE')!.facts.check).toBe('closed')
+  })
+
+  test('an interrupted rollback goes on, or is turned round by migrate', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate'])
+    // somebody reads for a while: the second rollback file can't get its lock within the budget
+    const folder = mkdtempSync('/tmp/rethread-config-')
+    writeFileSync(join(folder, 'rethread.config.json'), JSON.stringify({ lockBudgetSeconds: 1 }))
+    await db.sql`insert into chat_sessions (workspace_id, user_id, title) select id, owner_id, 'Mine' from workspaces where owner_id is not null limit 1`
+    const reader = open(db.url, 1)
+    const hold = reader.begin(async tx => {
+      await tx`select count(*) from chat_sessions`
+      await new Promise(done => setTimeout(done, 3500))
+    })
+    const undo = ['rollback', '--all', '--allow', 'DELETES_DATA', '--confirm', db.name]
+    const stopped = await rethread(db.url, undo, { cwd: folder })
+    expect([stopped.code, stopped.report.findings.map(f => f.code)]).toEqual([
+      2,
+      expect.arrayContaining(['LOCK_TIMEOUT']),
+    ])
+    expect(stopped.report.steps.at(-1)!.outcome).not.toBe('done')
+    await hold
+    await reader.end()
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+    const [mine] = await db.sql`select count(*)::int as n from chat_sessions where title = 'Mine'`
+    expect(mine!.n).toBe(1)
+    expect((await rethread(db.url, undo)).code).toBe(0)
+  })
+})
+
+test('the example of the README’s dry run reads only: a role with nothing but SELECT may plan', async () => {
+  await using db = await database(newest())
+  const role = `reader_${db.name}`
+  await db.sql.unsafe(
+    `create role ${role} login bypassrls; grant usage on schema auth to ${role}; grant select on all tables in schema public, auth to ${role}`,
+  )
+  const url = new URL(db.url)
+  url.username = role
+  const ran = await rethread(url.toString(), ['plan'])
+  expect([ran.code, ran.report.steps.length]).toEqual([0, 5])
+  expect(ran.report.findings.map(f => f.code)).toContain('MISSING_PRIVILEGE')
+  await db.sql.unsafe(`drop owned by ${role}; drop role ${role}`)
+})
