@@ -1,0 +1,120 @@
+// Giving 2M messages a session (2,000 workspaces, skewed), stock server settings: our run against the hand-written
+// single UPDATE and against the loop of the guide, up to the same finished state (sessions, session_id everywhere,
+// indexes, validated foreign key, NOT NULL). BENCH_MESSAGES and BENCH_LOAD=1 (an old application beside it).
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import postgres from 'postgres'
+
+const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
+const load = process.env.BENCH_LOAD === '1'
+
+const single = `
+  create table chat_sessions (
+    id uuid primary key default gen_random_uuid(), workspace_id uuid not null references workspaces on delete cascade,
+    user_id uuid not null references auth.users on delete cascade, title text not null default 'New Chat',
+    created_at timestamptz not null default now(), updated_at timestamptz not null default now(), deleted_at timestamptz);
+  alter table chats add column session_id uuid;
+  insert into chat_sessions (workspace_id, user_id, title, created_at, updated_at)
+  select c.workspace_id, w.owner_id, 'Legacy Chat', min(c.created_at), max(c.created_at)
+  from chats c join workspaces w on w.id = c.workspace_id group by 1, 2;
+  update chats c set session_id = s.id from chat_sessions s where s.workspace_id = c.workspace_id;`
+const guide = `
+  create table chat_sessions (
+    id uuid primary key default gen_random_uuid(), workspace_id uuid not null references workspaces on delete cascade,
+    user_id uuid not null references auth.users on delete cascade, title text not null default 'New Chat',
+    created_at timestamptz not null default now(), updated_at timestamptz not null default now(), deleted_at timestamptz);
+  alter table chats add column session_id uuid;
+  do $$ declare w record; s uuid; begin
+    for w in select distinct c.workspace_id, k.owner_id from chats c join workspaces k on k.id = c.workspace_id loop
+      insert into chat_sessions (workspace_id, user_id, title) values (w.workspace_id, w.owner_id, 'Legacy Chat') returning id into s;
+      update chats set session_id = s where workspace_id = w.workspace_id and session_id is null;
+    end loop;
+  end $$;`
+const finish = `
+  create index idx_chats_session_id on chats (session_id);
+  create index idx_chats_session_created on chats (session_id, created_at);
+  create index idx_chats_workspace_author on chats (workspace_id, user_id);
+  alter table chats add constraint f foreign key (session_id) references chat_sessions on delete cascade not valid;
+  alter table chats validate constraint f;
+  alter table chats add constraint n check (session_id is not null) not valid;
+  alter table chats validate constraint n;
+  alter table chats alter column session_id set not null;`
+
+const allow = ['--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS']
+
+export default async function backfill({ rethread, server, root }) {
+  const wanted = (process.env.BENCH_WAYS ?? 'single,ours-1,ours-2').split(',')
+  const ways = {
+    single: async url => hand(url, single),
+    guide: async url => hand(url, guide),
+    'ours-1': async url => ours(url, 1),
+    'ours-2': async url => ours(url, 2),
+  }
+  async function hand(url, script) {
+    const sql = postgres(url, { max: 1, onnotice: () => {} })
+    const start = performance.now()
+    await sql.unsafe(script)
+    const filled = (performance.now() - start) / 1000
+    for (const s of finish.split(';').filter(s => s.trim())) await sql.unsafe(s)
+    await sql.end()
+    return { filled }
+  }
+  async function ours(url, workers) {
+    // the old application needs its dual write: with it running, the last two steps wait for it to be gone
+    const run = await rethread(url, load ? ['migrate', '--workers', String(workers)] : ['migrate', '--workers', String(workers), ...allow])
+    return { filled: run.report.steps.filter(s => s.phase !== 'contract').reduce((n, s) => n + s.durationMs / 1000, 0), steps: Object.fromEntries(run.report.steps.map(s => [s.migration, Math.round(s.durationMs)])), batches: run.report.backfill.map(b => `${b.migration}: ${b.batches} batches, ${b.passes} passes`) }
+  }
+  const results = {}
+  for (const way of wanted) {
+    const { url, stop } = await server()
+    const sql = postgres(url, { max: 1, onnotice: () => {} })
+    try {
+      await sql.unsafe(`set synchronous_commit = off; set demo.messages = ${messages}`)
+      for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql']) await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+      // the hand-written ways know nothing of awkward rows
+      await sql.unsafe(`delete from chats c where workspace_id is null or not exists (select from workspaces w where w.id = c.workspace_id and w.owner_id is not null)`)
+      await sql.unsafe('vacuum (analyze) chats; checkpoint')
+      const facts = async () => (await sql`select pg_table_size('chats')::float8 as heap, pg_current_wal_lsn() - '0/0'::pg_lsn as wal`)[0]
+      const before = await facts()
+      let idle = null
+      let app = null
+      if (load) {
+        idle = await listen(spawnLoad(root, url, 15))
+        app = spawnLoad(root, url, 0)
+        await new Promise(done => setTimeout(done, 1500))
+      }
+      const start = performance.now()
+      const said = await ways[way](url)
+      const seconds = (performance.now() - start) / 1000
+      let busy = null
+      if (app) {
+        app.kill('SIGTERM')
+        busy = await listen(app)
+      }
+      const after = await facts()
+      const result = { seconds, ...said, wal: (after.wal - before.wal) / 2 ** 20, heap: after.heap / before.heap, idle, busy }
+      results[way] = result
+      console.log(way.padEnd(8), `${seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}`, idle ? `idle ${JSON.stringify(idle)} busy ${JSON.stringify(busy)}` : '', said.batches ?? '', JSON.stringify(said.steps ?? {}))
+    } finally {
+      await sql.end({ timeout: 1 })
+      await stop()
+    }
+  }
+  for (const [way, r] of Object.entries(results)) {
+    if (results.single && way !== 'single') console.log(`${way}: ${(r.seconds / results.single.seconds).toFixed(2)} of the single UPDATE, WAL ${(r.wal / results.single.wal).toFixed(2)}, heap ${(r.heap / results.single.heap).toFixed(2)}`)
+  }
+  return results
+}
+
+const spawnLoad = (root, url, seconds) => spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url, String(seconds)], { stdio: ['ignore', 'pipe', 'inherit'] })
+
+async function listen(child) {
+  let text = ''
+  child.stdout.on('data', chunk => {
+    text += chunk
+  })
+  await once(child, 'close')
+  return JSON.parse(text)
+}
