@@ -98,11 +98,7 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
     }
   }
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
-  report.findings.push(
-    ...judgeRights(target, hasLedger),
-    ...obstacles,
-    ...guard(described, wish.consent),
-  )
+  report.findings.push(...judgeRights(target, hasLedger), ...obstacles, ...guard(described, wish.consent))
   return report.findings.some(f => f.level === 'refused') ? null : described
 }
 

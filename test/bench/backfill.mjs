@@ -63,8 +63,17 @@ export default async function backfill({ rethread, server, root }) {
   }
   async function ours(url, workers) {
     // the old application needs its dual write: with it running, the last two steps wait for it to be gone
-    const run = await rethread(url, load ? ['migrate', '--workers', String(workers)] : ['migrate', '--workers', String(workers), ...allow])
-    return { filled: run.report.steps.filter(s => s.phase !== 'contract').reduce((n, s) => n + s.durationMs / 1000, 0), steps: Object.fromEntries(run.report.steps.map(s => [s.migration, Math.round(s.durationMs)])), batches: run.report.backfill.map(b => `${b.migration}: ${b.batches} batches, ${b.passes} passes`) }
+    const run = await rethread(
+      url,
+      load ? ['migrate', '--workers', String(workers)] : ['migrate', '--workers', String(workers), ...allow],
+    )
+    return {
+      filled: run.report.steps
+        .filter(s => s.phase !== 'contract')
+        .reduce((n, s) => n + s.durationMs / 1000, 0),
+      steps: Object.fromEntries(run.report.steps.map(s => [s.migration, Math.round(s.durationMs)])),
+      batches: run.report.backfill.map(b => `${b.migration}: ${b.batches} batches, ${b.passes} passes`),
+    }
   }
   const results = {}
   for (const way of wanted) {
@@ -72,11 +81,17 @@ export default async function backfill({ rethread, server, root }) {
     const sql = postgres(url, { max: 1, onnotice: () => {} })
     try {
       await sql.unsafe(`set synchronous_commit = off; set demo.messages = ${messages}`)
-      for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql']) await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+      for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
+        await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
       // the hand-written ways know nothing of awkward rows
-      await sql.unsafe(`delete from chats c where workspace_id is null or not exists (select from workspaces w where w.id = c.workspace_id and w.owner_id is not null)`)
+      await sql.unsafe(
+        `delete from chats c where workspace_id is null or not exists (select from workspaces w where w.id = c.workspace_id and w.owner_id is not null)`,
+      )
       await sql.unsafe('vacuum (analyze) chats; checkpoint')
-      const facts = async () => (await sql`select pg_table_size('chats')::float8 as heap, pg_current_wal_lsn() - '0/0'::pg_lsn as wal`)[0]
+      const facts = async () =>
+        (
+          await sql`select pg_table_size('chats')::float8 as heap, pg_current_wal_lsn() - '0/0'::pg_lsn as wal`
+        )[0]
       const before = await facts()
       let idle = null
       let app = null
@@ -94,21 +109,40 @@ export default async function backfill({ rethread, server, root }) {
         busy = await listen(app)
       }
       const after = await facts()
-      const result = { seconds, ...said, wal: (after.wal - before.wal) / 2 ** 20, heap: after.heap / before.heap, idle, busy }
+      const result = {
+        seconds,
+        ...said,
+        wal: (after.wal - before.wal) / 2 ** 20,
+        heap: after.heap / before.heap,
+        idle,
+        busy,
+      }
       results[way] = result
-      console.log(way.padEnd(8), `${seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}`, idle ? `idle ${JSON.stringify(idle)} busy ${JSON.stringify(busy)}` : '', said.batches ?? '', JSON.stringify(said.steps ?? {}))
+      console.log(
+        way.padEnd(8),
+        `${seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}`,
+        idle ? `idle ${JSON.stringify(idle)} busy ${JSON.stringify(busy)}` : '',
+        said.batches ?? '',
+        JSON.stringify(said.steps ?? {}),
+      )
     } finally {
       await sql.end({ timeout: 1 })
       await stop()
     }
   }
   for (const [way, r] of Object.entries(results)) {
-    if (results.single && way !== 'single') console.log(`${way}: ${(r.seconds / results.single.seconds).toFixed(2)} of the single UPDATE, WAL ${(r.wal / results.single.wal).toFixed(2)}, heap ${(r.heap / results.single.heap).toFixed(2)}`)
+    if (results.single && way !== 'single')
+      console.log(
+        `${way}: ${(r.seconds / results.single.seconds).toFixed(2)} of the single UPDATE, WAL ${(r.wal / results.single.wal).toFixed(2)}, heap ${(r.heap / results.single.heap).toFixed(2)}`,
+      )
   }
   return results
 }
 
-const spawnLoad = (root, url, seconds) => spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url, String(seconds)], { stdio: ['ignore', 'pipe', 'inherit'] })
+const spawnLoad = (root, url, seconds) =>
+  spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url, String(seconds)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 
 async function listen(child) {
   let text = ''

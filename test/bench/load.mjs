@@ -4,14 +4,25 @@
 import postgres from 'postgres'
 
 const [url, seconds] = process.argv.slice(2)
-const sql = postgres(url, { max: 16, onnotice: () => {}, idle_timeout: 0, max_lifetime: null, connection: { application_name: 'old application' } })
+const sql = postgres(url, {
+  max: 16,
+  onnotice: () => {},
+  idle_timeout: 0,
+  max_lifetime: null,
+  connection: { application_name: 'old application' },
+})
 const ids = (await sql`select id from chats tablesample system (5) limit 5000`).map(r => r.id)
-const rooms = (await sql`select id, owner_id from workspaces where owner_id is not null limit 500`).map(r => [r.id, r.owner_id])
+const rooms = (await sql`select id, owner_id from workspaces where owner_id is not null limit 500`).map(r => [
+  r.id,
+  r.owner_id,
+])
 await Promise.all(Array.from({ length: 16 }, () => sql`select pg_sleep(0.05)`))
 const pick = list => list[Math.floor(Math.random() * list.length)]
 const kinds = [
-  () => sql`insert into chats (workspace_id, user_id, role, message) values (${pick(rooms)[0]}, ${pick(rooms)[1]}, 'user', 'from the old application')`,
-  () => sql`insert into chats (workspace_id, user_id, role, message) values (${pick(rooms)[0]}, ${pick(rooms)[1]}, 'assistant', 'from the old application')`,
+  () =>
+    sql`insert into chats (workspace_id, user_id, role, message) values (${pick(rooms)[0]}, ${pick(rooms)[1]}, 'user', 'from the old application')`,
+  () =>
+    sql`insert into chats (workspace_id, user_id, role, message) values (${pick(rooms)[0]}, ${pick(rooms)[1]}, 'assistant', 'from the old application')`,
   () => sql`update chats set message = message || '.' where id = ${pick(ids)}`,
   () => sql`select role, message from chats where id = ${pick(ids)}`,
 ]
@@ -24,7 +35,10 @@ let stopping = false
 process.on('SIGTERM', () => {
   stopping = true
 })
-if (Number(seconds)) setTimeout(() => { stopping = true }, Number(seconds) * 1000)
+if (Number(seconds))
+  setTimeout(() => {
+    stopping = true
+  }, Number(seconds) * 1000)
 const flying = new Set()
 while (!stopping) {
   const due = begin + n * every
@@ -33,7 +47,12 @@ while (!stopping) {
   // a late timer of our own is not the database's: measured from when it was sent, or due, whichever is later by the queue
   const sent = Math.max(due, performance.now() - every)
   const one = kinds[n++ % 4]()
-    .then(() => times.push(performance.now() - sent), () => { errors++ })
+    .then(
+      () => times.push(performance.now() - sent),
+      () => {
+        errors++
+      },
+    )
     .finally(() => flying.delete(one))
   flying.add(one)
 }

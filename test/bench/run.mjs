@@ -24,13 +24,18 @@ export const median = list => [...list].sort((a, b) => a - b)[Math.floor(list.le
 /** Runs the command line; seconds and the JSON report. */
 export function rethread(url, args, env = {}) {
   const start = performance.now()
-  const ran = spawnSync(process.execPath, [join(root, 'dist/main.js'), ...args, '--quiet', '--format', 'json'], {
-    env: { ...process.env, DATABASE_URL: url, ...env },
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  })
+  const ran = spawnSync(
+    process.execPath,
+    [join(root, 'dist/main.js'), ...args, '--quiet', '--format', 'json'],
+    {
+      env: { ...process.env, DATABASE_URL: url, ...env },
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+    },
+  )
   const seconds = (performance.now() - start) / 1000
-  if (ran.status !== 0) throw new Error(`rethread ${args.join(' ')}: exit ${ran.status}\n${ran.stdout}\n${ran.stderr}`)
+  if (ran.status !== 0)
+    throw new Error(`rethread ${args.join(' ')}: exit ${ran.status}\n${ran.stdout}\n${ran.stderr}`)
   return { seconds, report: JSON.parse(ran.stdout) }
 }
 
@@ -49,7 +54,9 @@ export async function server(settings = {}) {
 
 const benches = { startup: './startup.mjs', backfill: './backfill.mjs' }
 const wanted = process.argv.slice(2)
-const results = { machine: `${cpus().length} x ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}` }
+const results = {
+  machine: `${cpus().length} x ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+}
 console.log(results.machine)
 for (const [name, file] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue

@@ -8,7 +8,8 @@ export default async function startup({ rethread, server, median, root }) {
   const { url, stop } = await server()
   try {
     const sql = postgres(url, { max: 1, onnotice: () => {} })
-    for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql']) await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+    for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
+      await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
     await sql.end()
     rethread(url, ['migrate'])
     const floor = join(root, '.rethread/bench/floor.mjs')
@@ -26,11 +27,14 @@ export default async function startup({ rethread, server, median, root }) {
       return performance.now() - start
     }
     const pairs = []
-    for (let i = 0; i < 21; i++) pairs.push([time([floor]), time([join(root, 'dist/main.js'), 'migrate', '--quiet'])])
+    for (let i = 0; i < 21; i++)
+      pairs.push([time([floor]), time([join(root, 'dist/main.js'), 'migrate', '--quiet'])])
     const bare = median(pairs.map(p => p[0]))
     const ours = median(pairs.map(p => p[1]))
     const ratio = ours / bare
-    console.log(`bare script ${bare.toFixed(0)} ms, migrate with nothing to do ${ours.toFixed(0)} ms: ${ratio.toFixed(2)} times (goal: at most 1.5)`)
+    console.log(
+      `bare script ${bare.toFixed(0)} ms, migrate with nothing to do ${ours.toFixed(0)} ms: ${ratio.toFixed(2)} times (goal: at most 1.5)`,
+    )
     return { bare, ours, ratio }
   } finally {
     await stop()
