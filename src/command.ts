@@ -51,3 +51,20 @@ export function count(value: string | undefined, flag: string, otherwise: number
     throw new RangeError(`${flag} wants a whole number from 1, not \`${value}\``)
   return n
 }
+
+/** The flags that hold a backfill back. */
+export const pacing: [flags: string, help: string][] = [
+  ['--nice <factor>', 'pause after each batch, as a multiple of its duration: 1 is half duty (default 0)'],
+  ['--throttle-query <sql>', 'a query of yours: while its first value is true or above zero, wait'],
+]
+
+/** Reads them. Throws a RangeError that names the flag. */
+export function pace(options: Record<string, string | undefined>): {
+  nice: number
+  throttleQuery: string | null
+} {
+  const nice = Number(options.nice ?? 0)
+  if (!(nice >= 0 && nice <= 100))
+    throw new RangeError(`--nice wants a number from 0 to 100, not \`${options.nice}\``)
+  return { nice, throttleQuery: options.throttleQuery ?? null }
+}

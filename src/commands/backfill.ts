@@ -1,4 +1,4 @@
-import { count, defineCommand } from '../command.js'
+import { count, defineCommand, pace, pacing } from '../command.js'
 import { backfill, backfillStatus, pause } from '../engine/fill.js'
 
 export default defineCommand({
@@ -7,6 +7,7 @@ export default defineCommand({
     ['--workspace <id>', 'canary: only rows of this workspace; the backfill stays open'],
     ['--max-rows <n>', 'stop after about so many rows'],
     ['--workers <n>', 'connections that share the work (default 1)'],
+    ...pacing,
     ['--pause', 'let running backfills stop after their batch'],
     ['--resume', 'lift the pause and go on'],
     ['--status', 'only show how far they are'],
@@ -19,6 +20,7 @@ export default defineCommand({
       unit: options.workspace ?? null,
       maxRows: count(options.maxRows, '--max-rows', null),
       workers: count(options.workers, '--workers', 1)!,
+      ...pace(options),
       resume: options.resume ?? false,
       consent,
       leaseWaitMs,

@@ -1,4 +1,4 @@
-import { count, defineCommand } from '../command.js'
+import { count, defineCommand, pace, pacing } from '../command.js'
 import { baseline } from '../engine/baseline.js'
 import { migrate } from '../engine/migrate.js'
 
@@ -14,6 +14,7 @@ export default defineCommand({
       'adopt an existing database: record as applied what the catalog shows to be there',
     ],
     ['--workers <n>', 'connections that share a backfill (default 1)'],
+    ...pacing,
   ],
   run: async ({ ctx, track, options, consent, leaseWaitMs }) => {
     const chosen = await track()
@@ -25,6 +26,7 @@ export default defineCommand({
       consent,
       leaseWaitMs,
       workers: count(options.workers, '--workers', 1)!,
+      ...pace(options),
     })
   },
 })

@@ -14,8 +14,8 @@ import {
   openBackfill,
   quarantinePending,
   type Range,
+  rangesElsewhere,
   readBackfills,
-  releaseClaims,
   resetRanges,
   type SweepSpec,
   slicePredicate,
@@ -28,6 +28,7 @@ import { apart, type BackfillWish, batch, type Job } from './batch.js'
 import { connect } from './context.js'
 import { makePace, type Pace } from './pace.js'
 import type { Run } from './run.js'
+import { breathe, noAdvice, told, watchHealth } from './watch.js'
 
 /** Pages of a range, the piece that a worker claims: 8 MB. */
 const rangePages = 1024
@@ -57,7 +58,12 @@ export const passesFor = (updatesTable: boolean, rowsPerPage: number, pages: num
  * Runs or resumes a backfill: ranges of pages, each window in light passes, checkpoint in the batch's own transaction,
  * then sweeps until an anti-join finds nothing left but what is quarantined (decision 17).
  */
-export async function runBackfill(run: Run, migration: Migration, wish: BackfillWish): Promise<Backfilled> {
+export async function runBackfill(
+  run: Run,
+  migration: Migration,
+  wish: BackfillWish,
+  helper = false,
+): Promise<Backfilled> {
   const spec = migration.backfill!
   const { ctx } = run
   const cut = await cutBackfill(migration.file.text, migration.file.path, spec)
@@ -92,17 +98,25 @@ export async function runBackfill(run: Run, migration: Migration, wish: Backfill
   }
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }
-  const job: Job = { run, migration, id, cut, passes: row.passes, wish, sweep, progress }
-
-  const outcome = await untilDone(job)
-  const seconds = (ctx.clock.now() - progress.since) / 1000
-  const paused = await isPaused(run.writer.sql, id)
-  await updateBackfill(
-    run.writer.sql,
+  const job: Job = {
+    run,
+    migration,
     id,
-    seconds,
-    outcome === 'done' ? 'done' : paused ? 'paused' : 'running',
-  )
+    cut,
+    passes: row.passes,
+    wish,
+    sweep,
+    progress,
+    advice: noAdvice,
+    pids: new Set(),
+    helper,
+  }
+  const watch = watchHealth(job)
+  const outcome = await untilDone(job).finally(() => watch.stop())
+  // a helper leaves the state to the invocation that holds the lease
+  if (helper) return { outcome, result: toResult(await readRow(run, migration)), findings: [] }
+  const seconds = (ctx.clock.now() - progress.since) / 1000
+  await updateBackfill(run.writer.sql, id, seconds, outcome === 'done' ? 'done' : 'running')
   const result = toResult(await readRow(run, migration))
   const findings: Finding[] = []
   if (result.quarantined > 0)
@@ -121,9 +135,9 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
         await canary(job)
         return 'partial'
       }
-      await releaseClaims(run.writer.sql, job.id)
       await setAsideFirst(job)
       if (!(await allRanges(job))) return stopped(job)
+      if (job.helper) return 'partial'
       if (!(await closingSweep(job))) return stopped(job)
       await analyze(run.writer.sql, job.migration.backfill!.table)
       return 'done'
@@ -149,6 +163,7 @@ async function allRanges(job: Job): Promise<boolean> {
   const halt = { now: false }
   try {
     for (let n = 0; n < job.wish.workers; n++) sessions.push(await connect(job.run.ctx, 'worker'))
+    job.pids = new Set(sessions.map(s => s.pid))
     const ended = await Promise.allSettled(
       sessions.map(async session => {
         try {
@@ -174,7 +189,12 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
   for (;;) {
     if (await mustStop(job, session, halt)) return false
     const range = await claimRange(session.sql, job.id)
-    if (!range) return true
+    if (!range) {
+      // another machine may still be at work on its last range; when it dies, that range is ours to claim
+      if (job.helper || (await rangesElsewhere(session.sql, job.id)) === 0) return true
+      await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
+      continue
+    }
     if (!(await walk(job, session, range, pace, halt))) return false
   }
 }
@@ -183,7 +203,7 @@ async function mustStop(job: Job, session: Session, halt: { now: boolean }): Pro
   const { maxRows } = job.wish
   if (halt.now || job.run.ctx.signal.aborted || (maxRows !== null && job.progress.rows >= maxRows))
     return true
-  return isPaused(session.sql, job.id)
+  return isPaused(session.sql, job.migration.track)
 }
 
 /** Walks one range window by window, each window in its passes. False when asked to stop. */
@@ -213,6 +233,7 @@ async function walk(
     if (last) job.progress.pagesDone += end - at.cursorPage
     tell(job, rows, ms, pace)
     at = { ...at, ...next }
+    await breathe(job, ms, () => halt.now)
     if (next.done) return true
     if (batches % 8 === 0 ? await mustStop(job, session, halt) : halt.now || run.ctx.signal.aborted)
       return false
@@ -292,7 +313,7 @@ function tell(job: Job, rows: number, batchMs: number, pace: Pace): void {
     rowsPerSecond: seconds > 0 ? Math.round(progress.rows / seconds) : 0,
     etaSeconds: eta,
     batchMs,
-    pace: pace.word(),
+    pace: job.advice.level === 'go' && job.advice.unknown.length === 0 ? pace.word() : told(job.advice),
   })
 }
 
@@ -314,4 +335,9 @@ export const toResult = (row: BackfillRow): BackfillResult => ({
   passes: row.passes,
   seconds: Math.round(row.seconds * 10) / 10,
   rowsPerSecond: row.seconds > 0 ? Math.round(row.rows / row.seconds) : 0,
+  etaSeconds:
+    row.state === 'done' || row.pagesDone === 0
+      ? null
+      : Math.round((row.seconds * (row.pages - row.pagesDone)) / row.pagesDone),
+  slowedBy: row.state === 'done' ? null : row.advice,
 })

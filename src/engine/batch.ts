@@ -15,6 +15,7 @@ import {
 } from '../sql/backfill.js'
 import { setLocal } from '../sql/session.js'
 import type { Cut } from '../workspace/cut.js'
+import type { Advice } from './health.js'
 import type { Pace } from './pace.js'
 import type { Run } from './run.js'
 
@@ -28,6 +29,10 @@ export interface BackfillWish {
   /** Stop after about so many rows; null for all. */
   maxRows: number | null
   workers: number
+  /** Pause after each batch, as a multiple of its duration: 1 is half duty. */
+  nice: number
+  /** The user's own query: true or above zero means stop for now. */
+  throttleQuery: string | null
 }
 
 /** One invocation of one backfill, and what it works with. */
@@ -40,6 +45,12 @@ export interface Job {
   wish: BackfillWish
   sweep: SweepSpec
   progress: Progress
+  /** What the health signals say now; shared by the workers. */
+  advice: Advice
+  /** Backends of the workers. */
+  pids: Set<number>
+  /** True for a helper: another invocation holds the lease and will close the backfill. */
+  helper: boolean
 }
 
 /** How far a backfill came, for the live line. */

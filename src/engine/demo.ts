@@ -13,7 +13,16 @@ import { survey } from './survey.js'
 import { verify } from './verify.js'
 
 const nothing = { allow: new Set<string>(), confirm: null }
-const bare = { to: null, phase: null, backfills: true, consent: nothing, leaseWaitMs: 1000, workers: 1 }
+const bare = {
+  to: null,
+  phase: null,
+  backfills: true,
+  consent: nothing,
+  leaseWaitMs: 1000,
+  workers: 1,
+  nice: 0,
+  throttleQuery: null,
+}
 
 /** One station of the walk, for the table at the end. */
 type Station = [what: string, verdict: string, seconds: number, seen: string]

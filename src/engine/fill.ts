@@ -1,11 +1,13 @@
 import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
-import type { Track } from '../model/workspace.js'
+import type { Migration, Track } from '../model/workspace.js'
 import { pauseBackfills, readBackfills } from '../sql/backfill.js'
-import { toResult } from './backfill.js'
+import { readLease } from '../sql/lease.js'
+import { runBackfill, toResult } from './backfill.js'
 import { type Context, connect } from './context.js'
 import { look } from './look.js'
 import { backfillPart, expandFirst, migrate } from './migrate.js'
+import { joinRun } from './run.js'
 import { inspect } from './target.js'
 
 /** What a person asked `backfill` for. */
@@ -13,6 +15,8 @@ export interface FillWish {
   unit: string | null
   maxRows: number | null
   workers: number
+  nice: number
+  throttleQuery: string | null
   resume: boolean
   consent: Consent
   leaseWaitMs: number
@@ -24,7 +28,12 @@ export async function backfill(ctx: Context, track: Track, wish: FillWish): Prom
   if (wish.unit !== null || wish.maxRows !== null) return backfillPart(ctx, track, wish, wish.leaseWaitMs)
   {
     await using session = await connect(ctx, 'reader')
-    const { plan } = await look(session, track, { to: null, phase: 'backfill', backfills: true })
+    const { plan, hasLedger } = await look(session, track, { to: null, phase: 'backfill', backfills: true })
+    if (hasLedger && (await readLease(session.sql)).alive) {
+      const open = (await readBackfills(session.sql, track.name, null)).find(b => b.state !== 'done')
+      const migration = track.migrations.find(m => m.name === open?.migration)
+      if (migration) return assist(ctx, migration, wish)
+    }
     const missing = expandFirst(plan)
     if (missing.length > 0)
       return {
@@ -40,8 +49,25 @@ export async function backfill(ctx: Context, track: Track, wish: FillWish): Prom
     consent: wish.consent,
     leaseWaitMs: wish.leaseWaitMs,
     workers: wish.workers,
+    nice: wish.nice,
+    throttleQuery: wish.throttleQuery,
   })
   return { ...report, command: 'backfill' }
+}
+
+/** Shares the work of a backfill that another machine has begun: claims ranges until there are none, and leaves the closing to it. */
+async function assist(ctx: Context, migration: Migration, wish: FillWish): Promise<Report> {
+  const run = await joinRun(ctx, 'backfill (helper)')
+  const report = emptyReport('backfill', run.target.info)
+  try {
+    const ended = await runBackfill(run, migration, wish, true)
+    report.backfill.push(ended.result)
+    report.findings.push(finding('HELPED', migration.name, { rows: ended.result.rows }))
+    report.verdict = ended.outcome === 'interrupted' ? 'interrupted' : 'clean'
+    return report
+  } finally {
+    await run.close(report.verdict)
+  }
 }
 
 /** How far each backfill is. */
@@ -57,12 +83,12 @@ export async function backfillStatus(ctx: Context, track: Track): Promise<Report
 export async function pause(ctx: Context, track: Track): Promise<Report> {
   const changed = await setPause(ctx, track, true)
   const report = await backfillStatus(ctx, track)
-  if (changed === 0) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: 0 }))
+  if (!changed) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: 0 }))
   report.verdict = verdictOf(report)
   return report
 }
 
-async function setPause(ctx: Context, track: Track, pause: boolean): Promise<number> {
+async function setPause(ctx: Context, track: Track, pause: boolean): Promise<boolean> {
   await using session = await connect(ctx, 'writer')
   return await pauseBackfills(session.sql, track.name, pause)
 }

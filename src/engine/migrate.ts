@@ -13,6 +13,7 @@ import { idOf, type Track } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
 import { endStaleCaptures } from './archive.js'
 import { runBackfill } from './backfill.js'
+import type { BackfillWish } from './batch.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { storeFingerprint } from './fingerprint.js'
@@ -32,6 +33,8 @@ export interface MigrateWish extends Wish {
   /** How long to wait for another run, in milliseconds. */
   leaseWaitMs: number
   workers: number
+  nice: number
+  throttleQuery: string | null
 }
 
 /** A stop that is not an error: a gate said no, or somebody pressed Ctrl-C. */
@@ -256,6 +259,8 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
     unit: null,
     maxRows: null,
     workers: wish.workers,
+    nice: wish.nice,
+    throttleQuery: wish.throttleQuery,
   }).catch(async error => {
     if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
     throw error
@@ -296,7 +301,7 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
 export async function backfillPart(
   ctx: Context,
   track: Track,
-  part: { unit: string | null; maxRows: number | null; workers: number },
+  part: BackfillWish,
   leaseWaitMs: number,
 ): Promise<Report> {
   const run = await openRun(ctx, 'backfill', leaseWaitMs)

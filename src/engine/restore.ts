@@ -66,6 +66,8 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
       consent: wish.consent,
       leaseWaitMs: wish.leaseWaitMs,
       workers: 1,
+      nice: 0,
+      throttleQuery: null,
     })
     report = { ...migrated, command: 'restore' }
     if (migrated.verdict !== 'clean') return report

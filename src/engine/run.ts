@@ -177,3 +177,42 @@ async function connectAgain(ctx: Context): Promise<Session> {
     }
   }
 }
+
+/**
+ * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease. Fencing is by the
+ * claim of each range; the ledger stays with the holder.
+ */
+export async function joinRun(ctx: Context, command: string): Promise<Run> {
+  let writer = await connect(ctx, 'writer')
+  let monitor = await connect(ctx, 'monitor')
+  await refusePooler(ctx, writer, monitor)
+  const target = await inspect(ctx, writer)
+  const id = await addRun(writer.sql, {
+    command,
+    host: ctx.host,
+    who: ctx.who,
+    reason: ctx.reason,
+    tool: ctx.tool,
+  })
+  return {
+    ctx,
+    id,
+    target,
+    token: 0,
+    get writer() {
+      return writer
+    },
+    get monitor() {
+      return monitor
+    },
+    reconnect: async () => {
+      await Promise.all([writer.close(), monitor.close()].map(p => p.catch(() => {})))
+      writer = await connectAgain(ctx)
+      monitor = await connectAgain(ctx)
+    },
+    close: async outcome => {
+      if (!writer.lost) await endRun(writer.sql, id, outcome)
+      await Promise.all([writer.close(), monitor.close()])
+    },
+  }
+}

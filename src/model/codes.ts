@@ -78,6 +78,7 @@ export const codes = {
   ROLLBACK_COST: 'info',
   QUARANTINED: 'warn',
   WORK_LEFT: 'warn',
+  HELPED: 'info',
   NO_ROWS: 'info',
   // checks
   CHECK_FAILED: 'error',

@@ -65,6 +65,11 @@ export const backfillSchema = z.object({
   passes: z.number().describe('light passes over each window, so that updates stay on their page'),
   seconds: z.number(),
   rowsPerSecond: z.number(),
+  etaSeconds: z
+    .number()
+    .nullable()
+    .describe('from the pages left and the pace so far; null when unknown or done'),
+  slowedBy: z.string().nullable().describe('why it is slow or waits, else null'),
 })
 
 export const tableSchema = z.object({

@@ -176,8 +176,14 @@ function backfills(report: Report, c: Colors): string {
     number(b.quarantined),
     `${b.seconds} s`,
     number(b.rowsPerSecond),
+    b.etaSeconds === null ? '' : duration(b.etaSeconds * 1000),
+    b.slowedBy ?? '',
   ])
-  return `${c.bold('Backfills')}\n${grid(['migration', 'state', 'rows', 'ranges', 'batches', 'passes', 'quarantined', 'time', 'rows/s'], rows, c)}`
+  return `${c.bold('Backfills')}\n${grid(
+    ['migration', 'state', 'rows', 'ranges', 'batches', 'passes', 'quarantined', 'time', 'rows/s', 'ETA', ''],
+    rows,
+    c,
+  )}`
 }
 
 function checks(report: Report, c: Colors): string {

@@ -351,6 +351,10 @@ export const words: Record<Code, Words> = {
     (s, f) => `${f.rows} row(s) of \`${s}\` are still to do after ${f.sweeps} sweeps.`,
     () => 'rethread backfill',
   ),
+  HELPED: say(
+    s => `Helped with \`${s}\`: no range is left to claim; the run that began it closes it.`,
+    () => 'rethread backfill --status',
+  ),
   NO_ROWS: say(
     (s, f) => `\`${f.migration}\` found nothing to do in \`${s}\`: normal for a fresh installation.`,
     null,

@@ -8,7 +8,10 @@ export interface BackfillRow {
   state: 'running' | 'paused' | 'done'
   passes: number
   rows: number
+  /** Seconds since it began while it runs, else the seconds that were worked. */
   seconds: number
+  /** Why it is slow or waits, as its last run said. */
+  advice: string | null
   ranges: number
   rangesDone: number
   batches: number
@@ -26,7 +29,10 @@ export async function readBackfills(
 ): Promise<BackfillRow[]> {
   return sql<BackfillRow[]>`
     select distinct on (b.migration)
-      b.id, b.track, b.migration, b.state, b.passes, b.rows + r.rows as rows, b.seconds,
+      b.id, b.track, b.migration, b.passes,
+      case when b.state = 'running' and exists (select from rethread.pauses p where p.track = b.track)
+        then 'paused' else b.state end as state, b.rows + r.rows as rows, b.advice,
+      case when b.seconds = 0 and b.state <> 'done' then extract(epoch from clock_timestamp() - b.started_at)::float8 else b.seconds end as seconds,
       r.ranges, r.done as "rangesDone", r.pages::float8 as pages, r.pages_done::float8 as "pagesDone",
       (select count(*)::int from rethread.batches x where x.backfill = b.id) as batches,
       (select count(*)::int from rethread_archive.quarantine q
@@ -84,27 +90,49 @@ export interface Range {
   windowPages: number
 }
 
-/** Gives back the ranges of workers that are gone. Only the holder of the writer's lease may call it. */
-export async function releaseClaims(sql: Db, backfill: number): Promise<void> {
-  await sql`
-    update rethread.ranges set state = 'pending', claim = null where backfill = ${backfill} and state = 'claimed'`
+/** A range that may be claimed: nobody has it, or the backend that had it is gone. */
+const claimable = `(
+  n.state = 'pending'
+  or n.state = 'claimed' and not exists (
+    select from pg_catalog.pg_stat_activity a
+    where a.pid = n.backend_pid and a.backend_start = n.backend_start and a.pid <> pg_backend_pid()
+  )
+)`
+
+/**
+ * Claims the next range, with a new number: whatever a former claimant still sends carries the old one and is refused.
+ * SKIP LOCKED is right on ranges; on data rows it would lose them (pitfall P56).
+ */
+export async function claimRange(sql: Db, backfill: number): Promise<Range | null> {
+  const [row] = await sql.unsafe<Range[]>(
+    `update rethread.ranges g
+     set state = 'claimed', claim = nextval('rethread.claims'), attempts = attempts + 1,
+         backend_pid = me.pid, backend_start = me.backend_start
+     from (select pid, backend_start from pg_catalog.pg_stat_activity where pid = pg_backend_pid()) me
+     where g.id = (
+       select n.id from rethread.ranges n
+       where n.backfill = $1 and ${claimable}
+       order by n.id
+       limit 1
+       for update skip locked
+     )
+     returning g.id, g.claim, g.relation, g.to_page as "toPage", g.cursor_page as "cursorPage", g.pass,
+       g.window_pages as "windowPages"`,
+    [backfill],
+  )
+  return row ?? null
 }
 
-/** Claims the next range. SKIP LOCKED is right on ranges; on data rows it would lose them (pitfall P56). */
-export async function claimRange(sql: Db, backfill: number): Promise<Range | null> {
-  const [row] = await sql<Range[]>`
-    update rethread.ranges g
-    set state = 'claimed', claim = nextval('rethread.claims'), attempts = attempts + 1
-    where g.id = (
-      select n.id from rethread.ranges n
-      where n.backfill = ${backfill} and n.state = 'pending'
-      order by n.id
-      limit 1
-      for update skip locked
-    )
-    returning g.id, g.claim, g.relation, g.to_page as "toPage", g.cursor_page as "cursorPage", g.pass,
-      g.window_pages as "windowPages"`
-  return row ?? null
+/** Ranges that other backends are still at work on. */
+export async function rangesElsewhere(sql: Db, backfill: number): Promise<number> {
+  const [row] = await sql<{ n: number }[]>`
+    select count(*)::int as n from rethread.ranges where backfill = ${backfill} and state = 'claimed'`
+  return row!.n
+}
+
+/** Keeps the present advice for `--status`, which another process asks for. */
+export async function noteAdvice(sql: Db, backfill: number, advice: string | null): Promise<void> {
+  await sql`update rethread.backfills set advice = ${advice} where id = ${backfill} and advice is distinct from ${advice}`
 }
 
 /**
@@ -186,7 +214,7 @@ export async function updateBackfill(
   sql: Db,
   backfill: number,
   seconds: number,
-  state: 'running' | 'paused' | 'done',
+  state: 'running' | 'done',
 ): Promise<void> {
   await sql`
     update rethread.backfills
@@ -203,20 +231,19 @@ export async function closeBackfill(sql: Db, track: string, migration: string): 
     where track = ${track} and migration = ${migration} and state <> 'done'`
 }
 
-/** Sets or lifts the pause of the open backfills of a track; returns how many changed. */
-export async function pauseBackfills(sql: Db, track: string, pause: boolean): Promise<number> {
-  const result = await sql`
-    update rethread.backfills
-    set state = ${pause ? 'paused' : 'running'}
-    where track = ${track} and state = ${pause ? 'running' : 'paused'}`
-  return result.count
+/** Sets or lifts the pause of a track's backfills; true when that changed anything. */
+export async function pauseBackfills(sql: Db, track: string, pause: boolean): Promise<boolean> {
+  const result = pause
+    ? await sql`insert into rethread.pauses (track) values (${track}) on conflict do nothing`
+    : await sql`delete from rethread.pauses where track = ${track}`
+  return result.count > 0
 }
 
-/** Whether an operator has paused a backfill. */
-export async function isPaused(sql: Db, backfill: number): Promise<boolean> {
+/** Whether an operator has paused the backfills of a track. */
+export async function isPaused(sql: Db, track: string): Promise<boolean> {
   const [row] = await sql<{ paused: boolean }[]>`
-    select state = 'paused' as paused from rethread.backfills where id = ${backfill}`
-  return row?.paused ?? false
+    select exists (select from rethread.pauses where track = ${track}) as paused`
+  return row!.paused
 }
 
 /** What a batch is: pages [from, to) of a heap, the rows of one light pass, and optionally one unit. */

@@ -48,15 +48,16 @@ export const upgrades: readonly string[] = [
     heartbeat timestamptz
   );
   insert into rethread.lease (name) values ('writer');`,
-  // state 'running' -> 'done'; 'paused' by an operator. A range goes pending -> claimed -> done, and back to
-  // pending when its worker is gone; batches keep the transaction ids that prove which rows nobody touched since.
+  // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A range goes pending -> claimed -> done, and is
+  // claimed anew when the backend that claimed it is gone; batches keep the transaction ids that prove which rows nobody touched since.
   `create table rethread.backfills (
     id bigint generated always as identity primary key,
     track text not null,
     migration text not null,
-    state text not null default 'running' check (state in ('running', 'paused', 'done')),
+    state text not null default 'running' check (state in ('running', 'done')),
     passes int not null,
     system_identifier text,
+    advice text,
     rows bigint not null default 0,
     seconds double precision not null default 0,
     started_at timestamptz not null default clock_timestamp(),
@@ -74,11 +75,17 @@ export const upgrades: readonly string[] = [
     window_pages int not null default 0,
     state text not null default 'pending' check (state in ('pending', 'claimed', 'done')),
     claim bigint,
+    backend_pid int,
+    backend_start timestamptz,
     attempts int not null default 0,
     rows bigint not null default 0
   ) with (fillfactor = 50);
   create index ranges_open on rethread.ranges (backfill, id);
   create sequence rethread.claims;
+  create table rethread.pauses (
+    track text primary key,
+    at timestamptz not null default clock_timestamp()
+  );
   create table rethread.batches (
     backfill bigint not null references rethread.backfills on delete cascade,
     relation text not null,

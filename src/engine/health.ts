@@ -1,0 +1,60 @@
+import type { Vitals } from '../sql/health.js'
+
+/** What to do: go on, leave pauses, or wait; and why, in a few words for the progress line. */
+export interface Advice {
+  level: 'go' | 'slow' | 'stop'
+  reasons: string[]
+  /** Signals that this role or server does not show: not taken for healthy. */
+  unknown: string[]
+}
+
+const second = 1
+const megabyte = 2 ** 20
+
+/** Limits: above the first slow down, above the second wait. Sources: GitLab's 42 segments, Supabase's 4 GB of WAL for slots. */
+const limits = {
+  replicaLag: [10 * second, 60 * second],
+  slotBytes: [1024 * megabyte, 256 * megabyte],
+  archiveGap: [42, 200],
+  oldestSnapshot: [300 * second, Number.POSITIVE_INFINITY],
+  waiters: [1, 5],
+} as const
+
+/** Pure: the advice that follows from what was seen. */
+export function advise(now: Vitals, throttle: boolean | null): Advice {
+  const reasons: string[] = []
+  const unknown: string[] = []
+  let level: Advice['level'] = 'go'
+  const say = (to: 'slow' | 'stop', reason: string) => {
+    if (level !== 'stop') level = to
+    reasons.push(reason)
+  }
+  const over = (value: number, [slow, stop]: readonly [number, number], reason: string) => {
+    if (value >= stop) say('stop', reason)
+    else if (value >= slow) say('slow', reason)
+  }
+  over(now.waiters, limits.waiters, `${now.waiters} waiting behind us`)
+  if (now.replicaLag !== null)
+    over(now.replicaLag, limits.replicaLag, `replica lag ${now.replicaLag.toFixed(0)} s`)
+  else if (now.replicas > 0) unknown.push('replica lag')
+  if (now.slot === 'lost' || now.slot === 'unreserved') say('stop', `a slot is ${now.slot}`)
+  else if (now.slot === 'extended') say('slow', 'a slot is extended')
+  if (now.slotBytes !== null && now.slotBytes <= limits.slotBytes[0]) {
+    say(
+      now.slotBytes <= limits.slotBytes[1] ? 'stop' : 'slow',
+      `slot head-room ${Math.round(now.slotBytes / megabyte)} MB`,
+    )
+  }
+  if (now.archiveGap !== null)
+    over(now.archiveGap, limits.archiveGap, `${now.archiveGap} segments to archive`)
+  if (now.vacuum === 'wraparound') say('slow', 'autovacuum against wraparound')
+  if (now.oldestSnapshot !== null)
+    over(
+      now.oldestSnapshot,
+      limits.oldestSnapshot,
+      `a snapshot of ${Math.round(now.oldestSnapshot)} s keeps dead rows`,
+    )
+  if (throttle === true) say('stop', '--throttle-query says stop')
+  if (throttle === null) unknown.push('--throttle-query')
+  return { level, reasons, unknown }
+}

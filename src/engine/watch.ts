@@ -1,0 +1,62 @@
+import { noteAdvice } from '../sql/backfill.js'
+import { throttled, type Vitals, vitals } from '../sql/health.js'
+import type { Job } from './batch.js'
+import { type Advice, advise } from './health.js'
+
+/** How often the signals are looked at, in milliseconds. */
+const lookEveryMs = 1000
+
+/** A fresh backfill has seen nothing yet. */
+export const noAdvice: Advice = { level: 'go', reasons: [], unknown: [] }
+
+/** Looks at the health signals from the monitor's connection while a backfill runs, and keeps the advice current. */
+export function watchHealth(job: Job): { stop(): Promise<void> } {
+  const { ctx } = job.run
+  const done = new AbortController()
+  const watching = (async () => {
+    while (!done.signal.aborted) {
+      await ctx.clock.sleep(lookEveryMs, done.signal)
+      if (done.signal.aborted) return
+      try {
+        job.advice = await look(job)
+        await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : told(job.advice))
+      } catch {
+        // a broken monitor is replaced when the run connects again
+      }
+    }
+  })()
+  return {
+    stop: async () => {
+      done.abort()
+      await watching
+    },
+  }
+}
+
+async function look(job: Job): Promise<Advice> {
+  const { sql } = job.run.monitor
+  const now: Vitals = await vitals(sql, job.migration.backfill!.table, [...job.pids])
+  const { throttleQuery } = job.wish
+  // an answer that does not come is unknown, not healthy
+  const throttle = throttleQuery === null ? false : await throttled(sql, throttleQuery).catch(() => null)
+  return advise(now, throttle)
+}
+
+/** The advice for the progress line. */
+export const told = (advice: Advice): string =>
+  [
+    advice.level,
+    advice.reasons.join(', '),
+    advice.unknown.length > 0 ? `unknown: ${advice.unknown.join(', ')}` : '',
+  ]
+    .filter(Boolean)
+    .join(': ')
+
+/** Leaves the application air after a batch: as `--nice` says, more when something is slow, all of it while something says stop. */
+export async function breathe(job: Job, batchMs: number, halted: () => boolean): Promise<void> {
+  const { ctx } = job.run
+  const factor = job.advice.level === 'slow' ? Math.max(1, job.wish.nice) : job.wish.nice
+  if (factor > 0) await ctx.clock.sleep(batchMs * factor, ctx.signal)
+  while (job.advice.level === 'stop' && !ctx.signal.aborted && !halted())
+    await ctx.clock.sleep(lookEveryMs / 4, ctx.signal)
+}

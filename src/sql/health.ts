@@ -1,0 +1,55 @@
+import type { Db } from './types.js'
+
+/** What SQL alone can tell of a server's well-being; null is unknown, never healthy (ability B11). */
+export interface Vitals {
+  /** Backends that wait for a lock that one of ours holds. */
+  waiters: number
+  /** Largest replay lag of a replica, in seconds; null when there are replicas and their lag is hidden from us. */
+  replicaLag: number | null
+  replicas: number
+  /** Worst state of a replication slot: `reserved`, `extended`, `unreserved`, `lost`; null without slots. */
+  slot: string | null
+  /** Smallest head-room of a slot in bytes; null when it is unlimited. */
+  slotBytes: number | null
+  /** WAL segments that wait to be archived; null when archiving is off. */
+  archiveGap: number | null
+  /** Position in the WAL, in bytes, to tell a rate from. */
+  wal: number
+  /** Autovacuum at work on the table: `vacuum`, or `wraparound`, which does not yield. */
+  vacuum: string | null
+  /** Age of the oldest snapshot of somebody else in seconds: dead rows younger than it can't be pruned. */
+  oldestSnapshot: number | null
+}
+
+/** One look at all signals; `ours` are the pids of our own backends. */
+export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vitals> {
+  const pids = `{${ours.join(',')}}`
+  const [row] = await sql<Vitals[]>`
+    select
+      (select count(*)::int from pg_catalog.pg_stat_activity a
+        where a.wait_event_type = 'Lock' and pg_catalog.pg_blocking_pids(a.pid) && ${pids}::int[]) as waiters,
+      (select extract(epoch from max(r.replay_lag))::float8 from pg_catalog.pg_stat_replication r) as "replicaLag",
+      (select count(*)::int from pg_catalog.pg_stat_replication) as replicas,
+      (select s.wal_status from pg_catalog.pg_replication_slots s where s.wal_status is not null
+        order by array_position(array['lost', 'unreserved', 'extended', 'reserved'], s.wal_status) limit 1) as slot,
+      (select min(s.safe_wal_size)::float8 from pg_catalog.pg_replication_slots s) as "slotBytes",
+      case when current_setting('archive_mode') <> 'off' then (
+        select greatest(0, ('x' || right(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::bigint
+          - ('x' || right(w.last_archived_wal, 8))::bit(32)::bigint)::int
+        from pg_catalog.pg_stat_archiver w where w.last_archived_wal ~ '^[0-9A-F]{24}$') end as "archiveGap",
+      (pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn)::float8 as wal,
+      (select case when a.query like '%to prevent wraparound%' then 'wraparound' else 'vacuum' end
+        from pg_catalog.pg_stat_progress_vacuum v join pg_catalog.pg_stat_activity a on a.pid = v.pid
+        where v.relid = to_regclass(${table}) limit 1) as vacuum,
+      (select extract(epoch from max(clock_timestamp() - a.xact_start))::float8 from pg_catalog.pg_stat_activity a
+        where a.backend_xmin is not null and a.backend_type = 'client backend' and not a.pid = any (${pids}::int[])
+          and a.pid <> pg_backend_pid()) as "oldestSnapshot"`
+  return row!
+}
+
+/** The user's own throttle: a query whose first value is true, or above zero, says stop. Read-only, half a second at most. */
+export async function throttled(sql: Db, query: string): Promise<boolean> {
+  const rows = await sql.unsafe<Record<string, unknown>[]>(query)
+  const value = Object.values(rows[0] ?? {})[0]
+  return value === true || Number(value) > 0
+}
