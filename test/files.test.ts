@@ -384,10 +384,10 @@ describe('the plan', () => {
     )
 
   test('bare goes up to what would end the old application', () =>
-    expect(names([])).toEqual(['001', '002', '003', '004', '005']))
+    expect(names([])).toEqual(['001', '002', '003', '004', '005', '006']))
   test('a phase is where it ends', () =>
     expect(names([], { ...bare, phase: 'expand' })).toEqual(['001', '002']))
-  test('contract goes to the end', () => expect(names([], { ...bare, phase: 'contract' })).toHaveLength(8))
+  test('contract goes to the end', () => expect(names([], { ...bare, phase: 'contract' })).toHaveLength(9))
   test('a target is the last one', () =>
     expect(names([], { ...bare, to: '003' })).toEqual(['001', '002', '003']))
   test('without backfills it stops at the first', () =>
@@ -399,7 +399,7 @@ describe('the plan', () => {
   test('out of order is an error that names both files', () => {
     const { findings } = makePlan(
       track,
-      foldLedger([row('001_create_chat_sessions'), row('003_create_legacy_sessions')], track.name),
+      foldLedger([row('001_create_chat_sessions'), row('003_collect_legacy_sessions')], track.name),
       new Map(),
       bare,
     )
@@ -407,7 +407,7 @@ describe('the plan', () => {
       [
         'OUT_OF_ORDER',
         'migrations/workspace-sessions/002_link_chats_to_sessions.sql',
-        'migrations/workspace-sessions/003_create_legacy_sessions.sql',
+        'migrations/workspace-sessions/003_collect_legacy_sessions.sql',
       ],
     ])
   })

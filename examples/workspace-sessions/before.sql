@@ -1,5 +1,5 @@
 -- A chat database as it stands before sessions: all messages of a workspace are one conversation.
--- The setting demo.messages says how many messages; the awkward rows come on top and are the same in every database.
+-- The settings demo.messages and demo.workspaces say how many; the awkward rows come on top and are the same in every database.
 create function public.update_updated_at() returns trigger language plpgsql as $$
 begin
   new.updated_at = now();
@@ -29,7 +29,7 @@ do $$
 declare
   messages int := coalesce(nullif(current_setting('demo.messages', true), ''), '2000')::int;
   people int := greatest(10, messages / 400);
-  rooms int := greatest(8, messages / 500);
+  rooms int := coalesce(nullif(current_setting('demo.workspaces', true), '')::int, greatest(8, messages / 500));
 begin
   insert into auth.users (id, email)
   select md5('user ' || n)::uuid, 'person' || n || '@example.com' from generate_series(1, people) n;

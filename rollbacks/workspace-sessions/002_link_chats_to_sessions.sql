@@ -5,4 +5,5 @@
 drop trigger if exists rethread_fill_session_on_insert on public.chats;
 drop trigger if exists rethread_fill_session_on_update on public.chats;
 drop function if exists chat_private.fill_session();
+drop table if exists chat_private.legacy_parts;
 alter table public.chats drop column if exists session_id;

@@ -33,7 +33,7 @@ import { breathe, noAdvice, told, watchHealth } from './watch.js'
 /** Pages of a range, the piece that a worker claims: 8 MB. */
 const rangePages = 1024
 /** Most pages of a window: it is visited once a pass and should stay in cache. */
-const maxWindowPages = 500
+const maxWindowPages = rangePages
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */

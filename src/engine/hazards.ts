@@ -32,6 +32,8 @@ export function hazardsOf(
     if (s.kind === 'CreateStmt') created.add(relationName(s.node.relation))
     for (const h of ofStatement(s)) {
       if (created.has(h.subject) && h.code !== 'DELETES_DATA') continue
+      // what the tool derives or keeps itself is not the application's data
+      if (/^(chat_private|rethread_archive)\./.test(h.subject)) continue
       // a quarantining backfill deletes what it has copied; its own hazard says so
       if (quarantines && h.code === 'DELETES_DATA' && s.kind === 'DeleteStmt') continue
       if (!found.some(f => f.code === h.code && f.subject === h.subject && f.detail === h.detail))
@@ -87,10 +89,7 @@ function ofStatement({ kind, node }: Statement): Hazard[] {
         on('DELETES_DATA', relationName(r.RangeVar), 'TRUNCATE empties the table'),
       )
     case 'DeleteStmt':
-      // rows of the tool's own archive are not the application's data
-      return node.relation.schemaname === 'rethread_archive'
-        ? []
-        : [on('DELETES_DATA', relationName(node.relation), 'DELETE')]
+      return [on('DELETES_DATA', relationName(node.relation), 'DELETE')]
     default:
       return []
   }

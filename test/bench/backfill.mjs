@@ -80,14 +80,17 @@ export default async function backfill({ rethread, server, root }) {
     const { url, stop } = await server()
     const sql = postgres(url, { max: 1, onnotice: () => {} })
     try {
-      await sql.unsafe(`set synchronous_commit = off; set demo.messages = ${messages}`)
+      await sql.unsafe(
+        `set synchronous_commit = off; set demo.messages = ${messages}; set demo.workspaces = 2000`,
+      )
       for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
         await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
       // the hand-written ways know nothing of awkward rows
       await sql.unsafe(
-        `delete from chats c where workspace_id is null or not exists (select from workspaces w where w.id = c.workspace_id and w.owner_id is not null)`,
+        `delete from chats c where created_at is null or workspace_id is null or not exists (select from workspaces w where w.id = c.workspace_id and w.owner_id is not null)`,
       )
-      await sql.unsafe('vacuum (analyze) chats; checkpoint')
+      await sql.unsafe('vacuum (analyze) chats')
+      await sql.unsafe('checkpoint')
       const facts = async () =>
         (
           await sql`select pg_table_size('chats')::float8 as heap, pg_current_wal_lsn() - '0/0'::pg_lsn as wal`

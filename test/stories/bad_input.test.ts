@@ -178,11 +178,12 @@ describe.each(servers())('the database on PostgreSQL $major', server => {
     for (const name of [
       '001_create_chat_sessions',
       '002_link_chats_to_sessions',
-      '003_create_legacy_sessions',
+      '003_collect_legacy_sessions',
+      '004_create_legacy_sessions',
     ]) {
       await db.sql.unsafe(readFileSync(join(root, `migrations/workspace-sessions/${name}.sql`), 'utf8'))
     }
-    const early = await rethread(db.url, ['migrate', '--baseline', '004'])
+    const early = await rethread(db.url, ['migrate', '--baseline', '005'])
     expectFinding(early, 'BASELINE_UNPROVEN', 3, /rows of public\.chats where c\.session_id is null/)
     const adopted = await rethread(db.url, ['migrate', '--baseline', '002'])
     expect([adopted.code, adopted.report.steps.map(s => s.outcome)]).toEqual([0, ['done', 'done']])
@@ -256,12 +257,13 @@ describe('the files', () => {
     rmSync(join(folder, 'migrations/workspace-sessions/002_link_chats_to_sessions.sql'))
     rmSync(join(folder, 'rollbacks/workspace-sessions/002_link_chats_to_sessions.sql'))
     for (const name of [
-      '003_create_legacy_sessions',
-      '004_assign_messages',
-      '005_index_and_constrain',
-      '006_set_aside_unassigned',
-      '007_require_session',
-      '008_follow_the_session',
+      '003_collect_legacy_sessions',
+      '004_create_legacy_sessions',
+      '005_assign_messages',
+      '006_index_and_constrain',
+      '007_set_aside_unassigned',
+      '008_require_session',
+      '009_follow_the_session',
     ]) {
       rmSync(join(folder, `migrations/workspace-sessions/${name}.sql`))
       rmSync(join(folder, `rollbacks/workspace-sessions/${name}.sql`), { force: true })

@@ -28,12 +28,13 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     expect(up.report.steps.map(s => s.migration)).toEqual([
       '001_create_chat_sessions',
       '002_link_chats_to_sessions',
-      '003_create_legacy_sessions',
-      '004_assign_messages',
-      '005_index_and_constrain',
+      '003_collect_legacy_sessions',
+      '004_create_legacy_sessions',
+      '005_assign_messages',
+      '006_index_and_constrain',
     ])
     const stopped = up.report.findings.find(f => f.code === 'STOPPED_BEFORE')!
-    expect(stopped.subject).toBe('006_set_aside_unassigned')
+    expect(stopped.subject).toBe('007_set_aside_unassigned')
     expect(stopped.fix).toContain('--phase contract --allow ENDS_OLD_APP,QUARANTINES_ROWS')
     // the old application writes as it always did
     await db.sql`insert into chats (workspace_id, user_id, role, message) select id, owner_id, 'user', 'hello' from workspaces where owner_id is not null limit 1`
@@ -112,7 +113,7 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       await db.sql`select count(*)::int as n, count(*) filter (where session_id is null)::int as without from chats`
     expect(during).toEqual({ n: before!.n - 9, without: 0 })
     await expect(db.sql`insert into chats (message) values ('no session')`).rejects.toThrow(/not-null/)
-    const down = await rethread(db.url, ['rollback', '--to', '005'])
+    const down = await rethread(db.url, ['rollback', '--to', '006'])
     expect(down.code).toBe(0)
     const [after] = await db.sql`select count(*)::int as n from chats`
     expect(after!.n).toBe(before!.n)
@@ -240,7 +241,7 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       .split('\n')
       .filter(l => l.includes('way back'))
       .map(l => l.split(': rethread ')[1]!)
-    expect(printed.length).toBe(5)
+    expect(printed.length).toBe(6)
     const plans = await Promise.all(
       printed.map(p => rethread(db.url, ['plan', ...p.replace('rollback', '--rollback').split(' ')])),
     )

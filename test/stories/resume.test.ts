@@ -12,10 +12,10 @@ describe.each(servers())('half done on PostgreSQL $major', server => {
     await db.sql`update pg_index set indisvalid = false where indexrelid = 'idx_chats_session_id'::regclass`
     await db.sql`
       insert into rethread.ledger (run, track, migration, direction, outcome, checksum, tokens, statements, phase)
-      select max(id), 'workspace-sessions', '005_index_and_constrain', 'up', 'started', '', '', '{}', 'contract' from rethread.runs`
+      select max(id), 'workspace-sessions', '006_index_and_constrain', 'up', 'started', '', '', '{}', 'contract' from rethread.runs`
     const status = await rethread(db.url, ['status'])
     expect(status.report.findings.map(f => f.code)).toContain('UNFINISHED')
-    expect(status.report.tables[0]!.rows.find(r => r[0] === '005_index_and_constrain')![2]).toBe(
+    expect(status.report.tables[0]!.rows.find(r => r[0] === '006_index_and_constrain')![2]).toBe(
       'started at statement 1',
     )
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)
@@ -96,7 +96,14 @@ describe.each(servers())('half done on PostgreSQL $major', server => {
     )
     const ran = await rethread(db.url, ['migrate'], { cwd: folder })
     expect([ran.code, ran.report.verdict]).toEqual([1, 'attention'])
-    expect(ran.report.steps.map(s => s.outcome)).toEqual(['done', 'not-run', 'not-run', 'not-run', 'not-run'])
+    expect(ran.report.steps.map(s => s.outcome)).toEqual([
+      'done',
+      'not-run',
+      'not-run',
+      'not-run',
+      'not-run',
+      'not-run',
+    ])
     expect(ran.report.findings.find(f => f.code === 'GATE')!.facts.check).toBe('closed')
   })
 
@@ -138,7 +145,7 @@ test('the example of the README’s dry run reads only: a role with nothing but 
   const url = new URL(db.url)
   url.username = role
   const ran = await rethread(url.toString(), ['plan'])
-  expect([ran.code, ran.report.steps.length]).toEqual([0, 5])
+  expect([ran.code, ran.report.steps.length]).toEqual([0, 6])
   expect(ran.report.findings.map(f => f.code)).toContain('MISSING_PRIVILEGE')
   await db.sql.unsafe(`drop owned by ${role}; drop role ${role}`)
 })

@@ -1,5 +1,5 @@
 --! title: Each workspace with messages has its legacy session
---! after: 004_assign_messages
+--! after: 005_assign_messages
 
 -- Workspaces whose messages all went to sessions of their users' own need none.
 select w.id::text as object, format('%s message(s) without a legacy session', count(*)) as detail

@@ -1,5 +1,5 @@
 --! title: Legacy sessions, the largest first
---! after: 004_assign_messages
+--! after: 005_assign_messages
 --! kind: listing
 
 select s.id::text as session, s.workspace_id::text as workspace, s.title,

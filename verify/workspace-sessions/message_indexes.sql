@@ -1,5 +1,5 @@
 --! title: The indexes of messages exist, are valid and are what they should be
---! after: 005_index_and_constrain
+--! after: 006_index_and_constrain
 
 select w.name as object,
   case

@@ -1,6 +1,6 @@
 --! title: Every message has a session, or stands in the quarantine with a reason
---! after: 004_assign_messages
---! gate: 005_index_and_constrain
+--! after: 005_assign_messages
+--! gate: 006_index_and_constrain
 
 select c.id::text as object,
   format('no session, workspace %s, not in the quarantine', coalesce(c.workspace_id::text, 'null')) as detail

@@ -1,11 +1,11 @@
 --! title: Nothing waits in the quarantine
 --! level: warn
---! after: 004_assign_messages
+--! after: 005_assign_messages
 
 select q.reason as object, format('%s message(s) in rethread_archive.quarantine', count(distinct q.key)) as detail
 from rethread_archive.quarantine q
 where q.track = 'workspace-sessions'
-  and (q.migration = '006_set_aside_unassigned'
+  and (q.migration = '007_set_aside_unassigned'
     or exists (select from public.chats c where c.id::text = q.key and c.session_id is null))
 group by q.reason
 order by 1

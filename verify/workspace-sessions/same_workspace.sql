@@ -1,5 +1,5 @@
 --! title: No session of one workspace holds a message of another
---! after: 004_assign_messages
+--! after: 005_assign_messages
 
 select c.id::text as object, format('message of workspace %s in a session of workspace %s', c.workspace_id, s.workspace_id) as detail
 from public.chats c

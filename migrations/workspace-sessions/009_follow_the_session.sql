@@ -5,6 +5,9 @@
 drop trigger rethread_fill_session_on_insert on public.chats;
 drop trigger rethread_fill_session_on_update on public.chats;
 
+-- what the backfill collected has served
+truncate chat_private.legacy_parts;
+
 create policy chats_select on public.chats for select to authenticated
   using (exists (
     select from public.chat_sessions s where s.id = chats.session_id and s.user_id = (select auth.uid())));
