@@ -3,15 +3,12 @@
 
 -- What the backfill collects before it creates the legacy sessions.
 create table chat_private.legacy_parts (
-  session_id uuid not null,
   workspace_id uuid not null,
   author_id uuid,
-  one_author boolean not null,
   first_at timestamptz,
   last_at timestamptz
 );
 create index legacy_parts_workspace_id on chat_private.legacy_parts (workspace_id);
-create index legacy_parts_session_id on chat_private.legacy_parts (session_id);
 revoke all on chat_private.legacy_parts from public, anon, authenticated, service_role;
 
 -- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out. Never

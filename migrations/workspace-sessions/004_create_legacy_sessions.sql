@@ -5,7 +5,7 @@
 --! unit: id
 --! pending: exists (select from chat_private.legacy_parts p
 --!   where p.workspace_id = w.id
---!   and not exists (select from public.chat_sessions s where s.id = p.session_id)
+--!   and not exists (select from public.chat_sessions s where s.id = chat_private.legacy_session_id(p.workspace_id, p.author_id))
 --!   and exists (select from auth.users u where u.id in (p.author_id, w.owner_id)))
 
 -- The owner of a session is its only author, else the owner of its workspace; a message of nobody known counts as
@@ -21,14 +21,15 @@ select
 from public.workspaces w
 cross join lateral (
   select
-    p.session_id,
-    min(p.author_id::text)::uuid as author_id,
-    bool_and(p.one_author) and min(p.author_id::text) = max(p.author_id::text) as one_author,
+    chat_private.legacy_session_id(p.workspace_id, p.author_id) as session_id,
+    min(u.id::text)::uuid as author_id,
+    count(*) = count(u.id) and min(u.id::text) = max(u.id::text) as one_author,
     min(p.first_at) as first_at,
     max(p.last_at) as last_at
   from chat_private.legacy_parts p
+  left join auth.users u on u.id = p.author_id
   where p.workspace_id = w.id
-  group by p.session_id
+  group by 1
 ) m
 left join auth.users a on a.id = m.author_id
 left join auth.users o on o.id = w.owner_id

@@ -24,7 +24,7 @@ import {
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
 import { cutBackfill } from '../workspace/cut.js'
-import { apart, type BackfillWish, batch, type Job } from './batch.js'
+import { apart, type BackfillWish, batch, fileFault, type Job } from './batch.js'
 import { connect } from './context.js'
 import { makePace, type Pace } from './pace.js'
 import type { Run } from './run.js'
@@ -111,7 +111,7 @@ export async function runBackfill(
     pids: new Set(),
     helper,
   }
-  const watch = watchHealth(job)
+  const watch = await watchHealth(job)
   const outcome = await untilDone(job).finally(() => watch.stop())
   // a helper leaves the state to the invocation that holds the lease
   if (helper) return { outcome, result: toResult(await readRow(run, migration)), findings: [] }
@@ -142,7 +142,7 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
       await analyze(run.writer.sql, job.migration.backfill!.table)
       return 'done'
     } catch (error) {
-      if (!isLost(error) && !run.writer.lost) throw error
+      if (!isLost(error) && !run.writer.lost) throw fileFault(job, error)
       run.ctx.emit({ type: 'reconnect', attempt: 0, reason: (error as Error).message })
       await run.reconnect()
     }
@@ -187,6 +187,7 @@ async function allRanges(job: Job): Promise<boolean> {
 async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
   const pace = makePace(job.run.ctx.batchTargetMs, 16, job.passes > 1 ? maxWindowPages : rangePages)
   for (;;) {
+    await breathe(job, 0, () => halt.now)
     if (await mustStop(job, session, halt)) return false
     const range = await claimRange(session.sql, job.id)
     if (!range) {

@@ -95,7 +95,8 @@ async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
   if (!(await check)) throw new Failure('FENCED', job.migration.name, { what: 'its range' })
 }
 
-const fileFault = (job: Job, error: unknown): unknown =>
+/** A server's fault in the file's statement or in its header, told with the file's name. */
+export const fileFault = (job: Job, error: unknown): unknown =>
   serverFault(error) && !isLost(error)
     ? sqlFailure(stripPosition(error), job.migration.file.path, job.migration.file.text)
     : error

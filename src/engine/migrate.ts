@@ -182,7 +182,7 @@ async function oneStep(
   const index = plan.steps.indexOf(step) + 1
   const note = (change: Partial<StepResult>) => results.set(step, { ...results.get(step)!, ...change })
   if (ctx.signal.aborted)
-    throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: 'the same command' })])
+    throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: null })])
   const gates = await gateRows(run.writer, track, migration.name)
   if (gates.length > 0) {
     note({ outcome: 'not-run', reason: `gate ${gates[0]!.check} found rows` })

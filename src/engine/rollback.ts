@@ -206,9 +206,7 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
       if (d.column) captures.set(`${d.table}.${d.column}`, await archiveColumn(run, track.name, d))
     for (; at < plan.steps.length; at++) {
       if (ctx.signal.aborted) {
-        report.findings.push(
-          finding('INTERRUPTED', plan.steps[at]!.migration.name, { command: 'the same command' }),
-        )
+        report.findings.push(finding('INTERRUPTED', plan.steps[at]!.migration.name, { command: null }))
         note(at, { outcome: 'interrupted', reason: null })
         break
       }

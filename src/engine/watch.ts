@@ -10,19 +10,23 @@ const lookEveryMs = 1000
 export const noAdvice: Advice = { level: 'go', reasons: [], unknown: [] }
 
 /** Looks at the health signals from the monitor's connection while a backfill runs, and keeps the advice current. */
-export function watchHealth(job: Job): { stop(): Promise<void> } {
+export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> {
   const { ctx } = job.run
   const done = new AbortController()
+  const see = async () => {
+    try {
+      job.advice = await look(job)
+      await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : told(job.advice))
+    } catch {
+      // a broken monitor is replaced when the run connects again
+    }
+  }
+  // before the first batch, so that a brake which is on holds from the start
+  await see()
   const watching = (async () => {
     while (!done.signal.aborted) {
       await ctx.clock.sleep(lookEveryMs, done.signal)
-      if (done.signal.aborted) return
-      try {
-        job.advice = await look(job)
-        await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : told(job.advice))
-      } catch {
-        // a broken monitor is replaced when the run connects again
-      }
+      if (!done.signal.aborted) await see()
     }
   })()
   return {

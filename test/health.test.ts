@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest'
+import { advise } from '../src/engine/health.js'
+import { makePace } from '../src/engine/pace.js'
+import type { Vitals } from '../src/sql/health.js'
+
+const well: Vitals = {
+  waiters: 0,
+  replicaLag: null,
+  replicas: 0,
+  slot: null,
+  slotBytes: null,
+  archiveGap: null,
+  wal: 0,
+  vacuum: null,
+  oldestSnapshot: null,
+}
+
+describe('advice follows from what was seen', () => {
+  test.each<[string, Partial<Vitals>, 'go' | 'slow' | 'stop', string]>([
+    ['nothing to see', {}, 'go', ''],
+    ['somebody waits behind us', { waiters: 1 }, 'slow', '1 waiting behind us'],
+    ['many wait behind us', { waiters: 7 }, 'stop', '7 waiting behind us'],
+    ['a replica lags', { replicas: 1, replicaLag: 12 }, 'slow', 'replica lag 12 s'],
+    ['a replica is far behind', { replicas: 1, replicaLag: 90 }, 'stop', 'replica lag 90 s'],
+    ['a replica keeps up', { replicas: 1, replicaLag: 0.1 }, 'go', ''],
+    ['a slot is about to be lost', { slot: 'unreserved' }, 'stop', 'a slot is unreserved'],
+    ['a slot is extended', { slot: 'extended' }, 'slow', 'a slot is extended'],
+    ['little head-room', { slot: 'reserved', slotBytes: 100 * 2 ** 20 }, 'stop', 'slot head-room 100 MB'],
+    ['the archive is behind', { archiveGap: 50 }, 'slow', '50 segments to archive'],
+    ['a vacuum that does not yield', { vacuum: 'wraparound' }, 'slow', 'autovacuum against wraparound'],
+    ['an ordinary vacuum', { vacuum: 'vacuum' }, 'go', ''],
+    ['an old snapshot', { oldestSnapshot: 400 }, 'slow', 'a snapshot of 400 s keeps dead rows'],
+  ])('%s', (_, change, level, reason) => {
+    const said = advise({ ...well, ...change }, false)
+    expect([said.level, said.reasons.join()]).toEqual([level, reason])
+  })
+
+  test('stop wins over slow, and every reason is told', () => {
+    const said = advise({ ...well, waiters: 2, slot: 'lost' }, false)
+    expect([said.level, said.reasons]).toEqual(['stop', ['2 waiting behind us', 'a slot is lost']])
+  })
+
+  test('what can not be seen is unknown, never healthy', () => {
+    expect(advise({ ...well, replicas: 2 }, null).unknown).toEqual(['replica lag', '--throttle-query'])
+    expect(advise(well, true).level).toBe('stop')
+  })
+})
+
+describe('the pace', () => {
+  test('finds the window that takes as long as it should, whatever a page costs', () => {
+    for (const msPerPage of [0.05, 1, 7]) {
+      const pace = makePace(40, 16, 1024)
+      for (let i = 0; i < 40; i++) pace.note(pace.pages() * msPerPage, pace.pages())
+      expect(Math.abs(pace.pages() - Math.min(1024, 40 / msPerPage))).toBeLessThanOrEqual(1)
+    }
+  })
+  test('never more than doubles, and halves at once', () => {
+    const pace = makePace(40, 16, 1024)
+    pace.note(0.001, 16)
+    expect(pace.pages()).toBe(32)
+    pace.halve()
+    expect([pace.pages(), pace.word()]).toEqual([16, 'backing off'])
+  })
+})

@@ -1,0 +1,154 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ended, rethread, start } from '../support/cli.js'
+import { database, servers } from '../support/database.js'
+
+/** A track of a user's own, with one backfill. */
+function track(backfill: string, first = 'select 1;'): string {
+  const folder = mkdtempSync('/tmp/rethread-track-')
+  const files: Record<string, string> = {
+    'migrations/mine/1_prepare.sql': first,
+    'migrations/mine/2_fill.sql': backfill,
+    'rollbacks/mine/1_prepare.sql': 'select 1;',
+    'rollbacks/mine/2_fill.sql': 'select 1;',
+    'verify/mine/nothing.sql': `select 'x' as object, 'y' as detail where false`,
+  }
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  return folder
+}
+
+const explode = `--! phase: backfill
+--! table: public.threads
+--! pending: case when jsonb_typeof(t.items) = 'array' then jsonb_array_length(t.items) > 0 end and not exists (select from public.items i where i.thread_id = t.id)
+insert into public.items (thread_id, position, body, n)
+select t.id, e.position, e.value ->> 'body', (e.value ->> 'n')::int
+from public.threads t
+cross join lateral jsonb_array_elements(t.items) with ordinality as e (value, position)
+where jsonb_typeof(t.items) = 'array'
+on conflict (thread_id, position) do nothing;`
+
+describe.each(servers())('a track of one’s own on PostgreSQL $major', server => {
+  test('a partitioned table is walked partition by partition', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table events (id int, kind int, done boolean, primary key (id, kind)) partition by list (kind);
+      create table events_1 partition of events for values in (1);
+      create table events_2 partition of events for values in (2, 3) partition by list (kind);
+      create table events_2a partition of events_2 for values in (2);
+      create table events_2b partition of events_2 for values in (3);
+      insert into events select n, 1 + n % 3, null from generate_series(1, 30000) n;
+      analyze`)
+    const folder = track(
+      '--! phase: backfill\n--! table: public.events\n--! pending: e.done is null\nupdate public.events e set done = true where e.done is null;',
+    )
+    const ran = await rethread(db.url, ['migrate', '--workers', '2'], { cwd: folder })
+    expect([ran.code, ran.report.backfill[0]!.rows]).toEqual([0, 30_000])
+    const [left] = await db.sql`select count(*)::int as n from events where done is null`
+    expect(left!.n).toBe(0)
+    const relations = await db.sql`select distinct relation from rethread.ranges order by 1`
+    expect(relations.map(r => r.relation)).toEqual([
+      'public.events_1',
+      'public.events_2a',
+      'public.events_2b',
+    ])
+  })
+
+  test('arrays explode into rows: killed and resumed, nothing doubled, order kept, poison in the quarantine', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table threads (id int primary key, items jsonb);
+      insert into threads select n, (select jsonb_agg(jsonb_build_object('body', 'thread ' || n || ' item ' || i, 'n', i) order by i) from generate_series(1, 12) i) from generate_series(1, 8000) n;
+      insert into threads values (9001, null), (9002, '[]'), (9003, '{}'), (9004, '"text"'), (9005, '[{"body": "poison", "n": "not a number"}]'), (9006, '[{"body": "fine", "n": 1}, null]');
+      analyze`)
+    const folder = track(
+      explode,
+      'create table public.items (thread_id int not null, position bigint not null, body text, n int, primary key (thread_id, position));',
+    )
+    for (let kill = 0; kill < 4; kill++) {
+      const child = start(['migrate', '--format', 'json'], { DATABASE_URL: db.url }, folder)
+      const run = ended(child)
+      for (let i = 0; i < 500 && child.exitCode === null; i++) {
+        const [seen] = await db.sql`select count(*)::int as n from rethread.batches`.catch(() => [{ n: 0 }])
+        if (seen!.n > kill * 3) break
+        await new Promise(done => setTimeout(done, 5))
+      }
+      child.kill('SIGKILL')
+      await run
+    }
+    const ran = await rethread(db.url, ['migrate', '--workers', '2'], { cwd: folder })
+    expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+    const [state] = await db.sql`
+      select (select count(*)::int from items) as items,
+        (select count(*)::int from items where thread_id <= 8000 and body <> 'thread ' || thread_id || ' item ' || position) as disordered,
+        (select array_agg(key order by key)::text from rethread_archive.quarantine) as quarantined`
+    expect(state).toEqual({ items: 8000 * 12 + 2, disordered: 0, quarantined: '{9005}' })
+  })
+
+  test('a second machine helps: it claims ranges of the same backfill, and both finish', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      `create table big (id int primary key, pad text, done boolean); insert into big select n, repeat('x', 300) from generate_series(1, 120000) n; analyze`,
+    )
+    const folder = track(
+      '--! phase: backfill\n--! table: public.big\n--! pending: b.done is null\nupdate public.big b set done = true where b.done is null;',
+    )
+    await rethread(db.url, ['migrate', '--no-backfill'], { cwd: folder })
+    const first = ended(
+      start(['backfill', '--format', 'json', '--nice', '1'], { DATABASE_URL: db.url }, folder),
+    )
+    for (let i = 0; i < 500; i++) {
+      const [seen] = await db.sql`select count(*)::int as n from rethread.batches`.catch(() => [{ n: 0 }])
+      if (seen!.n > 0) break
+      await new Promise(done => setTimeout(done, 10))
+    }
+    const helper = await rethread(db.url, ['backfill'], { cwd: folder })
+    expect([helper.code, helper.report.findings.map(f => f.code)]).toEqual([0, ['HELPED']])
+    const ran = await first
+    expect([ran.code, ran.report.backfill[0]!.rows]).toEqual([0, 120_000])
+    const [left] =
+      await db.sql`select count(*) filter (where done is null)::int as n, (select count(distinct claim)::int from rethread.ranges) as claims from big`
+    expect(left!.n).toBe(0)
+  })
+
+  test('while --throttle-query says so, nothing moves; then it goes on', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      `create table big (id int primary key, pad text, done boolean); insert into big select n, repeat('x', 300) from generate_series(1, 120000) n; create table brake (on_ boolean); insert into brake values (true); analyze`,
+    )
+    const folder = track(
+      '--! phase: backfill\n--! table: public.big\n--! pending: b.done is null\nupdate public.big b set done = true where b.done is null;',
+    )
+    const run = ended(
+      start(
+        ['migrate', '--format', 'json', '--throttle-query', 'select on_ from brake'],
+        { DATABASE_URL: db.url },
+        folder,
+      ),
+    )
+    const rows = async () =>
+      Number(
+        (
+          await db.sql`select coalesce(sum(rows), 0)::int as n from rethread.batches`.catch(() => [{ n: 0 }])
+        )[0]!.n,
+      )
+    for (let i = 0; i < 400; i++) {
+      const [b] = await db.sql`select advice from rethread.backfills`.catch(() => [])
+      if (b?.advice) break
+      await new Promise(done => setTimeout(done, 25))
+    }
+    await new Promise(done => setTimeout(done, 300))
+    const held = await rows()
+    await new Promise(done => setTimeout(done, 1500))
+    expect(await rows()).toBe(held)
+    expect(held).toBeLessThan(120_000)
+    const status = await rethread(db.url, ['backfill', '--status'], { cwd: folder })
+    expect(status.report.backfill[0]!.slowedBy).toContain('--throttle-query says stop')
+    await db.sql`update brake set on_ = false`
+    expect((await run).code).toBe(0)
+    expect(await rows()).toBe(120_000)
+  })
+})
