@@ -13,42 +13,56 @@ revoke all on chat_private.legacy_parts from public, anon, authenticated, servic
 
 -- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out. Never
 -- fails the application's statement, touches no row but the message's own, makes a legacy session at most once.
-create function chat_private.fill_session() returns trigger
+create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz) returns uuid
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
 declare
-  home uuid := chat_private.session_workspace(new.workspace_id);
-  legacy uuid := chat_private.legacy_session_id(new.workspace_id, new.user_id);
+  legacy uuid := chat_private.legacy_session_id(workspace_id, author_id);
 begin
-  if home is null then
-    return new;
+  if exists (select from public.chat_sessions s where s.id = legacy) then
+    return legacy;
   end if;
-  if tg_op = 'UPDATE' then
-    -- a session that the statement itself chose stays
-    if new.session_id is distinct from old.session_id and new.session_id is not null then
-      return new;
-    end if;
-  end if;
-  if not exists (select from public.chat_sessions s where s.id = legacy) then
-    insert into public.chat_sessions (id, workspace_id, user_id, title, created_at, updated_at)
-    select legacy, w.id, coalesce(a.id, o.id), 'Legacy Chat',
-      coalesce(new.created_at, now()), coalesce(new.created_at, now())
-    from public.workspaces w
-    left join auth.users a on a.id = new.user_id
-    left join auth.users o on o.id = w.owner_id
-    where w.id = home and coalesce(a.id, o.id) is not null
-    on conflict (id) do nothing;
-    if not exists (select from public.chat_sessions s where s.id = legacy) then
-      return new;
-    end if;
-  end if;
-  new.session_id := legacy;
+  insert into public.chat_sessions (id, workspace_id, user_id, title, created_at, updated_at)
+  select legacy, w.id, coalesce(a.id, o.id), 'Legacy Chat', coalesce(at, now()), coalesce(at, now())
+  from public.workspaces w
+  left join auth.users a on a.id = author_id
+  left join auth.users o on o.id = w.owner_id
+  where w.id = chat_private.session_workspace(make_legacy_session.workspace_id) and coalesce(a.id, o.id) is not null
+  on conflict (id) do nothing;
+  return (select s.id from public.chat_sessions s where s.id = legacy);
+end
+$$;
+revoke all on function chat_private.make_legacy_session(uuid, uuid, timestamptz) from public;
+
+create function chat_private.fill_session() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+as $$
+begin
+  new.session_id := chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at);
   return new;
 end
 $$;
 revoke all on function chat_private.fill_session() from public;
+
+-- A message that is moved to another workspace, by a statement that chose no session, moves to that one's legacy session.
+-- AFTER, and on one column: a BEFORE UPDATE trigger would make the server lock every row that anybody updates.
+create function chat_private.move_session() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+as $$
+begin
+  update public.chats c
+  set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at)
+  where c.id = new.id;
+  return null;
+end
+$$;
+revoke all on function chat_private.move_session() from public;
 
 alter table public.chats add column session_id uuid;
 
@@ -57,7 +71,7 @@ create trigger rethread_fill_session_on_insert
   for each row when (new.session_id is null)
   execute function chat_private.fill_session();
 
-create trigger rethread_fill_session_on_update
-  before update on public.chats
-  for each row when (new.session_id is null or new.workspace_id is distinct from old.workspace_id)
-  execute function chat_private.fill_session();
+create trigger rethread_move_session_on_update
+  after update of workspace_id on public.chats
+  for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
+  execute function chat_private.move_session();

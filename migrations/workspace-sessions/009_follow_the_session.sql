@@ -3,7 +3,7 @@
 --! ends-old-app: the database no longer fills in session_id, and messages follow the policies of their session
 
 drop trigger rethread_fill_session_on_insert on public.chats;
-drop trigger rethread_fill_session_on_update on public.chats;
+drop trigger rethread_move_session_on_update on public.chats;
 
 -- what the backfill collected has served
 truncate chat_private.legacy_parts;

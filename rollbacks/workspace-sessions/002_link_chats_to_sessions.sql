@@ -3,7 +3,9 @@
 --!   where s.id not in (chat_private.legacy_session_id(s.workspace_id, s.user_id), chat_private.legacy_session_id(s.workspace_id, null)))
 
 drop trigger if exists rethread_fill_session_on_insert on public.chats;
-drop trigger if exists rethread_fill_session_on_update on public.chats;
+drop trigger if exists rethread_move_session_on_update on public.chats;
 drop function if exists chat_private.fill_session();
+drop function if exists chat_private.move_session();
+drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz);
 drop table if exists chat_private.legacy_parts;
 alter table public.chats drop column if exists session_id;

@@ -8,13 +8,13 @@ select f.oid::regprocedure::text as object,
     case when has_function_privilege('public', f.oid, 'execute') then 'public may execute it' end) as detail
 from pg_catalog.pg_proc f
 where f.pronamespace = to_regnamespace('chat_private')
-  and f.proname in ('can_use_workspace', 'fill_session')
+  and f.proname in ('can_use_workspace', 'fill_session', 'make_legacy_session', 'move_session')
   and (not f.prosecdef
     or not coalesce('search_path=""' = any (f.proconfig), false)
     or has_function_privilege('public', f.oid, 'execute'))
 union all
 select w.name, 'missing'
-from (values ('can_use_workspace'), ('fill_session')) as w (name)
+from (values ('can_use_workspace'), ('fill_session'), ('make_legacy_session'), ('move_session')) as w (name)
 where not exists (
   select from pg_catalog.pg_proc f where f.pronamespace = to_regnamespace('chat_private') and f.proname = w.name)
 order by 1

@@ -5,7 +5,7 @@ select w.name as object, case when t.tgname is null then 'missing' else 'is swit
 from (values
   ('chat_sessions', 'update_chat_sessions_updated_at', false),
   ('chats', 'rethread_fill_session_on_insert', true),
-  ('chats', 'rethread_fill_session_on_update', true)
+  ('chats', 'rethread_move_session_on_update', true)
 ) as w (rel, name, dual)
 left join pg_catalog.pg_trigger t on t.tgrelid = to_regclass('public.' || w.rel) and t.tgname = w.name
 where (t.tgname is null or t.tgenabled not in ('O', 'A'))
