@@ -65,7 +65,8 @@ export async function refusePooler(ctx: Context, one: Session, two: Session): Pr
 export async function preflight(session: Session, migrations: Migration[]): Promise<Finding[]> {
   const found: Finding[] = []
   const made = new Set<string>()
-  const used = new Set<string>()
+  const altered = new Set<string>()
+  const read = new Set<string>()
   for (const m of migrations) {
     for (const s of await parseStatements(m.file.text)) {
       if (s.kind === 'CreateStmt' && !s.node.if_not_exists) {
@@ -77,18 +78,19 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
           )
         made.add(name)
       }
-      if (s.kind === 'AlterTableStmt') used.add(relationName(s.node.relation))
+      if (['AlterTableStmt', 'UpdateStmt', 'DeleteStmt'].includes(s.kind))
+        altered.add(relationName(s.node.relation))
     }
-    if (m.backfill) used.add(m.backfill.table)
+    if (m.backfill) read.add(m.backfill.table)
   }
   const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(
     r => !made.has(r.replace(/^table /, '')),
   )
   for (const object of await missingObjects(session.sql, wanted))
     found.push(finding('MISSING_PREREQUISITE', object))
-  const tables = [...used].filter(t => !made.has(t))
+  const tables = [...new Set([...altered, ...read])].filter(t => !made.has(t))
   for (const t of await relationFacts(session.sql, tables)) {
-    if (!t.owned) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: t.owner }))
+    if (!t.owned && altered.has(t.name)) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: t.owner }))
     else if (t.filtered) found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }))
   }
   return found

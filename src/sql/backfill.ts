@@ -95,7 +95,7 @@ const claimable = `(
   n.state = 'pending'
   or n.state = 'claimed' and not exists (
     select from pg_catalog.pg_stat_activity a
-    where a.pid = n.backend_pid and a.backend_start = n.backend_start and a.pid <> pg_backend_pid()
+    where a.pid = n.backend_pid and coalesce(a.backend_start, n.backend_start) = n.backend_start and a.pid <> pg_backend_pid()
   )
 )`
 

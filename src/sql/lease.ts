@@ -10,14 +10,17 @@ export interface LeaseRow {
   heartbeatAge: number | null
 }
 
-/** Who holds the lease. A backend is the same only with the same pid and the same start time. */
+/**
+ * Who holds the lease. A backend is the same only with the same pid and the same start time; the start of another role's
+ * backend is hidden from us, and then it counts as alive.
+ */
 export async function readLease(sql: Db): Promise<LeaseRow> {
   const [row] = await sql<LeaseRow[]>`
     select
       l.token, l.holder, l.backend_pid as "backendPid",
       exists (
         select from pg_catalog.pg_stat_activity a
-        where a.pid = l.backend_pid and a.backend_start = l.backend_start
+        where a.pid = l.backend_pid and coalesce(a.backend_start, l.backend_start) = l.backend_start
       ) as alive,
       extract(epoch from clock_timestamp() - l.heartbeat)::float8 as "heartbeatAge"
     from rethread.lease l
@@ -42,7 +45,7 @@ export async function takeLease(sql: Db, holder: string): Promise<number | null>
     where l.name = 'writer'
       and not exists (
         select from pg_catalog.pg_stat_activity a
-        where a.pid = l.backend_pid and a.backend_start = l.backend_start and a.pid <> me.pid
+        where a.pid = l.backend_pid and coalesce(a.backend_start, l.backend_start) = l.backend_start and a.pid <> me.pid
       )
       and pg_try_advisory_lock(hashtext('rethread'), hashtext('writer'))
     returning l.token`
