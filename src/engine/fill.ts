@@ -1,13 +1,14 @@
-import type { Consent } from '../model/plan.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import type { Consent, Plan } from '../model/plan.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import type { Migration, Track } from '../model/workspace.js'
 import { pauseBackfills, readBackfills } from '../sql/backfill.js'
 import { readLease } from '../sql/lease.js'
 import { runBackfill, toResult } from './backfill.js'
+import type { BackfillWish } from './batch.js'
 import { type Context, connect } from './context.js'
 import { look } from './look.js'
-import { backfillPart, expandFirst, migrate } from './migrate.js'
-import { joinRun } from './run.js'
+import { migrate } from './migrate.js'
+import { joinRun, openRun } from './run.js'
 import { inspect } from './target.js'
 
 /** What a person asked `backfill` for. */
@@ -92,3 +93,40 @@ async function setPause(ctx: Context, track: Track, pause: boolean): Promise<boo
   await using session = await connect(ctx, 'writer')
   return await pauseBackfills(session.sql, track.name, pause)
 }
+
+/** A canary or a bounded piece of the pending backfills: they stay open, and the ledger does not call them done. */
+async function backfillPart(
+  ctx: Context,
+  track: Track,
+  part: BackfillWish,
+  leaseWaitMs: number,
+): Promise<Report> {
+  const run = await openRun(ctx, 'backfill', leaseWaitMs)
+  const report = emptyReport('backfill', run.target.info)
+  try {
+    const { plan } = await look(run.writer, track, { to: null, phase: 'backfill', backfills: true })
+    report.findings.push(...plan.findings.filter(f => f.level === 'error'), ...expandFirst(plan))
+    if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
+    for (const { migration } of plan.steps) {
+      const ended = await runBackfill(run, migration, part)
+      report.backfill.push(ended.result)
+      report.findings.push(...ended.findings)
+      if (ctx.signal.aborted) break
+    }
+    if (plan.steps.length === 0)
+      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    report.verdict = ctx.signal.aborted ? 'interrupted' : 'clean'
+    return report
+  } finally {
+    await run.close(report.verdict)
+  }
+}
+
+/** A backfill needs what expand makes. */
+const expandFirst = (plan: Plan): Finding[] =>
+  plan.steps
+    .filter(s => !s.migration.backfill)
+    .slice(0, 1)
+    .map(s =>
+      finding('PENDING', s.migration.name, { count: plan.steps.length, first: s.migration.name }, 'refused'),
+    )

@@ -1,6 +1,6 @@
 import type { Session } from '../db/session.js'
 import type { Migration, Rollback, Track } from '../model/workspace.js'
-import { columnLoss, type LossRow, riskOf, tableLoss } from '../sql/archive.js'
+import { type LossRow, lossOf, riskOf } from '../sql/archive.js'
 import { columnFacts, relationFacts } from '../sql/catalog.js'
 import { setLocal } from '../sql/session.js'
 import { parseStatements, relationName, strings } from '../workspace/statements.js'
@@ -73,9 +73,7 @@ const oursOf = (rollback: Rollback, table: string, column: string | null): strin
 export async function losses(session: Session, track: string, objects: Doomed[]): Promise<Loss[]> {
   const found: Loss[] = []
   for (const d of objects) {
-    const rows = d.column
-      ? await columnLoss(session.sql, track, d.table, d.column, d.ours)
-      : await tableLoss(session.sql, track, d.table, d.ours)
+    const rows = await lossOf(session.sql, track, d.table, d.column, d.ours)
     // a column's value that a repeated migrate makes again is no loss, whoever wrote the row since
     found.push({ ...d, ...rows, atRisk: d.column ? rows.users : rows.edited + rows.users })
   }

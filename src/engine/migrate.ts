@@ -13,7 +13,6 @@ import { idOf, type Track } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
 import { endStaleCaptures } from './archive.js'
 import { runBackfill } from './backfill.js'
-import type { BackfillWish } from './batch.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { storeFingerprint } from './fingerprint.js'
@@ -296,40 +295,3 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
   report.findings = report.findings.filter(f => f.code !== 'ROLLBACK_COST')
   report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
 }
-
-/** A canary or a bounded piece of the pending backfills: they stay open, and the ledger does not call them done. */
-export async function backfillPart(
-  ctx: Context,
-  track: Track,
-  part: BackfillWish,
-  leaseWaitMs: number,
-): Promise<Report> {
-  const run = await openRun(ctx, 'backfill', leaseWaitMs)
-  const report = emptyReport('backfill', run.target.info)
-  try {
-    const { plan } = await look(run.writer, track, { to: null, phase: 'backfill', backfills: true })
-    report.findings.push(...plan.findings.filter(f => f.level === 'error'), ...expandFirst(plan))
-    if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
-    for (const { migration } of plan.steps) {
-      const ended = await runBackfill(run, migration, part)
-      report.backfill.push(ended.result)
-      report.findings.push(...ended.findings)
-      if (ctx.signal.aborted) break
-    }
-    if (plan.steps.length === 0)
-      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    report.verdict = ctx.signal.aborted ? 'interrupted' : 'clean'
-    return report
-  } finally {
-    await run.close(report.verdict)
-  }
-}
-
-/** A backfill needs what expand makes. */
-export const expandFirst = (plan: Plan): Finding[] =>
-  plan.steps
-    .filter(s => !s.migration.backfill)
-    .slice(0, 1)
-    .map(s =>
-      finding('PENDING', s.migration.name, { count: plan.steps.length, first: s.migration.name }, 'refused'),
-    )

@@ -82,6 +82,9 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
         altered.add(relationName(s.node.relation))
     }
     if (m.backfill) read.add(m.backfill.table)
+    // what a migration requires, its functions read in the application's own statements: that must never fail there
+    for (const required of m.requires)
+      if (required.startsWith('table ')) read.add(required.slice('table '.length))
   }
   const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(
     r => !made.has(r.replace(/^table /, '')),
@@ -91,6 +94,7 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
   const tables = [...new Set([...altered, ...read])].filter(t => !made.has(t))
   for (const t of await relationFacts(session.sql, tables)) {
     if (!t.owned && altered.has(t.name)) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: t.owner }))
+    else if (!t.readable) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: 'SELECT', role: t.owner }))
     else if (t.filtered) found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }))
   }
   return found

@@ -209,11 +209,15 @@ export const words: Record<Code, Words> = {
     (s, f) =>
       f.owner === 'CREATE'
         ? `Role \`${f.role}\` may not create a schema in ${s}.`
-        : `\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+        : f.owner === 'SELECT'
+          ? `This role may not read \`${s}\`, which belongs to \`${f.role}\`.`
+          : `\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.owner === 'CREATE'
         ? `grant create on ${s} to ${f.role};`
-        : `grant ${f.owner} to current_user;   as an administrator, or connect as ${f.owner}.`,
+        : f.owner === 'SELECT'
+          ? `grant select on ${s} to <this role>;   as ${f.role} or an administrator.`
+          : `grant ${f.owner} to <this role>;   as an administrator, or connect as ${f.owner}.`,
   ),
   ROWS_HIDDEN: say(
     (s, f) =>

@@ -10,6 +10,8 @@ export interface RelationFacts {
   owner: string
   /** Whether the current role may act as the owner. */
   owned: boolean
+  /** Whether the current role may read it. */
+  readable: boolean
   rowSecurity: boolean
   forced: boolean
   /** Whether row security applies to the current role. */
@@ -29,6 +31,7 @@ export async function relationFacts(sql: Db, names: string[]): Promise<RelationF
       pg_total_relation_size(c.oid)::float8 as bytes,
       pg_get_userbyid(c.relowner)::text as owner,
       pg_has_role(c.relowner, 'USAGE') as owned,
+      has_table_privilege(c.oid, 'SELECT') as readable,
       c.relrowsecurity as "rowSecurity",
       c.relforcerowsecurity as forced,
       row_security_active(c.oid) as filtered,
