@@ -206,7 +206,7 @@ describe('reports', () => {
 
 test('two writers: the second waits no longer than it was told', async () => {
   await using db = await database(newest(), 'workspace-sessions', 60_000)
-  const first = ended(start(['migrate', '--format', 'json'], { DATABASE_URL: db.url }))
+  const first = ended(start(['migrate', '--nice', '2', '--format', 'json'], { DATABASE_URL: db.url }))
   for (let i = 0; i < 400; i++) {
     const [held] = await db.sql`select holder from rethread.lease where holder is not null`.catch(() => [])
     if (held) break

@@ -83,7 +83,7 @@ describe.each(servers())('side by side on PostgreSQL $major', server => {
   test('a paused backfill stops after its batch; resume goes on where it stopped', async () => {
     await using db = await database(server, 'workspace-sessions', 60_000)
     await rethread(db.url, ['migrate', '--no-backfill'])
-    const run = ended(start(['backfill', ...json], { DATABASE_URL: db.url }))
+    const run = ended(start(['backfill', '--nice', '3', ...json], { DATABASE_URL: db.url }))
     await until(async () => (await db.sql`select 1 from rethread.batches limit 1`).length > 0)
     const asked = await rethread(db.url, ['backfill', '--pause'])
     expect(asked.code).toBe(0)
@@ -108,7 +108,7 @@ async function until(true_: () => Promise<boolean>): Promise<void> {
 test('the first Ctrl-C finishes the batch and exits 130; the same command goes on', async () => {
   await using db = await database(newest(), 'workspace-sessions', 60_000)
   await rethread(db.url, ['migrate', '--no-backfill'])
-  const child = start(['migrate', ...json], { DATABASE_URL: db.url })
+  const child = start(['migrate', '--nice', '3', ...json], { DATABASE_URL: db.url })
   const run = ended(child)
   await until(async () => (await db.sql`select 1 from rethread.batches limit 1`).length > 0)
   child.kill('SIGINT')
@@ -131,15 +131,15 @@ test('a server that crashes in mid-backfill: it connects again, goes on from the
   await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
   await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
   const [before] = await sql`select count(*)::int as n from chats`
-  const run = ended(start(['migrate', ...json], { DATABASE_URL: server.url }))
+  const run = ended(start(['migrate', '--nice', '5', ...json], { DATABASE_URL: server.url }))
   await until(
     async () =>
       (
         await sql`select 1 from rethread.batches b join rethread.backfills f on f.id = b.backfill where f.migration like '005%' limit 1`
       ).length > 0,
   )
-  await sql.end({ timeout: 1 })
   await server.stop('immediate')
+  await sql.end({ timeout: 1 })
   server = await startEmbedded({ dataDir, from: [root], port })
   const { code, stderr, report } = await run
   const after = open(server.url, 1)
