@@ -65,6 +65,8 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   // one command = one file; only the named one is loaded, all of them for --help
   const files = commandFiles()
   const named = argv.find(a => files.has(a))
+  // global flags may stand before the command
+  if (named && argv[0]!.startsWith('-')) argv = [named, ...argv.filter((_, i) => i !== argv.indexOf(named))]
   for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
     const command = (await import(file)).default as Command
     const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)

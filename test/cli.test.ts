@@ -39,6 +39,11 @@ describe('help and usage', () => {
     expect(command.stderr + flag.stderr).not.toMatch(/\n\s+at /)
   })
 
+  test('global flags may stand before the command', async () => {
+    const ran = await rethread('', ['--quiet', '--track', 'workspace-sessions', 'status'])
+    expect([ran.code, ran.report.findings.map(f => f.code)]).toEqual([2, ['NO_DATABASE_URL']])
+  })
+
   test('wrong usage still gives one JSON document', async () => {
     const ran = await rethread('', ['migrate', '--alow', 'X'])
     expect([ran.code, ran.report.verdict, ran.report.findings[0]!.code]).toEqual([2, 'failed', 'USAGE'])

@@ -149,6 +149,7 @@ async function archiveTable(run: Run, tx: Db, track: string, d: Doomed): Promise
     tx,
     d.table,
     storedAs,
+    run.id,
     manifest.flatMap(m => (m.drop ? [m.drop] : [])),
   )
 }

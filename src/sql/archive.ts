@@ -175,11 +175,29 @@ export async function attachments(
     where g.grantee <> 0 and g.grantee <> c.relowner`
 }
 
-/** Cuts the live wires and moves a table to the archive's schema: takes the same time whatever its size (decision 14). */
-export async function moveTable(sql: Db, table: string, storedAs: string, drops: string[]): Promise<void> {
+/**
+ * Cuts the live wires and moves a table to the archive's schema: takes the same time whatever its size (decision 14).
+ * Its indexes and sequences move along and keep their names, which the next archive of the same table would want too:
+ * they are renamed after the run and their own oid.
+ */
+export async function moveTable(
+  sql: Db,
+  table: string,
+  storedAs: string,
+  run: number,
+  drops: string[],
+): Promise<void> {
   const [schema, name] = storedAs.split('.') as [string, string]
   for (const drop of new Set(drops)) await sql.unsafe(drop)
   const own = table.split('.').at(-1)!
+  const followers = await sql<{ name: string; kind: string; oid: number }[]>`
+    select c.oid::regclass::text as name, case c.relkind when 'S' then 'sequence' else 'index' end as kind, c.oid::int8 as oid
+    from pg_catalog.pg_class c
+    where c.oid in (select indexrelid from pg_catalog.pg_index where indrelid = ${table}::regclass)
+       or c.relkind = 'S' and c.oid in (
+         select d.objid from pg_catalog.pg_depend d
+         where d.refobjid = ${table}::regclass and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i'))`
+  for (const f of followers) await sql.unsafe(`alter ${f.kind} ${f.name} rename to r${run}_${f.oid}`)
   await sql.unsafe(`alter table ${table} disable row level security`)
   await sql.unsafe(`alter table ${table} set schema ${schema}`)
   await sql.unsafe(`alter table ${schema}.${own} rename to ${name}`)

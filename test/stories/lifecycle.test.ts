@@ -212,6 +212,27 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
   })
 
+  test('rolled back again and again: each archive stands by itself, and the newest comes back', async () => {
+    await using db = await database(server)
+    const before = await picture(db.sql)
+    for (const round of [1, 2, 3]) {
+      expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+      await db.sql`insert into chat_sessions (workspace_id, user_id, title) select id, owner_id, ${`Round ${round}`} from workspaces where owner_id is not null limit 1`
+      const down = await rethread(db.url, ['rollback', ...undoAll(db.name)])
+      expect([down.code, down.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+      expect(await picture(db.sql)).toEqual(before)
+    }
+    expect((await rethread(db.url, ['restore', 'latest'])).code).toBe(0)
+    const titles = await db.sql`select title from chat_sessions where title like 'Round%'`
+    expect(titles.map(t => t.title)).toEqual(['Round 3'])
+    const list = await rethread(db.url, ['restore', '--list'])
+    expect(list.report.tables[0]!.rows.filter(r => r[1] === 'public.chat_sessions').map(r => r[4])).toEqual([
+      'restored',
+      'kept',
+      'kept',
+    ])
+  })
+
   test('a rollback without consent changes nothing, proved by fingerprint', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate'])
