@@ -19,6 +19,11 @@ create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid
 language sql immutable parallel safe
 as $$ select pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text)::uuid $$;
 
+-- The author as far as he counts for the grouping: not at all, unless each author gets a session of his own.
+create function chat_private.legacy_author(author_id uuid) returns uuid
+language sql immutable parallel safe
+as $$ select '00000000-0000-0000-0000-000000000000'::uuid $$;
+
 do $settings$
 declare
   grouping text := coalesce(nullif(current_setting('rethread.legacy_grouping', true), ''), 'workspace');
@@ -40,6 +45,9 @@ begin
       select pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text
         || ':' || coalesce(author_id::text, ''))::uuid
     $$;
+    create or replace function chat_private.legacy_author(author_id uuid) returns uuid
+    language sql immutable parallel safe
+    as $$ select coalesce(author_id, '00000000-0000-0000-0000-000000000000'::uuid) $$;
   end if;
 end
 $settings$;

@@ -9,7 +9,16 @@ create table chat_private.legacy_parts (
   last_at timestamptz
 );
 create index legacy_parts_workspace_id on chat_private.legacy_parts (workspace_id);
-revoke all on chat_private.legacy_parts from public, anon, authenticated, service_role;
+
+-- Which session a message goes to, looked up instead of hashed for every message (a tenth of the backfill's time).
+create table chat_private.legacy_sessions (
+  workspace_id uuid not null,
+  author_id uuid not null,
+  session_id uuid not null references public.chat_sessions (id) on delete cascade,
+  primary key (workspace_id, author_id)
+);
+create index legacy_sessions_session_id on chat_private.legacy_sessions (session_id);
+revoke all on chat_private.legacy_parts, chat_private.legacy_sessions from public, anon, authenticated, service_role;
 
 -- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out. Never
 -- fails the application's statement, touches no row but the message's own, makes a legacy session at most once.
@@ -35,6 +44,25 @@ begin
 end
 $$;
 revoke all on function chat_private.make_legacy_session(uuid, uuid, timestamptz) from public;
+
+-- For the backfill: makes a legacy session, or gives one that the dual write has made before the times and the owner of the whole.
+create function chat_private.put_legacy_session(id uuid, workspace_id uuid, owner_id uuid, first_at timestamptz, last_at timestamptz)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into public.chat_sessions as s (id, workspace_id, user_id, title, created_at, updated_at)
+  values (put_legacy_session.id, put_legacy_session.workspace_id, owner_id, 'Legacy Chat', coalesce(first_at, now()), coalesce(last_at, now()))
+  on conflict on constraint chat_sessions_pkey do update
+  set created_at = least(s.created_at, excluded.created_at),
+      updated_at = greatest(s.updated_at, excluded.updated_at),
+      user_id = excluded.user_id
+  where excluded.created_at < s.created_at;
+  return put_legacy_session.id;
+end
+$$;
+revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz) from public;
 
 create function chat_private.fill_session() returns trigger
 language plpgsql security definer

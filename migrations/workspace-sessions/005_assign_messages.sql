@@ -12,7 +12,8 @@
 --!   then 'neither its author nor the owner of its workspace exists' end
 
 update public.chats c
-set session_id = s.id
-from public.chat_sessions s
-where s.id = chat_private.legacy_session_id(c.workspace_id, c.user_id)
+set session_id = l.session_id
+from chat_private.legacy_sessions l
+where l.workspace_id = chat_private.session_workspace(c.workspace_id)
+  and l.author_id = chat_private.legacy_author(c.user_id)
   and c.session_id is null;

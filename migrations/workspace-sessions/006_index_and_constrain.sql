@@ -1,11 +1,11 @@
---! title: Index messages by session and prove the foreign key
+--! title: Bind messages to their sessions, and index them
 --! phase: contract
 --! transaction: none
 
+-- First, so that a session deleted from here on takes its messages along; what is there already is proved later.
+alter table public.chats
+  add constraint chats_session_id_fkey foreign key (session_id) references public.chat_sessions (id) on delete cascade not valid;
 create index concurrently idx_chats_session_id on public.chats (session_id);
 create index concurrently idx_chats_session_created on public.chats (session_id, created_at);
 -- what chat_private.can_use_workspace reads for every session
 create index concurrently idx_chats_workspace_author on public.chats (workspace_id, user_id);
-alter table public.chats
-  add constraint chats_session_id_fkey foreign key (session_id) references public.chat_sessions (id) on delete cascade not valid;
-alter table public.chats validate constraint chats_session_id_fkey;

@@ -4,6 +4,7 @@
 drop table if exists public.chat_sessions;
 drop function if exists chat_private.can_use_workspace(uuid);
 drop function if exists chat_private.legacy_session_id(uuid, uuid);
+drop function if exists chat_private.legacy_author(uuid);
 drop function if exists chat_private.session_workspace(uuid);
 
 do $$

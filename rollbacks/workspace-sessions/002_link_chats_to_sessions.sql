@@ -7,5 +7,7 @@ drop trigger if exists rethread_move_session_on_update on public.chats;
 drop function if exists chat_private.fill_session();
 drop function if exists chat_private.move_session();
 drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz);
+drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz);
+drop table if exists chat_private.legacy_sessions;
 drop table if exists chat_private.legacy_parts;
 alter table public.chats drop column if exists session_id;

@@ -80,16 +80,17 @@ export async function losses(session: Session, track: string, objects: Doomed[])
   return found
 }
 
-/** Longest look for the cost line, in milliseconds. */
-const costTimeoutMs = 1500
-
-/** Rows at risk if these migrations were rolled back now; null when that takes too long to know. */
-export async function atRisk(session: Session, migrations: Migration[]): Promise<number | null> {
+/** Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-out. */
+export async function atRisk(
+  session: Session,
+  migrations: Migration[],
+  timeoutMs: number,
+): Promise<number | null> {
   const objects = await doomed(session, migrations)
   if (objects.length === 0) return 0
   try {
     return (await session.sql.begin(async tx => {
-      await setLocal(tx, 50, costTimeoutMs)
+      await setLocal(tx, 50, timeoutMs)
       let sum = 0
       for (const d of objects) sum += await riskOf(tx, migrations[0]!.track, d.table, d.column, d.ours)
       return sum

@@ -283,13 +283,19 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
   }
 }
 
+/** Longest look for the cost line at the end, and after the steps before, in milliseconds. */
+const costTimeoutMs = 1500
+const glanceMs = 100
+
 /** After every step: the exact way back, and what it would cost now. */
 async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
+  const last = done.length === plan.steps.length
   const rows = await atRisk(
     run.writer,
     done.map(s => s.migration),
+    last ? costTimeoutMs : glanceMs,
   )
   run.ctx.emit({ type: 'rollback-cost', command, atRisk: rows })
   report.findings = report.findings.filter(f => f.code !== 'ROLLBACK_COST')

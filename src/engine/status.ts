@@ -9,6 +9,9 @@ import { atRisk, rollbackCommand } from './loss.js'
 import { heldFindings } from './migrate.js'
 import { inspect, judgeServer } from './target.js'
 
+/** Longest look for the cost line, in milliseconds: `status` starts fast. */
+const glanceMs = 500
+
 /** Runs that are listed. */
 const runs = 5
 
@@ -39,7 +42,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   if (plan.applied.length > 0) {
     const command = await rollbackCommand(track, null, plan.applied, target.info.database)
     report.findings.push(
-      finding('ROLLBACK_COST', track.name, { command, atRisk: await atRisk(session, plan.applied) }),
+      finding('ROLLBACK_COST', track.name, { command, atRisk: await atRisk(session, plan.applied, glanceMs) }),
     )
   }
   if (plan.steps.length > 0) {

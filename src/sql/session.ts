@@ -20,6 +20,8 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
     'set lock_timeout = 0',
     "set idle_in_transaction_session_timeout = '5min'",
   ]
+  // anti-joins over all messages and index builds stay in memory, but take no more than the server gives its buffers
+  if (purpose !== 'monitor') lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
   if (purpose === 'reader') lines.push('set default_transaction_read_only = on')
   if (purpose === 'worker') {
     // JIT costs more than it gives on batches of some milliseconds (measured: up to 0.26 s a statement)
@@ -30,6 +32,10 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
   for (const [name, value] of Object.entries(settings)) lines.push(`set rethread.${name} = ${literal(value)}`)
   return lines.map(line => line + ';').join('\n')
 }
+
+/** Raises a memory setting for this session: to `most` or to shared_buffers, whichever is less; never lowers it. */
+const memorySql = (name: string, most: string): string =>
+  `select set_config('${name}', greatest(pg_size_bytes(current_setting('${name}')), least(pg_size_bytes('${most}'), pg_size_bytes(current_setting('shared_buffers')))) / 1024 || 'kB', false)`
 
 /** What the server says of itself and of us. */
 export interface Facts {

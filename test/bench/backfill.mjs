@@ -99,7 +99,7 @@ export default async function backfill({ rethread, server, root }) {
       let idle = null
       let app = null
       if (load) {
-        idle = await listen(spawnLoad(root, url, 15))
+        idle = await spawnLoad(root, url, 20).said
         app = spawnLoad(root, url, 0)
         await new Promise(done => setTimeout(done, 1500))
       }
@@ -108,8 +108,8 @@ export default async function backfill({ rethread, server, root }) {
       const seconds = (performance.now() - start) / 1000
       let busy = null
       if (app) {
-        app.kill('SIGTERM')
-        busy = await listen(app)
+        app.child.kill('SIGTERM')
+        busy = await app.said
       }
       const after = await facts()
       const result = {
@@ -142,16 +142,14 @@ export default async function backfill({ rethread, server, root }) {
   return results
 }
 
-const spawnLoad = (root, url, seconds) =>
-  spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url, String(seconds)], {
+/** Starts the old application; what it measured comes when it ends. */
+function spawnLoad(root, url, seconds) {
+  const child = spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url, String(seconds)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-
-async function listen(child) {
   let text = ''
   child.stdout.on('data', chunk => {
     text += chunk
   })
-  await once(child, 'close')
-  return JSON.parse(text)
+  return { child, said: once(child, 'close').then(() => JSON.parse(text)) }
 }

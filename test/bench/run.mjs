@@ -1,6 +1,7 @@
 // Benchmarks: ratios against a baseline in the same run, never a time by itself. `npm run bench [name ...]`.
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,22 +22,38 @@ await build({
 const { startEmbedded } = await import(join(out, 'embedded.js'))
 
 export const median = list => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
-/** Runs the command line; seconds and the JSON report. */
-export function rethread(url, args, env = {}) {
+/** Runs the command line; seconds, the JSON report and the most memory it held, in MB. The event loop stays free for a load beside it. */
+export async function rethread(url, args, env = {}) {
   const start = performance.now()
-  const ran = spawnSync(
+  const child = spawn(
     process.execPath,
     [join(root, 'dist/main.js'), ...args, '--quiet', '--format', 'json'],
-    {
-      env: { ...process.env, DATABASE_URL: url, ...env },
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-    },
+    { env: { ...process.env, DATABASE_URL: url, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
+  const said = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'])
+    child[stream].on('data', chunk => {
+      said[stream] += chunk
+    })
+  let memory = 0
+  const watch = setInterval(() => {
+    memory = Math.max(memory, peakMemory(child.pid))
+  }, 250)
+  const [status] = await once(child, 'close')
+  clearInterval(watch)
   const seconds = (performance.now() - start) / 1000
-  if (ran.status !== 0)
-    throw new Error(`rethread ${args.join(' ')}: exit ${ran.status}\n${ran.stdout}\n${ran.stderr}`)
-  return { seconds, report: JSON.parse(ran.stdout) }
+  if (status !== 0)
+    throw new Error(`rethread ${args.join(' ')}: exit ${status}\n${said.stdout}\n${said.stderr}`)
+  return { seconds, report: JSON.parse(said.stdout), memory }
+}
+
+/** The most resident memory a process has had, in MB; 0 where the system does not say. */
+function peakMemory(pid) {
+  try {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
+  } catch {
+    return 0
+  }
 }
 
 /** A server with stock settings in a temporary folder. */
@@ -52,7 +69,7 @@ export async function server(settings = {}) {
   }
 }
 
-const benches = { startup: './startup.mjs', backfill: './backfill.mjs' }
+const benches = { startup: './startup.mjs', backfill: './backfill.mjs', explode: './explode.mjs' }
 const wanted = process.argv.slice(2)
 const results = {
   machine: `${cpus().length} x ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,

@@ -11,7 +11,7 @@ export default async function startup({ rethread, server, median, root }) {
     for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
       await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
     await sql.end()
-    rethread(url, ['migrate'])
+    await rethread(url, ['migrate'])
     const floor = join(root, '.rethread/bench/floor.mjs')
     writeFileSync(
       floor,

@@ -293,9 +293,9 @@ describe('the files', () => {
       '004_create_legacy_sessions',
       '005_assign_messages',
       '006_index_and_constrain',
-      '007_set_aside_unassigned',
-      '008_require_session',
-      '009_follow_the_session',
+      '009_set_aside_unassigned',
+      '010_require_session',
+      '011_follow_the_session',
     ]) {
       rmSync(join(folder, `migrations/workspace-sessions/${name}.sql`))
       rmSync(join(folder, `rollbacks/workspace-sessions/${name}.sql`), { force: true })

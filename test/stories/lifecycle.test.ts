@@ -34,7 +34,7 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       '006_index_and_constrain',
     ])
     const stopped = up.report.findings.find(f => f.code === 'STOPPED_BEFORE')!
-    expect(stopped.subject).toBe('007_set_aside_unassigned')
+    expect(stopped.subject).toBe('009_set_aside_unassigned')
     expect(stopped.fix).toContain('--phase contract --allow ENDS_OLD_APP,QUARANTINES_ROWS')
     // the old application writes as it always did
     await db.sql`insert into chats (workspace_id, user_id, role, message) select id, owner_id, 'user', 'hello' from workspaces where owner_id is not null limit 1`

@@ -1,5 +1,5 @@
 --! title: The foreign keys exist, are valid, and are true of the rows
---! after: 006_index_and_constrain
+--! after: 008_prove_foreign_key
 
 -- `convalidated` is not believed: a validation under row security can pass over rows (pitfall P69).
 select w.name as object,

@@ -1,5 +1,5 @@
 --! title: Messages follow the policies of their session
---! after: 009_follow_the_session
+--! after: 011_follow_the_session
 
 select 'chats' as object, 'row level security is off' as detail
 where not (select relrowsecurity from pg_catalog.pg_class where oid = to_regclass('public.chats'))

@@ -1,6 +1,6 @@
 --! title: No older policy on messages lets more people in
 --! level: warn
---! after: 009_follow_the_session
+--! after: 011_follow_the_session
 
 select p.polname::text as object, 'is permissive: its rows are seen whatever the session''s policies say' as detail
 from pg_catalog.pg_policy p

@@ -5,7 +5,7 @@
 select q.reason as object, format('%s message(s) in rethread_archive.quarantine', count(distinct q.key)) as detail
 from rethread_archive.quarantine q
 where q.track = 'workspace-sessions'
-  and (q.migration = '007_set_aside_unassigned'
+  and (q.migration = '009_set_aside_unassigned'
     or exists (select from public.chats c where c.id::text = q.key and c.session_id is null))
 group by q.reason
 order by 1

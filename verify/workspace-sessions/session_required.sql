@@ -1,5 +1,5 @@
 --! title: A message without a session can't be written
---! after: 008_require_session
+--! after: 010_require_session
 
 select 'chats.session_id' as object, 'may be null' as detail
 from pg_catalog.pg_attribute a

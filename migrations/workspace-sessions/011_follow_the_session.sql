@@ -6,7 +6,7 @@ drop trigger rethread_fill_session_on_insert on public.chats;
 drop trigger rethread_move_session_on_update on public.chats;
 
 -- what the backfill collected has served
-truncate chat_private.legacy_parts;
+truncate chat_private.legacy_parts, chat_private.legacy_sessions;
 
 create policy chats_select on public.chats for select to authenticated
   using (exists (

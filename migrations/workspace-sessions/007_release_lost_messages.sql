@@ -1,0 +1,17 @@
+--! title: Release messages whose session went with its workspace before the foreign key stood
+--! phase: contract
+--! undone-by: 006_index_and_constrain
+--! table: public.chats
+--! unit: workspace_id
+--! pending: (c.session_id is null or not exists (select from public.chat_sessions s where s.id = c.session_id))
+--! reason: case
+--!   when c.session_id is not null then null
+--!   when chat_private.session_workspace(c.workspace_id) is null then 'it has no workspace'
+--!   when not exists (select from public.workspaces w where w.id = chat_private.session_workspace(c.workspace_id))
+--!   then 'its workspace was deleted' else 'its session was deleted' end
+
+-- The message stays, and stands in the quarantine like any other of a workspace that was deleted.
+update public.chats c
+set session_id = null
+where c.session_id is not null
+  and not exists (select from public.chat_sessions s where s.id = c.session_id);

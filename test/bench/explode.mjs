@@ -1,0 +1,106 @@
+// Exploding 200k sessions of 25 messages each from JSON arrays into rows: one INSERT ... SELECT by hand against our run
+// with one worker and with two. BENCH_SESSIONS makes it smaller. Our time includes the closing anti-join, which the
+// hand-written statement does without.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import postgres from 'postgres'
+
+const sessions = Number(process.env.BENCH_SESSIONS ?? 200_000)
+
+const source = `
+  create table threads (id uuid primary key default gen_random_uuid(), items jsonb);
+  insert into threads (items)
+  select (select jsonb_agg(jsonb_build_object('role', 'user', 'content', repeat(md5(n::text || i), 2)) order by i) from generate_series(1, 25) i)
+  from generate_series(1, ${sessions}) n;`
+const target =
+  'create table public.items (thread_id uuid not null, position bigint not null, role text, content text);'
+const key = 'alter table public.items add primary key (thread_id, position);'
+const explode = `insert into public.items (thread_id, position, role, content)
+select t.id, e.position, e.value ->> 'role', e.value ->> 'content'
+from public.threads t
+cross join lateral jsonb_array_elements(t.items) with ordinality as e (value, position)
+where t.items is not null`
+
+/** The same statement as a track: table first, key last, as a hand-written migration would do it for speed. */
+function track() {
+  const folder = mkdtempSync(join(tmpdir(), 'rethread-bench-track-'))
+  const files = {
+    'migrations/mine/1_items.sql': `--! phase: expand\n${target}`,
+    'migrations/mine/2_explode.sql': `--! phase: backfill\n--! undone-by: 1_items\n--! table: public.threads\n--! pending: t.items is not null and not exists (select from public.items i where i.thread_id = t.id)\n${explode};`,
+    'migrations/mine/3_key.sql': `--! phase: contract\n${key}`,
+    'rollbacks/mine/1_items.sql': 'drop table public.items;',
+    'rollbacks/mine/3_key.sql': 'alter table public.items drop constraint items_pkey;',
+  }
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  return folder
+}
+
+export default async function explodeBench({ rethread, server }) {
+  const dir = track()
+  const { url, stop } = await server()
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  const results = {}
+  try {
+    await sql.unsafe('set synchronous_commit = off')
+    await sql.unsafe(source)
+    await sql.unsafe('vacuum analyze threads')
+    const ways = {
+      single: async () => {
+        await sql.unsafe(target)
+        const start = performance.now()
+        await sql.unsafe(explode)
+        return { seconds: (performance.now() - start) / 1000 }
+      },
+      'ours-1': () => ours(1),
+      'ours-2': () => ours(2),
+    }
+    const ours = async workers => {
+      const run = await rethread(url, [
+        'migrate',
+        '--dir',
+        dir,
+        '--phase',
+        'backfill',
+        '--workers',
+        String(workers),
+      ])
+      const [facts] = await sql`select max(ms) as worst, count(*)::int as batches from rethread.batches`
+      return {
+        seconds: run.report.steps.find(s => s.phase === 'backfill').durationMs / 1000,
+        memory: run.memory,
+        ...facts,
+      }
+    }
+    for (const way of (process.env.BENCH_WAYS ?? 'single,ours-1,ours-2').split(',')) {
+      await sql.unsafe('drop table if exists public.items')
+      await sql.unsafe('drop schema if exists rethread cascade')
+      await sql.unsafe('checkpoint')
+      const r = await ways[way]()
+      const [{ n, twice }] =
+        await sql`select count(*)::int as n, (count(*) - count(distinct (thread_id, position)))::int as twice from items`
+      if (n !== sessions * 25 || twice !== 0) throw new Error(`${way}: ${n} rows, ${twice} doubled`)
+      results[way] = { ...r, rate: n / r.seconds }
+      console.log(
+        way.padEnd(8),
+        `${r.seconds.toFixed(1)} s, ${Math.round(n / r.seconds / 1000)}k rows/s`,
+        r.memory
+          ? `CLI ${r.memory.toFixed(0)} MB, ${r.batches} batches, longest ${Math.round(r.worst)} ms`
+          : '',
+      )
+    }
+    for (const way of Object.keys(results))
+      if (results.single && way !== 'single')
+        console.log(
+          `${way}: ${(results[way].rate / results.single.rate).toFixed(2)} of the rate of one INSERT ... SELECT`,
+        )
+    return results
+  } finally {
+    await sql.end({ timeout: 1 })
+    await stop()
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
