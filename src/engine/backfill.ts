@@ -26,6 +26,7 @@ import { heapsOf, primaryKey } from '../sql/catalog.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { apart, type BackfillWish, batch, fileFault, type Job } from './batch.js'
 import { connect } from './context.js'
+import { settle, unsettle } from './manners.js'
 import { makePace, type Pace } from './pace.js'
 import type { Run } from './run.js'
 import { breathe, noAdvice, told, watchHealth } from './watch.js'
@@ -116,7 +117,16 @@ export async function runBackfill(
     helper,
   }
   const watch = await watchHealth(job)
-  const outcome = await untilDone(job).finally(() => watch.stop())
+  if (!helper && job.passes > 1)
+    await settle(
+      run,
+      heaps.map(h => h.relation),
+    )
+  const outcome = await untilDone(job).finally(async () => {
+    await watch.stop()
+    // what can't be put back now, the next run puts back
+    if (!helper && !run.writer.lost) await unsettle(run)
+  })
   // a helper leaves the state to the invocation that holds the lease
   if (helper) return { outcome, result: toResult(await readRow(run, migration)), findings: [] }
   const seconds = (ctx.clock.now() - progress.since) / 1000
@@ -230,7 +240,7 @@ async function walk(
   const { run, passes } = job
   let at = range
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
-    const windowPages = at.pass > 0 ? at.windowPages : Math.min(pace.pages(), at.toPage - at.cursorPage)
+    const windowPages = at.pass > 0 ? at.windowPages : evenly(at.toPage - at.cursorPage, pace.pages())
     const end = Math.min(at.cursorPage + windowPages, at.toPage)
     const last = at.pass + 1 >= passes
     const next = {
@@ -257,6 +267,10 @@ async function walk(
   )
   return true
 }
+
+/** What is left of a range in windows of about the wanted size: no small rest, which would cost as many batches as a whole one. */
+export const evenly = (left: number, wanted: number): number =>
+  Math.ceil(left / Math.max(1, Math.ceil(left / wanted - 0.25)))
 
 /** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
 async function canary(job: Job): Promise<void> {

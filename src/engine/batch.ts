@@ -13,15 +13,11 @@ import {
   slicePredicate,
   tid,
 } from '../sql/backfill.js'
-import { setLocal } from '../sql/session.js'
 import type { Cut } from '../workspace/cut.js'
 import type { Advice } from './health.js'
 import type { Pace } from './pace.js'
 import type { Run } from './run.js'
 
-/** A batch is the victim of a deadlock before the application is: below deadlock_timeout (decision 10). */
-const batchLockTimeoutMs = 60
-const batchStatementTimeoutMs = 30_000
 /** What a person asked for. */
 export interface BackfillWish {
   /** Only rows of this unit (a workspace): a canary. The backfill stays open. */
@@ -76,7 +72,6 @@ export async function batch(
     return await patiently(job, pace, async () => {
       const start = run.ctx.clock.now()
       return session.sql.begin(async tx => {
-        await setLocal(tx, batchLockTimeoutMs, batchStatementTimeoutMs)
         const { rows, notices } = await runBatch(tx, statement, [tid(at.cursorPage), tid(end)])
         await mustHold(checkpoint(tx, at, { ...next, rows, ms: run.ctx.clock.now() - start }), job)
         for (const text of notices) run.ctx.emit({ type: 'notice', text })
@@ -198,7 +193,6 @@ export function apart(
   return patiently(job, null, () => {
     const start = run.ctx.clock.now()
     return session.sql.begin(async tx => {
-      await setLocal(tx, batchLockTimeoutMs, batchStatementTimeoutMs)
       const { rows, notices } = await runBatch(tx, job.cut.restrict(predicate), args)
       if (rows > 0) await noteBatch(tx, job.id, relation, rows, run.ctx.clock.now() - start)
       for (const text of notices) run.ctx.emit({ type: 'notice', text })

@@ -4,6 +4,7 @@ import { Failure } from '../model/failure.js'
 import { beat, readLease, releaseLease, takeLease } from '../sql/lease.js'
 import { addRun, endRun, schemaVersion, upgrade, upgrades } from '../sql/ledger.js'
 import { type Context, connect } from './context.js'
+import { unsettle } from './manners.js'
 import { inspect, refusePooler, type Target } from './target.js'
 
 /** How often the holder of the lease says that it lives, in milliseconds. */
@@ -161,6 +162,13 @@ export async function openRun(ctx: Context, command: string, leaseWaitMs: number
       await shut()
       await beating
     },
+  }
+  try {
+    // settings of the application's tables that a killed run has left behind
+    await unsettle(run)
+  } catch (error) {
+    await run.close('failed')
+    throw error
   }
   return run
 }

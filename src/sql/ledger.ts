@@ -93,7 +93,11 @@ export const upgrades: readonly string[] = [
     rows bigint not null,
     ms double precision not null
   );
-  create index batches_backfill on rethread.batches (backfill);`,
+  create index batches_backfill on rethread.batches (backfill);
+  create table rethread.table_settings (
+    relation text primary key,
+    options text[] not null
+  );`,
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them (decision 13). */

@@ -28,6 +28,9 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
     lines.push('set jit = off')
     // A batch and its checkpoint are one transaction: a crash loses both or none, so the flush may come later.
     lines.push('set synchronous_commit = off')
+    // The victim of a deadlock before the application is: below deadlock_timeout (decision 10). Here and not in each
+    // batch, which would cost a round trip more.
+    lines.push("set lock_timeout = '60ms'", "set statement_timeout = '30s'")
   }
   for (const [name, value] of Object.entries(settings)) lines.push(`set rethread.${name} = ${literal(value)}`)
   return lines.map(line => line + ';').join('\n')

@@ -1,0 +1,24 @@
+import { isRetriable, serverFault } from '../db/fault.js'
+import { changedTables, quietenAnalyze, restoreSettings } from '../sql/manners.js'
+import { withLockRetries } from './retry.js'
+import type { Run } from './run.js'
+
+/** Not the owner of the table. */
+const noPrivilege = '42501'
+
+/** Keeps autovacuum's ANALYZE from tables that are about to be updated; where it can't, the backfill only leaves more bloat. */
+export async function settle(run: Run, relations: string[]): Promise<void> {
+  for (const relation of relations) {
+    try {
+      await quietenAnalyze(run.writer.sql, relation)
+    } catch (error) {
+      if (!isRetriable(error) && serverFault(error)?.code !== noPrivilege) throw error
+    }
+  }
+}
+
+/** Puts back every table setting that a backfill has changed, also those of a run that was killed. */
+export async function unsettle(run: Run): Promise<void> {
+  for (const relation of await changedTables(run.writer.sql))
+    await withLockRetries(run, relation, timeout => restoreSettings(run.writer.sql, relation, timeout))
+}
