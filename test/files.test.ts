@@ -281,7 +281,7 @@ describe('statements', () => {
 
 describe('the cut', () => {
   const cut = (sql: string, table = 'public.t') =>
-    cutBackfill(sql, 'f.sql', { table, pending: 'true', reason: null, unit: null })
+    cutBackfill(sql, 'f.sql', { table, pending: 'true', reason: null, unit: null, key: [] })
   const flat = (s: string) => s.replace(/\s+/g, ' ')
 
   test('an UPDATE by its alias', async () => {

@@ -3,7 +3,7 @@
 --! undone-by: 002_link_chats_to_sessions
 --! table: public.chats
 --! unit: workspace_id
---! pending: chat_private.session_workspace(c.workspace_id) is not null and not exists (select from chat_private.legacy_parts p
+--! pending: c.session_id is null and chat_private.session_workspace(c.workspace_id) is not null and not exists (select from chat_private.legacy_parts p
 --!   where p.workspace_id = chat_private.session_workspace(c.workspace_id)
 --!   and coalesce(p.author_id, p.workspace_id) = coalesce(c.user_id, chat_private.session_workspace(c.workspace_id)))
 

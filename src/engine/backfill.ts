@@ -12,6 +12,7 @@ import {
   extendRanges,
   isPaused,
   openBackfill,
+  pendingKeys,
   quarantinePending,
   type Range,
   rangesElsewhere,
@@ -23,9 +24,11 @@ import {
   updateBackfill,
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
+import { keyColumns, lacksPages } from '../sql/keyset.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { apart, type BackfillWish, batch, fileFault, type Job } from './batch.js'
 import { connect } from './context.js'
+import { type Along, walkKeys } from './keyset.js'
 import { settle, unsettle } from './manners.js'
 import { makePace, type Pace } from './pace.js'
 import type { Run } from './run.js'
@@ -74,7 +77,17 @@ export async function runBackfill(
   const cut = await cutBackfill(migration.file.text, migration.file.path, spec)
   if (wish.unit !== null && !spec.unit)
     throw new Failure('USAGE', '--workspace', { reason: `${migration.name} has no \`unit\` in its header` })
-  const heaps = await heapsOf(run.writer.sql, spec.table)
+  const key = spec.key.length > 0 ? spec.key : await primaryKey(run.writer.sql, spec.table)
+  const keys = (await lacksPages(run.writer.sql, spec.table))
+    ? await keyColumns(run.writer.sql, spec.table, key)
+    : null
+  if (keys?.length === 0)
+    throw new Failure('BAD_BACKFILL', migration.file.path, {
+      reason: `\`${spec.table}\` has no pages of its own to walk and no primary key: name the columns that tell its rows apart in the header, \`--! key: id\``,
+    })
+  const heaps = keys
+    ? [{ relation: spec.table, pages: 1, rowsPerPage: 0 }]
+    : await heapsOf(run.writer.sql, spec.table)
   const passes = passesFor(
     cut.updatesTable,
     Math.max(0, ...heaps.map(h => h.rowsPerPage)),
@@ -91,7 +104,6 @@ export async function runBackfill(
     heaps,
     rangePages,
   )
-  const key = await primaryKey(run.writer.sql, spec.table)
   const sweep: SweepSpec = {
     ...spec,
     track: migration.track,
@@ -109,6 +121,7 @@ export async function runBackfill(
     id,
     cut,
     passes: row.passes,
+    keys,
     wish,
     sweep,
     progress,
@@ -172,7 +185,10 @@ async function nothingPending(job: Job): Promise<boolean> {
 /** A backfill that takes rows out copies every one of them first; its statement deletes only what was copied. */
 async function setAsideFirst(job: Job): Promise<void> {
   if (job.sweep.removes)
-    await quarantinePending(job.run.writer.sql, job.sweep, 'taken out: it does not fit the new schema')
+    await quarantinePending(job.run.writer.sql, job.sweep, {
+      reason: 'taken out: it does not fit the new schema',
+      keys: null,
+    })
 }
 
 const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted ? 'interrupted' : 'partial')
@@ -218,7 +234,23 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
       await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
       continue
     }
-    if (!(await walk(job, session, range, pace, halt))) return false
+    const walked = job.keys
+      ? await walkKeys(job, session, range, job.keys, along(job, session, halt))
+      : await walk(job, session, range, pace, halt)
+    if (!walked) return false
+  }
+}
+
+/** What a walk along the key needs between its batches; the window counts rows. */
+function along(job: Job, session: Session, halt: { now: boolean }): Along {
+  const pace = makePace(job.run.ctx.batchTargetMs, 200, 50_000)
+  return {
+    pace,
+    after: async (rows, ms) => {
+      tell(job, rows, ms, pace)
+      await breathe(job, ms, () => halt.now)
+      return mustStop(job, session, halt)
+    },
   }
 }
 
@@ -277,6 +309,10 @@ async function canary(job: Job): Promise<void> {
   const { run, migration, cut, wish } = job
   const session = await connect(run.ctx, 'worker')
   try {
+    if (job.keys) {
+      await walkKeys(job, session, null, job.keys, along(job, session, { now: false }))
+      return
+    }
     const pace = makePace(run.ctx.batchTargetMs, 64, 1 << 20)
     const unit = migration.backfill!.unit
     for (const heap of await heapsOf(session.sql, migration.backfill!.table)) {
@@ -306,19 +342,33 @@ async function closingSweep(job: Job): Promise<boolean> {
   if ((await countPending(run.writer.sql, job.sweep)) === 0) return true
   if (!job.sweep.removes) await quarantinePending(run.writer.sql, job.sweep, null)
   let before = Number.POSITIVE_INFINITY
+  // how many walks each row that is left has outlived: an application may write new ones all the while, and a row
+  // that moved may be missed once
+  let outlived = new Map<string, number>()
   for (let sweep = 1; sweep <= maxSweeps; sweep++) {
     const left = await countPending(run.writer.sql, job.sweep)
     if (left === 0) return true
-    if (left >= before) {
-      if (left > maxUnexplained)
-        throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
-      await quarantinePending(run.writer.sql, job.sweep, 'the statement did not change this row')
-      return (await countPending(run.writer.sql, job.sweep)) === 0
-    }
+    if (left > maxUnexplained && left >= before)
+      throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
     before = left
+    if (left <= maxUnexplained) {
+      const keys = await pendingKeys(run.writer.sql, job.sweep)
+      outlived = new Map(keys.map(key => [key, (outlived.get(key) ?? -1) + 1]))
+      const stuck = keys.filter(key => outlived.get(key)! >= 2)
+      if (stuck.length > 0)
+        await quarantinePending(run.writer.sql, job.sweep, {
+          reason: 'the statement did not change this row',
+          keys: stuck,
+        })
+      if (stuck.length === keys.length) continue
+    }
     await setAsideFirst(job)
-    const heaps = await heapsOf(run.writer.sql, job.migration.backfill!.table)
-    await extendRanges(run.writer.sql, job.id, heaps, rangePages)
+    await extendRanges(
+      run.writer.sql,
+      job.id,
+      await heapsOf(run.writer.sql, job.migration.backfill!.table),
+      rangePages,
+    )
     await resetRanges(run.writer.sql, job.id)
     job.passes = 1
     job.progress.pagesDone = 0

@@ -13,6 +13,8 @@ import {
   slicePredicate,
   tid,
 } from '../sql/backfill.js'
+import type { KeyColumn } from '../sql/keyset.js'
+import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import type { Advice } from './health.js'
 import type { Pace } from './pace.js'
@@ -38,6 +40,8 @@ export interface Job {
   id: number
   cut: Cut
   passes: number
+  /** The key to walk along, for a table without pages of its own; else null. */
+  keys: KeyColumn[] | null
   wish: BackfillWish
   sweep: SweepSpec
   progress: Progress
@@ -66,18 +70,13 @@ export async function batch(
   next: { cursorPage: number; pass: number; windowPages: number; done: boolean },
   pace: Pace,
 ): Promise<number> {
-  const { run, cut, passes } = job
+  const { cut, passes } = job
   const statement = cut.restrict(slicePredicate({ alias: cut.alias, pass: at.pass, passes, unit: null }))
+  const args = [tid(at.cursorPage), tid(end)]
   try {
-    return await patiently(job, pace, async () => {
-      const start = run.ctx.clock.now()
-      return session.sql.begin(async tx => {
-        const { rows, notices } = await runBatch(tx, statement, [tid(at.cursorPage), tid(end)])
-        await mustHold(checkpoint(tx, at, { ...next, rows, ms: run.ctx.clock.now() - start }), job)
-        for (const text of notices) run.ctx.emit({ type: 'notice', text })
-        return rows
-      })
-    })
+    return await transact(job, session, pace, statement, args, (tx, rows, ms) =>
+      mustHold(checkpoint(tx, at, { ...next, rows, ms }), job),
+    )
   } catch (error) {
     if (!isDataFault(error)) throw fileFault(job, error)
     const rows = await bisect(job, session, at.relation, at.cursorPage, end)
@@ -86,7 +85,29 @@ export async function batch(
   }
 }
 
-async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
+/** Runs one restricted statement and whatever records it in one transaction; returns the rows that it wrote. */
+export function transact(
+  job: Job,
+  session: Session,
+  pace: Pace | null,
+  statement: string,
+  args: string[],
+  record: (tx: Db, rows: number, ms: number) => Promise<void>,
+): Promise<number> {
+  const { run } = job
+  return patiently(job, pace, () => {
+    const start = run.ctx.clock.now()
+    return session.sql.begin(async tx => {
+      const { rows, notices } = await runBatch(tx, statement, args)
+      await record(tx, rows, run.ctx.clock.now() - start)
+      for (const text of notices) run.ctx.emit({ type: 'notice', text })
+      return rows
+    })
+  })
+}
+
+/** Throws FENCED when another worker has taken the range over. */
+export async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
   if (!(await check)) throw new Failure('FENCED', job.migration.name, { what: 'its range' })
 }
 
@@ -189,14 +210,7 @@ export function apart(
   predicate: string,
   args: string[],
 ): Promise<number> {
-  const { run } = job
-  return patiently(job, null, () => {
-    const start = run.ctx.clock.now()
-    return session.sql.begin(async tx => {
-      const { rows, notices } = await runBatch(tx, job.cut.restrict(predicate), args)
-      if (rows > 0) await noteBatch(tx, job.id, relation, rows, run.ctx.clock.now() - start)
-      for (const text of notices) run.ctx.emit({ type: 'notice', text })
-      return rows
-    })
+  return transact(job, session, null, job.cut.restrict(predicate), args, async (tx, rows, ms) => {
+    if (rows > 0) await noteBatch(tx, job.id, relation, rows, ms)
   })
 }

@@ -42,7 +42,10 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   if (plan.applied.length > 0) {
     const command = await rollbackCommand(track, null, plan.applied, target.info.database)
     report.findings.push(
-      finding('ROLLBACK_COST', track.name, { command, atRisk: await atRisk(session, plan.applied, glanceMs) }),
+      finding('ROLLBACK_COST', track.name, {
+        command,
+        atRisk: await atRisk(session, plan.applied, glanceMs),
+      }),
     )
   }
   if (plan.steps.length > 0) {

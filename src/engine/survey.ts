@@ -2,14 +2,14 @@ import type { Session } from '../db/session.js'
 import type { Consent } from '../model/plan.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
-import { heapsOf, relationFacts } from '../sql/catalog.js'
+import { relationFacts } from '../sql/catalog.js'
 import { holdersOf } from '../sql/locks.js'
 import type { Root } from '../sql/types.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { lint } from '../workspace/lint.js'
-import { passesFor } from './backfill.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
+import { estimateBackfills, sampleBackfills } from './estimate.js'
 import { driftOf } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look } from './look.js'
@@ -53,10 +53,11 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
     const migrations = plan.steps.map(s => s.migration)
     const tables = touched(report)
     report.tables.push(await tablesTable(session, tables))
-    const backfills = await backfillTable(
+    const backfills = await estimateBackfills(
       session,
       track,
       migrations.map(m => m.name),
+      hasLedger,
     )
     if (backfills) report.tables.push(backfills)
     report.findings.push(
@@ -78,6 +79,23 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return report
   })
+}
+
+/** The dry run, sharpened by batches that run and are rolled back. */
+export async function surveyWithSample(
+  ctx: Context,
+  track: Track,
+  wish: Wish & { consent: Consent },
+): Promise<Report> {
+  const report = await survey(ctx, track, wish)
+  const { table, findings } = await sampleBackfills(
+    ctx,
+    track,
+    report.steps.filter(s => s.phase === 'backfill').map(s => s.migration),
+  )
+  if (table) report.tables.push(table)
+  report.findings.push(...findings)
+  return report
 }
 
 /** The dry run of `rollback`: the loss report and the steps. */
@@ -113,28 +131,6 @@ async function tablesTable(session: Session, names: string[]): Promise<Table> {
   }
 }
 
-/** How each pending backfill would walk its table, and why in so many passes. */
-async function backfillTable(session: Session, track: Track, pending: string[]): Promise<Table | null> {
-  const rows: Table['rows'] = []
-  for (const m of track.migrations) {
-    if (!m.backfill || !pending.includes(m.name)) continue
-    if ((await relationFacts(session.sql, [m.backfill.table])).length === 0) continue
-    const cut = await cutBackfill(m.file.text, m.file.path, m.backfill)
-    for (const heap of await heapsOf(session.sql, m.backfill.table)) {
-      const passes = passesFor(cut.updatesTable, heap.rowsPerPage, heap.pages)
-      const why = !cut.updatesTable
-        ? 'it writes another table'
-        : passes > 1
-          ? `${Math.round(heap.rowsPerPage)} rows a page: light passes keep updates on their page (HOT)`
-          : 'a small table'
-      rows.push([m.name, heap.relation, heap.pages, passes, why])
-    }
-  }
-  return rows.length === 0
-    ? null
-    : { title: 'Backfills', columns: ['migration', 'walks', 'pages', 'passes', 'because'], rows }
-}
-
 /** Transactions that hold a lock on a touched table right now: "if you ran it now" (ability B9). */
 async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> {
   const holders = await holdersOf(session.sql, tables)
@@ -143,12 +139,12 @@ async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> 
 
 /** Triggers that a backfill's writes would fire, and publications that would send each row (pitfalls P53, P54). */
 async function firing(session: Session, track: Track, pending: string[]): Promise<Finding[]> {
-  const tables = [
-    ...new Set(
-      track.migrations.flatMap(m => (m.backfill && pending.includes(m.name) ? [m.backfill.table] : [])),
-    ),
-  ]
-  return (await relationFacts(session.sql, tables)).flatMap(f => [
+  const tables = new Set<string>()
+  for (const m of track.migrations) {
+    if (m.backfill && pending.includes(m.name))
+      tables.add((await cutBackfill(m.file.text, m.file.path, m.backfill)).writes)
+  }
+  return (await relationFacts(session.sql, [...tables])).flatMap(f => [
     ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
     ...(f.publications.length > 0
       ? [finding('PUBLISHED_TABLE', f.name, { publications: f.publications })]

@@ -37,6 +37,7 @@ export const codes = {
   UNFINISHED: 'warn',
   NEWER_LEDGER: 'error',
   LEDGER_ABSENT: 'info',
+  NOT_SAMPLED: 'info',
   // target
   NO_DATABASE_URL: 'error',
   BAD_URL: 'error',

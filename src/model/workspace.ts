@@ -26,6 +26,8 @@ export interface BackfillSpec {
   reason: string | null
   /** Column that `--workspace` filters by. */
   unit: string | null
+  /** Columns that tell rows apart and order them, for a table without pages of its own; empty for its primary key. */
+  key: string[]
 }
 
 /** One file of migrations/<track>/. */

@@ -159,6 +159,10 @@ export const words: Record<Code, Words> = {
     (s, f) => `${s} has version ${f.found}; this rethread knows up to ${f.known}.`,
     () => 'npm install rethread@latest',
   ),
+  NOT_SAMPLED: say(
+    (s, f) => `No batch of \`${s}\` could be sampled: ${f.reason}.`,
+    () => 'rethread migrate --no-backfill   makes what a first backfill builds on; later ones wait for it.',
+  ),
   LEDGER_ABSENT: say(
     s => `Nothing was ever migrated in \`${s}\` by rethread; its schema is made by the first \`migrate\`.`,
     null,

@@ -184,7 +184,7 @@ export async function resetRanges(sql: Db, backfill: number): Promise<void> {
     ),
     reset as (
       update rethread.ranges
-      set state = 'pending', cursor_page = from_page, pass = 0, window_pages = 0, claim = null, rows = 0
+      set state = 'pending', cursor_page = from_page, cursor_key = null, pass = 0, window_pages = 0, claim = null, rows = 0
       where backfill = ${backfill}
     )
     update rethread.backfills b set rows = b.rows + old.rows from old where b.id = ${backfill}`
@@ -333,20 +333,39 @@ export async function countPending(sql: Db, s: SweepSpec): Promise<number> {
   return row!.n
 }
 
+/** The keys of the rows that are still to do, as `keyOf` writes them. */
+export async function pendingKeys(sql: Db, s: SweepSpec): Promise<string[]> {
+  const rows = await sql.unsafe<{ key: string }[]>(
+    `select ${keyOf(s.alias, s.key)} as key from ${s.table} ${s.alias} where (${s.pending})
+     ${s.removes ? '' : `and ${notSetAside(s, null)}`}`,
+  )
+  return rows.map(r => r.key)
+}
+
 /**
  * Copies rows that can't be done to the quarantine, with the reason and the row itself; they stay where they are
- * (decision 19). With `force`, also rows whose reason expression is null.
+ * (decision 19). With `force`, also rows whose reason expression is null, of the given keys or all.
  */
-export async function quarantinePending(sql: Db, s: SweepSpec, force: string | null): Promise<number> {
+export async function quarantinePending(
+  sql: Db,
+  s: SweepSpec,
+  force: { reason: string; keys: string[] | null } | null,
+): Promise<number> {
   const given = s.reason ?? 'null::text'
   const reason = force === null ? `(${given})::text` : `coalesce((${given})::text, $4)`
+  const only = force?.keys
+    ? `and ${keyOf(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))`
+    : ''
+  const args: (string | number)[] = [s.track, s.migration, s.run]
+  if (force) args.push(force.reason)
+  if (force?.keys) args.push(JSON.stringify(force.keys))
   const result = await sql.unsafe(
     `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
      select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, ${reason}, to_jsonb(${s.alias}), $3
      from ${s.table} ${s.alias}
-     where (${s.pending}) and ${reason} is not null and ${notSetAside(s, s.removes ? s.migration : null)}
+     where (${s.pending}) and ${reason} is not null and ${notSetAside(s, s.removes ? s.migration : null)} ${only}
      on conflict do nothing`,
-    force === null ? [s.track, s.migration, s.run] : [s.track, s.migration, s.run, force],
+    args,
   )
   return result.count
 }

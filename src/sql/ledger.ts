@@ -71,6 +71,7 @@ export const upgrades: readonly string[] = [
     from_page bigint not null,
     to_page bigint not null,
     cursor_page bigint not null,
+    cursor_key text[],
     pass int not null default 0,
     window_pages int not null default 0,
     state text not null default 'pending' check (state in ('pending', 'claimed', 'done')),

@@ -21,7 +21,8 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
     "set idle_in_transaction_session_timeout = '5min'",
   ]
   // anti-joins over all messages and index builds stay in memory, but take no more than the server gives its buffers
-  if (purpose !== 'monitor') lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
+  if (purpose !== 'monitor')
+    lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
   if (purpose === 'reader') lines.push('set default_transaction_read_only = on')
   if (purpose === 'worker') {
     // JIT costs more than it gives on batches of some milliseconds (measured: up to 0.26 s a statement)

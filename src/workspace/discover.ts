@@ -181,7 +181,10 @@ function readMigration(
     requires: list('requires'),
     endsOldApp: text('ends-old-app'),
     hazards: hazards.filter(isHazard),
-    backfill: table && pending ? { table, pending, reason: text('reason'), unit: text('unit') } : null,
+    backfill:
+      table && pending
+        ? { table, pending, reason: text('reason'), unit: text('unit'), key: list('key') }
+        : null,
     irreversible: text('irreversible'),
     undoneBy: text('undone-by'),
     rollback,

@@ -12,6 +12,7 @@ export const headerKeys = {
     'pending',
     'reason',
     'unit',
+    'key',
     'ends-old-app',
     'hazard',
     'undone-by',

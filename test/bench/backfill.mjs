@@ -1,6 +1,7 @@
 // Giving 2M messages a session (2,000 workspaces, skewed), stock server settings: our run against the hand-written
 // single UPDATE and against the loop of the guide, up to the same finished state (sessions, session_id everywhere,
-// indexes, validated foreign key, NOT NULL). BENCH_MESSAGES and BENCH_LOAD=1 (an old application beside it).
+// indexes, validated foreign key, NOT NULL). BENCH_MESSAGES, BENCH_WAYS (single, guide,
+// ours-1, ours-2, ours-nice) and BENCH_LOAD=1 (an old application beside it, whose latency is told).
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -51,6 +52,7 @@ export default async function backfill({ rethread, server, root }) {
     guide: async url => hand(url, guide),
     'ours-1': async url => ours(url, 1),
     'ours-2': async url => ours(url, 2),
+    'ours-nice': async url => ours(url, 1, ['--nice', '1']),
   }
   async function hand(url, script) {
     const sql = postgres(url, { max: 1, onnotice: () => {} })
@@ -61,13 +63,22 @@ export default async function backfill({ rethread, server, root }) {
     await sql.end()
     return { filled }
   }
-  async function ours(url, workers) {
-    // the old application needs its dual write: with it running, the last two steps wait for it to be gone
-    const run = await rethread(
-      url,
-      load ? ['migrate', '--workers', String(workers)] : ['migrate', '--workers', String(workers), ...allow],
-    )
+  async function ours(url, workers, flags = []) {
+    // the old application needs its dual write: with it running, the steps that end it wait for it to be gone
+    const run = await rethread(url, [
+      'migrate',
+      '--workers',
+      String(workers),
+      ...flags,
+      ...(load ? [] : allow),
+    ])
+    const sql = postgres(url, { max: 1, onnotice: () => {} })
+    const [longest] =
+      await sql`select max(ms) as ms, percentile_cont(0.99) within group (order by ms) as p99 from rethread.batches`
+    await sql.end()
     return {
+      memory: run.memory,
+      longest,
       filled: run.report.steps
         .filter(s => s.phase !== 'contract')
         .reduce((n, s) => n + s.durationMs / 1000, 0),
@@ -125,6 +136,9 @@ export default async function backfill({ rethread, server, root }) {
         way.padEnd(8),
         `${seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}`,
         idle ? `idle ${JSON.stringify(idle)} busy ${JSON.stringify(busy)}` : '',
+        said.memory
+          ? `CLI ${said.memory.toFixed(0)} MB, longest batch ${said.longest.ms.toFixed(0)} ms (p99 ${said.longest.p99.toFixed(0)})`
+          : '',
         said.batches ?? '',
         JSON.stringify(said.steps ?? {}),
       )

@@ -88,6 +88,42 @@ describe.each(servers())('a track of one’s own on PostgreSQL $major', server =
     expect(state).toEqual({ items: 8000 * 12 + 2, disordered: 0, quarantined: '{9005}' })
   })
 
+  test('a foreign table is walked along its key: resumed, poison set aside, one workspace first', async () => {
+    await using far = await database(server, 'empty')
+    await far.sql.unsafe(`
+      create table far (id int, part text collate "C", room int, done boolean, n text, primary key (id, part));
+      insert into far select n / 3, chr(97 + n % 3), n % 10, null, case when n = 7000 then 'poison' else '1' end from generate_series(1, 12000) n;
+      analyze`)
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create extension postgres_fdw;
+      do $$ begin execute format(
+        'create server far foreign data wrapper postgres_fdw options (host ''127.0.0.1'', port %L, dbname %L)', current_setting('port'), '${far.name}'); end $$;
+      create user mapping for current_user server far options (user 'postgres');
+      create foreign table far (id int, part text collate "C", room int, done boolean, n text) server far options (table_name 'far')`)
+    const update = `update public.far f set done = f.n::int = 1 where f.done is null;`
+    const bare = await rethread(db.url, ['migrate'], {
+      cwd: track(`--! phase: backfill\n--! table: public.far\n--! pending: f.done is null\n${update}`),
+    })
+    expect([bare.code, bare.report.findings.find(f => f.level === 'error')!.message]).toEqual([
+      2,
+      expect.stringContaining('--! key: id'),
+    ])
+    const folder = track(
+      `--! phase: backfill\n--! table: public.far\n--! key: id, part\n--! unit: room\n--! pending: f.done is null\n${update}`,
+    )
+    const canary = await rethread(db.url, ['backfill', '--workspace', '3'], { cwd: folder })
+    expect(canary.code).toBe(0)
+    const counts = () =>
+      far.sql`select count(*) filter (where done and room = 3)::int as three, count(*) filter (where done and room <> 3)::int as others from far`
+    expect((await counts())[0]).toEqual({ three: 1200, others: 0 })
+    const piece = await rethread(db.url, ['backfill', '--max-rows', '500'], { cwd: folder })
+    expect([piece.code, piece.report.backfill[0]!.state]).toEqual([0, 'running'])
+    const ran = await rethread(db.url, ['migrate'], { cwd: folder })
+    expect([ran.code, ran.report.backfill[0]!.quarantined]).toEqual([0, 1])
+    expect((await counts())[0]).toEqual({ three: 1200, others: 12_000 - 1200 - 1 })
+  })
+
   test('a second machine helps: it claims ranges of the same backfill, and both finish', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(

@@ -1,0 +1,67 @@
+import { isDataFault, serverFault } from '../db/fault.js'
+import type { Session } from '../db/session.js'
+import type { Range } from '../sql/backfill.js'
+import {
+  checkpointKey,
+  type KeyColumn,
+  keyPredicate,
+  nextKey,
+  quarantineKey,
+  readCursor,
+} from '../sql/keyset.js'
+import { apart, fileFault, type Job, mustHold, transact } from './batch.js'
+import type { Pace } from './pace.js'
+
+/** What a walk along the primary key is told between its batches. */
+export interface Along {
+  pace: Pace
+  /** Tells a batch, leaves the application air; true when the walk must stop. */
+  after(rows: number, ms: number): Promise<boolean>
+}
+
+/**
+ * Walks a table that has no usable ctid (a foreign or distributed one) along its key, with the last key as cursor. A
+ * batch that a row poisons is halved down to that row. False when asked to stop. With a unit, nothing is checkpointed.
+ */
+export async function walkKeys(
+  job: Job,
+  session: Session,
+  range: Range | null,
+  columns: KeyColumn[],
+  along: Along,
+): Promise<boolean> {
+  const { cut, run, sweep, migration } = job
+  const { table, unit } = migration.backfill!
+  let cursor = range ? await readCursor(session.sql, range.id) : null
+  let most = Number.POSITIVE_INFINITY
+  for (;;) {
+    const limit = Math.min(most, along.pace.pages())
+    const upper = await nextKey(session.sql, table, columns, cursor, limit)
+    const { predicate, args } = keyPredicate(cut.alias, columns, cursor, upper, range ? null : unit)
+    if (!range) args.push(job.wish.unit!)
+    const start = run.ctx.clock.now()
+    let rows = 0
+    try {
+      rows = range
+        ? await transact(job, session, along.pace, cut.restrict(predicate), args, (tx, written, ms) =>
+            mustHold(checkpointKey(tx, range, upper, written, ms), job),
+          )
+        : await apart(job, session, table, predicate, args)
+      most = Number.POSITIVE_INFINITY
+    } catch (error) {
+      if (!isDataFault(error)) throw fileFault(job, error)
+      if (limit > 1) {
+        most = Math.floor(limit / 2)
+        continue
+      }
+      const { code, message } = serverFault(error)!
+      await quarantineKey(session.sql, sweep, columns, upper!, `${code}: ${message}`)
+      if (range) await session.sql.begin(async tx => mustHold(checkpointKey(tx, range, upper, 0, 0), job))
+    }
+    const ms = run.ctx.clock.now() - start
+    along.pace.note(ms, limit)
+    if (upper === null) return true
+    cursor = upper
+    if (await along.after(rows, ms)) return false
+  }
+}
