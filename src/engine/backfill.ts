@@ -32,6 +32,7 @@ import { type Along, walkKeys } from './keyset.js'
 import { settle, unsettle } from './manners.js'
 import { makePace, type Pace } from './pace.js'
 import type { Run } from './run.js'
+import { tally } from './tally.js'
 import { breathe, noAdvice, told, watchHealth } from './watch.js'
 
 /** Pages of a range, the piece that a worker claims: 8 MB. */
@@ -168,6 +169,7 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
       if (job.helper) return 'partial'
       if (!(await closingSweep(job))) return stopped(job)
       if (job.progress.rows > 0) await analyze(run.writer.sql, job.cut.writes)
+      await tally(job)
       return 'done'
     } catch (error) {
       if (!isLost(error) && !run.writer.lost) throw fileFault(job, error)
@@ -417,5 +419,7 @@ export const toResult = (row: BackfillRow): BackfillResult => ({
     row.state === 'done' || row.pagesDone === 0
       ? null
       : Math.round((row.seconds * (row.pages - row.pagesDone)) / row.pagesDone),
+  counted:
+    row.countedUnits === 0 ? null : { units: row.countedUnits, rows: row.countedRows, hash: row.countedHash },
   slowedBy: row.state === 'done' ? null : row.advice,
 })

@@ -69,6 +69,12 @@ export const backfillSchema = z.object({
     .number()
     .nullable()
     .describe('from the pages left and the pace so far; null when unknown or done'),
+  counted: z
+    .object({ units: z.number(), rows: z.number(), hash: z.string() })
+    .nullable()
+    .describe(
+      'rows and order-free content hash of the table after the backfill, over all its units; rethread.tallies has them by unit and by page range',
+    ),
   slowedBy: z.string().nullable().describe('why it is slow or waits, else null'),
 })
 

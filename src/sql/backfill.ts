@@ -16,6 +16,10 @@ export interface BackfillRow {
   rangesDone: number
   batches: number
   quarantined: number
+  /** Units counted at the end, their rows and the order-free hash of their content; 0 units when they were not. */
+  countedUnits: number
+  countedRows: number
+  countedHash: string
   /** Pages finished and pages in all, for progress. */
   pagesDone: number
   pages: number
@@ -33,6 +37,7 @@ export async function readBackfills(
       case when b.state = 'running' and exists (select from rethread.pauses p where p.track = b.track)
         then 'paused' else b.state end as state, b.rows + r.rows as rows, b.advice,
       case when b.seconds = 0 and b.state <> 'done' then extract(epoch from clock_timestamp() - b.started_at)::float8 else b.seconds end as seconds,
+      t.units as "countedUnits", t.rows as "countedRows", t.hash as "countedHash",
       r.ranges, r.done as "rangesDone", r.pages::float8 as pages, r.pages_done::float8 as "pagesDone",
       (select count(*)::int from rethread.batches x where x.backfill = b.id) as batches,
       (select count(*)::int from rethread_archive.quarantine q
@@ -48,6 +53,11 @@ export async function readBackfills(
       from rethread.ranges g
       where g.backfill = b.id
     ) r
+    cross join lateral (
+      select count(*)::int as units, coalesce(sum(x.rows), 0)::bigint as rows, lpad(to_hex(coalesce(bit_xor(x.hash), 0)), 16, '0') as hash
+      from rethread.tallies x
+      where x.backfill = b.id and x.kind = 'unit'
+    ) t
     where b.track = ${track} and (${migration}::text is null or b.migration = ${migration})
     order by b.migration, b.id desc`
 }

@@ -95,6 +95,14 @@ export const upgrades: readonly string[] = [
     ms double precision not null
   );
   create index batches_backfill on rethread.batches (backfill);
+  create table rethread.tallies (
+    backfill bigint not null references rethread.backfills on delete cascade,
+    kind text not null check (kind in ('unit', 'range')),
+    name text not null,
+    rows bigint not null,
+    hash bigint not null,
+    primary key (backfill, kind, name)
+  );
   create table rethread.table_settings (
     relation text primary key,
     options text[] not null

@@ -23,6 +23,10 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
   // anti-joins over all messages and index builds stay in memory, but take no more than the server gives its buffers
   if (purpose !== 'monitor')
     lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
+  // Dirty pages that we evict go to the disk as we go, not all at the next checkpoint, whose fsync everybody's commits would wait behind.
+  if (purpose === 'worker' || purpose === 'writer') lines.push("set backend_flush_after = '512kB'")
+  // index builds leave a core to the application
+  if (purpose === 'writer') lines.push('set max_parallel_maintenance_workers = 0')
   if (purpose === 'reader') lines.push('set default_transaction_read_only = on')
   if (purpose === 'worker') {
     // JIT costs more than it gives on batches of some milliseconds (measured: up to 0.26 s a statement)

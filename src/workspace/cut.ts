@@ -8,6 +8,8 @@ export interface Cut {
   alias: string
   /** True when the statement updates the batched table itself, so that several light passes pay (HOT updates). */
   updatesTable: boolean
+  /** The columns that an UPDATE sets; empty for other statements. */
+  sets: string[]
   /** The table that the statement writes. */
   writes: string
   /** The statement with `predicate` added to its top-level WHERE. */
@@ -47,6 +49,10 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
   const cut: Cut = {
     alias: alias.name,
     updatesTable: alias.target && statement.kind === 'UpdateStmt',
+    sets:
+      statement.kind === 'UpdateStmt'
+        ? (statement.node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
+        : [],
     writes: relationName(statement.node.relation),
     restrict: predicate =>
       `${statement.text.slice(0, start)} ${predicate} and (${statement.text.slice(start, end).trim()}\n) ${statement.text.slice(end)}`.trimEnd(),

@@ -29,6 +29,7 @@ function track() {
     'migrations/mine/1_items.sql': `--! phase: expand\n${target}`,
     'migrations/mine/2_explode.sql': `--! phase: backfill\n--! undone-by: 1_items\n--! table: public.threads\n--! pending: t.items is not null and not exists (select from public.items i where i.thread_id = t.id)\n${explode};`,
     'migrations/mine/3_key.sql': `--! phase: contract\n${key}`,
+    'verify/mine/nothing_left.sql': `select t.id::text as object, 'not exploded' as detail from threads t where not exists (select from items i where i.thread_id = t.id)`,
     'rollbacks/mine/1_items.sql': 'drop table public.items;',
     'rollbacks/mine/3_key.sql': 'alter table public.items drop constraint items_pkey;',
   }

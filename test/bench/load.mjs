@@ -27,6 +27,7 @@ const kinds = [
   () => sql`select role, message from chats where id = ${pick(ids)}`,
 ]
 const times = []
+const byKind = [[], [], [], []]
 let errors = 0
 let n = 0
 const begin = performance.now()
@@ -46,9 +47,20 @@ while (!stopping) {
   if (wait > 0) await new Promise(done => setTimeout(done, wait))
   // a late timer of our own is not the database's: measured from when it was sent, or due, whichever is later by the queue
   const sent = Math.max(due, performance.now() - every)
-  const one = kinds[n++ % 4]()
+  const kind = n++ % 4
+  const one = kinds[kind]()
     .then(
-      () => times.push(performance.now() - sent),
+      () => {
+        const ms = performance.now() - sent
+        times.push(ms)
+        byKind[kind].push(ms)
+        if (process.env.BENCH_SLOW && ms > Number(process.env.BENCH_SLOW))
+          console.error(
+            new Date().toISOString(),
+            ['insert', 'insert', 'update', 'select'][kind],
+            Math.round(ms),
+          )
+      },
       () => {
         errors++
       },
@@ -57,7 +69,23 @@ while (!stopping) {
   flying.add(one)
 }
 await Promise.all(flying)
-times.sort((a, b) => a - b)
-const at = q => Number((times[Math.min(times.length - 1, Math.floor(times.length * q))] ?? 0).toFixed(1))
-console.log(JSON.stringify({ p50: at(0.5), p99: at(0.99), max: at(1), errors, count: times.length }))
+const at = (list, q) =>
+  Number((list.sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0).toFixed(1))
+const p99 = Object.fromEntries(
+  [
+    ['insert', [...byKind[0], ...byKind[1]]],
+    ['update', byKind[2]],
+    ['select', byKind[3]],
+  ].map(([kind, list]) => [kind, at(list, 0.99)]),
+)
+console.log(
+  JSON.stringify({
+    p50: at(times, 0.5),
+    p99: at(times, 0.99),
+    max: at(times, 1),
+    errors,
+    count: times.length,
+    ...p99,
+  }),
+)
 await sql.end()

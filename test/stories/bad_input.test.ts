@@ -293,6 +293,8 @@ describe('the files', () => {
       '004_create_legacy_sessions',
       '005_assign_messages',
       '006_index_and_constrain',
+      '007_release_lost_messages',
+      '008_prove_foreign_key',
       '009_set_aside_unassigned',
       '010_require_session',
       '011_follow_the_session',

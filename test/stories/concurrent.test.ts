@@ -61,6 +61,33 @@ describe.each(servers())('side by side on PostgreSQL $major', server => {
     expect(up.report.backfill.find(b => b.migration === '005_assign_messages')!.rows).toBe(row!.n)
   })
 
+  test('what stands at the end is counted and hashed, by workspace and by range of pages; settings of the table are as before', async () => {
+    await using db = await database(server, 'workspace-sessions', 30_000)
+    await db.sql`alter table chats set (autovacuum_analyze_threshold = 123, fillfactor = 95)`
+    const up = await rethread(db.url, ['migrate'])
+    const { counted } = up.report.backfill.find(b => b.migration === '005_assign_messages')!
+    const [{ n, rooms }] = (await db.sql`
+      select count(*)::int as n, count(distinct coalesce(workspace_id::text, '-'))::int as rooms from chats`) as unknown as [
+      { n: number; rooms: number },
+    ]
+    expect([up.code, counted]).toEqual([0, { units: rooms, rows: n, hash: counted!.hash }])
+    const wrong = await db.sql`
+      select from (
+        select coalesce(workspace_id::text, '(none)') as name, count(*) as rows,
+          bit_xor(hash_record_extended(row(created_at, id, message, role, user_id, workspace_id), 0)) as hash
+        from chats group by 1) c
+      full join (select * from rethread.tallies where kind = 'unit') t using (name)
+      where c.rows is distinct from t.rows or c.hash is distinct from t.hash`
+    expect(wrong.length).toBe(0)
+    const [ranges] = await db.sql`select sum(rows)::int as n, count(*)::int > 1 as several,
+      lpad(to_hex(bit_xor(hash)), 16, '0') as hash from rethread.tallies where kind = 'range'`
+    expect(ranges).toEqual({ n, several: true, hash: counted!.hash })
+    const [left] =
+      await db.sql`select reloptions::text[] as options, (select count(*)::int from rethread.table_settings) as kept
+      from pg_class where oid = 'chats'::regclass`
+    expect(left).toEqual({ options: ['fillfactor=95', 'autovacuum_analyze_threshold=123'], kept: 0 })
+  })
+
   test('a canary takes one workspace and leaves the rest; the whole comes later', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--no-backfill'])

@@ -32,6 +32,8 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       '004_create_legacy_sessions',
       '005_assign_messages',
       '006_index_and_constrain',
+      '007_release_lost_messages',
+      '008_prove_foreign_key',
     ])
     const stopped = up.report.findings.find(f => f.code === 'STOPPED_BEFORE')!
     expect(stopped.subject).toBe('009_set_aside_unassigned')
@@ -113,10 +115,26 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       await db.sql`select count(*)::int as n, count(*) filter (where session_id is null)::int as without from chats`
     expect(during).toEqual({ n: before!.n - 9, without: 0 })
     await expect(db.sql`insert into chats (message) values ('no session')`).rejects.toThrow(/not-null/)
-    const down = await rethread(db.url, ['rollback', '--to', '006'])
+    const down = await rethread(db.url, ['rollback', '--to', '008'])
     expect(down.code).toBe(0)
     const [after] = await db.sql`select count(*)::int as n from chats`
     expect(after!.n).toBe(before!.n)
+  })
+
+  test('a workspace that is deleted before the foreign key stands: its messages stay, in the quarantine', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate', '--phase', 'backfill'])
+    const [room] = await db.sql`
+      delete from workspaces where id = (select workspace_id from chats where session_id is not null group by 1 order by count(*) desc limit 1)
+      returning id, (select count(*)::int from chats c where c.workspace_id = workspaces.id) as messages`
+    const up = await rethread(db.url, ['migrate'])
+    expect([up.code, up.report.backfill[0]!.quarantined]).toEqual([0, room!.messages])
+    const [left] = await db.sql`
+      select count(*)::int as messages, count(session_id)::int as bound, (select count(*)::int from rethread_archive.quarantine q
+        where q.migration = '007_release_lost_messages' and q.reason = 'its workspace was deleted') as told
+      from chats where workspace_id = ${room!.id}`
+    expect(left).toEqual({ messages: room!.messages, bound: 0, told: room!.messages })
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
   })
 
   test('a setting groups legacy sessions by author', async () => {

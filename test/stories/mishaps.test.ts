@@ -154,6 +154,10 @@ test(`${mishaps} mishaps (seed ${seed}): killed clients, dropped connections, cr
         (select count(*)::int from chat_sessions) - (select count(distinct session_id)::int from chats) as empty`
     // a session whose only messages the application has deleted since stays, as any session would
     expect([sums!.without, sums!.elsewhere]).toEqual([0, 0])
+    // what a killed run left set on the application's table has been put back
+    const [settings] =
+      await sql`select reloptions::text[] as options, (select count(*)::int from rethread.table_settings) as kept from pg_class where oid = 'chats'::regclass`
+    expect(settings).toEqual({ options: null, kept: 0 })
     const verified = await rethread(url, ['verify'])
     expect(verified.code).toBe(0)
     expect(tally.killed + tally.dropped + tally.crashed).toBe(mishaps)
