@@ -384,10 +384,10 @@ describe('the plan', () => {
     )
 
   test('bare goes up to what would end the old application', () =>
-    expect(names([])).toEqual(['001', '002', '003', '004', '005', '006']))
+    expect(names([])).toEqual(['001', '002', '003', '004', '005', '006', '007', '008']))
   test('a phase is where it ends', () =>
     expect(names([], { ...bare, phase: 'expand' })).toEqual(['001', '002']))
-  test('contract goes to the end', () => expect(names([], { ...bare, phase: 'contract' })).toHaveLength(9))
+  test('contract goes to the end', () => expect(names([], { ...bare, phase: 'contract' })).toHaveLength(11))
   test('a target is the last one', () =>
     expect(names([], { ...bare, to: '003' })).toEqual(['001', '002', '003']))
   test('without backfills it stops at the first', () =>

@@ -238,7 +238,8 @@ export async function dependantsOf(
     left join pg_catalog.pg_constraint k on h.classid = 'pg_constraint'::regclass and k.oid = h.objid
     left join pg_catalog.pg_policy p on h.classid = 'pg_policy'::regclass and p.oid = h.objid
     where (w.oid is not null and w.ev_class not in (select relid from ours where relid is not null))
-       or (k.oid is not null and k.contype = 'f' and k.conrelid not in (select relid from ours where relid is not null))
+       or (k.oid is not null and k.contype = 'f' and k.conrelid not in (select relid from ours where relid is not null)
+         and k.connamespace is distinct from to_regnamespace('chat_private'))
        or (p.oid is not null and p.polrelid not in (select relid from ours where relid is not null))
        or f.oid is not null
     order by 1`

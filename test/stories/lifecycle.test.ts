@@ -280,7 +280,7 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
       .split('\n')
       .filter(l => l.includes('way back'))
       .map(l => l.split(': rethread ')[1]!)
-    expect(printed.length).toBe(6)
+    expect(printed.length).toBe(8)
     const plans = await Promise.all(
       printed.map(p => rethread(db.url, ['plan', ...p.replace('rollback', '--rollback').split(' ')])),
     )
