@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { discover } from '../src/workspace/discover.js'
 import { withoutByteOrderMark } from '../src/workspace/statements.js'
 import { contract, rethread } from './support/cli.js'
@@ -24,20 +24,31 @@ function read(path: string): { contract: boolean; scenes: Scene[] } {
 class Rollback extends Error {}
 
 describe.each(servers())('the checks on PostgreSQL $major', server => {
-  const bases: Record<'before' | 'overlap' | 'contract', Database | null> = {
-    before: null,
-    overlap: null,
-    contract: null,
-  }
-  beforeAll(async () => {
-    bases.before = await database(server)
-    bases.overlap = await database(server)
-    bases.contract = await database(server)
-    await rethread(bases.overlap.url, ['migrate'])
-    await rethread(bases.contract.url, ['migrate', ...contract])
-    return async () => {
-      for (const db of Object.values(bases)) await db?.[Symbol.asyncDispose]()
+  const bases = new Map<string, Promise<Database>>()
+  /** One database a track and state, made when its first check asks for it. */
+  const base = (track: string, state: 'before' | 'overlap' | 'contract'): Promise<Database> => {
+    const key = `${track} ${state}`
+    let made = bases.get(key)
+    if (!made) {
+      made = (async () => {
+        const db = await database(server, track)
+        if (state !== 'before') {
+          const up = await rethread(db.url, [
+            'migrate',
+            '--track',
+            track,
+            ...(state === 'contract' ? contract : []),
+          ])
+          expect([up.code, up.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+        }
+        return db
+      })()
+      bases.set(key, made)
     }
+    return made
+  }
+  afterAll(async () => {
+    for (const db of bases.values()) await (await db.catch(() => null))?.[Symbol.asyncDispose]()
   })
 
   const checks = discover(root).tracks.flatMap(t => t.checks)
@@ -47,7 +58,10 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
     const story = read(path)
     if (check.kind === 'listing') return
     expect(story.scenes.some(s => s.kind === 'fault')).toBe(true)
-    const db = bases[check.kind === 'outlook' ? 'before' : story.contract ? 'contract' : 'overlap']!
+    const db = await base(
+      check.track,
+      check.kind === 'outlook' ? 'before' : story.contract ? 'contract' : 'overlap',
+    )
     const body = withoutByteOrderMark(check.file.text)
     await db.sql
       .begin(async tx => {

@@ -92,6 +92,9 @@ export async function runCheck(
   if (check.after && !applied.has(check.after)) {
     return { result: { ...base, outcome: 'skipped', reason: `${check.after} is not applied` }, table: null }
   }
+  if (check.until && applied.has(check.until)) {
+    return { result: { ...base, outcome: 'skipped', reason: `of use until ${check.until}` }, table: null }
+  }
   const start = ctx.clock.now()
   try {
     const rows = await readOnly(session, check)

@@ -73,6 +73,8 @@ export interface Check {
   level: 'info' | 'warn' | 'error'
   /** Migration that must be applied for the check to mean anything, else null. */
   after: string | null
+  /** Basename of the migration from which on it means nothing any more; else null. */
+  until: string | null
   /** Migration before which the check must pass, else null. */
   gate: string | null
   /** A check finds what is wrong; a listing shows rows; an outlook speaks before the migration, in `plan`. */

@@ -93,6 +93,7 @@ function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
   for (const check of track.checks) {
     for (const [key, value] of [
       ['after', check.after],
+      ['until', check.until],
       ['gate', check.gate],
     ] as const) {
       if (value && !names.has(value))
@@ -213,6 +214,7 @@ function readCheck(track: string, source: Source, faults: Finding[]): Check {
     file: source.file,
     level: oneOf('level', ['error', 'warn', 'info'] as const, 'error'),
     after: text('after'),
+    until: text('until'),
     gate: text('gate'),
     kind: oneOf('kind', ['check', 'listing', 'outlook'] as const, 'check'),
   }

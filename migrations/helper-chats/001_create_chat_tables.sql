@@ -1,0 +1,115 @@
+--! title: Create chat_sessions and chat_messages, closed to everybody but their users
+--! phase: expand
+--! requires: table public.projects, column public.projects.user_id, table auth.users, function auth.uid(),
+--!   role authenticated, role service_role, role anon
+
+create schema if not exists chat_private;
+revoke all on schema chat_private from public;
+grant usage on schema chat_private to authenticated, service_role;
+
+create table public.chat_sessions (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null,
+  project_id uuid,
+  helper text not null constraint chat_sessions_helper_known check (helper ~ '\S'),
+  thread_id text constraint chat_sessions_thread_id_key unique,
+  title text not null default 'New Chat' constraint chat_sessions_title_not_blank check (title ~ '\S'),
+  last_message_preview text,
+  last_message_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint chat_sessions_thread_id_not_blank check (thread_id ~ '\S')
+);
+
+create table public.chat_messages (
+  id uuid primary key default gen_random_uuid(),
+  session_id uuid not null,
+  role text not null constraint chat_messages_role_known check (role in ('user', 'assistant')),
+  content text not null,
+  tool_calls jsonb,
+  search_results jsonb,
+  created_at timestamptz not null default now()
+);
+
+-- The settings helpers (names, separated by commas) and max_message_length; without them any name and any length will do.
+do $settings$
+declare
+  helpers text := nullif(current_setting('rethread.helpers', true), '');
+  longest text := nullif(current_setting('rethread.max_message_length', true), '');
+begin
+  if helpers is not null then
+    alter table public.chat_sessions drop constraint chat_sessions_helper_known;
+    execute format('alter table public.chat_sessions add constraint chat_sessions_helper_known check (helper = any (%L::text[]))',
+      regexp_split_to_array(btrim(helpers), '\s*,\s*'));
+  end if;
+  if longest is not null then
+    execute format('alter table public.chat_messages add constraint chat_messages_content_length check (length(content) <= %s)', longest::int);
+  end if;
+end
+$settings$;
+
+-- most recent first, by user, by helper, by project
+create index idx_chat_sessions_user_recent on public.chat_sessions (user_id, last_message_at desc nulls last);
+create index idx_chat_sessions_helper_recent on public.chat_sessions (user_id, helper, last_message_at desc nulls last);
+create index idx_chat_sessions_project_recent on public.chat_sessions (project_id, last_message_at desc nulls last);
+create index idx_chat_messages_session_created on public.chat_messages (session_id, created_at);
+
+-- Who may use a project: its owner. Replace the body with your own membership rule.
+create function chat_private.can_use_project(project uuid) returns boolean
+language sql stable security definer
+set search_path = ''
+set row_security = off
+as $$
+  select project is null or exists (select from public.projects p where p.id = project and p.user_id = (select auth.uid()))
+$$;
+revoke all on function chat_private.can_use_project(uuid) from public;
+grant execute on function chat_private.can_use_project(uuid) to authenticated, service_role;
+
+alter table public.chat_sessions enable row level security;
+alter table public.chat_messages enable row level security;
+
+create policy chat_sessions_select on public.chat_sessions for select to authenticated
+  using (user_id = (select auth.uid()));
+create policy chat_sessions_insert on public.chat_sessions for insert to authenticated
+  with check (user_id = (select auth.uid()) and chat_private.can_use_project(project_id));
+create policy chat_sessions_update on public.chat_sessions for update to authenticated
+  using (user_id = (select auth.uid()))
+  with check (user_id = (select auth.uid()) and chat_private.can_use_project(project_id));
+create policy chat_sessions_delete on public.chat_sessions for delete to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy chat_messages_select on public.chat_messages for select to authenticated
+  using (exists (select from public.chat_sessions s where s.id = chat_messages.session_id and s.user_id = (select auth.uid())));
+create policy chat_messages_insert on public.chat_messages for insert to authenticated
+  with check (exists (select from public.chat_sessions s where s.id = chat_messages.session_id and s.user_id = (select auth.uid())));
+create policy chat_messages_update on public.chat_messages for update to authenticated
+  using (exists (select from public.chat_sessions s where s.id = chat_messages.session_id and s.user_id = (select auth.uid())))
+  with check (exists (select from public.chat_sessions s where s.id = chat_messages.session_id and s.user_id = (select auth.uid())));
+create policy chat_messages_delete on public.chat_messages for delete to authenticated
+  using (exists (select from public.chat_sessions s where s.id = chat_messages.session_id and s.user_id = (select auth.uid())));
+
+revoke all on public.chat_sessions, public.chat_messages from public, anon;
+grant select, insert, update, delete on public.chat_sessions, public.chat_messages to authenticated, service_role;
+
+-- With the setting hide_thread_id the API's users can't read the thread ids; the server, as service_role, can.
+do $hide$
+declare
+  visible text;
+begin
+  if coalesce(nullif(current_setting('rethread.hide_thread_id', true), ''), 'off')::boolean then
+    select string_agg(quote_ident(a.attname), ', ' order by a.attnum) into visible
+    from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.chat_sessions'::regclass and a.attnum > 0 and not a.attisdropped and a.attname <> 'thread_id';
+    revoke select on public.chat_sessions from authenticated;
+    execute format('grant select (%s) on public.chat_sessions to authenticated', visible);
+  end if;
+end
+$hide$;
+
+alter table public.chat_messages
+  add constraint chat_messages_session_id_fkey foreign key (session_id) references public.chat_sessions (id) on delete cascade;
+-- Last, because these lock projects and auth.users against writes until the commit.
+alter table public.chat_sessions
+  add constraint chat_sessions_project_id_fkey foreign key (project_id) references public.projects (id) on delete cascade;
+alter table public.chat_sessions
+  add constraint chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;

@@ -1,0 +1,50 @@
+--! title: Take chatkit_sessions out of the application, with its functions, into the archive
+--! phase: contract
+--! ends-old-app: chatkit_sessions is gone from the application's sight
+
+-- Nothing is dropped: the table moves, with its indexes, triggers and policies. What would still connect it with live
+-- rows is cut and written down beside it: foreign keys of its own would delete archived rows along with live ones.
+create schema if not exists rethread_archive;
+create table if not exists rethread_archive.chatkit_manifest (kind text not null, name text not null, definition text not null);
+revoke all on rethread_archive.chatkit_manifest from public;
+
+do $$
+declare
+  old regclass := to_regclass('public.chatkit_sessions');
+  item record;
+begin
+  if old is null then
+    return;
+  end if;
+  for item in
+    select conname, pg_get_constraintdef(oid) as def from pg_catalog.pg_constraint where conrelid = old and contype = 'f' order by conname
+  loop
+    insert into rethread_archive.chatkit_manifest values ('foreign key', item.conname, item.def);
+    execute format('alter table public.chatkit_sessions drop constraint %I', item.conname);
+  end loop;
+  for item in
+    select coalesce(g.rolname, 'public') as grantee, a.privilege_type as privilege
+    from pg_catalog.pg_class c cross join lateral aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+    left join pg_catalog.pg_roles g on g.oid = a.grantee
+    where c.oid = old and a.grantee <> c.relowner
+    order by 1, 2
+  loop
+    insert into rethread_archive.chatkit_manifest values ('grant', item.grantee, item.privilege);
+    execute format('revoke %s on public.chatkit_sessions from %s', item.privilege,
+      case when item.grantee = 'public' then 'public' else quote_ident(item.grantee) end);
+  end loop;
+  -- its functions: those that its triggers call and no other table's
+  for item in
+    select distinct f.oid::regprocedure::text as name
+    from pg_catalog.pg_trigger t join pg_catalog.pg_proc f on f.oid = t.tgfoid
+    where t.tgrelid = old and not t.tgisinternal and f.pronamespace = 'public'::regnamespace
+      and f.proname like '%chatkit%'
+      and not exists (select from pg_catalog.pg_trigger o where o.tgfoid = f.oid and o.tgrelid <> old)
+    order by 1
+  loop
+    insert into rethread_archive.chatkit_manifest values ('function', item.name, '');
+    execute format('alter function %s set schema rethread_archive', item.name);
+  end loop;
+  alter table public.chatkit_sessions set schema rethread_archive;
+end
+$$;

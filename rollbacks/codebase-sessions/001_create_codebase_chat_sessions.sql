@@ -1,0 +1,12 @@
+--! title: Take codebase_chat_sessions away
+
+drop table if exists public.codebase_chat_sessions;
+drop function if exists chat_private.touch_codebase_chat_session();
+
+do $$
+begin
+  if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then
+    drop schema if exists chat_private;
+  end if;
+end
+$$;

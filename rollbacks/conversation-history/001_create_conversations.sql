@@ -1,0 +1,13 @@
+--! title: Take messages and conversations away; chat_sessions has it all
+
+drop table if exists public.messages;
+drop table if exists public.conversations;
+drop function if exists chat_private.tenant_role(uuid);
+
+do $$
+begin
+  if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then
+    drop schema if exists chat_private;
+  end if;
+end
+$$;

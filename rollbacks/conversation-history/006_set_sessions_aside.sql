@@ -1,0 +1,41 @@
+--! title: Bring chat_sessions back, with what was written since
+
+do $$
+declare
+  item record;
+begin
+  alter table rethread_archive.chat_sessions set schema public;
+  for item in select * from rethread_archive.chat_sessions_manifest order by kind, name loop
+    if item.kind = 'grant' then
+      execute format('grant %s on public.chat_sessions to %s', item.definition, item.name);
+    end if;
+  end loop;
+  -- conversations deleted since, with their tenants and users too; what was never a conversation stays
+  delete from public.chat_sessions s
+  where not exists (select from public.conversations c where c.id = s.id)
+    and not exists (
+      select from rethread_archive.quarantine q
+      where q.relation = 'public.chat_sessions' and q.key = s.id::text and q.track = 'conversation-history');
+  insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
+  select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
+  from public.conversations c
+  where not exists (select from public.chat_sessions s where s.id = c.id);
+  update public.chat_sessions s
+  set title = case when s.title is null and c.title = 'New Conversation' then null else c.title end, metadata = c.metadata, updated_at = c.updated_at
+  from public.conversations c
+  where c.id = s.id
+    and (c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from s.updated_at);
+  perform chat_private.rebuild_session(c.id) from public.conversations c;
+  for item in select * from rethread_archive.chat_sessions_manifest where kind = 'foreign key' order by name loop
+    execute format('alter table public.chat_sessions add constraint %I %s', item.name, item.definition);
+  end loop;
+end
+$$;
+drop table rethread_archive.chat_sessions_manifest;
+
+create trigger rethread_follow_conversation after insert or update or delete on public.conversations
+  for each row execute function chat_private.follow_conversation();
+create trigger rethread_follow_message after insert or update or delete on public.messages
+  for each row execute function chat_private.follow_message();
+create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
+  for each row execute function chat_private.follow_session();

@@ -1,0 +1,13 @@
+--! title: Take chat_messages and chat_sessions away
+
+drop table if exists public.chat_messages;
+drop table if exists public.chat_sessions;
+drop function if exists chat_private.can_use_project(uuid);
+
+do $$
+begin
+  if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then
+    drop schema if exists chat_private;
+  end if;
+end
+$$;

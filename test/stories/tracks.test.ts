@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { rethread, undoAll } from '../support/cli.js'
+import { type Database, database, picture, root, servers } from '../support/database.js'
+
+/** Each shipped track with the flags that take it all the way, and what its fixture leaves in the quarantine. */
+const tracks = [
+  { name: 'workspace-sessions', allow: 'ENDS_OLD_APP,QUARANTINES_ROWS', aside: 9 },
+  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 9 },
+  { name: 'helper-chats', allow: null, aside: 0 },
+  { name: 'codebase-sessions', allow: null, aside: 0 },
+  { name: 'trip-sessions', allow: 'ENDS_OLD_APP', aside: 2 },
+] as const
+
+/** Sends an example file of the application as it would send it, statement after statement in one go. */
+async function application(db: Database, track: string, file: 'old_app' | 'new_app'): Promise<void> {
+  await db.sql.unsafe(readFileSync(join(root, 'examples', track, `${file}.sql`), 'utf8'))
+}
+
+const faults = (ran: Awaited<ReturnType<typeof rethread>>) =>
+  ran.report.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => f.message)
+
+describe.each(servers())('the tracks on PostgreSQL $major', server => {
+  describe.each(tracks)('$name', ({ name, allow, aside }) => {
+    const track = ['--track', name]
+    const through = allow ? ['--phase', 'contract', '--allow', allow] : []
+
+    test('before -> migrate -> verify -> rollback is identical to before; twice changes nothing', async () => {
+      await using db = await database(server, name)
+      const before = await picture(db.sql)
+      for (const flags of [[], through]) {
+        const up = await rethread(db.url, ['migrate', ...track, ...flags])
+        expect([up.code, faults(up)]).toEqual([0, []])
+        const again = await rethread(db.url, ['migrate', ...track, ...flags])
+        expect([again.code, again.report.steps.length]).toEqual([0, 0])
+        const verified = await rethread(db.url, ['verify', ...track])
+        expect([
+          verified.code,
+          verified.report.checks.filter(
+            c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+          ),
+        ]).toEqual([0, []])
+      }
+      const [kept] = await db.sql`select count(*)::int as n from rethread_archive.quarantine`
+      expect(kept!.n).toBe(aside)
+      const down = await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])
+      expect([down.code, faults(down)]).toEqual([0, []])
+      expect(await picture(db.sql)).toEqual(before)
+    })
+
+    test('the old application goes on before, during and after expand and backfill', async () => {
+      await using db = await database(server, name)
+      await application(db, name, 'old_app')
+      for (const flags of [['--no-backfill'], ['--phase', 'backfill'], []]) {
+        const up = await rethread(db.url, ['migrate', ...track, ...flags])
+        expect([up.code, faults(up)]).toEqual([0, []])
+        await application(db, name, 'old_app')
+      }
+      const verified = await rethread(db.url, ['verify', ...track])
+      expect([verified.code, faults(verified)]).toEqual([0, []])
+    })
+
+    test('what the new application writes is counted by the rollback, archived, and comes back', async () => {
+      await using db = await database(server, name)
+      const up = await rethread(db.url, ['migrate', ...track])
+      expect([up.code, faults(up)]).toEqual([0, []])
+      if (name !== 'workspace-sessions') await application(db, name, 'new_app')
+      const verified = await rethread(db.url, ['verify', ...track])
+      expect([verified.code, faults(verified)]).toEqual([0, []])
+      const live = await picture(db.sql)
+      const down = await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])
+      expect([down.code, faults(down)]).toEqual([0, []])
+      const back = await rethread(db.url, ['restore', 'latest', ...track])
+      expect([back.code, faults(back)]).toEqual([0, []])
+      expect((await picture(db.sql)).content).toEqual(live.content)
+      const twice = await rethread(db.url, ['verify', ...track])
+      expect([twice.code, faults(twice)]).toEqual([0, []])
+    })
+  })
+})

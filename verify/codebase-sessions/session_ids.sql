@@ -1,0 +1,8 @@
+--! title: Session ids look like chat-<milliseconds>-<random>
+--! level: info
+--! after: 001_create_codebase_chat_sessions
+
+select s.session_id as object, 'another application may not find it' as detail
+from public.codebase_chat_sessions s
+where s.session_id !~ '^chat-[0-9]+-[0-9a-z]+$'
+order by 1

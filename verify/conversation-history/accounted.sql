@@ -1,0 +1,23 @@
+--! title: Every session and every element is a conversation and a message, or stands in the quarantine
+--! after: 005_set_aside_elements
+--! until: 006_set_sessions_aside
+--! gate: 006_set_sessions_aside
+
+-- Until the old application is gone; afterwards the array is history and the messages live on.
+select s.id::text as object, 'no conversation, not in the quarantine' as detail
+from public.chat_sessions s
+where not exists (select from public.conversations c where c.id = s.id)
+  and not exists (select from rethread_archive.quarantine q where q.relation = 'public.chat_sessions' and q.key = s.id::text)
+union all
+select s.id::text, format('%s element(s), %s message(s), %s in the quarantine', e.n, e.arrived, e.aside)
+from public.chat_sessions s
+join public.conversations c on c.id = s.id
+cross join lateral (
+  select count(*) as n, count(m.id) as arrived, count(*) filter (where q.key is not null) as aside,
+    count(*) filter (where m.id is null and q.key is null) as lost
+  from chat_private.elements(s.id, s.messages::json, s.created_at) x
+  left join public.messages m on m.id = x.id and m.conversation_id = s.id
+  left join rethread_archive.quarantine q on q.relation = 'public.chat_sessions' and q.key = s.id || ':' || x.n and x.reason is not null
+) e
+where e.lost > 0
+order by 1

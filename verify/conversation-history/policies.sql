@@ -1,0 +1,36 @@
+--! title: Row security is on, with these policies and no other
+--! after: 001_create_conversations
+
+select t as object, 'row level security is off' as detail
+from unnest(array['conversations', 'messages']) t
+where not coalesce((select c.relrowsecurity from pg_catalog.pg_class c where c.oid = to_regclass('public.' || t)), false)
+union all
+select w.name, case when p.polname is null then 'missing' else 'differs: ' || concat_ws(' ',
+    case when not p.polpermissive then 'restrictive' end,
+    'for ' || p.polcmd::text,
+    'to ' || (select string_agg(case when r = 0 then 'public' else r::regrole::text end, ', ') from unnest(p.polroles) r),
+    'using ' || pg_get_expr(p.polqual, p.polrelid),
+    'with check ' || pg_get_expr(p.polwithcheck, p.polrelid)) end
+from (values
+  ('conversations', 'conversations_select', 'r', $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%tenant_role(tenant_id) = 'admin'%$$, $$$$),
+  ('conversations', 'conversations_insert', 'a', $$$$, $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$),
+  ('conversations', 'conversations_update', 'w', $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$, $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$),
+  ('conversations', 'conversations_delete', 'd', $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$, $$$$),
+  ('messages', 'messages_select', 'r', $$%c.id = messages.conversation_id%$$, $$$$),
+  ('messages', 'messages_insert', 'a', $$$$, $$%c.id = messages.conversation_id%c.user_id = %auth.uid()%$$),
+  ('messages', 'messages_update', 'w', $$%c.id = messages.conversation_id%c.user_id = %auth.uid()%$$, $$%c.id = messages.conversation_id%c.user_id = %auth.uid()%$$),
+  ('messages', 'messages_delete', 'd', $$%c.id = messages.conversation_id%c.user_id = %auth.uid()%$$, $$$$)
+) as w (rel, name, cmd, sees, checks)
+left join pg_catalog.pg_policy p on p.polrelid = to_regclass('public.' || w.rel) and p.polname = w.name
+where p.polname is null
+  or p.polcmd::text <> w.cmd
+  or not p.polpermissive
+  or p.polroles <> array[(select oid from pg_catalog.pg_roles where rolname = 'authenticated')]
+  or coalesce(pg_get_expr(p.polqual, p.polrelid), '') not like w.sees
+  or coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') not like w.checks
+union all
+select p.polname::text, 'is not one of them: every permissive policy lets somebody in'
+from pg_catalog.pg_policy p
+where p.polrelid in (select to_regclass('public.' || t) from unnest(array['conversations', 'messages']) t) and p.polpermissive
+  and p.polname not in ('conversations_select', 'conversations_insert', 'conversations_update', 'conversations_delete', 'messages_select', 'messages_insert', 'messages_update', 'messages_delete')
+order by 1

@@ -1,0 +1,21 @@
+--! title: Nobody can add himself to a tenant, and no policy of tenant_users asks tenant_users
+--! level: warn
+--! after: 001_create_conversations
+
+select 'tenant_users' as object, 'row level security is off: whoever may write can join any tenant' as detail
+where not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = 'public.tenant_users'::regclass)
+  and has_table_privilege('authenticated', 'public.tenant_users', 'insert')
+union all
+select p.polname::text, 'lets a user write a membership for himself'
+from pg_catalog.pg_policy p
+where p.polrelid = 'public.tenant_users'::regclass and p.polpermissive and p.polcmd in ('a', 'w', '*')
+  and coalesce(pg_get_expr(coalesce(p.polwithcheck, p.polqual), p.polrelid), 'true') !~ 'admin|tenant_role'
+union all
+-- 42P17: every query of a table whose policy asks itself is an error
+select distinct p.polname::text, 'asks tenant_users in a policy of tenant_users: infinite recursion (42P17)'
+from pg_catalog.pg_policy p
+join pg_catalog.pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid
+  and d.refclassid = 'pg_class'::regclass and d.refobjid = p.polrelid
+where p.polrelid = 'public.tenant_users'::regclass
+  and coalesce(pg_get_expr(p.polqual, p.polrelid), '') || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') ~* 'from (public\.)?tenant_users'
+order by 1

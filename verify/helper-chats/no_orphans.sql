@@ -1,0 +1,19 @@
+--! title: No message without a session, no session of a user or project that is gone, no thread in two sessions
+--! after: 001_create_chat_tables
+
+select 'chat_messages ' || m.id as object, 'its session does not exist' as detail
+from public.chat_messages m where not exists (select from public.chat_sessions s where s.id = m.session_id)
+union all
+select 'chat_sessions ' || s.id, 'its user does not exist'
+from public.chat_sessions s where not exists (select from auth.users u where u.id = s.user_id)
+union all
+select 'chat_sessions ' || s.id, 'its project does not exist'
+from public.chat_sessions s
+where s.project_id is not null and not exists (select from public.projects p where p.id = s.project_id)
+union all
+select 'thread ' || s.thread_id, format('%s sessions have it', count(*))
+from public.chat_sessions s where s.thread_id is not null group by s.thread_id having count(*) > 1
+union all
+select 'chat_sessions ' || s.id, 'its thread id is blank'
+from public.chat_sessions s where s.thread_id !~ '\S'
+order by 1

@@ -1,0 +1,23 @@
+--! title: The functions are there, pinned, and not open to everybody
+--! after: 017_create_chat_sessions
+
+select w.schema || '.' || w.name as object,
+  case when f.oid is null then 'missing' else concat_ws(', ',
+    case when f.prosecdef <> w.definer then case when w.definer then 'not security definer' else 'security definer' end end,
+    case when not coalesce('search_path=""' = any (f.proconfig), false) then 'search_path is not pinned' end,
+    case when has_function_privilege('public', f.oid, 'execute') then 'public may execute it' end) end as detail
+from (values
+  ('chat_private', 'current_agent_id', true),
+  ('chat_private', 'can_use_request', true),
+  ('public', 'create_or_update_chat_session', false),
+  ('public', 'set_chat_session_trip', false),
+  ('public', 'touch_chat_session', false),
+  ('public', 'complete_chat_session', false),
+  ('public', 'archive_idle_chat_sessions', false)
+) as w (schema, name, definer)
+left join pg_catalog.pg_proc f on f.pronamespace = to_regnamespace(w.schema) and f.proname = w.name
+where f.oid is null
+  or f.prosecdef <> w.definer
+  or not coalesce('search_path=""' = any (f.proconfig), false)
+  or has_function_privilege('public', f.oid, 'execute')
+order by 1
