@@ -74,8 +74,8 @@ begin
   from generate_series(1, messages) n;
   insert into public.quotes (request_id, amount)
   select md5('request ' || n)::uuid, 1000 * n from generate_series(1, talks, 2) n;
-  insert into public.chatkit_sessions (id, iso_agent_id, chatkit_session_id)
-  select md5('chatkit ' || n)::uuid, md5('agent ' || (n % 5 + 1))::uuid, 'ck_' || n from generate_series(1, 50) n;
+  insert into public.chatkit_sessions (id, iso_agent_id, chatkit_session_id, updated_at)
+  select md5('chatkit ' || n)::uuid, md5('agent ' || (n % 5 + 1))::uuid, 'ck_' || n, '2025-01-01 00:00+00' from generate_series(1, 50) n;
 end
 $$;
 

@@ -1,5 +1,6 @@
 --! title: Take chat_sessions and its functions away
 --! ours: public.chat_sessions: id = md5('rethread:legacy:' || conversation_id)::uuid
+--! superseded: exists (select from public.chat_sessions o where o.conversation_id = chat_sessions.conversation_id and o.id <> chat_sessions.id)
 
 drop function if exists public.create_or_update_chat_session(uuid, uuid, uuid, text, text);
 drop function if exists public.set_chat_session_trip(uuid, text, text, text, uuid, text);

@@ -1,5 +1,6 @@
 --! title: Take chat_sessions away
 --! ours: public.chat_sessions: id in (chat_private.legacy_session_id(workspace_id, user_id), chat_private.legacy_session_id(workspace_id, null))
+--! superseded: not exists (select from public.chats c where c.session_id = chat_sessions.id)
 
 drop table if exists public.chat_sessions;
 drop function if exists chat_private.can_use_workspace(uuid);

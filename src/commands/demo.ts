@@ -21,7 +21,13 @@ export default defineCommand({
     const server = await startEmbedded({ dataDir, from: [cwd, home] })
     try {
       const read = (file: string) => readFileSync(join(home, 'examples', file), 'utf8')
-      const fixture = { shim: read('supabase-shim.sql'), before: read(`${name}/before.sql`), messages }
+      const fixture = {
+        shim: read('supabase-shim.sql'),
+        before: read(`${name}/before.sql`),
+        oldApp: read(`${name}/old_app.sql`),
+        newApp: read(`${name}/new_app.sql`),
+        messages,
+      }
       return await demo({ ...ctx, url: server.url }, workspace(), name, sources, fixture)
     } finally {
       if (options.keep)

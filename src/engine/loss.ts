@@ -41,7 +41,9 @@ export async function dropsOf(rollback: Rollback): Promise<{ table: string; colu
   // the parser is heavy and `status` starts without it: a file without these words drops neither, and one that drops
   // a single thing names it in its header
   const words =
-    rollback.file.text.match(/\bdrop\s+(table|column)\b(?!\s+(if\s+exists\s+)?chat_private\.)/gi) ?? []
+    rollback.file.text.match(
+      /\bdrop\s+(table|column)\b(?!\s+(if\s+exists\s+)?(chat_private|rethread_archive)\.)/gi,
+    ) ?? []
   if (words.length === 0) return []
   if (words.length === 1 && rollback.ours) {
     const [schema, table, column] = rollback.ours.object.split('.')
@@ -63,7 +65,7 @@ export async function dropsOf(rollback: Rollback): Promise<{ table: string; colu
     }
   }
   // what stands in chat_private is derived from the application's tables: nothing to lose, nothing to archive
-  return drops.filter(d => !d.table.startsWith('chat_private.'))
+  return drops.filter(d => !/^(chat_private|rethread_archive)\./.test(d.table))
 }
 
 const oursOf = (rollback: Rollback, table: string, column: string | null): string | null =>

@@ -6,7 +6,7 @@ import { type ArchiveRow, foreignKeys, listArchives, markRestored } from '../sql
 import { tid } from '../sql/backfill.js'
 import { columnFacts, columnNames, heapsOf, relationFacts } from '../sql/catalog.js'
 import { contentHash } from '../sql/fingerprint.js'
-import { columnConflicts, type Merged, mergeColumn, mergeTable } from '../sql/restore.js'
+import { columnConflicts, type Merged, mergeColumn, mergeTable, removeSuperseded } from '../sql/restore.js'
 import { archivesTable } from './archive.js'
 import { type Context, connect } from './context.js'
 import { migrate } from './migrate.js'
@@ -95,6 +95,23 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
           }),
         )
       }
+    }
+    for (const a of chosen.filter(a => a.column === null)) {
+      const superseded = track.migrations.find(m => m.name === a.migration)?.rollback?.superseded
+      if (superseded)
+        await removeSuperseded(
+          run.writer.sql,
+          {
+            table: a.relation,
+            storedAs: a.storedAs,
+            columns: [],
+            key: a.keyColumns,
+            ours: a.ours,
+            track: a.track,
+            parents: [],
+          },
+          superseded,
+        )
     }
     report.tables.push({
       title: 'Restored',

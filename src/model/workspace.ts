@@ -62,6 +62,8 @@ export interface Rollback {
   title: string
   /** Which rows a repeated `migrate` would make again: `schema.table[.column]` and a predicate. */
   ours: { object: string; predicate: string } | null
+  /** Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows do their work; else null. */
+  superseded: string | null
 }
 
 /** One file of verify/<track>/. */

@@ -70,6 +70,23 @@ export async function mergeTable(sql: Db, m: TableMerge): Promise<Merged> {
   return { inserted: inserted.count, updated: updated.count, conflicts: [...conflicts] }
 }
 
+/**
+ * Takes away rows that the migrate before this restore has made because the archived ones were not there yet, and that
+ * nobody has touched: with the archive back, the track's own predicate calls them superseded.
+ */
+export async function removeSuperseded(sql: Db, m: TableMerge, superseded: string): Promise<number> {
+  const result = await sql.unsafe(
+    `delete from ${m.table}
+     where (${m.ours ?? 'false'}) and (${superseded})
+       and not exists (select from ${m.storedAs} a where ${joined(m.key, m.table, 'a')})
+       and ${m.table}.xmin::text::bigint in (
+         select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
+         join rethread.backfills f on f.id = b.backfill where f.track = $1)`,
+    [m.track],
+  )
+  return result.count
+}
+
 interface ColumnMerge {
   table: string
   column: string

@@ -197,11 +197,15 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
   const ours = text('ours')
   const parts = ours === null ? null : /^([^\s:]+): +(.+)$/.exec(ours)
   if (ours !== null && !parts) fault('ours', 'expected `--! ours: schema.table[.column]: <predicate>`')
+  const superseded = text('superseded')
+  if (superseded !== null && ours === null)
+    fault('superseded', '`superseded` speaks of rows that `ours` names')
   return {
     file: source.file,
     title: text('title') ?? 'roll back ' + source.base.replace(/^\d+_/, '').replaceAll('_', ' '),
     transaction: oneOf('transaction', ['one', 'none'] as const, 'one'),
     ours: parts ? { object: parts[1]!, predicate: parts[2]! } : null,
+    superseded,
   }
 }
 

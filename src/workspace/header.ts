@@ -17,7 +17,7 @@ export const headerKeys = {
     'hazard',
     'undone-by',
   ],
-  rollback: ['title', 'transaction', 'ours'],
+  rollback: ['title', 'transaction', 'ours', 'superseded'],
   check: ['title', 'level', 'after', 'until', 'gate', 'kind'],
 } as const
 

@@ -54,7 +54,7 @@ function oldApplication(url: string): Writer {
       } catch {
         // the connection broke: it may have been written, or not
         unsure.add(kind === 'insert' ? id : old!)
-        acknowledged.delete(old ?? '')
+        if (kind !== 'insert') acknowledged.delete(old!)
         await sql.end({ timeout: 0 }).catch(() => {})
         await sleep(50)
         sql = open(url, 1)

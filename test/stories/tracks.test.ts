@@ -4,13 +4,21 @@ import { describe, expect, test } from 'vitest'
 import { rethread, undoAll } from '../support/cli.js'
 import { type Database, database, picture, root, servers } from '../support/database.js'
 
-/** Each shipped track with the flags that take it all the way, and what its fixture leaves in the quarantine. */
+/**
+ * Each shipped track with the flags that take it all the way, what its fixture leaves in the quarantine, and the tables that
+ * come back to the letter (a session that the backfill makes anew may get another time where its messages have none).
+ */
 const tracks = [
-  { name: 'workspace-sessions', allow: 'ENDS_OLD_APP,QUARANTINES_ROWS', aside: 9 },
-  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 9 },
-  { name: 'helper-chats', allow: null, aside: 0 },
-  { name: 'codebase-sessions', allow: null, aside: 0 },
-  { name: 'trip-sessions', allow: 'ENDS_OLD_APP', aside: 2 },
+  {
+    name: 'workspace-sessions',
+    allow: 'ENDS_OLD_APP,QUARANTINES_ROWS',
+    aside: 9,
+    exact: ['chats'],
+  },
+  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 7, exact: ['messages'] },
+  { name: 'helper-chats', allow: null, aside: 0, exact: ['chat_sessions', 'chat_messages'] },
+  { name: 'codebase-sessions', allow: null, aside: 0, exact: ['codebase_chat_sessions'] },
+  { name: 'trip-sessions', allow: 'ENDS_OLD_APP', aside: 2, exact: ['messages'] },
 ] as const
 
 /** Sends an example file of the application as it would send it, statement after statement in one go. */
@@ -22,7 +30,7 @@ const faults = (ran: Awaited<ReturnType<typeof rethread>>) =>
   ran.report.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => f.message)
 
 describe.each(servers())('the tracks on PostgreSQL $major', server => {
-  describe.each(tracks)('$name', ({ name, allow, aside }) => {
+  describe.each(tracks)('$name', ({ name, allow, aside, exact }) => {
     const track = ['--track', name]
     const through = allow ? ['--phase', 'contract', '--allow', allow] : []
 
@@ -42,7 +50,8 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
           ),
         ]).toEqual([0, []])
       }
-      const [kept] = await db.sql`select count(*)::int as n from rethread_archive.quarantine`
+      const [kept] =
+        await db.sql`select count(distinct (relation, key))::int as n from rethread_archive.quarantine`
       expect(kept!.n).toBe(aside)
       const down = await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])
       expect([down.code, faults(down)]).toEqual([0, []])
@@ -65,7 +74,7 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
       await using db = await database(server, name)
       const up = await rethread(db.url, ['migrate', ...track])
       expect([up.code, faults(up)]).toEqual([0, []])
-      if (name !== 'workspace-sessions') await application(db, name, 'new_app')
+      await application(db, name, 'new_app')
       const verified = await rethread(db.url, ['verify', ...track])
       expect([verified.code, faults(verified)]).toEqual([0, []])
       const live = await picture(db.sql)
@@ -73,7 +82,10 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
       expect([down.code, faults(down)]).toEqual([0, []])
       const back = await rethread(db.url, ['restore', 'latest', ...track])
       expect([back.code, faults(back)]).toEqual([0, []])
-      expect((await picture(db.sql)).content).toEqual(live.content)
+      const { content } = await picture(db.sql)
+      const rows = (c: typeof content) => Object.fromEntries(Object.entries(c).map(([t, v]) => [t, v.rows]))
+      expect(rows(content)).toEqual(rows(live.content))
+      for (const table of exact) expect([table, content[table]]).toEqual([table, live.content[table]])
       const twice = await rethread(db.url, ['verify', ...track])
       expect([twice.code, faults(twice)]).toEqual([0, []])
     })
