@@ -234,6 +234,7 @@ async function prepare(
     host: hostname(),
     reason: options.reason ?? null,
     tool: `rethread ${version}`,
+    tracks: () => read().tracks,
     emit,
     clock,
     random: Math.random,

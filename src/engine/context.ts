@@ -1,6 +1,7 @@
 import { openSession, readUrl, type Session } from '../db/session.js'
 import type { Emit } from '../model/event.js'
 import { Failure } from '../model/failure.js'
+import type { Track } from '../model/workspace.js'
 import { type Purpose, setupSql } from '../sql/session.js'
 
 /** Time, injected: the core never reads the clock of the machine. */
@@ -25,6 +26,8 @@ export interface Context {
   reason: string | null
   /** Name and version of the tool, for the ledger. */
   tool: string
+  /** All tracks of the folder, to tell which other one fits. */
+  tracks(): Track[]
   emit: Emit
   clock: Clock
   /** Uniform in [0, 1). */

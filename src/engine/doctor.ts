@@ -1,10 +1,10 @@
 import { findingsOf } from '../model/failure.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
-import type { Track, Workspace } from '../model/workspace.js'
+import type { Workspace } from '../model/workspace.js'
 import { eventTriggers } from '../sql/catalog.js'
 import { lint } from '../workspace/lint.js'
 import { type Context, connect } from './context.js'
-import { ledgerRows, tracksThatFit } from './look.js'
+import { type Fit, fitsOf, ledgerRows } from './look.js'
 import { inspect, judgeRights, judgeServer, preflight, refusePooler } from './target.js'
 
 /** Looks at target and files without writing, and says for each thing how to mend it. */
@@ -28,8 +28,9 @@ export async function doctor(
   const rows = await ledgerRows(session)
   if (!rows) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
   report.findings.push(...judgeRights(target, rows !== null))
-  const fitting = await tracksThatFit(session, workspace)
-  report.tables.push(fitTable(workspace, fitting))
+  const fits = await fitsOf(session, workspace.tracks)
+  const fitting = fits.filter(f => f.fits).map(f => f.track)
+  report.tables.push(fitTable(fits))
   const looked = named ? workspace.tracks.filter(t => t.name === named) : fitting
   if (named && looked.length === 0)
     report.findings.push(
@@ -67,10 +68,18 @@ export async function doctor(
   return report
 }
 
-function fitTable(workspace: Workspace, fitting: Track[]): Table {
+function fitTable(fits: Fit[]): Table {
   return {
     title: 'Tracks',
-    columns: ['track', 'migrations', 'fits this database'],
-    rows: workspace.tracks.map(t => [t.name, t.migrations.length, fitting.includes(t)]),
+    columns: ['track', 'migrations', 'fits this database', 'because'],
+    rows: fits.map(f => [f.track.name, f.track.migrations.length, f.fits, because(f)]),
   }
+}
+
+function because({ fits, has, lacks }: Fit): string {
+  const names = (list: string[]) => list.map(r => r.replace(/^\w+ (public\.)?/, '')).join(', ')
+  if (lacks.length > 0) return `lacks ${names(lacks.slice(0, 3))}${lacks.length > 3 ? ' ...' : ''}`
+  return fits
+    ? `has ${names(has.filter(r => r.startsWith('table')))}`
+    : 'it needs no table of yours: ask for it with --track'
 }

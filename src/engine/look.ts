@@ -1,9 +1,11 @@
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import type { LedgerRow, Plan } from '../model/plan.js'
+import { type Finding, finding } from '../model/report.js'
 import type { Track, Workspace } from '../model/workspace.js'
 import { missingObjects } from '../sql/catalog.js'
 import { readLedger, schemaVersion, upgrades } from '../sql/ledger.js'
+import type { Context } from './context.js'
 import { changedFiles } from './drift.js'
 import { foldLedger, type History, makePlan, type Wish } from './plan.js'
 
@@ -58,14 +60,48 @@ export async function chooseTrack(
   })
 }
 
-/** The tracks whose first migration finds the tables that it requires. */
-export async function tracksThatFit(session: Session, workspace: Workspace): Promise<Track[]> {
-  const fitting: Track[] = []
-  for (const track of workspace.tracks) {
-    const tables = (track.migrations[0]?.requires ?? []).filter(
-      r => r.startsWith('table ') || r.startsWith('column '),
+/** Whether a track fits a database, and what speaks for or against it. */
+export interface Fit {
+  track: Track
+  /** True when all that it requires is there, something of the application's own among it. */
+  fits: boolean
+  /** What it requires and is there; what is not. */
+  has: string[]
+  lacks: string[]
+}
+
+/** Looks for the tables and columns that each track requires. A track that asks for nothing but users fits by name only. */
+export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> {
+  const found: Fit[] = []
+  for (const track of tracks) {
+    const wanted = [...new Set(track.migrations.flatMap(m => m.requires))].filter(r =>
+      /^(table|column) /.test(r),
     )
-    if (tables.length > 0 && (await missingObjects(session.sql, tables)).length === 0) fitting.push(track)
+    const lacks = await missingObjects(session.sql, wanted)
+    const has = wanted.filter(r => !lacks.includes(r))
+    found.push({ track, has, lacks, fits: lacks.length === 0 && has.some(r => !/^\w+ auth\./.test(r)) })
   }
-  return fitting
+  return found
+}
+
+/** The tracks that fit. */
+export const tracksThatFit = async (session: Session, workspace: Workspace): Promise<Track[]> =>
+  (await fitsOf(session, workspace.tracks)).filter(f => f.fits).map(f => f.track)
+
+/** When a track lacks tables that it requires: the tracks that would fit this database instead. */
+export async function otherTracks(
+  session: Session,
+  ctx: Context,
+  track: Track,
+  obstacles: Finding[],
+): Promise<Finding[]> {
+  const misfit = obstacles.some(
+    f =>
+      f.code === 'MISSING_PREREQUISITE' && /^(table|column) /.test(f.subject) && !/ auth\./.test(f.subject),
+  )
+  if (!misfit) return []
+  const others = (await fitsOf(session, ctx.tracks())).filter(f => f.fits && f.track.name !== track.name)
+  return others.length === 0
+    ? []
+    : [finding('OTHER_TRACK', track.name, { tracks: others.map(f => f.track.name) })]
 }

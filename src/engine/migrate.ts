@@ -17,7 +17,7 @@ import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { storeFingerprint } from './fingerprint.js'
 import { guard } from './guard.js'
-import { look } from './look.js'
+import { look, otherTracks } from './look.js'
 import { atRisk, rollbackCommand } from './loss.js'
 import type { Wish } from './plan.js'
 import { recordBackfill } from './record.js'
@@ -100,7 +100,12 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
     }
   }
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
-  report.findings.push(...judgeRights(target, hasLedger), ...obstacles, ...guard(described, wish.consent))
+  report.findings.push(
+    ...judgeRights(target, hasLedger),
+    ...obstacles,
+    ...(await otherTracks(session, ctx, track, obstacles)),
+    ...guard(described, wish.consent),
+  )
   return report.findings.some(f => f.level === 'refused') ? null : described
 }
 

@@ -12,7 +12,7 @@ import { describe, stepResult } from './describe.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 import { driftOf } from './fingerprint.js'
 import { guard } from './guard.js'
-import { look } from './look.js'
+import { look, otherTracks } from './look.js'
 import { heldFindings } from './migrate.js'
 import type { Wish } from './plan.js'
 import { describeBlocker } from './retry.js'
@@ -60,8 +60,10 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
       hasLedger,
     )
     if (backfills) report.tables.push(backfills)
+    const obstacles = await preflight(session, migrations)
     report.findings.push(
-      ...(await preflight(session, migrations)),
+      ...obstacles,
+      ...(await otherTracks(session, ctx, track, obstacles)),
       ...guard(described, wish.consent),
       ...(await inTheWay(session, tables)),
       ...(await firing(

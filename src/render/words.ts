@@ -59,6 +59,11 @@ export const words: Record<Code, Words> = {
     (s, f) => `\`${s}\` holds no statement${f.reason ? ` (${f.reason})` : ''}.`,
     () => 'Write the SQL, or delete the file.',
   ),
+  DROP_BEFORE_CREATE: say(
+    (s, f) =>
+      `\`${s}\` drops \`${f.table}\`, which only \`${f.creates}\` makes later: it would drop another table, or none.`,
+    () => 'Give the drop a higher number than the file that creates the table.',
+  ),
   NOT_UTF8: say(
     s => `\`${s}\` is not UTF-8.`,
     s => `iconv -f latin1 -t utf-8 ${s} > fixed.sql`,
@@ -248,6 +253,10 @@ export const words: Record<Code, Words> = {
   TRACK_UNCLEAR: say(
     (s, f) => `Which track? ${f.reason} (\`${s}\`).`,
     (_, f) => `--track ${list(f.tracks).split(', ').join(' | --track ')}`,
+  ),
+  OTHER_TRACK: say(
+    (s, f) => `This database is not one of track \`${s}\`; what fits it: ${list(f.tracks)}.`,
+    (_, f) => `rethread plan --track ${list(f.tracks).split(', ')[0]}`,
   ),
   EVENT_TRIGGERS: say((s, f) => `DDL in \`${s}\` fires event triggers: ${list(f.triggers)}.`, null),
   PUBLISHED_TABLE: say(

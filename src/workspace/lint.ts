@@ -6,9 +6,11 @@ import { proofOf } from './proof.js'
 import {
   lineOf,
   parseStatements,
+  relationName,
   type Statement,
   SyntaxFault,
   scanTokens,
+  strings,
   withoutByteOrderMark,
 } from './statements.js'
 
@@ -32,7 +34,34 @@ export async function lint(track: Track): Promise<Finding[]> {
     if (m.rollback)
       faults.push(...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')))
   }
+  faults.push(...(await dropsBeforeCreates(track)))
   for (const check of track.checks) faults.push(...(await lintFile(check.file, 'check')))
+  return faults
+}
+
+/** A lower-numbered file that drops what a higher-numbered one creates: the two files sort the wrong way round. */
+async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
+  const drops = new Map<string, string>()
+  const made = new Set<string>()
+  const faults: Finding[] = []
+  for (const m of track.migrations) {
+    const statements = await parseStatements(m.file.text).catch(() => [])
+    for (const { kind, node } of statements) {
+      if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
+        for (const object of node.objects) {
+          const path = strings([object])
+          const table = path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
+          if (!made.has(table)) drops.set(table, m.file.path)
+        }
+      if (kind === 'CreateStmt') {
+        const table = relationName(node.relation)
+        made.add(table)
+        const dropped = drops.get(table)
+        if (dropped && dropped !== m.file.path)
+          faults.push(finding('DROP_BEFORE_CREATE', dropped, { table, creates: m.file.path }))
+      }
+    }
+  }
   return faults
 }
 

@@ -91,3 +91,71 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
     })
   })
 })
+
+describe.each(servers())('databases of another kind on PostgreSQL $major', server => {
+  test.each(tracks)('$name is found by doctor, with the reason', async ({ name }) => {
+    await using db = await database(server, name)
+    const { report } = await rethread(db.url, ['doctor'])
+    const rows = report.tables.find(t => t.title === 'Tracks')!.rows
+    const fitting = rows.filter(r => r[2]).map(r => r[0])
+    // a track that needs nothing but users can't be told from a database
+    expect(fitting).toEqual(name === 'codebase-sessions' ? [] : [name])
+    expect(rows.find(r => r[0] === name)![3]).toMatch(name === 'codebase-sessions' ? /--track/ : /^has /)
+    expect(
+      rows
+        .filter(r => r[0] !== name && r[0] !== 'codebase-sessions')
+        .every(r => /^lacks /.test(String(r[3]))),
+    ).toBe(true)
+  })
+
+  test('a track on a database of another kind is refused, and told which one fits', async () => {
+    await using db = await database(server, 'trip-sessions')
+    const before = await picture(db.sql)
+    const ran = await rethread(db.url, ['migrate', '--track', 'conversation-history'])
+    expect([ran.code, ran.report.findings.find(f => f.code === 'OTHER_TRACK')!.facts.tracks]).toEqual([
+      3,
+      ['trip-sessions'],
+    ])
+    expect(await picture(db.sql)).toEqual(before)
+  })
+
+  test('a chat_messages of another shape is in the way: refused, nothing changed', async () => {
+    await using db = await database(server, 'helper-chats')
+    await db.sql`create table chat_messages (id bigint primary key, body text)`
+    const ran = await rethread(db.url, ['migrate', '--track', 'helper-chats'])
+    expect([ran.code, ran.report.findings.find(f => f.code === 'ALREADY_EXISTS')!.subject]).toEqual([
+      3,
+      'public.chat_messages',
+    ])
+  })
+
+  test('chatkit_sessions does not go while anything depends on it', async () => {
+    await using db = await database(server, 'trip-sessions')
+    await db.sql`create view who_is_in as select iso_agent_id from chatkit_sessions`
+    const ran = await rethread(db.url, [
+      'migrate',
+      '--track',
+      'trip-sessions',
+      '--phase',
+      'contract',
+      '--allow',
+      'ENDS_OLD_APP',
+    ])
+    expect([ran.code, ran.report.findings.find(f => f.code === 'GATE')!.facts.check]).toEqual([
+      1,
+      'chatkit_unused',
+    ])
+    const [still] = await db.sql`select to_regclass('public.chatkit_sessions') is not null as there`
+    expect(still!.there).toBe(true)
+    const verified = await rethread(db.url, [
+      'verify',
+      '--track',
+      'trip-sessions',
+      '--only',
+      'chatkit_unused',
+    ])
+    expect(verified.report.checks[0]!.found).toEqual([
+      { object: 'view who_is_in', detail: 'reads chatkit_sessions' },
+    ])
+  })
+})

@@ -12,10 +12,10 @@ select w.name, case when p.polname is null then 'missing' else 'differs: ' || co
     'using ' || pg_get_expr(p.polqual, p.polrelid),
     'with check ' || pg_get_expr(p.polwithcheck, p.polrelid)) end
 from (values
-  ('codebase_chat_sessions', 'codebase_chat_sessions_select', 'r', $$%user_id = %auth.uid()%$$, $$$$),
-  ('codebase_chat_sessions', 'codebase_chat_sessions_insert', 'a', $$$$, $$%user_id = %auth.uid()%$$),
-  ('codebase_chat_sessions', 'codebase_chat_sessions_update', 'w', $$%user_id = %auth.uid()%$$, $$%user_id = %auth.uid()%$$),
-  ('codebase_chat_sessions', 'codebase_chat_sessions_delete', 'd', $$%user_id = %auth.uid()%$$, $$$$)
+  ('codebase_chat_sessions', 'codebase_chat_sessions_select', 'r', $$(user_id = ( SELECT auth.uid() AS uid))$$, $$$$),
+  ('codebase_chat_sessions', 'codebase_chat_sessions_insert', 'a', $$$$, $$(user_id = ( SELECT auth.uid() AS uid))$$),
+  ('codebase_chat_sessions', 'codebase_chat_sessions_update', 'w', $$(user_id = ( SELECT auth.uid() AS uid))$$, $$(user_id = ( SELECT auth.uid() AS uid))$$),
+  ('codebase_chat_sessions', 'codebase_chat_sessions_delete', 'd', $$(user_id = ( SELECT auth.uid() AS uid))$$, $$$$)
 ) as w (rel, name, cmd, sees, checks)
 left join pg_catalog.pg_policy p on p.polrelid = to_regclass('public.' || w.rel) and p.polname = w.name
 where p.polname is null

@@ -12,10 +12,10 @@ select w.name, case when p.polname is null then 'missing' else 'differs: ' || co
     'using ' || pg_get_expr(p.polqual, p.polrelid),
     'with check ' || pg_get_expr(p.polwithcheck, p.polrelid)) end
 from (values
-  ('conversations', 'conversations_select', 'r', $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%tenant_role(tenant_id) = 'admin'%$$, $$$$),
-  ('conversations', 'conversations_insert', 'a', $$$$, $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$),
-  ('conversations', 'conversations_update', 'w', $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$, $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$),
-  ('conversations', 'conversations_delete', 'd', $$%user_id = %auth.uid()%tenant_role(tenant_id) IS NOT NULL%$$, $$$$),
+  ('conversations', 'conversations_select', 'r', $$(((user_id = ( SELECT auth.uid() AS uid)) AND (chat_private.tenant_role(tenant_id) IS NOT NULL)) OR (chat_private.tenant_role(tenant_id) = 'admin'::text))$$, $$$$),
+  ('conversations', 'conversations_insert', 'a', $$$$, $$((user_id = ( SELECT auth.uid() AS uid)) AND (chat_private.tenant_role(tenant_id) IS NOT NULL))$$),
+  ('conversations', 'conversations_update', 'w', $$((user_id = ( SELECT auth.uid() AS uid)) AND (chat_private.tenant_role(tenant_id) IS NOT NULL))$$, $$((user_id = ( SELECT auth.uid() AS uid)) AND (chat_private.tenant_role(tenant_id) IS NOT NULL))$$),
+  ('conversations', 'conversations_delete', 'd', $$((user_id = ( SELECT auth.uid() AS uid)) AND (chat_private.tenant_role(tenant_id) IS NOT NULL))$$, $$$$),
   ('messages', 'messages_select', 'r', $$%c.id = messages.conversation_id%$$, $$$$),
   ('messages', 'messages_insert', 'a', $$$$, $$%c.id = messages.conversation_id%c.user_id = %auth.uid()%$$),
   ('messages', 'messages_update', 'w', $$%c.id = messages.conversation_id%c.user_id = %auth.uid()%$$, $$%c.id = messages.conversation_id%c.user_id = %auth.uid()%$$),

@@ -12,10 +12,10 @@ select w.name, case when p.polname is null then 'missing' else 'differs: ' || co
     'using ' || pg_get_expr(p.polqual, p.polrelid),
     'with check ' || pg_get_expr(p.polwithcheck, p.polrelid)) end
 from (values
-  ('chat_sessions', 'chat_sessions_select', 'r', $$%user_id = %auth.uid()%$$, $$$$),
-  ('chat_sessions', 'chat_sessions_insert', 'a', $$$$, $$%user_id = %auth.uid()%can_use_project(project_id)%$$),
-  ('chat_sessions', 'chat_sessions_update', 'w', $$%user_id = %auth.uid()%$$, $$%user_id = %auth.uid()%can_use_project(project_id)%$$),
-  ('chat_sessions', 'chat_sessions_delete', 'd', $$%user_id = %auth.uid()%$$, $$$$),
+  ('chat_sessions', 'chat_sessions_select', 'r', $$(user_id = ( SELECT auth.uid() AS uid))$$, $$$$),
+  ('chat_sessions', 'chat_sessions_insert', 'a', $$$$, $$((user_id = ( SELECT auth.uid() AS uid)) AND chat_private.can_use_project(project_id))$$),
+  ('chat_sessions', 'chat_sessions_update', 'w', $$(user_id = ( SELECT auth.uid() AS uid))$$, $$((user_id = ( SELECT auth.uid() AS uid)) AND chat_private.can_use_project(project_id))$$),
+  ('chat_sessions', 'chat_sessions_delete', 'd', $$(user_id = ( SELECT auth.uid() AS uid))$$, $$$$),
   ('chat_messages', 'chat_messages_select', 'r', $$%s.id = chat_messages.session_id%s.user_id = %auth.uid()%$$, $$$$),
   ('chat_messages', 'chat_messages_insert', 'a', $$$$, $$%s.id = chat_messages.session_id%s.user_id = %auth.uid()%$$),
   ('chat_messages', 'chat_messages_update', 'w', $$%s.id = chat_messages.session_id%s.user_id = %auth.uid()%$$, $$%s.id = chat_messages.session_id%s.user_id = %auth.uid()%$$),

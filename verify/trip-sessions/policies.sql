@@ -12,10 +12,10 @@ select w.name, case when p.polname is null then 'missing' else 'differs: ' || co
     'using ' || pg_get_expr(p.polqual, p.polrelid),
     'with check ' || pg_get_expr(p.polwithcheck, p.polrelid)) end
 from (values
-  ('chat_sessions', 'chat_sessions_select', 'r', $$%iso_agent_id = %current_agent_id()%$$, $$$$),
-  ('chat_sessions', 'chat_sessions_insert', 'a', $$$$, $$%iso_agent_id = %current_agent_id()%can_use_request(request_id)%$$),
-  ('chat_sessions', 'chat_sessions_update', 'w', $$%iso_agent_id = %current_agent_id()%$$, $$%iso_agent_id = %current_agent_id()%can_use_request(request_id)%$$),
-  ('chat_sessions', 'chat_sessions_delete', 'd', $$%iso_agent_id = %current_agent_id()%$$, $$$$)
+  ('chat_sessions', 'chat_sessions_select', 'r', $$(iso_agent_id = ( SELECT chat_private.current_agent_id() AS current_agent_id))$$, $$$$),
+  ('chat_sessions', 'chat_sessions_insert', 'a', $$$$, $$((iso_agent_id = ( SELECT chat_private.current_agent_id() AS current_agent_id)) AND chat_private.can_use_request(request_id))$$),
+  ('chat_sessions', 'chat_sessions_update', 'w', $$(iso_agent_id = ( SELECT chat_private.current_agent_id() AS current_agent_id))$$, $$((iso_agent_id = ( SELECT chat_private.current_agent_id() AS current_agent_id)) AND chat_private.can_use_request(request_id))$$),
+  ('chat_sessions', 'chat_sessions_delete', 'd', $$(iso_agent_id = ( SELECT chat_private.current_agent_id() AS current_agent_id))$$, $$$$)
 ) as w (rel, name, cmd, sees, checks)
 left join pg_catalog.pg_policy p on p.polrelid = to_regclass('public.' || w.rel) and p.polname = w.name
 where p.polname is null
