@@ -3,6 +3,7 @@ import { emptyReport, finding, type Report, type Table } from '../model/report.j
 import type { Workspace } from '../model/workspace.js'
 import { eventTriggers } from '../sql/catalog.js'
 import { lint } from '../workspace/lint.js'
+import { readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
 import { type Fit, fitsOf, ledgerRows } from './look.js'
 import { inspect, judgeRights, judgeServer, preflight, refusePooler } from './target.js'
@@ -46,6 +47,7 @@ export async function doctor(
     report.findings.push(
       finding('FITS', track.name),
       ...(await lint(track)),
+      ...(await readTrackInfo(track)).faults,
       ...(await preflight(
         session,
         track.migrations.filter(m => !applied.has(m.name)),

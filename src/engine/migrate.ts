@@ -11,6 +11,7 @@ import {
 } from '../model/report.js'
 import { idOf, type Track } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
+import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { endStaleCaptures } from './archive.js'
 import { runBackfill } from './backfill.js'
 import { type Context, connect } from './context.js'
@@ -84,7 +85,8 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
     )
     return null
   }
-  const faults = (await lint(track)).filter(f => f.level === 'error')
+  const { info, faults: wrong } = await readTrackInfo(track)
+  const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
   const described = await describe(plan)
   const obstacles = await preflight(
@@ -102,6 +104,7 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
     ...judgeRights(target, hasLedger),
+    ...judgeSettings(track.name, info, ctx.settings),
     ...obstacles,
     ...(await otherTracks(session, ctx, track, obstacles)),
     ...guard(described, wish.consent),

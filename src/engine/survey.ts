@@ -7,6 +7,7 @@ import { holdersOf } from '../sql/locks.js'
 import type { Root } from '../sql/types.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { lint } from '../workspace/lint.js'
+import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
@@ -45,8 +46,9 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
     const target = await inspect(ctx, session)
     const report = emptyReport('plan', target.info)
     const { plan, hasLedger } = await look(session, track, wish)
+    const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
-    report.findings.push(...judgeServer(target, true), ...plan.findings, ...(await lint(track)))
+    report.findings.push(...judgeServer(target, true), ...plan.findings, ...(await lint(track)), ...wrong)
     if (report.findings.some(f => f.level === 'error')) return { ...report, verdict: 'failed' as const }
     const described = await describe(plan)
     report.steps = described.steps.map(s => stepResult(s))
@@ -62,6 +64,7 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
     if (backfills) report.tables.push(backfills)
     const obstacles = await preflight(session, migrations)
     report.findings.push(
+      ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
       ...(await otherTracks(session, ctx, track, obstacles)),
       ...guard(described, wish.consent),

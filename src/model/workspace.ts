@@ -66,6 +66,41 @@ export interface Rollback {
   superseded: string | null
 }
 
+/** What `track.json` says of a track: its tables, the roles of their columns, its settings. Names are plain identifiers. */
+export interface TrackInfo {
+  title: string
+  /** What kind of database it is for. */
+  for: string
+  sessions: {
+    table: string
+    id: string
+    /** Column with the time of the last activity. */
+    active: string
+    started?: string
+    title?: string
+    user?: string
+    workspace?: string
+    tenant?: string
+    project?: string
+    helper?: string
+    repo?: string
+    trip?: string
+    status?: string
+    /** States that `sessions list` shows when none is asked for. */
+    defaultStatus?: string[]
+    /** JSON column that holds the messages, where there is no table of them. */
+    history?: string
+    /** Tables shown with a session: `table.id` is the session's column `on`. */
+    with?: { table: string; on: string; as: string; columns: string[] }[]
+  }
+  /** `session` of a message is the session's `to` (its id by default). */
+  messages?: { table: string; session: string; to?: string; role: string; content: string; created: string }
+  /** Settings that may stand in the configuration. */
+  settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
+  /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
+  persona: { claim: string; of: string }
+}
+
 /** One file of verify/<track>/. */
 export interface Check {
   track: string
@@ -86,6 +121,8 @@ export interface Check {
 /** A named, ordered set of migrations for one kind of source schema. */
 export interface Track {
   name: string
+  /** Folder that holds migrations/, rollbacks/ and verify/. */
+  root: string
   migrations: Migration[]
   checks: Check[]
 }

@@ -27,6 +27,6 @@ export const number = (n: number): string => {
 export function cell(value: string | number | boolean | null, column: string): string {
   if (value === null) return '-'
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
-  if (typeof value === 'number') return column === 'bytes' ? bytes(value) : number(value)
+  if (typeof value === 'number') return /bytes$/.test(column) ? bytes(value) : number(value)
   return value
 }

@@ -64,6 +64,27 @@ export const words: Record<Code, Words> = {
       `\`${s}\` drops \`${f.table}\`, which only \`${f.creates}\` makes later: it would drop another table, or none.`,
     () => 'Give the drop a higher number than the file that creates the table.',
   ),
+  BAD_TRACK_INFO: say(
+    (s, f) => `\`${s}\`: ${f.reason}.`,
+    () => 'See docs/files.md for what stands in it.',
+  ),
+  BAD_SETTING: say(
+    (s, f) => `\`${s}\`: ${f.reason}.`,
+    (_, f) =>
+      list(f.known) ? `It can be: ${list(f.known)}` : 'Change it in rethread.config.json, or take it out.',
+  ),
+  NO_TRACK_INFO: say(
+    s => `Track \`${s}\` does not say what its tables mean.`,
+    s => `Write migrations/${s}/track.json; see docs/files.md.`,
+  ),
+  NO_SESSIONS_TABLE: say(
+    s => `\`${s}\` is not there yet.`,
+    () => 'rethread migrate',
+  ),
+  NO_SUCH_SESSION: say(
+    (s, f) => `\`${f.table}\` has no session \`${s}\`.`,
+    () => 'rethread sessions list',
+  ),
   NOT_UTF8: say(
     s => `\`${s}\` is not UTF-8.`,
     s => `iconv -f latin1 -t utf-8 ${s} > fixed.sql`,

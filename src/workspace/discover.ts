@@ -52,7 +52,7 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
   }
   migrations.sort((a, b) => compareVersions(a.version, b.version) || (a.name < b.name ? -1 : 1))
   const checks = sqlFiles(root, `verify/${name}`, faults).map(f => readCheck(name, f, faults))
-  const track = { name, migrations, checks }
+  const track = { name, root, migrations, checks }
   judge(track, [...rollbacks.keys()], faults)
   return track
 }

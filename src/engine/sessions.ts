@@ -1,0 +1,85 @@
+import { Failure } from '../model/failure.js'
+import { emptyReport, type Report, type Table } from '../model/report.js'
+import type { Track, TrackInfo } from '../model/workspace.js'
+import { relationFacts } from '../sql/catalog.js'
+import { type Cells, type Filter, filters, listSessions, readMessages, readSession } from '../sql/sessions.js'
+import { readTrackInfo } from '../workspace/track.js'
+import { type Context, connect } from './context.js'
+import { inspect } from './target.js'
+
+/** What the track says of its tables. Throws NO_TRACK_INFO where it says nothing, BAD_TRACK_INFO where it is wrong. */
+export async function infoOf(track: Track): Promise<TrackInfo> {
+  const { info, faults } = await readTrackInfo(track)
+  if (faults[0]) throw new Failure('BAD_TRACK_INFO', faults[0].subject, faults[0].facts)
+  if (!info) throw new Failure('NO_TRACK_INFO', track.name)
+  return info
+}
+
+/** Rows of one kind as a table of the report. */
+export const tableOf = (title: string, rows: Cells[]): Table => ({
+  title,
+  columns: Object.keys(rows[0] ?? {}),
+  rows: rows.map(r => Object.values(r)),
+})
+
+/** What `sessions list` was asked for: values by the role of their column. */
+export type SessionsWish = Partial<Record<Filter, string[]>>
+
+/** Lists sessions, most recent first. Content of messages is not quoted. */
+export async function sessionsList(
+  ctx: Context,
+  track: Track,
+  wish: SessionsWish,
+  limit: number,
+): Promise<Report> {
+  const info = await infoOf(track)
+  const { sessions } = info
+  for (const role of filters)
+    if (wish[role] && !sessions[role])
+      throw new Failure('USAGE', `--${role}`, {
+        reason: `the sessions of ${track.name} have no ${role}`,
+        known: filters.filter(f => sessions[f]),
+      })
+  const where = { ...wish }
+  if (sessions.status && sessions.defaultStatus && !where.status) where.status = sessions.defaultStatus
+  await using session = await connect(ctx, 'reader')
+  const report = emptyReport('sessions', (await inspect(ctx, session)).info)
+  await mustStand(session.sql, sessions.table)
+  report.tables.push(tableOf('Sessions', await listSessions(session.sql, info, where, limit)))
+  return report
+}
+
+/** One session with its messages: what a person asked to read, so their content is in the report. */
+export async function sessionsShow(
+  ctx: Context,
+  track: Track,
+  id: string,
+  limit: number | null,
+): Promise<Report> {
+  const info = await infoOf(track)
+  await using session = await connect(ctx, 'reader')
+  const report = emptyReport('sessions', (await inspect(ctx, session)).info)
+  await mustStand(session.sql, info.sessions.table)
+  const found = await readSession(session.sql, info, id)
+  if (!found) throw new Failure('NO_SUCH_SESSION', id, { table: info.sessions.table })
+  report.tables.push({
+    title: 'Session',
+    columns: ['column', 'value'],
+    rows: Object.entries(found).map(([k, v]) => [
+      k,
+      typeof v === 'object' && v !== null ? JSON.stringify(v) : v,
+    ]),
+  })
+  const messages = await readMessages(session.sql, info, id, limit)
+  report.tables.push({
+    title: 'Messages',
+    columns: ['at', 'role', 'content'],
+    rows: messages.map(m => [m.at, m.role, m.content]),
+  })
+  return report
+}
+
+/** The table of a track that is not applied yet is not there to be read. */
+export async function mustStand(sql: Parameters<typeof relationFacts>[0], table: string): Promise<void> {
+  if ((await relationFacts(sql, [table])).length === 0) throw new Failure('NO_SESSIONS_TABLE', table)
+}

@@ -1,0 +1,112 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Finding, finding } from '../model/report.js'
+import type { Track, TrackInfo } from '../model/workspace.js'
+
+/** Name of the file beside a track's migrations that says what its tables mean. */
+const fileName = 'track.json'
+
+/**
+ * Reads and validates `migrations/<track>/track.json`. A track may do without: then nothing is known of its tables, and
+ * any setting is passed on. zod is loaded only when there is a file.
+ */
+export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | null; faults: Finding[] }> {
+  const path = `migrations/${track.name}/${fileName}`
+  if (!existsSync(join(track.root, path))) return { info: null, faults: [] }
+  const fault = (reason: string) => ({ info: null, faults: [finding('BAD_TRACK_INFO', path, { reason })] })
+  let json: unknown
+  try {
+    json = JSON.parse(readFileSync(join(track.root, path), 'utf8'))
+  } catch (error) {
+    return fault(`not JSON: ${(error as Error).message}`)
+  }
+  const z = await import('zod/mini')
+  const name = z.string().check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
+  const table = z.string().check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
+  const setting = z.strictObject({
+    help: z.string(),
+    default: z.nullable(z.string()),
+    values: z.optional(z.array(z.string())),
+    pattern: z.optional(z.string()),
+  })
+  const schema = z.strictObject({
+    title: z.string(),
+    for: z.string(),
+    sessions: z.strictObject({
+      table,
+      id: name,
+      active: name,
+      started: z.optional(name),
+      title: z.optional(name),
+      user: z.optional(name),
+      workspace: z.optional(name),
+      tenant: z.optional(name),
+      project: z.optional(name),
+      helper: z.optional(name),
+      repo: z.optional(name),
+      trip: z.optional(name),
+      status: z.optional(name),
+      defaultStatus: z.optional(z.array(z.string())),
+      history: z.optional(name),
+      with: z.optional(
+        z.array(z.strictObject({ table, on: name, as: name, columns: z.array(name).check(z.minLength(1)) })),
+      ),
+    }),
+    messages: z.optional(
+      z.strictObject({
+        table,
+        session: name,
+        to: z.optional(name),
+        role: name,
+        content: name,
+        created: name,
+      }),
+    ),
+    settings: z.optional(z.record(z.string(), setting)),
+    persona: z.strictObject({ claim: z.string(), of: z.string() }),
+  })
+  const result = schema.safeParse(json)
+  if (result.success) return { info: result.data as TrackInfo, faults: [] }
+  return fault(
+    result.error.issues
+      .map(i => {
+        const keys = (i as { keys?: string[] }).keys
+        const at = i.path.length > 0 ? i.path.map(String).join('.') : 'the document'
+        return `${at}: ${keys ? `unknown ${keys.map(k => `\`${k}\``).join(', ')}` : (i.message ?? i.code)}`
+      })
+      .join('; '),
+  )
+}
+
+/** Settings of the configuration that the track does not know, or whose values it does not take. */
+export function judgeSettings(
+  track: string,
+  info: TrackInfo | null,
+  given: Record<string, string>,
+): Finding[] {
+  if (!info) return []
+  const known = info.settings ?? {}
+  return Object.entries(given).flatMap(([name, value]) => {
+    const spec = known[name]
+    if (!spec)
+      return [
+        finding('BAD_SETTING', `settings.${name}`, {
+          reason: `track ${track} has no such setting`,
+          known: Object.keys(known),
+        }),
+      ]
+    const wrong = spec.values
+      ? !spec.values.includes(value)
+      : spec.pattern
+        ? !new RegExp(`^(${spec.pattern})$`).test(value)
+        : false
+    return wrong
+      ? [
+          finding('BAD_SETTING', `settings.${name}`, {
+            reason: `it can't be \`${value}\`: ${spec.help}`,
+            known: spec.values ?? [],
+          }),
+        ]
+      : []
+  })
+}

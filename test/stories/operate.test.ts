@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { rethread } from '../support/cli.js'
+import { database, newest, root } from '../support/database.js'
+
+test('sessions are listed, filtered, shown and exported; stats counts them', async () => {
+  await using db = await database(newest(), 'trip-sessions')
+  await rethread(db.url, ['migrate'])
+  await db.sql.unsafe(readFileSync(join(root, 'examples/trip-sessions/new_app.sql'), 'utf8'))
+  const rowsOf = async (flags: string[]) => {
+    const { code, report } = await rethread(db.url, ['sessions', 'list', ...flags])
+    const table = report.tables[0]!
+    return { code, rows: table.rows.map(r => Object.fromEntries(table.columns.map((c, i) => [c, r[i]]))) }
+  }
+  const all = await rowsOf(['--limit', '1000'])
+  const [counts] = await db.sql`
+    select count(*)::int as n, count(*) filter (where status in ('active', 'paused'))::int as open from chat_sessions`
+  // a completed session is left out until it is asked for
+  expect([all.code, all.rows.length, counts!.n - counts!.open]).toEqual([0, counts!.open, 1])
+  expect((await rowsOf(['--status', 'completed'])).rows.length).toBe(1)
+  const [trip] = (await rowsOf(['--trip', 'atrip-64956150'])).rows
+  expect([trip!.conversation_subject, trip!.request_departure_airport, trip!.messages]).toEqual([
+    'New 1',
+    'EDDF',
+    0,
+  ])
+  const [{ id, agent, talk }] = (await db.sql`
+    select s.id, s.iso_agent_id as agent, s.conversation_id as talk from chat_sessions s where message_count > 5 order by id limit 1`) as unknown as [
+    { id: string; agent: string; talk: string },
+  ]
+  expect((await rowsOf(['--user', agent, '--limit', '1000'])).rows.every(r => r.user === agent)).toBe(true)
+  const shown = await rethread(db.url, ['sessions', 'show', id, '--limit', '3'])
+  const exported = await rethread(db.url, ['sessions', 'export', id])
+  const said = await db.sql`select content from messages where conversation_id = ${talk} order by created_at`
+  expect(shown.report.tables[1]!.rows.map(r => r[2])).toEqual(said.slice(-3).map(r => r.content))
+  expect(exported.report.tables[1]!.rows.map(r => r[2])).toEqual(said.map(r => r.content))
+  expect(Object.fromEntries(shown.report.tables[0]!.rows).conversation).toContain('"subject"')
+  const stats = await rethread(db.url, ['stats'])
+  expect(Object.fromEntries(stats.report.tables[0]!.rows)).toMatchObject({
+    sessions: counts!.n,
+    'sessions active in the last 24 h': 10,
+  })
+  expect(stats.report.tables[2]!.rows.length).toBe(10)
+})
+
+test('what can’t be asked is told: no such session, no such role, a table that is not there, a track that says nothing', async () => {
+  await using db = await database(newest(), 'trip-sessions')
+  const told = async (args: string[]) => {
+    const { code, report } = await rethread(db.url, args)
+    return [code, report.findings.find(f => f.level === 'error')!.code]
+  }
+  expect(await told(['sessions', 'list'])).toEqual([2, 'NO_SESSIONS_TABLE'])
+  await rethread(db.url, ['migrate'])
+  expect(await told(['sessions', 'show', 'nobody'])).toEqual([2, 'NO_SUCH_SESSION'])
+  expect(await told(['sessions', 'show'])).toEqual([2, 'USAGE'])
+  expect(await told(['sessions', 'sing'])).toEqual([2, 'USAGE'])
+  expect(await told(['sessions', 'list', '--repo', 'x'])).toEqual([2, 'USAGE'])
+})
+
+test('a setting that the track does not know, or a value that it does not take, is refused before anything is written', async () => {
+  await using db = await database(newest())
+  const { mkdtempSync, writeFileSync } = await import('node:fs')
+  const folder = mkdtempSync('/tmp/rethread-config-')
+  writeFileSync(
+    join(folder, 'rethread.config.json'),
+    JSON.stringify({ settings: { legacy_grouping: 'planet', colour: 'red' } }),
+  )
+  const ran = await rethread(db.url, ['migrate'], { cwd: folder })
+  expect([ran.code, ran.report.findings.filter(f => f.code === 'BAD_SETTING').map(f => f.subject)]).toEqual([
+    3,
+    ['settings.legacy_grouping', 'settings.colour'],
+  ])
+  const [there] = await db.sql`select to_regclass('public.chat_sessions') is null as absent`
+  expect(there!.absent).toBe(true)
+})
