@@ -69,7 +69,7 @@ as $$
   with element as (
     select e.n, e.value::text as original,
       -- \u0000 has no place in text or jsonb
-      case when e.value::text ~ '(^|[^\\])(\\\\)*\\u0000' then null else e.value::jsonb end as j
+      case when strpos(e.value::text, '\u0000') > 0 and e.value::text ~ '(^|[^\\])(\\\\)*\\u0000' then null else e.value::jsonb end as j
     from json_array_elements(case when json_typeof(messages) = 'array' then messages else '[]'::json end) with ordinality as e (value, n)
   ),
   read as (

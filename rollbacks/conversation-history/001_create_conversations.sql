@@ -1,4 +1,5 @@
 --! title: Take messages and conversations away; chat_sessions has it all
+--! ours: public.conversations: true; public.messages: true
 
 drop table if exists public.messages;
 drop table if exists public.conversations;

@@ -149,7 +149,7 @@ export async function runBackfill(
   const findings: Finding[] = []
   if (result.quarantined > 0)
     findings.push(finding('QUARANTINED', spec.table, { rows: result.quarantined, migration: migration.name }))
-  if (result.rows === 0 && outcome === 'done')
+  if (result.rows === 0 && outcome === 'done' && migration.phase === 'backfill')
     findings.push(finding('NO_ROWS', spec.table, { migration: migration.name }))
   return { outcome, result, findings }
 }

@@ -45,8 +45,8 @@ export async function dropsOf(rollback: Rollback): Promise<{ table: string; colu
       /\bdrop\s+(table|column)\b(?!\s+(if\s+exists\s+)?(chat_private|rethread_archive)\.)/gi,
     ) ?? []
   if (words.length === 0) return []
-  if (words.length === 1 && rollback.ours) {
-    const [schema, table, column] = rollback.ours.object.split('.')
+  if (words.length === 1 && rollback.ours.length === 1) {
+    const [schema, table, column] = rollback.ours[0]!.object.split('.')
     return [{ table: `${schema}.${table}`, column: column ?? null }]
   }
   const drops: { table: string; column: string | null }[] = []
@@ -69,7 +69,7 @@ export async function dropsOf(rollback: Rollback): Promise<{ table: string; colu
 }
 
 const oursOf = (rollback: Rollback, table: string, column: string | null): string | null =>
-  rollback.ours?.object === (column ? `${table}.${column}` : table) ? rollback.ours.predicate : null
+  rollback.ours.find(o => o.object === (column ? `${table}.${column}` : table))?.predicate ?? null
 
 /** The loss report: for each object that would go, whose rows they are. */
 export async function losses(session: Session, track: string, objects: Doomed[]): Promise<Loss[]> {

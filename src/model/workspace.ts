@@ -60,8 +60,8 @@ export interface Rollback {
   file: SqlFile
   transaction: 'one' | 'none'
   title: string
-  /** Which rows a repeated `migrate` would make again: `schema.table[.column]` and a predicate. */
-  ours: { object: string; predicate: string } | null
+  /** Which rows a repeated `migrate` would make again: for each `schema.table[.column]` a predicate. */
+  ours: { object: string; predicate: string }[]
   /** Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows do their work; else null. */
   superseded: string | null
 }

@@ -195,8 +195,12 @@ function readMigration(
 function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf } = reader(source, 'rollback', faults)
   const ours = text('ours')
-  const parts = ours === null ? null : /^([^\s:]+): +(.+)$/.exec(ours)
-  if (ours !== null && !parts) fault('ours', 'expected `--! ours: schema.table[.column]: <predicate>`')
+  const parts = (ours ?? '')
+    .split(/;\s+(?=[a-z_][\w.]*: )/)
+    .filter(Boolean)
+    .map(part => /^([^\s:]+): +(.+)$/.exec(part))
+  if (parts.includes(null))
+    fault('ours', 'expected `--! ours: schema.table[.column]: <predicate>`, several separated by `; `')
   const superseded = text('superseded')
   if (superseded !== null && ours === null)
     fault('superseded', '`superseded` speaks of rows that `ours` names')
@@ -204,7 +208,7 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
     file: source.file,
     title: text('title') ?? 'roll back ' + source.base.replace(/^\d+_/, '').replaceAll('_', ' '),
     transaction: oneOf('transaction', ['one', 'none'] as const, 'one'),
-    ours: parts ? { object: parts[1]!, predicate: parts[2]! } : null,
+    ours: parts.flatMap(p => (p ? [{ object: p[1]!, predicate: p[2]! }] : [])),
     superseded,
   }
 }

@@ -100,6 +100,9 @@ describe.each(servers())('awkward values on PostgreSQL $major', server => {
       title: 'New Conversation',
       original: '{"role": "narrator", "content": "meanwhile"}',
     })
+    const [moved] = await db.sql`
+      select count(*)::int as n from conversations c join chat_sessions s using (id) where c.updated_at is distinct from s.updated_at or c.created_at is distinct from s.created_at`
+    expect(moved!.n).toBe(0)
     // what came in is what was migrated and what was set aside
     const [sum] = await db.sql`
       select (select sum(case when jsonb_typeof(s.messages) = 'array' then jsonb_array_length(s.messages) else 0 end)::int

@@ -302,7 +302,7 @@ describe('the files', () => {
       rmSync(join(folder, `migrations/workspace-sessions/${name}.sql`))
       rmSync(join(folder, `rollbacks/workspace-sessions/${name}.sql`), { force: true })
     }
-    rmSync(join(folder, 'verify'), { recursive: true })
+    rmSync(join(folder, 'verify/workspace-sessions'), { recursive: true })
     mkdirSync(join(folder, 'verify/workspace-sessions'), { recursive: true })
     writeFileSync(
       join(folder, 'verify/workspace-sessions/one.sql'),

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { rethread } from '../support/cli.js'
-import { database, newest, root } from '../support/database.js'
+import { rethread, undoAll } from '../support/cli.js'
+import { database, newest, picture, root } from '../support/database.js'
 
 test('sessions are listed, filtered, shown and exported; stats counts them', async () => {
   await using db = await database(newest(), 'trip-sessions')
@@ -21,9 +21,9 @@ test('sessions are listed, filtered, shown and exported; stats counts them', asy
   expect((await rowsOf(['--status', 'completed'])).rows.length).toBe(1)
   const [trip] = (await rowsOf(['--trip', 'atrip-64956150'])).rows
   expect([trip!.conversation_subject, trip!.request_departure_airport, trip!.messages]).toEqual([
-    'New 1',
+    'New talk',
     'EDDF',
-    0,
+    4,
   ])
   const [{ id, agent, talk }] = (await db.sql`
     select s.id, s.iso_agent_id as agent, s.conversation_id as talk from chat_sessions s where message_count > 5 order by id limit 1`) as unknown as [
@@ -39,7 +39,8 @@ test('sessions are listed, filtered, shown and exported; stats counts them', asy
   const stats = await rethread(db.url, ['stats'])
   expect(Object.fromEntries(stats.report.tables[0]!.rows)).toMatchObject({
     sessions: counts!.n,
-    'sessions active in the last 24 h': 10,
+    'sessions active in the last 24 h': 200,
+    'messages of the last 24 h': 800,
   })
   expect(stats.report.tables[2]!.rows.length).toBe(10)
 })
@@ -73,4 +74,39 @@ test('a setting that the track does not know, or a value that it does not take, 
   ])
   const [there] = await db.sql`select to_regclass('public.chat_sessions') is null as absent`
   expect(there!.absent).toBe(true)
+})
+
+test('plan estimates without writing; --sample runs batches, measures them, and takes every one back', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 20_000)
+  const before = await picture(db.sql)
+  const plain = await rethread(db.url, ['plan'])
+  const backfills = plain.report.tables.find(t => t.title === 'Backfills')!
+  const row = (name: string, table = backfills) => {
+    const cells = table.rows.find(r => String(r[0]).startsWith(name))!
+    return Object.fromEntries(table.columns.map((c, i) => [c, cells[i]]))
+  }
+  expect(Number(row('005')['rows (estimate)'])).toBeGreaterThan(18_000)
+  expect(row('005').from).toContain('a usual rate')
+  const early = await rethread(db.url, ['plan', '--sample'])
+  expect([
+    early.code,
+    early.report.findings.filter(f => f.code === 'NOT_SAMPLED').map(f => f.subject),
+  ]).toEqual([0, expect.arrayContaining(['003_collect_legacy_sessions', '005_assign_messages'])])
+  expect(await picture(db.sql)).toEqual(before)
+  await rethread(db.url, ['migrate', '--no-backfill'])
+  const expanded = await picture(db.sql)
+  const sampled = await rethread(db.url, ['plan', '--sample'])
+  const table = sampled.report.tables.find(t => t.title.startsWith('Sampled'))!
+  expect(Number(row('003', table).rows)).toBeGreaterThan(0)
+  expect(String(row('003', table)['time, one worker'])).toMatch(/^under 1 s$|^\d[\d.]* - \d[\d.]* s$/)
+  expect(await picture(db.sql)).toEqual(expanded)
+  const [left] = await db.sql`select count(*)::int as n from chat_private.legacy_parts`
+  expect(left!.n).toBe(0)
+  // once a backfill has run here, its own rate counts
+  await rethread(db.url, ['migrate'])
+  await rethread(db.url, ['rollback', ...undoAll(db.name)])
+  const again = await rethread(db.url, ['plan'])
+  expect(row('005', again.report.tables.find(t => t.title === 'Backfills')!).from).toMatch(
+    /rows\/s measured here$/,
+  )
 })

@@ -5,8 +5,9 @@ import { rethread, undoAll } from '../support/cli.js'
 import { type Database, database, picture, root, servers } from '../support/database.js'
 
 /**
- * Each shipped track with the flags that take it all the way, what its fixture leaves in the quarantine, and the tables that
- * come back to the letter (a session that the backfill makes anew may get another time where its messages have none).
+ * Each shipped track with the flags that take it all the way, what its fixture leaves in the quarantine, the tables that
+ * come back to the letter (a session that the backfill makes anew may get another time where its messages have none),
+ * and the rows that a rollback would put at risk after `new_app.sql`.
  */
 const tracks = [
   {
@@ -14,11 +15,12 @@ const tracks = [
     allow: 'ENDS_OLD_APP,QUARANTINES_ROWS',
     aside: 9,
     exact: ['chats'],
+    atRisk: 1054,
   },
-  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 7, exact: ['messages'] },
-  { name: 'helper-chats', allow: null, aside: 0, exact: ['chat_sessions', 'chat_messages'] },
-  { name: 'codebase-sessions', allow: null, aside: 0, exact: ['codebase_chat_sessions'] },
-  { name: 'trip-sessions', allow: 'ENDS_OLD_APP', aside: 2, exact: ['messages'] },
+  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 7, exact: ['messages'], atRisk: 1052 },
+  { name: 'helper-chats', allow: null, aside: 0, exact: ['chat_sessions', 'chat_messages'], atRisk: 804 },
+  { name: 'codebase-sessions', allow: null, aside: 0, exact: ['codebase_chat_sessions'], atRisk: 1000 },
+  { name: 'trip-sessions', allow: 'ENDS_OLD_APP', aside: 2, exact: ['messages'], atRisk: 200 },
 ] as const
 
 /** Sends an example file of the application as it would send it, statement after statement in one go. */
@@ -30,7 +32,7 @@ const faults = (ran: Awaited<ReturnType<typeof rethread>>) =>
   ran.report.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => f.message)
 
 describe.each(servers())('the tracks on PostgreSQL $major', server => {
-  describe.each(tracks)('$name', ({ name, allow, aside, exact }) => {
+  describe.each(tracks)('$name', ({ name, allow, aside, exact, atRisk }) => {
     const track = ['--track', name]
     const through = allow ? ['--phase', 'contract', '--allow', allow] : []
 
@@ -78,6 +80,11 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
       const verified = await rethread(db.url, ['verify', ...track])
       expect([verified.code, faults(verified)]).toEqual([0, []])
       const live = await picture(db.sql)
+      const asked = await rethread(db.url, ['rollback', ...track, '--all'])
+      const told = asked.report.findings
+        .filter(f => f.code === 'LOSS')
+        .reduce((n, f) => n + Number(f.facts.atRisk), 0)
+      expect([asked.code, told]).toEqual([3, atRisk])
       const down = await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])
       expect([down.code, faults(down)]).toEqual([0, []])
       const back = await rethread(db.url, ['restore', 'latest', ...track])
