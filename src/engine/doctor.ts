@@ -1,12 +1,14 @@
+import type { Session } from '../db/session.js'
 import { findingsOf } from '../model/failure.js'
-import { emptyReport, finding, type Report, type Table } from '../model/report.js'
-import type { Workspace } from '../model/workspace.js'
+import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
+import type { Track, Workspace } from '../model/workspace.js'
 import { eventTriggers } from '../sql/catalog.js'
 import { lint } from '../workspace/lint.js'
 import { readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
 import { type Fit, fitsOf, ledgerRows } from './look.js'
 import { inspect, judgeRights, judgeServer, preflight, refusePooler } from './target.js'
+import { runCheck } from './verify.js'
 
 /** Looks at target and files without writing, and says for each thing how to mend it. */
 export async function doctor(
@@ -52,6 +54,7 @@ export async function doctor(
         session,
         track.migrations.filter(m => !applied.has(m.name)),
       )),
+      ...(await beforehand(ctx, session, track, applied)),
     )
   }
   if (looked.length === 0 && !named)
@@ -68,6 +71,31 @@ export async function doctor(
     ? 'attention'
     : 'clean'
   return report
+}
+
+/** What a track's own checks can say at any time: what lies ahead in the data, and what stands in the way. */
+async function beforehand(
+  ctx: Context,
+  session: Session,
+  track: Track,
+  applied: ReadonlySet<string>,
+): Promise<Finding[]> {
+  const found: Finding[] = []
+  for (const check of track.checks) {
+    const ahead = check.kind === 'outlook' && applied.size === 0
+    if (!ahead && !(check.kind === 'check' && check.after === null)) continue
+    const { result } = await runCheck(ctx, session, check, applied)
+    for (const row of result.found)
+      found.push(
+        finding(
+          'OUTLOOK',
+          row.object,
+          { detail: row.detail, check: check.name },
+          check.level === 'info' ? 'info' : 'warn',
+        ),
+      )
+  }
+  return found
 }
 
 function fitTable(fits: Fit[]): Table {

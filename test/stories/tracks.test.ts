@@ -60,7 +60,7 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
       expect(await picture(db.sql)).toEqual(before)
     })
 
-    test('the old application goes on before, during and after expand and backfill', async () => {
+    test('the old application goes on before, during and after expand and backfill, the new one after contract', async () => {
       await using db = await database(server, name)
       await application(db, name, 'old_app')
       for (const flags of [['--no-backfill'], ['--phase', 'backfill'], []]) {
@@ -68,6 +68,12 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
         expect([up.code, faults(up)]).toEqual([0, []])
         await application(db, name, 'old_app')
       }
+      if (allow) {
+        const up = await rethread(db.url, ['migrate', ...track, ...through])
+        expect([up.code, faults(up)]).toEqual([0, []])
+      }
+      // the old application is gone: the new one goes on alone
+      await application(db, name, 'new_app')
       const verified = await rethread(db.url, ['verify', ...track])
       expect([verified.code, faults(verified)]).toEqual([0, []])
     })
@@ -133,6 +139,37 @@ describe.each(servers())('databases of another kind on PostgreSQL $major', serve
     expect([ran.code, ran.report.findings.find(f => f.code === 'ALREADY_EXISTS')!.subject]).toEqual([
       3,
       'public.chat_messages',
+    ])
+  })
+
+  test('what is in the way is told beforehand: policies that recurse, dependants of a table that is to go', async () => {
+    await using talk = await database(server, 'conversation-history')
+    await talk.sql`
+      create policy circle on tenant_users for select to authenticated
+        using (tenant_id in (select t.tenant_id from tenant_users t where t.user_id = (select auth.uid())))`
+    await using trip = await database(server, 'trip-sessions')
+    await trip.sql`create view who_is_in as select iso_agent_id from chatkit_sessions`
+    const told = async (url: string) =>
+      (await rethread(url, ['doctor'])).report.findings.filter(f => f.code === 'OUTLOOK').map(f => f.subject)
+    expect(await told(talk.url)).toContain('circle')
+    expect(await told(trip.url)).toContain('view who_is_in')
+  })
+
+  test('a drop that sorts before the file that creates the table is an error of the files', async () => {
+    await using db = await database(server, 'trip-sessions')
+    const { cpSync, mkdtempSync, writeFileSync } = await import('node:fs')
+    const folder = mkdtempSync('/tmp/rethread-drop-')
+    for (const kind of ['migrations', 'rollbacks', 'verify'])
+      cpSync(join(root, kind, 'trip-sessions'), join(folder, kind, 'trip-sessions'), { recursive: true })
+    writeFileSync(
+      join(folder, 'migrations/trip-sessions/016_drop.sql'),
+      'drop table if exists public.chat_sessions;',
+    )
+    writeFileSync(join(folder, 'rollbacks/trip-sessions/016_drop.sql'), 'select 1;')
+    const ran = await rethread(db.url, ['migrate'], { cwd: folder })
+    expect([ran.code, ran.report.findings.find(f => f.code === 'DROP_BEFORE_CREATE')!.facts]).toEqual([
+      2,
+      { table: 'public.chat_sessions', creates: 'migrations/trip-sessions/017_create_chat_sessions.sql' },
     ])
   })
 

@@ -1,6 +1,5 @@
 --! title: Nobody can add himself to a tenant, and no policy of tenant_users asks tenant_users
 --! level: warn
---! after: 001_create_conversations
 
 select 'tenant_users' as object, 'row level security is off: whoever may write can join any tenant' as detail
 where not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = 'public.tenant_users'::regclass)
