@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommanderError, Option, Command as Program } from 'commander'
-import type { Command, Input } from './command.js'
+import { type Command, commaList, type Input } from './command.js'
 import { startEmbedded } from './db/embedded.js'
 import { maskUrl } from './db/session.js'
 import { type Context, connect } from './engine/context.js'
@@ -143,6 +143,10 @@ async function execute(
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
+  if (options.out && report.pin) {
+    mkdirSync(dirname(resolve(options.out)), { recursive: true })
+    writeFileSync(options.out, `${JSON.stringify(report.pin, null, 2)}\n`)
+  }
   const text = await render(report, format, {
     color,
     verbose: options.verbose ?? false,
@@ -242,7 +246,7 @@ async function prepare(
   }
   if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
   let workspace: Workspace | null = null
-  const read = () => (workspace ??= discover(root))
+  const read = () => (workspace ??= discover(root, home))
   const wait = options.lockWait === undefined ? 60 : Number(options.lockWait)
   if (!(wait >= 0)) throw new RangeError(`--lock-wait wants seconds, not \`${options.lockWait}\``)
   return {
@@ -255,12 +259,7 @@ async function prepare(
     workspace: read,
     track: () => pick(ctx, read(), options.track ?? config.track),
     consent: {
-      allow: new Set(
-        String(options.allow ?? '')
-          .split(',')
-          .map(s => s.trim())
-          .filter(Boolean),
-      ),
+      allow: new Set(commaList(options.allow)),
       confirm: options.confirm ?? null,
     },
     leaseWaitMs: wait * 1000,

@@ -52,6 +52,13 @@ export function count(value: string | undefined, flag: string, otherwise: number
   return n
 }
 
+/** Values of an option that takes several, separated by commas. */
+export const commaList = (value: string | undefined): string[] =>
+  (value ?? '')
+    .split(',')
+    .map(v => v.trim())
+    .filter(Boolean)
+
 /** The flags that hold a backfill back. */
 export const pacing: [flags: string, help: string][] = [
   ['--nice <factor>', 'pause after each batch, as a multiple of its duration: 1 is half duty (default 0)'],

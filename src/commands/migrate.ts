@@ -1,6 +1,8 @@
+import { resolve } from 'node:path'
 import { count, defineCommand, pace, pacing } from '../command.js'
 import { baseline } from '../engine/baseline.js'
 import { migrate } from '../engine/migrate.js'
+import { readPin } from '../workspace/pin.js'
 
 export default defineCommand({
   summary:
@@ -13,16 +15,19 @@ export default defineCommand({
       '--baseline <migration>',
       'adopt an existing database: record as applied what the catalog shows to be there',
     ],
+    ['--plan <file>', 'apply a plan that was pinned by plan --out; refused when anything has changed since'],
     ['--workers <n>', 'connections that share a backfill (default 1)'],
     ...pacing,
   ],
-  run: async ({ ctx, track, options, consent, leaseWaitMs }) => {
+  run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
     const chosen = await track()
     if (options.baseline) return baseline(ctx, chosen, options.baseline, leaseWaitMs)
+    const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
     return migrate(ctx, chosen, {
-      to: options.to ?? null,
-      phase: options.phase ?? null,
-      backfills: options.backfill !== false,
+      to: options.to ?? pin?.wish.to ?? null,
+      phase: options.phase ?? pin?.wish.phase ?? null,
+      backfills: options.backfill !== false && (pin?.wish.backfills ?? true),
+      pin,
       consent,
       leaseWaitMs,
       workers: count(options.workers, '--workers', 1)!,

@@ -1,5 +1,5 @@
 import { count, defineCommand } from '../command.js'
-import { survey, surveyRollback, surveyWithSample } from '../engine/survey.js'
+import { survey, surveyRollback, surveyWithRehearsal, surveyWithSample } from '../engine/survey.js'
 
 export default defineCommand({
   summary: 'the dry run: what `migrate` (or `rollback`) would do; reads only, the server sees to it',
@@ -8,19 +8,21 @@ export default defineCommand({
     ['--phase <phase>', 'plan up to this phase: expand, backfill or contract'],
     ['--no-backfill', 'stop before the first backfill'],
     ['--sample', 'also run some batches of each backfill and roll them back, to measure time and WAL'],
+    ['--rehearse', 'also execute it where nothing lasts: here, in one transaction that is rolled back'],
+    ['--rehearse-url <url>', 'rehearse on this copy instead: a branch, a restored backup'],
+    ['--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'],
     ['--rollback', 'plan a rollback: what would go, and whose rows they are'],
     ['--steps <n>', 'with --rollback: undo the last n migrations'],
     ['--all', 'with --rollback: undo everything'],
   ],
   run: async ({ ctx, track, options, consent, leaseWaitMs }) => {
     const to = options.to ?? null
-    if (!options.rollback)
-      return (options.sample ? surveyWithSample : survey)(ctx, await track(), {
-        to,
-        phase: options.phase ?? null,
-        backfills: options.backfill !== false,
-        consent,
-      })
+    if (!options.rollback) {
+      const wish = { to, phase: options.phase ?? null, backfills: options.backfill !== false, consent }
+      if (options.rehearse || options.rehearseUrl)
+        return surveyWithRehearsal(ctx, await track(), wish, options.rehearseUrl ?? null)
+      return (options.sample ? surveyWithSample : survey)(ctx, await track(), wish)
+    }
     const steps = count(options.steps, '--steps', null)
     return surveyRollback(ctx, await track(), {
       to,

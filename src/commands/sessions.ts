@@ -1,13 +1,7 @@
-import { count, defineCommand } from '../command.js'
+import { commaList, count, defineCommand } from '../command.js'
 import { sessionsList, sessionsShow } from '../engine/sessions.js'
 import { Failure } from '../model/failure.js'
 import { type Filter, filters } from '../sql/sessions.js'
-
-const list = (value: string): string[] =>
-  value
-    .split(',')
-    .map(v => v.trim())
-    .filter(Boolean)
 
 export default defineCommand({
   summary:
@@ -28,7 +22,7 @@ export default defineCommand({
     const [action, id] = args
     if (action === 'list') {
       const wish: Partial<Record<Filter, string[]>> = {}
-      for (const role of filters) if (options[role] !== undefined) wish[role] = list(options[role])
+      for (const role of filters) if (options[role] !== undefined) wish[role] = commaList(options[role])
       return sessionsList(ctx, await track(), wish, count(options.limit, '--limit', 50)!)
     }
     if (action !== 'show' && action !== 'export')

@@ -1,5 +1,12 @@
-import { defineCommand } from '../command.js'
+import { commaList, count, defineCommand } from '../command.js'
+import { mutate } from '../engine/mutants.js'
 import { listChecks, verify } from '../engine/verify.js'
+
+function failOn(value: string | undefined): 'warn' | 'error' {
+  if (value !== undefined && value !== 'warn' && value !== 'error')
+    throw new RangeError(`--fail-on wants warn or error, not \`${value}\``)
+  return value ?? 'error'
+}
 
 export default defineCommand({
   summary: 'run the checks, read-only and with full sight; exit 1 when one finds something',
@@ -7,14 +14,25 @@ export default defineCommand({
     ['--only <checks>', 'names of checks, separated by commas'],
     ['--list', 'list the checks without running them'],
     ['--fail-on <level>', 'lowest level that fails: warn or error (default error)'],
+    ['--sample <n>', 'also compare what n real persons see with what they should'],
+    ['--deep', 'also count and hash again what the backfills have left'],
+    ['--as-user <id>', 'also tell what this person sees'],
+    [
+      '--mutants',
+      'on a scratch database: break one thing at a time and tell which check notices (wants --confirm)',
+    ],
   ],
-  run: async ({ ctx, track, options }) => {
+  run: async ({ ctx, track, options, config, consent }) => {
     const chosen = await track()
     if (options.list) return listChecks(chosen)
-    const only = String(options.only ?? '')
-      .split(',')
-      .map(s => s.trim())
-      .filter(Boolean)
-    return verify(ctx, chosen, { only, failOn: options.failOn === 'warn' ? 'warn' : 'error' })
+    if (options.mutants) return mutate(ctx, chosen, consent)
+    return verify(ctx, chosen, {
+      only: commaList(options.only),
+      failOn: failOn(options.failOn),
+      sample: count(options.sample, '--sample', 0)!,
+      deep: Boolean(options.deep),
+      asUser: options.asUser ?? null,
+      accepted: config.accepted,
+    })
   },
 })

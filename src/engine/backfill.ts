@@ -1,44 +1,30 @@
 import { isLost } from '../db/fault.js'
-import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
 import type { Migration } from '../model/workspace.js'
 import {
   analyze,
   type BackfillRow,
-  checkpoint,
-  claimRange,
   countPending,
   extendRanges,
-  isPaused,
   openBackfill,
   pendingKeys,
   quarantinePending,
-  type Range,
-  rangesElsewhere,
   readBackfills,
   resetRanges,
   type SweepSpec,
-  slicePredicate,
-  tid,
   updateBackfill,
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
 import { keyColumns, lacksPages } from '../sql/keyset.js'
 import { cutBackfill } from '../workspace/cut.js'
-import { apart, type BackfillWish, batch, fileFault, type Job } from './batch.js'
-import { connect } from './context.js'
-import { type Along, walkKeys } from './keyset.js'
+import { type BackfillWish, fileFault, type Job } from './batch.js'
 import { settle, unsettle } from './manners.js'
-import { makePace, type Pace } from './pace.js'
 import type { Run } from './run.js'
 import { tally } from './tally.js'
-import { breathe, noAdvice, told, watchHealth } from './watch.js'
+import { allRanges, canary, rangePages } from './walk.js'
+import { noAdvice, watchHealth } from './watch.js'
 
-/** Pages of a range, the piece that a worker claims: 8 MB. */
-const rangePages = 1024
-/** Most pages of a window: it is visited once a pass and should stay in cache. */
-const maxWindowPages = rangePages
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
@@ -195,146 +181,6 @@ async function setAsideFirst(job: Job): Promise<void> {
 
 const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted ? 'interrupted' : 'partial')
 
-/** True when all ranges are done, false when somebody asked to stop. */
-async function allRanges(job: Job): Promise<boolean> {
-  const sessions: Session[] = []
-  const halt = { now: false }
-  try {
-    for (let n = 0; n < job.wish.workers; n++) sessions.push(await connect(job.run.ctx, 'worker'))
-    job.pids = new Set(sessions.map(s => s.pid))
-    const ended = await Promise.allSettled(
-      sessions.map(async session => {
-        try {
-          return await work(job, session, halt)
-        } catch (error) {
-          // the others finish their batch and stop: the first fault is the one to tell
-          halt.now = true
-          throw error
-        }
-      }),
-    )
-    const failed = ended.find(e => e.status === 'rejected')
-    if (failed) throw failed.reason
-    return ended.every(e => e.status === 'fulfilled' && e.value)
-  } finally {
-    await Promise.all(sessions.map(s => s.close().catch(() => {})))
-  }
-}
-
-/** One worker: claims ranges until there are none. */
-async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
-  // a batch that only reads the batched table locks no row that the application wants: it may take twice as long
-  const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : 2)
-  const pace = makePace(target, 1, job.passes > 1 ? maxWindowPages : rangePages)
-  for (;;) {
-    await breathe(job, 0, () => halt.now)
-    if (await mustStop(job, session, halt)) return false
-    const range = await claimRange(session.sql, job.id)
-    if (!range) {
-      // another machine may still be at work on its last range; when it dies, that range is ours to claim
-      if (job.helper || (await rangesElsewhere(session.sql, job.id)) === 0) return true
-      await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
-      continue
-    }
-    const walked = job.keys
-      ? await walkKeys(job, session, range, job.keys, along(job, session, halt))
-      : await walk(job, session, range, pace, halt)
-    if (!walked) return false
-  }
-}
-
-/** What a walk along the key needs between its batches; the window counts rows. */
-function along(job: Job, session: Session, halt: { now: boolean }): Along {
-  const pace = makePace(job.run.ctx.batchTargetMs, 200, 50_000)
-  return {
-    pace,
-    after: async (rows, ms) => {
-      tell(job, rows, ms, pace)
-      await breathe(job, ms, () => halt.now)
-      return mustStop(job, session, halt)
-    },
-  }
-}
-
-async function mustStop(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
-  const { maxRows } = job.wish
-  if (halt.now || job.run.ctx.signal.aborted || (maxRows !== null && job.progress.rows >= maxRows))
-    return true
-  return isPaused(session.sql, job.migration.track)
-}
-
-/** Walks one range window by window, each window in its passes. False when asked to stop. */
-async function walk(
-  job: Job,
-  session: Session,
-  range: Range,
-  pace: Pace,
-  halt: { now: boolean },
-): Promise<boolean> {
-  const { run, passes } = job
-  let at = range
-  for (let batches = 1; at.cursorPage < at.toPage; batches++) {
-    const windowPages = at.pass > 0 ? at.windowPages : evenly(at.toPage - at.cursorPage, pace.pages())
-    const end = Math.min(at.cursorPage + windowPages, at.toPage)
-    const last = at.pass + 1 >= passes
-    const next = {
-      cursorPage: last ? end : at.cursorPage,
-      pass: last ? 0 : at.pass + 1,
-      windowPages,
-      done: last && end >= at.toPage,
-    }
-    const start = run.ctx.clock.now()
-    const rows = await batch(job, session, at, end, next, pace)
-    const ms = run.ctx.clock.now() - start
-    pace.note(ms, end - at.cursorPage)
-    if (last) job.progress.pagesDone += end - at.cursorPage
-    tell(job, rows, ms, pace)
-    at = { ...at, ...next }
-    await breathe(job, ms, () => halt.now)
-    if (next.done) return true
-    if (batches % 8 === 0 ? await mustStop(job, session, halt) : halt.now || run.ctx.signal.aborted)
-      return false
-  }
-  // a range of no pages left: the heap shrank to nothing, or a checkpoint stood at its end
-  await session.sql.begin(tx =>
-    checkpoint(tx, at, { cursorPage: at.toPage, pass: 0, windowPages: 0, done: true, rows: 0, ms: 0 }),
-  )
-  return true
-}
-
-/** What is left of a range in windows of about the wanted size: no small rest, which would cost as many batches as a whole one. */
-export const evenly = (left: number, wanted: number): number =>
-  Math.ceil(left / Math.max(1, Math.ceil(left / wanted - 0.25)))
-
-/** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
-async function canary(job: Job): Promise<void> {
-  const { run, migration, cut, wish } = job
-  const session = await connect(run.ctx, 'worker')
-  try {
-    if (job.keys) {
-      await walkKeys(job, session, null, job.keys, along(job, session, { now: false }))
-      return
-    }
-    const pace = makePace(run.ctx.batchTargetMs, 64, 1 << 20)
-    const unit = migration.backfill!.unit
-    for (const heap of await heapsOf(session.sql, migration.backfill!.table)) {
-      for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; ) {
-        const end = Math.min(page + pace.pages(), heap.pages)
-        const start = run.ctx.clock.now()
-        const predicate = slicePredicate({ alias: cut.alias, pass: 0, passes: 1, unit })
-        const rows = await apart(job, session, heap.relation, predicate, [tid(page), tid(end), wish.unit!])
-        pace.note(run.ctx.clock.now() - start, end - page)
-        job.progress.pagesDone = end
-        job.progress.pages = heap.pages
-        tell(job, rows, run.ctx.clock.now() - start, pace)
-        page = end
-      }
-    }
-  } finally {
-    await session.close()
-  }
-}
-
 /**
  * Pending minus quarantined, until it is empty: rows that moved under the walk, rows of a failed trigger, rows beyond
  * the frozen end. What can't be done goes to the quarantine with its reason, and never holds the rest up.
@@ -377,24 +223,6 @@ async function closingSweep(job: Job): Promise<boolean> {
     if (!(await allRanges(job))) return false
   }
   throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: before, sweeps: maxSweeps })
-}
-
-function tell(job: Job, rows: number, batchMs: number, pace: Pace): void {
-  const { progress, run, migration } = job
-  progress.rows += rows
-  const seconds = (run.ctx.clock.now() - progress.since) / 1000
-  const fraction = progress.pages === 0 ? 1 : Math.min(1, progress.pagesDone / progress.pages)
-  const eta = fraction > 0.01 ? (seconds / fraction) * (1 - fraction) : null
-  run.ctx.emit({
-    type: 'batch',
-    migration: migration.name,
-    rows: progress.rows,
-    fraction,
-    rowsPerSecond: seconds > 0 ? Math.round(progress.rows / seconds) : 0,
-    etaSeconds: eta,
-    batchMs,
-    pace: job.advice.level === 'go' && job.advice.unknown.length === 0 ? pace.word() : told(job.advice),
-  })
 }
 
 async function readRow(run: Run, migration: Migration): Promise<BackfillRow> {

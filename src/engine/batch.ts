@@ -7,8 +7,10 @@ import {
   noteBatch,
   quarantineRow,
   type Range,
+  rowParameter,
   rowsOnPage,
   runBatch,
+  type Standing,
   type SweepSpec,
   slicePredicate,
   tid,
@@ -67,7 +69,7 @@ export async function batch(
   session: Session,
   at: Range,
   end: number,
-  next: { cursorPage: number; pass: number; windowPages: number; done: boolean },
+  next: Standing,
   pace: Pace,
 ): Promise<number> {
   const { cut, passes } = job
@@ -196,7 +198,12 @@ async function bisect(
     } catch (error) {
       if (!isDataFault(error)) throw error
       const { code, message } = serverFault(error)!
-      await quarantineRow(session.sql, job.sweep, relation, at, `${code}: ${message}`)
+      await quarantineRow(
+        session.sql,
+        job.sweep,
+        { from: `only ${relation}`, where: `${cut.alias}.ctid = $${rowParameter}::tid`, args: [at] },
+        `${code}: ${message}`,
+      )
     }
   }
   return rows

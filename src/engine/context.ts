@@ -1,6 +1,7 @@
 import { openSession, readUrl, type Session } from '../db/session.js'
 import type { Emit } from '../model/event.js'
 import { Failure } from '../model/failure.js'
+import type { StatementTrace } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
 import { type Purpose, setupSql } from '../sql/session.js'
 
@@ -32,6 +33,8 @@ export interface Context {
   clock: Clock
   /** Uniform in [0, 1). */
   random(): number
+  /** Takes what each statement of a step did, in a rehearsal; elsewhere nobody looks. */
+  trace?: (step: string, traces: StatementTrace[]) => void
   /** Fires at the first Ctrl-C: finish the batch, then report. */
   signal: AbortSignal
 }

@@ -39,5 +39,7 @@ export function stepResult(
     hazards: step.hazards,
     statements: step.statements,
     rows: null,
+    locks: [],
+    traces: [],
   }
 }

@@ -1,14 +1,13 @@
-import type { Session } from '../db/session.js'
 import { findingsOf } from '../model/failure.js'
-import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
-import type { Track, Workspace } from '../model/workspace.js'
+import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import type { Check, Workspace } from '../model/workspace.js'
 import { eventTriggers } from '../sql/catalog.js'
 import { lint } from '../workspace/lint.js'
 import { readTrackInfo } from '../workspace/track.js'
+import { foretell, isOutlook } from './check.js'
 import { type Context, connect } from './context.js'
 import { type Fit, fitsOf, ledgerRows } from './look.js'
 import { inspect, judgeRights, judgeServer, preflight, refusePooler } from './target.js'
-import { runCheck } from './verify.js'
 
 /** Looks at target and files without writing, and says for each thing how to mend it. */
 export async function doctor(
@@ -54,7 +53,12 @@ export async function doctor(
         session,
         track.migrations.filter(m => !applied.has(m.name)),
       )),
-      ...(await beforehand(ctx, session, track, applied)),
+      ...(await foretell(
+        ctx,
+        session,
+        track.checks.filter(c => speaksNow(c, applied)),
+        applied,
+      )),
     )
   }
   if (looked.length === 0 && !named)
@@ -73,30 +77,9 @@ export async function doctor(
   return report
 }
 
-/** What a track's own checks can say at any time: what lies ahead in the data, and what stands in the way. */
-async function beforehand(
-  ctx: Context,
-  session: Session,
-  track: Track,
-  applied: ReadonlySet<string>,
-): Promise<Finding[]> {
-  const found: Finding[] = []
-  for (const check of track.checks) {
-    const ahead = check.kind === 'outlook' && applied.size === 0
-    if (!ahead && !(check.kind === 'check' && check.after === null)) continue
-    const { result } = await runCheck(ctx, session, check, applied)
-    for (const row of result.found)
-      found.push(
-        finding(
-          'OUTLOOK',
-          row.object,
-          { detail: row.detail, check: check.name },
-          check.level === 'info' ? 'info' : 'warn',
-        ),
-      )
-  }
-  return found
-}
+/** Checks that can speak now: what lies ahead of a track not yet begun, and what stands in the way at any time. */
+const speaksNow = (check: Check, applied: ReadonlySet<string>): boolean =>
+  isOutlook(check) ? applied.size === 0 : check.kind === 'check' && check.after === null && !check.shared
 
 function fitTable(fits: Fit[]): Table {
   return {

@@ -1,17 +1,46 @@
 import type { Session } from '../db/session.js'
 import { type Finding, finding } from '../model/report.js'
-import { fingerprintOf, objects } from '../sql/fingerprint.js'
+import { catalogOf, fingerprintOf, type ObjectRow, objects } from '../sql/fingerprint.js'
 import { setFingerprint, storedFingerprint } from '../sql/ledger.js'
 import type { Run } from './run.js'
 
 /** Stores how the schema looks after the newest finished step, outside its locks (ability B13). */
 export async function storeFingerprint(run: Run): Promise<void> {
-  await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(await objects(run.writer.sql)))
+  const rows = await objects(run.writer.sql)
+  await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(rows), catalogOf(rows))
 }
 
-/** Compares the schema now with what was stored; only within one major version of the server (decision 20). */
+/** Compares the schema now with what was stored, object by object; only within one major version (decision 20). */
 export async function driftOf(session: Session, major: number): Promise<Finding[]> {
   const stored = await storedFingerprint(session.sql)
   if (!stored || stored.major !== major) return []
-  return stored.fingerprint === fingerprintOf(await objects(session.sql)) ? [] : [finding('DRIFT', 'schema')]
+  const rows = await objects(session.sql)
+  if (stored.fingerprint === fingerprintOf(rows)) return []
+  return [
+    finding('DRIFT', 'schema', { objects: changedObjects(stored.catalog, catalogOf(rows)).slice(0, 30) }),
+  ]
+}
+
+/** What differs between two catalogs: `+` is new, `-` is gone, `~` is defined otherwise. */
+export function changedObjects(then: Record<string, string>, now: Record<string, string>): string[] {
+  return [
+    ...Object.entries(then).flatMap(([name, hash]) =>
+      now[name] === undefined ? [`- ${name}`] : now[name] === hash ? [] : [`~ ${name}`],
+    ),
+    ...Object.keys(now)
+      .filter(name => then[name] === undefined)
+      .map(name => `+ ${name}`),
+  ]
+}
+
+/** The same of two looks, with the definitions before and after. */
+export function differences(before: ObjectRow[], after: ObjectRow[]): string[] {
+  const definitions = (rows: ObjectRow[]) => new Map(rows.map(r => [`${r.kind} ${r.object}`, r.definition]))
+  const then = definitions(before)
+  const now = definitions(after)
+  return changedObjects(Object.fromEntries(then), Object.fromEntries(now)).map(change =>
+    change.startsWith('~')
+      ? `${change}: ${then.get(change.slice(2))} -> ${now.get(change.slice(2))}`
+      : change,
+  )
 }

@@ -1,14 +1,7 @@
 import { isDataFault, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
-import type { Range } from '../sql/backfill.js'
-import {
-  checkpointKey,
-  type KeyColumn,
-  keyPredicate,
-  nextKey,
-  quarantineKey,
-  readCursor,
-} from '../sql/keyset.js'
+import { checkpoint, quarantineRow, type Range, rowParameter, type Standing } from '../sql/backfill.js'
+import { atKey, type KeyColumn, keyPredicate, nextKey } from '../sql/keyset.js'
 import { apart, fileFault, type Job, mustHold, transact } from './batch.js'
 import type { Pace } from './pace.js'
 
@@ -18,6 +11,15 @@ export interface Along {
   /** Tells a batch, leaves the application air; true when the walk must stop. */
   after(rows: number, ms: number): Promise<boolean>
 }
+
+/** Where a range stands whose key was reached; no further key is the end. */
+const reached = (range: Range, key: string[] | null): Standing => ({
+  cursorPage: key === null ? range.toPage : range.cursorPage,
+  cursorKey: key,
+  pass: 0,
+  windowPages: 0,
+  done: key === null,
+})
 
 /**
  * Walks a table that has no usable ctid (a foreign or distributed one) along its key, with the last key as cursor. A
@@ -32,7 +34,7 @@ export async function walkKeys(
 ): Promise<boolean> {
   const { cut, run, sweep, migration } = job
   const { table, unit } = migration.backfill!
-  let cursor = range ? await readCursor(session.sql, range.id) : null
+  let cursor = range?.cursorKey ?? null
   let most = Number.POSITIVE_INFINITY
   for (;;) {
     const limit = Math.min(most, along.pace.pages())
@@ -44,7 +46,7 @@ export async function walkKeys(
     try {
       rows = range
         ? await transact(job, session, along.pace, cut.restrict(predicate), args, (tx, written, ms) =>
-            mustHold(checkpointKey(tx, range, upper, written, ms), job),
+            mustHold(checkpoint(tx, range, { ...reached(range, upper), rows: written, ms }), job),
           )
         : await apart(job, session, table, predicate, args)
       most = Number.POSITIVE_INFINITY
@@ -55,8 +57,16 @@ export async function walkKeys(
         continue
       }
       const { code, message } = serverFault(error)!
-      await quarantineKey(session.sql, sweep, columns, upper!, `${code}: ${message}`)
-      if (range) await session.sql.begin(async tx => mustHold(checkpointKey(tx, range, upper, 0, 0), job))
+      await quarantineRow(
+        session.sql,
+        sweep,
+        { from: table, where: atKey(sweep.alias, columns, rowParameter), args: upper! },
+        `${code}: ${message}`,
+      )
+      if (range)
+        await session.sql.begin(async tx =>
+          mustHold(checkpoint(tx, range, { ...reached(range, upper), rows: 0, ms: 0 }), job),
+        )
     }
     const ms = run.ctx.clock.now() - start
     along.pace.note(ms, limit)

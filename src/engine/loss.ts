@@ -3,7 +3,7 @@ import type { Migration, Rollback, Track } from '../model/workspace.js'
 import { type LossRow, lossOf, riskOf } from '../sql/archive.js'
 import { columnFacts, relationFacts } from '../sql/catalog.js'
 import { setLocal } from '../sql/session.js'
-import { parseStatements, relationName, strings } from '../workspace/statements.js'
+import { droppedTables, parseStatements, relationName } from '../workspace/statements.js'
 
 /** Something that a rollback takes away. */
 export interface Doomed {
@@ -50,13 +50,9 @@ export async function dropsOf(rollback: Rollback): Promise<{ table: string; colu
     return [{ table: `${schema}.${table}`, column: column ?? null }]
   }
   const drops: { table: string; column: string | null }[] = []
-  for (const { kind, node } of await parseStatements(rollback.file.text)) {
-    if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE') {
-      for (const object of node.objects) {
-        const path = strings([object])
-        drops.push({ table: path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`, column: null })
-      }
-    }
+  for (const statement of await parseStatements(rollback.file.text)) {
+    const { kind, node } = statement
+    drops.push(...droppedTables(statement).map(table => ({ table, column: null })))
     if (kind === 'AlterTableStmt') {
       for (const { AlterTableCmd: cmd } of node.cmds) {
         if (cmd.subtype === 'AT_DropColumn')

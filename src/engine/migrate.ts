@@ -1,4 +1,5 @@
 import { Failure, Failures, findingsOf } from '../model/failure.js'
+import type { Pin } from '../model/pin.js'
 import type { Consent, Plan, Step } from '../model/plan.js'
 import {
   type BackfillResult,
@@ -14,18 +15,20 @@ import { lint } from '../workspace/lint.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { endStaleCaptures } from './archive.js'
 import { runBackfill } from './backfill.js'
+import { gateRows } from './check.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { storeFingerprint } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look, otherTracks } from './look.js'
 import { atRisk, rollbackCommand } from './loss.js'
+import { judgePin, pinOf } from './pin.js'
 import type { Wish } from './plan.js'
 import { recordBackfill } from './record.js'
 import { openRun, type Run } from './run.js'
+import { recordSights } from './sight.js'
 import { type Executed, runStatements, runTransaction } from './step.js'
 import { inspect, judgeRights, judgeServer, preflight } from './target.js'
-import { gateRows } from './verify.js'
 
 /** What a person asked `migrate` for. */
 export interface MigrateWish extends Wish {
@@ -35,6 +38,8 @@ export interface MigrateWish extends Wish {
   workers: number
   nice: number
   throttleQuery: string | null
+  /** The plan that a reviewer saw; null where nobody pinned one. */
+  pin?: Pin | null
 }
 
 /** A stop that is not an error: a gate said no, or somebody pressed Ctrl-C. */
@@ -89,6 +94,10 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
   const described = await describe(plan)
+  if (wish.pin) {
+    const major = Math.floor(target.facts.versionNum / 10000)
+    report.findings.push(...judgePin(wish.pin, await pinOf(session, described, history, wish, major)))
+  }
   const obstacles = await preflight(
     session,
     plan.steps.map(s => s.migration),
@@ -136,6 +145,7 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
 
 async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
   await endStaleCaptures(run)
+  if (plan.applied.length === 0) await recordSights(run, track)
   const results = new Map<Step, StepResult>(
     plan.steps.map(s => [s, stepResult(s, 'not-run', 'an earlier step did not finish')]),
   )

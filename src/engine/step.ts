@@ -2,7 +2,7 @@ import { sqlFailure } from '../db/fault.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
-import type { SqlFile } from '../model/workspace.js'
+import { idOf, type SqlFile } from '../model/workspace.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from '../sql/ledger.js'
 import { indexProgress } from '../sql/locks.js'
 import { setLocal, setLockTimeout, setupSql, snapshot } from '../sql/session.js'
@@ -19,6 +19,7 @@ import {
 import { standingOf } from './provable.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
+import { Tracer } from './trace.js'
 
 /** What one file came to. */
 export interface Executed {
@@ -57,7 +58,11 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
     await writer.sql.begin(async tx => {
       await setLocal(tx, timeout, ddlTimeoutMs)
       const left = step.prepare ? await step.prepare(tx) : null
-      if (left) for (const s of left) await sendStatement(tx, s, step.file.path, text)
+      const tracer = ctx.trace ? new Tracer(tx, ctx.clock) : null
+      if (tracer)
+        for (const s of left ?? (await parseStatements(text)))
+          await tracer.run(s.text, () => sendStatement(tx, s, step.file.path, text))
+      else if (left) for (const s of left) await sendStatement(tx, s, step.file.path, text)
       else await send(tx, text, step.file.path, text, 0)
       const { role } = await snapshot(tx)
       // pitfall P10: whoever runs the rest must be who ran the start
@@ -69,6 +74,7 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
         durationMs: ctx.clock.now() - began,
       })
       if (added === null) throw new Failure('FENCED', step.migration)
+      if (tracer) ctx.trace?.(idOf({ track: step.track, name: step.migration }), tracer.end())
     })
   }).catch(async error => {
     await recordFailure(run, row, error, ctx.clock.now() - start)
@@ -125,7 +131,15 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         note(null)
         if (standing === 'half' && proof.kind === 'index')
           await watched(run, () => dropIndex(writer.sql, proof.index))
-        attempts += await runAlone(run, statement, step.file.path, text)
+        if (ctx.trace) {
+          const tracer = new Tracer(writer.sql, ctx.clock, { sql: run.monitor.sql, pid: writer.pid })
+          await tracer.run(statement.text, async () => {
+            attempts += await runAlone(run, statement, step.file.path, text)
+            return 0
+          })
+          const told = tracer.end().map(t => ({ ...t, statement: index + 1 }))
+          ctx.trace(idOf({ track: step.track, name: step.migration }), told)
+        } else attempts += await runAlone(run, statement, step.file.path, text)
         const after = await standingOf(writer, proof, true)
         if (after !== 'done')
           throw new Failure('SQL_ERROR', step.file.path, {
@@ -192,10 +206,10 @@ async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
 const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
   send(sql, s.text, path, source, s.offset)
 
-/** Sends a text of a file; a fault comes back with file, line and column. */
-async function send(sql: Db, text: string, path: string, source: string, offset: number): Promise<void> {
+/** Sends a text of a file, gives the rows that its last statement wrote; a fault comes back with file, line and column. */
+async function send(sql: Db, text: string, path: string, source: string, offset: number): Promise<number> {
   try {
-    await sendText(sql, text)
+    return await sendText(sql, text)
   } catch (error) {
     // retries must still see the server's own fault, which stays the cause
     throw sqlFailure(error, path, source, offset)

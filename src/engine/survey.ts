@@ -1,6 +1,13 @@
 import type { Session } from '../db/session.js'
 import type { Consent } from '../model/plan.js'
-import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
+import {
+  emptyReport,
+  type Finding,
+  finding,
+  type Report,
+  type StepResult,
+  type Table,
+} from '../model/report.js'
 import type { Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
 import { holdersOf } from '../sql/locks.js'
@@ -8,6 +15,7 @@ import type { Root } from '../sql/types.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { lint } from '../workspace/lint.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
+import { foretell, isOutlook } from './check.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
@@ -15,11 +23,13 @@ import { driftOf } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look, otherTracks } from './look.js'
 import { heldFindings } from './migrate.js'
+import { pinOf } from './pin.js'
 import type { Wish } from './plan.js'
+import { rehearseHere, rehearseOnCopy } from './rehearse.js'
 import { describeBlocker } from './retry.js'
 import { planRollback, type RollbackWish } from './rollback.js'
 import { inspect, judgeServer, preflight } from './target.js'
-import { runCheck } from './verify.js'
+import { knownOf, lockFile } from './trace.js'
 
 /** A session whose statements all run in one transaction. */
 const inside = (session: Session, tx: unknown): Session => ({
@@ -45,13 +55,17 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
   return readOnly(ctx, async session => {
     const target = await inspect(ctx, session)
     const report = emptyReport('plan', target.info)
-    const { plan, hasLedger } = await look(session, track, wish)
+    const { plan, history, hasLedger } = await look(session, track, wish)
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
     report.findings.push(...judgeServer(target, true), ...plan.findings, ...(await lint(track)), ...wrong)
     if (report.findings.some(f => f.level === 'error')) return { ...report, verdict: 'failed' as const }
     const described = await describe(plan)
-    report.steps = described.steps.map(s => stepResult(s))
+    const known = await knownOf(session.sql)
+    const made = new Set<string>()
+    for (const s of described.steps)
+      report.steps.push({ ...stepResult(s), locks: await lockFile(s.migration.file.text, known, made) })
+    if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
     const tables = touched(report)
     report.tables.push(await tablesTable(session, tables))
@@ -74,16 +88,94 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
         track,
         migrations.map(m => m.name),
       )),
-      ...(await outlook(ctx, session, track, plan.steps.length > 0)),
+      ...(await foretell(ctx, session, plan.steps.length > 0 ? track.checks.filter(isOutlook) : [])),
       ...(hasLedger ? await driftOf(session, Math.floor(target.facts.versionNum / 10000)) : []),
       ...heldFindings(plan, target.info.database),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    const major = Math.floor(target.facts.versionNum / 10000)
+    report.pin = await pinOf(session, described, history, wish, major)
     // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return report
   })
+}
+
+/** Who would wait for what: each lock that makes an application wait, by table. */
+function waitsTable(steps: StepResult[]): Table {
+  const rows: Table['rows'] = []
+  for (const s of steps)
+    for (const l of s.locks)
+      if (l.blocks !== 'nothing' || l.table === null)
+        rows.push([s.migration, l.statement, l.table ?? 'only a rehearsal can tell', l.mode, l.blocks])
+  return {
+    title: 'Who waits',
+    columns: ['step', 'statement', 'table', 'lock', 'waits while it is held'],
+    rows,
+  }
+}
+
+/** The dry run, with all of it executed where nothing lasts: on a copy, or here in one transaction that is rolled back. */
+export async function surveyWithRehearsal(
+  ctx: Context,
+  track: Track,
+  wish: Wish & { consent: Consent },
+  url: string | null,
+): Promise<Report> {
+  const report = await survey(ctx, track, wish)
+  if (report.verdict !== 'clean') return report
+  const { plan } = await readOnly(ctx, session => look(session, track, wish))
+  const rehearsed =
+    url === null ? await rehearseHere(ctx, track, plan) : await rehearseOnCopy(ctx, track, wish, plan, url)
+  report.steps = report.steps.map(s => {
+    const played = rehearsed.steps.find(r => r.migration === s.migration)
+    if (!played) return { ...s, outcome: 'not-run' as const, reason: 'it was not reached in the rehearsal' }
+    const { outcome, reason, durationMs, attempts, rows, traces } = played
+    return { ...s, outcome, reason, durationMs, attempts, rows, traces }
+  })
+  report.checks = rehearsed.checks
+  report.tables.push(tracesTable(report.steps), ...rehearsed.tables)
+  report.findings.push(...rehearsed.findings)
+  const loud = rehearsed.checks.some(
+    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+  )
+  const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
+  // a step that failed in a rehearsal has failed nobody: the reviewer is told
+  if (loud || stuck || report.steps.some(s => s.outcome === 'failed')) report.verdict = 'attention'
+  return report
+}
+
+/** What the statements did: only those that took time, locks that somebody waits for, or wrote. */
+function tracesTable(steps: StepResult[]): Table {
+  const rows: Table['rows'] = []
+  for (const s of steps)
+    for (const t of s.traces) {
+      const locks = t.locks.filter(l => l.blocks !== 'nothing')
+      if (t.ms < 1 && locks.length === 0 && t.rewritten.length === 0 && t.rows === 0) continue
+      rows.push([
+        s.migration,
+        t.statement,
+        Math.round(t.ms * 10) / 10,
+        locks.map(l => `${l.table} ${l.mode} ${Math.round(l.heldMs ?? 0)} ms`).join(', ') || null,
+        t.rewritten.join(', ') || null,
+        t.rows,
+        t.walBytes,
+      ])
+    }
+  return {
+    title: 'Rehearsed',
+    columns: [
+      'step',
+      'statement',
+      'ms',
+      'locks, and how long they were held',
+      'rewritten',
+      'rows',
+      'WAL bytes',
+    ],
+    rows,
+  }
 }
 
 /** The dry run, sharpened by batches that run and are rolled back. */
@@ -155,22 +247,4 @@ async function firing(session: Session, track: Track, pending: string[]): Promis
       ? [finding('PUBLISHED_TABLE', f.name, { publications: f.publications })]
       : []),
   ])
-}
-
-/** What the track's own outlooks say of the data as it stands. */
-async function outlook(ctx: Context, session: Session, track: Track, pending: boolean): Promise<Finding[]> {
-  const found: Finding[] = []
-  for (const check of pending ? track.checks.filter(c => c.kind === 'outlook') : []) {
-    const { result } = await runCheck(ctx, session, check, new Set())
-    for (const row of result.found)
-      found.push(
-        finding(
-          'OUTLOOK',
-          row.object,
-          { detail: row.detail, check: check.name },
-          check.level === 'info' ? 'info' : 'warn',
-        ),
-      )
-  }
-  return found
 }

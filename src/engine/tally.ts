@@ -31,4 +31,6 @@ export async function tally(job: Job): Promise<void> {
       await breathe(job, run.ctx.clock.now() - start, () => false)
     }
   }
+  // a count that was broken off must not stand for the whole
+  if (run.ctx.signal.aborted) await clearTallies(sql, job.id)
 }

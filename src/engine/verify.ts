@@ -1,41 +1,61 @@
-import { serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
-import {
-  type CheckResult,
-  emptyReport,
-  finding,
-  type Report,
-  type Table,
-  verdictOf,
-} from '../model/report.js'
+import { Failure } from '../model/failure.js'
+import { type CheckResult, emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import type { Check, Track } from '../model/workspace.js'
-import { setLocal } from '../sql/session.js'
-import type { Db } from '../sql/types.js'
-import { checkRows } from '../sql/verify.js'
-import { withoutByteOrderMark } from '../workspace/statements.js'
+import { relationFacts } from '../sql/catalog.js'
+import { today } from '../sql/session.js'
+import { tablesOf } from '../workspace/tables.js'
+import { type Checked, runCheck, told } from './check.js'
 import { type Context, connect } from './context.js'
 import { look } from './look.js'
+import { sampleMatrix, seenBy } from './probe.js'
+import { recount } from './recount.js'
 import { inspect, judgeServer } from './target.js'
 
-/** Rows of a finding that are shown. */
-const shown = 20
-/** Longest check, in milliseconds. */
-const checkTimeoutMs = 120_000
+/** A known finding that somebody has accepted. */
+export interface Acceptance {
+  /** Key of the finding: `<track>/<check>/<object>`. */
+  key: string
+  reason: string
+  /** Last day on which it counts, such as 2026-12-31. */
+  until: string
+}
 
 /** What a person asked for. */
 export interface VerifyWish {
   /** Names of checks; empty for all. */
   only: string[]
   failOn: 'warn' | 'error'
+  /** Also compare what so many real persons see with what the track says they should; 0 for none. */
+  sample: number
+  /** Also count and hash again what the backfills have left. */
+  deep: boolean
+  /** Also tell what this person sees, else null. */
+  asUser: string | null
+  accepted: Acceptance[]
 }
 
-/** Runs a track's checks, each in a read-only transaction of its own that is rolled back, with full sight (ability B1). */
+/** A wish for nothing in particular. */
+export const plainWish: VerifyWish = {
+  only: [],
+  failOn: 'error',
+  sample: 0,
+  deep: false,
+  asUser: null,
+  accepted: [],
+}
+
+/**
+ * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back, with full
+ * sight (ability B1); those that act, as the persons they speak of, in transactions that are rolled back too (B18).
+ */
 export async function verify(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
   await using session = await connect(ctx, 'reader')
   const target = await inspect(ctx, session)
   const report = emptyReport('verify', target.info)
   report.findings.push(...judgeServer(target, false))
   const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+  const applied = new Set(history.applied.keys())
   const unknown = wish.only.filter(name => !track.checks.some(c => c.name === name))
   for (const name of unknown)
     report.findings.push(
@@ -44,143 +64,140 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
         known: track.checks.map(c => c.name),
       }),
     )
+  const around = { track, tables: await tablesOf(track) }
+  if (applied.size > 0) await tellSight(session, around.tables, report)
   const chosen = track.checks.filter(c =>
-    wish.only.length === 0 ? c.kind !== 'outlook' : wish.only.includes(c.name),
+    wish.only.length === 0
+      ? c.kind !== 'outlook' && c.kind !== 'account' && (wish.deep || !c.deep)
+      : wish.only.includes(c.name),
   )
-  for (const check of chosen) {
+  for (const [i, check] of chosen.entries()) {
     if (ctx.signal.aborted) break
-    const { result, table } = await runCheck(ctx, session, check, new Set(history.applied.keys()))
-    report.checks.push(result)
-    if (table) report.tables.push(table)
+    ctx.emit({ type: 'check', check: check.name, index: i + 1, of: chosen.length })
+    add(report, await runCheck(ctx, session, check, applied, around))
   }
-  judge(report, track, history.applied.size, wish)
+  await further(ctx, session, track, wish, applied, report)
+  accept(report, wish.accepted, await today(session.sql))
+  judge(report, track, applied.size, wish)
   return report
 }
+
+function add(report: Report, { result, tables, findings }: Checked): void {
+  report.checks.push(result)
+  report.tables.push(...tables)
+  report.findings.push(...findings)
+}
+
+/** Nothing may be called verified where rows may be hidden from who verifies (ability B1, pitfalls P68 and P69). */
+async function tellSight(session: Session, tables: string[], report: Report): Promise<void> {
+  for (const t of await relationFacts(session.sql, tables))
+    if (t.filtered) report.findings.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }))
+}
+
+/** The track's access file, once the migration that it speaks of is applied. */
+export const accessOf = (track: Track, applied: ReadonlySet<string>): Check | undefined =>
+  track.checks.find(c => c.kind === 'access' && (c.after === null || applied.has(c.after)))
+
+/** What is only done when asked for. */
+async function further(
+  ctx: Context,
+  session: Session,
+  track: Track,
+  wish: VerifyWish,
+  applied: ReadonlySet<string>,
+  report: Report,
+): Promise<void> {
+  const access = accessOf(track, applied)
+  const start = ctx.clock.now()
+  if (wish.sample > 0) {
+    if (!access) throw new Failure('NO_ACCESS_FILE', track.name)
+    const probed = await sampleMatrix(ctx, track, access, wish.sample)
+    const check = named(
+      track,
+      'real_persons',
+      'Real persons see what they should, no more and no less',
+      'error',
+    )
+    add(
+      report,
+      told(check, { track: track.name, name: check.check }, probed, Math.round(ctx.clock.now() - start)),
+    )
+  }
+  if (wish.asUser !== null) {
+    if (!access) throw new Failure('NO_ACCESS_FILE', track.name)
+    report.tables.push(await seenBy(ctx, track, access, wish.asUser))
+  }
+  if (wish.deep) {
+    const check = named(
+      track,
+      'same_as_backfilled',
+      'Every unit has the content that its backfill has left',
+      'warn',
+    )
+    const since = ctx.clock.now()
+    const probed = await recount(ctx, session, track)
+    add(
+      report,
+      told(check, { track: track.name, name: check.check }, probed, Math.round(ctx.clock.now() - since)),
+    )
+  }
+}
+
+const named = (
+  track: Track,
+  check: string,
+  title: string,
+  level: Check['level'],
+): Omit<CheckResult, 'outcome'> => ({
+  track: track.name,
+  check,
+  title,
+  level,
+  found: [],
+  more: false,
+  reason: null,
+  durationMs: 0,
+})
+
+/** Marks the findings that somebody has accepted and whose day is not over. */
+function accept(report: Report, accepted: Acceptance[], day: string): void {
+  const used = new Set<string>()
+  for (const check of report.checks)
+    for (const found of check.found) {
+      const match = accepted.find(a => a.key === found.key)
+      if (!match) continue
+      used.add(match.key)
+      if (match.until >= day) found.accepted = `${match.reason} (until ${match.until})`
+      else
+        report.findings.push(
+          finding('ACCEPTANCE_OVER', match.key, { until: match.until, reason: match.reason }),
+        )
+    }
+  for (const a of accepted)
+    if (!used.has(a.key) && report.checks.some(c => a.key.startsWith(`${c.track}/${c.check}/`)))
+      report.findings.push(finding('ACCEPTANCE_UNUSED', a.key, { until: a.until }))
+}
+
+/** True when a check found something that nobody has accepted, at or above a level. */
+const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
+  c.outcome === 'found' &&
+  (c.level === 'error' || (c.level === 'warn' && failOn === 'warn')) &&
+  (c.more || c.found.some(f => f.accepted === null))
 
 function judge(report: Report, track: Track, applied: number, wish: VerifyWish): void {
   // decision 30: a track of which nothing is applied never verifies clean
   if (applied === 0) report.findings.push(finding('NOTHING_APPLIED', track.name))
   const ran = report.checks.filter(c => c.outcome !== 'skipped').length
   if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))
-  const loud = report.checks.filter(
-    c => c.outcome === 'found' && (c.level === 'error' || (c.level === 'warn' && wish.failOn === 'warn')),
-  )
-  for (const c of report.checks.filter(c => c.outcome === 'failed')) {
+  for (const c of report.checks.filter(c => c.outcome === 'failed'))
     report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason }))
-  }
-  if (loud.length > 0 || applied === 0 || ran === 0) report.verdict = 'attention'
+  // decision 12: what could not be probed is never called clean; nor is what a policy hides
+  const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
+  const costly = wish.failOn === 'warn' && report.findings.some(f => f.code.startsWith('POLICY_'))
+  if (report.checks.some(c => isLoud(c, wish.failOn)) || applied === 0 || ran === 0 || unproven || costly)
+    report.verdict = 'attention'
+  report.findings = report.findings.map(f => (f.code === 'ROWS_HIDDEN' ? { ...f, level: 'error' } : f))
   report.verdict = verdictOf(report)
-}
-
-/** Runs one check. A listing gives its rows as a table and is never wrong. */
-export async function runCheck(
-  ctx: Context,
-  session: Session,
-  check: Check,
-  applied: ReadonlySet<string>,
-): Promise<{ result: CheckResult; table: Table | null }> {
-  const base = {
-    track: check.track,
-    check: check.name,
-    title: check.title,
-    level: check.level,
-    found: [],
-    more: false,
-    reason: null,
-    durationMs: 0,
-  }
-  if (check.after && !applied.has(check.after)) {
-    return { result: { ...base, outcome: 'skipped', reason: `${check.after} is not applied` }, table: null }
-  }
-  if (check.until && applied.has(check.until)) {
-    return { result: { ...base, outcome: 'skipped', reason: `of use until ${check.until}` }, table: null }
-  }
-  const start = ctx.clock.now()
-  try {
-    const rows = await readOnly(session, check)
-    const durationMs = Math.round(ctx.clock.now() - start)
-    if (check.kind === 'listing') {
-      const columns = Object.keys(rows[0] ?? {})
-      const cells = rows.map(r => columns.map(c => scalar(r[c])))
-      return {
-        result: { ...base, outcome: 'pass', durationMs },
-        table: { title: check.title, columns, rows: cells },
-      }
-    }
-    const found = rows
-      .slice(0, shown)
-      .map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') }))
-    return {
-      result: {
-        ...base,
-        outcome: rows.length > 0 ? 'found' : 'pass',
-        found,
-        more: rows.length > shown,
-        durationMs,
-      },
-      table: null,
-    }
-  } catch (error) {
-    const fault = serverFault(error)
-    if (!fault) throw error
-    const reason =
-      fault.code === '42501'
-        ? `${fault.message} (this role can't see every row: a check would count too few)`
-        : `${fault.code}: ${fault.message}`
-    return {
-      result: { ...base, outcome: 'failed', reason, durationMs: Math.round(ctx.clock.now() - start) },
-      table: null,
-    }
-  }
-}
-
-const scalar = (value: unknown): string | number | boolean | null =>
-  value === null || ['string', 'number', 'boolean'].includes(typeof value)
-    ? (value as string)
-    : value instanceof Date
-      ? value.toISOString()
-      : String(value)
-
-class RolledBack extends Error {}
-
-interface Nested {
-  savepoint(work: (tx: Db) => Promise<void>): Promise<void>
-}
-
-/** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
-async function readOnly(session: Session, check: Check): Promise<Record<string, unknown>[]> {
-  let rows: Record<string, unknown>[] = []
-  const work = async (tx: Db) => {
-    await setLocal(tx, 1000, checkTimeoutMs)
-    rows = await checkRows(
-      tx,
-      withoutByteOrderMark(check.file.text),
-      check.kind === 'listing' ? 200 : shown + 1,
-    )
-    throw new RolledBack()
-  }
-  try {
-    // inside a plan's transaction there is only a savepoint to go back to
-    if ('savepoint' in session.sql) await (session.sql as unknown as Nested).savepoint(work)
-    else await session.sql.begin('read only', work)
-  } catch (error) {
-    if (!(error instanceof RolledBack)) throw error
-  }
-  return rows
-}
-
-/** The gates of a migration that say no, each with the number of rows seen. */
-export async function gateRows(
-  session: Session,
-  track: Track,
-  migration: string,
-): Promise<{ check: string; rows: number }[]> {
-  const closed: { check: string; rows: number }[] = []
-  for (const check of track.checks.filter(c => c.gate === migration)) {
-    const rows = await readOnly(session, check)
-    if (rows.length > 0) closed.push({ check: check.name, rows: rows.length })
-  }
-  return closed
 }
 
 /** The checks of a track, without running them. */

@@ -33,6 +33,7 @@ export type Event =
       batchMs: number
       pace: string
     }
+  | { type: 'check'; check: string; index: number; of: number }
   | { type: 'notice'; text: string }
   | { type: 'reconnect'; attempt: number; reason: string }
   | { type: 'narrate'; text: string }

@@ -25,6 +25,23 @@ export interface Hazard {
   detail: string
 }
 
+/** A table lock that a statement takes, and whom it makes wait while it is held or waited for. */
+export interface StatementLock {
+  table: string
+  /** Name of the mode in capitals, such as `ACCESS EXCLUSIVE`. */
+  mode: string
+  blocks: 'reads and writes' | 'writes' | 'nothing'
+}
+
+/** A foreign key as the catalog has it; names with their schema. */
+export interface ForeignKey {
+  name: string
+  table: string
+  columns: string[]
+  references: string
+  referenced: string[]
+}
+
 /** A migration in a plan. */
 export interface Step {
   migration: Migration

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Code, Level } from './codes.js'
 import { codes } from './codes.js'
+import type { Pin } from './pin.js'
 import type {
   archiveSchema,
   backfillSchema,
@@ -16,6 +17,10 @@ import type {
 export type Finding = Omit<z.infer<typeof findingSchema>, 'code' | 'message' | 'fix'> & { code: Code }
 /** One planned step and what became of it; every planned step is in the report, also those that did not run. */
 export type StepResult = z.infer<typeof stepSchema>
+/** A table lock that a statement takes or took. */
+export type Lock = StepResult['locks'][number]
+/** What one statement did in a rehearsal. */
+export type StatementTrace = StepResult['traces'][number]
 /** One check and what it saw. */
 export type CheckResult = z.infer<typeof checkSchema>
 /** The state of one backfill. Rows are rows really written, not estimates (pitfall P60). */
@@ -27,7 +32,11 @@ export type Table = z.infer<typeof tableSchema>
 /** An archive made by a rollback. */
 export type Archive = z.infer<typeof archiveSchema>
 /** What every command returns and every renderer takes. `message` and `fix` of findings are added by the renderer. */
-export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & { findings: Finding[] }
+export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
+  findings: Finding[]
+  /** What `--out` writes; no renderer shows it. */
+  pin?: Pin
+}
 /** How a command ended. */
 export type Verdict = Report['verdict']
 

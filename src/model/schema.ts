@@ -25,6 +25,15 @@ export const targetSchema = z.object({
   why: z.string().describe('why it does, or does not'),
 })
 
+/** Of a table that stood before; a table of null is a statement that only running it could tell. */
+export const lockSchema = z.object({
+  statement: z.number().describe('which statement of the file, from 1'),
+  table: z.string().nullable(),
+  mode: z.string().describe('as PostgreSQL names it, such as ACCESS EXCLUSIVE'),
+  blocks: z.enum(['reads and writes', 'writes', 'nothing']),
+  heldMs: z.number().nullable().describe('measured, from its statement to the end of its transaction'),
+})
+
 export const stepSchema = z.object({
   track: z.string(),
   migration: z.string(),
@@ -39,6 +48,20 @@ export const stepSchema = z.object({
   hazards: z.array(z.object({ code: z.string(), subject: z.string(), detail: z.string() })),
   statements: z.array(z.string()),
   rows: z.number().nullable(),
+  locks: z.array(lockSchema).describe('what the statements take, as they say; of a plan'),
+  traces: z
+    .array(
+      z.object({
+        statement: z.number(),
+        text: z.string(),
+        ms: z.number(),
+        locks: z.array(lockSchema).describe('really taken, by pg_locks'),
+        rewritten: z.array(z.string()),
+        rows: z.number(),
+        walBytes: z.number(),
+      }),
+    )
+    .describe('what each statement did; of a rehearsal'),
 })
 
 export const checkSchema = z.object({
@@ -47,7 +70,14 @@ export const checkSchema = z.object({
   title: z.string(),
   level: z.enum(['info', 'warn', 'error']),
   outcome: z.enum(['pass', 'found', 'failed', 'skipped']),
-  found: z.array(z.object({ object: z.string(), detail: z.string() })),
+  found: z.array(
+    z.object({
+      object: z.string(),
+      detail: z.string(),
+      key: z.string().describe('stable name, by which the configuration may accept it'),
+      accepted: z.string().nullable().describe('why it was accepted and until when, else null'),
+    }),
+  ),
   more: z.boolean().describe('true when there are more rows than shown'),
   reason: z.string().nullable(),
   durationMs: z.number(),

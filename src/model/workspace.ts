@@ -99,6 +99,14 @@ export interface TrackInfo {
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
+  /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
+  sight?: { persons: string; rows: { before: SightOf; after: SightOf }[] }
+}
+
+/** Rows that somebody sees, told apart by an id. */
+export interface SightOf {
+  table: string
+  id: string
 }
 
 /** One file of verify/<track>/. */
@@ -114,8 +122,73 @@ export interface Check {
   until: string | null
   /** Migration before which the check must pass, else null. */
   gate: string | null
-  /** A check finds what is wrong; a listing shows rows; an outlook speaks before the migration, in `plan`. */
-  kind: 'check' | 'listing' | 'outlook'
+  /**
+   * A check finds what is wrong; a listing shows rows; an account counts what came in, for `prove`; an outlook speaks before the migration, in `plan`; access seeds
+   * personas and says who may do what; a probe acts as one of them.
+   */
+  kind: 'check' | 'listing' | 'account' | 'outlook' | 'access' | 'probe'
+  /** True when it reads so much that it runs only where it is asked for, by `--deep` or by name. */
+  deep: boolean
+  /** Statements that must wake this very check; for `verify --mutants`. Null where the general mutants do. */
+  mutant: string | null
+  /** True for the checks of verify/_every/, which every track has. */
+  shared: boolean
+  /** Persona of the track's access file that a probe starts as, else null. */
+  as: string | null
+}
+
+/** What the last row of an access file says; see docs/verification.md. */
+export interface Access {
+  personas: Record<string, Persona>
+  tables: AccessTable[]
+  calls: AccessCall[]
+}
+
+/** The objects that a track makes, by the names that its files give them. */
+export interface TrackObjects {
+  tables: string[]
+  /** Tables that the files alter or update, the application's own among them. */
+  touched: string[]
+  indexes: string[]
+  policies: { table: string; name: string }[]
+  triggers: { table: string; name: string }[]
+  constraints: { table: string; name: string }[]
+}
+
+/** Somebody as the API presents him: a role and the claims of his token. */
+export interface Persona {
+  role: string
+  claims: Record<string, unknown>
+}
+
+/** What is tried on a table. A move gives a row to somebody else's tenant. */
+export const operations = ['select', 'insert', 'update', 'delete', 'move'] as const
+/** One of them. */
+export type Operation = (typeof operations)[number]
+
+/** Who may do what with the owner's row of one table. */
+export interface AccessTable {
+  table: string
+  /** Columns and values that tell the seeded row of the owner. */
+  row: Record<string, string>
+  /** Column that an update touches. */
+  touch: string
+  /** Columns by which a row would change hands, each with the outsider's value. */
+  move: Record<string, string>
+  may: Record<Operation, string[]>
+  /** A query as the application sends it, for the cost of the policies. */
+  reads: string | null
+  /** Predicate with full sight: rows that the person of the setting `rethread.persona` may see. */
+  sees: string | null
+}
+
+/** A statement and who may run it with effect. */
+export interface AccessCall {
+  name: string
+  sql: string
+  may: string[]
+  /** The personas that try it; null for all. */
+  personas: string[] | null
 }
 
 /** A named, ordered set of migrations for one kind of source schema. */
@@ -137,6 +210,10 @@ export interface Workspace {
 /** Compares versions as numbers of any length. */
 export const compareVersions = (a: string, b: string): number =>
   a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
+
+/** The stable name of what a check finds on an object: to be accepted by in the configuration. */
+export const keyOf = (check: { track: string; name: string }, object: string): string =>
+  `${check.track}/${check.name}/${object}`
 
 /** `track/name`, the identity of a migration in the ledger. */
 export const idOf = (m: { track: string; name: string }): string => `${m.track}/${m.name}`

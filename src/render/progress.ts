@@ -23,6 +23,8 @@ export function line(event: Event, verbose: boolean): string | null {
       return `  ${event.name}: ${event.phase}${event.total > 0 ? ` ${Math.round((100 * event.done) / event.total)}%` : ''}${event.waitingFor ? `, waits for pid ${event.waitingFor}` : ''}`
     case 'batch':
       return `  ${event.migration}: ${Math.floor(event.fraction * 100)}%  ${number(event.rows)} rows  ${number(event.rowsPerSecond)} rows/s  ETA ${event.etaSeconds === null ? '?' : duration(event.etaSeconds * 1000)}  batch ${duration(event.batchMs)} (${event.pace})`
+    case 'check':
+      return verbose ? `  [${event.index}/${event.of}] check ${event.check}` : null
     case 'notice':
       return verbose ? `  notice: ${event.text}` : null
     case 'reconnect':

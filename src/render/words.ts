@@ -157,6 +157,65 @@ export const words: Record<Code, Words> = {
     (s, f) => `\`${s}\`: ${f.reason}.`,
     () => 'Mend the file; docs/operating.md lists every setting.',
   ),
+  PROBE_SKIPPED: say(
+    (s, f) => `\`${s}\` proved nothing: ${f.reason}.`,
+    (_, f) => (f.roles ? `grant ${f.roles} to <this role>;   as an administrator.` : ''),
+  ),
+  POLICY_PER_ROW: say(
+    (s, f) => `\`${s}\`: a policy asks for every row who is asking (${f.filter}).`,
+    () => 'Write (select auth.uid()) instead of auth.uid() in the policy.',
+  ),
+  POLICY_SCANS: say(
+    (s, f) =>
+      `\`${s}\` (${f.rows} rows) is read from end to end for what the application asks${f.filter ? `: ${f.filter}` : ''}.`,
+    () => 'Index the columns that the policy and the query compare.',
+  ),
+  ACCEPTANCE_OVER: say(
+    (s, f) => `\`${s}\` was accepted until ${f.until} (${f.reason}).`,
+    () => 'Mend it, or accept it anew in rethread.config.json.',
+  ),
+  ACCEPTANCE_UNUSED: say(
+    s => `\`${s}\` is accepted in the configuration and was not found.`,
+    () => 'Take it out of `accepted` in rethread.config.json.',
+  ),
+  NO_ACCESS_FILE: say(
+    s => `Track \`${s}\` has no access file that is of use yet, so nobody can be impersonated.`,
+    s => `Migrate first, or write verify/${s}/access.sql; see docs/verification.md.`,
+  ),
+  MUTANT_SURVIVED: say(
+    s => `No check noticed: ${s}.`,
+    (_, f) => String(f.sql),
+  ),
+  MUTANTS: say((s, f) => `${f.caught} of ${f.of} mutants of \`${s}\` were noticed by a check.`, null),
+  NOT_ACCOUNTED: say(
+    (s, f) => `${f.rows} of what came in as \`${s}\` is neither migrated nor in the quarantine.`,
+    () => 'rethread verify   names the rows; rethread backfill   takes up what is pending.',
+  ),
+  NOTHING_CAME_IN: say(s => `Track \`${s}\` had nothing to bring over.`, null),
+  SEES_MORE: say(
+    (s, f) => `\`${s}\`: ${f.rows} row(s) are seen that were hidden before the migration.`,
+    () =>
+      'By design where the track says so (an admin reads his tenant); else rethread verify --only access   shows which policy lets them through.',
+  ),
+  SEES_LESS: say(
+    (s, f) => `\`${s}\`: ${f.rows} row(s) that were seen before the migration are hidden now.`,
+    () =>
+      'See docs/tracks.md: who shared a workspace sees his own sessions only, unless you group by author.',
+  ),
+  SAW_EVERYTHING: say(
+    s => `Before \`${s}\`, some tables had no row security: everybody of the API saw all of them.`,
+    null,
+  ),
+  NO_SIGHTS: say(
+    s =>
+      `Nobody's sight was recorded before the first step of \`${s}\`, so before and after can't be compared.`,
+    null,
+  ),
+  RECOUNTED: say(
+    (s, f) =>
+      `${f.units} unit(s) of \`${s}\` counted and hashed again; ${f.differ} differ(s) from what the backfill left.`,
+    null,
+  ),
   APPLIED_FILE_CHANGED: say(
     s => `\`${s}\` was changed after it was applied.`,
     s => `git checkout <applied commit> -- ${s}   and put the change in a new migration.`,
@@ -188,6 +247,38 @@ export const words: Record<Code, Words> = {
   NOT_SAMPLED: say(
     (s, f) => `No batch of \`${s}\` could be sampled: ${f.reason}.`,
     () => 'rethread migrate --no-backfill   makes what a first backfill builds on; later ones wait for it.',
+  ),
+  REHEARSED: say(
+    (s, f) =>
+      `Rehearsed in ${s === 'this database' ? s : `\`${s}\``}: ${f.steps} step(s) up and down again, and the schema was as before.`,
+    null,
+  ),
+  REHEARSED_HERE: say(
+    s =>
+      `The rehearsal in \`${s}\` itself took real locks until its transaction was rolled back, and wrote WAL.`,
+    () => 'rethread plan --rehearse --rehearse-url <a copy>   disturbs nobody.',
+  ),
+  REHEARSED_ELSEWHERE: say(
+    (s, f) =>
+      `The copy \`${s}\` stands elsewhere: ${f.applied} migration(s) are applied there, ${f.target} on the target.`,
+    () => 'Make the copy anew, so that the rehearsal is of this plan.',
+  ),
+  REHEARSAL_STUCK: say(
+    (s, f) => `The way back could not be rehearsed to its end: \`${s}\`, ${f.reason}.`,
+    null,
+  ),
+  REHEARSAL_DIFFERS: say(
+    (s, f) =>
+      `After the way back ${s === 'this database' ? s : `\`${s}\``} differs from before:${bullets(f.objects)}`,
+    () => 'Mend the rollback files.',
+  ),
+  BAD_PIN: say(
+    (s, f) => `\`${s}\` is no pinned plan: ${f.reason}.`,
+    () => 'rethread plan --out plan.json   writes one.',
+  ),
+  PLAN_CHANGED: say(
+    (s, f) => `The plan of \`${s}\` no longer holds:${bullets(f.changes)}`,
+    () => 'rethread plan --out plan.json   and have it reviewed again.',
   ),
   LEDGER_ABSENT: say(
     s => `Nothing was ever migrated in \`${s}\` by rethread; its schema is made by the first \`migrate\`.`,
@@ -456,8 +547,8 @@ export const words: Record<Code, Words> = {
     () => 'rethread verify',
   ),
   DRIFT: say(
-    () => 'The schema has changed since the last step of rethread.',
-    () => 'rethread doctor',
+    (_, f) => `The schema has changed since the last step of rethread:${bullets(f.objects)}`,
+    () => 'Put the objects back, or write the change down as a migration; - is gone, + is new, ~ is defined otherwise.',
   ),
   DEMO_NEXT: say(
     (s, f) =>

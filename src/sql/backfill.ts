@@ -96,6 +96,7 @@ export interface Range {
   relation: string
   toPage: number
   cursorPage: number
+  cursorKey: string[] | null
   pass: number
   windowPages: number
 }
@@ -126,7 +127,7 @@ export async function claimRange(sql: Db, backfill: number): Promise<Range | nul
        limit 1
        for update skip locked
      )
-     returning g.id, g.claim, g.relation, g.to_page as "toPage", g.cursor_page as "cursorPage", g.pass,
+     returning g.id, g.claim, g.relation, g.to_page as "toPage", g.cursor_page as "cursorPage", g.cursor_key as "cursorKey", g.pass,
        g.window_pages as "windowPages"`,
     [backfill],
   )
@@ -145,6 +146,15 @@ export async function noteAdvice(sql: Db, backfill: number, advice: string | nul
   await sql`update rethread.backfills set advice = ${advice} where id = ${backfill} and advice is distinct from ${advice}`
 }
 
+/** How far a range is: the next page and pass of its window, or the last key of a walk along the key. */
+export interface Standing {
+  cursorPage: number
+  cursorKey: string[] | null
+  pass: number
+  windowPages: number
+  done: boolean
+}
+
 /**
  * The checkpoint, in the batch's own transaction: where the range stands, and the transaction id that proves
  * later which rows nobody has touched since (decision 15). False when another worker has taken the range over.
@@ -152,12 +162,12 @@ export async function noteAdvice(sql: Db, backfill: number, advice: string | nul
 export async function checkpoint(
   sql: Db,
   range: Range,
-  to: { cursorPage: number; pass: number; windowPages: number; done: boolean; rows: number; ms: number },
+  to: Standing & { rows: number; ms: number },
 ): Promise<boolean> {
   const [row] = await sql<{ moved: number }[]>`
     with moved as (
       update rethread.ranges g
-      set cursor_page = ${to.cursorPage}, pass = ${to.pass}, window_pages = ${to.windowPages},
+      set cursor_page = ${to.cursorPage}, cursor_key = ${to.cursorKey}::text[], pass = ${to.pass}, window_pages = ${to.windowPages},
           state = case when ${to.done} then 'done' else 'claimed' end, rows = g.rows + ${to.rows}
       where g.id = ${range.id} and g.claim = ${range.claim} and g.state = 'claimed'
       returning g.backfill
@@ -380,20 +390,22 @@ export async function quarantinePending(
   return result.count
 }
 
-/** Copies one poison row to the quarantine (pitfall P59). */
+/** The first parameter that `quarantineRow` leaves to its predicate. */
+export const rowParameter = 5
+
+/** Copies one poison row to the quarantine (pitfall P59): the row of `from` that `where` finds, with its values from `rowParameter` on. */
 export async function quarantineRow(
   sql: Db,
   s: SweepSpec,
-  relation: string,
-  at: string,
+  row: { from: string; where: string; args: string[] },
   reason: string,
 ): Promise<void> {
   await sql.unsafe(
     `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
      select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
-     from only ${relation} ${s.alias} where ${s.alias}.ctid = $5::tid
+     from ${row.from} ${s.alias} where ${row.where}
      on conflict do nothing`,
-    [s.track, s.migration, reason, s.run, at],
+    [s.track, s.migration, reason, s.run, ...row.args],
   )
 }
 

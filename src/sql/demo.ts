@@ -1,16 +1,22 @@
 import type { Root } from './types.js'
 
+/** A table and the expression of its key. */
+export interface Keyed {
+  name: string
+  key: string
+}
+
 /** Fills an empty database with the demo's fixture, and keeps a copy of its keys to compare with later. */
 export async function fillDemo(
   sql: Root,
   fixture: { shim: string; before: string; messages: number },
-): Promise<{ tables: number; rows: number }> {
+): Promise<{ tables: Keyed[]; rows: number }> {
   await sql.unsafe(
     `set client_min_messages = warning; set synchronous_commit = off; set demo.messages = ${fixture.messages}`,
   )
   await sql.unsafe(fixture.shim)
   await sql.unsafe(fixture.before)
-  const tables = await sql<{ name: string; key: string }[]>`
+  const tables = await sql<Keyed[]>`
     select c.relname::text as name, coalesce(
       (select string_agg(format('%I::text', a.attname), ', ' order by a.attnum)
         from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
@@ -24,18 +30,11 @@ export async function fillDemo(
       `insert into demo_before select '${t.name}', concat_ws(',', ${t.key}) from public."${t.name}" t`,
     )
   const [row] = await sql<{ rows: number }[]>`select count(*)::int as rows from demo_before`
-  return { tables: tables.length, rows: row!.rows }
+  return { tables: [...tables], rows: row!.rows }
 }
 
 /** Rows of before that are no longer there, by their keys. */
-export async function missingRows(sql: Root): Promise<number> {
-  const tables = await sql<{ name: string; key: string }[]>`
-    select b.name, coalesce(
-      (select string_agg(format('%I::text', a.attname), ', ' order by a.attnum)
-        from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
-        where i.indrelid = to_regclass(format('public.%I', b.name)) and i.indisprimary), 't::text') as key
-    from (select distinct name from demo_before) b
-    order by 1`
+export async function missingRows(sql: Root, tables: Keyed[]): Promise<number> {
   let missing = 0
   for (const t of tables) {
     const [row] = await sql.unsafe<{ n: number }[]>(

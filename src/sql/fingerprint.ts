@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Db } from './types.js'
+import { type Db, ident } from './types.js'
 
 /** One object of the schema and how the server defines it. */
 export interface ObjectRow {
@@ -89,6 +89,15 @@ export function fingerprintOf(rows: ObjectRow[]): string {
   return hash.digest('hex')
 }
 
+/** Each object by kind and name, with a short hash of its definition: small enough to keep, enough to name what changed. */
+export const catalogOf = (rows: ObjectRow[]): Record<string, string> =>
+  Object.fromEntries(
+    rows.map(r => [
+      `${r.kind} ${r.object}`,
+      createHash('sha256').update(r.definition).digest('hex').slice(0, 12),
+    ]),
+  )
+
 /** Order-free content hash and count of a table; identifiers come from the catalog. */
 export async function contentHash(
   sql: Db,
@@ -97,7 +106,7 @@ export async function contentHash(
   alias = 't',
   where = 'true',
 ): Promise<{ rows: number; hash: string }> {
-  const list = columns.map(c => `${alias}."${c.replaceAll('"', '""')}"`).join(', ')
+  const list = columns.map(c => `${alias}.${ident(c)}`).join(', ')
   const [row] = await sql.unsafe<{ rows: number; hash: string }[]>(
     `select count(*)::float8 as rows, coalesce(sum(hashtextextended(row(${list})::text, 0)::numeric), 0)::text as hash
      from ${table} ${alias} where ${where}`,

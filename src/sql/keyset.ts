@@ -1,5 +1,3 @@
-import type { Range, SweepSpec } from './backfill.js'
-import { keyOf } from './backfill.js'
 import type { Db } from './types.js'
 
 /** A column of the key that a walk follows, quoted, with its type as `format_type` writes it. */
@@ -72,51 +70,6 @@ export async function nextKey(
   return row?.key ?? null
 }
 
-/** Where a walk along the key stands. */
-export async function readCursor(sql: Db, range: number): Promise<string[] | null> {
-  const [row] = await sql<
-    { key: string[] | null }[]
-  >`select cursor_key as key from rethread.ranges where id = ${range}`
-  return row!.key
-}
-
-/** The checkpoint of a walk along the key, in the batch's own transaction; null is the end. False when another worker has the range. */
-export async function checkpointKey(
-  sql: Db,
-  range: Range,
-  key: string[] | null,
-  rows: number,
-  ms: number,
-): Promise<boolean> {
-  const [row] = await sql<{ moved: number }[]>`
-    with moved as (
-      update rethread.ranges g
-      set cursor_key = ${key}::text[], rows = g.rows + ${rows},
-          state = case when ${key === null} then 'done' else 'claimed' end
-      where g.id = ${range.id} and g.claim = ${range.claim} and g.state = 'claimed'
-      returning g.backfill
-    ),
-    noted as (
-      insert into rethread.batches (backfill, relation, xid, rows, ms)
-      select backfill, ${range.relation}, pg_current_xact_id(), ${rows}, ${ms} from moved where ${rows} > 0
-    )
-    select count(*)::int as moved from moved`
-  return row!.moved === 1
-}
-
-/** Copies the poison row with this key to the quarantine (pitfall P59). */
-export async function quarantineKey(
-  sql: Db,
-  s: SweepSpec,
-  columns: KeyColumn[],
-  key: string[],
-  reason: string,
-): Promise<void> {
-  await sql.unsafe(
-    `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
-     select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
-     from ${s.table} ${s.alias} where ${tuple(s.alias, columns)} = ${values(columns, 5)}
-     on conflict do nothing`,
-    [s.track, s.migration, reason, s.run, ...key],
-  )
-}
+/** The predicate of the one row with this key; its values begin at parameter `from`. */
+export const atKey = (alias: string, columns: KeyColumn[], from: number): string =>
+  `${tuple(alias, columns)} = ${values(columns, from)}`

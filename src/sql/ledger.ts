@@ -103,6 +103,18 @@ export const upgrades: readonly string[] = [
     hash bigint not null,
     primary key (backfill, kind, name)
   );
+  create table rethread.sights (
+    run bigint not null,
+    track text not null,
+    person text not null,
+    relation text not null,
+    rows bigint,
+    hash text,
+    ids jsonb,
+    at timestamptz not null default clock_timestamp(),
+    primary key (track, person, relation)
+  );
+  alter table rethread.ledger add column catalog jsonb;
   create table rethread.table_settings (
     relation text primary key,
     options text[] not null
@@ -300,9 +312,11 @@ export async function recentRuns(sql: Db, limit: number): Promise<RunRow[]> {
 }
 
 /** Newest fingerprint stored with a finished step, and the server that it was taken on. */
-export async function storedFingerprint(sql: Db): Promise<{ fingerprint: string; major: number } | null> {
-  const [row] = await sql<{ fingerprint: string; major: number }[]>`
-    select fingerprint, split_part(server_version, '.', 1)::int as major
+export async function storedFingerprint(
+  sql: Db,
+): Promise<{ fingerprint: string; catalog: Record<string, string>; major: number } | null> {
+  const [row] = await sql<{ fingerprint: string; catalog: Record<string, string>; major: number }[]>`
+    select fingerprint, coalesce(catalog, '{}') as catalog, split_part(server_version, '.', 1)::int as major
     from rethread.ledger
     where outcome = 'done'
     order by id desc
@@ -316,10 +330,11 @@ export async function setFingerprint(
   token: number,
   run: number,
   fingerprint: string,
+  catalog: Record<string, string>,
 ): Promise<void> {
   await sql`
     update rethread.ledger l
-    set fingerprint = ${fingerprint}
+    set fingerprint = ${fingerprint}, catalog = ${JSON.stringify(catalog)}::text::jsonb
     from rethread.lease
     where l.id = (select max(id) from rethread.ledger where run = ${run} and outcome = 'done')
       and lease.name = 'writer' and lease.token = ${token}`

@@ -1,7 +1,7 @@
 import type { Db } from './types.js'
 
 /** What a session is for. Probes are the only ones that see as the application sees (decision 11). */
-export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader'
+export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
@@ -104,6 +104,17 @@ export async function setLocal(sql: Db, lockTimeoutMs: number, statementTimeoutM
     select
       set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
       set_config('statement_timeout', ${String(statementTimeoutMs)}, true)`
+}
+
+/** A parameter of a check, for one transaction: SQL files read it with current_setting(). */
+export async function setParameter(sql: Db, name: string, value: string): Promise<void> {
+  await sql`select set_config(${name}, ${value}, true)`
+}
+
+/** The day by the server's clock (UTC), such as 2026-12-31. */
+export async function today(sql: Db): Promise<string> {
+  const [row] = await sql<{ day: string }[]>`select to_char(now() at time zone 'UTC', 'YYYY-MM-DD') as day`
+  return row!.day
 }
 
 /** Lock time-out of the session, in milliseconds, for statements that run outside a transaction. */

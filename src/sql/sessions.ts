@@ -1,10 +1,8 @@
 import type { TrackInfo } from '../model/workspace.js'
-import type { Db } from './types.js'
+import { type Db, ident as q } from './types.js'
 
 /** A row as it is told: values as text, number, boolean or null. */
 export type Cells = Record<string, string | number | boolean | null>
-
-const q = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** What may be asked for, by the roles that a track gives its columns. */
 export const filters = ['user', 'workspace', 'tenant', 'project', 'helper', 'repo', 'trip', 'status'] as const
@@ -132,9 +130,6 @@ export async function largestSessions(sql: Db, info: TrackInfo, limit: number): 
   const { sessions: s } = info
   return sql.unsafe<Cells[]>(
     `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}, ${countOf(info)} as messages
-     from ${s.table} s order by 3 desc nulls last limit ${limit}`.replace(
-      'order by 3',
-      s.title ? 'order by 3' : 'order by 2',
-    ),
+     from ${s.table} s order by messages desc nulls last limit ${limit}`,
   )
 }

@@ -15,7 +15,11 @@ export async function resetAll(sql: Db, setup: string): Promise<void> {
   await sql.unsafe(`reset all;\n${setup}`)
 }
 
-/** Sends text without parameters: the simple protocol, so that a whole file goes as one (pitfalls P6, P42). */
-export async function sendText(sql: Db, text: string): Promise<void> {
-  await sql.unsafe(text)
+/**
+ * Sends text without parameters: the simple protocol, so that a whole file goes as one (pitfalls P6, P42). Rows that the
+ * last statement wrote.
+ */
+export async function sendText(sql: Db, text: string): Promise<number> {
+  const result = await sql.unsafe(text)
+  return /^(INSERT|UPDATE|DELETE|MERGE)$/.test(String(result.command)) ? result.count : 0
 }

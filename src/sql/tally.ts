@@ -1,5 +1,5 @@
 import { tid } from './backfill.js'
-import type { Db } from './types.js'
+import { type Db, ident } from './types.js'
 
 /** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
 export interface TallySpec {
@@ -33,6 +33,11 @@ export async function clearTallies(sql: Db, backfill: number): Promise<void> {
   await sql`delete from rethread.tallies where backfill = ${backfill}`
 }
 
+const hashOf = (s: TallySpec): string => {
+  const quoted = s.columns.map(c => `t.${ident(c)}`).join(', ')
+  return s.asText ? `hashtextextended(row(${quoted})::text, 0)` : `hash_record_extended(row(${quoted}), 0)`
+}
+
 /** Counts and hashes the rows of some pages; one short statement, so that no snapshot grows old (pitfall P55). */
 export async function tallyPages(
   sql: Db,
@@ -41,13 +46,9 @@ export async function tallyPages(
   from: number,
   to: number,
 ): Promise<void> {
-  const quoted = s.columns.map(c => `t."${c.replaceAll('"', '""')}"`).join(', ')
-  const hash = s.asText
-    ? `hashtextextended(row(${quoted})::text, 0)`
-    : `hash_record_extended(row(${quoted}), 0)`
   await sql.unsafe(
     `with counted as materialized (
-       select coalesce(t."${s.unit.replaceAll('"', '""')}"::text, '(none)') as unit, count(*) as rows, bit_xor(${hash}) as hash
+       select coalesce(t.${ident(s.unit)}::text, '(none)') as unit, count(*) as rows, bit_xor(${hashOf(s)}) as hash
        from only ${relation} t where t.ctid >= $3::tid and t.ctid < $4::tid
        group by 1
      ),
@@ -60,4 +61,43 @@ export async function tallyPages(
      select $1, 'range', $2, coalesce(sum(rows), 0), coalesce(bit_xor(hash), 0) from counted`,
     [s.backfill, `${relation} ${from}-${to}`, tid(from), tid(to)],
   )
+}
+
+/** What a finished backfill has counted, by unit; hashes as text. */
+export async function storedTallies(
+  sql: Db,
+  track: string,
+  migration: string,
+): Promise<Map<string, { rows: number; hash: string }>> {
+  const [there] = await sql<{ there: boolean }[]>`select to_regclass('rethread.tallies') is not null as there`
+  if (!there!.there) return new Map()
+  const rows = await sql<{ name: string; rows: number; hash: string }[]>`
+    select t.name, t.rows::float8 as rows, t.hash::text as hash
+    from rethread.tallies t
+    where t.kind = 'unit' and t.backfill = (
+      select max(b.id) from rethread.backfills b where b.track = ${track} and b.migration = ${migration} and b.state = 'done')`
+  return new Map(rows.map(r => [r.name, { rows: r.rows, hash: r.hash }]))
+}
+
+/** Rows and content of each unit as they stand, those in the quarantine included; `key` is the table's primary key. */
+export async function unitCounts(
+  sql: Db,
+  table: string,
+  s: TallySpec,
+  key: string[],
+): Promise<Map<string, { rows: number; hash: string }>> {
+  const list = (alias: string) =>
+    [...new Set([s.unit, ...s.columns])].map(c => `${alias}.${ident(c)}`).join(', ')
+  // what stands in the quarantine and no longer in the table was taken out, not lost
+  const aside =
+    key.length === 0
+      ? ''
+      : `union all
+         select ${list('r')} from rethread_archive.quarantine q cross join lateral jsonb_populate_record(null::${table}, q.original) r
+         where q.relation = '${table}' and not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
+  const rows = await sql.unsafe<{ name: string; rows: number; hash: string }[]>(
+    `select coalesce(t.${ident(s.unit)}::text, '(none)') as name, count(*)::float8 as rows, bit_xor(${hashOf(s)})::text as hash
+     from (select ${list('x')} from ${table} x ${aside}) t group by 1`,
+  )
+  return new Map(rows.map(r => [r.name, { rows: r.rows, hash: r.hash }]))
 }

@@ -6,5 +6,8 @@ export type Types = { bigint: number; textArray: string[] }
 /** A connection or a transaction on it; the only thing a statement needs. */
 export type Db = postgres.ISql<Types>
 
+/** A name as an identifier of SQL. */
+export const ident = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
 /** A connection that can start a transaction. */
 export type Root = postgres.Sql<Types>

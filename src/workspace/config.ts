@@ -15,6 +15,8 @@ export interface Config {
   batchTargetMs: number
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
   protected: boolean
+  /** Findings of checks that are known, by key, each with a reason and its last day. */
+  accepted: { key: string; reason: string; until: string }[]
 }
 
 /** Where each value came from, for `doctor`. */
@@ -31,6 +33,7 @@ const defaults: Config = {
   lockBudgetSeconds: 120,
   batchTargetMs: 40,
   protected: false,
+  accepted: [],
 }
 
 /** Name of the file looked for in the current folder. */
@@ -61,6 +64,15 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
     batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
     protected: z.optional(z.boolean()),
+    accepted: z.optional(
+      z.array(
+        z.strictObject({
+          key: z.string(),
+          reason: z.string().check(z.minLength(1, 'say why')),
+          until: z.string().check(z.regex(/^\d{4}-\d{2}-\d{2}$/, 'a day such as 2026-12-31')),
+        }),
+      ),
+    ),
   })
   const result = schema.safeParse(json)
   if (!result.success) {
@@ -74,7 +86,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
 }
 
 /** One fault in words: zod/mini brings none of its own, its locales would cost more than this. */
-function describeIssue(issue: {
+export function describeIssue(issue: {
   code?: string
   path: PropertyKey[]
   message: string

@@ -17,21 +17,26 @@ import { type Header, type HeaderKind, readHeader } from './header.js'
 import { rawChecksum } from './statements.js'
 
 const folders = ['migrations', 'rollbacks', 'verify'] as const
+/** Folder under verify/ of the checks that every track has; no track has this name. */
+const every = '_every'
 
 /** True when a folder has at least `migrations/`. */
 export const looksLikeWorkspace = (root: string): boolean => existsSync(join(root, 'migrations'))
 
 /**
  * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. Only names, headers and checksums:
- * statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is thrown.
+ * statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is thrown. The checks that
+ * every track has come from the package's own folder, `home`.
  */
-export function discover(root: string): Workspace {
+export function discover(root: string, home = root): Workspace {
   const faults: Finding[] = []
   const names = new Set<string>()
   for (const folder of folders) {
-    for (const entry of safeList(join(root, folder))) if (entry.isDirectory()) names.add(entry.name)
+    for (const entry of safeList(join(root, folder)))
+      if (entry.isDirectory() && entry.name !== every) names.add(entry.name)
   }
   const tracks = [...names].sort().map(name => readTrack(root, name, faults))
+  for (const track of tracks) track.checks.push(...sharedChecks(home, track.name, faults))
   if (tracks.length === 0) faults.push(finding('NO_TRACKS', root))
   return { root, tracks, faults }
 }
@@ -56,6 +61,9 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
   judge(track, [...rollbacks.keys()], faults)
   return track
 }
+
+const sharedChecks = (home: string, track: string, faults: Finding[]): Check[] =>
+  sqlFiles(home, `verify/${every}`, faults).map(f => ({ ...readCheck(track, f, faults), shared: true }))
 
 /** The faults that show when files are seen side by side. */
 function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
@@ -224,6 +232,10 @@ function readCheck(track: string, source: Source, faults: Finding[]): Check {
     after: text('after'),
     until: text('until'),
     gate: text('gate'),
-    kind: oneOf('kind', ['check', 'listing', 'outlook'] as const, 'check'),
+    kind: oneOf('kind', ['check', 'listing', 'account', 'outlook', 'access', 'probe'] as const, 'check'),
+    as: text('as'),
+    deep: oneOf('deep', ['yes', 'no'] as const, 'no') === 'yes',
+    mutant: text('mutant'),
+    shared: false,
   }
 }

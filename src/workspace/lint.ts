@@ -4,17 +4,17 @@ import type { SqlFile, Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
 import { proofOf } from './proof.js'
 import {
+  droppedTables,
   lineOf,
   parseStatements,
   relationName,
   type Statement,
   SyntaxFault,
   scanTokens,
-  strings,
   withoutByteOrderMark,
 } from './statements.js'
 
-type Kind = 'one' | 'none' | 'check'
+type Kind = 'one' | 'none' | 'check' | 'probe'
 
 /** PostgreSQL cuts longer names silently (pitfall P30). Source: NAMEDATALEN - 1 bytes. */
 const longestName = 63
@@ -35,7 +35,10 @@ export async function lint(track: Track): Promise<Finding[]> {
       faults.push(...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')))
   }
   faults.push(...(await dropsBeforeCreates(track)))
-  for (const check of track.checks) faults.push(...(await lintFile(check.file, 'check')))
+  for (const check of track.checks) {
+    const acts = check.kind === 'access' || check.kind === 'probe'
+    faults.push(...(await lintFile(check.file, acts ? 'probe' : 'check')))
+  }
   return faults
 }
 
@@ -46,15 +49,10 @@ async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
   const faults: Finding[] = []
   for (const m of track.migrations) {
     const statements = await parseStatements(m.file.text).catch(() => [])
-    for (const { kind, node } of statements) {
-      if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
-        for (const object of node.objects) {
-          const path = strings([object])
-          const table = path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
-          if (!made.has(table)) drops.set(table, m.file.path)
-        }
-      if (kind === 'CreateStmt') {
-        const table = relationName(node.relation)
+    for (const statement of statements) {
+      for (const table of droppedTables(statement)) if (!made.has(table)) drops.set(table, m.file.path)
+      if (statement.kind === 'CreateStmt') {
+        const table = relationName(statement.node.relation)
         made.add(table)
         const dropped = drops.get(table)
         if (dropped && dropped !== m.file.path)
@@ -93,6 +91,11 @@ async function lintFile(
   }
   if (statements.length === 0) faults.push(finding(whenEmpty, file.path, { reason: 'only comments' }))
   for (const s of statements) faults.push(...lintStatement(s, kind, at(s.offset)))
+  const last = statements.at(-1)
+  if (kind === 'probe' && last && last.kind !== 'SelectStmt')
+    faults.push(
+      finding('BAD_HEADER', at(last.offset), { reason: 'a probe ends with a SELECT of what is wrong' }),
+    )
   return faults
 }
 
@@ -103,7 +106,7 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
     return [finding('PSQL_META_COMMAND', at, { excerpt: sql, reason: 'COPY FROM stdin needs psql' })]
   }
   const alone = runsAlone(s)
-  if (kind === 'one' && alone) return [finding('NEEDS_NO_TRANSACTION', at, { sql })]
+  if ((kind === 'one' || kind === 'probe') && alone) return [finding('NEEDS_NO_TRANSACTION', at, { sql })]
   if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql })]
   if (kind === 'check' && s.kind !== 'SelectStmt')
     return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]

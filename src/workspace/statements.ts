@@ -138,3 +138,12 @@ export const strings = (list: Node[] | undefined): string[] =>
 /** A parse tree without positions, as text: equal for statements that mean the same. */
 export const shapeOf = (node: unknown): string =>
   JSON.stringify(node, (key, value) => (key === 'location' || key.endsWith('_location') ? undefined : value))
+
+/** The tables that a DROP TABLE names, each with its schema; none for any other statement. */
+export const droppedTables = ({ kind, node }: Statement): string[] =>
+  kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE'
+    ? node.objects.map((object: Node) => {
+        const path = strings([object])
+        return path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
+      })
+    : []

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Finding, finding } from '../model/report.js'
 import type { Track, TrackInfo } from '../model/workspace.js'
+import { describeIssue } from './config.js'
 
 /** Name of the file beside a track's migrations that says what its tables mean. */
 const fileName = 'track.json'
@@ -64,18 +65,23 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     ),
     settings: z.optional(z.record(z.string(), setting)),
     persona: z.strictObject({ claim: z.string(), of: z.string() }),
+    sight: z.optional(
+      z.strictObject({
+        persons: z
+          .string()
+          .check(z.regex(/^[a-z_]\w*\.[a-z_]\w*\.[a-z_]\w*$/, 'a column with schema and table')),
+        rows: z.array(
+          z.strictObject({
+            before: z.strictObject({ table, id: name }),
+            after: z.strictObject({ table, id: name }),
+          }),
+        ),
+      }),
+    ),
   })
   const result = schema.safeParse(json)
   if (result.success) return { info: result.data as TrackInfo, faults: [] }
-  return fault(
-    result.error.issues
-      .map(i => {
-        const keys = (i as { keys?: string[] }).keys
-        const at = i.path.length > 0 ? i.path.map(String).join('.') : 'the document'
-        return `${at}: ${keys ? `unknown ${keys.map(k => `\`${k}\``).join(', ')}` : (i.message ?? i.code)}`
-      })
-      .join('; '),
-  )
+  return fault(result.error.issues.map(describeIssue).join('; '))
 }
 
 /** Settings of the configuration that the track does not know, or whose values it does not take. */

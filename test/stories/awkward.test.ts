@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { rethread } from '../support/cli.js'
+import { configured, rethread } from '../support/cli.js'
 import { database, servers } from '../support/database.js'
 
 /** Where each awkward session of the fixture ends: its messages in order, and what stands in the quarantine. */
@@ -153,19 +153,14 @@ describe.each(servers())('awkward values on PostgreSQL $major', server => {
 
   test('helper-chats: a message brings its session up to date, history clobbers nothing, settings hold', async () => {
     await using db = await database(server, 'helper-chats')
-    const { mkdtempSync, writeFileSync } = await import('node:fs')
-    const folder = mkdtempSync('/tmp/rethread-config-')
-    writeFileSync(
-      `${folder}/rethread.config.json`,
-      JSON.stringify({
-        settings: {
-          helpers: 'planner, writer',
-          max_message_length: '500',
-          max_sessions_per_user: '2',
-          hide_thread_id: 'on',
-        },
-      }),
-    )
+    const folder = configured({
+      settings: {
+        helpers: 'planner, writer',
+        max_message_length: '500',
+        max_sessions_per_user: '2',
+        hide_thread_id: 'on',
+      },
+    })
     const up = await rethread(db.url, ['migrate', '--track', 'helper-chats'], { cwd: folder })
     expect([up.code, up.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
     const [{ id, user }] = (await db.sql`

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFil
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/db/embedded.js'
-import { type Ran, rethread } from '../support/cli.js'
+import { configured, type Ran, rethread } from '../support/cli.js'
 import { database, newest, open, picture, root, servers } from '../support/database.js'
 
 /** A folder with the shipped track, to be spoilt. */
@@ -235,8 +235,7 @@ describe.each(servers())('the database on PostgreSQL $major', server => {
 
   test('a session that holds a lock is named, and the run gives up within its budget', async () => {
     await using db = await database(server)
-    const folder = mkdtempSync('/tmp/rethread-config-')
-    writeFileSync(join(folder, 'rethread.config.json'), JSON.stringify({ lockBudgetSeconds: 1 }))
+    const folder = configured({ lockBudgetSeconds: 1 })
     const reader = open(db.url, 1)
     const hold = reader.begin(async tx => {
       await tx`select 'a secret' as literal, count(*) from chats`

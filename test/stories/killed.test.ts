@@ -1,18 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { database, servers } from '../support/database.js'
+import { random, seed } from '../support/random.js'
 
 /** Kills in CI, shared between the servers; the soak does hundreds. */
 const kills = process.env.RETHREAD_SOAK ? 200 : 25
-
-/** Random, but told: a failure says its seed, and RETHREAD_SEED repeats it. */
-const seed = Number(process.env.RETHREAD_SEED ?? Date.now() % 1_000_000)
-function random(state: number): () => number {
-  return () => {
-    state = (state * 1103515245 + 12345) % 2147483648
-    return state / 2147483648
-  }
-}
 
 describe.each(servers())('killed on PostgreSQL $major', server => {
   test(`SIGKILL at ${kills} random moments (seed ${seed}): the same command finishes, nothing doubled, nothing lost`, {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { contract, rethread, undoAll } from '../support/cli.js'
+import { configured, contract, rethread, undoAll } from '../support/cli.js'
 import { database, picture, servers } from '../support/database.js'
 
 describe.each(servers())('the life cycle on PostgreSQL $major', server => {
@@ -139,12 +139,7 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
 
   test('a setting groups legacy sessions by author', async () => {
     await using db = await database(server)
-    const { mkdtempSync, writeFileSync } = await import('node:fs')
-    const folder = mkdtempSync('/tmp/rethread-config-')
-    writeFileSync(
-      `${folder}/rethread.config.json`,
-      JSON.stringify({ settings: { legacy_grouping: 'author' } }),
-    )
+    const folder = configured({ settings: { legacy_grouping: 'author' } })
     const up = await rethread(db.url, ['migrate'], { cwd: folder })
     expect(up.code).toBe(0)
     const [row] = await db.sql`
@@ -158,13 +153,8 @@ describe.each(servers())('the life cycle on PostgreSQL $major', server => {
 
   test('a setting gives messages without a workspace one', async () => {
     await using db = await database(server)
-    const { mkdtempSync, writeFileSync } = await import('node:fs')
-    const folder = mkdtempSync('/tmp/rethread-config-')
     const [room] = await db.sql`select id from workspaces where name = 'Workspace 1'`
-    writeFileSync(
-      `${folder}/rethread.config.json`,
-      JSON.stringify({ settings: { null_workspace: room!.id } }),
-    )
+    const folder = configured({ settings: { null_workspace: room!.id } })
     await rethread(db.url, ['migrate'], { cwd: folder })
     const rows =
       await db.sql`select s.workspace_id from chats c join chat_sessions s on s.id = c.session_id where c.workspace_id is null`

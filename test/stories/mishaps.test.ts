@@ -5,17 +5,12 @@ import { expect, test } from 'vitest'
 import { startEmbedded } from '../../src/db/embedded.js'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { open, root } from '../support/database.js'
+import { random, seed } from '../support/random.js'
 
 /** Mishaps in CI; the soak has hundreds. */
 const mishaps = process.env.RETHREAD_SOAK ? 200 : 14
 
-/** Random, but told: a failure says its seed, and RETHREAD_SEED repeats it. */
-const seed = Number(process.env.RETHREAD_SEED ?? Date.now() % 1_000_000)
-let state = seed
-const random = (): number => {
-  state = (state * 1103515245 + 12345) % 2147483648
-  return state / 2147483648
-}
+const next = random(seed)
 const sleep = (ms: number) => new Promise(done => setTimeout(done, ms))
 
 type Sql = ReturnType<typeof open>
@@ -36,7 +31,7 @@ function oldApplication(url: string): Writer {
     let sql = open(url, 1)
     for (let n = 0; !stopping; n++) {
       const id = randomUUID()
-      const old = [...acknowledged.keys()][Math.floor(random() * acknowledged.size)]
+      const old = [...acknowledged.keys()][Math.floor(next() * acknowledged.size)]
       const text = `message ${n}`
       const kind = n % 8 === 7 ? 'delete' : n % 4 === 3 ? 'update' : 'insert'
       if (kind !== 'insert' && !old) continue
@@ -102,9 +97,9 @@ test(`${mishaps} mishaps (seed ${seed}): killed clients, dropped connections, cr
       const child = start(['migrate', '--workers', '2', '--format', 'json'], { DATABASE_URL: url })
       const run = ended(child)
       const began = Date.now()
-      await Promise.race([run, sleep(100 + random() * longest)])
+      await Promise.race([run, sleep(100 + next() * longest)])
       if (child.exitCode === null) {
-        const what = random()
+        const what = next()
         if (what < 0.5) {
           tally.killed++
           child.kill('SIGKILL')

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { rethread, undoAll } from '../support/cli.js'
+import { configured, rethread, undoAll } from '../support/cli.js'
 import { database, newest, picture, root } from '../support/database.js'
 
 test('sessions are listed, filtered, shown and exported; stats counts them', async () => {
@@ -61,12 +61,7 @@ test('what can’t be asked is told: no such session, no such role, a table that
 
 test('a setting that the track does not know, or a value that it does not take, is refused before anything is written', async () => {
   await using db = await database(newest())
-  const { mkdtempSync, writeFileSync } = await import('node:fs')
-  const folder = mkdtempSync('/tmp/rethread-config-')
-  writeFileSync(
-    join(folder, 'rethread.config.json'),
-    JSON.stringify({ settings: { legacy_grouping: 'planet', colour: 'red' } }),
-  )
+  const folder = configured({ settings: { legacy_grouping: 'planet', colour: 'red' } })
   const ran = await rethread(db.url, ['migrate'], { cwd: folder })
   expect([ran.code, ran.report.findings.filter(f => f.code === 'BAD_SETTING').map(f => f.subject)]).toEqual([
     3,

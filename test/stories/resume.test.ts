@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { rethread } from '../support/cli.js'
+import { configured, rethread } from '../support/cli.js'
 import { database, newest, open, root, servers } from '../support/database.js'
 
 describe.each(servers())('half done on PostgreSQL $major', server => {
@@ -113,8 +113,7 @@ describe.each(servers())('half done on PostgreSQL $major', server => {
     await using db = await database(server)
     await rethread(db.url, ['migrate'])
     // somebody reads for a while: the second rollback file can't get its lock within the budget
-    const folder = mkdtempSync('/tmp/rethread-config-')
-    writeFileSync(join(folder, 'rethread.config.json'), JSON.stringify({ lockBudgetSeconds: 1 }))
+    const folder = configured({ lockBudgetSeconds: 1 })
     await db.sql`insert into chat_sessions (workspace_id, user_id, title) select id, owner_id, 'Mine' from workspaces where owner_id is not null limit 1`
     const reader = open(db.url, 1)
     const hold = reader.begin(async tx => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Finding, Report } from '../../src/model/report.js'
 import { root } from './database.js'
@@ -67,3 +68,10 @@ export function ended(child: ChildProcess, json = true): Promise<Ran> {
 export const contract = ['--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS']
 /** The consent that a rollback of everything needs. */
 export const undoAll = (name: string): string[] => ['--all', '--allow', 'DELETES_DATA', '--confirm', name]
+
+/** A folder with this configuration, to run a command in. */
+export function configured(config: object): string {
+  const folder = mkdtempSync('/tmp/rethread-config-')
+  writeFileSync(join(folder, 'rethread.config.json'), JSON.stringify(config))
+  return folder
+}

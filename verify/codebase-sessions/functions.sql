@@ -1,5 +1,6 @@
 --! title: The functions are there, pinned, and not open to everybody
 --! after: 001_create_codebase_chat_sessions
+--! mutant: alter function chat_private.touch_codebase_chat_session() reset search_path
 
 select w.schema || '.' || w.name as object,
   case when f.oid is null then 'missing' else concat_ws(', ',

@@ -1,6 +1,7 @@
 --! title: Every element of a history is an object with role, content and timestamp
 --! level: warn
 --! after: 001_create_codebase_chat_sessions
+--! mutant: insert into public.codebase_chat_sessions (session_id, conversation_history) values ('chat-1-mutant', '[{"role": "user"}]')
 
 select s.session_id as object, format('element %s: %s', e.n,
     case when jsonb_typeof(e.value) <> 'object' then 'is no object'

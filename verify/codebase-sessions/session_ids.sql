@@ -1,6 +1,7 @@
 --! title: Session ids look like chat-<milliseconds>-<random>
 --! level: info
 --! after: 001_create_codebase_chat_sessions
+--! mutant: insert into public.codebase_chat_sessions (session_id) values ('a mutant')
 
 select s.session_id as object, 'another application may not find it' as detail
 from public.codebase_chat_sessions s

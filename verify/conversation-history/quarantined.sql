@@ -1,6 +1,8 @@
 --! title: Nothing waits in the quarantine
 --! level: warn
 --! after: 005_set_aside_elements
+--! mutant: insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+--!   values ('conversation-history', '005_set_aside_elements', 'public.chat_sessions', 'mutant', 'a mutant', '{}')
 
 select q.reason as object, format('%s session(s) or element(s) in rethread_archive.quarantine', count(*)) as detail
 from rethread_archive.quarantine q

@@ -1,5 +1,6 @@
 --! title: Nobody can add himself to a tenant, and no policy of tenant_users asks tenant_users
 --! level: warn
+--! mutant: create policy mutant on public.tenant_users for insert to authenticated with check (user_id = auth.uid())
 
 select 'tenant_users' as object, 'row level security is off: whoever may write can join any tenant' as detail
 where not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = 'public.tenant_users'::regclass)

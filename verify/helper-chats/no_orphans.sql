@@ -1,5 +1,8 @@
 --! title: No message without a session, no session of a user or project that is gone, no thread in two sessions
 --! after: 001_create_chat_tables
+--! mutant: set local session_replication_role = replica;
+--!   insert into public.chat_messages (session_id, role, content) values (gen_random_uuid(), 'user', 'a mutant');
+--!   set local session_replication_role = origin
 
 select 'chat_messages ' || m.id as object, 'its session does not exist' as detail
 from public.chat_messages m where not exists (select from public.chat_sessions s where s.id = m.session_id)

@@ -2,6 +2,7 @@
 --! level: warn
 --! until: 019_set_chatkit_aside
 --! gate: 019_set_chatkit_aside
+--! mutant: create view public.mutant as select iso_agent_id from public.chatkit_sessions
 
 with old as (select to_regclass('public.chatkit_sessions')::oid as oid)
 select format('foreign key %s of %s', k.conname, k.conrelid::regclass) as object, 'leads to chatkit_sessions' as detail

@@ -1,5 +1,8 @@
 --! title: Every conversation has a session, or stands in the quarantine with a reason
 --! after: 018_sessions_of_conversations
+--! mutant: set local session_replication_role = replica;
+--!   delete from public.chat_sessions where conversation_id = (select min(conversation_id::text)::uuid from public.chat_sessions);
+--!   set local session_replication_role = origin
 
 select c.id::text as object, 'no session: the application calls create_or_update_chat_session when a conversation starts' as detail
 from public.conversations c

@@ -1,6 +1,12 @@
 --! title: No conversation waits in the quarantine
 --! level: warn
 --! after: 018_sessions_of_conversations
+--! mutant: set local session_replication_role = replica;
+--!   delete from public.chat_sessions where conversation_id = (select min(conversation_id::text)::uuid from public.chat_sessions);
+--!   insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+--!   select 'trip-sessions', '018_sessions_of_conversations', 'public.conversations', c.id::text, 'a mutant', '{}' from public.conversations c
+--!   where not exists (select from public.chat_sessions s where s.conversation_id = c.id) on conflict do nothing;
+--!   set local session_replication_role = origin
 
 select q.reason as object, format('%s conversation(s) in rethread_archive.quarantine', count(distinct q.key)) as detail
 from rethread_archive.quarantine q

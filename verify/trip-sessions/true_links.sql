@@ -1,5 +1,6 @@
 --! title: A session belongs to the agent of its request, and counts no more than there is
 --! after: 018_sessions_of_conversations
+--! mutant: update public.chat_sessions set status = 'completed' where id = (select id from public.chat_sessions order by id limit 1)
 
 select s.id::text as object, 'its agent is not the agent of its request' as detail
 from public.chat_sessions s join public.requests r on r.id = s.request_id

@@ -1,5 +1,7 @@
 --! title: Each workspace with messages has its legacy session
 --! after: 005_assign_messages
+--! mutant: update public.chat_sessions s set workspace_id = (select w.id from public.workspaces w where w.id <> s.workspace_id order by 1 limit 1)
+--!   where s.id = (select id from public.chat_sessions where title = 'Legacy Chat' order by id limit 1)
 
 -- Workspaces whose messages all went to sessions of their users' own need none.
 select w.id::text as object, format('%s message(s) without a legacy session', count(*)) as detail

@@ -1,6 +1,8 @@
 --! title: Nothing waits in the quarantine
 --! level: warn
 --! after: 005_assign_messages
+--! mutant: insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+--!   values ('workspace-sessions', '009_set_aside_unassigned', 'public.chats', 'mutant', 'a mutant', '{}')
 
 select q.reason as object, format('%s message(s) in rethread_archive.quarantine', count(distinct q.key)) as detail
 from rethread_archive.quarantine q

@@ -1,0 +1,14 @@
+import { count, defineCommand } from '../command.js'
+import { prove } from '../engine/prove.js'
+import { plainWish } from '../engine/verify.js'
+
+export default defineCommand({
+  summary: 'one page to sign off after a run: what came in, what it became, who sees what',
+  options: [['--sample <n>', 'real persons that are compared with what they should see (default 5)']],
+  run: async ({ ctx, track, options, config }) =>
+    prove(ctx, await track(), {
+      ...plainWish,
+      sample: count(options.sample, '--sample', 5)!,
+      accepted: config.accepted,
+    }),
+})

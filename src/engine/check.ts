@@ -1,0 +1,180 @@
+import { serverFault } from '../db/fault.js'
+import type { Session } from '../db/session.js'
+import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
+import { type Check, keyOf, type Track } from '../model/workspace.js'
+import { setLocal, setParameter } from '../sql/session.js'
+import type { Db } from '../sql/types.js'
+import { checkRows } from '../sql/verify.js'
+import { withoutByteOrderMark } from '../workspace/statements.js'
+import type { Context } from './context.js'
+import { CantProbe, type Probed, probe } from './probe.js'
+
+/** Rows of a finding that are shown. */
+const shown = 20
+/** Longest check, in milliseconds. */
+const checkTimeoutMs = 120_000
+
+/** One check's part of a report. */
+export interface Checked {
+  result: CheckResult
+  tables: Table[]
+  findings: Finding[]
+}
+
+/** True for checks that speak before the migration. */
+export const isOutlook = (check: Check): boolean => check.kind === 'outlook'
+
+/** What checks say of the data as it stands, told as what lies ahead and not as a fault. */
+export async function foretell(
+  ctx: Context,
+  session: Session,
+  checks: Check[],
+  applied: ReadonlySet<string> = new Set(),
+): Promise<Finding[]> {
+  const found: Finding[] = []
+  for (const check of checks) {
+    const { result } = await runCheck(ctx, session, check, applied)
+    const level = check.level === 'info' ? 'info' : 'warn'
+    for (const row of result.found)
+      found.push(finding('OUTLOOK', row.object, { detail: row.detail, check: check.name }, level))
+  }
+  return found
+}
+
+/** What a check that acts, or that is shared by all tracks, has to know. */
+export interface Surroundings {
+  track: Track
+  /** Tables that the shared checks look at. */
+  tables: string[]
+  /** How a check that acts is run; in a transaction of its own where nothing is said. */
+  act?: () => Promise<Probed>
+}
+
+/** Runs one check. A listing gives its rows as a table and is never wrong. */
+export async function runCheck(
+  ctx: Context,
+  session: Session,
+  check: Check,
+  applied: ReadonlySet<string>,
+  around: Surroundings | null = null,
+): Promise<Checked> {
+  const base = {
+    track: check.track,
+    check: check.name,
+    title: check.title,
+    level: check.level,
+    found: [],
+    more: false,
+    reason: null,
+    durationMs: 0,
+  }
+  const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [] })
+  if (check.after && !applied.has(check.after))
+    return only({ ...base, outcome: 'skipped', reason: `${check.after} is not applied` })
+  if (check.until && applied.has(check.until))
+    return only({ ...base, outcome: 'skipped', reason: `of use until ${check.until}` })
+  const start = ctx.clock.now()
+  const spent = () => Math.round(ctx.clock.now() - start)
+  try {
+    if (check.kind === 'access' || check.kind === 'probe') {
+      if (!around) return only({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
+      const probed = await (around.act ? around.act() : probe(ctx, around.track, check))
+      return told(base, check, probed, spent())
+    }
+    const rows = await readOnly(session, check, around?.tables ?? [])
+    if (check.kind === 'listing' || check.kind === 'account') {
+      const columns = Object.keys(rows[0] ?? {})
+      const cells = rows.map(r => columns.map(c => scalar(r[c])))
+      const result: CheckResult = { ...base, outcome: 'pass', durationMs: spent() }
+      return { result, tables: [{ title: check.title, columns, rows: cells }], findings: [] }
+    }
+    const found = rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') }))
+    return told(base, check, { found, tables: [], findings: [], skipped: null }, spent())
+  } catch (error) {
+    const fault = serverFault(error)
+    if (!fault && !(error instanceof CantProbe)) throw error
+    const reason = !fault
+      ? (error as Error).message
+      : fault.code === '42501'
+        ? `${fault.message} (this role can't see every row: a check would count too few)`
+        : `${fault.code}: ${fault.message}`
+    return only({ ...base, outcome: 'failed', reason, durationMs: spent() })
+  }
+}
+
+/** What was found, as the report has it. */
+export function told(
+  base: Omit<CheckResult, 'outcome'>,
+  check: Pick<Check, 'track' | 'name'>,
+  probed: Probed,
+  durationMs: number,
+): Checked {
+  const { found, tables, findings, skipped } = probed
+  const outcome = skipped !== null ? 'skipped' : found.length > 0 ? 'found' : 'pass'
+  return {
+    result: {
+      ...base,
+      outcome,
+      found: found.slice(0, shown).map(f => ({ ...f, key: keyOf(check, f.object), accepted: null })),
+      more: found.length > shown,
+      reason: skipped,
+      durationMs,
+    },
+    tables,
+    findings,
+  }
+}
+
+const scalar = (value: unknown): string | number | boolean | null =>
+  value === null || ['string', 'number', 'boolean'].includes(typeof value)
+    ? (value as string)
+    : value instanceof Date
+      ? value.toISOString()
+      : String(value)
+
+class RolledBack extends Error {}
+
+interface Nested {
+  savepoint(work: (tx: Db) => Promise<void>): Promise<void>
+}
+
+/** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
+async function readOnly(
+  session: Session,
+  check: Check,
+  tables: string[] = [],
+): Promise<Record<string, unknown>[]> {
+  let rows: Record<string, unknown>[] = []
+  const work = async (tx: Db) => {
+    await setLocal(tx, 1000, checkTimeoutMs)
+    await setParameter(tx, 'rethread.tables', tables.join(','))
+    rows = await checkRows(
+      tx,
+      withoutByteOrderMark(check.file.text),
+      check.kind === 'listing' || check.kind === 'account' ? 200 : shown + 1,
+    )
+    throw new RolledBack()
+  }
+  try {
+    // inside a plan's transaction there is only a savepoint to go back to
+    if ('savepoint' in session.sql) await (session.sql as unknown as Nested).savepoint(work)
+    else await session.sql.begin('read only', work)
+  } catch (error) {
+    if (!(error instanceof RolledBack)) throw error
+  }
+  return rows
+}
+
+/** The gates of a migration that say no, each with the number of rows seen. */
+export async function gateRows(
+  session: Session,
+  track: Track,
+  migration: string,
+): Promise<{ check: string; rows: number }[]> {
+  const closed: { check: string; rows: number }[] = []
+  for (const check of track.checks.filter(c => c.gate === migration)) {
+    const rows = await readOnly(session, check)
+    if (rows.length > 0) closed.push({ check: check.name, rows: rows.length })
+  }
+  return closed
+}

@@ -1,0 +1,183 @@
+import { Failure } from '../model/failure.js'
+import type { Consent } from '../model/plan.js'
+import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import type { Check, Track } from '../model/workspace.js'
+import { type Mutant, mutantsOf, mutateBy } from '../sql/mutants.js'
+import { setLocal } from '../sql/session.js'
+import type { Db, Root } from '../sql/types.js'
+import { objectsOf } from '../workspace/tables.js'
+import { isOutlook, runCheck } from './check.js'
+import { type Context, connect } from './context.js'
+import { look } from './look.js'
+import { act } from './probe.js'
+import { recount } from './recount.js'
+import { infoOf } from './sessions.js'
+import { inspect } from './target.js'
+
+/** One change that a check must notice, and the checks that did. */
+interface Tried {
+  mutant: Mutant
+  caughtBy: string[]
+}
+
+class Undo extends Error {}
+
+interface Nested {
+  savepoint(work: (tx: Db) => Promise<void>): Promise<void>
+}
+
+/**
+ * Verifies the verifier (ability B19): each policy, index, constraint, trigger and grant of the track is taken away, row
+ * security switched off, a row moved, lost or reordered, one at a time inside a transaction that is rolled back, and all
+ * checks are run. A mutant that no check notices survives; a check that no mutant wakes is not to be trusted.
+ *
+ * It takes ACCESS EXCLUSIVE locks for minutes: for a scratch database, which is why its name must be given.
+ */
+export async function mutate(ctx: Context, track: Track, consent: Consent): Promise<Report> {
+  await using session = await connect(ctx, 'probe')
+  const target = await inspect(ctx, session)
+  const report = emptyReport('verify', target.info)
+  const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+  const applied = new Set(history.applied.keys())
+  if (applied.size === 0) {
+    report.findings.push(finding('NOTHING_APPLIED', track.name, {}, 'error'))
+    return { ...report, verdict: 'failed' }
+  }
+  if (consent.confirm !== target.info.database) {
+    report.findings.push(
+      finding('CONSENT_NEEDED', track.name, {
+        allow: [],
+        missing: [],
+        confirm: target.info.database,
+        because: [
+          'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
+        ],
+      }),
+    )
+    return { ...report, verdict: verdictOf(report) }
+  }
+  const info = await infoOf(track).catch(error => {
+    if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
+    throw error
+  })
+  const objects = await objectsOf(track)
+  const checks = track.checks.filter(c => !isOutlook(c) && c.kind !== 'listing' && c.kind !== 'account')
+  const mutants = [
+    ...(await mutantsOf(session.sql, objects, info)),
+    ...checks
+      .filter(c => c.mutant !== null && speaks(c, applied))
+      .map(c => ({ name: `what ${c.name} names`, sql: c.mutant! })),
+  ]
+  const tried: Tried[] = []
+  // what checks find before anything was broken is not what they notice
+  const before = await wake(ctx, session.sql, track, checks, applied, null)
+  for (const [i, mutant] of mutants.entries()) {
+    if (ctx.signal.aborted) break
+    ctx.emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
+    const after = await wake(ctx, session.sql, track, checks, applied, mutant)
+    tried.push({
+      mutant,
+      caughtBy: [...after].filter(([name, said]) => before.get(name) !== said).map(([name]) => name),
+    })
+  }
+  report.tables.push(tableOfMutants(tried), tableOfChecks(checks, applied, tried))
+  for (const { mutant, caughtBy } of tried)
+    if (caughtBy.length === 0)
+      report.findings.push(finding('MUTANT_SURVIVED', mutant.name, { sql: mutant.sql }))
+  const caught = tried.filter(t => t.caughtBy.length > 0).length
+  report.findings.push(finding('MUTANTS', track.name, { caught, of: tried.length }))
+  if (caught < tried.length) report.verdict = 'attention'
+  report.verdict = verdictOf(report)
+  return report
+}
+
+/** Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything. */
+async function wake(
+  ctx: Context,
+  sql: Root,
+  track: Track,
+  checks: Check[],
+  applied: ReadonlySet<string>,
+  mutant: Mutant | null,
+): Promise<Map<string, string>> {
+  const said = new Map<string, string>()
+  const { tables } = await objectsOf(track)
+  try {
+    await sql.begin(async tx => {
+      await setLocal(tx, 10_000, 60_000)
+      // a mutant that the database itself refuses needs no check
+      if (mutant && !(await changes(tx, mutant))) {
+        said.set('the database itself', 'refused')
+        throw new Undo()
+      }
+      const session = (nested: Db) => ({
+        sql: nested as unknown as Root,
+        pid: 0,
+        lost: false,
+        close: async () => {},
+        [Symbol.asyncDispose]: async () => {},
+      })
+      for (const check of checks) {
+        if (!speaks(check, applied)) continue
+        const found = await undone(tx, async nested => {
+          if (check.kind === 'access' || check.kind === 'probe') {
+            const { found, findings } = await act(nested, track, check)
+            return [...found, ...findings]
+          }
+          const { result } = await runCheck(ctx, session(nested), check, applied, { track, tables })
+          return result.outcome === 'pass' ? [] : [...result.found, result.reason]
+        })
+        if (found !== '[]') said.set(check.name, found)
+      }
+      const recounted = await recount(ctx, session(tx), track)
+      if (recounted.found.length > 0) said.set('same_as_backfilled (--deep)', JSON.stringify(recounted.found))
+      throw new Undo()
+    })
+  } catch (error) {
+    if (!(error instanceof Undo)) throw error
+  }
+  return said
+}
+
+/** Work in a savepoint that is rolled back; what it gave as text, or the server's fault. */
+async function undone(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
+  let found = '[]'
+  try {
+    await (tx as unknown as Nested).savepoint(async nested => {
+      found = JSON.stringify(await work(nested))
+      throw new Undo()
+    })
+  } catch (error) {
+    if (!(error instanceof Undo)) return (error as Error).message
+  }
+  return found
+}
+
+/** Applies the mutant; false when the server refuses it. */
+async function changes(tx: Db, mutant: Mutant): Promise<boolean> {
+  try {
+    await (tx as unknown as Nested).savepoint(nested => mutateBy(nested, mutant.sql))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** True when the check means anything at what is applied. */
+const speaks = (c: Check, applied: ReadonlySet<string>): boolean =>
+  !(c.after && !applied.has(c.after)) && !(c.until && applied.has(c.until))
+
+const tableOfMutants = (tried: Tried[]): Table => ({
+  title: 'Mutants',
+  columns: ['mutant', 'caught by'],
+  rows: tried.map(t => [t.mutant.name, t.caughtBy.join(', ') || 'nobody']),
+})
+
+function tableOfChecks(checks: Check[], applied: ReadonlySet<string>, tried: Tried[]): Table {
+  const woken = (name: string) => tried.filter(t => t.caughtBy.includes(name)).length
+  return {
+    title: 'Checks',
+    columns: ['check', 'mutants it caught', 'trusted'],
+    rows: checks.filter(c => speaks(c, applied)).map(c => [c.name, woken(c.name), woken(c.name) > 0]),
+  }
+}

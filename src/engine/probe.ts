@@ -1,0 +1,350 @@
+import { type Finding, finding, type Table } from '../model/report.js'
+import type { Access, AccessTable, Check, Operation, Persona, Track } from '../model/workspace.js'
+import {
+  attempt,
+  attempts,
+  become,
+  becomeUs,
+  copyOf,
+  explainAs,
+  gone,
+  moved,
+  personOf,
+  reachingOut,
+  rowEstimate,
+  samplePersons,
+  seed,
+  seedRows,
+  sideDoors,
+  sightOf,
+  sweepLimit,
+  type Tried,
+  unreachable,
+} from '../sql/probe.js'
+import { setLocal } from '../sql/session.js'
+import type { Db } from '../sql/types.js'
+import { readAccess } from '../workspace/access.js'
+import { parseStatements, relationName, withoutByteOrderMark } from '../workspace/statements.js'
+import { readTrackInfo } from '../workspace/track.js'
+import { type Context, connect } from './context.js'
+
+/** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
+const lockMs = 500
+const statementMs = 5000
+/** A table above this many rows must not be read from end to end for what the application asks. */
+const largeTable = 10_000
+
+/** What a check that acts came to. */
+export interface Probed {
+  found: { object: string; detail: string }[]
+  tables: Table[]
+  findings: Finding[]
+  /** Why it proved nothing, else null. */
+  skipped: string | null
+}
+
+class RolledBack extends Error {}
+
+/**
+ * Work on a session of its own, in one transaction that is always rolled back (ability B18). Row security stays off
+ * until the work becomes somebody.
+ */
+async function neverLasting(ctx: Context, work: (tx: Db) => Promise<void>): Promise<void> {
+  await using session = await connect(ctx, 'probe')
+  try {
+    await session.sql.begin(async tx => {
+      await setLocal(tx, lockMs, statementMs)
+      await work(tx)
+      throw new RolledBack()
+    })
+  } catch (error) {
+    if (!(error instanceof RolledBack)) throw error
+  }
+}
+
+/** Seeds what the access file says and reads what it expects; a reason where that can't be. */
+async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: string }> {
+  const text = withoutByteOrderMark(check.file.text)
+  const seeded = (await parseStatements(text)).flatMap(s =>
+    s.kind === 'InsertStmt' ? [relationName(s.node.relation)] : [],
+  )
+  // decision 12: rows are seeded only where that fires nothing that reaches outside of the transaction
+  const outside = await reachingOut(tx, [...new Set(seeded)])
+  if (outside.length > 0)
+    return { skipped: `seeding would fire ${outside.join(', ')}, which reaches outside of the database` }
+  const read = await readAccess(await seed(tx, text))
+  if ('reason' in read) throw new CantProbe(read.reason)
+  const roles = [...new Set(Object.values(read.access.personas).map(p => p.role))]
+  const closed = await unreachable(tx, roles)
+  return closed.length > 0 ? { skipped: `this role may not become ${closed.join(', ')}` } : read
+}
+
+/** A check that acts could not be run at all, as when the last row of an access file does not say what it should. */
+export class CantProbe extends Error {}
+
+/** Runs an access file or a probe in a transaction of its own that never lasts. */
+export async function probe(ctx: Context, track: Track, check: Check): Promise<Probed> {
+  let probed = nothing()
+  await neverLasting(ctx, async tx => {
+    probed = await act(tx, track, check)
+  })
+  return probed
+}
+
+/** Runs an access file or a probe inside a transaction that somebody else rolls back. */
+export const act = (tx: Db, track: Track, check: Check): Promise<Probed> =>
+  check.kind === 'access' ? accessMatrix(tx, check) : runProbe(tx, track, check)
+
+const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
+
+/** Nothing was proved, and why; decision 12: that is never clean. */
+function notProved(check: Check, skipped: string): Probed {
+  const roles = /may not become (.+)/.exec(skipped)?.[1] ?? null
+  return {
+    ...nothing(),
+    skipped,
+    findings: [finding('PROBE_SKIPPED', check.name, { reason: skipped, roles })],
+  }
+}
+
+/** Seeds, then lets every persona try every operation on every table, by every door. */
+async function accessMatrix(tx: Db, check: Check): Promise<Probed> {
+  const ready = await prepare(tx, check)
+  if ('skipped' in ready) return notProved(check, ready.skipped)
+  const { access } = ready
+  const probed = nothing()
+  for (const table of access.tables) probed.tables.push(await matrixOf(tx, access, table, probed.found))
+  if (access.calls.length > 0) probed.tables.push(await callsOf(tx, access, probed.found))
+  probed.findings.push(...(await policyCosts(tx, access)))
+  return probed
+}
+
+type Cell = 'allowed' | 'denied' | string
+
+/** Each door to a table's rows, with the operation whose permission it needs. */
+interface Door {
+  name: string
+  operation: Operation
+  statement: string
+  /** With full sight after the statement: whether the owner's row was reached all the same. */
+  lookAfter?: string
+  sweeps?: boolean
+}
+
+async function doorsOf(tx: Db, t: AccessTable): Promise<Door[]> {
+  const doors: Door[] = [
+    { name: 'select', operation: 'select', statement: attempts.select(t) },
+    { name: 'insert', operation: 'insert', statement: attempts.insert(t, await copyOf(tx, t)) },
+    { name: 'update', operation: 'update', statement: attempts.update(t) },
+    { name: 'delete', operation: 'delete', statement: attempts.delete(t), lookAfter: gone(t) },
+  ]
+  for (const column of Object.keys(t.move)) {
+    doors.push(
+      {
+        name: `move by ${column}`,
+        operation: 'move',
+        statement: attempts.move(t, column),
+        lookAfter: moved(t, column),
+      },
+      {
+        name: `move by ${column}, without WHERE`,
+        operation: 'move',
+        statement: attempts.sweep(t, column),
+        lookAfter: moved(t, column),
+        sweeps: true,
+      },
+    )
+  }
+  for (const { name, kind } of await sideDoors(tx, t.table))
+    doors.push({
+      name: `select from ${kind} ${name}`,
+      operation: 'select',
+      statement: attempts[kind](t, name),
+    })
+  return doors
+}
+
+/** One table of the matrix: a row a door, a column a persona. */
+async function matrixOf(tx: Db, access: Access, t: AccessTable, found: Probed['found']): Promise<Table> {
+  const names = Object.keys(access.personas)
+  const rows: Table['rows'] = []
+  for (const door of await doorsOf(tx, t)) {
+    const cells: Cell[] = []
+    for (const name of names) {
+      const persona = access.personas[name]!
+      const may = t.may[door.operation].includes(name)
+      // whoever may move rows may move all of them: nothing to learn, and all rows would be touched
+      if (door.sweeps && may) {
+        cells.push('-')
+        continue
+      }
+      const tried = await attempt(tx, persona, door.statement, door.lookAfter ?? null)
+      cells.push(judge(t.table, name, door.name, may, fate(door, tried), tried, found))
+    }
+    rows.push([door.name, ...cells])
+  }
+  return { title: `Who may do what: ${t.table}`, columns: ['the owner’s row', ...names], rows }
+}
+
+/**
+ * What a try came to. A value that a constraint refuses has passed the policies, which are asked before: somebody was
+ * let in. A fault inside a policy is a fault, never a refusal.
+ */
+function fate(door: Door, tried: Tried): Cell {
+  if (tried.fault) {
+    const { code } = tried.fault
+    if (code === '42501') return 'denied'
+    return code.startsWith('23') ? 'allowed' : `error ${code}`
+  }
+  if (door.sweeps) return tried.seen || tried.rows >= sweepLimit ? 'allowed' : 'denied'
+  if (door.lookAfter) return tried.seen ? 'allowed' : 'denied'
+  return tried.rows > 0 ? 'allowed' : 'denied'
+}
+
+function judge(
+  object: string,
+  persona: string,
+  what: string,
+  may: boolean,
+  cell: Cell,
+  tried: Tried,
+  found: Probed['found'],
+): Cell {
+  if (cell === (may ? 'allowed' : 'denied')) return cell
+  if (cell.startsWith('error')) {
+    found.push({ object, detail: `${persona}, ${what}: ${tried.fault!.code}: ${tried.fault!.message}` })
+    return cell
+  }
+  const why = tried.fault ? `: ${tried.fault.message}` : ''
+  found.push({
+    object,
+    detail: may ? `${persona} may not ${what}, and should${why}` : `${persona} may ${what}, and should not`,
+  })
+  return `${cell}, wrongly`
+}
+
+async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<Table> {
+  const names = Object.keys(access.personas)
+  const rows: Table['rows'] = []
+  for (const call of access.calls) {
+    const cells: Cell[] = []
+    for (const name of names) {
+      if (call.personas && !call.personas.includes(name)) {
+        cells.push('-')
+        continue
+      }
+      const tried = await attempt(tx, access.personas[name]!, call.sql)
+      const cell = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
+      cells.push(judge(call.name, name, 'do it', call.may.includes(name), cell, tried, found))
+    }
+    rows.push([call.name, ...cells])
+  }
+  return { title: 'Who may do what: attempts', columns: ['attempt', ...names], rows }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: EXPLAIN's tree has many shapes; readers check what they touch
+type PlanNode = Record<string, any>
+
+const nodesOf = (plan: PlanNode): PlanNode[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
+
+/**
+ * What the policies cost for what the application asks, by EXPLAIN as the first persona (pitfall P74): who is asking must be
+ * found out once and not for every row, and a large table must not be read from end to end.
+ */
+async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
+  const found: Finding[] = []
+  const persona: Persona = Object.values(access.personas)[0]!
+  for (const t of access.tables) {
+    if (t.reads === null) continue
+    const plan = (await explainAs(tx, persona, t.reads)) as PlanNode | null
+    if (plan === null) continue
+    for (const node of nodesOf(plan)) {
+      const filter = String(node.Filter ?? '')
+      if (/\b(auth\.(uid|jwt|role)|current_setting)\(/.test(filter) && node['Node Type'] !== 'Result')
+        found.push(finding('POLICY_PER_ROW', t.table, { filter, node: node['Node Type'] }))
+      if (node['Node Type'] === 'Seq Scan') {
+        const name = `${node.Schema}.${node['Relation Name']}`
+        const size = await rowEstimate(tx, name)
+        if (size > largeTable)
+          found.push(finding('POLICY_SCANS', name, { rows: size, filter: filter || null }))
+      }
+    }
+  }
+  return found
+}
+
+/** A probe: seeds what the track's access file says, becomes the persona, and gives what the last SELECT finds. */
+async function runProbe(tx: Db, track: Track, check: Check): Promise<Probed> {
+  const access = track.checks.find(c => c.kind === 'access')
+  const ready = access ? await prepare(tx, access) : null
+  if (ready && 'skipped' in ready) return notProved(check, ready.skipped)
+  const persona = check.as === null ? null : ready?.access.personas[check.as]
+  if (persona === undefined) throw new CantProbe(`persona \`${check.as}\` is not in the track’s access file`)
+  if (persona) await become(tx, persona)
+  const rows = await seedRows(tx, withoutByteOrderMark(check.file.text))
+  await becomeUs(tx)
+  return {
+    ...nothing(),
+    found: rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
+  }
+}
+
+/** What some real persons see, against the rule of the track with full sight: more is a leak, less is a loss. */
+export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: number): Promise<Probed> {
+  const probed = nothing()
+  const { info } = await readTrackInfo(track)
+  if (!info) return { ...probed, skipped: 'the track has no track.json that says who its persons are' }
+  const rows: Table['rows'] = []
+  await neverLasting(ctx, async tx => {
+    const persons = await samplePersons(tx, info.persona.of, n)
+    const ready = await prepare(tx, check)
+    if ('skipped' in ready) {
+      probed.skipped = ready.skipped
+      return
+    }
+    const role = Object.values(ready.access.personas)[0]!.role
+    for (const person of persons) {
+      for (const t of ready.access.tables) {
+        if (t.sees === null) continue
+        const id = Object.keys(t.row)[0]!
+        await personOf(tx, person)
+        const should = await sightOf(tx, t.table, id, t.sees)
+        await become(tx, { role, claims: { [info.persona.claim]: person, role } })
+        const does = await sightOf(tx, t.table, id)
+        await becomeUs(tx)
+        const same = should.hash === does.hash && should.rows === does.rows
+        rows.push([person, t.table, should.rows, does.rows, same])
+        if (!same)
+          probed.found.push({
+            object: `${t.table} as ${person}`,
+            detail: `sees ${does.rows} rows and should see ${should.rows}${does.rows === should.rows ? ', others' : ''}`,
+          })
+      }
+    }
+    if (persons.length === 0) probed.skipped = `${info.persona.of} names nobody`
+  })
+  probed.tables.push({
+    title: 'What real persons see',
+    columns: ['person', 'table', 'should see', 'sees', 'the same rows'],
+    rows,
+  })
+  return probed
+}
+
+/** The statement that this session can send as a real person, for `--as-user`: counts of what he sees, by table. */
+export async function seenBy(ctx: Context, track: Track, check: Check, person: string): Promise<Table> {
+  const { info } = await readTrackInfo(track)
+  const rows: Table['rows'] = []
+  await neverLasting(ctx, async tx => {
+    const ready = await prepare(tx, check)
+    if ('skipped' in ready) throw new CantProbe(ready.skipped)
+    const role = Object.values(ready.access.personas)[0]!.role
+    for (const t of ready.access.tables) {
+      await become(tx, { role, claims: { [info?.persona.claim ?? 'sub']: person, role } })
+      const sight = await sightOf(tx, t.table, Object.keys(t.row)[0]!)
+      await becomeUs(tx)
+      rows.push([t.table, sight.rows, sight.ids.slice(0, 5).join(', ') || null])
+    }
+  })
+  return { title: `What ${person} sees`, columns: ['table', 'rows', 'first ids'], rows }
+}

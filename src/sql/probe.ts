@@ -1,0 +1,244 @@
+import type { AccessTable, Persona } from '../model/workspace.js'
+import { type Db, ident } from './types.js'
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** The row of an access table as a predicate. */
+export const rowIs = (t: AccessTable): string =>
+  Object.entries(t.row)
+    .map(([column, value]) => `${ident(column)} = ${literal(value)}`)
+    .join(' and ')
+
+/** A statement's fate under row level security. */
+export interface Tried {
+  /** Rows seen or changed; 0 when the server refused. */
+  rows: number
+  /** What the server said, else null. */
+  fault: { code: string; message: string } | null
+  /** Whether the look with full sight that followed found what it looked for; false without one. */
+  seen: boolean
+}
+
+/**
+ * The settings that the API gives a request: role and claims, in the two spellings that auth.uid() reads, and row
+ * security on (decision 11). For this transaction only.
+ */
+export async function become(sql: Db, persona: Persona): Promise<void> {
+  const sub = typeof persona.claims.sub === 'string' ? persona.claims.sub : ''
+  await sql.unsafe(
+    `select set_config('request.jwt.claims', ${literal(JSON.stringify(persona.claims))}, true),
+       set_config('request.jwt.claim.sub', ${literal(sub)}, true), set_config('app.user_id', ${literal(sub)}, true),
+       set_config('row_security', 'on', true);
+     set local role ${ident(persona.role)}`,
+  )
+}
+
+/** Back to the connecting role, with full sight. */
+export async function becomeUs(sql: Db): Promise<void> {
+  await sql.unsafe("reset role; select set_config('row_security', 'off', true)")
+}
+
+/** Runs the statements of a file; the rows of the last one. */
+export async function seedRows(sql: Db, text: string): Promise<Record<string, unknown>[]> {
+  const results = (await sql.unsafe(text)) as unknown as
+    | Record<string, unknown>[]
+    | Record<string, unknown>[][]
+  return (Array.isArray(results[0]) ? results.at(-1) : results) as Record<string, unknown>[]
+}
+
+/** The seeding statements of an access file; the value of its last row. */
+export async function seed(sql: Db, text: string): Promise<unknown> {
+  const [row] = await seedRows(sql, text)
+  return row ? Object.values(row)[0] : null
+}
+
+/** The person that the predicates of an access file speak of. */
+export async function personOf(sql: Db, person: string): Promise<void> {
+  await sql`select set_config('rethread.persona', ${person}, true)`
+}
+
+/** Rows of a table as the planner believes. */
+export async function rowEstimate(sql: Db, table: string): Promise<number> {
+  const [row] = await sql<{ rows: number }[]>`
+    select coalesce((select reltuples::float8 from pg_catalog.pg_class where oid = to_regclass(${table})), 0) as rows`
+  return row!.rows
+}
+
+/** Roles that this session can't become: a member of them may (`SET` since 16). */
+export async function unreachable(sql: Db, roles: string[]): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select r.name
+    from unnest(${roles}::text[]) as r (name)
+    left join pg_catalog.pg_roles p on p.rolname = r.name
+    where p.oid is null
+      or not pg_catalog.pg_has_role(current_user, p.oid,
+        case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)`
+  return rows.map(r => r.name)
+}
+
+/** Triggers that inserting into these tables would fire and whose functions reach outside of the database. */
+export async function reachingOut(sql: Db, tables: string[]): Promise<string[]> {
+  const rows = await sql<{ trigger: string }[]>`
+    select c.oid::regclass::text || '.' || t.tgname as trigger
+    from unnest(${tables}::text[]) as n (name)
+    join pg_catalog.pg_class c on c.oid = to_regclass(n.name)
+    join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 4 <> 0
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid
+    join pg_catalog.pg_language l on l.oid = p.prolang
+    where p.prosrc ~* '\\m(net\\s*\\.\\s*http|http_(get|post|put|request)|http_request|dblink|pg_background|lo_export|copy\\s.+\\sprogram)'
+      or l.lanname not in ('plpgsql', 'sql', 'internal', 'c')
+    order by 1`
+  return rows.map(r => r.trigger)
+}
+
+/** The owner's row as JSON, with a new id where the id is a uuid: what somebody would insert. */
+export async function copyOf(sql: Db, t: AccessTable): Promise<{ row: string; columns: string[] }> {
+  const [found] = await sql.unsafe<{ row: string; columns: string[] }[]>(
+    `select (to_jsonb(t) || coalesce((
+         select jsonb_object_agg(a.attname, gen_random_uuid())
+         from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+         where i.indrelid = ${literal(t.table)}::regclass and i.indisprimary and a.atttypid = 'uuid'::regtype and i.indnkeyatts = 1
+       ), '{}'))::text as row,
+       array(select a.attname::text from pg_catalog.pg_attribute a
+         where a.attrelid = ${literal(t.table)}::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attidentity <> 'a') as columns
+     from ${t.table} t where ${rowIs(t)}`,
+  )
+  return found ?? { row: '{}', columns: [] }
+}
+
+/** Views that show a table and that this role may read, and leaf partitions that it may read directly (pitfall P71). */
+export async function sideDoors(
+  sql: Db,
+  table: string,
+): Promise<{ name: string; kind: 'view' | 'partition' }[]> {
+  return sql<{ name: string; kind: 'view' | 'partition' }[]>`
+    select distinct v.oid::regclass::text as name, 'view' as kind
+    from pg_catalog.pg_depend d
+    join pg_catalog.pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+    join pg_catalog.pg_class v on v.oid = w.ev_class and v.relkind in ('v', 'm')
+    where d.refclassid = 'pg_class'::regclass and d.refobjid = ${table}::regclass
+    union all
+    select p.relid::regclass::text, 'partition'
+    from pg_catalog.pg_partition_tree(${table}::regclass) p
+    where p.isleaf and p.level > 0
+    order by 1`
+}
+
+/** Rows that an update without a WHERE may change in one try; seeds have fewer, a policy that holds stays far below. */
+export const sweepLimit = 20
+
+/** The statements that try one operation on the owner's row. */
+export const attempts = {
+  select: (t: AccessTable): string => `select from ${t.table} where ${rowIs(t)}`,
+  update: (t: AccessTable): string =>
+    `update ${t.table} set ${ident(t.touch)} = ${ident(t.touch)} where ${rowIs(t)}`,
+  delete: (t: AccessTable): string => `delete from ${t.table} where ${rowIs(t)}`,
+  insert: (t: AccessTable, copy: { row: string; columns: string[] }): string => {
+    const columns = copy.columns.map(ident).join(', ')
+    return `insert into ${t.table} (${columns}) select ${columns} from jsonb_populate_record(null::${t.table}, ${literal(copy.row)}::jsonb)`
+  },
+  move: (t: AccessTable, column: string): string =>
+    `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where ${rowIs(t)}`,
+  /**
+   * An update without a WHERE needs no right to read, so that only the policies of UPDATE stand in its way. The
+   * condition reads no column; it ends the walk's effect after some rows, should a policy let everything through.
+   */
+  sweep: (t: AccessTable, column: string): string =>
+    `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)}
+     where set_config('rethread.swept', (coalesce(nullif(current_setting('rethread.swept', true), ''), '0')::int + 1)::text, true)::int <= ${sweepLimit}`,
+  view: (t: AccessTable, view: string): string =>
+    `select from ${view} v where v::text like ${literal(`%${Object.values(t.row)[0]!}%`)}`,
+  partition: (t: AccessTable, partition: string): string => `select from ${partition} where ${rowIs(t)}`,
+}
+
+/** Looks with full sight whether the owner's row carries the outsider's value. */
+export const moved = (t: AccessTable, column: string): string =>
+  `select from ${t.table} where ${rowIs(t)} and ${ident(column)}::text = ${literal(t.move[column]!)}`
+
+/** Looks with full sight whether the owner's row is gone. */
+export const gone = (t: AccessTable): string =>
+  `select where not exists (select from ${t.table} where ${rowIs(t)})`
+
+class Undo extends Error {}
+
+/** Work in a savepoint that is always rolled back; the server's fault, where it has one. */
+async function undone(sql: Db, work: (tx: Db) => Promise<void>): Promise<Tried['fault']> {
+  try {
+    await (sql as unknown as { savepoint(work: (tx: Db) => Promise<void>): Promise<void> }).savepoint(
+      async tx => {
+        await work(tx)
+        throw new Undo()
+      },
+    )
+  } catch (error) {
+    if (error instanceof Undo) return null
+    const { code, message } = error as { code?: string; message: string }
+    if (!code || !/^[0-9A-Z]{5}$/.test(code)) throw error
+    return { code, message }
+  }
+  return null
+}
+
+/** Tries a statement as somebody inside a savepoint; then looks with full sight, where asked. */
+export async function attempt(
+  sql: Db,
+  persona: Persona,
+  statement: string,
+  lookAfter: string | null = null,
+): Promise<Tried> {
+  const tried: Tried = { rows: 0, fault: null, seen: false }
+  tried.fault = await undone(sql, async tx => {
+    await become(tx, persona)
+    const result = await tx.unsafe(statement)
+    tried.rows = result.count ?? result.length
+    if (lookAfter) {
+      await becomeUs(tx)
+      tried.seen = (await tx.unsafe(lookAfter)).count > 0
+    }
+  })
+  return tried
+}
+
+/** The plan of a query as somebody, as EXPLAIN's JSON; null where the server refuses to plan it. */
+export async function explainAs(sql: Db, persona: Persona, query: string): Promise<unknown> {
+  let plan: unknown = null
+  await undone(sql, async tx => {
+    await become(tx, persona)
+    const [row] = await tx.unsafe<{ 'QUERY PLAN': { Plan: unknown }[] }[]>(
+      `explain (format json, verbose) ${query}`,
+    )
+    plan = row!['QUERY PLAN'][0]!.Plan
+  })
+  return plan
+}
+
+/** Somebody's rows of a table as a count and an order-free hash of ids, and the ids themselves up to a limit. */
+export interface Sight {
+  rows: number
+  hash: string
+  ids: string[]
+}
+
+/** Most ids that are kept of what one person sees in one table. */
+export const mostIds = 5000
+
+/** What the current role sees of a table, or with full sight what a predicate says. */
+export async function sightOf(sql: Db, table: string, id: string, where = 'true'): Promise<Sight> {
+  const [row] = await sql.unsafe<Sight[]>(
+    `select count(*)::float8 as rows, coalesce(sum(hashtextextended(x.id, 0)::numeric), 0)::text as hash,
+       coalesce(array_agg(x.id order by x.id) filter (where x.n <= ${mostIds}), '{}') as ids
+     from (select ${ident(id)}::text as id, row_number() over (order by ${ident(id)}::text) as n from ${table} where ${where}) x`,
+  )
+  return row!
+}
+
+/** Some of the persons that a column names, always the same ones; the column is `schema.table.column`. */
+export async function samplePersons(sql: Db, column: string, n: number): Promise<string[]> {
+  const [schema, table, name] = column.split('.') as [string, string, string]
+  const rows = await sql.unsafe<{ person: string }[]>(
+    `select person from (
+       select distinct ${ident(name)}::text as person from ${ident(schema)}.${ident(table)} where ${ident(name)} is not null
+     ) x order by md5(person) limit ${n}`,
+  )
+  return rows.map(r => r.person)
+}

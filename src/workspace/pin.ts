@@ -1,0 +1,35 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { Failure } from '../model/failure.js'
+import type { Pin } from '../model/pin.js'
+import { describeIssue } from './config.js'
+
+/** Reads a pinned plan. Throws BAD_PIN with what is wrong. zod is loaded only for this. */
+export async function readPin(path: string): Promise<Pin> {
+  if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: 'there is no such file' })
+  let json: unknown
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new Failure('BAD_PIN', path, { reason: `not JSON: ${(error as Error).message}` })
+  }
+  const z = await import('zod/mini')
+  const file = z.strictObject({ migration: z.string(), checksum: z.string() })
+  const schema = z.strictObject({
+    format: z.literal(1),
+    track: z.string(),
+    wish: z.strictObject({
+      to: z.nullable(z.string()),
+      phase: z.nullable(z.enum(['expand', 'backfill', 'contract'])),
+      backfills: z.boolean(),
+    }),
+    steps: z.array(file),
+    applied: z.array(file),
+    hazards: z.array(z.string()),
+    major: z.int(),
+    catalog: z.record(z.string(), z.string()),
+  })
+  const result = schema.safeParse(json)
+  if (!result.success)
+    throw new Failure('BAD_PIN', path, { reason: result.error.issues.map(describeIssue).join('; ') })
+  return result.data as Pin
+}

@@ -1,0 +1,3 @@
+-- with: contract
+-- fault
+drop trigger update_chat_sessions_updated_at on chat_sessions;

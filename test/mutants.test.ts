@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { discover } from '../src/workspace/discover.js'
+import { contract, rethread } from './support/cli.js'
+import { database, newest, root } from './support/database.js'
+
+/** Verify the verifier (ability B19): every mutant is caught by a named check, and every check by a mutant. */
+test.each([
+  ...discover(root).tracks.map(t => [t.name, 'contract'] as const),
+  ['conversation-history', 'overlap'] as const,
+  ['trip-sessions', 'overlap'] as const,
+])('%s (%s): all mutants are caught, every check is woken by one', async (track, state) => {
+  await using db = await database(newest(), track, 500)
+  // one message of 10 MB, read again for every mutant, proves no more
+  if (track === 'conversation-history')
+    await db.sql.unsafe('delete from public.chat_sessions where length(messages::text) > 1000000')
+  const up = await rethread(db.url, ['migrate', '--track', track, ...(state === 'contract' ? contract : [])])
+  expect([up.code, up.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+  // a new application writes, where the track has nothing from before
+  if (state === 'contract')
+    await db.sql.unsafe(readFileSync(join(root, `examples/${track}/new_app.sql`), 'utf8'))
+  const refused = await rethread(db.url, ['verify', '--track', track, '--mutants'])
+  expect([refused.code, refused.report.findings.map(f => f.code)]).toEqual([3, ['CONSENT_NEEDED']])
+  const ran = await rethread(db.url, ['verify', '--track', track, '--mutants', '--confirm', db.name])
+  const survivors = ran.report.tables.find(t => t.title === 'Mutants')!.rows.filter(r => r[1] === 'nobody')
+  const untrusted = ran.report.tables.find(t => t.title === 'Checks')!.rows.filter(r => r[2] === false)
+  expect({ survivors, untrusted, code: ran.code }).toEqual({ survivors: [], untrusted: [], code: 0 })
+  expect(ran.report.tables.find(t => t.title === 'Mutants')!.rows.length).toBeGreaterThan(30)
+})

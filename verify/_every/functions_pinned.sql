@@ -1,0 +1,22 @@
+--! title: Functions that act with their owner's rights have a search_path of their own, and anon may not call them
+--! mutant: create function chat_private.mutant() returns int language sql security definer as 'select 1'
+
+select f.oid::regprocedure::text as object,
+  concat_ws('; ',
+    case when not exists (select from unnest(f.proconfig) s where s like 'search_path=%')
+      then 'SECURITY DEFINER without a search_path of its own: who calls it chooses what its names mean' end,
+    case when anon.oid is not null and has_function_privilege(anon.oid, f.oid, 'EXECUTE')
+        and has_schema_privilege(anon.oid, f.pronamespace, 'USAGE') and f.prorettype <> 'trigger'::regtype
+      then 'anon may call it' end) as detail
+from pg_catalog.pg_proc f
+left join pg_catalog.pg_roles anon on anon.rolname = 'anon'
+where f.prosecdef
+  and (f.pronamespace = to_regnamespace('chat_private')
+    or f.oid in (
+      select t.tgfoid from pg_catalog.pg_trigger t
+      where not t.tgisinternal
+        and t.tgrelid in (select to_regclass(name) from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name))))
+  and (not exists (select from unnest(f.proconfig) s where s like 'search_path=%')
+    or anon.oid is not null and has_function_privilege(anon.oid, f.oid, 'EXECUTE')
+      and has_schema_privilege(anon.oid, f.pronamespace, 'USAGE') and f.prorettype <> 'trigger'::regtype)
+order by 1

@@ -1,0 +1,22 @@
+--! title: No policy lets everybody in, speaks to every role, or believes what users can write themselves
+
+select p.polrelid::regclass::text || ' ' || p.polname as object,
+  concat_ws('; ',
+    case when 0 = any (p.polroles) then 'says no TO, so it speaks to every role, anon included' end,
+    case when p.polpermissive and pg_get_expr(p.polqual, p.polrelid) in ('true', '(true)') and not r.trusted
+      then 'USING (true) lets everybody reach every row' end,
+    case when p.polpermissive and pg_get_expr(p.polwithcheck, p.polrelid) in ('true', '(true)') and not r.trusted
+      then 'WITH CHECK (true) lets everybody write any row' end,
+    case when coalesce(pg_get_expr(p.polqual, p.polrelid), '') || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') ~ 'user_metadata'
+      then 'believes user_metadata, which users can change' end) as detail
+from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+join pg_catalog.pg_policy p on p.polrelid = to_regclass(n.name)
+cross join lateral (
+  select bool_and(o <> 0 and (select a.rolbypassrls or a.rolsuper from pg_catalog.pg_roles a where a.oid = o)) as trusted
+  from unnest(p.polroles) o
+) r
+where 0 = any (p.polroles)
+  or p.polpermissive and not r.trusted
+    and ('true' in (pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)))
+  or coalesce(pg_get_expr(p.polqual, p.polrelid), '') || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') ~ 'user_metadata'
+order by 1

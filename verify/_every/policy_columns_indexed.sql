@@ -1,0 +1,19 @@
+--! title: Every column that a policy finds rows by leads an index
+--! level: warn
+
+select c.oid::regclass::text || '.' || a.attname as object,
+  'policy ' || string_agg(p.polname, ', ' order by p.polname) || ' compares it, and no valid index starts with it' as detail
+from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+join pg_catalog.pg_class c on c.oid = to_regclass(n.name)
+join pg_catalog.pg_policy p on p.polrelid = c.oid and p.polcmd in ('r', 'w', 'd', '*')
+-- which columns a policy reads, the server has written down itself
+join pg_catalog.pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid
+  and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid > 0
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid
+-- a column that only WITH CHECK reads finds no rows
+where pg_get_expr(p.polqual, p.polrelid) ~ ('\m' || a.attname || '\M')
+  and not exists (
+    select from pg_catalog.pg_index i
+    where i.indrelid = c.oid and i.indisvalid and i.indkey[0] = a.attnum and i.indpred is null)
+group by c.oid, a.attname
+order by 1

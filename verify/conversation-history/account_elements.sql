@@ -1,0 +1,12 @@
+--! title: Elements of the old sessions
+--! kind: account
+--! after: 005_set_aside_elements
+--! until: 006_set_sessions_aside
+
+select 'public.chat_sessions' as object, count(*) as came_in, count(m.id) as migrated,
+  count(*) filter (where m.id is null and (x.reason is not null or q.key is not null)) as quarantined,
+  count(*) filter (where m.id is null and x.reason is null and q.key is null) as missing
+from public.chat_sessions s
+cross join lateral chat_private.elements(s.id, s.messages::json, s.created_at) x
+left join public.messages m on m.id = x.id
+left join rethread_archive.quarantine q on q.relation = 'public.chat_sessions' and q.key = s.id::text
