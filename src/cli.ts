@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,13 +36,16 @@ const globals: [string, string][] = [
   ['--confirm <database>', 'name of the database, where data would be dropped'],
   ['--reason <text>', 'why; kept in the ledger'],
   ['--lock-wait <seconds>', 'how long to wait for another run (default 60; 0 is not at all)'],
-  ['--format <format>', 'table, json or markdown (default table)'],
+  ['--format <format>', 'table, json, markdown, html or github (default table)'],
   ['--output <file>', 'write the report to a file'],
   ['--quiet', 'no progress'],
   ['--verbose', 'tell more: notices, statements, causes'],
   ['--no-color', 'no colour (also NO_COLOR)'],
   ['--yes', 'never ask; does not stand in for --allow or --confirm'],
 ]
+
+/** What `--format` takes. */
+const formats = ['table', 'json', 'markdown', 'html', 'github']
 
 type Process = NodeJS.Process
 
@@ -120,8 +123,8 @@ async function execute(
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
-    if (!['table', 'json', 'markdown'].includes(format))
-      throw new Failure('USAGE', `--format ${format}`, { reason: 'it can be table, json or markdown' })
+    if (!formats.includes(format))
+      throw new Failure('USAGE', `--format ${format}`, { reason: `it can be ${formats.join(', ')}` })
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
     report = await command.run(input)
     const asked = await events.askConsent(report, options.yes ?? false)
@@ -152,6 +155,12 @@ async function execute(
     verbose: options.verbose ?? false,
     width: process.stdout.columns ?? 100,
   })
+  // GitHub names a file that it shows as the job's page
+  if (format === 'github' && process.env.GITHUB_STEP_SUMMARY)
+    appendFileSync(
+      process.env.GITHUB_STEP_SUMMARY,
+      await render(report, 'markdown', { color: false, verbose: false, width: 100 }),
+    )
   if (options.output) {
     mkdirSync(dirname(resolve(options.output)), { recursive: true })
     writeFileSync(options.output, text)
@@ -178,6 +187,8 @@ async function render(
   look: { color: boolean; verbose: boolean; width: number },
 ): Promise<string> {
   if (format === 'json') return (await import('./render/json.js')).renderJson(report)
+  if (format === 'html') return (await import('./render/html.js')).renderHtml(report)
+  if (format === 'github') return (await import('./render/github.js')).renderGithub(report)
   if (format === 'markdown') return (await import('./render/markdown.js')).renderMarkdown(report)
   return (await import('./render/table.js')).renderTable(report, look)
 }

@@ -2,6 +2,7 @@
 --! phase: expand
 
 -- The setting role_map adds to this: 'bot=assistant, person=user'. What it does not know goes to the quarantine.
+-- locks: none
 do $settings$
 declare
   map jsonb := '{"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant", "tool": "assistant", "function": "assistant", "system": "system", "developer": "system"}';

@@ -12,6 +12,9 @@ create schema if not exists rethread_archive;
 create table if not exists rethread_archive.chat_sessions_manifest (kind text not null, name text not null, definition text not null);
 revoke all on rethread_archive.chat_sessions_manifest from public;
 
+-- locks: public.chat_sessions ACCESS EXCLUSIVE
+-- locks: public.tenants ACCESS EXCLUSIVE
+-- locks: auth.users ACCESS EXCLUSIVE
 do $$
 declare
   old regclass := 'public.chat_sessions';

@@ -32,6 +32,7 @@ create table public.chat_messages (
 );
 
 -- The settings helpers (names, separated by commas) and max_message_length; without them any name and any length will do.
+-- locks: none
 do $settings$
 declare
   helpers text := nullif(current_setting('rethread.helpers', true), '');
@@ -92,6 +93,7 @@ revoke all on public.chat_sessions, public.chat_messages from public, anon;
 grant select, insert, update, delete on public.chat_sessions, public.chat_messages to authenticated, service_role;
 
 -- With the setting hide_thread_id the API's users can't read the thread ids; the server, as service_role, can.
+-- locks: none
 do $hide$
 declare
   visible text;

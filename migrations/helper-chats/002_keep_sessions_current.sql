@@ -29,6 +29,7 @@ create trigger update_chat_session_on_message
   for each row execute function chat_private.update_chat_session();
 
 -- The setting max_sessions_per_user; without it there is no limit and no trigger.
+-- locks: none
 do $settings$
 declare
   most text := nullif(current_setting('rethread.max_sessions_per_user', true), '');

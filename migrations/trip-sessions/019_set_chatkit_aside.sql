@@ -8,6 +8,8 @@ create schema if not exists rethread_archive;
 create table if not exists rethread_archive.chatkit_manifest (kind text not null, name text not null, definition text not null);
 revoke all on rethread_archive.chatkit_manifest from public;
 
+-- locks: public.chatkit_sessions ACCESS EXCLUSIVE
+-- locks: public.iso_agents ACCESS EXCLUSIVE
 do $$
 declare
   old regclass := to_regclass('public.chatkit_sessions');

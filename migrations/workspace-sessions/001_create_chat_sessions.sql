@@ -24,6 +24,7 @@ create function chat_private.legacy_author(author_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select '00000000-0000-0000-0000-000000000000'::uuid $$;
 
+-- locks: none
 do $settings$
 declare
   grouping text := coalesce(nullif(current_setting('rethread.legacy_grouping', true), ''), 'workspace');

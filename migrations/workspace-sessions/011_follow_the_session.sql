@@ -28,6 +28,7 @@ create policy chats_delete on public.chats for delete to authenticated
     select from public.chat_sessions s where s.id = chats.session_id and s.user_id = (select auth.uid())));
 
 -- The rollback must leave row security as it was: the policy remembers.
+-- locks: none
 do $$
 begin
   execute format('comment on policy chats_select on public.chats is %L',

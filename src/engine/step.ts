@@ -1,7 +1,7 @@
 import { sqlFailure } from '../db/fault.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
-import { type Finding, finding } from '../model/report.js'
+import { type Finding, finding, type StatementTrace } from '../model/report.js'
 import { idOf, type SqlFile } from '../model/workspace.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from '../sql/ledger.js'
 import { indexProgress } from '../sql/locks.js'
@@ -132,13 +132,13 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         if (standing === 'half' && proof.kind === 'index')
           await watched(run, () => dropIndex(writer.sql, proof.index))
         if (ctx.trace) {
-          const tracer = new Tracer(writer.sql, ctx.clock, { sql: run.monitor.sql, pid: writer.pid })
-          await tracer.run(statement.text, async () => {
+          const told = await traced(run, statement, async () => {
             attempts += await runAlone(run, statement, step.file.path, text)
-            return 0
           })
-          const told = tracer.end().map(t => ({ ...t, statement: index + 1 }))
-          ctx.trace(idOf({ track: step.track, name: step.migration }), told)
+          ctx.trace(
+            idOf({ track: step.track, name: step.migration }),
+            told.map(t => ({ ...t, statement: index + 1 })),
+          )
         } else attempts += await runAlone(run, statement, step.file.path, text)
         const after = await standingOf(writer, proof, true)
         if (after !== 'done')
@@ -180,6 +180,26 @@ async function runAlone(run: Run, statement: Statement, path: string, source: st
     }
   })
   return attempts
+}
+
+/** A statement that runs alone, watched: in a transaction of its own where it may, else from outside. */
+async function traced(run: Run, statement: Statement, alone: () => Promise<void>): Promise<StatementTrace[]> {
+  const { ctx, writer, monitor } = run
+  if (statement.node.concurrent) {
+    const tracer = new Tracer(writer.sql, ctx.clock, { sql: monitor.sql, pid: writer.pid })
+    await tracer.run(statement.text, async () => {
+      await alone()
+      return 0
+    })
+    return tracer.end()
+  }
+  let told: StatementTrace[] = []
+  await writer.sql.begin(async tx => {
+    const tracer = new Tracer(tx, ctx.clock)
+    await tracer.run(statement.text, () => sendText(tx, statement.text))
+    told = tracer.end()
+  })
+  return told
 }
 
 /** Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and the next run drops the rest. */

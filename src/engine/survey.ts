@@ -108,7 +108,13 @@ function waitsTable(steps: StepResult[]): Table {
   for (const s of steps)
     for (const l of s.locks)
       if (l.blocks !== 'nothing' || l.table === null)
-        rows.push([s.migration, l.statement, l.table ?? 'only a rehearsal can tell', l.mode, l.blocks])
+        rows.push([
+          s.migration,
+          l.statement,
+          l.table ?? 'only a rehearsal can tell',
+          l.mode,
+          l.table ? l.blocks : '?',
+        ])
   return {
     title: 'Who waits',
     columns: ['step', 'statement', 'table', 'lock', 'waits while it is held'],

@@ -36,8 +36,8 @@ export async function knownOf(sql: Db): Promise<Known & { learn(s: Statement): v
   }
 }
 
-/** A comment above a statement that only running it could tell: `-- locks: public.chats ACCESS EXCLUSIVE`, one a table. */
-const declared = /^--[ \t]*locks:[ \t]*(\S+)[ \t]+([A-Z ]+?)[ \t]*$/gm
+/** A comment above a statement that only running it could tell: `-- locks: public.chats ACCESS EXCLUSIVE`, one a table, or `-- locks: none`. */
+const declared = /^--[ \t]*locks:[ \t]*(?:(none)|(\S+)[ \t]+([A-Z ]+?))[ \t]*$/gm
 
 /** Schemas that no statement of an application reads or writes by itself. */
 const aside = /^(rethread_archive|rethread)\./
@@ -57,9 +57,10 @@ export async function lockFile(
     const above = text.slice(end, s.offset)
     end = s.offset + s.text.length
     const said = locksOf(s, known)
-    const told = [...above.matchAll(declared)].map(m => ({ table: m[1]!, mode: m[2]! as LockMode }))
+    const comments = [...above.matchAll(declared)]
+    const told = comments.flatMap(m => (m[1] ? [] : [{ table: m[2]!, mode: m[3]! as LockMode }]))
     const locks = said ?? told.map(l => ({ ...l, blocks: blocks(l.mode) }))
-    if (said === null && told.length === 0)
+    if (said === null && comments.length === 0)
       found.push({ statement: index + 1, table: null, mode: 'UNKNOWN', blocks: 'nothing', heldMs: null })
     for (const l of locks)
       if (!made.has(l.table) && !aside.test(l.table)) found.push({ statement: index + 1, ...l, heldMs: null })
@@ -140,7 +141,7 @@ export class Tracer {
     const looking = (async () => {
       while (on) {
         all.push(...(await heldLocks(sql, before, pid)))
-        await this.clock.sleep(2)
+        await this.clock.sleep(0)
       }
     })()
     return async () => {

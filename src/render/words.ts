@@ -548,7 +548,8 @@ export const words: Record<Code, Words> = {
   ),
   DRIFT: say(
     (_, f) => `The schema has changed since the last step of rethread:${bullets(f.objects)}`,
-    () => 'Put the objects back, or write the change down as a migration; - is gone, + is new, ~ is defined otherwise.',
+    () =>
+      'Put the objects back, or write the change down as a migration; - is gone, + is new, ~ is defined otherwise.',
   ),
   DEMO_NEXT: say(
     (s, f) =>

@@ -1,0 +1,44 @@
+import type { Report } from '../model/report.js'
+import { worded } from './words.js'
+
+const levels = { info: 'notice', warn: 'warning', error: 'error', refused: 'error' } as const
+
+/** Escapes as GitHub's workflow commands want it. Source: its documentation of workflow commands. */
+const data = (text: string): string =>
+  text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+const property = (text: string): string => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
+
+/** One workflow command; a subject that is a file, with or without its line, is annotated there. */
+function command(level: keyof typeof levels, title: string, subject: string, message: string): string {
+  const place = /^((?:[\w.-]+\/)+[\w.-]+\.(?:sql|json))(?::(\d+))?/.exec(subject)
+  const at = place ? [`file=${property(place[1]!)}`, ...(place[2] ? [`line=${place[2]}`] : [])] : []
+  return `::${levels[level]} ${[...at, `title=${property(title)}`].join(',')}::${data(message)}`
+}
+
+/**
+ * Annotations for a GitHub workflow: one for each finding, each failed step and each row that a check found. The page for
+ * the job summary is the Markdown report, which cli appends where GitHub asks for it.
+ */
+export function renderGithub(report: Report): string {
+  const lines: string[] = []
+  for (const s of report.steps)
+    if (s.outcome === 'failed')
+      lines.push(command('error', s.migration, s.migration, s.reason ?? `${s.title}: failed`))
+  for (const c of report.checks) {
+    if (c.outcome === 'failed') lines.push(command('error', c.check, c.check, c.reason ?? c.title))
+    for (const f of c.found)
+      if (f.accepted === null)
+        lines.push(
+          command(
+            c.level === 'error' ? 'error' : c.level,
+            `${c.check}: ${c.title}`,
+            f.object,
+            `${f.object}: ${f.detail}`,
+          ),
+        )
+  }
+  for (const f of report.findings.map(worded))
+    lines.push(command(f.level, f.code, f.subject, f.fix ? `${f.message}\n${f.fix}` : f.message))
+  lines.push(`rethread ${report.command}: ${report.verdict}`)
+  return `${lines.join('\n')}\n`
+}
