@@ -1,5 +1,7 @@
+import { resolve } from 'node:path'
 import { count, defineCommand } from '../command.js'
 import { survey, surveyRollback, surveyWithRehearsal, surveyWithSample } from '../engine/survey.js'
+import { readText } from '../workspace/discover.js'
 
 export default defineCommand({
   summary: 'the dry run: what `migrate` (or `rollback`) would do; reads only, the server sees to it',
@@ -10,17 +12,21 @@ export default defineCommand({
     ['--sample', 'also run some batches of each backfill and roll them back, to measure time and WAL'],
     ['--rehearse', 'also execute it where nothing lasts: here, in one transaction that is rolled back'],
     ['--rehearse-url <url>', 'rehearse on this copy instead: a branch, a restored backup'],
+    ['--old-app <file>', 'with a rehearsal: statements of the application of today, tried after each phase'],
     ['--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'],
     ['--rollback', 'plan a rollback: what would go, and whose rows they are'],
     ['--steps <n>', 'with --rollback: undo the last n migrations'],
     ['--all', 'with --rollback: undo everything'],
   ],
-  run: async ({ ctx, track, options, consent, leaseWaitMs }) => {
+  run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
     const to = options.to ?? null
     if (!options.rollback) {
       const wish = { to, phase: options.phase ?? null, backfills: options.backfill !== false, consent }
+      const oldApp = options.oldApp ? readText(resolve(cwd, options.oldApp)) : null
+      if (oldApp !== null && !options.rehearse && !options.rehearseUrl)
+        throw new RangeError('--old-app wants --rehearse or --rehearse-url')
       if (options.rehearse || options.rehearseUrl)
-        return surveyWithRehearsal(ctx, await track(), wish, options.rehearseUrl ?? null)
+        return surveyWithRehearsal(ctx, await track(), wish, options.rehearseUrl ?? null, oldApp)
       return (options.sample ? surveyWithSample : survey)(ctx, await track(), wish)
     }
     const steps = count(options.steps, '--steps', null)

@@ -4,13 +4,13 @@ import { hazards } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
-import { idOf, type Migration, type Track } from '../model/workspace.js'
+import { idOf, type Migration, phases, type Track } from '../model/workspace.js'
 import { objects } from '../sql/fingerprint.js'
 import { rowEstimate } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
 import { sendText } from '../sql/step.js'
 import type { Db, Root } from '../sql/types.js'
-import { parseStatements, withoutByteOrderMark } from '../workspace/statements.js'
+import { parseStatements, type Statement, withoutByteOrderMark } from '../workspace/statements.js'
 import { tablesOf } from '../workspace/tables.js'
 import { runCheck } from './check.js'
 import { type Context, connect } from './context.js'
@@ -20,6 +20,7 @@ import { look } from './look.js'
 import { migrate } from './migrate.js'
 import type { Wish } from './plan.js'
 import { act } from './probe.js'
+import { compareMoments, type Moment, replay, type Undoable } from './replay.js'
 import { rollback } from './rollback.js'
 import { inspect } from './target.js'
 import { Tracer } from './trace.js'
@@ -51,6 +52,7 @@ export async function rehearseOnCopy(
   wish: Wish,
   plan: Plan,
   url: string,
+  oldApp: Statement[],
 ): Promise<Rehearsed> {
   const here = readUrl(ctx.url)
   const there = readUrl(url)
@@ -81,14 +83,30 @@ export async function rehearseOnCopy(
       )
   }
   const consent = { allow: everything, confirm: there.database }
-  const up = await migrate(copy, track, {
-    ...wish,
-    consent,
-    leaseWaitMs: 0,
-    workers: 1,
-    nice: 0,
-    throttleQuery: null,
-  })
+  const moments = [{ after: 'before', moment: await replayOn(copy, oldApp) }]
+  // phase by phase where an old application is to be heard after each
+  const stops = oldApp.length > 0 ? (['expand', 'backfill', wish.phase] as const) : [wish.phase]
+  const played: Report[] = []
+  for (const [i, phase] of stops.entries()) {
+    const last = i === stops.length - 1
+    if (!last && wish.phase !== null && phases.indexOf(phase!) >= phases.indexOf(wish.phase)) continue
+    const part = await migrate(copy, track, {
+      ...wish,
+      phase,
+      consent,
+      leaseWaitMs: 0,
+      workers: 1,
+      nice: 0,
+      throttleQuery: null,
+    })
+    played.push(part)
+    moments.push({ after: `after ${phase ?? 'the bare migrate'}`, moment: await replayOn(copy, oldApp) })
+    if (part.verdict !== 'clean') break
+  }
+  const up = {
+    steps: played.flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1))),
+    findings: played.flatMap(r => r.findings),
+  }
   const steps = up.steps.map(s => ({ ...s, traces: traces.get(`${s.track}/${s.migration}`) ?? [] }))
   findings.push(
     ...up.findings
@@ -105,6 +123,11 @@ export async function rehearseOnCopy(
     leaseWaitMs: 0,
   })
   const tables = [downTable(down.steps, traces)]
+  if (oldApp.length > 0) {
+    const heard = compareMoments(oldApp, moments)
+    tables.push(heard.table)
+    findings.push(...heard.findings)
+  }
   await using session = await connect(copy, 'reader')
   const differing = differences(before, await objects(session.sql))
   findings.push(
@@ -126,7 +149,12 @@ export async function rehearseOnCopy(
  * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real and are held to the
  * end: short lock time-outs, and a warning. What can't be done there is `not-run` with the reason.
  */
-export async function rehearseHere(ctx: Context, track: Track, plan: Plan): Promise<Rehearsed> {
+export async function rehearseHere(
+  ctx: Context,
+  track: Track,
+  plan: Plan,
+  oldApp: Statement[],
+): Promise<Rehearsed> {
   await using session = await connect(ctx, 'writer')
   const described = await describe(plan)
   const steps = described.steps.map(s => stepResult(s, 'not-run', 'an earlier step was not rehearsed'))
@@ -140,6 +168,8 @@ export async function rehearseHere(ctx: Context, track: Track, plan: Plan): Prom
     await session.sql.begin(async tx => {
       await setLocal(tx, ctx.lockTimeoutMs, statementMs)
       const before = await objects(tx)
+      const savepoint: Undoable = work => nestedWork(tx, work)
+      const moments = [{ after: 'before', moment: await replay(oldApp, savepoint) }]
       const done: Migration[] = []
       for (const [i, step] of described.steps.entries()) {
         const why = await whyNot(tx, step.migration)
@@ -151,6 +181,15 @@ export async function rehearseHere(ctx: Context, track: Track, plan: Plan): Prom
         steps[i] = await perform(ctx, tx, step.migration.file.text, steps[i]!)
         if (steps[i]!.outcome === 'failed') break
         done.push(step.migration)
+      }
+      if (oldApp.length > 0) {
+        moments.push({
+          after: `after ${done.at(-1)?.name ?? 'nothing'}`,
+          moment: await replay(oldApp, savepoint),
+        })
+        const heard = compareMoments(oldApp, moments)
+        rehearsed.tables.push(heard.table)
+        rehearsed.findings.push(...heard.findings)
       }
       if (done.length > 0) {
         const applied = new Set([...plan.applied, ...done].map(m => m.name))
@@ -191,14 +230,12 @@ async function perform(ctx: Context, tx: Db, source: string, step: StepResult): 
   const tracer = new Tracer(tx, ctx.clock)
   const start = ctx.clock.now()
   try {
-    await (tx as unknown as { savepoint(work: (tx: Db) => Promise<void>): Promise<void> }).savepoint(
-      async inner => {
-        const own = new Tracer(inner, ctx.clock)
-        for (const s of await parseStatements(withoutByteOrderMark(source)))
-          await own.run(s.text, () => sendText(inner, s.text))
-        tracer.traces.push(...own.traces)
-      },
-    )
+    await nestedWork(tx, async inner => {
+      const own = new Tracer(inner, ctx.clock)
+      for (const s of await parseStatements(withoutByteOrderMark(source)))
+        await own.run(s.text, () => sendText(inner, s.text))
+      tracer.traces.push(...own.traces)
+    })
   } catch (error) {
     const fault = serverFault(error)
     if (!fault) throw error
@@ -241,16 +278,25 @@ async function checked(
   return results
 }
 
+/** Work in a savepoint; a fault inside it, or its own wish, rolls it back. */
+const nestedWork = (tx: Db, work: (tx: Db) => Promise<void>): Promise<unknown> =>
+  (tx as unknown as { savepoint(work: (tx: Db) => Promise<void>): Promise<void> }).savepoint(work)
+
+/** The old application's statements on the copy, each in a transaction of its own that is rolled back. */
+async function replayOn(copy: Context, statements: Statement[]): Promise<Moment> {
+  if (statements.length === 0) return new Map()
+  await using session = await connect(copy, 'probe')
+  return await replay(statements, work => session.sql.begin(work))
+}
+
 /** Work in a savepoint that is rolled back. */
 async function nested<T>(tx: Db, work: (tx: Db) => Promise<T>): Promise<T> {
   let value: T
   try {
-    await (tx as unknown as { savepoint(work: (tx: Db) => Promise<void>): Promise<void> }).savepoint(
-      async inner => {
-        value = await work(inner)
-        throw new RolledBack()
-      },
-    )
+    await nestedWork(tx, async inner => {
+      value = await work(inner)
+      throw new RolledBack()
+    })
   } catch (error) {
     if (!(error instanceof RolledBack)) throw error
   }

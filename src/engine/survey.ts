@@ -14,6 +14,7 @@ import { holdersOf } from '../sql/locks.js'
 import type { Root } from '../sql/types.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { lint } from '../workspace/lint.js'
+import { parseStatements } from '../workspace/statements.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { foretell, isOutlook } from './check.js'
 import { type Context, connect } from './context.js'
@@ -29,7 +30,7 @@ import { rehearseHere, rehearseOnCopy } from './rehearse.js'
 import { describeBlocker } from './retry.js'
 import { planRollback, type RollbackWish } from './rollback.js'
 import { inspect, judgeServer, preflight } from './target.js'
-import { knownOf, lockFile } from './trace.js'
+import { knownOf, lockFile, madeBy } from './trace.js'
 
 /** A session whose statements all run in one transaction. */
 const inside = (session: Session, tx: unknown): Session => ({
@@ -128,16 +129,23 @@ export async function surveyWithRehearsal(
   track: Track,
   wish: Wish & { consent: Consent },
   url: string | null,
+  oldApp: string | null,
 ): Promise<Report> {
   const report = await survey(ctx, track, wish)
   if (report.verdict !== 'clean') return report
   const { plan } = await readOnly(ctx, session => look(session, track, wish))
+  const statements = oldApp === null ? [] : await parseStatements(oldApp)
   const rehearsed =
-    url === null ? await rehearseHere(ctx, track, plan) : await rehearseOnCopy(ctx, track, wish, plan, url)
+    url === null
+      ? await rehearseHere(ctx, track, plan, statements)
+      : await rehearseOnCopy(ctx, track, wish, plan, url, statements)
+  const made = await madeBy(plan.steps.map(s => s.migration))
   report.steps = report.steps.map(s => {
     const played = rehearsed.steps.find(r => r.migration === s.migration)
     if (!played) return { ...s, outcome: 'not-run' as const, reason: 'it was not reached in the rehearsal' }
-    const { outcome, reason, durationMs, attempts, rows, traces } = played
+    const { outcome, reason, durationMs, attempts, rows } = played
+    // what the plan makes is nobody else's yet
+    const traces = played.traces.map(t => ({ ...t, locks: t.locks.filter(l => !made.has(l.table ?? '')) }))
     return { ...s, outcome, reason, durationMs, attempts, rows, traces }
   })
   report.checks = rehearsed.checks

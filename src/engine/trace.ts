@@ -1,5 +1,6 @@
 import type { ForeignKey } from '../model/plan.js'
 import type { Lock, StatementTrace } from '../model/report.js'
+import type { Migration } from '../model/workspace.js'
 import {
   allForeignKeys,
   type HeldLock,
@@ -68,6 +69,15 @@ export async function lockFile(
     known.learn(s)
   }
   return found
+}
+
+/** Tables that migrations make. */
+export async function madeBy(migrations: Migration[]): Promise<Set<string>> {
+  const made = new Set<string>()
+  for (const m of migrations)
+    for (const s of await parseStatements(m.file.text))
+      if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
+  return made
 }
 
 /** Watches the statements of one transaction: what each newly locks, rewrites, changes and logs. */

@@ -171,7 +171,8 @@ function timeline(list: StepResult[]): string {
             })
         at += t.ms
       }
-      at += 1
+      // steps come one after the other: none begins before the locks of the one before it are gone
+      at = Math.max(at, ...bars.map(b => b.to)) + 1
     } else {
       const end = start + Math.max(1, s.statements.length)
       for (const l of s.locks)

@@ -14,6 +14,8 @@ const list = (value: Facts[string] | undefined): string =>
   Array.isArray(value) ? value.join(', ') : String(value ?? '')
 const bullets = (value: Facts[string] | undefined): string =>
   Array.isArray(value) ? value.map(v => `\n    ${v}`).join('') : ''
+/** Why a statement is let through, in the words of its file. */
+const excused = (f: Facts): string => (f.excused ? ` (excused: ${f.excused})` : '')
 const say = (message: Say, fix: Say | null = null): Words => ({ message, fix })
 
 /** SQL for prerequisites that people are known to lack. */
@@ -63,6 +65,43 @@ export const words: Record<Code, Words> = {
     (s, f) =>
       `\`${s}\` drops \`${f.table}\`, which only \`${f.creates}\` makes later: it would drop another table, or none.`,
     () => 'Give the drop a higher number than the file that creates the table.',
+  ),
+  SWALLOWED_EXCEPTION: say(
+    (s, f) => `\`${s}\` swallows every exception${excused(f)}.`,
+    () => 'Name the exception that you expect, and let the others through.',
+  ),
+  DEFINER_WITHOUT_SEARCH_PATH: say(
+    (s, f) =>
+      `\`${s}\`: function ${f.name} is SECURITY DEFINER and takes the caller's search_path${excused(f)}.`,
+    () => "Add: set search_path = ''   and write every name with its schema.",
+  ),
+  POLICY_WITHOUT_TO: say(
+    (s, f) =>
+      `\`${s}\`: policy ${f.policy} of ${f.table} says no TO, so it speaks to every role, anon included${excused(f)}.`,
+    () => 'Add: to authenticated',
+  ),
+  POLICY_WITHOUT_CHECK: say(
+    (s, f) => `\`${s}\`: policy ${f.policy} of ${f.table} writes without WITH CHECK${excused(f)}.`,
+    () => 'Say WITH CHECK (...), so that a row can not be moved to another tenant.',
+  ),
+  BULK_WRITE: say(
+    (s, f) =>
+      `\`${s}\` writes to rows of \`${f.table}\`${f.where ? '' : ', to all of them,'} in one transaction${excused(f)}.`,
+    () => 'Make it a backfill: --! phase: backfill   with --! table and --! pending (docs/backfill.md).',
+  ),
+  RLS_BEFORE_POLICIES: say(
+    (s, f) =>
+      `\`${s}\` switches row security on for \`${f.table}\` before it has a policy: its users see nothing${excused(f)}.`,
+    () => 'Create the policies first, in the same transaction.',
+  ),
+  CASCADING_DROP: say(
+    (s, f) => `\`${s}\`: \`${f.sql}\` takes along whatever depends on it${excused(f)}.`,
+    () => 'Drop what you know of by name, and let the server refuse the rest.',
+  ),
+  ENUM_VALUE_TOO_EARLY: say(
+    (s, f) =>
+      `\`${s}\` uses the enum value '${f.value}' in the transaction that adds it, which the server refuses${excused(f)}.`,
+    () => 'Use it in the next file; better still, a text column with a CHECK.',
   ),
   BAD_TRACK_INFO: say(
     (s, f) => `\`${s}\`: ${f.reason}.`,
@@ -247,6 +286,10 @@ export const words: Record<Code, Words> = {
   NOT_SAMPLED: say(
     (s, f) => `No batch of \`${s}\` could be sampled: ${f.reason}.`,
     () => 'rethread migrate --no-backfill   makes what a first backfill builds on; later ones wait for it.',
+  ),
+  OLD_APP_CHANGES: say(
+    (s, f) => `The old application's \`${s}\` came to ${f.before} before, and to ${f.now} ${f.after}.`,
+    () => 'Deploy an application that does not send it any more before this phase.',
   ),
   REHEARSED: say(
     (s, f) =>

@@ -23,3 +23,8 @@ export async function sendText(sql: Db, text: string): Promise<number> {
   const result = await sql.unsafe(text)
   return /^(INSERT|UPDATE|DELETE|MERGE)$/.test(String(result.command)) ? result.count : 0
 }
+
+/** Sends one statement; the rows that it read or wrote. */
+export async function rowsOfText(sql: Db, text: string): Promise<number> {
+  return (await sql.unsafe(text)).count ?? 0
+}

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
+import { Failure } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import {
   type Check,
@@ -136,6 +137,15 @@ function sqlFiles(root: string, folder: string, faults: Finding[]): Source[] {
 }
 
 const safeList = (folder: string) => (existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [])
+
+/** The text of a file that a person names. Throws USAGE where it can't be read. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Failure('USAGE', path, { reason: (error as Error).message })
+  }
+}
 
 /** A reader of one header's values that reports what does not fit, with the line of the key. */
 function reader(source: Source, kind: HeaderKind, faults: Finding[]) {

@@ -3,6 +3,7 @@ import { type Finding, finding } from '../model/report.js'
 import type { SqlFile, Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
 import { proofOf } from './proof.js'
+import { rulesOf } from './rules.js'
 import {
   droppedTables,
   lineOf,
@@ -23,7 +24,7 @@ const longestName = 63
 export async function lint(track: Track): Promise<Finding[]> {
   const faults: Finding[] = []
   for (const m of track.migrations) {
-    faults.push(...(await lintFile(m.file, m.transaction)))
+    faults.push(...(await lintFile(m.file, m.transaction)), ...(await rulesOf(m)))
     if (m.backfill) {
       try {
         await cutBackfill(m.file.text, m.file.path, m.backfill)

@@ -1,0 +1,78 @@
+import { serverFault } from '../db/fault.js'
+import { type Finding, finding, type Table } from '../model/report.js'
+import { setLocal } from '../sql/session.js'
+import { rowsOfText } from '../sql/step.js'
+import type { Db } from '../sql/types.js'
+import { firstLine } from '../workspace/lint.js'
+import type { Statement } from '../workspace/statements.js'
+
+/** What each statement of an application came to at one moment: rows touched, or the server's fault. */
+export type Moment = Map<number, { rows: number } | { fault: string }>
+
+class Undo extends Error {}
+
+/** Work that can be taken back: a transaction of its own, or a savepoint inside one. */
+export type Undoable = (work: (tx: Db) => Promise<void>) => Promise<unknown>
+
+/** Runs the statements of an application one after the other, each in a savepoint, and takes all of it back. */
+export async function replay(statements: Statement[], undoable: Undoable): Promise<Moment> {
+  const moment: Moment = new Map()
+  if (statements.length === 0) return moment
+  try {
+    await undoable(async tx => {
+      await setLocal(tx, 500, 10_000)
+      for (const [i, s] of statements.entries()) moment.set(i, await tried(tx, s.text))
+      throw new Undo()
+    })
+  } catch (error) {
+    if (!(error instanceof Undo)) throw error
+  }
+  return moment
+}
+
+async function tried(tx: Db, text: string): Promise<{ rows: number } | { fault: string }> {
+  let rows = 0
+  try {
+    await (tx as unknown as { savepoint: Undoable }).savepoint(async inner => {
+      rows = await rowsOfText(inner, text)
+    })
+    return { rows }
+  } catch (error) {
+    const fault = serverFault(error)
+    if (!fault) throw error
+    return { fault: `${fault.code}: ${fault.message}` }
+  }
+}
+
+/** The old application's side: each statement at each moment, and a finding for those that fail or touch other rows than before. */
+export function compareMoments(
+  statements: Statement[],
+  moments: { after: string; moment: Moment }[],
+): { table: Table; findings: Finding[] } {
+  const findings: Finding[] = []
+  const told = (m: Moment, i: number): string => {
+    const x = m.get(i)
+    return x === undefined ? '-' : 'fault' in x ? x.fault : `${x.rows} row(s)`
+  }
+  const [first, ...later] = moments
+  for (const [i, s] of statements.entries()) {
+    const before = told(first!.moment, i)
+    const other = later.find(m => told(m.moment, i) !== before)
+    if (other)
+      findings.push(
+        finding('OLD_APP_CHANGES', firstLine(s.text), {
+          after: other.after,
+          before,
+          now: told(other.moment, i),
+        }),
+      )
+  }
+  return {
+    table: {
+      title: 'What the old application’s statements come to',
+      columns: ['statement', ...moments.map(m => m.after)],
+      rows: statements.map((s, i) => [firstLine(s.text), ...moments.map(m => told(m.moment, i))]),
+    },
+    findings,
+  }
+}

@@ -1,0 +1,4 @@
+-- fault
+insert into conversations (id, subject) values (md5('without a session')::uuid, 'alone');
+-- fix
+delete from conversations where subject = 'alone';
