@@ -127,7 +127,8 @@ async function execute(
       throw new Failure('USAGE', `--format ${format}`, { reason: `it can be ${formats.join(', ')}` })
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
     report = await command.run(input)
-    const asked = await events.askConsent(report, options.yes ?? false)
+    // a protected place is never confirmed by typing: the flag stands in the command, for all to read
+    const asked = await events.askConsent(report, (options.yes ?? false) || input.config.protected)
     if (asked) {
       input.consent = {
         allow: new Set([...input.consent.allow, ...asked.allow]),

@@ -18,7 +18,7 @@ export default defineCommand({
     ['--steps <n>', 'with --rollback: undo the last n migrations'],
     ['--all', 'with --rollback: undo everything'],
   ],
-  run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
+  run: async ({ ctx, track, options, consent, leaseWaitMs, cwd, config }) => {
     const to = options.to ?? null
     if (!options.rollback) {
       const wish = { to, phase: options.phase ?? null, backfills: options.backfill !== false, consent }
@@ -36,6 +36,7 @@ export default defineCommand({
       all: options.all ?? (to === null && steps === null),
       consent,
       leaseWaitMs,
+      guards: { protected: config.protected, diskFreeBytes: config.diskFreeBytes },
     })
   },
 })

@@ -112,7 +112,10 @@ export async function demo(
   )
   await playApplication(sql, fixture.newApp)
   tell('  People use it: the new application opens sessions and writes messages of its own.')
-  const confirm = { allow: new Set(['DELETES_DATA']), confirm: ctx.url.split('/').at(-1)! }
+  const confirm = {
+    allow: new Set(['DELETES_DATA', 'IGNORES_RECENT_WRITES']),
+    confirm: ctx.url.split('/').at(-1)!,
+  }
   await walk(
     'rollback --all',
     'Without consent it only says what would be lost.',
@@ -124,7 +127,7 @@ export async function demo(
         .join(', ')}`,
   )
   await walk(
-    'rollback --all --allow DELETES_DATA --confirm postgres',
+    'rollback --all --allow DELETES_DATA,IGNORES_RECENT_WRITES --confirm postgres',
     'With consent: archives first, then goes back.',
     () => rollback(ctx, track, { to: null, steps: null, all: true, consent: confirm, leaseWaitMs: 1000 }),
     r =>

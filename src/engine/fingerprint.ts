@@ -1,7 +1,8 @@
 import type { Session } from '../db/session.js'
 import { type Finding, finding } from '../model/report.js'
+import type { Migration, Track } from '../model/workspace.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from '../sql/fingerprint.js'
-import { setFingerprint, storedFingerprint } from '../sql/ledger.js'
+import { keepCatalog, keptCatalog, setFingerprint, storedFingerprint } from '../sql/ledger.js'
 import type { Run } from './run.js'
 
 /** Stores how the schema looks after the newest finished step, outside its locks (ability B13). */
@@ -18,6 +19,23 @@ export async function driftOf(session: Session, major: number): Promise<Finding[
   if (stored.fingerprint === fingerprintOf(rows)) return []
   return [
     finding('DRIFT', 'schema', { objects: changedObjects(stored.catalog, catalogOf(rows)).slice(0, 30) }),
+  ]
+}
+
+/** Before the first step of a run: how the schema looks, so that a rollback to here can be proved exact. */
+export async function keepStart(run: Run, track: string, before: string): Promise<void> {
+  await keepCatalog(run.writer.sql, track, before, catalogOf(await objects(run.writer.sql)))
+}
+
+/** After a rollback: whether the schema is as it was before the migration that was undone last. */
+export async function exactness(run: Run, track: Track, undone: Migration): Promise<Finding[]> {
+  const then = await keptCatalog(run.writer.sql, track.name, undone.name)
+  if (!then) return []
+  const changed = changedObjects(then, catalogOf(await objects(run.writer.sql)))
+  return [
+    changed.length === 0
+      ? finding('ROLLED_BACK_EXACTLY', undone.name)
+      : finding('ROLLBACK_DIFFERS', undone.name, { objects: changed.slice(0, 30) }),
   ]
 }
 

@@ -66,26 +66,33 @@ function ofStatement({ kind, node }: Statement, known: Known, take: Take): void 
     case 'SelectStmt':
       for (const clause of node.lockingClause ?? [])
         if (clause.LockingClause) for (const table of namesIn(node.fromClause)) take(table, 'ROW SHARE')
-      return writesOf(node.withClause, take)
+      writesOf(node.withClause, take)
+      return
     case 'InsertStmt':
     case 'UpdateStmt':
     case 'DeleteStmt':
     case 'MergeStmt':
       take(relationName(node.relation), 'ROW EXCLUSIVE')
-      return writesOf(node.withClause, take)
+      writesOf(node.withClause, take)
+      return
     case 'CopyStmt':
       if (node.is_from && node.relation) take(relationName(node.relation), 'ROW EXCLUSIVE')
       return
     case 'CreateStmt':
-      return ofCreate(node, take)
+      ofCreate(node, take)
+      return
     case 'IndexStmt':
-      return take(relationName(node.relation), node.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE')
+      take(relationName(node.relation), node.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE')
+      return
     case 'ReindexStmt':
-      return ofReindex(node, known, take)
+      ofReindex(node, known, take)
+      return
     case 'AlterTableStmt':
-      return ofAlter(node, known, take)
+      ofAlter(node, known, take)
+      return
     case 'RenameStmt':
-      return ofRename(node, known, take)
+      ofRename(node, known, take)
+      return
     case 'AlterObjectSchemaStmt':
       if (node.objectType === 'OBJECT_TABLE') take(relationName(node.relation), 'ACCESS EXCLUSIVE')
       return
@@ -95,11 +102,14 @@ function ofStatement({ kind, node }: Statement, known: Known, take: Take): void 
       return
     case 'CreatePolicyStmt':
     case 'AlterPolicyStmt':
-      return take(relationName(node.table), 'ACCESS EXCLUSIVE')
+      take(relationName(node.table), 'ACCESS EXCLUSIVE')
+      return
     case 'RuleStmt':
-      return take(relationName(node.relation), 'ACCESS EXCLUSIVE')
+      take(relationName(node.relation), 'ACCESS EXCLUSIVE')
+      return
     case 'DropStmt':
-      return ofDrop(node, known, take)
+      ofDrop(node, known, take)
+      return
     case 'TruncateStmt':
       for (const r of node.relations) {
         const table = relationName(r.RangeVar)
@@ -110,12 +120,14 @@ function ofStatement({ kind, node }: Statement, known: Known, take: Take): void 
       }
       return
     case 'CommentStmt':
-      return ofComment(node, take)
+      ofComment(node, take)
+      return
     case 'ViewStmt':
       if (known.exists(relationName(node.view))) take(relationName(node.view), 'ACCESS EXCLUSIVE')
       return
     case 'RefreshMatViewStmt':
-      return take(relationName(node.relation), node.concurrent ? 'EXCLUSIVE' : 'ACCESS EXCLUSIVE')
+      take(relationName(node.relation), node.concurrent ? 'EXCLUSIVE' : 'ACCESS EXCLUSIVE')
+      return
     case 'VacuumStmt': {
       const full = JSON.stringify(node.options ?? []).includes('"full"')
       for (const rel of node.rels ?? [])

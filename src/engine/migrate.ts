@@ -18,7 +18,7 @@ import { runBackfill } from './backfill.js'
 import { gateRows } from './check.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
-import { storeFingerprint } from './fingerprint.js'
+import { keepStart, storeFingerprint } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look, otherTracks } from './look.js'
 import { atRisk, rollbackCommand } from './loss.js'
@@ -146,6 +146,7 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
 async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
   await endStaleCaptures(run)
   if (plan.applied.length === 0) await recordSights(run, track)
+  if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
   const results = new Map<Step, StepResult>(
     plan.steps.map(s => [s, stepResult(s, 'not-run', 'an earlier step did not finish')]),
   )

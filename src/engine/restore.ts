@@ -6,10 +6,19 @@ import { type ArchiveRow, foreignKeys, listArchives, markRestored } from '../sql
 import { tid } from '../sql/backfill.js'
 import { columnFacts, columnNames, heapsOf, relationFacts } from '../sql/catalog.js'
 import { contentHash } from '../sql/fingerprint.js'
-import { columnConflicts, type Merged, mergeColumn, mergeTable, removeSuperseded } from '../sql/restore.js'
+import {
+  columnConflicts,
+  type Merged,
+  mergeColumn,
+  mergeTable,
+  removeSuperseded,
+  tableConflicts,
+} from '../sql/restore.js'
+import { setLocal } from '../sql/session.js'
 import { archivesTable } from './archive.js'
 import { type Context, connect } from './context.js'
 import { migrate } from './migrate.js'
+import { withLockRetries } from './retry.js'
 import { openRun, type Run } from './run.js'
 import { inspect } from './target.js'
 
@@ -22,7 +31,7 @@ export interface RestoreWish {
 }
 
 /** Pages of an archive that are merged in one statement. */
-const mergePages = 200
+const mergePages = 64
 
 /** The archives of the database, newest first. */
 export async function archives(ctx: Context): Promise<Report> {
@@ -142,17 +151,31 @@ async function merge(run: Run, a: ArchiveRow): Promise<Merged> {
   if (a.column === null) {
     const present = new Set(await columnNames(sql, a.relation))
     const columns = archived.filter(c => present.has(c))
-    return sql.begin(tx =>
-      mergeTable(tx, {
-        table: a.relation,
-        storedAs: a.storedAs,
-        columns,
-        key: a.keyColumns,
-        ours: a.ours,
-        track: a.track,
-        parents,
-      }),
-    ) as Promise<Merged>
+    const spec = {
+      table: a.relation,
+      storedAs: a.storedAs,
+      columns,
+      key: a.keyColumns,
+      ours: a.ours,
+      track: a.track,
+      parents,
+    }
+    const sum = { inserted: 0, updated: 0 }
+    // a stretch at a time: short transactions, and a restore that was broken off is simply run again
+    for (const heap of await heapsOf(sql, a.storedAs)) {
+      for (let page = 0; page < heap.pages; page += mergePages) {
+        const stretch: [string, string] = [tid(page), tid(page + mergePages)]
+        const { value } = await withLockRetries(run, a.relation, timeout =>
+          sql.begin(async tx => {
+            await setLocal(tx, timeout, 0)
+            return mergeTable(tx, spec, heap.relation, stretch)
+          }),
+        )
+        sum.inserted += value.inserted
+        sum.updated += value.updated
+      }
+    }
+    return { ...sum, conflicts: await tableConflicts(sql, spec) }
   }
   const spec = {
     table: a.relation,

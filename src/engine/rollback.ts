@@ -1,6 +1,6 @@
 import type { Session } from '../db/session.js'
 import { Failure, Failures, findingsOf } from '../model/failure.js'
-import type { Consent, Plan } from '../model/plan.js'
+import type { Consent, Hazard, Plan } from '../model/plan.js'
 import {
   emptyReport,
   type Finding,
@@ -11,15 +11,18 @@ import {
   verdictOf,
 } from '../model/report.js'
 import { compareVersions, type Migration, type Track } from '../model/workspace.js'
+import { copiedBytes, recentRows } from '../sql/archive.js'
 import { closeBackfill } from '../sql/backfill.js'
 import { dependantsOf } from '../sql/catalog.js'
 import type { Db } from '../sql/types.js'
 import { lint } from '../workspace/lint.js'
 import { parseStatements, strings } from '../workspace/statements.js'
+import { objectsOf } from '../workspace/tables.js'
+import { readTrackInfo } from '../workspace/track.js'
 import { archiveColumn, archiveInstead, archivesTable, sealArchives } from './archive.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
-import { driftOf, storeFingerprint } from './fingerprint.js'
+import { driftOf, exactness, storeFingerprint } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look } from './look.js'
 import { type Doomed, doomed, type Loss, losses } from './loss.js'
@@ -37,6 +40,15 @@ export interface RollbackWish {
   all: boolean
   consent: Consent
   leaseWaitMs: number
+  guards?: RollbackGuards
+}
+
+/** What the configuration says of the place. */
+export interface RollbackGuards {
+  /** Any rollback wants the database's name, not only one that drops something. */
+  protected: boolean
+  /** Free space of the server's disk, in bytes, where somebody has told; else null. */
+  diskFreeBytes: number | null
 }
 
 /** What a rollback would do, with the loss report. Reads only. */
@@ -54,7 +66,7 @@ export async function planRollback(
   )
   const undone = range(track, forward.applied, wish)
   if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], report }
-  report.findings.push(...judgeRange(undone))
+  report.findings.push(...judgeRange(undone, wish.consent))
   const steps = undone.map(migration => {
     const open = history.unfinished.get(migration.name)
     return {
@@ -69,6 +81,15 @@ export async function planRollback(
   if (faults.length > 0) throw new Failures(faults)
   const plan = await describe({ track: track.name, steps, held: [], applied: forward.applied, findings: [] })
   const objects = await doomed(session, undone)
+  // one place for all that must be allowed by name: the first step's hazards
+  plan.steps[0]!.hazards.push(
+    ...(await ignored(session, target, track, objects, wish)),
+    ...undone.flatMap(m =>
+      m.irreversible
+        ? [{ code: 'SKIPS_IRREVERSIBLE' as const, subject: m.name, detail: m.irreversible }]
+        : [],
+    ),
+  )
   const lost = await losses(session, track.name, objects)
   report.tables.push(lossTable(lost))
   for (const l of lost)
@@ -123,7 +144,58 @@ export async function rollback(ctx: Context, track: Track, wish: RollbackWish): 
 /** Dropping tables or columns wants its hazard and the database's name; anything else needs no more than the command. */
 function consent(plan: Plan, wish: RollbackWish, database: string): Finding[] {
   const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
-  return guard(plan, wish.consent, deletes ? database : null)
+  return guard(plan, wish.consent, deletes || wish.guards?.protected ? database : null)
+}
+
+/** How long ago a row counts as just written, in seconds. */
+const recentSeconds = 60
+
+/** What a rollback would have to look away from: drift of the track's objects, a new application that writes, a full disk. */
+async function ignored(
+  session: Session,
+  target: Target,
+  track: Track,
+  objects: Doomed[],
+  wish: RollbackWish,
+): Promise<Hazard[]> {
+  const found: Hazard[] = []
+  const { tables, touched } = await objectsOf(track)
+  const [drift] = await driftOf(session, Math.floor(target.facts.versionNum / 10000))
+  const ours = ((drift?.facts.objects as string[] | undefined) ?? []).filter(o =>
+    [...tables, ...touched].some(t => o.includes(t) || o.includes(` ${t.replace(/^public\./, '')}`)),
+  )
+  if (ours.length > 0) found.push({ code: 'IGNORES_DRIFT', subject: track.name, detail: ours.join(', ') })
+  const { info } = await readTrackInfo(track)
+  for (const d of objects) {
+    const time = !info
+      ? null
+      : d.table === info.messages?.table
+        ? info.messages.created
+        : d.table === info.sessions.table
+          ? info.sessions.active
+          : null
+    const rows = time ? await recentRows(session.sql, d.table, d.column, d.ours, time, recentSeconds) : 0
+    if (rows > 0)
+      found.push({
+        code: 'IGNORES_RECENT_WRITES',
+        subject: d.table,
+        detail: `${rows} row(s) of ${nameOf(d)} were written within the last ${recentSeconds} s: is the new application gone?`,
+      })
+  }
+  const free = wish.guards?.diskFreeBytes ?? null
+  if (free !== null) {
+    const bytes = await copiedBytes(
+      session.sql,
+      objects.flatMap(d => (d.column ? [d.table] : [])),
+    )
+    if (bytes > free)
+      found.push({
+        code: 'FILLS_DISK',
+        subject: track.name,
+        detail: `the archive may take ${bytes} bytes, ${free} are free`,
+      })
+  }
+  return found
 }
 
 /** The migrations to undo, newest first. */
@@ -136,12 +208,14 @@ function range(track: Track, applied: Migration[], wish: RollbackWish): Migratio
   return newestFirst.filter(m => compareVersions(m.version, target.version) > 0)
 }
 
-function judgeRange(undone: Migration[]): Finding[] {
+function judgeRange(undone: Migration[], consent: Consent): Finding[] {
   const names = new Set(undone.map(m => m.name))
   const found: Finding[] = []
   for (const m of undone) {
-    if (m.irreversible) found.push(finding('IRREVERSIBLE', m.name, { reason: m.irreversible }))
-    else if (m.undoneBy && !names.has(m.undoneBy)) {
+    if (m.irreversible) {
+      const accepted = consent.allow.has('SKIPS_IRREVERSIBLE')
+      found.push(finding('IRREVERSIBLE', m.name, { reason: m.irreversible }, accepted ? 'warn' : 'refused'))
+    } else if (m.undoneBy && !names.has(m.undoneBy)) {
       found.push(
         finding('IRREVERSIBLE', m.name, {
           reason: `it is undone together with ${m.undoneBy}: roll back that far`,
@@ -242,7 +316,11 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
       note(at, {
         outcome: 'done',
         durationMs: ctx.clock.now() - start,
-        reason: m.rollback ? null : `undone with ${m.undoneBy}`,
+        reason: m.rollback
+          ? null
+          : m.undoneBy
+            ? `undone with ${m.undoneBy}`
+            : `irreversible: ${m.irreversible}`,
       })
       ctx.emit({
         type: 'step-done',
@@ -269,6 +347,8 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
     )
   }
   await storeFingerprint(run)
+  if (at === plan.steps.length)
+    report.findings.push(...(await exactness(run, track, plan.steps.at(-1)!.migration)))
 }
 
 const nameOf = (d: Doomed): string => (d.column ? `${d.table}.${d.column}` : d.table)

@@ -132,6 +132,11 @@ export const codes = {
   DEPENDANTS: 'refused',
   ARCHIVED: 'info',
   NO_ARCHIVE: 'error',
+  ROLLED_BACK_EXACTLY: 'info',
+  ROLLBACK_DIFFERS: 'warn',
+  UNTESTED_ROLLBACK: 'warn',
+  PRUNABLE: 'info',
+  PRUNED: 'info',
   ARCHIVE_CHANGED: 'error',
   RESTORE_CONFLICT: 'warn',
   RESTORED: 'info',
@@ -159,6 +164,10 @@ export const hazards = {
   ENDS_OLD_APP: { consent: true },
   QUARANTINES_ROWS: { consent: true },
   DELETES_DATA: { consent: true },
+  IGNORES_DRIFT: { consent: true },
+  IGNORES_RECENT_WRITES: { consent: true },
+  SKIPS_IRREVERSIBLE: { consent: true },
+  FILLS_DISK: { consent: true },
 } as const
 
 /** The name of a hazard. */

@@ -88,6 +88,10 @@ export interface TrackInfo {
     status?: string
     /** States that `sessions list` shows when none is asked for. */
     defaultStatus?: string[]
+    /** State of sessions that `prune` has archived. */
+    archivedStatus?: string
+    /** Column with the time of the end. */
+    ended?: string
     /** JSON column that holds the messages, where there is no table of them. */
     history?: string
     /** Tables shown with a session: `table.id` is the session's column `on`. */

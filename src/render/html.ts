@@ -2,11 +2,11 @@ import type { Report, StepResult, Table } from '../model/report.js'
 import { cell, duration, number } from './format.js'
 import { worded } from './words.js'
 
-const escape = (text: string): string =>
+const plain = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 /** Text with `code` in backticks set as code. */
-const prose = (text: string): string => escape(text).replace(/`([^`]+)`/g, '<code>$1</code>')
+const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 
 /**
  * The report as one page that needs nothing else: no network, no script. Light and dark by the reader's wish, printable,
@@ -35,7 +35,7 @@ export function renderHtml(report: Report): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
+<title>${plain(title)}</title>
 <style>${style}</style>
 </head>
 <body>
@@ -49,7 +49,7 @@ ${parts.filter(Boolean).join('\n')}
 
 const section = (title: string, body: string): string => {
   const id = title.toLowerCase().replace(/[^a-z0-9]+/g, '-')
-  return `<section aria-labelledby="${id}">\n<h2 id="${id}">${escape(title)}</h2>\n${body}\n</section>`
+  return `<section aria-labelledby="${id}">\n<h2 id="${id}">${plain(title)}</h2>\n${body}\n</section>`
 }
 
 const verdicts: Record<Report['verdict'], string> = {
@@ -75,8 +75,8 @@ function header(report: Report): string {
     }),
   ].filter(Boolean)
   return `<header>
-<h1>rethread ${escape(report.command)} <span class="verdict ${report.verdict}">${verdicts[report.verdict]}</span></h1>
-${target ? `<p><strong>${escape(target.database)}</strong> on ${escape(target.host)}:${target.port}, PostgreSQL ${escape(target.server)}, as <code>${escape(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${escape(target.why)})</p>` : ''}
+<h1>rethread ${plain(report.command)} <span class="verdict ${report.verdict}">${verdicts[report.verdict]}</span></h1>
+${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(target.host)}:${target.port}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
 <p>${counts.join(' · ')}</p>
 </header>`
 }
@@ -95,7 +95,7 @@ const marks: Record<string, string> = {
 
 const grid = (head: string[], rows: string[][], numeric: boolean[] = []): string =>
   `<div class="scroll"><table>
-<thead><tr>${head.map(h => `<th scope="col">${escape(h)}</th>`).join('')}</tr></thead>
+<thead><tr>${head.map(h => `<th scope="col">${plain(h)}</th>`).join('')}</tr></thead>
 <tbody>
 ${rows.map(r => `<tr>${r.map((c, i) => `<td${numeric[i] ? ' class="n"' : tone(c)}>${c}</td>`).join('')}</tr>`).join('\n')}
 </tbody></table></div>`
@@ -112,7 +112,7 @@ function tone(html: string): string {
 function steps(list: StepResult[]): string {
   const rows = list.map(s => [
     `${marks[s.outcome] ?? ''} ${s.outcome}`,
-    `<code>${escape(s.migration)}</code><br>${escape(s.title)}`,
+    `<code>${plain(s.migration)}</code><br>${plain(s.title)}`,
     s.direction === 'down' ? 'rollback' : s.phase,
     [...new Set(s.hazards.map(h => h.code))].map(h => `<code>${h}</code>`).join(' ') || 'none',
     [s.rows === null ? '' : `${number(s.rows)} rows`, duration(s.durationMs), prose(s.reason ?? '')]
@@ -134,7 +134,7 @@ function whoWaits(list: StepResult[]): string {
   const rows = list
     .filter(s => waiting(s).length > 0)
     .map(s => [
-      `<code>${escape(s.migration)}</code>`,
+      `<code>${plain(s.migration)}</code>`,
       ...tables.map(t => {
         const locks = waiting(s).filter(l => l.table === t)
         if (locks.length === 0) return ''
@@ -196,7 +196,7 @@ function timeline(list: StepResult[]): string {
       const x = labels + b.from * scale
       const width = Math.max(3, (b.to - b.from) * scale)
       const y = i * lane + 4
-      return `<g><text x="${labels - 8}" y="${y + 13}" text-anchor="end">${escape(b.label)}</text><rect class="${kinds[b.blocks]}" x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${lane - 6}" rx="3"><title>${escape(`${b.label}: ${b.text}, ${b.blocks === 'nothing' ? 'nobody waits' : `${b.blocks} wait`}`)}</title></rect></g>`
+      return `<g><text x="${labels - 8}" y="${y + 13}" text-anchor="end">${plain(b.label)}</text><rect class="${kinds[b.blocks]}" x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${lane - 6}" rx="3"><title>${plain(`${b.label}: ${b.text}, ${b.blocks === 'nothing' ? 'nobody waits' : `${b.blocks} wait`}`)}</title></rect></g>`
     })
     .join('\n')
   const axis = measured
@@ -212,7 +212,7 @@ ${shapes}
 
 function backfills(report: Report): string {
   const rows = report.backfill.map(b => [
-    `<code>${escape(b.migration)}</code>`,
+    `<code>${plain(b.migration)}</code>`,
     b.state,
     number(b.rows),
     `${b.rangesDone}/${b.ranges}`,
@@ -232,10 +232,10 @@ function backfills(report: Report): string {
 function checks(report: Report): string {
   const rows = report.checks.map(c => [
     `${marks[c.outcome] ?? ''} ${c.outcome}`,
-    `<code>${escape(c.check)}</code>`,
+    `<code>${plain(c.check)}</code>`,
     c.found.length > 0
-      ? `${escape(c.title)}<ul>${c.found.map(f => `<li>${escape(f.object)}: ${escape(f.detail)}${f.accepted ? ` (accepted: ${escape(f.accepted)})` : ''}</li>`).join('')}${c.more ? '<li>and more</li>' : ''}</ul>`
-      : escape(c.reason ?? c.title),
+      ? `${plain(c.title)}<ul>${c.found.map(f => `<li>${plain(f.object)}: ${plain(f.detail)}${f.accepted ? ` (accepted: ${plain(f.accepted)})` : ''}</li>`).join('')}${c.more ? '<li>and more</li>' : ''}</ul>`
+      : plain(c.reason ?? c.title),
   ])
   return grid(['outcome', 'check', ''], rows)
 }
@@ -244,7 +244,7 @@ function table(t: Table): string {
   const numeric = t.columns.map((_, i) => t.rows.every(r => r[i] === null || typeof r[i] === 'number'))
   return grid(
     t.columns,
-    t.rows.map(r => r.map((v, i) => escape(cell(v, t.columns[i]!)))),
+    t.rows.map(r => r.map((v, i) => plain(cell(v, t.columns[i]!)))),
     numeric,
   )
 }
@@ -254,7 +254,7 @@ function findings(report: Report): string {
     .map(worded)
     .map(
       f =>
-        `<li class="${f.level}"><strong>${f.level}</strong> <code>${f.code}</code> ${prose(f.message).replaceAll('\n', '<br>')}${f.fix ? `<pre>${escape(f.fix)}</pre>` : ''}</li>`,
+        `<li class="${f.level}"><strong>${f.level}</strong> <code>${f.code}</code> ${prose(f.message).replaceAll('\n', '<br>')}${f.fix ? `<pre>${plain(f.fix)}</pre>` : ''}</li>`,
     )
   return `<ul class="findings">\n${items.join('\n')}\n</ul>`
 }
@@ -263,11 +263,11 @@ function statements(list: StepResult[]): string {
   return list
     .map(s => {
       const hazards = s.hazards
-        .map(h => `<li><code>${h.code}</code> ${escape(h.subject)}: ${escape(h.detail)}</li>`)
+        .map(h => `<li><code>${h.code}</code> ${plain(h.subject)}: ${plain(h.detail)}</li>`)
         .join('')
-      return `<details><summary><code>${escape(s.migration)}</code> ${escape(s.title)} (${s.transaction === 'one' ? 'one transaction' : 'each statement alone'})</summary>
+      return `<details><summary><code>${plain(s.migration)}</code> ${plain(s.title)} (${s.transaction === 'one' ? 'one transaction' : 'each statement alone'})</summary>
 ${hazards ? `<ul>${hazards}</ul>` : ''}
-<pre>${s.statements.map(q => `${escape(q)};`).join('\n\n')}</pre>
+<pre>${s.statements.map(q => `${plain(q)};`).join('\n\n')}</pre>
 </details>`
     })
     .join('\n')

@@ -589,6 +589,21 @@ export const words: Record<Code, Words> = {
     (s, f) => `Archive ${s} is back: ${f.rows} row(s) brought back or set back.`,
     () => 'rethread verify',
   ),
+  ROLLED_BACK_EXACTLY: say(s => `The schema is again exactly as it was before \`${s}\`.`, null),
+  ROLLBACK_DIFFERS: say(
+    (s, f) => `The schema is not as it was before \`${s}\`:${bullets(f.objects)}`,
+    () =>
+      '- is gone, + is new, ~ is defined otherwise: changes made meanwhile by others, or a rollback file that forgets something.',
+  ),
+  UNTESTED_ROLLBACK: say(
+    (s, f) => `The way back of \`${s}\` is ${f.result}:${bullets(f.objects)}`,
+    () => 'Mend the rollback file.',
+  ),
+  PRUNABLE: say(
+    (s, f) => `${f.count} ${f.what} of \`${s}\` would be ${f.how}; nothing was changed.`,
+    (_, f) => String(f.command),
+  ),
+  PRUNED: say((s, f) => `${f.count} ${f.what} of \`${s}\` ${f.how}.`, null),
   DRIFT: say(
     (_, f) => `The schema has changed since the last step of rethread:${bullets(f.objects)}`,
     () =>
@@ -631,6 +646,11 @@ export const hazardWords: Record<HazardCode, string> = {
   QUARANTINES_ROWS:
     'Takes rows that do not fit out of the table; they are copied to rethread_archive.quarantine first, and a rollback puts them back.',
   DELETES_DATA: 'Drops a table, a column or rows. A rollback archives them first.',
+  IGNORES_DRIFT: 'Rolls back although somebody has changed the objects of the track since the last step.',
+  IGNORES_RECENT_WRITES:
+    'Rolls back although the new application has written within the last minute: what it writes next will fail.',
+  SKIPS_IRREVERSIBLE: 'Counts a migration as rolled back whose file says that it can not be, and why.',
+  FILLS_DISK: 'Archives more than the free space that the configuration tells of.',
 }
 
 /** A finding with its sentence and its fix. */

@@ -1,4 +1,4 @@
-import type { Db } from './types.js'
+import { type Db, ident } from './types.js'
 
 /** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since (decision 15). */
 export interface LossRow {
@@ -282,4 +282,42 @@ export async function foreignKeys(
         join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.n order by k.o) as "parentColumns"
     from pg_catalog.pg_constraint c
     where c.contype = 'f' and c.conrelid = ${table}::regclass`
+}
+
+/** Rows (or values of a column) that people wrote within some seconds; what a migrate makes by itself is left out. */
+export async function recentRows(
+  sql: Db,
+  table: string,
+  column: string | null,
+  ours: string | null,
+  time: string,
+  seconds: number,
+): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::float8 as n from ${table} t
+     where t.${ident(time)} > now() - interval '${seconds} seconds' and t.${ident(time)} <= now()
+       and not coalesce((${ours ?? 'false'}), false) ${column === null ? '' : `and t.${ident(column)} is not null`}`,
+  )
+  return row!.n
+}
+
+/** Bytes that copies of a column of these tables may take: no more than the tables themselves. */
+export async function copiedBytes(sql: Db, tables: string[]): Promise<number> {
+  const [row] = await sql<{ bytes: number }[]>`
+    select coalesce(sum(pg_catalog.pg_table_size(to_regclass(t))), 0)::float8 as bytes from unnest(${tables}::text[]) as t`
+  return row!.bytes
+}
+
+/** Archives older than some days, newest first. */
+export async function oldArchives(sql: Db, days: number): Promise<ArchiveRow[]> {
+  const old = await sql<{ id: number }[]>`
+    select id from rethread_archive.archives where at < now() - make_interval(days => ${days})`
+  const ids = new Set(old.map(o => o.id))
+  return (await listArchives(sql)).filter(a => ids.has(a.id) && a.state !== 'capturing')
+}
+
+/** Drops what an archive stores, and forgets it. */
+export async function dropArchive(sql: Db, a: Pick<ArchiveRow, 'id' | 'storedAs'>): Promise<void> {
+  await sql.unsafe(`drop table if exists ${a.storedAs}`)
+  await sql`delete from rethread_archive.archives where id = ${a.id}`
 }

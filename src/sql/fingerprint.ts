@@ -50,7 +50,7 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     from rel r join pg_catalog.pg_constraint c on c.conrelid = r.oid
     where c.contype <> 'n'
     union all
-    select 'index', i.indexrelid::regclass::text,
+    select 'index', r.name || '.' || (select x.relname from pg_catalog.pg_class x where x.oid = i.indexrelid),
       pg_get_indexdef(i.indexrelid) || case when i.indisvalid and i.indisready then '' else ' (invalid)' end
     from rel r join pg_catalog.pg_index i on i.indrelid = r.oid
     union all

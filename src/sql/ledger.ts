@@ -103,6 +103,14 @@ export const upgrades: readonly string[] = [
     hash bigint not null,
     primary key (backfill, kind, name)
   );
+  create table rethread.catalogs (
+    track text not null,
+    before text not null,
+    major int not null,
+    catalog jsonb not null,
+    at timestamptz not null default clock_timestamp(),
+    primary key (track, before)
+  );
   create table rethread.sights (
     run bigint not null,
     track text not null,
@@ -338,4 +346,29 @@ export async function setFingerprint(
     from rethread.lease
     where l.id = (select max(id) from rethread.ledger where run = ${run} and outcome = 'done')
       and lease.name = 'writer' and lease.token = ${token}`
+}
+
+/** Keeps how the schema looked before a migration, for a rollback that comes back to there. */
+export async function keepCatalog(
+  sql: Db,
+  track: string,
+  before: string,
+  catalog: Record<string, string>,
+): Promise<void> {
+  await sql`
+    insert into rethread.catalogs (track, before, major, catalog)
+    values (${track}, ${before}, current_setting('server_version_num')::int / 10000, ${JSON.stringify(catalog)}::text::jsonb)
+    on conflict (track, before) do update set major = excluded.major, catalog = excluded.catalog, at = clock_timestamp()`
+}
+
+/** How the schema looked before a migration; null where no run began there, or on another major version. */
+export async function keptCatalog(
+  sql: Db,
+  track: string,
+  before: string,
+): Promise<Record<string, string> | null> {
+  const [row] = await sql<{ catalog: Record<string, string> }[]>`
+    select catalog from rethread.catalogs
+    where track = ${track} and before = ${before} and major = current_setting('server_version_num')::int / 10000`
+  return row?.catalog ?? null
 }

@@ -31,43 +31,59 @@ const parentsThere = (m: TableMerge): string =>
     )
     .join(' and ') || 'true'
 
+/** Rows of an archive or of the table that no batch of a backfill wrote last were edited, or made, by somebody. */
+const ourXids = `(select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
+    join rethread.backfills f on f.id = b.backfill where f.track = $1)`
+
 /**
- * Merges an archived table into the present one. Rules: a row that is gone comes back; a row that people had edited
- * before the rollback wins over one that a backfill made again and nobody touched; a row that was touched since stays and
- * is reported. Run again, it changes nothing.
+ * Merges a stretch of pages of an archived table into the present one. Rules: a row that is gone comes back; a row that
+ * people had edited before the rollback wins over one that a backfill made again and nobody touched; a row that was
+ * touched since stays and is reported. Run again, it changes nothing.
  */
-export async function mergeTable(sql: Db, m: TableMerge): Promise<Merged> {
+export async function mergeTable(
+  sql: Db,
+  m: TableMerge,
+  source: string,
+  pages: [string, string],
+): Promise<{ inserted: number; updated: number }> {
   const columns = m.columns.map(c => `"${c}"`).join(', ')
   const inserted = await sql.unsafe(
     `insert into ${m.table} (${columns})
-     select ${quoted('a', m.columns)} from ${m.storedAs} a where ${parentsThere(m)}
+     select ${quoted('a', m.columns)} from only ${source} a
+     where a.ctid >= $1::tid and a.ctid < $2::tid and ${parentsThere(m)}
      on conflict do nothing`,
+    pages,
   )
   // "edited" is what no batch of a backfill wrote last, in the archive; "untouched" the same, in the present table
-  const xids = `(select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
-    join rethread.backfills f on f.id = b.backfill where f.track = $1)`
   const rest = m.columns.filter(c => !m.key.includes(c))
   const updated =
     rest.length === 0
       ? { count: 0 }
       : await sql.unsafe(
           `update ${m.table} t set ${rest.map(c => `"${c}" = a."${c}"`).join(', ')}
-           from ${m.storedAs} a
-           where ${joined(m.key, 't', 'a')} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)})
-             and a.xmin::text::bigint not in ${xids} and t.xmin::text::bigint in ${xids}`,
-          [m.track],
+           from only ${source} a
+           where a.ctid >= $2::tid and a.ctid < $3::tid
+             and ${joined(m.key, 't', 'a')} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)})
+             and a.xmin::text::bigint not in ${ourXids} and t.xmin::text::bigint in ${ourXids}`,
+          [m.track, ...pages],
         )
-  const conflicts = await sql.unsafe<{ key: string; reason: string }[]>(
+  return { inserted: inserted.count, updated: updated.count }
+}
+
+/** Archived rows that were left as they are, with the reason. */
+export async function tableConflicts(sql: Db, m: TableMerge): Promise<Merged['conflicts']> {
+  const rest = m.columns.filter(c => !m.key.includes(c))
+  const rows = await sql.unsafe<{ key: string; reason: string }[]>(
     `select concat_ws(',', ${quoted('a', m.key)}) as key,
        case when t."${m.key[0]}" is null then 'its parent row is gone' else 'it was changed after the rollback' end as reason
      from ${m.storedAs} a left join ${m.table} t on ${joined(m.key, 't', 'a')}
      where t."${m.key[0]}" is null
-        or (a.xmin::text::bigint not in ${xids} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)}))
+        or (a.xmin::text::bigint not in ${ourXids} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)}))
      order by 1
      limit 1000`,
     [m.track],
   )
-  return { inserted: inserted.count, updated: updated.count, conflicts: [...conflicts] }
+  return [...rows]
 }
 
 /**

@@ -15,6 +15,8 @@ export interface Config {
   batchTargetMs: number
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
   protected: boolean
+  /** Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused. */
+  diskFreeBytes: number | null
   /** Findings of checks that are known, by key, each with a reason and its last day. */
   accepted: { key: string; reason: string; until: string }[]
 }
@@ -33,6 +35,7 @@ const defaults: Config = {
   lockBudgetSeconds: 120,
   batchTargetMs: 40,
   protected: false,
+  diskFreeBytes: null,
   accepted: [],
 }
 
@@ -64,6 +67,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
     batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
     protected: z.optional(z.boolean()),
+    diskFreeBytes: z.optional(z.int().check(z.gte(0))),
     accepted: z.optional(
       z.array(
         z.strictObject({

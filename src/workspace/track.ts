@@ -48,6 +48,8 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       trip: z.optional(name),
       status: z.optional(name),
       defaultStatus: z.optional(z.array(z.string())),
+      archivedStatus: z.optional(name),
+      ended: z.optional(name),
       history: z.optional(name),
       with: z.optional(
         z.array(z.strictObject({ table, on: name, as: name, columns: z.array(name).check(z.minLength(1)) })),

@@ -161,8 +161,8 @@ test('drift is told object by object', async () => {
     alter policy chat_sessions_select on public.chat_sessions using (true)`)
   const drift = (await rethread(db.url, ['plan'])).report.findings.find(f => f.code === 'DRIFT')!
   expect(drift.facts.objects).toEqual([
-    '- index idx_chat_sessions_active',
+    '- index public.chat_sessions.idx_chat_sessions_active',
     '~ policy public.chat_sessions.chat_sessions_select',
-    '+ index extra',
+    '+ index public.chats.extra',
   ])
 })

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { configured, rethread } from '../support/cli.js'
+import { configured, rethread, undoAll } from '../support/cli.js'
 import { database, newest, open, root, servers } from '../support/database.js'
 
 describe.each(servers())('half done on PostgreSQL $major', server => {
@@ -120,7 +120,7 @@ describe.each(servers())('half done on PostgreSQL $major', server => {
       await tx`select count(*) from chat_sessions`
       await new Promise(done => setTimeout(done, 3500))
     })
-    const undo = ['rollback', '--all', '--allow', 'DELETES_DATA', '--confirm', db.name]
+    const undo = ['rollback', ...undoAll(db.name)]
     const stopped = await rethread(db.url, undo, { cwd: folder })
     expect([stopped.code, stopped.report.findings.map(f => f.code)]).toEqual([
       2,

@@ -67,7 +67,14 @@ export function ended(child: ChildProcess, json = true): Promise<Ran> {
 /** The consent that takes workspace-sessions all the way. */
 export const contract = ['--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS']
 /** The consent that a rollback of everything needs. */
-export const undoAll = (name: string): string[] => ['--all', '--allow', 'DELETES_DATA', '--confirm', name]
+export const undoAll = (name: string): string[] => [
+  '--all',
+  '--allow',
+  // tests write and roll back within the minute
+  'DELETES_DATA,IGNORES_RECENT_WRITES',
+  '--confirm',
+  name,
+]
 
 /** A folder with this configuration, to run a command in. */
 export function configured(config: object): string {

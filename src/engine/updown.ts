@@ -1,0 +1,100 @@
+import { hazards } from '../model/codes.js'
+import type { Consent } from '../model/plan.js'
+import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import type { Migration, Track } from '../model/workspace.js'
+import { type ObjectRow, objects } from '../sql/fingerprint.js'
+import { type Context, connect } from './context.js'
+import { differences } from './fingerprint.js'
+import { look } from './look.js'
+import { migrate } from './migrate.js'
+import { rollback } from './rollback.js'
+import { inspect } from './target.js'
+
+/** What became of one migration's way back. */
+type Result = 'exact' | 'drifted' | 'failed' | 'missing' | 'together'
+
+/**
+ * Runs up, down and up again for each pending migration on a scratch database, and compares the schema: exact, drifted
+ * (and what), failed, or missing. Migrations that are undone together are tested as far as they have a file.
+ */
+export async function testRollbacks(ctx: Context, track: Track, consent: Consent): Promise<Report> {
+  let report: Report
+  {
+    await using session = await connect(ctx, 'reader')
+    const target = await inspect(ctx, session)
+    report = emptyReport('rollback', target.info)
+    const { plan } = await look(session, track, { to: null, phase: 'contract', backfills: true })
+    report.findings.push(...plan.findings)
+    if (plan.steps.length === 0 || consent.confirm !== target.info.database) {
+      report.findings.push(
+        plan.steps.length === 0
+          ? finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })
+          : finding('CONSENT_NEEDED', track.name, {
+              allow: [],
+              missing: [],
+              confirm: target.info.database,
+              because: ['every migration is applied, undone and applied again: meant for a scratch database'],
+            }),
+      )
+      return { ...report, verdict: verdictOf(report) }
+    }
+  }
+  const all: Consent = { allow: new Set(Object.keys(hazards)), confirm: consent.confirm }
+  const rows: Table['rows'] = []
+  for (const m of track.migrations) {
+    if (ctx.signal.aborted) break
+    const { result, detail } = await upDownUp(ctx, track, m, all)
+    rows.push([m.name, result, detail.join(', ') || null])
+    if (result === 'drifted' || result === 'failed')
+      report.findings.push(finding('UNTESTED_ROLLBACK', m.name, { result, objects: detail }))
+    if (result === 'failed') break
+  }
+  report.tables.push({
+    title: 'Up, down and up again',
+    columns: ['migration', 'way back', 'what differs'],
+    rows,
+  })
+  if (rows.some(r => r[1] === 'drifted' || r[1] === 'failed')) report.verdict = 'attention'
+  report.verdict = verdictOf(report)
+  return report
+}
+
+async function upDownUp(
+  ctx: Context,
+  track: Track,
+  m: Migration,
+  consent: Consent,
+): Promise<{ result: Result; detail: string[] }> {
+  const before = await schema(ctx)
+  const up = () =>
+    migrate(ctx, track, {
+      to: m.name,
+      phase: null,
+      backfills: true,
+      consent,
+      leaseWaitMs: 0,
+      workers: 1,
+      nice: 0,
+      throttleQuery: null,
+    })
+  const said = (r: Report) =>
+    r.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => `${f.code} ${f.subject}`)
+  const first = await up()
+  if (first.verdict !== 'clean') return { result: 'failed', detail: said(first) }
+  // undone together with an earlier one, whose own test this is
+  if (!m.rollback && m.undoneBy) return { result: 'together', detail: [`undone with ${m.undoneBy}`] }
+  if (!m.rollback) return { result: 'missing', detail: [m.irreversible ?? 'no rollback file'] }
+  const after = await schema(ctx)
+  const down = await rollback(ctx, track, { to: null, steps: 1, all: false, consent, leaseWaitMs: 0 })
+  if (down.verdict !== 'clean') return { result: 'failed', detail: said(down) }
+  const drift = differences(before, await schema(ctx))
+  const again = await up()
+  if (again.verdict !== 'clean') return { result: 'failed', detail: said(again) }
+  const detail = [...drift, ...differences(after, await schema(ctx))]
+  return { result: detail.length === 0 ? 'exact' : 'drifted', detail }
+}
+
+async function schema(ctx: Context): Promise<ObjectRow[]> {
+  await using session = await connect(ctx, 'reader')
+  return await objects(session.sql)
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ended, rethread, start, undoAll } from '../support/cli.js'
+import { database, picture, root, servers } from '../support/database.js'
+import { random, seed } from '../support/random.js'
+
+/** Kills for each track, spread over the whole cycle; the soak does a hundred. */
+const kills = process.env.RETHREAD_SOAK ? 100 : 5
+
+/** What must come back to the letter, and how often the new application writes in the soak's sense of 10,000 rows. */
+const tracks = [
+  ['workspace-sessions', ['chats']],
+  ['conversation-history', ['messages']],
+  ['helper-chats', ['chat_sessions', 'chat_messages']],
+  ['codebase-sessions', ['codebase_chat_sessions']],
+  ['trip-sessions', ['messages']],
+] as const
+
+describe.each(servers().slice(process.env.RETHREAD_SOAK ? 0 : -1))(
+  'the whole cycle on PostgreSQL $major',
+  server => {
+    test.each(tracks)(
+      `%s: migrate, write, roll back, the old application, migrate, restore, with ${kills} SIGKILLs (seed ${seed}): every row once, hashes equal`,
+      async (track, exact) => {
+        await using db = await database(server, track, 600)
+        // a content of 10 MB is another story's
+        if (track === 'conversation-history')
+          await db.sql.unsafe('delete from chat_sessions where length(messages::text) > 1000000')
+        const next = random(seed + track.length)
+        let killed = 0
+        const said: string[] = []
+        /** The same command until it is through, killed at random moments as long as kills are left. */
+        const until = async (share: number, ...args: string[]) => {
+          const enough = Math.ceil(kills * share)
+          for (let attempt = 1; attempt <= enough * 3 + 5; attempt++) {
+            const child = start([...args, '--track', track, '--format', 'json'], { DATABASE_URL: db.url })
+            const run = ended(child)
+            const timer = killed < enough ? setTimeout(() => child.kill('SIGKILL'), 150 + next() * 900) : null
+            const { code, report } = await run
+            if (timer) clearTimeout(timer)
+            if (code === 0) return
+            if (code === null) killed++
+            else
+              said.push(
+                `${args[0]}: ${code} ${report?.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => f.message)}`,
+              )
+            if (code === 2 || code === 3) break
+          }
+          throw new Error(`${args.join(' ')} did not get through:\n${said.join('\n')}`)
+        }
+        const application = (file: string) =>
+          db.sql.unsafe(readFileSync(join(root, 'examples', track, `${file}.sql`), 'utf8'))
+        await application('old_app')
+        await until(0.25, 'migrate')
+        await application('new_app')
+        const live = await picture(db.sql)
+        await until(0.5, 'rollback', ...undoAll(db.name))
+        await application('old_app')
+        await until(0.75, 'migrate')
+        await until(1, 'restore', 'latest')
+        const back = await picture(db.sql)
+        for (const table of exact) expect([table, back.content[table]]).toEqual([table, live.content[table]])
+        const verified = await rethread(db.url, ['verify', '--track', track])
+        expect([verified.code, verified.report.checks.filter(c => c.outcome === 'failed')]).toEqual([0, []])
+        // twice is once
+        await until(1, 'restore', 'latest')
+        expect((await picture(db.sql)).content).toEqual(back.content)
+      },
+      process.env.RETHREAD_SOAK ? 3_600_000 : 240_000,
+    )
+  },
+)
