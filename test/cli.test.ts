@@ -203,7 +203,14 @@ describe('reports', () => {
         ['message_indexes', 'found'],
       ],
     ])
-    expect(ran.report.checks[1]!.found).toEqual([{ object: 'idx_chats_session_id', detail: 'missing' }])
+    expect(ran.report.checks[1]!.found).toEqual([
+      {
+        object: 'idx_chats_session_id',
+        detail: 'missing',
+        key: 'workspace-sessions/message_indexes/idx_chats_session_id',
+        accepted: null,
+      },
+    ])
     const warned = await rethread(fresh.url, ['verify', '--only', 'quarantined', '--fail-on', 'warn'])
     expect(warned.code).toBe(1)
   })

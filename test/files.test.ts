@@ -153,7 +153,7 @@ describe('faults of files are gathered and told with file and line', () => {
         '2_two',
         '--! transaction: none\ncreate index concurrently i on one (id);\nupdate one set id = 1;',
       ),
-      ['UNPROVABLE_STATEMENT migrations/t/2_two.sql:3'],
+      ['BULK_WRITE migrations/t/2_two.sql:3', 'UNPROVABLE_STATEMENT migrations/t/2_two.sql:3'],
     ],
     [
       'an index without a name',
@@ -188,7 +188,7 @@ describe('faults of files are gathered and told with file and line', () => {
     [
       'a backfill without its table',
       pair('2_two', '--! phase: backfill\nupdate one set id = 1 where id = 0;'),
-      ['BAD_HEADER migrations/t/2_two.sql:1'],
+      ['BAD_HEADER migrations/t/2_two.sql:1', 'BULK_WRITE migrations/t/2_two.sql:2'],
     ],
     [
       'a backfill without WHERE',

@@ -9,7 +9,8 @@ function failOn(value: string | undefined): 'warn' | 'error' {
 }
 
 export default defineCommand({
-  summary: 'run the checks, read-only and with full sight; exit 1 when one finds something',
+  summary:
+    'run the checks (read-only, with full sight) and the probes (as persons, rolled back); exit 1 when one finds something',
   options: [
     ['--only <checks>', 'names of checks, separated by commas'],
     ['--list', 'list the checks without running them'],

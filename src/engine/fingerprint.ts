@@ -41,7 +41,7 @@ export async function exactness(run: Run, track: Track, undone: Migration): Prom
 
 /** What differs between two catalogs: `+` is new, `-` is gone, `~` is defined otherwise. */
 export function changedObjects(then: Record<string, string>, now: Record<string, string>): string[] {
-  return [
+  const changes = [
     ...Object.entries(then).flatMap(([name, hash]) =>
       now[name] === undefined ? [`- ${name}`] : now[name] === hash ? [] : [`~ ${name}`],
     ),
@@ -49,6 +49,7 @@ export function changedObjects(then: Record<string, string>, now: Record<string,
       .filter(name => then[name] === undefined)
       .map(name => `+ ${name}`),
   ]
+  return changes.sort((a, b) => (a.slice(2) < b.slice(2) ? -1 : 1))
 }
 
 /** The same of two looks, with the definitions before and after. */

@@ -116,6 +116,18 @@ export const words: Record<Code, Words> = {
     s => `Track \`${s}\` does not say what its tables mean.`,
     s => `Write migrations/${s}/track.json; see docs/files.md.`,
   ),
+  FILE_EXISTS: say(
+    s => `\`${s}\` is there already; nothing was written over it.`,
+    () => 'Move it away, or name another folder: --dir <folder>',
+  ),
+  SEEN: say(
+    (s, f) => `\`${s}\` of track \`${f.track}\` is seen, with its rollback and its check.`,
+    () => 'Write the SQL, then: rethread plan',
+  ),
+  COPIED: say(
+    (s, f) => `Track \`${s}\` stands in ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,
+    () => 'rethread doctor   then   rethread plan',
+  ),
   NO_SESSIONS_TABLE: say(
     s => `\`${s}\` is not there yet.`,
     () => 'rethread migrate',

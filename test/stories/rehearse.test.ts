@@ -162,7 +162,7 @@ test('drift is told object by object', async () => {
   const drift = (await rethread(db.url, ['plan'])).report.findings.find(f => f.code === 'DRIFT')!
   expect(drift.facts.objects).toEqual([
     '- index public.chat_sessions.idx_chat_sessions_active',
-    '~ policy public.chat_sessions.chat_sessions_select',
     '+ index public.chats.extra',
+    '~ policy public.chat_sessions.chat_sessions_select',
   ])
 })

@@ -1,0 +1,46 @@
+import { relative, resolve } from 'node:path'
+import { commaList, defineCommand } from '../command.js'
+import { Failure } from '../model/failure.js'
+import { emptyReport, finding } from '../model/report.js'
+import { discover } from '../workspace/discover.js'
+import { lint } from '../workspace/lint.js'
+import { copyTrack, readMap } from '../workspace/scaffold.js'
+
+export default defineCommand({
+  summary: 'copy a track into your repository, with your own names, and write the configuration',
+  options: [
+    [
+      '--map <names>',
+      'your names for the track’s tables and columns: chats=messages,chats.workspace_id=org_id',
+    ],
+  ],
+  offline: true,
+  run: async ({ options, cwd, home }) => {
+    const shipped = discover(home).tracks
+    const track = shipped.find(t => t.name === options.track)
+    if (!track)
+      throw new Failure('TRACK_UNCLEAR', options.track ?? 'init', {
+        reason: options.track ? 'there is no such track' : 'name the one to copy',
+        tracks: shipped.map(t => t.name),
+      })
+    const to = resolve(cwd, options.dir ?? '.')
+    if (to === home) throw new Failure('USAGE', 'init', { reason: 'name your own folder: --dir <folder>' })
+    const map = readMap(commaList(options.map))
+    const report = emptyReport('init')
+    const written = await copyTrack(track, to, map)
+    report.tables.push({ title: 'Written', columns: ['file'], rows: written.map(path => [path]) })
+    const seen = discover(to, home)
+    const copy = seen.tracks.find(t => t.name === track.name)!
+    report.findings.push(
+      ...seen.faults.filter(f => f.level === 'error'),
+      ...(await lint(copy)).filter(f => f.level === 'error'),
+      finding('COPIED', track.name, {
+        to: relative(cwd, to) || '.',
+        files: written.length,
+        names: map.length,
+      }),
+    )
+    report.verdict = report.findings.some(f => f.level === 'error') ? 'attention' : 'clean'
+    return report
+  },
+})

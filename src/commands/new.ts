@@ -1,0 +1,38 @@
+import { resolve } from 'node:path'
+import { defineCommand } from '../command.js'
+import { Failure } from '../model/failure.js'
+import { emptyReport, finding } from '../model/report.js'
+import { discover, looksLikeWorkspace } from '../workspace/discover.js'
+import { lint } from '../workspace/lint.js'
+import { newMigration } from '../workspace/scaffold.js'
+
+export default defineCommand({
+  summary: 'write the three files of a migration, and prove that they are seen',
+  args: '<slug>',
+  offline: true,
+  run: async ({ options, args, cwd, home }) => {
+    const root = resolve(cwd, options.dir ?? '.')
+    // the shipped tracks are not the user's to write into
+    if (root === home) throw new Failure('USAGE', 'new', { reason: 'name your own folder: --dir <folder>' })
+    const tracks = looksLikeWorkspace(root) ? discover(root, home).tracks : []
+    const name = options.track ?? (tracks.length === 1 ? tracks[0]!.name : null)
+    if (!name || !/^[a-z][a-z0-9-]*$/.test(name))
+      throw new Failure('TRACK_UNCLEAR', name ?? 'new', {
+        reason: tracks.length > 1 ? 'there are several' : 'name it: kebab-case',
+        tracks: tracks.map(t => t.name),
+      })
+    const written = newMigration(root, name, args[0]!, tracks)
+    const seen = discover(root, home)
+    const track = seen.tracks.find(t => t.name === name)!
+    const report = emptyReport('new')
+    report.tables.push({ title: 'Written', columns: ['file'], rows: written.map(path => [path]) })
+    report.findings.push(
+      ...seen.faults.filter(f => f.level === 'error'),
+      ...(await lint(track)).filter(f => f.level === 'error'),
+    )
+    const migration = track.migrations.find(m => written[0]!.endsWith(`/${m.name}.sql`))
+    if (migration?.rollback) report.findings.push(finding('SEEN', migration.name, { track: name }))
+    report.verdict = report.findings.some(f => f.level === 'error') ? 'attention' : 'clean'
+    return report
+  },
+})

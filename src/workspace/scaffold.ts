@@ -1,0 +1,132 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Failure } from '../model/failure.js'
+import { compareVersions, type Track } from '../model/workspace.js'
+import { configName } from './config.js'
+import { scanTokens } from './statements.js'
+
+const folders = ['migrations', 'rollbacks', 'verify'] as const
+
+/** Writes a file that must not be there yet, and the folders above it. */
+function create(path: string, text: string): void {
+  if (existsSync(path)) throw new Failure('FILE_EXISTS', path)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+}
+
+/** The trio of files of a new migration, written under the next free version; their paths. Throws FILE_EXISTS or USAGE. */
+export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
+  if (!/^[a-z][a-z0-9_]*$/.test(slug))
+    throw new Failure('USAGE', `new ${slug}`, { reason: 'a slug is lower_case_with_underscores' })
+  const existing = tracks.find(t => t.name === track)?.migrations ?? []
+  const last =
+    existing
+      .map(m => m.version)
+      .sort(compareVersions)
+      .at(-1) ?? '0'
+  const newest = existing.at(-1)
+  const width = Math.max(3, newest ? newest.name.indexOf('_') : 0)
+  // a track that has come to its end goes on from there: phases never go back
+  const phase = newest?.phase === 'contract' ? 'contract' : 'expand'
+  const version = String(BigInt(last) + 1n).padStart(width, '0')
+  const name = `${version}_${slug}`
+  const title = slug.replaceAll('_', ' ').replace(/^./, c => c.toUpperCase())
+  const files: [string, string][] = [
+    [
+      `migrations/${track}/${name}.sql`,
+      `--! title: ${title}\n--! phase: ${phase}\n\n-- What the old application survives, before and after. Comment says why, the SQL says what.\nselect 1;\n`,
+    ],
+    [
+      `rollbacks/${track}/${name}.sql`,
+      `--! title: Take back: ${title.toLowerCase()}\n\n-- Undo exactly what the migration does; rethread rollback --test proves it.\nselect 1;\n`,
+    ],
+    [
+      `verify/${track}/${slug}.sql`,
+      `--! title: ${title}: it is as it should be\n--! after: ${name}\n\n-- A row for each thing that is wrong; no row is a pass.\nselect 'object' as object, 'what is wrong with it' as detail\nwhere false\norder by 1\n`,
+    ],
+  ]
+  for (const [path, text] of files) create(join(root, path), text)
+  return files.map(([path]) => path)
+}
+
+/** Names of a track's own, and the user's for them: `chats` -> `messages`, `chats.workspace_id` -> `org_id`. */
+export type NameMap = { table: string; column: string | null; to: string }[]
+
+/** Reads `chats=messages` or `chats.workspace_id=org_id`. Throws USAGE. */
+export function readMap(entries: string[]): NameMap {
+  return entries.map(entry => {
+    const parts = /^([a-z_]\w*)(?:\.([a-z_]\w*))?=([a-z_]\w*)$/.exec(entry)
+    if (!parts)
+      throw new Failure('USAGE', `--map ${entry}`, {
+        reason: 'it looks like chats=messages, or chats.workspace_id=org_id',
+      })
+    return { table: parts[1]!, column: parts[2] ?? null, to: parts[3]! }
+  })
+}
+
+/**
+ * A text of SQL with names replaced, token by token, inside function bodies and literals too; comments stay as they are. A column's name is replaced wherever it stands: where two tables share it, both are meant.
+ */
+export async function renamed(text: string, map: NameMap): Promise<string> {
+  const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
+  let out = ''
+  let at = 0
+  for (const token of await scanTokens(text)) {
+    const raw = text.slice(token.start, token.end)
+    let now = raw
+    if (raw.startsWith('"')) now = inWords(raw, names)
+    else if (token.name === 'IDENT' || (token.keyword && names.has(raw))) now = names.get(raw) ?? raw
+    else if (token.name === 'SCONST') now = await inLiteral(raw, names, map)
+    else if (token.name === 'SQL_COMMENT' && raw.startsWith('--!')) now = inWords(raw, names)
+    out += text.slice(at, token.start) + now
+    at = token.end
+  }
+  return out + text.slice(at)
+}
+
+/** A body in dollars is SQL again, or JSON; other literals hold names of objects, patterns over them, or prose about them. */
+async function inLiteral(raw: string, names: Map<string, string>, map: NameMap): Promise<string> {
+  const body = /^(\$\w*\$)([\s\S]*)\1$/.exec(raw)
+  if (body) {
+    try {
+      return body[1] + (await renamed(body[2]!, map)) + body[1]
+    } catch {
+      return body[1] + inWords(body[2]!, names) + body[1]
+    }
+  }
+  return inWords(raw, names)
+}
+
+const inWords = (text: string, names: Map<string, string>): string =>
+  text.replace(/[a-z_]\w*/g, word => names.get(word) ?? word)
+
+/** Copies a track's three folders and its description into a user's folder, with his own names; the paths written. */
+export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {
+  const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
+  const all = folders.flatMap(folder => {
+    const from = join(track.root, folder, track.name)
+    return existsSync(from) ? readdirSync(from).map(file => ({ folder, file, path: join(from, file) })) : []
+  })
+  const taken = all.map(f => join(to, f.folder, track.name, f.file)).find(path => existsSync(path))
+  if (taken) throw new Failure('FILE_EXISTS', taken)
+  const known = new Set(all.flatMap(f => readFileSync(f.path, 'utf8').match(/[a-z_]\w*/g) ?? []))
+  const strange = map.find(m => !known.has(m.table) || (m.column && !known.has(m.column)))
+  if (strange)
+    throw new Failure('USAGE', `--map ${strange.table}${strange.column ? `.${strange.column}` : ''}`, {
+      reason: `track ${track.name} has no such name`,
+    })
+  const written: string[] = []
+  for (const f of all) {
+    const text = readFileSync(f.path, 'utf8')
+    const path = join(f.folder, track.name, f.file)
+    const now =
+      map.length === 0 ? text : f.file.endsWith('.sql') ? await renamed(text, map) : inWords(text, names)
+    create(join(to, path), now)
+    written.push(path)
+  }
+  if (!existsSync(join(to, configName))) {
+    create(join(to, configName), `${JSON.stringify({ track: track.name }, null, 2)}\n`)
+    written.push(configName)
+  }
+  return written
+}
