@@ -42,7 +42,7 @@ test('every other command block of the README runs, in order, on one database', 
 })
 
 test('every page that the README names is there, and every page is named', () => {
-  const named = [...readme.matchAll(/\]\((docs\/[a-z-]+\.md)\)/g)].map(m => m[1]!)
+  const named = [...readme.matchAll(/\]\((docs\/[a-z-]+\.(?:md|png))\)/g)].map(m => m[1]!)
   expect(named.sort()).toEqual(
     readdirSync(join(root, 'docs'))
       .map(f => `docs/${f}`)

@@ -84,9 +84,9 @@ from (values
   ('no user', '[{"role": "user", "content": "of no user"}]'),
   ('user without membership', '[{"role": "user", "content": "of nobody here"}]')
 ) as a (name, messages);
--- one content of 10 MB
+-- one content of 10 MB, unless the setting demo.large says otherwise (in tens of characters)
 insert into public.chat_sessions (id, tenant_id, user_id, title, messages, created_at, updated_at)
 values (md5('awkward ten megabytes')::uuid, md5('tenant 1')::uuid, md5('user 3')::uuid, 'ten megabytes',
-  jsonb_build_array(jsonb_build_object('role', 'user', 'content', repeat('0123456789', 1048576))), '2025-03-01 00:00+00', '2025-03-02 00:00+00');
+  jsonb_build_array(jsonb_build_object('role', 'user', 'content', repeat('0123456789', coalesce(nullif(current_setting('demo.large', true), ''), '1048576')::int))), '2025-03-01 00:00+00', '2025-03-02 00:00+00');
 
 analyze public.chat_sessions;

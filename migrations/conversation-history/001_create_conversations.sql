@@ -1,7 +1,7 @@
 --! title: Create conversations and messages, closed to everybody but their users and their tenants' admins
 --! phase: expand
 --! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role, table public.chat_sessions,
---!   column public.chat_sessions.messages, column public.chat_sessions.tenant_id, column public.chat_sessions.user_id,
+--!   column public.chat_sessions.messages jsonb|json, column public.chat_sessions.tenant_id uuid, column public.chat_sessions.user_id uuid,
 --!   table auth.users, function auth.uid(), role authenticated, role service_role, role anon
 
 create schema if not exists chat_private;

@@ -1,8 +1,8 @@
 --! title: Create chat_sessions for conversations, closed to everybody but their agents
 --! phase: expand
 --! requires: table public.iso_agents, column public.iso_agents.clerk_user_id, table public.conversations,
---!   table public.requests, column public.requests.iso_agent_id, table public.messages,
---!   column public.messages.conversation_id, table public.quotes, table public.proposals, function auth.jwt(),
+--!   table public.requests, column public.requests.iso_agent_id uuid, table public.messages,
+--!   column public.messages.conversation_id uuid, table public.quotes, table public.proposals, function auth.jwt(),
 --!   role authenticated, role service_role, role anon
 
 create schema if not exists chat_private;

@@ -1,7 +1,7 @@
 --! title: Give every conversation that lacks one a session
 --! phase: backfill
 --! undone-by: 017_create_chat_sessions
---! requires: column public.conversations.request_id
+--! requires: column public.conversations.request_id uuid
 --! table: public.conversations
 --! unit: id
 --! pending: not exists (select from public.chat_sessions s where s.conversation_id = c.id)

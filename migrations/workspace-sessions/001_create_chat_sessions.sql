@@ -1,7 +1,7 @@
 --! title: Create chat_sessions, closed to everybody but its users
 --! phase: expand
---! requires: table public.workspaces, column public.workspaces.owner_id, table public.chats,
---!   column public.chats.workspace_id, column public.chats.user_id, column public.chats.message,
+--! requires: table public.workspaces, column public.workspaces.owner_id uuid, table public.chats,
+--!   column public.chats.workspace_id uuid, column public.chats.user_id uuid, column public.chats.message,
 --!   table auth.users, function auth.uid(), function public.update_updated_at(),
 --!   role authenticated, role service_role, role anon
 

@@ -194,7 +194,8 @@ function fate(door: Door, tried: Tried): Cell {
   if (tried.fault) {
     const { code } = tried.fault
     if (code === '42501') return 'denied'
-    return code.startsWith('23') ? 'allowed' : `error ${code}`
+    // a trigger may raise what it likes before the policies are asked: only the server's own constraints come after them
+    return code.startsWith('23') && tried.fault.constraint ? 'allowed' : `error ${code}`
   }
   if (door.sweeps) return tried.seen || tried.rows >= sweepLimit ? 'allowed' : 'denied'
   if (door.lookAfter) return tried.seen ? 'allowed' : 'denied'

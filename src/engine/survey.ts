@@ -10,7 +10,9 @@ import {
 } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
+import { vitals } from '../sql/health.js'
 import { holdersOf } from '../sql/locks.js'
+import { connected, invalidIndexes } from '../sql/now.js'
 import type { Root } from '../sql/types.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { lint } from '../workspace/lint.js'
@@ -22,6 +24,7 @@ import { describe, stepResult } from './describe.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 import { driftOf } from './fingerprint.js'
 import { guard } from './guard.js'
+import { advise } from './health.js'
 import { look, otherTracks } from './look.js'
 import { heldFindings } from './migrate.js'
 import { pinOf } from './pin.js'
@@ -29,6 +32,7 @@ import type { Wish } from './plan.js'
 import { rehearseHere, rehearseOnCopy } from './rehearse.js'
 import { describeBlocker } from './retry.js'
 import { planRollback, type RollbackWish } from './rollback.js'
+import { tableOf } from './sessions.js'
 import { inspect, judgeServer, preflight } from './target.js'
 import { knownOf, lockFile, madeBy } from './trace.js'
 
@@ -77,6 +81,9 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
       hasLedger,
     )
     if (backfills) report.tables.push(backfills)
+    const sessions = await connected(session.sql)
+    if (sessions.length > 0 && plan.steps.length > 0)
+      report.tables.push(tableOf('Connected now: their open transactions would be waited for', sessions))
     const obstacles = await preflight(session, migrations)
     report.findings.push(
       ...judgeSettings(track.name, info, ctx.settings),
@@ -84,6 +91,7 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
       ...(await otherTracks(session, ctx, track, obstacles)),
       ...guard(described, wish.consent),
       ...(await inTheWay(session, tables)),
+      ...(await strain(session, tables)),
       ...(await firing(
         session,
         track,
@@ -246,6 +254,16 @@ async function tablesTable(session: Session, names: string[]): Promise<Table> {
 async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> {
   const holders = await holdersOf(session.sql, tables)
   return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
+}
+
+/** What the server itself says against a run now: signals that would slow a backfill, indexes that a broken build has left. */
+async function strain(session: Session, tables: string[]): Promise<Finding[]> {
+  if (tables.length === 0) return []
+  const { reasons } = advise(await vitals(session.sql, tables[0]!, []), false)
+  return [
+    ...(reasons.length > 0 ? [finding('SERVER_STRAINED', 'server', { reasons })] : []),
+    ...(await invalidIndexes(session.sql, tables)).map(i => finding('INVALID_INDEX', i)),
+  ]
 }
 
 /** Triggers that a backfill's writes would fire, and publications that would send each row (pitfalls P53, P54). */

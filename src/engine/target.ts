@@ -65,17 +65,14 @@ export async function refusePooler(ctx: Context, one: Session, two: Session): Pr
 export async function preflight(session: Session, migrations: Migration[]): Promise<Finding[]> {
   const found: Finding[] = []
   const made = new Set<string>()
+  const makers = new Map<string, Migration>()
   const altered = new Set<string>()
   const read = new Set<string>()
   for (const m of migrations) {
     for (const s of await parseStatements(m.file.text)) {
       if (s.kind === 'CreateStmt' && !s.node.if_not_exists) {
         const name = relationName(s.node.relation)
-        const [there] = await relationFacts(session.sql, [name])
-        if (there && !made.has(name))
-          found.push(
-            finding('ALREADY_EXISTS', name, { migration: m.file.path, track: m.track, name: m.name }),
-          )
+        if (!made.has(name)) makers.set(name, m)
         made.add(name)
       }
       if (['AlterTableStmt', 'UpdateStmt', 'DeleteStmt'].includes(s.kind))
@@ -85,6 +82,10 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
     // what a migration requires, its functions read in the application's own statements: that must never fail there
     for (const required of m.requires)
       if (required.startsWith('table ')) read.add(required.slice('table '.length))
+  }
+  for (const { name } of await relationFacts(session.sql, [...makers.keys()])) {
+    const m = makers.get(name)!
+    found.push(finding('ALREADY_EXISTS', name, { migration: m.file.path, track: m.track, name: m.name }))
   }
   const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(
     r => !made.has(r.replace(/^table /, '')),

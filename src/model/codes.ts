@@ -87,6 +87,8 @@ export const codes = {
   FIRING_TRIGGERS: 'warn',
   OUTLOOK: 'warn',
   BLOCKER_NOW: 'warn',
+  SERVER_STRAINED: 'warn',
+  INVALID_INDEX: 'warn',
   FITS: 'info',
   // runs
   NOTHING_TO_DO: 'info',

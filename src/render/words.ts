@@ -441,6 +441,14 @@ export const words: Record<Code, Words> = {
     (s, f) => `If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
     null,
   ),
+  SERVER_STRAINED: say(
+    (_, f) => `The server is under strain now (${list(f.reasons)}): a backfill would go slowly, or wait.`,
+    () => 'Run it at a quieter time; rethread backfill --status   tells what it waits for.',
+  ),
+  INVALID_INDEX: say(
+    s => `Index \`${s}\` is invalid: every write keeps it up, and no query uses it.`,
+    s => `drop index concurrently ${s};`,
+  ),
   FITS: say(
     s => `Track \`${s}\` fits this database.`,
     s => `rethread plan --track ${s}`,

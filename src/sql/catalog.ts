@@ -85,7 +85,7 @@ export async function primaryKey(sql: Db, table: string): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
-/** Names among `objects` that are not there. Each is `table x`, `column t.c`, `function f(args)`, `schema s`, `extension e`, `role r`. */
+/** Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`. */
 export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
   const rows = await sql<{ object: string }[]>`
     select o.object
@@ -101,8 +101,11 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
       when 'extension' then exists (select from pg_catalog.pg_extension e where e.extname = o.name)
       when 'column' then exists (
         select from pg_catalog.pg_attribute a
-        where a.attrelid = to_regclass(regexp_replace(o.name, '\.[^.]+$', ''))
-          and a.attname = substring(o.name from '[^.]+$') and not a.attisdropped)
+        where a.attrelid = to_regclass(regexp_replace(split_part(o.name, ' ', 1), '\.[^.]+$', ''))
+          and a.attname = substring(split_part(o.name, ' ', 1) from '[^.]+$') and not a.attisdropped
+          -- a type where one is said, or one of several: jsonb|json
+          and (strpos(o.name, ' ') = 0
+            or format_type(a.atttypid, null) = any (string_to_array(substr(o.name, strpos(o.name, ' ') + 1), '|'))))
       when 'policy' then exists (
         select from pg_catalog.pg_policy p
         where p.polrelid = to_regclass(split_part(o.name, ' on ', 2)) and p.polname = split_part(o.name, ' on ', 1))

@@ -14,7 +14,7 @@ export interface Tried {
   /** Rows seen or changed; 0 when the server refused. */
   rows: number
   /** What the server said, else null. */
-  fault: { code: string; message: string } | null
+  fault: { code: string; message: string; constraint: boolean } | null
   /** Whether the look with full sight that followed found what it looked for; false without one. */
   seen: boolean
 }
@@ -24,19 +24,23 @@ export interface Tried {
  * security on (decision 11). For this transaction only.
  */
 export async function become(sql: Db, persona: Persona): Promise<void> {
+  await sql.unsafe(becoming(persona))
+}
+
+const becoming = (persona: Persona): string => {
   const sub = typeof persona.claims.sub === 'string' ? persona.claims.sub : ''
-  await sql.unsafe(
-    `select set_config('request.jwt.claims', ${literal(JSON.stringify(persona.claims))}, true),
-       set_config('request.jwt.claim.sub', ${literal(sub)}, true), set_config('app.user_id', ${literal(sub)}, true),
-       set_config('row_security', 'on', true);
-     set local role ${ident(persona.role)}`,
-  )
+  return `select set_config('request.jwt.claims', ${literal(JSON.stringify(persona.claims))}, true),
+      set_config('request.jwt.claim.sub', ${literal(sub)}, true), set_config('app.user_id', ${literal(sub)}, true),
+      set_config('row_security', 'on', true);
+    set local role ${ident(persona.role)}`
 }
 
 /** Back to the connecting role, with full sight. */
 export async function becomeUs(sql: Db): Promise<void> {
-  await sql.unsafe("reset role; select set_config('row_security', 'off', true)")
+  await sql.unsafe(becomingUs)
 }
+
+const becomingUs = "reset role; select set_config('row_security', 'off', true)"
 
 /** Runs the statements of a file; the rows of the last one. */
 export async function seedRows(sql: Db, text: string): Promise<Record<string, unknown>[]> {
@@ -159,27 +163,25 @@ export const moved = (t: AccessTable, column: string): string =>
 export const gone = (t: AccessTable): string =>
   `select where not exists (select from ${t.table} where ${rowIs(t)})`
 
-class Undo extends Error {}
-
-/** Work in a savepoint that is always rolled back; the server's fault, where it has one. */
-async function undone(sql: Db, work: (tx: Db) => Promise<void>): Promise<Tried['fault']> {
+/**
+ * Work as somebody behind a savepoint that is always gone back to; the server's fault, where it has one. Plain statements
+ * and as few round trips as can be: there are hundreds of tries. The caller's transaction must end by throwing.
+ */
+async function undone(sql: Db, persona: Persona, work: () => Promise<void>): Promise<Tried['fault']> {
+  let fault: Tried['fault'] = null
   try {
-    await (sql as unknown as { savepoint(work: (tx: Db) => Promise<void>): Promise<void> }).savepoint(
-      async tx => {
-        await work(tx)
-        throw new Undo()
-      },
-    )
+    await sql.unsafe(`savepoint rethread_try; ${becoming(persona)}`)
+    await work()
   } catch (error) {
-    if (error instanceof Undo) return null
-    const { code, message } = error as { code?: string; message: string }
+    const { code, message, ...more } = error as { code?: string; message: string }
     if (!code || !/^[0-9A-Z]{5}$/.test(code)) throw error
-    return { code, message }
+    fault = { code, message, constraint: 'constraint_name' in more || 'column_name' in more }
   }
-  return null
+  await sql.unsafe('rollback to savepoint rethread_try; release savepoint rethread_try')
+  return fault
 }
 
-/** Tries a statement as somebody inside a savepoint; then looks with full sight, where asked. */
+/** Tries a statement as somebody; then looks with full sight, where asked. All of it is taken back. */
 export async function attempt(
   sql: Db,
   persona: Persona,
@@ -187,13 +189,12 @@ export async function attempt(
   lookAfter: string | null = null,
 ): Promise<Tried> {
   const tried: Tried = { rows: 0, fault: null, seen: false }
-  tried.fault = await undone(sql, async tx => {
-    await become(tx, persona)
-    const result = await tx.unsafe(statement)
+  tried.fault = await undone(sql, persona, async () => {
+    const result = await sql.unsafe(statement)
     tried.rows = result.count ?? result.length
     if (lookAfter) {
-      await becomeUs(tx)
-      tried.seen = (await tx.unsafe(lookAfter)).count > 0
+      const results = (await sql.unsafe(`${becomingUs}; ${lookAfter}`)) as unknown as { count: number }[]
+      tried.seen = results.at(-1)!.count > 0
     }
   })
   return tried
@@ -202,9 +203,8 @@ export async function attempt(
 /** The plan of a query as somebody, as EXPLAIN's JSON; null where the server refuses to plan it. */
 export async function explainAs(sql: Db, persona: Persona, query: string): Promise<unknown> {
   let plan: unknown = null
-  await undone(sql, async tx => {
-    await become(tx, persona)
-    const [row] = await tx.unsafe<{ 'QUERY PLAN': { Plan: unknown }[] }[]>(
+  await undone(sql, persona, async () => {
+    const [row] = await sql.unsafe<{ 'QUERY PLAN': { Plan: unknown }[] }[]>(
       `explain (format json, verbose) ${query}`,
     )
     plan = row!['QUERY PLAN'][0]!.Plan

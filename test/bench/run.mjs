@@ -69,7 +69,13 @@ export async function server(settings = {}) {
   }
 }
 
-const benches = { startup: './startup.mjs', backfill: './backfill.mjs', explode: './explode.mjs' }
+const benches = {
+  startup: './startup.mjs',
+  backfill: './backfill.mjs',
+  explode: './explode.mjs',
+  verify: './verify.mjs',
+  plan: './plan.mjs',
+}
 const wanted = process.argv.slice(2)
 const results = {
   machine: `${cpus().length} x ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,

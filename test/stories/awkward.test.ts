@@ -60,7 +60,7 @@ const expected: Record<string, { messages: [role: string, content: string][]; as
 
 describe.each(servers())('awkward values on PostgreSQL $major', server => {
   test('conversation-history: each is migrated, or in the quarantine with reason and original', async () => {
-    await using db = await database(server, 'conversation-history')
+    await using db = await database(server, 'conversation-history', 2000, true)
     const plan = await rethread(db.url, ['plan'])
     expect(
       plan.report.findings.filter(f => f.code === 'OUTLOOK').map(f => [f.subject, String(f.facts.detail)]),

@@ -152,6 +152,18 @@ test('a pinned plan is applied as reviewed, and refused after any change, which 
   expect([torn.code, torn.report.findings.map(f => f.code)]).toEqual([2, ['BAD_PIN']])
 })
 
+test('the plan tells of invalid indexes on the tables it touches, and who is connected', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 100)
+  await db.sql.unsafe(
+    "create index broken on public.chats (role); update pg_index set indisvalid = false where indexrelid = 'broken'::regclass",
+  )
+  const { report } = await rethread(db.url, ['plan'])
+  const invalid = report.findings.find(f => f.code === 'INVALID_INDEX')!
+  expect([invalid.subject, invalid.fix]).toEqual(['broken', 'drop index concurrently broken;'])
+  const connected = report.tables.find(t => t.title.startsWith('Connected now'))!
+  expect(connected.rows.reduce((n, r) => n + Number(r[2]), 0)).toBeGreaterThan(0)
+})
+
 test('drift is told object by object', async () => {
   await using db = await database(newest(), 'workspace-sessions', 300)
   expect((await rethread(db.url, ['migrate'])).code).toBe(0)

@@ -121,6 +121,21 @@ describe.each(servers())('databases of another kind on PostgreSQL $major', serve
     ).toBe(true)
   })
 
+  test('columns of another type do not fit: refused before the first step, with the type that is wanted', async () => {
+    await using db = await database(server, 'workspace-sessions', 100)
+    await db.sql.unsafe('alter table public.chats alter column workspace_id type text')
+    const before = await picture(db.sql)
+    const ran = await rethread(db.url, ['migrate', '--track', 'workspace-sessions'])
+    expect([
+      ran.code,
+      ran.report.findings.filter(f => f.code === 'MISSING_PREREQUISITE').map(f => f.subject),
+    ]).toEqual([3, ['column public.chats.workspace_id uuid']])
+    expect(await picture(db.sql)).toEqual(before)
+    const { report } = await rethread(db.url, ['doctor'])
+    const row = report.tables.find(t => t.title === 'Tracks')!.rows.find(r => r[0] === 'workspace-sessions')!
+    expect([row[2], row[3]]).toEqual([false, 'lacks chats.workspace_id uuid'])
+  })
+
   test('a track on a database of another kind is refused, and told which one fits', async () => {
     await using db = await database(server, 'trip-sessions')
     const before = await picture(db.sql)
@@ -198,7 +213,7 @@ describe.each(servers())('databases of another kind on PostgreSQL $major', serve
       '--only',
       'chatkit_unused',
     ])
-    expect(verified.report.checks[0]!.found).toEqual([
+    expect(verified.report.checks[0]!.found).toMatchObject([
       { object: 'view who_is_in', detail: 'reads chatkit_sessions' },
     ])
   })

@@ -43,8 +43,8 @@ const at = (server: Server, name: string): string => {
 const templates = new Map<string, Promise<string>>()
 
 /** One template database per test file and fixture; each test gets a copy, which takes some milliseconds. */
-async function template(server: Server, fixture: string, messages: number): Promise<string> {
-  const key = `${server.major} ${fixture} ${messages}`
+async function template(server: Server, fixture: string, messages: number, large: boolean): Promise<string> {
+  const key = `${server.major} ${fixture} ${messages} ${large}`
   let made = templates.get(key)
   if (!made) {
     made = (async () => {
@@ -54,6 +54,8 @@ async function template(server: Server, fixture: string, messages: number): Prom
       await admin.end()
       const sql = open(at(server, name), 1)
       await sql.unsafe(`set demo.messages = ${messages}`)
+      // a content of 10 MB is read many times over: one test's, not everybody's
+      if (!large) await sql.unsafe('set demo.large = 20000')
       await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
       if (fixture !== 'empty')
         await sql.unsafe(readFileSync(join(root, `examples/${fixture}/before.sql`), 'utf8'))
@@ -70,8 +72,9 @@ export async function database(
   server: Server,
   fixture = 'workspace-sessions',
   messages = 2000,
+  large = false,
 ): Promise<Database> {
-  const from = await template(server, fixture, messages)
+  const from = await template(server, fixture, messages, large)
   const name = `t_${randomBytes(6).toString('hex')}`
   const admin = open(server.url, 1)
   await admin.unsafe(`create database ${name} template ${from}`)
