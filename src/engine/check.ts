@@ -3,7 +3,7 @@ import type { Session } from '../db/session.js'
 import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
 import { type Check, keyOf, type Track } from '../model/workspace.js'
 import { setLocal, setParameter } from '../sql/session.js'
-import type { Db } from '../sql/types.js'
+import { savepoint, takenBack, transaction } from '../sql/undo.js'
 import { checkRows } from '../sql/verify.js'
 import { withoutByteOrderMark } from '../workspace/statements.js'
 import type { Context } from './context.js'
@@ -82,7 +82,7 @@ export async function runCheck(
       return told(base, check, probed, spent())
     }
     const rows = await readOnly(session, check, around?.tables ?? [])
-    if (check.kind === 'listing' || check.kind === 'account') {
+    if (isListing(check)) {
       const columns = Object.keys(rows[0] ?? {})
       const cells = rows.map(r => columns.map(c => scalar(r[c])))
       const result: CheckResult = { ...base, outcome: 'pass', durationMs: spent() }
@@ -132,38 +132,19 @@ const scalar = (value: unknown): string | number | boolean | null =>
       ? value.toISOString()
       : String(value)
 
-class RolledBack extends Error {}
-
-interface Nested {
-  savepoint(work: (tx: Db) => Promise<void>): Promise<void>
-}
-
 /** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
-async function readOnly(
-  session: Session,
-  check: Check,
-  tables: string[] = [],
-): Promise<Record<string, unknown>[]> {
-  let rows: Record<string, unknown>[] = []
-  const work = async (tx: Db) => {
+function readOnly(session: Session, check: Check, tables: string[] = []): Promise<Record<string, unknown>[]> {
+  // inside a plan's transaction there is only a savepoint to go back to
+  const scope = 'savepoint' in session.sql ? savepoint(session.sql) : transaction(session.sql, 'read only')
+  return takenBack(scope, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs)
     await setParameter(tx, 'rethread.tables', tables.join(','))
-    rows = await checkRows(
-      tx,
-      withoutByteOrderMark(check.file.text),
-      check.kind === 'listing' || check.kind === 'account' ? 200 : shown + 1,
-    )
-    throw new RolledBack()
-  }
-  try {
-    // inside a plan's transaction there is only a savepoint to go back to
-    if ('savepoint' in session.sql) await (session.sql as unknown as Nested).savepoint(work)
-    else await session.sql.begin('read only', work)
-  } catch (error) {
-    if (!(error instanceof RolledBack)) throw error
-  }
-  return rows
+    return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : shown + 1)
+  })
 }
+
+/** Checks whose rows are told as they are. */
+const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'
 
 /** The gates of a migration that say no, each with the number of rows seen. */
 export async function gateRows(

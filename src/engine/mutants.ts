@@ -1,3 +1,4 @@
+import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
@@ -5,6 +6,7 @@ import type { Check, Track } from '../model/workspace.js'
 import { type Mutant, mutantsOf, mutateBy } from '../sql/mutants.js'
 import { setLocal } from '../sql/session.js'
 import type { Db, Root } from '../sql/types.js'
+import { savepoint, takenBack, transaction } from '../sql/undo.js'
 import { objectsOf } from '../workspace/tables.js'
 import { isOutlook, runCheck } from './check.js'
 import { type Context, connect } from './context.js'
@@ -18,12 +20,6 @@ import { inspect } from './target.js'
 interface Tried {
   mutant: Mutant
   caughtBy: string[]
-}
-
-class Undo extends Error {}
-
-interface Nested {
-  savepoint(work: (tx: Db) => Promise<void>): Promise<void>
 }
 
 /**
@@ -100,63 +96,51 @@ async function wake(
   applied: ReadonlySet<string>,
   mutant: Mutant | null,
 ): Promise<Map<string, string>> {
-  const said = new Map<string, string>()
   const { tables } = await objectsOf(track)
-  try {
-    await sql.begin(async tx => {
-      await setLocal(tx, 10_000, 60_000)
-      // a mutant that the database itself refuses needs no check
-      if (mutant && !(await changes(tx, mutant))) {
-        said.set('the database itself', 'refused')
-        throw new Undo()
-      }
-      const session = (nested: Db) => ({
-        sql: nested as unknown as Root,
-        pid: 0,
-        lost: false,
-        close: async () => {},
-        [Symbol.asyncDispose]: async () => {},
+  return takenBack(transaction(sql), async tx => {
+    const said = new Map<string, string>()
+    await setLocal(tx, 10_000, 60_000)
+    // a mutant that the database itself refuses needs no check
+    if (mutant && !(await changes(tx, mutant))) return said.set('the database itself', 'refused')
+    for (const check of checks.filter(c => speaks(c, applied))) {
+      const found = await heard(tx, async nested => {
+        if (check.kind === 'access' || check.kind === 'probe') {
+          const { found, findings } = await act(nested, track, check)
+          return [...found, ...findings]
+        }
+        const { result } = await runCheck(ctx, inside(nested), check, applied, { track, tables })
+        return result.outcome === 'pass' ? [] : [...result.found, result.reason]
       })
-      for (const check of checks) {
-        if (!speaks(check, applied)) continue
-        const found = await undone(tx, async nested => {
-          if (check.kind === 'access' || check.kind === 'probe') {
-            const { found, findings } = await act(nested, track, check)
-            return [...found, ...findings]
-          }
-          const { result } = await runCheck(ctx, session(nested), check, applied, { track, tables })
-          return result.outcome === 'pass' ? [] : [...result.found, result.reason]
-        })
-        if (found !== '[]') said.set(check.name, found)
-      }
-      const recounted = await recount(ctx, session(tx), track)
-      if (recounted.found.length > 0) said.set('same_as_backfilled (--deep)', JSON.stringify(recounted.found))
-      throw new Undo()
-    })
-  } catch (error) {
-    if (!(error instanceof Undo)) throw error
-  }
-  return said
+      if (found !== '[]') said.set(check.name, found)
+    }
+    const recounted = await recount(ctx, inside(tx), track)
+    if (recounted.found.length > 0) said.set('same_as_backfilled (--deep)', JSON.stringify(recounted.found))
+    return said
+  })
 }
 
-/** Work in a savepoint that is rolled back; what it gave as text, or the server's fault. */
-async function undone(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
-  let found = '[]'
+/** A session whose statements all run in one transaction. */
+const inside = (tx: Db): Session => ({
+  sql: tx as unknown as Root,
+  pid: 0,
+  lost: false,
+  close: async () => {},
+  [Symbol.asyncDispose]: async () => {},
+})
+
+/** Work in a savepoint that is taken back; what it gave as text, or the server's fault. */
+async function heard(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
   try {
-    await (tx as unknown as Nested).savepoint(async nested => {
-      found = JSON.stringify(await work(nested))
-      throw new Undo()
-    })
+    return JSON.stringify(await takenBack(savepoint(tx), work))
   } catch (error) {
-    if (!(error instanceof Undo)) return (error as Error).message
+    return (error as Error).message
   }
-  return found
 }
 
 /** Applies the mutant; false when the server refuses it. */
 async function changes(tx: Db, mutant: Mutant): Promise<boolean> {
   try {
-    await (tx as unknown as Nested).savepoint(nested => mutateBy(nested, mutant.sql))
+    await savepoint(tx)(nested => mutateBy(nested, mutant.sql))
     return true
   } catch {
     return false

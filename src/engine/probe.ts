@@ -23,6 +23,7 @@ import {
 } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
+import { takenBack, transaction } from '../sql/undo.js'
 import { readAccess } from '../workspace/access.js'
 import { parseStatements, relationName, withoutByteOrderMark } from '../workspace/statements.js'
 import { readTrackInfo } from '../workspace/track.js'
@@ -43,23 +44,16 @@ export interface Probed {
   skipped: string | null
 }
 
-class RolledBack extends Error {}
-
 /**
  * Work on a session of its own, in one transaction that is always rolled back (ability B18). Row security stays off
  * until the work becomes somebody.
  */
-async function neverLasting(ctx: Context, work: (tx: Db) => Promise<void>): Promise<void> {
+async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'probe')
-  try {
-    await session.sql.begin(async tx => {
-      await setLocal(tx, lockMs, statementMs)
-      await work(tx)
-      throw new RolledBack()
-    })
-  } catch (error) {
-    if (!(error instanceof RolledBack)) throw error
-  }
+  return await takenBack(transaction(session.sql), async tx => {
+    await setLocal(tx, lockMs, statementMs)
+    return work(tx)
+  })
 }
 
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
@@ -83,13 +77,8 @@ async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { ski
 export class CantProbe extends Error {}
 
 /** Runs an access file or a probe in a transaction of its own that never lasts. */
-export async function probe(ctx: Context, track: Track, check: Check): Promise<Probed> {
-  let probed = nothing()
-  await neverLasting(ctx, async tx => {
-    probed = await act(tx, track, check)
-  })
-  return probed
-}
+export const probe = (ctx: Context, track: Track, check: Check): Promise<Probed> =>
+  neverLasting(ctx, tx => act(tx, track, check))
 
 /** Runs an access file or a probe inside a transaction that somebody else rolls back. */
 export const act = (tx: Db, track: Track, check: Check): Promise<Probed> =>

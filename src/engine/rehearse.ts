@@ -10,6 +10,7 @@ import { rowEstimate } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
 import { sendText } from '../sql/step.js'
 import type { Db, Root } from '../sql/types.js'
+import { savepoint, takenBack, transaction } from '../sql/undo.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../workspace/statements.js'
 import { tablesOf } from '../workspace/tables.js'
 import { runCheck } from './check.js'
@@ -20,7 +21,7 @@ import { look } from './look.js'
 import { migrate } from './migrate.js'
 import type { Wish } from './plan.js'
 import { act } from './probe.js'
-import { compareMoments, type Moment, replay, type Undoable } from './replay.js'
+import { compareMoments, type Moment, replay } from './replay.js'
 import { rollback } from './rollback.js'
 import { inspect } from './target.js'
 import { Tracer } from './trace.js'
@@ -28,8 +29,6 @@ import { plainWish, verify } from './verify.js'
 
 /** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
 const statementMs = 10_000
-
-class RolledBack extends Error {}
 
 /** What a rehearsal adds to a plan's report. */
 export interface Rehearsed {
@@ -164,43 +163,37 @@ export async function rehearseHere(
     tables: [],
     findings: [finding('REHEARSED_HERE', (await inspect(ctx, session)).info.database)],
   }
-  try {
-    await session.sql.begin(async tx => {
-      await setLocal(tx, ctx.lockTimeoutMs, statementMs)
-      const before = await objects(tx)
-      const savepoint: Undoable = work => nestedWork(tx, work)
-      const moments = [{ after: 'before', moment: await replay(oldApp, savepoint) }]
-      const done: Migration[] = []
-      for (const [i, step] of described.steps.entries()) {
-        const why = await whyNot(tx, step.migration)
-        if (why) {
-          steps[i] = { ...steps[i]!, reason: why.reason }
-          if (why.ends) break
-          continue
-        }
-        steps[i] = await perform(ctx, tx, step.migration.file.text, steps[i]!)
-        if (steps[i]!.outcome === 'failed') break
-        done.push(step.migration)
+  await takenBack(transaction(session.sql), async tx => {
+    await setLocal(tx, ctx.lockTimeoutMs, statementMs)
+    const before = await objects(tx)
+    const moments = [{ after: 'before', moment: await replay(oldApp, savepoint(tx)) }]
+    const done: Migration[] = []
+    for (const [i, step] of described.steps.entries()) {
+      const why = await whyNot(tx, step.migration)
+      if (why) {
+        steps[i] = { ...steps[i]!, reason: why.reason }
+        if (why.ends) break
+        continue
       }
-      if (oldApp.length > 0) {
-        moments.push({
-          after: `after ${done.at(-1)?.name ?? 'nothing'}`,
-          moment: await replay(oldApp, savepoint),
-        })
-        const heard = compareMoments(oldApp, moments)
-        rehearsed.tables.push(heard.table)
-        rehearsed.findings.push(...heard.findings)
-      }
-      if (done.length > 0) {
-        const applied = new Set([...plan.applied, ...done].map(m => m.name))
-        rehearsed.checks = await checked(ctx, tx, session, track, applied)
-        await back(ctx, tx, done, before, rehearsed)
-      }
-      throw new RolledBack()
-    })
-  } catch (error) {
-    if (!(error instanceof RolledBack)) throw error
-  }
+      steps[i] = await perform(ctx, tx, step.migration.file.text, steps[i]!)
+      if (steps[i]!.outcome === 'failed') break
+      done.push(step.migration)
+    }
+    if (oldApp.length > 0) {
+      moments.push({
+        after: `after ${done.at(-1)?.name ?? 'nothing'}`,
+        moment: await replay(oldApp, savepoint(tx)),
+      })
+      const heard = compareMoments(oldApp, moments)
+      rehearsed.tables.push(heard.table)
+      rehearsed.findings.push(...heard.findings)
+    }
+    if (done.length > 0) {
+      const applied = new Set([...plan.applied, ...done].map(m => m.name))
+      rehearsed.checks = await checked(ctx, tx, session, track, applied)
+      await back(ctx, tx, done, before, rehearsed)
+    }
+  })
   return rehearsed
 }
 
@@ -230,7 +223,7 @@ async function perform(ctx: Context, tx: Db, source: string, step: StepResult): 
   const tracer = new Tracer(tx, ctx.clock)
   const start = ctx.clock.now()
   try {
-    await nestedWork(tx, async inner => {
+    await savepoint(tx)(async inner => {
       const own = new Tracer(inner, ctx.clock)
       for (const s of await parseStatements(withoutByteOrderMark(source)))
         await own.run(s.text, () => sendText(inner, s.text))
@@ -270,7 +263,7 @@ async function checked(
       const { result } = await runCheck(ctx, inside, check, applied, {
         track,
         tables,
-        act: () => nested(tx, t => act(t, track, check)),
+        act: () => takenBack(savepoint(tx), t => act(t, track, check)),
       })
       results.push(result)
     }
@@ -278,29 +271,11 @@ async function checked(
   return results
 }
 
-/** Work in a savepoint; a fault inside it, or its own wish, rolls it back. */
-const nestedWork = (tx: Db, work: (tx: Db) => Promise<void>): Promise<unknown> =>
-  (tx as unknown as { savepoint(work: (tx: Db) => Promise<void>): Promise<void> }).savepoint(work)
-
 /** The old application's statements on the copy, each in a transaction of its own that is rolled back. */
 async function replayOn(copy: Context, statements: Statement[]): Promise<Moment> {
   if (statements.length === 0) return new Map()
   await using session = await connect(copy, 'probe')
-  return await replay(statements, work => session.sql.begin(work))
-}
-
-/** Work in a savepoint that is rolled back. */
-async function nested<T>(tx: Db, work: (tx: Db) => Promise<T>): Promise<T> {
-  let value: T
-  try {
-    await nestedWork(tx, async inner => {
-      value = await work(inner)
-      throw new RolledBack()
-    })
-  } catch (error) {
-    if (!(error instanceof RolledBack)) throw error
-  }
-  return value!
+  return await replay(statements, transaction(session.sql))
 }
 
 /** The way back, in the same transaction, and whether the schema is then as it was. */

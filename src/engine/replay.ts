@@ -3,40 +3,27 @@ import { type Finding, finding, type Table } from '../model/report.js'
 import { setLocal } from '../sql/session.js'
 import { rowsOfText } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
+import { type Scope, savepoint, takenBack } from '../sql/undo.js'
 import { firstLine } from '../workspace/lint.js'
 import type { Statement } from '../workspace/statements.js'
 
 /** What each statement of an application came to at one moment: rows touched, or the server's fault. */
 export type Moment = Map<number, { rows: number } | { fault: string }>
 
-class Undo extends Error {}
-
-/** Work that can be taken back: a transaction of its own, or a savepoint inside one. */
-export type Undoable = (work: (tx: Db) => Promise<void>) => Promise<unknown>
-
 /** Runs the statements of an application one after the other, each in a savepoint, and takes all of it back. */
-export async function replay(statements: Statement[], undoable: Undoable): Promise<Moment> {
-  const moment: Moment = new Map()
-  if (statements.length === 0) return moment
-  try {
-    await undoable(async tx => {
-      await setLocal(tx, 500, 10_000)
-      for (const [i, s] of statements.entries()) moment.set(i, await tried(tx, s.text))
-      throw new Undo()
-    })
-  } catch (error) {
-    if (!(error instanceof Undo)) throw error
-  }
-  return moment
+export async function replay(statements: Statement[], scope: Scope): Promise<Moment> {
+  if (statements.length === 0) return new Map()
+  return takenBack(scope, async tx => {
+    await setLocal(tx, 500, 10_000)
+    const moment: Moment = new Map()
+    for (const [i, s] of statements.entries()) moment.set(i, await tried(tx, s.text))
+    return moment
+  })
 }
 
 async function tried(tx: Db, text: string): Promise<{ rows: number } | { fault: string }> {
-  let rows = 0
   try {
-    await (tx as unknown as { savepoint: Undoable }).savepoint(async inner => {
-      rows = await rowsOfText(inner, text)
-    })
-    return { rows }
+    return { rows: await savepoint(tx)(inner => rowsOfText(inner, text)) }
   } catch (error) {
     const fault = serverFault(error)
     if (!fault) throw error

@@ -3,9 +3,10 @@ import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { SightOf, Track, TrackInfo } from '../model/workspace.js'
 import { columnFacts, relationFacts } from '../sql/catalog.js'
-import { become, becomeUs, type Sight, samplePersons, sightOf, unreachable } from '../sql/probe.js'
+import { become, type Sight, samplePersons, sightOf, unreachable } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
 import { addSight, readSights, type StoredSight } from '../sql/sight.js'
+import { takenBack, transaction } from '../sql/undo.js'
 import { readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
 import type { Run } from './run.js'
@@ -17,8 +18,6 @@ const role = 'authenticated'
 /** Longest look of one person at one table, in milliseconds; longer ones stay unknown. */
 const glanceMs = 2000
 
-class RolledBack extends Error {}
-
 /** What one person sees of a table now, in a transaction that is rolled back; null where that took too long or failed. */
 async function seenBy(
   session: Session,
@@ -27,21 +26,18 @@ async function seenBy(
   of: SightOf,
   where: string,
 ): Promise<Sight | null> {
-  let sight: Sight | null = null
   try {
-    await session.sql.begin(async tx => {
+    return await takenBack(transaction(session.sql), async tx => {
       await setLocal(tx, 500, glanceMs)
       await become(tx, { role, claims: { [claim]: person, role } })
-      sight = await sightOf(tx, of.table, of.id, where)
-      await becomeUs(tx)
-      throw new RolledBack()
+      return sightOf(tx, of.table, of.id, where)
     })
   } catch (error) {
+    const fault = serverFault(error)
+    if (!fault) throw error
     // who may not read the table at all sees nothing of it
-    if (serverFault(error)?.code === '42501') return { rows: 0, hash: '0', ids: [] }
-    if (!(error instanceof RolledBack) && !serverFault(error)) throw error
+    return fault.code === '42501' ? { rows: 0, hash: '0', ids: [] } : null
   }
-  return sight
 }
 
 /**

@@ -97,7 +97,12 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
         track,
         migrations.map(m => m.name),
       )),
-      ...(await foretell(ctx, session, plan.steps.length > 0 ? track.checks.filter(isOutlook) : [])),
+      ...(await foretell(
+        ctx,
+        session,
+        plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
+        new Set(history.applied.keys()),
+      )),
       ...(hasLedger ? await driftOf(session, Math.floor(target.facts.versionNum / 10000)) : []),
       ...heldFindings(plan, target.info.database),
     )

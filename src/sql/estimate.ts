@@ -1,13 +1,12 @@
 import type { Db, Root } from './types.js'
+import { savepoint } from './undo.js'
 
 /** Rows that the planner expects of a statement; null where it can't be planned yet. Runs nothing. */
 export async function explainedRows(sql: Db, statement: string): Promise<number | null> {
   try {
-    const rows = (await (
-      sql as unknown as { savepoint<T>(work: (tx: Db) => Promise<T>): Promise<T> }
-    ).savepoint(tx => tx.unsafe<{ 'QUERY PLAN': unknown }[]>(`explain (format json) ${statement}`))) as {
-      'QUERY PLAN': unknown
-    }[]
+    const rows = await savepoint(sql)(tx =>
+      tx.unsafe<{ 'QUERY PLAN': unknown }[]>(`explain (format json) ${statement}`),
+    )
     const told = rows[0]!['QUERY PLAN']
     const [{ Plan }] = (typeof told === 'string' ? JSON.parse(told) : told) as [{ Plan: ExplainNode }]
     // the node that writes tells no rows of its own

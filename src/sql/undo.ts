@@ -1,0 +1,32 @@
+import type { Db, Root } from './types.js'
+
+/** Something that a transaction can be gone back to: its start, or a savepoint in it. */
+export type Scope = <T>(work: (tx: Db) => Promise<T>) => Promise<T>
+
+/** A transaction of its own on a connection. */
+export const transaction =
+  (sql: Root, options = ''): Scope =>
+  async work =>
+    (await sql.begin(options, tx => work(tx))) as never
+
+/** A savepoint inside a transaction; what throws inside it goes back to it. */
+export const savepoint =
+  (tx: Db): Scope =>
+  work =>
+    (tx as unknown as { savepoint: Scope }).savepoint(work)
+
+class TakenBack extends Error {}
+
+/** Does work and takes all of it back; what it found out. A fault of the work is thrown, and taken back too. */
+export async function takenBack<T>(scope: Scope, work: (tx: Db) => Promise<T>): Promise<T> {
+  let found: { value: T } | null = null
+  try {
+    await scope(async tx => {
+      found = { value: await work(tx) }
+      throw new TakenBack()
+    })
+  } catch (error) {
+    if (!(error instanceof TakenBack)) throw error
+  }
+  return (found as unknown as { value: T }).value
+}

@@ -1,0 +1,15 @@
+--! title: When the old application last wrote
+--! kind: outlook
+--! level: info
+--! after: 005_assign_messages
+--! until: 011_follow_the_session
+
+-- It knows no sessions: what it writes lands in the Legacy Chat of its workspace, whose own times stay those of the backfill.
+select 'the old application' as object,
+  format('its last message came at %s UTC, %s within the last hour: a step that ends it makes such writes fail',
+    to_char(max(c.created_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
+    count(*) filter (where c.created_at > now() - interval '1 hour')) as detail
+from public.chat_sessions s
+join public.chats c on c.session_id = s.id and c.created_at > s.updated_at
+where s.title = 'Legacy Chat'
+having count(*) > 0
