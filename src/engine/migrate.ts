@@ -311,8 +311,10 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
   const last = done.length === plan.steps.length
+  // a look of its own: what it costs, or fails by, is not the writer's
+  await using glance = await connect(run.ctx, 'reader')
   const rows = await atRisk(
-    run.writer,
+    glance,
     done.map(s => s.migration),
     last ? costTimeoutMs : glanceMs,
   )

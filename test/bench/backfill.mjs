@@ -157,7 +157,7 @@ export default async function backfill({ rethread, server, root }) {
 }
 
 /** Starts the old application; what it measured comes when it ends. */
-function spawnLoad(root, url, seconds) {
+export function spawnLoad(root, url, seconds) {
   const child = spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url, String(seconds)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -30,7 +30,6 @@ export default async function plan({ rethread, server, median }) {
   const few = track(200)
   const many = track(1000)
   const result = {
-    'status, 1 file s': (await time(one, ['status'])).toFixed(2),
     'plan, 1 file s': (await time(one, ['plan'])).toFixed(2),
     'plan, 200 files s': (await time(few, ['plan'])).toFixed(2),
     'plan, 1,000 files s': (await time(many, ['plan'])).toFixed(2),

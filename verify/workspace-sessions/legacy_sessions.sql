@@ -4,10 +4,9 @@
 
 select s.id::text as session, s.workspace_id::text as workspace, s.title,
   to_char(s.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as created,
-  count(c.id)::int as messages
+  coalesce(m.messages, 0) as messages
 from public.chat_sessions s
-left join public.chats c on c.session_id = s.id
+left join (select c.session_id, count(*)::int as messages from public.chats c group by c.session_id) m on m.session_id = s.id
 where s.id in (chat_private.legacy_session_id(s.workspace_id, s.user_id), chat_private.legacy_session_id(s.workspace_id, null))
-group by s.id
 order by messages desc, s.id
 limit 10
