@@ -25,6 +25,10 @@ import { makePace } from './pace.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
 
+/** A stretch of an archive's copy may take so many times as long as a batch, and has at least so many pages. */
+const copyPatience = 6
+const leastPages = 64
+
 /** PostgreSQL cuts longer names; the run's id comes first, so that names stay different (pitfall P30). */
 const storedName = (run: number, d: Doomed): string =>
   `rethread_archive.r${run}_${[d.table.split('.').at(-1), d.column].filter(Boolean).join('_')}`.slice(
@@ -76,9 +80,10 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
     )
   }
   for (const heap of await heapsOf(writer.sql, d.table)) {
-    const pace = makePace(ctx.batchTargetMs, 64, 8192)
+    // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for each
+    const pace = makePace(ctx.batchTargetMs * copyPatience, leastPages, 8192)
     for (let page = 0; page < heap.pages; ) {
-      const end = Math.min(page + pace.pages(), heap.pages)
+      const end = Math.min(page + Math.max(leastPages, pace.pages()), heap.pages)
       const start = ctx.clock.now()
       await copyValues(writer.sql, { relation: heap.relation, column, key, ours: d.ours, storedAs }, [
         tid(page),

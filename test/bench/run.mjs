@@ -75,6 +75,7 @@ const benches = {
   explode: './explode.mjs',
   verify: './verify.mjs',
   plan: './plan.mjs',
+  rollback: './rollback.mjs',
 }
 const wanted = process.argv.slice(2)
 const results = {
