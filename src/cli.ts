@@ -133,6 +133,7 @@ async function execute(
       input.consent = {
         allow: new Set([...input.consent.allow, ...asked.allow]),
         confirm: asked.confirm ?? input.consent.confirm,
+        from: input.consent.from,
       }
       report = await command.run(input)
     }
@@ -147,10 +148,7 @@ async function execute(
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
-  if (options.out && report.pin) {
-    mkdirSync(dirname(resolve(options.out)), { recursive: true })
-    writeFileSync(options.out, `${JSON.stringify(report.pin, null, 2)}\n`)
-  }
+  if (options.out && report.pin) write(options.out, `${JSON.stringify(report.pin, null, 2)}\n`)
   const text = await render(report, format, {
     color,
     verbose: options.verbose ?? false,
@@ -162,11 +160,15 @@ async function execute(
       process.env.GITHUB_STEP_SUMMARY,
       await render(report, 'markdown', { color: false, verbose: false, width: 100 }),
     )
-  if (options.output) {
-    mkdirSync(dirname(resolve(options.output)), { recursive: true })
-    writeFileSync(options.output, text)
-  } else process.stdout.write(text)
+  if (options.output) write(options.output, text)
+  else process.stdout.write(text)
   return exitCodes[report.verdict]
+}
+
+/** Writes a file that a flag names, and the folders above it. */
+function write(path: string, text: string): void {
+  mkdirSync(dirname(resolve(path)), { recursive: true })
+  writeFileSync(path, text)
 }
 
 /** No secret in any output: the URL's password is cut wherever it shows. */
@@ -273,6 +275,7 @@ async function prepare(
     consent: {
       allow: new Set(commaList(options.allow)),
       confirm: options.confirm ?? null,
+      from: config.consentFrom,
     },
     leaseWaitMs: wait * 1000,
     cwd,

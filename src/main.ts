@@ -6,3 +6,6 @@ import { cli } from './cli.js'
 setFlagsFromString('--semi-space-growth-factor=1')
 
 process.exitCode = await cli(process.argv.slice(2), process)
+// All is said and closed. Should something forgotten keep the process alive, a deploy must not hang on it; by then any
+// pipe has taken what was written.
+setTimeout(() => process.exit(), 10_000).unref()

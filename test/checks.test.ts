@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { act } from '../src/engine/probe.js'
+import { acts } from '../src/model/workspace.js'
 import { discover } from '../src/workspace/discover.js'
 import { withoutByteOrderMark } from '../src/workspace/statements.js'
 import { tablesOf } from '../src/workspace/tables.js'
@@ -74,7 +75,7 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
         .begin(async tx => {
           await tx`select set_config('rethread.tables', ${(await tablesOf(track)).join(',')}, true)`
           const look = async () => {
-            if (check.kind === 'access' || check.kind === 'probe') {
+            if (acts(check)) {
               let found: { object: string; detail: string }[] = []
               await tx
                 .savepoint(async nested => {

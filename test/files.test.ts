@@ -1,5 +1,3 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { hazardsOf } from '../src/engine/hazards.js'
 import { foldLedger, makePlan } from '../src/engine/plan.js'
@@ -11,16 +9,7 @@ import { lint } from '../src/workspace/lint.js'
 import { proofOf } from '../src/workspace/proof.js'
 import { parseStatements, rawChecksum, tokenChecksum } from '../src/workspace/statements.js'
 import { root } from './support/database.js'
-
-/** A folder made of the files given; a pair and a check are added where a test does not speak of them. */
-function folder(files: Record<string, string | Buffer>): string {
-  const root = mkdtempSync('/tmp/rethread-folder-')
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), text)
-  }
-  return root
-}
+import { folder } from './support/folder.js'
 
 const good = {
   'migrations/t/1_one.sql': '--! title: One\n\ncreate table one (id int);\n',
@@ -30,7 +19,7 @@ const good = {
 
 async function faults(files: Record<string, string | Buffer>): Promise<string[]> {
   const { tracks, faults } = discover(folder({ ...good, ...files }))
-  const linted = (await Promise.all(tracks.map(lint))).flat()
+  const linted = (await Promise.all(tracks.map(t => lint(t)))).flat()
   return [...faults, ...linted].map(f => `${f.code} ${f.subject}`).sort()
 }
 
@@ -233,7 +222,7 @@ describe('faults of files are gathered and told with file and line', () => {
 
   test('the shipped tracks have none', async () => {
     const { tracks, faults } = discover(root)
-    expect([...faults, ...(await Promise.all(tracks.map(lint))).flat()]).toEqual([])
+    expect([...faults, ...(await Promise.all(tracks.map(t => lint(t)))).flat()]).toEqual([])
   })
 })
 

@@ -1,7 +1,12 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Migration } from '../src/model/workspace.js'
+import { discover } from '../src/workspace/discover.js'
+import { lint } from '../src/workspace/lint.js'
 import { rulesOf } from '../src/workspace/rules.js'
+import { squawk } from '../src/workspace/squawk.js'
 import { rawChecksum } from '../src/workspace/statements.js'
+import { root } from './support/database.js'
+import { folder } from './support/folder.js'
 
 const migration = (text: string, more: Partial<Migration> = {}): Migration =>
   ({
@@ -61,4 +66,61 @@ create policy others on u for select using (true);`),
     ['POLICY_WITHOUT_TO', 'info', 'migrations/own/001_x.sql:2', 'everybody reads the price list'],
     ['POLICY_WITHOUT_TO', 'warn', 'migrations/own/001_x.sql:3', null],
   ])
+})
+
+const heard: [sql: string, rule: string][] = [
+  ['alter table t add column a char(3)', 'ban-char-field'],
+  ['alter table t add column b timestamp', 'prefer-timestamp-tz'],
+  ['alter table t add column r text not null', 'adding-required-field'],
+  ['alter table t add column s bigserial primary key', 'adding-serial-primary-key-field'],
+  ['alter table t add constraint u unique (a)', 'disallowed-unique-constraint'],
+  ['alter table t alter column a type bigint', 'changing-column-type'],
+  ['alter table t alter column a drop not null', 'ban-drop-not-null'],
+  ['alter table t rename column a to c', 'renaming-column'],
+  ['alter table t rename to u', 'renaming-table'],
+  ['alter table t detach partition p', 'require-concurrent-partition-detach'],
+  ['reindex table t', 'require-concurrent-reindex'],
+  ["alter type mood add value 'new'", 'require-enum-value-ordering'],
+  ['create domain d as int check (value > 0)', 'ban-create-domain-with-constraint'],
+  ['alter domain d add constraint c check (value > 0)', 'ban-alter-domain-with-add-constraint'],
+  ['truncate t cascade', 'ban-truncate-cascade'],
+]
+
+describe('squawk', async () => {
+  const files = Object.fromEntries([
+    ...heard.map(([sql], n) => [
+      `migrations/own/${String(n + 1).padStart(3, '0')}_x.sql`,
+      `select 1;\n${sql};\n`,
+    ]),
+    [
+      'migrations/own/100_excused.sql',
+      '-- allow SQUAWK: nobody reads it yet\nalter table t rename to u;\nalter table v rename to w;\n',
+    ],
+    // what it says of locks, time-outs and indexes is ours to say
+    ['migrations/own/101_silent.sql', 'create index i on t (a);\nalter table t add column n int;\n'],
+  ])
+  const track = discover(folder(files)).tracks[0]!
+  const findings = (await lint(track, await squawk(track))).filter(f => f.code === 'SQUAWK')
+  const of = (file: string) => findings.filter(f => f.subject.startsWith(`migrations/own/${file}`))
+
+  test.each(heard.map(([sql, rule], n) => [sql, rule, n] as const))('%s: %s', (_, rule, n) => {
+    const found = of(String(n + 1).padStart(3, '0'))
+    expect(found.map(f => [f.facts.rule, f.subject.split(':')[1]])).toEqual([[rule, '2']])
+  })
+
+  test('is excused beside the SQL, with the reason', () => {
+    expect(of('100').map(f => [f.level, f.facts.excused ?? null, f.subject.split(':')[1]])).toEqual([
+      ['info', 'nobody reads it yet', '2'],
+      ['warn', null, '3'],
+    ])
+  })
+
+  test('is not asked of what we know better', () => {
+    expect(of('101')).toEqual([])
+  })
+
+  test('says nothing of the shipped tracks', async () => {
+    for (const shipped of discover(root).tracks)
+      expect((await lint(shipped, await squawk(shipped))).filter(f => f.code === 'SQUAWK')).toEqual([])
+  })
 })

@@ -6,5 +6,5 @@ with made as (
 )
 insert into public.chat_messages (session_id, role, content, created_at)
 select m.id, case when n % 2 = 1 then 'user' else 'assistant' end, 'message ' || n, now() + n * interval '1 second'
-from made m cross join generate_series(1, 200) n;
+from made m cross join generate_series(1, coalesce(nullif(current_setting('demo.writes', true), ''), '1000')::int / 5) n;
 delete from public.chat_sessions where id = (select id from public.chat_sessions order by created_at desc, id limit 1);

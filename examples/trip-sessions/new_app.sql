@@ -7,7 +7,7 @@ from public.conversations c join public.requests r on r.id = c.request_id
 where c.id = md5('new conversation ' || r.id)::uuid;
 insert into public.messages (conversation_id, sender, content)
 select c.id, 'agent', 'New message ' || n
-from public.conversations c cross join generate_series(1, 4) n
+from public.conversations c cross join generate_series(1, coalesce(nullif(current_setting('demo.writes', true), ''), '1000')::int / 250) n
 where c.id = md5('new conversation ' || c.request_id)::uuid;
 select public.touch_chat_session(s.id)
 from public.chat_sessions s where s.conversation_id = md5('new conversation ' || s.request_id)::uuid;

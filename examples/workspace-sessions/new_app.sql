@@ -6,6 +6,6 @@ made as (
 )
 insert into public.chats (workspace_id, user_id, role, message, session_id)
 select m.workspace_id, m.user_id, 'user', 'A first message in a session of its own', m.id
-from made m cross join generate_series(1, 350);
+from made m cross join generate_series(1, coalesce(nullif(current_setting('demo.writes', true), ''), '1000')::int * 7 / 20);
 update public.chat_sessions set title = 'Everything before spring'
 where id = (select id from public.chat_sessions where title = 'Legacy Chat' order by id limit 1);

@@ -1,9 +1,9 @@
 import { relative, resolve } from 'node:path'
 import { commaList, defineCommand } from '../command.js'
+import { scaffolded } from '../engine/scaffold.js'
 import { Failure } from '../model/failure.js'
-import { emptyReport, finding } from '../model/report.js'
+import { finding } from '../model/report.js'
 import { discover } from '../workspace/discover.js'
-import { lint } from '../workspace/lint.js'
 import { copyTrack, readMap } from '../workspace/scaffold.js'
 
 export default defineCommand({
@@ -26,21 +26,13 @@ export default defineCommand({
     const to = resolve(cwd, options.dir ?? '.')
     if (to === home) throw new Failure('USAGE', 'init', { reason: 'name your own folder: --dir <folder>' })
     const map = readMap(commaList(options.map))
-    const report = emptyReport('init')
     const written = await copyTrack(track, to, map)
-    report.tables.push({ title: 'Written', columns: ['file'], rows: written.map(path => [path]) })
-    const seen = discover(to, home)
-    const copy = seen.tracks.find(t => t.name === track.name)!
-    report.findings.push(
-      ...seen.faults.filter(f => f.level === 'error'),
-      ...(await lint(copy)).filter(f => f.level === 'error'),
+    return scaffolded('init', written, discover(to, home), track.name, () =>
       finding('COPIED', track.name, {
         to: relative(cwd, to) || '.',
         files: written.length,
         names: map.length,
       }),
     )
-    report.verdict = report.findings.some(f => f.level === 'error') ? 'attention' : 'clean'
-    return report
   },
 })

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
+import { scaffolded } from '../engine/scaffold.js'
 import { Failure } from '../model/failure.js'
-import { emptyReport, finding } from '../model/report.js'
+import { finding } from '../model/report.js'
 import { discover, looksLikeWorkspace } from '../workspace/discover.js'
-import { lint } from '../workspace/lint.js'
 import { newMigration } from '../workspace/scaffold.js'
 
 export default defineCommand({
@@ -22,17 +22,9 @@ export default defineCommand({
         tracks: tracks.map(t => t.name),
       })
     const written = newMigration(root, name, args[0]!, tracks)
-    const seen = discover(root, home)
-    const track = seen.tracks.find(t => t.name === name)!
-    const report = emptyReport('new')
-    report.tables.push({ title: 'Written', columns: ['file'], rows: written.map(path => [path]) })
-    report.findings.push(
-      ...seen.faults.filter(f => f.level === 'error'),
-      ...(await lint(track)).filter(f => f.level === 'error'),
-    )
-    const migration = track.migrations.find(m => written[0]!.endsWith(`/${m.name}.sql`))
-    if (migration?.rollback) report.findings.push(finding('SEEN', migration.name, { track: name }))
-    report.verdict = report.findings.some(f => f.level === 'error') ? 'attention' : 'clean'
-    return report
+    return scaffolded('new', written, discover(root, home), name, track => {
+      const migration = track.migrations.find(m => written[0]!.endsWith(`/${m.name}.sql`))
+      return migration?.rollback ? finding('SEEN', migration.name, { track: name }) : null
+    })
   },
 })

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { count, defineCommand } from '../command.js'
-import { survey, surveyRollback, surveyWithRehearsal, surveyWithSample } from '../engine/survey.js'
+import { surveyWithRehearsal } from '../engine/rehearsal.js'
+import { survey, surveyRollback, surveyWithSample } from '../engine/survey.js'
 import { readText } from '../workspace/discover.js'
 
 export default defineCommand({
@@ -21,7 +22,13 @@ export default defineCommand({
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd, config }) => {
     const to = options.to ?? null
     if (!options.rollback) {
-      const wish = { to, phase: options.phase ?? null, backfills: options.backfill !== false, consent }
+      const wish = {
+        to,
+        phase: options.phase ?? null,
+        backfills: options.backfill !== false,
+        consent,
+        pinned: options.out !== undefined,
+      }
       const oldApp = options.oldApp ? readText(resolve(cwd, options.oldApp)) : null
       if (oldApp !== null && !options.rehearse && !options.rehearseUrl)
         throw new RangeError('--old-app wants --rehearse or --rehearse-url')

@@ -19,7 +19,7 @@ import { columnNames, heapsOf, primaryKey } from '../sql/catalog.js'
 import { contentHash } from '../sql/fingerprint.js'
 import { setLocal } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
-import { relationName, type Statement, strings } from '../workspace/statements.js'
+import { droppedTables, relationName, type Statement } from '../workspace/statements.js'
 import type { Doomed } from './loss.js'
 import { makePace } from './pace.js'
 import { withLockRetries } from './retry.js'
@@ -128,10 +128,9 @@ export async function archiveInstead(
 }
 
 /** The one table that a statement drops, else null. */
-function droppedTable({ kind, node }: Statement): string | null {
-  if (kind !== 'DropStmt' || node.removeType !== 'OBJECT_TABLE' || node.objects.length !== 1) return null
-  const path = strings(node.objects)
-  return path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
+function droppedTable(statement: Statement): string | null {
+  const [only, ...more] = droppedTables(statement)
+  return more.length === 0 ? (only ?? null) : null
 }
 
 async function archiveTable(run: Run, tx: Db, track: string, d: Doomed): Promise<void> {

@@ -117,11 +117,6 @@ export async function runBackfill(
     helper,
   }
   const watch = await watchHealth(job)
-  if (!helper && job.passes > 1)
-    await settle(
-      run,
-      heaps.map(h => h.relation),
-    )
   const outcome = await untilDone(job).finally(async () => {
     await watch.stop()
     // what can't be put back now, the next run puts back
@@ -145,6 +140,9 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   const { run } = job
   for (;;) {
     try {
+      // in here, so that a connection lost in it is taken up again too
+      if (!job.helper && job.passes > 1)
+        await settle(run, await heapsOf(run.writer.sql, job.migration.backfill!.table))
       if (job.wish.unit !== null) {
         await canary(job)
         return 'partial'

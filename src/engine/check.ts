@@ -1,13 +1,14 @@
 import { serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
-import { type Check, keyOf, type Track } from '../model/workspace.js'
+import { acts, type Check, keyOf, silence, type Track } from '../model/workspace.js'
 import { setLocal, setParameter } from '../sql/session.js'
+import type { Db } from '../sql/types.js'
 import { savepoint, takenBack, transaction } from '../sql/undo.js'
 import { checkRows } from '../sql/verify.js'
 import { withoutByteOrderMark } from '../workspace/statements.js'
 import type { Context } from './context.js'
-import { CantProbe, type Probed, probe } from './probe.js'
+import { act, CantProbe, type Probed, probe } from './probe.js'
 
 /** Rows of a finding that are shown. */
 const shown = 20
@@ -46,8 +47,8 @@ export interface Surroundings {
   track: Track
   /** Tables that the shared checks look at. */
   tables: string[]
-  /** How a check that acts is run; in a transaction of its own where nothing is said. */
-  act?: () => Promise<Probed>
+  /** The transaction that a check that acts has to stay in; one of its own where none is said. */
+  within?: Db
 }
 
 /** Runs one check. A listing gives its rows as a table and is never wrong. */
@@ -69,16 +70,17 @@ export async function runCheck(
     durationMs: 0,
   }
   const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [] })
-  if (check.after && !applied.has(check.after))
-    return only({ ...base, outcome: 'skipped', reason: `${check.after} is not applied` })
-  if (check.until && applied.has(check.until))
-    return only({ ...base, outcome: 'skipped', reason: `of use until ${check.until}` })
+  const silent = silence(check, applied)
+  if (silent) return only({ ...base, outcome: 'skipped', reason: silent })
   const start = ctx.clock.now()
   const spent = () => Math.round(ctx.clock.now() - start)
   try {
-    if (check.kind === 'access' || check.kind === 'probe') {
+    if (acts(check)) {
       if (!around) return only({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
-      const probed = await (around.act ? around.act() : probe(ctx, around.track, check))
+      const { track, within } = around
+      const probed = await (within
+        ? takenBack(savepoint(within), tx => act(tx, track, check))
+        : probe(ctx, track, check))
       return told(base, check, probed, spent())
     }
     const rows = await readOnly(session, check, around?.tables ?? [])
@@ -146,7 +148,7 @@ function readOnly(session: Session, check: Check, tables: string[] = []): Promis
 }
 
 /** Checks whose rows are told as they are. */
-const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'
+export const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'
 
 /** The gates of a migration that say no, each with the number of rows seen. */
 export async function gateRows(

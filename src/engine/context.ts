@@ -4,6 +4,7 @@ import { Failure } from '../model/failure.js'
 import type { StatementTrace } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
 import { type Purpose, setupSql } from '../sql/session.js'
+import type { Db, Root } from '../sql/types.js'
 
 /** Time, injected: the core never reads the clock of the machine. */
 export interface Clock {
@@ -50,3 +51,11 @@ export async function connect(ctx: Context, purpose: Purpose): Promise<Session> 
     onNotice: text => ctx.emit({ type: 'notice', text }),
   })
 }
+
+/** A session whose statements all run in one transaction. */
+export const inside = (session: Session, tx: Db): Session => ({
+  ...session,
+  pid: session.pid,
+  lost: session.lost,
+  sql: tx as unknown as Root,
+})

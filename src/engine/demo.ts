@@ -6,23 +6,14 @@ import { fingerprintOf, objects } from '../sql/fingerprint.js'
 import type { Root } from '../sql/types.js'
 import { type Context, connect } from './context.js'
 import { doctor } from './doctor.js'
-import { migrate } from './migrate.js'
+import { bareWish, migrate } from './migrate.js'
 import { restore } from './restore.js'
 import { rollback } from './rollback.js'
 import { survey } from './survey.js'
 import { plainWish, verify } from './verify.js'
 
 const nothing = { allow: new Set<string>(), confirm: null }
-const bare = {
-  to: null,
-  phase: null,
-  backfills: true,
-  consent: nothing,
-  leaseWaitMs: 1000,
-  workers: 1,
-  nice: 0,
-  throttleQuery: null,
-}
+const bare = { ...bareWish, consent: nothing, leaseWaitMs: 1000 }
 
 /** One station of the walk, for the table at the end. */
 type Station = [what: string, verdict: string, seconds: number, seen: string]

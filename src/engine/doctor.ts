@@ -3,6 +3,7 @@ import { emptyReport, finding, type Report, type Table } from '../model/report.j
 import type { Check, Workspace } from '../model/workspace.js'
 import { eventTriggers } from '../sql/catalog.js'
 import { lint } from '../workspace/lint.js'
+import { squawk } from '../workspace/squawk.js'
 import { readTrackInfo } from '../workspace/track.js'
 import { foretell, isOutlook } from './check.js'
 import { type Context, connect } from './context.js'
@@ -47,7 +48,7 @@ export async function doctor(
     )
     report.findings.push(
       finding('FITS', track.name),
-      ...(await lint(track)),
+      ...(await lint(track, await squawk(track))),
       ...(await readTrackInfo(track)).faults,
       ...(await preflight(
         session,

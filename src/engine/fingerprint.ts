@@ -11,16 +11,20 @@ export async function storeFingerprint(run: Run): Promise<void> {
   await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(rows), catalogOf(rows))
 }
 
-/** Compares the schema now with what was stored, object by object; only within one major version (decision 20). */
-export async function driftOf(session: Session, major: number): Promise<Finding[]> {
+/** Objects that are not as they were stored, all of them; compared only within one major version (decision 20). */
+export async function drifted(session: Session, major: number): Promise<string[]> {
   const stored = await storedFingerprint(session.sql)
   if (!stored || stored.major !== major) return []
   const rows = await objects(session.sql)
-  if (stored.fingerprint === fingerprintOf(rows)) return []
-  return [
-    finding('DRIFT', 'schema', { objects: changedObjects(stored.catalog, catalogOf(rows)).slice(0, 30) }),
-  ]
+  return stored.fingerprint === fingerprintOf(rows) ? [] : changedObjects(stored.catalog, catalogOf(rows))
 }
+
+/** Objects that a report shows. */
+const shown = 30
+
+/** Drift as a finding; none where nothing has changed. */
+export const driftFinding = (changed: string[]): Finding[] =>
+  changed.length === 0 ? [] : [finding('DRIFT', 'schema', { objects: changed.slice(0, shown) })]
 
 /** Before the first step of a run: how the schema looks, so that a rollback to here can be proved exact. */
 export async function keepStart(run: Run, track: string, before: string): Promise<void> {
@@ -35,7 +39,7 @@ export async function exactness(run: Run, track: Track, undone: Migration): Prom
   return [
     changed.length === 0
       ? finding('ROLLED_BACK_EXACTLY', undone.name)
-      : finding('ROLLBACK_DIFFERS', undone.name, { objects: changed.slice(0, 30) }),
+      : finding('ROLLBACK_DIFFERS', undone.name, { objects: changed.slice(0, shown) }),
   ]
 }
 

@@ -1,4 +1,4 @@
-import { hazards } from '../model/codes.js'
+import { needsConsent } from '../model/codes.js'
 import type { Consent, Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 
@@ -7,18 +7,25 @@ export function guard(plan: Plan, consent: Consent, confirmDatabase: string | nu
   const needed = new Map<string, string[]>()
   for (const step of plan.steps) {
     for (const h of step.hazards) {
-      if (!hazards[h.code].consent || consent.allow.has(h.code)) continue
+      if (!needsConsent(h.code, consent.from ?? 'outage') || consent.allow.has(h.code)) continue
       needed.set(h.code, [...(needed.get(h.code) ?? []), `${step.migration.name}: ${h.detail}`])
     }
   }
-  const confirm = confirmDatabase !== null && consent.confirm !== confirmDatabase ? confirmDatabase : null
-  if (needed.size === 0 && confirm === null) return []
-  return [
-    finding('CONSENT_NEEDED', plan.track, {
-      allow: [...new Set([...consent.allow, ...needed.keys()])],
-      missing: [...needed.keys()],
-      confirm,
-      because: [...needed].flatMap(([code, why]) => why.map(w => `${code}: ${w}`)),
-    }),
-  ]
+  const because = [...needed].flatMap(([code, why]) => why.map(w => `${code}: ${w}`))
+  return wants(plan.track, consent, [...needed.keys()], confirmDatabase, because)
+}
+
+/** Pure: the one finding that asks for hazards by name and for the database's; none where all of it was given. */
+export function wants(
+  subject: string,
+  consent: Consent,
+  hazards: string[],
+  database: string | null,
+  because: string[],
+): Finding[] {
+  const missing = hazards.filter(h => !consent.allow.has(h))
+  const confirm = consent.confirm === database ? null : database
+  if (missing.length === 0 && confirm === null) return []
+  const allow = [...new Set([...consent.allow, ...hazards])]
+  return [finding('CONSENT_NEEDED', subject, { allow, missing, confirm, because })]
 }

@@ -1,7 +1,7 @@
 import type { HazardCode } from '../model/codes.js'
 import type { Hazard } from '../model/plan.js'
 import type { Migration } from '../model/workspace.js'
-import { type Node, relationName, type Statement, strings } from '../workspace/statements.js'
+import { type Node, pathName, relationName, type Statement, strings } from '../workspace/statements.js'
 
 /** Functions whose value differs from row to row: as a default they rewrite the table (pitfall P26). */
 const volatile = new Set([
@@ -178,19 +178,18 @@ function rewritesOnAdd(column: Node): boolean {
 
 function ofDrop(node: Node): Hazard[] {
   const objects = node.objects.map((o: Node) => strings([o]))
-  const relation = (path: string[]) => (path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`)
   switch (node.removeType) {
     case 'OBJECT_TABLE':
       return objects.map((o: string[]) => ({
         code: 'DELETES_DATA',
-        subject: relation(o),
-        detail: `drops table ${relation(o)}`,
+        subject: pathName(o),
+        detail: `drops table ${pathName(o)}`,
       }))
     case 'OBJECT_TRIGGER':
     case 'OBJECT_POLICY':
       return objects.map((o: string[]) => ({
         code: 'LOCKS_TABLE',
-        subject: relation(o.slice(0, -1)),
+        subject: pathName(o.slice(0, -1)),
         detail: `dropping ${o.at(-1)} takes ${exclusive}`,
       }))
     default:

@@ -1,5 +1,5 @@
 import type { ForeignKey, StatementLock } from '../model/plan.js'
-import { type Node, relationName, type Statement, strings } from '../workspace/statements.js'
+import { type Node, pathName, relationName, type Statement, strings } from '../workspace/statements.js'
 
 /** PostgreSQL's table lock modes, weakest first. Source: its documentation, chapter Explicit Locking. */
 export const lockModes = [
@@ -288,11 +288,10 @@ function ofRename(node: Node, known: Known, take: Take): void {
 
 function ofDrop(node: Node, known: Known, take: Take): void {
   const objects: string[][] = node.objects.map((o: Node) => strings([o]))
-  const relation = (path: string[]) => (path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`)
   for (const path of objects)
     switch (node.removeType) {
       case 'OBJECT_TABLE': {
-        const table = relation(path)
+        const table = pathName(path)
         take(table, 'ACCESS EXCLUSIVE')
         // pitfall P24: the other side of its foreign keys as well
         for (const key of known.foreignKeys) {
@@ -302,25 +301,24 @@ function ofDrop(node: Node, known: Known, take: Take): void {
       }
       case 'OBJECT_VIEW':
       case 'OBJECT_MATVIEW':
-        take(relation(path), 'ACCESS EXCLUSIVE')
+        take(pathName(path), 'ACCESS EXCLUSIVE')
         break
       case 'OBJECT_INDEX': {
-        const table = known.tableOf(relation(path))
+        const table = known.tableOf(pathName(path))
         if (table) take(table, node.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE')
         break
       }
       case 'OBJECT_TRIGGER':
       case 'OBJECT_POLICY':
       case 'OBJECT_RULE':
-        take(relation(path.slice(0, -1)), 'ACCESS EXCLUSIVE')
+        take(pathName(path.slice(0, -1)), 'ACCESS EXCLUSIVE')
         break
     }
 }
 
 function ofComment(node: Node, take: Take): void {
   const path = strings(node.object ? [node.object] : [])
-  const relation = (parts: string[]) => (parts.length > 1 ? parts.slice(-2).join('.') : `public.${parts[0]}`)
   const mode = 'SHARE UPDATE EXCLUSIVE'
-  if (['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW'].includes(node.objtype)) take(relation(path), mode)
-  else if (node.objtype === 'OBJECT_COLUMN') take(relation(path.slice(0, -1)), mode)
+  if (['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW'].includes(node.objtype)) take(pathName(path), mode)
+  else if (node.objtype === 'OBJECT_COLUMN') take(pathName(path.slice(0, -1)), mode)
 }

@@ -7,8 +7,8 @@ import type { Run } from './run.js'
 const noPrivilege = '42501'
 
 /** Keeps autovacuum's ANALYZE from tables that are about to be updated; where it can't, the backfill only leaves more bloat. */
-export async function settle(run: Run, relations: string[]): Promise<void> {
-  for (const relation of relations) {
+export async function settle(run: Run, heaps: { relation: string }[]): Promise<void> {
+  for (const { relation } of heaps) {
     try {
       await quietenAnalyze(run.writer.sql, relation)
     } catch (error) {

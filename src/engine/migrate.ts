@@ -42,6 +42,16 @@ export interface MigrateWish extends Wish {
   pin?: Pin | null
 }
 
+/** What bare `migrate` wants: all that the old application survives, with one worker at full speed. */
+export const bareWish = {
+  to: null,
+  phase: null,
+  backfills: true,
+  workers: 1,
+  nice: 0,
+  throttleQuery: null,
+} as const
+
 /** A stop that is not an error: a gate said no, or somebody pressed Ctrl-C. */
 class Stop extends Error {
   constructor(
@@ -94,10 +104,8 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
   const described = await describe(plan)
-  if (wish.pin) {
-    const major = Math.floor(target.facts.versionNum / 10000)
-    report.findings.push(...judgePin(wish.pin, await pinOf(session, described, history, wish, major)))
-  }
+  if (wish.pin)
+    report.findings.push(...judgePin(wish.pin, await pinOf(session, described, history, wish, target.major)))
   const obstacles = await preflight(
     session,
     plan.steps.map(s => s.migration),

@@ -2,16 +2,16 @@ import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
-import type { Check, Track } from '../model/workspace.js'
+import { type Check, silence, type Track } from '../model/workspace.js'
 import { type Mutant, mutantsOf, mutateBy } from '../sql/mutants.js'
 import { setLocal } from '../sql/session.js'
-import type { Db, Root } from '../sql/types.js'
+import type { Db } from '../sql/types.js'
 import { savepoint, takenBack, transaction } from '../sql/undo.js'
-import { objectsOf } from '../workspace/tables.js'
-import { isOutlook, runCheck } from './check.js'
-import { type Context, connect } from './context.js'
+import { objectsOf, tablesOf } from '../workspace/tables.js'
+import { isListing, isOutlook, runCheck } from './check.js'
+import { type Context, connect, inside } from './context.js'
+import { wants } from './guard.js'
 import { look } from './look.js'
-import { act } from './probe.js'
 import { recount } from './recount.js'
 import { infoOf } from './sessions.js'
 import { inspect } from './target.js'
@@ -39,44 +39,35 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     report.findings.push(finding('NOTHING_APPLIED', track.name, {}, 'error'))
     return { ...report, verdict: 'failed' }
   }
-  if (consent.confirm !== target.info.database) {
-    report.findings.push(
-      finding('CONSENT_NEEDED', track.name, {
-        allow: [],
-        missing: [],
-        confirm: target.info.database,
-        because: [
-          'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
-        ],
-      }),
-    )
-    return { ...report, verdict: verdictOf(report) }
-  }
+  report.findings.push(
+    ...wants(track.name, consent, [], target.info.database, [
+      'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
+    ]),
+  )
+  if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   const info = await infoOf(track).catch(error => {
     if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
     throw error
   })
-  const objects = await objectsOf(track)
-  const checks = track.checks.filter(c => !isOutlook(c) && c.kind !== 'listing' && c.kind !== 'account')
+  const checks = track.checks.filter(c => !isOutlook(c) && !isListing(c) && silence(c, applied) === null)
   const mutants = [
-    ...(await mutantsOf(session.sql, objects, info)),
-    ...checks
-      .filter(c => c.mutant !== null && speaks(c, applied))
-      .map(c => ({ name: `what ${c.name} names`, sql: c.mutant! })),
+    ...(await mutantsOf(session.sql, await objectsOf(track), info)),
+    ...checks.flatMap(c => (c.mutant === null ? [] : [{ name: `what ${c.name} names`, sql: c.mutant }])),
   ]
+  const scene = { ctx, session, track, tables: await tablesOf(track), checks, applied }
   const tried: Tried[] = []
   // what checks find before anything was broken is not what they notice
-  const before = await wake(ctx, session.sql, track, checks, applied, null)
+  const before = await wake(scene, null)
   for (const [i, mutant] of mutants.entries()) {
     if (ctx.signal.aborted) break
     ctx.emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
-    const after = await wake(ctx, session.sql, track, checks, applied, mutant)
+    const after = await wake(scene, mutant)
     tried.push({
       mutant,
       caughtBy: [...after].filter(([name, said]) => before.get(name) !== said).map(([name]) => name),
     })
   }
-  report.tables.push(tableOfMutants(tried), tableOfChecks(checks, applied, tried))
+  report.tables.push(tableOfMutants(tried), tableOfChecks(checks, tried))
   for (const { mutant, caughtBy } of tried)
     if (caughtBy.length === 0)
       report.findings.push(finding('MUTANT_SURVIVED', mutant.name, { sql: mutant.sql }))
@@ -87,46 +78,37 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
   return report
 }
 
+/** What every mutant is tried in: the checks that mean anything at what is applied. */
+interface Scene {
+  ctx: Context
+  session: Session
+  track: Track
+  tables: string[]
+  checks: Check[]
+  applied: ReadonlySet<string>
+}
+
 /** Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything. */
-async function wake(
-  ctx: Context,
-  sql: Root,
-  track: Track,
-  checks: Check[],
-  applied: ReadonlySet<string>,
-  mutant: Mutant | null,
-): Promise<Map<string, string>> {
-  const { tables } = await objectsOf(track)
-  return takenBack(transaction(sql), async tx => {
+function wake(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>> {
+  const { ctx, session, track, tables, checks, applied } = scene
+  return takenBack(transaction(session.sql), async tx => {
     const said = new Map<string, string>()
     await setLocal(tx, 10_000, 60_000)
     // a mutant that the database itself refuses needs no check
     if (mutant && !(await changes(tx, mutant))) return said.set('the database itself', 'refused')
-    for (const check of checks.filter(c => speaks(c, applied))) {
-      const found = await heard(tx, async nested => {
-        if (check.kind === 'access' || check.kind === 'probe') {
-          const { found, findings } = await act(nested, track, check)
-          return [...found, ...findings]
-        }
-        const { result } = await runCheck(ctx, inside(nested), check, applied, { track, tables })
-        return result.outcome === 'pass' ? [] : [...result.found, result.reason]
+    for (const check of checks) {
+      const found = await heard(tx, async within => {
+        const around = { track, tables, within }
+        const { result, findings } = await runCheck(ctx, inside(session, within), check, applied, around)
+        return result.outcome === 'pass' ? findings : [...result.found, result.reason, ...findings]
       })
       if (found !== '[]') said.set(check.name, found)
     }
-    const recounted = await recount(ctx, inside(tx), track)
+    const recounted = await recount(ctx, inside(session, tx), track)
     if (recounted.found.length > 0) said.set('same_as_backfilled (--deep)', JSON.stringify(recounted.found))
     return said
   })
 }
-
-/** A session whose statements all run in one transaction. */
-const inside = (tx: Db): Session => ({
-  sql: tx as unknown as Root,
-  pid: 0,
-  lost: false,
-  close: async () => {},
-  [Symbol.asyncDispose]: async () => {},
-})
 
 /** Work in a savepoint that is taken back; what it gave as text, or the server's fault. */
 async function heard(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
@@ -147,21 +129,17 @@ async function changes(tx: Db, mutant: Mutant): Promise<boolean> {
   }
 }
 
-/** True when the check means anything at what is applied. */
-const speaks = (c: Check, applied: ReadonlySet<string>): boolean =>
-  !(c.after && !applied.has(c.after)) && !(c.until && applied.has(c.until))
-
 const tableOfMutants = (tried: Tried[]): Table => ({
   title: 'Mutants',
   columns: ['mutant', 'caught by'],
   rows: tried.map(t => [t.mutant.name, t.caughtBy.join(', ') || 'nobody']),
 })
 
-function tableOfChecks(checks: Check[], applied: ReadonlySet<string>, tried: Tried[]): Table {
+function tableOfChecks(checks: Check[], tried: Tried[]): Table {
   const woken = (name: string) => tried.filter(t => t.caughtBy.includes(name)).length
   return {
     title: 'Checks',
     columns: ['check', 'mutants it caught', 'trusted'],
-    rows: checks.filter(c => speaks(c, applied)).map(c => [c.name, woken(c.name), woken(c.name) > 0]),
+    rows: checks.map(c => [c.name, woken(c.name), woken(c.name) > 0]),
   }
 }

@@ -9,14 +9,11 @@ import {
   explainAs,
   gone,
   moved,
-  personOf,
   reachingOut,
   rowEstimate,
-  samplePersons,
   seed,
   seedRows,
   sideDoors,
-  sightOf,
   sweepLimit,
   type Tried,
   unreachable,
@@ -26,7 +23,6 @@ import type { Db } from '../sql/types.js'
 import { takenBack, transaction } from '../sql/undo.js'
 import { readAccess } from '../workspace/access.js'
 import { parseStatements, relationName, withoutByteOrderMark } from '../workspace/statements.js'
-import { readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
 
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
@@ -48,7 +44,7 @@ export interface Probed {
  * Work on a session of its own, in one transaction that is always rolled back (ability B18). Row security stays off
  * until the work becomes somebody.
  */
-async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
+export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'probe')
   return await takenBack(transaction(session.sql), async tx => {
     await setLocal(tx, lockMs, statementMs)
@@ -57,7 +53,7 @@ async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Prom
 }
 
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
-async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: string }> {
+export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: string }> {
   const text = withoutByteOrderMark(check.file.text)
   const seeded = (await parseStatements(text)).flatMap(s =>
     s.kind === 'InsertStmt' ? [relationName(s.node.relation)] : [],
@@ -84,7 +80,8 @@ export const probe = (ctx: Context, track: Track, check: Check): Promise<Probed>
 export const act = (tx: Db, track: Track, check: Check): Promise<Probed> =>
   check.kind === 'access' ? accessMatrix(tx, check) : runProbe(tx, track, check)
 
-const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
+/** Nothing found, nothing told. */
+export const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
 /** Nothing was proved, and why; decision 12: that is never clean. */
 function notProved(check: Check, skipped: string): Probed {
@@ -277,64 +274,4 @@ async function runProbe(tx: Db, track: Track, check: Check): Promise<Probed> {
     ...nothing(),
     found: rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
   }
-}
-
-/** What some real persons see, against the rule of the track with full sight: more is a leak, less is a loss. */
-export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: number): Promise<Probed> {
-  const probed = nothing()
-  const { info } = await readTrackInfo(track)
-  if (!info) return { ...probed, skipped: 'the track has no track.json that says who its persons are' }
-  const rows: Table['rows'] = []
-  await neverLasting(ctx, async tx => {
-    const persons = await samplePersons(tx, info.persona.of, n)
-    const ready = await prepare(tx, check)
-    if ('skipped' in ready) {
-      probed.skipped = ready.skipped
-      return
-    }
-    const role = Object.values(ready.access.personas)[0]!.role
-    for (const person of persons) {
-      for (const t of ready.access.tables) {
-        if (t.sees === null) continue
-        const id = Object.keys(t.row)[0]!
-        await personOf(tx, person)
-        const should = await sightOf(tx, t.table, id, t.sees)
-        await become(tx, { role, claims: { [info.persona.claim]: person, role } })
-        const does = await sightOf(tx, t.table, id)
-        await becomeUs(tx)
-        const same = should.hash === does.hash && should.rows === does.rows
-        rows.push([person, t.table, should.rows, does.rows, same])
-        if (!same)
-          probed.found.push({
-            object: `${t.table} as ${person}`,
-            detail: `sees ${does.rows} rows and should see ${should.rows}${does.rows === should.rows ? ', others' : ''}`,
-          })
-      }
-    }
-    if (persons.length === 0) probed.skipped = `${info.persona.of} names nobody`
-  })
-  probed.tables.push({
-    title: 'What real persons see',
-    columns: ['person', 'table', 'should see', 'sees', 'the same rows'],
-    rows,
-  })
-  return probed
-}
-
-/** The statement that this session can send as a real person, for `--as-user`: counts of what he sees, by table. */
-export async function seenBy(ctx: Context, track: Track, check: Check, person: string): Promise<Table> {
-  const { info } = await readTrackInfo(track)
-  const rows: Table['rows'] = []
-  await neverLasting(ctx, async tx => {
-    const ready = await prepare(tx, check)
-    if ('skipped' in ready) throw new CantProbe(ready.skipped)
-    const role = Object.values(ready.access.personas)[0]!.role
-    for (const t of ready.access.tables) {
-      await become(tx, { role, claims: { [info?.persona.claim ?? 'sub']: person, role } })
-      const sight = await sightOf(tx, t.table, Object.keys(t.row)[0]!)
-      await becomeUs(tx)
-      rows.push([t.table, sight.rows, sight.ids.slice(0, 5).join(', ') || null])
-    }
-  })
-  return { title: `What ${person} sees`, columns: ['table', 'rows', 'first ids'], rows }
 }

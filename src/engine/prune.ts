@@ -7,6 +7,7 @@ import { countIdle, idleByState, pruneSome } from '../sql/prune.js'
 import { setLocal } from '../sql/session.js'
 import { archivesTable } from './archive.js'
 import { type Context, connect } from './context.js'
+import { wants } from './guard.js'
 import { withLockRetries } from './retry.js'
 import { openRun } from './run.js'
 import { infoOf, mustStand, tableOf } from './sessions.js'
@@ -62,12 +63,9 @@ export async function prune(ctx: Context, track: Track, wish: PruneWish): Promis
     }
     if (wish.remove)
       report.findings.push(
-        ...refusal(
-          track.name,
-          wish.consent,
-          target.info.database,
-          `deletes ${count} session(s) with their messages`,
-        ),
+        ...wants(track.name, wish.consent, ['DELETES_DATA'], target.info.database, [
+          `DELETES_DATA: deletes ${count} session(s) with their messages`,
+        ]),
       )
     if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   }
@@ -113,7 +111,9 @@ export async function pruneArchives(ctx: Context, track: Track, wish: PruneWish)
     return report
   }
   report.findings.push(
-    ...refusal(track.name, wish.consent, target.info.database, `drops ${old.length} archive(s) for good`),
+    ...wants(track.name, wish.consent, ['DELETES_DATA'], target.info.database, [
+      `DELETES_DATA: drops ${old.length} archive(s) for good`,
+    ]),
   )
   if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   const run = await openRun(ctx, 'prune', wish.leaseWaitMs)
@@ -130,20 +130,4 @@ export async function pruneArchives(ctx: Context, track: Track, wish: PruneWish)
   } finally {
     await run.close(report.verdict)
   }
-}
-
-/** Taking data away wants its hazard and the database's name. */
-function refusal(track: string, consent: Consent, database: string, because: string) {
-  const missing = consent.allow.has('DELETES_DATA') ? [] : ['DELETES_DATA']
-  const confirm = consent.confirm === database ? null : database
-  return missing.length === 0 && confirm === null
-    ? []
-    : [
-        finding('CONSENT_NEEDED', track, {
-          allow: ['DELETES_DATA'],
-          missing,
-          confirm,
-          because: [`DELETES_DATA: ${because}`],
-        }),
-      ]
 }

@@ -1,31 +1,23 @@
 import { serverFault } from '../db/fault.js'
-import { readUrl, type Session } from '../db/session.js'
-import { hazards } from '../model/codes.js'
-import { Failure } from '../model/failure.js'
+import type { Session } from '../db/session.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
-import { idOf, type Migration, phases, type Track } from '../model/workspace.js'
-import { objects } from '../sql/fingerprint.js'
+import { acts, type Migration, silence, type Track } from '../model/workspace.js'
+import { type ObjectRow, objects } from '../sql/fingerprint.js'
 import { rowEstimate } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
 import { sendText } from '../sql/step.js'
-import type { Db, Root } from '../sql/types.js'
+import type { Db } from '../sql/types.js'
 import { savepoint, takenBack, transaction } from '../sql/undo.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../workspace/statements.js'
 import { tablesOf } from '../workspace/tables.js'
-import { runCheck } from './check.js'
-import { type Context, connect } from './context.js'
+import { isListing, isOutlook, runCheck } from './check.js'
+import { type Context, connect, inside } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { differences } from './fingerprint.js'
-import { look } from './look.js'
-import { migrate } from './migrate.js'
-import type { Wish } from './plan.js'
-import { act } from './probe.js'
-import { compareMoments, type Moment, replay } from './replay.js'
-import { rollback } from './rollback.js'
+import { compareMoments, replay } from './replay.js'
 import { inspect } from './target.js'
-import { Tracer } from './trace.js'
-import { plainWish, verify } from './verify.js'
+import { Tracer, waitedFor } from './trace.js'
 
 /** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
 const statementMs = 10_000
@@ -36,112 +28,6 @@ export interface Rehearsed {
   checks: Report['checks']
   tables: Table[]
   findings: Finding[]
-}
-
-/** Every hazard by name: a copy has no application to harm. */
-const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
-
-/**
- * Executes the plan on a copy that the person names, with every lock, rewrite, row and byte of WAL noted; verifies it;
- * rolls it back in the same way; and compares the schema with the start.
- */
-export async function rehearseOnCopy(
-  ctx: Context,
-  track: Track,
-  wish: Wish,
-  plan: Plan,
-  url: string,
-  oldApp: Statement[],
-): Promise<Rehearsed> {
-  const here = readUrl(ctx.url)
-  const there = readUrl(url)
-  if (here.host === there.host && here.port === there.port && here.database === there.database)
-    throw new Failure('USAGE', '--rehearse-url', {
-      reason:
-        'it names the target itself; name a copy, or leave it out to rehearse in one transaction that is rolled back',
-    })
-  const traces = new Map<string, StepResult['traces']>()
-  const copy: Context = {
-    ...ctx,
-    url,
-    trace: (step, traced) => traces.set(step, [...(traces.get(step) ?? []), ...traced]),
-  }
-  const findings: Finding[] = []
-  let before: Awaited<ReturnType<typeof objects>>
-  let applied: string[]
-  {
-    await using session = await connect(copy, 'reader')
-    before = await objects(session.sql)
-    applied = (await look(session, track, wish)).plan.applied.map(idOf)
-    if (applied.join() !== plan.applied.map(idOf).join())
-      findings.push(
-        finding('REHEARSED_ELSEWHERE', there.database, {
-          applied: applied.length,
-          target: plan.applied.length,
-        }),
-      )
-  }
-  const consent = { allow: everything, confirm: there.database }
-  const moments = [{ after: 'before', moment: await replayOn(copy, oldApp) }]
-  // phase by phase where an old application is to be heard after each
-  const stops = oldApp.length > 0 ? (['expand', 'backfill', wish.phase] as const) : [wish.phase]
-  const played: Report[] = []
-  for (const [i, phase] of stops.entries()) {
-    const last = i === stops.length - 1
-    if (!last && wish.phase !== null && phases.indexOf(phase!) >= phases.indexOf(wish.phase)) continue
-    const part = await migrate(copy, track, {
-      ...wish,
-      phase,
-      consent,
-      leaseWaitMs: 0,
-      workers: 1,
-      nice: 0,
-      throttleQuery: null,
-    })
-    played.push(part)
-    moments.push({ after: `after ${phase ?? 'the bare migrate'}`, moment: await replayOn(copy, oldApp) })
-    if (part.verdict !== 'clean') break
-  }
-  const up = {
-    steps: played.flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1))),
-    findings: played.flatMap(r => r.findings),
-  }
-  const steps = up.steps.map(s => ({ ...s, traces: traces.get(`${s.track}/${s.migration}`) ?? [] }))
-  findings.push(
-    ...up.findings
-      .filter(f => f.level === 'error' || f.level === 'refused')
-      .map(f => ({ ...f, level: 'warn' as const })),
-  )
-  const verified = await verify(copy, track, plainWish)
-  traces.clear()
-  const down = await rollback(copy, track, {
-    to: applied.at(-1)?.split('/')[1] ?? null,
-    steps: null,
-    all: applied.length === 0,
-    consent,
-    leaseWaitMs: 0,
-  })
-  const tables = [downTable(down.steps, traces)]
-  if (oldApp.length > 0) {
-    const heard = compareMoments(oldApp, moments)
-    tables.push(heard.table)
-    findings.push(...heard.findings)
-  }
-  await using session = await connect(copy, 'reader')
-  const differing = differences(before, await objects(session.sql))
-  findings.push(
-    down.verdict !== 'clean'
-      ? finding('REHEARSAL_STUCK', there.database, {
-          reason: down.findings.find(f => f.level !== 'info' && f.level !== 'warn')?.code ?? down.verdict,
-        })
-      : differing.length === 0
-        ? finding('REHEARSED', there.database, {
-            steps: steps.filter(s => s.outcome === 'done').length,
-            lastingIn: 'the copy',
-          })
-        : finding('REHEARSAL_DIFFERS', there.database, { objects: differing.slice(0, 20) }),
-  )
-  return { steps, checks: verified.checks, tables, findings }
 }
 
 /**
@@ -220,26 +106,19 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
 
 /** Sends the statements of a file one by one, each with its trace. */
 async function perform(ctx: Context, tx: Db, source: string, step: StepResult): Promise<StepResult> {
-  const tracer = new Tracer(tx, ctx.clock)
   const start = ctx.clock.now()
   try {
-    await savepoint(tx)(async inner => {
-      const own = new Tracer(inner, ctx.clock)
+    const traces = await savepoint(tx)(async inner => {
+      const tracer = new Tracer(inner, ctx.clock)
       for (const s of await parseStatements(withoutByteOrderMark(source)))
-        await own.run(s.text, () => sendText(inner, s.text))
-      tracer.traces.push(...own.traces)
+        await tracer.run(s.text, () => sendText(inner, s.text))
+      return tracer.end()
     })
+    return { ...step, outcome: 'rolled-back', reason: null, durationMs: ctx.clock.now() - start, traces }
   } catch (error) {
     const fault = serverFault(error)
     if (!fault) throw error
-    return { ...step, outcome: 'failed', reason: `${fault.code}: ${fault.message}`, traces: tracer.end() }
-  }
-  return {
-    ...step,
-    outcome: 'rolled-back',
-    reason: null,
-    durationMs: ctx.clock.now() - start,
-    traces: tracer.end(),
+    return { ...step, outcome: 'failed', reason: `${fault.code}: ${fault.message}` }
   }
 }
 
@@ -251,31 +130,15 @@ async function checked(
   track: Track,
   applied: ReadonlySet<string>,
 ): Promise<Report['checks']> {
-  const inside = { ...session, pid: session.pid, lost: false, sql: tx as unknown as Root }
-  const tables = await tablesOf(track)
+  const around = { track, tables: await tablesOf(track), within: tx }
   const results: Report['checks'] = []
-  for (const check of track.checks.filter(
-    c => !['outlook', 'account', 'listing'].includes(c.kind) && !c.deep,
-  )) {
-    if (check.kind !== 'access' && check.kind !== 'probe')
-      results.push((await runCheck(ctx, inside, check, applied, { track, tables })).result)
-    else if (!check.after || applied.has(check.after)) {
-      const { result } = await runCheck(ctx, inside, check, applied, {
-        track,
-        tables,
-        act: () => takenBack(savepoint(tx), t => act(t, track, check)),
-      })
-      results.push(result)
-    }
+  for (const check of track.checks) {
+    if (isOutlook(check) || isListing(check) || check.deep) continue
+    // what acts would only say that it has nothing to act on yet
+    if (acts(check) && silence(check, applied) !== null) continue
+    results.push((await runCheck(ctx, inside(session, tx), check, applied, around)).result)
   }
   return results
-}
-
-/** The old application's statements on the copy, each in a transaction of its own that is rolled back. */
-async function replayOn(copy: Context, statements: Statement[]): Promise<Moment> {
-  if (statements.length === 0) return new Map()
-  await using session = await connect(copy, 'probe')
-  return await replay(statements, transaction(session.sql))
 }
 
 /** The way back, in the same transaction, and whether the schema is then as it was. */
@@ -283,16 +146,13 @@ async function back(
   ctx: Context,
   tx: Db,
   done: Migration[],
-  before: Awaited<ReturnType<typeof objects>>,
+  before: ObjectRow[],
   rehearsed: Rehearsed,
 ): Promise<void> {
   const results: StepResult[] = []
   for (const m of [...done].reverse()) {
     if (!m.rollback) continue
-    const step = {
-      ...stepResult({ migration: m, direction: 'down', statements: [], hazards: [], resumes: null }),
-      traces: [],
-    }
+    const step = stepResult({ migration: m, direction: 'down', statements: [], hazards: [], resumes: null })
     const result = await perform(ctx, tx, m.rollback.file.text, step)
     results.push(result)
     if (result.outcome === 'failed') {
@@ -300,31 +160,30 @@ async function back(
       break
     }
   }
-  rehearsed.tables.push(
-    downTable(results, new Map(results.map(r => [`${r.track}/${r.migration}`, r.traces]))),
-  )
-  const differing = differences(before, await objects(tx))
+  rehearsed.tables.push(downTable(results))
   if (results.every(r => r.outcome !== 'failed'))
     rehearsed.findings.push(
-      differing.length === 0
-        ? finding('REHEARSED', 'this database', { steps: done.length, lastingIn: 'nothing' })
-        : finding('REHEARSAL_DIFFERS', 'this database', { objects: differing.slice(0, 20) }),
+      wayBack('this database', done.length, 'nothing', differences(before, await objects(tx))),
     )
 }
 
-function downTable(steps: StepResult[], traces: Map<string, StepResult['traces']>): Table {
-  return {
-    title: 'The way back, rehearsed',
-    columns: ['rollback', 'outcome', 'ms', 'locks'],
-    rows: steps.map(s => [
-      s.migration,
-      s.outcome,
-      s.durationMs === null ? null : Math.round(s.durationMs),
-      (traces.get(`${s.track}/${s.migration}`) ?? [])
-        .flatMap(t => t.locks)
-        .filter(l => l.blocks !== 'nothing')
-        .map(l => `${l.table} ${l.mode} ${Math.round(l.heldMs ?? 0)} ms`)
-        .join(', ') || null,
-    ]),
-  }
-}
+/** Objects that a report shows. */
+const shown = 20
+
+/** Whether the schema is as it was before, after all of the way back. */
+export const wayBack = (where: string, steps: number, lastingIn: string, differing: string[]): Finding =>
+  differing.length === 0
+    ? finding('REHEARSED', where, { steps, lastingIn })
+    : finding('REHEARSAL_DIFFERS', where, { objects: differing.slice(0, shown) })
+
+/** The rollbacks that were rehearsed, with the locks that somebody would have waited for. */
+export const downTable = (steps: StepResult[]): Table => ({
+  title: 'The way back, rehearsed',
+  columns: ['rollback', 'outcome', 'ms', 'locks'],
+  rows: steps.map(s => [
+    s.migration,
+    s.outcome,
+    s.durationMs === null ? null : Math.round(s.durationMs),
+    waitedFor(s.traces.flatMap(t => t.locks)),
+  ]),
+})

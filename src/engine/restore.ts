@@ -17,7 +17,7 @@ import {
 import { setLocal } from '../sql/session.js'
 import { archivesTable } from './archive.js'
 import { type Context, connect } from './context.js'
-import { migrate } from './migrate.js'
+import { bareWish, migrate } from './migrate.js'
 import { withLockRetries } from './retry.js'
 import { openRun, type Run } from './run.js'
 import { inspect } from './target.js'
@@ -69,14 +69,9 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
   }
   if (!ready) {
     const migrated = await migrate(ctx, track, {
-      to: null,
-      phase: null,
-      backfills: true,
+      ...bareWish,
       consent: wish.consent,
       leaseWaitMs: wish.leaseWaitMs,
-      workers: 1,
-      nice: 0,
-      throttleQuery: null,
     })
     report = { ...migrated, command: 'restore' }
     if (migrated.verdict !== 'clean') return report

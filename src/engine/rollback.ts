@@ -22,7 +22,7 @@ import { readTrackInfo } from '../workspace/track.js'
 import { archiveColumn, archiveInstead, archivesTable, sealArchives } from './archive.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
-import { driftOf, exactness, storeFingerprint } from './fingerprint.js'
+import { drifted, driftFinding, exactness, storeFingerprint } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look } from './look.js'
 import { type Doomed, doomed, type Loss, losses } from './loss.js'
@@ -81,9 +81,10 @@ export async function planRollback(
   if (faults.length > 0) throw new Failures(faults)
   const plan = await describe({ track: track.name, steps, held: [], applied: forward.applied, findings: [] })
   const objects = await doomed(session, undone)
+  const changed = await drifted(session, target.major)
   // one place for all that must be allowed by name: the first step's hazards
   plan.steps[0]!.hazards.push(
-    ...(await ignored(session, target, track, objects, wish)),
+    ...(await ignored(session, changed, track, objects, wish)),
     ...undone.flatMap(m =>
       m.irreversible
         ? [{ code: 'SKIPS_IRREVERSIBLE' as const, subject: m.name, detail: m.irreversible }]
@@ -98,7 +99,7 @@ export async function planRollback(
         finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited: l.edited, users: l.users, rows: l.rows }),
       )
   report.findings.push(
-    ...(await driftOf(session, Math.floor(target.facts.versionNum / 10000))),
+    ...driftFinding(changed),
     ...(await preflight(session, undone.map(rollbackAsMigration))),
     ...(await dependants(session, objects, undone)),
   )
@@ -141,10 +142,14 @@ export async function rollback(ctx: Context, track: Track, wish: RollbackWish): 
   }
 }
 
-/** Dropping tables or columns wants its hazard and the database's name; anything else needs no more than the command. */
-function consent(plan: Plan, wish: RollbackWish, database: string): Finding[] {
+/**
+ * Dropping tables or columns wants its hazard and the database's name, a protected place its name for any rollback;
+ * anything else needs no more than the command.
+ */
+export function consent(plan: Plan, wish: RollbackWish, database: string): Finding[] {
   const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
-  return guard(plan, wish.consent, deletes || wish.guards?.protected ? database : null)
+  const guarded = plan.steps.length > 0 && (deletes || wish.guards?.protected)
+  return guard(plan, wish.consent, guarded ? database : null)
 }
 
 /** How long ago a row counts as just written, in seconds. */
@@ -153,15 +158,14 @@ const recentSeconds = 60
 /** What a rollback would have to look away from: drift of the track's objects, a new application that writes, a full disk. */
 async function ignored(
   session: Session,
-  target: Target,
+  changed: string[],
   track: Track,
   objects: Doomed[],
   wish: RollbackWish,
 ): Promise<Hazard[]> {
   const found: Hazard[] = []
   const { tables, touched } = await objectsOf(track)
-  const [drift] = await driftOf(session, Math.floor(target.facts.versionNum / 10000))
-  const ours = ((drift?.facts.objects as string[] | undefined) ?? []).filter(o =>
+  const ours = changed.filter(o =>
     [...tables, ...touched].some(t => o.includes(t) || o.includes(` ${t.replace(/^public\./, '')}`)),
   )
   if (ours.length > 0) found.push({ code: 'IGNORES_DRIFT', subject: track.name, detail: ours.join(', ') })

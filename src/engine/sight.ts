@@ -9,6 +9,7 @@ import { addSight, readSights, type StoredSight } from '../sql/sight.js'
 import { takenBack, transaction } from '../sql/undo.js'
 import { readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
+import { asPerson } from './persons.js'
 import type { Run } from './run.js'
 
 /** Persons whose sight is recorded before the first step. */
@@ -29,7 +30,7 @@ async function seenBy(
   try {
     return await takenBack(transaction(session.sql), async tx => {
       await setLocal(tx, 500, glanceMs)
-      await become(tx, { role, claims: { [claim]: person, role } })
+      await become(tx, asPerson(claim, person, role))
       return sightOf(tx, of.table, of.id, where)
     })
   } catch (error) {

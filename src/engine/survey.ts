@@ -1,5 +1,5 @@
 import type { Session } from '../db/session.js'
-import type { Consent } from '../model/plan.js'
+import type { Consent, Plan } from '../model/plan.js'
 import {
   emptyReport,
   type Finding,
@@ -13,36 +13,27 @@ import { relationFacts } from '../sql/catalog.js'
 import { vitals } from '../sql/health.js'
 import { holdersOf } from '../sql/locks.js'
 import { connected, invalidIndexes } from '../sql/now.js'
-import type { Root } from '../sql/types.js'
+import { takenBack, transaction } from '../sql/undo.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { lint } from '../workspace/lint.js'
-import { parseStatements } from '../workspace/statements.js'
+import { squawk } from '../workspace/squawk.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { foretell, isOutlook } from './check.js'
-import { type Context, connect } from './context.js'
+import { type Context, connect, inside } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
-import { driftOf } from './fingerprint.js'
+import { drifted, driftFinding } from './fingerprint.js'
 import { guard } from './guard.js'
 import { advise } from './health.js'
 import { look, otherTracks } from './look.js'
 import { heldFindings } from './migrate.js'
 import { pinOf } from './pin.js'
 import type { Wish } from './plan.js'
-import { rehearseHere, rehearseOnCopy } from './rehearse.js'
 import { describeBlocker } from './retry.js'
-import { planRollback, type RollbackWish } from './rollback.js'
+import { consent, planRollback, type RollbackWish } from './rollback.js'
 import { tableOf } from './sessions.js'
 import { inspect, judgeServer, preflight } from './target.js'
-import { knownOf, lockFile, madeBy } from './trace.js'
-
-/** A session whose statements all run in one transaction. */
-const inside = (session: Session, tx: unknown): Session => ({
-  ...session,
-  pid: session.pid,
-  lost: session.lost,
-  sql: tx as Root,
-})
+import { knownOf, lockFile } from './trace.js'
 
 /**
  * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
@@ -50,21 +41,37 @@ const inside = (session: Session, tx: unknown): Session => ({
  */
 export async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'reader')
-  return (await session.sql.begin('isolation level repeatable read read only', tx =>
-    work(inside(session, tx)),
-  )) as T
+  const scope = transaction(session.sql, 'isolation level repeatable read read only')
+  return await takenBack(scope, tx => work(inside(session, tx)))
+}
+
+/** What a person asked `plan` for. */
+export interface SurveyWish extends Wish {
+  consent: Consent
+  /** The plan is to be pinned: what `--out` writes comes with the report. */
+  pinned?: boolean
 }
 
 /** The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch, who would be in the way now. */
-export function survey(ctx: Context, track: Track, wish: Wish & { consent: Consent }): Promise<Report> {
+export const survey = async (ctx: Context, track: Track, wish: SurveyWish): Promise<Report> =>
+  (await surveyed(ctx, track, wish)).report
+
+/** The dry run, and the plan that it speaks of. */
+export function surveyed(
+  ctx: Context,
+  track: Track,
+  wish: SurveyWish,
+): Promise<{ report: Report; plan: Plan }> {
   return readOnly(ctx, async session => {
     const target = await inspect(ctx, session)
     const report = emptyReport('plan', target.info)
     const { plan, history, hasLedger } = await look(session, track, wish)
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
-    report.findings.push(...judgeServer(target, true), ...plan.findings, ...(await lint(track)), ...wrong)
-    if (report.findings.some(f => f.level === 'error')) return { ...report, verdict: 'failed' as const }
+    report.findings.push(...judgeServer(target, true), ...plan.findings)
+    report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
+    if (report.findings.some(f => f.level === 'error'))
+      return { report: { ...report, verdict: 'failed' as const }, plan }
     const described = await describe(plan)
     const known = await knownOf(session.sql)
     const made = new Set<string>()
@@ -103,16 +110,15 @@ export function survey(ctx: Context, track: Track, wish: Wish & { consent: Conse
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...(hasLedger ? await driftOf(session, Math.floor(target.facts.versionNum / 10000)) : []),
+      ...(hasLedger ? driftFinding(await drifted(session, target.major)) : []),
       ...heldFindings(plan, target.info.database),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    const major = Math.floor(target.facts.versionNum / 10000)
-    report.pin = await pinOf(session, described, history, wish, major)
+    if (wish.pinned) report.pin = await pinOf(session, described, history, wish, target.major)
     // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return report
+    return { report, plan }
   })
 }
 
@@ -136,81 +142,8 @@ function waitsTable(steps: StepResult[]): Table {
   }
 }
 
-/** The dry run, with all of it executed where nothing lasts: on a copy, or here in one transaction that is rolled back. */
-export async function surveyWithRehearsal(
-  ctx: Context,
-  track: Track,
-  wish: Wish & { consent: Consent },
-  url: string | null,
-  oldApp: string | null,
-): Promise<Report> {
-  const report = await survey(ctx, track, wish)
-  if (report.verdict !== 'clean') return report
-  const { plan } = await readOnly(ctx, session => look(session, track, wish))
-  const statements = oldApp === null ? [] : await parseStatements(oldApp)
-  const rehearsed =
-    url === null
-      ? await rehearseHere(ctx, track, plan, statements)
-      : await rehearseOnCopy(ctx, track, wish, plan, url, statements)
-  const made = await madeBy(plan.steps.map(s => s.migration))
-  report.steps = report.steps.map(s => {
-    const played = rehearsed.steps.find(r => r.migration === s.migration)
-    if (!played) return { ...s, outcome: 'not-run' as const, reason: 'it was not reached in the rehearsal' }
-    const { outcome, reason, durationMs, attempts, rows } = played
-    // what the plan makes is nobody else's yet
-    const traces = played.traces.map(t => ({ ...t, locks: t.locks.filter(l => !made.has(l.table ?? '')) }))
-    return { ...s, outcome, reason, durationMs, attempts, rows, traces }
-  })
-  report.checks = rehearsed.checks
-  report.tables.push(tracesTable(report.steps), ...rehearsed.tables)
-  report.findings.push(...rehearsed.findings)
-  const loud = rehearsed.checks.some(
-    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
-  )
-  const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
-  // a step that failed in a rehearsal has failed nobody: the reviewer is told
-  if (loud || stuck || report.steps.some(s => s.outcome === 'failed')) report.verdict = 'attention'
-  return report
-}
-
-/** What the statements did: only those that took time, locks that somebody waits for, or wrote. */
-function tracesTable(steps: StepResult[]): Table {
-  const rows: Table['rows'] = []
-  for (const s of steps)
-    for (const t of s.traces) {
-      const locks = t.locks.filter(l => l.blocks !== 'nothing')
-      if (t.ms < 1 && locks.length === 0 && t.rewritten.length === 0 && t.rows === 0) continue
-      rows.push([
-        s.migration,
-        t.statement,
-        Math.round(t.ms * 10) / 10,
-        locks.map(l => `${l.table} ${l.mode} ${Math.round(l.heldMs ?? 0)} ms`).join(', ') || null,
-        t.rewritten.join(', ') || null,
-        t.rows,
-        t.walBytes,
-      ])
-    }
-  return {
-    title: 'Rehearsed',
-    columns: [
-      'step',
-      'statement',
-      'ms',
-      'locks, and how long they were held',
-      'rewritten',
-      'rows',
-      'WAL bytes',
-    ],
-    rows,
-  }
-}
-
 /** The dry run, sharpened by batches that run and are rolled back. */
-export async function surveyWithSample(
-  ctx: Context,
-  track: Track,
-  wish: Wish & { consent: Consent },
-): Promise<Report> {
+export async function surveyWithSample(ctx: Context, track: Track, wish: SurveyWish): Promise<Report> {
   const report = await survey(ctx, track, wish)
   const { table, findings } = await sampleBackfills(
     ctx,
@@ -227,8 +160,7 @@ export function surveyRollback(ctx: Context, track: Track, wish: RollbackWish): 
   return readOnly(ctx, async session => {
     const target = await inspect(ctx, session)
     const { plan, report } = await planRollback(session, target, track, wish)
-    const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
-    report.findings.push(...guard(plan, wish.consent, deletes ? target.info.database : null))
+    report.findings.push(...consent(plan, wish, target.info.database))
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { ...report, command: 'plan' }
   })

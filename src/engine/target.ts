@@ -15,6 +15,8 @@ const tested = [15, 18] as const
 export interface Target {
   info: TargetInfo
   facts: Facts
+  /** Major version of the server: catalogs compare only within it. */
+  major: number
 }
 
 /** Asks the server who it is and who we are. */
@@ -28,14 +30,17 @@ export async function inspect(ctx: Context, session: Session): Promise<Target> {
       ? 'role has BYPASSRLS'
       : 'role is subject to row level security where it does not own the table or the table forces it'
   const { database, role, version } = server
-  return { info: { host, port, database, role, server: version, seesAllRows, why }, facts: server }
+  return {
+    info: { host, port, database, role, server: version, seesAllRows, why },
+    facts: server,
+    major: Math.floor(server.versionNum / 10000),
+  }
 }
 
 /** What about the server itself forbids or clouds a run. Nothing is written. */
 export function judgeServer(target: Target, writes: boolean): Finding[] {
-  const { facts: f, info } = target
+  const { facts: f, info, major } = target
   const found: Finding[] = []
-  const major = Math.floor(f.versionNum / 10000)
   if (f.versionNum < oldest) found.push(finding('SERVER_TOO_OLD', info.server, { oldest: '14' }))
   else if (major < tested[0] || major > tested[1]) found.push(finding('SERVER_UNTESTED', info.server))
   if (writes && (f.inRecovery || f.readOnly)) {

@@ -12,7 +12,7 @@ import {
   walPosition,
 } from '../sql/trace.js'
 import type { Db } from '../sql/types.js'
-import { parseStatements, relationName, type Statement } from '../workspace/statements.js'
+import { indexName, parseStatements, relationName, type Statement } from '../workspace/statements.js'
 import type { Clock } from './context.js'
 import { blocks, type Known, type LockMode, lockModes, locksOf } from './locks.js'
 
@@ -29,10 +29,8 @@ export async function knownOf(sql: Db): Promise<Known & { learn(s: Statement): v
     learn: s => {
       if (s.kind === 'CreateStmt') standing.add(relationName(s.node.relation))
       if (s.kind === 'ViewStmt') standing.add(relationName(s.node.view))
-      if (s.kind === 'IndexStmt' && s.node.idxname) {
-        const table = relationName(s.node.relation)
-        indexes.set(`${table.split('.')[0]}.${s.node.idxname}`, table)
-      }
+      if (s.kind === 'IndexStmt' && s.node.idxname)
+        indexes.set(indexName(s.node), relationName(s.node.relation))
     },
   }
 }
@@ -79,6 +77,13 @@ export async function madeBy(migrations: Migration[]): Promise<Set<string>> {
       if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
   return made
 }
+
+/** Locks that somebody waits for, in words, with how long they were held; null when nobody waits. */
+export const waitedFor = (locks: Lock[]): string | null =>
+  locks
+    .filter(l => l.blocks !== 'nothing')
+    .map(l => `${l.table} ${l.mode} ${Math.round(l.heldMs ?? 0)} ms`)
+    .join(', ') || null
 
 /** Watches the statements of one transaction: what each newly locks, rewrites, changes and logs. */
 export class Tracer {

@@ -5,8 +5,9 @@ import type { Migration, Track } from '../model/workspace.js'
 import { type ObjectRow, objects } from '../sql/fingerprint.js'
 import { type Context, connect } from './context.js'
 import { differences } from './fingerprint.js'
+import { wants } from './guard.js'
 import { look } from './look.js'
-import { migrate } from './migrate.js'
+import { bareWish, migrate } from './migrate.js'
 import { rollback } from './rollback.js'
 import { inspect } from './target.js'
 
@@ -25,19 +26,14 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
     report = emptyReport('rollback', target.info)
     const { plan } = await look(session, track, { to: null, phase: 'contract', backfills: true })
     report.findings.push(...plan.findings)
-    if (plan.steps.length === 0 || consent.confirm !== target.info.database) {
-      report.findings.push(
-        plan.steps.length === 0
-          ? finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })
-          : finding('CONSENT_NEEDED', track.name, {
-              allow: [],
-              missing: [],
-              confirm: target.info.database,
-              because: ['every migration is applied, undone and applied again: meant for a scratch database'],
-            }),
-      )
-      return { ...report, verdict: verdictOf(report) }
-    }
+    const refused =
+      plan.steps.length === 0
+        ? [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]
+        : wants(track.name, consent, [], target.info.database, [
+            'every migration is applied, undone and applied again: meant for a scratch database',
+          ])
+    report.findings.push(...refused)
+    if (refused.length > 0) return { ...report, verdict: verdictOf(report) }
   }
   const all: Consent = { allow: new Set(Object.keys(hazards)), confirm: consent.confirm }
   const rows: Table['rows'] = []
@@ -66,17 +62,7 @@ async function upDownUp(
   consent: Consent,
 ): Promise<{ result: Result; detail: string[] }> {
   const before = await schema(ctx)
-  const up = () =>
-    migrate(ctx, track, {
-      to: m.name,
-      phase: null,
-      backfills: true,
-      consent,
-      leaseWaitMs: 0,
-      workers: 1,
-      nice: 0,
-      throttleQuery: null,
-    })
+  const up = () => migrate(ctx, track, { ...bareWish, to: m.name, consent, leaseWaitMs: 0 })
   const said = (r: Report) =>
     r.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => `${f.code} ${f.subject}`)
   const first = await up()

@@ -1,14 +1,15 @@
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import { type CheckResult, emptyReport, finding, type Report, verdictOf } from '../model/report.js'
-import type { Check, Track } from '../model/workspace.js'
+import { type Check, silence, type Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
 import { today } from '../sql/session.js'
 import { tablesOf } from '../workspace/tables.js'
 import { type Checked, runCheck, told } from './check.js'
 import { type Context, connect } from './context.js'
 import { look } from './look.js'
-import { sampleMatrix, seenBy } from './probe.js'
+import { sampleMatrix, seenBy } from './persons.js'
+import type { Probed } from './probe.js'
 import { recount } from './recount.js'
 import { inspect, judgeServer } from './target.js'
 
@@ -91,12 +92,13 @@ function add(report: Report, { result, tables, findings }: Checked): void {
 /** Nothing may be called verified where rows may be hidden from who verifies (ability B1, pitfalls P68 and P69). */
 async function tellSight(session: Session, tables: string[], report: Report): Promise<void> {
   for (const t of await relationFacts(session.sql, tables))
-    if (t.filtered) report.findings.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }))
+    if (t.filtered)
+      report.findings.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }, 'error'))
 }
 
 /** The track's access file, once the migration that it speaks of is applied. */
 export const accessOf = (track: Track, applied: ReadonlySet<string>): Check | undefined =>
-  track.checks.find(c => c.kind === 'access' && (c.after === null || applied.has(c.after)))
+  track.checks.find(c => c.kind === 'access' && silence(c, applied) === null)
 
 /** What is only done when asked for. */
 async function further(
@@ -108,56 +110,34 @@ async function further(
   report: Report,
 ): Promise<void> {
   const access = accessOf(track, applied)
-  const start = ctx.clock.now()
-  if (wish.sample > 0) {
-    if (!access) throw new Failure('NO_ACCESS_FILE', track.name)
-    const probed = await sampleMatrix(ctx, track, access, wish.sample)
-    const check = named(
-      track,
-      'real_persons',
-      'Real persons see what they should, no more and no less',
-      'error',
-    )
+  if ((wish.sample > 0 || wish.asUser !== null) && !access) throw new Failure('NO_ACCESS_FILE', track.name)
+  const asked = async (check: string, title: string, level: Check['level'], work: () => Promise<Probed>) => {
+    const start = ctx.clock.now()
+    const base = {
+      track: track.name,
+      check,
+      title,
+      level,
+      found: [],
+      more: false,
+      reason: null,
+      durationMs: 0,
+    }
     add(
       report,
-      told(check, { track: track.name, name: check.check }, probed, Math.round(ctx.clock.now() - start)),
+      told(base, { track: track.name, name: check }, await work(), Math.round(ctx.clock.now() - start)),
     )
   }
-  if (wish.asUser !== null) {
-    if (!access) throw new Failure('NO_ACCESS_FILE', track.name)
-    report.tables.push(await seenBy(ctx, track, access, wish.asUser))
-  }
-  if (wish.deep) {
-    const check = named(
-      track,
-      'same_as_backfilled',
-      'Every unit has the content that its backfill has left',
-      'warn',
+  if (wish.sample > 0)
+    await asked('real_persons', 'Real persons see what they should, no more and no less', 'error', () =>
+      sampleMatrix(ctx, track, access!, wish.sample),
     )
-    const since = ctx.clock.now()
-    const probed = await recount(ctx, session, track)
-    add(
-      report,
-      told(check, { track: track.name, name: check.check }, probed, Math.round(ctx.clock.now() - since)),
+  if (wish.asUser !== null) report.tables.push(await seenBy(ctx, track, access!, wish.asUser))
+  if (wish.deep)
+    await asked('same_as_backfilled', 'Every unit has the content that its backfill has left', 'warn', () =>
+      recount(ctx, session, track),
     )
-  }
 }
-
-const named = (
-  track: Track,
-  check: string,
-  title: string,
-  level: Check['level'],
-): Omit<CheckResult, 'outcome'> => ({
-  track: track.name,
-  check,
-  title,
-  level,
-  found: [],
-  more: false,
-  reason: null,
-  durationMs: 0,
-})
 
 /** Marks the findings that somebody has accepted and whose day is not over. */
 function accept(report: Report, accepted: Acceptance[], day: string): void {
@@ -196,7 +176,6 @@ function judge(report: Report, track: Track, applied: number, wish: VerifyWish):
   const costly = wish.failOn === 'warn' && report.findings.some(f => f.code.startsWith('POLICY_'))
   if (report.checks.some(c => isLoud(c, wish.failOn)) || applied === 0 || ran === 0 || unproven || costly)
     report.verdict = 'attention'
-  report.findings = report.findings.map(f => (f.code === 'ROWS_HIDDEN' ? { ...f, level: 'error' } : f))
   report.verdict = verdictOf(report)
 }
 

@@ -30,6 +30,7 @@ export const codes = {
   RLS_BEFORE_POLICIES: 'warn',
   CASCADING_DROP: 'warn',
   ENUM_VALUE_TOO_EARLY: 'warn',
+  SQUAWK: 'warn',
   BYTE_ORDER_MARK: 'error',
   CR_IN_BODY: 'error',
   PSQL_META_COMMAND: 'error',
@@ -157,26 +158,36 @@ export const codes = {
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
+/** How bad a hazard is, the mildest first: the application feels it, it stands still or must be replaced, data may be lost. */
+export const hazardLevels = ['felt', 'outage', 'loss'] as const
+
+/** A level of hazards. */
+export type HazardLevel = (typeof hazardLevels)[number]
+
 /**
- * What a statement can do to a running application or to data. Codes are stable; `--allow` names them.
- * `consent` says whether a run refuses without the name being given.
+ * What a statement can do to a running application or to data. Codes are stable; `--allow` names them. A run refuses
+ * without the name for every hazard of the configured level and above (`consentFrom`, by default `outage`).
  */
 export const hazards = {
-  LOCKS_TABLE: { consent: false },
-  BLOCKS_WRITES: { consent: false },
-  SCANS_TABLE: { consent: false },
-  REWRITES_TABLE: { consent: true },
-  ENDS_OLD_APP: { consent: true },
-  QUARANTINES_ROWS: { consent: true },
-  DELETES_DATA: { consent: true },
-  IGNORES_DRIFT: { consent: true },
-  IGNORES_RECENT_WRITES: { consent: true },
-  SKIPS_IRREVERSIBLE: { consent: true },
-  FILLS_DISK: { consent: true },
-} as const
+  LOCKS_TABLE: 'felt',
+  BLOCKS_WRITES: 'felt',
+  SCANS_TABLE: 'felt',
+  REWRITES_TABLE: 'outage',
+  ENDS_OLD_APP: 'outage',
+  QUARANTINES_ROWS: 'loss',
+  DELETES_DATA: 'loss',
+  IGNORES_DRIFT: 'loss',
+  IGNORES_RECENT_WRITES: 'loss',
+  SKIPS_IRREVERSIBLE: 'loss',
+  FILLS_DISK: 'loss',
+} as const satisfies Record<string, HazardLevel>
 
 /** The name of a hazard. */
 export type HazardCode = keyof typeof hazards
+
+/** True when a hazard must be allowed by name where consent is wanted from a level on. */
+export const needsConsent = (code: HazardCode, from: HazardLevel): boolean =>
+  hazardLevels.indexOf(hazards[code]) >= hazardLevels.indexOf(from)
 
 /** True when the text is the name of a hazard. */
 export const isHazard = (name: string): name is HazardCode => Object.hasOwn(hazards, name)

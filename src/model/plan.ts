@@ -1,4 +1,4 @@
-import type { HazardCode } from './codes.js'
+import type { HazardCode, HazardLevel } from './codes.js'
 import type { Finding } from './report.js'
 import type { Migration } from './workspace.js'
 
@@ -68,4 +68,6 @@ export interface Consent {
   allow: ReadonlySet<string>
   /** Database name typed by the person, else null. */
   confirm: string | null
+  /** The mildest level of hazards that must be named; `outage` where it is not configured. */
+  from?: HazardLevel | undefined
 }

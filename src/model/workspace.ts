@@ -215,6 +215,20 @@ export interface Workspace {
 export const compareVersions = (a: string, b: string): number =>
   a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
 
+/** True for checks that write, if only to be rolled back: they act as somebody. */
+export const acts = (check: Pick<Check, 'kind'>): boolean => check.kind === 'access' || check.kind === 'probe'
+
+/** Why a check means nothing at what is applied, else null. */
+export const silence = (
+  check: Pick<Check, 'after' | 'until'>,
+  applied: ReadonlySet<string>,
+): string | null =>
+  check.after && !applied.has(check.after)
+    ? `${check.after} is not applied`
+    : check.until && applied.has(check.until)
+      ? `of use until ${check.until}`
+      : null
+
 /** The stable name of what a check finds on an object: to be accepted by in the configuration. */
 export const keyOf = (check: { track: string; name: string }, object: string): string =>
   `${check.track}/${check.name}/${object}`

@@ -98,6 +98,11 @@ export const words: Record<Code, Words> = {
     (s, f) => `\`${s}\`: \`${f.sql}\` takes along whatever depends on it${excused(f)}.`,
     () => 'Drop what you know of by name, and let the server refuse the rest.',
   ),
+  SQUAWK: say(
+    (s, f) => `\`${s}\`: ${String(f.message).replace(/\.$/, '')} (squawk: ${f.rule})${excused(f)}.`,
+    (_, f) =>
+      `${f.help ? `${f.help} ` : ''}Or excuse it above the statement, with the reason: -- allow SQUAWK: ...`,
+  ),
   ENUM_VALUE_TOO_EARLY: say(
     (s, f) =>
       `\`${s}\` uses the enum value '${f.value}' in the transaction that adds it, which the server refuses${excused(f)}.`,

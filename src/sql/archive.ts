@@ -1,3 +1,4 @@
+import { stands } from './catalog.js'
 import { type Db, ident } from './types.js'
 
 /** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since (decision 15). */
@@ -83,10 +84,7 @@ export interface ArchiveRow {
 
 /** All archives, newest first; none when the schema is not there. */
 export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
-  const [there] = await sql<
-    { there: boolean }[]
-  >`select to_regclass('rethread_archive.archives') is not null as there`
-  if (!there!.there) return []
+  if (!(await stands(sql, 'rethread_archive.archives'))) return []
   return sql<ArchiveRow[]>`
     select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
       key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at

@@ -85,6 +85,12 @@ export async function primaryKey(sql: Db, table: string): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
+/** Whether a table of this name, with its schema, is there. */
+export async function stands(sql: Db, name: string): Promise<boolean> {
+  const [row] = await sql<{ there: boolean }[]>`select to_regclass(${name}) is not null as there`
+  return row!.there
+}
+
 /** Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`. */
 export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
   const rows = await sql<{ object: string }[]>`
@@ -171,24 +177,6 @@ export async function columnNames(sql: Db, table: string): Promise<string[]> {
     where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
     order by a.attnum`
   return rows.map(r => r.name)
-}
-
-/** Foreign keys that start a cascade into a table, followed upwards: deleting there deletes here (decision 23). */
-export async function cascadesInto(sql: Db, table: string): Promise<{ from: string; to: string }[]> {
-  return sql<{ from: string; to: string }[]>`
-    with recursive reach as (
-      select c.conrelid, c.confrelid, array[c.oid] as path
-      from pg_catalog.pg_constraint c
-      where c.contype = 'f' and c.confdeltype = 'c' and c.conrelid = to_regclass(${table})
-      union all
-      select c.conrelid, c.confrelid, r.path || c.oid
-      from reach r
-      join pg_catalog.pg_constraint c on c.conrelid = r.confrelid
-      where c.contype = 'f' and c.confdeltype = 'c' and not c.oid = any (r.path)
-    )
-    select distinct confrelid::regclass::text as from, conrelid::regclass::text as to
-    from reach
-    order by 1, 2`
 }
 
 /** Event triggers that DDL fires; Supabase has some that reload the API (pitfall P31). */

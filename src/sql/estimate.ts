@@ -1,5 +1,6 @@
+import { walPosition } from './trace.js'
 import type { Db, Root } from './types.js'
-import { savepoint } from './undo.js'
+import { savepoint, takenBack, transaction } from './undo.js'
 
 /** Rows that the planner expects of a statement; null where it can't be planned yet. Runs nothing. */
 export async function explainedRows(sql: Db, statement: string): Promise<number | null> {
@@ -32,29 +33,14 @@ export async function storedRate(sql: Db, track: string, migration: string): Pro
   return row?.rate ?? null
 }
 
-/** Runs one batch and rolls it back: rows that it wrote, and bytes of WAL. */
-export async function sampleBatch(
+/** Runs one batch and takes it back: rows that it wrote, and bytes of WAL. */
+export const sampleBatch = (
   sql: Root,
   statement: string,
   args: string[],
-): Promise<{ rows: number; wal: number }> {
-  const seen = { rows: 0, wal: 0 }
-  const undo = new Error('a sample is rolled back')
-  await sql
-    .begin(async tx => {
-      const at = async () =>
-        (
-          await tx<
-            { lsn: number }[]
-          >`select (pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8 as lsn`
-        )[0]!.lsn
-      const before = await at()
-      seen.rows = (await tx.unsafe(statement, args)).count
-      seen.wal = (await at()) - before
-      throw undo
-    })
-    .catch(error => {
-      if (error !== undo) throw error
-    })
-  return seen
-}
+): Promise<{ rows: number; wal: number }> =>
+  takenBack(transaction(sql), async tx => {
+    const before = await walPosition(tx)
+    const rows = (await tx.unsafe(statement, args)).count
+    return { rows, wal: (await walPosition(tx)) - before }
+  })

@@ -1,4 +1,5 @@
 import type { LedgerRow } from '../model/plan.js'
+import { stands } from './catalog.js'
 import type { Db, Root } from './types.js'
 
 /**
@@ -179,8 +180,7 @@ const closeSchema = (schema: string): string => `
 
 /** Version of the tool's schema; null when it is not there. */
 export async function schemaVersion(sql: Db): Promise<number | null> {
-  const [there] = await sql<{ there: boolean }[]>`select to_regclass('rethread.meta') is not null as there`
-  if (!there!.there) return null
+  if (!(await stands(sql, 'rethread.meta'))) return null
   const [row] = await sql<{ version: number }[]>`select max(version)::int as version from rethread.meta`
   return row!.version
 }

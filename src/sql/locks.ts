@@ -35,15 +35,6 @@ export async function holdersOf(
     order by a.pid`
 }
 
-/** How many backends wait for a lock that this one holds. */
-export async function waitersBehind(sql: Db, pid: number): Promise<number> {
-  const [row] = await sql<{ n: number }[]>`
-    select count(*)::int as n
-    from pg_catalog.pg_stat_activity a
-    where a.wait_event_type = 'Lock' and ${pid} = any (pg_catalog.pg_blocking_pids(a.pid))`
-  return row!.n
-}
-
 /** Progress of an index build by this backend; null when it builds none. */
 export async function indexProgress(
   sql: Db,

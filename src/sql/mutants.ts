@@ -1,4 +1,5 @@
 import type { TrackInfo, TrackObjects } from '../model/workspace.js'
+import { stands } from './catalog.js'
 import { type Db, ident } from './types.js'
 
 /** One change for the worse. */
@@ -109,12 +110,10 @@ export async function mutantsOf(sql: Db, objects: TrackObjects, info: TrackInfo 
 async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const { sessions: s, messages: m } = info
   if (!m) return []
-  const [row] = await sql.unsafe<{ there: boolean }[]>(
-    `select to_regclass('${m.table}') is not null as there`,
+  if (!(await stands(sql, m.table))) return []
+  const [some] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::int as n from (select from ${m.table} limit 3) x`,
   )
-  const [some] = row!.there
-    ? await sql.unsafe<{ n: number }[]>(`select count(*)::int as n from (select from ${m.table} limit 3) x`)
-    : [{ n: 0 }]
   if (some!.n < 3) return []
   const linked = `${ident(m.session)} is not null`
   const key = ident(m.session)

@@ -1,7 +1,5 @@
 import type { AccessTable, Persona } from '../model/workspace.js'
-import { type Db, ident } from './types.js'
-
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+import { type Db, ident, literal } from './types.js'
 
 /** The row of an access table as a predicate. */
 export const rowIs = (t: AccessTable): string =>

@@ -1,9 +1,7 @@
-import type { Db } from './types.js'
+import { type Db, literal } from './types.js'
 
 /** What a session is for. Probes are the only ones that see as the application sees (decision 11). */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
-
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /**
  * The settings of a fresh session, sent after connecting because poolers refuse start-up parameters (pitfall P7).

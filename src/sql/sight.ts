@@ -1,3 +1,4 @@
+import { stands } from './catalog.js'
 import type { Db } from './types.js'
 
 /** What one person saw of one table; rows, hash and ids are null where there was no row security and all was open. */
@@ -28,8 +29,7 @@ export async function addSight(
 
 /** What was stored of a track; nothing where the tool's schema is not there. */
 export async function readSights(sql: Db, track: string): Promise<StoredSight[]> {
-  const [there] = await sql<{ there: boolean }[]>`select to_regclass('rethread.sights') is not null as there`
-  if (!there!.there) return []
+  if (!(await stands(sql, 'rethread.sights'))) return []
   return sql<StoredSight[]>`
     select person, relation, rows::float8 as rows, hash, ids, at::text as at
     from rethread.sights where track = ${track}

@@ -1,4 +1,5 @@
 import { tid } from './backfill.js'
+import { stands } from './catalog.js'
 import { type Db, ident } from './types.js'
 
 /** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
@@ -69,8 +70,7 @@ export async function storedTallies(
   track: string,
   migration: string,
 ): Promise<Map<string, { rows: number; hash: string }>> {
-  const [there] = await sql<{ there: boolean }[]>`select to_regclass('rethread.tallies') is not null as there`
-  if (!there!.there) return new Map()
+  if (!(await stands(sql, 'rethread.tallies'))) return new Map()
   const rows = await sql<{ name: string; rows: number; hash: string }[]>`
     select t.name, t.rows::float8 as rows, t.hash::text as hash
     from rethread.tallies t

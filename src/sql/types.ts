@@ -9,5 +9,8 @@ export type Db = postgres.ISql<Types>
 /** A name as an identifier of SQL. */
 export const ident = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
+/** A text as a literal of SQL. */
+export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
 /** A connection that can start a transaction. */
 export type Root = postgres.Sql<Types>

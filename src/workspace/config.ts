@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { type HazardLevel, hazardLevels } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 
 /** Values of `rethread.config.json`; each has a default, and a flag or the environment beats it. */
@@ -13,6 +14,8 @@ export interface Config {
   lockBudgetSeconds: number
   /** Wanted duration of a backfill batch in milliseconds. */
   batchTargetMs: number
+  /** Hazards of this level and above must be named by `--allow`. */
+  consentFrom: HazardLevel
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
   protected: boolean
   /** Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused. */
@@ -34,6 +37,7 @@ const defaults: Config = {
   lockTimeoutMs: 50,
   lockBudgetSeconds: 120,
   batchTargetMs: 40,
+  consentFrom: 'outage',
   protected: false,
   diskFreeBytes: null,
   accepted: [],
@@ -66,6 +70,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     ),
     lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
     batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
+    consentFrom: z.optional(z.enum(hazardLevels, `one of ${hazardLevels.join(', ')}`)),
     protected: z.optional(z.boolean()),
     diskFreeBytes: z.optional(z.int().check(z.gte(0))),
     accepted: z.optional(

@@ -1,9 +1,10 @@
 import { findingsOf } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
-import type { SqlFile, Track } from '../model/workspace.js'
+import { acts, type SqlFile, type Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
 import { proofOf } from './proof.js'
 import { rulesOf } from './rules.js'
+import type { Heard } from './squawk.js'
 import {
   droppedTables,
   lineOf,
@@ -20,11 +21,14 @@ type Kind = 'one' | 'none' | 'check' | 'probe'
 /** PostgreSQL cuts longer names silently (pitfall P30). Source: NAMEDATALEN - 1 bytes. */
 const longestName = 63
 
-/** Parses every file of a track and gathers the faults, each with file and line. */
-export async function lint(track: Track): Promise<Finding[]> {
+/** Parses every file of a track and gathers the faults, each with file and line; `heard` is what squawk says of them. */
+export async function lint(
+  track: Track,
+  heard: ReadonlyMap<string, Heard[]> = new Map(),
+): Promise<Finding[]> {
   const faults: Finding[] = []
   for (const m of track.migrations) {
-    faults.push(...(await lintFile(m.file, m.transaction)), ...(await rulesOf(m)))
+    faults.push(...(await lintFile(m.file, m.transaction)), ...(await rulesOf(m, heard.get(m.file.path))))
     if (m.backfill) {
       try {
         await cutBackfill(m.file.text, m.file.path, m.backfill)
@@ -36,10 +40,8 @@ export async function lint(track: Track): Promise<Finding[]> {
       faults.push(...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')))
   }
   faults.push(...(await dropsBeforeCreates(track)))
-  for (const check of track.checks) {
-    const acts = check.kind === 'access' || check.kind === 'probe'
-    faults.push(...(await lintFile(check.file, acts ? 'probe' : 'check')))
-  }
+  for (const check of track.checks)
+    faults.push(...(await lintFile(check.file, acts(check) ? 'probe' : 'check')))
   return faults
 }
 

@@ -1,4 +1,4 @@
-import { type Node, relationName, type Statement, strings } from './statements.js'
+import { indexName, type Node, pathName, relationName, type Statement, strings } from './statements.js'
 
 /**
  * What the catalog must show once a statement has run. A file without a transaction is resumed by asking the
@@ -15,13 +15,16 @@ export type Proof =
 export function proofOf(statement: Statement): Proof | null {
   const { kind, node } = statement
   if (kind === 'IndexStmt' && node.idxname) {
-    const table = relationName(node.relation)
-    return { kind: 'index', index: `${table.split('.')[0]}.${node.idxname}`, table, node, present: true }
+    return {
+      kind: 'index',
+      index: indexName(node),
+      table: relationName(node.relation),
+      node,
+      present: true,
+    }
   }
   if (kind === 'DropStmt' && node.removeType === 'OBJECT_INDEX' && node.objects.length === 1) {
-    const path = strings(node.objects)
-    const index = path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
-    return { kind: 'index', index, table: null, node: null, present: false }
+    return { kind: 'index', index: pathName(strings(node.objects)), table: null, node: null, present: false }
   }
   if (kind === 'AlterTableStmt' && node.objtype === 'OBJECT_TABLE' && node.cmds.length === 1) {
     return alterProof(relationName(node.relation), node.cmds[0].AlterTableCmd)

@@ -1,6 +1,7 @@
 import type { Code } from '../model/codes.js'
 import { type Finding, finding } from '../model/report.js'
 import type { Migration } from '../model/workspace.js'
+import type { Heard } from './squawk.js'
 import { lineOf, type Node, parseStatements, relationName, type Statement, strings } from './statements.js'
 
 /** What a rule found on a statement. */
@@ -14,9 +15,9 @@ const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
 
 /**
  * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL, with a reason:
- * then the finding is told as info. Files that don't parse are `lint`'s to tell of.
+ * then the finding is told as info. `heard` is what squawk says of the file. Files that don't parse are `lint`'s to tell of.
  */
-export async function rulesOf(m: Migration): Promise<Finding[]> {
+export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Finding[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')
   const statements = await parseStatements(text).catch(() => [])
   const made = new Set<string>()
@@ -27,6 +28,8 @@ export async function rulesOf(m: Migration): Promise<Finding[]> {
   for (const s of statements) {
     const above = text.slice(end, s.offset)
     end = s.offset + s.text.length
+    const line = lineOf(text, s.offset).line
+    const last = lineOf(text, end).line
     const excuses = new Map([...above.matchAll(excuse)].map(x => [x[1]!, x[2]!.trim()]))
     if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
     if (s.kind === 'CreatePolicyStmt') policies.add(relationName(s.node.table))
@@ -37,10 +40,11 @@ export async function rulesOf(m: Migration): Promise<Finding[]> {
       ...ofRowSecurity(s, made, policies),
       ...ofDrops(s),
       ...ofEnums(s, values),
+      ...heard.filter(h => h.line >= line && h.line <= last).map(ofSquawk),
     ]
     for (const { code, facts } of breaches) {
       const reason = excuses.get(code)
-      const where = `${m.file.path}:${lineOf(text, s.offset).line}`
+      const where = `${m.file.path}:${line}`
       found.push(
         reason ? finding(code, where, { ...facts, excused: reason }, 'info') : finding(code, where, facts),
       )
@@ -111,3 +115,8 @@ function ofEnums({ kind, node, text }: Statement, values: string[]): Breach[] {
   const used = values.find(v => text.includes(`'${v}'`))
   return used ? [{ code: 'ENUM_VALUE_TOO_EARLY', facts: { value: used } }] : []
 }
+
+const ofSquawk = ({ rule, message, help }: Heard): Breach => ({
+  code: 'SQUAWK',
+  facts: { rule, message, help },
+})

@@ -131,6 +131,14 @@ export function lineOf(text: string, offset: number): { line: number; column: nu
 /** `schema.name` of a RangeVar, `public` when it has no schema. */
 export const relationName = (range: Node): string => `${range.schemaname ?? 'public'}.${range.relname}`
 
+/** `schema.name` of the parts of a dotted name, `public` when it has no schema. */
+export const pathName = (path: string[]): string =>
+  path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
+
+/** `schema.index` of an index that has a name; it stands in its table's schema. */
+export const indexName = (node: Node): string =>
+  `${relationName(node.relation).split('.')[0]}.${node.idxname}`
+
 /** The strings of a list of String nodes. */
 export const strings = (list: Node[] | undefined): string[] =>
   (list ?? []).flatMap(n => (n.List ? strings(n.List.items) : n.String ? [n.String.sval as string] : []))
@@ -142,8 +150,5 @@ export const shapeOf = (node: unknown): string =>
 /** The tables that a DROP TABLE names, each with its schema; none for any other statement. */
 export const droppedTables = ({ kind, node }: Statement): string[] =>
   kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE'
-    ? node.objects.map((object: Node) => {
-        const path = strings([object])
-        return path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
-      })
+    ? node.objects.map((object: Node) => pathName(strings([object])))
     : []

@@ -1,5 +1,5 @@
 import type { Track, TrackObjects } from '../model/workspace.js'
-import { droppedTables, parseStatements, relationName } from './statements.js'
+import { droppedTables, indexName, parseStatements, relationName } from './statements.js'
 import { readTrackInfo } from './track.js'
 
 /** Schemas that the application's users never reach. */
@@ -17,8 +17,7 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
     for (const s of await parseStatements(m.file.text).catch(() => [])) {
       const { node } = s
       if (s.kind === 'CreateStmt') tables.add(relationName(node.relation))
-      if (s.kind === 'IndexStmt' && node.idxname)
-        indexes.add(`${relationName(node.relation).split('.')[0]}.${node.idxname}`)
+      if (s.kind === 'IndexStmt' && node.idxname) indexes.add(indexName(node))
       if (s.kind === 'CreatePolicyStmt')
         policies.push({ table: relationName(node.table), name: node.policy_name })
       if (s.kind === 'CreateTrigStmt')

@@ -237,11 +237,15 @@ describe.each(servers())('the database on PostgreSQL $major', server => {
     await using db = await database(server)
     const folder = configured({ lockBudgetSeconds: 1 })
     const reader = open(db.url, 1)
+    let release = () => {}
+    const released = new Promise<void>(done => {
+      release = done
+    })
     const hold = reader.begin(async tx => {
       await tx`select 'a secret' as literal, count(*) from chats`
-      await new Promise(done => setTimeout(done, 4000))
+      await released
     })
-    const ran = await rethread(db.url, ['migrate', '--to', '002'], { cwd: folder })
+    const ran = await rethread(db.url, ['migrate', '--to', '002'], { cwd: folder }).finally(release)
     const found = ran.report.findings.find(f => f.code === 'LOCK_TIMEOUT')!
     expect([ran.code, String(found?.facts.blockers)]).toEqual([
       2,

@@ -8,13 +8,45 @@ import { random, seed } from '../support/random.js'
 /** Kills for each track, spread over the whole cycle; the soak does a hundred. */
 const kills = process.env.RETHREAD_SOAK ? 100 : 5
 
-/** What must come back to the letter, and how often the new application writes in the soak's sense of 10,000 rows. */
+/** Rows that the new application writes. */
+const writes = process.env.RETHREAD_SOAK ? 10_000 : 1000
+
+/** What must come back to the letter, and how the new application edits and deletes beside what it adds. */
 const tracks = [
-  ['workspace-sessions', ['chats']],
-  ['conversation-history', ['messages']],
-  ['helper-chats', ['chat_sessions', 'chat_messages']],
-  ['codebase-sessions', ['codebase_chat_sessions']],
-  ['trip-sessions', ['messages']],
+  [
+    'workspace-sessions',
+    ['chats'],
+    `update chats set message = message || ', edited' where id in (select id from chats where message like 'A first%' order by id limit 50);
+     delete from chats where id in (select id from chats where message like 'A first%' order by id desc limit 20);
+     update chat_sessions set title = 'Another name' where id in (select id from chat_sessions where title = 'A fresh start' order by id limit 1)`,
+  ],
+  [
+    'conversation-history',
+    ['messages'],
+    `update messages set content = content || ', edited' where id in (select id from messages order by id limit 50);
+     delete from messages where id in (select id from messages order by id desc limit 20);
+     delete from conversations where id in (select id from conversations order by id limit 2)`,
+  ],
+  [
+    'helper-chats',
+    ['chat_sessions', 'chat_messages'],
+    `update chat_messages set content = content || ', edited' where id in (select id from chat_messages order by id limit 50);
+     delete from chat_messages where id in (select id from chat_messages order by id desc limit 20)`,
+  ],
+  [
+    'codebase-sessions',
+    ['codebase_chat_sessions'],
+    `update codebase_chat_sessions set current_file = 'src/edited.ts', conversation_history = conversation_history || '[{"role": "user", "content": "more", "timestamp": 1705622400000}]'
+     where id in (select id from codebase_chat_sessions order by id limit 50);
+     delete from codebase_chat_sessions where id in (select id from codebase_chat_sessions order by id desc limit 20)`,
+  ],
+  [
+    'trip-sessions',
+    ['messages'],
+    `update messages set content = content || ', edited' where id in (select id from messages order by id limit 50);
+     delete from messages where id in (select id from messages order by id desc limit 20);
+     update chat_sessions set status = 'paused' where id in (select id from chat_sessions where status = 'active' order by id limit 20)`,
+  ],
 ] as const
 
 describe.each(servers().slice(process.env.RETHREAD_SOAK ? 0 : -1))(
@@ -22,7 +54,7 @@ describe.each(servers().slice(process.env.RETHREAD_SOAK ? 0 : -1))(
   server => {
     test.each(tracks)(
       `%s: migrate, write, roll back, the old application, migrate, restore, with ${kills} SIGKILLs (seed ${seed}): every row once, hashes equal`,
-      async (track, exact) => {
+      async (track, exact, changes) => {
         await using db = await database(server, track, 600)
         const next = random(seed + track.length)
         let killed = 0
@@ -47,10 +79,13 @@ describe.each(servers().slice(process.env.RETHREAD_SOAK ? 0 : -1))(
           throw new Error(`${args.join(' ')} did not get through:\n${said.join('\n')}`)
         }
         const application = (file: string) =>
-          db.sql.unsafe(readFileSync(join(root, 'examples', track, `${file}.sql`), 'utf8'))
+          db.sql.unsafe(
+            `set demo.writes = ${writes}; ${readFileSync(join(root, 'examples', track, `${file}.sql`), 'utf8')}`,
+          )
         await application('old_app')
         await until(0.25, 'migrate')
         await application('new_app')
+        await db.sql.unsafe(changes)
         const live = await picture(db.sql)
         await until(0.5, 'rollback', ...undoAll(db.name))
         await application('old_app')

@@ -57,6 +57,31 @@ describe.each(servers())('guards of a rollback on PostgreSQL $major', server => 
   })
 })
 
+test('the level from which hazards must be named is configured: everything that is felt, or data only', async () => {
+  await using db = await database(newest(), 'trip-sessions', 300)
+  const felt = configured({ consentFrom: 'felt' })
+  const before = await picture(db.sql)
+  const refused = await rethread(db.url, ['migrate'], { cwd: felt })
+  const fix = refused.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.fix!
+  expect([refused.code, fix]).toEqual([3, expect.stringMatching(/^--allow [A-Z_,]*BLOCKS_WRITES/)])
+  expect(await picture(db.sql)).toEqual(before)
+  expect((await rethread(db.url, ['migrate', ...fix.split(' ')], { cwd: felt })).code).toBe(0)
+  const ends = await rethread(db.url, ['migrate', '--phase', 'contract'])
+  expect([ends.code, ends.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.facts.missing]).toEqual([
+    3,
+    ['ENDS_OLD_APP'],
+  ])
+  const loss = await rethread(db.url, ['migrate', '--phase', 'contract'], {
+    cwd: configured({ consentFrom: 'loss' }),
+  })
+  expect(loss.code).toBe(0)
+  const wrong = await rethread(db.url, ['plan'], { cwd: configured({ consentFrom: 'often' }) })
+  expect([wrong.code, wrong.report.findings[0]!.message]).toEqual([
+    2,
+    expect.stringMatching(/consentFrom.*felt, outage, loss/),
+  ])
+})
+
 test('a protected place wants the name of its database for any rollback, and a disk that is too small is told', async () => {
   await using db = await database(newest(), 'workspace-sessions', 300)
   expect((await rethread(db.url, ['migrate'])).code).toBe(0)
