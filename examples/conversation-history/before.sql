@@ -72,6 +72,13 @@ from (values
   ('tool call', '[{"role": "assistant", "content": null, "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "search", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "call_1", "content": "42"}]'),
   ('content parts', '[{"role": "user", "content": [{"type": "text", "text": "first part"}, {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, {"type": "text", "text": "second part"}]}]'),
   ('exported tree', '[{"id": "node-1", "author": {"role": "user"}, "role": "user", "content": {"content_type": "text", "parts": ["from an export"]}, "create_time": 1735689600.25}]'),
+  ('whole export', '{"title": "An export", "create_time": 1735689600.1, "current_node": "answer-2", "mapping": {
+    "root": {"id": "root", "message": null, "parent": null, "children": ["rules"]},
+    "rules": {"id": "rules", "message": {"id": "rules", "author": {"role": "system"}, "content": {"content_type": "text", "parts": [""]}, "create_time": null}, "parent": "root", "children": ["question"]},
+    "answer-2": {"id": "answer-2", "message": {"id": "answer-2", "author": {"role": "assistant"}, "content": {"content_type": "text", "parts": ["the second try"]}, "create_time": 1735689700.5}, "parent": "question", "children": []},
+    "question": {"id": "question", "message": {"id": "question", "author": {"role": "user"}, "content": {"content_type": "multimodal_text", "parts": ["what is this?", {"asset_pointer": "file-1"}]}, "create_time": 1735689600.25}, "parent": "rules", "children": ["answer-1", "answer-2"]},
+    "answer-1": {"id": "answer-1", "message": {"id": "answer-1", "author": {"role": "assistant"}, "content": {"content_type": "text", "parts": ["the first try"]}, "create_time": 1735689650}, "parent": "question", "children": []}}}'),
+  ('nodes of an export', '[{"id": "n1", "message": {"id": "n1", "author": {"role": "user"}, "content": {"content_type": "text", "parts": ["asked"]}, "create_time": 1735689600}, "parent": null, "children": ["n2"]}, {"id": "n2", "message": {"id": "n2", "author": {"role": "tool", "name": "browser"}, "content": {"content_type": "text", "parts": ["looked up"]}, "create_time": 1735689610}, "parent": "n1", "children": []}]'),
   ('epoch seconds', '[{"role": "user", "content": "s", "timestamp": 1735689600}]'),
   ('epoch milliseconds', '[{"role": "user", "content": "ms", "timestamp": 1735689600123}]'),
   ('unparsable time', '[{"role": "user", "content": "one", "timestamp": "yesterday"}, {"role": "assistant", "content": "two", "timestamp": "2025-13-45T00:00:00Z"}]'),

@@ -61,25 +61,72 @@ as $$
     else coalesce(content #>> '{}', '') end
 $$;
 
--- The elements of a messages array: what each becomes, or the reason why it can't be a message. Takes json, because
--- jsonb could not hold all that a json column holds.
+-- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported tree, an object
+-- with a mapping of nodes, each with its message, its parent and its children. A tree that holds \u0000 is not: none of it could be read.
+create function chat_private.keeps_messages(messages json) returns boolean
+language sql immutable parallel safe
+as $$
+  select json_typeof(messages) in ('array', 'null') or json_typeof(messages) = 'object'
+    and coalesce(json_typeof(messages -> 'mapping') = 'object', false) and strpos(messages::text, '\u0000') = 0
+$$;
+
+-- The nodes of an exported tree that say something: from the root to the current node, then those of branches that were left.
+create function chat_private.tree_nodes(tree json) returns table (n bigint, key text, value json, is_current boolean)
+language sql immutable parallel safe
+as $$
+  with recursive node as (
+    select e.key, e.value, row_number() over () as n
+    from json_each(case when json_typeof(tree -> 'mapping') = 'object' then tree -> 'mapping' else '{}' end) e
+  ),
+  path (key, depth) as (
+    select coalesce(
+        (select o.key from node o where o.key = tree ->> 'current_node'),
+        (select o.key from node o order by o.n desc limit 1)), 0
+    union all
+    select o.value ->> 'parent', p.depth + 1 from path p join node o on o.key = p.key where o.value ->> 'parent' is not null
+  ) cycle key set is_cycle using trail
+  -- numbered before the silent ones go, so that a node which falls silent moves no other
+  select * from (
+    select row_number() over (order by p.depth desc nulls last, o.n), o.key, o.value, p.key is not null
+    from node o left join path p on p.key = o.key and not p.is_cycle
+  ) x
+  where json_typeof(x.value -> 'message') = 'object'
+$$;
+
+-- The elements of what a session keeps: what each becomes, or the reason why it can't be a message. `key` is its place in the
+-- array or its node in the tree. Takes json, because jsonb could not hold all that a json column holds.
 create function chat_private.elements(session_id uuid, messages json, started timestamptz)
-returns table (n bigint, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text)
+returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text)
 language sql stable parallel safe
 as $$
   with element as (
-    select e.n, e.value::text as original,
+    select e.n, e.key, e.is_current, e.value::text as original,
       -- \u0000 has no place in text or jsonb
       case when strpos(e.value::text, '\u0000') > 0 and e.value::text ~ '(^|[^\\])(\\\\)*\\u0000' then null else e.value::jsonb end as j
-    from json_array_elements(case when json_typeof(messages) = 'array' then messages else '[]'::json end) with ordinality as e (value, n)
+    from (
+      select a.n, a.n::text as key, a.value, true as is_current
+      from json_array_elements(case when json_typeof(messages) = 'array' then messages else '[]'::json end) with ordinality as a (value, n)
+      union all
+      select t.n, t.key, t.value, t.is_current from chat_private.tree_nodes(messages) t
+      where json_typeof(messages) = 'object' and chat_private.keeps_messages(messages)
+    ) e
+  ),
+  -- ids that are written in the elements, for those whose place no longer tells
+  written as (
+    select array_agg(x.j ->> 'rethread_id') filter (where x.j ? 'rethread_id') as ids from element x where jsonb_typeof(x.j) = 'object'
   ),
   read as (
-    select x.n, x.original, x.j,
-      case when jsonb_typeof(x.j) = 'object' then x.j ->> 'role' end as said_role,
+    select x.n, x.key, x.is_current, x.original, x.j, b.body, b.nested,
+      case when jsonb_typeof(x.j) = 'object' then coalesce(b.body ->> 'role', b.body -> 'author' ->> 'role') end as said_role,
       coalesce(
-        chat_private.message_time(x.j -> 'timestamp'), chat_private.message_time(x.j -> 'created_at'),
-        chat_private.message_time(x.j -> 'createdAt'), chat_private.message_time(x.j -> 'create_time')) as said_at
+        chat_private.message_time(x.j -> 'rethread_at'), chat_private.message_time(b.body -> 'timestamp'), chat_private.message_time(b.body -> 'created_at'),
+        chat_private.message_time(b.body -> 'createdAt'), chat_private.message_time(b.body -> 'create_time')) as said_at
     from element x
+    -- exports wrap the message in a node, and its role in an author
+    cross join lateral (
+      select case when jsonb_typeof(x.j -> 'message') = 'object' and not x.j ? 'role' then x.j -> 'message' else x.j end as body,
+        jsonb_typeof(x.j) = 'object' and not x.j ? 'role' and (jsonb_typeof(x.j -> 'message') = 'object' or jsonb_typeof(x.j -> 'author') = 'object') as nested
+    ) b
   ),
   judged as (
     select r.*,
@@ -87,6 +134,7 @@ as $$
         when r.j is null then 'it holds \u0000, which PostgreSQL can''t store'
         when jsonb_typeof(r.j) = 'null' then 'it is null'
         when jsonb_typeof(r.j) <> 'object' then 'it is no object but ' || jsonb_typeof(r.j)
+        when not r.is_current then 'it is on a branch that the conversation has left'
         when r.said_role is null then 'it has no role'
         when chat_private.message_role(r.said_role) is null then format('its role is %L', r.said_role)
       end as reason
@@ -94,71 +142,162 @@ as $$
   )
   select
     d.n,
+    d.key,
     case
       when d.j ->> 'rethread_id' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then (d.j ->> 'rethread_id')::uuid
-      else md5('rethread:message:' || session_id || ':' || d.n)::uuid end,
+      when w.ids is null or md5('rethread:message:' || session_id || ':' || d.key)::uuid::text <> all (w.ids)
+      then md5('rethread:message:' || session_id || ':' || d.key)::uuid
+      -- its place was another's before, who keeps the id of that place
+      else (
+        select md5('rethread:message:' || session_id || ':' || d.key || ':' || k)::uuid
+        from generate_series(1, cardinality(w.ids) + 1) k
+        where md5('rethread:message:' || session_id || ':' || d.key || ':' || k)::uuid::text <> all (w.ids)
+        order by k limit 1) end,
     chat_private.message_role(d.said_role),
-    chat_private.content_text(d.j -> 'content'),
-    case when d.reason is null then (d.j - 'role' - 'content' - 'rethread_id')
-      || case when chat_private.message_role(d.said_role) is distinct from d.said_role then jsonb_build_object('original_role', d.j -> 'role') else '{}' end
-      || case when jsonb_typeof(d.j -> 'content') = 'string' then '{}'
-        when d.j ? 'content' then jsonb_build_object('original_content', d.j -> 'content')
-        else jsonb_build_object('original_content_missing', true) end end,
+    chat_private.content_text(d.body -> 'content'),
+    case when d.reason is not null then null
+      when d.nested then jsonb_build_object('original_element', d.j - 'rethread_id' - 'rethread_at')
+      else (d.j - 'role' - 'content' - 'rethread_id' - 'rethread_at')
+        || case when chat_private.message_role(d.said_role) is distinct from d.said_role then jsonb_build_object('original_role', d.j -> 'role') else '{}' end
+        || case when jsonb_typeof(d.j -> 'content') = 'string' then '{}'
+          when d.j ? 'content' then jsonb_build_object('original_content', d.j -> 'content')
+          else jsonb_build_object('original_content_missing', true) end end,
     -- the order of the array is the order of the times: where it is not, by a microsecond
     max(coalesce(d.said_at, started, 'epoch') - d.n * interval '1 microsecond') over (order by d.n) + d.n * interval '1 microsecond',
     d.reason,
     d.original
-  from judged d
+  from judged d cross join written w
   order by d.n
 $$;
 
--- A message as an element of the array again: what was there before, when nobody has changed it.
-create function chat_private.element_of(m public.messages, made_here boolean) returns jsonb
-language sql stable parallel safe
+-- A node or element of an export, with the role and the content of today where they are others than it says.
+create function chat_private.nested_element(element jsonb, role text, content text) returns jsonb
+language sql immutable parallel safe
 as $$
-  select (coalesce(m.metadata, '{}') - 'original_role' - 'original_content' - 'original_content_missing')
-    || jsonb_build_object('role', coalesce(
-        case when chat_private.message_role(m.metadata ->> 'original_role') = m.role then m.metadata -> 'original_role' end, to_jsonb(m.role)))
-    || case
-      when m.metadata ? 'original_content_missing' and m.content = '' then '{}'
-      when m.metadata ? 'original_content' and chat_private.content_text(m.metadata -> 'original_content') = m.content
-      then jsonb_build_object('content', m.metadata -> 'original_content')
-      else jsonb_build_object('content', m.content) end
-    || case when made_here then jsonb_build_object('rethread_id', m.id, 'timestamp', m.created_at) else '{}' end
+  select jsonb_set(
+    case when chat_private.content_text(b.body -> 'content') = content then b.element
+      else jsonb_set(b.element, b.path || '{content}', case jsonb_typeof(b.body -> 'content')
+        when 'object' then jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(content)) else to_jsonb(content) end) end,
+    b.path || b.said,
+    case when chat_private.message_role(b.body #>> b.said) = role then b.body #> b.said else to_jsonb(role) end)
+  from (
+    select element, p.path, p.body, case when p.body ? 'role' then '{role}' else '{author,role}' end::text[] as said
+    from (
+      select case when jsonb_typeof(element -> 'message') = 'object' then '{message}' else '{}' end::text[] as path,
+        case when jsonb_typeof(element -> 'message') = 'object' then element -> 'message' else element end as body
+    ) p
+  ) b
 $$;
 
--- Writes the array of one session anew from its messages. Elements that are no messages stay where they stand; messages that
--- the new application has written come last. Touches nothing when nothing has changed.
+-- A message as an element of the array again: what was there before, when nobody has changed it. `marked`: with its id and
+-- time, for which its place does not stand; `timed`: with the time as its own.
+create function chat_private.element_of(m public.messages, marked boolean, timed boolean) returns jsonb
+language sql stable parallel safe
+as $$
+  select case
+    when m.metadata ? 'original_element' then chat_private.nested_element(m.metadata -> 'original_element', m.role, m.content)
+    else (coalesce(m.metadata, '{}') - 'original_role' - 'original_content' - 'original_content_missing')
+      || jsonb_build_object('role', coalesce(
+          case when chat_private.message_role(m.metadata ->> 'original_role') = m.role then m.metadata -> 'original_role' end, to_jsonb(m.role)))
+      || case
+        when m.metadata ? 'original_content_missing' and m.content = '' then '{}'
+        when m.metadata ? 'original_content' and chat_private.content_text(m.metadata -> 'original_content') = m.content
+        then jsonb_build_object('content', m.metadata -> 'original_content')
+        else jsonb_build_object('content', m.content) end end
+    || case when not marked then '{}'
+      when timed and not coalesce(m.metadata ? 'timestamp', false) then jsonb_build_object('rethread_id', m.id, 'timestamp', m.created_at)
+      else jsonb_build_object('rethread_id', m.id, 'rethread_at', m.created_at) end
+$$;
+
+-- The nodes of an exported tree anew from the session's messages: an edit reaches its node, a deletion empties it, and what
+-- the new application has written hangs on the current node. Null when nothing has changed.
+create function chat_private.rebuilt_tree(session uuid, messages json, started timestamptz) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  tree jsonb;
+  said record;
+  leaf text;
+begin
+  tree := messages;
+  for said in
+    select e.key, e.original::jsonb as node, m.id, chat_private.nested_element(e.original::jsonb, m.role, m.content) as element
+    from chat_private.elements(session, messages, started) e
+    left join public.messages m on m.id = e.id and m.conversation_id = session
+    where e.reason is null
+  loop
+    if said.id is null then
+      tree := jsonb_set(tree, array['mapping', said.key, 'message'], 'null');
+    elsif said.element is distinct from said.node then
+      tree := jsonb_set(tree, array['mapping', said.key], said.element);
+    end if;
+  end loop;
+  for said in
+    select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at
+    from public.messages m
+    where m.conversation_id = session and m.id not in (select e.id from chat_private.elements(session, messages, started) e where e.reason is null)
+    order by m.created_at, m.id
+  loop
+    leaf := tree ->> 'current_node';
+    if tree -> 'mapping' ? leaf then
+      tree := jsonb_set(tree, array['mapping', leaf, 'children'], coalesce(tree -> 'mapping' -> leaf -> 'children', '[]') || to_jsonb(said.key));
+    end if;
+    tree := jsonb_set(tree, array['mapping', said.key], jsonb_build_object(
+      'id', said.key, 'rethread_id', said.key, 'parent', leaf, 'children', '[]'::jsonb,
+      'message', jsonb_build_object('id', said.key, 'author', jsonb_build_object('role', said.role), 'create_time', said.at,
+        'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(said.content)))));
+    tree := jsonb_set(tree, '{current_node}', to_jsonb(said.key));
+  end loop;
+  return nullif(tree, messages::jsonb);
+end
+$$;
+
+-- Writes what one session keeps anew from its messages. Elements that are no messages stay where they stand; messages that
+-- the new application has written come last; an element that moves up takes its id along. Touches nothing when nothing has changed.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
 declare
+  kept record;
   fresh public.chat_sessions.messages%type;
   changed boolean;
 begin
-  with old as (
-    select e.*
-    from public.chat_sessions s cross join lateral chat_private.elements(s.id, s.messages::json, s.created_at) e
-    where s.id = session
-  ),
-  item as (
-    select o.n, null::timestamptz as at, o.id,
-      case when o.reason is not null then o.original
-        when m.id is not null then chat_private.element_of(m, o.original::jsonb ? 'rethread_id')::text end as element,
-      o.reason is null and (m.id is null
-        or (chat_private.element_of(m, false) - 'timestamp') is distinct from (o.original::jsonb - 'rethread_id' - 'timestamp')) as differs
-    from old o left join public.messages m on m.id = o.id and m.conversation_id = session
-    union all
-    select null, m.created_at, m.id, chat_private.element_of(m, true)::text, true
-    from public.messages m
-    where m.conversation_id = session and not exists (select from old o where o.id = m.id)
-  )
-  select '[' || coalesce(string_agg(i.element, ', ' order by i.n nulls last, i.at, i.id) filter (where i.element is not null), '') || ']',
-    bool_or(i.differs)
-  into fresh, changed
-  from item i;
+  select s.messages::json as messages, s.created_at as started into kept from public.chat_sessions s where s.id = session;
+  if json_typeof(kept.messages) = 'object' and chat_private.keeps_messages(kept.messages) then
+    fresh := chat_private.rebuilt_tree(session, kept.messages, kept.started);
+    changed := fresh is not null;
+  elsif json_typeof(kept.messages) = 'object' and kept.messages -> 'mapping' is not null then
+    return;
+  else
+    with old as (
+      select e.n, e.id, e.reason, e.original, case when e.reason is null then e.original::jsonb ? 'rethread_id' end as marked,
+        case when e.reason is null then e.original::jsonb ?& '{rethread_id,timestamp}' end as timed
+      from chat_private.elements(session, kept.messages, kept.started) e
+    ),
+    item as (
+      select o.n, null::timestamptz as at, o.id, o.original, o.reason, o.marked, o.timed, m
+      from old o left join public.messages m on m.id = o.id and m.conversation_id = session
+      union all
+      select null, m.created_at, m.id, null, null, true, true, m
+      from public.messages m
+      where m.conversation_id = session and not exists (select from old o where o.id = m.id)
+    ),
+    placed as (
+      select i.*, row_number() over (order by i.n nulls last, i.at, i.id) as place
+      from item i where i.reason is not null or (i.m).id is not null
+    )
+    select
+      '[' || coalesce(string_agg(case when p.reason is not null then p.original
+        else chat_private.element_of(p.m, p.marked or p.n <> p.place, p.timed)::text end, ', ' order by p.place), '') || ']',
+      -- one is gone, one is new, or one says something else
+      count(*) <> (select count(*) from old) or bool_or(p.reason is null and (p.original is null
+        or (chat_private.element_of(p.m, false, false) - 'timestamp') is distinct from (p.original::jsonb - 'rethread_id' - 'rethread_at' - 'timestamp')))
+    into fresh, changed
+    from placed p;
+  end if;
   if changed then
     update public.chat_sessions s set messages = fresh where s.id = session;
   end if;
@@ -198,7 +337,7 @@ begin
     where (m.role, m.content) is distinct from (excluded.role, excluded.content)
       or m.metadata - 'timestamp' is distinct from excluded.metadata - 'timestamp';
     insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
-    select 'conversation-history', '005_set_aside_elements', 'public.chat_sessions', new.id || ':' || e.n, e.reason, to_jsonb(e.original)
+    select 'conversation-history', '005_set_aside_elements', 'public.chat_sessions', new.id || ':' || e.key, e.reason, to_jsonb(e.original)
     from chat_private.elements(new.id, new.messages::json, new.created_at) e
     where e.reason is not null
     on conflict do nothing;

@@ -6,18 +6,19 @@
 --! pending: (exists (select from public.conversations c where c.id = s.id) and exists (
 --!   select from chat_private.elements(s.id, s.messages::json, s.created_at) e
 --!   where e.reason is not null and not exists (
---!     select from rethread_archive.quarantine q where q.relation = 'public.chat_sessions' and q.key = s.id || ':' || e.n))
---!   or json_typeof(s.messages::json) not in ('array', 'null') and not exists (
+--!     select from rethread_archive.quarantine q where q.relation = 'public.chat_sessions' and q.key = s.id || ':' || e.key))
+--!   or not chat_private.keeps_messages(s.messages::json) and not exists (
 --!     select from rethread_archive.quarantine q where q.relation = 'public.chat_sessions' and q.key = s.id || ':0'))
 
 insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
-select 'conversation-history', '005_set_aside_elements', 'public.chat_sessions', s.id || ':' || e.n, e.reason, to_jsonb(e.original)
+select 'conversation-history', '005_set_aside_elements', 'public.chat_sessions', s.id || ':' || e.key, e.reason, to_jsonb(e.original)
 from public.chat_sessions s
 cross join lateral (
-  select x.n, x.reason, x.original from chat_private.elements(s.id, s.messages::json, s.created_at) x where x.reason is not null
+  select x.key, x.reason, x.original from chat_private.elements(s.id, s.messages::json, s.created_at) x where x.reason is not null
   union all
-  select 0, 'messages is no array but ' || json_typeof(s.messages::json), s.messages::text
-  where json_typeof(s.messages::json) not in ('array', 'null')
+  select '0', case when s.messages::json -> 'mapping' is null then 'messages is no array but ' || json_typeof(s.messages::json)
+      else 'it is an exported tree that holds \u0000, which PostgreSQL can''t store' end, s.messages::text
+  where not chat_private.keeps_messages(s.messages::json)
 ) e
-where e.n = 0 or exists (select from public.conversations c where c.id = s.id)
+where e.key = '0' or exists (select from public.conversations c where c.id = s.id)
 on conflict do nothing;

@@ -8,6 +8,10 @@ set search_path = ''
 set row_security = off
 as $$
 begin
+  -- a restore brings the sessions back as they were
+  if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
+    return null;
+  end if;
   update public.chat_sessions s
   set updated_at = greatest(s.updated_at, new.created_at),
       last_message_preview = case

@@ -141,8 +141,6 @@ function readOnly(session: Session, check: Check, tables: string[] = []): Promis
   return takenBack(scope, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs)
     await setParameter(tx, 'rethread.tables', tables.join(','))
-    // mostly nothing is found, and then everything was read: plan for that, not for a quick first row
-    await setParameter(tx, 'cursor_tuple_fraction', '1')
     return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : shown + 1)
   })
 }

@@ -90,10 +90,18 @@ function fitTable(fits: Fit[]): Table {
   }
 }
 
-function because({ fits, has, lacks }: Fit): string {
+function because({ fits, has, lacks, shapes }: Fit): string {
   const names = (list: string[]) => list.map(r => r.replace(/^\w+ (public\.)?/, '')).join(', ')
   if (lacks.length > 0) return `lacks ${names(lacks.slice(0, 3))}${lacks.length > 3 ? ' ...' : ''}`
+  const unlike = shapes.filter(s => s.rows > 0 && s.matching === 0)
+  if (unlike.length > 0)
+    return unlike
+      .map(s => `none of ${s.rows} rows of ${s.table.replace(/^public\./, '')} ${s.what}`)
+      .join('; ')
+  const alike = shapes
+    .filter(s => s.rows > 0)
+    .map(s => `; ${s.matching} of ${s.rows} rows of ${s.table.replace(/^public\./, '')} ${s.what}`)
   return fits
-    ? `has ${names(has.filter(r => r.startsWith('table')))}`
+    ? `has ${names(has.filter(r => r.startsWith('table')))}${alike.join('')}`
     : 'it needs no table of yours: ask for it with --track'
 }

@@ -3,8 +3,9 @@ import { Failure } from '../model/failure.js'
 import type { LedgerRow, Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 import type { Track, Workspace } from '../model/workspace.js'
-import { missingObjects } from '../sql/catalog.js'
+import { missingObjects, shapeOf } from '../sql/catalog.js'
 import { readLedger, schemaVersion, upgrades } from '../sql/ledger.js'
+import { readTrackInfo } from '../workspace/track.js'
 import type { Context } from './context.js'
 import { changedFiles } from './drift.js'
 import { foldLedger, type History, makePlan, type Wish } from './plan.js'
@@ -68,9 +69,22 @@ export interface Fit {
   /** What it requires and is there; what is not. */
   has: string[]
   lacks: string[]
+  /** What its rows should look like and how many of some do; only where nothing is lacking and all rows can be seen. */
+  shapes: Shape[]
 }
 
-/** Looks for the tables and columns that each track requires. A track that asks for nothing but users fits by name only. */
+/** One look at the rows of a table: `matching` of `rows` are what the track means. */
+export interface Shape {
+  table: string
+  what: string
+  rows: number
+  matching: number
+}
+
+/**
+ * Looks for the tables and columns that each track requires, and at some rows of theirs. A track that asks for nothing but
+ * users fits by name only; a table without rows speaks against nothing.
+ */
 export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> {
   const found: Fit[] = []
   for (const track of tracks) {
@@ -79,7 +93,15 @@ export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> 
     )
     const lacks = await missingObjects(session.sql, wanted)
     const has = wanted.filter(r => !lacks.includes(r))
-    found.push({ track, has, lacks, fits: lacks.length === 0 && has.some(r => !/^\w+ auth\./.test(r)) })
+    const shapes: Shape[] = []
+    if (lacks.length === 0)
+      for (const { table, what, is } of (await readTrackInfo(track)).info?.shapes ?? []) {
+        const seen = await shapeOf(session.sql, table, is)
+        if (seen) shapes.push({ table, what, ...seen })
+      }
+    const alike = shapes.every(s => s.rows === 0 || s.matching > 0)
+    const ours = has.some(r => !/^\w+ auth\./.test(r))
+    found.push({ track, has, lacks, shapes, fits: lacks.length === 0 && alike && ours })
   }
   return found
 }

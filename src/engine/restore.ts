@@ -14,7 +14,7 @@ import {
   removeSuperseded,
   tableConflicts,
 } from '../sql/restore.js'
-import { setLocal } from '../sql/session.js'
+import { setLocal, setParameter } from '../sql/session.js'
 import { archivesTable } from './archive.js'
 import { type Context, connect } from './context.js'
 import { bareWish, migrate } from './migrate.js'
@@ -163,6 +163,7 @@ async function merge(run: Run, a: ArchiveRow): Promise<Merged> {
         const { value } = await withLockRetries(run, a.relation, timeout =>
           sql.begin(async tx => {
             await setLocal(tx, timeout, 0)
+            await setParameter(tx, 'rethread.restoring', 'on')
             return mergeTable(tx, spec, heap.relation, stretch)
           }),
         )

@@ -14,6 +14,7 @@ import { compareVersions, type Migration, type Track } from '../model/workspace.
 import { copiedBytes, recentRows } from '../sql/archive.js'
 import { closeBackfill } from '../sql/backfill.js'
 import { dependantsOf } from '../sql/catalog.js'
+import { useOneCore } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
 import { lint } from '../workspace/lint.js'
 import { parseStatements, strings } from '../workspace/statements.js'
@@ -112,6 +113,7 @@ export async function rollback(ctx: Context, track: Track, wish: RollbackWish): 
   let report: Report
   {
     await using session = await connect(ctx, 'reader')
+    await useOneCore(session.sql)
     const target = await inspect(ctx, session)
     const planned = await planRollback(session, target, track, wish)
     report = planned.report
@@ -130,6 +132,7 @@ export async function rollback(ctx: Context, track: Track, wish: RollbackWish): 
   }
   const run = await openRun(ctx, 'rollback', wish.leaseWaitMs)
   try {
+    await useOneCore(run.writer.sql)
     const { plan } = await planRollback(run.writer, run.target, track, wish)
     // what was consented to must be what runs: the ledger is read again under the lease (pitfall P39)
     const refused = consent(plan, wish, run.target.info.database)

@@ -101,6 +101,8 @@ export interface TrackInfo {
   messages?: { table: string; session: string; to?: string; role: string; content: string; created: string }
   /** Settings that may stand in the configuration. */
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
+  /** What the rows of a database of this kind look like: a predicate over a row, and what it means, after "rows" or "none of". */
+  shapes?: { table: string; what: string; is: string }[]
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */

@@ -104,6 +104,11 @@ export async function setLocal(sql: Db, lockTimeoutMs: number, statementTimeoutM
       set_config('statement_timeout', ${String(statementTimeoutMs)}, true)`
 }
 
+/** From here on the session's statements use one core: what reads a whole table beside an application must leave it the rest. */
+export async function useOneCore(sql: Db): Promise<void> {
+  await sql`select set_config('max_parallel_workers_per_gather', '0', false)`
+}
+
 /** A parameter of a check, for one transaction: SQL files read it with current_setting(). */
 export async function setParameter(sql: Db, name: string, value: string): Promise<void> {
   await sql`select set_config(${name}, ${value}, true)`

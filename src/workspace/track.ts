@@ -66,6 +66,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       }),
     ),
     settings: z.optional(z.record(z.string(), setting)),
+    shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
     persona: z.strictObject({ claim: z.string(), of: z.string() }),
     sight: z.optional(
       z.strictObject({

@@ -76,6 +76,7 @@ const benches = {
   verify: './verify.mjs',
   plan: './plan.mjs',
   rollback: './rollback.mjs',
+  predict: './predict.mjs',
 }
 const wanted = process.argv.slice(2)
 const results = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { configured, rethread } from '../support/cli.js'
+import { configured, rethread, undoAll } from '../support/cli.js'
 import { database, servers } from '../support/database.js'
 
 /** Where each awkward session of the fixture ends: its messages in order, and what stands in the quarantine. */
@@ -21,6 +21,21 @@ const expected: Record<string, { messages: [role: string, content: string][]; as
   },
   'content parts': { messages: [['user', 'first part\n\nsecond part']], aside: [] },
   'exported tree': { messages: [['user', 'from an export']], aside: [] },
+  'whole export': {
+    messages: [
+      ['system', ''],
+      ['user', 'what is this?\n'],
+      ['assistant', 'the second try'],
+    ],
+    aside: ['it is on a branch that the conversation has left'],
+  },
+  'nodes of an export': {
+    messages: [
+      ['user', 'asked'],
+      ['assistant', 'looked up'],
+    ],
+    aside: [],
+  },
   'epoch seconds': { messages: [['user', 's']], aside: [] },
   'epoch milliseconds': { messages: [['user', 'ms']], aside: [] },
   'unparsable time': {
@@ -105,10 +120,11 @@ describe.each(servers())('awkward values on PostgreSQL $major', server => {
     expect(moved!.n).toBe(0)
     // what came in is what was migrated and what was set aside
     const [sum] = await db.sql`
-      select (select sum(case when jsonb_typeof(s.messages) = 'array' then jsonb_array_length(s.messages) else 0 end)::int
+      select (select sum(case when jsonb_typeof(s.messages) = 'array' then jsonb_array_length(s.messages)
+            else jsonb_array_length(jsonb_path_query_array(s.messages, '$.mapping.* ? (@.message.author.role != null)')) end)::int
           from chat_sessions s where s.tenant_id is not null and s.user_id is not null) as elements,
         (select count(*)::int from messages) as messages,
-        (select count(*)::int from rethread_archive.quarantine where key ~ ':[1-9]') as aside`
+        (select count(*)::int from rethread_archive.quarantine where key ~ ':' and key !~ ':0$') as aside`
     expect(sum!.elements).toBe(sum!.messages + sum!.aside)
   })
 
@@ -149,6 +165,65 @@ describe.each(servers())('awkward values on PostgreSQL $major', server => {
     expect(said.map(r => r.content).sort()).toEqual(['I did', 'new', 'old'])
     await db.sql`delete from messages where content = 'I did'`
     expect((await array()).map((e: { content: string }) => e.content)).toEqual(['who says so?', 'new', 'old'])
+  })
+
+  test('conversation-history: an exported tree stays one: edits, deletions and new messages reach its nodes, and come back as they were', async () => {
+    await using db = await database(server, 'conversation-history')
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    const session = "md5('awkward whole export')::uuid"
+    const tree = async () =>
+      (await db.sql.unsafe(`select messages from chat_sessions where id = ${session}`))[0]!.messages
+    const before = await tree()
+    await db.sql.unsafe(`
+      update messages set content = 'the third try' where conversation_id = ${session} and content = 'the second try';
+      delete from messages where conversation_id = ${session} and role = 'system';
+      insert into messages (conversation_id, role, content, created_at) values (${session}, 'user', 'and now?', now()), (${session}, 'assistant', 'now it ends', now() + interval '1 second')`)
+    const { mapping, current_node } = await tree()
+    expect([mapping['answer-2'].message.content.parts, mapping.rules.message, mapping['answer-1']]).toEqual([
+      ['the third try'],
+      null,
+      before.mapping['answer-1'],
+    ])
+    const last = mapping[current_node]
+    expect([last.message.content.parts, mapping[last.parent].parent, mapping['answer-2'].children]).toEqual([
+      ['now it ends'],
+      'answer-2',
+      [last.parent],
+    ])
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+    const said = () =>
+      db.sql.unsafe(
+        `select id, role, content from messages where conversation_id = ${session} order by created_at`,
+      )
+    const live = [...(await said())]
+    for (const command of [['rollback', ...undoAll(db.name)], ['migrate'], ['restore', 'latest']])
+      expect([command[0], (await rethread(db.url, command)).code]).toEqual([command[0], 0])
+    expect([...(await said())]).toEqual(live)
+  })
+
+  test('conversation-history: a deletion in the midst of an array leaves every other message its id', async () => {
+    await using db = await database(server, 'conversation-history')
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    const session = "md5('session 5')::uuid"
+    const said = () =>
+      db.sql.unsafe(`select id, content from messages where conversation_id = ${session} order by created_at`)
+    const first = await said()
+    await db.sql.unsafe(`
+      delete from messages where id = '${first[2]!.id}';
+      update chat_sessions set messages = messages || '[{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]' where id = ${session};
+      delete from messages where id = '${first[5]!.id}'`)
+    const live = [...(await said())]
+    expect(live.slice(0, 18)).toEqual([...first].filter((_, n) => n !== 2 && n !== 5))
+    expect(
+      live
+        .slice(18)
+        .map(r => r.content)
+        .sort(),
+    ).toEqual(['one', 'two'])
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+    for (const command of [['rollback', ...undoAll(db.name)], ['migrate']])
+      expect([command[0], (await rethread(db.url, command)).code]).toEqual([command[0], 0])
+    expect([...(await said())].map(r => r.id).sort()).toEqual(live.map(r => r.id).sort())
   })
 
   test('helper-chats: a message brings its session up to date, history clobbers nothing, settings hold', async () => {

@@ -35,8 +35,8 @@ const faults: [what: string, sql: string, check: string, says: RegExp][] = [
     `set session_replication_role = replica;
      insert into public.chats (workspace_id, message, session_id) select id, 'orphan', gen_random_uuid() from public.workspaces limit 1;
      set session_replication_role = origin`,
-    'foreign_keys_true',
-    /its session does not exist/,
+    'same_workspace',
+    /its session .* does not exist/,
   ],
   [
     'a view that walks past the policies',

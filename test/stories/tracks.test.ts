@@ -17,7 +17,7 @@ const tracks = [
     exact: ['chats'],
     atRisk: 1054,
   },
-  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 7, exact: ['messages'], atRisk: 1052 },
+  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 8, exact: ['messages'], atRisk: 1052 },
   { name: 'helper-chats', allow: null, aside: 0, exact: ['chat_sessions', 'chat_messages'], atRisk: 804 },
   { name: 'codebase-sessions', allow: null, aside: 0, exact: ['codebase_chat_sessions'], atRisk: 1000 },
   { name: 'trip-sessions', allow: 'ENDS_OLD_APP', aside: 2, exact: ['messages'], atRisk: 200 },
@@ -134,6 +134,27 @@ describe.each(servers())('databases of another kind on PostgreSQL $major', serve
     const { report } = await rethread(db.url, ['doctor'])
     const row = report.tables.find(t => t.title === 'Tracks')!.rows.find(r => r[0] === 'workspace-sessions')!
     expect([row[2], row[3]]).toEqual([false, 'lacks chats.workspace_id uuid'])
+  })
+
+  test('the right columns with rows of another kind do not fit: doctor says what the rows are not', async () => {
+    await using db = await database(server, 'conversation-history', 100)
+    await db.sql`update chat_sessions set messages = '[{"from": "me", "text": "hello"}]'`
+    const { report } = await rethread(db.url, ['doctor'])
+    const row = report.tables
+      .find(t => t.title === 'Tracks')!
+      .rows.find(r => r[0] === 'conversation-history')!
+    expect([row[2], row[3]]).toEqual([
+      false,
+      expect.stringMatching(
+        /^none of \d+ rows of chat_sessions keep their messages as a list of objects with a role/,
+      ),
+    ])
+    await db.sql`update chat_sessions set messages = '[{"role": "user", "content": "hello"}]' where title = 'Chat 1'`
+    const again = (await rethread(db.url, ['doctor'])).report.tables.find(t => t.title === 'Tracks')!.rows
+    expect(again.find(r => r[0] === 'conversation-history')!.slice(2)).toEqual([
+      true,
+      expect.stringMatching(/^has .*; 1 of \d+ rows of chat_sessions keep/),
+    ])
   })
 
   test('a track on a database of another kind is refused, and told which one fits', async () => {

@@ -17,7 +17,7 @@ cross join lateral (
     count(*) filter (where m.id is null and q.key is null) as lost
   from chat_private.elements(s.id, s.messages::json, s.created_at) x
   left join public.messages m on m.id = x.id and m.conversation_id = s.id
-  left join rethread_archive.quarantine q on q.relation = 'public.chat_sessions' and q.key = s.id || ':' || x.n and x.reason is not null
+  left join rethread_archive.quarantine q on q.relation = 'public.chat_sessions' and q.key = s.id || ':' || x.key and x.reason is not null
 ) e
 where e.lost > 0
 order by 1

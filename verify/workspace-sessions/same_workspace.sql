@@ -1,7 +1,10 @@
---! title: No session of one workspace holds a message of another
+--! title: The session of every message exists, and is of the message's workspace
 --! after: 005_assign_messages
 
-select c.id::text as object, format('message of workspace %s in a session of workspace %s', c.workspace_id, s.workspace_id) as detail
+-- The one pass over all messages: the foreign key is re-proved along with it.
+select c.id::text as object,
+  case when s.id is null then format('its session %s does not exist', c.session_id)
+    else format('message of workspace %s in a session of workspace %s', c.workspace_id, s.workspace_id) end as detail
 from public.chats c
-join public.chat_sessions s on s.id = c.session_id
-where c.workspace_id is not null and c.workspace_id <> s.workspace_id
+left join public.chat_sessions s on s.id = c.session_id
+where c.session_id is not null and (s.id is null or c.workspace_id <> s.workspace_id)

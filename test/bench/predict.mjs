@@ -1,0 +1,56 @@
+// How long the backfill of 2M messages was said to take against how long it took: by `plan --sample` beforehand, and by
+// the rate of a canary of 100,000 rows. Ratios of the middle of the span that the plan tells.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import postgres from 'postgres'
+
+const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
+const migration = '005_assign_messages'
+const units = { s: 1, min: 60, h: 3600 }
+
+/** The middle of a span such as `16 - 20 s`, in seconds. */
+function middle(text) {
+  const [, low, high, unit] = /^([\d.]+) - ([\d.]+) (s|min|h)$/.exec(text)
+  return ((Number(low) + Number(high)) / 2) * units[unit]
+}
+
+function said(report, title) {
+  const table = report.tables.find(t => t.title.startsWith(title))
+  const at = table.columns.findIndex(c => c.startsWith('time'))
+  return table.rows.find(r => r[0] === migration && r[at])[at]
+}
+
+export default async function predict({ rethread, server, root }) {
+  const db = await server()
+  const sql = postgres(db.url, { max: 1, onnotice: () => {} })
+  await sql.unsafe(`set demo.messages = ${messages}`)
+  await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
+  await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
+  await sql.end()
+  const track = ['--track', 'workspace-sessions']
+  await rethread(db.url, ['migrate', ...track, '--to', '004_create_legacy_sessions', '--phase', 'backfill'])
+  const unmeasured = said((await rethread(db.url, ['plan', ...track])).report, 'Backfills')
+  const sampled = said((await rethread(db.url, ['plan', ...track, '--sample'])).report, 'Sampled')
+  const canary = (await rethread(db.url, ['backfill', ...track, '--max-rows', '100000'])).report.backfill.at(
+    -1,
+  )
+  const stored = said((await rethread(db.url, ['plan', ...track])).report, 'Backfills')
+  const ran = (await rethread(db.url, ['migrate', ...track, '--phase', 'backfill'])).report.backfill.find(
+    b => b.migration === migration,
+  )
+  await db.stop()
+  const seconds = ran.seconds
+  const row = (way, span) => ({
+    way,
+    said: span,
+    'took s': seconds.toFixed(1),
+    ratio: (middle(span) / seconds).toFixed(2),
+  })
+  const table = [
+    row('not measured', unmeasured),
+    row('plan --sample', sampled),
+    row(`a canary of ${canary.rows} rows`, stored),
+  ]
+  console.table(table)
+  return { messages, table }
+}
