@@ -3,12 +3,15 @@ import { advise } from '../src/engine/health.js'
 import { makePace } from '../src/engine/pace.js'
 import type { Vitals } from '../src/sql/health.js'
 
+const unmeasured = { now: null, limit: null }
+
 const well: Vitals = {
   waiters: 0,
   replicaLag: null,
   replicas: 0,
   slot: null,
   slotBytes: null,
+  archives: false,
   archiveGap: null,
   wal: 0,
   vacuum: null,
@@ -31,18 +34,34 @@ describe('advice follows from what was seen', () => {
     ['an ordinary vacuum', { vacuum: 'vacuum' }, 'go', ''],
     ['an old snapshot', { oldestSnapshot: 400 }, 'slow', 'a snapshot of 400 s keeps dead rows'],
   ])('%s', (_, change, level, reason) => {
-    const said = advise({ ...well, ...change }, false)
+    const said = advise({ ...well, ...change }, false, unmeasured)
     expect([said.level, said.reasons.join()]).toEqual([level, reason])
   })
 
+  test.each<[number | null, number | null, 'go' | 'slow' | 'stop']>([
+    [9, 20, 'go'],
+    [20, 20, 'slow'],
+    [41, 20, 'stop'],
+    [500, null, 'go'],
+    [null, 20, 'go'],
+  ])('%s MB of WAL a second where %s are meant: %s', (now, limit, level) => {
+    const bytes = (mb: number | null) => (mb === null ? null : mb * 2 ** 20)
+    const said = advise(well, false, { now: bytes(now), limit: bytes(limit) })
+    expect([said.level, said.reasons]).toEqual([level, level === 'go' ? [] : [`${now} MB of WAL a second`]])
+  })
+
   test('stop wins over slow, and every reason is told', () => {
-    const said = advise({ ...well, waiters: 2, slot: 'lost' }, false)
+    const said = advise({ ...well, waiters: 2, slot: 'lost' }, false, unmeasured)
     expect([said.level, said.reasons]).toEqual(['stop', ['2 waiting behind us', 'a slot is lost']])
   })
 
   test('what can not be seen is unknown, never healthy', () => {
-    expect(advise({ ...well, replicas: 2 }, null).unknown).toEqual(['replica lag', '--throttle-query'])
-    expect(advise(well, true).level).toBe('stop')
+    expect(advise({ ...well, replicas: 2, archives: true }, null, unmeasured).unknown).toEqual([
+      'replica lag',
+      'archive',
+      '--throttle-query',
+    ])
+    expect(advise(well, true, unmeasured).level).toBe('stop')
   })
 })
 

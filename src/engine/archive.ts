@@ -21,7 +21,7 @@ import { setLocal } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
 import { droppedTables, relationName, type Statement } from '../workspace/statements.js'
 import type { Doomed } from './loss.js'
-import { makePace } from './pace.js'
+import { makePace, type Pace } from './pace.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
 
@@ -80,16 +80,18 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
     )
   }
   for (const heap of await heapsOf(writer.sql, d.table)) {
-    // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for each
-    const pace = makePace(ctx.batchTargetMs * copyPatience, leastPages, 8192)
+    // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for each. The first
+    // and smallest tells what that is.
+    let pace: Pace | null = null
     for (let page = 0; page < heap.pages; ) {
-      const end = Math.min(page + Math.max(leastPages, pace.pages()), heap.pages)
+      const end = Math.min(page + Math.max(leastPages, pace?.pages() ?? 0), heap.pages)
       const start = ctx.clock.now()
       await copyValues(writer.sql, { relation: heap.relation, column, key, ours: d.ours, storedAs }, [
         tid(page),
         tid(end),
       ])
       const ms = ctx.clock.now() - start
+      pace ??= makePace(Math.max(ctx.batchTargetMs * copyPatience, 4 * ms), leastPages, 8192)
       pace.note(ms, end - page)
       page = end
       // half of the time is the application's: nobody is in such a hurry that it should feel the copy

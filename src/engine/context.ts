@@ -22,6 +22,8 @@ export interface Context {
   lockTimeoutMs: number
   lockBudgetSeconds: number
   batchTargetMs: number
+  /** WAL in bytes a second above which a backfill slows down; null for no limit. */
+  walBytesPerSecond: number | null
   who: string
   host: string
   /** Why this run, in the words of the person, else null. */

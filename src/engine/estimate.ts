@@ -4,10 +4,12 @@ import { type Finding, finding, type Table } from '../model/report.js'
 import type { Migration, Track } from '../model/workspace.js'
 import { slicePredicate, tid } from '../sql/backfill.js'
 import { heapsOf, relationFacts } from '../sql/catalog.js'
-import { explainedRows, sampleBatch, storedRate } from '../sql/estimate.js'
+import { type BatchCost, explainedRows, sampleBatch, sampleRoom, storedRate } from '../sql/estimate.js'
 import { type Cut, cutBackfill } from '../workspace/cut.js'
 import { passesFor } from './backfill.js'
 import { type Context, connect } from './context.js'
+import { makePace } from './pace.js'
+import { rangePages } from './walk.js'
 
 /** Rows a second where nothing was measured yet; from `npm run bench` on two cores, rounded down. */
 const usualRate = { update: 60_000, other: 150_000 }
@@ -15,6 +17,8 @@ const usualRate = { update: 60_000, other: 150_000 }
 const guessFactor = 3
 /** How far a rate that was measured in this database may be off: load and cache change. */
 const storedFactor = 1.3
+/** How far off a sample is at least, as a share: load and cache change from it to the run. */
+const leastError = 0.2
 
 interface Walk {
   migration: Migration
@@ -85,10 +89,21 @@ export async function estimateBackfills(
   }
 }
 
-/** Batches that a sample runs. */
+/** Windows that a sample visits, and the first of them that are too small to count. */
 const samples = 8
-/** Pages of one sampled window. */
+const warmingUp = 4
+/** Pages of the first sampled window; the others grow as those of a real run would. */
 const samplePages = 64
+/** Pages of which copies are made to measure what an update costs that stays on its page. */
+const copiedPages = 400
+
+/** One visited window: its first pass, which finds it cold, and another, which does not. */
+interface Visit {
+  pages: number
+  cold: Cost
+  warm: Cost
+}
+type Cost = BatchCost & { ms: number }
 
 /**
  * Runs some batches of each pending backfill, measures time and WAL, rolls every one of them back, and extrapolates
@@ -102,52 +117,30 @@ export async function sampleBackfills(
   const rows: Table['rows'] = []
   const findings: Finding[] = []
   await using session = await connect(ctx, 'worker')
-  for (const { migration, cut, heaps } of await walks(session, track, pending)) {
+  for (const walk of await walks(session, track, pending)) {
+    const { migration, heaps } = walk
     const heap = [...heaps].sort((a, b) => b.pages - a.pages)[0]
     if (!heap || heap.pages === 0) continue
-    const window = Math.min(samplePages, Math.max(1, Math.floor(heap.pages / samples)))
-    const seen: { ms: number; rows: number; wal: number }[] = []
-    let fault: string | null = null
-    for (let i = 0; i < samples && fault === null; i++) {
-      const from = Math.min(heap.pages - window, Math.floor((heap.pages * i) / samples))
-      const predicate = slicePredicate({
-        alias: cut.alias,
-        pass: i % heap.passes,
-        passes: heap.passes,
-        unit: null,
-      })
-      try {
-        const start = ctx.clock.now()
-        const { rows: written, wal } = await sampleBatch(session.sql, cut.restrict(predicate), [
-          tid(from),
-          tid(from + window),
-        ])
-        seen.push({ ms: ctx.clock.now() - start, rows: written, wal })
-      } catch (error) {
-        // an object that expand has yet to make, or a row that would go to the quarantine
-        if (!isDataFault(error)) fault = serverFault(error)?.message ?? String(error)
-      }
+    try {
+      const seen = await visits(ctx, session, walk, heap)
+      if (seen.every(s => s.cold.rows + s.warm.rows === 0)) throw new NothingYet()
+      const whole = await extrapolated(ctx, session, walk, heap, seen)
+      const pages = heaps.reduce((n, h) => n + h.pages, 0)
+      const ms = whole.map(w => w.ms)
+      const mean = average(ms)
+      const error = Math.max((2 * deviation(ms)) / Math.sqrt(ms.length), mean * leastError)
+      rows.push([
+        migration.name,
+        seen.length * 2,
+        Math.round(average(whole.map(w => w.rows)) * pages),
+        span((Math.max(mean - error, mean / 2) * pages) / 1000, ((mean + error) * pages) / 1000),
+        Math.round((average(whole.map(w => w.wal)) * pages) / 2 ** 20),
+      ])
+    } catch (error) {
+      // an object that expand has yet to make
+      const reason = serverFault(error)?.message ?? (error instanceof Error ? error.message : String(error))
+      findings.push(finding('NOT_SAMPLED', migration.name, { reason }))
     }
-    if (fault !== null || seen.every(s => s.rows === 0)) {
-      findings.push(
-        finding('NOT_SAMPLED', migration.name, {
-          reason: fault ?? 'its batches found nothing to write yet: an earlier step comes first',
-        }),
-      )
-      continue
-    }
-    // the first batch warms the cache and the plans
-    const ms = seen.slice(1).map(s => s.ms)
-    const visits = heaps.reduce((n, h) => n + (h.pages / window) * h.passes, 0)
-    const mean = average(ms)
-    const error = (2 * deviation(ms)) / Math.sqrt(ms.length)
-    rows.push([
-      migration.name,
-      seen.length,
-      Math.round(average(seen.map(s => s.rows)) * visits),
-      span((Math.max(mean - error, mean / 2) * visits) / 1000, ((mean + error) * visits) / 1000),
-      Math.round((average(seen.map(s => s.wal)) * visits) / 2 ** 20),
-    ])
   }
   const table = {
     title: 'Sampled: batches that ran and were rolled back',
@@ -155,6 +148,75 @@ export async function sampleBackfills(
     rows,
   }
   return { table: rows.length > 0 ? table : null, findings }
+}
+
+class NothingYet extends Error {
+  constructor() {
+    super('its batches found nothing to write yet: an earlier step comes first')
+  }
+}
+
+/** Growing windows over the whole heap, each visited twice; one with a row that would go to the quarantine is left out. */
+async function visits(
+  ctx: Context,
+  session: Session,
+  { cut }: Walk,
+  heap: Walk['heaps'][number],
+): Promise<Visit[]> {
+  const most = Math.max(1, Math.floor(heap.pages / samples))
+  const pace = makePace(ctx.batchTargetMs, samplePages, rangePages)
+  const seen: Visit[] = []
+  for (let i = 0; i < samples; i++) {
+    const pages = Math.min(most, pace.pages())
+    const from = Math.min(heap.pages - pages, Math.floor((heap.pages * i) / samples))
+    const visit = async (pass: number, split: boolean): Promise<Cost> => {
+      const { alias } = cut
+      const predicate = slicePredicate({ alias, pass: pass % heap.passes, passes: heap.passes, unit: null })
+      const start = ctx.clock.now()
+      const window = [tid(from), tid(from + pages)]
+      const cost = await sampleBatch(session.sql, cut.restrict(predicate), window, split)
+      return { ...cost, ms: ctx.clock.now() - start }
+    }
+    try {
+      const cold = await visit(i, false)
+      const warm = await visit(i + 1, heap.passes > 1)
+      seen.push({ pages, cold, warm })
+      pace.note(warm.ms, pages)
+    } catch (error) {
+      if (!isDataFault(error)) throw error
+    }
+  }
+  return seen
+}
+
+/** What a page costs over all of its passes, by each visited window that was large enough to count. */
+async function extrapolated(
+  ctx: Context,
+  session: Session,
+  { cut }: Walk,
+  heap: Walk['heaps'][number],
+  seen: Visit[],
+): Promise<{ ms: number; rows: number; wal: number }[]> {
+  const light = heap.passes - 1
+  // only the first pass over a page finds no room on it
+  const room =
+    light === 0
+      ? { ms: 1, wal: 1 }
+      : await sampleRoom(
+          session.sql,
+          heap.relation,
+          [tid(0), tid(Math.min(copiedPages, heap.pages))],
+          cut.sets,
+          ctx.clock.now,
+        )
+  return (seen.length > warmingUp ? seen.slice(warmingUp) : seen).map(({ pages, cold, warm }) => {
+    const reading = warm.reading ?? 1
+    return {
+      ms: (cold.ms + light * warm.ms * (reading + (1 - reading) * room.ms)) / pages,
+      rows: (cold.rows + light * warm.rows) / pages,
+      wal: (cold.wal + light * warm.wal * room.wal) / pages,
+    }
+  })
 }
 
 const average = (list: number[]): number => list.reduce((a, b) => a + b, 0) / Math.max(1, list.length)

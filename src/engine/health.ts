@@ -11,6 +11,12 @@ export interface Advice {
 const second = 1
 const megabyte = 2 ** 20
 
+/** What the server writes to its WAL beside what it is meant to, both in bytes a second; null while nothing is known or set. */
+export interface WalRate {
+  now: number | null
+  limit: number | null
+}
+
 /** Limits: above the first slow down, above the second wait. Sources: GitLab's 42 segments, Supabase's 4 GB of WAL for slots. */
 const limits = {
   replicaLag: [10 * second, 60 * second],
@@ -21,7 +27,7 @@ const limits = {
 } as const
 
 /** Pure: the advice that follows from what was seen. */
-export function advise(now: Vitals, throttle: boolean | null): Advice {
+export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Advice {
   const reasons: string[] = []
   const unknown: string[] = []
   let level: Advice['level'] = 'go'
@@ -47,6 +53,9 @@ export function advise(now: Vitals, throttle: boolean | null): Advice {
   }
   if (now.archiveGap !== null)
     over(now.archiveGap, limits.archiveGap, `${now.archiveGap} segments to archive`)
+  else if (now.archives) unknown.push('archive')
+  if (wal.now !== null && wal.limit !== null)
+    over(wal.now, [wal.limit, 2 * wal.limit], `${Math.round(wal.now / megabyte)} MB of WAL a second`)
   if (now.vacuum === 'wraparound') say('slow', 'autovacuum against wraparound')
   if (now.oldestSnapshot !== null)
     over(

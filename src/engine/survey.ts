@@ -196,7 +196,7 @@ async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> 
 /** What the server itself says against a run now: signals that would slow a backfill, indexes that a broken build has left. */
 async function strain(session: Session, tables: string[]): Promise<Finding[]> {
   if (tables.length === 0) return []
-  const { reasons } = advise(await vitals(session.sql, tables[0]!, []), false)
+  const { reasons } = advise(await vitals(session.sql, tables[0]!, []), false, { now: null, limit: null })
   return [
     ...(reasons.length > 0 ? [finding('SERVER_STRAINED', 'server', { reasons })] : []),
     ...(await invalidIndexes(session.sql, tables)).map(i => finding('INVALID_INDEX', i)),

@@ -1,7 +1,7 @@
 import { noteAdvice } from '../sql/backfill.js'
 import { throttled, type Vitals, vitals } from '../sql/health.js'
 import type { Job } from './batch.js'
-import { type Advice, advise } from './health.js'
+import { type Advice, advise, type WalRate } from './health.js'
 
 /** How often the signals are looked at, in milliseconds. */
 const lookEveryMs = 1000
@@ -13,9 +13,10 @@ export const noAdvice: Advice = { level: 'go', reasons: [], unknown: [] }
 export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> {
   const { ctx } = job.run
   const done = new AbortController()
+  const wal = walMeter(job)
   const see = async () => {
     try {
-      job.advice = await look(job)
+      job.advice = await look(job, wal)
       await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : told(job.advice))
     } catch {
       // a broken monitor is replaced when the run connects again
@@ -37,13 +38,24 @@ export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> 
   }
 }
 
-async function look(job: Job): Promise<Advice> {
+/** Tells the rate of the WAL from one look to the next. */
+function walMeter({ run: { ctx } }: Job): (position: number) => WalRate {
+  let last: { position: number; at: number } | null = null
+  return position => {
+    const at = ctx.clock.now()
+    const now = last && at > last.at ? ((position - last.position) / (at - last.at)) * 1000 : null
+    last = { position, at }
+    return { now, limit: ctx.walBytesPerSecond }
+  }
+}
+
+async function look(job: Job, wal: ReturnType<typeof walMeter>): Promise<Advice> {
   const { sql } = job.run.monitor
   const now: Vitals = await vitals(sql, job.migration.backfill!.table, [...job.pids])
   const { throttleQuery } = job.wish
   // an answer that does not come is unknown, not healthy
   const throttle = throttleQuery === null ? false : await throttled(sql, throttleQuery).catch(() => null)
-  return advise(now, throttle)
+  return advise(now, throttle, wal(now.wal))
 }
 
 /** The advice for the progress line. */

@@ -33,14 +33,74 @@ export async function storedRate(sql: Db, track: string, migration: string): Pro
   return row?.rate ?? null
 }
 
-/** Runs one batch and takes it back: rows that it wrote, and bytes of WAL. */
+/** What a batch cost that ran and was taken back. */
+export interface BatchCost {
+  rows: number
+  /** Bytes of WAL. */
+  wal: number
+  /** The part of its time in which it found its rows and what to write, 0 to 1; null where that was not measured. */
+  reading: number | null
+}
+
+/** Runs one batch and takes it back; `split` also tells how much of it was reading, by EXPLAIN ANALYZE. */
 export const sampleBatch = (
   sql: Root,
   statement: string,
   args: string[],
-): Promise<{ rows: number; wal: number }> =>
+  split: boolean,
+): Promise<BatchCost> =>
   takenBack(transaction(sql), async tx => {
     const before = await walPosition(tx)
-    const rows = (await tx.unsafe(statement, args)).count
-    return { rows, wal: (await walPosition(tx)) - before }
+    const ran = await tx.unsafe<{ 'QUERY PLAN': string }[]>(
+      split ? `explain (analyze, buffers off) ${statement}` : statement,
+      args,
+    )
+    const wal = (await walPosition(tx)) - before
+    return split
+      ? { ...explained(ran.map(r => r['QUERY PLAN'])), wal }
+      : { rows: ran.count, wal, reading: null }
+  })
+
+/** Rows written and the share of reading, from the lines of EXPLAIN ANALYZE of a statement that writes. */
+function explained(lines: string[]): Omit<BatchCost, 'wal'> {
+  const nodes = lines.flatMap(line => {
+    const found = /actual time=[\d.]+\.\.([\d.]+) rows=([\d.]+)/.exec(line)
+    return found ? [{ ms: Number(found[1]), rows: Number(found[2]) }] : []
+  })
+  const whole = lines.map(l => /^Execution Time: ([\d.]+) ms/.exec(l)?.[1]).find(Boolean)
+  const reads = nodes[1]
+  return reads && whole
+    ? { rows: reads.rows, reading: Math.min(1, reads.ms / Number(whole)) }
+    : { rows: 0, reading: null }
+}
+
+/**
+ * What an update costs that finds room on its page (HOT: no new page, no index entries) beside one that does not, as
+ * shares of time and WAL. Measured on two copies of a few pages of the table, one with room and one without, in a
+ * transaction that is taken back: a batch that is taken back itself never leaves room behind.
+ */
+export const sampleRoom = (
+  sql: Root,
+  relation: string,
+  pages: [string, string],
+  columns: string[],
+  now: () => number,
+): Promise<{ ms: number; wal: number }> =>
+  takenBack(transaction(sql), async tx => {
+    const update = async (copy: string, room: number) => {
+      await tx.unsafe(
+        `create table ${copy} (like ${relation} including indexes including storage) with (fillfactor = ${room}, autovacuum_enabled = off)`,
+      )
+      await tx.unsafe(
+        `insert into ${copy} select * from only ${relation} where ctid >= $1::tid and ctid < $2::tid`,
+        pages,
+      )
+      const before = await walPosition(tx)
+      const start = now()
+      await tx.unsafe(`update ${copy} set ${columns.map(c => `"${c}" = "${c}"`).join(', ')}`)
+      return { ms: now() - start, wal: (await walPosition(tx)) - before }
+    }
+    const moved = await update('rethread_without_room', 100)
+    const stayed = await update('rethread_with_room', 40)
+    return { ms: Math.min(1, stayed.ms / moved.ms), wal: Math.min(1, stayed.wal / moved.wal) }
   })

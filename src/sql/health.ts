@@ -11,7 +11,8 @@ export interface Vitals {
   slot: string | null
   /** Smallest head-room of a slot in bytes; null when it is unlimited. */
   slotBytes: number | null
-  /** WAL segments that wait to be archived; null when archiving is off. */
+  archives: boolean
+  /** Full WAL segments that wait to be archived; null when archiving is off, or when none was archived yet. */
   archiveGap: number | null
   /** Position in the WAL, in bytes, to tell a rate from. */
   wal: number
@@ -20,6 +21,11 @@ export interface Vitals {
   /** Age of the oldest snapshot of somebody else in seconds: dead rows younger than it can't be pruned. */
   oldestSnapshot: number | null
 }
+
+/** Where the last archived segment starts, in bytes: its name is timeline, gigabytes by four, and segments of those. */
+const archived = (sql: Db) => sql`(
+  ('x' || substr(w.last_archived_wal, 9, 8))::bit(32)::bigint * 4294967296::numeric
+  + ('x' || right(w.last_archived_wal, 8))::bit(32)::bigint * pg_catalog.pg_size_bytes(current_setting('wal_segment_size')))`
 
 /** One look at all signals; `ours` are the pids of our own backends. */
 export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vitals> {
@@ -33,9 +39,9 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
       (select s.wal_status from pg_catalog.pg_replication_slots s where s.wal_status is not null
         order by array_position(array['lost', 'unreserved', 'extended', 'reserved'], s.wal_status) limit 1) as slot,
       (select min(s.safe_wal_size)::float8 from pg_catalog.pg_replication_slots s) as "slotBytes",
+      current_setting('archive_mode') <> 'off' as archives,
       case when current_setting('archive_mode') <> 'off' then (
-        select greatest(0, ('x' || right(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::bigint
-          - ('x' || right(w.last_archived_wal, 8))::bit(32)::bigint)::int
+        select greatest(0, floor((pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn - ${archived(sql)}) / pg_catalog.pg_size_bytes(current_setting('wal_segment_size'))) - 1)::int
         from pg_catalog.pg_stat_archiver w where w.last_archived_wal ~ '^[0-9A-F]{24}$') end as "archiveGap",
       (pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn)::float8 as wal,
       (select case when a.query like '%to prevent wraparound%' then 'wraparound' else 'vacuum' end

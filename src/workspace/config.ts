@@ -14,6 +14,8 @@ export interface Config {
   lockBudgetSeconds: number
   /** Wanted duration of a backfill batch in milliseconds. */
   batchTargetMs: number
+  /** WAL in MB a second, of the whole server, above which a backfill slows down and at twice of which it waits; null for no limit. */
+  walMbPerSecond: number | null
   /** Hazards of this level and above must be named by `--allow`. */
   consentFrom: HazardLevel
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
@@ -37,6 +39,7 @@ const defaults: Config = {
   lockTimeoutMs: 50,
   lockBudgetSeconds: 120,
   batchTargetMs: 40,
+  walMbPerSecond: null,
   consentFrom: 'outage',
   protected: false,
   diskFreeBytes: null,
@@ -70,6 +73,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     ),
     lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
     batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
+    walMbPerSecond: z.optional(z.number().check(z.gt(0))),
     consentFrom: z.optional(z.enum(hazardLevels, `one of ${hazardLevels.join(', ')}`)),
     protected: z.optional(z.boolean()),
     diskFreeBytes: z.optional(z.int().check(z.gte(0))),

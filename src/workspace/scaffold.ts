@@ -100,6 +100,15 @@ async function inLiteral(raw: string, names: Map<string, string>, map: NameMap):
 const inWords = (text: string, names: Map<string, string>): string =>
   text.replace(/[a-z_]\w*/g, word => names.get(word) ?? word)
 
+/** A track's description with names replaced where it names something; what its keys mean and what is written for people stays. */
+function renamedInfo(text: string, names: Map<string, string>): string {
+  const { title, for: purpose, ...rest } = JSON.parse(text) as Record<string, unknown>
+  const now = JSON.parse(JSON.stringify(rest), (key, value) =>
+    typeof value === 'string' && key !== 'help' && key !== 'what' ? inWords(value, names) : value,
+  )
+  return `${JSON.stringify({ title, for: purpose, ...now }, null, 2)}\n`
+}
+
 /** Copies a track's three folders and its description into a user's folder, with his own names; the paths written. */
 export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
@@ -120,7 +129,7 @@ export async function copyTrack(track: Track, to: string, map: NameMap): Promise
     const text = readFileSync(f.path, 'utf8')
     const path = join(f.folder, track.name, f.file)
     const now =
-      map.length === 0 ? text : f.file.endsWith('.sql') ? await renamed(text, map) : inWords(text, names)
+      map.length === 0 ? text : f.file.endsWith('.sql') ? await renamed(text, map) : renamedInfo(text, names)
     create(join(to, path), now)
     written.push(path)
   }

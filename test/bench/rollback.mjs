@@ -25,6 +25,7 @@ export default async function rollback({ rethread, server, root }) {
       insert into chats (workspace_id, user_id, role, message, session_id, created_at)
       select workspace_id, user_id, 'user', 'mine', id, now() - interval '1 hour' from made cross join generate_series(1, 3)`)
     await sql.unsafe('vacuum analyze chats')
+    await sql.unsafe('checkpoint')
     const idle = await spawnLoad(root, db.url, 15).said
     const app = spawnLoad(root, db.url, 0)
     await new Promise(done => setTimeout(done, 1500))

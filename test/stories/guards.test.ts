@@ -150,6 +150,12 @@ test('prune: a dry run first, then archived by state, deleted only by name; arch
   const found = dry.report.findings.find(f => f.code === 'PRUNABLE')!
   expect([dry.code, Number(found.facts.count)]).toEqual([0, before.reduce((n, r) => n + r.n, 0)])
   expect(await states()).toEqual(before)
+  // without the flag: the configured retention, else the track's own of 90 days
+  await db.sql`update chat_sessions set last_activity_at = now() - interval '60 days'`
+  const counts = async (settings: Record<string, string>) =>
+    (await rethread(db.url, ['prune', ...track], { cwd: configured({ settings }) })).report.findings[0]!.facts
+      .count
+  expect([await counts({}), await counts({ retention: '8w' })]).toEqual([0, found.facts.count])
   const done = await rethread(db.url, found.fix!.replace(/^rethread /, '').split(' '))
   expect([done.code, (await states()).map(r => r.status)]).toEqual([0, ['archived']])
   expect(

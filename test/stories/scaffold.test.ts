@@ -37,6 +37,27 @@ test('init copies a track under the names of one’s own, and the copy works fro
   expect(await picture(db.sql)).toEqual(before)
 }, 60_000)
 
+test('init renames what a description names, not what its keys mean', async () => {
+  const cwd = folder()
+  const made = await rethread(
+    '',
+    ['init', '--track', 'trip-sessions', '--map', 'messages=posts,requests.iso_agent_id=agent'],
+    { cwd },
+  )
+  expect(made.code).toBe(0)
+  const info = JSON.parse(readFileSync(join(cwd, 'migrations/trip-sessions/track.json'), 'utf8'))
+  expect([info.messages.table, info.shapes.map((s: { is: string }) => s.is)]).toEqual([
+    'public.posts',
+    ['conversation_id is not null', 'agent is not null'],
+  ])
+  await using db = await database(newest(), 'trip-sessions', 100)
+  await db.sql.unsafe(
+    'alter table messages rename to posts; alter table requests rename column iso_agent_id to agent',
+  )
+  const { report } = await rethread(db.url, ['doctor'], { cwd })
+  expect(report.findings.filter(f => f.code === 'FITS').map(f => f.subject)).toEqual(['trip-sessions'])
+})
+
 test('init writes over nothing, and knows the names that a track has', async () => {
   const cwd = folder()
   expect((await rethread('', ['init'], { cwd })).report.findings[0]!.code).toBe('TRACK_UNCLEAR')

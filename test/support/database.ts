@@ -44,7 +44,7 @@ const templates = new Map<string, Promise<string>>()
 
 /** One template database per test file and fixture; each test gets a copy, which takes some milliseconds. */
 async function template(server: Server, fixture: string, messages: number, large: boolean): Promise<string> {
-  const key = `${server.major} ${fixture} ${messages} ${large}`
+  const key = `${server.url} ${fixture} ${messages} ${large}`
   let made = templates.get(key)
   if (!made) {
     made = (async () => {
