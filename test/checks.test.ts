@@ -79,7 +79,7 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
               let found: { object: string; detail: string }[] = []
               await tx
                 .savepoint(async nested => {
-                  found = (await act(nested as never, track, check)).found
+                  found = (await act(nested as never, track, check, true)).found
                   throw new Rollback()
                 })
                 .catch(error => {

@@ -3,7 +3,7 @@ import type { Table } from '../model/report.js'
 import {
   type ArchiveRow,
   addArchive,
-  adoptArchive,
+  adoptArchives,
   attachCapture,
   attachments,
   copyValues,
@@ -53,7 +53,6 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
     a => a.relation === d.table && a.column === column && a.state === 'capturing',
   )
   const storedAs = open?.storedAs ?? storedName(run.id, d)
-  if (open) await adoptArchive(writer.sql, open.id, run.id)
   const id =
     open?.id ??
     (await writer.sql.begin(async tx => {
@@ -163,12 +162,18 @@ async function archiveTable(run: Run, tx: Db, track: string, d: Doomed): Promise
   )
 }
 
-/** Counts and hashes what this run has archived, after its locks are gone: nothing writes there any more. */
-export async function sealArchives(run: Run): Promise<ArchiveRow[]> {
+const openArchives = async (run: Run, track: string): Promise<ArchiveRow[]> =>
+  (await listArchives(run.writer.sql)).filter(a => a.track === track && a.state === 'capturing')
+
+/**
+ * Counts and hashes what a rollback has archived, in however many runs, after its locks are gone: nothing writes there
+ * any more. All of it belongs to this run from now on.
+ */
+export async function sealArchives(run: Run, track: string): Promise<ArchiveRow[]> {
   const { sql } = run.writer
+  await adoptArchives(sql, track, run.id)
   const sealed: ArchiveRow[] = []
-  for (const a of await listArchives(sql)) {
-    if (a.state !== 'capturing') continue
+  for (const a of await openArchives(run, track)) {
     const { rows, hash } = await contentHash(sql, a.storedAs, await columnNames(sql, a.storedAs))
     await sealArchive(sql, a.id, { rows, hash })
     sealed.push({ ...a, rows, state: 'kept' })
@@ -176,18 +181,29 @@ export async function sealArchives(run: Run): Promise<ArchiveRow[]> {
   return sealed
 }
 
-/** A rollback that was broken off and turned round leaves captures behind: ends them before migrating. */
-export async function endStaleCaptures(run: Run): Promise<void> {
+/**
+ * Ends what a rollback has left open that was broken off and is not gone on with: captures are detached, and what it has
+ * archived is sealed, to be brought back as one.
+ */
+export async function closeArchives(run: Run, track: string): Promise<void> {
   const { sql } = run.writer
-  for (const a of await listArchives(sql)) {
-    if (a.state !== 'capturing' || a.column === null) continue
-    await withLockRetries(run, a.relation, timeout =>
-      sql.begin(async tx => {
-        await setLocal(tx, timeout, 0)
-        await endCapture(tx, a.id, a.relation)
-      }),
-    )
-    await sealArchive(sql, a.id, { rows: await countRows(sql, a.storedAs), hash: null })
+  const open = await openArchives(run, track)
+  if (open.length === 0) return
+  await adoptArchives(sql, track, Math.max(...open.map(a => a.run)))
+  for (const a of open) {
+    if (a.column !== null)
+      await withLockRetries(run, a.relation, timeout =>
+        sql.begin(async tx => {
+          await setLocal(tx, timeout, 0)
+          await endCapture(tx, a.id, a.relation)
+        }),
+      )
+    // a column's copy may be a part of it
+    const seal =
+      a.column === null
+        ? await contentHash(sql, a.storedAs, await columnNames(sql, a.storedAs))
+        : { rows: await countRows(sql, a.storedAs), hash: null }
+    await sealArchive(sql, a.id, seal)
   }
 }
 

@@ -47,6 +47,8 @@ export interface Surroundings {
   track: Track
   /** Tables that the shared checks look at. */
   tables: string[]
+  /** Whether matrices walk through large tables. */
+  deep: boolean
   /** The transaction that a check that acts has to stay in; one of its own where none is said. */
   within?: Db
 }
@@ -77,10 +79,10 @@ export async function runCheck(
   try {
     if (acts(check)) {
       if (!around) return only({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
-      const { track, within } = around
+      const { track, within, deep } = around
       const probed = await (within
-        ? takenBack(savepoint(within), tx => act(tx, track, check))
-        : probe(ctx, track, check))
+        ? takenBack(savepoint(within), tx => act(tx, track, check, deep))
+        : probe(ctx, track, check, deep))
       return told(base, check, probed, spent())
     }
     const rows = await readOnly(session, check, around?.tables ?? [])

@@ -13,7 +13,7 @@ import {
 import { idOf, type Track } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
-import { endStaleCaptures } from './archive.js'
+import { closeArchives } from './archive.js'
 import { runBackfill } from './backfill.js'
 import { gateRows } from './check.js'
 import { type Context, connect } from './context.js'
@@ -152,7 +152,7 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
 }
 
 async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
-  await endStaleCaptures(run)
+  await closeArchives(run, track.name)
   if (plan.applied.length === 0) await recordSights(run, track)
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
   const results = new Map<Step, StepResult>(

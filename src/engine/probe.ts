@@ -1,6 +1,7 @@
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Access, AccessTable, Check, Operation, Persona, Track } from '../model/workspace.js'
 import {
+  type Around,
   attempt,
   attempts,
   become,
@@ -11,6 +12,8 @@ import {
   moved,
   reachingOut,
   rowEstimate,
+  sampledLimit,
+  sampledRows,
   seed,
   seedRows,
   sideDoors,
@@ -28,7 +31,7 @@ import { type Context, connect } from './context.js'
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
 const lockMs = 500
 const statementMs = 5000
-/** A table above this many rows must not be read from end to end for what the application asks. */
+/** A table above this many rows is not read from end to end: not by what the application asks, nor by a matrix that is not deep. */
 const largeTable = 10_000
 
 /** What a check that acts came to. */
@@ -73,12 +76,15 @@ export async function prepare(tx: Db, check: Check): Promise<{ access: Access } 
 export class CantProbe extends Error {}
 
 /** Runs an access file or a probe in a transaction of its own that never lasts. */
-export const probe = (ctx: Context, track: Track, check: Check): Promise<Probed> =>
-  neverLasting(ctx, tx => act(tx, track, check))
+export const probe = (ctx: Context, track: Track, check: Check, deep: boolean): Promise<Probed> =>
+  neverLasting(ctx, tx => act(tx, track, check, deep))
 
-/** Runs an access file or a probe inside a transaction that somebody else rolls back. */
-export const act = (tx: Db, track: Track, check: Check): Promise<Probed> =>
-  check.kind === 'access' ? accessMatrix(tx, check) : runProbe(tx, track, check)
+/**
+ * Runs an access file or a probe inside a transaction that somebody else rolls back. `deep` walks through large tables
+ * for updates without a WHERE, where some of the rows are tried otherwise.
+ */
+export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<Probed> =>
+  check.kind === 'access' ? accessMatrix(tx, check, deep) : runProbe(tx, track, check)
 
 /** Nothing found, nothing told. */
 export const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
@@ -94,12 +100,12 @@ function notProved(check: Check, skipped: string): Probed {
 }
 
 /** Seeds, then lets every persona try every operation on every table, by every door. */
-async function accessMatrix(tx: Db, check: Check): Promise<Probed> {
+async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed> {
   const ready = await prepare(tx, check)
   if ('skipped' in ready) return notProved(check, ready.skipped)
   const { access } = ready
   const probed = nothing()
-  for (const table of access.tables) probed.tables.push(await matrixOf(tx, access, table, probed.found))
+  for (const table of access.tables) probed.tables.push(await matrixOf(tx, access, table, deep, probed.found))
   if (access.calls.length > 0) probed.tables.push(await callsOf(tx, access, probed.found))
   probed.findings.push(...(await policyCosts(tx, access)))
   return probed
@@ -108,16 +114,16 @@ async function accessMatrix(tx: Db, check: Check): Promise<Probed> {
 type Cell = 'allowed' | 'denied' | string
 
 /** Each door to a table's rows, with the operation whose permission it needs. */
-interface Door {
+interface Door extends Around {
   name: string
   operation: Operation
   statement: string
-  /** With full sight after the statement: whether the owner's row was reached all the same. */
-  lookAfter?: string
-  sweeps?: boolean
+  /** Reaches for all rows; so many that gave way are too many, whosever they are. */
+  sweeps?: number
 }
 
-async function doorsOf(tx: Db, t: AccessTable): Promise<Door[]> {
+async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
+  const some = !deep && (await rowEstimate(tx, t.table)) > largeTable ? await sampledRows(tx, t) : null
   const doors: Door[] = [
     { name: 'select', operation: 'select', statement: attempts.select(t) },
     { name: 'insert', operation: 'insert', statement: attempts.insert(t, await copyOf(tx, t)) },
@@ -133,11 +139,12 @@ async function doorsOf(tx: Db, t: AccessTable): Promise<Door[]> {
         lookAfter: moved(t, column),
       },
       {
-        name: `move by ${column}, without WHERE`,
+        name: `move by ${column}, without WHERE${some ? ` (${some.rows} rows tried)` : ''}`,
         operation: 'move',
-        statement: attempts.sweep(t, column),
+        statement: some ? attempts.sampled(t, column, some.rows) : attempts.sweep(t, column),
+        ...(some && { before: some.declare }),
         lookAfter: moved(t, column),
-        sweeps: true,
+        sweeps: some ? sampledLimit : sweepLimit,
       },
     )
   }
@@ -151,12 +158,18 @@ async function doorsOf(tx: Db, t: AccessTable): Promise<Door[]> {
 }
 
 /** One table of the matrix: a row a door, a column a persona. */
-async function matrixOf(tx: Db, access: Access, t: AccessTable, found: Probed['found']): Promise<Table> {
+async function matrixOf(
+  tx: Db,
+  access: Access,
+  t: AccessTable,
+  deep: boolean,
+  found: Probed['found'],
+): Promise<Table> {
   const names = Object.keys(access.personas)
   const rows: Table['rows'] = []
   // a walk over the whole table that met no objection and left the owner's row alone never reached it: no other will
   const outOfReach = new Map<string, Tried>()
-  for (const door of await doorsOf(tx, t)) {
+  for (const door of await doorsOf(tx, t, deep)) {
     const cells: Cell[] = []
     for (const name of names) {
       const persona = access.personas[name]!
@@ -167,8 +180,8 @@ async function matrixOf(tx: Db, access: Access, t: AccessTable, found: Probed['f
         continue
       }
       const known = door.sweeps ? outOfReach.get(name) : undefined
-      const tried = known ?? (await attempt(tx, persona, door.statement, door.lookAfter ?? null))
-      if (door.sweeps && !tried.fault && !tried.seen && tried.rows < sweepLimit) outOfReach.set(name, tried)
+      const tried = known ?? (await attempt(tx, persona, door.statement, door))
+      if (door.sweeps && !tried.fault && !tried.seen && tried.rows < door.sweeps) outOfReach.set(name, tried)
       cells.push(judge(t.table, name, door.name, may, fate(door, tried), tried, found))
     }
     rows.push([door.name, ...cells])
@@ -187,7 +200,7 @@ function fate(door: Door, tried: Tried): Cell {
     // a trigger may raise what it likes before the policies are asked: only the server's own constraints come after them
     return code.startsWith('23') && tried.fault.constraint ? 'allowed' : `error ${code}`
   }
-  if (door.sweeps) return tried.seen || tried.rows >= sweepLimit ? 'allowed' : 'denied'
+  if (door.sweeps) return tried.seen || tried.rows >= door.sweeps ? 'allowed' : 'denied'
   if (door.lookAfter) return tried.seen ? 'allowed' : 'denied'
   return tried.rows > 0 ? 'allowed' : 'denied'
 }

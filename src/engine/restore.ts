@@ -15,7 +15,7 @@ import {
   tableConflicts,
 } from '../sql/restore.js'
 import { setLocal, setParameter } from '../sql/session.js'
-import { archivesTable } from './archive.js'
+import { archivesTable, closeArchives } from './archive.js'
 import { type Context, connect } from './context.js'
 import { bareWish, migrate } from './migrate.js'
 import { withLockRetries } from './retry.js'
@@ -51,9 +51,12 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
   {
     await using session = await connect(ctx, 'reader')
     report = emptyReport('restore', (await inspect(ctx, session)).info)
-    const all = (await listArchives(session.sql)).filter(
-      a => a.track === track.name && a.state !== 'capturing',
-    )
+    const mine = async () => (await listArchives(session.sql)).filter(a => a.track === track.name)
+    let all = await mine()
+    if (all.some(a => a.state === 'capturing')) {
+      await closeBroken(ctx, track, wish.leaseWaitMs)
+      all = await mine()
+    }
     const run = wish.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(wish.archive)?.[1])
     chosen = all.filter(a => a.run === run)
     if (chosen.length === 0)
@@ -131,6 +134,16 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
     return report
   } finally {
     await run.close(report.verdict)
+  }
+}
+
+/** A rollback that was broken off has left archives without a seal. */
+async function closeBroken(ctx: Context, track: Track, leaseWaitMs: number): Promise<void> {
+  const run = await openRun(ctx, 'restore', leaseWaitMs)
+  try {
+    await closeArchives(run, track.name)
+  } finally {
+    await run.close('clean')
   }
 }
 

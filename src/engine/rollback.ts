@@ -343,7 +343,7 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
   }
   report.steps = results
   if (run.writer.lost) return
-  const sealed = at === plan.steps.length ? await sealArchives(run) : []
+  const sealed = at === plan.steps.length ? await sealArchives(run, track.name) : []
   if (sealed.length > 0) {
     report.tables.push(archivesTable(sealed))
     report.findings.push(

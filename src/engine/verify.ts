@@ -1,7 +1,7 @@
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import { type CheckResult, emptyReport, finding, type Report, verdictOf } from '../model/report.js'
-import { type Check, silence, type Track } from '../model/workspace.js'
+import { acts, type Check, silence, type Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
 import { today } from '../sql/session.js'
 import { tablesOf } from '../workspace/tables.js'
@@ -65,22 +65,57 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
         known: track.checks.map(c => c.name),
       }),
     )
-  const around = { track, tables: await tablesOf(track) }
-  if (applied.size > 0) await tellSight(session, around.tables, report)
   const chosen = track.checks.filter(c =>
     wish.only.length === 0
       ? c.kind !== 'outlook' && c.kind !== 'account' && (wish.deep || !c.deep)
       : wish.only.includes(c.name),
   )
-  for (const [i, check] of chosen.entries()) {
-    if (ctx.signal.aborted) break
-    ctx.emit({ type: 'check', check: check.name, index: i + 1, of: chosen.length })
-    add(report, await runCheck(ctx, session, check, applied, around))
+  const { ran, tables } = await runAll(ctx, session, track, chosen, applied, wish.deep)
+  if (applied.size > 0) await tellSight(session, tables, report)
+  for (const check of chosen) {
+    const checked = ran.get(check)
+    if (checked) add(report, checked)
   }
   await further(ctx, session, track, wish, applied, report)
   accept(report, wish.accepted, await today(session.sql))
   judge(report, track, applied.size, wish)
   return report
+}
+
+/**
+ * Runs checks in two lanes: those that look, on the given session, beside those that act, each on one of its own. What
+ * every track has comes last among the first: it needs the track's tables, for which all files are parsed meanwhile.
+ */
+async function runAll(
+  ctx: Context,
+  session: Session,
+  track: Track,
+  checks: Check[],
+  applied: ReadonlySet<string>,
+  deep: boolean,
+): Promise<{ ran: ReadonlyMap<Check, Checked>; tables: string[] }> {
+  const ran = new Map<Check, Checked>()
+  let begun = 0
+  let parsed: Promise<string[]> | null = null
+  const tables = () => {
+    parsed ??= tablesOf(track)
+    return parsed
+  }
+  const lane = async (some: Check[]) => {
+    for (const check of some) {
+      if (ctx.signal.aborted) return
+      ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
+      const known = check.shared ? await tables() : []
+      ran.set(check, await runCheck(ctx, session, check, applied, { track, tables: known, deep }))
+    }
+  }
+  const looking = checks.filter(c => !acts(c))
+  const lanes = await Promise.allSettled([
+    lane([...looking.filter(c => !c.shared), ...looking.filter(c => c.shared)]),
+    lane(checks.filter(acts)),
+  ])
+  for (const l of lanes) if (l.status === 'rejected') throw l.reason
+  return { ran, tables: await tables() }
 }
 
 function add(report: Report, { result, tables, findings }: Checked): void {

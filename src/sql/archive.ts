@@ -116,9 +116,9 @@ export async function addArchive(
   return row!.id
 }
 
-/** Gives an archive that an interrupted rollback began to the run that goes on with it. */
-export async function adoptArchive(sql: Db, id: number, run: number): Promise<void> {
-  await sql`update rethread_archive.archives set run = ${run} where id = ${id}`
+/** Gives what interrupted rollbacks of a track have archived to one run, so that they come back together. */
+export async function adoptArchives(sql: Db, track: string, run: number): Promise<void> {
+  await sql`update rethread_archive.archives set run = ${run} where track = ${track} and state = 'capturing'`
 }
 
 /** Completes an archive with its count and its hash. */

@@ -56,6 +56,9 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     union all
     select 'trigger', r.name || '.' || t.tgname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
     from rel r join pg_catalog.pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
+    -- what catches values while they are archived is ours, and gone with the rollback
+    where t.tgfoid not in (
+      select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname = 'rethread_archive')
     union all
     select 'policy', r.name || '.' || p.polname,
       concat_ws(' ', case when p.polpermissive then 'permissive' else 'restrictive' end, p.polcmd,

@@ -129,6 +129,29 @@ export async function sideDoors(
 /** Rows that an update without a WHERE may change in one try; seeds have fewer, a policy that holds stays far below. */
 export const sweepLimit = 20
 
+/** Pages of a large table of which a sampled sweep tries some rows, and how many of these may be changed by chance. */
+const sampledPages = 20
+export const sampledLimit = 3
+
+/**
+ * The owner's row and some of a large table's, each to be updated by WHERE CURRENT OF. Like an update without a WHERE
+ * that reads no column, so that only the policies of UPDATE are asked (the server takes CURRENT OF for no read), but
+ * without a walk past millions of rows. The rows are chosen with full sight.
+ */
+export async function sampledRows(sql: Db, t: AccessTable): Promise<{ declare: string; rows: number }> {
+  const some = `select from ${t.table} tablesample system (
+      least(100, 100 * ${sampledPages} / greatest(1, pg_relation_size(${literal(t.table)}) / 8192.0)))
+    repeatable (1) where (ctid::text::point)[1]::int % 8 = 1`
+  const [row] = await sql.unsafe<{ rows: number }[]>(
+    `select count(*)::int as rows from (${some} limit ${5 * sampledPages}) x`,
+  )
+  return {
+    declare: `declare rethread_own no scroll cursor for select from ${t.table} where ${rowIs(t)};
+      declare rethread_some no scroll cursor for ${some};`,
+    rows: row!.rows,
+  }
+}
+
 /** The statements that try one operation on the owner's row. */
 export const attempts = {
   select: (t: AccessTable): string => `select from ${t.table} where ${rowIs(t)}`,
@@ -148,6 +171,11 @@ export const attempts = {
   sweep: (t: AccessTable, column: string): string =>
     `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)}
      where set_config('rethread.swept', (coalesce(nullif(current_setting('rethread.swept', true), ''), '0')::int + 1)::text, true)::int <= ${sweepLimit}`,
+  sampled: (t: AccessTable, column: string, rows: number): string => {
+    const update = (cursor: string) =>
+      `move next in ${cursor}; update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where current of ${cursor};`
+    return update('rethread_own') + update('rethread_some').repeat(rows)
+  },
   view: (t: AccessTable, view: string): string =>
     `select from ${view} v where v::text like ${literal(`%${Object.values(t.row)[0]!}%`)}`,
   partition: (t: AccessTable, partition: string): string => `select from ${partition} where ${rowIs(t)}`,
@@ -165,10 +193,15 @@ export const gone = (t: AccessTable): string =>
  * Work as somebody behind a savepoint that is always gone back to; the server's fault, where it has one. Plain statements
  * and as few round trips as can be: there are hundreds of tries. The caller's transaction must end by throwing.
  */
-async function undone(sql: Db, persona: Persona, work: () => Promise<void>): Promise<Tried['fault']> {
+async function undone(
+  sql: Db,
+  persona: Persona,
+  work: () => Promise<void>,
+  before = '',
+): Promise<Tried['fault']> {
   let fault: Tried['fault'] = null
   try {
-    await sql.unsafe(`savepoint rethread_try; ${becoming(persona)}`)
+    await sql.unsafe(`savepoint rethread_try; ${before} ${becoming(persona)}`)
     await work()
   } catch (error) {
     const { code, message, ...more } = error as { code?: string; message: string }
@@ -179,23 +212,43 @@ async function undone(sql: Db, persona: Persona, work: () => Promise<void>): Pro
   return fault
 }
 
-/** Tries a statement as somebody; then looks with full sight, where asked. All of it is taken back. */
+/** What is done with full sight around a try. */
+export interface Around {
+  /** Before it, such as to open a cursor. */
+  before?: string
+  /** After it: whether this finds a row. */
+  lookAfter?: string
+}
+
+/** Tries statements as somebody, with what is around it in full sight. All of it is taken back. */
 export async function attempt(
   sql: Db,
   persona: Persona,
   statement: string,
-  lookAfter: string | null = null,
+  { before, lookAfter }: Around = {},
 ): Promise<Tried> {
   const tried: Tried = { rows: 0, fault: null, seen: false }
-  tried.fault = await undone(sql, persona, async () => {
-    const result = await sql.unsafe(statement)
-    tried.rows = result.count ?? result.length
-    if (lookAfter) {
-      const results = (await sql.unsafe(`${becomingUs}; ${lookAfter}`)) as unknown as { count: number }[]
-      tried.seen = results.at(-1)!.count > 0
-    }
-  })
+  tried.fault = await undone(
+    sql,
+    persona,
+    async () => {
+      const result = (await sql.unsafe(statement)) as unknown as Result | Result[]
+      tried.rows = Array.isArray(result[0])
+        ? (result as Result[]).reduce((n, r) => n + (r.command === 'MOVE' ? 0 : r.count), 0)
+        : ((result as Result).count ?? result.length)
+      if (lookAfter) {
+        const results = (await sql.unsafe(`${becomingUs}; ${lookAfter}`)) as unknown as Result[]
+        tried.seen = results.at(-1)!.count > 0
+      }
+    },
+    before,
+  )
   return tried
+}
+
+interface Result extends Array<unknown> {
+  count: number
+  command: string
 }
 
 /** The plan of a query as somebody, as EXPLAIN's JSON; null where the server refuses to plan it. */

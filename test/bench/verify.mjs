@@ -27,7 +27,7 @@ export default async function verify({ rethread, server, median, root }) {
         where a.application_name like 'rethread%' and c.relnamespace = 'public'::regnamespace
           and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`
       for (const { lock } of rows) blocking.add(lock)
-      await new Promise(done => setTimeout(done, 5))
+      await new Promise(done => setTimeout(done, 20))
     }
   })()
   for (let i = 0; i < 5; i++) {

@@ -72,6 +72,33 @@ test('a clean database verifies clean, and the probes leave nothing behind', asy
   expect(real.rows.every(r => r[4] === true)).toBe(true)
 })
 
+test('of a large table only some rows are tried by an update without WHERE, and what lets the others’ through is found', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 12_000)
+  expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)
+  await db.sql`analyze public.chats`
+  // nobody may read, and still the policies of UPDATE are asked
+  await db.sql`revoke select on public.chats from authenticated`
+  const swept = async (...flags: string[]) => {
+    const { report } = await rethread(db.url, ['verify', '--only', 'access', ...flags])
+    const matrix = report.tables.find(t => t.title.endsWith('public.chats'))!
+    return matrix.rows.filter(r => String(r[0]).includes('without WHERE'))
+  }
+  const safe = ['denied', 'denied', 'denied', 'denied', 'denied', '-']
+  const sampled = await swept()
+  const tried = Number(/\((\d+) rows tried\)/.exec(String(sampled[0]![0]))![1])
+  expect(tried).toBeGreaterThan(20)
+  expect(sampled.map(r => r.slice(1))).toEqual([safe, safe])
+  expect((await swept('--deep')).map(r => r[0])).toEqual([
+    'move by workspace_id, without WHERE',
+    'move by session_id, without WHERE',
+  ])
+  // everybody's but the owner's row
+  await db.sql`create policy loose on public.chats for update to authenticated using (user_id is distinct from 'a0000000-7e57-4000-8000-000000000001') with check (true)`
+  const open = ['allowed, wrongly', 'allowed, wrongly', 'allowed, wrongly', 'allowed, wrongly', 'denied', '-']
+  expect((await swept())[0]!.slice(1)).toEqual(open)
+  expect((await swept('--deep'))[0]!.slice(1)).toEqual(open)
+})
+
 test('a role that may not become the personas proves nothing, and that is never clean', async () => {
   await using db = await database(newest(), 'workspace-sessions', 300)
   expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)

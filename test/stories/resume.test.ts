@@ -1,8 +1,8 @@
-import { cpSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { configured, rethread, undoAll } from '../support/cli.js'
-import { database, newest, open, root, servers } from '../support/database.js'
+import { configured, ended, rethread, start, undoAll } from '../support/cli.js'
+import { database, newest, open, picture, root, servers } from '../support/database.js'
 
 describe.each(servers())('half done on PostgreSQL $major', server => {
   test('an invalid index that a stopped run of ours left is dropped and built again', async () => {
@@ -135,6 +135,55 @@ describe.each(servers())('half done on PostgreSQL $major', server => {
     expect(mine!.n).toBe(1)
     expect((await rethread(db.url, undo)).code).toBe(0)
   })
+
+  test('killed once its capture was attached, a rollback goes on: what is the tool’s own is no drift', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate'])
+    // somebody reads: the values can be copied, but no step gets its lock
+    const reader = open(db.url, 1)
+    let release = () => {}
+    const hold = reader.begin(async tx => {
+      await tx`select count(*) from chats`
+      await new Promise<void>(done => {
+        release = done
+      })
+    })
+    const undo = ['rollback', ...undoAll(db.name)]
+    const child = start([...undo, '--format', 'json'], { DATABASE_URL: db.url })
+    const run = ended(child)
+    for (let there = 0; there === 0; ) {
+      await new Promise(done => setTimeout(done, 50))
+      const [row] =
+        await db.sql`select count(*)::int as n from pg_trigger where tgname like 'rethread_capture%'`
+      there = row!.n
+    }
+    child.kill('SIGKILL')
+    await run
+    release()
+    await hold
+    await reader.end()
+    const again = await rethread(db.url, [...undo, '--lock-wait', '20'])
+    expect([again.code, again.report.findings.filter(f => f.level === 'refused')]).toEqual([0, []])
+  })
+
+  test.each(['migrate', 'restore'])(
+    'killed while it counted what it had archived, a rollback’s archives come back as one after %s',
+    async next => {
+      await using db = await database(server, 'helper-chats')
+      const track = ['--track', 'helper-chats']
+      await rethread(db.url, ['migrate', ...track])
+      await db.sql.unsafe(readFileSync(join(root, 'examples/helper-chats/new_app.sql'), 'utf8'))
+      const live = await picture(db.sql)
+      await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])
+      const kept = await db.sql`
+        update rethread_archive.archives set state = 'capturing', hash = null, rows = 0
+        where relation = 'public.chat_messages' returning id`
+      expect(kept).toHaveLength(1)
+      if (next === 'migrate') expect((await rethread(db.url, ['migrate', ...track])).code).toBe(0)
+      expect((await rethread(db.url, ['restore', 'latest', ...track])).code).toBe(0)
+      expect((await picture(db.sql)).content).toEqual(live.content)
+    },
+  )
 })
 
 test('the example of the README’s dry run reads only: a role with nothing but SELECT may plan', async () => {

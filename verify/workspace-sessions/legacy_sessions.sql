@@ -1,6 +1,7 @@
 --! title: Legacy sessions, the largest first
 --! after: 005_assign_messages
 --! kind: listing
+--! deep: yes
 
 select s.id::text as session, s.workspace_id::text as workspace, s.title,
   to_char(s.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as created,
