@@ -12,7 +12,6 @@ import {
   moved,
   reachingOut,
   rowEstimate,
-  sampledLimit,
   sampledRows,
   seed,
   seedRows,
@@ -118,8 +117,8 @@ interface Door extends Around {
   name: string
   operation: Operation
   statement: string
-  /** Reaches for all rows; so many that gave way are too many, whosever they are. */
-  sweeps?: number
+  /** Reaches for all rows: many that give way are too many, whosever they are. */
+  sweeps?: boolean
 }
 
 async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
@@ -139,12 +138,12 @@ async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
         lookAfter: moved(t, column),
       },
       {
-        name: `move by ${column}, without WHERE${some ? ` (${some.rows} rows tried)` : ''}`,
+        name: `move by ${column}, without WHERE${some ? ' (a sample)' : ''}`,
         operation: 'move',
         statement: some ? attempts.sampled(t, column, some.rows) : attempts.sweep(t, column),
         ...(some && { before: some.declare }),
-        lookAfter: moved(t, column),
-        sweeps: some ? sampledLimit : sweepLimit,
+        lookAfter: some ? some.moved(column) : moved(t, column),
+        sweeps: true,
       },
     )
   }
@@ -181,7 +180,7 @@ async function matrixOf(
       }
       const known = door.sweeps ? outOfReach.get(name) : undefined
       const tried = known ?? (await attempt(tx, persona, door.statement, door))
-      if (door.sweeps && !tried.fault && !tried.seen && tried.rows < door.sweeps) outOfReach.set(name, tried)
+      if (door.sweeps && !tried.fault && !tried.seen && tried.rows < sweepLimit) outOfReach.set(name, tried)
       cells.push(judge(t.table, name, door.name, may, fate(door, tried), tried, found))
     }
     rows.push([door.name, ...cells])
@@ -200,7 +199,7 @@ function fate(door: Door, tried: Tried): Cell {
     // a trigger may raise what it likes before the policies are asked: only the server's own constraints come after them
     return code.startsWith('23') && tried.fault.constraint ? 'allowed' : `error ${code}`
   }
-  if (door.sweeps) return tried.seen || tried.rows >= door.sweeps ? 'allowed' : 'denied'
+  if (door.sweeps) return tried.seen || tried.rows >= sweepLimit ? 'allowed' : 'denied'
   if (door.lookAfter) return tried.seen ? 'allowed' : 'denied'
   return tried.rows > 0 ? 'allowed' : 'denied'
 }

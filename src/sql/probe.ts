@@ -129,26 +129,37 @@ export async function sideDoors(
 /** Rows that an update without a WHERE may change in one try; seeds have fewer, a policy that holds stays far below. */
 export const sweepLimit = 20
 
-/** Pages of a large table of which a sampled sweep tries some rows, and how many of these may be changed by chance. */
+/** Pages of a large table of which a sampled sweep tries some rows, and how many of these must have moved to count. */
 const sampledPages = 20
-export const sampledLimit = 3
+const sampledLimit = 3
 
 /**
- * The owner's row and some of a large table's, each to be updated by WHERE CURRENT OF. Like an update without a WHERE
- * that reads no column, so that only the policies of UPDATE are asked (the server takes CURRENT OF for no read), but
- * without a walk past millions of rows. The rows are chosen with full sight.
+ * Some rows of a large table, chosen with full sight, and the owner's: what an update without a WHERE would reach for,
+ * tried one by one with WHERE CURRENT OF. It reads no column either (the server takes it for no read), so that only the
+ * policies of UPDATE are asked, but it does not walk past millions of rows.
  */
-export async function sampledRows(sql: Db, t: AccessTable): Promise<{ declare: string; rows: number }> {
-  const some = `select from ${t.table} tablesample system (
-      least(100, 100 * ${sampledPages} / greatest(1, pg_relation_size(${literal(t.table)}) / 8192.0)))
-    repeatable (1) where (ctid::text::point)[1]::int % 8 = 1`
-  const [row] = await sql.unsafe<{ rows: number }[]>(
-    `select count(*)::int as rows from (${some} limit ${5 * sampledPages}) x`,
+export async function sampledRows(
+  sql: Db,
+  t: AccessTable,
+): Promise<{ rows: number; declare: string; moved(column: string): string }> {
+  const [row] = await sql.unsafe<{ at: string; rows: number }[]>(
+    `select coalesce(array_agg(x.at), '{}')::text as at, count(*)::int as rows
+     from (
+       select ctid as at from ${t.table} tablesample system (
+         least(100, 100 * ${sampledPages} / greatest(1, pg_relation_size(${literal(t.table)}) / 8192.0)))
+       where (ctid::text::point)[1]::int % 8 = 1
+       limit ${5 * sampledPages}
+     ) x`,
   )
+  const { at, rows } = row!
+  const there = `ctid = any (${literal(at)}::tid[])`
   return {
+    rows,
     declare: `declare rethread_own no scroll cursor for select from ${t.table} where ${rowIs(t)};
-      declare rethread_some no scroll cursor for ${some};`,
-    rows: row!.rows,
+      declare rethread_some no scroll cursor for select from ${t.table} where ${there};`,
+    // a row that was updated is no longer where it was
+    moved: column => `select where exists (${moved(t, column)})
+      or (select count(*) from ${t.table} where ${there}) <= ${rows - sampledLimit}`,
   }
 }
 
@@ -232,23 +243,16 @@ export async function attempt(
     sql,
     persona,
     async () => {
-      const result = (await sql.unsafe(statement)) as unknown as Result | Result[]
-      tried.rows = Array.isArray(result[0])
-        ? (result as Result[]).reduce((n, r) => n + (r.command === 'MOVE' ? 0 : r.count), 0)
-        : ((result as Result).count ?? result.length)
+      const result = await sql.unsafe(statement)
+      tried.rows = result.count ?? result.length
       if (lookAfter) {
-        const results = (await sql.unsafe(`${becomingUs}; ${lookAfter}`)) as unknown as Result[]
+        const results = (await sql.unsafe(`${becomingUs}; ${lookAfter}`)) as unknown as { count: number }[]
         tried.seen = results.at(-1)!.count > 0
       }
     },
     before,
   )
   return tried
-}
-
-interface Result extends Array<unknown> {
-  count: number
-  command: string
 }
 
 /** The plan of a query as somebody, as EXPLAIN's JSON; null where the server refuses to plan it. */

@@ -85,8 +85,10 @@ test('of a large table only some rows are tried by an update without WHERE, and 
   }
   const safe = ['denied', 'denied', 'denied', 'denied', 'denied', '-']
   const sampled = await swept()
-  const tried = Number(/\((\d+) rows tried\)/.exec(String(sampled[0]![0]))![1])
-  expect(tried).toBeGreaterThan(20)
+  expect(sampled.map(r => r[0])).toEqual([
+    'move by workspace_id, without WHERE (a sample)',
+    'move by session_id, without WHERE (a sample)',
+  ])
   expect(sampled.map(r => r.slice(1))).toEqual([safe, safe])
   expect((await swept('--deep')).map(r => r[0])).toEqual([
     'move by workspace_id, without WHERE',
