@@ -9,6 +9,7 @@ import {
   copyValues,
   countRows,
   endCapture,
+  isCapturing,
   listArchives,
   moveTable,
   sealArchive,
@@ -70,11 +71,11 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
       await startCapture(tx, made, d.table, column, key, storedAs)
       return made
     }))
-  if (!open) {
+  if (!(await isCapturing(writer.sql, id, d.table))) {
     await withLockRetries(run, d.table, timeout =>
       writer.sql.begin(async tx => {
         await setLocal(tx, timeout, 0)
-        await attachCapture(tx, id as number, d.table, column)
+        await attachCapture(tx, id, d.table, column)
       }),
     )
   }
@@ -97,7 +98,7 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
       await ctx.clock.sleep(ms, ctx.signal)
     }
   }
-  return id as number
+  return id
 }
 
 /**

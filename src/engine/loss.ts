@@ -36,14 +36,15 @@ export async function doomed(session: Session, migrations: Migration[]): Promise
   return found
 }
 
+/** The word DROP before anything but what holds no rows, or what is derived from the application's tables. */
+const mayLose =
+  /\bdrop\s+(?!(index|policy|trigger|function|procedure|routine|aggregate|operator|constraint|view|materialized|type|domain|sequence|extension|schema|role|rule|publication|subscription|statistics|event|cast|collation|not|default|expression|identity)\b)(?!(table\s+|column\s+)?(if\s+exists\s+)?(chat_private|rethread_archive)\.)/gi
+
 /** What a rollback file drops: tables, and columns of tables. */
 export async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
-  // the parser is heavy and `status` starts without it: a file without these words drops neither, and one that drops
-  // a single thing names it in its header
-  const words =
-    rollback.file.text.match(
-      /\bdrop\s+(table|column)\b(?!\s+(if\s+exists\s+)?(chat_private|rethread_archive)\.)/gi,
-    ) ?? []
+  // the parser is heavy and `status` starts without it: a file in which nothing but other kinds of things follow the
+  // word drops neither (COLUMN is an optional word), and one that drops a single thing names it in its header
+  const words = rollback.file.text.replace(/^\s*--.*$/gm, '').match(mayLose) ?? []
   if (words.length === 0) return []
   if (words.length === 1 && rollback.ours.length === 1) {
     const [schema, table, column] = rollback.ours[0]!.object.split('.')

@@ -235,6 +235,15 @@ export async function startCapture(
     revoke all on function rethread_archive.capture_${id}() from public;`)
 }
 
+/** Whether a capture is attached: a run may have been stopped before it was. */
+export async function isCapturing(sql: Db, id: number, table: string): Promise<boolean> {
+  const [row] = await sql<{ there: boolean }[]>`
+    select exists (
+      select from pg_catalog.pg_trigger where tgrelid = ${table}::regclass and tgname = ${`rethread_capture_${id}`}
+    ) as there`
+  return row!.there
+}
+
 /** Attaches the capture; takes SHARE ROW EXCLUSIVE for a moment. */
 export async function attachCapture(sql: Db, id: number, table: string, column: string): Promise<void> {
   await sql.unsafe(`

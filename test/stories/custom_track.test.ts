@@ -1,24 +1,17 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { ended, rethread, start } from '../support/cli.js'
+import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { database, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
 
 /** A track of a user's own, with one backfill. */
 function track(backfill: string, first = 'select 1;'): string {
-  const folder = mkdtempSync('/tmp/rethread-track-')
-  const files: Record<string, string> = {
+  return folder({
     'migrations/mine/1_prepare.sql': first,
     'migrations/mine/2_fill.sql': backfill,
     'rollbacks/mine/1_prepare.sql': 'select 1;',
     'rollbacks/mine/2_fill.sql': 'select 1;',
     'verify/mine/nothing.sql': `select 'x' as object, 'y' as detail where false`,
-  }
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(join(folder, path), text)
-  }
-  return folder
+  })
 }
 
 const explode = `--! phase: backfill
@@ -55,6 +48,29 @@ describe.each(servers())('a track of one’s own on PostgreSQL $major', server =
       'public.events_2a',
       'public.events_2b',
     ])
+  })
+
+  test('a column that a rollback drops without the word COLUMN is archived like any other', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      'create table notes (id int primary key); insert into notes select generate_series(1, 100)',
+    )
+    const cwd = folder({
+      'migrations/mine/1_colour.sql': 'alter table public.notes add column if not exists colour text;',
+      'rollbacks/mine/1_colour.sql': 'alter table public.notes drop if exists colour;',
+      'verify/mine/nothing.sql': `select 'x' as object, 'y' as detail where false`,
+    })
+    expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
+    await db.sql`update notes set colour = 'red' where id <= 7`
+    const refused = await rethread(db.url, ['rollback', '--all'], { cwd })
+    expect([refused.code, refused.report.findings.map(f => f.code)]).toEqual([
+      3,
+      expect.arrayContaining(['CONSENT_NEEDED', 'LOSS']),
+    ])
+    expect((await rethread(db.url, ['rollback', ...undoAll(db.name)], { cwd })).code).toBe(0)
+    expect((await rethread(db.url, ['restore', 'latest'], { cwd })).code).toBe(0)
+    const [back] = await db.sql`select count(*)::int as n from notes where colour = 'red'`
+    expect(back!.n).toBe(7)
   })
 
   test('arrays explode into rows: killed and resumed, nothing doubled, order kept, poison in the quarantine', async () => {

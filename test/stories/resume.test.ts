@@ -136,7 +136,7 @@ describe.each(servers())('half done on PostgreSQL $major', server => {
     expect((await rethread(db.url, undo)).code).toBe(0)
   })
 
-  test('killed once its capture was attached, a rollback goes on: what is the tool’s own is no drift', async () => {
+  test('stopped before its capture was attached, killed afterwards, a rollback goes on with it: what is the tool’s own is no drift', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate'])
     // somebody reads: the values can be copied, but no step gets its lock
@@ -149,6 +149,19 @@ describe.each(servers())('half done on PostgreSQL $major', server => {
       })
     })
     const undo = ['rollback', ...undoAll(db.name)]
+    // the first try can't even attach the capture, because somebody writes
+    const writer = open(db.url, 1)
+    const write = writer.begin(async tx => {
+      await tx`update chats set message = message where id = (select id from chats limit 1)`
+      const folder = configured({ lockBudgetSeconds: 1 })
+      const early = await rethread(db.url, undo, { cwd: folder })
+      expect([early.code, early.report.findings.map(f => f.code)]).toEqual([
+        2,
+        expect.arrayContaining(['LOCK_TIMEOUT']),
+      ])
+    })
+    await write
+    await writer.end()
     const child = start([...undo, '--format', 'json'], { DATABASE_URL: db.url })
     const run = ended(child)
     for (let there = 0; there === 0; ) {
