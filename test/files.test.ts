@@ -145,6 +145,14 @@ describe('faults of files are gathered and told with file and line', () => {
       ['BULK_WRITE migrations/t/2_two.sql:3', 'UNPROVABLE_STATEMENT migrations/t/2_two.sql:3'],
     ],
     [
+      'a rollback that drops a column without a transaction',
+      {
+        ...pair('2_two', 'select 1;'),
+        'rollbacks/t/2_two.sql': '--! transaction: none\nalter table one drop id;',
+      },
+      ['UNPROVABLE_STATEMENT rollbacks/t/2_two.sql:2'],
+    ],
+    [
       'an index without a name',
       pair('2_two', '--! transaction: none\ncreate index concurrently on one (id);'),
       ['UNPROVABLE_STATEMENT migrations/t/2_two.sql:2'],

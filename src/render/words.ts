@@ -169,7 +169,9 @@ export const words: Record<Code, Words> = {
   ),
   UNPROVABLE_STATEMENT: say(
     (s, f) =>
-      `\`${s}\`: the catalog can't prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`,
+      f.drops
+        ? `\`${s}\`: \`${f.sql}\` drops what is archived in the same transaction, and has none.`
+        : `\`${s}\`: the catalog can't prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`,
     () => 'Move it to a file with a transaction.',
   ),
   NEEDS_NO_TRANSACTION: say(

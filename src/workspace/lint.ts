@@ -1,6 +1,6 @@
 import { findingsOf } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
-import { acts, type SqlFile, type Track } from '../model/workspace.js'
+import { acts, type Rollback, type SqlFile, type Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
 import { proofOf } from './proof.js'
 import { rulesOf } from './rules.js'
@@ -8,6 +8,7 @@ import type { Heard } from './squawk.js'
 import {
   droppedTables,
   lineOf,
+  type Node,
   parseStatements,
   relationName,
   type Statement,
@@ -37,12 +38,33 @@ export async function lint(
       }
     }
     if (m.rollback)
-      faults.push(...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')))
+      faults.push(
+        ...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')),
+        ...(await dropsApart(m.rollback)),
+      )
   }
   faults.push(...(await dropsBeforeCreates(track)))
   for (const check of track.checks)
     faults.push(...(await lintFile(check.file, acts(check) ? 'probe' : 'check')))
   return faults
+}
+
+/** Columns that a rollback drops outside of a transaction: what catches their values goes with them in one. */
+async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
+  if (transaction === 'one') return []
+  const statements = await parseStatements(file.text).catch(() => [])
+  return statements
+    .filter(
+      s =>
+        s.kind === 'AlterTableStmt' &&
+        s.node.cmds.some((c: Node) => c.AlterTableCmd.subtype === 'AT_DropColumn'),
+    )
+    .map(s =>
+      finding('UNPROVABLE_STATEMENT', `${file.path}:${lineOf(file.text, s.offset).line}`, {
+        sql: firstLine(s.text),
+        drops: true,
+      }),
+    )
 }
 
 /** A lower-numbered file that drops what a higher-numbered one creates: the two files sort the wrong way round. */
