@@ -136,30 +136,31 @@ const sampledLimit = 3
 /**
  * Some rows of a large table, chosen with full sight, and the owner's: what an update without a WHERE would reach for,
  * tried one by one with WHERE CURRENT OF. It reads no column either (the server takes it for no read), so that only the
- * policies of UPDATE are asked, but it does not walk past millions of rows.
+ * policies of UPDATE are asked, but it does not walk past millions of rows. Null for a table that keeps its rows in others.
  */
 export async function sampledRows(
   sql: Db,
   t: AccessTable,
-): Promise<{ rows: number; declare: string; moved(column: string): string }> {
+): Promise<{ rows: number; declare: string; moved(column: string): string } | null> {
   const [row] = await sql.unsafe<{ at: string; rows: number }[]>(
     `select coalesce(array_agg(x.at), '{}')::text as at, count(*)::int as rows
      from (
-       select ctid as at from ${t.table} tablesample system (
+       select ctid as at from only ${t.table} tablesample system (
          least(100, 100 * ${sampledPages} / greatest(1, pg_relation_size(${literal(t.table)}) / 8192.0)))
        where (ctid::text::point)[1]::int % 8 = 1
        limit ${5 * sampledPages}
      ) x`,
   )
   const { at, rows } = row!
+  if (rows === 0) return null
   const there = `ctid = any (${literal(at)}::tid[])`
   return {
     rows,
     declare: `declare rethread_own no scroll cursor for select from ${t.table} where ${rowIs(t)};
-      declare rethread_some no scroll cursor for select from ${t.table} where ${there};`,
+      declare rethread_some no scroll cursor for select from only ${t.table} where ${there};`,
     // a row that was updated is no longer where it was
     moved: column => `select where exists (${moved(t, column)})
-      or (select count(*) from ${t.table} where ${there}) <= ${rows - sampledLimit}`,
+      or (select count(*) from only ${t.table} where ${there}) <= ${rows - sampledLimit}`,
   }
 }
 

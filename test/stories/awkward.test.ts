@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { configured, rethread, undoAll } from '../support/cli.js'
-import { database, servers } from '../support/database.js'
+import { database, some } from '../support/database.js'
 
 /** Where each awkward session of the fixture ends: its messages in order, and what stands in the quarantine. */
 const expected: Record<string, { messages: [role: string, content: string][]; aside: string[] }> = {
@@ -73,7 +73,7 @@ const expected: Record<string, { messages: [role: string, content: string][]; as
   'user without membership': { messages: [['user', 'of nobody here']], aside: [] },
 }
 
-describe.each(servers())('awkward values on PostgreSQL $major', server => {
+describe.each(some('oldest'))('awkward values on PostgreSQL $major', server => {
   test('conversation-history: each is migrated, or in the quarantine with reason and original', async () => {
     await using db = await database(server, 'conversation-history', 2000, true)
     const plan = await rethread(db.url, ['plan'])

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { configured, rethread, undoAll } from '../support/cli.js'
-import { database, newest, picture, servers } from '../support/database.js'
+import { database, newest, picture, some } from '../support/database.js'
 
-describe.each(servers())('guards of a rollback on PostgreSQL $major', server => {
+describe.each(some('newest'))('guards of a rollback on PostgreSQL $major', server => {
   test('drift, a new application that writes, and the loss itself: told together, nothing touched; allowed by name it goes', async () => {
     await using db = await database(server, 'workspace-sessions', 300)
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)

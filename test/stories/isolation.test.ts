@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { configured, contract, rethread } from '../support/cli.js'
-import { database, newest, picture, servers } from '../support/database.js'
+import { database, newest, picture, some } from '../support/database.js'
 
 /** Faults of the kinds met in the field, each found by a command that a person would run. */
 const faults: [what: string, sql: string, check: string, says: RegExp][] = [
@@ -46,7 +46,7 @@ const faults: [what: string, sql: string, check: string, says: RegExp][] = [
   ],
 ]
 
-describe.each(servers())('isolation on PostgreSQL $major', server => {
+describe.each(some('oldest'))('isolation on PostgreSQL $major', server => {
   test.each(faults)('%s is found by %s', async (_, sql, check, says) => {
     await using db = await database(server, 'workspace-sessions', 300)
     expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
-import { database, servers } from '../support/database.js'
+import { database, some } from '../support/database.js'
 import { random, seed } from '../support/random.js'
 
 /** Kills in CI, shared between the servers; the soak does hundreds. */
 const kills = process.env.RETHREAD_SOAK ? 200 : 25
 
-describe.each(servers())('killed on PostgreSQL $major', server => {
+describe.each(some('newest'))('killed on PostgreSQL $major', server => {
   test(`SIGKILL at ${kills} random moments (seed ${seed}): the same command finishes, nothing doubled, nothing lost`, {
     timeout: 1_800_000,
   }, async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { configured, contract, rethread, undoAll } from '../support/cli.js'
-import { database, picture, servers } from '../support/database.js'
+import { database, picture, some } from '../support/database.js'
 
-describe.each(servers())('the life cycle on PostgreSQL $major', server => {
+describe.each(some('oldest'))('the life cycle on PostgreSQL $major', server => {
   test('before -> up -> rollback is identical to before, in schema and in data', async () => {
     await using db = await database(server)
     const before = await picture(db.sql)

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { ended, start } from '../support/cli.js'
-import { database, picture, servers } from '../support/database.js'
+import { database, picture, some } from '../support/database.js'
 
-describe.each(servers())('plan on PostgreSQL $major', server => {
+describe.each(some('oldest'))('plan on PostgreSQL $major', server => {
   test.each([['plan'], ['plan', '--rollback'], ['doctor'], ['status'], ['verify']])(
     '%s %s reads only: no transaction id, no lock above ACCESS SHARE on a user’s table, read-only by the server’s word, nothing changed',
     async (...args) => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rethread, undoAll } from '../support/cli.js'
-import { type Database, database, picture, root, servers } from '../support/database.js'
+import { type Database, database, picture, root, servers, some } from '../support/database.js'
 
 /**
  * Each shipped track with the flags that take it all the way, what its fixture leaves in the quarantine, the tables that
@@ -105,7 +105,7 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
   })
 })
 
-describe.each(servers())('databases of another kind on PostgreSQL $major', server => {
+describe.each(some('newest'))('databases of another kind on PostgreSQL $major', server => {
   test.each(tracks)('$name is found by doctor, with the reason', async ({ name }) => {
     await using db = await database(server, name)
     const { report } = await rethread(db.url, ['doctor'])
