@@ -163,6 +163,10 @@ async function archiveTable(run: Run, tx: Db, track: string, d: Doomed): Promise
   )
 }
 
+/** Count and hash of what an archive holds now. */
+const archivedContent = async (sql: Db, storedAs: string): Promise<{ rows: number; hash: string }> =>
+  contentHash(sql, storedAs, await columnNames(sql, storedAs))
+
 const openArchives = async (run: Run, track: string): Promise<ArchiveRow[]> =>
   (await listArchives(run.writer.sql)).filter(a => a.track === track && a.state === 'capturing')
 
@@ -175,9 +179,9 @@ export async function sealArchives(run: Run, track: string): Promise<ArchiveRow[
   await adoptArchives(sql, track, run.id)
   const sealed: ArchiveRow[] = []
   for (const a of await openArchives(run, track)) {
-    const { rows, hash } = await contentHash(sql, a.storedAs, await columnNames(sql, a.storedAs))
-    await sealArchive(sql, a.id, { rows, hash })
-    sealed.push({ ...a, rows, state: 'kept' })
+    const seal = await archivedContent(sql, a.storedAs)
+    await sealArchive(sql, a.id, seal)
+    sealed.push({ ...a, rows: seal.rows, state: 'kept' })
   }
   return sealed
 }
@@ -202,7 +206,7 @@ export async function closeArchives(run: Run, track: string): Promise<void> {
     // a column's copy may be a part of it
     const seal =
       a.column === null
-        ? await contentHash(sql, a.storedAs, await columnNames(sql, a.storedAs))
+        ? await archivedContent(sql, a.storedAs)
         : { rows: await countRows(sql, a.storedAs), hash: null }
     await sealArchive(sql, a.id, seal)
   }

@@ -123,7 +123,8 @@ export async function sampleBackfills(
     if (!heap || heap.pages === 0) continue
     try {
       const seen = await visits(ctx, session, walk, heap)
-      if (seen.every(s => s.cold.rows + s.warm.rows === 0)) throw new NothingYet()
+      if (seen.every(s => s.cold.rows + s.warm.rows === 0))
+        throw new Error('its batches found nothing to write yet: an earlier step comes first')
       const whole = await extrapolated(ctx, session, walk, heap, seen)
       const pages = heaps.reduce((n, h) => n + h.pages, 0)
       const ms = whole.map(w => w.ms)
@@ -137,7 +138,7 @@ export async function sampleBackfills(
         Math.round((average(whole.map(w => w.wal)) * pages) / 2 ** 20),
       ])
     } catch (error) {
-      // an object that expand has yet to make
+      // an object or a row that an earlier step has yet to make
       const reason = serverFault(error)?.message ?? (error instanceof Error ? error.message : String(error))
       findings.push(finding('NOT_SAMPLED', migration.name, { reason }))
     }
@@ -148,12 +149,6 @@ export async function sampleBackfills(
     rows,
   }
   return { table: rows.length > 0 ? table : null, findings }
-}
-
-class NothingYet extends Error {
-  constructor() {
-    super('its batches found nothing to write yet: an earlier step comes first')
-  }
 }
 
 /** Growing windows over the whole heap, each visited twice; one with a row that would go to the quarantine is left out. */

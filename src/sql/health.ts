@@ -11,6 +11,7 @@ export interface Vitals {
   slot: string | null
   /** Smallest head-room of a slot in bytes; null when it is unlimited. */
   slotBytes: number | null
+  /** Whether the server archives its WAL at all. */
   archives: boolean
   /** Full WAL segments that wait to be archived; null when archiving is off, or when none was archived yet. */
   archiveGap: number | null

@@ -116,9 +116,12 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     const folder = configured({ lockBudgetSeconds: 1 })
     await db.sql`insert into chat_sessions (workspace_id, user_id, title) select id, owner_id, 'Mine' from workspaces where owner_id is not null limit 1`
     const reader = open(db.url, 1)
+    let release = () => {}
     const hold = reader.begin(async tx => {
       await tx`select count(*) from chat_sessions`
-      await new Promise(done => setTimeout(done, 3500))
+      await new Promise<void>(done => {
+        release = done
+      })
     })
     const undo = ['rollback', ...undoAll(db.name)]
     const stopped = await rethread(db.url, undo, { cwd: folder })
@@ -127,6 +130,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
       expect.arrayContaining(['LOCK_TIMEOUT']),
     ])
     expect(stopped.report.steps.at(-1)!.outcome).not.toBe('done')
+    release()
     await hold
     await reader.end()
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)
