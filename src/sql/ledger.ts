@@ -128,6 +128,8 @@ export const upgrades: readonly string[] = [
     relation text primary key,
     options text[] not null
   );`,
+  `alter table rethread.tallies drop constraint tallies_kind_check;
+  alter table rethread.tallies add constraint tallies_kind_check check (kind in ('unit', 'past', 'range'));`,
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them (decision 13). */

@@ -147,13 +147,13 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
     },
     {
       name: `one message of ${m.table} lost`,
-      sql: `${off}delete from ${m.table} where ctid = (select ctid from ${m.table} where ${linked} order by ctid limit 1)`,
+      sql: `${off}delete from ${m.table} where ctid = (select ctid from ${m.table} where ${linked} order by ${created}, ctid limit 1)`,
     },
     {
       name: `two messages of ${m.table} that change places`,
       sql: `${off}with pair as (
           select a.ctid as one, b.ctid as two, a.${created} as one_at, b.${created} as two_at
-          from ${m.table} a join ${m.table} b on b.${key} = a.${key} and b.${created} > a.${created} order by a.ctid limit 1
+          from ${m.table} a join ${m.table} b on b.${key} = a.${key} and b.${created} > a.${created} order by a.${created}, a.ctid limit 1
         )
         update ${m.table} t set ${created} = case when t.ctid = pair.one then pair.two_at else pair.one_at end
         from pair where t.ctid in (pair.one, pair.two)`,

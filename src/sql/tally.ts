@@ -9,21 +9,29 @@ export interface TallySpec {
   unit: string
   /** Columns of the content, unquoted; those that the backfill writes are not among them. */
   columns: string[]
+  /** Column that dates a row, where there is one: what was dated before the backfill is also counted apart. */
+  dated: string | null
   /** True when a column's type has no hash of its own (json): its text is hashed instead, at four times the cost. */
   asText: boolean
 }
 
-/** The columns of a table but for some, and whether each has a hash of its own. */
-export async function contentColumns(
-  sql: Db,
-  table: string,
-  but: string[],
-): Promise<{ name: string; hashable: boolean }[]> {
-  return sql<{ name: string; hashable: boolean }[]>`
+/** A column that is counted. */
+export interface ContentColumn {
+  name: string
+  /** Whether its type has a hash of its own. */
+  hashable: boolean
+  /** Whether it holds a moment. */
+  moment: boolean
+}
+
+/** The columns of a table but for some. */
+export async function contentColumns(sql: Db, table: string, but: string[]): Promise<ContentColumn[]> {
+  return sql<ContentColumn[]>`
     select a.attname::text as name, exists (
         select from pg_catalog.pg_opclass o join pg_catalog.pg_am m on m.oid = o.opcmethod
         where m.amname = 'hash' and o.opcintype = coalesce(nullif(t.typbasetype, 0), t.oid)
-      ) or t.typname = 'varchar' as hashable
+      ) or t.typname = 'varchar' as hashable,
+      t.oid in ('timestamptz'::regtype, 'timestamp'::regtype) as moment
     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
     where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped and a.attname <> all (${but}::text[])
     order by a.attname`
@@ -39,6 +47,12 @@ const hashOf = (s: TallySpec): string => {
   return s.asText ? `hashtextextended(row(${quoted})::text, 0)` : `hash_record_extended(row(${quoted}), 0)`
 }
 
+/** Whether a row is dated before the backfill began: what an application adds later is not, so that it hides no loss. */
+const isPast = (s: TallySpec): string =>
+  s.dated === null
+    ? 'false'
+    : `coalesce(t.${ident(s.dated)} <= (select b.started_at from rethread.backfills b where b.id = ${s.backfill}), false)`
+
 /** Counts and hashes the rows of some pages; one short statement, so that no snapshot grows old (pitfall P55). */
 export async function tallyPages(
   sql: Db,
@@ -49,34 +63,48 @@ export async function tallyPages(
 ): Promise<void> {
   await sql.unsafe(
     `with counted as materialized (
-       select coalesce(t.${ident(s.unit)}::text, '(none)') as unit, count(*) as rows, bit_xor(${hashOf(s)}) as hash
+       select coalesce(t.${ident(s.unit)}::text, '(none)') as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
        from only ${relation} t where t.ctid >= $3::tid and t.ctid < $4::tid
-       group by 1
+       group by 1, 2
      ),
      units as (
        insert into rethread.tallies as x (backfill, kind, name, rows, hash)
-       select $1, 'unit', unit, rows, hash from counted
+       select $1::bigint, 'unit', unit, sum(rows), bit_xor(hash) from counted group by unit
+       union all
+       select $1::bigint, 'past', unit, rows, hash from counted where past
        on conflict (backfill, kind, name) do update set rows = x.rows + excluded.rows, hash = x.hash # excluded.hash
      )
      insert into rethread.tallies (backfill, kind, name, rows, hash)
-     select $1, 'range', $2, coalesce(sum(rows), 0), coalesce(bit_xor(hash), 0) from counted`,
+     select $1::bigint, 'range', $2, coalesce(sum(rows), 0), coalesce(bit_xor(hash), 0) from counted`,
     [s.backfill, `${relation} ${from}-${to}`, tid(from), tid(to)],
   )
 }
 
-/** What a finished backfill has counted, by unit; hashes as text. */
+/** Rows and an order-free hash of their content. */
+export interface Counted {
+  rows: number
+  /** As text. */
+  hash: string
+}
+
+/** What is known of a unit: all of its rows, and those among them that are dated before the backfill began. */
+export interface Tally extends Counted {
+  past: Counted | null
+}
+
+/** What a finished backfill has counted, by unit; null where none has. */
 export async function storedTallies(
   sql: Db,
   track: string,
   migration: string,
-): Promise<Map<string, { rows: number; hash: string }>> {
-  if (!(await stands(sql, 'rethread.tallies'))) return new Map()
-  const rows = await sql<{ name: string; rows: number; hash: string }[]>`
-    select t.name, t.rows::float8 as rows, t.hash::text as hash
+): Promise<{ backfill: number; units: Map<string, Tally> } | null> {
+  if (!(await stands(sql, 'rethread.tallies'))) return null
+  const rows = await sql<(Counted & { backfill: number; kind: string; name: string })[]>`
+    select t.backfill::float8 as backfill, t.kind, t.name, t.rows::float8 as rows, t.hash::text as hash
     from rethread.tallies t
-    where t.kind = 'unit' and t.backfill = (
+    where t.kind in ('unit', 'past') and t.backfill = (
       select max(b.id) from rethread.backfills b where b.track = ${track} and b.migration = ${migration} and b.state = 'done')`
-  return new Map(rows.map(r => [r.name, { rows: r.rows, hash: r.hash }]))
+  return rows.length === 0 ? null : { backfill: rows[0]!.backfill, units: byUnit(rows) }
 }
 
 /** Rows and content of each unit as they stand, those in the quarantine included; `key` is the table's primary key. */
@@ -85,9 +113,11 @@ export async function unitCounts(
   table: string,
   s: TallySpec,
   key: string[],
-): Promise<Map<string, { rows: number; hash: string }>> {
+): Promise<Map<string, Tally>> {
   const list = (alias: string) =>
-    [...new Set([s.unit, ...s.columns])].map(c => `${alias}.${ident(c)}`).join(', ')
+    [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
+      .map(c => `${alias}.${ident(c)}`)
+      .join(', ')
   // what stands in the quarantine and no longer in the table was taken out, not lost
   const aside =
     key.length === 0
@@ -95,9 +125,22 @@ export async function unitCounts(
       : `union all
          select ${list('r')} from rethread_archive.quarantine q cross join lateral jsonb_populate_record(null::${table}, q.original) r
          where q.relation = '${table}' and not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
-  const rows = await sql.unsafe<{ name: string; rows: number; hash: string }[]>(
-    `select coalesce(t.${ident(s.unit)}::text, '(none)') as name, count(*)::float8 as rows, bit_xor(${hashOf(s)})::text as hash
-     from (select ${list('x')} from ${table} x ${aside}) t group by 1`,
+  const rows = await sql.unsafe<(Counted & { kind: string; name: string })[]>(
+    `with counted as (
+       select coalesce(t.${ident(s.unit)}::text, '(none)') as name, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
+       from (select ${list('x')} from ${table} x ${aside}) t
+       group by 1, 2
+     )
+     select 'unit' as kind, name, sum(rows)::float8 as rows, bit_xor(hash)::text as hash from counted group by name
+     union all
+     select 'past', name, rows::float8, hash::text from counted where past`,
   )
-  return new Map(rows.map(r => [r.name, { rows: r.rows, hash: r.hash }]))
+  return byUnit(rows)
+}
+
+function byUnit(rows: (Counted & { kind: string; name: string })[]): Map<string, Tally> {
+  const past = new Map(rows.filter(r => r.kind === 'past').map(r => [r.name, r]))
+  return new Map(
+    rows.filter(r => r.kind === 'unit').map(r => [r.name, { ...r, past: past.get(r.name) ?? null }]),
+  )
 }
