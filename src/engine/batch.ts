@@ -16,6 +16,7 @@ import {
   tid,
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
+import { setStatementTimeout } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import type { Advice } from './health.js'
@@ -63,7 +64,10 @@ export interface Progress {
   since: number
 }
 
-/** One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. */
+/**
+ * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it took
+ * longer than `mostMs` and gave its rows back: the next should be smaller.
+ */
 export async function batch(
   job: Job,
   session: Session,
@@ -71,15 +75,26 @@ export async function batch(
   end: number,
   next: Standing,
   pace: Pace,
-): Promise<number> {
+  mostMs: number | null,
+): Promise<number | null> {
   const { cut, passes } = job
   const statement = cut.restrict(slicePredicate({ alias: cut.alias, pass: at.pass, passes, unit: null }))
   const args = [tid(at.cursorPage), tid(end)]
   try {
-    return await transact(job, session, pace, statement, args, (tx, rows, ms) =>
-      mustHold(checkpoint(tx, at, { ...next, rows, ms }), job),
+    return await transact(
+      job,
+      session,
+      pace,
+      statement,
+      args,
+      (tx, rows, ms) => mustHold(checkpoint(tx, at, { ...next, rows, ms }), job),
+      mostMs,
     )
   } catch (error) {
+    if (mostMs !== null && isTimeout(error)) {
+      pace.halve()
+      return null
+    }
     if (!isDataFault(error)) throw fileFault(job, error)
     const rows = await bisect(job, session, at.relation, at.cursorPage, end)
     await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
@@ -95,11 +110,13 @@ export function transact(
   statement: string,
   args: string[],
   record: (tx: Db, rows: number, ms: number) => Promise<void>,
+  mostMs: number | null = null,
 ): Promise<number> {
   const { run } = job
-  return patiently(job, pace, () => {
+  return patiently(job, pace, mostMs === null, () => {
     const start = run.ctx.clock.now()
     return session.sql.begin(async tx => {
+      if (mostMs !== null) await setStatementTimeout(tx, mostMs)
       const { rows, notices } = await runBatch(tx, statement, args)
       await record(tx, rows, run.ctx.clock.now() - start)
       for (const text of notices) run.ctx.emit({ type: 'notice', text })
@@ -126,16 +143,22 @@ function stripPosition(error: unknown): unknown {
   return error
 }
 
+const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '57014'
+
 /** Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget. */
-async function patiently<T>(job: Job, pace: Pace | null, attempt: () => Promise<T>): Promise<T> {
+async function patiently<T>(
+  job: Job,
+  pace: Pace | null,
+  afterTimeout: boolean,
+  attempt: () => Promise<T>,
+): Promise<T> {
   const { ctx } = job.run
   const start = ctx.clock.now()
   for (let n = 1; ; n++) {
     try {
       return await attempt()
     } catch (error) {
-      const tooSlow = serverFault(error)?.code === '57014'
-      if (!isRetriable(error) && !tooSlow) throw error
+      if (!isRetriable(error) && !(afterTimeout && isTimeout(error))) throw error
       if (ctx.clock.now() - start > ctx.lockBudgetSeconds * 1000) {
         throw new Failure(
           'LOCK_TIMEOUT',

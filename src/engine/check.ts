@@ -2,13 +2,12 @@ import { serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
 import { acts, type Check, keyOf, silence, type Track } from '../model/workspace.js'
-import { setLocal, setParameter } from '../sql/session.js'
-import type { Db } from '../sql/types.js'
-import { savepoint, takenBack, transaction } from '../sql/undo.js'
+import { setLocal } from '../sql/session.js'
+import { type Scope, savepoint, takenBack, transaction } from '../sql/undo.js'
 import { checkRows } from '../sql/verify.js'
 import { withoutByteOrderMark } from '../workspace/statements.js'
 import type { Context } from './context.js'
-import { act, CantProbe, type Probed, probe } from './probe.js'
+import { act, CantProbe, type Probed } from './probe.js'
 
 /** Rows of a finding that are shown. */
 const shown = 20
@@ -47,10 +46,10 @@ export interface Surroundings {
   track: Track
   /** Tables that the shared checks look at. */
   tables: string[]
-  /** Whether matrices walk through large tables. */
+  /** Whether every row is read: matrices walk through large tables, and checks don't take an index's word. */
   deep: boolean
-  /** The transaction that a check that acts has to stay in; one of its own where none is said. */
-  within?: Db
+  /** What a check that acts is taken back to; null where none may act. */
+  scope: Scope | null
 }
 
 /** Runs one check. A listing gives its rows as a table and is never wrong. */
@@ -78,14 +77,13 @@ export async function runCheck(
   const spent = () => Math.round(ctx.clock.now() - start)
   try {
     if (acts(check)) {
-      if (!around) return only({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
-      const { track, within, deep } = around
-      const probed = await (within
-        ? takenBack(savepoint(within), tx => act(tx, track, check, deep))
-        : probe(ctx, track, check, deep))
+      if (!around?.scope)
+        return only({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
+      const { track, scope, deep } = around
+      const probed = await takenBack(scope, tx => act(tx, track, check, deep))
       return told(base, check, probed, spent())
     }
-    const rows = await readOnly(session, check, around?.tables ?? [])
+    const rows = await readOnly(session, check, around?.tables ?? [], around?.deep ?? false)
     if (isListing(check)) {
       const columns = Object.keys(rows[0] ?? {})
       const cells = rows.map(r => columns.map(c => scalar(r[c])))
@@ -137,12 +135,19 @@ const scalar = (value: unknown): string | number | boolean | null =>
       : String(value)
 
 /** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
-function readOnly(session: Session, check: Check, tables: string[] = []): Promise<Record<string, unknown>[]> {
+function readOnly(
+  session: Session,
+  check: Check,
+  tables: string[] = [],
+  deep = false,
+): Promise<Record<string, unknown>[]> {
   // inside a plan's transaction there is only a savepoint to go back to
   const scope = 'savepoint' in session.sql ? savepoint(session.sql) : transaction(session.sql, 'read only')
   return takenBack(scope, async tx => {
-    await setLocal(tx, 1000, checkTimeoutMs)
-    await setParameter(tx, 'rethread.tables', tables.join(','))
+    await setLocal(tx, 1000, checkTimeoutMs, {
+      'rethread.tables': tables.join(','),
+      'rethread.deep': deep ? 'yes' : 'no',
+    })
     return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : shown + 1)
   })
 }

@@ -98,7 +98,7 @@ function wake(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>>
     if (mutant && !(await changes(tx, mutant))) return said.set('the database itself', 'refused')
     for (const check of checks) {
       const found = await heard(tx, async within => {
-        const around = { track, tables, deep: false, within }
+        const around = { track, tables, deep: false, scope: savepoint(within) }
         const { result, findings } = await runCheck(ctx, inside(session, within), check, applied, around)
         return result.outcome === 'pass' ? findings : [...result.found, result.reason, ...findings]
       })

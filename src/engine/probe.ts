@@ -1,8 +1,8 @@
+import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Access, AccessTable, Check, Operation, Persona, Track } from '../model/workspace.js'
 import {
-  type Around,
-  attempt,
+  attemptAll,
   attempts,
   become,
   becomeUs,
@@ -18,13 +18,14 @@ import {
   sideDoors,
   sweepLimit,
   type Tried,
+  type Try,
   unreachable,
 } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
-import { takenBack, transaction } from '../sql/undo.js'
-import { readAccess } from '../workspace/access.js'
-import { parseStatements, relationName, withoutByteOrderMark } from '../workspace/statements.js'
+import { type Scope, takenBack, transaction } from '../sql/undo.js'
+import { namesIn, readAccess } from '../workspace/access.js'
+import { withoutByteOrderMark } from '../workspace/statements.js'
 import { type Context, connect } from './context.js'
 
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
@@ -42,26 +43,26 @@ export interface Probed {
   skipped: string | null
 }
 
-/**
- * Work on a session of its own, in one transaction that is always rolled back (ability B18). Row security stays off
- * until the work becomes somebody.
- */
+/** What a probe is taken back to on a session of its own; row security stays off until it becomes somebody. */
+export const probing =
+  (session: Session): Scope =>
+  work =>
+    transaction(session.sql)(async tx => {
+      await setLocal(tx, lockMs, statementMs)
+      return work(tx)
+    })
+
+/** Work on a session of its own, in one transaction that is always rolled back (ability B18). */
 export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'probe')
-  return await takenBack(transaction(session.sql), async tx => {
-    await setLocal(tx, lockMs, statementMs)
-    return work(tx)
-  })
+  return await takenBack(probing(session), work)
 }
 
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
 export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: string }> {
   const text = withoutByteOrderMark(check.file.text)
-  const seeded = (await parseStatements(text)).flatMap(s =>
-    s.kind === 'InsertStmt' ? [relationName(s.node.relation)] : [],
-  )
-  // decision 12: rows are seeded only where that fires nothing that reaches outside of the transaction
-  const outside = await reachingOut(tx, [...new Set(seeded)])
+  // decision 12: rows are seeded and changed only where that fires nothing that reaches outside of the transaction
+  const outside = await reachingOut(tx, namesIn(text))
   if (outside.length > 0)
     return { skipped: `seeding would fire ${outside.join(', ')}, which reaches outside of the database` }
   const read = await readAccess(await seed(tx, text))
@@ -73,10 +74,6 @@ export async function prepare(tx: Db, check: Check): Promise<{ access: Access } 
 
 /** A check that acts could not be run at all, as when the last row of an access file does not say what it should. */
 export class CantProbe extends Error {}
-
-/** Runs an access file or a probe in a transaction of its own that never lasts. */
-export const probe = (ctx: Context, track: Track, check: Check, deep: boolean): Promise<Probed> =>
-  neverLasting(ctx, tx => act(tx, track, check, deep))
 
 /**
  * Runs an access file or a probe inside a transaction that somebody else rolls back. `deep` walks through large tables
@@ -113,10 +110,9 @@ async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed
 type Cell = 'allowed' | 'denied' | string
 
 /** Each door to a table's rows, with the operation whose permission it needs. */
-interface Door extends Around {
+interface Door extends Omit<Try, 'persona'> {
   name: string
   operation: Operation
-  statement: string
   /** Reaches for all rows: many that give way are too many, whosever they are. */
   sweeps?: boolean
 }
@@ -165,26 +161,40 @@ async function matrixOf(
   found: Probed['found'],
 ): Promise<Table> {
   const names = Object.keys(access.personas)
-  const rows: Table['rows'] = []
+  const may = (door: Door) => t.may[door.operation]
+  const tries = new Map<Door, Map<string, Tried>>()
+  const attempt = async (doors: Door[], who: (door: Door) => string[]) => {
+    const wanted = doors.flatMap(door => who(door).map(name => ({ door, name })))
+    const said = await attemptAll(
+      tx,
+      wanted.map(({ door, name }) => ({ ...door, persona: access.personas[name]! })),
+    )
+    for (const [i, { door, name }] of wanted.entries()) tries.get(door)!.set(name, said[i]!)
+  }
+  const doors = await doorsOf(tx, t, deep)
+  for (const door of doors) tries.set(door, new Map())
+  await attempt(
+    doors.filter(d => !d.sweeps),
+    () => names,
+  )
   // a walk over the whole table that met no objection and left the owner's row alone never reached it: no other will
   const outOfReach = new Map<string, Tried>()
-  for (const door of await doorsOf(tx, t, deep)) {
-    const cells: Cell[] = []
-    for (const name of names) {
-      const persona = access.personas[name]!
-      const may = t.may[door.operation].includes(name)
-      // whoever may move rows may move all of them: nothing to learn, and all rows would be touched
-      if (door.sweeps && may) {
-        cells.push('-')
-        continue
-      }
-      const known = door.sweeps ? outOfReach.get(name) : undefined
-      const tried = known ?? (await attempt(tx, persona, door.statement, door))
-      if (door.sweeps && !tried.fault && !tried.seen && tried.rows < sweepLimit) outOfReach.set(name, tried)
-      cells.push(judge(t.table, name, door.name, may, fate(door, tried), tried, found))
-    }
-    rows.push([door.name, ...cells])
+  for (const door of doors.filter(d => d.sweeps)) {
+    for (const [name, tried] of outOfReach) tries.get(door)!.set(name, tried)
+    // whoever may move rows may move all of them: nothing to learn, and all rows would be touched
+    await attempt([door], () => names.filter(name => !may(door).includes(name) && !outOfReach.has(name)))
+    for (const [name, tried] of tries.get(door)!)
+      if (!tried.fault && !tried.seen && tried.rows < sweepLimit) outOfReach.set(name, tried)
   }
+  const rows = doors.map(door => [
+    door.name,
+    ...names.map(name => {
+      const tried = tries.get(door)!.get(name)
+      return tried
+        ? judge(t.table, name, door.name, may(door).includes(name), fate(door, tried), tried, found)
+        : '-'
+    }),
+  ])
   return { title: `Who may do what: ${t.table}`, columns: ['the owner’s row', ...names], rows }
 }
 
@@ -228,20 +238,20 @@ function judge(
 
 async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<Table> {
   const names = Object.keys(access.personas)
-  const rows: Table['rows'] = []
-  for (const call of access.calls) {
-    const cells: Cell[] = []
-    for (const name of names) {
-      if (call.personas && !call.personas.includes(name)) {
-        cells.push('-')
-        continue
-      }
-      const tried = await attempt(tx, access.personas[name]!, call.sql)
+  const wanted = access.calls.flatMap(call => (call.personas ?? names).map(name => ({ call, name })))
+  const said = await attemptAll(
+    tx,
+    wanted.map(({ call, name }) => ({ persona: access.personas[name]!, statement: call.sql })),
+  )
+  const rows = access.calls.map(call => [
+    call.name,
+    ...names.map(name => {
+      const tried = said[wanted.findIndex(w => w.call === call && w.name === name)]
+      if (!tried) return '-'
       const cell = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
-      cells.push(judge(call.name, name, 'do it', call.may.includes(name), cell, tried, found))
-    }
-    rows.push([call.name, ...cells])
-  }
+      return judge(call.name, name, 'do it', call.may.includes(name), cell, tried, found)
+    }),
+  ])
   return { title: 'Who may do what: attempts', columns: ['attempt', ...names], rows }
 }
 

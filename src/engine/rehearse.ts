@@ -130,7 +130,7 @@ async function checked(
   track: Track,
   applied: ReadonlySet<string>,
 ): Promise<Report['checks']> {
-  const around = { track, tables: await tablesOf(track), deep: false, within: tx }
+  const around = { track, tables: await tablesOf(track), deep: false, scope: savepoint(tx) }
   const results: Report['checks'] = []
   for (const check of track.checks) {
     if (isOutlook(check) || isListing(check) || check.deep) continue

@@ -4,12 +4,13 @@ import { type CheckResult, emptyReport, finding, type Report, verdictOf } from '
 import { acts, type Check, silence, type Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
 import { today } from '../sql/session.js'
+import type { Scope } from '../sql/undo.js'
 import { tablesOf } from '../workspace/tables.js'
 import { type Checked, runCheck, told } from './check.js'
 import { type Context, connect } from './context.js'
 import { look } from './look.js'
 import { sampleMatrix, seenBy } from './persons.js'
-import type { Probed } from './probe.js'
+import { type Probed, probing } from './probe.js'
 import { recount } from './recount.js'
 import { inspect, judgeServer } from './target.js'
 
@@ -83,7 +84,7 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
 }
 
 /**
- * Runs checks in two lanes: those that look, on the given session, beside those that act, each on one of its own. What
+ * Runs checks in two lanes: those that look, on the given session, beside those that act, on one of their own. What
  * every track has comes last among the first: it needs the track's tables, for which all files are parsed meanwhile.
  */
 async function runAll(
@@ -101,18 +102,23 @@ async function runAll(
     parsed ??= tablesOf(track)
     return parsed
   }
-  const lane = async (some: Check[]) => {
+  const lane = async (some: Check[], scope: Scope | null) => {
     for (const check of some) {
       if (ctx.signal.aborted) return
       ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
       const known = check.shared ? await tables() : []
-      ran.set(check, await runCheck(ctx, session, check, applied, { track, tables: known, deep }))
+      ran.set(check, await runCheck(ctx, session, check, applied, { track, tables: known, deep, scope }))
     }
   }
   const looking = checks.filter(c => !acts(c))
+  const acting = async (some: Check[]) => {
+    if (some.length === 0) return
+    await using probe = await connect(ctx, 'probe')
+    await lane(some, probing(probe))
+  }
   const lanes = await Promise.allSettled([
-    lane([...looking.filter(c => !c.shared), ...looking.filter(c => c.shared)]),
-    lane(checks.filter(acts)),
+    lane([...looking.filter(c => !c.shared), ...looking.filter(c => c.shared)], null),
+    acting(checks.filter(acts)),
   ])
   for (const l of lanes) if (l.status === 'rejected') throw l.reason
   return { ran, tables: await tables() }

@@ -97,9 +97,12 @@ async function walk(
   halt: { now: boolean },
 ): Promise<boolean> {
   const { run, passes } = job
+  const mostMs = longest(run.ctx.batchTargetMs)
   let at = range
+  let most = Number.POSITIVE_INFINITY
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
-    const windowPages = at.pass > 0 ? at.windowPages : evenly(at.toPage - at.cursorPage, pace.pages())
+    const windowPages =
+      at.pass > 0 ? at.windowPages : evenly(at.toPage - at.cursorPage, Math.min(most, pace.pages()))
     const end = Math.min(at.cursorPage + windowPages, at.toPage)
     const last = at.pass + 1 >= passes
     const next = {
@@ -110,10 +113,21 @@ async function walk(
       done: last && end >= at.toPage,
     }
     const start = run.ctx.clock.now()
-    const rows = await batch(job, session, at, end, next, pace)
+    const pages = end - at.cursorPage
+    // a single page takes what it takes
+    const rows = await batch(job, session, at, end, next, pace, pages > 1 ? mostMs : null)
     const ms = run.ctx.clock.now() - start
-    pace.note(ms, end - at.cursorPage)
-    if (last) job.progress.pagesDone += end - at.cursorPage
+    if (rows === null) {
+      // a smaller window begins with its first pass: what earlier ones did is no longer pending
+      most = Math.floor(pages / 2)
+      at = { ...at, pass: 0 }
+      await breathe(job, ms, () => halt.now)
+      if (await mustStop(job, session, halt)) return false
+      continue
+    }
+    most = Number.POSITIVE_INFINITY
+    pace.note(ms, pages)
+    if (last) job.progress.pagesDone += pages
     tell(job, rows, ms, pace)
     at = { ...at, ...next }
     await breathe(job, ms, () => halt.now)
@@ -135,6 +149,9 @@ async function walk(
   )
   return true
 }
+
+/** Longest batch, in milliseconds: the rows that it holds are the application's, who waits for them no longer than for a lock. */
+const longest = (targetMs: number): number => Math.max(90, 1.5 * targetMs)
 
 /** What is left of a range in windows of about the wanted size: no small rest, which would cost as many batches as a whole one. */
 const evenly = (left: number, wanted: number): number =>

@@ -1,5 +1,6 @@
 import type { AccessTable, Persona } from '../model/workspace.js'
 import { type Db, ident, literal } from './types.js'
+import { savepoint, takenBack } from './undo.js'
 
 /** The row of an access table as a predicate. */
 export const rowIs = (t: AccessTable): string =>
@@ -78,13 +79,13 @@ export async function unreachable(sql: Db, roles: string[]): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
-/** Triggers that inserting into these tables would fire and whose functions reach outside of the database. */
-export async function reachingOut(sql: Db, tables: string[]): Promise<string[]> {
+/** Triggers that a change of rows would fire and whose functions reach outside of the database; names of no table do no harm. */
+export async function reachingOut(sql: Db, names: string[]): Promise<string[]> {
   const rows = await sql<{ trigger: string }[]>`
-    select c.oid::regclass::text || '.' || t.tgname as trigger
-    from unnest(${tables}::text[]) as n (name)
+    select distinct c.oid::regclass::text || '.' || t.tgname as trigger
+    from unnest(${names}::text[]) as n (name)
     join pg_catalog.pg_class c on c.oid = to_regclass(n.name)
-    join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 4 <> 0
+    join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & (4 | 8 | 16) <> 0
     join pg_catalog.pg_proc p on p.oid = t.tgfoid
     join pg_catalog.pg_language l on l.oid = p.prolang
     where p.prosrc ~* '\\m(net\\s*\\.\\s*http|http_(get|post|put|request)|http_request|dblink|pg_background|lo_export|copy\\s.+\\sprogram)'
@@ -185,8 +186,10 @@ export const attempts = {
      where set_config('rethread.swept', (coalesce(nullif(current_setting('rethread.swept', true), ''), '0')::int + 1)::text, true)::int <= ${sweepLimit}`,
   sampled: (t: AccessTable, column: string, rows: number): string => {
     const update = (cursor: string) =>
-      `move next in ${cursor}; update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where current of ${cursor};`
-    return update('rethread_own') + update('rethread_some').repeat(rows)
+      `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where current of ${cursor};`
+    return `move next in rethread_own; ${update('rethread_own')}
+      prepare ${preparedMove} as ${update('rethread_some')}
+      ${`move next in rethread_some; execute ${preparedMove};`.repeat(rows)}`
   },
   view: (t: AccessTable, view: string): string =>
     `select from ${view} v where v::text like ${literal(`%${Object.values(t.row)[0]!}%`)}`,
@@ -201,71 +204,114 @@ export const moved = (t: AccessTable, column: string): string =>
 export const gone = (t: AccessTable): string =>
   `select where not exists (select from ${t.table} where ${rowIs(t)})`
 
-/**
- * Work as somebody behind a savepoint that is always gone back to; the server's fault, where it has one. Plain statements
- * and as few round trips as can be: there are hundreds of tries. The caller's transaction must end by throwing.
- */
-async function undone(
-  sql: Db,
-  persona: Persona,
-  work: () => Promise<void>,
-  before = '',
-): Promise<Tried['fault']> {
-  let fault: Tried['fault'] = null
-  try {
-    await sql.unsafe(`savepoint rethread_try; ${before} ${becoming(persona)}`)
-    await work()
-  } catch (error) {
-    const { code, message, ...more } = error as { code?: string; message: string }
-    if (!code || !/^[0-9A-Z]{5}$/.test(code)) throw error
-    fault = { code, message, constraint: 'constraint_name' in more || 'column_name' in more }
-  }
-  await sql.unsafe('rollback to savepoint rethread_try; release savepoint rethread_try')
-  return fault
-}
-
-/** What is done with full sight around a try. */
-export interface Around {
+/** A try: statements as somebody, with what is around them in full sight. */
+export interface Try {
+  persona: Persona
+  statement: string
   /** Before it, such as to open a cursor. */
   before?: string
   /** After it: whether this finds a row. */
   lookAfter?: string
 }
 
-/** Tries statements as somebody, with what is around it in full sight. All of it is taken back. */
-export async function attempt(
-  sql: Db,
-  persona: Persona,
-  statement: string,
-  { before, lookAfter }: Around = {},
-): Promise<Tried> {
-  const tried: Tried = { rows: 0, fault: null, seen: false }
-  tried.fault = await undone(
-    sql,
-    persona,
-    async () => {
-      const result = await sql.unsafe(statement)
-      tried.rows = result.count ?? result.length
-      if (lookAfter) {
-        const results = (await sql.unsafe(`${becomingUs}; ${lookAfter}`)) as unknown as { count: number }[]
-        tried.seen = results.at(-1)!.count > 0
-      }
-    },
-    before,
-  )
-  return tried
+/** Code by which a try takes itself back. */
+const backCode = 'RTHRD'
+
+/** A statement that a sampled sweep prepares: the server plans it once and not for every row. */
+const preparedMove = 'rethread_move'
+
+/**
+ * Runs tries one after the other inside the server, each in a subtransaction that takes itself back: there are hundreds,
+ * and a round trip for each step of each would cost more than all the rest of a verification. The texts travel in a
+ * setting, what came of them in another.
+ */
+const tryAll = `
+  do $rethread$
+  declare
+    t jsonb;
+    said jsonb := '[]';
+    changed bigint;
+    looked bigint;
+    state text;
+    reason text;
+    by_constraint text;
+    by_column text;
+  begin
+    for t in select * from pg_catalog.jsonb_array_elements(pg_catalog.current_setting('rethread.tries')::jsonb) loop
+      changed := 0;
+      looked := 0;
+      state := null;
+      reason := null;
+      by_constraint := '';
+      by_column := '';
+      -- what was prepared outlives the subtransaction that prepared it
+      if exists (select from pg_catalog.pg_prepared_statements where name = '${preparedMove}') then
+        deallocate ${preparedMove};
+      end if;
+      begin
+        if t ? 'before' then
+          execute t ->> 'before';
+        end if;
+        execute t ->> 'become';
+        execute t ->> 'statement';
+        get diagnostics changed = row_count;
+        if t ? 'lookAfter' then
+          execute t ->> 'back';
+          execute t ->> 'lookAfter';
+          get diagnostics looked = row_count;
+        end if;
+        raise exception using errcode = '${backCode}';
+      exception
+        when sqlstate '${backCode}' then null;
+        when others then
+          get stacked diagnostics state = returned_sqlstate, reason = message_text,
+            by_constraint = constraint_name, by_column = column_name;
+      end;
+      said := said || pg_catalog.jsonb_build_object('rows', changed, 'seen', looked > 0, 'fault',
+        case when state is not null then pg_catalog.jsonb_build_object(
+          'code', state, 'message', reason, 'constraint', by_constraint <> '' or by_column <> '') end);
+    end loop;
+    perform pg_catalog.set_config('rethread.tried', said::text, true);
+  end
+  $rethread$`
+
+/** Tries in order; all of it is taken back. What takes too long for all is tried alone, and is a fault where it does again. */
+export async function attemptAll(sql: Db, tries: Try[]): Promise<Tried[]> {
+  if (tries.length === 0) return []
+  const texts = tries.map(({ persona, ...t }) => ({ ...t, become: becoming(persona), back: becomingUs }))
+  try {
+    const results = (await sql.unsafe(
+      `savepoint rethread_try; select set_config('rethread.tries', ${literal(JSON.stringify(texts))}, true); ${tryAll};
+       select current_setting('rethread.tried') as tried; release savepoint rethread_try`,
+    )) as unknown as { tried?: string }[][]
+    return JSON.parse(results.flat().find(row => row.tried !== undefined)!.tried!) as Tried[]
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string }
+    // no handler in the server catches a time-out or a failed assertion
+    if (code !== '57014' && code !== 'P0004') throw error
+    await sql.unsafe('rollback to savepoint rethread_try; release savepoint rethread_try')
+    if (tries.length === 1) return [{ rows: 0, fault: { code, message, constraint: false }, seen: false }]
+    const alone: Tried[] = []
+    for (const one of tries) alone.push(...(await attemptAll(sql, [one])))
+    return alone
+  }
 }
 
 /** The plan of a query as somebody, as EXPLAIN's JSON; null where the server refuses to plan it. */
 export async function explainAs(sql: Db, persona: Persona, query: string): Promise<unknown> {
-  let plan: unknown = null
-  await undone(sql, persona, async () => {
-    const [row] = await sql.unsafe<{ 'QUERY PLAN': { Plan: unknown }[] }[]>(
-      `explain (format json, verbose) ${query}`,
-    )
-    plan = row!['QUERY PLAN'][0]!.Plan
-  })
-  return plan
+  try {
+    const plan = await takenBack(savepoint(sql), async tx => {
+      await become(tx, persona)
+      const [row] = await tx.unsafe<{ 'QUERY PLAN': { Plan: unknown }[] }[]>(
+        `explain (format json, verbose) ${query}`,
+      )
+      return row!['QUERY PLAN'][0]!.Plan
+    })
+    return plan
+  } catch (error) {
+    if (!/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? '')) throw error
+    return null
+  }
 }
 
 /** Somebody's rows of a table as a count and an order-free hash of ids, and the ids themselves up to a limit. */

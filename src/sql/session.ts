@@ -96,12 +96,28 @@ export async function snapshot(sql: Db): Promise<{ role: string; settings: Recor
   return row!
 }
 
-/** Settings for one transaction. Milliseconds; 0 means none. */
-export async function setLocal(sql: Db, lockTimeoutMs: number, statementTimeoutMs: number): Promise<void> {
-  await sql`
-    select
-      set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
-      set_config('statement_timeout', ${String(statementTimeoutMs)}, true)`
+/**
+ * Settings for one transaction. Milliseconds; 0 means none. With parameters that SQL files read with current_setting().
+ * As one plain text: it goes before every check, and Parse and Describe would cost a round trip more.
+ */
+export async function setLocal(
+  sql: Db,
+  lockTimeoutMs: number,
+  statementTimeoutMs: number,
+  parameters: Record<string, string> = {},
+): Promise<void> {
+  const all = {
+    lock_timeout: String(lockTimeoutMs),
+    statement_timeout: String(statementTimeoutMs),
+    ...parameters,
+  }
+  const each = Object.entries(all).map(([name, value]) => `set_config('${name}', ${literal(value)}, true)`)
+  await sql.unsafe(`select ${each.join(', ')}`)
+}
+
+/** Statement time-out for the rest of a transaction, in milliseconds. */
+export async function setStatementTimeout(sql: Db, ms: number): Promise<void> {
+  await sql.unsafe(`set local statement_timeout = ${Math.round(ms)}`)
 }
 
 /** From here on the session's statements use one core: what reads a whole table beside an application must leave it the rest. */

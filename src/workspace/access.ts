@@ -3,11 +3,19 @@ import { operations } from '../model/workspace.js'
 import { describeIssue } from './config.js'
 
 /**
+ * Every word of an access file that could name a table, one it does not write to included: who asks what such tables
+ * would fire had better ask too much. Parsing the file would cost a verification more than all its checks.
+ */
+export const namesIn = (text: string): string[] => [
+  ...new Set(text.match(/(?:"[^"\n]+"|\b[a-z_]\w*)(?:\.(?:"[^"\n]+"|[a-z_]\w*))?/gi)),
+]
+
+/**
  * Validates what the last row of an access file says. zod is loaded only when there is one.
  * Gives the reason in words where it does not fit.
  */
 export async function readAccess(json: unknown): Promise<{ access: Access } | { reason: string }> {
-  const z = await import('zod/mini')
+  const z = await import('./zod.js')
   const text = z.string()
   const name = text.check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
   const table = text.check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))

@@ -61,7 +61,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
   } catch (error) {
     throw new Failure('BAD_CONFIG', path, { reason: `not JSON: ${(error as Error).message}` })
   }
-  const z = await import('zod/mini')
+  const z = await import('./zod.js')
   const settingName = z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, 'a setting is lower_case'))
   const schema = z.strictObject({
     $schema: z.optional(z.string()),

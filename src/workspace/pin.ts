@@ -12,7 +12,7 @@ export async function readPin(path: string): Promise<Pin> {
   } catch (error) {
     throw new Failure('BAD_PIN', path, { reason: `not JSON: ${(error as Error).message}` })
   }
-  const z = await import('zod/mini')
+  const z = await import('./zod.js')
   const file = z.strictObject({ migration: z.string(), checksum: z.string() })
   const schema = z.strictObject({
     format: z.literal(1),

@@ -21,7 +21,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   } catch (error) {
     return fault(`not JSON: ${(error as Error).message}`)
   }
-  const z = await import('zod/mini')
+  const z = await import('./zod.js')
   const name = z.string().check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
   const table = z.string().check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
   const setting = z.strictObject({

@@ -40,7 +40,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
   test('what is there in the right definition is skipped, another definition stops the run', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--phase', 'backfill'])
-    await db.sql`create index idx_chats_session_id on chats using btree (session_id asc nulls last)`
+    await db.sql`create index idx_chats_session_id on chats using btree (session_id asc nulls last, workspace_id)`
     await db.sql`create index idx_chats_session_created on chats (session_id, created_at desc)`
     const ran = await rethread(db.url, ['migrate'])
     expect([ran.code, ran.report.findings.map(f => f.code)]).toEqual([
@@ -83,6 +83,28 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     expect(poison.map(p => p.reason)).toEqual(Array(2).fill('P0001: this row can not be touched'))
     const [left] = await db.sql`select count(*)::int as n from chats where session_id is null`
     expect(left!.n).toBe(9 + 2)
+  })
+
+  test('a batch that takes long gives its rows back and comes again smaller, down to the page that takes what it takes', async () => {
+    await using db = await database(server)
+    await rethread(db.url, ['migrate', '--no-backfill'])
+    await db.sql.unsafe(`
+      create function linger() returns trigger language plpgsql as $$
+      begin
+        if new.id = md5('message 777')::uuid and new.session_id is not null then perform pg_sleep(0.3); end if;
+        return new;
+      end $$;
+      create trigger linger before update on chats for each row execute function linger()`)
+    const ran = await rethread(db.url, ['migrate'])
+    expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+    const slow = await db.sql`
+      select b.rows::int as rows from rethread.batches b join rethread.backfills f on f.id = b.backfill
+      where f.migration = '005_assign_messages' and b.ms >= 300`
+    // one pass over one page: a thirteenth of its rows
+    expect(slow.length).toBe(1)
+    expect(slow[0]!.rows).toBeLessThan(15)
+    const [left] = await db.sql`select count(*)::int as n from chats where session_id is null`
+    expect(left!.n).toBe(9)
   })
 
   test('a gate that finds rows stops the plan there: exit 1, the rest not run', async () => {

@@ -8,7 +8,7 @@ select w.name as object,
     else 'is ' || pg_get_indexdef(i.indexrelid)
   end as detail
 from (values
-  ('idx_chats_session_id', '(session_id)'),
+  ('idx_chats_session_id', '(session_id, workspace_id)'),
   ('idx_chats_session_created', '(session_id, created_at)'),
   ('idx_chats_workspace_author', '(workspace_id, user_id)')
 ) as w (name, wanted)

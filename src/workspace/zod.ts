@@ -1,0 +1,24 @@
+/**
+ * What is used of zod, by name, so that the bundle leaves the rest out: its whole is 650 kB, most of it words in other
+ * languages. Imported only where there is something to validate.
+ */
+export {
+  _default,
+  array,
+  boolean,
+  enum,
+  gt,
+  gte,
+  int,
+  literal,
+  lte,
+  minLength,
+  nullable,
+  number,
+  optional,
+  record,
+  regex,
+  strictObject,
+  string,
+  unknown,
+} from 'zod/mini'
