@@ -48,8 +48,8 @@ export async function allRanges(job: Job): Promise<boolean> {
 
 /** One worker: claims ranges until there are none. */
 async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
-  // a batch that only reads the batched table locks no row that the application wants: it may take twice as long
-  const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : 2)
+  // a batch that only reads the batched table locks no row that the application wants: it may take longer
+  const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : 1.5)
   const pace = makePace(target, 1, job.passes > 1 ? maxWindowPages : rangePages)
   for (;;) {
     await breathe(job, 0, () => halt.now)
