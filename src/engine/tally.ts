@@ -1,19 +1,32 @@
 import type { Migration, Track } from '../model/workspace.js'
 import { heapsOf } from '../sql/catalog.js'
-import { clearTallies, contentColumns, type TallySpec, tallyPages } from '../sql/tally.js'
+import {
+  clearTallies,
+  contentColumns,
+  countPages,
+  type PageCount,
+  storeTallies,
+  type TallyRow,
+  type TallySpec,
+} from '../sql/tally.js'
 import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
+import { makePace } from './pace.js'
+import { rangePages } from './walk.js'
 import { breathe } from './watch.js'
 
-/** Pages that one statement counts. */
-const windowPages = 512
+/** Most units that are kept in memory before what was counted of them goes to the table. */
+const mostKept = 20_000
+/** Rows of the table of counts that one statement writes. */
+const storedAtOnce = 2_000
 
 /**
  * Counts and hashes, by page range and by unit, the content that the backfill has not written: numbers to compare
  * with later, when somebody asks whether anything was lost. Only for a backfill that updates a table with units. Rows
- * that an application writes meanwhile are counted as they are met.
+ * that an application writes meanwhile are counted as they are met. The sums are made here: every few pages hold messages
+ * of every unit, and to add to a row for each would cost more than to count.
  */
 export async function tally(job: Job): Promise<void> {
   const { run, cut, migration } = job
@@ -23,15 +36,53 @@ export async function tally(job: Job): Promise<void> {
   const track = run.ctx.tracks().find(t => t.name === migration.track)!
   const spec = await tallySpec(sql, track, migration, cut, job.id)
   await clearTallies(sql, job.id)
+  const sums = makeSums(rows => storeTallies(sql, job.id, rows))
+  const pace = makePace(run.ctx.batchTargetMs, 64, rangePages)
   for (const heap of await heapsOf(sql, table)) {
-    for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; page += windowPages) {
+    for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; ) {
       const start = run.ctx.clock.now()
-      await tallyPages(sql, spec, heap.relation, page, page + windowPages)
-      await breathe(job, run.ctx.clock.now() - start, () => false)
+      const to = Math.min(heap.pages, page + pace.pages())
+      await sums.add(`${heap.relation} ${page}-${to}`, await countPages(sql, spec, heap.relation, page, to))
+      const ms = run.ctx.clock.now() - start
+      pace.note(ms, to - page)
+      page = to
+      await breathe(job, ms, () => false)
     }
   }
+  await sums.flush()
   // a count that was broken off must not stand for the whole
   if (run.ctx.signal.aborted) await clearTallies(sql, job.id)
+}
+
+/** Adds up counts by unit and by range, and hands them on when they become many. */
+function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
+  const kept = new Map<string, { row: Omit<TallyRow, 'hash'>; hash: bigint }>()
+  const note = (kind: TallyRow['kind'], name: string, rows: number, hash: bigint) => {
+    const sum = kept.get(`${kind} ${name}`)
+    if (!sum) kept.set(`${kind} ${name}`, { row: { kind, name, rows }, hash })
+    else {
+      sum.row.rows += rows
+      sum.hash ^= hash
+    }
+  }
+  const flush = async () => {
+    const rows = [...kept.values()].map(({ row, hash }) => ({ ...row, hash: String(hash) }))
+    kept.clear()
+    for (let i = 0; i < rows.length; i += storedAtOnce) await store(rows.slice(i, i + storedAtOnce))
+  }
+  return {
+    add: async (range: string, counted: PageCount[]) => {
+      note('range', range, 0, 0n)
+      for (const [unit, past, rows, text] of counted) {
+        const hash = BigInt(text)
+        note('range', range, rows, hash)
+        note('unit', unit, rows, hash)
+        if (past) note('past', unit, rows, hash)
+      }
+      if (kept.size > mostKept) await flush()
+    },
+    flush,
+  }
 }
 
 /** What is counted for a backfill with units. */

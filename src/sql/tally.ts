@@ -53,30 +53,43 @@ const isPast = (s: TallySpec): string =>
     ? 'false'
     : `coalesce(t.${ident(s.dated)} <= (select b.started_at from rethread.backfills b where b.id = ${s.backfill}), false)`
 
+/** What some pages hold of one unit: its name, whether dated before the backfill, rows, hash as text. */
+export type PageCount = [unit: string, past: boolean, rows: number, hash: string]
+
 /** Counts and hashes the rows of some pages; one short statement, so that no snapshot grows old (pitfall P55). */
-export async function tallyPages(
+export async function countPages(
   sql: Db,
   s: TallySpec,
   relation: string,
   from: number,
   to: number,
-): Promise<void> {
-  await sql.unsafe(
-    `with counted as materialized (
+): Promise<PageCount[]> {
+  const [row] = await sql.unsafe<{ counted: string }[]>(
+    `select coalesce(json_agg(json_build_array(unit, past, rows, hash::text)), '[]')::text as counted
+     from (
        select coalesce(t.${ident(s.unit)}::text, '(none)') as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
-       from only ${relation} t where t.ctid >= $3::tid and t.ctid < $4::tid
+       from only ${relation} t where t.ctid >= $1::tid and t.ctid < $2::tid
        group by 1, 2
-     ),
-     units as (
-       insert into rethread.tallies as x (backfill, kind, name, rows, hash)
-       select $1::bigint, 'unit', unit, sum(rows), bit_xor(hash) from counted group by unit
-       union all
-       select $1::bigint, 'past', unit, rows, hash from counted where past
-       on conflict (backfill, kind, name) do update set rows = x.rows + excluded.rows, hash = x.hash # excluded.hash
-     )
-     insert into rethread.tallies (backfill, kind, name, rows, hash)
-     select $1::bigint, 'range', $2, coalesce(sum(rows), 0), coalesce(bit_xor(hash), 0) from counted`,
-    [s.backfill, `${relation} ${from}-${to}`, tid(from), tid(to)],
+     ) x`,
+    [tid(from), tid(to)],
+  )
+  return JSON.parse(row!.counted) as PageCount[]
+}
+
+/** A count of a unit, of its rows from before the backfill, or of a range of pages. */
+export interface TallyRow extends Counted {
+  kind: 'unit' | 'past' | 'range'
+  name: string
+}
+
+/** Adds counts to what is stored of a backfill. */
+export async function storeTallies(sql: Db, backfill: number, rows: TallyRow[]): Promise<void> {
+  await sql.unsafe(
+    `insert into rethread.tallies as x (backfill, kind, name, rows, hash)
+     select $1::bigint, r.kind, r.name, r.rows, r.hash
+     from jsonb_to_recordset($2::text::jsonb) as r (kind text, name text, rows bigint, hash bigint)
+     on conflict (backfill, kind, name) do update set rows = x.rows + excluded.rows, hash = x.hash # excluded.hash`,
+    [backfill, JSON.stringify(rows)],
   )
 }
 
