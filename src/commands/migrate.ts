@@ -16,7 +16,7 @@ export default defineCommand({
       'adopt an existing database: record as applied what the catalog shows to be there',
     ],
     ['--plan <file>', 'apply a plan that was pinned by plan --out; refused when anything has changed since'],
-    ['--workers <n>', 'connections that share a backfill (default 1)'],
+    ['--workers <n>', 'connections that share a backfill, and cores that build an index (default 1)'],
     ...pacing,
   ],
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {

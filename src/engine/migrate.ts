@@ -11,6 +11,7 @@ import {
   verdictOf,
 } from '../model/report.js'
 import { idOf, type Track } from '../model/workspace.js'
+import { useCores } from '../sql/session.js'
 import { lint } from '../workspace/lint.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { closeArchives } from './archive.js'
@@ -153,6 +154,7 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
 
 async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
   await closeArchives(run, track.name)
+  if (wish.workers > 1) await useCores(run.writer.sql, wish.workers)
   if (plan.applied.length === 0) await recordSights(run, track)
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
   const results = new Map<Step, StepResult>(

@@ -1,3 +1,4 @@
+import type { Session } from '../db/session.js'
 import type { Migration, Track } from '../model/workspace.js'
 import { heapsOf } from '../sql/catalog.js'
 import {
@@ -14,7 +15,7 @@ import type { Cut } from '../workspace/cut.js'
 import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
 import { makePace } from './pace.js'
-import { rangePages } from './walk.js'
+import { inLanes, rangePages } from './walk.js'
 import { breathe } from './watch.js'
 
 /** Most units that are kept in memory before what was counted of them goes to the table. */
@@ -37,18 +38,26 @@ export async function tally(job: Job): Promise<void> {
   const spec = await tallySpec(sql, track, migration, cut, job.id)
   await clearTallies(sql, job.id)
   const sums = makeSums(rows => storeTallies(sql, job.id, rows))
-  const pace = makePace(run.ctx.batchTargetMs, 64, rangePages)
-  for (const heap of await heapsOf(sql, table)) {
-    for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; ) {
-      const start = run.ctx.clock.now()
-      const to = Math.min(heap.pages, page + pace.pages())
-      await sums.add(`${heap.relation} ${page}-${to}`, await countPages(sql, spec, heap.relation, page, to))
-      const ms = run.ctx.clock.now() - start
-      pace.note(ms, to - page)
+  const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
+  let page = 0
+  const lane = async (session: Session) => {
+    const pace = makePace(run.ctx.batchTargetMs, 64, rangePages)
+    while (heaps[0] && !run.ctx.signal.aborted) {
+      const { relation, pages } = heaps[0]
+      const [from, to] = [page, Math.min(pages, page + pace.pages())]
       page = to
+      if (to === pages) {
+        heaps.shift()
+        page = 0
+      }
+      const start = run.ctx.clock.now()
+      await sums.add(`${relation} ${from}-${to}`, await countPages(session.sql, spec, relation, from, to))
+      const ms = run.ctx.clock.now() - start
+      pace.note(ms, to - from)
       await breathe(job, ms, () => false)
     }
   }
+  await inLanes(job, lane)
   await sums.flush()
   // a count that was broken off must not stand for the whole
   if (run.ctx.signal.aborted) await clearTallies(sql, job.id)

@@ -22,25 +22,28 @@ const maxWindowPages = rangePages
 
 /** True when all ranges are done, false when somebody asked to stop. */
 export async function allRanges(job: Job): Promise<boolean> {
-  const sessions: Session[] = []
   const halt = { now: false }
+  const ended = await inLanes(job, session =>
+    work(job, session, halt).catch(error => {
+      // the others finish their batch and stop: the first fault is the one to tell
+      halt.now = true
+      throw error
+    }),
+  )
+  return ended.every(Boolean)
+}
+
+/** Work on as many connections as there are workers; when all have ended, the first fault is thrown. */
+export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T>): Promise<T[]> {
+  const sessions: Session[] = []
   try {
     for (let n = 0; n < job.wish.workers; n++) sessions.push(await connect(job.run.ctx, 'worker'))
     job.pids = new Set(sessions.map(s => s.pid))
-    const ended = await Promise.allSettled(
-      sessions.map(async session => {
-        try {
-          return await work(job, session, halt)
-        } catch (error) {
-          // the others finish their batch and stop: the first fault is the one to tell
-          halt.now = true
-          throw error
-        }
-      }),
-    )
-    const failed = ended.find(e => e.status === 'rejected')
-    if (failed) throw failed.reason
-    return ended.every(e => e.status === 'fulfilled' && e.value)
+    const ended = await Promise.allSettled(sessions.map(lane))
+    return ended.map(e => {
+      if (e.status === 'rejected') throw e.reason
+      return e.value
+    })
   } finally {
     await Promise.all(sessions.map(s => s.close().catch(() => {})))
   }

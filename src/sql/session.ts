@@ -23,7 +23,7 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
     lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
   // Dirty pages that we evict go to the disk as we go, not all at the next checkpoint, whose fsync everybody's commits would wait behind.
   if (purpose === 'worker' || purpose === 'writer') lines.push("set backend_flush_after = '512kB'")
-  // index builds leave a core to the application
+  // index builds leave the other cores to the application, until somebody gives some away
   if (purpose === 'writer') lines.push('set max_parallel_maintenance_workers = 0')
   if (purpose === 'reader') lines.push('set default_transaction_read_only = on')
   if (purpose === 'worker') {
@@ -118,6 +118,11 @@ export async function setLocal(
 /** Statement time-out for the rest of a transaction, in milliseconds. */
 export async function setStatementTimeout(sql: Db, ms: number): Promise<void> {
   await sql.unsafe(`set local statement_timeout = ${Math.round(ms)}`)
+}
+
+/** From here on an index is built with so many cores. */
+export async function useCores(sql: Db, cores: number): Promise<void> {
+  await sql`select set_config('max_parallel_maintenance_workers', ${String(cores - 1)}, false)`
 }
 
 /** From here on the session's statements use one core: what reads a whole table beside an application must leave it the rest. */

@@ -8,6 +8,21 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 
+/** Share of the processors' time that went to other machines on the same host since `before`; 0 where that is not known. */
+function stolen(before) {
+  const now = ticks()
+  const spent = now.all - before.all
+  return spent > 0 ? (now.steal - before.steal) / spent : 0
+}
+function ticks() {
+  try {
+    const cpu = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number)
+    return { all: cpu.reduce((a, b) => a + b, 0), steal: cpu[7] }
+  } catch {
+    return { all: 0, steal: 0 }
+  }
+}
+
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 const load = process.env.BENCH_LOAD === '1'
 
@@ -115,6 +130,7 @@ export default async function backfill({ rethread, server, root }) {
         await new Promise(done => setTimeout(done, 1500))
       }
       const start = performance.now()
+      const clock = ticks()
       const said = await ways[way](url)
       const seconds = (performance.now() - start) / 1000
       let busy = null
@@ -128,13 +144,14 @@ export default async function backfill({ rethread, server, root }) {
         ...said,
         wal: (after.wal - before.wal) / 2 ** 20,
         heap: after.heap / before.heap,
+        stolen: stolen(clock),
         idle,
         busy,
       }
       results[way] = result
       console.log(
         way.padEnd(8),
-        `${seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}`,
+        `${seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}, ${Math.round(100 * result.stolen)}% of the processors stolen`,
         idle ? `idle ${JSON.stringify(idle)} busy ${JSON.stringify(busy)}` : '',
         said.memory
           ? `CLI ${said.memory.toFixed(0)} MB, longest batch ${said.longest.ms.toFixed(0)} ms (p99 ${said.longest.p99.toFixed(0)})`
