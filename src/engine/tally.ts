@@ -63,32 +63,50 @@ export async function tally(job: Job): Promise<void> {
   if (run.ctx.signal.aborted) await clearTallies(sql, job.id)
 }
 
+/** A sum of rows and of the two halves of their hash: small integers, which leave no garbage behind. */
+interface Sum {
+  rows: number
+  high: number
+  low: number
+}
+
 /** Adds up counts by unit and by range, and hands them on when they become many. */
 function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
-  const kept = new Map<string, { row: Omit<TallyRow, 'hash'>; hash: bigint }>()
-  const note = (kind: TallyRow['kind'], name: string, rows: number, hash: bigint) => {
-    const sum = kept.get(`${kind} ${name}`)
-    if (!sum) kept.set(`${kind} ${name}`, { row: { kind, name, rows }, hash })
-    else {
-      sum.row.rows += rows
-      sum.hash ^= hash
+  const kept = { unit: new Map<string, Sum>(), past: new Map<string, Sum>(), range: new Map<string, Sum>() }
+  const sumOf = (kind: TallyRow['kind'], name: string): Sum => {
+    let sum = kept[kind].get(name)
+    if (!sum) {
+      sum = { rows: 0, high: 0, low: 0 }
+      kept[kind].set(name, sum)
     }
+    return sum
+  }
+  const note = (sum: Sum, rows: number, high: number, low: number) => {
+    sum.rows += rows
+    sum.high ^= high
+    sum.low ^= low
   }
   const flush = async () => {
-    const rows = [...kept.values()].map(({ row, hash }) => ({ ...row, hash: String(hash) }))
-    kept.clear()
+    const rows = (['unit', 'past', 'range'] as const).flatMap(kind =>
+      [...kept[kind]].map(([name, { rows, high, low }]) => ({
+        kind,
+        name,
+        rows,
+        hash: String((BigInt(high) << 32n) | BigInt(low >>> 0)),
+      })),
+    )
+    for (const sums of Object.values(kept)) sums.clear()
     for (let i = 0; i < rows.length; i += storedAtOnce) await store(rows.slice(i, i + storedAtOnce))
   }
   return {
     add: async (range: string, counted: PageCount[]) => {
-      note('range', range, 0, 0n)
-      for (const [unit, past, rows, text] of counted) {
-        const hash = BigInt(text)
-        note('range', range, rows, hash)
-        note('unit', unit, rows, hash)
-        if (past) note('past', unit, rows, hash)
+      const whole = sumOf('range', range)
+      for (const [unit, past, rows, high, low] of counted) {
+        note(whole, rows, high, low)
+        note(sumOf('unit', unit), rows, high, low)
+        if (past) note(sumOf('past', unit), rows, high, low)
       }
-      if (kept.size > mostKept) await flush()
+      if (kept.unit.size + kept.past.size + kept.range.size > mostKept) await flush()
     },
     flush,
   }

@@ -53,8 +53,8 @@ const isPast = (s: TallySpec): string =>
     ? 'false'
     : `coalesce(t.${ident(s.dated)} <= (select b.started_at from rethread.backfills b where b.id = ${s.backfill}), false)`
 
-/** What some pages hold of one unit: its name, whether dated before the backfill, rows, hash as text. */
-export type PageCount = [unit: string, past: boolean, rows: number, hash: string]
+/** What some pages hold of one unit: its name, whether dated before the backfill, rows, both halves of the hash. */
+export type PageCount = [unit: string, past: boolean, rows: number, high: number, low: number]
 
 /** Counts and hashes the rows of some pages; one short statement, so that no snapshot grows old (pitfall P55). */
 export async function countPages(
@@ -65,7 +65,7 @@ export async function countPages(
   to: number,
 ): Promise<PageCount[]> {
   const [row] = await sql.unsafe<{ counted: string }[]>(
-    `select coalesce(json_agg(json_build_array(unit, past, rows, hash::text)), '[]')::text as counted
+    `select coalesce(json_agg(json_build_array(unit, past, rows, (hash >> 32)::int, hash::bit(32)::int)), '[]')::text as counted
      from (
        select coalesce(t.${ident(s.unit)}::text, '(none)') as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
        from only ${relation} t where t.ctid >= $1::tid and t.ctid < $2::tid
