@@ -162,27 +162,27 @@ async function matrixOf(
 ): Promise<Table> {
   const names = Object.keys(access.personas)
   const may = (door: Door) => t.may[door.operation]
-  const tries = new Map<Door, Map<string, Tried>>()
-  const attempt = async (doors: Door[], who: (door: Door) => string[]) => {
-    const wanted = doors.flatMap(door => who(door).map(name => ({ door, name })))
+  const doors = await doorsOf(tx, t, deep)
+  const tries = new Map(doors.map(door => [door, new Map<string, Tried>()]))
+  const attempt = async (through: Door[], who: string[]) => {
+    const wanted = through.flatMap(door => who.map(name => ({ door, name })))
     const said = await attemptAll(
       tx,
       wanted.map(({ door, name }) => ({ ...door, persona: access.personas[name]! })),
     )
     for (const [i, { door, name }] of wanted.entries()) tries.get(door)!.set(name, said[i]!)
   }
-  const doors = await doorsOf(tx, t, deep)
-  for (const door of doors) tries.set(door, new Map())
   await attempt(
     doors.filter(d => !d.sweeps),
-    () => names,
+    names,
   )
   // a walk over the whole table that met no objection and left the owner's row alone never reached it: no other will
   const outOfReach = new Map<string, Tried>()
   for (const door of doors.filter(d => d.sweeps)) {
     for (const [name, tried] of outOfReach) tries.get(door)!.set(name, tried)
     // whoever may move rows may move all of them: nothing to learn, and all rows would be touched
-    await attempt([door], () => names.filter(name => !may(door).includes(name) && !outOfReach.has(name)))
+    const who = names.filter(name => !may(door).includes(name) && !outOfReach.has(name))
+    await attempt([door], who)
     for (const [name, tried] of tries.get(door)!)
       if (!tried.fault && !tried.seen && tried.rows < sweepLimit) outOfReach.set(name, tried)
   }

@@ -300,14 +300,13 @@ export async function attemptAll(sql: Db, tries: Try[]): Promise<Tried[]> {
 /** The plan of a query as somebody, as EXPLAIN's JSON; null where the server refuses to plan it. */
 export async function explainAs(sql: Db, persona: Persona, query: string): Promise<unknown> {
   try {
-    const plan = await takenBack(savepoint(sql), async tx => {
+    return await takenBack(savepoint(sql), async tx => {
       await become(tx, persona)
       const [row] = await tx.unsafe<{ 'QUERY PLAN': { Plan: unknown }[] }[]>(
         `explain (format json, verbose) ${query}`,
       )
       return row!['QUERY PLAN'][0]!.Plan
     })
-    return plan
   } catch (error) {
     if (!/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? '')) throw error
     return null

@@ -2,7 +2,13 @@ import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { configured, ended, rethread, start, undoAll } from '../support/cli.js'
-import { database, newest, open, picture, root, some } from '../support/database.js'
+import { type Database, database, newest, open, picture, root, some } from '../support/database.js'
+
+/** Whoever updates a message meets this. */
+const onUpdate = (db: Database, body: string) =>
+  db.sql.unsafe(`
+    create function met() returns trigger language plpgsql as $$ begin ${body} return new; end $$;
+    create trigger met before update on chats for each row execute function met()`)
 
 describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
   test('an invalid index that a stopped run of ours left is dropped and built again', async () => {
@@ -69,13 +75,10 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
   test('a poison row goes to the quarantine with the server’s reason; the others arrive', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--no-backfill'])
-    await db.sql.unsafe(`
-      create function refuse() returns trigger language plpgsql as $$
-      begin
-        if new.id in (md5('message 11')::uuid, md5('message 777')::uuid) then raise exception 'this row can not be touched'; end if;
-        return new;
-      end $$;
-      create trigger refuse before update on chats for each row execute function refuse()`)
+    await onUpdate(
+      db,
+      `if new.id in (md5('message 11')::uuid, md5('message 777')::uuid) then raise exception 'this row can not be touched'; end if;`,
+    )
     const ran = await rethread(db.url, ['migrate'])
     expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
     const poison =
@@ -88,13 +91,10 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
   test('a batch that takes long gives its rows back and comes again smaller, down to the page that takes what it takes', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--no-backfill'])
-    await db.sql.unsafe(`
-      create function linger() returns trigger language plpgsql as $$
-      begin
-        if new.id = md5('message 777')::uuid and new.session_id is not null then perform pg_sleep(1); end if;
-        return new;
-      end $$;
-      create trigger linger before update on chats for each row execute function linger()`)
+    await onUpdate(
+      db,
+      `if new.id = md5('message 777')::uuid and new.session_id is not null then perform pg_sleep(1); end if;`,
+    )
     const ran = await rethread(db.url, ['migrate'])
     expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
     // of one page, a pass takes a share of the line pointers, dead ones included
