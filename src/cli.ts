@@ -248,6 +248,7 @@ async function prepare(
     lockTimeoutMs: config.lockTimeoutMs,
     lockBudgetSeconds: config.lockBudgetSeconds,
     batchTargetMs: config.batchTargetMs,
+    cores: null,
     walBytesPerSecond: config.walMbPerSecond === null ? null : config.walMbPerSecond * 2 ** 20,
     who: process.env.GITHUB_ACTOR ?? process.env.USER ?? userInfo().username,
     host: hostname(),

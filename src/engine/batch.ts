@@ -4,16 +4,17 @@ import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/workspace.js'
 import {
   checkpoint,
+  isFenced,
   noteBatch,
   quarantineRow,
   type Range,
   rowParameter,
   rowsOnPage,
+  runAndCheckpoint,
   runBatch,
   type Standing,
   type SweepSpec,
   slicePredicate,
-  tid,
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
 import { setStatementTimeout } from '../sql/session.js'
@@ -78,23 +79,33 @@ export async function batch(
   mostMs: number | null,
 ): Promise<number | null> {
   const { cut, passes } = job
-  const statement = cut.restrict(slicePredicate({ alias: cut.alias, pass: at.pass, passes, unit: null }))
-  const args = [tid(at.cursorPage), tid(end)]
+  const slice = { alias: cut.alias, pages: [at.cursorPage, end] as [number, number], pass: at.pass, passes }
+  const statement = cut.restrict(slicePredicate({ ...slice, unit: null }))
   try {
+    if (cut.returning !== null)
+      return await patiently(job, pace, mostMs === null, async () => {
+        const { rows, notices } = await runAndCheckpoint(
+          session.sql,
+          statement + cut.returning,
+          at,
+          next,
+          mostMs,
+        )
+        for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
+        return rows
+      })
     return await transact(
       job,
       session,
       pace,
       statement,
-      args,
+      [],
       (tx, rows, ms) => mustHold(checkpoint(tx, at, { ...next, rows, ms }), job),
       mostMs,
     )
   } catch (error) {
-    if (mostMs !== null && isTimeout(error)) {
-      pace.halve()
-      return null
-    }
+    if (mostMs !== null && isTimeout(error)) return null
+    if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, error)
     const rows = await bisect(job, session, at.relation, at.cursorPage, end)
     await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
@@ -128,8 +139,10 @@ export function transact(
 
 /** Throws FENCED when another worker has taken the range over. */
 export async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
-  if (!(await check)) throw new Failure('FENCED', job.migration.name, { what: 'its range' })
+  if (!(await check)) throw fenced(job)
 }
+
+const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name, { what: 'its range' })
 
 /** A server's fault in the file's statement or in its header, told with the file's name. */
 export const fileFault = (job: Job, error: unknown): unknown =>
@@ -205,8 +218,8 @@ async function bisect(
           job,
           session,
           relation,
-          slicePredicate({ alias: cut.alias, pass: 0, passes: 1, unit: null }),
-          [tid(lo), tid(hi)],
+          slicePredicate({ alias: cut.alias, pages: [lo, hi], pass: 0, passes: 1, unit: null }),
+          [],
         )
       } catch (error) {
         if (!isDataFault(error)) throw error

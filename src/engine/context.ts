@@ -22,6 +22,8 @@ export interface Context {
   lockTimeoutMs: number
   lockBudgetSeconds: number
   batchTargetMs: number
+  /** Cores of the server that one statement of ours may use, the others being the application's; null for as many as the server is set to. */
+  cores: number | null
   /** WAL in bytes a second above which a backfill slows down; null for no limit. */
   walBytesPerSecond: number | null
   who: string
@@ -49,7 +51,7 @@ export async function connect(ctx: Context, purpose: Purpose): Promise<Session> 
   return openSession({
     url: ctx.url,
     application: purpose,
-    setup: setupSql(purpose, ctx.settings),
+    setup: setupSql(purpose, ctx.settings, ctx.cores),
     onNotice: text => ctx.emit({ type: 'notice', text }),
   })
 }

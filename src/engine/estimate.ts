@@ -166,10 +166,11 @@ async function visits(
     const from = Math.min(heap.pages - pages, Math.floor((heap.pages * i) / samples))
     const visit = async (pass: number, split: boolean): Promise<Cost> => {
       const { alias } = cut
-      const predicate = slicePredicate({ alias, pass: pass % heap.passes, passes: heap.passes, unit: null })
+      const { passes } = heap
+      const window: [number, number] = [from, from + pages]
+      const predicate = slicePredicate({ alias, pages: window, pass: pass % passes, passes, unit: null })
       const start = ctx.clock.now()
-      const window = [tid(from), tid(from + pages)]
-      const cost = await sampleBatch(session.sql, cut.restrict(predicate), window, split)
+      const cost = await sampleBatch(session.sql, cut.restrict(predicate), split)
       return { ...cost, ms: ctx.clock.now() - start }
     }
     try {

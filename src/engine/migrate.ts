@@ -11,7 +11,6 @@ import {
   verdictOf,
 } from '../model/report.js'
 import { idOf, type Track } from '../model/workspace.js'
-import { useCores } from '../sql/session.js'
 import { lint } from '../workspace/lint.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { closeArchives } from './archive.js'
@@ -64,7 +63,8 @@ class Stop extends Error {
 }
 
 /** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
-export async function migrate(ctx: Context, track: Track, wish: MigrateWish): Promise<Report> {
+export async function migrate(given: Context, track: Track, wish: MigrateWish): Promise<Report> {
+  const ctx = { ...given, cores: wish.workers }
   const report = emptyReport('migrate')
   const first = await prepare(ctx, track, wish, report)
   if (!first) return { ...report, verdict: verdictOf(report) }
@@ -154,7 +154,6 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
 
 async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
   await closeArchives(run, track.name)
-  if (wish.workers > 1) await useCores(run.writer.sql, wish.workers)
   if (plan.applied.length === 0) await recordSights(run, track)
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
   const results = new Map<Step, StepResult>(

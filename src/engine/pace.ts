@@ -1,9 +1,11 @@
 /** Chooses how many pages the next window has, from how long batches take. Pure state, no clock. */
 export interface Pace {
+  /** How long a batch should take, in milliseconds. */
+  targetMs: number
   /** Pages of the next window. */
   pages(): number
-  /** Tells the duration of a batch that covered `pages` pages. */
-  note(ms: number, pages: number): void
+  /** Tells the duration of a batch that covered `pages` pages, in which of the light passes. */
+  note(ms: number, pages: number, pass?: number): void
   /** Halves the window at once: after a lock or statement time-out. */
   halve(): void
   /** One word about the last change, for the progress line. */
@@ -13,20 +15,29 @@ export interface Pace {
 /** Weight of the newest batch in the moving average of milliseconds per page. */
 const weight = 0.4
 
+/** How much longer than the target the dearest pass of a window may take. */
+const dearest = 1.5
+
 /**
  * Steers towards `targetMs` a batch: an exponential average of the cost of a page, growth limited to a doubling so
- * that one quick batch does not start a huge one.
+ * that one quick batch does not start a huge one. Of several light passes each has its own average: the first moves its
+ * rows to other pages and costs twice the others, and a window is as wide as that one allows.
  */
 export function makePace(targetMs: number, startPages: number, maxPages: number): Pace {
-  let perPage: number | null = null
+  const perPage = new Map<number, number>()
   let window = startPages
   let word = 'start'
   return {
+    targetMs,
     pages: () => window,
-    note: (ms, pages) => {
+    note: (ms, pages, pass = 0) => {
       const cost = ms / Math.max(1, pages)
-      perPage = perPage === null ? cost : perPage * (1 - weight) + cost * weight
-      const wanted = perPage > 0 ? targetMs / perPage : maxPages
+      const before = perPage.get(pass)
+      perPage.set(pass, before === undefined ? cost : before * (1 - weight) + cost * weight)
+      const costs = [...perPage.values()]
+      const mean = costs.reduce((a, b) => a + b, 0) / costs.length
+      const most = Math.max(mean, Math.max(...costs) / dearest)
+      const wanted = most > 0 ? targetMs / most : maxPages
       const next = Math.max(1, Math.min(maxPages, Math.round(Math.min(window * 2, wanted))))
       word = next > window ? 'faster' : next < window ? 'slower' : 'steady'
       window = next

@@ -14,7 +14,6 @@ import { compareVersions, type Migration, type Track } from '../model/workspace.
 import { copiedBytes, recentRows } from '../sql/archive.js'
 import { closeBackfill } from '../sql/backfill.js'
 import { dependantsOf } from '../sql/catalog.js'
-import { useOneCore } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
 import { lint } from '../workspace/lint.js'
 import { parseStatements, strings } from '../workspace/statements.js'
@@ -109,11 +108,11 @@ export async function planRollback(
 }
 
 /** Undoes migrations in reverse order: loss report, guards, archive, then the files. */
-export async function rollback(ctx: Context, track: Track, wish: RollbackWish): Promise<Report> {
+export async function rollback(given: Context, track: Track, wish: RollbackWish): Promise<Report> {
+  const ctx = { ...given, cores: 1 }
   let report: Report
   {
     await using session = await connect(ctx, 'reader')
-    await useOneCore(session.sql)
     const target = await inspect(ctx, session)
     const planned = await planRollback(session, target, track, wish)
     report = planned.report
@@ -132,7 +131,6 @@ export async function rollback(ctx: Context, track: Track, wish: RollbackWish): 
   }
   const run = await openRun(ctx, 'rollback', wish.leaseWaitMs)
   try {
-    await useOneCore(run.writer.sql)
     const { plan } = await planRollback(run.writer, run.target, track, wish)
     // what was consented to must be what runs: the ledger is read again under the lease (pitfall P39)
     const refused = consent(plan, wish, run.target.info.database)

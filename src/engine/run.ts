@@ -77,7 +77,8 @@ async function acquire(ctx: Context, session: Session, command: string, waitMs: 
 }
 
 /** Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards. */
-export async function openRun(ctx: Context, command: string, leaseWaitMs: number): Promise<Run> {
+export async function openRun(given: Context, command: string, leaseWaitMs: number): Promise<Run> {
+  const ctx = { ...given, cores: given.cores ?? 1 }
   let writer = await connect(ctx, 'writer')
   let monitor: Session
   try {

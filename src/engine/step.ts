@@ -273,6 +273,6 @@ async function mendSettings(run: Run, path: string, before: Record<string, strin
     k => before[k] !== settings[k],
   )
   if (leaked.length === 0) return []
-  await resetAll(run.writer.sql, setupSql('writer', run.ctx.settings))
+  await resetAll(run.writer.sql, setupSql('writer', run.ctx.settings, run.ctx.cores))
   return [finding('SETTINGS_LEAKED', path, { settings: leaked })]
 }

@@ -41,7 +41,8 @@ export async function tally(job: Job): Promise<void> {
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
   let page = 0
   const lane = async (session: Session) => {
-    const pace = makePace(run.ctx.batchTargetMs, 64, rangePages)
+    // it only reads: no lock that the application could wait for
+    const pace = makePace(1.5 * run.ctx.batchTargetMs, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {
       const { relation, pages } = heaps[0]
       const [from, to] = [page, Math.min(pages, page + pace.pages())]
@@ -127,6 +128,7 @@ export async function tallySpec(
   return {
     backfill,
     unit: unit!,
+    alike: columns.some(c => c.name === unit && c.alike),
     columns: columns.map(c => c.name),
     dated: columns.some(c => c.name === dated && c.moment) ? dated : null,
     asText: columns.some(c => !c.hashable),

@@ -6,7 +6,6 @@ import {
   type Range,
   rangesElsewhere,
   slicePredicate,
-  tid,
 } from '../sql/backfill.js'
 import { heapsOf } from '../sql/catalog.js'
 import { apart, batch, type Job } from './batch.js'
@@ -15,10 +14,10 @@ import { type Along, walkKeys } from './keyset.js'
 import { makePace, type Pace } from './pace.js'
 import { breathe, told } from './watch.js'
 
-/** Pages of a range, the piece that a worker claims: 8 MB. */
-export const rangePages = 1024
+/** Pages of a range, the piece that a worker claims: 16 MB. */
+export const rangePages = 2048
 /** Most pages of a window: it is visited once a pass and should stay in cache. */
-const maxWindowPages = rangePages
+const maxWindowPages = 1024
 
 /** True when all ranges are done, false when somebody asked to stop. */
 export async function allRanges(job: Job): Promise<boolean> {
@@ -100,7 +99,7 @@ async function walk(
   halt: { now: boolean },
 ): Promise<boolean> {
   const { run, passes } = job
-  const mostMs = longest(run.ctx.batchTargetMs)
+  const mostMs = longest(pace.targetMs)
   let at = range
   let most = Number.POSITIVE_INFINITY
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
@@ -122,6 +121,7 @@ async function walk(
     const ms = run.ctx.clock.now() - start
     if (rows === null) {
       // a smaller window begins with its first pass: what earlier ones did is no longer pending
+      pace.note(ms, pages, at.pass)
       most = Math.floor(pages / 2)
       at = { ...at, pass: 0 }
       await breathe(job, ms, () => halt.now)
@@ -129,7 +129,7 @@ async function walk(
       continue
     }
     most = Number.POSITIVE_INFINITY
-    pace.note(ms, pages)
+    pace.note(ms, pages, at.pass)
     if (last) job.progress.pagesDone += pages
     tell(job, rows, ms, pace)
     at = { ...at, ...next }
@@ -154,11 +154,11 @@ async function walk(
 }
 
 /** Longest batch, in milliseconds: the rows that it holds are the application's, who waits for them no longer than for a lock. */
-const longest = (targetMs: number): number => Math.max(90, 1.5 * targetMs)
+const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 
 /** What is left of a range in windows of about the wanted size: no small rest, which would cost as many batches as a whole one. */
 const evenly = (left: number, wanted: number): number =>
-  Math.ceil(left / Math.max(1, Math.ceil(left / wanted - 0.25)))
+  Math.ceil(left / Math.max(1, Math.ceil(left / wanted - 0.1)))
 
 /** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
 export async function canary(job: Job): Promise<void> {
@@ -170,13 +170,13 @@ export async function canary(job: Job): Promise<void> {
       return
     }
     const pace = makePace(run.ctx.batchTargetMs, 64, 1 << 20)
-    const unit = migration.backfill!.unit
+    const unit = { column: migration.backfill!.unit!, value: wish.unit! }
     for (const heap of await heapsOf(session.sql, migration.backfill!.table)) {
       for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; ) {
         const end = Math.min(page + pace.pages(), heap.pages)
         const start = run.ctx.clock.now()
-        const predicate = slicePredicate({ alias: cut.alias, pass: 0, passes: 1, unit })
-        const rows = await apart(job, session, heap.relation, predicate, [tid(page), tid(end), wish.unit!])
+        const predicate = slicePredicate({ alias: cut.alias, pages: [page, end], pass: 0, passes: 1, unit })
+        const rows = await apart(job, session, heap.relation, predicate, [])
         pace.note(run.ctx.clock.now() - start, end - page)
         job.progress.pagesDone = end
         job.progress.pages = heap.pages

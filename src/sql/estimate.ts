@@ -43,17 +43,11 @@ export interface BatchCost {
 }
 
 /** Runs one batch and takes it back; `split` also tells how much of it was reading, by EXPLAIN ANALYZE. */
-export const sampleBatch = (
-  sql: Root,
-  statement: string,
-  args: string[],
-  split: boolean,
-): Promise<BatchCost> =>
+export const sampleBatch = (sql: Root, statement: string, split: boolean): Promise<BatchCost> =>
   takenBack(transaction(sql), async tx => {
     const before = await walPosition(tx)
     const ran = await tx.unsafe<{ 'QUERY PLAN': string }[]>(
       split ? `explain (analyze, buffers off) ${statement}` : statement,
-      args,
     )
     const wal = (await walPosition(tx)) - before
     return split

@@ -337,9 +337,9 @@ export async function sightOf(sql: Db, table: string, id: string, where = 'true'
 export async function samplePersons(sql: Db, column: string, n: number): Promise<string[]> {
   const [schema, table, name] = column.split('.') as [string, string, string]
   const rows = await sql.unsafe<{ person: string }[]>(
-    `select person from (
-       select distinct ${ident(name)}::text as person from ${ident(schema)}.${ident(table)} where ${ident(name)} is not null
-     ) x order by md5(person) limit ${n}`,
+    `select person::text as person from (
+       select distinct ${ident(name)} as person from ${ident(schema)}.${ident(table)} where ${ident(name)} is not null
+     ) x order by md5(person::text) limit ${n}`,
   )
   return rows.map(r => r.person)
 }

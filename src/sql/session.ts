@@ -8,8 +8,9 @@ export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
  * `row_security = off` makes a filtered view of the data an error instead of a smaller number (ability B1).
  * `client_connection_check_interval` lets the backend of a killed client go within a second, so that the
  * next run finds the lease free. Time-outs are explicit: those of the role are not ours (pitfall P12).
+ * `cores` is how many of the server's one statement may use, null for as many as the server is set to.
  */
-export function setupSql(purpose: Purpose, settings: Record<string, string>): string {
+export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
     'set row_security = off',
     "set timezone = 'UTC'",
@@ -23,8 +24,10 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>): st
     lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
   // Dirty pages that we evict go to the disk as we go, not all at the next checkpoint, whose fsync everybody's commits would wait behind.
   if (purpose === 'worker' || purpose === 'writer') lines.push("set backend_flush_after = '512kB'")
-  // index builds leave the other cores to the application, until somebody gives some away
-  if (purpose === 'writer') lines.push('set max_parallel_maintenance_workers = 0')
+  // what reads a whole table or builds an index beside an application leaves it the other cores
+  if (cores !== null)
+    for (const parallel of ['max_parallel_workers_per_gather', 'max_parallel_maintenance_workers'])
+      lines.push(`set ${parallel} = ${cores - 1}`)
   if (purpose === 'reader') lines.push('set default_transaction_read_only = on')
   if (purpose === 'worker') {
     // JIT costs more than it gives on batches of some milliseconds (measured: up to 0.26 s a statement)
@@ -118,16 +121,6 @@ export async function setLocal(
 /** Statement time-out for the rest of a transaction, in milliseconds. */
 export async function setStatementTimeout(sql: Db, ms: number): Promise<void> {
   await sql.unsafe(`set local statement_timeout = ${Math.round(ms)}`)
-}
-
-/** From here on an index is built with so many cores. */
-export async function useCores(sql: Db, cores: number): Promise<void> {
-  await sql`select set_config('max_parallel_maintenance_workers', ${String(cores - 1)}, false)`
-}
-
-/** From here on the session's statements use one core: what reads a whole table beside an application must leave it the rest. */
-export async function useOneCore(sql: Db): Promise<void> {
-  await sql`select set_config('max_parallel_workers_per_gather', '0', false)`
 }
 
 /** A parameter of a check, for one transaction: SQL files read it with current_setting(). */

@@ -7,6 +7,8 @@ export interface TallySpec {
   backfill: number
   /** Column whose values are the units. */
   unit: string
+  /** True when equal units are written alike (not so in citext or numeric), so that they are grouped before they are written: a quarter of the time. */
+  alike: boolean
   /** Columns of the content, unquoted; those that the backfill writes are not among them. */
   columns: string[]
   /** Column that dates a row, where there is one: what was dated before the backfill is also counted apart. */
@@ -22,6 +24,8 @@ export interface ContentColumn {
   hashable: boolean
   /** Whether it holds a moment. */
   moment: boolean
+  /** Whether equal values are written alike. */
+  alike: boolean
 }
 
 /** The columns of a table but for some. */
@@ -31,7 +35,8 @@ export async function contentColumns(sql: Db, table: string, but: string[]): Pro
         select from pg_catalog.pg_opclass o join pg_catalog.pg_am m on m.oid = o.opcmethod
         where m.amname = 'hash' and o.opcintype = coalesce(nullif(t.typbasetype, 0), t.oid)
       ) or t.typname = 'varchar' as hashable,
-      t.oid in ('timestamptz'::regtype, 'timestamp'::regtype) as moment
+      t.oid in ('timestamptz'::regtype, 'timestamp'::regtype) as moment,
+      t.oid in ('uuid'::regtype, 'bigint'::regtype, 'integer'::regtype) as alike
     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
     where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped and a.attname <> all (${but}::text[])
     order by a.attname`
@@ -46,6 +51,9 @@ const hashOf = (s: TallySpec): string => {
   const quoted = s.columns.map(c => `t.${ident(c)}`).join(', ')
   return s.asText ? `hashtextextended(row(${quoted})::text, 0)` : `hash_record_extended(row(${quoted}), 0)`
 }
+
+/** What rows are grouped by: the unit as it is written, or its value where that comes to the same. */
+const unitOf = (s: TallySpec): string => `t.${ident(s.unit)}${s.alike ? '' : '::text'}`
 
 /** Whether a row is dated before the backfill began: what an application adds later is not, so that it hides no loss. */
 const isPast = (s: TallySpec): string =>
@@ -65,9 +73,9 @@ export async function countPages(
   to: number,
 ): Promise<PageCount[]> {
   const [row] = await sql.unsafe<{ counted: string }[]>(
-    `select coalesce(json_agg(json_build_array(unit, past, rows, (hash >> 32)::int, hash::bit(32)::int)), '[]')::text as counted
+    `select coalesce(json_agg(json_build_array(coalesce(unit::text, '(none)'), past, rows, (hash >> 32)::int, hash::bit(32)::int)), '[]')::text as counted
      from (
-       select coalesce(t.${ident(s.unit)}::text, '(none)') as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
+       select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
        from only ${relation} t where t.ctid >= $1::tid and t.ctid < $2::tid
        group by 1, 2
      ) x`,
@@ -140,13 +148,13 @@ export async function unitCounts(
          where q.relation = '${table}' and not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
   const rows = await sql.unsafe<(Counted & { kind: string; name: string })[]>(
     `with counted as (
-       select coalesce(t.${ident(s.unit)}::text, '(none)') as name, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
+       select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
        from (select ${list('x')} from ${table} x ${aside}) t
        group by 1, 2
      )
-     select 'unit' as kind, name, sum(rows)::float8 as rows, bit_xor(hash)::text as hash from counted group by name
+     select 'unit' as kind, coalesce(unit::text, '(none)') as name, sum(rows)::float8 as rows, bit_xor(hash)::text as hash from counted group by unit
      union all
-     select 'past', name, rows::float8, hash::text from counted where past`,
+     select 'past', coalesce(unit::text, '(none)'), rows::float8, hash::text from counted where past`,
   )
   return byUnit(rows)
 }

@@ -12,6 +12,11 @@ export interface Cut {
   sets: string[]
   /** The table that the statement writes. */
   writes: string
+  /**
+   * What to append so that the statement gives a row back for each that it writes, nothing where it does so by itself;
+   * null for a statement that can't stand in a WITH, or that writes so many rows a batch that they had better not come back.
+   */
+  returning: string | null
   /** The statement with `predicate` added to its top-level WHERE. */
   restrict: (predicate: string) => string
 }
@@ -54,6 +59,12 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
         ? (statement.node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
         : [],
     writes: relationName(statement.node.relation),
+    returning:
+      !alias.target || statement.kind !== 'UpdateStmt' || statement.node.withClause
+        ? null
+        : statement.node.returningClause
+          ? ''
+          : '\nreturning 1',
     restrict: predicate =>
       `${statement.text.slice(0, start)} ${predicate} and (${statement.text.slice(start, end).trim()}\n) ${statement.text.slice(end)}`.trimEnd(),
   }
