@@ -107,6 +107,23 @@ describe.each(some('newest'))('side by side on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
   })
 
+  test('a range that somebody else has taken over: the batch that comes too late is undone, rows and checkpoint', async () => {
+    await using db = await database(server, 'workspace-sessions', 60_000)
+    await rethread(db.url, ['migrate', '--no-backfill'])
+    const run = ended(start(['migrate', '--nice', '3', ...json], { DATABASE_URL: db.url }))
+    const assigned = () => db.sql<{ rows: number }[]>`
+      select b.rows::int as rows from rethread.batches b join rethread.backfills f on f.id = b.backfill where f.migration like '005%'`
+    await until(async () => (await assigned()).length > 3)
+    await db.sql`update rethread.ranges set claim = nextval('rethread.claims') where state = 'claimed'`
+    const late = await run
+    expect(late.code).toBe(2)
+    expect(late.report.findings.map(f => f.code)).toContain('FENCED')
+    const [done] = await db.sql`select count(*)::int as rows from chats where session_id is not null`
+    expect(done!.rows).toBe((await assigned()).reduce((n, b) => n + b.rows, 0))
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+  })
+
   test('a paused backfill stops after its batch; resume goes on where it stopped', async () => {
     await using db = await database(server, 'workspace-sessions', 60_000)
     await rethread(db.url, ['migrate', '--no-backfill'])
