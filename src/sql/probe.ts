@@ -333,13 +333,22 @@ export async function sightOf(sql: Db, table: string, id: string, where = 'true'
   return row!
 }
 
-/** Some of the persons that a column names, always the same ones; the column is `schema.table.column`. */
+/** Pages of a table that are looked through for persons; all of a smaller one. */
+const pagesOfPersons = 2000
+
+/** Some of the persons that a column names, the same ones each time while the table is the same; the column is `schema.table.column`. */
 export async function samplePersons(sql: Db, column: string, n: number): Promise<string[]> {
   const [schema, table, name] = column.split('.') as [string, string, string]
-  const rows = await sql.unsafe<{ person: string }[]>(
-    `select person::text as person from (
-       select distinct ${ident(name)} as person from ${ident(schema)}.${ident(table)} where ${ident(name)} is not null
-     ) x order by md5(person::text) limit ${n}`,
-  )
-  return rows.map(r => r.person)
+  const from = `${ident(schema)}.${ident(table)}`
+  const persons = (sample: string) =>
+    sql.unsafe<{ person: string }[]>(
+      `select person::text as person from (
+         select distinct ${ident(name)} as person from ${from} ${sample} where ${ident(name)} is not null
+       ) x order by md5(person::text) limit ${n}`,
+    )
+  const [size] = await sql<{ pages: number }[]>`
+    select relpages as pages from pg_catalog.pg_class where oid = to_regclass(${from}) and relkind = 'r'`
+  const share = (100 * pagesOfPersons) / (size?.pages ?? 0)
+  const some = share < 100 ? await persons(`tablesample system (${share}) repeatable (1)`) : []
+  return (some.length < n ? await persons('') : some).map(r => r.person)
 }

@@ -2,11 +2,10 @@
 // single UPDATE and against the loop of the guide, up to the same finished state (sessions, session_id everywhere,
 // indexes, validated foreign key, NOT NULL). BENCH_MESSAGES, BENCH_WAYS (single, guide,
 // ours-1, ours-2, ours-nice) and BENCH_LOAD=1 (an old application beside it, whose latency is told).
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
+import { beside } from './app.mjs'
 
 /** Share of the processors' time that went to other machines on the same host since `before`; 0 where that is not known. */
 function stolen(before) {
@@ -122,37 +121,26 @@ export default async function backfill({ rethread, server, root }) {
           await sql`select pg_table_size('chats')::float8 as heap, pg_current_wal_lsn() - '0/0'::pg_lsn as wal`
         )[0]
       const before = await facts()
-      let idle = null
-      let app = null
-      if (load) {
-        idle = await spawnLoad(root, url, 20).said
-        app = spawnLoad(root, url, 0)
-        await new Promise(done => setTimeout(done, 1500))
+      const timed = async () => {
+        const start = performance.now()
+        const clock = ticks()
+        const said = await ways[way](url)
+        return { seconds: (performance.now() - start) / 1000, ...said, stolen: stolen(clock) }
       }
-      const start = performance.now()
-      const clock = ticks()
-      const said = await ways[way](url)
-      const seconds = (performance.now() - start) / 1000
-      let busy = null
-      if (app) {
-        app.child.kill('SIGTERM')
-        busy = await app.said
-      }
+      const app = load ? await beside(root, url, timed) : null
+      const said = app ? app.done : await timed()
       const after = await facts()
       const result = {
-        seconds,
         ...said,
         wal: (after.wal - before.wal) / 2 ** 20,
         heap: after.heap / before.heap,
-        stolen: stolen(clock),
-        idle,
-        busy,
+        app: app && { idle: app.idle, busy: app.busy, errors: app.errors, ratio: app.ratio },
       }
       results[way] = result
       console.log(
         way.padEnd(8),
-        `${seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}, ${Math.round(100 * result.stolen)}% of the processors stolen`,
-        idle ? `idle ${JSON.stringify(idle)} busy ${JSON.stringify(busy)}` : '',
+        `${said.seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}, ${Math.round(100 * result.stolen)}% of the processors stolen`,
+        app ? `application: ${JSON.stringify(result.app)}` : '',
         said.memory
           ? `CLI ${said.memory.toFixed(0)} MB, longest batch ${said.longest.ms.toFixed(0)} ms (p99 ${said.longest.p99.toFixed(0)})`
           : '',
@@ -171,16 +159,4 @@ export default async function backfill({ rethread, server, root }) {
       )
   }
   return results
-}
-
-/** Starts the old application; what it measured comes when it ends. */
-export function spawnLoad(root, url, seconds) {
-  const child = spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url, String(seconds)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let text = ''
-  child.stdout.on('data', chunk => {
-    text += chunk
-  })
-  return { child, said: once(child, 'close').then(() => JSON.parse(text)) }
 }

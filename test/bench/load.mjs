@@ -1,10 +1,11 @@
 // An old application that knows nothing of sessions: 50 inserts, 25 updates and 25 selects a second, open loop, each
 // timed from the moment it was due, so that a stall counts for everything that had to wait behind it.
-// Runs as its own process: load.mjs <url> <seconds, 0 until told> ; prints {p50, p99, max, errors, count} as JSON at SIGTERM.
+// Runs as its own process: load.mjs <url>. A line on standard input names the phase that begins with it; when the input
+// ends, {errors, phases: {name: [[kind, milliseconds], ...]}} is printed as JSON.
+import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 
-const [url, seconds] = process.argv.slice(2)
-const sql = postgres(url, {
+const sql = postgres(process.argv[2], {
   max: 16,
   onnotice: () => {},
   idle_timeout: 0,
@@ -18,74 +19,47 @@ const rooms = (await sql`select id, owner_id from workspaces where owner_id is n
 ])
 await Promise.all(Array.from({ length: 16 }, () => sql`select pg_sleep(0.05)`))
 const pick = list => list[Math.floor(Math.random() * list.length)]
+const say = role => {
+  const [room, person] = pick(rooms)
+  return sql`insert into chats (workspace_id, user_id, role, message) values (${room}, ${person}, ${role}, 'from the old application')`
+}
 const kinds = [
-  () =>
-    sql`insert into chats (workspace_id, user_id, role, message) values (${pick(rooms)[0]}, ${pick(rooms)[1]}, 'user', 'from the old application')`,
-  () =>
-    sql`insert into chats (workspace_id, user_id, role, message) values (${pick(rooms)[0]}, ${pick(rooms)[1]}, 'assistant', 'from the old application')`,
-  () => sql`update chats set message = message || '.' where id = ${pick(ids)}`,
-  () => sql`select role, message from chats where id = ${pick(ids)}`,
+  ['insert', () => say('user')],
+  ['insert', () => say('assistant')],
+  ['update', () => sql`update chats set message = message || '.' where id = ${pick(ids)}`],
+  ['select', () => sql`select role, message from chats where id = ${pick(ids)}`],
 ]
-const times = []
-const byKind = [[], [], [], []]
+
+const phases = {}
+let phase = []
 let errors = 0
-let n = 0
+let ended = false
+createInterface({ input: process.stdin })
+  .on('line', name => {
+    phase = phases[name] ??= []
+  })
+  .on('close', () => {
+    ended = true
+  })
 const begin = performance.now()
 const every = 10
-let stopping = false
-process.on('SIGTERM', () => {
-  stopping = true
-})
-if (Number(seconds))
-  setTimeout(() => {
-    stopping = true
-  }, Number(seconds) * 1000)
 const flying = new Set()
-while (!stopping) {
+for (let n = 0; !ended; n++) {
   const due = begin + n * every
   const wait = due - performance.now()
   if (wait > 0) await new Promise(done => setTimeout(done, wait))
   // a late timer of our own is not the database's: measured from when it was sent, or due, whichever is later by the queue
   const sent = Math.max(due, performance.now() - every)
-  const kind = n++ % 4
-  const one = kinds[kind]()
+  const [kind, send] = kinds[n % kinds.length]
+  const times = phase
+  const one = send()
     .then(
-      () => {
-        const ms = performance.now() - sent
-        times.push(ms)
-        byKind[kind].push(ms)
-        if (process.env.BENCH_SLOW && ms > Number(process.env.BENCH_SLOW))
-          console.error(
-            new Date().toISOString(),
-            ['insert', 'insert', 'update', 'select'][kind],
-            Math.round(ms),
-          )
-      },
-      () => {
-        errors++
-      },
+      () => times.push([kind, performance.now() - sent]),
+      () => errors++,
     )
     .finally(() => flying.delete(one))
   flying.add(one)
 }
 await Promise.all(flying)
-const at = (list, q) =>
-  Number((list.sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0).toFixed(1))
-const p99 = Object.fromEntries(
-  [
-    ['insert', [...byKind[0], ...byKind[1]]],
-    ['update', byKind[2]],
-    ['select', byKind[3]],
-  ].map(([kind, list]) => [kind, at(list, 0.99)]),
-)
-console.log(
-  JSON.stringify({
-    p50: at(times, 0.5),
-    p99: at(times, 0.99),
-    max: at(times, 1),
-    errors,
-    count: times.length,
-    ...p99,
-  }),
-)
+console.log(JSON.stringify({ errors, phases }))
 await sql.end()

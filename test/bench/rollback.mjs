@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { spawnLoad } from './backfill.mjs'
+import { beside } from './app.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 
@@ -26,27 +26,26 @@ export default async function rollback({ rethread, server, root }) {
       select workspace_id, user_id, 'user', 'mine', id, now() - interval '1 hour' from made cross join generate_series(1, 3)`)
     await sql.unsafe('vacuum analyze chats')
     await sql.unsafe('checkpoint')
-    const idle = await spawnLoad(root, db.url, 15).said
-    const app = spawnLoad(root, db.url, 0)
-    await new Promise(done => setTimeout(done, 1500))
     const name = new URL(db.url).pathname.slice(1)
-    const { seconds, report } = await rethread(db.url, [
-      'rollback',
-      '--all',
-      '--allow',
-      'DELETES_DATA,IGNORES_RECENT_WRITES',
-      '--confirm',
-      name,
-    ])
-    app.child.kill('SIGTERM')
-    const busy = await app.said
+    const { done, idle, busy, errors, ratio } = await beside(root, db.url, () =>
+      rethread(db.url, [
+        'rollback',
+        '--all',
+        '--allow',
+        'DELETES_DATA,IGNORES_RECENT_WRITES',
+        '--confirm',
+        name,
+      ]),
+    )
+    const { seconds, report } = done
     const moved = report.steps.find(s => s.migration.startsWith('001'))
     results[size] = {
       'rollback s': seconds.toFixed(1),
       'idle p99 ms': idle.p99,
       'busy p99 ms': busy.p99,
+      ratio,
       'busy max ms': busy.max,
-      errors: busy.errors,
+      errors,
       'archive of chat_sessions ms': Math.round(moved.durationMs),
     }
     await sql.end({ timeout: 1 })

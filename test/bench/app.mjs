@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+const at = (list, q) => list[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0
+
+/** Latency in milliseconds: median, 99th percentile, longest, and the 99th percentile by kind of statement. */
+function latency(samples) {
+  const sorted = list => list.map(([, ms]) => ms).sort((a, b) => a - b)
+  const round = ms => Number(ms.toFixed(1))
+  const all = sorted(samples)
+  const p99 = kind => [kind, round(at(sorted(samples.filter(([k]) => k === kind)), 0.99))]
+  return {
+    count: all.length,
+    p50: round(at(all, 0.5)),
+    p99: round(at(all, 0.99)),
+    max: round(all.at(-1) ?? 0),
+    ...Object.fromEntries(['insert', 'update', 'select'].map(p99)),
+  }
+}
+
+/**
+ * The old application beside some work: its latency while it is alone, before and after, and while the work runs; one
+ * process all along, warm before it counts, so that the host's moods and first calls weigh on both sides alike.
+ */
+export async function beside(root, url, work, { alone = 20, warm = 5 } = {}) {
+  const child = spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let text = ''
+  child.stdout.on('data', chunk => {
+    text += chunk
+  })
+  const closed = once(child, 'close')
+  const phase = async (name, seconds) => {
+    child.stdin.write(`${name}\n`)
+    await new Promise(done => setTimeout(done, seconds * 1000))
+  }
+  await phase('warm', warm)
+  await phase('before', alone)
+  await phase('busy', 0)
+  const done = await work()
+  await phase('after', alone)
+  child.stdin.end()
+  await closed
+  const { errors, phases } = JSON.parse(text)
+  const idle = latency([...phases.before, ...phases.after])
+  const busy = latency(phases.busy)
+  return { done, idle, busy, errors, ratio: Number((busy.p99 / idle.p99).toFixed(2)) }
+}
