@@ -189,8 +189,9 @@ export const isFenced = (fault: { code?: string; message: string } | null): bool
 
 /**
  * One batch and its checkpoint as one statement, sent with its time-out in one message, and so one transaction without
- * a round trip in it: row locks are held for as long as the rows take, no longer. Where the range is no longer ours all of it is undone, by a cast that fails:
- * the only way a plain statement can take itself back.
+ * a round trip in it: row locks are held for as long as the rows take, no longer. Where the range is no longer ours all
+ * of it is undone, by a cast that fails: the only way a plain statement can take itself back. `statement` returns a row
+ * for each that it wrote; a first column that is no number is what the file has to say of it.
  */
 export async function runAndCheckpoint(
   sql: Db,
@@ -218,7 +219,7 @@ export async function runAndCheckpoint(
        from moved where rows > 0
      )
      select cast(coalesce((select rows::text from moved), '${fencedText}') as int) as rows,
-       (select array_agg(said) from done where pg_typeof(said) = 'text'::regtype) as notices`,
+       (select array_agg(said::text) from done where pg_typeof(said) <> 'int'::regtype and said is not null) as notices`,
   )
   const row = result.flat().at(-1)!
   return { rows: row.rows, notices: row.notices ?? [] }

@@ -50,6 +50,41 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     ])
   })
 
+  test('an update may say what it did, end in a remark, or have a WITH of its own', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table notes (id uuid primary key, n int, colour text);
+      insert into notes select md5(n::text)::uuid, n from generate_series(1, 3000) n;
+      analyze`)
+    const head = '--! phase: backfill\n--! table: public.notes\n--! pending: t.colour is null\n'
+    const paint = `update public.notes t set colour = 'red' where t.colour is null`
+    for (const [update, said] of [
+      [`${paint} -- all of them`, null],
+      [
+        `${paint} returning case when t.n % 1000 = 0 then format('painted %s', t.n) end -- some are told`,
+        'painted 2000',
+      ],
+      [`${paint} returning t.id`, 'a9b7ba70-783b-617e-9998-dc4dd82eb3c5'],
+      [`${paint} returning t.n`, null],
+      [
+        `with wished as (select 'red' as colour) update public.notes t set colour = w.colour from wished w where t.colour is null returning format('painted %s', t.n)`,
+        'painted 2000',
+      ],
+    ] as const) {
+      await db.sql`update notes set colour = null`
+      const cwd = track(head + update)
+      const { code, stderr, report } = await ended(
+        start(['migrate', '--verbose', '--format', 'json'], { DATABASE_URL: db.url }, cwd),
+      )
+      expect([code, report.backfill[0]!.rows, update]).toEqual([0, 3000, update])
+      if (said) expect(stderr).toContain(said)
+      else expect(stderr).not.toMatch(/notice: (painted|\d+$)/m)
+      const [red] = await db.sql`select count(*)::int as n from notes where colour = 'red'`
+      expect(red!.n).toBe(3000)
+      expect((await rethread(db.url, ['rollback', ...undoAll(db.name)], { cwd })).code).toBe(0)
+    }
+  })
+
   test('a column that a rollback drops without the word COLUMN is archived like any other', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(
