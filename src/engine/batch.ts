@@ -79,8 +79,9 @@ export async function batch(
   mostMs: number | null,
 ): Promise<number | null> {
   const { cut, passes } = job
-  const slice = { alias: cut.alias, pages: [at.cursorPage, end] as [number, number], pass: at.pass, passes }
-  const statement = cut.restrict(slicePredicate({ ...slice, unit: null }))
+  const statement = cut.restrict(
+    slicePredicate({ alias: cut.alias, pages: [at.cursorPage, end], pass: at.pass, passes, unit: null }),
+  )
   try {
     if (cut.returning !== null)
       return await patiently(job, pace, mostMs === null, async () => {
@@ -219,7 +220,6 @@ async function bisect(
           session,
           relation,
           slicePredicate({ alias: cut.alias, pages: [lo, hi], pass: 0, passes: 1, unit: null }),
-          [],
         )
       } catch (error) {
         if (!isDataFault(error)) throw error
@@ -252,7 +252,7 @@ export function apart(
   session: Session,
   relation: string,
   predicate: string,
-  args: string[],
+  args: string[] = [],
 ): Promise<number> {
   return transact(job, session, null, job.cut.restrict(predicate), args, async (tx, rows, ms) => {
     if (rows > 0) await noteBatch(tx, job.id, relation, rows, ms)

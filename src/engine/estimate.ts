@@ -165,10 +165,13 @@ async function visits(
     const pages = Math.min(most, pace.pages())
     const from = Math.min(heap.pages - pages, Math.floor((heap.pages * i) / samples))
     const visit = async (pass: number, split: boolean): Promise<Cost> => {
-      const { alias } = cut
-      const { passes } = heap
-      const window: [number, number] = [from, from + pages]
-      const predicate = slicePredicate({ alias, pages: window, pass: pass % passes, passes, unit: null })
+      const predicate = slicePredicate({
+        alias: cut.alias,
+        pages: [from, from + pages],
+        pass: pass % heap.passes,
+        passes: heap.passes,
+        unit: null,
+      })
       const start = ctx.clock.now()
       const cost = await sampleBatch(session.sql, cut.restrict(predicate), split)
       return { ...cost, ms: ctx.clock.now() - start }

@@ -313,7 +313,7 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
 
 /** Longest look for the cost line at the end, and after the steps before, in milliseconds. */
 const costTimeoutMs = 1500
-const glanceMs = 30
+const glanceMs = 100
 
 /** After every step: the exact way back, and what it would cost now. */
 async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {

@@ -15,6 +15,8 @@ export interface Pace {
 /** Weight of the newest batch in the moving average of milliseconds per page. */
 const weight = 0.4
 
+/** How much longer than the target a batch may take that only reads the batched table: it locks no row that the application wants. */
+export const whenOnlyReading = 1.5
 /** How much longer than the target the dearest pass of a window may take. */
 const dearest = 1.5
 

@@ -14,7 +14,7 @@ import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
-import { makePace } from './pace.js'
+import { makePace, whenOnlyReading } from './pace.js'
 import { inLanes, rangePages } from './walk.js'
 import { breathe } from './watch.js'
 
@@ -41,8 +41,7 @@ export async function tally(job: Job): Promise<void> {
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
   let page = 0
   const lane = async (session: Session) => {
-    // it only reads: no lock that the application could wait for
-    const pace = makePace(1.5 * run.ctx.batchTargetMs, 64, rangePages)
+    const pace = makePace(run.ctx.batchTargetMs * whenOnlyReading, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {
       const { relation, pages } = heaps[0]
       const [from, to] = [page, Math.min(pages, page + pace.pages())]

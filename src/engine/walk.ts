@@ -11,7 +11,7 @@ import { heapsOf } from '../sql/catalog.js'
 import { apart, batch, type Job } from './batch.js'
 import { connect } from './context.js'
 import { type Along, walkKeys } from './keyset.js'
-import { makePace, type Pace } from './pace.js'
+import { makePace, type Pace, whenOnlyReading } from './pace.js'
 import { breathe, told } from './watch.js'
 
 /** Pages of a range, the piece that a worker claims: 16 MB. */
@@ -50,8 +50,7 @@ export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T
 
 /** One worker: claims ranges until there are none. */
 async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
-  // a batch that only reads the batched table locks no row that the application wants: it may take longer
-  const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : 1.5)
+  const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : whenOnlyReading)
   const pace = makePace(target, 1, job.passes > 1 ? maxWindowPages : rangePages)
   for (;;) {
     await breathe(job, 0, () => halt.now)
@@ -176,7 +175,7 @@ export async function canary(job: Job): Promise<void> {
         const end = Math.min(page + pace.pages(), heap.pages)
         const start = run.ctx.clock.now()
         const predicate = slicePredicate({ alias: cut.alias, pages: [page, end], pass: 0, passes: 1, unit })
-        const rows = await apart(job, session, heap.relation, predicate, [])
+        const rows = await apart(job, session, heap.relation, predicate)
         pace.note(run.ctx.clock.now() - start, end - page)
         job.progress.pagesDone = end
         job.progress.pages = heap.pages

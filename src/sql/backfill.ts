@@ -156,27 +156,35 @@ export interface Standing {
 }
 
 /**
- * The checkpoint, in the batch's own transaction: where the range stands, and the transaction id that proves
- * later which rows nobody has touched since (decision 15). False when another worker has taken the range over.
+ * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range over, and the
+ * note of the batch with the transaction id that proves later which rows nobody has touched since (decision 15).
+ * `key`, `rows` and `ms` are SQL.
  */
+const checkpointSql = (range: Range, to: Standing, key: string, rows: string, ms: string): string =>
+  `moved as (
+     update rethread.ranges g
+     set cursor_page = ${to.cursorPage}, cursor_key = ${key}, pass = ${to.pass}, window_pages = ${to.windowPages},
+         state = '${to.done ? 'done' : 'claimed'}', rows = g.rows + n.rows
+     from (select ${rows} as rows) n
+     where g.id = ${range.id} and g.claim = ${range.claim} and g.state = 'claimed'
+     returning g.backfill, n.rows
+   ),
+   noted as (
+     insert into rethread.batches (backfill, relation, xid, rows, ms)
+     select backfill, ${literal(range.relation)}, pg_current_xact_id(), rows, ${ms} from moved where rows > 0
+   )`
+
+/** The checkpoint, in the batch's own transaction: where the range stands. False when another worker has taken the range over. */
 export async function checkpoint(
   sql: Db,
   range: Range,
   to: Standing & { rows: number; ms: number },
 ): Promise<boolean> {
-  const [row] = await sql<{ moved: number }[]>`
-    with moved as (
-      update rethread.ranges g
-      set cursor_page = ${to.cursorPage}, cursor_key = ${to.cursorKey}::text[], pass = ${to.pass}, window_pages = ${to.windowPages},
-          state = case when ${to.done} then 'done' else 'claimed' end, rows = g.rows + ${to.rows}
-      where g.id = ${range.id} and g.claim = ${range.claim} and g.state = 'claimed'
-      returning g.backfill
-    ),
-    noted as (
-      insert into rethread.batches (backfill, relation, xid, rows, ms)
-      select backfill, ${range.relation}, pg_current_xact_id(), ${to.rows}, ${to.ms} from moved where ${to.rows} > 0
-    )
-    select count(*)::int as moved from moved`
+  const [row] = await sql.unsafe<{ moved: number }[]>(
+    `with ${checkpointSql(range, to, '$1::text[]', String(to.rows), String(to.ms))}
+     select count(*)::int as moved from moved`,
+    [to.cursorKey],
+  )
   return row!.moved === 1
 }
 
@@ -201,23 +209,12 @@ export async function runAndCheckpoint(
   mostMs: number | null,
 ): Promise<Batched> {
   const limited = mostMs === null ? '' : `set local statement_timeout = ${Math.round(mostMs)};`
+  const ms = 'extract(epoch from clock_timestamp() - statement_timestamp()) * 1000'
   const result = await sql.unsafe<{ rows: number; notices: string[] | null }[]>(
     `${limited}
      with done (said) as (${statement}
      ),
-     moved as (
-       update rethread.ranges g
-       set cursor_page = ${to.cursorPage}, pass = ${to.pass}, window_pages = ${to.windowPages},
-           state = '${to.done ? 'done' : 'claimed'}', rows = g.rows + n.rows
-       from (select count(*) as rows from done) n
-       where g.id = ${range.id} and g.claim = ${range.claim} and g.state = 'claimed'
-       returning g.backfill, n.rows
-     ),
-     noted as (
-       insert into rethread.batches (backfill, relation, xid, rows, ms)
-       select backfill, ${literal(range.relation)}, pg_current_xact_id(), rows, extract(epoch from clock_timestamp() - statement_timestamp()) * 1000
-       from moved where rows > 0
-     )
+     ${checkpointSql(range, to, 'null', '(select count(*) from done)', ms)}
      select cast(coalesce((select rows::text from moved), '${fencedText}') as int) as rows,
        (select array_agg(said::text) from done where pg_typeof(said) <> 'int'::regtype and said is not null) as notices`,
   )

@@ -10,7 +10,11 @@ export type Db = postgres.ISql<Types>
 export const ident = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** A text as a literal of SQL. */
-export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+export const literal = (text: string): string => {
+  const quoted = `'${text.replaceAll("'", "''")}'`
+  // a server may be set to read a backslash as an escape: said outright, it means the same everywhere
+  return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted
+}
 
 /** A connection that can start a transaction. */
 export type Root = postgres.Sql<Types>

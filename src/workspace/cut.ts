@@ -51,16 +51,17 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
   const where = await whereOf(statement.text)
   if (!where) throw bad('the statement needs one top-level WHERE')
   const { start, end } = where
+  const updatesTable = alias.target && statement.kind === 'UpdateStmt'
   const cut: Cut = {
     alias: alias.name,
-    updatesTable: alias.target && statement.kind === 'UpdateStmt',
+    updatesTable,
     sets:
       statement.kind === 'UpdateStmt'
         ? (statement.node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
         : [],
     writes: relationName(statement.node.relation),
     returning:
-      !alias.target || statement.kind !== 'UpdateStmt' || statement.node.withClause
+      !updatesTable || statement.node.withClause
         ? null
         : statement.node.returningClause
           ? ''

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
+/** How long the application is alone before the work, and after it. */
+const aloneSeconds = 20
 const at = (list, q) => list[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0
 
 /** Latency in milliseconds: median, 99th percentile, longest, and the 99th percentile by kind of statement. */
@@ -23,7 +25,7 @@ function latency(samples) {
  * The old application beside some work: its latency while it is alone, before and after, and while the work runs; one
  * process all along, warm before it counts, so that the host's moods and first calls weigh on both sides alike.
  */
-export async function beside(root, url, work, { alone = 20, warm = 5 } = {}) {
+export async function beside(root, url, work) {
   const child = spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
@@ -36,11 +38,11 @@ export async function beside(root, url, work, { alone = 20, warm = 5 } = {}) {
     child.stdin.write(`${name}\n`)
     await new Promise(done => setTimeout(done, seconds * 1000))
   }
-  await phase('warm', warm)
-  await phase('before', alone)
+  await phase('warm', 5)
+  await phase('before', aloneSeconds)
   await phase('busy', 0)
   const done = await work()
-  await phase('after', alone)
+  await phase('after', aloneSeconds)
   child.stdin.end()
   await closed
   const { errors, phases } = JSON.parse(text)
