@@ -73,14 +73,14 @@ export async function batch(
   job: Job,
   session: Session,
   at: Range,
-  end: number,
+  pages: [from: number, to: number],
   next: Standing,
   pace: Pace,
   mostMs: number | null,
 ): Promise<number | null> {
   const { cut, passes } = job
   const statement = cut.restrict(
-    slicePredicate({ alias: cut.alias, pages: [at.cursorPage, end], pass: at.pass, passes, unit: null }),
+    slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, unit: null }),
   )
   try {
     if (cut.returning !== null)
@@ -108,7 +108,7 @@ export async function batch(
     if (mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, error)
-    const rows = await bisect(job, session, at.relation, at.cursorPage, end)
+    const rows = await bisect(job, session, at.relation, ...pages)
     await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
     return rows
   }

@@ -10,7 +10,7 @@ import {
   type StepResult,
   verdictOf,
 } from '../model/report.js'
-import { idOf, type Track } from '../model/workspace.js'
+import { idOf, type Migration, type Track } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { closeArchives } from './archive.js'
@@ -320,14 +320,23 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
   const last = done.length === plan.steps.length
-  // a look of its own: what it costs, or fails by, is not the writer's
-  await using glance = await connect(run.ctx, 'reader')
-  const rows = await atRisk(
-    glance,
-    done.map(s => s.migration),
-    last ? costTimeoutMs : glanceMs,
-  )
+  const [before] = report.findings.filter(f => f.code === 'ROLLBACK_COST')
+  // what a glance could not tell after one step, it can't after the next: only the longer look at the end tries again
+  const rows =
+    before?.facts.atRisk === null && !last
+      ? null
+      : await glance(
+          run,
+          done.map(s => s.migration),
+          last ? costTimeoutMs : glanceMs,
+        )
   run.ctx.emit({ type: 'rollback-cost', command, atRisk: rows })
-  report.findings = report.findings.filter(f => f.code !== 'ROLLBACK_COST')
+  report.findings = report.findings.filter(f => f !== before)
   report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
+}
+
+/** Rows at risk, on a connection of its own: what the look costs, or fails by, is not the writer's. */
+async function glance(run: Run, migrations: Migration[], timeoutMs: number): Promise<number | null> {
+  await using reader = await connect(run.ctx, 'reader')
+  return await atRisk(reader, migrations, timeoutMs)
 }

@@ -4,6 +4,8 @@ export interface Pace {
   targetMs: number
   /** Pages of the next window. */
   pages(): number
+  /** Most pages that a batch of one of the light passes should cover. */
+  most(pass: number): number
   /** Tells the duration of a batch that covered `pages` pages, in which of the light passes. */
   note(ms: number, pages: number, pass?: number): void
   /** Halves the window at once: after a lock or statement time-out. */
@@ -17,13 +19,14 @@ const weight = 0.4
 
 /** How much longer than the target a batch may take that only reads the batched table: it locks no row that the application wants. */
 export const whenOnlyReading = 1.5
-/** How much longer than the target the dearest pass of a window may take. */
+/** How much longer than the target a batch of a dear pass may take, before its window is covered in several. */
 const dearest = 1.5
 
 /**
  * Steers towards `targetMs` a batch: an exponential average of the cost of a page, growth limited to a doubling so
- * that one quick batch does not start a huge one. Of several light passes each has its own average: the first moves its
- * rows to other pages and costs twice the others, and a window is as wide as that one allows.
+ * that one quick batch does not start a huge one. Of several light passes each has its own average: a window is as wide as
+ * their mean allows, and the first pass, which moves its rows to other pages and costs twice the others, covers it in
+ * several batches.
  */
 export function makePace(targetMs: number, startPages: number, maxPages: number): Pace {
   const perPage = new Map<number, number>()
@@ -32,14 +35,14 @@ export function makePace(targetMs: number, startPages: number, maxPages: number)
   return {
     targetMs,
     pages: () => window,
+    most: pass => Math.max(1, Math.floor((targetMs * dearest) / (perPage.get(pass) || targetMs / maxPages))),
     note: (ms, pages, pass = 0) => {
       const cost = ms / Math.max(1, pages)
       const before = perPage.get(pass)
       perPage.set(pass, before === undefined ? cost : before * (1 - weight) + cost * weight)
       const costs = [...perPage.values()]
       const mean = costs.reduce((a, b) => a + b, 0) / costs.length
-      const most = Math.max(mean, Math.max(...costs) / dearest)
-      const wanted = most > 0 ? targetMs / most : maxPages
+      const wanted = mean > 0 ? targetMs / mean : maxPages
       const next = Math.max(1, Math.min(maxPages, Math.round(Math.min(window * 2, wanted))))
       word = next > window ? 'faster' : next < window ? 'slower' : 'steady'
       window = next

@@ -89,7 +89,10 @@ async function mustStop(job: Job, session: Session, halt: { now: boolean }): Pro
   return isPaused(session.sql, job.migration.track)
 }
 
-/** Walks one range window by window, each window in its passes. False when asked to stop. */
+/**
+ * Walks one range window by window, each window in its passes, a dear pass in several batches; after a kill the pass begins
+ * its window again, where what it has done is no longer pending. False when asked to stop.
+ */
 async function walk(
   job: Job,
   session: Session,
@@ -100,41 +103,43 @@ async function walk(
   const { run, passes } = job
   const mostMs = longest(pace.targetMs)
   let at = range
+  let from = at.cursorPage
   let most = Number.POSITIVE_INFINITY
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
-    const windowPages =
-      at.pass > 0 ? at.windowPages : evenly(at.toPage - at.cursorPage, Math.min(most, pace.pages()))
-    const end = Math.min(at.cursorPage + windowPages, at.toPage)
-    const last = at.pass + 1 >= passes
+    const begun = at.pass > 0 || from > at.cursorPage
+    const windowPages = begun ? at.windowPages : evenly(at.toPage - from, pace.pages(), 0.5)
+    const windowEnd = Math.min(at.cursorPage + windowPages, at.toPage)
+    const end = Math.min(from + evenly(windowEnd - from, Math.min(most, pace.most(at.pass)), 0.1), windowEnd)
+    const passed = end >= windowEnd
+    const last = passed && at.pass + 1 >= passes
     const next = {
       cursorPage: last ? end : at.cursorPage,
       cursorKey: null,
-      pass: last ? 0 : at.pass + 1,
+      pass: last ? 0 : passed ? at.pass + 1 : at.pass,
       windowPages,
       done: last && end >= at.toPage,
     }
     const start = run.ctx.clock.now()
-    const pages = end - at.cursorPage
+    const pages = end - from
     // a single page takes what it takes
-    const rows = await batch(job, session, at, end, next, pace, pages > 1 ? mostMs : null)
+    const rows = await batch(job, session, at, [from, end], next, pace, pages > 1 ? mostMs : null)
     const ms = run.ctx.clock.now() - start
-    if (rows === null) {
-      // a smaller window begins with its first pass: what earlier ones did is no longer pending
-      pace.note(ms, pages, at.pass)
-      most = Math.floor(pages / 2)
-      at = { ...at, pass: 0 }
-      await breathe(job, ms, () => halt.now)
-      if (await mustStop(job, session, halt)) return false
-      continue
-    }
-    most = Number.POSITIVE_INFINITY
     pace.note(ms, pages, at.pass)
-    if (last) job.progress.pagesDone += pages
-    tell(job, rows, ms, pace)
-    at = { ...at, ...next }
+    if (rows === null) most = Math.floor(pages / 2)
+    else {
+      most = Number.POSITIVE_INFINITY
+      if (last) job.progress.pagesDone += windowPages
+      tell(job, rows, ms, pace)
+      at = { ...at, ...next }
+      from = passed ? at.cursorPage : end
+    }
     await breathe(job, ms, () => halt.now)
-    if (next.done) return true
-    if (batches % 8 === 0 ? await mustStop(job, session, halt) : halt.now || run.ctx.signal.aborted)
+    if (next.done && rows !== null) return true
+    if (
+      rows === null || batches % 8 === 0
+        ? await mustStop(job, session, halt)
+        : halt.now || run.ctx.signal.aborted
+    )
       return false
   }
   // a range of no pages left: the heap shrank to nothing, or a checkpoint stood at its end
@@ -155,9 +160,9 @@ async function walk(
 /** Longest batch, in milliseconds: the rows that it holds are the application's, who waits for them no longer than for a lock. */
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 
-/** What is left of a range in windows of about the wanted size: no small rest, which would cost as many batches as a whole one. */
-const evenly = (left: number, wanted: number): number =>
-  Math.ceil(left / Math.max(1, Math.ceil(left / wanted - 0.1)))
+/** What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole one. */
+const evenly = (left: number, wanted: number, over: number): number =>
+  Math.ceil(left / Math.max(1, Math.ceil(left / wanted - over)))
 
 /** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
 export async function canary(job: Job): Promise<void> {

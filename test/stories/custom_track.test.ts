@@ -85,6 +85,39 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     }
   })
 
+  test('a dear pass covers its window in several batches: killed between two, it goes on, and no row is written twice', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table notes (id int primary key, body text, colour text, times int not null default 0);
+      insert into notes select n, repeat('x', 100) from generate_series(1, 30000) n;
+      -- one row a page, in the first pass, takes a millisecond
+      create function paint(at tid) returns text language plpgsql as $$
+        begin if get_byte(tidsend(at), 5) = 13 then perform pg_sleep(0.001); end if; return 'red'; end $$;
+      analyze`)
+    const cwd = track(
+      '--! phase: backfill\n--! table: public.notes\n--! pending: t.colour is null\nupdate public.notes t set colour = public.paint(t.ctid), times = times + 1 where t.colour is null;',
+    )
+    const running = start(['migrate'], { DATABASE_URL: db.url }, cwd)
+    const end = ended(running, false)
+    // between two batches of a first pass: more rows, and neither another page nor another pass
+    let before = ''
+    const between = async () => {
+      const [now] = await db.sql`
+        select cursor_page || ' ' || pass as place, rows::int as rows from rethread.ranges
+        where state = 'claimed' and pass = 0 and cursor_page > 0`.catch(() => [])
+      const [place, rows] = before.split('/')
+      before = now ? `${now.place}/${now.rows}` : ''
+      return now?.place === place && now?.rows > Number(rows)
+    }
+    while (!(await between())) await new Promise(done => setTimeout(done, 5))
+    running.kill('SIGKILL')
+    await end
+    const again = await rethread(db.url, ['migrate'], { cwd })
+    expect([again.code, again.report.backfill[0]!.rows]).toEqual([0, 30_000])
+    const painted = await db.sql`select colour, times, count(*)::int as n from notes group by 1, 2`
+    expect([...painted]).toEqual([{ colour: 'red', times: 1, n: 30_000 }])
+  })
+
   test('a column that a rollback drops without the word COLUMN is archived like any other', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(
