@@ -1,3 +1,4 @@
+import { isLost } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import {
   checkpoint,
@@ -5,6 +6,7 @@ import {
   isPaused,
   type Range,
   rangesElsewhere,
+  readOnceMore,
   slicePredicate,
 } from '../sql/backfill.js'
 import { heapsOf } from '../sql/catalog.js'
@@ -123,6 +125,11 @@ async function walk(
     const pages = end - from
     // a single page takes what it takes
     const rows = await batch(job, session, at, [from, end], next, pace, pages > 1 ? mostMs : null)
+    if (rows !== null && last && passes > 1)
+      await readOnceMore(session.sql, at.relation, at.cursorPage, end).catch(error => {
+        // it only helps: whatever stands in the way, such as a lock, is not waited for
+        if (isLost(error)) throw error
+      })
     const ms = run.ctx.clock.now() - start
     pace.note(ms, pages, at.pass)
     if (rows === null) most = Math.floor(pages / 2)

@@ -346,6 +346,17 @@ export interface Batched {
   notices: string[]
 }
 
+/**
+ * Reads pages whose last pass has just been committed: what it left dead is pruned, and its rows are marked as committed,
+ * while the pages are in memory and changed already. Else the next to read them, after a checkpoint, would do so,
+ * and every page would be logged and written once more.
+ */
+export async function readOnceMore(sql: Db, relation: string, from: number, to: number): Promise<void> {
+  await sql.unsafe(
+    `select count(*) from only ${relation} where ctid >= '${tid(from)}'::tid and ctid < '${tid(to)}'::tid`,
+  )
+}
+
 /** Runs one batch. */
 export async function runBatch(sql: Db, statement: string, args: string[]): Promise<Batched> {
   const result = await sql.unsafe<Record<string, string | null>[]>(statement, args)

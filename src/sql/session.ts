@@ -71,7 +71,7 @@ export async function facts(sql: Db): Promise<Facts> {
       r.rolsuper as superuser,
       r.rolbypassrls as "bypassRls",
       pg_catalog.pg_is_in_recovery() as "inRecovery",
-(select reset_val = 'on' from pg_catalog.pg_settings where name = 'default_transaction_read_only') as "readOnly",
+      (select reset_val = 'on' from pg_catalog.pg_settings where name = 'default_transaction_read_only') as "readOnly",
       pg_catalog.has_database_privilege(current_database(), 'CREATE') as "canCreate",
       case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
         then (select system_identifier::text from pg_catalog.pg_control_system()) end as "systemIdentifier"
