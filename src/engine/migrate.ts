@@ -320,7 +320,7 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
   const last = done.length === plan.steps.length
-  const [before] = report.findings.filter(f => f.code === 'ROLLBACK_COST')
+  const before = report.findings.find(f => f.code === 'ROLLBACK_COST')
   // what a glance could not tell after one step, it can't after the next: only the longer look at the end tries again
   const rows =
     before?.facts.atRisk === null && !last

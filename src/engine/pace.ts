@@ -35,7 +35,10 @@ export function makePace(targetMs: number, startPages: number, maxPages: number)
   return {
     targetMs,
     pages: () => window,
-    most: pass => Math.max(1, Math.floor((targetMs * dearest) / (perPage.get(pass) || targetMs / maxPages))),
+    most: pass => {
+      const cost = perPage.get(pass)
+      return cost ? Math.max(1, Math.floor((targetMs * dearest) / cost)) : maxPages
+    },
     note: (ms, pages, pass = 0) => {
       const cost = ms / Math.max(1, pages)
       const before = perPage.get(pass)

@@ -111,7 +111,7 @@ async function walk(
     const begun = at.pass > 0 || from > at.cursorPage
     const windowPages = begun ? at.windowPages : evenly(at.toPage - from, pace.pages(), 0.5)
     const windowEnd = Math.min(at.cursorPage + windowPages, at.toPage)
-    const end = Math.min(from + evenly(windowEnd - from, Math.min(most, pace.most(at.pass)), 0.1), windowEnd)
+    const end = from + evenly(windowEnd - from, Math.min(most, pace.most(at.pass)), 0.1)
     const passed = end >= windowEnd
     const last = passed && at.pass + 1 >= passes
     const next = {
@@ -167,7 +167,7 @@ async function walk(
 /** Longest batch, in milliseconds: the rows that it holds are the application's, who waits for them no longer than for a lock. */
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 
-/** What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole one. */
+/** What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole one. `over` is how much of a piece they may share among them. */
 const evenly = (left: number, wanted: number, over: number): number =>
   Math.ceil(left / Math.max(1, Math.ceil(left / wanted - over)))
 
