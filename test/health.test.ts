@@ -87,4 +87,29 @@ describe('the pace', () => {
     // 13 ms for 100 pages on average; a batch may take half as long again as the target
     expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([308, 150, 600])
   })
+  test('rests after two milliseconds of work as long as it worked, whatever a page costs; never more than once the work', () => {
+    for (const [msPerPage, everyPages] of [
+      [0.05, 32],
+      [0.2, 8],
+      [0.001, 256],
+      [5, 1],
+    ] as const) {
+      const pace = makePace(40, 16, 1024)
+      // its first batch has nothing to go by
+      expect(pace.rest(1)).toBeNull()
+      // half of its time was rest
+      pace.note(200 * msPerPage, 100, 0, 100 * msPerPage)
+      expect([pace.rest(1), pace.rest(7), pace.rest(0)]).toEqual([
+        { everyPages, ms: 2 },
+        { everyPages, ms: 2 },
+        null,
+      ])
+    }
+  })
+  test('a quarter of the work is a millisecond in every four', () => {
+    const pace = makePace(40, 16, 1024)
+    pace.note(20, 100)
+    expect(pace.rest(0.25)).toEqual({ everyPages: 16, ms: 1 })
+    expect(pace.rest(1, 3)).toBeNull()
+  })
 })

@@ -15,10 +15,10 @@ import {
   sealArchive,
   startCapture,
 } from '../sql/archive.js'
-import { tid } from '../sql/backfill.js'
 import { columnNames, heapsOf, primaryKey } from '../sql/catalog.js'
 import { contentHash } from '../sql/fingerprint.js'
 import { setLocal } from '../sql/session.js'
+import { tid } from '../sql/slice.js'
 import type { Db } from '../sql/types.js'
 import { droppedTables, relationName, type Statement } from '../workspace/statements.js'
 import type { Doomed } from './loss.js'

@@ -14,15 +14,16 @@ import {
   runBatch,
   type Standing,
   type SweepSpec,
-  slicePredicate,
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
 import { setStatementTimeout } from '../sql/session.js'
+import { readSlept, slicePredicate } from '../sql/slice.js'
 import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import type { Advice } from './health.js'
 import type { Pace } from './pace.js'
 import type { Run } from './run.js'
+import { restsFor } from './watch.js'
 
 /** What a person asked for. */
 export interface BackfillWish {
@@ -31,7 +32,7 @@ export interface BackfillWish {
   /** Stop after about so many rows; null for all. */
   maxRows: number | null
   workers: number
-  /** Pause after each batch, as a multiple of its duration: 1 is half duty. */
+  /** How long to rest, as a multiple of the work: 1 is half duty. */
   nice: number
   /** The user's own query: true or above zero means stop for now. */
   throttleQuery: string | null
@@ -65,6 +66,12 @@ export interface Progress {
   since: number
 }
 
+/** What a batch came to: the rows that it wrote, and how much of its time was rest. */
+export interface Done {
+  rows: number
+  sleptMs: number
+}
+
 /**
  * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it took
  * longer than `mostMs` and gave its rows back: the next should be smaller.
@@ -77,15 +84,16 @@ export async function batch(
   next: Standing,
   pace: Pace,
   mostMs: number | null,
-): Promise<number | null> {
+): Promise<Done | null> {
   const { cut, passes } = job
+  const rest = pace.rest(restsFor(job), at.pass)
   const statement = cut.restrict(
-    slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, unit: null }),
+    slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, rest, unit: null }),
   )
   try {
     if (cut.returning !== null)
       return await patiently(job, pace, mostMs === null, async () => {
-        const { rows, notices } = await runAndCheckpoint(
+        const { rows, notices, sleptMs } = await runAndCheckpoint(
           session.sql,
           statement + cut.returning,
           at,
@@ -93,24 +101,22 @@ export async function batch(
           mostMs,
         )
         for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
-        return rows
+        return { rows, sleptMs }
       })
-    return await transact(
-      job,
-      session,
-      pace,
-      statement,
-      [],
-      (tx, rows, ms) => mustHold(checkpoint(tx, at, { ...next, rows, ms }), job),
-      mostMs,
-    )
+    let sleptMs = 0
+    const record = async (tx: Db, rows: number, ms: number) => {
+      if (rest) sleptMs = await readSlept(tx)
+      await mustHold(checkpoint(tx, at, { ...next, rows, ms }), job)
+    }
+    const rows = await transact(job, session, pace, statement, [], record, mostMs)
+    return { rows, sleptMs }
   } catch (error) {
     if (mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, error)
     const rows = await bisect(job, session, at.relation, ...pages)
     await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
-    return rows
+    return { rows, sleptMs: 0 }
   }
 }
 
@@ -219,7 +225,7 @@ async function bisect(
           job,
           session,
           relation,
-          slicePredicate({ alias: cut.alias, pages: [lo, hi], pass: 0, passes: 1, unit: null }),
+          slicePredicate({ alias: cut.alias, pages: [lo, hi], pass: 0, passes: 1, rest: null, unit: null }),
         )
       } catch (error) {
         if (!isDataFault(error)) throw error

@@ -2,9 +2,9 @@ import { isDataFault, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Migration, Track } from '../model/workspace.js'
-import { slicePredicate, tid } from '../sql/backfill.js'
 import { heapsOf, relationFacts } from '../sql/catalog.js'
 import { type BatchCost, explainedRows, sampleBatch, sampleRoom, storedRate } from '../sql/estimate.js'
+import { slicePredicate, tid } from '../sql/slice.js'
 import { type Cut, cutBackfill } from '../workspace/cut.js'
 import { passesFor } from './backfill.js'
 import { type Context, connect } from './context.js'
@@ -170,6 +170,7 @@ async function visits(
         pages: [from, from + pages],
         pass: pass % heap.passes,
         passes: heap.passes,
+        rest: null,
         unit: null,
       })
       const start = ctx.clock.now()

@@ -1,3 +1,5 @@
+import type { Rest } from '../sql/slice.js'
+
 /** Chooses how many pages the next window has, from how long batches take. Pure state, no clock. */
 export interface Pace {
   /** How long a batch should take, in milliseconds. */
@@ -6,8 +8,10 @@ export interface Pace {
   pages(): number
   /** Most pages that a batch of one of the light passes should cover. */
   most(pass: number): number
-  /** Tells the duration of a batch that covered `pages` pages, in which of the light passes. */
-  note(ms: number, pages: number, pass?: number): void
+  /** How a batch rests that should rest `factor` times as long as it works; what goes beyond once lies after it. Null for not at all. */
+  rest(factor: number, pass?: number): Rest | null
+  /** Tells the duration of a batch that covered `pages` pages, in which of the light passes, and how much of it was rest. */
+  note(ms: number, pages: number, pass?: number, sleptMs?: number): void
   /** Halves the window at once: after a lock or statement time-out. */
   halve(): void
   /** One word about the last change, for the progress line. */
@@ -19,6 +23,8 @@ const weight = 0.4
 
 /** How much longer than the target a batch may take that only reads the batched table: it locks no row that the application wants. */
 export const whenOnlyReading = 1.5
+/** How long a batch works, in milliseconds, before it rests: whoever waits for the core waits no longer. */
+const workMs = 2
 /** How much longer than the target a batch of a dear pass may take, before its window is covered in several. */
 const dearest = 1.5
 
@@ -30,6 +36,7 @@ const dearest = 1.5
  */
 export function makePace(targetMs: number, startPages: number, maxPages: number): Pace {
   const perPage = new Map<number, number>()
+  const workPerPage = new Map<number, number>()
   let window = startPages
   let word = 'start'
   return {
@@ -39,10 +46,17 @@ export function makePace(targetMs: number, startPages: number, maxPages: number)
       const cost = perPage.get(pass)
       return cost ? Math.max(1, Math.floor((targetMs * dearest) / cost)) : maxPages
     },
-    note: (ms, pages, pass = 0) => {
-      const cost = ms / Math.max(1, pages)
-      const before = perPage.get(pass)
-      perPage.set(pass, before === undefined ? cost : before * (1 - weight) + cost * weight)
+    rest: (factor, pass = 0) => {
+      const work = workPerPage.get(pass)
+      if (factor <= 0 || !work) return null
+      const within = Math.min(1, factor)
+      const ms = Math.max(1, Math.round(workMs * within))
+      const pages = ms / within / work
+      return { everyPages: 2 ** Math.max(0, Math.min(8, Math.round(Math.log2(pages)))), ms }
+    },
+    note: (ms, pages, pass = 0, sleptMs = 0) => {
+      learn(perPage, pass, ms / Math.max(1, pages))
+      learn(workPerPage, pass, (ms - sleptMs) / Math.max(1, pages))
       const costs = [...perPage.values()]
       const mean = costs.reduce((a, b) => a + b, 0) / costs.length
       const wanted = mean > 0 ? targetMs / mean : maxPages
@@ -56,4 +70,9 @@ export function makePace(targetMs: number, startPages: number, maxPages: number)
     },
     word: () => word,
   }
+}
+
+function learn(averages: Map<number, number>, pass: number, cost: number): void {
+  const before = averages.get(pass)
+  averages.set(pass, before === undefined ? cost : before * (1 - weight) + cost * weight)
 }

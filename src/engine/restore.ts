@@ -3,7 +3,6 @@ import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
 import { type ArchiveRow, foreignKeys, listArchives, markRestored } from '../sql/archive.js'
-import { tid } from '../sql/backfill.js'
 import { columnFacts, columnNames, heapsOf, relationFacts } from '../sql/catalog.js'
 import { contentHash } from '../sql/fingerprint.js'
 import {
@@ -15,6 +14,7 @@ import {
   tableConflicts,
 } from '../sql/restore.js'
 import { setLocal, setParameter } from '../sql/session.js'
+import { tid } from '../sql/slice.js'
 import { archivesTable, closeArchives } from './archive.js'
 import { type Context, connect } from './context.js'
 import { bareWish, migrate } from './migrate.js'

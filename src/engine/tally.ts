@@ -16,7 +16,7 @@ import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
 import { makePace, whenOnlyReading } from './pace.js'
 import { inLanes, rangePages } from './walk.js'
-import { breathe } from './watch.js'
+import { breathe, restsFor } from './watch.js'
 
 /** Most units that are kept in memory before what was counted of them goes to the table. */
 const mostKept = 20_000
@@ -51,10 +51,12 @@ export async function tally(job: Job): Promise<void> {
         page = 0
       }
       const start = run.ctx.clock.now()
-      await sums.add(`${relation} ${from}-${to}`, await countPages(session.sql, spec, relation, from, to))
+      const rest = pace.rest(restsFor(job))
+      const { counts, sleptMs } = await countPages(session.sql, spec, relation, from, to, rest)
+      await sums.add(`${relation} ${from}-${to}`, counts)
       const ms = run.ctx.clock.now() - start
-      pace.note(ms, to - from)
-      await breathe(job, ms, () => false)
+      pace.note(ms, to - from, 0, sleptMs)
+      await breathe(job, ms, () => false, sleptMs)
     }
   }
   await inLanes(job, lane)

@@ -7,9 +7,9 @@ import {
   type Range,
   rangesElsewhere,
   readOnceMore,
-  slicePredicate,
 } from '../sql/backfill.js'
 import { heapsOf } from '../sql/catalog.js'
+import { slicePredicate } from '../sql/slice.js'
 import { apart, batch, type Job } from './batch.js'
 import { connect } from './context.js'
 import { type Along, walkKeys } from './keyset.js'
@@ -124,29 +124,25 @@ async function walk(
     const start = run.ctx.clock.now()
     const pages = end - from
     // a single page takes what it takes
-    const rows = await batch(job, session, at, [from, end], next, pace, pages > 1 ? mostMs : null)
-    if (rows !== null && last && passes > 1)
+    const done = await batch(job, session, at, [from, end], next, pace, pages > 1 ? mostMs : null)
+    if (done && last && passes > 1)
       await readOnceMore(session.sql, at.relation, at.cursorPage, end).catch(error => {
         // it only helps: whatever stands in the way, such as a lock, is not waited for
         if (isLost(error)) throw error
       })
     const ms = run.ctx.clock.now() - start
-    pace.note(ms, pages, at.pass)
-    if (rows === null) most = Math.floor(pages / 2)
+    pace.note(ms, pages, at.pass, done?.sleptMs)
+    if (!done) most = Math.floor(pages / 2)
     else {
       most = Number.POSITIVE_INFINITY
       if (last) job.progress.pagesDone += windowPages
-      tell(job, rows, ms, pace)
+      tell(job, done.rows, ms, pace)
       at = { ...at, ...next }
       from = passed ? at.cursorPage : end
     }
-    await breathe(job, ms, () => halt.now)
-    if (next.done && rows !== null) return true
-    if (
-      rows === null || batches % 8 === 0
-        ? await mustStop(job, session, halt)
-        : halt.now || run.ctx.signal.aborted
-    )
+    await breathe(job, ms, () => halt.now, done?.sleptMs)
+    if (next.done && done) return true
+    if (!done || batches % 8 === 0 ? await mustStop(job, session, halt) : halt.now || run.ctx.signal.aborted)
       return false
   }
   // a range of no pages left: the heap shrank to nothing, or a checkpoint stood at its end
@@ -186,7 +182,14 @@ export async function canary(job: Job): Promise<void> {
       for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; ) {
         const end = Math.min(page + pace.pages(), heap.pages)
         const start = run.ctx.clock.now()
-        const predicate = slicePredicate({ alias: cut.alias, pages: [page, end], pass: 0, passes: 1, unit })
+        const predicate = slicePredicate({
+          alias: cut.alias,
+          pages: [page, end],
+          pass: 0,
+          passes: 1,
+          rest: null,
+          unit,
+        })
         const rows = await apart(job, session, heap.relation, predicate)
         pace.note(run.ctx.clock.now() - start, end - page)
         job.progress.pagesDone = end

@@ -68,11 +68,15 @@ export const told = (advice: Advice): string =>
     .filter(Boolean)
     .join(': ')
 
-/** Leaves the application air after a batch: as `--nice` says, more when something is slow, all of it while something says stop. */
-export async function breathe(job: Job, batchMs: number, halted: () => boolean): Promise<void> {
+/** How long to rest, as a multiple of the work: as `--nice` says, and at least as long while something is slow. */
+export const restsFor = ({ advice, wish }: Job): number =>
+  advice.level === 'slow' ? Math.max(1, wish.nice) : wish.nice
+
+/** Leaves the application the air that a batch has not left it already, all of it while something says stop. */
+export async function breathe(job: Job, batchMs: number, halted: () => boolean, sleptMs = 0): Promise<void> {
   const { ctx } = job.run
-  const factor = job.advice.level === 'slow' ? Math.max(1, job.wish.nice) : job.wish.nice
-  if (factor > 0) await ctx.clock.sleep(batchMs * factor, ctx.signal)
+  const left = (batchMs - sleptMs) * restsFor(job) - sleptMs
+  if (left > 0) await ctx.clock.sleep(left, ctx.signal)
   while (job.advice.level === 'stop' && !ctx.signal.aborted && !halted())
     await ctx.clock.sleep(lookEveryMs / 4, ctx.signal)
 }

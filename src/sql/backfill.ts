@@ -1,3 +1,4 @@
+import { sleptSql, tid } from './slice.js'
 import { type Db, literal } from './types.js'
 
 /** A backfill as the state tables know it. */
@@ -210,16 +211,17 @@ export async function runAndCheckpoint(
 ): Promise<Batched> {
   const limited = mostMs === null ? '' : `set local statement_timeout = ${Math.round(mostMs)};`
   const ms = 'extract(epoch from clock_timestamp() - statement_timestamp()) * 1000'
-  const result = await sql.unsafe<{ rows: number; notices: string[] | null }[]>(
+  const result = await sql.unsafe<{ rows: number; notices: string[] | null; sleptMs: number }[]>(
     `${limited}
      with done (said) as (${statement}
      ),
      ${checkpointSql(range, to, 'null', '(select count(*) from done)', ms)}
      select cast(coalesce((select rows::text from moved), '${fencedText}') as int) as rows,
-       (select array_agg(said::text) from done where pg_typeof(said) <> 'int'::regtype and said is not null) as notices`,
+       (select array_agg(said::text) from done where pg_typeof(said) <> 'int'::regtype and said is not null) as notices,
+       ${sleptSql} as "sleptMs"`,
   )
   const row = result.flat().at(-1)!
-  return { rows: row.rows, notices: row.notices ?? [] }
+  return { rows: row.rows, notices: row.notices ?? [], sleptMs: row.sleptMs }
 }
 
 /** Notes a batch that stands outside the ranges: a canary, a sweep, a row taken alone. */
@@ -308,46 +310,11 @@ export async function isPaused(sql: Db, track: string): Promise<boolean> {
   return row!.paused
 }
 
-/** What a batch is: pages [from, to) of a heap, the rows of one light pass, and optionally one unit. */
-export interface Slice {
-  alias: string
-  pages: [from: number, to: number]
-  pass: number
-  passes: number
-  unit: { column: string; value: string } | null
-}
-
-/**
- * The predicate of one batch, without parameters, which would cost a round trip. A light pass takes every `passes`-th line pointer of each
- * page (byte 5 of a sent tid is the low byte of its line pointer), so that the updated rows find room on their own page
- * (HOT). By hash instead, the passes would be uneven and a quarter of the rows would leave their page. As a function, not an
- * operator, because the planner then expects a third of the rows; of a remainder that equals something it would expect
- * one row in 200, and look each row's partner up alone instead of hashing them (a tenth of the backfill's time).
- *
- * Every fourth page (byte 3 is the low byte of the page), each row of the pass asks for the size of a file, which is a call
- * of the operating system: a chance to give the core to whoever waits for it. Without one a batch computes until the
- * kernel's next tick, 4 ms later, while a commit of the application stands behind it.
- */
-export function slicePredicate({ alias, pages: [from, to], pass, passes, unit }: Slice): string {
-  const parts = [`${alias}.ctid >= '${tid(from)}'::tid and ${alias}.ctid < '${tid(to)}'::tid`]
-  if (passes > 1) {
-    const byte = (n: number) => `pg_catalog.get_byte(pg_catalog.tidsend(${alias}.ctid), ${n})`
-    parts.push(
-      `pg_catalog.int4eq(${byte(5)} operator(pg_catalog.%) ${passes}, ${pass})`,
-      `(pg_catalog.int4ne(${byte(3)} operator(pg_catalog.&) 3, 0) or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class'), 0))`,
-    )
-  }
-  if (unit !== null) parts.push(`${alias}.${unit.column}::text = ${literal(unit.value)}`)
-  return parts.join(' and ')
-}
-
-/** The address of the first row of a page. */
-export const tid = (page: number, item = 0): string => `(${page},${item})`
-
-/** The rows that a batch wrote, and what it said of them (first column of RETURNING). */
+/** The rows that a batch wrote, what it said of them (first column of RETURNING), and how long it rested. */
 export interface Batched {
   rows: number
   notices: string[]
+  sleptMs: number
 }
 
 /**
@@ -362,7 +329,11 @@ export async function readOnceMore(sql: Db, relation: string, from: number, to: 
 }
 
 /** Runs one batch. */
-export async function runBatch(sql: Db, statement: string, args: string[]): Promise<Batched> {
+export async function runBatch(
+  sql: Db,
+  statement: string,
+  args: string[],
+): Promise<{ rows: number; notices: string[] }> {
   const result = await sql.unsafe<Record<string, string | null>[]>(statement, args)
   const notices = result.map(row => Object.values(row)[0]).filter((v): v is string => typeof v === 'string')
   return { rows: result.count, notices }

@@ -22,7 +22,7 @@ interface ExplainNode {
   Plans?: ExplainNode[]
 }
 
-/** Rows a second that this backfill has made in this database before; null when it never ran long enough to tell. */
+/** Rows a second that this backfill has made in this database before, the rests inside its batches included; null when it never ran long enough to tell. */
 export async function storedRate(sql: Db, track: string, migration: string): Promise<number | null> {
   const [row] = await sql<{ rate: number | null }[]>`
     select (sum(x.rows) / nullif(sum(x.ms), 0) * 1000)::float8 as rate

@@ -1,5 +1,5 @@
-import { tid } from './backfill.js'
 import { stands } from './catalog.js'
+import { inPages, type Rest, restPredicate, sleptSql } from './slice.js'
 import { type Db, ident } from './types.js'
 
 /** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
@@ -71,17 +71,18 @@ export async function countPages(
   relation: string,
   from: number,
   to: number,
-): Promise<PageCount[]> {
-  const [row] = await sql.unsafe<{ counted: string }[]>(
-    `select coalesce(json_agg(json_build_array(coalesce(unit::text, '(none)'), past, rows, (hash >> 32)::int, hash::bit(32)::int)), '[]')::text as counted
+  rest: Rest | null,
+): Promise<{ counts: PageCount[]; sleptMs: number }> {
+  const [row] = await sql.unsafe<{ counted: string; sleptMs: number }[]>(
+    `select coalesce(json_agg(json_build_array(coalesce(unit::text, '(none)'), past, rows, (hash >> 32)::int, hash::bit(32)::int)), '[]')::text as counted,
+       ${sleptSql} as "sleptMs"
      from (
        select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
-       from only ${relation} t where t.ctid >= $1::tid and t.ctid < $2::tid
+       from only ${relation} t where ${inPages('t', from, to)} ${rest ? `and ${restPredicate('t', 1, rest)}` : ''}
        group by 1, 2
      ) x`,
-    [tid(from), tid(to)],
   )
-  return JSON.parse(row!.counted) as PageCount[]
+  return { counts: JSON.parse(row!.counted) as PageCount[], sleptMs: row!.sleptMs }
 }
 
 /** A count of a unit, of its rows from before the backfill, or of a range of pages. */
