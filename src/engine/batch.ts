@@ -17,7 +17,7 @@ import {
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
 import { setStatementTimeout } from '../sql/session.js'
-import { readSlept, slicePredicate } from '../sql/slice.js'
+import { slicePredicate } from '../sql/slice.js'
 import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import type { Advice } from './health.js'
@@ -86,7 +86,8 @@ export async function batch(
   mostMs: number | null,
 ): Promise<Done | null> {
   const { cut, passes } = job
-  const rest = pace.rest(restsFor(job), at.pass)
+  // others rest after the batch: what they insert is often grouped, and more batches would mean more rows
+  const rest = cut.returning !== null && passes > 1 ? pace.rest(restsFor(job), at.pass) : null
   const statement = cut.restrict(
     slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, rest, unit: null }),
   )
@@ -103,13 +104,16 @@ export async function batch(
         for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
         return { rows, sleptMs }
       })
-    let sleptMs = 0
-    const record = async (tx: Db, rows: number, ms: number) => {
-      if (rest) sleptMs = await readSlept(tx)
-      await mustHold(checkpoint(tx, at, { ...next, rows, ms }), job)
-    }
-    const rows = await transact(job, session, pace, statement, [], record, mostMs)
-    return { rows, sleptMs }
+    const rows = await transact(
+      job,
+      session,
+      pace,
+      statement,
+      [],
+      (tx, written, ms) => mustHold(checkpoint(tx, at, { ...next, rows: written, ms }), job),
+      mostMs,
+    )
+    return { rows, sleptMs: 0 }
   } catch (error) {
     if (mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)

@@ -1,4 +1,4 @@
-import { type Db, literal } from './types.js'
+import { literal } from './types.js'
 
 /** What a batch is: pages [from, to) of a heap, the rows of one light pass, how it rests, and optionally one unit. */
 export interface Slice {
@@ -69,12 +69,6 @@ const slept = 'rethread.slept_ms'
 
 /** How long this transaction has rested, in milliseconds. */
 export const sleptSql = `coalesce(nullif(pg_catalog.current_setting('${slept}', true), ''), '0')::float8`
-
-/** How long the transaction at hand has rested, in milliseconds. */
-export async function readSlept(sql: Db): Promise<number> {
-  const [row] = await sql.unsafe<{ ms: number }[]>(`select ${sleptSql} as ms`)
-  return row!.ms
-}
 
 /** A byte of a row's address as it is sent: 3 is the low byte of its page, 5 that of its line pointer. */
 const byteOf = (alias: string, n: number): string =>

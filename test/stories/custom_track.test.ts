@@ -234,50 +234,33 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     expect(left!.n).toBe(0)
   })
 
-  test('with --nice a batch rests in short pieces, light pass or insert, and misses no row', async () => {
+  test('with --nice a light pass rests in short pieces, and misses no row', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(
-      `create table big (id int primary key, pad text, times int not null default 0, done boolean); create table copies (id int);
+      `create table big (id int primary key, pad text, times int not null default 0, done boolean);
        insert into big select n, repeat('x', 300) from generate_series(1, 60000) n; analyze`,
     )
-    const update = 'update public.big b set done = true, times = times + 1 where b.done is null;'
-    const insert =
-      'insert into public.copies select b.id from public.big b where not exists (select from public.copies c where c.id = b.id);'
-    for (const [statement, pending] of [
-      [update, 'b.done is null'],
-      [insert, 'not exists (select from public.copies c where c.id = b.id)'],
-    ]) {
-      const folder = track(
-        `--! phase: backfill\n--! table: public.big\n--! pending: ${pending}\n${statement}`,
-      )
-      const run = ended(
-        start(['migrate', '--format', 'json', '--nice', '1'], { DATABASE_URL: db.url }, folder),
-      )
-      let over = false
-      const ending = run.finally(() => {
-        over = true
-      })
-      let rests = 0
-      while (!over) {
-        const seen = await db.sql`
-          select from pg_stat_activity where wait_event = 'PgSleep' and query ~ 'public.big b' and datname = current_database()`
-        rests += seen.length
-        await new Promise(done => setTimeout(done, 5))
-      }
-      const { code, report } = await ending
-      expect([code, report.backfill[0]!.rows, report.backfill[0]!.passes > 1]).toEqual([
-        0,
-        60_000,
-        statement === update,
-      ])
-      expect(rests).toBeGreaterThan(2)
-      await db.sql`drop schema rethread cascade`
-      await db.sql`drop schema rethread_archive cascade`
+    const folder = track(
+      '--! phase: backfill\n--! table: public.big\n--! pending: b.done is null\nupdate public.big b set done = true, times = times + 1 where b.done is null;',
+    )
+    let over = false
+    const run = ended(
+      start(['migrate', '--format', 'json', '--nice', '1'], { DATABASE_URL: db.url }, folder),
+    ).finally(() => {
+      over = true
+    })
+    let rests = 0
+    while (!over) {
+      const seen = await db.sql`
+        select from pg_stat_activity where wait_event = 'PgSleep' and query ~ 'update public.big b' and datname = current_database()`
+      rests += seen.length
+      await new Promise(done => setTimeout(done, 5))
     }
-    const [made] = await db.sql`
-      select count(*) filter (where done and times = 1)::int as once, (select count(distinct id)::int from copies) as copied,
-        (select count(*)::int from copies) as copies from big`
-    expect(made).toEqual({ once: 60_000, copied: 60_000, copies: 60_000 })
+    const { code, report } = await run
+    expect([code, report.backfill[0]!.rows, report.backfill[0]!.passes]).toEqual([0, 60_000, 11])
+    expect(rests).toBeGreaterThan(2)
+    const [left] = await db.sql`select count(*) filter (where not done or times <> 1)::int as n from big`
+    expect(left!.n).toBe(0)
   })
 
   test('while --throttle-query says so, nothing moves; then it goes on', async () => {
