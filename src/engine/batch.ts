@@ -3,6 +3,7 @@ import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/workspace.js'
 import {
+  type Batched,
   checkpoint,
   isFenced,
   noteBatch,
@@ -67,10 +68,7 @@ export interface Progress {
 }
 
 /** What a batch came to: the rows that it wrote, and how much of its time was rest. */
-export interface Done {
-  rows: number
-  sleptMs: number
-}
+export type Done = Omit<Batched, 'notices'>
 
 /**
  * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it took

@@ -1,4 +1,4 @@
-import { sleptSql, tid } from './slice.js'
+import { inPages, sleptSql } from './slice.js'
 import { type Db, literal } from './types.js'
 
 /** A backfill as the state tables know it. */
@@ -323,9 +323,7 @@ export interface Batched {
  * and every page would be logged and written once more.
  */
 export async function readOnceMore(sql: Db, relation: string, from: number, to: number): Promise<void> {
-  await sql.unsafe(
-    `select count(*) from only ${relation} where ctid >= '${tid(from)}'::tid and ctid < '${tid(to)}'::tid`,
-  )
+  await sql.unsafe(`select count(*) from only ${relation} t where ${inPages('t', from, to)}`)
 }
 
 /** Runs one batch. */
@@ -333,7 +331,7 @@ export async function runBatch(
   sql: Db,
   statement: string,
   args: string[],
-): Promise<{ rows: number; notices: string[] }> {
+): Promise<Omit<Batched, 'sleptMs'>> {
   const result = await sql.unsafe<Record<string, string | null>[]>(statement, args)
   const notices = result.map(row => Object.values(row)[0]).filter((v): v is string => typeof v === 'string')
   return { rows: result.count, notices }
@@ -349,8 +347,7 @@ export async function rowsOnPage(
 ): Promise<string[]> {
   const rows = await sql.unsafe<{ tid: string }[]>(
     `select ${alias}.ctid::text as tid from only ${table} ${alias}
-     where ${alias}.ctid >= $1::tid and ${alias}.ctid < $2::tid and (${pending})`,
-    [tid(page), tid(page + 1)],
+     where ${inPages(alias, page, page + 1)} and (${pending})`,
   )
   return rows.map(r => r.tid)
 }

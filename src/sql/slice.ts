@@ -1,6 +1,6 @@
 import { literal } from './types.js'
 
-/** What a batch is: pages [from, to) of a heap, the rows of one light pass, how it rests, and optionally one unit. */
+/** What a batch is: pages [from, to) of a heap, the rows of one light pass and how it rests, and optionally one unit. */
 export interface Slice {
   alias: string
   pages: [from: number, to: number]
@@ -30,13 +30,13 @@ export interface Rest {
 export function slicePredicate({ alias, pages, pass, passes, rest, unit }: Slice): string {
   const parts = [inPages(alias, ...pages)]
   if (passes > 1) {
-    parts.push(`pg_catalog.int4eq(${itemOf(alias)} operator(pg_catalog.%) ${passes}, ${pass})`)
-    if (!rest)
-      parts.push(
-        `(${notOnEvery(alias, 4)} or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class'), 0))`,
-      )
+    parts.push(
+      `pg_catalog.int4eq(${itemOf(alias)} operator(pg_catalog.%) ${passes}, ${pass})`,
+      rest
+        ? restPredicate(alias, passes, rest)
+        : `(${notOnEvery(alias, 4)} or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class'), 0))`,
+    )
   }
-  if (rest) parts.push(restPredicate(alias, passes, rest))
   if (unit !== null) parts.push(`${alias}.${unit.column}::text = ${literal(unit.value)}`)
   return parts.join(' and ')
 }
