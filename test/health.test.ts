@@ -73,6 +73,16 @@ describe('the pace', () => {
       expect(Math.abs(pace.pages() - Math.min(1024, 40 / msPerPage))).toBeLessThanOrEqual(1)
     }
   })
+  test('of a page that takes too long it wants a part, where it may have one', () => {
+    const whole = makePace(40, 1, 1024)
+    const parts = makePace(40, 1, 1024, 0.01)
+    for (const pace of [whole, parts])
+      for (let i = 0; i < 40; i++) pace.note(pace.pages() * 160, pace.pages())
+    expect([whole.pages(), whole.most(0)]).toEqual([1, 1])
+    expect([parts.pages(), parts.most(0)]).toEqual([0.25, 0.375])
+    for (let i = 0; i < 40; i++) parts.note(1000, parts.pages())
+    expect(parts.pages()).toBe(0.01)
+  })
   test('never more than doubles, and halves at once', () => {
     const pace = makePace(40, 16, 1024)
     pace.note(0.001, 16)
@@ -85,7 +95,7 @@ describe('the pace', () => {
     for (let i = 0; i < 40; i++)
       for (let pass = 0; pass < 10; pass++) pace.note(pass === 0 ? 40 : 10, 100, pass)
     // 13 ms for 100 pages on average; a batch may take half as long again as the target
-    expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([308, 150, 600])
+    expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([307, 150, 600])
   })
   test('rests after two milliseconds of work as long as it worked, whatever a page costs; never more than once the work', () => {
     for (const [msPerPage, everyPages] of [

@@ -30,6 +30,9 @@ const maxSweeps = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
 const maxUnexplained = 1000
 
+/** Rows of a page of a table that was never analyzed: a guess on which only the size of a batch depends. */
+const unknownRowsPerPage = 100
+
 /** How one invocation ended. */
 export interface Backfilled {
   outcome: 'done' | 'interrupted' | 'partial'
@@ -75,11 +78,8 @@ export async function runBackfill(
   const heaps = keys
     ? [{ relation: spec.table, pages: 1, rowsPerPage: 0 }]
     : await heapsOf(run.writer.sql, spec.table)
-  const passes = passesFor(
-    cut.updatesTable,
-    Math.max(0, ...heaps.map(h => h.rowsPerPage)),
-    Math.max(0, ...heaps.map(h => h.pages)),
-  )
+  const rowsPerPage = Math.max(0, ...heaps.map(h => h.rowsPerPage))
+  const passes = passesFor(cut.updatesTable, rowsPerPage, Math.max(0, ...heaps.map(h => h.pages)))
   const id = await openBackfill(
     run.writer.sql,
     {
@@ -108,6 +108,7 @@ export async function runBackfill(
     id,
     cut,
     passes: row.passes,
+    rowsPerPage: Math.ceil(rowsPerPage) || unknownRowsPerPage,
     keys,
     wish,
     sweep,

@@ -10,7 +10,7 @@ import {
   quarantineRow,
   type Range,
   rowParameter,
-  rowsOnPage,
+  rowsWithin,
   runAndCheckpoint,
   runBatch,
   type Standing,
@@ -46,6 +46,8 @@ export interface Job {
   id: number
   cut: Cut
   passes: number
+  /** About how many rows a page has: what a page that takes too long is divided by. */
+  rowsPerPage: number
   /** The key to walk along, for a table without pages of its own; else null. */
   keys: KeyColumn[] | null
   wish: BackfillWish
@@ -206,7 +208,7 @@ async function patiently<T>(
   }
 }
 
-/** Halves pages until the poison row stands alone, then sets that row aside (pitfall P59). Returns the rows written. */
+/** Halves pages until the poison row's page stands alone, then takes its rows one by one and sets that one aside (pitfall P59). Returns the rows written. */
 async function bisect(
   job: Job,
   session: Session,
@@ -237,7 +239,7 @@ async function bisect(
     return rows
   }
   let rows = 0
-  for (const at of await rowsOnPage(session.sql, relation, cut.alias, job.sweep.pending, from)) {
+  for (const at of await rowsWithin(session.sql, relation, cut.alias, job.sweep.pending, from, to)) {
     try {
       rows += await apart(job, session, relation, `${cut.alias}.ctid = $1::tid`, [at])
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Rest } from '../sql/slice.js'
 
-/** Chooses how many pages the next window has, from how long batches take. Pure state, no clock. */
+/** Chooses how many pages the next window has, or what part of one, from how long batches take. Pure state, no clock. */
 export interface Pace {
   /** How long a batch should take, in milliseconds. */
   targetMs: number
@@ -34,17 +34,19 @@ const dearest = 1.5
  * their mean allows, and the first pass, which moves its rows to other pages and costs twice the others, covers it in
  * several batches.
  */
-export function makePace(targetMs: number, startPages: number, maxPages: number): Pace {
+export function makePace(targetMs: number, startPages: number, maxPages: number, leastPages = 1): Pace {
   const perPage = new Map<number, number>()
   const workPerPage = new Map<number, number>()
   let window = startPages
   let word = 'start'
+  const held = (pages: number) =>
+    Math.max(leastPages, Math.min(maxPages, pages < 1 ? pages : Math.floor(pages)))
   return {
     targetMs,
     pages: () => window,
     most: pass => {
       const cost = perPage.get(pass)
-      return cost ? Math.max(1, Math.floor((targetMs * dearest) / cost)) : maxPages
+      return cost ? held((targetMs * dearest) / cost) : maxPages
     },
     rest: (factor, pass = 0) => {
       const work = workPerPage.get(pass)
@@ -55,17 +57,16 @@ export function makePace(targetMs: number, startPages: number, maxPages: number)
       return { everyPages: 2 ** Math.max(0, Math.min(8, Math.round(Math.log2(pages)))), ms }
     },
     note: (ms, pages, pass = 0, sleptMs = 0) => {
-      learn(perPage, pass, ms / Math.max(1, pages))
-      learn(workPerPage, pass, (ms - sleptMs) / Math.max(1, pages))
+      learn(perPage, pass, ms / pages)
+      learn(workPerPage, pass, (ms - sleptMs) / pages)
       const costs = [...perPage.values()]
       const mean = costs.reduce((a, b) => a + b, 0) / costs.length
-      const wanted = mean > 0 ? targetMs / mean : maxPages
-      const next = Math.max(1, Math.min(maxPages, Math.round(Math.min(window * 2, wanted))))
+      const next = held(Math.min(window * 2, mean > 0 ? targetMs / mean : maxPages))
       word = next > window ? 'faster' : next < window ? 'slower' : 'steady'
       window = next
     },
     halve: () => {
-      window = Math.max(1, Math.floor(window / 2))
+      window = held(window / 2)
       word = 'backing off'
     },
     word: () => word,

@@ -9,7 +9,7 @@ import {
   readOnceMore,
 } from '../sql/backfill.js'
 import { heapsOf } from '../sql/catalog.js'
-import { slicePredicate } from '../sql/slice.js'
+import { itemsAPage, slicePredicate } from '../sql/slice.js'
 import { apart, batch, type Job } from './batch.js'
 import { connect } from './context.js'
 import { type Along, walkKeys } from './keyset.js'
@@ -53,7 +53,10 @@ export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T
 /** One worker: claims ranges until there are none. */
 async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
   const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : whenOnlyReading)
-  const pace = makePace(target, 1, job.passes > 1 ? maxWindowPages : rangePages)
+  const pace =
+    job.passes > 1
+      ? makePace(target, 1, maxWindowPages)
+      : makePace(target, 1, rangePages, 1 / job.rowsPerPage)
   for (;;) {
     await breathe(job, 0, () => halt.now)
     if (await mustStop(job, session, halt)) return false
@@ -93,7 +96,8 @@ async function mustStop(job: Job, session: Session, halt: { now: boolean }): Pro
 
 /**
  * Walks one range window by window, each window in its passes, a dear pass in several batches; after a kill the pass begins
- * its window again, where what it has done is no longer pending. False when asked to stop.
+ * its window again, where what it has done is no longer pending. A single pass has no windows but its batches, so that
+ * none is ever repeated. False when asked to stop.
  */
 async function walk(
   job: Job,
@@ -102,29 +106,35 @@ async function walk(
   pace: Pace,
   halt: { now: boolean },
 ): Promise<boolean> {
-  const { run, passes } = job
+  const { run, passes, rowsPerPage } = job
   const mostMs = longest(pace.targetMs)
   let at = range
   let from = at.cursorPage
-  let most = Number.POSITIVE_INFINITY
+  let bound = Number.POSITIVE_INFINITY
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
-    const begun = at.pass > 0 || from > at.cursorPage
-    const windowPages = begun ? at.windowPages : evenly(at.toPage - from, pace.pages(), 0.5)
-    const windowEnd = Math.min(at.cursorPage + windowPages, at.toPage)
-    const end = from + evenly(windowEnd - from, Math.min(most, pace.most(at.pass)), 0.1)
+    const begun = passes > 1 && (at.pass > 0 || from > at.cursorPage)
+    const most = Math.min(bound, pace.most(at.pass))
+    const whole = piece(
+      from,
+      at.toPage,
+      passes > 1 ? pace.pages() : Math.min(pace.pages(), most),
+      rowsPerPage,
+    )
+    const windowEnd = begun ? Math.min(at.cursorPage + at.windowPages, at.toPage) : whole.end
+    const { end, pages } = passes > 1 ? piece(from, windowEnd, most, rowsPerPage, 0.1) : whole
     const passed = end >= windowEnd
     const last = passed && at.pass + 1 >= passes
     const next = {
       cursorPage: last ? end : at.cursorPage,
       cursorKey: null,
       pass: last ? 0 : passed ? at.pass + 1 : at.pass,
-      windowPages,
+      windowPages: last ? 0 : windowEnd - at.cursorPage,
       done: last && end >= at.toPage,
     }
     const start = run.ctx.clock.now()
-    const pages = end - from
-    // a single page takes what it takes
-    const done = await batch(job, session, at, [from, end], next, pace, pages > 1 ? mostMs : null)
+    // the smallest piece takes what it takes
+    const divisible = pages > (passes > 1 ? 1 : 1 / rowsPerPage)
+    const done = await batch(job, session, at, [from, end], next, pace, divisible ? mostMs : null)
     if (done && last && passes > 1)
       await readOnceMore(session.sql, at.relation, at.cursorPage, end).catch(error => {
         // it only helps: whatever stands in the way, such as a lock, is not waited for
@@ -132,10 +142,10 @@ async function walk(
       })
     const ms = run.ctx.clock.now() - start
     pace.note(ms, pages, at.pass, done?.sleptMs)
-    if (!done) most = Math.floor(pages / 2)
+    if (!done) bound = pages > 1 ? Math.floor(pages / 2) : pages / 2
     else {
-      most = Number.POSITIVE_INFINITY
-      if (last) job.progress.pagesDone += windowPages
+      bound = Number.POSITIVE_INFINITY
+      if (last) job.progress.pagesDone += windowEnd - at.cursorPage
       tell(job, done.rows, ms, pace)
       at = { ...at, ...next }
       from = passed ? at.cursorPage : end
@@ -162,6 +172,29 @@ async function walk(
 
 /** Longest batch, in milliseconds: the rows that it holds are the application's, who waits for them no longer than for a lock. */
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
+
+/**
+ * The next piece of a heap, of about so many pages: whole ones, or rows of one. It ends at a position, no further than `end`;
+ * `pages` is how much of pages it has, by their rows.
+ */
+function piece(
+  from: number,
+  end: number,
+  wanted: number,
+  rowsPerPage: number,
+  over = 0.5,
+): { end: number; pages: number } {
+  if (wanted >= 1 && Number.isInteger(from)) {
+    const pages = evenly(end - from, wanted, over)
+    return { end: from + pages, pages }
+  }
+  const page = Math.floor(from)
+  const item = (from - page) * itemsAPage
+  const left = Math.max(1, rowsPerPage - item)
+  const rows = evenly(left, Math.max(1, wanted * rowsPerPage), over)
+  // the last piece goes to the end of the page, however many rows that has
+  return { end: rows < left ? page + (item + rows) / itemsAPage : page + 1, pages: rows / rowsPerPage }
+}
 
 /** What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole one. `over` is how much of a piece they may share among them. */
 const evenly = (left: number, wanted: number, over: number): number =>

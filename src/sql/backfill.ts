@@ -147,7 +147,7 @@ export async function noteAdvice(sql: Db, backfill: number, advice: string | nul
   await sql`update rethread.backfills set advice = ${advice} where id = ${backfill} and advice is distinct from ${advice}`
 }
 
-/** How far a range is: the next page and pass of its window, or the last key of a walk along the key. */
+/** How far a range is: the next position and pass of its window, or the last key of a walk along the key. */
 export interface Standing {
   cursorPage: number
   cursorKey: string[] | null
@@ -337,17 +337,18 @@ export async function runBatch(
   return { rows: result.count, notices }
 }
 
-/** The addresses of the rows on one page that a batch would touch, to take them one by one. */
-export async function rowsOnPage(
+/** The addresses of the rows within one page that a batch would touch, to take them one by one. */
+export async function rowsWithin(
   sql: Db,
   table: string,
   alias: string,
   pending: string,
-  page: number,
+  from: number,
+  to: number,
 ): Promise<string[]> {
   const rows = await sql.unsafe<{ tid: string }[]>(
     `select ${alias}.ctid::text as tid from only ${table} ${alias}
-     where ${inPages(alias, page, page + 1)} and (${pending})`,
+     where ${inPages(alias, from, to)} and (${pending})`,
   )
   return rows.map(r => r.tid)
 }

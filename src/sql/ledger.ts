@@ -130,6 +130,8 @@ export const upgrades: readonly string[] = [
   );`,
   `alter table rethread.tallies drop constraint tallies_kind_check;
   alter table rethread.tallies add constraint tallies_kind_check check (kind in ('unit', 'past', 'range'));`,
+  // a position within a page: a batch may be a part of one
+  'alter table rethread.ranges alter column cursor_page type double precision;',
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them (decision 13). */

@@ -118,6 +118,47 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     expect([...painted]).toEqual([{ colour: 'red', times: 1, n: 30_000 }])
   })
 
+  test('a page whose rows take too long goes in parts: killed between two, it goes on, nothing is done twice, poison is found', async () => {
+    await using db = await database(server, 'empty')
+    // 5 ms a row, so that a page takes longer than a batch may; no key that would turn a second print away
+    await db.sql.unsafe(`
+      create table cards (id int primary key);
+      create table prints (card int not null);
+      insert into cards select generate_series(1, 300);
+      create function public.print(card int) returns int language plpgsql as $$
+        begin perform pg_sleep(0.005); return card / (card - 142); end $$;
+      analyze`)
+    const cwd = track(`--! phase: backfill
+--! table: public.cards
+--! pending: not exists (select from public.prints p where p.card = t.id)
+insert into public.prints (card) select t.id from public.cards t where public.print(t.id) is not null;`)
+    const running = start(['migrate'], { DATABASE_URL: db.url }, cwd)
+    const end = ended(running, false)
+    const within = async () => {
+      const found = await db.sql`select from rethread.ranges where cursor_page <> floor(cursor_page)`.catch(
+        () => [],
+      )
+      return found.length > 0
+    }
+    while (!(await within())) await new Promise(done => setTimeout(done, 5))
+    running.kill('SIGKILL')
+    await end
+    const [sofar] = await db.sql`select count(*)::int as n from prints`
+    expect(sofar!.n).toBeGreaterThan(0)
+    const again = await rethread(db.url, ['migrate'], { cwd })
+    const [backfill] = again.report.backfill
+    expect([again.code, backfill!.rows, backfill!.quarantined]).toEqual([0, 299, 1])
+    const [printed] = await db.sql`select count(*)::int as n, count(distinct card)::int as cards from prints`
+    expect(printed).toEqual({ n: 299, cards: 299 })
+    const [poison] = await db.sql`select key, reason from rethread_archive.quarantine`
+    expect(poison).toEqual({ key: '142', reason: expect.stringContaining('division by zero') })
+    // a batch is ended after 80 ms
+    const [batches] =
+      await db.sql`select max(rows)::int as most, sum(rows)::int as rows from rethread.batches`
+    expect(batches!.rows).toBe(299)
+    expect(batches!.most).toBeLessThanOrEqual(16)
+  })
+
   test('a column that a rollback drops without the word COLUMN is archived like any other', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(
