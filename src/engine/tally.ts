@@ -21,7 +21,7 @@ import { breathe, restsFor } from './watch.js'
 /** Most units that are kept in memory before what was counted of them goes to the table. */
 const mostKept = 20_000
 /** Rows of the table of counts that one statement writes. */
-const storedAtOnce = 2_000
+const storedAtOnce = 1_000
 
 /**
  * Counts and hashes, by page range and by unit, the content that the backfill has not written: numbers to compare
@@ -52,8 +52,11 @@ export async function tally(job: Job): Promise<void> {
       }
       const start = run.ctx.clock.now()
       const rest = pace.rest(restsFor(job))
-      const { counts, sleptMs } = await countPages(session.sql, spec, relation, from, to, rest)
-      await sums.add(`${relation} ${from}-${to}`, counts)
+      const range = `${relation} ${from}-${to}`
+      const sleptMs = await countPages(session.sql, spec, relation, from, to, rest, counts =>
+        sums.add(range, counts),
+      )
+      if (sums.size() > mostKept) await sums.flush()
       const ms = run.ctx.clock.now() - start
       pace.note(ms, to - from, 0, sleptMs)
       await breathe(job, ms, () => false, sleptMs)
@@ -72,7 +75,7 @@ interface Sum {
   low: number
 }
 
-/** Adds up counts by unit and by range, and hands them on when they become many. */
+/** Adds up counts by unit and by range, and hands them on when asked to. */
 function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
   const kept = { unit: new Map<string, Sum>(), past: new Map<string, Sum>(), range: new Map<string, Sum>() }
   const sumOf = (kind: TallyRow['kind'], name: string): Sum => {
@@ -88,28 +91,32 @@ function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
     sum.high ^= high
     sum.low ^= low
   }
+  const take = (most: number): TallyRow[] => {
+    const taken: TallyRow[] = []
+    for (const kind of ['unit', 'past', 'range'] as const) {
+      for (const [name, { rows, high, low }] of kept[kind]) {
+        if (taken.length === most) return taken
+        taken.push({ kind, name, rows, hash: String((BigInt(high) << 32n) | BigInt(low >>> 0)) })
+        kept[kind].delete(name)
+      }
+    }
+    return taken
+  }
+  const size = () => kept.unit.size + kept.past.size + kept.range.size
+  // what another lane adds meanwhile stays for the next time
   const flush = async () => {
-    const rows = (['unit', 'past', 'range'] as const).flatMap(kind =>
-      [...kept[kind]].map(([name, { rows, high, low }]) => ({
-        kind,
-        name,
-        rows,
-        hash: String((BigInt(high) << 32n) | BigInt(low >>> 0)),
-      })),
-    )
-    for (const sums of Object.values(kept)) sums.clear()
-    for (let i = 0; i < rows.length; i += storedAtOnce) await store(rows.slice(i, i + storedAtOnce))
+    for (let left = size(); left > 0; left -= storedAtOnce) await store(take(Math.min(left, storedAtOnce)))
   }
   return {
-    add: async (range: string, counted: PageCount[]) => {
+    add: (range: string, counted: PageCount[]) => {
       const whole = sumOf('range', range)
       for (const [unit, past, rows, high, low] of counted) {
         note(whole, rows, high, low)
         note(sumOf('unit', unit), rows, high, low)
         if (past) note(sumOf('past', unit), rows, high, low)
       }
-      if (kept.unit.size + kept.past.size + kept.range.size > mostKept) await flush()
     },
+    size,
     flush,
   }
 }

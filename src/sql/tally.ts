@@ -64,7 +64,13 @@ const isPast = (s: TallySpec): string =>
 /** What some pages hold of one unit: its name, whether dated before the backfill, rows, both halves of the hash. */
 export type PageCount = [unit: string, past: boolean, rows: number, high: number, low: number]
 
-/** Counts and hashes the rows of some pages; one short statement, so that no snapshot grows old (pitfall P55). */
+/** Counts in one piece of an answer: a piece is read and forgotten as it arrives, so that memory stays low however many units there are. */
+const countsAPiece = 500
+
+/**
+ * Counts and hashes the rows of some pages, and hands the counts on; one short statement, so that no snapshot grows old
+ * (pitfall P55). Returns how long it rested, in milliseconds.
+ */
 export async function countPages(
   sql: Db,
   s: TallySpec,
@@ -72,17 +78,25 @@ export async function countPages(
   from: number,
   to: number,
   rest: Rest | null,
-): Promise<{ counts: PageCount[]; sleptMs: number }> {
-  const [row] = await sql.unsafe<{ counted: string; sleptMs: number }[]>(
-    `select coalesce(json_agg(json_build_array(coalesce(unit::text, '(none)'), past, rows, (hash >> 32)::int, hash::bit(32)::int)), '[]')::text as counted,
+  take: (counts: PageCount[]) => void,
+): Promise<number> {
+  let rested = 0
+  const pieces = sql.unsafe<{ counted: string; sleptMs: number }[]>(
+    `select json_agg(json_build_array(coalesce(unit::text, '(none)'), past, rows, (hash >> 32)::int, hash::bit(32)::int))::text as counted,
        ${sleptSql} as "sleptMs"
      from (
-       select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
+       select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash,
+         row_number() over () / ${countsAPiece} as piece
        from only ${relation} t where ${inPages('t', from, to)} ${rest ? `and ${restPredicate('t', 1, rest)}` : ''}
        group by 1, 2
-     ) x`,
+     ) x
+     group by piece`,
   )
-  return { counts: JSON.parse(row!.counted) as PageCount[], sleptMs: row!.sleptMs }
+  await pieces.forEach(({ counted, sleptMs }) => {
+    take(JSON.parse(counted) as PageCount[])
+    rested = sleptMs
+  })
+  return rested
 }
 
 /** A count of a unit, of its rows from before the backfill, or of a range of pages. */
