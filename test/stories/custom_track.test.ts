@@ -118,6 +118,29 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     expect([...painted]).toEqual([{ colour: 'red', times: 1, n: 30_000 }])
   })
 
+  test('two workers leave each other room: the table grows no more than with one', async () => {
+    await using db = await database(server, 'empty')
+    const cwd = track(
+      '--! phase: backfill\n--! table: public.notes\n--! pending: t.colour is null\nupdate public.notes t set colour = gen_random_uuid() where t.colour is null;',
+    )
+    const grown: number[] = []
+    for (const workers of ['1', '2']) {
+      await db.sql.unsafe(`
+        drop table if exists notes;
+        drop schema if exists rethread cascade;
+        create table notes (id int primary key, body text, colour uuid);
+        insert into notes select n, repeat('x', 150 + n % 100) from generate_series(1, 200000) n;
+        analyze notes`)
+      const size = async () => (await db.sql`select pg_relation_size('notes')::float8 as n`)[0]!.n
+      const before = await size()
+      const ran = await rethread(db.url, ['migrate', '--workers', workers], { cwd })
+      expect([ran.code, ran.report.backfill[0]!.rows]).toEqual([0, 200_000])
+      grown.push((await size()) / before - 1)
+    }
+    // were a pass one batch, the other worker's would keep what it left dead from being pruned: half as much again
+    expect(grown[1]).toBeLessThan(1.3 * grown[0]!)
+  })
+
   test('a page whose rows take too long goes in parts: killed between two, it goes on, nothing is done twice, poison is found', async () => {
     await using db = await database(server, 'empty')
     // 5 ms a row, so that a page takes longer than a batch may; no key that would turn a second print away
