@@ -73,9 +73,16 @@ export default async function backfill({ rethread, server, root }) {
     const start = performance.now()
     await sql.unsafe(script)
     const filled = (performance.now() - start) / 1000
-    for (const s of finish.split(';').filter(s => s.trim())) await sql.unsafe(s)
+    let unfinished = ''
+    try {
+      for (const s of finish.split(';').filter(s => s.trim())) await sql.unsafe(s)
+    } catch (error) {
+      // what the application wrote meanwhile has no session
+      if (!load) throw error
+      unfinished = `never finished: ${error.message}`
+    }
     await sql.end()
-    return { filled }
+    return { filled, unfinished }
   }
   async function ours(url, workers, flags = []) {
     // the old application needs its dual write: with it running, the steps that end it wait for it to be gone
@@ -141,6 +148,7 @@ export default async function backfill({ rethread, server, root }) {
         way.padEnd(8),
         `${said.seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}, ${Math.round(100 * result.stolen)}% of the processors stolen`,
         app ? `application: ${JSON.stringify(result.app)}` : '',
+        said.unfinished ?? '',
         said.memory
           ? `CLI ${said.memory.toFixed(0)} MB, longest batch ${said.longest.ms.toFixed(0)} ms (p99 ${said.longest.p99.toFixed(0)})`
           : '',
