@@ -95,7 +95,7 @@ describe('the pace', () => {
     for (let i = 0; i < 40; i++)
       for (let pass = 0; pass < 10; pass++) pace.note(pass === 0 ? 40 : 10, 100, pass)
     // 13 ms for 100 pages on average; a batch may take half as long again as the target
-    expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([307, 150, 600])
+    expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([308, 150, 600])
   })
   test('rests after two milliseconds of work as long as it worked, whatever a page costs; never more than once the work', () => {
     for (const [msPerPage, everyPages] of [

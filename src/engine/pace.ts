@@ -39,8 +39,8 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
   const workPerPage = new Map<number, number>()
   let window = startPages
   let word = 'start'
-  const held = (pages: number) =>
-    Math.max(leastPages, Math.min(maxPages, pages < 1 ? pages : Math.floor(pages)))
+  const held = (pages: number, whole = Math.floor) =>
+    Math.max(leastPages, Math.min(maxPages, pages < 1 ? pages : whole(pages)))
   return {
     targetMs,
     pages: () => window,
@@ -61,7 +61,7 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
       learn(workPerPage, pass, (ms - sleptMs) / pages)
       const costs = [...perPage.values()]
       const mean = costs.reduce((a, b) => a + b, 0) / costs.length
-      const next = held(Math.min(window * 2, mean > 0 ? targetMs / mean : maxPages))
+      const next = held(Math.min(window * 2, mean > 0 ? targetMs / mean : maxPages), Math.round)
       word = next > window ? 'faster' : next < window ? 'slower' : 'steady'
       window = next
     },
