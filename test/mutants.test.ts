@@ -15,8 +15,14 @@ test.each([
   const up = await rethread(db.url, ['migrate', '--track', track, ...(state === 'contract' ? contract : [])])
   expect([up.code, up.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
   // a new application writes, where the track has nothing from before
-  if (state === 'contract')
+  if (state === 'contract') {
+    if (track === 'conversation-history') {
+      // a batch that was broken off leaves room before the oldest rows: the new application's come first in the table
+      await db.sql.unsafe("update public.messages set role = role where ctid < '(1,0)'")
+      await db.sql.unsafe('vacuum public.messages')
+    }
     await db.sql.unsafe(readFileSync(join(root, `examples/${track}/new_app.sql`), 'utf8'))
+  }
   const refused = await rethread(db.url, ['verify', '--track', track, '--mutants'])
   expect([refused.code, refused.report.findings.map(f => f.code)]).toEqual([3, ['CONSENT_NEEDED']])
   const ran = await rethread(db.url, ['verify', '--track', track, '--mutants', '--confirm', db.name])

@@ -120,6 +120,8 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const created = ident(m.created)
   const sessionKey = ident(m.to ?? s.id)
   const off = `alter table ${m.table} disable trigger user; `
+  // by age, because places are reused: the first may be of a row that came after the backfill, of which nobody knows where it belongs
+  const oldest = `${linked} order by ${created}, ctid limit 1`
   return [
     {
       name: `one message of ${m.table} in another session`,
@@ -128,12 +130,12 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
           ? ` and s.${ident(s.workspace)} is distinct from (select o.${ident(s.workspace)} from ${s.table} o where o.${sessionKey} = x.${key})`
           : ''
       } order by 1 limit 1)
-        from (select ctid as place, ${key} from ${m.table} where ${linked} order by ctid limit 1) x where ${m.table}.ctid = x.place`,
+        from (select ctid as place, ${key} from ${m.table} where ${oldest}) x where ${m.table}.ctid = x.place`,
     },
     {
       name: `one message of ${m.table} without a session`,
       sql: `${off}alter table ${m.table} alter column ${key} drop not null;
-        update ${m.table} set ${key} = null where ctid = (select ctid from ${m.table} where ${linked} order by ctid limit 1)`,
+        update ${m.table} set ${key} = null where ctid = (select ctid from ${m.table} where ${oldest})`,
     },
     {
       name: `${m.table}.${m.session} may be null`,
@@ -142,12 +144,12 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
     {
       name: `one session of ${s.table} lost, its messages left`,
       sql: `set local session_replication_role = replica;
-        delete from ${s.table} where ${sessionKey} = (select ${key} from ${m.table} where ${linked} order by ctid limit 1);
+        delete from ${s.table} where ${sessionKey} = (select ${key} from ${m.table} where ${linked} order by ${created} desc, ctid limit 1);
         set local session_replication_role = origin`,
     },
     {
       name: `one message of ${m.table} lost`,
-      sql: `${off}delete from ${m.table} where ctid = (select ctid from ${m.table} where ${linked} order by ${created}, ctid limit 1)`,
+      sql: `${off}delete from ${m.table} where ctid = (select ctid from ${m.table} where ${oldest})`,
     },
     {
       name: `two messages of ${m.table} that change places`,
