@@ -83,6 +83,13 @@ describe('the pace', () => {
     for (let i = 0; i < 40; i++) parts.note(1000, parts.pages())
     expect(parts.pages()).toBe(0.01)
   })
+  test('a machine that stands still now and then does not make batches small', () => {
+    const pace = makePace(40, 16, 1024)
+    for (let i = 0; i < 400; i++)
+      pace.note(pace.pages() * 0.05 + (i % 7 === 6 ? 300 : 0), pace.pages(), i % 9)
+    // a page takes 0.05 ms: 800 would be right
+    expect(pace.pages()).toBeGreaterThan(400)
+  })
   test('never more than doubles, and halves at once', () => {
     const pace = makePace(40, 16, 1024)
     pace.note(0.001, 16)
@@ -97,7 +104,7 @@ describe('the pace', () => {
     // 13 ms for 100 pages on average; a batch may take half as long again as the target
     expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([308, 150, 600])
   })
-  test('rests after two milliseconds of work as long as it worked, whatever a page costs; never more than once the work', () => {
+  test('rests after two milliseconds of work, whatever a page costs; never more than once the work', () => {
     for (const [msPerPage, everyPages] of [
       [0.05, 32],
       [0.2, 8],
@@ -106,20 +113,36 @@ describe('the pace', () => {
     ] as const) {
       const pace = makePace(40, 16, 1024)
       // its first batch has nothing to go by
-      expect(pace.rest(1)).toBeNull()
+      expect(pace.restEvery(1)).toBeNull()
       // half of its time was rest
       pace.note(200 * msPerPage, 100, 0, 100 * msPerPage)
-      expect([pace.rest(1), pace.rest(7), pace.rest(0)]).toEqual([
-        { everyPages, ms: 2 },
-        { everyPages, ms: 2 },
+      expect([pace.restEvery(1), pace.restEvery(7), pace.restEvery(0)]).toEqual([
+        everyPages,
+        everyPages,
         null,
       ])
     }
   })
-  test('a quarter of the work is a millisecond in every four', () => {
+  test('works as long as a rest takes, which is a millisecond or more', () => {
+    const pace = makePace(40, 16, 1024)
+    pace.note(80, 1024)
+    for (let i = 0; i < 20; i++) {
+      const rests = 1024 / pace.restEvery(1)!
+      pace.note(80 + rests * 1.1, 1024, 0, rests * 1.1)
+    }
+    // 16 pages are 1.25 ms of work
+    expect(pace.restEvery(1)).toBe(16)
+    // who has to wait for the core rests longer than he asked for; the work between does not grow with it
+    for (let i = 0; i < 20; i++) {
+      const rests = 1024 / pace.restEvery(1)!
+      pace.note(80 + rests * 9, 1024, 0, rests * 9)
+    }
+    expect(pace.restEvery(1)).toBe(32)
+  })
+  test('a quarter of the work is a rest after four times as long', () => {
     const pace = makePace(40, 16, 1024)
     pace.note(20, 100)
-    expect(pace.rest(0.25)).toEqual({ everyPages: 16, ms: 1 })
-    expect(pace.rest(1, 3)).toBeNull()
+    expect(pace.restEvery(0.25)).toBe(32)
+    expect(pace.restEvery(1, 3)).toBeNull()
   })
 })

@@ -8,11 +8,11 @@ import {
   countPending,
   extendRanges,
   openBackfill,
-  pendingKeys,
   quarantinePending,
   readBackfills,
   resetRanges,
   type SweepSpec,
+  sweepPending,
   updateBackfill,
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
@@ -29,6 +29,9 @@ import { noAdvice, watchHealth } from './watch.js'
 const maxSweeps = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
 const maxUnexplained = 1000
+
+/** On every so-many-th page a sweep rests with `--nice`: one of messages is read in some 30 microseconds. */
+const sweepRestsEvery = 32
 
 /** Rows of a page of a table that was never analyzed: a guess on which only the size of a batch depends. */
 const unknownRowsPerPage = 100
@@ -100,6 +103,7 @@ export async function runBackfill(
     key,
     run: run.id,
     removes: migration.hazards.includes('QUARANTINES_ROWS'),
+    restEvery: wish.nice > 0 && !keys ? sweepRestsEvery : null,
   }
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }
@@ -172,11 +176,8 @@ async function nothingPending(job: Job): Promise<boolean> {
 
 /** A backfill that takes rows out copies every one of them first; its statement deletes only what was copied. */
 async function setAsideFirst(job: Job): Promise<void> {
-  if (job.sweep.removes)
-    await quarantinePending(job.run.writer.sql, job.sweep, {
-      reason: 'taken out: it does not fit the new schema',
-      keys: null,
-    })
+  const reason = 'taken out: it does not fit the new schema'
+  if (job.sweep.removes) await quarantinePending(job.run.writer.sql, job.sweep, reason, null)
 }
 
 const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted ? 'interrupted' : 'partial')
@@ -187,27 +188,21 @@ const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted
  */
 async function closingSweep(job: Job): Promise<boolean> {
   const { run } = job
-  if ((await countPending(run.writer.sql, job.sweep)) === 0) return true
-  if (!job.sweep.removes) await quarantinePending(run.writer.sql, job.sweep, null)
   let before = Number.POSITIVE_INFINITY
   // how many walks each row that is left has outlived: an application may write new ones all the while, and a row
   // that moved may be missed once
   let outlived = new Map<string, number>()
   for (let sweep = 1; sweep <= maxSweeps; sweep++) {
-    const left = await countPending(run.writer.sql, job.sweep)
+    const { left, keys } = await sweepPending(run.writer.sql, job.sweep, maxUnexplained)
     if (left === 0) return true
     if (left > maxUnexplained && left >= before)
       throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
     before = left
     if (left <= maxUnexplained) {
-      const keys = await pendingKeys(run.writer.sql, job.sweep)
       outlived = new Map(keys.map(key => [key, (outlived.get(key) ?? -1) + 1]))
       const stuck = keys.filter(key => outlived.get(key)! >= 2)
       if (stuck.length > 0)
-        await quarantinePending(run.writer.sql, job.sweep, {
-          reason: 'the statement did not change this row',
-          keys: stuck,
-        })
+        await quarantinePending(run.writer.sql, job.sweep, 'the statement did not change this row', stuck)
       if (stuck.length === keys.length) continue
     }
     await setAsideFirst(job)

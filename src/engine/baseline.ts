@@ -89,6 +89,7 @@ async function unproven(session: Session, m: Migration): Promise<string[]> {
           key,
           run: 0,
           removes: true,
+          restEvery: null,
         }),
       )
       .catch(() => null)

@@ -87,9 +87,9 @@ export async function batch(
 ): Promise<Done | null> {
   const { cut, passes } = job
   // others rest after the batch: what they insert is often grouped, and more batches would mean more rows
-  const rest = cut.returning !== null && passes > 1 ? pace.rest(restsFor(job), at.pass) : null
+  const restEvery = cut.returning !== null && passes > 1 ? pace.restEvery(restsFor(job), at.pass) : null
   const statement = cut.restrict(
-    slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, rest, unit: null }),
+    slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
   )
   try {
     if (cut.returning !== null)
@@ -229,7 +229,14 @@ async function bisect(
           job,
           session,
           relation,
-          slicePredicate({ alias: cut.alias, pages: [lo, hi], pass: 0, passes: 1, rest: null, unit: null }),
+          slicePredicate({
+            alias: cut.alias,
+            pages: [lo, hi],
+            pass: 0,
+            passes: 1,
+            restEvery: null,
+            unit: null,
+          }),
         )
       } catch (error) {
         if (!isDataFault(error)) throw error

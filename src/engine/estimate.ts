@@ -170,7 +170,7 @@ async function visits(
         pages: [from, from + pages],
         pass: pass % heap.passes,
         passes: heap.passes,
-        rest: null,
+        restEvery: null,
         unit: null,
       })
       const start = ctx.clock.now()

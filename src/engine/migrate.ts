@@ -312,7 +312,7 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
 }
 
 /** Longest look for the cost line at the end, and after the steps before, in milliseconds. */
-const costTimeoutMs = 1500
+const costTimeoutMs = 500
 const glanceMs = 100
 
 /** After every step: the exact way back, and what it would cost now. */

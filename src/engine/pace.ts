@@ -1,5 +1,3 @@
-import type { Rest } from '../sql/slice.js'
-
 /** Chooses how many pages the next window has, or what part of one, from how long batches take. Pure state, no clock. */
 export interface Pace {
   /** How long a batch should take, in milliseconds. */
@@ -8,8 +6,11 @@ export interface Pace {
   pages(): number
   /** Most pages that a batch of one of the light passes should cover. */
   most(pass: number): number
-  /** How a batch rests that should rest `factor` times as long as it works; what goes beyond once lies after it. Null for not at all. */
-  rest(factor: number, pass?: number): Rest | null
+  /**
+   * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes beyond once lies
+   * after it. Null for not at all.
+   */
+  restEvery(factor: number, pass?: number): number | null
   /** Tells the duration of a batch that covered `pages` pages, in which of the light passes, and how much of it was rest. */
   note(ms: number, pages: number, pass?: number, sleptMs?: number): void
   /** Halves the window at once: after a lock or statement time-out. */
@@ -20,11 +21,17 @@ export interface Pace {
 
 /** Weight of the newest batch in the moving average of milliseconds per page. */
 const weight = 0.4
+/**
+ * How many times the average a batch counts at most: one that stood still, because its machine did or it waited, says nothing
+ * of its pages. On a machine that was stopped for 50 to 300 ms now and then (steal time), batches of three rows were left of those of
+ * hundreds, and the backfill took ten times as long.
+ */
+const outlier = 2
 
 /** How much longer than the target a batch may take that only reads the batched table: it locks no row that the application wants. */
 export const whenOnlyReading = 1.5
-/** How long a batch works, in milliseconds, before it rests: whoever waits for the core waits no longer. */
-const workMs = 2
+/** What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for the core waits no longer. */
+const longestRestMs = 2
 /** How much longer than the target a batch of a dear pass may take, before its window is covered in several. */
 const dearest = 1.5
 
@@ -37,6 +44,8 @@ const dearest = 1.5
 export function makePace(targetMs: number, startPages: number, maxPages: number, leastPages = 1): Pace {
   const perPage = new Map<number, number>()
   const workPerPage = new Map<number, number>()
+  const restEvery = new Map<number, number>()
+  let restMs = longestRestMs
   let window = startPages
   let word = 'start'
   const held = (pages: number, whole = Math.floor) =>
@@ -48,17 +57,19 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
       const cost = perPage.get(pass)
       return cost ? held((targetMs * dearest) / cost) : maxPages
     },
-    rest: (factor, pass = 0) => {
+    restEvery: (factor, pass = 0) => {
       const work = workPerPage.get(pass)
       if (factor <= 0 || !work) return null
-      const within = Math.min(1, factor)
-      const ms = Math.max(1, Math.round(workMs * within))
-      const pages = ms / within / work
-      return { everyPages: 2 ** Math.max(0, Math.min(8, Math.round(Math.log2(pages)))), ms }
+      const pages = restMs / Math.min(1, factor) / work
+      const every = 2 ** Math.max(0, Math.min(8, Math.round(Math.log2(pages))))
+      restEvery.set(pass, every)
+      return every
     },
     note: (ms, pages, pass = 0, sleptMs = 0) => {
       learn(perPage, pass, ms / pages)
       learn(workPerPage, pass, (ms - sleptMs) / pages)
+      const rests = pages / (restEvery.get(pass) ?? pages)
+      if (sleptMs > 0 && rests >= 1) restMs = Math.min(longestRestMs, averaged(restMs, sleptMs / rests))
       const costs = [...perPage.values()]
       const mean = costs.reduce((a, b) => a + b, 0) / costs.length
       const next = held(Math.min(window * 2, mean > 0 ? targetMs / mean : maxPages), Math.round)
@@ -75,5 +86,7 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
 
 function learn(averages: Map<number, number>, pass: number, cost: number): void {
   const before = averages.get(pass)
-  averages.set(pass, before === undefined ? cost : before * (1 - weight) + cost * weight)
+  averages.set(pass, before === undefined ? cost : averaged(before, Math.min(cost, outlier * before)))
 }
+
+const averaged = (before: number, now: number): number => before * (1 - weight) + now * weight

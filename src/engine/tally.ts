@@ -51,9 +51,9 @@ export async function tally(job: Job): Promise<void> {
         page = 0
       }
       const start = run.ctx.clock.now()
-      const rest = pace.rest(restsFor(job))
+      const restEvery = pace.restEvery(restsFor(job))
       const range = `${relation} ${from}-${to}`
-      const sleptMs = await countPages(session.sql, spec, relation, from, to, rest, counts =>
+      const sleptMs = await countPages(session.sql, spec, relation, from, to, restEvery, counts =>
         sums.add(range, counts),
       )
       if (sums.size() > mostKept) await sums.flush()

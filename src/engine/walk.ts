@@ -117,18 +117,7 @@ async function walk(
   let from = at.cursorPage
   let bound = Number.POSITIVE_INFINITY
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
-    const begun = passes > 1 && (at.pass > 0 || from > at.cursorPage)
-    const most = Math.min(bound, pace.most(at.pass))
-    const whole = piece(
-      from,
-      at.toPage,
-      passes > 1 ? passBatches * pace.pages() : Math.min(pace.pages(), most),
-      rowsPerPage,
-    )
-    const windowEnd = begun ? Math.min(at.cursorPage + at.windowPages, at.toPage) : whole.end
-    const share = Math.ceil((windowEnd - at.cursorPage) / passBatches)
-    const { end, pages } =
-      passes > 1 ? piece(from, windowEnd, Math.min(most, share), rowsPerPage, 0.1) : whole
+    const { end, pages, windowEnd } = nextBatch(job, at, from, pace, Math.min(bound, pace.most(at.pass)))
     const passed = end >= windowEnd
     const last = passed && at.pass + 1 >= passes
     const next = {
@@ -180,6 +169,26 @@ async function walk(
 /** Longest batch, in milliseconds: the rows that it holds are the application's, who waits for them no longer than for a lock. */
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 
+/** Where the next batch of at most so many pages ends, and the window it belongs to. */
+function nextBatch(
+  { passes, rowsPerPage }: Job,
+  at: Range,
+  from: number,
+  pace: Pace,
+  most: number,
+): { end: number; pages: number; windowEnd: number } {
+  if (passes === 1) {
+    const only = piece(from, at.toPage, Math.min(pace.pages(), most), rowsPerPage)
+    return { ...only, windowEnd: only.end }
+  }
+  const begun = at.pass > 0 || from > at.cursorPage
+  const windowEnd = begun
+    ? Math.min(at.cursorPage + at.windowPages, at.toPage)
+    : piece(from, at.toPage, passBatches * pace.pages(), rowsPerPage).end
+  const share = Math.ceil((windowEnd - at.cursorPage) / passBatches)
+  return { ...piece(from, windowEnd, Math.min(most, share), rowsPerPage, 0.1), windowEnd }
+}
+
 /**
  * The next piece of a heap, of about so many pages: whole ones, or rows of one. It ends at a position, no further than `end`;
  * `pages` is how much of pages it has, by their rows.
@@ -227,7 +236,7 @@ export async function canary(job: Job): Promise<void> {
           pages: [page, end],
           pass: 0,
           passes: 1,
-          rest: null,
+          restEvery: null,
           unit,
         })
         const rows = await apart(job, session, heap.relation, predicate)

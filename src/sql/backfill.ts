@@ -1,4 +1,4 @@
-import { inPages, sleptSql } from './slice.js'
+import { inPages, restPredicate, sleptSql } from './slice.js'
 import { type Db, literal } from './types.js'
 
 /** A backfill as the state tables know it. */
@@ -371,7 +371,15 @@ export interface SweepSpec {
   run: number
   /** The backfill takes rows out: what is set aside must be gone as well. */
   removes: boolean
+  /** On every so-many-th page it rests while it reads the table; null for not at all. */
+  restEvery: number | null
 }
+
+/** The rows that a sweep looks at. Where it rests, at every row: as one predicate among others it would be asked last, of few. */
+const swept = ({ table, alias, restEvery }: SweepSpec): string =>
+  restEvery === null
+    ? `${table} ${alias}`
+    : `(select * from ${table} ${alias} where ${restPredicate(alias, restEvery)} offset 0) ${alias}`
 
 const notSetAside = (s: SweepSpec, by: string | null): string =>
   `not exists (
@@ -388,47 +396,60 @@ const notSetAside = (s: SweepSpec, by: string | null): string =>
 export async function countPending(sql: Db, s: SweepSpec): Promise<number> {
   const result = await sql.unsafe<{ n: number }[]>(
     `set local enable_mergejoin = off;
-     select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending})
+     select count(*)::int as n from ${swept(s)} where (${s.pending})
      ${s.removes ? '' : `and ${notSetAside(s, null)}`}`,
   )
   return result.flat().at(-1)!.n
 }
 
-/** The keys of the rows that are still to do, as `keyOf` writes them. */
-export async function pendingKeys(sql: Db, s: SweepSpec): Promise<string[]> {
-  const rows = await sql.unsafe<{ key: string }[]>(
-    `select ${keyOf(s.alias, s.key)} as key from ${s.table} ${s.alias} where (${s.pending})
-     ${s.removes ? '' : `and ${notSetAside(s, null)}`}`,
-  )
-  return rows.map(r => r.key)
+/** What a sweep has found: rows left to do, and the keys of some of them, as `keyOf` writes them. */
+export interface Swept {
+  left: number
+  keys: string[]
 }
 
 /**
- * Copies rows that can't be done to the quarantine, with the reason and the row itself; they stay where they are
- * (decision 19). With `force`, also rows whose reason expression is null, of the given keys or all.
+ * One look at all rows: those still to do that have a reason are copied to the quarantine and stay where they are
+ * (decision 19), the others are counted. None left is the proof (P51, B5): in one snapshot every row was done or is set aside.
  */
+export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Promise<Swept> {
+  const reason = s.removes ? 'null::text' : `(${s.reason ?? 'null'})::text`
+  const result = await sql.unsafe<Swept[]>(
+    `set local enable_mergejoin = off;
+     with found as materialized (
+       select ${keyOf(s.alias, s.key)} as key, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}) end as original
+       from ${swept(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s, null)}`}
+     ),
+     aside as (
+       insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
+       select ${literal(s.track)}, ${literal(s.migration)}, '${s.table}', key, reason, original, ${s.run}
+       from found where reason is not null
+       on conflict do nothing
+     )
+     select count(*)::int as left, coalesce(json_agg(key) filter (where n <= ${mostKeys}), '[]') as keys
+     from (select key, row_number() over () as n from found where reason is null) x`,
+  )
+  return result.flat().at(-1) as Swept
+}
+
+/** Copies rows that are left to the quarantine, of the given keys or all, with their own reason or else the given one. */
 export async function quarantinePending(
   sql: Db,
   s: SweepSpec,
-  force: { reason: string; keys: string[] | null } | null,
-): Promise<number> {
-  const given = s.reason ?? 'null::text'
-  const reason = force === null ? `(${given})::text` : `coalesce((${given})::text, $4)`
-  const only = force?.keys
-    ? `and ${keyOf(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))`
-    : ''
-  const args: (string | number)[] = [s.track, s.migration, s.run]
-  if (force) args.push(force.reason)
-  if (force?.keys) args.push(JSON.stringify(force.keys))
-  const result = await sql.unsafe(
+  reason: string,
+  keys: string[] | null,
+): Promise<void> {
+  const args: (string | number)[] = [s.track, s.migration, s.run, reason]
+  if (keys) args.push(JSON.stringify(keys))
+  await sql.unsafe(
     `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
-     select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, ${reason}, to_jsonb(${s.alias}), $3
-     from ${s.table} ${s.alias}
-     where (${s.pending}) and ${reason} is not null and ${notSetAside(s, s.removes ? s.migration : null)} ${only}
+     select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
+     from ${swept(s)}
+     where (${s.pending}) and ${notSetAside(s, s.removes ? s.migration : null)}
+       ${keys ? `and ${keyOf(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))` : ''}
      on conflict do nothing`,
     args,
   )
-  return result.count
 }
 
 /** The first parameter that `quarantineRow` leaves to its predicate. */

@@ -6,14 +6,9 @@ export interface Slice {
   pages: [from: number, to: number]
   pass: number
   passes: number
-  rest: Rest | null
+  /** On every so-many-th page it rests, a power of two up to 256; null for not at all. */
+  restEvery: number | null
   unit: { column: string; value: string } | null
-}
-
-/** A batch rests: on every so-many-th page, a power of two up to 256, for so many milliseconds. */
-export interface Rest {
-  everyPages: number
-  ms: number
 }
 
 /**
@@ -28,14 +23,14 @@ export interface Rest {
  * until the kernel's next tick, 4 ms later, while a commit of the application stands behind it. Asked by every row of the
  * pass, of a file that does exist, it was two calls each, and a quarter of the scan.
  */
-export function slicePredicate({ alias, pages, pass, passes, rest, unit }: Slice): string {
+export function slicePredicate({ alias, pages, pass, passes, restEvery, unit }: Slice): string {
   const parts = [inPages(alias, ...pages)]
   if (passes > 1) {
     parts.push(
       `pg_catalog.int4eq(${itemOf(alias)} operator(pg_catalog.%) ${passes}, ${pass})`,
-      rest
-        ? restPredicate(alias, passes, rest)
-        : `(${skips(alias, 4, passes)} or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class', 'init'), 0))`,
+      restEvery !== null
+        ? restPredicate(alias, restEvery)
+        : `(${skips(alias, 4)} or pg_catalog.int4gt(${itemOf(alias)}, ${passes}) or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class', 'init'), 0))`,
     )
   }
   if (unit !== null) parts.push(`${alias}.${unit.column}::text = ${literal(unit.value)}`)
@@ -56,19 +51,25 @@ export const inPages = (alias: string, from: number, to: number): string =>
 export const tid = (at: number): string => `(${Math.floor(at)},${(at % 1) * itemsAPage})`
 
 /**
- * True of every row, and rests on the way: at the first row of a pass on every so-many-th page. Short rests in the batch
- * serve an application better than a long one after it: what waits for the core waits for two milliseconds of work, not for
- * forty. With one core for both, a backend that worked 40 ms and rested 40 doubled the application's p99 (4.3 to 8.7 ms);
+ * True of every row, and rests on the way: at the first row that is met on every so-many-th page. Short rests in the batch
+ * serve an application better than a long one after it: what waits for the core waits for a millisecond or two of work, not
+ * for forty. With one core for both, a backend that worked 40 ms and rested 40 doubled the application's p99 (4.3 to 8.7 ms);
  * one that did both for about 2 ms left it at 1.0 to 1.15 times. The transaction keeps how long it has rested: a rest is
- * longer than asked where others have the core.
+ * longer than asked where others have the core. It also keeps the page, because no line pointer is sure to hold a row: a
+ * row that was updated has moved to another one.
  */
-export function restPredicate(alias: string, passes: number, { everyPages, ms }: Rest): string {
+export function restPredicate(alias: string, everyPages: number): string {
   const now = 'pg_catalog.clock_timestamp()'
+  const page = `pg_catalog.substr(pg_catalog.tidsend(${alias}.ctid), 1, 4)::text`
   // the left side of the difference is asked first
-  const rested = `${now} operator(pg_catalog.-) case when pg_catalog.pg_sleep(${ms / 1000}) is not null then ${now} end`
+  const rested = `${now} operator(pg_catalog.-) case when pg_catalog.pg_sleep(0.001) is not null then ${now} end`
   const sum = `(${sleptSql} operator(pg_catalog.-) (extract(epoch from ${rested}) operator(pg_catalog.*) 1000)::float8)::text`
-  return `(${skips(alias, everyPages, passes)} or pg_catalog.set_config('${slept}', ${sum}, true) is not null)`
+  return `(${skips(alias, everyPages)} or pg_catalog.current_setting('${restedOn}', true) operator(pg_catalog.=) ${page}
+    or pg_catalog.set_config('${restedOn}', ${page}, true) is not null and pg_catalog.set_config('${slept}', ${sum}, true) is not null)`
 }
+
+/** Where a transaction keeps the page of its last rest. */
+const restedOn = 'rethread.rested_on'
 
 /** Where a transaction keeps how long it has rested; empty outside of one. */
 const slept = 'rethread.slept_ms'
@@ -80,6 +81,6 @@ export const sleptSql = `coalesce(nullif(pg_catalog.current_setting('${slept}', 
 const byteOf = (alias: string, n: number): string =>
   `pg_catalog.get_byte(pg_catalog.tidsend(${alias}.ctid), ${n})`
 const itemOf = (alias: string): string => byteOf(alias, 5)
-/** True of every row but the first of a pass on every so-many-th page. */
-const skips = (alias: string, pages: number, passes: number): string =>
-  `pg_catalog.int4ne(${byteOf(alias, 3)} operator(pg_catalog.&) ${pages - 1}, 0) or pg_catalog.int4gt(${itemOf(alias)}, ${passes})`
+/** True of every row but those of every so-many-th page. */
+const skips = (alias: string, pages: number): string =>
+  `pg_catalog.int4ne(${byteOf(alias, 3)} operator(pg_catalog.&) ${pages - 1}, 0)`

@@ -1,5 +1,5 @@
 import { stands } from './catalog.js'
-import { inPages, type Rest, restPredicate, sleptSql } from './slice.js'
+import { inPages, restPredicate, sleptSql } from './slice.js'
 import { type Db, ident } from './types.js'
 
 /** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
@@ -77,7 +77,7 @@ export async function countPages(
   relation: string,
   from: number,
   to: number,
-  rest: Rest | null,
+  restEvery: number | null,
   take: (counts: PageCount[]) => void,
 ): Promise<number> {
   let rested = 0
@@ -87,7 +87,7 @@ export async function countPages(
      from (
        select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash,
          row_number() over () / ${countsAPiece} as piece
-       from only ${relation} t where ${inPages('t', from, to)} ${rest ? `and ${restPredicate('t', 1, rest)}` : ''}
+       from only ${relation} t where ${inPages('t', from, to)} ${restEvery !== null ? `and ${restPredicate('t', restEvery)}` : ''}
        group by 1, 2
      ) x
      group by piece`,
