@@ -375,9 +375,12 @@ export interface SweepSpec {
   restEvery: number | null
 }
 
+/** Columns that a row has only in its own table. */
+const systemColumn = /\b(?:ctid|tableoid|[cx]m(?:in|ax))\b/i
+
 /** The rows that a sweep looks at. Where it rests, at every row: as one predicate among others it would be asked last, of few. */
-const swept = ({ table, alias, restEvery }: SweepSpec): string =>
-  restEvery === null
+const swept = ({ table, alias, restEvery, pending, reason }: SweepSpec): string =>
+  restEvery === null || systemColumn.test(`${pending} ${reason}`)
     ? `${table} ${alias}`
     : `(select * from ${table} ${alias} where ${restPredicate(alias, restEvery)} offset 0) ${alias}`
 

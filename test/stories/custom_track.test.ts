@@ -330,6 +330,18 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     expect(left!.n).toBe(0)
   })
 
+  test('--nice leaves alone a sweep that asks where a row lies', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      'create table big (id int primary key, done boolean); insert into big values (1), (2)',
+    )
+    const folder = track(
+      "--! phase: backfill\n--! table: public.big\n--! pending: b.done is null and b.tableoid = 'public.big'::regclass\nupdate public.big b set done = true where b.done is null;",
+    )
+    const ran = await rethread(db.url, ['migrate', '--nice', '1'], { cwd: folder })
+    expect([ran.code, ran.report.backfill[0]!.rows]).toEqual([0, 2])
+  })
+
   test('while --throttle-query says so, nothing moves; then it goes on', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(
