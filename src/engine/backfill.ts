@@ -5,18 +5,15 @@ import type { Migration } from '../model/workspace.js'
 import {
   analyze,
   type BackfillRow,
-  countPending,
   extendRanges,
   openBackfill,
-  quarantinePending,
   readBackfills,
   resetRanges,
-  type SweepSpec,
-  sweepPending,
   updateBackfill,
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
 import { keyColumns, lacksPages } from '../sql/keyset.js'
+import { countPending, quarantinePending, type SweepSpec, sweepPending } from '../sql/sweep.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { type BackfillWish, fileFault, type Job } from './batch.js'
 import { settle, unsettle } from './manners.js'

@@ -7,18 +7,16 @@ import {
   checkpoint,
   isFenced,
   noteBatch,
-  quarantineRow,
   type Range,
-  rowParameter,
   rowsWithin,
   runAndCheckpoint,
   runBatch,
   type Standing,
-  type SweepSpec,
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
 import { setStatementTimeout } from '../sql/session.js'
 import { slicePredicate } from '../sql/slice.js'
+import { quarantineRow, rowParameter, type SweepSpec } from '../sql/sweep.js'
 import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import type { Advice } from './health.js'
