@@ -2,7 +2,7 @@ import { restPredicate } from './slice.js'
 import { type Db, literal } from './types.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
-export const keyOf = (alias: string, key: string[]): string =>
+const keyOf = (alias: string, key: string[]): string =>
   key.length > 0
     ? `concat_ws(',', ${key.map(c => `${alias}."${c}"`).join(', ')})`
     : `md5(to_jsonb(${alias})::text)`
@@ -39,6 +39,9 @@ const notSetAside = (s: SweepSpec, by: string | null): string =>
      ${by === null ? '' : `and q.migration = '${by}'`}
    )`
 
+const intoQuarantine =
+  'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
+
 /**
  * How many rows are still to do, quarantined ones left out: an anti-join, not "the cursor reached the end" (P51, B5). By
  * hashing: of a column that has just been added there are no statistics, and the planner, who expects few rows to lack
@@ -72,7 +75,7 @@ export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Pro
        from ${swept(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s, null)}`}
      ),
      aside as (
-       insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
+       ${intoQuarantine}
        select ${literal(s.track)}, ${literal(s.migration)}, '${s.table}', key, reason, original, ${s.run}
        from found where reason is not null
        on conflict do nothing
@@ -93,7 +96,7 @@ export async function quarantinePending(
   const args: (string | number)[] = [s.track, s.migration, s.run, reason]
   if (keys) args.push(JSON.stringify(keys))
   await sql.unsafe(
-    `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
+    `${intoQuarantine}
      select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
      from ${swept(s)}
      where (${s.pending}) and ${notSetAside(s, s.removes ? s.migration : null)}
@@ -114,7 +117,7 @@ export async function quarantineRow(
   reason: string,
 ): Promise<void> {
   await sql.unsafe(
-    `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)
+    `${intoQuarantine}
      select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
      from ${row.from} ${s.alias} where ${row.where}
      on conflict do nothing`,
