@@ -123,8 +123,7 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     const cwd = track(
       '--! phase: backfill\n--! table: public.notes\n--! pending: t.colour is null\nupdate public.notes t set colour = gen_random_uuid() where t.colour is null;',
     )
-    const grown: number[] = []
-    for (const workers of ['1', '2']) {
+    const growth = async (workers: string) => {
       await db.sql.unsafe(`
         drop table if exists notes;
         drop schema if exists rethread cascade;
@@ -135,10 +134,14 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
       const before = await size()
       const ran = await rethread(db.url, ['migrate', '--workers', workers], { cwd })
       expect([ran.code, ran.report.backfill[0]!.rows]).toEqual([0, 200_000])
-      grown.push((await size()) / before - 1)
+      return (await size()) / before - 1
     }
-    // were a pass one batch, the other worker's would keep what it left dead from being pruned: half as much again
-    expect(grown[1]).toBeLessThan(1.3 * grown[0]!)
+    const alone = await growth('1')
+    // were a pass one batch, the other worker's would keep what it left dead from being pruned: half as much again, each time.
+    // A busy machine, which stops a batch in the middle, has the same effect now and then
+    let together = Number.POSITIVE_INFINITY
+    for (let n = 0; n < 3 && together >= 1.3 * alone; n++) together = Math.min(together, await growth('2'))
+    expect(together).toBeLessThan(1.3 * alone)
   })
 
   test('a page whose rows take too long goes in parts: killed between two, it goes on, nothing is done twice, poison is found', async () => {
