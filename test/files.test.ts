@@ -301,6 +301,14 @@ describe('the cut', () => {
     )
   })
 
+  test('what groups its rows is known, at the top level only', async () => {
+    const insert = async (select: string) => (await cut(`insert into s ${select}`)).groups
+    expect(await insert('select t.a, count(*) from t where true group by 1')).toBe(true)
+    expect(await insert('select distinct t.a from t where true')).toBe(true)
+    expect(await insert('select t.a from t where t.a in (select b from u group by b)')).toBe(false)
+    expect((await cut('update t set a = 1 where true')).groups).toBe(false)
+  })
+
   test('a comment at the end of the condition does not swallow the rest', async () => {
     const { restrict } = await cut('delete from t where t.a = 1 -- only these\n')
     await expect(parseStatements(restrict('t.ctid < $1'))).resolves.toHaveLength(1)

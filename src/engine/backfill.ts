@@ -17,6 +17,7 @@ import { countPending, quarantinePending, type SweepSpec, sweepPending } from '.
 import { cutBackfill } from '../workspace/cut.js'
 import { type BackfillWish, fileFault, type Job } from './batch.js'
 import { settle, unsettle } from './manners.js'
+import { restsEvery } from './pace.js'
 import type { Run } from './run.js'
 import { tally } from './tally.js'
 import { allRanges, canary, rangePages } from './walk.js'
@@ -27,8 +28,8 @@ const maxSweeps = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
 const maxUnexplained = 1000
 
-/** On every so-many-th page a sweep rests with `--nice`: one of messages is read in some 30 microseconds. */
-const sweepRestsEvery = 32
+/** What a sweep takes to read a page of messages, in milliseconds: about. */
+const sweptPageMs = 0.03
 
 /** Rows of a page of a table that was never analyzed: a guess on which only the size of a batch depends. */
 const unknownRowsPerPage = 100
@@ -100,7 +101,7 @@ export async function runBackfill(
     key,
     run: run.id,
     removes: migration.hazards.includes('QUARANTINES_ROWS'),
-    restEvery: wish.nice > 0 && !keys ? sweepRestsEvery : null,
+    restEvery: wish.nice > 0 && !keys ? restsEvery(wish.nice, sweptPageMs) : null,
   }
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }

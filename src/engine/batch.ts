@@ -84,8 +84,7 @@ export async function batch(
   mostMs: number | null,
 ): Promise<Done | null> {
   const { cut, passes } = job
-  // others rest after the batch: what they insert is often grouped, and more batches would mean more rows
-  const restEvery = cut.returning !== null && passes > 1 ? pace.restEvery(restsFor(job), at.pass) : null
+  const restEvery = cut.groups ? null : pace.restEvery(restsFor(job), at.pass)
   const statement = cut.restrict(
     slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
   )
@@ -102,7 +101,7 @@ export async function batch(
         for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
         return { rows, sleptMs }
       })
-    const rows = await transact(
+    return await transact(
       job,
       session,
       pace,
@@ -111,7 +110,6 @@ export async function batch(
       (tx, written, ms) => mustHold(checkpoint(tx, at, { ...next, rows: written, ms }), job),
       mostMs,
     )
-    return { rows, sleptMs: 0 }
   } catch (error) {
     if (mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
@@ -122,7 +120,7 @@ export async function batch(
   }
 }
 
-/** Runs one restricted statement and whatever records it in one transaction; returns the rows that it wrote. */
+/** Runs one restricted statement and whatever records it in one transaction. */
 export function transact(
   job: Job,
   session: Session,
@@ -131,17 +129,17 @@ export function transact(
   args: string[],
   record: (tx: Db, rows: number, ms: number) => Promise<void>,
   mostMs: number | null = null,
-): Promise<number> {
+): Promise<Done> {
   const { run } = job
   return patiently(job, pace, mostMs === null, () => {
     const start = run.ctx.clock.now()
     return session.sql.begin(async tx => {
       // one after the other in one go: a round trip less
       const limited = mostMs === null ? null : setStatementTimeout(tx, mostMs)
-      const [{ rows, notices }] = await Promise.all([runBatch(tx, statement, args), limited])
+      const [{ rows, notices, sleptMs }] = await Promise.all([runBatch(tx, statement, args), limited])
       await record(tx, rows, run.ctx.clock.now() - start)
       for (const text of notices) run.ctx.emit({ type: 'notice', text })
-      return rows
+      return { rows, sleptMs }
     })
   })
 }
@@ -262,14 +260,22 @@ async function bisect(
 }
 
 /** A batch of its own, outside the ranges' checkpoints. */
-export function apart(
+export async function apart(
   job: Job,
   session: Session,
   relation: string,
   predicate: string,
   args: string[] = [],
 ): Promise<number> {
-  return transact(job, session, null, job.cut.restrict(predicate), args, async (tx, rows, ms) => {
-    if (rows > 0) await noteBatch(tx, job.id, relation, rows, ms)
-  })
+  const { rows } = await transact(
+    job,
+    session,
+    null,
+    job.cut.restrict(predicate),
+    args,
+    async (tx, written, ms) => {
+      if (written > 0) await noteBatch(tx, job.id, relation, written, ms)
+    },
+  )
+  return rows
 }

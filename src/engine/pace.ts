@@ -7,7 +7,7 @@ export interface Pace {
   /** Most pages that a batch of one of the light passes should cover. */
   most(pass: number): number
   /**
-   * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes beyond once lies
+   * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes beyond twice lies
    * after it. Null for not at all.
    */
   restEvery(factor: number, pass?: number): number | null
@@ -32,6 +32,8 @@ const outlier = 2
 export const whenOnlyReading = 1.5
 /** What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for the core waits no longer. */
 const longestRestMs = 2
+/** How many times as long as it works a batch rests inside at most: while it does, its rows are locked. */
+const mostInside = 2
 /** How much longer than the target a batch of a dear pass may take, before its window is covered in several. */
 const dearest = 1.5
 
@@ -60,8 +62,7 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
     restEvery: (factor, pass = 0) => {
       const work = workPerPage.get(pass)
       if (factor <= 0 || !work) return null
-      const pages = restMs / Math.min(1, factor) / work
-      const every = 2 ** Math.max(0, Math.min(8, Math.round(Math.log2(pages))))
+      const every = restsEvery(factor, work, restMs)
       restEvery.set(pass, every)
       return every
     },
@@ -83,6 +84,10 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
     word: () => word,
   }
 }
+
+/** On every so-many-th page to rest, a power of two up to 256, where a page is so many milliseconds of work. */
+export const restsEvery = (factor: number, workPerPage: number, restMs = 1): number =>
+  2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / Math.min(mostInside, factor) / workPerPage))))
 
 function learn(averages: Map<number, number>, pass: number, cost: number): void {
   const before = averages.get(pass)

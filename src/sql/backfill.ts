@@ -326,15 +326,14 @@ export async function readOnceMore(sql: Db, relation: string, from: number, to: 
   await sql.unsafe(`select count(*) from only ${relation} t where ${inPages('t', from, to)}`)
 }
 
-/** Runs one batch. */
-export async function runBatch(
-  sql: Db,
-  statement: string,
-  args: string[],
-): Promise<Omit<Batched, 'sleptMs'>> {
-  const result = await sql.unsafe<Record<string, string | null>[]>(statement, args)
+/** Runs one batch, in a transaction. */
+export async function runBatch(sql: Db, statement: string, args: string[]): Promise<Batched> {
+  const [result, [rest]] = await Promise.all([
+    sql.unsafe<Record<string, string | null>[]>(statement, args),
+    sql.unsafe<{ ms: number }[]>(`select ${sleptSql} as ms`),
+  ])
   const notices = result.map(row => Object.values(row)[0]).filter((v): v is string => typeof v === 'string')
-  return { rows: result.count, notices }
+  return { rows: result.count, notices, sleptMs: rest!.ms }
 }
 
 /** The addresses of the rows within one page that a batch would touch, to take them one by one. */

@@ -25,14 +25,12 @@ export interface Slice {
  */
 export function slicePredicate({ alias, pages, pass, passes, restEvery, unit }: Slice): string {
   const parts = [inPages(alias, ...pages)]
-  if (passes > 1) {
+  if (passes > 1) parts.push(`pg_catalog.int4eq(${itemOf(alias)} operator(pg_catalog.%) ${passes}, ${pass})`)
+  if (restEvery !== null) parts.push(restPredicate(alias, restEvery))
+  else if (passes > 1)
     parts.push(
-      `pg_catalog.int4eq(${itemOf(alias)} operator(pg_catalog.%) ${passes}, ${pass})`,
-      restEvery !== null
-        ? restPredicate(alias, restEvery)
-        : `(${skips(alias, 4)} or pg_catalog.int4gt(${itemOf(alias)}, ${passes}) or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class', 'init'), 0))`,
+      `(${skips(alias, 4)} or pg_catalog.int4gt(${itemOf(alias)}, ${passes}) or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class', 'init'), 0))`,
     )
-  }
   if (unit !== null) parts.push(`${alias}.${unit.column}::text = ${literal(unit.value)}`)
   return parts.join(' and ')
 }

@@ -12,6 +12,8 @@ export interface Cut {
   sets: string[]
   /** The table that the statement writes. */
   writes: string
+  /** True when it inserts groups of rows: a batch writes each of its groups, so that more batches mean more rows. */
+  groups: boolean
   /**
    * What to append so that the statement gives a row back for each that it writes, nothing where it does so by itself;
    * null for a statement that can't stand in a WITH, or that writes so many rows a batch that they had better not come back.
@@ -52,6 +54,7 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
   if (!where) throw bad('the statement needs one top-level WHERE')
   const { start, end } = where
   const updatesTable = alias.target && statement.kind === 'UpdateStmt'
+  const select = statement.node.selectStmt?.SelectStmt
   const cut: Cut = {
     alias: alias.name,
     updatesTable,
@@ -60,6 +63,7 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
         ? (statement.node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
         : [],
     writes: relationName(statement.node.relation),
+    groups: Boolean(select?.groupClause ?? select?.distinctClause),
     returning:
       !updatesTable || statement.node.withClause
         ? null

@@ -66,7 +66,7 @@ export default async function backfill({ rethread, server, root }) {
     guide: async url => hand(url, guide),
     'ours-1': async url => ours(url, 1),
     'ours-2': async url => ours(url, 2),
-    'ours-nice': async url => ours(url, 1, ['--nice', '1']),
+    'ours-nice': async url => ours(url, 1, ['--nice', '2']),
   }
   async function hand(url, script) {
     const sql = postgres(url, { max: 1, onnotice: () => {} })
