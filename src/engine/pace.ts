@@ -32,8 +32,8 @@ const outlier = 2
 export const whenOnlyReading = 1.5
 /** What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for the core waits no longer. */
 const longestRestMs = 2
-/** How many times as long as it works a batch rests inside at most: while it does, its rows are locked. */
-const mostInside = 2
+/** How many times as long as it works a batch rests inside: no more than twice, for its rows are locked meanwhile. */
+export const restsInside = (factor: number): number => Math.min(2, factor)
 /** How much longer than the target a batch of a dear pass may take, before its window is covered in several. */
 const dearest = 1.5
 
@@ -87,7 +87,7 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
 
 /** On every so-many-th page to rest, a power of two up to 256, where a page is so many milliseconds of work. */
 export const restsEvery = (factor: number, workPerPage: number, restMs = 1): number =>
-  2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / Math.min(mostInside, factor) / workPerPage))))
+  2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / restsInside(factor) / workPerPage))))
 
 function learn(averages: Map<number, number>, pass: number, cost: number): void {
   const before = averages.get(pass)

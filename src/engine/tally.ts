@@ -14,12 +14,14 @@ import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
-import { makePace, whenOnlyReading } from './pace.js'
+import { makePace, restsEvery, restsInside, whenOnlyReading } from './pace.js'
 import { inLanes, rangePages } from './walk.js'
 import { breathe, restsFor } from './watch.js'
 
 /** Most units that are kept in memory before what was counted of them goes to the table. */
 const mostKept = 20_000
+/** What it takes to write a count down, in milliseconds: about. */
+const countMs = 0.004
 /** Rows of the table of counts that one statement writes. */
 const storedAtOnce = 1_000
 
@@ -41,7 +43,9 @@ export async function tally(job: Job): Promise<void> {
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
   let page = 0
   const lane = async (session: Session) => {
-    const pace = makePace(run.ctx.batchTargetMs * whenOnlyReading, 64, rangePages)
+    // its rests come on top: it locks nothing, and to write down what it counted costs the same for few rows
+    const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + restsInside(job.wish.nice))
+    const pace = makePace(target, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {
       const { relation, pages } = heaps[0]
       const [from, to] = [page, Math.min(pages, page + pace.pages())]
@@ -51,9 +55,11 @@ export async function tally(job: Job): Promise<void> {
         page = 0
       }
       const start = run.ctx.clock.now()
-      const restEvery = pace.restEvery(restsFor(job))
+      const factor = restsFor(job)
+      const everyPages = pace.restEvery(factor)
+      const rests = everyPages === null ? null : { everyPages, everyCounts: restsEvery(factor, countMs) }
       const range = `${relation} ${from}-${to}`
-      const sleptMs = await countPages(session.sql, spec, relation, from, to, restEvery, counts =>
+      const sleptMs = await countPages(session.sql, spec, relation, [from, to], rests, counts =>
         sums.add(range, counts),
       )
       if (sums.size() > mostKept) await sums.flush()

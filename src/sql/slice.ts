@@ -57,13 +57,22 @@ export const tid = (at: number): string => `(${Math.floor(at)},${(at % 1) * item
  * row that was updated has moved to another one.
  */
 export function restPredicate(alias: string, everyPages: number): string {
-  const now = 'pg_catalog.clock_timestamp()'
   const page = `pg_catalog.substr(pg_catalog.tidsend(${alias}.ctid), 1, 4)::text`
+  return `(${skips(alias, everyPages)} or pg_catalog.current_setting('${restedOn}', true) operator(pg_catalog.=) ${page}
+    or pg_catalog.set_config('${restedOn}', ${page}, true) is not null and ${restSql()})`
+}
+
+/** True of every value of a hash, and rests at every so-many-th: a power of two. */
+export const restAmong = (hash: string, every: number): string =>
+  `(${hash} operator(pg_catalog.&) ${every - 1} operator(pg_catalog.<>) 0 or ${restSql()})`
+
+/** Rests a millisecond and notes how long that took. True. */
+function restSql(): string {
+  const now = 'pg_catalog.clock_timestamp()'
   // the left side of the difference is asked first
   const rested = `${now} operator(pg_catalog.-) case when pg_catalog.pg_sleep(0.001) is not null then ${now} end`
   const sum = `(${sleptSql} operator(pg_catalog.-) (extract(epoch from ${rested}) operator(pg_catalog.*) 1000)::float8)::text`
-  return `(${skips(alias, everyPages)} or pg_catalog.current_setting('${restedOn}', true) operator(pg_catalog.=) ${page}
-    or pg_catalog.set_config('${restedOn}', ${page}, true) is not null and pg_catalog.set_config('${slept}', ${sum}, true) is not null)`
+  return `pg_catalog.set_config('${slept}', ${sum}, true) is not null`
 }
 
 /** Where a transaction keeps the page of its last rest. */

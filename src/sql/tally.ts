@@ -1,5 +1,5 @@
 import { stands } from './catalog.js'
-import { inPages, restPredicate, sleptSql } from './slice.js'
+import { inPages, restAmong, restPredicate, sleptSql } from './slice.js'
 import { type Db, ident } from './types.js'
 
 /** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
@@ -64,8 +64,14 @@ const isPast = (s: TallySpec): string =>
 /** What some pages hold of one unit: its name, whether dated before the backfill, rows, both halves of the hash. */
 export type PageCount = [unit: string, past: boolean, rows: number, high: number, low: number]
 
-/** Counts in one piece of an answer: a piece is read and forgotten as it arrives, so that memory stays low however many units there are. */
-const countsAPiece = 500
+/** In how many pieces an answer comes: a piece is read and forgotten as it arrives, so that memory stays low however many units there are. */
+const pieces = 32
+
+/** On every so-many-th page a count rests, and at every so-many-th of what it has counted while it writes that down. */
+export interface CountRests {
+  everyPages: number
+  everyCounts: number
+}
 
 /**
  * Counts and hashes the rows of some pages, and hands the counts on; one short statement, so that no snapshot grows old
@@ -75,24 +81,23 @@ export async function countPages(
   sql: Db,
   s: TallySpec,
   relation: string,
-  from: number,
-  to: number,
-  restEvery: number | null,
+  [from, to]: [from: number, to: number],
+  rests: CountRests | null,
   take: (counts: PageCount[]) => void,
 ): Promise<number> {
   let rested = 0
-  const pieces = sql.unsafe<{ counted: string; sleptMs: number }[]>(
-    `select json_agg(json_build_array(coalesce(unit::text, '(none)'), past, rows, (hash >> 32)::int, hash::bit(32)::int))::text as counted,
+  const answer = sql.unsafe<{ counted: string; sleptMs: number }[]>(
+    `select json_agg(json_build_array(coalesce(unit::text, '(none)'), past, rows, (hash >> 32)::int, hash::bit(32)::int))
+         ${rests ? `filter (where ${restAmong('hash', rests.everyCounts)})` : ''}::text as counted,
        ${sleptSql} as "sleptMs"
      from (
-       select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash,
-         row_number() over () / ${countsAPiece} as piece
-       from only ${relation} t where ${inPages('t', from, to)} ${restEvery !== null ? `and ${restPredicate('t', restEvery)}` : ''}
+       select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
+       from only ${relation} t where ${inPages('t', from, to)} ${rests ? `and ${restPredicate('t', rests.everyPages)}` : ''}
        group by 1, 2
      ) x
-     group by piece`,
+     group by hash & ${pieces - 1}`,
   )
-  await pieces.forEach(({ counted, sleptMs }) => {
+  await answer.forEach(({ counted, sleptMs }) => {
     take(JSON.parse(counted) as PageCount[])
     rested = sleptMs
   })
