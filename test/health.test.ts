@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { advise } from '../src/engine/health.js'
 import { makePace } from '../src/engine/pace.js'
-import type { Vitals } from '../src/sql/health.js'
+import { type Vitals, vitals } from '../src/sql/health.js'
+import { database, newest, open } from './support/database.js'
 
 const unmeasured = { now: null, limit: null }
 
@@ -141,4 +142,20 @@ describe('the pace', () => {
     expect(pace.restEvery(0.25)).toBe(32)
     expect(pace.restEvery(1, 3)).toBeNull()
   })
+})
+
+test('who waits behind us is somebody else: workers that stand behind each other do not slow each other', async () => {
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe('create table rows (id int primary key); insert into rows values (1)')
+  const [holder, waiter] = [open(db.url, 1), open(db.url, 1)]
+  const pidOf = async (sql: typeof holder) => (await sql`select pg_backend_pid() as pid`)[0]!.pid as number
+  const pids = [await pidOf(holder), await pidOf(waiter)]
+  const waiting = async (ours: number[]) => (await vitals(db.sql, 'public.rows', ours)).waiters
+  await holder.unsafe('begin; lock table rows')
+  const blocked = waiter`select from rows`.execute()
+  while ((await waiting([pids[0]!])) === 0) await new Promise(done => setTimeout(done, 10))
+  expect([await waiting([pids[0]!]), await waiting(pids), await waiting([pids[1]!])]).toEqual([1, 0, 0])
+  await holder.unsafe('commit')
+  await blocked
+  await Promise.all([holder.end(), waiter.end()])
 })

@@ -2,7 +2,7 @@ import type { Db } from './types.js'
 
 /** What SQL alone can tell of a server's well-being; null is unknown, never healthy (ability B11). */
 export interface Vitals {
-  /** Backends that wait for a lock that one of ours holds. */
+  /** Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that lock goes round within a millisecond. */
   waiters: number
   /** Largest replay lag of a replica, in seconds; null when there are replicas and their lag is hidden from us. */
   replicaLag: number | null
@@ -34,7 +34,8 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
   const [row] = await sql<Vitals[]>`
     select
       (select count(*)::int from pg_catalog.pg_stat_activity a
-        where a.wait_event_type = 'Lock' and pg_catalog.pg_blocking_pids(a.pid) && ${pids}::int[]) as waiters,
+        where a.wait_event_type = 'Lock' and a.wait_event <> 'extend' and not a.pid = any (${pids}::int[])
+          and pg_catalog.pg_blocking_pids(a.pid) && ${pids}::int[]) as waiters,
       (select extract(epoch from max(r.replay_lag))::float8 from pg_catalog.pg_stat_replication r) as "replicaLag",
       (select count(*)::int from pg_catalog.pg_stat_replication) as replicas,
       (select s.wal_status from pg_catalog.pg_replication_slots s where s.wal_status is not null
