@@ -17,7 +17,7 @@ import { countPending, quarantinePending, type SweepSpec, sweepPending } from '.
 import { cutBackfill } from '../workspace/cut.js'
 import { type BackfillWish, fileFault, type Job } from './batch.js'
 import { settle, unsettle } from './manners.js'
-import { restsEvery } from './pace.js'
+import { betweenRests } from './pace.js'
 import type { Run } from './run.js'
 import { tally } from './tally.js'
 import { allRanges, canary, rangePages } from './walk.js'
@@ -101,7 +101,7 @@ export async function runBackfill(
     key,
     run: run.id,
     removes: migration.hazards.includes('QUARANTINES_ROWS'),
-    restEvery: wish.nice > 0 && !keys ? restsEvery(wish.nice, sweptPageMs) : null,
+    restEvery: wish.nice > 0 && !keys ? betweenRests(wish.nice, sweptPageMs) : null,
   }
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }

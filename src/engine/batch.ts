@@ -221,19 +221,15 @@ async function bisect(
       [middle, to],
     ] as const) {
       try {
-        rows += await apart(
-          job,
-          session,
-          relation,
-          slicePredicate({
-            alias: cut.alias,
-            pages: [lo, hi],
-            pass: 0,
-            passes: 1,
-            restEvery: null,
-            unit: null,
-          }),
-        )
+        const half = slicePredicate({
+          alias: cut.alias,
+          pages: [lo, hi],
+          pass: 0,
+          passes: 1,
+          restEvery: null,
+          unit: null,
+        })
+        rows += (await apart(job, session, relation, half)).rows
       } catch (error) {
         if (!isDataFault(error)) throw error
         rows += await bisect(job, session, relation, lo, hi)
@@ -244,7 +240,7 @@ async function bisect(
   let rows = 0
   for (const at of await rowsWithin(session.sql, relation, cut.alias, job.sweep.pending, from, to)) {
     try {
-      rows += await apart(job, session, relation, `${cut.alias}.ctid = $1::tid`, [at])
+      rows += (await apart(job, session, relation, `${cut.alias}.ctid = $1::tid`, [at])).rows
     } catch (error) {
       if (!isDataFault(error)) throw error
       const { code, message } = serverFault(error)!
@@ -260,22 +256,14 @@ async function bisect(
 }
 
 /** A batch of its own, outside the ranges' checkpoints. */
-export async function apart(
+export function apart(
   job: Job,
   session: Session,
   relation: string,
   predicate: string,
   args: string[] = [],
-): Promise<number> {
-  const { rows } = await transact(
-    job,
-    session,
-    null,
-    job.cut.restrict(predicate),
-    args,
-    async (tx, written, ms) => {
-      if (written > 0) await noteBatch(tx, job.id, relation, written, ms)
-    },
-  )
-  return rows
+): Promise<Done> {
+  return transact(job, session, null, job.cut.restrict(predicate), args, async (tx, rows, ms) => {
+    if (rows > 0) await noteBatch(tx, job.id, relation, rows, ms)
+  })
 }

@@ -45,18 +45,12 @@ export async function walkKeys(
     const start = run.ctx.clock.now()
     let rows = 0
     try {
-      if (range) {
-        const done = await transact(
-          job,
-          session,
-          along.pace,
-          cut.restrict(predicate),
-          args,
-          (tx, written, ms) =>
+      const done = range
+        ? await transact(job, session, along.pace, cut.restrict(predicate), args, (tx, written, ms) =>
             mustHold(checkpoint(tx, range, { ...reached(range, upper), rows: written, ms }), job),
-        )
-        rows = done.rows
-      } else rows = await apart(job, session, table, predicate, args)
+          )
+        : await apart(job, session, table, predicate, args)
+      rows = done.rows
       most = Number.POSITIVE_INFINITY
     } catch (error) {
       if (!isDataFault(error)) throw fileFault(job, error)

@@ -62,7 +62,7 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
     restEvery: (factor, pass = 0) => {
       const work = workPerPage.get(pass)
       if (factor <= 0 || !work) return null
-      const every = restsEvery(factor, work, restMs)
+      const every = betweenRests(factor, work, restMs)
       restEvery.set(pass, every)
       return every
     },
@@ -85,9 +85,9 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
   }
 }
 
-/** On every so-many-th page to rest, a power of two up to 256, where a page is so many milliseconds of work. */
-export const restsEvery = (factor: number, workPerPage: number, restMs = 1): number =>
-  2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / restsInside(factor) / workPerPage))))
+/** How many pieces of work, of so many milliseconds each, lie between two rests: a power of two up to 256. */
+export const betweenRests = (factor: number, msEach: number, restMs = 1): number =>
+  2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / restsInside(factor) / msEach))))
 
 function learn(averages: Map<number, number>, pass: number, cost: number): void {
   const before = averages.get(pass)

@@ -14,7 +14,7 @@ import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
-import { makePace, restsEvery, restsInside, whenOnlyReading } from './pace.js'
+import { betweenRests, makePace, restsInside, whenOnlyReading } from './pace.js'
 import { inLanes, rangePages } from './walk.js'
 import { breathe, restsFor } from './watch.js'
 
@@ -57,7 +57,7 @@ export async function tally(job: Job): Promise<void> {
       const start = run.ctx.clock.now()
       const factor = restsFor(job)
       const everyPages = pace.restEvery(factor)
-      const rests = everyPages === null ? null : { everyPages, everyCounts: restsEvery(factor, countMs) }
+      const rests = everyPages === null ? null : { everyPages, everyCounts: betweenRests(factor, countMs) }
       const range = `${relation} ${from}-${to}`
       const sleptMs = await countPages(session.sql, spec, relation, [from, to], rests, counts =>
         sums.add(range, counts),

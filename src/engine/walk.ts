@@ -239,7 +239,7 @@ export async function canary(job: Job): Promise<void> {
           restEvery: null,
           unit,
         })
-        const rows = await apart(job, session, heap.relation, predicate)
+        const { rows } = await apart(job, session, heap.relation, predicate)
         pace.note(run.ctx.clock.now() - start, end - page)
         job.progress.pagesDone = end
         job.progress.pages = heap.pages
