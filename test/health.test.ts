@@ -104,6 +104,10 @@ describe('the pace', () => {
       for (let pass = 0; pass < 10; pass++) pace.note(pass === 0 ? 40 : 10, 100, pass)
     // 13 ms for 100 pages on average; a batch may take half as long again as the target
     expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([308, 150, 600])
+    // where it is told how long a batch may work, its rests aside
+    expect([pace.most(0, 12), pace.most(1, 12), pace.most(0, 80)]).toEqual([30, 120, 150])
+    for (let i = 0; i < 40; i++) pace.note(40, 100, 0, 18)
+    expect(pace.most(0, 12)).toBe(54)
   })
   test('rests after two milliseconds of work, whatever a page costs; after one at least', () => {
     for (const [msPerPage, once, twice] of [

@@ -6,15 +6,16 @@ import {
   type Batched,
   checkpoint,
   isFenced,
+  type Limits,
   noteBatch,
   type Range,
   rowsWithin,
   runAndCheckpoint,
   runBatch,
   type Standing,
+  unlimited,
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
-import { setStatementTimeout } from '../sql/session.js'
 import { slicePredicate } from '../sql/slice.js'
 import { quarantineRow, rowParameter, type SweepSpec } from '../sql/sweep.js'
 import type { Db } from '../sql/types.js'
@@ -72,7 +73,7 @@ export type Done = Omit<Batched, 'notices'>
 
 /**
  * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it took
- * longer than `mostMs` and gave its rows back: the next should be smaller.
+ * longer than its limit and gave its rows back: the next should be smaller.
  */
 export async function batch(
   job: Job,
@@ -81,7 +82,7 @@ export async function batch(
   pages: [from: number, to: number],
   next: Standing,
   pace: Pace,
-  mostMs: number | null,
+  limits: Limits,
 ): Promise<Done | null> {
   const { cut, passes } = job
   const restEvery = cut.groups ? null : pace.restEvery(restsFor(job), at.pass)
@@ -90,13 +91,13 @@ export async function batch(
   )
   try {
     if (cut.returning !== null)
-      return await patiently(job, pace, mostMs === null, async () => {
+      return await patiently(job, pace, limits.mostMs === null, async () => {
         const { rows, notices, sleptMs } = await runAndCheckpoint(
           session.sql,
           statement + cut.returning,
           at,
           next,
-          mostMs,
+          limits,
         )
         for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
         return { rows, sleptMs }
@@ -108,10 +109,10 @@ export async function batch(
       statement,
       [],
       (tx, written, ms) => mustHold(checkpoint(tx, at, { ...next, rows: written, ms }), job),
-      mostMs,
+      limits,
     )
   } catch (error) {
-    if (mostMs !== null && isTimeout(error)) return null
+    if (limits.mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, error)
     const rows = await bisect(job, session, at.relation, ...pages)
@@ -128,15 +129,13 @@ export function transact(
   statement: string,
   args: string[],
   record: (tx: Db, rows: number, ms: number) => Promise<void>,
-  mostMs: number | null = null,
+  limits: Limits = unlimited,
 ): Promise<Done> {
   const { run } = job
-  return patiently(job, pace, mostMs === null, () => {
+  return patiently(job, pace, limits.mostMs === null, () => {
     const start = run.ctx.clock.now()
     return session.sql.begin(async tx => {
-      // one after the other in one go: a round trip less
-      const limited = mostMs === null ? null : setStatementTimeout(tx, mostMs)
-      const [{ rows, notices, sleptMs }] = await Promise.all([runBatch(tx, statement, args), limited])
+      const { rows, notices, sleptMs } = await runBatch(tx, statement, args, limits)
       await record(tx, rows, run.ctx.clock.now() - start)
       for (const text of notices) run.ctx.emit({ type: 'notice', text })
       return { rows, sleptMs }

@@ -4,8 +4,8 @@ export interface Pace {
   targetMs: number
   /** Pages of the next window. */
   pages(): number
-  /** Most pages that a batch of one of the light passes should cover. */
-  most(pass: number): number
+  /** Most pages that a batch of one of the light passes should cover, which works no longer than `workMs`. */
+  most(pass: number, workMs?: number): number
   /**
    * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes beyond twice lies
    * after it. Null for not at all.
@@ -55,9 +55,10 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
   return {
     targetMs,
     pages: () => window,
-    most: pass => {
+    most: (pass, workMs = Number.POSITIVE_INFINITY) => {
       const cost = perPage.get(pass)
-      return cost ? held((targetMs * dearest) / cost) : maxPages
+      const work = workPerPage.get(pass)
+      return cost && work ? held(Math.min((targetMs * dearest) / cost, workMs / work)) : maxPages
     },
     restEvery: (factor, pass = 0) => {
       const work = workPerPage.get(pass)

@@ -196,6 +196,21 @@ const fencedText = 'its range was taken over'
 export const isFenced = (fault: { code?: string; message: string } | null): boolean =>
   fault?.code === '22P02' && fault.message.includes(fencedText)
 
+/** What holds for the transaction of one batch. */
+export interface Limits {
+  /** How long it may take, in milliseconds, before it gives its rows back; null for as long as it takes. */
+  mostMs: number | null
+  /** Its log is on the disk when it ends; where other servers stand by, they are not waited for. */
+  flushed: boolean
+}
+export const unlimited: Limits = { mostMs: null, flushed: false }
+
+const limitsSql = ({ mostMs, flushed }: Limits): string =>
+  [
+    ...(mostMs === null ? [] : [`set local statement_timeout = ${Math.round(mostMs)};`]),
+    ...(flushed ? ['set local synchronous_commit = local;'] : []),
+  ].join('\n')
+
 /**
  * One batch and its checkpoint as one statement, sent with its time-out in one message, and so one transaction without
  * a round trip in it: row locks are held for as long as the rows take, no longer. Where the range is no longer ours all
@@ -207,12 +222,11 @@ export async function runAndCheckpoint(
   statement: string,
   range: Range,
   to: Standing,
-  mostMs: number | null,
+  limits: Limits,
 ): Promise<Batched> {
-  const limited = mostMs === null ? '' : `set local statement_timeout = ${Math.round(mostMs)};`
   const ms = 'extract(epoch from clock_timestamp() - statement_timestamp()) * 1000'
   const result = await sql.unsafe<{ rows: number; notices: string[] | null; sleptMs: number }[]>(
-    `${limited}
+    `${limitsSql(limits)}
      with done (said) as (${statement}
      ),
      ${checkpointSql(range, to, 'null', '(select count(*) from done)', ms)}
@@ -326,9 +340,11 @@ export async function readOnceMore(sql: Db, relation: string, from: number, to: 
   await sql.unsafe(`select count(*) from only ${relation} t where ${inPages('t', from, to)}`)
 }
 
-/** Runs one batch, in a transaction. */
-export async function runBatch(sql: Db, statement: string, args: string[]): Promise<Batched> {
-  const [result, [rest]] = await Promise.all([
+/** Runs one batch, in a transaction. One after the other in one go: no round trip between them. */
+export async function runBatch(sql: Db, statement: string, args: string[], limits: Limits): Promise<Batched> {
+  const limited = limitsSql(limits)
+  const [, result, [rest]] = await Promise.all([
+    limited === '' ? null : sql.unsafe(limited),
     sql.unsafe<Record<string, string | null>[]>(statement, args),
     sql.unsafe<{ ms: number }[]>(`select ${sleptSql} as ms`),
   ])

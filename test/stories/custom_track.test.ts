@@ -118,6 +118,28 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     expect([...painted]).toEqual([{ colour: 'red', times: 1, n: 30_000 }])
   })
 
+  test('only the first of several passes waits for its log: it is the one that logs whole pages', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table notes (id int primary key, body text, colour text);
+      insert into notes select n, repeat('x', 100) from generate_series(1, 30000) n;
+      analyze`)
+    // what each row was written with, and where it stood
+    const cwd = track(
+      `--! phase: backfill\n--! table: public.notes\n--! pending: t.colour is null\nupdate public.notes t set colour = get_byte(tidsend(t.ctid), 5) || ' ' || current_setting('synchronous_commit') where t.colour is null;`,
+    )
+    const ran = await rethread(db.url, ['migrate'], { cwd })
+    const { passes, rows } = ran.report.backfill[0]!
+    expect([ran.code, rows, passes > 2]).toEqual([0, 30_000, true])
+    const written = await db.sql`
+      select split_part(colour, ' ', 1)::int % ${passes} = 0 as first, split_part(colour, ' ', 2) as commit
+      from notes group by 1, 2 order by 1`
+    expect([...written]).toEqual([
+      { first: false, commit: 'off' },
+      { first: true, commit: 'local' },
+    ])
+  })
+
   test('two workers leave each other room: the table grows no more than with one', async () => {
     await using db = await database(server, 'empty')
     const cwd = track(
