@@ -203,6 +203,7 @@ export interface Limits {
   /** Its log is on the disk when it ends; where other servers stand by, they are not waited for. */
   flushed: boolean
 }
+/** For as long as it takes, its log flushed by whoever comes next. */
 export const unlimited: Limits = { mostMs: null, flushed: false }
 
 const limitsSql = ({ mostMs, flushed }: Limits): string =>
