@@ -16,7 +16,7 @@ import {
   unlimited,
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
-import { slicePredicate } from '../sql/slice.js'
+import { inPages, slicePredicate } from '../sql/slice.js'
 import { quarantineRow, rowParameter, type SweepSpec } from '../sql/sweep.js'
 import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
@@ -220,15 +220,7 @@ async function bisect(
       [middle, to],
     ] as const) {
       try {
-        const half = slicePredicate({
-          alias: cut.alias,
-          pages: [lo, hi],
-          pass: 0,
-          passes: 1,
-          restEvery: null,
-          unit: null,
-        })
-        rows += (await apart(job, session, relation, half)).rows
+        rows += (await apart(job, session, relation, inPages(cut.alias, lo, hi))).rows
       } catch (error) {
         if (!isDataFault(error)) throw error
         rows += await bisect(job, session, relation, lo, hi)
