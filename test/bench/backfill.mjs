@@ -1,7 +1,8 @@
 // Giving 2M messages a session (2,000 workspaces, skewed), stock server settings: our run against the hand-written
 // single UPDATE and against the loop of the guide, up to the same finished state (sessions, session_id everywhere,
 // indexes, validated foreign key, NOT NULL). BENCH_MESSAGES, BENCH_WAYS (single, guide,
-// ours-1, ours-2, ours-nice) and BENCH_LOAD=1 (an old application beside it, whose latency is told).
+// ours-1, ours-2, ours-nice), BENCH_LOAD=1 (an old application beside it, whose latency is told), BENCH_QUIET=1 (a server that
+// has not logged much lately) and BENCH_SETTINGS (of the server, as JSON).
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -19,6 +20,14 @@ function ticks() {
     return { all: cpu.reduce((a, b) => a + b, 0), steal: cpu[7] }
   } catch {
     return { all: 0, steal: 0 }
+  }
+}
+
+/** Takes the server to where it has no more log files to use again than `min_wal_size` says, as after days of little to log. */
+async function forgetLog(sql) {
+  for (let n = 0; n < 80; n++) {
+    await sql.unsafe('select pg_switch_wal()')
+    await sql.unsafe('checkpoint')
   }
 }
 
@@ -109,7 +118,7 @@ export default async function backfill({ rethread, server, root }) {
   }
   const results = {}
   for (const way of wanted) {
-    const { url, stop } = await server()
+    const { url, stop } = await server(JSON.parse(process.env.BENCH_SETTINGS ?? '{}'))
     const sql = postgres(url, { max: 1, onnotice: () => {} })
     try {
       await sql.unsafe(
@@ -123,6 +132,7 @@ export default async function backfill({ rethread, server, root }) {
       )
       await sql.unsafe('vacuum (analyze) chats')
       await sql.unsafe('checkpoint')
+      if (process.env.BENCH_QUIET === '1') await forgetLog(sql)
       const facts = async () =>
         (
           await sql`select pg_table_size('chats')::float8 as heap, pg_current_wal_lsn() - '0/0'::pg_lsn as wal`

@@ -140,6 +140,34 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     ])
   })
 
+  test('new log files are not filled with zeros where the role may say so, and nobody minds where it may not', async () => {
+    await using db = await database(server, 'empty')
+    const role = `keeper_${db.name}`
+    await db.sql.unsafe(
+      `create role ${role} login; grant create on database ${db.name} to ${role}; grant create on schema public to ${role}`,
+    )
+    const cwd = track(
+      `--! phase: backfill\n--! table: public.notes\n--! pending: t.zeros is null\nupdate public.notes t set zeros = current_setting('wal_init_zero') where t.zeros is null;`,
+    )
+    const url = new URL(db.url)
+    const zeros = async (user: string) => {
+      await db.sql.unsafe(`
+        drop table if exists notes; drop schema if exists rethread, rethread_archive cascade;
+        create table notes (id int primary key, zeros text);
+        insert into notes values (1);
+        alter table notes owner to ${user}`)
+      url.username = user
+      const ran = await rethread(url.toString(), ['migrate'], { cwd })
+      const [note] = await db.sql`select zeros from notes`
+      return [ran.code, note!.zeros]
+    }
+    expect(await zeros(new URL(db.url).username)).toEqual([0, 'off'])
+    expect(await zeros(role)).toEqual([0, 'on'])
+    await db.sql.unsafe(`grant set on parameter wal_init_zero to ${role}`)
+    expect(await zeros(role)).toEqual([0, 'off'])
+    await db.sql.unsafe(`drop owned by ${role} cascade; drop role ${role}`)
+  })
+
   test('two workers leave each other room: the table grows no more than with one', async () => {
     await using db = await database(server, 'empty')
     const cwd = track(
