@@ -53,7 +53,7 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
  * 512 kB as of 64, and six times as often as with none.
  *
  * A log file that has not been used before is not filled with zeros first: 16 MB and an fsync, under the lock that every commit takes. A quiet
- * server keeps five files to use again, and each one beyond held all commits up for 20 to 60 ms: p99 36 ms beside an idle 3.9, with this 14,
+ * server keeps five files to use again, and each one beyond held all commits up for 20 to 60 ms: p99 36 ms beside an idle 3.9, with this 14 to 17,
  * and 9 when the application's own sessions, which make half of the files, did without the zeros too. Only a superuser may, or who was
  * granted the parameter; nobody else is told, because nothing is wrong.
  */
