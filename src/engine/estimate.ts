@@ -3,7 +3,7 @@ import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Migration, Track } from '../model/workspace.js'
 import { heapsOf, relationFacts } from '../sql/catalog.js'
-import { type BatchCost, explainedRows, sampleBatch, sampleRoom, storedRate } from '../sql/estimate.js'
+import { type BatchCost, expectedRows, sampleBatch, sampleRoom, storedRate } from '../sql/estimate.js'
 import { slicePredicate, tid } from '../sql/slice.js'
 import { type Cut, cutBackfill } from '../workspace/cut.js'
 import { passesFor } from './backfill.js'
@@ -54,8 +54,7 @@ export async function estimateBackfills(
 ): Promise<Table | null> {
   const rows: Table['rows'] = []
   for (const { migration, cut, heaps, rows: known } of await walks(session, track, pending)) {
-    const explained = await explainedRows(session.sql, cut.restrict('true'))
-    const wanted = explained ?? known
+    const wanted = (await expectedRows(session.sql, migration.backfill!, cut.alias)) ?? known
     const stored = hasLedger ? await storedRate(session.sql, track.name, migration.name) : null
     const rate = stored ?? (cut.updatesTable ? usualRate.update : usualRate.other)
     const factor = stored ? storedFactor : guessFactor

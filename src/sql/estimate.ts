@@ -2,24 +2,29 @@ import { walPosition } from './trace.js'
 import type { Db, Root } from './types.js'
 import { savepoint, takenBack, transaction } from './undo.js'
 
-/** Rows that the planner expects of a statement; null where it can't be planned yet. Runs nothing. */
-export async function explainedRows(sql: Db, statement: string): Promise<number | null> {
+/**
+ * Rows of a table of which the planner expects that a condition holds; null where it can't be planned yet. Runs nothing. It asks for
+ * the rows and not for the statement that writes them: to plan that takes a writer's lock.
+ */
+export async function expectedRows(
+  sql: Db,
+  { table, pending }: { table: string; pending: string },
+  alias: string,
+): Promise<number | null> {
   try {
     const rows = await savepoint(sql)(tx =>
-      tx.unsafe<{ 'QUERY PLAN': unknown }[]>(`explain (format json) ${statement}`),
+      tx.unsafe<{ 'QUERY PLAN': unknown }[]>(
+        `explain (format json) select from ${table} ${alias} where (${pending})`,
+      ),
     )
     const told = rows[0]!['QUERY PLAN']
-    const [{ Plan }] = (typeof told === 'string' ? JSON.parse(told) : told) as [{ Plan: ExplainNode }]
-    // the node that writes tells no rows of its own
-    return Math.max(Plan['Plan Rows'], ...(Plan.Plans ?? []).map(p => p['Plan Rows']))
+    const [{ Plan }] = (typeof told === 'string' ? JSON.parse(told) : told) as [
+      { Plan: { 'Plan Rows': number } },
+    ]
+    return Plan['Plan Rows']
   } catch {
     return null
   }
-}
-
-interface ExplainNode {
-  'Plan Rows': number
-  Plans?: ExplainNode[]
 }
 
 /** Rows a second that this backfill has made in this database before, the rests inside its batches included; null when it never ran long enough to tell. */

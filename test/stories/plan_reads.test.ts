@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { ended, start } from '../support/cli.js'
-import { database, picture, some } from '../support/database.js'
+import { database, open, picture, some } from '../support/database.js'
 
 describe.each(some('oldest'))('plan on PostgreSQL $major', server => {
   test.each([['plan'], ['plan', '--rollback'], ['doctor'], ['status'], ['verify']])(
@@ -11,6 +11,11 @@ describe.each(some('oldest'))('plan on PostgreSQL $major', server => {
     async (...args) => {
       await using db = await database(server, 'workspace-sessions', 2000)
       const before = await picture(db.sql)
+      // whoever wants more than ACCESS SHARE has to wait, and is seen
+      const holder = open(db.url, 1)
+      await holder.unsafe(`begin; do $$ declare t regclass; begin
+        for t in select oid from pg_class where relkind in ('r', 'p') and relnamespace in ('public'::regnamespace, 'auth'::regnamespace)
+        loop execute format('lock table %s in exclusive mode', t); end loop; end $$`)
       const child = start([...args, '--track', 'workspace-sessions', '--format', 'json'], {
         DATABASE_URL: db.url,
       })
@@ -36,6 +41,8 @@ describe.each(some('oldest'))('plan on PostgreSQL $major', server => {
         await sleep(1)
       }
       await ran
+      await holder.unsafe('commit')
+      await holder.end()
       expect({ xids: seen.xids, locks: [...seen.locks] }).toEqual({ xids: 0, locks: [] })
       // it was looked at while it ran
       expect(seen.looks).toBeGreaterThan(0)
