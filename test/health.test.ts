@@ -8,6 +8,7 @@ const unmeasured = { now: null, limit: null }
 
 const well: Vitals = {
   waiters: 0,
+  others: 0,
   replicaLag: null,
   replicas: 0,
   slot: null,
@@ -24,6 +25,8 @@ describe('advice follows from what was seen', () => {
     ['nothing to see', {}, 'go', ''],
     ['somebody waits behind us', { waiters: 1 }, 'slow', '1 waiting behind us'],
     ['many wait behind us', { waiters: 7 }, 'stop', '7 waiting behind us'],
+    ['somebody works beside us', { others: 16 }, 'slow', 'others at work: 16'],
+    ['somebody may work beside us', { others: null }, 'slow', 'others at work: hidden from this role'],
     ['a replica lags', { replicas: 1, replicaLag: 12 }, 'slow', 'replica lag 12 s'],
     ['a replica is far behind', { replicas: 1, replicaLag: 90 }, 'stop', 'replica lag 90 s'],
     ['a replica keeps up', { replicas: 1, replicaLag: 0.1 }, 'go', ''],
@@ -54,6 +57,13 @@ describe('advice follows from what was seen', () => {
   test('stop wins over slow, and every reason is told', () => {
     const said = advise({ ...well, waiters: 2, slot: 'lost' }, false, unmeasured)
     expect([said.level, said.reasons]).toEqual(['stop', ['2 waiting behind us', 'a slot is lost']])
+  })
+
+  test('half as much rest as work beside others, as much where something is amiss', () => {
+    const rest = (change: Partial<Vitals>) => advise({ ...well, ...change }, false, unmeasured).rest
+    expect([rest({}), rest({ others: 1 }), rest({ others: 1, waiters: 1 }), rest({ waiters: 1 })]).toEqual([
+      0, 0.5, 1, 1,
+    ])
   })
 
   test('what can not be seen is unknown, never healthy', () => {
@@ -162,4 +172,31 @@ test('who waits behind us is somebody else: workers that stand behind each other
   await holder.unsafe('commit')
   await blocked
   await Promise.all([holder.end(), waiter.end()])
+})
+
+test('who works beside us has done something within a second; a role that may not look does not know', async () => {
+  await using db = await database(newest(), 'empty')
+  const other = open(db.url, 1)
+  const pid = (await other`select pg_backend_pid() as pid`)[0]!.pid as number
+  // tests of other files are at work on this server too
+  const atWork = async () => {
+    const rest = await db.sql<{ pid: number }[]>`select pid from pg_stat_activity where pid <> ${pid}`
+    return (
+      await vitals(
+        db.sql,
+        'public.rows',
+        rest.map(r => r.pid),
+      )
+    ).others
+  }
+  await expect.poll(atWork, { timeout: 10_000 }).toBe(0)
+  const working = other`select pg_sleep(3)`.execute()
+  await expect.poll(atWork, { timeout: 2_500 }).toBe(1)
+  await working
+  const said = await db.sql.begin(async tx => {
+    await tx`set local role authenticated`
+    return (await vitals(tx, 'public.rows', [])).others
+  })
+  expect(said).toBeNull()
+  await other.end()
 })

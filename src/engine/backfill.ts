@@ -21,7 +21,7 @@ import { betweenRests } from './pace.js'
 import type { Run } from './run.js'
 import { tally } from './tally.js'
 import { allRanges, canary, rangePages } from './walk.js'
-import { noAdvice, watchHealth } from './watch.js'
+import { noAdvice, restsFor, watchHealth } from './watch.js'
 
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
@@ -101,7 +101,7 @@ export async function runBackfill(
     key,
     run: run.id,
     removes: migration.hazards.includes('QUARANTINES_ROWS'),
-    restEvery: wish.nice > 0 && !keys ? betweenRests(wish.nice, sweptPageMs) : null,
+    restEvery: null,
   }
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }
@@ -167,15 +167,24 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   }
 }
 
+/** What a sweep looks at, with the rests that are asked for now. */
+function sweepNow(job: Job): SweepSpec {
+  const factor = restsFor(job)
+  return {
+    ...job.sweep,
+    restEvery: factor > 0 && !job.keys ? betweenRests(factor, sweptPageMs) : null,
+  }
+}
+
 /** A backfill that contracts has mostly nothing to do: one look instead of a walk over the whole table. */
 async function nothingPending(job: Job): Promise<boolean> {
-  return job.migration.phase === 'contract' && (await countPending(job.run.writer.sql, job.sweep)) === 0
+  return job.migration.phase === 'contract' && (await countPending(job.run.writer.sql, sweepNow(job))) === 0
 }
 
 /** A backfill that takes rows out copies every one of them first; its statement deletes only what was copied. */
 async function setAsideFirst(job: Job): Promise<void> {
   const reason = 'taken out: it does not fit the new schema'
-  if (job.sweep.removes) await quarantinePending(job.run.writer.sql, job.sweep, reason, null)
+  if (job.sweep.removes) await quarantinePending(job.run.writer.sql, sweepNow(job), reason, null)
 }
 
 const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted ? 'interrupted' : 'partial')
@@ -191,7 +200,7 @@ async function closingSweep(job: Job): Promise<boolean> {
   // that moved may be missed once
   let outlived = new Map<string, number>()
   for (let sweep = 1; sweep <= maxSweeps; sweep++) {
-    const { left, keys } = await sweepPending(run.writer.sql, job.sweep, maxUnexplained)
+    const { left, keys } = await sweepPending(run.writer.sql, sweepNow(job), maxUnexplained)
     if (left === 0) return true
     if (left > maxUnexplained && left >= before)
       throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
@@ -200,7 +209,7 @@ async function closingSweep(job: Job): Promise<boolean> {
       outlived = new Map(keys.map(key => [key, (outlived.get(key) ?? -1) + 1]))
       const stuck = keys.filter(key => outlived.get(key)! >= 2)
       if (stuck.length > 0)
-        await quarantinePending(run.writer.sql, job.sweep, 'the statement did not change this row', stuck)
+        await quarantinePending(run.writer.sql, sweepNow(job), 'the statement did not change this row', stuck)
       if (stuck.length === keys.length) continue
     }
     await setAsideFirst(job)

@@ -3,6 +3,8 @@ import type { Vitals } from '../sql/health.js'
 /** What to do: go on, leave pauses, or wait; and why, in a few words for the progress line. */
 export interface Advice {
   level: 'go' | 'slow' | 'stop'
+  /** How long to rest at least, as a multiple of the work. */
+  rest: number
   reasons: string[]
   /** Signals that this role or server does not show: not taken for healthy. */
   unknown: string[]
@@ -26,13 +28,21 @@ const limits = {
   waiters: [1, 5],
 } as const
 
+/**
+ * How long to rest, as a multiple of the work: half as long while somebody else works beside us, whose commits wait for the
+ * core that we compute on (docs/backfill.md, Measured); as long while something is amiss.
+ */
+const rests = { beside: 0.5, amiss: 1 } as const
+
 /** Pure: the advice that follows from what was seen. */
 export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Advice {
   const reasons: string[] = []
   const unknown: string[] = []
   let level: Advice['level'] = 'go'
-  const say = (to: 'slow' | 'stop', reason: string) => {
+  let rest = 0
+  const say = (to: 'slow' | 'stop', reason: string, pause: number = rests.amiss) => {
     if (level !== 'stop') level = to
+    rest = Math.max(rest, pause)
     reasons.push(reason)
   }
   const over = (value: number, [slow, stop]: readonly [number, number], reason: string) => {
@@ -63,7 +73,8 @@ export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Adv
       limits.oldestSnapshot,
       `a snapshot of ${Math.round(now.oldestSnapshot)} s keeps dead rows`,
     )
+  if (now.others !== 0) say('slow', `others at work: ${now.others ?? 'hidden from this role'}`, rests.beside)
   if (throttle === true) say('stop', '--throttle-query says stop')
   if (throttle === null) unknown.push('--throttle-query')
-  return { level, reasons, unknown }
+  return { level, rest, reasons, unknown }
 }

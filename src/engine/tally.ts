@@ -44,7 +44,7 @@ export async function tally(job: Job): Promise<void> {
   let page = 0
   const lane = async (session: Session) => {
     // its rests come on top: it locks nothing, and to write down what it counted costs the same for few rows
-    const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + restsInside(job.wish.nice))
+    const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + restsInside(restsFor(job)))
     const pace = makePace(target, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {
       const { relation, pages } = heaps[0]

@@ -9,12 +9,13 @@ import {
   readOnceMore,
 } from '../sql/backfill.js'
 import { heapsOf } from '../sql/catalog.js'
+import { setPieces } from '../sql/session.js'
 import { itemsAPage, slicePredicate } from '../sql/slice.js'
 import { apart, batch, type Job } from './batch.js'
 import { connect } from './context.js'
 import { type Along, walkKeys } from './keyset.js'
 import { makePace, type Pace, whenOnlyReading } from './pace.js'
-import { breathe, told } from './watch.js'
+import { breathe, restsFor, told } from './watch.js'
 
 /** Pages of a range, the piece that a worker claims: 16 MB. */
 export const rangePages = 2048
@@ -72,6 +73,7 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
   for (;;) {
     await breathe(job, 0, () => halt.now)
     if (await mustStop(job, session, halt)) return false
+    await setPieces(session.sql, restsFor(job) > 0 ? 'small' : 'large')
     const range = await claimRange(session.sql, job.id)
     if (!range) {
       // another machine may still be at work on its last range; when it dies, that range is ours to claim

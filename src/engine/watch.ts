@@ -7,7 +7,7 @@ import { type Advice, advise, type WalRate } from './health.js'
 const lookEveryMs = 1000
 
 /** A fresh backfill has seen nothing yet. */
-export const noAdvice: Advice = { level: 'go', reasons: [], unknown: [] }
+export const noAdvice: Advice = { level: 'go', rest: 0, reasons: [], unknown: [] }
 
 /** Looks at the health signals from the monitor's connection while a backfill runs, and keeps the advice current. */
 export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> {
@@ -68,9 +68,8 @@ export const told = (advice: Advice): string =>
     .filter(Boolean)
     .join(': ')
 
-/** How long to rest, as a multiple of the work: as `--nice` says, and at least as long while something is slow. */
-export const restsFor = ({ advice, wish }: Job): number =>
-  advice.level === 'slow' ? Math.max(1, wish.nice) : wish.nice
+/** How long to rest, as a multiple of the work: as `--nice` says, and no shorter than the signals ask for. */
+export const restsFor = ({ advice, wish }: Job): number => Math.max(advice.rest, wish.nice)
 
 /** Leaves the application the air that a batch has not left it already, all of it while something says stop. */
 export async function breathe(job: Job, batchMs: number, halted: () => boolean, sleptMs = 0): Promise<void> {

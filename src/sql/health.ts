@@ -4,6 +4,8 @@ import type { Db } from './types.js'
 export interface Vitals {
   /** Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that lock goes round within a millisecond. */
   waiters: number
+  /** Other sessions of the server that have worked within the last second; null when there are some that this role may not look at. */
+  others: number | null
   /** Largest replay lag of a replica, in seconds; null when there are replicas and their lag is hidden from us. */
   replicaLag: number | null
   replicas: number
@@ -36,6 +38,12 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
       (select count(*)::int from pg_catalog.pg_stat_activity a
         where a.wait_event_type = 'Lock' and a.wait_event <> 'extend' and not a.pid = any (${pids}::int[])
           and pg_catalog.pg_blocking_pids(a.pid) && ${pids}::int[]) as waiters,
+      (select case when count(*) = count(a.state_change)
+          then (count(*) filter (where a.state = 'active' or a.state_change > clock_timestamp() - interval '1 second'))::int end
+        from pg_catalog.pg_stat_activity a
+        where a.usesysid is not null and coalesce(a.backend_type, 'client backend') = 'client backend'
+          and a.application_name not like 'rethread %' and not a.pid = any (${pids}::int[])
+          and a.pid <> pg_backend_pid()) as others,
       (select extract(epoch from max(r.replay_lag))::float8 from pg_catalog.pg_stat_replication r) as "replicaLag",
       (select count(*)::int from pg_catalog.pg_stat_replication) as replicas,
       (select s.wal_status from pg_catalog.pg_replication_slots s where s.wal_status is not null

@@ -44,7 +44,12 @@ function track() {
 
 /** Seconds from the first range that is claimed to the last that is done, as seen from outside. */
 async function fillTime(url) {
-  const watcher = postgres(url, { max: 1, onnotice: () => {} })
+  // by this name it is nobody whom a backfill would leave room
+  const watcher = postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    connection: { application_name: 'rethread bench' },
+  })
   let start = null
   try {
     for (;;) {

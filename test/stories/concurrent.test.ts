@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/db/embedded.js'
 import { ended, rethread, start } from '../support/cli.js'
 import { database, newest, open, root, some } from '../support/database.js'
+import { folder } from '../support/folder.js'
 
 const json = ['--format', 'json']
 
@@ -199,6 +200,42 @@ test('a server that crashes in mid-backfill: it connects again, goes on from the
     expect((await rethread(server.url, ['verify'])).code).toBe(0)
   } finally {
     await after.end({ timeout: 1 })
+    await server.stop('immediate')
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+})
+
+test('alone a backfill has the server to itself; beside somebody at work it leaves room and says why', async () => {
+  const dataDir = mkdtempSync('/tmp/rethread-alone-')
+  const server = await startEmbedded({ dataDir, from: [root] })
+  const sql = open(server.url, 1)
+  const cwd = folder({
+    'migrations/own/001_fill.sql':
+      "--! phase: backfill\n--! table: public.notes\n--! pending: t.pieces is null\nupdate public.notes t set pieces = current_setting('backend_flush_after') where t.pieces is null;",
+    'rollbacks/own/001_fill.sql': 'select 1;',
+    'verify/own/nothing.sql': "select 'x' as object, 'y' as detail where false",
+  })
+  const filled = async () => {
+    await sql.unsafe(`drop table if exists notes; drop schema if exists rethread, rethread_archive cascade;
+      create table notes (id int primary key, body text, pieces text);
+      insert into notes select n, repeat('x', 200) from generate_series(1, 30000) n; analyze notes`)
+    // who did something a second ago counts as at work
+    await new Promise(done => setTimeout(done, 1200))
+    return ended(start(['migrate', ...json], { DATABASE_URL: server.url }, cwd))
+  }
+  const pieces = async () => (await sql`select distinct pieces from notes`).map(r => r.pieces)
+  const other = open(server.url, 1)
+  try {
+    expect((await filled()).code).toBe(0)
+    expect(await pieces()).toEqual(['512kB'])
+    const working = other`select pg_sleep(60)`.execute()
+    const beside = await filled()
+    working.cancel()
+    await expect(working).rejects.toThrow('canceling statement')
+    expect([beside.code, await pieces()]).toEqual([0, ['64kB']])
+    expect((await sql`select advice from rethread.backfills`)[0]!.advice).toBe('slow: others at work: 1')
+  } finally {
+    await Promise.all([sql.end({ timeout: 1 }), other.end({ timeout: 1 })])
     await server.stop('immediate')
     rmSync(dataDir, { recursive: true, force: true })
   }
