@@ -26,7 +26,7 @@ describe('advice follows from what was seen', () => {
     ['somebody waits behind us', { waiters: 1 }, 'slow', '1 waiting behind us'],
     ['many wait behind us', { waiters: 7 }, 'stop', '7 waiting behind us'],
     ['somebody works beside us', { others: 16 }, 'slow', 'others at work: 16'],
-    ['somebody may work beside us', { others: null }, 'slow', 'others at work: hidden from this role'],
+    ['somebody may work beside us', { others: null }, 'slow', 'others at work: unknown'],
     ['a replica lags', { replicas: 1, replicaLag: 12 }, 'slow', 'replica lag 12 s'],
     ['a replica is far behind', { replicas: 1, replicaLag: 90 }, 'stop', 'replica lag 90 s'],
     ['a replica keeps up', { replicas: 1, replicaLag: 0.1 }, 'go', ''],

@@ -73,7 +73,7 @@ export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Adv
       limits.oldestSnapshot,
       `a snapshot of ${Math.round(now.oldestSnapshot)} s keeps dead rows`,
     )
-  if (now.others !== 0) say('slow', `others at work: ${now.others ?? 'hidden from this role'}`, rests.beside)
+  if (now.others !== 0) say('slow', `others at work: ${now.others ?? 'unknown'}`, rests.beside)
   if (throttle === true) say('stop', '--throttle-query says stop')
   if (throttle === null) unknown.push('--throttle-query')
   return { level, rest, reasons, unknown }

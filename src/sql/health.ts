@@ -4,7 +4,7 @@ import type { Db } from './types.js'
 export interface Vitals {
   /** Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that lock goes round within a millisecond. */
   waiters: number
-  /** Other sessions of the server that have worked within the last second; null when there are some that this role may not look at. */
+  /** Other sessions of the server that have worked within the last second; null when there are some that this role may not look at, or the server does not keep it (`track_activities`). */
   others: number | null
   /** Largest replay lag of a replica, in seconds; null when there are replicas and their lag is hidden from us. */
   replicaLag: number | null
@@ -38,7 +38,7 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
       (select count(*)::int from pg_catalog.pg_stat_activity a
         where a.wait_event_type = 'Lock' and a.wait_event <> 'extend' and not a.pid = any (${pids}::int[])
           and pg_catalog.pg_blocking_pids(a.pid) && ${pids}::int[]) as waiters,
-      (select case when count(*) = count(a.state_change)
+      (select case when not coalesce(bool_or(a.backend_type is null or a.state = 'disabled'), false)
           then (count(*) filter (where a.state = 'active' or a.state_change > clock_timestamp() - interval '1 second'))::int end
         from pg_catalog.pg_stat_activity a
         where a.usesysid is not null and coalesce(a.backend_type, 'client backend') = 'client backend'

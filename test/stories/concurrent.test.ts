@@ -211,28 +211,28 @@ test('alone a backfill has the server to itself; beside somebody at work it leav
   const sql = open(server.url, 1)
   const cwd = folder({
     'migrations/own/001_fill.sql':
-      "--! phase: backfill\n--! table: public.notes\n--! pending: t.pieces is null\nupdate public.notes t set pieces = current_setting('backend_flush_after') where t.pieces is null;",
+      "--! phase: backfill\n--! table: public.notes\n--! pending: t.manner is null\nupdate public.notes t set manner = current_setting('backend_flush_after') || ' ' || current_setting('synchronous_commit') where t.manner is null;",
     'rollbacks/own/001_fill.sql': 'select 1;',
     'verify/own/nothing.sql': "select 'x' as object, 'y' as detail where false",
   })
   const filled = async () => {
     await sql.unsafe(`drop table if exists notes; drop schema if exists rethread, rethread_archive cascade;
-      create table notes (id int primary key, body text, pieces text);
+      create table notes (id int primary key, body text, manner text);
       insert into notes select n, repeat('x', 200) from generate_series(1, 30000) n; analyze notes`)
     // who did something a second ago counts as at work
     await new Promise(done => setTimeout(done, 1200))
     return ended(start(['migrate', ...json], { DATABASE_URL: server.url }, cwd))
   }
-  const pieces = async () => (await sql`select distinct pieces from notes`).map(r => r.pieces)
+  const manners = async () => (await sql`select distinct manner from notes order by 1`).map(r => r.manner)
   const other = open(server.url, 1)
   try {
     expect((await filled()).code).toBe(0)
-    expect(await pieces()).toEqual(['512kB'])
+    expect(await manners()).toEqual(['512kB off'])
     const working = other`select pg_sleep(60)`.execute()
     const beside = await filled()
     working.cancel()
     await expect(working).rejects.toThrow('canceling statement')
-    expect([beside.code, await pieces()]).toEqual([0, ['64kB']])
+    expect([beside.code, await manners()]).toEqual([0, ['64kB local', '64kB off']])
     expect((await sql`select advice from rethread.backfills`)[0]!.advice).toBe('slow: others at work: 1')
   } finally {
     await Promise.all([sql.end({ timeout: 1 }), other.end({ timeout: 1 })])
