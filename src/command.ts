@@ -61,7 +61,10 @@ export const commaList = (value: string | undefined): string[] =>
 
 /** The flags that hold a backfill back. */
 export const pacing: [flags: string, help: string][] = [
-  ['--nice <factor>', 'rest so many times as long as a batch works: 1 is half duty (default 0)'],
+  [
+    '--nice <factor>',
+    'rest so many times as long as a batch works: 1 is half duty (default: half as long beside others at work, else not)',
+  ],
   ['--throttle-query <sql>', 'a query of yours: while its first value is true or above zero, wait'],
 ]
 
