@@ -13,7 +13,13 @@ import {
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
 import { keyColumns, lacksPages } from '../sql/keyset.js'
-import { countPending, quarantinePending, type SweepSpec, sweepPending } from '../sql/sweep.js'
+import {
+  countPending,
+  type PendingSpec,
+  quarantinePending,
+  type SweepSpec,
+  sweepPending,
+} from '../sql/sweep.js'
 import { cutBackfill } from '../workspace/cut.js'
 import { type BackfillWish, fileFault, type Job } from './batch.js'
 import { settle, unsettle } from './manners.js'
@@ -93,7 +99,7 @@ export async function runBackfill(
     heaps,
     rangePages,
   )
-  const sweep: SweepSpec = {
+  const sweep: PendingSpec = {
     ...spec,
     track: migration.track,
     migration: migration.name,
@@ -101,7 +107,6 @@ export async function runBackfill(
     key,
     run: run.id,
     removes: migration.hazards.includes('QUARANTINES_ROWS'),
-    restEvery: null,
   }
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }

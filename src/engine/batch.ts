@@ -17,7 +17,7 @@ import {
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
 import { inPages, slicePredicate } from '../sql/slice.js'
-import { quarantineRow, rowParameter, type SweepSpec } from '../sql/sweep.js'
+import { type PendingSpec, quarantineRow, rowParameter } from '../sql/sweep.js'
 import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import type { Advice } from './health.js'
@@ -50,7 +50,7 @@ export interface Job {
   /** The key to walk along, for a table without pages of its own; else null. */
   keys: KeyColumn[] | null
   wish: BackfillWish
-  sweep: SweepSpec
+  sweep: PendingSpec
   progress: Progress
   /** What the health signals say now; shared by the workers. */
   advice: Advice

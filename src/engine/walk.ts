@@ -74,7 +74,6 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
   for (;;) {
     await breathe(job, 0, () => halt.now)
     if (await mustStop(job, session, halt)) return false
-    await setPieces(session.sql, restsFor(job) > 0 ? 'small' : 'large')
     const range = await claimRange(session.sql, job.id)
     if (!range) {
       // another machine may still be at work on its last range; when it dies, that range is ours to claim
@@ -82,6 +81,7 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
       await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
       continue
     }
+    await setPieces(session.sql, restsFor(job) > 0 ? 'small' : 'large')
     const walked = job.keys
       ? await walkKeys(job, session, range, job.keys, along(job, session, halt))
       : await walk(job, session, range, pace, halt)

@@ -7,8 +7,8 @@ const keyOf = (alias: string, key: string[]): string =>
     ? `concat_ws(',', ${key.map(c => `${alias}."${c}"`).join(', ')})`
     : `md5(to_jsonb(${alias})::text)`
 
-/** What a sweep looks at. */
-export interface SweepSpec {
+/** Which rows of a backfill are to do, and how one is set aside. */
+export interface PendingSpec {
   track: string
   migration: string
   table: string
@@ -19,6 +19,10 @@ export interface SweepSpec {
   run: number
   /** The backfill takes rows out: what is set aside must be gone as well. */
   removes: boolean
+}
+
+/** What a sweep looks at, and how it rests. */
+export interface SweepSpec extends PendingSpec {
   /** On every so-many-th page it rests while it reads the table; null for not at all. */
   restEvery: number | null
 }
@@ -112,7 +116,7 @@ export const rowParameter = 5
 /** Copies one poison row to the quarantine (pitfall P59): the row of `from` that `where` finds, with its values from `rowParameter` on. */
 export async function quarantineRow(
   sql: Db,
-  s: SweepSpec,
+  s: PendingSpec,
   row: { from: string; where: string; args: string[] },
   reason: string,
 ): Promise<void> {
