@@ -66,7 +66,7 @@ export function sqlFailure(error: unknown, file: string, source: string, offset 
       hint: fault.hint ?? null,
       column: at.column ?? null,
       excerpt: at.excerpt ?? null,
-      context: fault.position ? null : (fault.where ?? null),
+      context: fault.position ? null : fault.where || null,
     },
     error,
   )

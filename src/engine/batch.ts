@@ -14,6 +14,7 @@ import {
   runBatch,
   type Standing,
   unlimited,
+  withoutBatch,
 } from '../sql/backfill.js'
 import type { KeyColumn } from '../sql/keyset.js'
 import { inPages, slicePredicate } from '../sql/slice.js'
@@ -90,11 +91,12 @@ export async function batch(
     slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
   )
   try {
-    if (cut.returning !== null)
+    if (cut.nests || !cut.says)
       return await patiently(job, pace, limits.mostMs === null, async () => {
         const { rows, notices, sleptMs } = await runAndCheckpoint(
           session.sql,
-          statement + cut.returning,
+          statement,
+          cut.says,
           at,
           next,
           limits,
@@ -114,7 +116,7 @@ export async function batch(
   } catch (error) {
     if (limits.mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
-    if (!isDataFault(error)) throw fileFault(job, error)
+    if (!isDataFault(error)) throw fileFault(job, withoutOurs(error, statement))
     const rows = await bisect(job, session, at.relation, ...pages)
     await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
     return { rows, sleptMs: 0 }
@@ -160,6 +162,13 @@ export const fileFault = (job: Job, error: unknown): unknown =>
 function stripPosition(error: unknown): unknown {
   const fault = serverFault(error)
   if (fault) fault.position = ''
+  return error
+}
+
+/** A fault without the part of its context that is the batch's own. */
+function withoutOurs(error: unknown, statement: string): unknown {
+  const fault = serverFault(error)
+  if (fault?.where) fault.where = withoutBatch(fault.where, statement)
   return error
 }
 

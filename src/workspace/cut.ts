@@ -14,11 +14,10 @@ export interface Cut {
   writes: string
   /** True when it inserts groups of rows: a batch writes each of its groups, so that more batches mean more rows. */
   groups: boolean
-  /**
-   * What to append so that the statement gives a row back for each that it writes, nothing where it does so by itself;
-   * null for a statement that can't stand in a WITH, or that writes so many rows a batch that they had better not come back.
-   */
-  returning: string | null
+  /** True when it returns rows. */
+  says: boolean
+  /** True when it can stand in a WITH: it has none of its own. */
+  nests: boolean
   /** The statement with `predicate` added to its top-level WHERE. */
   restrict: (predicate: string) => string
 }
@@ -64,12 +63,8 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
         : [],
     writes: relationName(statement.node.relation),
     groups: Boolean(select?.groupClause ?? select?.distinctClause),
-    returning:
-      !updatesTable || statement.node.withClause
-        ? null
-        : statement.node.returningClause
-          ? ''
-          : '\nreturning 1',
+    says: Boolean(statement.node.returningClause),
+    nests: !statement.node.withClause,
     restrict: predicate =>
       `${statement.text.slice(0, start)} ${predicate} and (${statement.text.slice(start, end).trim()}\n) ${statement.text.slice(end)}`.trimEnd(),
   }

@@ -1,5 +1,5 @@
 // Exploding 200k sessions of 25 messages each from JSON arrays into rows: one INSERT ... SELECT by hand against our run
-// with one worker and with two. BENCH_SESSIONS makes it smaller. Each way runs BENCH_ROUNDS times (2), every second time in
+// with one worker and with two. BENCH_SESSIONS makes it smaller. Each way runs BENCH_ROUNDS times (3), every second time in
 // reverse order, and its quickest counts: whoever comes first on a fresh disk takes up to twice as long. Told twice: until
 // the last row is there, and until it is proved by an anti-join that none is missing and the planner knows the new table,
 // which our run always does and a careful person would do by hand.
@@ -42,14 +42,13 @@ function track() {
   return folder
 }
 
+/** A session by whose name it is nobody whom a backfill would leave room. */
+const connect = url =>
+  postgres(url, { max: 1, onnotice: () => {}, connection: { application_name: 'rethread bench' } })
+
 /** Seconds from the first range that is claimed to the last that is done, as seen from outside. */
 async function fillTime(url) {
-  // by this name it is nobody whom a backfill would leave room
-  const watcher = postgres(url, {
-    max: 1,
-    onnotice: () => {},
-    connection: { application_name: 'rethread bench' },
-  })
+  const watcher = connect(url)
   let start = null
   try {
     for (;;) {
@@ -68,7 +67,7 @@ async function fillTime(url) {
 export default async function explodeBench({ rethread, server }) {
   const dir = track()
   const { url, stop } = await server()
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  const sql = connect(url)
   const results = {}
   try {
     await sql.unsafe('set synchronous_commit = off')
@@ -109,7 +108,7 @@ export default async function explodeBench({ rethread, server }) {
       }
     }
     const wanted = (process.env.BENCH_WAYS ?? 'single,ours-1,ours-2').split(',')
-    const rounds = Number(process.env.BENCH_ROUNDS ?? 2)
+    const rounds = Number(process.env.BENCH_ROUNDS ?? 3)
     const turns = Array.from({ length: rounds }, (_, n) =>
       n % 2 === 0 ? wanted : wanted.toReversed(),
     ).flat()

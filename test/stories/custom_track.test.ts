@@ -85,6 +85,27 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
     }
   })
 
+  test('a fault inside a function that a backfill calls is told with that function, not with the batch around it', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table notes (id int primary key, colour text);
+      insert into notes select n from generate_series(1, 300) n;
+      create function paint() returns text language plpgsql as $$ begin return (select colour from palette limit 1); end $$;
+      analyze`)
+    const paint = `update public.notes t set colour = public.paint() where t.colour is null`
+    for (const update of [paint, `${paint} returning t.id`]) {
+      const cwd = track(
+        `--! phase: backfill\n--! table: public.notes\n--! pending: t.colour is null\n${update}`,
+      )
+      const { code, stdout } = await ended(
+        start(['migrate', '--format', 'json'], { DATABASE_URL: db.url }, cwd),
+      )
+      expect([code, stdout]).toEqual([2, expect.stringContaining('relation \\"palette\\" does not exist')])
+      expect(stdout).toContain('PL/pgSQL function paint() line 1 at RETURN"')
+      expect(stdout).not.toMatch(/inline_code_block|SQL statement/)
+    }
+  })
+
   test('a dear pass covers its window in several batches: killed between two, it goes on, and no row is written twice', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(`
@@ -378,7 +399,7 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
       const seen = await db.sql`
         select query from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`
       for (const { query } of seen) {
-        if (query.startsWith('insert into public.copies')) rests.inserts++
+        if (query.includes('"insert into public.copies')) rests.inserts++
         if (query.includes('update public.big b')) rests.passes++
         if (query.startsWith('select json_agg')) rests.counts++
         if (query.startsWith('set local enable_mergejoin')) rests.sweep++
