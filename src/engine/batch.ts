@@ -2,20 +2,20 @@ import { isDataFault, isLost, isRetriable, serverFault, sqlFailure } from '../db
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/workspace.js'
+import type { Range } from '../sql/backfill.js'
 import {
   type Batched,
   checkpoint,
   isFenced,
   type Limits,
   noteBatch,
-  type Range,
   rowsWithin,
   runAndCheckpoint,
   runBatch,
   type Standing,
   unlimited,
   withoutBatch,
-} from '../sql/backfill.js'
+} from '../sql/batch.js'
 import type { KeyColumn } from '../sql/keyset.js'
 import { inPages, slicePredicate } from '../sql/slice.js'
 import { type PendingSpec, quarantineRow, rowParameter } from '../sql/sweep.js'

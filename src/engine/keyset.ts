@@ -1,6 +1,7 @@
 import { isDataFault, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
-import { checkpoint, type Range, type Standing } from '../sql/backfill.js'
+import type { Range } from '../sql/backfill.js'
+import { checkpoint, type Standing } from '../sql/batch.js'
 import { atKey, type KeyColumn, keyPredicate, nextKey } from '../sql/keyset.js'
 import { quarantineRow, rowParameter } from '../sql/sweep.js'
 import { apart, fileFault, type Job, mustHold, transact } from './batch.js'

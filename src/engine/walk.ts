@@ -1,13 +1,7 @@
 import { isLost } from '../db/fault.js'
 import type { Session } from '../db/session.js'
-import {
-  checkpoint,
-  claimRange,
-  isPaused,
-  type Range,
-  rangesElsewhere,
-  readOnceMore,
-} from '../sql/backfill.js'
+import { claimRange, isPaused, type Range, rangesElsewhere } from '../sql/backfill.js'
+import { checkpoint, readOnceMore } from '../sql/batch.js'
 import { heapsOf } from '../sql/catalog.js'
 import { setPieces } from '../sql/session.js'
 import { itemsAPage, slicePredicate } from '../sql/slice.js'
