@@ -86,7 +86,7 @@ export async function batch(
   limits: Limits,
 ): Promise<Done | null> {
   const { cut, passes } = job
-  const restEvery = cut.groups ? null : pace.restEvery(restsFor(job), at.pass)
+  const restEvery = pace.restEvery(restsFor(job), at.pass)
   const statement = cut.restrict(
     slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
   )
