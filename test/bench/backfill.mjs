@@ -7,21 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { beside } from './app.mjs'
-
-/** Share of the processors' time that went to other machines on the same host since `before`; 0 where that is not known. */
-function stolen(before) {
-  const now = ticks()
-  const spent = now.all - before.all
-  return spent > 0 ? (now.steal - before.steal) / spent : 0
-}
-function ticks() {
-  try {
-    const cpu = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number)
-    return { all: cpu.reduce((a, b) => a + b, 0), steal: cpu[7] }
-  } catch {
-    return { all: 0, steal: 0 }
-  }
-}
+import { watched } from './host.mjs'
 
 /** Takes the server to where it has no more log files to use again than `min_wal_size` says, as after days of little to log. */
 async function forgetLog(sql) {
@@ -140,24 +126,22 @@ export default async function backfill({ rethread, server, root }) {
       const before = await facts()
       const timed = async () => {
         const start = performance.now()
-        const clock = ticks()
         const said = await ways[way](url)
-        return { seconds: (performance.now() - start) / 1000, ...said, stolen: stolen(clock) }
+        return { seconds: (performance.now() - start) / 1000, ...said }
       }
-      const app = load ? await beside(root, url, timed) : null
-      const said = app ? app.done : await timed()
+      const { done: said, ...beheld } = await (load ? beside(root, url, timed) : watched(timed))
       const after = await facts()
       const result = {
         ...said,
         wal: (after.wal - before.wal) / 2 ** 20,
         heap: after.heap / before.heap,
-        app: app && { idle: app.idle, busy: app.busy, errors: app.errors, ratio: app.ratio },
+        ...beheld,
       }
       results[way] = result
       console.log(
         way.padEnd(8),
-        `${said.seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}, ${Math.round(100 * result.stolen)}% of the processors stolen`,
-        app ? `application: ${JSON.stringify(result.app)}` : '',
+        `${said.seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}`,
+        JSON.stringify(beheld),
         said.unfinished ?? '',
         said.memory
           ? `CLI ${said.memory.toFixed(0)} MB, longest batch ${said.longest.ms.toFixed(0)} ms (p99 ${said.longest.p99.toFixed(0)})`

@@ -1,0 +1,60 @@
+// What the host of a virtual machine takes from it while something is measured: processor time given to others, and
+// the disk standing still. Both make whoever waits slower, whatever else runs.
+import { readFileSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+
+const everyMs = 10
+
+/** Processor time so far, and the part of it that went to other machines on the same host; zeros where that is not known. */
+function ticks() {
+  try {
+    const cpu = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number)
+    return { all: cpu.reduce((a, b) => a + b, 0), stolen: cpu[7] }
+  } catch {
+    return { all: 0, stolen: 0 }
+  }
+}
+
+/** Requests that the disk below a folder has served so far, and how many it has in hand; null where that is not known. */
+function disk(folder) {
+  try {
+    const { dev } = statSync(folder)
+    const [major, minor] = [(dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xfff00)]
+    const all = readFileSync('/proc/diskstats', 'utf8')
+    const of = all.split('\n').map(line => line.trim().split(/\s+/).map(Number))
+    const it = of.find(line => line[0] === major && line[1] === minor)
+    // reads, writes, discards and flushes that are complete
+    return it ? { served: it[3] + it[7] + (it[14] ?? 0) + (it[18] ?? 0), inHand: it[11] } : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Does some work and watches the host meanwhile: `stolen`, the share of the processors' time that went to others, and
+ * `disk`, the longest time in milliseconds in which the disk had requests in hand and served none (seen every 10 ms; 0
+ * where not known).
+ */
+export async function watched(work) {
+  const before = ticks()
+  let longest = 0
+  let served = null
+  let since = null
+  const watching = setInterval(() => {
+    const now = disk(tmpdir())
+    if (!now) return
+    const at = performance.now()
+    if (now.inHand === 0) since = null
+    else if (since === null || now.served !== served) since = at
+    else longest = Math.max(longest, at - since)
+    served = now.served
+  }, everyMs)
+  try {
+    const done = await work()
+    const after = ticks()
+    const stolen = (after.stolen - before.stolen) / Math.max(1, after.all - before.all)
+    return { done, host: { stolen: Number(stolen.toFixed(3)), disk: Math.round(longest) } }
+  } finally {
+    clearInterval(watching)
+  }
+}
