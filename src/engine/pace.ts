@@ -8,7 +8,7 @@ export interface Pace {
   most(pass: number, workMs?: number): number
   /**
    * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes beyond twice lies
-   * after it. Null for not at all, or while nothing is known of the pass.
+   * after it. Null for not at all.
    */
   restEvery(factor: number, pass?: number): number | null
   /** Tells the duration of a batch that covered `pages` pages, in which of the light passes, and how much of it was rest. */
@@ -30,11 +30,8 @@ const outlier = 2
 
 /** How much longer than the target a batch may take that only reads the batched table: it locks no row that the application wants. */
 export const whenOnlyReading = 1.5
-/**
- * What a rest takes where a core is free. Where none is it takes longer, and the work between two rests does not grow with it: who
- * waits for the core is not made to wait longer because he has to.
- */
-const restMs = 1.1
+/** What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for the core waits no longer. */
+const longestRestMs = 2
 /** How many times as long as it works a batch rests inside: no more than twice, for its rows are locked meanwhile. */
 export const restsInside = (factor: number): number => Math.min(2, factor)
 /** How much longer than the target a batch of a dear pass may take, before its window is covered in several. */
@@ -49,6 +46,8 @@ const dearest = 1.5
 export function makePace(targetMs: number, startPages: number, maxPages: number, leastPages = 1): Pace {
   const perPage = new Map<number, number>()
   const workPerPage = new Map<number, number>()
+  const restEvery = new Map<number, number>()
+  let restMs = longestRestMs
   let window = startPages
   let word = 'start'
   const held = (pages: number, whole = Math.floor) =>
@@ -63,11 +62,16 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
     },
     restEvery: (factor, pass = 0) => {
       const work = workPerPage.get(pass)
-      return factor > 0 && work ? betweenRests(factor, work) : null
+      if (factor <= 0 || !work) return null
+      const every = betweenRests(factor, work, restMs)
+      restEvery.set(pass, every)
+      return every
     },
     note: (ms, pages, pass = 0, sleptMs = 0) => {
       learn(perPage, pass, ms / pages)
       learn(workPerPage, pass, (ms - sleptMs) / pages)
+      const rests = pages / (restEvery.get(pass) ?? pages)
+      if (sleptMs > 0 && rests >= 1) restMs = Math.min(longestRestMs, averaged(restMs, sleptMs / rests))
       const costs = [...perPage.values()]
       const mean = costs.reduce((a, b) => a + b, 0) / costs.length
       const next = held(Math.min(window * 2, mean > 0 ? targetMs / mean : maxPages), Math.round)
@@ -83,13 +87,12 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
 }
 
 /** How many pieces of work, of so many milliseconds each, lie between two rests: a power of two up to 256. */
-export const betweenRests = (factor: number, msEach: number): number =>
+export const betweenRests = (factor: number, msEach: number, restMs = 1): number =>
   2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / restsInside(factor) / msEach))))
 
 function learn(averages: Map<number, number>, pass: number, cost: number): void {
   const before = averages.get(pass)
-  averages.set(
-    pass,
-    before === undefined ? cost : before * (1 - weight) + Math.min(cost, outlier * before) * weight,
-  )
+  averages.set(pass, before === undefined ? cost : averaged(before, Math.min(cost, outlier * before)))
 }
+
+const averaged = (before: number, now: number): number => before * (1 - weight) + now * weight
