@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { advise } from '../src/engine/health.js'
 import { makePace } from '../src/engine/pace.js'
-import { type Vitals, vitals } from '../src/sql/health.js'
+import { throttled, type Vitals, vitals } from '../src/sql/health.js'
 import { database, newest, open } from './support/database.js'
 
 const unmeasured = { now: null, limit: null }
@@ -156,6 +156,14 @@ describe('the pace', () => {
     expect(pace.restEvery(0.25)).toBe(32)
     expect(pace.restEvery(1, 3)).toBeNull()
   })
+})
+
+test('a query of the user’s that fails half-way does not shift what the next one answers', async () => {
+  await using db = await database(newest(), 'empty')
+  const sql = open(db.url, 1)
+  await expect(throttled(sql, 'select 1 / (2 - n) from generate_series(1, 3) n')).rejects.toThrow('division')
+  expect((await vitals(sql, 'public.rows', [])).replicas).toBe(0)
+  await sql.end()
 })
 
 test('who waits behind us is somebody else: workers that stand behind each other do not slow each other', async () => {

@@ -157,6 +157,16 @@ export async function today(sql: Db): Promise<string> {
   return row!.day
 }
 
+/**
+ * Brings a connection back into step after a statement outside a transaction has failed that may have sent rows before.
+ * postgres.js (3.4.9) goes on counting them, and the next statement's rows would stand behind so many empty places, its only
+ * row where nobody looks. A statement that succeeds ends the count; in a transaction, the rollback does.
+ */
+export async function afterFault(sql: Db): Promise<void> {
+  // a connection that is gone has nothing to count
+  await sql.unsafe('select').catch(() => {})
+}
+
 /** Lock time-out of the session, in milliseconds, for statements that run outside a transaction. */
 export async function setLockTimeout(sql: Db, ms: number): Promise<void> {
   await sql`select set_config('lock_timeout', ${String(ms)}, false)`

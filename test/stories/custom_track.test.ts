@@ -256,6 +256,25 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     expect(batches!.most).toBeLessThanOrEqual(16)
   })
 
+  test('a row that a deferred constraint turns away at the commit is set aside', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table notes (id int primary key, kind text);
+      create function public.sevens() returns trigger language plpgsql as $$
+        begin if new.id = 7 then raise exception 'no sevens'; end if; return null; end $$;
+      create constraint trigger sevens after update on notes deferrable initially deferred
+        for each row execute function public.sevens();
+      insert into notes select generate_series(1, 10);
+      analyze`)
+    const cwd = track(
+      `--! phase: backfill\n--! table: public.notes\n--! pending: n.kind is null\nupdate public.notes n set kind = 'note' where n.kind is null;`,
+    )
+    const ran = await rethread(db.url, ['migrate', '--allow', 'QUARANTINES_ROWS'], { cwd })
+    expect(ran.report.backfill[0]).toMatchObject({ state: 'done', rows: 9, quarantined: 1 })
+    const [poison] = await db.sql`select key, reason from rethread_archive.quarantine`
+    expect(poison).toEqual({ key: '7', reason: expect.stringContaining('no sevens') })
+  })
+
   test('a column that a rollback drops without the word COLUMN is archived like any other', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(
