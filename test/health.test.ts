@@ -150,6 +150,16 @@ describe('the pace', () => {
     }
     expect(pace.restEvery(1)).toBe(32)
   })
+  test('where batches must stay large, the work between two rests grows with them', () => {
+    const pace = makePace(40, 16, 1024, 1, Number.POSITIVE_INFINITY)
+    pace.note(80, 1024)
+    for (let i = 0; i < 20; i++) {
+      const rests = 1024 / pace.restEvery(1)!
+      pace.note(80 + rests * 9, 1024, 0, rests * 9)
+    }
+    // 128 pages are 10 ms of work
+    expect(pace.restEvery(1)).toBe(128)
+  })
   test('a quarter of the work is a rest after four times as long', () => {
     const pace = makePace(40, 16, 1024)
     pace.note(20, 100)

@@ -42,8 +42,17 @@ const dearest = 1.5
  * that one quick batch does not start a huge one. Of several light passes each has its own average: a window is as wide as
  * their mean allows, and the first pass, which moves its rows to other pages and costs twice the others, covers it in
  * several batches.
+ *
+ * Where rests take longer than asked for, because others have the core, the work between two grows with them, so that they
+ * keep their share of the time, up to what `mostRestMs` says.
  */
-export function makePace(targetMs: number, startPages: number, maxPages: number, leastPages = 1): Pace {
+export function makePace(
+  targetMs: number,
+  startPages: number,
+  maxPages: number,
+  leastPages = 1,
+  mostRestMs = longestRestMs,
+): Pace {
   const perPage = new Map<number, number>()
   const workPerPage = new Map<number, number>()
   const restEvery = new Map<number, number>()
@@ -71,7 +80,7 @@ export function makePace(targetMs: number, startPages: number, maxPages: number,
       learn(perPage, pass, ms / pages)
       learn(workPerPage, pass, (ms - sleptMs) / pages)
       const rests = pages / (restEvery.get(pass) ?? pages)
-      if (sleptMs > 0 && rests >= 1) restMs = Math.min(longestRestMs, averaged(restMs, sleptMs / rests))
+      if (sleptMs > 0 && rests >= 1) restMs = Math.min(mostRestMs, averaged(restMs, sleptMs / rests))
       const costs = [...perPage.values()]
       const mean = costs.reduce((a, b) => a + b, 0) / costs.length
       const next = held(Math.min(window * 2, mean > 0 ? targetMs / mean : maxPages), Math.round)

@@ -63,8 +63,12 @@ export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T
 /** One worker: claims ranges until there are none. */
 async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
   const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : whenOnlyReading)
+  // on a busy machine rests of 20 ms would leave batches of two milliseconds' work, and a group for each row of them
+  const mostRestMs = job.cut.groups ? Number.POSITIVE_INFINITY : undefined
   const pace =
-    job.passes > 1 ? makePace(target, 1, maxBatchPages) : makePace(target, 1, rangePages, 1 / job.rowsPerPage)
+    job.passes > 1
+      ? makePace(target, 1, maxBatchPages)
+      : makePace(target, 1, rangePages, 1 / job.rowsPerPage, mostRestMs)
   for (;;) {
     await breathe(job, 0, () => halt.now)
     if (await mustStop(job, session, halt)) return false
