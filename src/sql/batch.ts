@@ -1,5 +1,5 @@
 import type { Range } from './backfill.js'
-import { afterFault } from './session.js'
+import { sendAlone } from './session.js'
 import { inPages, sleptSql } from './slice.js'
 import { type Db, literal } from './types.js'
 
@@ -134,18 +134,14 @@ export async function runAndCheckpoint(
       : statement,
     checkpoint: `with ${checkpointSql(range, to, 'null', '$1::bigint', ms)} select exists (select from moved)`,
   }
-  const result = await sql
-    .unsafe<{ batch: Omit<Batched, 'sleptMs'>; sleptMs: number }[]>(
-      `${limitsSql(limits)}
+  // a deferred constraint fails at the commit, when what the batch came to has been sent already
+  const result = await sendAlone<{ batch: Omit<Batched, 'sleptMs'>; sleptMs: number }>(
+    sql,
+    `${limitsSql(limits)}
      select pg_catalog.set_config('${atWork}', ${literal(JSON.stringify(batch))}, true);
      ${batchSql};
      select pg_catalog.current_setting('${atWork}')::pg_catalog.jsonb as batch, ${sleptSql} as "sleptMs"`,
-    )
-    .catch(async error => {
-      // at the commit, by a deferred constraint, what the batch came to has been sent already
-      await afterFault(sql)
-      throw error
-    })
+  )
   const done = result.flat().at(-1)!
   return { ...done.batch, sleptMs: done.sleptMs }
 }

@@ -1,4 +1,4 @@
-import { afterFault } from './session.js'
+import { sendAlone } from './session.js'
 import type { Db } from './types.js'
 
 /** What SQL alone can tell of a server's well-being; null is unknown, never healthy (ability B11). */
@@ -66,10 +66,7 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
 
 /** The user's own throttle: a query whose first value is true, or above zero, says stop. Read-only, half a second at most. */
 export async function throttled(sql: Db, query: string): Promise<boolean> {
-  const rows = await sql.unsafe<Record<string, unknown>[]>(query).catch(async error => {
-    await afterFault(sql)
-    throw error
-  })
+  const rows = await sendAlone<Record<string, unknown>>(sql, query)
   const value = Object.values(rows[0] ?? {})[0]
   return value === true || Number(value) > 0
 }

@@ -158,13 +158,18 @@ export async function today(sql: Db): Promise<string> {
 }
 
 /**
- * Brings a connection back into step after a statement outside a transaction has failed that may have sent rows before.
- * postgres.js (3.4.9) goes on counting them, and the next statement's rows would stand behind so many empty places, its only
- * row where nobody looks. A statement that succeeds ends the count; in a transaction, the rollback does.
+ * Sends a text outside a transaction that may fail after it has sent rows. postgres.js (3.4.9) goes on counting those, and
+ * the next statement's rows would stand behind so many empty places, its only row where nobody looks. A statement that
+ * succeeds ends the count; in a transaction, the rollback does.
  */
-export async function afterFault(sql: Db): Promise<void> {
-  // a connection that is gone has nothing to count
-  await sql.unsafe('select').catch(() => {})
+export async function sendAlone<Row extends object>(sql: Db, text: string) {
+  try {
+    return await sql.unsafe<Row[]>(text)
+  } catch (error) {
+    // a connection that is gone has nothing to count
+    await sql.unsafe('select').catch(() => {})
+    throw error
+  }
 }
 
 /** Lock time-out of the session, in milliseconds, for statements that run outside a transaction. */

@@ -15,16 +15,20 @@ function ticks() {
   }
 }
 
-/** Requests that the disk below a folder has served so far, and how many it has in hand; null where that is not known. */
-function disk(folder) {
+/** Which disk a folder lies on, as /proc/diskstats names it. */
+function deviceOf(folder) {
+  const { dev } = statSync(folder)
+  return [(dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xfff00)].join(' ')
+}
+
+/** Requests that a disk has served so far, and how many it has in hand; null where that is not known. */
+function disk(device) {
   try {
-    const { dev } = statSync(folder)
-    const [major, minor] = [(dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xfff00)]
-    const all = readFileSync('/proc/diskstats', 'utf8')
-    const of = all.split('\n').map(line => line.trim().split(/\s+/).map(Number))
-    const it = of.find(line => line[0] === major && line[1] === minor)
+    const lines = readFileSync('/proc/diskstats', 'utf8').split('\n')
+    const fields = lines.map(line => line.trim().split(/\s+/)).find(f => `${f[0]} ${f[1]}` === device)
     // reads, writes, discards and flushes that are complete
-    return it ? { served: it[3] + it[7] + (it[14] ?? 0) + (it[18] ?? 0), inHand: it[11] } : null
+    const served = [3, 7, 14, 18].reduce((sum, at) => sum + Number(fields[at] ?? 0), 0)
+    return { served, inHand: Number(fields[11]) }
   } catch {
     return null
   }
@@ -37,11 +41,12 @@ function disk(folder) {
  */
 export async function watched(work) {
   const before = ticks()
+  const device = deviceOf(tmpdir())
   let longest = 0
   let served = null
   let since = null
   const watching = setInterval(() => {
-    const now = disk(tmpdir())
+    const now = disk(device)
     if (!now) return
     const at = performance.now()
     if (now.inHand === 0) since = null
