@@ -59,10 +59,10 @@ describe('advice follows from what was seen', () => {
     expect([said.level, said.reasons]).toEqual(['stop', ['2 waiting behind us', 'a slot is lost']])
   })
 
-  test('half as much rest as work beside others, as much where something is amiss', () => {
+  test('as much rest as work beside others, twice as much where something is amiss', () => {
     const rest = (change: Partial<Vitals>) => advise({ ...well, ...change }, false, unmeasured).rest
     expect([rest({}), rest({ others: 1 }), rest({ others: 1, waiters: 1 }), rest({ waiters: 1 })]).toEqual([
-      0, 0.5, 1, 1,
+      0, 1, 2, 2,
     ])
   })
 

@@ -47,8 +47,17 @@ export async function beside(root, url, work) {
   child.stdin.end()
   await closed
   const { errors, phases } = JSON.parse(text)
-  const idle = latency([...phases.before, ...phases.after])
-  const busy = latency(phases.busy)
-  const ratio = Number((busy.p99 / idle.p99).toFixed(2))
-  return { done, idle, busy, errors, ratio, host: { before: before.host, busy: host, after: after.host } }
+  const samples = { idle: [...phases.before, ...phases.after], busy: phases.busy }
+  return {
+    done,
+    felt: { ...felt([samples]), errors, host: { before: before.host, busy: host, after: after.host } },
+    samples,
+  }
+}
+
+/** What the application feels of the work, over one run or several: its latency alone, beside it, and how they compare. */
+export function felt(runs) {
+  const idle = latency(runs.flatMap(r => r.idle))
+  const busy = latency(runs.flatMap(r => r.busy))
+  return { idle, busy, ratio: Number((busy.p99 / idle.p99).toFixed(2)) }
 }

@@ -1,12 +1,13 @@
 // Giving 2M messages a session (2,000 workspaces, skewed), stock server settings: our run against the hand-written
 // single UPDATE and against the loop of the guide, up to the same finished state (sessions, session_id everywhere,
 // indexes, validated foreign key, NOT NULL). BENCH_MESSAGES, BENCH_WAYS (single, guide,
-// ours-1, ours-2, ours-nice), BENCH_LOAD=1 (an old application beside it, whose latency is told), BENCH_QUIET=1 (a server that
+// ours-1, ours-2, ours-nice-2, ours-nice-4), BENCH_LOAD=1 (an old application beside it, whose latency is told), BENCH_ROUNDS
+// (1; of several the latencies are taken together, for a host's mood changes by the minute), BENCH_QUIET=1 (a server that
 // has not logged much lately) and BENCH_SETTINGS (of the server, as JSON).
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { beside } from './app.mjs'
+import { beside, felt } from './app.mjs'
 import { watched } from './host.mjs'
 
 /** Takes the server to where it has no more log files to use again than `min_wal_size` says, as after days of little to log. */
@@ -19,6 +20,7 @@ async function forgetLog(sql) {
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 const load = process.env.BENCH_LOAD === '1'
+const rounds = Number(process.env.BENCH_ROUNDS ?? 1)
 
 const single = `
   create table chat_sessions (
@@ -61,7 +63,8 @@ export default async function backfill({ rethread, server, root }) {
     guide: async url => hand(url, guide),
     'ours-1': async url => ours(url, 1),
     'ours-2': async url => ours(url, 2),
-    'ours-nice': async url => ours(url, 1, ['--nice', '2']),
+    'ours-nice-2': async url => ours(url, 1, ['--nice', '2']),
+    'ours-nice-4': async url => ours(url, 1, ['--nice', '4']),
   }
   async function hand(url, script) {
     const sql = postgres(url, { max: 1, onnotice: () => {} })
@@ -102,8 +105,7 @@ export default async function backfill({ rethread, server, root }) {
       batches: run.report.backfill.map(b => `${b.migration}: ${b.batches} batches, ${b.passes} passes`),
     }
   }
-  const results = {}
-  for (const way of wanted) {
+  async function round(way) {
     const { url, stop } = await server(JSON.parse(process.env.BENCH_SETTINGS ?? '{}'))
     const sql = postgres(url, { max: 1, onnotice: () => {} })
     try {
@@ -129,19 +131,14 @@ export default async function backfill({ rethread, server, root }) {
         const said = await ways[way](url)
         return { seconds: (performance.now() - start) / 1000, ...said }
       }
-      const { done: said, ...beheld } = await (load ? beside(root, url, timed) : watched(timed))
+      const { done: said, samples, ...beheld } = await (load ? beside(root, url, timed) : watched(timed))
       const after = await facts()
-      const result = {
-        ...said,
-        wal: (after.wal - before.wal) / 2 ** 20,
-        heap: after.heap / before.heap,
-        ...beheld,
-      }
-      results[way] = result
+      const wal = (after.wal - before.wal) / 2 ** 20
+      const heap = after.heap / before.heap
       console.log(
         way.padEnd(8),
-        `${said.seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${result.wal.toFixed(0)} MB, heap x${result.heap.toFixed(2)}`,
-        JSON.stringify(beheld),
+        `${said.seconds.toFixed(1)} s, filled ${said.filled.toFixed(1)} s, WAL ${wal.toFixed(0)} MB, heap x${heap.toFixed(2)}`,
+        JSON.stringify(beheld.felt ?? beheld),
         said.unfinished ?? '',
         said.memory
           ? `CLI ${said.memory.toFixed(0)} MB, longest batch ${said.longest.ms.toFixed(0)} ms (p99 ${said.longest.p99.toFixed(0)})`
@@ -149,9 +146,20 @@ export default async function backfill({ rethread, server, root }) {
         said.batches ?? '',
         JSON.stringify(said.steps ?? {}),
       )
+      return { samples, result: { ...said, wal, heap, ...beheld } }
     } finally {
       await sql.end({ timeout: 1 })
       await stop()
+    }
+  }
+  const results = {}
+  for (const way of wanted) {
+    const run = []
+    for (let n = 0; n < rounds; n++) run.push(await round(way))
+    results[way] = run.map(r => r.result).sort((a, b) => a.seconds - b.seconds)[run.length >> 1]
+    if (load && rounds > 1) {
+      results[way].together = felt(run.map(r => r.samples))
+      console.log(`${way}: ${rounds} rounds together`, JSON.stringify(results[way].together))
     }
   }
   for (const [way, r] of Object.entries(results)) {
