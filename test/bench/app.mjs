@@ -42,12 +42,12 @@ export async function beside(root, url, work) {
   const alone = seconds => () => new Promise(done => setTimeout(done, seconds * 1000))
   await phase('warm', alone(5))
   const before = await phase('before', alone(aloneSeconds))
-  const { done, host } = await phase('busy', work)
+  const { done, host, stops } = await phase('busy', work)
   const after = await phase('after', alone(aloneSeconds))
   child.stdin.end()
   await closed
   const { errors, phases } = JSON.parse(text)
-  const samples = { idle: [...phases.before, ...phases.after], busy: phases.busy }
+  const samples = { idle: [...phases.before, ...phases.after], busy: phases.busy, stops }
   return {
     done,
     felt: { ...felt([samples]), errors, host: { before: before.host, busy: host, after: after.host } },
@@ -55,9 +55,34 @@ export async function beside(root, url, work) {
   }
 }
 
-/** What the application feels of the work, over one run or several: its latency alone, beside it, and how they compare. */
+/**
+ * Where in the work the application waits: for each step [name, begin, milliseconds], and for what lies between them, the
+ * statements that began meanwhile, their 99th percentile, and how many took longer than `limit` milliseconds.
+ */
+export function where(samples, steps, limit) {
+  const stepAt = at => steps.find(([, begin, ms]) => at >= begin && at < begin + ms)?.[0] ?? 'between'
+  const told = name => {
+    const within = samples.filter(([, , at]) => stepAt(at) === name)
+    const { count, p99, max } = latency(within)
+    return [name, { count, p99, max, slow: within.filter(([, ms]) => ms > limit).length }]
+  }
+  return Object.fromEntries([...steps.map(([name]) => name), 'between'].map(told))
+}
+
+/** How long a statement took, less the time in which the disk stood still meanwhile: no request that it had in hand was served. */
+const apart = ([, ms, at], stops) =>
+  stops.reduce(
+    (left, [begin, long]) => left - Math.max(0, Math.min(at + ms, begin + long) - Math.max(at, begin)),
+    ms,
+  )
+
+/**
+ * What the application feels of the work, over one run or several: its latency alone, beside it, how they compare, and the
+ * longest wait beside it without the times in which the host's disk stood still.
+ */
 export function felt(runs) {
   const idle = latency(runs.flatMap(r => r.idle))
   const busy = latency(runs.flatMap(r => r.busy))
-  return { idle, busy, ratio: Number((busy.p99 / idle.p99).toFixed(2)) }
+  const longest = Math.max(0, ...runs.flatMap(r => r.busy.map(sample => apart(sample, r.stops))))
+  return { idle, busy, ratio: Number((busy.p99 / idle.p99).toFixed(2)), apart: Number(longest.toFixed(1)) }
 }

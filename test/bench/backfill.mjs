@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { beside, felt } from './app.mjs'
+import { beside, felt, where } from './app.mjs'
 import { watched } from './host.mjs'
 
 /** Takes the server to where it has no more log files to use again than `min_wal_size` says, as after days of little to log. */
@@ -92,12 +92,16 @@ export default async function backfill({ rethread, server, root }) {
       ...(load ? [] : allow),
     ])
     const sql = postgres(url, { max: 1, onnotice: () => {} })
+    const when = await sql`
+      select migration, extract(epoch from started_at)::float8 * 1000 as at, duration_ms::float8 as ms from rethread.ledger
+      where outcome = 'done' order by id`
     const [longest] =
       await sql`select max(ms) as ms, percentile_cont(0.99) within group (order by ms) as p99 from rethread.batches`
     await sql.end()
     return {
       memory: run.memory,
       longest,
+      when: when.map(r => [r.migration, r.at, r.ms]),
       filled: run.report.steps
         .filter(s => s.phase !== 'contract')
         .reduce((n, s) => n + s.durationMs / 1000, 0),
@@ -131,7 +135,12 @@ export default async function backfill({ rethread, server, root }) {
         const said = await ways[way](url)
         return { seconds: (performance.now() - start) / 1000, ...said }
       }
-      const { done: said, samples, ...beheld } = await (load ? beside(root, url, timed) : watched(timed))
+      const {
+        done: said,
+        samples,
+        stops: _,
+        ...beheld
+      } = await (load ? beside(root, url, timed) : watched(timed))
       const after = await facts()
       const wal = (after.wal - before.wal) / 2 ** 20
       const heap = after.heap / before.heap
@@ -146,6 +155,11 @@ export default async function backfill({ rethread, server, root }) {
         said.batches ?? '',
         JSON.stringify(said.steps ?? {}),
       )
+      if (load && said.when)
+        console.log(
+          'statements of more than twice the idle p99, by step:',
+          where(samples.busy, said.when, 2 * beheld.felt.idle.p99),
+        )
       return { samples, result: { ...said, wal, heap, ...beheld } }
     } finally {
       await sql.end({ timeout: 1 })

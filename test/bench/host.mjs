@@ -37,28 +37,36 @@ function disk(device) {
 /**
  * Does some work and watches the host meanwhile: `stolen`, the share of the processors' time that went to others, and
  * `disk`, the longest time in milliseconds in which the disk had requests in hand and served none (seen every 10 ms; 0
- * where not known).
+ * where not known). `stops` are all such times of twice that or more, [when it began as a Unix time, how long], in milliseconds.
  */
 export async function watched(work) {
   const before = ticks()
   const device = deviceOf(tmpdir())
-  let longest = 0
+  const stops = []
   let served = null
   let since = null
+  let last = null
+  const goesOn = () => {
+    if (since !== null && last - since >= 2 * everyMs)
+      stops.push([performance.timeOrigin + since, last - since])
+    since = null
+  }
   const watching = setInterval(() => {
     const now = disk(device)
     if (!now) return
     const at = performance.now()
-    if (now.inHand === 0) since = null
-    else if (since === null || now.served !== served) since = at
-    else longest = Math.max(longest, at - since)
+    if (now.inHand === 0 || now.served !== served) goesOn()
+    if (now.inHand > 0) since ??= at
     served = now.served
+    last = at
   }, everyMs)
   try {
     const done = await work()
     const after = ticks()
     const stolen = (after.stolen - before.stolen) / Math.max(1, after.all - before.all)
-    return { done, host: { stolen: Number(stolen.toFixed(3)), disk: Math.round(longest) } }
+    goesOn()
+    const longest = Math.round(Math.max(0, ...stops.map(([, ms]) => ms)))
+    return { done, host: { stolen: Number(stolen.toFixed(3)), disk: longest }, stops }
   } finally {
     clearInterval(watching)
   }

@@ -1,7 +1,7 @@
 // An old application that knows nothing of sessions: 50 inserts, 25 updates and 25 selects a second, open loop, each
 // timed from the moment it was due, so that a stall counts for everything that had to wait behind it.
 // Runs as its own process: load.mjs <url>. A line on standard input names the phase that begins with it; when the input
-// ends, {errors, phases: {name: [[kind, milliseconds], ...]}} is printed as JSON.
+// ends, {errors, phases: {name: [[kind, milliseconds, when it was due, as a Unix time in ms], ...]}} is printed as JSON.
 import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 
@@ -48,13 +48,14 @@ for (let n = 0; !ended; n++) {
   const due = begin + n * every
   const wait = due - performance.now()
   if (wait > 0) await new Promise(done => setTimeout(done, wait))
-  // a late timer of our own is not the database's: measured from when it was sent, or due, whichever is later by the queue
-  const sent = Math.max(due, performance.now() - every)
+  // a timer that comes early has sent it early; one of our own that is very late is not the database's
+  const now = performance.now()
+  const sent = Math.max(Math.min(due, now), now - every)
   const [kind, send] = kinds[n % kinds.length]
   const times = phase
   const one = send()
     .then(
-      () => times.push([kind, performance.now() - sent]),
+      () => times.push([kind, performance.now() - sent, performance.timeOrigin + sent]),
       () => errors++,
     )
     .finally(() => flying.delete(one))

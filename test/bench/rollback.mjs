@@ -27,7 +27,10 @@ export default async function rollback({ rethread, server, root }) {
     await sql.unsafe('vacuum analyze chats')
     await sql.unsafe('checkpoint')
     const name = new URL(db.url).pathname.slice(1)
-    const { done, idle, busy, errors, ratio } = await beside(root, db.url, () =>
+    const {
+      done,
+      felt: { idle, busy, errors, ratio },
+    } = await beside(root, db.url, () =>
       rethread(db.url, [
         'rollback',
         '--all',
