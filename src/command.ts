@@ -63,7 +63,7 @@ export const commaList = (value: string | undefined): string[] =>
 export const pacing: [flags: string, help: string][] = [
   [
     '--nice <factor>',
-    'rest so many times as long as a batch works: 1 is half duty (beside others at work at least 1, else 0 by default)',
+    'rest so many times as long as a batch works: 1 is half duty (beside others at work at least 1.5, else 0 by default)',
   ],
   ['--throttle-query <sql>', 'a query of yours: while its first value is true or above zero, wait'],
 ]

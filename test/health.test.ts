@@ -59,10 +59,10 @@ describe('advice follows from what was seen', () => {
     expect([said.level, said.reasons]).toEqual(['stop', ['2 waiting behind us', 'a slot is lost']])
   })
 
-  test('as much rest as work beside others, twice as much where something is amiss', () => {
+  test('half as much rest again as work beside others, twice that where something is amiss', () => {
     const rest = (change: Partial<Vitals>) => advise({ ...well, ...change }, false, unmeasured).rest
     expect([rest({}), rest({ others: 1 }), rest({ others: 1, waiters: 1 }), rest({ waiters: 1 })]).toEqual([
-      0, 1, 2, 2,
+      0, 1.5, 3, 3,
     ])
   })
 
@@ -120,18 +120,24 @@ describe('the pace', () => {
     expect(pace.most(0, 12)).toBe(54)
   })
   test('rests after two milliseconds of work, whatever a page costs; after one at least', () => {
-    for (const [msPerPage, once, twice] of [
-      [0.05, 32, 16],
-      [0.2, 8, 4],
-      [0.001, 256, 256],
-      [5, 1, 1],
+    for (const [msPerPage, once, twice, fourTimes] of [
+      [0.05, 32, 16, 8],
+      [0.2, 8, 4, 2],
+      [0.001, 256, 256, 256],
+      [5, 1, 1, 1],
     ] as const) {
       const pace = makePace(40, 16, 1024)
       // its first batch has nothing to go by
       expect(pace.restEvery(1)).toBeNull()
       // half of its time was rest
       pace.note(200 * msPerPage, 100, 0, 100 * msPerPage)
-      expect([0, 1, 2, 7].map(factor => pace.restEvery(factor))).toEqual([null, once, twice, twice])
+      expect([0, 1, 2, 4, 7].map(factor => pace.restEvery(factor))).toEqual([
+        null,
+        once,
+        twice,
+        fourTimes,
+        fourTimes,
+      ])
     }
   })
   test('works as long as a rest takes, which is a millisecond or more', () => {

@@ -29,10 +29,10 @@ const limits = {
 } as const
 
 /**
- * How long to rest, as a multiple of the work: as long while somebody else works beside us, whose commits wait for the
- * core that we compute on (docs/backfill.md, Measured); twice as long while something is amiss.
+ * How long to rest, as a multiple of the work: half as long again while somebody else works beside us, whose commits wait
+ * for the core that we compute on (docs/backfill.md, Beside an application); twice that while something is amiss.
  */
-const rests = { beside: 1, amiss: 2 } as const
+const rests = { beside: 1.5, amiss: 3 } as const
 
 /** Pure: the advice that follows from what was seen. */
 export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Advice {

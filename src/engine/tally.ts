@@ -14,7 +14,7 @@ import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
-import { betweenRests, makePace, restsInside, whenOnlyReading } from './pace.js'
+import { betweenRests, makePace, whenOnlyReading } from './pace.js'
 import { inLanes, rangePages } from './walk.js'
 import { breathe, restsFor } from './watch.js'
 
@@ -43,8 +43,8 @@ export async function tally(job: Job): Promise<void> {
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
   let page = 0
   const lane = async (session: Session) => {
-    // its rests come on top: it locks nothing, and to write down what it counted costs the same for few rows
-    const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + restsInside(restsFor(job)))
+    // its rests come on top, up to twice its work: it locks nothing, and to write down what it counted costs the same for few rows
+    const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + Math.min(2, restsFor(job)))
     const pace = makePace(target, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {
       const { relation, pages } = heaps[0]
