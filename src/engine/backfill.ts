@@ -5,7 +5,7 @@ import type { Migration } from '../model/workspace.js'
 import {
   analyze,
   type BackfillRow,
-  extendRanges,
+  cutRanges,
   openBackfill,
   readBackfills,
   resetRanges,
@@ -13,6 +13,7 @@ import {
 } from '../sql/backfill.js'
 import { heapsOf, primaryKey } from '../sql/catalog.js'
 import { keyColumns, lacksPages } from '../sql/keyset.js'
+import { setPieces } from '../sql/session.js'
 import {
   countPending,
   type PendingSpec,
@@ -26,8 +27,8 @@ import { settle, unsettle } from './manners.js'
 import { betweenRests } from './pace.js'
 import type { Run } from './run.js'
 import { tally } from './tally.js'
-import { allRanges, canary, rangePages } from './walk.js'
-import { noAdvice, restsFor, watchHealth } from './watch.js'
+import { allRanges, canary } from './walk.js'
+import { noAdvice, piecesFor, restsFor, watchHealth } from './watch.js'
 
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
@@ -97,7 +98,6 @@ export async function runBackfill(
       systemIdentifier: run.target.facts.systemIdentifier,
     },
     heaps,
-    rangePages,
   )
   const sweep: PendingSpec = {
     ...spec,
@@ -205,6 +205,8 @@ async function closingSweep(job: Job): Promise<boolean> {
   // that moved may be missed once
   let outlived = new Map<string, number>()
   for (let sweep = 1; sweep <= maxSweeps; sweep++) {
+    // the first to read a row marks it as committed, and so changes its page
+    await setPieces(run.writer.sql, piecesFor(job))
     const { left, keys } = await sweepPending(run.writer.sql, sweepNow(job), maxUnexplained)
     if (left === 0) return true
     if (left > maxUnexplained && left >= before)
@@ -218,12 +220,7 @@ async function closingSweep(job: Job): Promise<boolean> {
       if (stuck.length === keys.length) continue
     }
     await setAsideFirst(job)
-    await extendRanges(
-      run.writer.sql,
-      job.id,
-      await heapsOf(run.writer.sql, job.migration.backfill!.table),
-      rangePages,
-    )
+    await cutRanges(run.writer.sql, job.id, await heapsOf(run.writer.sql, job.migration.backfill!.table))
     await resetRanges(run.writer.sql, job.id)
     job.passes = 1
     job.progress.pagesDone = 0

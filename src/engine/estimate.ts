@@ -2,6 +2,7 @@ import { isDataFault, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Migration, Track } from '../model/workspace.js'
+import { rangePages } from '../sql/backfill.js'
 import { heapsOf, relationFacts } from '../sql/catalog.js'
 import { type BatchCost, expectedRows, sampleBatch, sampleRoom, storedRate } from '../sql/estimate.js'
 import { slicePredicate, tid } from '../sql/slice.js'
@@ -9,7 +10,6 @@ import { type Cut, cutBackfill } from '../workspace/cut.js'
 import { passesFor } from './backfill.js'
 import { type Context, connect } from './context.js'
 import { makePace } from './pace.js'
-import { rangePages } from './walk.js'
 
 /** Rows a second where nothing was measured yet; from `npm run bench` on two cores, rounded down. */
 const usualRate = { update: 60_000, other: 150_000 }

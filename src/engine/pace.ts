@@ -28,8 +28,6 @@ const weight = 0.4
  */
 const outlier = 2
 
-/** How much longer than the target a batch may take that only reads the batched table: it locks no row that the application wants. */
-export const whenOnlyReading = 1.5
 /** What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for the core waits no longer. */
 const longestRestMs = 2
 /**

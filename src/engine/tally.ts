@@ -1,5 +1,6 @@
 import type { Session } from '../db/session.js'
 import type { Migration, Track } from '../model/workspace.js'
+import { rangePages } from '../sql/backfill.js'
 import { heapsOf } from '../sql/catalog.js'
 import {
   clearTallies,
@@ -14,12 +15,14 @@ import type { Db } from '../sql/types.js'
 import type { Cut } from '../workspace/cut.js'
 import { readTrackInfo } from '../workspace/track.js'
 import type { Job } from './batch.js'
-import { betweenRests, makePace, whenOnlyReading } from './pace.js'
-import { inLanes, rangePages } from './walk.js'
+import { betweenRests, makePace } from './pace.js'
+import { inLanes } from './walk.js'
 import { breathe, restsFor } from './watch.js'
 
 /** Most units that are kept in memory before what was counted of them goes to the table. */
 const mostKept = 20_000
+/** How much longer than the target a count may work: it locks no row that the application wants. */
+const whenOnlyReading = 1.5
 /** What it takes to write a count down, in milliseconds: about. */
 const countMs = 0.004
 /** Rows of the table of counts that one statement writes. */

@@ -1,18 +1,16 @@
 import { isLost } from '../db/fault.js'
 import type { Session } from '../db/session.js'
-import { claimRange, isPaused, type Range, rangesElsewhere } from '../sql/backfill.js'
+import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from '../sql/backfill.js'
 import { checkpoint, readOnceMore } from '../sql/batch.js'
 import { heapsOf } from '../sql/catalog.js'
-import { setPieces } from '../sql/session.js'
+import { type Pieces, setPieces } from '../sql/session.js'
 import { itemsAPage, slicePredicate } from '../sql/slice.js'
 import { apart, batch, type Job } from './batch.js'
 import { connect } from './context.js'
 import { type Along, walkKeys } from './keyset.js'
-import { makePace, type Pace, whenOnlyReading } from './pace.js'
-import { breathe, restsFor, told } from './watch.js'
+import { makePace, type Pace } from './pace.js'
+import { breathe, piecesFor, restsFor, told } from './watch.js'
 
-/** Pages of a range, the piece that a worker claims: 16 MB. */
-export const rangePages = 2048
 /** Most pages of a batch of a light pass: its window is visited once a pass and should stay in cache. */
 const maxBatchPages = 1024
 /**
@@ -62,13 +60,14 @@ export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T
 
 /** One worker: claims ranges until there are none. */
 async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
-  const target = job.run.ctx.batchTargetMs * (job.cut.updatesTable ? 1 : whenOnlyReading)
+  const target = job.run.ctx.batchTargetMs
   // on a busy machine rests of 20 ms would leave batches of two milliseconds' work, and a group for each row of them
   const mostRestMs = job.cut.groups ? Number.POSITIVE_INFINITY : undefined
   const pace =
     job.passes > 1
       ? makePace(target, 1, maxBatchPages)
       : makePace(target, 1, rangePages, 1 / job.rowsPerPage, mostRestMs)
+  let pieces: Pieces | null = null
   for (;;) {
     await breathe(job, 0, () => halt.now)
     if (await mustStop(job, session, halt)) return false
@@ -79,7 +78,10 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
       await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
       continue
     }
-    await setPieces(session.sql, restsFor(job) > 0 ? 'small' : 'large')
+    if (pieces !== piecesFor(job)) {
+      pieces = piecesFor(job)
+      await setPieces(session.sql, pieces)
+    }
     const walked = job.keys
       ? await walkKeys(job, session, range, job.keys, along(job, session, halt))
       : await walk(job, session, range, pace, halt)

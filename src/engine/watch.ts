@@ -1,5 +1,6 @@
 import { noteAdvice } from '../sql/backfill.js'
 import { throttled, type Vitals, vitals } from '../sql/health.js'
+import type { Pieces } from '../sql/session.js'
 import type { Job } from './batch.js'
 import { type Advice, advise, type WalRate } from './health.js'
 
@@ -70,6 +71,9 @@ export const told = (advice: Advice): string =>
 
 /** How long to rest, as a multiple of the work: as `--nice` says, and no shorter than the signals ask for. */
 export const restsFor = ({ advice, wish }: Job): number => Math.max(advice.rest, wish.nice)
+
+/** In what pieces evicted pages go to the disk now: small ones while an application is beside us. */
+export const piecesFor = (job: Job): Pieces => (restsFor(job) > 0 ? 'small' : 'large')
 
 /** Leaves the application the air that a batch has not left it already, all of it while something says stop. */
 export async function breathe(job: Job, batchMs: number, halted: () => boolean, sleptMs = 0): Promise<void> {

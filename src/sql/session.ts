@@ -46,9 +46,10 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
 
 /** How much of evicted pages goes to the disk at once: beside others, and where nobody else waits for the disk. */
 const pieces = { small: '64kB', large: '512kB' } as const
+export type Pieces = keyof typeof pieces
 
 /** Says in what pieces this session's evicted pages go to the disk. Small ones cost inserts a tenth of their speed. */
-export async function setPieces(sql: Db, size: keyof typeof pieces): Promise<void> {
+export async function setPieces(sql: Db, size: Pieces): Promise<void> {
   await sql`select set_config('backend_flush_after', ${pieces[size]}, false)`
 }
 
