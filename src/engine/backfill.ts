@@ -7,6 +7,7 @@ import {
   type BackfillRow,
   cutRanges,
   openBackfill,
+  rangePages,
   readBackfills,
   resetRanges,
   updateBackfill,
@@ -21,7 +22,7 @@ import {
   type SweepSpec,
   sweepPending,
 } from '../sql/sweep.js'
-import { cutBackfill } from '../workspace/cut.js'
+import { type Cut, cutBackfill } from '../workspace/cut.js'
 import { type BackfillWish, fileFault, type Job } from './batch.js'
 import { settle, unsettle } from './manners.js'
 import { betweenRests } from './pace.js'
@@ -30,6 +31,11 @@ import { tally } from './tally.js'
 import { allRanges, canary } from './walk.js'
 import { noAdvice, piecesFor, restsFor, watchHealth } from './watch.js'
 
+/**
+ * Fewest pages of a range: a batch or less. Half of a whole range where a window takes two dozen batches, or where more batches
+ * write more rows.
+ */
+const leastPages = ({ groups }: Cut, passes: number): number => (groups || passes > 1 ? rangePages / 2 : 128)
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
@@ -98,6 +104,7 @@ export async function runBackfill(
       systemIdentifier: run.target.facts.systemIdentifier,
     },
     heaps,
+    leastPages(cut, passes),
   )
   const sweep: PendingSpec = {
     ...spec,
@@ -220,9 +227,14 @@ async function closingSweep(job: Job): Promise<boolean> {
       if (stuck.length === keys.length) continue
     }
     await setAsideFirst(job)
-    await cutRanges(run.writer.sql, job.id, await heapsOf(run.writer.sql, job.migration.backfill!.table))
-    await resetRanges(run.writer.sql, job.id)
     job.passes = 1
+    await cutRanges(
+      run.writer.sql,
+      job.id,
+      await heapsOf(run.writer.sql, job.migration.backfill!.table),
+      leastPages(job.cut, job.passes),
+    )
+    await resetRanges(run.writer.sql, job.id)
     job.progress.pagesDone = 0
     if (!(await allRanges(job))) return false
   }

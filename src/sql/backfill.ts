@@ -67,6 +67,7 @@ export async function openBackfill(
   sql: Db,
   spec: { track: string; migration: string; passes: number; systemIdentifier: string | null },
   heaps: { relation: string; pages: number }[],
+  leastPages: number,
 ): Promise<number> {
   const [made] = await sql<{ id: number }[]>`
     insert into rethread.backfills (track, migration, passes, system_identifier)
@@ -79,23 +80,21 @@ export async function openBackfill(
       where track = ${spec.track} and migration = ${spec.migration} and state <> 'done'`
     return open!.id
   }
-  await cutRanges(sql, made.id, heaps)
+  await cutRanges(sql, made.id, heaps, leastPages)
   return made.id
 }
 
 /** Most pages of a range, the piece that a worker claims: 16 MB. */
 export const rangePages = 2048
-/** Fewest pages of a range, where the heap has them: 1 MB, a batch or less. */
-const leastPages = 128
-
 /**
  * Cuts what no range covers yet of each heap, up to its present end. Towards the end the ranges become shorter, an eighth of what is
- * left, so that workers end together: with 14 ranges of 16 MB one of two stood idle for a tenth of the time.
+ * left but no less than `leastPages`, so that workers end together.
  */
 export async function cutRanges(
   sql: Db,
   backfill: number,
   heaps: { relation: string; pages: number }[],
+  leastPages: number,
 ): Promise<void> {
   for (const { relation, pages } of heaps) {
     await sql`

@@ -183,6 +183,14 @@ export async function runBatch(sql: Db, statement: string, args: string[], limit
   return { rows: result.count, notices, sleptMs: rest!.ms }
 }
 
+/** The last line pointer of a page that holds a row; 0 for an empty one. */
+export async function lastItem(sql: Db, table: string, page: number): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select coalesce((max(t.ctid)::text::point)[1], 0)::int as n from only ${table} t where ${inPages('t', page, page + 1)}`,
+  )
+  return row!.n
+}
+
 /** The addresses of the rows within one page that a batch would touch, to take them one by one. */
 export async function rowsWithin(
   sql: Db,

@@ -391,6 +391,34 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     expect(left!.n).toBe(0)
   })
 
+  test('ranges cover every page once, and become shorter towards the end, so that workers end together', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table wide (id int primary key, pad text);
+      alter table wide alter pad set storage plain;
+      insert into wide select n, repeat('x', 7000) from generate_series(1, 20000) n;
+      create table narrow (id int primary key);
+      analyze`)
+    const ran = await rethread(db.url, ['migrate', '--workers', '2'], {
+      cwd: track(
+        '--! phase: backfill\n--! table: public.wide\n--! pending: not exists (select from public.narrow n where n.id = w.id)\ninsert into public.narrow (id) select w.id from public.wide w where w.id is not null;',
+      ),
+    })
+    expect([ran.code, ran.report.backfill[0]!.rows]).toEqual([0, 20_000])
+    const ranges = (await db.sql`
+      select from_page::int as from, to_page::int as to from rethread.ranges order by id`) as unknown as {
+      from: number
+      to: number
+    }[]
+    expect(ranges.map(r => r.from)).toEqual([0, ...ranges.slice(0, -1).map(r => r.to)])
+    expect(ranges.at(-1)!.to).toBe(20_000)
+    const lengths = ranges.map(r => r.to - r.from)
+    expect(lengths.slice(0, 2)).toEqual([2048, 2048])
+    expect(lengths).toEqual([...lengths].sort((a, b) => b - a))
+    // the last one has what is left over
+    expect(lengths.slice(-3, -1)).toEqual([128, 128])
+  })
+
   // what looks whether it rests is somebody else at work
   test.each([
     ['with --nice', ['--nice', '1']],
