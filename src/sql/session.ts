@@ -44,8 +44,9 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
   return lines.map(line => line + ';').join('\n')
 }
 
-/** How much of evicted pages goes to the disk at once: beside others, and where nobody else waits for the disk. */
+/** How much of evicted pages goes to the disk at once. */
 const pieces = { small: '64kB', large: '512kB' } as const
+/** Small beside others, large where nobody else waits for the disk. */
 export type Pieces = keyof typeof pieces
 
 /** Says in what pieces this session's evicted pages go to the disk. Small ones cost inserts a tenth of their speed. */
