@@ -227,14 +227,14 @@ async function closingSweep(job: Job): Promise<boolean> {
       if (stuck.length === keys.length) continue
     }
     await setAsideFirst(job)
-    job.passes = 1
     await cutRanges(
       run.writer.sql,
       job.id,
       await heapsOf(run.writer.sql, job.migration.backfill!.table),
-      leastPages(job.cut, job.passes),
+      leastPages(job.cut, 1),
     )
     await resetRanges(run.writer.sql, job.id)
+    job.passes = 1
     job.progress.pagesDone = 0
     if (!(await allRanges(job))) return false
   }

@@ -133,7 +133,8 @@ async function walk(
     const flushed = passes > 1 && at.pass === 0 && restsFor(job) > 0
     const most = Math.min(bound, pace.most(at.pass, flushed ? firstPassMs : undefined))
     const page = Math.floor(from)
-    const parts = passes === 1 && (page < from || Math.min(most, pace.pages()) < 1)
+    // also of light passes: a closing sweep, which has one pass, may have been killed within a page
+    const parts = page < from || Math.min(most, pace.pages()) < 1
     if (parts && parted.page !== page)
       parted = { page, items: await lastItem(session.sql, at.relation, page) }
     const { end, pages, windowEnd } = nextBatch(job, at, from, pace, most, parted.items)

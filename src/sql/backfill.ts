@@ -125,7 +125,7 @@ export interface Range {
   windowPages: number
 }
 
-/** A range that may be claimed: nobody has it, or the backend that had it is gone. */
+/** A range that may be claimed: nobody has it, or the backend that had it is gone. Asked by its pid, for the view over all backends took a claim 3 ms instead of 1. */
 const claimable = `(
   n.state = 'pending'
   or n.state = 'claimed' and not exists (
