@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { memoByText } from './memo.js'
 
 /** A node of PostgreSQL's own parse tree, as libpg-query gives it: one key, the node's type. */
 // biome-ignore lint/suspicious/noExplicitAny: the tree has hundreds of node types; readers check what they touch
@@ -46,15 +47,19 @@ const charsOf = (text: string, bytes: Buffer) =>
     ? (byte: number) => byte
     : (byte: number) => bytes.toString('utf8', 0, byte).length
 
-/** Splits and parses a file by PostgreSQL's own grammar (pitfall P42). Throws SyntaxFault. */
-export async function parseStatements(text: string): Promise<Statement[]> {
+/** Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at most. */
+const rememberedCharacters = 1_000_000
+
+/** Splits and parses a file by PostgreSQL's own grammar, once for each text; what it returns is frozen. Throws SyntaxFault. */
+export const parseStatements = (text: string): Promise<Statement[]> => parsed(withoutByteOrderMark(text))
+
+const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[]> => {
+  if (text.trim() === '') return []
   const { parse, hasSqlDetails } = await parser()
-  const clean = withoutByteOrderMark(text)
-  const bytes = Buffer.from(clean)
-  const chars = charsOf(clean, bytes)
+  const bytes = Buffer.from(text)
+  const chars = charsOf(text, bytes)
   try {
-    if (clean.trim() === '') return []
-    const tree = await parse(clean)
+    const tree = await parse(text)
     return (tree.stmts ?? []).map(raw => {
       const from = raw.stmt_location ?? 0
       const to = raw.stmt_len ? from + raw.stmt_len : bytes.length
@@ -71,16 +76,17 @@ export async function parseStatements(text: string): Promise<Statement[]> {
     }
     throw error
   }
-}
+})
 
-/** The tokens of a text, comments included. Throws SyntaxFault. */
-export async function scanTokens(text: string): Promise<Token[]> {
+/** The tokens of a text, comments included; scanned once for each text, and frozen. Throws SyntaxFault. */
+export const scanTokens = (text: string): Promise<Token[]> => scanned(withoutByteOrderMark(text))
+
+const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> => {
   const { scan, hasSqlDetails } = await parser()
-  const clean = withoutByteOrderMark(text)
-  const bytes = Buffer.from(clean)
-  const chars = charsOf(clean, bytes)
+  const bytes = Buffer.from(text)
+  const chars = charsOf(text, bytes)
   try {
-    return (await scan(clean)).tokens.map(token => ({
+    return (await scan(text)).tokens.map(token => ({
       start: chars(token.start),
       end: chars(token.end),
       text: token.text,
@@ -93,7 +99,7 @@ export async function scanTokens(text: string): Promise<Token[]> {
     }
     throw error
   }
-}
+})
 
 /** Length of the white space and comments before a statement, so that its text starts with its first word. */
 function leadingBlank(text: string): number {
@@ -108,8 +114,10 @@ export const withoutByteOrderMark = (text: string): string => text.replace(/^\uF
 export const rawChecksum = (text: string): string =>
   createHash('sha256').update(withoutByteOrderMark(text).replace(/\r\n?/g, '\n')).digest('hex')
 
-/** sha256 of the tokens without comments: a licence header or new indentation is not a change (ability B14). */
-export async function tokenChecksum(text: string): Promise<string> {
+/** sha256 of the tokens without comments: a licence header or new indentation is not a change. */
+export const tokenChecksum = (text: string): Promise<string> => checksummed(withoutByteOrderMark(text))
+
+const checksummed = memoByText(rememberedCharacters, async text => {
   const hash = createHash('sha256')
   for (const token of await scanTokens(text)) {
     if (token.name === 'SQL_COMMENT' || token.name === 'C_COMMENT') continue
@@ -118,7 +126,7 @@ export async function tokenChecksum(text: string): Promise<string> {
     hash.update((folds ? token.text.toLowerCase() : token.text.replace(/\r\n?/g, '\n')) + '\0')
   }
   return hash.digest('hex')
-}
+})
 
 /** Line and column (from 1, in characters) of an offset, with the line's text. */
 export function lineOf(text: string, offset: number): { line: number; column: number; excerpt: string } {
