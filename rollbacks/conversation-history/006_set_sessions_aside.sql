@@ -10,12 +10,25 @@ begin
       execute format('grant %s on public.chat_sessions to %s', item.definition, item.name);
     end if;
   end loop;
-  -- conversations deleted since, with their tenants and users too; what was never a conversation stays
+end
+$$;
+
+-- Conversations deleted since, with their tenants and users too, stay in the archive; what was never a conversation comes back.
+create table if not exists rethread_archive.chat_sessions_deleted (like public.chat_sessions);
+with gone as (
   delete from public.chat_sessions s
   where not exists (select from public.conversations c where c.id = s.id)
     and not exists (
       select from rethread_archive.quarantine q
-      where q.relation = 'public.chat_sessions' and q.key = s.id::text and q.track = 'conversation-history');
+      where q.relation = 'public.chat_sessions' and q.key = s.id::text and q.track = 'conversation-history')
+  returning s.*
+)
+insert into rethread_archive.chat_sessions_deleted select * from gone;
+
+do $$
+declare
+  item record;
+begin
   insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
   select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
   from public.conversations c

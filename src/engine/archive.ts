@@ -1,26 +1,24 @@
 import { Failure } from '../model/failure.js'
 import type { Table } from '../model/report.js'
+import { namesIn } from '../model/table_name.js'
 import {
   type ArchiveRow,
   addArchive,
   adoptArchives,
   attachCapture,
-  attachments,
   copyValues,
   countRows,
   endCapture,
   isCapturing,
   listArchives,
-  moveTable,
   sealArchive,
   startCapture,
 } from '../sql/archive.js'
-import { columnNames, heapsOf, primaryKey } from '../sql/catalog.js'
+import { columnNames, heapsOf, primaryKey, stands } from '../sql/catalog.js'
 import { contentHash } from '../sql/fingerprint.js'
 import { setLocal } from '../sql/session.js'
 import { tid } from '../sql/slice.js'
 import type { Db } from '../sql/types.js'
-import { droppedTables, relationName, type Statement } from '../workspace/statements.js'
 import type { Doomed } from './loss.js'
 import { makePace, type Pace } from './pace.js'
 import { withLockRetries } from './retry.js'
@@ -30,12 +28,21 @@ import type { Run } from './run.js'
 const copyPatience = 6
 const leastPages = 64
 
-/** PostgreSQL cuts longer names; the run's id comes first, so that names stay different (pitfall P30). */
-const storedName = (run: number, d: Doomed): string =>
-  `rethread_archive.r${run}_${[d.table.split('.').at(-1), d.column].filter(Boolean).join('_')}`.slice(
-    0,
-    'rethread_archive.'.length + 63,
-  )
+/**
+ * A free name in the archive's schema, of plain letters. PostgreSQL cuts longer ones than 63 bytes; the run's id comes
+ * first, so that names stay different.
+ */
+export async function storedName(sql: Db, run: number, name: string, more: string | null): Promise<string> {
+  const plain = [name, more]
+    .filter(Boolean)
+    .join('_')
+    .toLowerCase()
+    .replace(/[^a-z0-9_]/g, '_')
+  for (let n = 1; ; n++) {
+    const stored = `rethread_archive.${`r${run}_${n > 1 ? `${n}_` : ''}${plain}`.slice(0, 63)}`
+    if (!(await stands(sql, stored))) return stored
+  }
+}
 
 /**
  * Copies a column's values that would be lost, online: a trigger first catches what is written from now on, then the
@@ -53,7 +60,7 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
   const open = (await listArchives(writer.sql)).find(
     a => a.relation === d.table && a.column === column && a.state === 'capturing',
   )
-  const storedAs = open?.storedAs ?? storedName(run.id, d)
+  const storedAs = open?.storedAs ?? (await storedName(writer.sql, run.id, namesIn(d.table)!.at(-1)!, column))
   const id =
     open?.id ??
     (await writer.sql.begin(async tx => {
@@ -99,68 +106,6 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
     }
   }
   return id
-}
-
-/**
- * Inside a rollback's transaction: moves the tables that its file would drop to the archive, detaches the captures of
- * its columns, and returns the statements that are left to run.
- */
-export async function archiveInstead(
-  run: Run,
-  tx: Db,
-  track: string,
-  statements: Statement[],
-  objects: Doomed[],
-  captures: ReadonlyMap<string, number>,
-): Promise<Statement[]> {
-  const left: Statement[] = []
-  for (const s of statements) {
-    const moved = droppedTable(s)
-    const d = moved === null ? undefined : objects.find(o => o.table === moved && o.column === null)
-    if (d) await archiveTable(run, tx, track, d)
-    else if (moved === null) {
-      if (s.kind === 'AlterTableStmt') {
-        const table = relationName(s.node.relation)
-        for (const { AlterTableCmd: cmd } of s.node.cmds) {
-          const capture = captures.get(`${table}.${cmd.name}`)
-          if (cmd.subtype === 'AT_DropColumn' && capture !== undefined) await endCapture(tx, capture, table)
-        }
-      }
-      left.push(s)
-    } else left.push(s)
-  }
-  return left
-}
-
-/** The one table that a statement drops, else null. */
-function droppedTable(statement: Statement): string | null {
-  const [only, ...more] = droppedTables(statement)
-  return more.length === 0 ? (only ?? null) : null
-}
-
-async function archiveTable(run: Run, tx: Db, track: string, d: Doomed): Promise<void> {
-  const storedAs = storedName(run.id, d)
-  const keyColumns = await primaryKey(tx, d.table)
-  const manifest = await attachments(tx, d.table)
-  await addArchive(tx, {
-    run: run.id,
-    track,
-    migration: d.migration,
-    relation: d.table,
-    column: null,
-    storedAs,
-    keyColumns,
-    ours: d.ours,
-    state: 'capturing',
-    manifest,
-  })
-  await moveTable(
-    tx,
-    d.table,
-    storedAs,
-    run.id,
-    manifest.flatMap(m => (m.drop ? [m.drop] : [])),
-  )
 }
 
 /** Count and hash of what an archive holds now. */

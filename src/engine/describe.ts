@@ -1,18 +1,26 @@
 import type { Plan, Step } from '../model/plan.js'
 import type { StepResult } from '../model/report.js'
+import { droppedObjects } from '../workspace/dropped_objects.js'
 import { parseStatements } from '../workspace/statements.js'
 import { hazardsOf } from './hazards.js'
+import { sparedBy } from './refuse_destruction.js'
 
 /** Fills in statements and hazards of every step: what `plan` prints is what `migrate` executes. */
 export async function describe(plan: Plan): Promise<Plan> {
   const created = new Set<string>()
+  const migrations = [...plan.applied, ...plan.steps, ...plan.held].map(m =>
+    'migration' in m ? m.migration : m,
+  )
   const steps: Step[] = []
   for (const step of plan.steps) {
     const { migration } = step
     const down = step.direction === 'down'
     const file = down ? migration.rollback?.file : migration.file
     const statements = file ? await parseStatements(file.text) : []
-    const hazards = hazardsOf(statements, down ? null : migration, created)
+    const spared = await sparedBy(migrations, statements.flatMap(droppedObjects))
+    // what a rollback takes from there, it puts back: looked at when it runs
+    if (down) spared.add('rethread_archive.quarantine')
+    const hazards = hazardsOf(statements, down ? null : migration, created, spared)
     steps.push({ ...step, statements: statements.map(s => s.text), hazards })
   }
   return { ...plan, steps }

@@ -1,6 +1,7 @@
 import type { HazardCode } from '../model/codes.js'
 import type { Hazard } from '../model/plan.js'
 import type { Migration } from '../model/workspace.js'
+import { type DroppedObject, droppedObjects, objectText } from '../workspace/dropped_objects.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../workspace/statements.js'
 
 /** Functions whose value differs from row to row: as a default they rewrite the table (pitfall P26). */
@@ -19,21 +20,24 @@ const shareRow = 'SHARE ROW EXCLUSIVE: writes wait while it is held or waited fo
 
 /**
  * Pure: what the statements of one migration can do to the running application and to data. `created` names tables
- * made earlier in the same plan: nobody uses them yet, so locks on them are no hazard.
+ * made earlier in the same plan: nobody uses them yet, so locks on them are no hazard. `spared` names tables with nothing
+ * to lose.
  */
 export function hazardsOf(
   statements: Statement[],
   migration: Migration | null,
   created: Set<string>,
+  spared: ReadonlySet<string> = new Set(),
 ): Hazard[] {
   const found: Hazard[] = []
   const quarantines = migration?.hazards.includes('QUARANTINES_ROWS') ?? false
   for (const s of statements) {
     if (s.kind === 'CreateStmt') created.add(relationName(s.node.relation))
-    for (const h of ofStatement(s)) {
+    for (const h of [...ofStatement(s), ...deletesOf(s)]) {
       if (created.has(h.subject) && h.code !== 'DELETES_DATA') continue
-      // what the tool derives or keeps itself is not the application's data
-      if (/^(chat_private|rethread_archive)\./.test(h.subject)) continue
+      // locks of what the tool derives or keeps itself are nobody's; its rows may be, a table that was moved there
+      if (/^(chat_private|rethread_archive)\./.test(h.subject) && h.code !== 'DELETES_DATA') continue
+      if (spared.has(h.subject)) continue
       // a quarantining backfill deletes what it has copied; its own hazard says so
       if (quarantines && h.code === 'DELETES_DATA' && s.kind === 'DeleteStmt') continue
       if (!found.some(f => f.code === h.code && f.subject === h.subject && f.detail === h.detail))
@@ -84,14 +88,34 @@ function ofStatement({ kind, node }: Statement): Hazard[] {
       ]
     case 'DropStmt':
       return ofDrop(node)
-    case 'TruncateStmt':
-      return node.relations.map((r: Node) =>
-        on('DELETES_DATA', relationName(r.RangeVar), 'TRUNCATE empties the table'),
-      )
-    case 'DeleteStmt':
-      return [on('DELETES_DATA', relationName(node.relation), 'DELETE')]
     default:
       return []
+  }
+}
+
+/** What a statement takes away by name. What nobody can tell before it runs is refused when it has run. */
+function deletesOf(s: Statement): Hazard[] {
+  return droppedObjects(s).flatMap(o => {
+    const detail = deletion(o)
+    return detail === null
+      ? []
+      : objectText(o).map(subject => ({ code: 'DELETES_DATA', subject, detail: `${detail} ${subject}` }))
+  })
+}
+
+/** The verb of a deletion; null for what is none. */
+function deletion(o: DroppedObject): string | null {
+  switch (o.kind) {
+    case 'table':
+    case 'column':
+    case 'database':
+      return `drops ${o.kind}`
+    case 'schema':
+      return 'drops everything in schema'
+    case 'rows':
+      return o.kept ? null : o.by === 'TRUNCATE' ? 'TRUNCATE empties' : `${o.by} removes rows of`
+    default:
+      return null
   }
 }
 
@@ -123,14 +147,7 @@ function ofAlter(table: string, cmd: Node): Hazard[] {
       return found
     }
     case 'AT_DropColumn':
-      return [
-        lock(`DROP COLUMN ${cmd.name}`),
-        {
-          code: 'DELETES_DATA',
-          subject: `${table}.${cmd.name}`,
-          detail: `drops column ${table}.${cmd.name}`,
-        },
-      ]
+      return [lock(`DROP COLUMN ${cmd.name}`)]
     case 'AT_AlterColumnType':
       return [
         lock(`ALTER COLUMN ${cmd.name} TYPE`),
@@ -179,12 +196,6 @@ function rewritesOnAdd(column: Node): boolean {
 function ofDrop(node: Node): Hazard[] {
   const objects = node.objects.map((o: Node) => strings([o]))
   switch (node.removeType) {
-    case 'OBJECT_TABLE':
-      return objects.map((o: string[]) => ({
-        code: 'DELETES_DATA',
-        subject: pathName(o),
-        detail: `drops table ${pathName(o)}`,
-      }))
     case 'OBJECT_TRIGGER':
     case 'OBJECT_POLICY':
       return objects.map((o: string[]) => ({

@@ -1,80 +1,117 @@
 import type { Session } from '../db/session.js'
+import type { Finding } from '../model/report.js'
+import { columnText, tableText } from '../model/table_name.js'
 import type { Migration, Rollback, Track } from '../model/workspace.js'
 import { type LossRow, lossOf, riskOf } from '../sql/archive.js'
-import { columnFacts, relationFacts } from '../sql/catalog.js'
+import { columnFacts } from '../sql/catalog.js'
+import { holdings, relationsOf } from '../sql/destruction.js'
 import { setLocal } from '../sql/session.js'
-import { droppedTables, parseStatements, relationName } from '../workspace/statements.js'
+import { type DroppedObject, droppedObjects } from '../workspace/dropped_objects.js'
+import { parseStatements, type Statement } from '../workspace/statements.js'
+import { bookkeepingOf } from '../workspace/tables.js'
+import { refusal, whyNotArchived } from './why_not_archived.js'
 
 /** Something that a rollback takes away. */
 export interface Doomed {
   migration: string
+  /** Name with its schema, as SQL. */
   table: string
-  /** Null for the whole table. */
+  /** Null for the whole table, and for rows. */
   column: string | null
+  /** True for the rows that a DELETE removes: how many, only the DELETE can tell. */
+  rows: boolean
   /** Predicate for what a repeated migrate makes again. */
   ours: string | null
 }
 
-/** An object that would go, and whose rows they are. */
-export interface Loss extends Doomed, LossRow {
+/** An object that would go, and whose rows they are; null where only the statement itself can tell. */
+export interface Loss extends Doomed {
+  counted: LossRow | null
   /** Rows that would be lost without an archive: edited since, or made by users. */
   atRisk: number
 }
 
-/** The tables and columns that the rollback files of these migrations drop, as far as they exist. */
-export async function doomed(session: Session, migrations: Migration[]): Promise<Doomed[]> {
+/** The tables, columns and rows that the rollback files of these migrations take away, as far as they exist. */
+export async function doomed(session: Session, track: Track, migrations: Migration[]): Promise<Doomed[]> {
+  return (await lookAtDrops(session, track, migrations)).found
+}
+
+/** What these rollback files would take away, and what of it no archive can hold. */
+export async function lookAtDrops(
+  session: Session,
+  track: Track,
+  migrations: Migration[],
+): Promise<{ found: Doomed[]; refused: Finding[] }> {
   const found: Doomed[] = []
+  const refused: Finding[] = []
   for (const m of migrations) {
     if (!m.rollback) continue
-    for (const { table, column } of await dropsOf(m.rollback)) {
-      const there = column
-        ? await columnFacts(session.sql, table, column)
-        : (await relationFacts(session.sql, [table]))[0]
-      if (there) found.push({ migration: m.name, table, column, ours: oursOf(m.rollback, table, column) })
-    }
-  }
-  return found
-}
-
-/** The word DROP before anything but what holds no rows, or what is derived from the application's tables. */
-const mayLose =
-  /\bdrop\s+(?!(index|policy|trigger|function|procedure|routine|aggregate|operator|constraint|view|materialized|type|domain|sequence|extension|schema|role|rule|publication|subscription|statistics|event|cast|collation|not|default|expression|identity)\b)(?!(table\s+|column\s+)?(if\s+exists\s+)?(chat_private|rethread_archive)\.)/gi
-
-/** What a rollback file drops: tables, and columns of tables. */
-export async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
-  // the parser is heavy and `status` starts without it: a file in which nothing but other kinds of things follow the
-  // word drops neither (COLUMN is an optional word), and one that drops a single thing names it in its header
-  const words = rollback.file.text.replace(/^\s*--.*$/gm, '').match(mayLose) ?? []
-  if (words.length === 0) return []
-  if (words.length === 1 && rollback.ours.length === 1) {
-    const [schema, table, column] = rollback.ours[0]!.object.split('.')
-    return [{ table: `${schema}.${table}`, column: column ?? null }]
-  }
-  const drops: { table: string; column: string | null }[] = []
-  for (const statement of await parseStatements(rollback.file.text)) {
-    const { kind, node } = statement
-    drops.push(...droppedTables(statement).map(table => ({ table, column: null })))
-    if (kind === 'AlterTableStmt') {
-      for (const { AlterTableCmd: cmd } of node.cmds) {
-        if (cmd.subtype === 'AT_DropColumn')
-          drops.push({ table: relationName(node.relation), column: cmd.name })
+    for (const { statement, object } of await dropsOf(track, m.rollback)) {
+      const table = 'table' in object ? object.table : null
+      const [relation] = await relationsOf(session.sql, table ? [table] : [])
+      if (table && (!relation || relation.temporary)) continue
+      const left = object.kind === 'schema' ? [...((await holdings(session.sql)) ?? []).values()] : []
+      const standing = left.filter(
+        h => !found.some(f => f.column === null && !f.rows && f.table === tableText(h)),
+      )
+      const why = await whyNotArchived(session.sql, statement, object, relation ?? null, standing)
+      if (why) {
+        refused.push(refusal(statement, m.rollback.file, [why], 'archive', 'refused'))
+        continue
       }
+      if (!relation || !['r', 'p'].includes(relation.kind)) continue
+      const column = 'column' in object ? object.column : null
+      if (column !== null && !(await columnFacts(session.sql, relation.text, column))) continue
+      const rows = object.kind === 'rows'
+      const ours = oursOf(m.rollback, column === null ? relation.text : columnText(relation, column))
+      const one = { migration: m.name, table: relation.text, column, rows, ours }
+      if (!found.some(f => f.table === one.table && f.column === column && f.rows === rows)) found.push(one)
     }
   }
-  // what stands in chat_private is derived from the application's tables: nothing to lose, nothing to archive
-  return drops.filter(d => !/^(chat_private|rethread_archive)\./.test(d.table))
+  return { found, refused }
 }
 
-const oursOf = (rollback: Rollback, table: string, column: string | null): string | null =>
-  rollback.ours.find(o => o.object === (column ? `${table}.${column}` : table))?.predicate ?? null
+/** DROP of what holds no rows, followed by a name: nothing that `alter table ... drop view` could mean. */
+const harmless =
+  /\bdrop\s+(index|policy|trigger|function|procedure|routine|aggregate|view|sequence|rule)\s+(concurrently\s+)?(if\s+exists\s+)?(?!if\b|cascade\b|restrict\b)["\w]/gi
+
+/** The words without which a file takes nothing away by a statement that names it. */
+const mayTake = /\b(drop|truncate|delete|merge|type)\b/i
+
+/**
+ * What a rollback file takes away, by the statements that name it. The parser is 1 MB of WebAssembly and `status` starts
+ * without it: a file that has none of the words is not parsed.
+ */
+export async function dropsOf(
+  track: Track,
+  rollback: Rollback,
+): Promise<{ statement: Statement; object: DroppedObject }[]> {
+  if (!mayTake.test(rollback.file.text.replace(harmless, ''))) return []
+  const drops = (await parseStatements(rollback.file.text)).flatMap(statement =>
+    droppedObjects(statement)
+      .filter(o => o.kind !== 'unknown' && !(o.kind === 'rows' && o.kept))
+      .map(object => ({ statement, object })),
+  )
+  if (drops.length === 0) return []
+  const spared = await bookkeepingOf(track.migrations)
+  return drops.filter(({ object: o }) => !('table' in o && spared.has(tableText(o.table))))
+}
+
+/** The predicate for what a repeated migrate makes again, of a table or column by its name as SQL. */
+export const oursOf = (rollback: Rollback, object: string): string | null =>
+  rollback.ours.find(o => o.object === object)?.predicate ?? null
 
 /** The loss report: for each object that would go, whose rows they are. */
 export async function losses(session: Session, track: string, objects: Doomed[]): Promise<Loss[]> {
   const found: Loss[] = []
   for (const d of objects) {
-    const rows = await lossOf(session.sql, track, d.table, d.column, d.ours)
+    if (d.rows) {
+      found.push({ ...d, counted: null, atRisk: 0 })
+      continue
+    }
+    const counted = await lossOf(session.sql, track, d.table, d.column, d.ours)
     // a column's value that a repeated migrate makes again is no loss, whoever wrote the row since
-    found.push({ ...d, ...rows, atRisk: d.column ? rows.users : rows.edited + rows.users })
+    found.push({ ...d, counted, atRisk: d.column ? counted.users : counted.edited + counted.users })
   }
   return found
 }
@@ -82,16 +119,19 @@ export async function losses(session: Session, track: string, objects: Doomed[])
 /** Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-out. */
 export async function atRisk(
   session: Session,
+  track: Track,
   migrations: Migration[],
   timeoutMs: number,
 ): Promise<number | null> {
-  const objects = await doomed(session, migrations)
+  const objects = await doomed(session, track, migrations)
   if (objects.length === 0) return 0
+  // which rows a DELETE removes, only the DELETE can tell
+  if (objects.some(d => d.rows)) return null
   try {
     return (await session.sql.begin(async tx => {
       await setLocal(tx, 50, timeoutMs)
       let sum = 0
-      for (const d of objects) sum += await riskOf(tx, migrations[0]!.track, d.table, d.column, d.ours)
+      for (const d of objects) sum += await riskOf(tx, track.name, d.table, d.column, d.ours)
       return sum
     })) as number
   } catch {
@@ -99,11 +139,10 @@ export async function atRisk(
   }
 }
 
-/** The exact command that brings the track back to a migration (null: to nothing applied). */
-export async function rollbackFlags(migrations: Migration[], database: string): Promise<string> {
+async function rollbackFlags(track: Track, migrations: Migration[], database: string): Promise<string> {
   for (const m of migrations) {
-    if (m.rollback && (await dropsOf(m.rollback)).length > 0)
-      return ` --allow DELETES_DATA --confirm ${database}`
+    const drops = m.rollback ? await dropsOf(track, m.rollback) : []
+    if (drops.some(d => d.object.kind !== 'values')) return ` --allow DELETES_DATA --confirm ${database}`
   }
   return ''
 }
@@ -126,5 +165,5 @@ export async function rollbackCommand(
   const undone = applied.slice(from)
   const to = applied[from - 1]
   const target = to ? `--to ${to.name}` : '--all'
-  return `rethread rollback --track ${track.name} ${target}${await rollbackFlags(undone, database)}`
+  return `rethread rollback --track ${track.name} ${target}${await rollbackFlags(track, undone, database)}`
 }

@@ -25,6 +25,7 @@ import { atRisk, rollbackCommand } from './loss.js'
 import { judgePin, pinOf } from './pin.js'
 import type { Wish } from './plan.js'
 import { recordBackfill } from './record.js'
+import { permitsOf } from './refuse_destruction.js'
 import { openRun, type Run } from './run.js'
 import { recordSights } from './sight.js'
 import { type Executed, runStatements, runTransaction } from './step.js'
@@ -229,7 +230,7 @@ async function oneStep(
   })
   const start = ctx.clock.now()
   try {
-    const { executed, backfill } = await perform(run, step, wish)
+    const { executed, backfill } = await perform(run, track, step, wish)
     note({
       outcome: 'done',
       durationMs: executed.durationMs,
@@ -260,10 +261,12 @@ async function oneStep(
 
 async function perform(
   run: Run,
+  track: Track,
   step: Step,
   wish: MigrateWish,
 ): Promise<{ executed: Executed; backfill: BackfillResult | null }> {
   const { migration: m } = step
+  if (m.backfill) return backfillStep(run, step, wish)
   const file = {
     track: m.track,
     migration: m.name,
@@ -271,8 +274,8 @@ async function perform(
     phase: m.phase,
     file: m.file,
     resumes: step.resumes,
+    permits: await permitsOf(track, step, wish.consent),
   }
-  if (m.backfill) return backfillStep(run, step, wish)
   const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
   return { executed, backfill: null }
 }
@@ -327,6 +330,7 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
       ? null
       : await glance(
           run,
+          track,
           done.map(s => s.migration),
           last ? costTimeoutMs : glanceMs,
         )
@@ -336,7 +340,12 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
 }
 
 /** Rows at risk, on a connection of its own: what the look costs, or fails by, is not the writer's. */
-async function glance(run: Run, migrations: Migration[], timeoutMs: number): Promise<number | null> {
+async function glance(
+  run: Run,
+  track: Track,
+  migrations: Migration[],
+  timeoutMs: number,
+): Promise<number | null> {
   await using reader = await connect(run.ctx, 'reader')
-  return await atRisk(reader, migrations, timeoutMs)
+  return await atRisk(reader, track, migrations, timeoutMs)
 }

@@ -10,26 +10,29 @@ import {
   type Table,
   verdictOf,
 } from '../model/report.js'
+import { partText } from '../model/table_name.js'
 import { compareVersions, type Migration, type Track } from '../model/workspace.js'
 import { copiedBytes, recentRows } from '../sql/archive.js'
 import { closeBackfill } from '../sql/backfill.js'
 import { dependantsOf } from '../sql/catalog.js'
-import type { Db } from '../sql/types.js'
+import { droppedObjects } from '../workspace/dropped_objects.js'
 import { lint } from '../workspace/lint.js'
 import { parseStatements, strings } from '../workspace/statements.js'
 import { objectsOf } from '../workspace/tables.js'
 import { readTrackInfo } from '../workspace/track.js'
-import { archiveColumn, archiveInstead, archivesTable, sealArchives } from './archive.js'
+import { archiveColumn, archivesTable, sealArchives } from './archive.js'
+import { archiveInstead } from './archive_statement.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { drifted, driftFinding, exactness, storeFingerprint } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look } from './look.js'
-import { type Doomed, doomed, type Loss, losses } from './loss.js'
+import { type Doomed, doomed, type Loss, lookAtDrops, losses } from './loss.js'
 import { findMigration } from './plan.js'
 import { record } from './record.js'
+import { sparedBy } from './refuse_destruction.js'
 import { openRun, type Run } from './run.js'
-import { runStatements, runTransaction } from './step.js'
+import { type FileStep, runStatements, runTransaction } from './step.js'
 import { inspect, judgeServer, preflight, type Target } from './target.js'
 
 /** What a person asked `rollback` for; exactly one of the three targets. */
@@ -80,7 +83,8 @@ export async function planRollback(
   const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
   const plan = await describe({ track: track.name, steps, held: [], applied: forward.applied, findings: [] })
-  const objects = await doomed(session, undone)
+  const { found: objects, refused } = await lookAtDrops(session, track, undone)
+  report.findings.push(...refused)
   const changed = await drifted(session, target.major)
   // one place for all that must be allowed by name: the first step's hazards
   plan.steps[0]!.hazards.push(
@@ -94,10 +98,10 @@ export async function planRollback(
   const lost = await losses(session, track.name, objects)
   report.tables.push(lossTable(lost))
   for (const l of lost)
-    if (l.atRisk > 0)
-      report.findings.push(
-        finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited: l.edited, users: l.users, rows: l.rows }),
-      )
+    if (l.counted && l.atRisk > 0) {
+      const { edited, users, rows } = l.counted
+      report.findings.push(finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited, users, rows }))
+    }
   report.findings.push(
     ...driftFinding(changed),
     ...(await preflight(session, undone.map(rollbackAsMigration))),
@@ -153,6 +157,8 @@ export function consent(plan: Plan, wish: RollbackWish, database: string): Findi
   return guard(plan, wish.consent, guarded ? database : null)
 }
 
+const nothing: ReadonlySet<string> = new Set()
+
 /** How long ago a row counts as just written, in seconds. */
 const recentSeconds = 60
 
@@ -172,13 +178,14 @@ async function ignored(
   if (ours.length > 0) found.push({ code: 'IGNORES_DRIFT', subject: track.name, detail: ours.join(', ') })
   const { info } = await readTrackInfo(track)
   for (const d of objects) {
-    const time = !info
-      ? null
-      : d.table === info.messages?.table
-        ? info.messages.created
-        : d.table === info.sessions.table
-          ? info.sessions.active
-          : null
+    const time =
+      !info || d.rows
+        ? null
+        : d.table === info.messages?.table
+          ? info.messages.created
+          : d.table === info.sessions.table
+            ? info.sessions.active
+            : null
     const rows = time ? await recentRows(session.sql, d.table, d.column, d.ours, time, recentSeconds) : 0
     if (rows > 0)
       found.push({
@@ -257,7 +264,7 @@ async function dependants(session: Session, objects: Doomed[], undone: Migration
           if (c.subtype === 'AT_DropConstraint') dropped.add(c.name)
     }
   }
-  const tables = objects.filter(o => o.column === null).map(o => o.table)
+  const tables = objects.filter(o => o.column === null && !o.rows).map(o => o.table)
   const columns = objects.flatMap(o => (o.column ? [{ table: o.table, column: o.column }] : []))
   const hanging = (await dependantsOf(session.sql, tables, columns)).filter(
     d => !dropped.has(d.name) && !dropped.has(d.name.split('.').at(-1)!),
@@ -276,13 +283,13 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
   let at = 0
   try {
     // archive before anything is dropped
-    const objects = await doomed(
-      run.writer,
-      plan.steps.map(s => s.migration),
-    )
     const captures = new Map<string, number>()
-    for (const d of objects)
-      if (d.column) captures.set(`${d.table}.${d.column}`, await archiveColumn(run, track.name, d))
+    const capture = async (migrations: Migration[]) => {
+      for (const d of await doomed(run.writer, track, migrations))
+        if (d.column && !captures.has(nameOf(d)))
+          captures.set(nameOf(d), await archiveColumn(run, track.name, d))
+    }
+    await capture(plan.steps.map(s => s.migration))
     for (; at < plan.steps.length; at++) {
       if (ctx.signal.aborted) {
         report.findings.push(finding('INTERRUPTED', plan.steps[at]!.migration.name, { command: null }))
@@ -302,6 +309,10 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
       const start = ctx.clock.now()
       if (m.backfill) await closeBackfill(run.writer.sql, m.track, m.name)
       if (m.rollback) {
+        const spared = await sparedBy(
+          track.migrations,
+          (await parseStatements(m.rollback.file.text)).flatMap(droppedObjects),
+        )
         const file = {
           track: m.track,
           migration: m.name,
@@ -309,13 +320,16 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
           phase: m.phase,
           file: m.rollback.file,
           resumes,
+          permits: { keys: nothing, spared, everything: false, wanted: 'archive' as const },
         }
-        const statements = await parseStatements(m.rollback.file.text)
-        const prepare = (tx: Db) => archiveInstead(run, tx, track.name, statements, objects, captures)
+        // a step before it may have made or renamed what it drops
+        await capture([m])
+        const instead: FileStep['instead'] = (tx, statement, existed) =>
+          archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)
         const executed =
           m.rollback.transaction === 'none'
             ? await runStatements(run, file)
-            : await runTransaction(run, { ...file, prepare })
+            : await runTransaction(run, { ...file, instead })
         note(at, { attempts: executed.attempts })
       } else await record(run, m, 'down', 'done')
       note(at, {
@@ -356,7 +370,8 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
     report.findings.push(...(await exactness(run, track, plan.steps.at(-1)!.migration)))
 }
 
-const nameOf = (d: Doomed): string => (d.column ? `${d.table}.${d.column}` : d.table)
+const nameOf = (d: Doomed): string =>
+  d.column ? `${d.table}.${partText(d.column)}` : d.rows ? `rows of ${d.table}` : d.table
 
 function lossTable(lost: Loss[]): Table {
   return {
@@ -369,6 +384,11 @@ function lossTable(lost: Loss[]): Table {
       'made by users',
       'at risk without the archive',
     ],
-    rows: lost.map(l => [nameOf(l), l.rows, l.untouched, l.edited, l.users, l.atRisk]),
+    rows: lost.map(l => {
+      const c = l.counted
+      return c
+        ? [nameOf(l), c.rows, c.untouched, c.edited, c.users, l.atRisk]
+        : [nameOf(l), null, null, null, null, null]
+    }),
   }
 }

@@ -44,7 +44,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     report.findings.push(
       finding('ROLLBACK_COST', track.name, {
         command,
-        atRisk: await atRisk(session, plan.applied, glanceMs),
+        atRisk: await atRisk(session, track, plan.applied, glanceMs),
       }),
     )
   }

@@ -17,6 +17,7 @@ import {
   withoutByteOrderMark,
 } from '../workspace/statements.js'
 import { standingOf } from './provable.js'
+import { type Archived, DestructionGuard, type Permits, refuseNamed } from './refuse_destruction.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
 import { Tracer } from './trace.js'
@@ -39,8 +40,10 @@ export interface FileStep {
   file: SqlFile
   /** The unfinished row of an earlier run, when the file has no transaction. */
   resumes: LedgerRow | null
-  /** Runs inside the transaction, before the file's own statements; returns the statements that are left to send. */
-  prepare?: (tx: Db) => Promise<Statement[] | null>
+  /** What the file may take away; anything else is refused by what sends its statements. */
+  permits: Permits
+  /** Archives what a statement would take away, in the file's transaction; gives what is left of it to send. */
+  instead?: (tx: Db, statement: Statement, existed: (oid: number) => boolean) => Promise<Archived>
 }
 
 /** Longest duration of one DDL transaction, in milliseconds. */
@@ -57,13 +60,18 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
     const began = ctx.clock.now()
     await writer.sql.begin(async tx => {
       await setLocal(tx, timeout, ddlTimeoutMs)
-      const left = step.prepare ? await step.prepare(tx) : null
+      const statements = await parseStatements(text)
+      const guard = await DestructionGuard.open(tx, step.file, statements, step.permits)
       const tracer = ctx.trace ? new Tracer(tx, ctx.clock) : null
-      if (tracer)
-        for (const s of left ?? (await parseStatements(text)))
-          await tracer.run(s.text, () => sendStatement(tx, s, step.file.path, text))
-      else if (left) for (const s of left) await sendStatement(tx, s, step.file.path, text)
-      else await send(tx, text, step.file.path, text, 0)
+      if (tracer || guard.watches) {
+        const archive = step.instead && ((s: Statement) => step.instead!(tx, s, guard.existed))
+        const sent = (s: Statement) => sendStatement(tx, s, step.file.path, text)
+        for (const s of statements)
+          await guard.run(s, archive ?? null, left =>
+            tracer ? tracer.run(left.text, () => sent(left)) : sent(left),
+          )
+        await guard.end(statements.at(-1))
+      } else await send(tx, text, step.file.path, text, 0)
       const { role } = await snapshot(tx)
       // pitfall P10: whoever runs the rest must be who ran the start
       if (role !== before.role)
@@ -129,6 +137,7 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         note('already there')
       } else {
         note(null)
+        await refuseNamed(writer.sql, step.file, statement, step.permits)
         if (standing === 'half' && proof.kind === 'index')
           await watched(run, () => dropIndex(writer.sql, proof.index))
         if (ctx.trace) {

@@ -134,6 +134,7 @@ export const codes = {
   UNKNOWN_MIGRATION: 'error',
   AMBIGUOUS_MIGRATION: 'error',
   IRREVERSIBLE: 'refused',
+  DESTROYS_UNARCHIVED: 'error',
   LOSS: 'warn',
   DEPENDANTS: 'refused',
   ARCHIVED: 'info',

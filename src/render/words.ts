@@ -583,6 +583,11 @@ export const words: Record<Code, Words> = {
     (s, f) => `\`${s}\` can't be rolled back: ${f.reason}.`,
     (_, f) => (f.undoneBy ? 'Choose a target further back.' : null) ?? 'Roll back only to a later migration.',
   ),
+  DESTROYS_UNARCHIVED: say(
+    (s, f) =>
+      `\`${f.at}\`: \`${f.sql}\` would take away what nobody has ${f.wanted === 'archive' ? 'archived' : 'allowed'} (${s}). The step is not done, its transaction is rolled back:${bullets(f.takes)}`,
+    (_, f) => String(f.instead),
+  ),
   LOSS: say(
     (s, f) =>
       `\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`,

@@ -37,7 +37,7 @@ export async function lossOf(
      from (
        select coalesce((${ours ?? 'false'}), false) as mine, t.xmin::text::bigint in ${ourXids} as made
        from ${table} t
-       ${column === null ? '' : `where t."${column}" is not null`}
+       ${column === null ? '' : `where t.${ident(column)} is not null`}
      ) x`,
     [track],
   )
@@ -60,7 +60,7 @@ export async function riskOf(
     return edited + users
   }
   const [row] = await sql.unsafe<{ n: number }[]>(
-    `select count(*)::float8 as n from ${table} t where t."${column}" is not null and not (${ours ?? 'false'})`,
+    `select count(*)::float8 as n from ${table} t where t.${ident(column)} is not null and not (${ours ?? 'false'})`,
   )
   return row!.n
 }
@@ -80,6 +80,8 @@ export interface ArchiveRow {
   state: string
   hash: string | null
   at: string
+  /** True for rows that a DELETE removed from a table that stays. */
+  deleted: boolean
 }
 
 /** All archives, newest first; none when the schema is not there. */
@@ -87,7 +89,8 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
   if (!(await stands(sql, 'rethread_archive.archives'))) return []
   return sql<ArchiveRow[]>`
     select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
-      key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at
+      key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
+      manifest @> '[{"kind": "deleted rows"}]' as deleted
     from rethread_archive.archives
     order by id desc`
 }
@@ -138,69 +141,6 @@ export async function markRestored(sql: Db, id: number): Promise<void> {
   await sql`update rethread_archive.archives set state = 'restored' where id = ${id}`
 }
 
-/** Everything attached to a table, as the server writes it down, for the manifest of an archive (decision 14). */
-export async function attachments(
-  sql: Db,
-  table: string,
-): Promise<{ kind: string; name: string; definition: string; drop: string | null }[]> {
-  return sql<{ kind: string; name: string; definition: string; drop: string | null }[]>`
-    with t as (select ${table}::regclass as oid)
-    select 'foreign key' as kind, c.conname::text as name, pg_get_constraintdef(c.oid) as definition,
-      format('alter table %s drop constraint %I', c.conrelid::regclass, c.conname) as drop
-    from t join pg_catalog.pg_constraint c on c.contype = 'f' and (c.conrelid = t.oid or c.confrelid = t.oid)
-    where c.conparentid = 0
-    union all
-    select 'trigger', g.tgname, pg_get_triggerdef(g.oid), format('drop trigger %I on %s', g.tgname, t.oid)
-    from t join pg_catalog.pg_trigger g on g.tgrelid = t.oid and not g.tgisinternal
-    union all
-    select 'policy', p.polname, concat_ws(' ', p.polcmd, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)),
-      format('drop policy %I on %s', p.polname, t.oid)
-    from t join pg_catalog.pg_policy p on p.polrelid = t.oid
-    union all
-    select 'publication', p.pubname, p.pubname, format('alter publication %I drop table %s', p.pubname, t.oid)
-    from t join pg_catalog.pg_publication_rel r on r.prrelid = t.oid join pg_catalog.pg_publication p on p.oid = r.prpubid
-    union all
-    select 'index', i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid), null
-    from t join pg_catalog.pg_index i on i.indrelid = t.oid
-    union all
-    select 'grants', coalesce(c.relname, ''), coalesce(c.relacl::text, ''), format('revoke all on %s from public', t.oid)
-    from t join pg_catalog.pg_class c on c.oid = t.oid
-    union all
-    select 'grant', g.grantee::regrole::text, g.privilege_type, format('revoke all on %s from %s', t.oid, g.grantee::regrole)
-    from t
-    join pg_catalog.pg_class c on c.oid = t.oid
-    cross join aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) g
-    where g.grantee <> 0 and g.grantee <> c.relowner`
-}
-
-/**
- * Cuts the live wires and moves a table to the archive's schema: takes the same time whatever its size (decision 14).
- * Its indexes and sequences move along and keep their names, which the next archive of the same table would want too:
- * they are renamed after the run and their own oid.
- */
-export async function moveTable(
-  sql: Db,
-  table: string,
-  storedAs: string,
-  run: number,
-  drops: string[],
-): Promise<void> {
-  const [schema, name] = storedAs.split('.') as [string, string]
-  for (const drop of new Set(drops)) await sql.unsafe(drop)
-  const own = table.split('.').at(-1)!
-  const followers = await sql<{ name: string; kind: string; oid: number }[]>`
-    select c.oid::regclass::text as name, case c.relkind when 'S' then 'sequence' else 'index' end as kind, c.oid::int8 as oid
-    from pg_catalog.pg_class c
-    where c.oid in (select indexrelid from pg_catalog.pg_index where indrelid = ${table}::regclass)
-       or c.relkind = 'S' and c.oid in (
-         select d.objid from pg_catalog.pg_depend d
-         where d.refobjid = ${table}::regclass and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i'))`
-  for (const f of followers) await sql.unsafe(`alter ${f.kind} ${f.name} rename to r${run}_${f.oid}`)
-  await sql.unsafe(`alter table ${table} disable row level security`)
-  await sql.unsafe(`alter table ${table} set schema ${schema}`)
-  await sql.unsafe(`alter table ${schema}.${own} rename to ${name}`)
-}
-
 /** Rows of a table as the planner last counted them are not enough for a seal: counts. */
 export async function countRows(sql: Db, table: string): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(`select count(*)::float8 as n from ${table}`)
@@ -216,18 +156,18 @@ export async function startCapture(
   key: string[],
   storedAs: string,
 ): Promise<void> {
-  const columns = [...key, column].map(c => `"${c}"`).join(', ')
-  const keys = key.map(c => `"${c}"`).join(', ')
-  const values = [...key, column].map(c => `new."${c}"`).join(', ')
+  const columns = [...key, column].map(ident).join(', ')
+  const keys = key.map(ident).join(', ')
+  const values = [...key, column].map(c => `new.${ident(c)}`).join(', ')
   await sql.unsafe(`
     create table ${storedAs} as select ${columns} from ${table} with no data;
     alter table ${storedAs} add primary key (${keys});
     create function rethread_archive.capture_${id}() returns trigger
     language plpgsql security definer set search_path = '' set row_security = off as $capture$
     begin
-      if new."${column}" is not null then
+      if new.${ident(column)} is not null then
         insert into ${storedAs} (${columns}) values (${values})
-        on conflict (${keys}) do update set "${column}" = excluded."${column}";
+        on conflict (${keys}) do update set ${ident(column)} = excluded.${ident(column)};
       end if;
       return null;
     end
@@ -247,7 +187,7 @@ export async function isCapturing(sql: Db, id: number, table: string): Promise<b
 /** Attaches the capture; takes SHARE ROW EXCLUSIVE for a moment. */
 export async function attachCapture(sql: Db, id: number, table: string, column: string): Promise<void> {
   await sql.unsafe(`
-    create trigger rethread_capture_${id} after insert or update of "${column}" on ${table}
+    create trigger rethread_capture_${id} after insert or update of ${ident(column)} on ${table}
     for each row execute function rethread_archive.capture_${id}()`)
 }
 
@@ -264,11 +204,11 @@ export async function copyValues(
   from: { relation: string; column: string; key: string[]; ours: string | null; storedAs: string },
   pages: [string, string],
 ): Promise<number> {
-  const columns = [...from.key, from.column].map(c => `"${c}"`).join(', ')
+  const columns = [...from.key, from.column].map(ident).join(', ')
   const result = await sql.unsafe(
     `insert into ${from.storedAs} (${columns})
      select ${columns} from only ${from.relation} t
-     where t.ctid >= $1::tid and t.ctid < $2::tid and t."${from.column}" is not null and not (${from.ours ?? 'false'})
+     where t.ctid >= $1::tid and t.ctid < $2::tid and t.${ident(from.column)} is not null and not (${from.ours ?? 'false'})
      on conflict do nothing`,
     pages,
   )

@@ -1,6 +1,6 @@
 import type { Db } from './types.js'
 
-/** A relation, looked at from outside. Rows are the planner's estimate, -1 when it has none. */
+/** A relation, looked at from outside, by the name that was asked for. Rows are the planner's estimate, -1 when it has none. */
 export interface RelationFacts {
   name: string
   kind: string
@@ -24,7 +24,7 @@ export interface RelationFacts {
 export async function relationFacts(sql: Db, names: string[]): Promise<RelationFacts[]> {
   return sql<RelationFacts[]>`
     select
-      n.nspname || '.' || c.relname as name,
+      wanted.name,
       c.relkind::text as kind,
       c.reltuples::float8 as rows,
       (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as pages,
@@ -48,7 +48,6 @@ export async function relationFacts(sql: Db, names: string[]): Promise<RelationF
       ) as publications
     from unnest(${names}::text[]) with ordinality as wanted (name, position)
     join pg_catalog.pg_class c on c.oid = to_regclass(wanted.name)
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     order by wanted.position`
 }
 

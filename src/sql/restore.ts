@@ -1,4 +1,4 @@
-import type { Db } from './types.js'
+import { type Db, ident } from './types.js'
 
 /** What one part of a restore did. `conflicts` names rows that were left as they are, with the reason. */
 export interface Merged {
@@ -18,16 +18,16 @@ interface TableMerge {
   parents: { columns: string[]; parent: string; parentColumns: string[] }[]
 }
 
-const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}."${c}"`).join(', ')
+const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}.${ident(c)}`).join(', ')
 const joined = (key: string[], a: string, b: string) =>
-  key.map(c => `${a}."${c}" = ${b}."${c}"`).join(' and ')
+  key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')
 
 /** Rows whose parent is there: a workspace that was deleted meanwhile does not come back with its session. */
 const parentsThere = (m: TableMerge): string =>
   m.parents
     .map(
-      p => `(${p.columns.map(c => `a."${c}" is null`).join(' or ')} or exists (
-      select from ${p.parent} p where ${p.columns.map((c, i) => `p."${p.parentColumns[i]}" = a."${c}"`).join(' and ')}))`,
+      p => `(${p.columns.map(c => `a.${ident(c)} is null`).join(' or ')} or exists (
+      select from ${p.parent} p where ${p.columns.map((c, i) => `p.${ident(p.parentColumns[i]!)} = a.${ident(c)}`).join(' and ')}))`,
     )
     .join(' and ') || 'true'
 
@@ -46,7 +46,7 @@ export async function mergeTable(
   source: string,
   pages: [string, string],
 ): Promise<{ inserted: number; updated: number }> {
-  const columns = m.columns.map(c => `"${c}"`).join(', ')
+  const columns = m.columns.map(ident).join(', ')
   const inserted = await sql.unsafe(
     `insert into ${m.table} (${columns})
      select ${quoted('a', m.columns)} from only ${source} a
@@ -60,7 +60,7 @@ export async function mergeTable(
     rest.length === 0
       ? { count: 0 }
       : await sql.unsafe(
-          `update ${m.table} t set ${rest.map(c => `"${c}" = a."${c}"`).join(', ')}
+          `update ${m.table} t set ${rest.map(c => `${ident(c)} = a.${ident(c)}`).join(', ')}
            from only ${source} a
            where a.ctid >= $2::tid and a.ctid < $3::tid
              and ${joined(m.key, 't', 'a')} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)})
@@ -75,9 +75,9 @@ export async function tableConflicts(sql: Db, m: TableMerge): Promise<Merged['co
   const rest = m.columns.filter(c => !m.key.includes(c))
   const rows = await sql.unsafe<{ key: string; reason: string }[]>(
     `select concat_ws(',', ${quoted('a', m.key)}) as key,
-       case when t."${m.key[0]}" is null then 'its parent row is gone' else 'it was changed after the rollback' end as reason
+       case when t.${ident(m.key[0]!)} is null then 'its parent row is gone' else 'it was changed after the rollback' end as reason
      from ${m.storedAs} a left join ${m.table} t on ${joined(m.key, 't', 'a')}
-     where t."${m.key[0]}" is null
+     where t.${ident(m.key[0]!)} is null
         or (a.xmin::text::bigint not in ${ourXids} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)}))
      order by 1
      limit 1000`,
@@ -115,11 +115,11 @@ interface ColumnMerge {
 /** Gives archived values back to the rows that still carry the value a migrate gives by itself. One stretch of pages. */
 export async function mergeColumn(sql: Db, m: ColumnMerge, pages: [string, string]): Promise<number> {
   const result = await sql.unsafe(
-    `update ${m.table} t set "${m.column}" = a."${m.column}"
+    `update ${m.table} t set ${ident(m.column)} = a.${ident(m.column)}
      from ${m.storedAs} a
      where a.ctid >= $1::tid and a.ctid < $2::tid and ${joined(m.key, 't', 'a')}
-       and t."${m.column}" is distinct from a."${m.column}"
-       and (t."${m.column}" is null or (${scoped(m)}))
+       and t.${ident(m.column)} is distinct from a.${ident(m.column)}
+       and (t.${ident(m.column)} is null or (${scoped(m)}))
        and ${parentsThere({ ...m, parents: m.parents.filter(p => p.columns.includes(m.column)) } as never)}`,
     pages,
   )
@@ -134,11 +134,11 @@ const scoped = (m: ColumnMerge): string =>
 export async function columnConflicts(sql: Db, m: ColumnMerge): Promise<{ key: string; reason: string }[]> {
   const rows = await sql.unsafe<{ key: string; reason: string }[]>(
     `select concat_ws(',', ${quoted('a', m.key)}) as key,
-       case when t."${m.key[0]}" is null then 'the row is gone'
+       case when t.${ident(m.key[0]!)} is null then 'the row is gone'
          when not (${parentsThere({ ...m, parents: m.parents.filter(p => p.columns.includes(m.column)) } as never)}) then 'what it points at is gone'
          else 'it was changed after the rollback' end as reason
      from ${m.storedAs} a left join ${m.table} t on ${joined(m.key, 't', 'a')}
-     where t."${m.column}" is distinct from a."${m.column}"
+     where t.${ident(m.column)} is distinct from a.${ident(m.column)}
      order by 1
      limit 1000`,
   )

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
+import { namesIn, partText } from '../model/table_name.js'
 import {
   type Check,
   compareVersions,
@@ -152,8 +153,9 @@ function reader(source: Source, kind: HeaderKind, faults: Finding[]) {
   const { values, faults: own } = source.header(kind)
   faults.push(...own)
   const text = (key: string): string | null => values.get(key)?.value ?? null
+  const line = (key: string): number => values.get(key)?.line ?? 0
   const fault = (key: string, reason: string) =>
-    faults.push(finding('BAD_HEADER', `${source.file.path}:${values.get(key)?.line ?? 1}`, { reason }))
+    faults.push(finding('BAD_HEADER', `${source.file.path}:${line(key) || 1}`, { reason }))
   const oneOf = <T extends string>(key: string, allowed: readonly T[], otherwise: T): T => {
     const value = text(key)
     if (value === null) return otherwise
@@ -162,7 +164,7 @@ function reader(source: Source, kind: HeaderKind, faults: Finding[]) {
     return otherwise
   }
   const list = (key: string): string[] => splitList(text(key) ?? '')
-  return { text, fault, oneOf, list }
+  return { text, fault, oneOf, list, line }
 }
 
 /** Splits at commas that stand outside parentheses. */
@@ -210,13 +212,22 @@ function readMigration(
   }
 }
 
+const namePart = '(?:"(?:[^"]|"")+"|[A-Za-z_][\\w$]*)'
+const objectName = `${namePart}(?:\\.${namePart}){1,2}`
+/** Where an object of `ours` ends and the next one begins. */
+const nextOurs = new RegExp(`;\\s+(?=${objectName}: )`)
+const oneOurs = new RegExp(`^(${objectName}): +(.+)$`)
+
+function readOurs(part: string): Rollback['ours'][number] | null {
+  const [, object, predicate] = oneOurs.exec(part) ?? []
+  const names = object === undefined ? null : namesIn(object)
+  return names && { object: names.map(partText).join('.'), predicate: predicate! }
+}
+
 function readRollback(source: Source, faults: Finding[]): Rollback {
-  const { text, fault, oneOf } = reader(source, 'rollback', faults)
+  const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
   const ours = text('ours')
-  const parts = (ours ?? '')
-    .split(/;\s+(?=[a-z_][\w.]*: )/)
-    .filter(Boolean)
-    .map(part => /^([^\s:]+): +(.+)$/.exec(part))
+  const parts = (ours ?? '').split(nextOurs).filter(Boolean).map(readOurs)
   if (parts.includes(null))
     fault('ours', 'expected `--! ours: schema.table[.column]: <predicate>`, several separated by `; `')
   const superseded = text('superseded')
@@ -226,7 +237,8 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
     file: source.file,
     title: text('title') ?? 'roll back ' + source.base.replace(/^\d+_/, '').replaceAll('_', ' '),
     transaction: oneOf('transaction', ['one', 'none'] as const, 'one'),
-    ours: parts.flatMap(p => (p ? [{ object: p[1]!, predicate: p[2]! }] : [])),
+    ours: parts.flatMap(p => p ?? []),
+    oursLine: line('ours'),
     superseded,
   }
 }

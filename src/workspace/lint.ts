@@ -2,13 +2,12 @@ import { findingsOf } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import { acts, type Rollback, type SqlFile, type Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
+import { droppedObjects, droppedTables, objectText } from './dropped_objects.js'
 import { proofOf } from './proof.js'
 import { rulesOf } from './rules.js'
 import type { Heard } from './squawk.js'
 import {
-  droppedTables,
   lineOf,
-  type Node,
   parseStatements,
   relationName,
   type Statement,
@@ -41,6 +40,7 @@ export async function lint(
       faults.push(
         ...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')),
         ...(await dropsApart(m.rollback)),
+        ...(await oursOfOthers(m.rollback)),
       )
   }
   faults.push(...(await dropsBeforeCreates(track)))
@@ -54,15 +54,25 @@ async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
   if (transaction === 'one') return []
   const statements = await parseStatements(file.text).catch(() => [])
   return statements
-    .filter(
-      s =>
-        s.kind === 'AlterTableStmt' &&
-        s.node.cmds.some((c: Node) => c.AlterTableCmd.subtype === 'AT_DropColumn'),
-    )
+    .filter(s => droppedObjects(s).some(o => o.kind === 'column'))
     .map(s =>
       finding('UNPROVABLE_STATEMENT', `${file.path}:${lineOf(file.text, s.offset).line}`, {
         sql: firstLine(s.text),
         drops: true,
+      }),
+    )
+}
+
+/** Objects that a rollback's `ours` names and its statements do not take away: whatever it means, it is a mistake. */
+async function oursOfOthers({ file, ours, oursLine }: Rollback): Promise<Finding[]> {
+  if (ours.length === 0) return []
+  const statements = await parseStatements(file.text).catch(() => null)
+  const taken = new Set(statements?.flatMap(droppedObjects).flatMap(objectText))
+  return ours
+    .filter(o => statements !== null && !taken.has(o.object))
+    .map(o =>
+      finding('BAD_HEADER', `${file.path}:${oursLine}`, {
+        reason: `\`ours\` names ${o.object}, which no statement of the file drops or deletes from`,
       }),
     )
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { type TableName, tableText } from '../model/table_name.js'
 import { memoByText } from './memo.js'
 
 /** A node of PostgreSQL's own parse tree, as libpg-query gives it: one key, the node's type. */
@@ -136,16 +137,27 @@ export function lineOf(text: string, offset: number): { line: number; column: nu
   return { line, column, excerpt: (text.split('\n')[line - 1] ?? '').replace(/\r$/, '') }
 }
 
-/** `schema.name` of a RangeVar, `public` when it has no schema. */
-export const relationName = (range: Node): string => `${range.schemaname ?? 'public'}.${range.relname}`
+/** The table that a RangeVar names. */
+export const rangeTable = (range: Node): TableName => ({
+  schema: range.schemaname ?? null,
+  name: range.relname,
+})
 
-/** `schema.name` of the parts of a dotted name, `public` when it has no schema. */
-export const pathName = (path: string[]): string =>
-  path.length > 1 ? path.slice(-2).join('.') : `public.${path[0]}`
+/** The table that the parts of a dotted name lead to. */
+export const pathTable = (path: string[]): TableName => ({
+  schema: path.at(-2) ?? null,
+  name: path.at(-1) ?? '',
+})
 
-/** `schema.index` of an index that has a name; it stands in its table's schema. */
+/** `schema.name` of a RangeVar as SQL, `public` when it has no schema. */
+export const relationName = (range: Node): string => tableText(rangeTable(range))
+
+/** `schema.name` of the parts of a dotted name as SQL, `public` when it has no schema. */
+export const pathName = (path: string[]): string => tableText(pathTable(path))
+
+/** `schema.index` of an index that has a name; it is in its table's schema. */
 export const indexName = (node: Node): string =>
-  `${relationName(node.relation).split('.')[0]}.${node.idxname}`
+  tableText({ schema: rangeTable(node.relation).schema, name: node.idxname })
 
 /** The strings of a list of String nodes. */
 export const strings = (list: Node[] | undefined): string[] =>
@@ -154,9 +166,3 @@ export const strings = (list: Node[] | undefined): string[] =>
 /** A parse tree without positions, as text: equal for statements that mean the same. */
 export const shapeOf = (node: unknown): string =>
   JSON.stringify(node, (key, value) => (key === 'location' || key.endsWith('_location') ? undefined : value))
-
-/** The tables that a DROP TABLE names, each with its schema; none for any other statement. */
-export const droppedTables = ({ kind, node }: Statement): string[] =>
-  kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE'
-    ? node.objects.map((object: Node) => pathName(strings([object])))
-    : []

@@ -1,5 +1,6 @@
-import type { Track, TrackObjects } from '../model/workspace.js'
-import { droppedTables, indexName, parseStatements, relationName } from './statements.js'
+import type { Migration, Track, TrackObjects } from '../model/workspace.js'
+import { droppedTables } from './dropped_objects.js'
+import { indexName, parseStatements, relationName } from './statements.js'
 import { readTrackInfo } from './track.js'
 
 /** Schemas that the application's users never reach. */
@@ -39,6 +40,21 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
     triggers,
     constraints,
   }
+}
+
+/**
+ * Tables that migrations create in the schemas of the tool's own: derived from the application's tables, or lists of what
+ * was set aside. They hold nothing to lose, unlike a table that was moved there.
+ */
+export async function bookkeepingOf(migrations: Migration[]): Promise<Set<string>> {
+  const made = new Set<string>()
+  for (const m of migrations) {
+    if (!/\b(chat_private|rethread_archive)\b/i.test(m.file.text)) continue
+    for (const { kind, node } of await parseStatements(m.file.text).catch(() => []))
+      if (kind === 'CreateStmt' && ours.test(relationName(node.relation)))
+        made.add(relationName(node.relation))
+  }
+  return made
 }
 
 /**

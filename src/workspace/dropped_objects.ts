@@ -1,0 +1,257 @@
+import { columnText, partText, type TableName, tableText } from '../model/table_name.js'
+import { type Node, pathTable, rangeTable, type Statement, strings } from './statements.js'
+
+/** Something that a statement takes away. Names are those of the statement: what they lead to, only the server knows. */
+export type DroppedObject =
+  | { kind: 'table'; table: TableName }
+  | { kind: 'column'; table: TableName; column: string }
+  /** A column's values, which a change of its type computes from the old ones. */
+  | { kind: 'values'; table: TableName; column: string }
+  /** Rows of a table that stays; `kept` where the statement itself moves all of them to `rethread_archive`. */
+  | { kind: 'rows'; table: TableName; by: 'DELETE' | 'TRUNCATE' | 'MERGE'; kept: boolean }
+  /** A schema with everything in it. */
+  | { kind: 'schema'; schema: string }
+  | { kind: 'database'; name: string }
+  /** What cannot be told before the statement runs: what functions, triggers and CASCADE do. */
+  | { kind: 'unknown' }
+
+/**
+ * Pure: what a statement takes away, and whether it may take away more than it names. The only reader of DROP, DROP
+ * COLUMN, TRUNCATE and DELETE: hazards, the loss report, the archive and the refusal before sending all ask here. Views,
+ * materialized views, sequences and foreign tables hold no rows of their own; a detached partition stays as a table.
+ */
+export function droppedObjects(statement: Statement): DroppedObject[] {
+  const { kind, node } = statement
+  switch (kind) {
+    case 'DropStmt':
+      return ofDrop(node)
+    case 'AlterTableStmt':
+      return ofAlter(node)
+    case 'TruncateStmt':
+      return [
+        ...node.relations.map((r: Node) => rows(r.RangeVar, 'TRUNCATE')),
+        ...(node.behavior === 'DROP_CASCADE' ? unseen : []),
+      ]
+    case 'DropdbStmt':
+      return [{ kind: 'database', name: node.dbname }]
+    case 'ExplainStmt':
+      return analyzes(node) ? ofQuery(node.query) : []
+    case 'SelectStmt':
+      // a view may call anything
+      return readsRelation(node) || callsUnknown(node) ? ofQuery({ [kind]: node }) : []
+    default:
+      return plain.has(kind) ? [] : ofQuery({ [kind]: node })
+  }
+}
+
+/** The name of an object as SQL, as hazards and `ours` have it; none for what has no name. */
+export function objectText(o: DroppedObject): string[] {
+  switch (o.kind) {
+    case 'table':
+    case 'rows':
+      return [tableText(o.table)]
+    case 'column':
+    case 'values':
+      return [columnText(o.table, o.column)]
+    case 'schema':
+      return [partText(o.schema)]
+    case 'database':
+      return [partText(o.name)]
+    case 'unknown':
+      return []
+  }
+}
+
+/** The tables that a statement drops, as SQL. */
+export const droppedTables = (statement: Statement): string[] =>
+  droppedObjects(statement).flatMap(o => (o.kind === 'table' ? [tableText(o.table)] : []))
+
+/** Statements that run no code of users and take nothing away. What is not known here is not known to be harmless. */
+const plain = new Set([
+  ...[
+    'CreateStmt',
+    'CreateSchemaStmt',
+    'CreateEnumStmt',
+    'CompositeTypeStmt',
+    'CreateRangeStmt',
+    'DefineStmt',
+  ],
+  ...[
+    'CreateDomainStmt',
+    'AlterDomainStmt',
+    'AlterEnumStmt',
+    'AlterTypeStmt',
+    'CreateSeqStmt',
+    'AlterSeqStmt',
+  ],
+  ...['IndexStmt', 'ReindexStmt', 'VacuumStmt', 'ClusterStmt', 'CreateStatsStmt', 'AlterStatsStmt'],
+  ...['CreateFunctionStmt', 'AlterFunctionStmt', 'CreateTrigStmt', 'RuleStmt', 'ViewStmt', 'PrepareStmt'],
+  ...['CreatePolicyStmt', 'AlterPolicyStmt', 'GrantStmt', 'GrantRoleStmt', 'AlterDefaultPrivilegesStmt'],
+  ...[
+    'CreateRoleStmt',
+    'AlterRoleStmt',
+    'AlterRoleSetStmt',
+    'DropRoleStmt',
+    'ReassignOwnedStmt',
+    'AlterOwnerStmt',
+  ],
+  ...['RenameStmt', 'AlterObjectSchemaStmt', 'CommentStmt', 'SecLabelStmt', 'AlterDatabaseSetStmt'],
+  ...[
+    'CreatePublicationStmt',
+    'AlterPublicationStmt',
+    'CreateCastStmt',
+    'CreateOpClassStmt',
+    'CreateOpFamilyStmt',
+  ],
+  ...['VariableSetStmt', 'VariableShowStmt', 'LockStmt', 'NotifyStmt', 'DeallocateStmt', 'TransactionStmt'],
+])
+
+/** Functions of PostgreSQL that files call in defaults, checks and plain SELECTs. Any other may be a user's. */
+const builtIn = new Set([
+  ...['set_config', 'current_setting', 'setval', 'nextval', 'now', 'clock_timestamp', 'statement_timestamp'],
+  ...[
+    'gen_random_uuid',
+    'random',
+    'md5',
+    'sha256',
+    'length',
+    'char_length',
+    'octet_length',
+    'lower',
+    'upper',
+    'btrim',
+  ],
+  ...[
+    'trim',
+    'jsonb_typeof',
+    'json_typeof',
+    'jsonb_build_object',
+    'jsonb_array_length',
+    'to_tsvector',
+    'coalesce',
+  ],
+  ...[
+    'array_length',
+    'cardinality',
+    'num_nonnulls',
+    'num_nulls',
+    'starts_with',
+    'date_trunc',
+    'pg_sleep',
+    'version',
+  ],
+])
+
+const unseen: DroppedObject[] = [{ kind: 'unknown' }]
+
+const rows = (range: Node, by: 'DELETE' | 'TRUNCATE' | 'MERGE', kept = false): DroppedObject => ({
+  kind: 'rows',
+  table: rangeTable(range),
+  by,
+  kept,
+})
+
+/** Kinds of objects that CASCADE follows to nothing that holds rows. */
+const cascadesToNothing = new Set(['OBJECT_TRIGGER', 'OBJECT_POLICY', 'OBJECT_RULE', 'OBJECT_INDEX'])
+
+function ofDrop(node: Node): DroppedObject[] {
+  const cascades = node.behavior === 'DROP_CASCADE' && !cascadesToNothing.has(node.removeType)
+  const more = cascades ? unseen : []
+  const named = node.objects.map((o: Node) => strings([o]))
+  switch (node.removeType) {
+    case 'OBJECT_TABLE':
+      return [...named.map((path: string[]) => ({ kind: 'table', table: pathTable(path) })), ...more]
+    case 'OBJECT_SCHEMA':
+      // without CASCADE the server drops empty ones only
+      return cascades ? [...named.map(([schema]: string[]) => ({ kind: 'schema', schema })), ...more] : []
+    case 'OBJECT_EXTENSION':
+      // tables that the extension has made go with it
+      return unseen
+    default:
+      return more
+  }
+}
+
+function ofAlter(node: Node): DroppedObject[] {
+  if (node.objtype === 'OBJECT_FOREIGN_TABLE') return []
+  const table = rangeTable(node.relation)
+  const commands: Node[] = node.cmds.map((c: Node) => c.AlterTableCmd)
+  return [
+    ...commands.flatMap((c): DroppedObject[] =>
+      c.subtype === 'AT_DropColumn'
+        ? [{ kind: 'column', table, column: c.name }]
+        : c.subtype === 'AT_AlterColumnType' && node.objtype === 'OBJECT_TABLE'
+          ? [{ kind: 'values', table, column: c.name }]
+          : [],
+    ),
+    ...(commands.some(c => c.behavior === 'DROP_CASCADE') || callsUnknown(node) ? unseen : []),
+  ]
+}
+
+/** A query, whatever it stands in: the rows that its own DELETE and MERGE remove, and what triggers and functions may. */
+function ofQuery(query: Node): DroppedObject[] {
+  const moved = movedByInsert(query.InsertStmt)
+  const found: DroppedObject[] = []
+  for (const [kind, node] of nodesIn(query)) {
+    if (kind === 'DeleteStmt') found.push(rows(node.relation, 'DELETE', node === moved))
+    if (kind === 'MergeStmt' && deletes(node)) found.push(rows(node.relation, 'MERGE'))
+  }
+  return [...found, ...unseen]
+}
+
+const deletes = (merge: Node): boolean =>
+  (merge.mergeWhenClauses ?? []).some((c: Node) => c.MergeWhenClause.commandType === 'CMD_DELETE')
+
+/**
+ * The DELETE of `with gone as (delete from ... returning *) insert into rethread_archive.kept select * from gone`: every
+ * row that it removes is a row of the archive's schema. Null for any other shape, a condition or ON CONFLICT included.
+ */
+function movedByInsert(insert: Node | undefined): Node | null {
+  const ctes: Node[] = insert?.withClause?.ctes ?? []
+  const removed = ctes[0]?.CommonTableExpr.ctequery.DeleteStmt
+  const select = insert?.selectStmt?.SelectStmt
+  if (!insert || ctes.length !== 1 || !removed || !select) return null
+  const { targetList, fromClause, limitOption, op, ...rest } = select
+  const whole =
+    insert.relation.schemaname === 'rethread_archive' &&
+    !insert.cols &&
+    !insert.onConflictClause &&
+    Object.keys(rest).length === 0 &&
+    fromClause?.length === 1 &&
+    fromClause[0].RangeVar?.relname === ctes[0]!.CommonTableExpr.ctename &&
+    !fromClause[0].RangeVar.schemaname
+  return whole && isStar(targetList) && isStar(removed.returningClause?.exprs) ? removed : null
+}
+
+/** True for `*` and `alias.*` alone. */
+const isStar = (targets: Node[] | undefined): boolean =>
+  targets?.length === 1 && Boolean(targets[0]!.ResTarget?.val?.ColumnRef?.fields.at(-1).A_Star)
+
+/** True for a DELETE that can stand in a WITH and return the rows that it removes: it has no WITH that writes, and no RETURNING. */
+export const returnsRows = ({ kind, node }: Statement): boolean =>
+  kind === 'DeleteStmt' &&
+  !node.returningClause &&
+  ![...nodesIn(node.withClause)].some(([k]) => /^(Insert|Update|Delete|Merge)Stmt$/.test(k))
+
+const analyzes = (explain: Node): boolean =>
+  (explain.options ?? []).some((o: Node) => o.DefElem.defname === 'analyze')
+
+const readsRelation = (node: Node): boolean => [...nodesIn(node)].some(([kind]) => kind === 'RangeVar')
+
+/** True when a statement calls a function that is not known to be PostgreSQL's own. */
+const callsUnknown = (node: Node): boolean =>
+  [...nodesIn(node)].some(([kind, call]) => {
+    if (kind !== 'FuncCall') return false
+    const path = strings(call.funcname)
+    return path.length > 1 ? path[0] !== 'pg_catalog' : !builtIn.has(path[0] ?? '')
+  })
+
+/** Every node of a tree with its type, itself included. */
+function* nodesIn(tree: unknown): Generator<[string, Node]> {
+  if (typeof tree !== 'object' || tree === null) return
+  for (const [kind, part] of Object.entries(tree)) {
+    if (typeof part !== 'object' || part === null) continue
+    if (/^[A-Z]/.test(kind)) yield [kind, part as Node]
+    yield* nodesIn(part)
+  }
+}
