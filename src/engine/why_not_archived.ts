@@ -69,7 +69,7 @@ export async function whyNotArchived(
     return no(
       `${object.kind} ${name}`,
       'it is the tool’s own record of what was done or set aside',
-      'rethread prune --archives',
+      relation.archive ? 'rethread prune --archives' : 'Take the statement out.',
     )
   if (object.kind === 'rows') return whyNotRows(sql, statement, object, relation, no)
   if (object.kind === 'table')
