@@ -128,14 +128,16 @@ async function execute(
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
     report = await command.run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
-    const asked = await events.askConsent(report, (options.yes ?? false) || input.config.protected)
-    if (asked) {
+    const never = (options.yes ?? false) || input.config.protected
+    // asked once for each refusal: what was agreed to may have changed before the lease was there
+    for (let asked = await events.askConsent(report, never); asked; ) {
       input.consent = {
         allow: new Set([...input.consent.allow, ...asked.allow]),
         confirm: asked.confirm ?? input.consent.confirm,
         from: input.consent.from,
       }
       report = await command.run(input)
+      asked = await events.askConsent(report, never)
     }
   } catch (error) {
     const findings =

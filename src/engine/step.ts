@@ -1,11 +1,12 @@
-import { sqlFailure } from '../db/fault.js'
+import { serverFault, sqlFailure } from '../db/fault.js'
+import type { Session } from '../db/session.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import { type Finding, finding, type StatementTrace } from '../model/report.js'
 import { idOf, type SqlFile } from '../model/workspace.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from '../sql/ledger.js'
 import { indexProgress } from '../sql/locks.js'
-import { setLocal, setLockTimeout, setupSql, snapshot } from '../sql/session.js'
+import { currentRole, sessionSettings, setLocal, setLockTimeout, setupSql } from '../sql/session.js'
 import { cancel, dropIndex, resetAll, sendText } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
 import { firstLine } from '../workspace/lint.js'
@@ -43,54 +44,71 @@ export interface FileStep {
   prepare?: (tx: Db) => Promise<Statement[] | null>
 }
 
+/** SQLSTATE of a statement that was cancelled. */
+const canceled = '57014'
+
 /** Longest duration of one DDL transaction, in milliseconds. */
 const ddlTimeoutMs = 60_000
 
-/** Runs a file in one transaction, its ledger row included (pitfall P40). */
+/** A writer's settings after the newest file, for as long as nothing else has changed them. */
+const settled = new WeakMap<Session, Record<string, string>>()
+
+/** Says that a writer's settings may have changed on purpose: the next file starts from what they are then. */
+export const forgetSettings = (session: Session): void => void settled.delete(session)
+
+/**
+ * Runs a file in one transaction, its ledger row included. What belongs to one file is sent together, without waiting for
+ * each answer: a file costs four trips to the server and back, however many were applied before.
+ */
 export async function runTransaction(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
   const text = withoutByteOrderMark(step.file.text)
   const row = await ledgerRow(run, step)
-  const before = await snapshot(writer.sql)
+  const before = settled.get(writer) ?? (await sessionSettings(writer.sql))
   const start = ctx.clock.now()
   const { attempts } = await withLockRetries(run, step.migration, async timeout => {
     const began = ctx.clock.now()
     await writer.sql.begin(async tx => {
-      await setLocal(tx, timeout, ddlTimeoutMs)
-      const left = step.prepare ? await step.prepare(tx) : null
-      const tracer = ctx.trace ? new Tracer(tx, ctx.clock) : null
-      if (tracer)
-        for (const s of left ?? (await parseStatements(text)))
-          await tracer.run(s.text, () => sendStatement(tx, s, step.file.path, text))
-      else if (left) for (const s of left) await sendStatement(tx, s, step.file.path, text)
-      else await send(tx, text, step.file.path, text, 0)
-      const { role } = await snapshot(tx)
-      // pitfall P10: whoever runs the rest must be who ran the start
-      if (role !== before.role)
-        throw new Failure('ROLE_CHANGED', step.file.path, { before: before.role, after: role })
-      const added = await addLedgerRow(tx, run.token, {
-        ...row,
-        outcome: 'done',
-        durationMs: ctx.clock.now() - began,
-      })
-      if (added === null) throw new Failure('FENCED', step.migration)
-      if (tracer) ctx.trace?.(idOf({ track: step.track, name: step.migration }), tracer.end())
+      const set = setLocal(tx, timeout, ddlTimeoutMs)
+      const sent = sendFile(run, tx, step, text)
+      // a file that is sent statement by statement is still on its way when this is reached
+      if (step.prepare || ctx.trace) await Promise.all([set, sent])
+      const role = currentRole(tx)
+      const durationMs = ctx.clock.now() - began
+      const recorded = addLedgerRow(tx, run.token, { ...row, outcome: 'done', durationMs })
+      // the row may have been refused because the file changed the role: that is judged first
+      recorded.catch(() => {})
+      const [, , as] = await Promise.all([set, sent, role])
+      // whoever runs the rest must be who ran the start
+      if (as !== run.target.info.role)
+        throw new Failure('ROLE_CHANGED', step.file.path, { before: run.target.info.role, after: as })
+      if ((await recorded) === null) throw new Failure('FENCED', step.migration)
     })
   }).catch(async error => {
     await recordFailure(run, row, error, ctx.clock.now() - start)
     throw error
   })
-  return {
-    attempts,
-    durationMs: ctx.clock.now() - start,
-    skipped: 0,
-    findings: await mendSettings(run, step.file.path, before.settings),
-  }
+  const durationMs = ctx.clock.now() - start
+  return { attempts, durationMs, skipped: 0, findings: await resetLeaked(run, step.file.path, before) }
+}
+
+/** Sends a file inside its transaction: as one text, or statement by statement where each is prepared or traced. */
+async function sendFile(run: Run, tx: Db, step: FileStep, text: string): Promise<void> {
+  const { path } = step.file
+  const left = step.prepare ? await step.prepare(tx) : null
+  if (run.ctx.trace) {
+    const tracer = new Tracer(tx, run.ctx.clock)
+    for (const s of left ?? (await parseStatements(text)))
+      await tracer.run(s.text, () => sendStatement(tx, s, path, text))
+    run.ctx.trace(idOf({ track: step.track, name: step.migration }), tracer.end())
+  } else if (left) for (const s of left) await sendStatement(tx, s, path, text)
+  else await send(tx, text, path, text, 0)
 }
 
 /** Runs each statement of a file alone, skipping what the catalog shows to be done (pitfalls P18-P20, P40; ability B15). */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
+  forgetSettings(writer)
   const text = withoutByteOrderMark(step.file.text)
   const statements = await parseStatements(text)
   const row = await ledgerRow(run, step)
@@ -155,6 +173,11 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
     }
     await update('done', reached)
   } catch (error) {
+    // Ctrl-C cancels an index build: the server's fault is then ours
+    if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
+      await update('interrupted', reached)
+      throw new Failure('INTERRUPTED', step.migration, { reached, of: statements.length }, error)
+    }
     if (!writer.lost && !(error instanceof Failure && error.finding.code === 'INTERRUPTED')) {
       await update('failed', reached, findingsOf(error)[0] ?? null).catch(() => {})
     }
@@ -266,13 +289,16 @@ async function recordFailure(run: Run, row: NewLedgerRow, error: unknown, durati
   }).catch(() => {})
 }
 
-/** A file that leaves a setting behind changes how the next one runs (pitfall P11): tell it and put it back. */
-async function mendSettings(run: Run, path: string, before: Record<string, string>): Promise<Finding[]> {
-  const { settings } = await snapshot(run.writer.sql)
-  const leaked = [...new Set([...Object.keys(before), ...Object.keys(settings)])].filter(
-    k => before[k] !== settings[k],
+/** A file that leaves a setting behind changes how the next one runs: it is told and put back. */
+async function resetLeaked(run: Run, path: string, before: Record<string, string>): Promise<Finding[]> {
+  const { ctx, writer } = run
+  const after = await sessionSettings(writer.sql)
+  const leaked = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    k => before[k] !== after[k],
   )
+  settled.set(writer, before)
   if (leaked.length === 0) return []
-  await resetAll(run.writer.sql, setupSql('writer', run.ctx.settings, run.ctx.cores))
+  await resetAll(writer.sql, setupSql('writer', ctx.settings, ctx.cores))
+  forgetSettings(writer)
   return [finding('SETTINGS_LEAKED', path, { settings: leaked })]
 }

@@ -116,17 +116,19 @@ export async function backend(sql: Db): Promise<number> {
   return row!.pid
 }
 
-/** Current role and settings that differ from the session's start; to compare before and after a file (P10, P11). */
-export async function snapshot(sql: Db): Promise<{ role: string; settings: Record<string, string> }> {
-  const [row] = await sql<{ role: string; settings: Record<string, string> }[]>`
-    select
-      current_user::text as role,
-      coalesce((
-        select jsonb_object_agg(name, setting)
-        from pg_catalog.pg_settings
-        where source = 'session'
-      ), '{}') as settings`
-  return row!
+/** Role that statements run as now. As a plain text: Parse and Describe would cost a round trip more. */
+export async function currentRole(sql: Db): Promise<string> {
+  const [row] = await sql.unsafe<{ role: string }[]>('select current_user::text as role')
+  return row!.role
+}
+
+/** Settings that this session has changed; to compare before and after a file, outside of its transaction. */
+export async function sessionSettings(sql: Db): Promise<Record<string, string>> {
+  const [row] = await sql.unsafe<{ settings: Record<string, string> }[]>(`
+    select coalesce(jsonb_object_agg(name, setting), '{}') as settings
+    from pg_catalog.pg_settings
+    where source = 'session'`)
+  return row!.settings
 }
 
 /**
