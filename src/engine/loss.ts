@@ -1,7 +1,7 @@
 import type { Session } from '../db/session.js'
 import type { Migration, Rollback, Track } from '../model/workspace.js'
 import { type LossRow, lossOf, riskOf } from '../sql/archive.js'
-import { columnFacts, relationFacts } from '../sql/catalog.js'
+import { present } from '../sql/catalog.js'
 import { setLocal } from '../sql/session.js'
 import { droppedTables, parseStatements, relationName } from '../workspace/statements.js'
 
@@ -24,16 +24,13 @@ export interface Loss extends Doomed, LossRow {
 /** The tables and columns that the rollback files of these migrations drop, as far as they exist. */
 export async function doomed(session: Session, migrations: Migration[]): Promise<Doomed[]> {
   const found: Doomed[] = []
-  for (const m of migrations) {
-    if (!m.rollback) continue
-    for (const { table, column } of await dropsOf(m.rollback)) {
-      const there = column
-        ? await columnFacts(session.sql, table, column)
-        : (await relationFacts(session.sql, [table]))[0]
-      if (there) found.push({ migration: m.name, table, column, ours: oursOf(m.rollback, table, column) })
-    }
+  for (const { name, rollback } of migrations) {
+    if (!rollback) continue
+    for (const { table, column } of await dropsOf(rollback))
+      found.push({ migration: name, table, column, ours: oursOf(rollback, table, column) })
   }
-  return found
+  const there = await present(session.sql, found)
+  return found.filter((_, i) => there[i])
 }
 
 /** The word DROP before anything but what holds no rows, or what is derived from the application's tables. */
@@ -90,9 +87,7 @@ export async function atRisk(
   try {
     return (await session.sql.begin(async tx => {
       await setLocal(tx, 50, timeoutMs)
-      let sum = 0
-      for (const d of objects) sum += await riskOf(tx, migrations[0]!.track, d.table, d.column, d.ours)
-      return sum
+      return await riskOf(tx, migrations[0]!.track, objects)
     })) as number
   } catch {
     return null
@@ -118,10 +113,11 @@ export async function rollbackCommand(
   applied: Migration[],
   database: string,
 ): Promise<string> {
+  const places = new Map(applied.map((m, i) => [m.name, i]))
   let from = wanted ? applied.indexOf(wanted) + 1 : 0
   for (let i = applied.length - 1; i >= from; i--) {
-    const covering = applied.findIndex(m => m.name === applied[i]!.undoneBy)
-    if (covering >= 0) from = Math.min(from, covering)
+    const covering = places.get(applied[i]!.undoneBy ?? '')
+    if (covering !== undefined) from = Math.min(from, covering)
   }
   const undone = applied.slice(from)
   const to = applied[from - 1]

@@ -6,7 +6,15 @@ import { type Finding, finding, type StatementTrace } from '../model/report.js'
 import { idOf, type SqlFile } from '../model/workspace.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from '../sql/ledger.js'
 import { indexProgress } from '../sql/locks.js'
-import { currentRole, sessionSettings, setLocal, setLockTimeout, setupSql } from '../sql/session.js'
+import {
+  begin,
+  commit,
+  currentRole,
+  rollBack,
+  sessionSettings,
+  setLockTimeout,
+  setupSql,
+} from '../sql/session.js'
 import { cancel, dropIndex, resetAll, sendText } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
 import { firstLine } from '../workspace/lint.js'
@@ -56,40 +64,66 @@ const settled = new WeakMap<Session, Record<string, string>>()
 /** Says that a writer's settings may have changed on purpose: the next file starts from what they are then. */
 export const forgetSettings = (session: Session): void => void settled.delete(session)
 
-/**
- * Runs a file in one transaction, its ledger row included. What belongs to one file is sent together, without waiting for
- * each answer: a file costs four trips to the server and back, however many were applied before.
- */
+/** Runs a file in one transaction, its ledger row included. */
 export async function runTransaction(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
   const text = withoutByteOrderMark(step.file.text)
   const row = await ledgerRow(run, step)
   const before = settled.get(writer) ?? (await sessionSettings(writer.sql))
   const start = ctx.clock.now()
-  const { attempts } = await withLockRetries(run, step.migration, async timeout => {
-    const began = ctx.clock.now()
-    await writer.sql.begin(async tx => {
-      const set = setLocal(tx, timeout, ddlTimeoutMs)
-      const sent = sendFile(run, tx, step, text)
-      // a file that is sent statement by statement is still on its way when this is reached
-      if (step.prepare || ctx.trace) await Promise.all([set, sent])
-      const role = currentRole(tx)
-      const durationMs = ctx.clock.now() - began
-      const recorded = addLedgerRow(tx, run.token, { ...row, outcome: 'done', durationMs })
-      // the row may have been refused because the file changed the role: that is judged first
-      recorded.catch(() => {})
-      const [, , as] = await Promise.all([set, sent, role])
-      // whoever runs the rest must be who ran the start
-      if (as !== run.target.info.role)
-        throw new Failure('ROLE_CHANGED', step.file.path, { before: run.target.info.role, after: as })
-      if ((await recorded) === null) throw new Failure('FENCED', step.migration)
-    })
-  }).catch(async error => {
+  const { value: after, attempts } = await withLockRetries(run, step.migration, timeout =>
+    oneTransaction(run, step, text, row, timeout),
+  ).catch(async error => {
     await recordFailure(run, row, error, ctx.clock.now() - start)
     throw error
   })
   const durationMs = ctx.clock.now() - start
-  return { attempts, durationMs, skipped: 0, findings: await resetLeaked(run, step.file.path, before) }
+  const findings = await resetLeaked(run, step.file.path, before, after)
+  return { attempts, durationMs, skipped: 0, findings }
+}
+
+/**
+ * Begins, sends the file and its ledger row, and commits; the settings of the session afterwards. All that belongs to a
+ * file is sent together, without waiting for each answer, then the commit: two trips to the server and back, however
+ * many files were applied before.
+ */
+async function oneTransaction(
+  run: Run,
+  step: FileStep,
+  text: string,
+  row: NewLedgerRow,
+  lockTimeoutMs: number,
+): Promise<Record<string, string>> {
+  const { ctx, writer, target } = run
+  const start = ctx.clock.now()
+  const tx = await writer.sql.reserve()
+  let open = true
+  try {
+    const begun = begin(tx, lockTimeoutMs, ddlTimeoutMs)
+    const sent = sendFile(run, tx, step, text)
+    // a file that is sent statement by statement is still on its way when this is reached
+    if (step.prepare || ctx.trace) await Promise.all([begun, sent])
+    const role = currentRole(tx)
+    const recorded = addLedgerRow(tx, run.token, {
+      ...row,
+      outcome: 'done',
+      durationMs: ctx.clock.now() - start,
+    })
+    // the row may have been refused because the file changed the role: that is judged first
+    recorded.catch(() => {})
+    const [, , as] = await Promise.all([begun, sent, role])
+    // whoever runs the rest must be who ran the start
+    if (as !== target.info.role)
+      throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })
+    if ((await recorded) === null) throw new Failure('FENCED', step.migration)
+    // a commit that fails has rolled back
+    open = false
+    return await commit(tx)
+  } finally {
+    // so has a connection that is gone
+    if (open && !writer.lost) await rollBack(tx)
+    tx.release()
+  }
 }
 
 /** Sends a file inside its transaction: as one text, or statement by statement where each is prepared or traced. */
@@ -290,15 +324,19 @@ async function recordFailure(run: Run, row: NewLedgerRow, error: unknown, durati
 }
 
 /** A file that leaves a setting behind changes how the next one runs: it is told and put back. */
-async function resetLeaked(run: Run, path: string, before: Record<string, string>): Promise<Finding[]> {
+async function resetLeaked(
+  run: Run,
+  path: string,
+  before: Record<string, string>,
+  after: Record<string, string>,
+): Promise<Finding[]> {
   const { ctx, writer } = run
-  const after = await sessionSettings(writer.sql)
+  settled.set(writer, before)
   const leaked = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
     k => before[k] !== after[k],
   )
-  settled.set(writer, before)
   if (leaked.length === 0) return []
-  await resetAll(writer.sql, setupSql('writer', ctx.settings, ctx.cores))
   forgetSettings(writer)
+  await resetAll(writer.sql, setupSql('writer', ctx.settings, ctx.cores))
   return [finding('SETTINGS_LEAKED', path, { settings: leaked })]
 }
