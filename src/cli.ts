@@ -4,7 +4,6 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommanderError, Option, Command as Program } from 'commander'
 import { type Command, commaList, type Input } from './command.js'
-import { startEmbedded } from './db/embedded.js'
 import { maskUrl } from './db/session.js'
 import { type Context, connect } from './engine/context.js'
 import { chooseTrack } from './engine/look.js'
@@ -238,6 +237,7 @@ async function prepare(
   if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
   let { url, source } = databaseUrl(options, process.env)
   if (options.embedded) {
+    const { startEmbedded } = await import('./db/embedded.js')
     const server = await startEmbedded({ dataDir: join(cwd, '.rethread/pg18'), from: [cwd, home] })
     cleanup.push(() => server.stop())
     url = server.url
