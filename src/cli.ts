@@ -4,7 +4,6 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommanderError, Option, Command as Program } from 'commander'
 import { type Command, commaList, type Input } from './command.js'
-import { startEmbedded } from './db/embedded.js'
 import { maskUrl } from './db/session.js'
 import { type Context, connect } from './engine/context.js'
 import { chooseTrack } from './engine/look.js'
@@ -128,14 +127,16 @@ async function execute(
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
     report = await command.run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
-    const asked = await events.askConsent(report, (options.yes ?? false) || input.config.protected)
-    if (asked) {
+    const never = (options.yes ?? false) || input.config.protected
+    // asked once for each refusal: what was agreed to may have changed before the lease was there
+    for (let asked = await events.askConsent(report, never); asked; ) {
       input.consent = {
         allow: new Set([...input.consent.allow, ...asked.allow]),
         confirm: asked.confirm ?? input.consent.confirm,
         from: input.consent.from,
       }
       report = await command.run(input)
+      asked = await events.askConsent(report, never)
     }
   } catch (error) {
     const findings =
@@ -236,6 +237,7 @@ async function prepare(
   if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
   let { url, source } = databaseUrl(options, process.env)
   if (options.embedded) {
+    const { startEmbedded } = await import('./db/embedded.js')
     const server = await startEmbedded({ dataDir: join(cwd, '.rethread/pg18'), from: [cwd, home] })
     cleanup.push(() => server.stop())
     url = server.url

@@ -74,19 +74,28 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
       write(text)
     },
     askConsent: async (report, never) => {
-      const needed = report.findings.find(f => f.code === 'CONSENT_NEEDED' && f.level === 'refused')
-      const others = report.findings.some(
-        f => f.level === 'error' || (f.level === 'refused' && f.code !== 'CONSENT_NEEDED'),
-      )
+      const refused = report.findings.filter(f => f.level === 'refused')
+      const needed = refused.find(f => f.code === 'CONSENT_NEEDED')
+      const outdated = refused.find(f => f.code === 'PLAN_OUTDATED')
+      const others =
+        report.findings.some(f => f.level === 'error') || refused.some(f => f !== needed && f !== outdated)
       // without a terminal nothing is ever asked (pitfall P80)
-      if (!needed || others || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
+      if (refused.length === 0 || others || never || !process.stdin.isTTY || !process.stderr.isTTY)
+        return null
       stopBar()
       const { default: ask } = await import('@inquirer/input')
       const { words } = await import('./render/words.js')
-      process.stderr.write(words.CONSENT_NEEDED.message(needed.subject, needed.facts) + '\n')
+      const context = { output: process.stderr }
+      for (const f of [outdated, needed])
+        if (f) process.stderr.write(words[f.code].message(f.subject, f.facts) + '\n')
+      if (
+        outdated &&
+        (await ask({ message: 'Type yes to execute it as it is now:' }, context)).trim() !== 'yes'
+      )
+        return null
+      if (!needed) return { allow: [], confirm: null }
       const missing = (needed.facts.missing as string[]) ?? []
       const allow: string[] = []
-      const context = { output: process.stderr }
       for (const hazard of missing) {
         if ((await ask({ message: `Type ${hazard} to allow it:` }, context)).trim() !== hazard) return null
         allow.push(hazard)

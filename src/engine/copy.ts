@@ -115,7 +115,8 @@ export async function rehearseOnCopy(
           differences(before, await objects(session.sql)),
         ),
   )
-  return { steps, checks: verified.checks, tables, findings }
+  const interrupted = [...played, down].some(r => r.verdict === 'interrupted')
+  return { steps, checks: verified.checks, tables, findings, verdict: interrupted ? 'interrupted' : 'clean' }
 }
 
 /** The old application's statements on the copy, each in a transaction of its own that is rolled back. */

@@ -44,29 +44,40 @@ export async function lookAtDrops(
 ): Promise<{ found: Doomed[]; refused: Finding[] }> {
   const found: Doomed[] = []
   const refused: Finding[] = []
-  for (const m of migrations) {
-    if (!m.rollback) continue
-    for (const { statement, object } of await dropsOf(track, m.rollback)) {
-      const table = 'table' in object ? object.table : null
-      const [relation] = await relationsOf(session.sql, table ? [table] : [])
-      if (table && (!relation || relation.temporary)) continue
-      const left = object.kind === 'schema' ? [...((await holdings(session.sql)) ?? []).values()] : []
-      const standing = left.filter(
-        h => !found.some(f => f.column === null && !f.rows && f.table === tableText(h)),
-      )
-      const why = await whyNotArchived(session.sql, statement, object, relation ?? null, standing)
-      if (why) {
-        refused.push(refusal(statement, m.rollback.file, [why], 'archive', 'refused'))
-        continue
-      }
-      if (!relation || !['r', 'p'].includes(relation.kind)) continue
-      const column = 'column' in object ? object.column : null
-      if (column !== null && !(await columnFacts(session.sql, relation.text, column))) continue
-      const rows = object.kind === 'rows'
-      const ours = oursOf(m.rollback, column === null ? relation.text : columnText(relation, column))
-      const one = { migration: m.name, table: relation.text, column, rows, ours }
-      if (!found.some(f => f.table === one.table && f.column === column && f.rows === rows)) found.push(one)
+  const drops = (
+    await Promise.all(
+      migrations.map(async m =>
+        m.rollback
+          ? (await dropsOf(track, m.rollback)).map(d => ({ ...d, migration: m.name, rollback: m.rollback! }))
+          : [],
+      ),
+    )
+  ).flat()
+  // one question for all of them, however many files there are
+  const relations = await relationsOf(
+    session.sql,
+    drops.flatMap(d => ('table' in d.object ? [d.object.table] : [])),
+  )
+  for (const { statement, object, migration, rollback } of drops) {
+    const table = 'table' in object ? object.table : null
+    const relation = table ? relations.shift() : undefined
+    if (table && (!relation || relation.temporary)) continue
+    const left = object.kind === 'schema' ? [...((await holdings(session.sql)) ?? []).values()] : []
+    const standing = left.filter(
+      h => !found.some(f => f.column === null && !f.rows && f.table === tableText(h)),
+    )
+    const why = await whyNotArchived(session.sql, statement, object, relation ?? null, standing)
+    if (why) {
+      refused.push(refusal(statement, rollback.file, [why], 'archive', 'refused'))
+      continue
     }
+    if (!relation || !['r', 'p'].includes(relation.kind)) continue
+    const column = 'column' in object ? object.column : null
+    if (column !== null && !(await columnFacts(session.sql, relation.text, column))) continue
+    const rows = object.kind === 'rows'
+    const ours = oursOf(rollback, column === null ? relation.text : columnText(relation, column))
+    const one = { migration, table: relation.text, column, rows, ours }
+    if (!found.some(f => f.table === one.table && f.column === column && f.rows === rows)) found.push(one)
   }
   return { found, refused }
 }
@@ -130,9 +141,7 @@ export async function atRisk(
   try {
     return (await session.sql.begin(async tx => {
       await setLocal(tx, 50, timeoutMs)
-      let sum = 0
-      for (const d of objects) sum += await riskOf(tx, track.name, d.table, d.column, d.ours)
-      return sum
+      return await riskOf(tx, track.name, objects)
     })) as number
   } catch {
     return null
@@ -157,10 +166,11 @@ export async function rollbackCommand(
   applied: Migration[],
   database: string,
 ): Promise<string> {
+  const places = new Map(applied.map((m, i) => [m.name, i]))
   let from = wanted ? applied.indexOf(wanted) + 1 : 0
   for (let i = applied.length - 1; i >= from; i--) {
-    const covering = applied.findIndex(m => m.name === applied[i]!.undoneBy)
-    if (covering >= 0) from = Math.min(from, covering)
+    const covering = places.get(applied[i]!.undoneBy ?? '')
+    if (covering !== undefined) from = Math.min(from, covering)
   }
   const undone = applied.slice(from)
   const to = applied[from - 1]

@@ -1,16 +1,9 @@
-import { Failure, Failures, findingsOf } from '../model/failure.js'
+import { isLost } from '../db/fault.js'
+import { Failures } from '../model/failure.js'
 import type { Pin } from '../model/pin.js'
 import type { Consent, Plan, Step } from '../model/plan.js'
-import {
-  type BackfillResult,
-  emptyReport,
-  type Finding,
-  finding,
-  type Report,
-  type StepResult,
-  verdictOf,
-} from '../model/report.js'
-import { idOf, type Migration, type Track } from '../model/workspace.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import type { Migration, Track } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
 import { judgeSettings, readTrackInfo } from '../workspace/track.js'
 import { closeArchives } from './archive.js'
@@ -19,7 +12,7 @@ import { gateRows } from './check.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { keepStart, storeFingerprint } from './fingerprint.js'
-import { guard } from './guard.js'
+import { guard, outdated } from './guard.js'
 import { look, otherTracks } from './look.js'
 import { atRisk, rollbackCommand } from './loss.js'
 import { judgePin, pinOf } from './pin.js'
@@ -27,8 +20,9 @@ import type { Wish } from './plan.js'
 import { recordBackfill } from './record.js'
 import { permitsOf } from './refuse_destruction.js'
 import { openRun, type Run } from './run.js'
+import { ledgerStorage, type Performed, reportRan, runSteps, Stop } from './run_steps.js'
 import { recordSights } from './sight.js'
-import { type Executed, runStatements, runTransaction } from './step.js'
+import { forgetSettings, runStatements, runTransaction } from './step.js'
 import { inspect, judgeRights, judgeServer, preflight } from './target.js'
 
 /** What a person asked `migrate` for. */
@@ -53,37 +47,58 @@ export const bareWish = {
   throttleQuery: null,
 } as const
 
-/** A stop that is not an error: a gate said no, or somebody pressed Ctrl-C. */
-class Stop extends Error {
-  constructor(
-    readonly verdict: 'attention' | 'interrupted',
-    readonly findings: Finding[],
-  ) {
-    super(verdict)
-  }
-}
-
 /** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
 export async function migrate(given: Context, track: Track, wish: MigrateWish): Promise<Report> {
   const ctx = { ...given, cores: wish.workers }
   const report = emptyReport('migrate')
-  const first = await prepare(ctx, track, wish, report)
-  if (!first) return { ...report, verdict: verdictOf(report) }
+  const approved = await prepare(ctx, track, wish, report)
+  if (!approved) return { ...report, verdict: verdictOf(report) }
 
   const run = await openRun(ctx, 'migrate', wish.leaseWaitMs)
   try {
-    // another run may have done all of it while we waited: the ledger is read again under the lease (pitfall P39)
-    const plan = await describe((await look(run.writer, track, wish)).plan)
-    report.findings.push(...plan.findings.filter(f => f.level === 'error'))
-    if (plan.steps.length === 0)
-      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    else if (report.findings.every(f => f.level !== 'error')) await execute(run, track, plan, wish, report)
-    report.findings.push(...heldFindings(plan, run.target.info.database))
+    const plan = await stillHolds(run, track, approved, wish, report)
+    if (plan) {
+      await execute(run, track, plan, wish, report)
+      report.findings.push(...heldFindings(plan, run.target.info.database))
+    }
     report.verdict = verdictOf(report)
     return report
   } finally {
     await run.close(report.verdict)
   }
+}
+
+/**
+ * Compares the approved plan with what the ledger says under the lease: another run may have been at work while this one
+ * waited. The plan to execute, or null where nothing is left or where it is no longer what was approved.
+ */
+async function stillHolds(
+  run: Run,
+  track: Track,
+  approved: Plan,
+  wish: MigrateWish,
+  report: Report,
+): Promise<Plan | null> {
+  const { plan: now } = await look(run.writer, track, wish)
+  const errors = now.findings.filter(f => f.level === 'error')
+  report.findings.push(...errors)
+  if (now.steps.length === 0) {
+    report.steps = report.steps.map(s => ({ ...s, reason: 'another run applied it meanwhile' }))
+    report.findings.push(
+      finding('NOTHING_TO_DO', track.name, { applied: now.applied.length }),
+      ...heldFindings(now, run.target.info.database),
+    )
+    return null
+  }
+  if (errors.length > 0) return null
+  if (outdated(approved, now, wish.consent).length === 0) {
+    // what is resumed is what the ledger says now: another run may have begun a step and broken off
+    return { ...approved, steps: approved.steps.map((s, i) => ({ ...s, resumes: now.steps[i]!.resumes })) }
+  }
+  const described = await describe(now)
+  report.steps = described.steps.map(s => stepResult(s, 'not-run', 'the plan changed after it was approved'))
+  report.findings.push(...outdated(approved, described, wish.consent), ...guard(described, wish.consent))
+  return null
 }
 
 /** Everything that can be said without writing; null when nothing is to run or a guard said no. */
@@ -157,114 +172,26 @@ async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, re
   await closeArchives(run, track.name)
   if (plan.applied.length === 0) await recordSights(run, track)
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
-  const results = new Map<Step, StepResult>(
-    plan.steps.map(s => [s, stepResult(s, 'not-run', 'an earlier step did not finish')]),
-  )
-  const done: Step[] = []
-  // umzug costs 60 ms to import: only when something is to run (decision 27)
-  const { Umzug } = await import('umzug')
-  const umzug = new Umzug({
-    migrations: plan.steps.map(step => ({
-      name: idOf(step.migration),
-      up: async () => {
-        await oneStep(run, track, plan, step, wish, results, report)
-        done.push(step)
-        await tellCost(run, track, plan, done, report)
-      },
-    })),
-    // the ledger is written in each step's own transaction; umzug only orders and runs (decision 8)
-    storage: { executed: async () => [], logMigration: async () => {}, unlogMigration: async () => {} },
-    logger: undefined,
+  const gated = new Set(track.checks.map(c => c.gate))
+  const ran = await runSteps(run.ctx, {
+    track,
+    plan,
+    storage: ledgerStorage(run, track.name),
+    gate: async ({ migration: { name } }) =>
+      gated.has(name)
+        ? (await gateRows(run.writer, track, name)).map(g =>
+            finding('GATE', name, { check: g.check, rows: g.rows }, 'warn'),
+          )
+        : [],
+    perform: step => perform(run, track, step, wish),
   })
-  try {
-    await umzug.up()
-  } catch (error) {
-    const cause = causeOf(error)
-    if (cause instanceof Stop) {
-      report.findings.push(...cause.findings)
-      report.verdict = cause.verdict
-    } else if (cause instanceof Failure && cause.finding.code === 'INTERRUPTED') {
-      report.findings.push(cause.finding)
-      report.verdict = 'interrupted'
-    } else report.findings.push(...findingsOf(cause))
-  }
-  report.steps = [...results.values()]
-  if (done.length > 0 && !run.writer.lost) await storeFingerprint(run)
+  reportRan(report, ran)
+  if (ran.done.length === 0) return
+  if (!run.writer.lost) await storeFingerprint(run)
+  await tellCost(run, track, plan, ran.done, report)
 }
 
-/** umzug wraps what a migration throws. */
-const causeOf = (error: unknown): unknown =>
-  error instanceof Error && error.name === 'MigrationError' && error.cause ? error.cause : error
-
-async function oneStep(
-  run: Run,
-  track: Track,
-  plan: Plan,
-  step: Step,
-  wish: MigrateWish,
-  results: Map<Step, StepResult>,
-  report: Report,
-): Promise<void> {
-  const { ctx } = run
-  const { migration } = step
-  const index = plan.steps.indexOf(step) + 1
-  const note = (change: Partial<StepResult>) => results.set(step, { ...results.get(step)!, ...change })
-  if (ctx.signal.aborted)
-    throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: null })])
-  const gates = await gateRows(run.writer, track, migration.name)
-  if (gates.length > 0) {
-    note({ outcome: 'not-run', reason: `gate ${gates[0]!.check} found rows` })
-    throw new Stop(
-      'attention',
-      gates.map(g => finding('GATE', migration.name, { check: g.check, rows: g.rows }, 'warn')),
-    )
-  }
-  ctx.emit({
-    type: 'step-start',
-    migration: migration.name,
-    title: migration.title,
-    phase: migration.phase,
-    direction: 'up',
-    index,
-    of: plan.steps.length,
-  })
-  const start = ctx.clock.now()
-  try {
-    const { executed, backfill } = await perform(run, track, step, wish)
-    note({
-      outcome: 'done',
-      durationMs: executed.durationMs,
-      attempts: executed.attempts,
-      reason: executed.skipped ? `${executed.skipped} statement(s) already there` : null,
-      rows: backfill?.rows ?? null,
-    })
-    report.findings.push(...executed.findings)
-    if (backfill) report.backfill.push(backfill)
-    ctx.emit({
-      type: 'step-done',
-      migration: migration.name,
-      durationMs: executed.durationMs,
-      rows: backfill?.rows ?? null,
-      skipped: executed.skipped,
-    })
-  } catch (error) {
-    const interrupted =
-      error instanceof Stop || (error instanceof Failure && error.finding.code === 'INTERRUPTED')
-    note({
-      outcome: interrupted ? 'interrupted' : 'failed',
-      durationMs: ctx.clock.now() - start,
-      reason: null,
-    })
-    throw error
-  }
-}
-
-async function perform(
-  run: Run,
-  track: Track,
-  step: Step,
-  wish: MigrateWish,
-): Promise<{ executed: Executed; backfill: BackfillResult | null }> {
+async function perform(run: Run, track: Track, step: Step, wish: MigrateWish): Promise<Performed> {
   const { migration: m } = step
   if (m.backfill) return backfillStep(run, step, wish)
   const file = {
@@ -277,14 +204,18 @@ async function perform(
     permits: await permitsOf(track, step, wish.consent),
   }
   const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
-  return { executed, backfill: null }
+  const { durationMs, attempts, skipped, findings } = executed
+  const reason = skipped ? `${skipped} statement(s) already there` : null
+  return { outcome: 'done', result: { durationMs, attempts, reason }, skipped, findings }
 }
 
 /** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
-async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
+async function backfillStep(run: Run, step: Step, wish: MigrateWish): Promise<Performed> {
   const { ctx } = run
   const start = ctx.clock.now()
   const row = await recordBackfill(run, step.migration)
+  // it sets how the writer leaves its pages to the disk
+  forgetSettings(run.writer)
   const ended = await runBackfill(run, step.migration, {
     unit: null,
     maxRows: null,
@@ -308,44 +239,38 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
     ])
   }
   await row.end('done', durationMs)
+  const { result, findings } = ended
   return {
-    executed: { attempts: 1, durationMs, skipped: 0, findings: ended.findings },
-    backfill: ended.result,
+    outcome: 'done',
+    result: { durationMs, attempts: 1, rows: result.rows },
+    findings,
+    backfill: result,
   }
 }
 
-/** Longest look for the cost line at the end, and after the steps before, in milliseconds. */
+/** Longest look for the cost line, in milliseconds. */
 const costTimeoutMs = 500
-const glanceMs = 100
 
-/** After every step: the exact way back, and what it would cost now. */
+/** At the end of the run: the exact way back, and what it would cost now. */
 async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
-  const last = done.length === plan.steps.length
-  const before = report.findings.find(f => f.code === 'ROLLBACK_COST')
-  // what a glance could not tell after one step, it can't after the next: only the longer look at the end tries again
-  const rows =
-    before?.facts.atRisk === null && !last
-      ? null
-      : await glance(
-          run,
-          track,
-          done.map(s => s.migration),
-          last ? costTimeoutMs : glanceMs,
-        )
+  const rows = await rowsAtRisk(
+    run,
+    track,
+    done.map(s => s.migration),
+  )
   run.ctx.emit({ type: 'rollback-cost', command, atRisk: rows })
-  report.findings = report.findings.filter(f => f !== before)
   report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
 }
 
-/** Rows at risk, on a connection of its own: what the look costs, or fails by, is not the writer's. */
-async function glance(
-  run: Run,
-  track: Track,
-  migrations: Migration[],
-  timeoutMs: number,
-): Promise<number | null> {
-  await using reader = await connect(run.ctx, 'reader')
-  return await atRisk(reader, track, migrations, timeoutMs)
+/** On a connection of its own: what the look costs, or fails by, is not the writer's. Null where the server is gone. */
+async function rowsAtRisk(run: Run, track: Track, migrations: Migration[]): Promise<number | null> {
+  try {
+    await using reader = await connect(run.ctx, 'reader')
+    return await atRisk(reader, track, migrations, costTimeoutMs)
+  } catch (error) {
+    if (isLost(error)) return null
+    throw error
+  }
 }

@@ -30,14 +30,18 @@ export async function pinOf(
 export function judgePin(pin: Pin, now: Pin): Finding[] {
   const changes: string[] = []
   if (pin.track !== now.track) changes.push(`the track was ${pin.track}, and is ${now.track}`)
-  changes.push(...compare('step', pin.steps, now.steps), ...compare('applied', pin.applied, now.applied))
+  changes.push(
+    ...compareSteps('step', pin.steps, now.steps),
+    ...compareSteps('applied', pin.applied, now.applied),
+  )
   for (const h of now.hazards) if (!pin.hazards.includes(h)) changes.push(`hazard ${h} was not in the plan`)
   if (pin.major !== now.major) changes.push(`the server was PostgreSQL ${pin.major}, and is ${now.major}`)
   else changes.push(...changedObjects(pin.catalog, now.catalog).map(o => `schema: ${o}`))
   return changes.length === 0 ? [] : [finding('PLAN_CHANGED', pin.track, { changes: changes.slice(0, 30) })]
 }
 
-function compare(what: string, then: Pin['steps'], now: Pin['steps']): string[] {
+/** Pure: which migrations of a list came, went or changed, in words. */
+export function compareSteps(what: string, then: Pin['steps'], now: Pin['steps']): string[] {
   const old = new Map(then.map(s => [s.migration, s.checksum]))
   const fresh = new Map(now.map(s => [s.migration, s.checksum]))
   return [

@@ -84,15 +84,19 @@ export class DestructionGuard {
     private now: ReadonlyMap<number, Holding> | null,
   ) {}
 
-  /** For the statements of a file; a rollback's are all watched, whatever their kind. */
+  /** True where statements of a file may take something away; a rollback's are all watched, whatever their kind. */
+  static isNeeded(statements: Statement[], { everything, wanted }: Permits): boolean {
+    return !everything && statements.some(s => wanted === 'archive' || droppedObjects(s).length > 0)
+  }
+
+  /** For the statements of a file. */
   static async open(
     tx: Db,
     file: SqlFile,
     statements: Statement[],
     permits: Permits,
   ): Promise<DestructionGuard> {
-    const first = statements.find(s => permits.wanted === 'archive' || droppedObjects(s).length > 0)
-    const start = first && !permits.everything ? await seen(tx, file, first) : null
+    const start = DestructionGuard.isNeeded(statements, permits) ? await seen(tx, file, statements[0]!) : null
     return new DestructionGuard(tx, file, permits, start, start)
   }
 

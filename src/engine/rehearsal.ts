@@ -40,6 +40,7 @@ export async function surveyWithRehearsal(
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
   // a step that failed in a rehearsal has failed nobody: the reviewer is told
   if (loud || stuck || report.steps.some(s => s.outcome === 'failed')) report.verdict = 'attention'
+  if (rehearsed.verdict === 'interrupted') report.verdict = 'interrupted'
   return report
 }
 

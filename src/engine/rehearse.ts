@@ -1,8 +1,9 @@
+import type { UmzugStorage } from 'umzug'
 import { serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
-import { acts, type Migration, silence, type Track } from '../model/workspace.js'
+import { acts, idOf, type Migration, silence, type Track } from '../model/workspace.js'
 import { type ObjectRow, objects } from '../sql/fingerprint.js'
 import { rowEstimate } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
@@ -13,9 +14,10 @@ import { parseStatements, type Statement, withoutByteOrderMark } from '../worksp
 import { tablesOf } from '../workspace/tables.js'
 import { isListing, isOutlook, runCheck } from './check.js'
 import { type Context, connect, inside } from './context.js'
-import { describe, stepResult } from './describe.js'
+import { describe } from './describe.js'
 import { differences } from './fingerprint.js'
 import { compareMoments, replay } from './replay.js'
+import { type Performed, type Ran, rehearsalStorage, runSteps } from './run_steps.js'
 import { inspect } from './target.js'
 import { Tracer, waitedFor } from './trace.js'
 
@@ -28,6 +30,8 @@ export interface Rehearsed {
   checks: Report['checks']
   tables: Table[]
   findings: Finding[]
+  /** `interrupted` where somebody pressed Ctrl-C, `attention` where a gate closed. */
+  verdict: Ran['verdict']
 }
 
 /**
@@ -42,29 +46,34 @@ export async function rehearseHere(
 ): Promise<Rehearsed> {
   await using session = await connect(ctx, 'writer')
   const described = await describe(plan)
-  const steps = described.steps.map(s => stepResult(s, 'not-run', 'an earlier step was not rehearsed'))
   const rehearsed: Rehearsed = {
-    steps,
+    steps: [],
     checks: [],
     tables: [],
     findings: [finding('REHEARSED_HERE', (await inspect(ctx, session)).info.database)],
+    verdict: 'clean',
   }
+  const storage = rehearsalStorage(plan.applied.map(idOf))
   await takenBack(transaction(session.sql), async tx => {
     await setLocal(tx, ctx.lockTimeoutMs, statementMs)
     const before = await objects(tx)
     const moments = [{ after: 'before', moment: await replay(oldApp, savepoint(tx)) }]
-    const done: Migration[] = []
-    for (const [i, step] of described.steps.entries()) {
-      const why = await whyNot(tx, step.migration)
-      if (why) {
-        steps[i] = { ...steps[i]!, reason: why.reason }
-        if (why.ends) break
-        continue
-      }
-      steps[i] = await perform(ctx, tx, step.migration.file.text, steps[i]!)
-      if (steps[i]!.outcome === 'failed') break
-      done.push(step.migration)
-    }
+    const ran = await runSteps(ctx, {
+      track,
+      plan: described,
+      storage,
+      unreached: 'an earlier step was not rehearsed',
+      perform: async ({ migration }) => {
+        const why = await whyNot(tx, migration)
+        return why
+          ? { outcome: 'not-run', result: { reason: why.reason }, ends: why.ends }
+          : perform(ctx, tx, migration.file.text)
+      },
+    })
+    rehearsed.steps = ran.steps
+    rehearsed.verdict = ran.verdict
+    rehearsed.findings.push(...ran.findings)
+    const done = ran.done.map(s => s.migration)
     if (oldApp.length > 0) {
       moments.push({
         after: `after ${done.at(-1)?.name ?? 'nothing'}`,
@@ -74,10 +83,10 @@ export async function rehearseHere(
       rehearsed.tables.push(heard.table)
       rehearsed.findings.push(...heard.findings)
     }
-    if (done.length > 0) {
+    if (done.length > 0 && ran.verdict === 'clean') {
       const applied = new Set([...plan.applied, ...done].map(m => m.name))
       rehearsed.checks = await checked(ctx, tx, session, track, applied)
-      await back(ctx, tx, done, before, rehearsed)
+      await back(ctx, tx, { track, done, before, storage }, rehearsed)
     }
   })
   return rehearsed
@@ -104,9 +113,8 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
     : null
 }
 
-/** Sends the statements of a file one by one, each with its trace. */
-async function perform(ctx: Context, tx: Db, source: string, step: StepResult): Promise<StepResult> {
-  const start = ctx.clock.now()
+/** Sends the statements of a file one by one, each with its trace; what fails is taken back and ends the rehearsal. */
+async function perform(ctx: Context, tx: Db, source: string): Promise<Performed> {
   try {
     const traces = await savepoint(tx)(async inner => {
       const tracer = new Tracer(inner, ctx.clock)
@@ -114,11 +122,11 @@ async function perform(ctx: Context, tx: Db, source: string, step: StepResult): 
         await tracer.run(s.text, () => sendText(inner, s.text))
       return tracer.end()
     })
-    return { ...step, outcome: 'rolled-back', reason: null, durationMs: ctx.clock.now() - start, traces }
+    return { outcome: 'rolled-back', result: { traces } }
   } catch (error) {
     const fault = serverFault(error)
     if (!fault) throw error
-    return { ...step, outcome: 'failed', reason: `${fault.code}: ${fault.message}` }
+    return { outcome: 'failed', result: { reason: `${fault.code}: ${fault.message}` }, ends: true }
   }
 }
 
@@ -141,27 +149,45 @@ async function checked(
   return results
 }
 
+/** What was rehearsed, to be undone. */
+interface WayBack {
+  track: Track
+  done: Migration[]
+  /** The schema before the first step. */
+  before: ObjectRow[]
+  storage: UmzugStorage
+}
+
 /** The way back, in the same transaction, and whether the schema is then as it was. */
 async function back(
   ctx: Context,
   tx: Db,
-  done: Migration[],
-  before: ObjectRow[],
+  { track, done, before, storage }: WayBack,
   rehearsed: Rehearsed,
 ): Promise<void> {
-  const results: StepResult[] = []
-  for (const m of [...done].reverse()) {
-    if (!m.rollback) continue
-    const step = stepResult({ migration: m, direction: 'down', statements: [], hazards: [], resumes: null })
-    const result = await perform(ctx, tx, m.rollback.file.text, step)
-    results.push(result)
-    if (result.outcome === 'failed') {
-      rehearsed.findings.push(finding('REHEARSAL_STUCK', m.name, { reason: result.reason }))
-      break
-    }
-  }
-  rehearsed.tables.push(downTable(results))
-  if (results.every(r => r.outcome !== 'failed'))
+  const steps = [...done]
+    .reverse()
+    .filter(m => m.rollback)
+    .map(migration => ({
+      migration,
+      direction: 'down' as const,
+      statements: [],
+      hazards: [],
+      resumes: null,
+    }))
+  const ran = await runSteps(ctx, {
+    track,
+    plan: { track: track.name, steps, held: [], applied: done, findings: [] },
+    storage,
+    perform: ({ migration }) => perform(ctx, tx, migration.rollback!.file.text),
+  })
+  if (ran.verdict !== 'clean') rehearsed.verdict = ran.verdict
+  rehearsed.findings.push(...ran.findings)
+  const reached = ran.steps.filter(s => s.outcome !== 'not-run')
+  rehearsed.tables.push(downTable(reached))
+  const failed = reached.find(s => s.outcome === 'failed')
+  if (failed) rehearsed.findings.push(finding('REHEARSAL_STUCK', failed.migration, { reason: failed.reason }))
+  else if (ran.verdict === 'clean')
     rehearsed.findings.push(
       wayBack('this database', done.length, 'nothing', differences(before, await objects(tx))),
     )

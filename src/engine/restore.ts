@@ -1,4 +1,4 @@
-import { Failure } from '../model/failure.js'
+import { Failure, findingsOf } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
@@ -132,6 +132,12 @@ export async function restore(ctx: Context, track: Track, wish: RestoreWish): Pr
     )
     report.verdict = verdictOf(report)
     return report
+  } catch (error) {
+    report.findings.push(...findingsOf(error))
+    report.verdict = verdictOf(report)
+    // what was brought back so far stays; Ctrl-C is no error
+    if (report.verdict === 'interrupted') return report
+    throw error
   } finally {
     await run.close(report.verdict)
   }
@@ -172,6 +178,7 @@ async function merge(run: Run, a: ArchiveRow): Promise<Merged> {
     // a stretch at a time: short transactions, and a restore that was broken off is simply run again
     for (const heap of await heapsOf(sql, a.storedAs)) {
       for (let page = 0; page < heap.pages; page += mergePages) {
+        goOn(run, a.relation)
         const stretch: [string, string] = [tid(page), tid(page + mergePages)]
         const { value } = await withLockRetries(run, a.relation, timeout =>
           sql.begin(async tx => {
@@ -196,8 +203,15 @@ async function merge(run: Run, a: ArchiveRow): Promise<Merged> {
   }
   let updated = 0
   for (const heap of await heapsOf(sql, a.storedAs)) {
-    for (let page = 0; page < heap.pages; page += mergePages)
+    for (let page = 0; page < heap.pages; page += mergePages) {
+      goOn(run, a.relation)
       updated += await mergeColumn(sql, spec, [tid(page), tid(page + mergePages)])
+    }
   }
   return { inserted: 0, updated, conflicts: await columnConflicts(sql, spec) }
+}
+
+/** Ctrl-C ends a restore between two stretches; the same command merges the rest. */
+function goOn({ ctx }: Run, relation: string): void {
+  if (ctx.signal.aborted) throw new Failure('INTERRUPTED', relation, { command: 'the same command' })
 }

@@ -28,8 +28,9 @@ export async function withLockRetries<T>(
     } catch (error) {
       seen = (await watch.stop()) ?? seen
       if (!isRetriable(error)) throw error
+      if (ctx.signal.aborted) throw new Failure('INTERRUPTED', subject, { command: null }, error)
       const spent = ctx.clock.now() - start
-      if (spent > ctx.lockBudgetSeconds * 1000 || ctx.signal.aborted) {
+      if (spent > ctx.lockBudgetSeconds * 1000) {
         throw new Failure(
           'LOCK_TIMEOUT',
           subject,

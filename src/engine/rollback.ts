@@ -1,15 +1,7 @@
 import type { Session } from '../db/session.js'
 import { Failure, Failures, findingsOf } from '../model/failure.js'
-import type { Consent, Hazard, Plan } from '../model/plan.js'
-import {
-  emptyReport,
-  type Finding,
-  finding,
-  type Report,
-  type StepResult,
-  type Table,
-  verdictOf,
-} from '../model/report.js'
+import type { Consent, Hazard, Plan, Step } from '../model/plan.js'
+import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { compareVersions, type Migration, type Track } from '../model/workspace.js'
 import { copiedBytes, recentRows } from '../sql/archive.js'
@@ -25,13 +17,14 @@ import { archiveInstead } from './archive_statement.js'
 import { type Context, connect } from './context.js'
 import { describe, stepResult } from './describe.js'
 import { drifted, driftFinding, exactness, storeFingerprint } from './fingerprint.js'
-import { guard } from './guard.js'
+import { guard, outdated } from './guard.js'
 import { look } from './look.js'
 import { type Doomed, doomed, type Loss, lookAtDrops, losses } from './loss.js'
 import { findMigration } from './plan.js'
 import { record } from './record.js'
 import { sparedBy } from './refuse_destruction.js'
 import { openRun, type Run } from './run.js'
+import { ledgerStorage, type Performed, reportRan, runSteps } from './run_steps.js'
 import { type FileStep, runStatements, runTransaction } from './step.js'
 import { inspect, judgeServer, preflight, type Target } from './target.js'
 
@@ -54,13 +47,20 @@ export interface RollbackGuards {
   diskFreeBytes: number | null
 }
 
+/** A plan that leads back, what it takes away, and what is to be said of it. */
+export interface PlannedRollback {
+  plan: Plan
+  lost: Loss[]
+  report: Report
+}
+
 /** What a rollback would do, with the loss report. Reads only. */
 export async function planRollback(
   session: Session,
   target: Target,
   track: Track,
   wish: RollbackWish,
-): Promise<{ plan: Plan; lost: Loss[]; report: Report }> {
+): Promise<PlannedRollback> {
   const report = emptyReport('rollback', target.info)
   const { plan: forward, history } = await look(session, track, { to: null, phase: null, backfills: true })
   report.findings.push(
@@ -114,37 +114,57 @@ export async function planRollback(
 /** Undoes migrations in reverse order: loss report, guards, archive, then the files. */
 export async function rollback(given: Context, track: Track, wish: RollbackWish): Promise<Report> {
   const ctx = { ...given, cores: 1 }
-  let report: Report
-  {
-    await using session = await connect(ctx, 'reader')
-    const target = await inspect(ctx, session)
-    const planned = await planRollback(session, target, track, wish)
-    report = planned.report
-    if (planned.plan.steps.length === 0)
-      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: planned.plan.applied.length }))
-    else report.findings.push(...consent(planned.plan, wish, target.info.database))
-    report.verdict = verdictOf(report)
-    if (report.verdict !== 'clean' || planned.plan.steps.length === 0) {
-      report.steps = report.steps.map(s => ({
-        ...s,
-        outcome: 'not-run',
-        reason: 'refused before the first step',
-      }))
-      return report
-    }
+  const approved = await approve(ctx, track, wish)
+  const { report } = approved
+  if (report.verdict !== 'clean' || approved.plan.steps.length === 0) {
+    report.steps = report.steps.map(s => ({
+      ...s,
+      outcome: 'not-run',
+      reason: 'refused before the first step',
+    }))
+    return report
   }
   const run = await openRun(ctx, 'rollback', wish.leaseWaitMs)
   try {
-    const { plan } = await planRollback(run.writer, run.target, track, wish)
-    // what was consented to must be what runs: the ledger is read again under the lease (pitfall P39)
-    const refused = consent(plan, wish, run.target.info.database)
-    if (refused.length > 0) report.findings.push(...refused)
-    else await execute(run, track, plan, report)
+    // what was consented to must be what runs: ledger and database are looked at again under the lease
+    const now = await planRollback(run.writer, run.target, track, wish)
+    const refused =
+      now.plan.steps.length === 0
+        ? [finding('NOTHING_TO_DO', track.name, { applied: now.plan.applied.length })]
+        : [
+            ...outdated(approved.plan, now.plan, wish.consent),
+            ...consent(now.plan, wish, run.target.info.database),
+            ...now.report.findings.filter(f => f.level === 'error' || f.level === 'refused'),
+          ]
+    if (refused.length > 0) {
+      const reason =
+        now.plan.steps.length === 0
+          ? 'another run undid it meanwhile'
+          : 'the plan changed after it was approved'
+      const shown = now.plan.steps.length === 0 ? approved.plan : now.plan
+      report.steps = shown.steps.map(s => stepResult(s, 'not-run', reason))
+      report.findings.push(...refused)
+    } else await execute(run, track, now, report)
     report.verdict = verdictOf(report)
     return report
   } finally {
     await run.close(report.verdict)
   }
+}
+
+/** The plan and whether it may run, before the lease; nothing is written. */
+async function approve(ctx: Context, track: Track, wish: RollbackWish): Promise<PlannedRollback> {
+  await using session = await connect(ctx, 'reader')
+  const target = await inspect(ctx, session)
+  const planned = await planRollback(session, target, track, wish)
+  const { plan, report } = planned
+  report.findings.push(
+    ...(plan.steps.length === 0
+      ? [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]
+      : consent(plan, wish, target.info.database)),
+  )
+  report.verdict = verdictOf(report)
+  return planned
 }
 
 /**
@@ -274,88 +294,27 @@ async function dependants(session: Session, objects: Doomed[], undone: Migration
     : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]
 }
 
-async function execute(run: Run, track: Track, plan: Plan, report: Report): Promise<void> {
-  const { ctx } = run
-  const results = plan.steps.map(s => stepResult(s, 'not-run', 'an earlier step did not finish'))
-  const note = (i: number, change: Partial<StepResult>) => {
-    results[i] = { ...results[i]!, ...change }
-  }
-  let at = 0
+async function execute(run: Run, track: Track, planned: PlannedRollback, report: Report): Promise<void> {
+  const { plan } = planned
+  const captures = new Map<string, number>()
+  let undone = false
   try {
     // archive before anything is dropped
-    const captures = new Map<string, number>()
-    const capture = async (migrations: Migration[]) => {
-      for (const d of await doomed(run.writer, track, migrations))
-        if (d.column && !captures.has(nameOf(d)))
-          captures.set(nameOf(d), await archiveColumn(run, track.name, d))
-    }
-    await capture(plan.steps.map(s => s.migration))
-    for (; at < plan.steps.length; at++) {
-      if (ctx.signal.aborted) {
-        report.findings.push(finding('INTERRUPTED', plan.steps[at]!.migration.name, { command: null }))
-        note(at, { outcome: 'interrupted', reason: null })
-        break
-      }
-      const { migration: m, resumes } = plan.steps[at]!
-      ctx.emit({
-        type: 'step-start',
-        migration: m.name,
-        title: m.rollback?.title ?? m.title,
-        phase: m.phase,
-        direction: 'down',
-        index: at + 1,
-        of: plan.steps.length,
-      })
-      const start = ctx.clock.now()
-      if (m.backfill) await closeBackfill(run.writer.sql, m.track, m.name)
-      if (m.rollback) {
-        const spared = await sparedBy(
-          track.migrations,
-          (await parseStatements(m.rollback.file.text)).flatMap(droppedObjects),
-        )
-        const file = {
-          track: m.track,
-          migration: m.name,
-          direction: 'down' as const,
-          phase: m.phase,
-          file: m.rollback.file,
-          resumes,
-          permits: { keys: nothing, spared, everything: false, wanted: 'archive' as const },
-        }
-        // a step before it may have made or renamed what it drops
-        await capture([m])
-        const instead: FileStep['instead'] = (tx, statement, existed) =>
-          archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)
-        const executed =
-          m.rollback.transaction === 'none'
-            ? await runStatements(run, file)
-            : await runTransaction(run, { ...file, instead })
-        note(at, { attempts: executed.attempts })
-      } else await record(run, m, 'down', 'done')
-      note(at, {
-        outcome: 'done',
-        durationMs: ctx.clock.now() - start,
-        reason: m.rollback
-          ? null
-          : m.undoneBy
-            ? `undone with ${m.undoneBy}`
-            : `irreversible: ${m.irreversible}`,
-      })
-      ctx.emit({
-        type: 'step-done',
-        migration: m.name,
-        durationMs: ctx.clock.now() - start,
-        rows: null,
-        skipped: 0,
-      })
-    }
+    await capture(run, track, planned.lost, captures)
+    const ran = await runSteps(run.ctx, {
+      track,
+      plan,
+      storage: ledgerStorage(run, track.name),
+      perform: step => perform(run, track, step, captures),
+    })
+    reportRan(report, ran)
+    undone = ran.done.length === plan.steps.length
   } catch (error) {
-    if (at < results.length) note(at, { outcome: 'failed', reason: null })
+    report.steps = plan.steps.map(s => stepResult(s, 'not-run', 'what it would drop could not be archived'))
     report.findings.push(...findingsOf(error))
   }
-  report.steps = results
   if (run.writer.lost) return
-  const sealed = at === plan.steps.length ? await sealArchives(run, track.name) : []
+  const sealed = undone ? await sealArchives(run, track.name) : []
   if (sealed.length > 0) {
     report.tables.push(archivesTable(sealed))
     report.findings.push(
@@ -366,8 +325,53 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
     )
   }
   await storeFingerprint(run)
-  if (at === plan.steps.length)
-    report.findings.push(...(await exactness(run, track, plan.steps.at(-1)!.migration)))
+  if (undone) report.findings.push(...(await exactness(run, track, plan.steps.at(-1)!.migration)))
+}
+
+/** Copies the values of columns that would be lost, each column once in a run. */
+async function capture(
+  run: Run,
+  track: Track,
+  objects: Doomed[],
+  captures: Map<string, number>,
+): Promise<void> {
+  for (const d of objects)
+    if (d.column && !captures.has(nameOf(d))) captures.set(nameOf(d), await archiveColumn(run, track.name, d))
+}
+
+/** Undoes one migration: its rollback file, in which drops become moves to the archive, or a row that says who undoes it. */
+async function perform(
+  run: Run,
+  track: Track,
+  { migration: m, resumes }: Step,
+  captures: Map<string, number>,
+): Promise<Performed> {
+  if (m.backfill) await closeBackfill(run.writer.sql, m.track, m.name)
+  if (!m.rollback) {
+    await record(run, m, 'down', 'done')
+    return {
+      outcome: 'done',
+      result: { reason: m.undoneBy ? `undone with ${m.undoneBy}` : `irreversible: ${m.irreversible}` },
+    }
+  }
+  const { file, transaction } = m.rollback
+  const spared = await sparedBy(track.migrations, (await parseStatements(file.text)).flatMap(droppedObjects))
+  const step: FileStep = {
+    track: m.track,
+    migration: m.name,
+    direction: 'down',
+    phase: m.phase,
+    file,
+    resumes,
+    permits: { keys: nothing, spared, everything: false, wanted: 'archive' },
+  }
+  // a step before it may have made or renamed what it drops
+  await capture(run, track, await doomed(run.writer, track, [m]), captures)
+  const instead: FileStep['instead'] = (tx, statement, existed) =>
+    archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)
+  const { attempts, findings } =
+    transaction === 'none' ? await runStatements(run, step) : await runTransaction(run, { ...step, instead })
+  return { outcome: 'done', result: { attempts }, findings }
 }
 
 const nameOf = (d: Doomed): string =>

@@ -1,11 +1,20 @@
-import { sqlFailure } from '../db/fault.js'
+import { serverFault, sqlFailure } from '../db/fault.js'
+import type { Session } from '../db/session.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import { type Finding, finding, type StatementTrace } from '../model/report.js'
 import { idOf, type SqlFile } from '../model/workspace.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from '../sql/ledger.js'
 import { indexProgress } from '../sql/locks.js'
-import { setLocal, setLockTimeout, setupSql, snapshot } from '../sql/session.js'
+import {
+  begin,
+  commit,
+  currentRole,
+  rollBack,
+  sessionSettings,
+  setLockTimeout,
+  setupSql,
+} from '../sql/session.js'
 import { cancel, dropIndex, resetAll, sendText } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
 import { firstLine } from '../workspace/lint.js'
@@ -46,59 +55,108 @@ export interface FileStep {
   instead?: (tx: Db, statement: Statement, existed: (oid: number) => boolean) => Promise<Archived>
 }
 
+/** SQLSTATE of a statement that was cancelled. */
+const canceled = '57014'
+
 /** Longest duration of one DDL transaction, in milliseconds. */
 const ddlTimeoutMs = 60_000
 
-/** Runs a file in one transaction, its ledger row included (pitfall P40). */
+/** A writer's settings after the newest file, for as long as nothing else has changed them. */
+const settled = new WeakMap<Session, Record<string, string>>()
+
+/** Says that a writer's settings may have changed on purpose: the next file starts from what they are then. */
+export const forgetSettings = (session: Session): void => void settled.delete(session)
+
+/** Runs a file in one transaction, its ledger row included. */
 export async function runTransaction(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
   const text = withoutByteOrderMark(step.file.text)
   const row = await ledgerRow(run, step)
-  const before = await snapshot(writer.sql)
+  const before = settled.get(writer) ?? (await sessionSettings(writer.sql))
   const start = ctx.clock.now()
-  const { attempts } = await withLockRetries(run, step.migration, async timeout => {
-    const began = ctx.clock.now()
-    await writer.sql.begin(async tx => {
-      await setLocal(tx, timeout, ddlTimeoutMs)
-      const statements = await parseStatements(text)
-      const guard = await DestructionGuard.open(tx, step.file, statements, step.permits)
-      const tracer = ctx.trace ? new Tracer(tx, ctx.clock) : null
-      if (tracer || guard.watches) {
-        const archive = step.instead && ((s: Statement) => step.instead!(tx, s, guard.existed))
-        const sent = (s: Statement) => sendStatement(tx, s, step.file.path, text)
-        for (const s of statements)
-          await guard.run(s, archive ?? null, left =>
-            tracer ? tracer.run(left.text, () => sent(left)) : sent(left),
-          )
-        await guard.end(statements.at(-1))
-      } else await send(tx, text, step.file.path, text, 0)
-      const { role } = await snapshot(tx)
-      // pitfall P10: whoever runs the rest must be who ran the start
-      if (role !== before.role)
-        throw new Failure('ROLE_CHANGED', step.file.path, { before: before.role, after: role })
-      const added = await addLedgerRow(tx, run.token, {
-        ...row,
-        outcome: 'done',
-        durationMs: ctx.clock.now() - began,
-      })
-      if (added === null) throw new Failure('FENCED', step.migration)
-      if (tracer) ctx.trace?.(idOf({ track: step.track, name: step.migration }), tracer.end())
-    })
-  }).catch(async error => {
+  const { value: after, attempts } = await withLockRetries(run, step.migration, timeout =>
+    oneTransaction(run, step, text, row, timeout),
+  ).catch(async error => {
     await recordFailure(run, row, error, ctx.clock.now() - start)
     throw error
   })
-  return {
-    attempts,
-    durationMs: ctx.clock.now() - start,
-    skipped: 0,
-    findings: await mendSettings(run, step.file.path, before.settings),
+  const durationMs = ctx.clock.now() - start
+  const findings = await resetLeaked(run, step.file.path, before, after)
+  return { attempts, durationMs, skipped: 0, findings }
+}
+
+/**
+ * Begins, sends the file and its ledger row, and commits; the settings of the session afterwards. All that belongs to a
+ * file is sent together, without waiting for each answer, then the commit: two trips to the server and back, however
+ * many files were applied before.
+ */
+async function oneTransaction(
+  run: Run,
+  step: FileStep,
+  text: string,
+  row: NewLedgerRow,
+  lockTimeoutMs: number,
+): Promise<Record<string, string>> {
+  const { ctx, writer, target } = run
+  const start = ctx.clock.now()
+  const statements = await parseStatements(text)
+  const whole = !ctx.trace && !DestructionGuard.isNeeded(statements, step.permits)
+  const tx = await writer.sql.reserve()
+  let open = true
+  try {
+    const begun = begin(tx, lockTimeoutMs, ddlTimeoutMs)
+    const sent = whole
+      ? send(tx, text, step.file.path, text, 0)
+      : begun.then(() => sendEach(run, tx, step, text, statements))
+    // what goes statement by statement is still on its way when this is reached
+    if (!whole) await sent
+    const role = currentRole(tx)
+    const recorded = addLedgerRow(tx, run.token, {
+      ...row,
+      outcome: 'done',
+      durationMs: ctx.clock.now() - start,
+    })
+    // the row may have been refused because the file changed the role: that is judged first
+    recorded.catch(() => {})
+    const [, , as] = await Promise.all([begun, sent, role])
+    // whoever runs the rest must be who ran the start
+    if (as !== target.info.role)
+      throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })
+    if ((await recorded) === null) throw new Failure('FENCED', step.migration)
+    // a commit that fails has rolled back
+    open = false
+    return await commit(tx)
+  } finally {
+    // so has a connection that is gone
+    if (open && !writer.lost) await rollBack(tx)
+    tx.release()
   }
+}
+
+/** Sends a file's statements one by one inside its transaction, under the guard, each archived first where the step says how. */
+async function sendEach(
+  { ctx }: Run,
+  tx: Db,
+  step: FileStep,
+  text: string,
+  statements: Statement[],
+): Promise<void> {
+  const guard = await DestructionGuard.open(tx, step.file, statements, step.permits)
+  const tracer = ctx.trace ? new Tracer(tx, ctx.clock) : null
+  const archive = step.instead && ((s: Statement) => step.instead!(tx, s, guard.existed))
+  const send = (s: Statement) => sendStatement(tx, s, step.file.path, text)
+  for (const s of statements)
+    await guard.run(s, archive ?? null, left =>
+      tracer ? tracer.run(left.text, () => send(left)) : send(left),
+    )
+  await guard.end(statements.at(-1))
+  if (tracer) ctx.trace?.(idOf({ track: step.track, name: step.migration }), tracer.end())
 }
 
 /** Runs each statement of a file alone, skipping what the catalog shows to be done (pitfalls P18-P20, P40; ability B15). */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
+  forgetSettings(writer)
   const text = withoutByteOrderMark(step.file.text)
   const statements = await parseStatements(text)
   const row = await ledgerRow(run, step)
@@ -164,6 +222,11 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
     }
     await update('done', reached)
   } catch (error) {
+    // Ctrl-C cancels an index build: the server's fault is then ours
+    if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
+      await update('interrupted', reached)
+      throw new Failure('INTERRUPTED', step.migration, { reached, of: statements.length }, error)
+    }
     if (!writer.lost && !(error instanceof Failure && error.finding.code === 'INTERRUPTED')) {
       await update('failed', reached, findingsOf(error)[0] ?? null).catch(() => {})
     }
@@ -275,13 +338,20 @@ async function recordFailure(run: Run, row: NewLedgerRow, error: unknown, durati
   }).catch(() => {})
 }
 
-/** A file that leaves a setting behind changes how the next one runs (pitfall P11): tell it and put it back. */
-async function mendSettings(run: Run, path: string, before: Record<string, string>): Promise<Finding[]> {
-  const { settings } = await snapshot(run.writer.sql)
-  const leaked = [...new Set([...Object.keys(before), ...Object.keys(settings)])].filter(
-    k => before[k] !== settings[k],
+/** A file that leaves a setting behind changes how the next one runs: it is told and put back. */
+async function resetLeaked(
+  run: Run,
+  path: string,
+  before: Record<string, string>,
+  after: Record<string, string>,
+): Promise<Finding[]> {
+  const { ctx, writer } = run
+  settled.set(writer, before)
+  const leaked = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    k => before[k] !== after[k],
   )
   if (leaked.length === 0) return []
-  await resetAll(run.writer.sql, setupSql('writer', run.ctx.settings, run.ctx.cores))
+  forgetSettings(writer)
+  await resetAll(writer.sql, setupSql('writer', ctx.settings, ctx.cores))
   return [finding('SETTINGS_LEAKED', path, { settings: leaked })]
 }

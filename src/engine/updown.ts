@@ -12,7 +12,7 @@ import { rollback } from './rollback.js'
 import { inspect } from './target.js'
 
 /** What became of one migration's way back. */
-type Result = 'exact' | 'drifted' | 'failed' | 'missing' | 'together'
+type Result = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interrupted'
 
 /**
  * Runs up, down and up again for each pending migration on a scratch database, and compares the schema: exact, drifted
@@ -38,12 +38,14 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
   const all: Consent = { allow: new Set(Object.keys(hazards)), confirm: consent.confirm }
   const rows: Table['rows'] = []
   for (const m of track.migrations) {
-    if (ctx.signal.aborted) break
-    const { result, detail } = await upDownUp(ctx, track, m, all)
+    const { result, detail } = ctx.signal.aborted
+      ? { result: 'interrupted' as const, detail: [] }
+      : await upDownUp(ctx, track, m, all)
     rows.push([m.name, result, detail.join(', ') || null])
     if (result === 'drifted' || result === 'failed')
       report.findings.push(finding('UNTESTED_ROLLBACK', m.name, { result, objects: detail }))
-    if (result === 'failed') break
+    if (result === 'interrupted') report.findings.push(finding('INTERRUPTED', m.name, { command: null }))
+    if (result === 'failed' || result === 'interrupted') break
   }
   report.tables.push({
     title: 'Up, down and up again',
@@ -65,17 +67,21 @@ async function upDownUp(
   const up = () => migrate(ctx, track, { ...bareWish, to: m.name, consent, leaseWaitMs: 0 })
   const said = (r: Report) =>
     r.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => `${f.code} ${f.subject}`)
+  const stuck = (r: Report) => ({
+    result: r.verdict === 'interrupted' ? ('interrupted' as const) : ('failed' as const),
+    detail: said(r),
+  })
   const first = await up()
-  if (first.verdict !== 'clean') return { result: 'failed', detail: said(first) }
+  if (first.verdict !== 'clean') return stuck(first)
   // undone together with an earlier one, whose own test this is
   if (!m.rollback && m.undoneBy) return { result: 'together', detail: [`undone with ${m.undoneBy}`] }
   if (!m.rollback) return { result: 'missing', detail: [m.irreversible ?? 'no rollback file'] }
   const after = await schema(ctx)
   const down = await rollback(ctx, track, { to: null, steps: 1, all: false, consent, leaseWaitMs: 0 })
-  if (down.verdict !== 'clean') return { result: 'failed', detail: said(down) }
+  if (down.verdict !== 'clean') return stuck(down)
   const drift = differences(before, await schema(ctx))
   const again = await up()
-  if (again.verdict !== 'clean') return { result: 'failed', detail: said(again) }
+  if (again.verdict !== 'clean') return stuck(again)
   const detail = [...drift, ...differences(after, await schema(ctx))]
   return { result: detail.length === 0 ? 'exact' : 'drifted', detail }
 }

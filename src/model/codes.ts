@@ -58,6 +58,7 @@ export const codes = {
   NOT_SAMPLED: 'info',
   BAD_PIN: 'error',
   PLAN_CHANGED: 'refused',
+  PLAN_OUTDATED: 'refused',
   REHEARSED: 'info',
   OLD_APP_CHANGES: 'warn',
   REHEARSED_HERE: 'warn',

@@ -78,6 +78,8 @@ export function verdictOf(report: Report): Verdict {
   if (report.findings.some(f => f.level === 'refused')) return 'refused'
   if (report.steps.some(s => s.outcome === 'failed') || report.findings.some(f => f.level === 'error'))
     return 'failed'
-  if (report.verdict === 'clean' && report.steps.some(s => s.outcome === 'interrupted')) return 'interrupted'
+  const interrupted =
+    report.steps.some(s => s.outcome === 'interrupted') || report.findings.some(f => f.code === 'INTERRUPTED')
+  if (report.verdict === 'clean' && interrupted) return 'interrupted'
   return report.verdict
 }

@@ -342,6 +342,11 @@ export const words: Record<Code, Words> = {
     (s, f) => `The plan of \`${s}\` no longer holds:${bullets(f.changes)}`,
     () => 'rethread plan --out plan.json   and have it reviewed again.',
   ),
+  PLAN_OUTDATED: say(
+    (s, f) =>
+      `The plan of \`${s}\` changed after it was approved, and nothing was executed:${bullets(f.changes)}`,
+    () => 'Run the same command again: it makes the plan as it is now. `rethread plan` shows it first.',
+  ),
   LEDGER_ABSENT: say(
     s => `Nothing was ever migrated in \`${s}\` by rethread; its schema is made by the first \`migrate\`.`,
     null,

@@ -45,22 +45,24 @@ export async function lossOf(
 }
 
 /**
- * Rows or values at risk only, for the line that `migrate` and `status` print. Of a column, what a repeated migrate
- * makes again is not counted at all, so that an index on it is enough.
+ * Rows or values at risk only, of all these objects with one statement: for the line that `migrate` and `status` print.
+ * Of a column, what a repeated migrate makes again is not counted at all, so that an index on it is enough.
  */
 export async function riskOf(
   sql: Db,
   track: string,
-  table: string,
-  column: string | null,
-  ours: string | null,
+  objects: { table: string; column: string | null; ours: string | null }[],
 ): Promise<number> {
-  if (column === null) {
-    const { edited, users } = await lossOf(sql, track, table, null, ours)
-    return edited + users
-  }
+  const counts = objects.map(({ table, column, ours }) =>
+    column === null
+      ? `select count(*) as n from ${table} t
+         where coalesce((${ours ?? 'false'}), false) is not true or t.xmin::text::bigint not in (select xid from made)`
+      : `select count(*) as n from ${table} t where t.${ident(column)} is not null and not (${ours ?? 'false'})`,
+  )
   const [row] = await sql.unsafe<{ n: number }[]>(
-    `select count(*)::float8 as n from ${table} t where t.${ident(column)} is not null and not (${ours ?? 'false'})`,
+    `with made (xid) as materialized ${ourXids}
+     select coalesce(sum(n), 0)::float8 as n from (${counts.join(' union all ')}) c`,
+    [track],
   )
   return row!.n
 }

@@ -1,6 +1,6 @@
 import type { LedgerRow } from '../model/plan.js'
 import { stands } from './catalog.js'
-import type { Db, Root } from './types.js'
+import { type Db, literal, type Root } from './types.js'
 
 /**
  * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one that was
@@ -245,18 +245,31 @@ export interface NewLedgerRow {
   durationMs: number | null
 }
 
-/** Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. */
+/**
+ * Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. As one plain
+ * text: it goes with every file, and Parse and Describe would cost a round trip more.
+ */
 export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): Promise<number | null> {
-  const [added] = await sql<{ id: number }[]>`
+  const text = (value: string | null) => (value === null ? 'null' : literal(value))
+  const values = [
+    row.run,
+    text(row.track),
+    text(row.migration),
+    text(row.direction),
+    text(row.outcome),
+    text(row.checksum),
+    text(row.tokens),
+    `array[${row.statements.map(literal).join(', ')}]::text[]`,
+    text(row.phase),
+    row.error === null ? 'null' : `${literal(JSON.stringify(row.error))}::jsonb`,
+    text(row.fingerprint),
+    row.durationMs ?? 'null',
+  ]
+  const [added] = await sql.unsafe<{ id: number }[]>(`
     insert into rethread.ledger
       (run, track, migration, direction, outcome, checksum, tokens, statements, phase, error, fingerprint, duration_ms)
-    select
-      ${row.run}, ${row.track}, ${row.migration}, ${row.direction}, ${row.outcome}, ${row.checksum}, ${row.tokens},
-      ${row.statements}::text[], ${row.phase}, ${row.error === null ? null : sql.json(row.error as never)},
-      ${row.fingerprint}, ${row.durationMs}
-    from rethread.lease
-    where name = 'writer' and token = ${token}
-    returning id`
+    select ${values.join(', ')} from rethread.lease where name = 'writer' and token = ${token}
+    returning id`)
   return added?.id ?? null
 }
 

@@ -116,18 +116,22 @@ export async function backend(sql: Db): Promise<number> {
   return row!.pid
 }
 
-/** Current role and settings that differ from the session's start; to compare before and after a file (P10, P11). */
-export async function snapshot(sql: Db): Promise<{ role: string; settings: Record<string, string> }> {
-  const [row] = await sql<{ role: string; settings: Record<string, string> }[]>`
-    select
-      current_user::text as role,
-      coalesce((
-        select jsonb_object_agg(name, setting)
-        from pg_catalog.pg_settings
-        where source = 'session'
-      ), '{}') as settings`
-  return row!
+/** Role that statements run as now. As a plain text: Parse and Describe would cost a round trip more. */
+export async function currentRole(sql: Db): Promise<string> {
+  const [row] = await sql.unsafe<{ role: string }[]>('select current_user::text as role')
+  return row!.role
 }
+
+/** Settings that this session has changed; to compare before and after a file, outside of its transaction. */
+export async function sessionSettings(sql: Db): Promise<Record<string, string>> {
+  const [row] = await sql.unsafe<{ settings: Record<string, string> }[]>(settingsSql)
+  return row!.settings
+}
+
+const settingsSql = `
+  select coalesce(jsonb_object_agg(name, setting), '{}') as settings
+  from pg_catalog.pg_settings
+  where source = 'session'`
 
 /**
  * Settings for one transaction. Milliseconds; 0 means none. With parameters that SQL files read with current_setting().
@@ -139,13 +143,37 @@ export async function setLocal(
   statementTimeoutMs: number,
   parameters: Record<string, string> = {},
 ): Promise<void> {
+  await sql.unsafe(localSql(lockTimeoutMs, statementTimeoutMs, parameters))
+}
+
+function localSql(
+  lockTimeoutMs: number,
+  statementTimeoutMs: number,
+  parameters: Record<string, string> = {},
+): string {
   const all = {
     lock_timeout: String(lockTimeoutMs),
     statement_timeout: String(statementTimeoutMs),
     ...parameters,
   }
   const each = Object.entries(all).map(([name, value]) => `set_config('${name}', ${literal(value)}, true)`)
-  await sql.unsafe(`select ${each.join(', ')}`)
+  return `select ${each.join(', ')}`
+}
+
+/** Begins a transaction with its time-outs, in one message. For a connection that nobody else sends on. */
+export async function begin(sql: Db, lockTimeoutMs: number, statementTimeoutMs: number): Promise<void> {
+  await sql.unsafe(`begin; ${localSql(lockTimeoutMs, statementTimeoutMs)}`)
+}
+
+/** Commits, and says in the same message which settings the session has afterwards. */
+export async function commit(sql: Db): Promise<Record<string, string>> {
+  const results = await sql.unsafe<{ settings: Record<string, string> }[]>(`commit; ${settingsSql}`)
+  return (results as unknown as { settings: Record<string, string> }[][]).at(-1)![0]!.settings
+}
+
+/** Rolls back what `begin` has begun. */
+export async function rollBack(sql: Db): Promise<void> {
+  await sql.unsafe('rollback')
 }
 
 /** A parameter of a check, for one transaction: SQL files read it with current_setting(). */

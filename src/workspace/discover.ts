@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
@@ -124,11 +125,11 @@ function sqlFiles(root: string, folder: string, faults: Finding[]): Source[] {
     if (!entry.isFile() || !entry.name.endsWith('.sql')) continue
     const path = `${folder}/${entry.name}`
     const bytes = readFileSync(join(root, path))
-    const text = bytes.toString('utf8')
-    if (!Buffer.from(text).equals(bytes)) {
+    if (!isUtf8(bytes)) {
       faults.push(finding('NOT_UTF8', path))
       continue
     }
+    const text = bytes.toString('utf8')
     if (text.startsWith('\uFEFF')) faults.push(finding('BYTE_ORDER_MARK', path))
     if (text.replace(/^\uFEFF/, '').trim() === '') faults.push(finding('EMPTY_FILE', path))
     const file = { path, text, checksum: rawChecksum(text) }

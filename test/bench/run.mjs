@@ -71,6 +71,7 @@ export async function server(settings = {}) {
 
 const benches = {
   startup: './startup.mjs',
+  apply: './apply.mjs',
   backfill: './backfill.mjs',
   explode: './explode.mjs',
   verify: './verify.mjs',

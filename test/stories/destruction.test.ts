@@ -1,16 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { connect } from '../../src/engine/context.js'
 import { bareWish, migrate } from '../../src/engine/migrate.js'
-import { restore } from '../../src/engine/restore.js'
-import { planRollback, rollback } from '../../src/engine/rollback.js'
-import { inspect } from '../../src/engine/target.js'
+import { rollback } from '../../src/engine/rollback.js'
 import type { Report } from '../../src/model/report.js'
 import { worded } from '../../src/render/words.js'
 import { rethread, undoAll } from '../support/cli.js'
 import { consentTo, contextOf, trackIn } from '../support/context.js'
 import { type Database, database, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
-import { random, seed } from '../support/random.js'
 
 /** A track of one migration, with its way back. */
 const track = (up: string, down: string): string =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { configured, contract, rethread, undoAll } from '../support/cli.js'
+import { configured, contract, type Ran, rethread, undoAll } from '../support/cli.js'
 import { database, picture, some } from '../support/database.js'
 
 describe.each(some('oldest'))('the life cycle on PostgreSQL $major', server => {
@@ -269,14 +269,30 @@ describe.each(some('oldest'))('the life cycle on PostgreSQL $major', server => {
     await db.sql`insert into chat_sessions (workspace_id, user_id, title, updated_at) select id, owner_id, 'Mine', now() - interval '1 hour' from workspaces where owner_id is not null limit 1`
     const status = await rethread(db.url, ['status'])
     expect(status.report.findings.find(f => f.code === 'ROLLBACK_COST')!.facts.atRisk).toBe(1)
-    const printed = up.stderr
-      .split('\n')
-      .filter(l => l.includes('way back'))
-      .map(l => l.split(': rethread ')[1]!)
-    expect(printed.length).toBe(8)
-    const plans = await Promise.all(
-      printed.map(p => rethread(db.url, ['plan', ...p.replace('rollback', '--rollback').split(' ')])),
-    )
+    // one line a run, at its end: however many steps it had
+    const printedBy = (ran: Ran) =>
+      ran.stderr
+        .split('\n')
+        .filter(l => l.includes('way back'))
+        .map(l => l.split(': rethread ')[1]!)
+    const printed = printedBy(up)
+    expect(printed.length).toBe(1)
+    expect(printed[0]).toBe((cost.facts.command as string).replace('rethread ', ''))
+    // step by step: the way back from each of the eight
+    await using other = await database(server)
+    const ways: string[] = []
+    for (const { migration } of up.report.steps)
+      ways.push(...printedBy(await rethread(other.url, ['migrate', '--to', migration])))
+    expect(ways.length).toBe(8)
+    const plans = [
+      ...(await Promise.all(
+        printed.map(p => rethread(db.url, ['plan', ...p.replace('rollback', '--rollback').split(' ')])),
+      )),
+      ...(await Promise.all(
+        ways.map(p => rethread(other.url, ['plan', ...p.replace('rollback', '--rollback').split(' ')])),
+      )),
+    ]
+    expect(plans.length).toBe(9)
     for (const plan of plans) expect(plan.report.findings.map(f => f.code)).not.toContain('IRREVERSIBLE')
     expect((await rethread(db.url, printed.at(-1)!.split(' '))).code).toBe(0)
   })

@@ -1,0 +1,84 @@
+import { createConnection, createServer, type Socket } from 'node:net'
+
+/** A statement as a client sent it: by the simple protocol, or as the Parse of the extended one. */
+export interface Sent {
+  text: string
+  /** When it passed, in milliseconds; only differences mean something. */
+  at: number
+}
+
+/** A server in front of a server, which writes down every statement that passes. */
+export interface Proxy extends AsyncDisposable {
+  /** The address to connect to instead. */
+  url: string
+  sent: Sent[]
+  /** How many connections were opened. */
+  connections: number
+}
+
+/** Starts a proxy in front of the server of a URL, on a port of its own. */
+export async function proxy(url: string): Promise<Proxy> {
+  const target = new URL(url)
+  const sent: Sent[] = []
+  const sockets = new Set<Socket>()
+  let connections = 0
+  const server = createServer(client => {
+    connections++
+    const upstream = createConnection(Number(target.port), target.hostname)
+    const read = statements(text => sent.push({ text, at: performance.now() }))
+    client.on('data', chunk => {
+      read(chunk)
+      upstream.write(chunk)
+    })
+    upstream.on('data', chunk => client.write(chunk))
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(one)
+      one.setNoDelay(true)
+      one.on('close', () => other.destroy()).on('error', () => other.destroy())
+    }
+  })
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const at = new URL(url)
+  at.hostname = '127.0.0.1'
+  at.port = String((server.address() as { port: number }).port)
+  return {
+    url: at.href,
+    sent,
+    get connections() {
+      return connections
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const s of sockets) s.destroy()
+      await new Promise(done => server.close(done))
+    },
+  }
+}
+
+/** Reads a client's messages out of its bytes. Each has a type and a length, but for the first, which has only a length. */
+function statements(on: (text: string) => void): (chunk: Buffer) => void {
+  let rest = Buffer.alloc(0)
+  let started = false
+  return chunk => {
+    rest = Buffer.concat([rest, chunk])
+    for (;;) {
+      const head = started ? 1 : 0
+      if (rest.length < head + 4) return
+      const end = head + rest.readInt32BE(head)
+      if (rest.length < end) return
+      const type = started ? String.fromCharCode(rest[0]!) : 'startup'
+      const body = rest.subarray(head + 4, end)
+      // a request for TLS is a short first message, and the true one follows
+      if (!started) started = !(body.length === 4 && body.readInt32BE(0) === 80877103)
+      if (type === 'Q') on(body.toString('utf8', 0, body.length - 1))
+      // the name of a prepared statement stands before the text
+      if (type === 'P') {
+        const from = body.indexOf(0) + 1
+        on(body.toString('utf8', from, body.indexOf(0, from)))
+      }
+      rest = rest.subarray(end)
+    }
+  }
+}
