@@ -229,16 +229,20 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
       const letGo = await holding(db, table)
       const ran = await interrupted(db, args)
       await letGo()
-      return [ran.code, ran.report.verdict, ran.report.steps.map(s => s.outcome).includes('failed')]
+      return [
+        ran.code,
+        ran.report.verdict,
+        ran.report.findings.filter(f => f.level === 'error').map(f => f.message),
+      ]
     }
     await rethread(db.url, ['migrate', '--to', names[0]!])
-    expect(await stopped(['migrate'], 'public.chats')).toEqual([130, 'interrupted', false])
+    expect(await stopped(['migrate'], 'public.chats')).toEqual([130, 'interrupted', []])
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)
     await db.sql`insert into chat_sessions (workspace_id, user_id, title) select id, owner_id, 'Mine' from workspaces where owner_id is not null limit 1`
     const undo = ['rollback', ...undoAll(db.name)]
-    expect(await stopped(undo, 'public.workspaces')).toEqual([130, 'interrupted', false])
+    expect(await stopped(undo, 'public.workspaces')).toEqual([130, 'interrupted', []])
     expect((await rethread(db.url, undo)).code).toBe(0)
-    expect(await stopped(['restore', 'latest'], 'public.chats')).toEqual([130, 'interrupted', false])
+    expect(await stopped(['restore', 'latest'], 'public.chats')).toEqual([130, 'interrupted', []])
     expect((await rethread(db.url, ['restore', 'latest'])).code).toBe(0)
     const [mine] = await db.sql`select count(*)::int as n from chat_sessions where title = 'Mine'`
     expect(mine!.n).toBe(1)
