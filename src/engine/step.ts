@@ -116,9 +116,12 @@ async function oneTransaction(
       outcome: 'done',
       durationMs: ctx.clock.now() - start,
     })
-    // the row may have been refused because the file changed the role: that is judged first
-    recorded.catch(() => {})
-    const [, , as] = await Promise.all([begun, sent, role])
+    // the first fault is the one that says what is wrong: what was sent after it is refused because of it, and a row
+    // may be refused because the file changed the role
+    for (const later of [sent, role, recorded]) later.catch(() => {})
+    await begun
+    await sent
+    const as = await role
     // whoever runs the rest must be who ran the start
     if (as !== target.info.role)
       throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })

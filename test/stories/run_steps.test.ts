@@ -118,11 +118,11 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
         pending: (await runner.pending()).map(m => m.name),
       }
     }
-    await rethread(db.url, ['migrate', '--to', t.migrations[2]!.name])
-    expect(await seen()).toEqual({ executed: names.slice(0, 3), pending: names.slice(3) })
+    await rethread(db.url, ['migrate', '--to', t.migrations[1]!.name])
+    expect(await seen()).toEqual({ executed: names.slice(0, 2), pending: names.slice(2) })
     const back = ['rollback', '--steps', '1', ...undoAll(db.name).slice(1)]
     expect((await rethread(db.url, back)).code).toBe(0)
-    expect(await seen()).toEqual({ executed: names.slice(0, 2), pending: names.slice(2) })
+    expect(await seen()).toEqual({ executed: names.slice(0, 1), pending: names.slice(1) })
   })
 
   /** Somebody else's run holds the lease; what it does meanwhile, then it is over. */
@@ -170,13 +170,13 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
   test('a rollback by a number of steps does not undo others than were approved', async () => {
     await using db = await database(server)
     const names = track().migrations.map(m => m.name)
-    await rethread(db.url, ['migrate', '--to', names[2]!])
+    await rethread(db.url, ['migrate', '--to', names[1]!])
     const undo = ['rollback', '--steps', '1', ...undoAll(db.name).slice(1)]
     const before = await rows(db)
-    const ran = await beside(db, undo, () => applied(db, names[2]!, 'down'))
+    const ran = await beside(db, undo, () => applied(db, names[1]!, 'down'))
     expect([ran.code, ran.report.findings.find(f => f.code === 'PLAN_OUTDATED')?.facts.changes]).toEqual([
       3,
-      [`step ${names[2]} was in the plan and is not now`, `step ${names[1]} was not in the plan`],
+      [`step ${names[1]} was in the plan and is not now`, `step ${names[0]} was not in the plan`],
     ])
     expect(await rows(db)).toBe(before + 1)
   })
@@ -193,7 +193,7 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
     ])
   })
 
-  /** Somebody holds a lock on a table until it is asked to let go. */
+  /** Somebody writes a table, and goes on until it is asked to let go: whoever would change the table waits. */
   const holding = async (db: Database, table: string) => {
     const other = open(db.url, 1)
     let release = () => {}
@@ -202,7 +202,7 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
       held = done
     })
     const over = other.begin(async tx => {
-      await tx.unsafe(`lock table ${table} in access exclusive mode`)
+      await tx.unsafe(`lock table ${table} in row exclusive mode`)
       held()
       await new Promise<void>(done => {
         release = done
@@ -229,16 +229,20 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
       const letGo = await holding(db, table)
       const ran = await interrupted(db, args)
       await letGo()
-      return [ran.code, ran.report.verdict, ran.report.steps.map(s => s.outcome).includes('failed')]
+      return [
+        ran.code,
+        ran.report.verdict,
+        ran.report.findings.filter(f => f.level === 'error').map(f => f.message),
+      ]
     }
     await rethread(db.url, ['migrate', '--to', names[0]!])
-    expect(await stopped(['migrate'], 'public.chats')).toEqual([130, 'interrupted', false])
+    expect(await stopped(['migrate'], 'public.chats')).toEqual([130, 'interrupted', []])
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)
     await db.sql`insert into chat_sessions (workspace_id, user_id, title) select id, owner_id, 'Mine' from workspaces where owner_id is not null limit 1`
     const undo = ['rollback', ...undoAll(db.name)]
-    expect(await stopped(undo, 'public.workspaces')).toEqual([130, 'interrupted', false])
+    expect(await stopped(undo, 'public.workspaces')).toEqual([130, 'interrupted', []])
     expect((await rethread(db.url, undo)).code).toBe(0)
-    expect(await stopped(['restore', 'latest'], 'public.chats')).toEqual([130, 'interrupted', false])
+    expect(await stopped(['restore', 'latest'], 'public.chats')).toEqual([130, 'interrupted', []])
     expect((await rethread(db.url, ['restore', 'latest'])).code).toBe(0)
     const [mine] = await db.sql`select count(*)::int as n from chat_sessions where title = 'Mine'`
     expect(mine!.n).toBe(1)
@@ -291,7 +295,9 @@ describe('the cost of a step', () => {
       await using between = await proxy(db.url)
       const ran = await rethread(between.url, args)
       expect([ran.code, ran.report?.findings.filter(f => f.level === 'error')]).toEqual([0, []])
-      return { statements: between.sent.length, connections: between.connections }
+      // the monitor's look at who is in the way depends on how long a step takes
+      const own = between.sent.filter(({ text }) => !/pg_blocking_pids|set heartbeat/.test(text))
+      return { statements: own.length, connections: between.connections }
     }
     const ten = many(10)
     const hundred = many(100)
