@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { hazardsOf } from '../src/engine/hazards.js'
+import { judge } from '../src/engine/hazards.js'
+import { knowsNothing } from '../src/engine/known.js'
 import { foldLedger, makePlan } from '../src/engine/plan.js'
 import type { LedgerRow } from '../src/model/plan.js'
 import { compareVersions } from '../src/model/workspace.js'
@@ -363,7 +364,7 @@ describe('hazards', () => {
     ['drop policy p on old', ['LOCKS_TABLE public.old']],
   ]
   test.each(cases)('%s', async (sql, expected) => {
-    const found = hazardsOf(await parseStatements(sql), null, new Set())
+    const found = judge(await parseStatements(sql), null, knowsNothing()).hazards
     expect(found.map(h => `${h.code} ${h.subject}`)).toEqual(expected)
   })
 })

@@ -1,20 +1,24 @@
 import type { Plan, Step } from '../model/plan.js'
 import type { StepResult } from '../model/report.js'
-import { parseStatements } from '../workspace/statements.js'
-import { hazardsOf } from './hazards.js'
+import type { Db } from '../sql/types.js'
+import { parseStatements, type Statement } from '../workspace/statements.js'
+import { judge } from './hazards.js'
+import { knownOf } from './known.js'
 
-/** Fills in statements and hazards of every step: what `plan` prints is what `migrate` executes. */
-export async function describe(plan: Plan): Promise<Plan> {
-  const created = new Set<string>()
-  const steps: Step[] = []
+/** Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what `migrate` executes. */
+export async function describe(plan: Plan, sql: Db): Promise<Plan> {
+  if (plan.steps.length === 0) return plan
+  const files: Statement[][] = []
   for (const step of plan.steps) {
-    const { migration } = step
-    const down = step.direction === 'down'
-    const file = down ? migration.rollback?.file : migration.file
-    const statements = file ? await parseStatements(file.text) : []
-    const hazards = hazardsOf(statements, down ? null : migration, created)
-    steps.push({ ...step, statements: statements.map(s => s.text), hazards })
+    const file = step.direction === 'down' ? step.migration.rollback?.file : step.migration.file
+    files.push(file ? await parseStatements(file.text) : [])
   }
+  const known = await knownOf(sql, files.flat())
+  const steps = plan.steps.map((step, i) => ({
+    ...step,
+    statements: files[i]!.map(s => s.text),
+    ...judge(files[i]!, step.direction === 'down' ? null : step.migration, known),
+  }))
   return { ...plan, steps }
 }
 

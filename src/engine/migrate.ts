@@ -72,7 +72,7 @@ export async function migrate(given: Context, track: Track, wish: MigrateWish): 
   const run = await openRun(ctx, 'migrate', wish.leaseWaitMs)
   try {
     // another run may have done all of it while we waited: the ledger is read again under the lease (pitfall P39)
-    const plan = await describe((await look(run.writer, track, wish)).plan)
+    const plan = await describe((await look(run.writer, track, wish)).plan, run.writer.sql)
     report.findings.push(...plan.findings.filter(f => f.level === 'error'))
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
@@ -104,7 +104,7 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const described = await describe(plan)
+  const described = await describe(plan, session.sql)
   if (wish.pin)
     report.findings.push(...judgePin(wish.pin, await pinOf(session, described, history, wish, target.major)))
   const obstacles = await preflight(

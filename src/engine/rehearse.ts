@@ -41,7 +41,7 @@ export async function rehearseHere(
   oldApp: Statement[],
 ): Promise<Rehearsed> {
   await using session = await connect(ctx, 'writer')
-  const described = await describe(plan)
+  const described = await describe(plan, session.sql)
   const steps = described.steps.map(s => stepResult(s, 'not-run', 'an earlier step was not rehearsed'))
   const rehearsed: Rehearsed = {
     steps,
@@ -152,7 +152,14 @@ async function back(
   const results: StepResult[] = []
   for (const m of [...done].reverse()) {
     if (!m.rollback) continue
-    const step = stepResult({ migration: m, direction: 'down', statements: [], hazards: [], resumes: null })
+    const step = stepResult({
+      migration: m,
+      direction: 'down',
+      statements: [],
+      hazards: [],
+      locks: [],
+      resumes: null,
+    })
     const result = await perform(ctx, tx, m.rollback.file.text, step)
     results.push(result)
     if (result.outcome === 'failed') {

@@ -74,12 +74,16 @@ export async function planRollback(
       direction: 'down' as const,
       statements: [],
       hazards: [],
+      locks: [],
       resumes: open?.direction === 'down' ? open : null,
     }
   })
   const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
-  const plan = await describe({ track: track.name, steps, held: [], applied: forward.applied, findings: [] })
+  const plan = await describe(
+    { track: track.name, steps, held: [], applied: forward.applied, findings: [] },
+    session.sql,
+  )
   const objects = await doomed(session, undone)
   const changed = await drifted(session, target.major)
   // one place for all that must be allowed by name: the first step's hazards

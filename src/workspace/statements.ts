@@ -12,6 +12,8 @@ export interface Statement {
   node: Node
   /** Offset of the first character in the file. */
   offset: number
+  /** What stands between the statement before and this one: comments, white space, a semicolon. */
+  above: string
 }
 
 /** A token of PostgreSQL's own scanner; offsets are characters here (libpg-query counts bytes). */
@@ -55,6 +57,7 @@ export async function parseStatements(text: string): Promise<Statement[]> {
   try {
     if (clean.trim() === '') return []
     const tree = await parse(clean)
+    let end = 0
     return (tree.stmts ?? []).map(raw => {
       const from = raw.stmt_location ?? 0
       const to = raw.stmt_len ? from + raw.stmt_len : bytes.length
@@ -63,7 +66,10 @@ export async function parseStatements(text: string): Promise<Statement[]> {
       const node = raw.stmt as unknown as Node
       const kind = Object.keys(node)[0]!
       const trimmed = whole.slice(lead).replace(/[\s;]+$/, '')
-      return { text: trimmed, kind, node: node[kind] as Node, offset: chars(from) + lead }
+      const offset = chars(from) + lead
+      const above = clean.slice(end, offset)
+      end = offset + trimmed.length
+      return { text: trimmed, kind, node: node[kind] as Node, offset, above }
     })
   } catch (error) {
     if (error instanceof Error && hasSqlDetails(error)) {
