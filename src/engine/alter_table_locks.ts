@@ -1,3 +1,4 @@
+import type { ForeignKey } from '../model/plan.js'
 import { type Node, relationName } from '../workspace/statements.js'
 import type { Known } from './known.js'
 import type { LockMode } from './lock_mode.js'
@@ -63,7 +64,7 @@ export const alterTableRules: Record<string, AlterRule> = {
   AT_ResetOptions: mild('none'),
   AT_SetStorage: exclusive('family'),
   AT_SetCompression: exclusive('none'),
-  AT_AlterColumnType: exclusive('family', changesType),
+  AT_AlterColumnType: exclusive('family', (table, cmd, known) => changesType(table, cmd, known)),
   AT_AlterColumnGenericOptions: exclusive('none'),
   AT_AddIdentity: exclusive('partitions'),
   AT_SetIdentity: exclusive('partitions'),
@@ -79,7 +80,7 @@ export const alterTableRules: Record<string, AlterRule> = {
   AT_DropConstraint: exclusive('family', (table, cmd, known) =>
     known.foreignKeys
       .filter(k => k.table === table && k.name === cmd.name)
-      .flatMap(k => lockAll(known.family(k.references), 'ACCESS EXCLUSIVE')),
+      .flatMap(k => lockAll(known.withPartitions(k.references), 'ACCESS EXCLUSIVE')),
   ),
   AT_ChangeOwner: exclusive('none'),
   AT_ClusterOn: mild('none'),
@@ -218,31 +219,29 @@ export function commandLabel(cmd: Node): string {
 /** Both sides of a foreign key are locked while it is made; of a partitioned table, all partitions. */
 export const keyLocks = (c: Node | undefined, known: Known): Taken[] =>
   c?.contype === 'CONSTR_FOREIGN'
-    ? lockAll(known.family(relationName(c.pktable)), 'SHARE ROW EXCLUSIVE', 'a foreign key to it')
+    ? lockAll(known.withPartitions(relationName(c.pktable)), 'SHARE ROW EXCLUSIVE', 'a foreign key to it')
     : []
 
 /** The foreign keys that stand beside a column. */
 export const keysOfColumn = (column: Node | undefined, known: Known): Taken[] =>
   (column?.constraints ?? []).flatMap((c: Node) => keyLocks(c.Constraint, known))
 
+/** True where a key points at the column; one that this plan has made may name no columns, and means the primary key. */
+export const pointsAt = (key: ForeignKey, table: string, column: string): boolean =>
+  key.references === table && (key.referenced.length === 0 || key.referenced.includes(column))
+
 /** A column goes with its foreign keys, and with those that point at it where it cascades. */
 function dropsColumn(table: string, cmd: Node, known: Known): Taken[] {
-  return known.foreignKeys.flatMap(key => {
-    if (key.table === table && key.columns.includes(cmd.name))
-      return lockAll(known.family(key.references), 'ACCESS EXCLUSIVE')
-    return key.references === table && key.referenced.includes(cmd.name) && cmd.behavior === 'DROP_CASCADE'
-      ? lockAll(known.family(key.table), 'ACCESS EXCLUSIVE')
-      : []
-  })
+  return changesType(table, cmd, known, cmd.behavior === 'DROP_CASCADE')
 }
 
 /** A key is made again for the new type: both sides are locked as for a drop. */
-function changesType(table: string, cmd: Node, known: Known): Taken[] {
+function changesType(table: string, cmd: Node, known: Known, both = true): Taken[] {
   return known.foreignKeys.flatMap(key => {
     if (key.table === table && key.columns.includes(cmd.name))
-      return lockAll(known.family(key.references), 'ACCESS EXCLUSIVE')
-    return key.references === table && key.referenced.includes(cmd.name)
-      ? lockAll(known.family(key.table), 'ACCESS EXCLUSIVE')
+      return lockAll(known.withPartitions(key.references), 'ACCESS EXCLUSIVE')
+    return both && pointsAt(key, table, cmd.name)
+      ? lockAll(known.withPartitions(key.table), 'ACCESS EXCLUSIVE')
       : []
   })
 }
@@ -251,14 +250,14 @@ function changesType(table: string, cmd: Node, known: Known): Taken[] {
 function validates(table: string, cmd: Node, known: Known): Taken[] {
   return known.foreignKeys
     .filter(k => k.table === table && k.name === cmd.name)
-    .flatMap(k => lockAll(known.family(k.references), 'ROW SHARE'))
+    .flatMap(k => lockAll(known.withPartitions(k.references), 'ROW SHARE'))
 }
 
 /** The tables at the other end of a partitioned table's keys, which a new partition joins and an old one leaves. */
 const partners = (parent: string, known: Known) => ({
   referenced: known.foreignKeys
     .filter(k => k.table === parent)
-    .flatMap(k => known.family(k.references))
+    .flatMap(k => known.withPartitions(k.references))
     .filter(t => !known.family(parent).includes(t)),
   referencing: known.foreignKeys
     .filter(k => k.references === parent)

@@ -117,6 +117,11 @@ export class Known implements Facts {
     return [...found]
   }
 
+  /** A table, and its partitions where it has any: what inherits in the other way is left alone. */
+  withPartitions(table: string): string[] {
+    return this.isPartitioned(table) ? this.family(table) : [table]
+  }
+
   /** The table that this one is a partition of. */
   partitionOf(table: string): string | null {
     return this.descents.find(d => d.child === table && d.partition)?.parent ?? null

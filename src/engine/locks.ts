@@ -16,7 +16,7 @@ import {
   ofRename,
   ofVacuum,
 } from './object_locks.js'
-import { ofLock, ofSelect, ofTruncate, ofWrite, partitionsToo } from './query_locks.js'
+import { ofLock, ofSelect, ofTruncate, ofWrite } from './query_locks.js'
 
 /** The locks of one kind of statement; null where only running it can tell. */
 type Reader = (node: Node, known: Known) => Taken[] | null
@@ -32,6 +32,7 @@ export function locksOf(statement: Statement, known: Known): StatementLock[] | n
   if (taken === null) return null
   const strongest = new Map<string, { mode: LockMode; by: Set<string> }>()
   for (const { table, mode, by = labelOf(statement) } of taken) {
+    if (mode === 'ACCESS SHARE') continue
     const held = strongest.get(table)
     if (held?.mode === mode) held.by.add(by)
     else if (!held || isStronger(mode, held.mode)) strongest.set(table, { mode, by: new Set([by]) })
@@ -100,7 +101,7 @@ export const statementRules: Record<string, Reader> = {
     ),
   CreateTrigStmt: (node, known) =>
     lockAll(
-      node.row ? partitionsToo(relationName(node.relation), known) : [relationName(node.relation)],
+      node.row ? known.withPartitions(relationName(node.relation)) : [relationName(node.relation)],
       'SHARE ROW EXCLUSIVE',
       `CREATE TRIGGER ${node.trigname}`,
     ),
@@ -121,7 +122,7 @@ export const statementRules: Record<string, Reader> = {
   LockStmt: ofLock,
   VacuumStmt: ofVacuum,
   ClusterStmt: (node, known) =>
-    node.relation ? lockAll(partitionsToo(relationName(node.relation), known), 'ACCESS EXCLUSIVE') : null,
+    node.relation ? lockAll(known.withPartitions(relationName(node.relation)), 'ACCESS EXCLUSIVE') : null,
   CommentStmt: ofComment,
   CreatePublicationStmt: ofPublication,
   AlterPublicationStmt: ofPublication,
@@ -131,12 +132,12 @@ export const statementRules: Record<string, Reader> = {
     (
       'AlterCollationStmt AlterDatabaseSetStmt AlterDatabaseStmt AlterDefaultPrivilegesStmt AlterEnumStmt AlterEventTrigStmt ' +
       'AlterFdwStmt AlterForeignServerStmt AlterFunctionStmt AlterOpFamilyStmt AlterOperatorStmt AlterOwnerStmt AlterRoleSetStmt ' +
-      'AlterRoleStmt AlterStatsStmt AlterSystemStmt AlterTSConfigurationStmt AlterTSDictionaryStmt AlterTypeStmt ' +
+      'AlterRoleStmt AlterStatsStmt AlterTSConfigurationStmt AlterTSDictionaryStmt AlterTypeStmt ' +
       'AlterUserMappingStmt CheckPointStmt ClosePortalStmt CompositeTypeStmt ConstraintsSetStmt CreateAmStmt CreateCastStmt ' +
       'CreateConversionStmt CreateDomainStmt CreateEnumStmt CreateEventTrigStmt CreateExtensionStmt CreateFdwStmt ' +
       'CreateForeignServerStmt CreateFunctionStmt CreateOpClassStmt CreateOpFamilyStmt CreateRangeStmt CreateRoleStmt ' +
-      'CreateSeqStmt CreateTransformStmt CreateUserMappingStmt CreatedbStmt DefineStmt DiscardStmt DropRoleStmt ' +
-      'DropUserMappingStmt FetchStmt GrantRoleStmt GrantStmt ListenStmt NotifyStmt TransactionStmt UnlistenStmt ' +
+      'CreateSeqStmt CreateUserMappingStmt DefineStmt DiscardStmt DropRoleStmt ' +
+      'DropUserMappingStmt GrantRoleStmt GrantStmt ListenStmt NotifyStmt TransactionStmt UnlistenStmt ' +
       'VariableSetStmt VariableShowStmt'
     )
       .split(' ')

@@ -1,7 +1,7 @@
 import { type Node, pathName, relationName, strings } from '../workspace/statements.js'
 import { joinsPartitions, keyLocks, keysOfColumn, lockAll, type Taken } from './alter_table_locks.js'
 import type { Known } from './known.js'
-import { partitionsToo, spread } from './query_locks.js'
+import { spread } from './query_locks.js'
 
 /** All of it, or null where part of it is unknown. */
 export const all = (parts: (Taken[] | null)[]): Taken[] | null =>
@@ -32,7 +32,7 @@ export function ofRename(node: Node, known: Known): Taken[] | null {
     case 'OBJECT_TABCONSTRAINT':
       return lockAll(spread(node.relation, known), 'ACCESS EXCLUSIVE')
     case 'OBJECT_TRIGGER':
-      return lockAll(partitionsToo(table, known), 'ACCESS EXCLUSIVE')
+      return lockAll(known.withPartitions(table), 'ACCESS EXCLUSIVE')
     case 'OBJECT_TYPE':
       return []
     default:
@@ -63,33 +63,28 @@ export const tablesOfDomain = (domain: string, known: Known): string[] =>
 export function ofIndex(node: Node, known: Known): Taken[] {
   const table = relationName(node.relation)
   return lockAll(
-    node.relation.inh ? partitionsToo(table, known) : [table],
+    node.relation.inh ? known.withPartitions(table) : [table],
     node.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE',
     ['CREATE INDEX', node.concurrent ? 'CONCURRENTLY' : '', node.idxname ?? ''].filter(w => w).join(' '),
   )
 }
 
+/**
+ * The indexes are locked for all, and no query of their table is planned without them. Partitions go one by one, and are
+ * looked up under SHARE first.
+ */
 export function ofReindex(node: Node, known: Known): Taken[] | null {
   if (!node.relation) return null
   const concurrent = JSON.stringify(node.params ?? []).includes('"concurrently"')
   const name = relationName(node.relation)
-  if (node.kind === 'REINDEX_OBJECT_INDEX') {
-    const table = known.owners.get(name)
-    return table
-      ? lockAll(partitionsToo(table, known), concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE')
-      : null
-  }
-  return partitionsToo(name, known).flatMap(table =>
-    lockAll(
-      [table],
-      // the indexes are locked for all, and no query of the table is planned without them
-      concurrent
-        ? 'SHARE UPDATE EXCLUSIVE'
-        : known.looked && !known.indexed.has(table)
-          ? 'SHARE'
-          : 'ACCESS EXCLUSIVE',
-    ),
-  )
+  const ofIndex = node.kind === 'REINDEX_OBJECT_INDEX'
+  const table = ofIndex ? known.owners.get(name) : name
+  if (!table) return null
+  return known.withPartitions(table).flatMap(t => {
+    const empty = !ofIndex && (known.isPartitioned(t) || (known.looked && !known.indexed.has(t)))
+    if (concurrent) return lockAll([t], t === table ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE')
+    return lockAll([t], empty ? 'SHARE' : 'ACCESS EXCLUSIVE')
+  })
 }
 
 /** What CASCADE takes along (views, triggers of any table, columns of a type) no file says. */
@@ -114,7 +109,7 @@ function ofDropped(path: string[], node: Node, known: Known): Taken[] | null {
       const owner = known.owners.get(name)
       if (!owner) return node.missing_ok && known.looked ? [] : null
       return lockAll(
-        partitionsToo(owner, known),
+        known.withPartitions(owner),
         node.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE',
       )
     }
@@ -131,7 +126,7 @@ function ofDropped(path: string[], node: Node, known: Known): Taken[] | null {
     case 'OBJECT_TRIGGER':
       return gone(table)
         ? []
-        : lockAll(partitionsToo(table, known), 'ACCESS EXCLUSIVE', `dropping ${path.at(-1)}`)
+        : lockAll(known.withPartitions(table), 'ACCESS EXCLUSIVE', `dropping ${path.at(-1)}`)
     case 'OBJECT_RULE':
       return gone(table) ? [] : lockAll([table], 'ACCESS EXCLUSIVE', `dropping ${path.at(-1)}`)
     default:
@@ -144,8 +139,8 @@ function droppedWith(table: string, known: Known): string[] {
   const parent = known.partitionOf(table)
   const rest = parent && known.defaultOf(parent)
   return [
-    ...partitionsToo(table, known),
-    ...known.foreignKeys.filter(k => k.table === table).flatMap(k => known.family(k.references)),
+    ...known.withPartitions(table),
+    ...known.foreignKeys.filter(k => k.table === table).flatMap(k => known.withPartitions(k.references)),
     ...(parent ? [parent] : []),
     ...(rest ? [rest] : []),
   ]

@@ -3,10 +3,6 @@ import { lockAll, type Taken } from './alter_table_locks.js'
 import { askedName, type Known } from './known.js'
 import { lockModes } from './lock_mode.js'
 
-/** A table, and its partitions where it has any: children by inheritance are left alone. */
-export const partitionsToo = (table: string, known: Known): string[] =>
-  known.isPartitioned(table) ? known.family(table) : [table]
-
 /** What is locked where a name stands in a query: ONLY leaves the children out. */
 export const spread = (range: Node, known: Known): string[] =>
   range.inh ? known.family(relationName(range)) : [relationName(range)]
@@ -63,7 +59,7 @@ export function ofTruncate(node: Node, known: Known): Taken[] {
   if (node.behavior === 'DROP_CASCADE')
     for (const table of tables)
       for (const key of known.foreignKeys)
-        if (key.references === table) for (const t of known.family(key.table)) tables.add(t)
+        if (key.references === table) for (const t of known.withPartitions(key.table)) tables.add(t)
   return lockAll([...tables], 'ACCESS EXCLUSIVE', 'TRUNCATE')
 }
 

@@ -6,11 +6,10 @@ import {
   type Statement,
   strings,
 } from '../workspace/statements.js'
-import { commandLabel } from './alter_table_locks.js'
+import { commandLabel, pointsAt } from './alter_table_locks.js'
 import { isStoredAlike, keepsValue, sameFamily, targetOf } from './column_types.js'
 import { askedName, type Known } from './known.js'
 import { isFullVacuum, tablesOfDomain } from './object_locks.js'
-import { partitionsToo } from './query_locks.js'
 
 /** What a statement does to the rows of a table beside locking it; `detail` says by what. */
 export interface RowWork {
@@ -40,14 +39,14 @@ export function rowWorkOf({ kind, node }: Statement, known: Known): RowWork[] {
       const table = node.kind === 'REINDEX_OBJECT_INDEX' ? known.owners.get(name) : name
       if (!table) return []
       return scans(
-        stored(partitionsToo(table, known), known).filter(t => !known.looked || known.indexed.has(t)),
+        stored(known.withPartitions(table), known).filter(t => !known.looked || known.indexed.has(t)),
         'REINDEX reads the table',
       )
     }
     case 'ClusterStmt':
       return node.relation
         ? rewrites(
-            stored(partitionsToo(relationName(node.relation), known), known),
+            stored(known.withPartitions(relationName(node.relation)), known),
             'CLUSTER writes the table in the order of an index',
           )
         : []
@@ -96,7 +95,7 @@ function ofIndex(node: Node, known: Known): RowWork[] {
   const table = relationName(node.relation)
   const name = node.idxname ? ` ${node.idxname}` : ''
   return scans(
-    stored(node.relation.inh ? partitionsToo(table, known) : [table], known),
+    stored(node.relation.inh ? known.withPartitions(table) : [table], known),
     node.concurrent
       ? `CREATE INDEX CONCURRENTLY${name} reads the table twice; nobody waits`
       : `CREATE INDEX${name} reads the table while writes wait`,
@@ -137,7 +136,7 @@ function reachOf(name: string, node: Node, cmd: Node, known: Known): string[] {
   const own = ['AT_SetLogged', 'AT_SetUnLogged', 'AT_SetAccessMethod', 'AT_SetTableSpace']
   if (!node.relation.inh || own.includes(cmd.subtype) || constraint?.is_no_inherit) return [name]
   return constraint && ['CONSTR_FOREIGN', 'CONSTR_UNIQUE', 'CONSTR_EXCLUSION'].includes(constraint.contype)
-    ? partitionsToo(name, known)
+    ? known.withPartitions(name)
     : known.family(name)
 }
 
@@ -253,8 +252,19 @@ function changesType(table: string, cmd: Node, known: Known, what: string): RowW
   const facts = known.relations.get(table)
   const old = facts?.columns[cmd.name]
   const type = targetOf(cmd.def.ColumnDef, known)
-  if (!old || !type || !keepsValue(cmd) || !isStoredAlike(old, type, known))
-    return rewrites([table], `${what} ${old && type ? 'writes every row' : 'may write every row'}`)
+  if (!old || !type || !keepsValue(cmd) || !isStoredAlike(old, type, known)) {
+    const pointing = known.foreignKeys.filter(k => pointsAt(k, table, cmd.name)).map(k => k.table)
+    return [
+      ...rewrites([table], `${what} ${old && type ? 'writes every row' : 'may write every row'}`),
+      ...scans(
+        stored(
+          pointing.flatMap(t => known.withPartitions(t)),
+          known,
+        ),
+        `${what} of ${table} checks the foreign keys to it`,
+      ),
+    ]
+  }
   const collates = Boolean(cmd.def.ColumnDef.collClause) || !sameFamily(old.type, type.type)
   const checked = facts!.checks.some(c => c.columns.includes(cmd.name))
   return checked || old.inExpression || (old.indexed && collates)

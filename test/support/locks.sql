@@ -1,5 +1,6 @@
 -- What test/locks.test.ts tries its statements on: every kind of relation, with rows, so that a scan can be seen.
 create schema other;
+create schema third;
 create table b (id int primary key, note text);
 create table base (id int not null, n int, b_id int, t text, must int not null, late int);
 create function touch() returns trigger language plpgsql as $$ begin return new; end $$;
@@ -15,7 +16,10 @@ create domain short_text as varchar(10);
 create type mood as enum ('low', 'high');
 create type pair as (x int, y int);
 create type loner as (x int);
-create type fresh_base;
+create type blob;
+create function blob_in(cstring) returns blob language internal immutable strict as 'byteain';
+create function blob_out(blob) returns cstring language internal immutable strict as 'byteaout';
+create type blob (input = blob_in, output = blob_out, storage = extended);
 create table a (
   id int primary key, n int, b_id int references b (id), t text, must int not null default 1, late int,
   v varchar(10), d numeric(8, 2), w timestamp(3), checked int, kind mood default 'low', ip cidr, c char(5), arr varchar(10)[], bits varbit(4),
@@ -41,19 +45,15 @@ create unique index keyless_id on keyless (id);
 create unique index keyless_n on keyless (n);
 create unlogged table quick (n int);
 create table child (id int references b (id));
-create view seen as select id, must from a;
-create view renamed as select note from b;
-create materialized view kept as select id from b;
-create unique index kept_id on kept (id);
 -- partitioned, without and with a default partition and foreign keys both ways
 create table parts (id int not null, k int) partition by range (id);
 create table part_one partition of parts for values from (0) to (100);
 create table loose (id int not null, k int);
+create table proved (id int not null check (id >= 100 and id < 200), k int);
 create table shards (id int primary key, k int, b_id int references b (id)) partition by range (id);
 create table shard_one partition of shards for values from (0) to (100);
 create table shard_rest partition of shards default;
-create table shard_loose (id int not null, k int, b_id int);
-create table shard_proved (id int not null check (id >= 100 and id < 200), k int, b_id int, check (k < 1000));
+create table shard_loose (id int not null, k int, b_id int, constraint shards_k_small check (k < 1000));
 alter table shards add constraint shards_k_small check (k < 1000) not valid;
 create index shards_k on shards (k);
 create index shards_b on only shards (b_id);
@@ -69,6 +69,10 @@ create rule shout as on insert to trunk do also notify trunk;
 create table branch () inherits (trunk);
 create table twig () inherits (branch);
 alter table trunk add constraint trunk_n check (n < 1000) not valid;
+create view seen as select id, must from a;
+create view renamed as select k from loose;
+create materialized view kept as select id from keyless;
+create unique index kept_id on kept (id);
 create table numbered (id serial primary key, g int generated always as identity, x int);
 create table measured (id int, p positive, q plain_text, s int generated always as (id + 1) stored);
 create table typed of pair;
@@ -76,6 +80,7 @@ create sequence counter;
 create publication news for table a;
 create foreign data wrapper dummy;
 create server far foreign data wrapper dummy;
+create user mapping for public server far;
 create foreign table ft (id int) server far;
 create event trigger bell on ddl_command_start execute function alarm();
 create operator @@@ (leftarg = int, rightarg = int, function = int4pl);
@@ -89,7 +94,7 @@ insert into a (id, n, b_id, t, v, d, w, checked, late, ip, c, arr, bits)
   select g, g, g, 't' || g, 'v' || g, g, now(), g, g, '10.0.0.0/8', 'c', '{x}', '101' from generate_series(1, 5) g;
 insert into plain select generate_series(1, 5);
 insert into keyless select g, g from generate_series(1, 5) g;
-insert into shard_proved select g, g, null from generate_series(101, 105) g;
+insert into proved select g, g from generate_series(101, 105) g;
 insert into merged select generate_series(1, 5);
 insert into quick select generate_series(1, 5);
 insert into child select generate_series(1, 5);

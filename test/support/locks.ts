@@ -34,12 +34,13 @@ const capitals = modes.map(inCapitals)
 /** Relations by oid; an index, and a sequence of a column, by the name of its table: queries of the table wait for both. */
 async function relations(sql: Sql) {
   const rows = await sql<{ oid: number; name: string; node: number; kind: string }[]>`
-    select c.oid::int8 as oid, o.relnamespace::regnamespace || '.' || o.relname as name, c.relfilenode::int8 as node, c.relkind as kind
+    select c.oid::int8 as oid, n.nspname || '.' || o.relname as name, c.relfilenode::int8 as node, c.relkind as kind
     from pg_class c
     join pg_class o on o.oid = coalesce(
       (select indrelid from pg_index where indexrelid = c.oid),
       (select refobjid from pg_depend where objid = c.oid and c.relkind = 'S' and deptype in ('a', 'i') and refobjsubid > 0), c.oid)
-    where o.relnamespace in ('public'::regnamespace, 'other'::regnamespace) and o.relkind <> 'c'`
+    join pg_namespace n on n.oid = o.relnamespace
+    where n.nspname in ('public', 'other') and o.relkind <> 'c'`
   return new Map(rows.map(r => [r.oid, r]))
 }
 
@@ -86,7 +87,6 @@ const blockers = [
   (table: string) => `select from ${table} limit 1`,
   (table: string) => `lock table ${table} in row exclusive mode`,
   (table: string) => `lock table ${table} in share update exclusive mode`,
-  () => 'select 1',
 ]
 
 /**
@@ -98,25 +98,32 @@ export async function seeOutside(
   text: string,
   tables: string[],
 ): Promise<Seen> {
+  const ways = ['select 1', ...tables.flatMap(table => blockers.map(block => block(table)))]
+  const seen = await Promise.all(ways.map(async block => seeBehind(await fresh(), text, block)))
   const best = new Map<string, string>()
-  let rewritten: string[] = []
-  for (const table of tables)
-    for (const block of blockers) {
-      await using db = await fresh()
-      const before = await relations(db.sql)
-      const held = await watch(db, text, block(table))
-      const after = await relations(db.sql)
-      // an index that goes is dead before it is locked for good: no query looks for it any more
-      const lasting = held.filter(h => after.has(h.oid))
-      for (const [name, mode] of strongest(lasting, before)) {
-        const old = best.get(name)
-        if (!old || capitals.indexOf(mode) > capitals.indexOf(old)) best.set(name, mode)
-      }
-      rewritten = [...before].flatMap(([oid, r]) =>
-        ['r', 'm'].includes(r.kind) && after.has(oid) && after.get(oid)!.node !== r.node ? [r.name] : [],
-      )
-    }
-  return { locks: best, rewritten, scanned: [] }
+  for (const { locks } of seen)
+    for (const [name, mode] of locks)
+      if (capitals.indexOf(mode) > capitals.indexOf(best.get(name) ?? '')) best.set(name, mode)
+  return { locks: best, rewritten: [...new Set(seen.flatMap(s => s.rewritten))], scanned: [] }
+}
+
+/** What a statement does behind somebody who stands in its way; the database goes afterwards. */
+async function seeBehind(database: Database, text: string, block: string): Promise<Seen> {
+  await using db = database
+  const before = await relations(db.sql)
+  const held = await watch(db, text, block)
+  const after = await relations(db.sql)
+  return {
+    // an index that goes is dead before it is locked for good: no query looks for it any more
+    locks: strongest(
+      held.filter(h => after.has(h.oid)),
+      before,
+    ),
+    rewritten: [...before].flatMap(([oid, r]) =>
+      ['r', 'm'].includes(r.kind) && after.has(oid) && after.get(oid)!.node !== r.node ? [r.name] : [],
+    ),
+    scanned: [],
+  }
 }
 
 /** Every lock that a statement asks for while somebody else holds what they hold. */
@@ -124,7 +131,7 @@ async function watch(db: Database, text: string, block: string) {
   const held: { oid: number; mode: string }[] = []
   const worker = open(db.url, 1)
   const [row] = await worker<{ pid: number }[]>`select pg_backend_pid() as pid`
-  await worker`set statement_timeout = 300`
+  await worker`set statement_timeout = 150`
   let running = true
   try {
     await db.sql.begin(async blocker => {
