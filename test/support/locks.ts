@@ -3,7 +3,7 @@ import { type Database, open } from './database.js'
 
 /** What a statement really did to relations that existed before it. */
 export interface Seen {
-  /** The strongest table lock by relation, from ROW EXCLUSIVE up. */
+  /** The strongest table lock by relation, from ROW SHARE up. */
   locks: Map<string, string>
   /** Tables and materialized views whose rows are stored elsewhere than before. */
   rewritten: string[]
@@ -13,8 +13,9 @@ export interface Seen {
 
 type Sql = postgres.ISql<{ bigint: number; textArray: string[] }>
 
-/** Lock modes from ROW EXCLUSIVE up, by the names that pg_locks has for them, weakest first. */
+/** Lock modes from ROW SHARE up, by the names that pg_locks has for them, weakest first. */
 const modes = [
+  'RowShareLock',
   'RowExclusiveLock',
   'ShareUpdateExclusiveLock',
   'ShareLock',
