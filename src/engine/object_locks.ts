@@ -7,6 +7,7 @@ import { spread } from './query_locks.js'
 export const all = (parts: (Taken[] | null)[]): Taken[] | null =>
   parts.includes(null) ? null : parts.flatMap(part => part!)
 
+/** A new table locks those that it points at, its parents, and what a new partition has to fit between. */
 export function ofCreate(node: Node, known: Known): Taken[] {
   const name = relationName(node.relation)
   if (node.if_not_exists && known.exists(name)) return []
@@ -19,6 +20,7 @@ export function ofCreate(node: Node, known: Known): Taken[] {
   ].filter(l => l.table !== name)
 }
 
+/** RENAME of a table or of something that belongs to one; names of other objects lock no table. */
 export function ofRename(node: Node, known: Known): Taken[] | null {
   if (!node.relation) return []
   if (node.renameType === 'OBJECT_ATTRIBUTE') return node.behavior === 'DROP_CASCADE' ? null : []
@@ -40,6 +42,7 @@ export function ofRename(node: Node, known: Known): Taken[] | null {
   }
 }
 
+/** SET SCHEMA; an extension takes along whatever it is made of. */
 export function ofNewSchema(node: Node, known: Known): Taken[] | null {
   if (node.objectType === 'OBJECT_EXTENSION') return null
   if (!node.relation) return []
@@ -60,6 +63,7 @@ export function ofDomain(node: Node, known: Known): Taken[] | null {
 export const tablesOfDomain = (domain: string, known: Known): string[] =>
   [...known.domains].filter(d => d.startsWith(`${domain}>`)).map(d => d.slice(domain.length + 1))
 
+/** CREATE INDEX; on a partitioned table each partition gets its own. */
 export function ofIndex(node: Node, known: Known): Taken[] {
   const table = relationName(node.relation)
   return lockAll(
@@ -163,6 +167,7 @@ export const isFullVacuum = (node: Node): boolean =>
     (o: Node) => o.DefElem?.defname === 'full' && !/^(false|off|0)$/.test(o.DefElem.arg?.String?.sval ?? ''),
   )
 
+/** COMMENT locks a table only for the table itself and its columns. */
 export function ofComment(node: Node, known: Known): Taken[] {
   const path = strings(node.object ? [node.object] : [])
   const whole = [

@@ -43,6 +43,7 @@ const rangesOf = (from: Node[] | undefined, known: Known): string[] =>
         : rangesOf(item.RangeSubselect?.subquery?.SelectStmt?.fromClause, known),
   )
 
+/** INSERT, UPDATE, DELETE and MERGE, with what their WITH queries write. */
 export function ofWrite(node: Node, known: Known): Taken[] {
   const found = lockAll(spread(node.relation, known), 'ROW EXCLUSIVE')
   for (const cte of node.withClause?.ctes ?? []) {
