@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { hazardsOf } from '../src/engine/hazards.js'
+import { judge } from '../src/engine/hazards.js'
+import { knowsNothing } from '../src/engine/known.js'
 import { foldLedger, makePlan } from '../src/engine/plan.js'
 import type { LedgerRow } from '../src/model/plan.js'
 import { compareVersions } from '../src/model/workspace.js'
@@ -352,18 +353,48 @@ describe('hazards', () => {
       ['BLOCKS_WRITES public.old', 'BLOCKS_WRITES public.o2'],
     ],
     ['alter table old validate constraint f', ['SCANS_TABLE public.old']],
-    ['create index i on old (a)', ['BLOCKS_WRITES public.old']],
+    ['create index i on old (a)', ['BLOCKS_WRITES public.old', 'SCANS_TABLE public.old']],
     ['create index concurrently i on old (a)', ['SCANS_TABLE public.old']],
-    ['create policy p on old for select using (true)', ['LOCKS_TABLE public.old']],
+    [
+      'create policy p on old for select using (true)',
+      ['LOCKS_TABLE public.old', 'WIDENS_ACCESS public.old'],
+    ],
+    ['create policy p on old for select to authenticated using (a = 1)', ['LOCKS_TABLE public.old']],
     ['alter table old enable row level security', ['LOCKS_TABLE public.old']],
     ['create trigger g before insert on old for each row execute function f()', ['BLOCKS_WRITES public.old']],
-    ['drop table old', ['DELETES_DATA public.old']],
-    ['truncate old, o2', ['DELETES_DATA public.old', 'DELETES_DATA public.o2']],
+    ['drop table old', ['LOCKS_TABLE public.old', 'DELETES_DATA public.old']],
+    [
+      'truncate old, o2',
+      [
+        'LOCKS_TABLE public.old',
+        'LOCKS_TABLE public.o2',
+        'DELETES_DATA public.old',
+        'DELETES_DATA public.o2',
+      ],
+    ],
     ['delete from old where a', ['DELETES_DATA public.old']],
-    ['drop policy p on old', ['LOCKS_TABLE public.old']],
+    ['drop policy p on old', ['LOCKS_TABLE public.old', 'WIDENS_ACCESS public.old']],
+    ['cluster old using i', ['LOCKS_TABLE public.old', 'REWRITES_TABLE public.old']],
+    ['alter table old rename to o2', ['LOCKS_TABLE public.old']],
+    ['alter table old rename column a to b', ['LOCKS_TABLE public.old']],
+    ['alter table old set schema o2', ['LOCKS_TABLE public.old']],
+    ['refresh materialized view old', ['LOCKS_TABLE public.old', 'REWRITES_TABLE public.old']],
+    ['alter policy p on old using (a = 1)', ['LOCKS_TABLE public.old', 'WIDENS_ACCESS public.old']],
+    ['drop view old', ['LOCKS_TABLE public.old']],
+    ['lock table old', ['LOCKS_TABLE public.old']],
+    ['lock table old in share mode', ['BLOCKS_WRITES public.old']],
+    ['alter table old alter column a set statistics 500', []],
+    ['alter table old set (fillfactor = 80)', []],
+    ['do $$ begin end $$', ['CANNOT_TELL statement 1']],
+    ['-- locks: none\ndo $$ begin end $$', []],
+    ['-- locks: old ACCESS EXCLUSIVE\ndo $$ begin end $$', ['LOCKS_TABLE public.old']],
+    ['call p()', ['CANNOT_TELL statement 1']],
+    ['select p.f()', ['CANNOT_TELL statement 1']],
+    ['select count(*) from old', []],
+    ['select 1; drop view old cascade', ['CANNOT_TELL statement 2']],
   ]
   test.each(cases)('%s', async (sql, expected) => {
-    const found = hazardsOf(await parseStatements(sql), null, new Set())
+    const found = judge(await parseStatements(sql), null, knowsNothing()).hazards
     expect(found.map(h => `${h.code} ${h.subject}`)).toEqual(expected)
   })
 })

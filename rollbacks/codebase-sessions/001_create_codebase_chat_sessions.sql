@@ -3,6 +3,7 @@
 drop table if exists public.codebase_chat_sessions;
 drop function if exists chat_private.touch_codebase_chat_session();
 
+-- locks: none
 do $$
 begin
   if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then

@@ -5,6 +5,7 @@ drop table if exists public.messages;
 drop table if exists public.conversations;
 drop function if exists chat_private.tenant_role(uuid);
 
+-- locks: none
 do $$
 begin
   if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then

@@ -1,5 +1,8 @@
 --! title: Bring chat_sessions back, with what was written since
 
+-- locks: rethread_archive.chat_sessions ACCESS EXCLUSIVE
+-- locks: public.tenants SHARE ROW EXCLUSIVE
+-- locks: auth.users SHARE ROW EXCLUSIVE
 do $$
 declare
   item record;

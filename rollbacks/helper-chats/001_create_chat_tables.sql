@@ -4,6 +4,7 @@ drop table if exists public.chat_messages;
 drop table if exists public.chat_sessions;
 drop function if exists chat_private.can_use_project(uuid);
 
+-- locks: none
 do $$
 begin
   if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then

@@ -11,6 +11,7 @@ drop table if exists public.chat_sessions;
 drop function if exists chat_private.can_use_request(uuid);
 drop function if exists chat_private.current_agent_id();
 
+-- locks: none
 do $$
 begin
   if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then

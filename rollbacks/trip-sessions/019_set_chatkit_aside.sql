@@ -1,5 +1,7 @@
 --! title: Bring chatkit_sessions back
 
+-- locks: rethread_archive.chatkit_sessions ACCESS EXCLUSIVE
+-- locks: public.iso_agents SHARE ROW EXCLUSIVE
 do $$
 declare
   item record;

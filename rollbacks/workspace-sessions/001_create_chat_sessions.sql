@@ -8,6 +8,7 @@ drop function if exists chat_private.legacy_session_id(uuid, uuid);
 drop function if exists chat_private.legacy_author(uuid);
 drop function if exists chat_private.session_workspace(uuid);
 
+-- locks: none
 do $$
 begin
   if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then

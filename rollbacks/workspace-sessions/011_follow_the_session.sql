@@ -10,6 +10,7 @@ create trigger rethread_move_session_on_update
   for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
   execute function chat_private.move_session();
 
+-- locks: public.chats ACCESS EXCLUSIVE
 do $$
 begin
   if exists (

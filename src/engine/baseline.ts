@@ -44,7 +44,7 @@ export async function baseline(
   }
   report.steps = adopted.map(m =>
     stepResult(
-      { migration: m, direction: 'up', statements: [], hazards: [], resumes: null },
+      { migration: m, direction: 'up', statements: [], hazards: [], locks: [], resumes: null },
       'not-run',
       'refused',
     ),

@@ -1,27 +1,33 @@
 import type { Plan, Step } from '../model/plan.js'
 import type { StepResult } from '../model/report.js'
+import type { Db } from '../sql/types.js'
 import { droppedObjects } from '../workspace/dropped_objects.js'
-import { parseStatements } from '../workspace/statements.js'
-import { hazardsOf } from './hazards.js'
+import { parseStatements, type Statement } from '../workspace/statements.js'
+import { judge } from './hazards.js'
+import { knownOf } from './known.js'
 import { sparedBy } from './refuse_destruction.js'
 
-/** Fills in statements and hazards of every step: what `plan` prints is what `migrate` executes. */
-export async function describe(plan: Plan): Promise<Plan> {
-  const created = new Set<string>()
+/** Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what `migrate` executes. */
+export async function describe(plan: Plan, sql: Db): Promise<Plan> {
+  if (plan.steps.length === 0) return plan
+  const files: Statement[][] = []
+  for (const step of plan.steps) {
+    const file = step.direction === 'down' ? step.migration.rollback?.file : step.migration.file
+    files.push(file ? await parseStatements(file.text) : [])
+  }
+  const known = await knownOf(sql, files.flat())
   const migrations = [...plan.applied, ...plan.steps, ...plan.held].map(m =>
     'migration' in m ? m.migration : m,
   )
   const steps: Step[] = []
-  for (const step of plan.steps) {
-    const { migration } = step
+  for (const [i, step] of plan.steps.entries()) {
+    const statements = files[i]!
     const down = step.direction === 'down'
-    const file = down ? migration.rollback?.file : migration.file
-    const statements = file ? await parseStatements(file.text) : []
     const spared = await sparedBy(migrations, statements.flatMap(droppedObjects))
     // what a rollback takes from there, it puts back: looked at when it runs
     if (down) spared.add('rethread_archive.quarantine')
-    const hazards = hazardsOf(statements, down ? null : migration, created, spared)
-    steps.push({ ...step, statements: statements.map(s => s.text), hazards })
+    const judged = judge(statements, down ? null : step.migration, known, spared)
+    steps.push({ ...step, statements: statements.map(s => s.text), ...judged })
   }
   return { ...plan, steps }
 }

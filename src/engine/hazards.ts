@@ -1,100 +1,99 @@
 import type { HazardCode } from '../model/codes.js'
-import type { Hazard } from '../model/plan.js'
+import type { Hazard, StatementLock } from '../model/plan.js'
+import type { Lock } from '../model/report.js'
 import type { Migration } from '../model/workspace.js'
 import { type DroppedObject, droppedObjects, objectText } from '../workspace/dropped_objects.js'
-import { type Node, pathName, relationName, type Statement, strings } from '../workspace/statements.js'
+import type { Statement } from '../workspace/statements.js'
+import { aside, type Known } from './known.js'
+import { learn } from './learn.js'
+import { foretoldLocks } from './locks.js'
+import { rowWorkOf } from './rewrites.js'
+import { widenings } from './widens_access.js'
 
-/** Functions whose value differs from row to row: as a default they rewrite the table (pitfall P26). */
-const volatile = new Set([
-  'gen_random_uuid',
-  'uuid_generate_v4',
-  'random',
-  'clock_timestamp',
-  'nextval',
-  'timeofday',
-])
+/** What a file's statements can do, and the locks that they take. */
+export interface Judged {
+  hazards: Hazard[]
+  locks: Lock[]
+}
 
-/** Lock modes and what they stop. Source: PostgreSQL's table of conflicting lock modes. */
-const exclusive = 'ACCESS EXCLUSIVE: reads and writes wait while it is held or waited for'
-const shareRow = 'SHARE ROW EXCLUSIVE: writes wait while it is held or waited for'
+/** What the tool derives or keeps itself is not the application's data. */
+const kept = /^(chat_private|rethread_archive)\./
 
 /**
- * Pure: what the statements of one migration can do to the running application and to data. `created` names tables
- * made earlier in the same plan: nobody uses them yet, so locks on them are no hazard. `spared` names tables with nothing
- * to lose.
+ * Pure but for what it adds to `known`: what the statements of one migration can do to the running application and to
+ * data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks do not tell. Nobody uses yet what
+ * the plan has made, so locks on it are no hazard. `migration` is null for a rollback file, which has no header to add to.
+ * `spared` names tables with nothing to lose.
  */
-export function hazardsOf(
+export function judge(
   statements: Statement[],
   migration: Migration | null,
-  created: Set<string>,
+  known: Known,
   spared: ReadonlySet<string> = new Set(),
-): Hazard[] {
+): Judged {
   const found: Hazard[] = []
-  const quarantines = migration?.hazards.includes('QUARANTINES_ROWS') ?? false
-  for (const s of statements) {
-    if (s.kind === 'CreateStmt') created.add(relationName(s.node.relation))
-    for (const h of [...ofStatement(s), ...deletesOf(s)]) {
-      if (created.has(h.subject) && h.code !== 'DELETES_DATA') continue
-      // locks of what the tool derives or keeps itself are nobody's; its rows may be, a table that was moved there
-      if (/^(chat_private|rethread_archive)\./.test(h.subject) && h.code !== 'DELETES_DATA') continue
-      if (spared.has(h.subject)) continue
-      // a quarantining backfill deletes what it has copied; its own hazard says so
-      if (quarantines && h.code === 'DELETES_DATA' && s.kind === 'DeleteStmt') continue
-      if (!found.some(f => f.code === h.code && f.subject === h.subject && f.detail === h.detail))
-        found.push(h)
-    }
+  const locks: Lock[] = []
+  const note = (h: Hazard) => {
+    if (!found.some(f => f.code === h.code && f.subject === h.subject && f.detail === h.detail)) found.push(h)
   }
-  if (migration?.endsOldApp)
-    found.push({ code: 'ENDS_OLD_APP', subject: migration.name, detail: migration.endsOldApp })
-  for (const code of migration?.hazards ?? []) {
-    found.push({ code, subject: migration!.backfill?.table ?? migration!.name, detail: migration!.title })
+  for (const [index, s] of statements.entries()) {
+    const taken = foretoldLocks(s, known)
+    locks.push(...locksOfStatement(index + 1, taken, known))
+    if (taken === null) note(cannotTell(index + 1, s))
+    for (const h of [...ofLocks(taken ?? []), ...rowWorkOf(s, known)])
+      if (!known.made.has(h.subject) && !kept.test(h.subject)) note(h)
+    for (const h of deletions(s, migration)) if (!spared.has(h.subject)) note(h)
+    for (const w of widenings(s, statements, known)) note({ code: 'WIDENS_ACCESS', ...w })
+    learn(known, s)
   }
-  return found
+  return { hazards: [...found, ...ofHeader(migration)], locks }
 }
 
-function ofStatement({ kind, node }: Statement): Hazard[] {
-  const on = (code: HazardCode, subject: string, detail: string): Hazard => ({ code, subject, detail })
-  switch (kind) {
-    case 'CreateStmt':
-      return (node.tableElts ?? []).flatMap((e: Node) => [
-        ...(e.ColumnDef?.constraints ?? []).flatMap((c: Node) => foreignKey(c.Constraint)),
-        ...foreignKey(e.Constraint),
-      ])
-    case 'AlterTableStmt': {
-      if (node.objtype !== 'OBJECT_TABLE') return []
-      const table = relationName(node.relation)
-      return node.cmds.flatMap((c: Node) => ofAlter(table, c.AlterTableCmd))
-    }
-    case 'IndexStmt': {
-      const table = relationName(node.relation)
-      return node.concurrent
-        ? [
-            on(
-              'SCANS_TABLE',
-              table,
-              `CREATE INDEX CONCURRENTLY ${node.idxname} reads the table twice; nobody waits`,
-            ),
-          ]
-        : [on('BLOCKS_WRITES', table, `CREATE INDEX ${node.idxname} holds SHARE while it reads the table`)]
-    }
-    case 'CreateTrigStmt':
-      return [
-        on('BLOCKS_WRITES', relationName(node.relation), `CREATE TRIGGER ${node.trigname} takes ${shareRow}`),
-      ]
-    case 'CreatePolicyStmt':
-      // pitfall P25: policies are not "just metadata"
-      return [
-        on('LOCKS_TABLE', relationName(node.table), `CREATE POLICY ${node.policy_name} takes ${exclusive}`),
-      ]
-    case 'DropStmt':
-      return ofDrop(node)
-    default:
-      return []
-  }
+/** The locks of one statement as a report has them; those on what the plan has made or the tool keeps are left out. */
+function locksOfStatement(statement: number, taken: StatementLock[] | null, known: Known): Lock[] {
+  if (taken === null) return [{ statement, table: null, mode: 'UNKNOWN', blocks: 'nothing', heldMs: null }]
+  return taken
+    .filter(l => !known.made.has(l.table) && !aside.test(l.table))
+    .map(({ table, mode, blocks }) => ({ statement, table, mode, blocks, heldMs: null }))
 }
 
-/** What a statement takes away by name. What nobody can tell before it runs is refused when it has run. */
-function deletesOf(s: Statement): Hazard[] {
+/** Whoever waits for a lock is what makes it a hazard. */
+const ofLocks = (locks: StatementLock[]): Hazard[] =>
+  locks
+    .filter(l => l.blocks !== 'nothing')
+    .map(l => ({
+      code: l.blocks === 'writes' ? 'BLOCKS_WRITES' : 'LOCKS_TABLE',
+      subject: l.table,
+      detail: `${l.by} takes ${l.mode}: ${l.blocks} wait while it is held or waited for`,
+    }))
+
+const cannotTell = (statement: number, { text }: Statement): Hazard => ({
+  code: 'CANNOT_TELL',
+  subject: `statement ${statement}`,
+  detail: `${text.split('\n')[0]!.slice(0, 60)}: only running it tells what it locks and changes; write it above: \`-- locks: <schema.table> <MODE>\` for each table, or \`-- locks: none\``,
+})
+
+function ofHeader(migration: Migration | null): Hazard[] {
+  if (!migration) return []
+  const ends: Hazard[] = migration.endsOldApp
+    ? [{ code: 'ENDS_OLD_APP', subject: migration.name, detail: migration.endsOldApp }]
+    : []
+  return [
+    ...ends,
+    ...migration.hazards.map((code: HazardCode) => ({
+      code,
+      subject: migration.backfill?.table ?? migration.name,
+      detail: migration.title,
+    })),
+  ]
+}
+
+/**
+ * What a statement takes away by name; a quarantining backfill deletes what it has copied, and its own hazard says so.
+ * What nobody can tell before it runs is refused when it has run.
+ */
+function deletions(s: Statement, migration: Migration | null): Hazard[] {
+  if (s.kind === 'DeleteStmt' && migration?.hazards.includes('QUARANTINES_ROWS')) return []
   return droppedObjects(s).flatMap(o => {
     const detail = deletion(o)
     return detail === null
@@ -116,94 +115,5 @@ function deletion(o: DroppedObject): string | null {
       return o.kept ? null : o.by === 'TRUNCATE' ? 'TRUNCATE empties' : `${o.by} removes rows of`
     default:
       return null
-  }
-}
-
-function foreignKey(c: Node | undefined): Hazard[] {
-  if (c?.contype !== 'CONSTR_FOREIGN') return []
-  // pitfall P23: both sides are locked, also for a constraint inside CREATE TABLE
-  return [
-    {
-      code: 'BLOCKS_WRITES',
-      subject: relationName(c.pktable),
-      detail: `a foreign key to it takes ${shareRow}, for a moment`,
-    },
-  ]
-}
-
-function ofAlter(table: string, cmd: Node): Hazard[] {
-  const lock = (detail: string): Hazard => ({
-    code: 'LOCKS_TABLE',
-    subject: table,
-    detail: `${detail} takes ${exclusive}`,
-  })
-  const scan = (detail: string): Hazard => ({ code: 'SCANS_TABLE', subject: table, detail })
-  const rewrite = (detail: string): Hazard => ({ code: 'REWRITES_TABLE', subject: table, detail })
-  switch (cmd.subtype) {
-    case 'AT_AddColumn': {
-      const found = [lock(`ADD COLUMN ${cmd.def.ColumnDef.colname}`)]
-      if (rewritesOnAdd(cmd.def.ColumnDef))
-        found.push(rewrite(`ADD COLUMN ${cmd.def.ColumnDef.colname} computes a value for every row`))
-      return found
-    }
-    case 'AT_DropColumn':
-      return [lock(`DROP COLUMN ${cmd.name}`)]
-    case 'AT_AlterColumnType':
-      return [
-        lock(`ALTER COLUMN ${cmd.name} TYPE`),
-        rewrite(`ALTER COLUMN ${cmd.name} TYPE may rewrite the table`),
-      ]
-    case 'AT_ValidateConstraint':
-      return [scan(`VALIDATE CONSTRAINT ${cmd.name} reads the table; reads and writes go on`)]
-    case 'AT_SetNotNull':
-      return [lock(`SET NOT NULL ${cmd.name}`)]
-    case 'AT_AddConstraint': {
-      const c = cmd.def.Constraint as Node
-      const checked = c.skip_validation
-        ? []
-        : [scan(`ADD CONSTRAINT ${c.conname} checks every row under its lock; use NOT VALID`)]
-      if (c.contype === 'CONSTR_FOREIGN') {
-        return [
-          { code: 'BLOCKS_WRITES', subject: table, detail: `ADD FOREIGN KEY takes ${shareRow}` },
-          ...foreignKey(c),
-          ...checked,
-        ]
-      }
-      return [lock(`ADD CONSTRAINT ${c.conname}`), ...checked]
-    }
-    default:
-      return [
-        lock(
-          String(cmd.subtype)
-            .replace(/^AT_/, '')
-            .replace(/([a-z])([A-Z])/g, '$1 $2')
-            .toUpperCase(),
-        ),
-      ]
-  }
-}
-
-function rewritesOnAdd(column: Node): boolean {
-  const type = strings(column.typeName?.names).at(-1) ?? ''
-  if (/^(small|big)?serial$/.test(type)) return true
-  return (column.constraints ?? []).some((c: Node) => {
-    const text = JSON.stringify(c.Constraint ?? {})
-    if (c.Constraint?.contype === 'CONSTR_GENERATED') return true
-    return c.Constraint?.contype === 'CONSTR_DEFAULT' && [...volatile].some(f => text.includes(`"${f}"`))
-  })
-}
-
-function ofDrop(node: Node): Hazard[] {
-  const objects = node.objects.map((o: Node) => strings([o]))
-  switch (node.removeType) {
-    case 'OBJECT_TRIGGER':
-    case 'OBJECT_POLICY':
-      return objects.map((o: string[]) => ({
-        code: 'LOCKS_TABLE',
-        subject: pathName(o.slice(0, -1)),
-        detail: `dropping ${o.at(-1)} takes ${exclusive}`,
-      }))
-    default:
-      return []
   }
 }

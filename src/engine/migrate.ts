@@ -95,7 +95,7 @@ async function stillHolds(
     // what is resumed is what the ledger says now: another run may have begun a step and broken off
     return { ...approved, steps: approved.steps.map((s, i) => ({ ...s, resumes: now.steps[i]!.resumes })) }
   }
-  const described = await describe(now)
+  const described = await describe(now, run.writer.sql)
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'the plan changed after it was approved'))
   report.findings.push(...outdated(approved, described, wish.consent), ...guard(described, wish.consent))
   return null
@@ -120,7 +120,7 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const described = await describe(plan)
+  const described = await describe(plan, session.sql)
   if (wish.pin)
     report.findings.push(...judgePin(wish.pin, await pinOf(session, described, history, wish, target.major)))
   const obstacles = await preflight(

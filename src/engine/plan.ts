@@ -53,6 +53,7 @@ export function makePlan(track: Track, history: History, changed: Changed, wish:
         direction: 'up',
         statements: [],
         hazards: [],
+        locks: [],
         resumes: upward(unfinished.get(migration.name)),
       })
   }

@@ -45,7 +45,7 @@ export async function rehearseHere(
   oldApp: Statement[],
 ): Promise<Rehearsed> {
   await using session = await connect(ctx, 'writer')
-  const described = await describe(plan)
+  const described = await describe(plan, session.sql)
   const rehearsed: Rehearsed = {
     steps: [],
     checks: [],
@@ -173,6 +173,7 @@ async function back(
       direction: 'down' as const,
       statements: [],
       hazards: [],
+      locks: [],
       resumes: null,
     }))
   const ran = await runSteps(ctx, {

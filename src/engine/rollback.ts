@@ -77,12 +77,16 @@ export async function planRollback(
       direction: 'down' as const,
       statements: [],
       hazards: [],
+      locks: [],
       resumes: open?.direction === 'down' ? open : null,
     }
   })
   const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
-  const plan = await describe({ track: track.name, steps, held: [], applied: forward.applied, findings: [] })
+  const plan = await describe(
+    { track: track.name, steps, held: [], applied: forward.applied, findings: [] },
+    session.sql,
+  )
   const { found: objects, refused } = await lookAtDrops(session, track, undone)
   report.findings.push(...refused)
   const changed = await drifted(session, target.major)

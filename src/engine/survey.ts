@@ -33,7 +33,6 @@ import { describeBlocker } from './retry.js'
 import { consent, planRollback, type RollbackWish } from './rollback.js'
 import { tableOf } from './sessions.js'
 import { inspect, judgeServer, preflight } from './target.js'
-import { knownOf, lockFile } from './trace.js'
 
 /**
  * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
@@ -72,11 +71,8 @@ export function surveyed(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const described = await describe(plan)
-    const known = await knownOf(session.sql)
-    const made = new Set<string>()
-    for (const s of described.steps)
-      report.steps.push({ ...stepResult(s), locks: await lockFile(s.migration.file.text, known, made) })
+    const described = await describe(plan, session.sql)
+    for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
     const tables = touched(report)

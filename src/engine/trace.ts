@@ -1,73 +1,11 @@
-import type { ForeignKey } from '../model/plan.js'
 import type { Lock, StatementTrace } from '../model/report.js'
 import type { Migration } from '../model/workspace.js'
-import {
-  allForeignKeys,
-  type HeldLock,
-  heldLocks,
-  indexTables,
-  type Places,
-  places,
-  rewritten,
-  walPosition,
-} from '../sql/trace.js'
+import { type HeldLock, heldLocks, type Places, places, rewritten, walPosition } from '../sql/trace.js'
 import type { Db } from '../sql/types.js'
-import { indexName, parseStatements, relationName, type Statement } from '../workspace/statements.js'
+import { parseStatements, relationName } from '../workspace/statements.js'
 import type { Clock } from './context.js'
-import { blocks, type Known, type LockMode, lockModes, locksOf } from './locks.js'
-
-/** What the catalog says, to foretell locks. */
-export async function knownOf(sql: Db): Promise<Known & { learn(s: Statement): void }> {
-  const foreignKeys: ForeignKey[] = [...(await allForeignKeys(sql))]
-  const indexes = await indexTables(sql)
-  const standing = new Set([...(await places(sql)).values()].map(p => p.name))
-  return {
-    foreignKeys,
-    tableOf: index => indexes.get(index) ?? null,
-    exists: name => standing.has(name),
-    // what earlier statements of a plan will have made
-    learn: s => {
-      if (s.kind === 'CreateStmt') standing.add(relationName(s.node.relation))
-      if (s.kind === 'ViewStmt') standing.add(relationName(s.node.view))
-      if (s.kind === 'IndexStmt' && s.node.idxname)
-        indexes.set(indexName(s.node), relationName(s.node.relation))
-    },
-  }
-}
-
-/** A comment above a statement that only running it could tell: `-- locks: public.chats ACCESS EXCLUSIVE`, one a table, or `-- locks: none`. */
-const declared = /^--[ \t]*locks:[ \t]*(?:(none)|(\S+)[ \t]+([A-Z ]+?))[ \t]*$/gm
-
-/** Schemas that no statement of an application reads or writes by itself. */
-const aside = /^(rethread_archive|rethread)\./
-
-/**
- * The locks of a file's statements on tables that stand before it; `made` gathers those that the plan itself makes,
- * which nobody else uses yet.
- */
-export async function lockFile(
-  text: string,
-  known: Known & { learn(s: Statement): void },
-  made: Set<string>,
-): Promise<Lock[]> {
-  const found: Lock[] = []
-  let end = 0
-  for (const [index, s] of (await parseStatements(text)).entries()) {
-    const above = text.slice(end, s.offset)
-    end = s.offset + s.text.length
-    const said = locksOf(s, known)
-    const comments = [...above.matchAll(declared)]
-    const told = comments.flatMap(m => (m[1] ? [] : [{ table: m[2]!, mode: m[3]! as LockMode }]))
-    const locks = said ?? told.map(l => ({ ...l, blocks: blocks(l.mode) }))
-    if (said === null && comments.length === 0)
-      found.push({ statement: index + 1, table: null, mode: 'UNKNOWN', blocks: 'nothing', heldMs: null })
-    for (const l of locks)
-      if (!made.has(l.table) && !aside.test(l.table)) found.push({ statement: index + 1, ...l, heldMs: null })
-    if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
-    known.learn(s)
-  }
-  return found
-}
+import { aside } from './known.js'
+import { blocks, isStronger, type LockMode, lockModes } from './lock_mode.js'
 
 /** Tables that migrations make. */
 export async function madeBy(migrations: Migration[]): Promise<Set<string>> {
@@ -139,11 +77,11 @@ export class Tracer {
       const known = mode as LockMode
       if (lockModes.indexOf(known) < lockModes.indexOf('ROW EXCLUSIVE')) continue
       const old = best.get(table)
-      if (!old || lockModes.indexOf(old) < lockModes.indexOf(known)) best.set(table, known)
+      if (!old || isStronger(known, old)) best.set(table, known)
     }
     const fresh = [...best].filter(([table, mode]) => {
       const old = this.held.get(table)
-      return !aside.test(table) && (!old || lockModes.indexOf(old) < lockModes.indexOf(mode))
+      return !aside.test(table) && (!old || isStronger(mode, old))
     })
     for (const [table, mode] of fresh) if (!this.watcher) this.held.set(table, mode)
     return fresh.map(([table, mode]) => ({ table, mode }))

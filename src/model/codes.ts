@@ -160,7 +160,7 @@ export const codes = {
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
-/** How bad a hazard is, the mildest first: the application feels it, it stands still or must be replaced, data may be lost. */
+/** How bad a hazard is, the mildest first: the application feels it, it stands still or must be replaced, data may be lost or seen by strangers. */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
 
 /** A level of hazards. */
@@ -175,9 +175,11 @@ export const hazards = {
   BLOCKS_WRITES: 'felt',
   SCANS_TABLE: 'felt',
   REWRITES_TABLE: 'outage',
+  CANNOT_TELL: 'outage',
   ENDS_OLD_APP: 'outage',
   QUARANTINES_ROWS: 'loss',
   DELETES_DATA: 'loss',
+  WIDENS_ACCESS: 'loss',
   IGNORES_DRIFT: 'loss',
   IGNORES_RECENT_WRITES: 'loss',
   SKIPS_IRREVERSIBLE: 'loss',

@@ -1,5 +1,5 @@
 import type { HazardCode, HazardLevel } from './codes.js'
-import type { Finding } from './report.js'
+import type { Finding, Lock } from './report.js'
 import type { Migration } from './workspace.js'
 
 /** What the ledger says of one migration: its newest row. */
@@ -31,6 +31,8 @@ export interface StatementLock {
   /** Name of the mode in capitals, such as `ACCESS EXCLUSIVE`. */
   mode: string
   blocks: 'reads and writes' | 'writes' | 'nothing'
+  /** What takes it, in words. */
+  by: string
 }
 
 /** A foreign key as the catalog has it; names with their schema. */
@@ -48,6 +50,8 @@ export interface Step {
   direction: 'up' | 'down'
   statements: string[]
   hazards: Hazard[]
+  /** The locks that the statements take, as far as they can be told before they run. */
+  locks: Lock[]
   /** The ledger's unfinished row of this step, when it is to be resumed. */
   resumes: LedgerRow | null
 }

@@ -1,4 +1,3 @@
-import type { ForeignKey } from '../model/plan.js'
 import type { Db } from './types.js'
 
 /** A table lock of this session; the mode's name in capitals and without `Lock`. */
@@ -7,22 +6,31 @@ export interface HeldLock {
   mode: string
 }
 
-/** Users' tables, views and sequences as they stood at one moment: name, and where the rows are stored. */
+/**
+ * Users' tables, views and sequences as they were at one moment: name, and where the rows are stored (0 where there are
+ * none). An index and a sequence of a column go by the name of their table: no statement on the table does without them.
+ */
 export type Places = Map<number, { name: string; node: number }>
 
-/** Where everything of users stands now; the server's own tables and the tool's ledger are left out. */
+/** Where everything of users is now; the server's own tables and the tool's ledger are left out. */
 export async function places(sql: Db): Promise<Places> {
   const rows = await sql<{ oid: number; name: string; node: number }[]>`
-    select c.oid::int8::int as oid, n.nspname || '.' || c.relname as name, c.relfilenode::int8::int as node
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'm', 'v', 'f', 'S') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'rethread')`
+    select c.oid::int8 as oid, tn.nspname || '.' || t.relname as name,
+      case when c.relkind in ('r', 'm') then c.relfilenode::int8 else 0 end as node
+    from pg_catalog.pg_class c
+    left join pg_catalog.pg_index i on i.indexrelid = c.oid
+    left join pg_catalog.pg_depend d on c.relkind = 'S' and d.objid = c.oid and d.deptype in ('a', 'i') and d.refobjsubid > 0
+      and d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+    join pg_catalog.pg_class t on t.oid = coalesce(i.indrelid, d.refobjid, c.oid)
+    join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+    where t.relkind in ('r', 'p', 'm', 'v', 'f', 'S') and tn.nspname !~ '^pg_' and tn.nspname not in ('information_schema', 'rethread')`
   return new Map(rows.map(r => [r.oid, { name: r.name, node: r.node }]))
 }
 
 /** The locks that this session holds on what stood before, by the names of then: what it has made is nobody else's yet. */
 export async function heldLocks(sql: Db, before: Places, pid: number | null = null): Promise<HeldLock[]> {
   const rows = await sql<{ oid: number; mode: string }[]>`
-    select l.relation::int8::int as oid, l.mode
+    select l.relation::int8 as oid, l.mode
     from pg_catalog.pg_locks l
     where l.pid = coalesce(${pid}, pg_catalog.pg_backend_pid()) and l.locktype = 'relation' and l.granted
       and l.database = (select oid from pg_catalog.pg_database where datname = current_database())`
@@ -54,32 +62,4 @@ export async function walPosition(sql: Db): Promise<number> {
   const [row] = await sql<{ at: number }[]>`
     select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::float8 as at`
   return row!.at
-}
-
-/** All foreign keys between users' tables. */
-export async function allForeignKeys(sql: Db): Promise<ForeignKey[]> {
-  return sql<ForeignKey[]>`
-    select k.conname as name,
-      n.nspname || '.' || c.relname as "table",
-      rn.nspname || '.' || r.relname as references,
-      array(select a.attname::text from unnest(k.conkey) x join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = x) as columns,
-      array(select a.attname::text from unnest(k.confkey) x join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = x) as referenced
-    from pg_catalog.pg_constraint k
-    join pg_catalog.pg_class c on c.oid = k.conrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    join pg_catalog.pg_class r on r.oid = k.confrelid
-    join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
-    where k.contype = 'f'`
-}
-
-/** The table of every index of users: `schema.index` -> `schema.table`. */
-export async function indexTables(sql: Db): Promise<Map<string, string>> {
-  const rows = await sql<{ index: string; table: string }[]>`
-    select n.nspname || '.' || x.relname as index, n.nspname || '.' || c.relname as "table"
-    from pg_catalog.pg_index i
-    join pg_catalog.pg_class x on x.oid = i.indexrelid
-    join pg_catalog.pg_class c on c.oid = i.indrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'`
-  return new Map(rows.map(r => [r.index, r.table]))
 }

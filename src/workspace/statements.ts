@@ -14,6 +14,8 @@ export interface Statement {
   node: Node
   /** Offset of the first character in the file. */
   offset: number
+  /** What stands between the statement before and this one: comments, white space, a semicolon. */
+  above: string
 }
 
 /** A token of PostgreSQL's own scanner; offsets are characters here (libpg-query counts bytes). */
@@ -61,6 +63,7 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
   const chars = charsOf(text, bytes)
   try {
     const tree = await parse(text)
+    let end = 0
     return (tree.stmts ?? []).map(raw => {
       const from = raw.stmt_location ?? 0
       const to = raw.stmt_len ? from + raw.stmt_len : bytes.length
@@ -69,7 +72,10 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
       const node = raw.stmt as unknown as Node
       const kind = Object.keys(node)[0]!
       const trimmed = whole.slice(lead).replace(/[\s;]+$/, '')
-      return { text: trimmed, kind, node: node[kind] as Node, offset: chars(from) + lead }
+      const offset = chars(from) + lead
+      const above = text.slice(end, offset)
+      end = offset + trimmed.length
+      return { text: trimmed, kind, node: node[kind] as Node, offset, above }
     })
   } catch (error) {
     if (error instanceof Error && hasSqlDetails(error)) {

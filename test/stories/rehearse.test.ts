@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { lockModes } from '../../src/engine/locks.js'
+import { lockModes } from '../../src/engine/lock_mode.js'
 import type { Report } from '../../src/model/report.js'
 import { discover } from '../../src/workspace/discover.js'
 import { contract, rethread } from '../support/cli.js'

@@ -1,0 +1,217 @@
+import { type Node, pathName, relationName, type Statement, strings } from '../workspace/statements.js'
+import type { Known } from './known.js'
+
+/** Whom a statement gives more than before, on what. */
+export interface Widening {
+  subject: string
+  detail: string
+}
+
+/** Roles of people who have not signed in, and of everybody who has; names as Supabase and PostgREST have them. */
+const anonymous = new Set(['anon'])
+const signedIn = new Set(['authenticated'])
+
+const to = (subject: string, detail: string): Widening[] => [{ subject, detail }]
+
+/**
+ * Pure: what a statement lets somebody read, write or run who could not before. `file` is all statements of its file: what
+ * one opens, another may close (REVOKE, row security). What only a policy's expression decides is left to `verify`,
+ * except where an expression lets everything through or takes the place of another.
+ */
+export function widenings({ kind, node }: Statement, file: Statement[], known: Known): Widening[] {
+  switch (kind) {
+    case 'AlterTableStmt':
+      return node.cmds.flatMap((c: Node) => ofAlterTable(node, c.AlterTableCmd, known))
+    case 'CreatePolicyStmt':
+      return ofPolicy(node, known)
+    case 'AlterPolicyStmt':
+      return (node.qual || node.with_check || node.roles) &&
+        isGuardedByPolicies(relationName(node.table), known)
+        ? to(
+            relationName(node.table),
+            `ALTER POLICY ${node.policy_name} changes who may see or write which rows`,
+          )
+        : []
+    case 'DropStmt':
+      return node.removeType === 'OBJECT_POLICY'
+        ? node.objects.flatMap((o: Node) => ofDroppedPolicy(strings([o]), known))
+        : []
+    case 'GrantStmt':
+      return node.is_grant ? ofGrant(node, file, known) : []
+    case 'AlterDefaultPrivilegesStmt':
+      return node.action.is_grant ? ofDefaults(node.action) : []
+    case 'GrantRoleStmt':
+      return node.is_grant
+        ? node.granted_roles.flatMap((r: Node) =>
+            to(r.AccessPriv.priv_name, `its rights go to ${node.grantee_roles.map(nameOfRole).join(', ')}`),
+          )
+        : []
+    case 'CreateRoleStmt':
+    case 'AlterRoleStmt':
+      return ofRole(node)
+    case 'CreateFunctionStmt':
+      return ofFunction(node, file)
+    case 'AlterFunctionStmt':
+      return isDefiner(node.actions)
+        ? to(pathName(strings(node.func.objname)), 'it runs with the rights of its owner from here on')
+        : []
+    default:
+      return []
+  }
+}
+
+const nameOfRole = (r: Node): string =>
+  r.RoleSpec?.roletype === 'ROLESPEC_PUBLIC' ? 'PUBLIC' : (r.RoleSpec?.rolename ?? 'the current role')
+
+/** Row security is on, as far as anybody knows: without it a policy opens nothing. */
+const isGuardedByPolicies = (table: string, known: Known): boolean =>
+  known.relations.get(table)?.rowSecurity !== false
+
+function ofAlterTable(node: Node, cmd: Node, known: Known): Widening[] {
+  const table = relationName(node.relation)
+  const options: Node[] = (cmd.def?.List?.items ?? []).map((o: Node) => o.DefElem)
+  const invoker = options.find(o => o?.defname === 'security_invoker')
+  switch (cmd.subtype) {
+    case 'AT_DisableRowSecurity':
+      return isGuardedByPolicies(table, known)
+        ? to(table, 'DISABLE ROW LEVEL SECURITY: every role with a grant sees every row')
+        : []
+    case 'AT_NoForceRowSecurity':
+      return to(table, 'NO FORCE ROW LEVEL SECURITY: its owner sees every row')
+    case 'AT_ChangeOwner':
+      return known.made.has(table)
+        ? []
+        : to(table, `${nameOfRole({ RoleSpec: cmd.newowner })} becomes its owner, with every right`)
+    case 'AT_SetRelOptions':
+      return invoker && /^(false|off|no|0)$/i.test(invoker.arg?.String?.sval ?? 'true')
+        ? to(table, 'security_invoker is switched off: it reads with the rights of its owner')
+        : []
+    case 'AT_ResetRelOptions':
+      return invoker ? to(table, 'security_invoker is reset: it reads with the rights of its owner') : []
+    default:
+      return []
+  }
+}
+
+const isTrue = (expression: Node | undefined): boolean => expression?.A_Const?.boolval?.boolval === true
+
+/** Policies add up: one that lets everything through, or that speaks to everybody, opens what the others keep. */
+function ofPolicy(node: Node, known: Known): Widening[] {
+  const table = relationName(node.table)
+  if (!node.permissive || !isGuardedByPolicies(table, known)) return []
+  const roles: string[] = node.roles.map(nameOfRole)
+  // it passes row security anyway
+  if (roles.every(r => r === 'service_role')) return []
+  const name = `CREATE POLICY ${node.policy_name}`
+  if (isTrue(node.qual) || isTrue(node.with_check))
+    return to(table, `${name} lets ${roles.join(', ')} through to every row`)
+  const strangers = roles.filter(r => r === 'PUBLIC' || anonymous.has(r))
+  return strangers.length > 0 && !known.made.has(table)
+    ? to(table, `${name} is for ${strangers.join(', ')}, who need not have signed in`)
+    : []
+}
+
+/** A restrictive policy keeps rows back; where nobody has looked, any policy may be one. */
+function ofDroppedPolicy(path: string[], known: Known): Widening[] {
+  const table = pathName(path.slice(0, -1))
+  const name = path.at(-1)!
+  const policies = known.relations.get(table)?.policies
+  const restrictive = policies ? policies[name] === true : !known.made.has(table)
+  return restrictive && isGuardedByPolicies(table, known)
+    ? to(table, `dropping ${name}: a restrictive policy keeps rows back`)
+    : []
+}
+
+function ofGrant(node: Node, file: Statement[], known: Known): Widening[] {
+  const roles: string[] = node.grantees.map(nameOfRole)
+  const strangers = roles.filter(r => r === 'PUBLIC' || anonymous.has(r))
+  const members = roles.filter(r => signedIn.has(r))
+  const rights = (node.privileges ?? [])
+    .map((p: Node) => p.AccessPriv.priv_name ?? '')
+    .join(', ')
+    .toUpperCase()
+  return node.objects.flatMap((o: Node) => {
+    const subject = o.RangeVar
+      ? relationName(o.RangeVar)
+      : o.ObjectWithArgs
+        ? pathName(strings(o.ObjectWithArgs.objname))
+        : strings([o]).join('.')
+    const detail = (who: string[]) => `GRANT ${rights || 'ALL'} to ${who.join(', ')}`
+    if (strangers.length > 0) return to(subject, `${detail(strangers)}, who need not have signed in`)
+    return members.length > 0 && o.RangeVar && node.objtype === 'OBJECT_TABLE' && isOpen(subject, file, known)
+      ? to(subject, `${detail(members)}, and no row security holds anything back`)
+      : []
+  })
+}
+
+/** A table without row security, also after the rest of the file. */
+function isOpen(table: string, file: Statement[], known: Known): boolean {
+  const switched = file.some(
+    ({ kind, node }) =>
+      kind === 'AlterTableStmt' &&
+      relationName(node.relation) === table &&
+      node.cmds.some((c: Node) => c.AlterTableCmd.subtype === 'AT_EnableRowSecurity'),
+  )
+  return !switched && (known.relations.get(table)?.rowSecurity === false || known.made.has(table))
+}
+
+function ofDefaults(action: Node): Widening[] {
+  const roles: string[] = action.grantees.map(nameOfRole)
+  const wide = roles.filter(
+    r => r === 'PUBLIC' || anonymous.has(r) || (signedIn.has(r) && action.objtype === 'OBJECT_TABLE'),
+  )
+  return wide.length > 0
+    ? to(
+        'default privileges',
+        `whatever is made from here on is open to ${wide.join(', ')}, before any row security`,
+      )
+    : []
+}
+
+function ofRole(node: Node): Widening[] {
+  const options: Node[] = (node.options ?? []).map((o: Node) => o.DefElem)
+  const strong = options.filter(
+    o => ['superuser', 'bypassrls'].includes(o.defname) && o.arg?.Boolean?.boolval === true,
+  )
+  const joins = options.filter(o => o.defname === 'addroleto')
+  const found = [
+    ...strong.map(o => (o.defname === 'superuser' ? 'SUPERUSER' : 'BYPASSRLS')),
+    ...joins.map(() => 'IN ROLE'),
+  ]
+  return found.length > 0
+    ? to(node.role ?? 'role', `${found.join(', ')}: it sees more than its own grants say`)
+    : []
+}
+
+const isDefiner = (options: Node[] | undefined): boolean =>
+  (options ?? []).some(o => o.DefElem?.defname === 'security' && o.DefElem.arg?.Boolean?.boolval === true)
+
+/** A function with its owner's rights is everybody's until EXECUTE is revoked from PUBLIC; a trigger's can't be called. */
+function ofFunction(node: Node, file: Statement[]): Widening[] {
+  const returns = strings(node.returnType?.names).at(-1) ?? ''
+  if (!isDefiner(node.options) || /^(event_)?trigger$/.test(returns)) return []
+  const path = strings(node.funcname)
+  const schema = pathName(path).split('.')[0]
+  const closed = file.some(({ kind, node: n }) => {
+    const grant = kind === 'AlterDefaultPrivilegesStmt' ? n.action : kind === 'GrantStmt' ? n : null
+    if (
+      !grant ||
+      grant.is_grant ||
+      !['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE'].includes(grant.objtype)
+    )
+      return false
+    if (!grant.grantees.map(nameOfRole).includes('PUBLIC')) return false
+    if (grant.targtype === 'ACL_TARGET_DEFAULTS') return true
+    return grant.objects.some((o: Node) =>
+      o.ObjectWithArgs
+        ? pathName(strings(o.ObjectWithArgs.objname)) === pathName(path)
+        : strings([o]).at(-1) === schema,
+    )
+  })
+  return closed
+    ? []
+    : to(
+        pathName(path),
+        'SECURITY DEFINER, and whoever reaches its schema may run it: REVOKE EXECUTE from PUBLIC',
+      )
+}

@@ -1,0 +1,237 @@
+import type { ForeignKey } from '../model/plan.js'
+import type { Db } from './types.js'
+
+/** A column as the catalog has it. */
+export interface ColumnFacts {
+  /** Its type with the schema, `pg_catalog.varchar`; of a domain the type that it stands on. */
+  type: string
+  /** What is in brackets behind the type, as in `varchar(10)` or `numeric(8,2)`. */
+  args: number[]
+  notNull: boolean
+  /** `s` stored, `v` virtual, empty where the column is not generated. */
+  generated: string
+  /** An index has it as a key; an index has it in an expression or a condition. */
+  indexed: boolean
+  inExpression: boolean
+}
+
+/** A CHECK constraint; `expression` as the server prints it. */
+export interface CheckFacts {
+  name: string
+  columns: string[]
+  expression: string
+  valid: boolean
+}
+
+/** What the catalog says of one table or view. */
+export interface RelationFacts {
+  unlogged: boolean
+  accessMethod: string | null
+  /** Row security is on; of a view, that it reads with the rights of whoever asks. */
+  rowSecurity: boolean
+  /** A view reads it. */
+  viewed: boolean
+  columns: Record<string, ColumnFacts>
+  checks: CheckFacts[]
+  /** Its policies by name, true where one is restrictive. */
+  policies: Record<string, boolean>
+}
+
+/** A type that statements name. */
+export interface TypeFacts {
+  /** As the statement has it: `text`, `public.mood`. */
+  asked: string
+  /** With its schema; of a domain the type that it stands on. */
+  type: string
+  args: number[]
+  /** A domain with a constraint or a default: a column of it is computed row by row. */
+  guarded: boolean
+}
+
+/** A function that statements name, by the name that they give it. */
+export interface FunctionFacts {
+  asked: string
+  /** One of that name may give another value, or do something else, at every call. */
+  volatile: boolean
+  /** One of that name is not the server's own, and is volatile. */
+  acts: boolean
+}
+
+/** A child and its parent, of inheritance and of partitions. */
+export interface Descent {
+  parent: string
+  child: string
+  partition: boolean
+  /** It takes the rows that no other partition takes. */
+  isDefault: boolean
+}
+
+/** All foreign keys between users' tables, those included that the server keeps for single partitions. */
+export async function allForeignKeys(sql: Db): Promise<ForeignKey[]> {
+  return sql<ForeignKey[]>`
+    select k.conname as name,
+      n.nspname || '.' || c.relname as "table",
+      rn.nspname || '.' || r.relname as references,
+      array(select a.attname::text from unnest(k.conkey) x join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = x) as columns,
+      array(select a.attname::text from unnest(k.confkey) x join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = x) as referenced
+    from pg_catalog.pg_constraint k
+    join pg_catalog.pg_class c on c.oid = k.conrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_class r on r.oid = k.confrelid
+    join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
+    where k.contype = 'f'`
+}
+
+/**
+ * What belongs to a table and is no table: indexes, sequences of its columns, extended statistics (in a name space of
+ * their own). The names have their schema.
+ */
+export async function belongings(
+  sql: Db,
+): Promise<{ name: string; table: string; kind: 'index' | 'sequence' | 'statistics' }[]> {
+  return sql`
+    select n.nspname || '.' || x.relname as name, tn.nspname || '.' || t.relname as "table",
+      case when x.relkind = 'S' then 'sequence' else 'index' end as kind
+    from (
+      select indexrelid as part, indrelid as whole from pg_catalog.pg_index
+      union all
+      select objid, refobjid from pg_catalog.pg_depend
+      where classid = 'pg_catalog.pg_class'::regclass and refclassid = 'pg_catalog.pg_class'::regclass
+        and deptype in ('a', 'i') and refobjsubid > 0
+    ) b
+    join pg_catalog.pg_class x on x.oid = b.part and x.relkind in ('i', 'I', 'S')
+    join pg_catalog.pg_namespace n on n.oid = x.relnamespace
+    join pg_catalog.pg_class t on t.oid = b.whole
+    join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    union all
+    select n.nspname || '.' || s.stxname, tn.nspname || '.' || t.relname, 'statistics'
+    from pg_catalog.pg_statistic_ext s
+    join pg_catalog.pg_namespace n on n.oid = s.stxnamespace
+    join pg_catalog.pg_class t on t.oid = s.stxrelid
+    join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace`
+}
+
+/** Every parent with its children; an index is no child of an index here. */
+export async function descents(sql: Db): Promise<Descent[]> {
+  return sql<Descent[]>`
+    select pn.nspname || '.' || p.relname as parent, cn.nspname || '.' || c.relname as child,
+      c.relispartition as partition, coalesce(d.partdefid = c.oid, false) as "isDefault"
+    from pg_catalog.pg_inherits i
+    join pg_catalog.pg_class p on p.oid = i.inhparent and p.relkind in ('r', 'p', 'f')
+    join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+    join pg_catalog.pg_class c on c.oid = i.inhrelid
+    join pg_catalog.pg_namespace cn on cn.oid = c.relnamespace
+    left join pg_catalog.pg_partitioned_table d on d.partrelid = p.oid`
+}
+
+/** The kind of every relation of users by its name, as `pg_class.relkind` has it; the tool's ledger is left out. */
+export async function relationKinds(sql: Db): Promise<Map<string, string>> {
+  const rows = await sql<{ name: string; kind: string }[]>`
+    select n.nspname || '.' || c.relname as name, c.relkind as kind
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'm', 'v', 'f', 'S') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'rethread')`
+  return new Map(rows.map(r => [r.name, r.kind]))
+}
+
+/** What the catalog says of the tables and views of these names (`schema.name`), by name. */
+export async function relationDetails(sql: Db, names: string[]): Promise<Map<string, RelationFacts>> {
+  const rows = await sql<({ name: string } & RelationFacts)[]>`
+    select n.nspname || '.' || c.relname as name,
+      c.relpersistence = 'u' as unlogged,
+      (select amname::text from pg_catalog.pg_am where oid = c.relam) as "accessMethod",
+      c.relrowsecurity or coalesce(array_to_string(c.reloptions, ',') ~* 'security_invoker=(true|on|yes|1)', false) as "rowSecurity",
+      exists (
+        select from pg_catalog.pg_depend d where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = c.oid
+          and d.classid = 'pg_catalog.pg_rewrite'::regclass and d.deptype = 'n') as viewed,
+      coalesce((
+        select json_object_agg(a.attname, json_build_object(
+          'type', tn.nspname || '.' || b.typname,
+          'args', coalesce((
+            select json_agg(x[1]::int) from regexp_matches(
+              substring(pg_catalog.format_type(b.oid, case when t.typtype = 'd' then t.typtypmod else a.atttypmod end) from '[(]([^)]*)[)]'),
+              '-?[0-9]+', 'g') x), '[]'),
+          'notNull', a.attnotnull,
+          'generated', a.attgenerated,
+          'indexed', exists (
+            select from pg_catalog.pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey::int2[])),
+          'inExpression', exists (
+            select from pg_catalog.pg_index i join pg_catalog.pg_depend d on d.objid = i.indexrelid
+            where i.indrelid = c.oid and (i.indexprs is not null or i.indpred is not null)
+              and d.classid = 'pg_catalog.pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid = a.attnum)))
+        from pg_catalog.pg_attribute a
+        join pg_catalog.pg_type t on t.oid = a.atttypid
+        join pg_catalog.pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
+        join pg_catalog.pg_namespace tn on tn.oid = b.typnamespace
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '{}') as columns,
+      coalesce((
+        select json_agg(json_build_object('name', k.conname, 'valid', k.convalidated,
+          'expression', pg_catalog.pg_get_expr(k.conbin, k.conrelid),
+          'columns', array(select a.attname::text from unnest(k.conkey) x
+            join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = x)))
+        from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype = 'c'), '[]') as checks,
+      coalesce((
+        select json_object_agg(p.polname, not p.polpermissive) from pg_catalog.pg_policy p where p.polrelid = c.oid), '{}') as policies
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname || '.' || c.relname = any (${names}::text[]) and c.relkind in ('r', 'p', 'm', 'v', 'f')`
+  return new Map(rows.map(({ name, ...facts }) => [name, facts]))
+}
+
+/** The types of these names; a name without a schema means the server's own type before anybody else's. */
+export async function typeDetails(sql: Db, names: string[]): Promise<TypeFacts[]> {
+  return sql<TypeFacts[]>`
+    select distinct on (w.name) w.name as asked, bn.nspname || '.' || b.typname as type,
+      coalesce((
+        select json_agg(x[1]::int) from regexp_matches(
+          substring(pg_catalog.format_type(b.oid, t.typtypmod) from '[(]([^)]*)[)]'), '-?[0-9]+', 'g') x), '[]') as args,
+      t.typtype = 'd' and (b.typtype = 'd' or t.typnotnull or t.typdefault is not null
+        or exists (select from pg_catalog.pg_constraint k where k.contypid = t.oid)) as guarded
+    from unnest(${names}::text[]) w (name)
+    join pg_catalog.pg_type t on t.typname = regexp_replace(w.name, '^.*[.]', '')
+    join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+      and (position('.' in w.name) = 0 or n.nspname = split_part(w.name, '.', 1))
+    join pg_catalog.pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
+    join pg_catalog.pg_namespace bn on bn.oid = b.typnamespace
+    order by w.name, n.nspname = 'pg_catalog' desc, n.nspname = 'public' desc`
+}
+
+/** The functions of these names, with a schema or without: the worst of all that a name may mean. */
+export async function functionDetails(sql: Db, names: string[]): Promise<FunctionFacts[]> {
+  return sql<FunctionFacts[]>`
+    select w.name as asked, bool_or(p.provolatile = 'v') as volatile,
+      bool_or(p.provolatile = 'v' and n.nspname <> 'pg_catalog') as acts
+    from unnest(${names}::text[]) w (name)
+    join pg_catalog.pg_proc p on p.proname = regexp_replace(w.name, '^.*[.]', '')
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+      and (position('.' in w.name) = 0 or n.nspname = split_part(w.name, '.', 1))
+    group by w.name`
+}
+
+/** Pairs of types, `from>to`, that are stored alike: a column goes from one to the other without being written. */
+export async function alikeTypes(sql: Db): Promise<Set<string>> {
+  const rows = await sql<{ pair: string }[]>`
+    select fn.nspname || '.' || f.typname || '>' || tn.nspname || '.' || t.typname as pair
+    from pg_catalog.pg_cast c
+    join pg_catalog.pg_type f on f.oid = c.castsource join pg_catalog.pg_namespace fn on fn.oid = f.typnamespace
+    join pg_catalog.pg_type t on t.oid = c.casttarget join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
+    where c.castmethod = 'b' and c.castcontext in ('i', 'a')`
+  return new Set(rows.map(r => r.pair))
+}
+
+/** The tables with a column of one of these domains, or of a domain over it, as `domain>schema.table`. */
+export async function domainTables(sql: Db, domains: string[]): Promise<string[]> {
+  const rows = await sql<{ pair: string }[]>`
+    with recursive over (asked, oid) as (
+      select n.nspname || '.' || t.typname, t.oid
+      from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+      where n.nspname || '.' || t.typname = any (${domains}::text[])
+      union
+      select o.asked, t.oid from over o join pg_catalog.pg_type t on t.typbasetype = o.oid
+    )
+    select distinct o.asked || '>' || n.nspname || '.' || c.relname as pair
+    from over o
+    join pg_catalog.pg_attribute a on a.atttypid = o.oid and not a.attisdropped
+    join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'm')
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
+  return rows.map(r => r.pair)
+}
