@@ -1,21 +1,12 @@
 import { serverFault, sqlFailure } from '../db/fault.js'
-import type { Session } from '../db/session.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
-import { type Finding, finding, type StatementTrace } from '../model/report.js'
+import type { Finding, StatementTrace } from '../model/report.js'
 import { idOf, type SqlFile } from '../model/workspace.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from '../sql/ledger.js'
 import { indexProgress } from '../sql/locks.js'
-import {
-  begin,
-  commit,
-  currentRole,
-  rollBack,
-  sessionSettings,
-  setLockTimeout,
-  setupSql,
-} from '../sql/session.js'
-import { cancel, dropIndex, resetAll, sendText } from '../sql/step.js'
+import { setLockTimeout } from '../sql/session.js'
+import { cancel, dropIndex, sendText } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
 import { firstLine } from '../workspace/lint.js'
 import { proofOf } from '../workspace/proof.js'
@@ -26,9 +17,10 @@ import {
   withoutByteOrderMark,
 } from '../workspace/statements.js'
 import { standingOf } from './provable.js'
-import { type Archived, DestructionGuard, type Permits, refuseNamed } from './refuse_destruction.js'
+import { type Archived, type Permits, refuseNamed } from './refuse_destruction.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
+import { forgetSettings } from './session_settings.js'
 import { Tracer } from './trace.js'
 
 /** What one file came to. */
@@ -57,104 +49,6 @@ export interface FileStep {
 
 /** SQLSTATE of a statement that was cancelled. */
 const canceled = '57014'
-
-/** Longest duration of one DDL transaction, in milliseconds. */
-const ddlTimeoutMs = 60_000
-
-/** A writer's settings after the newest file, for as long as nothing else has changed them. */
-const settled = new WeakMap<Session, Record<string, string>>()
-
-/** Says that a writer's settings may have changed on purpose: the next file starts from what they are then. */
-export const forgetSettings = (session: Session): void => void settled.delete(session)
-
-/** Runs a file in one transaction, its ledger row included. */
-export async function runTransaction(run: Run, step: FileStep): Promise<Executed> {
-  const { ctx, writer } = run
-  const text = withoutByteOrderMark(step.file.text)
-  const row = await ledgerRow(run, step)
-  const before = settled.get(writer) ?? (await sessionSettings(writer.sql))
-  const start = ctx.clock.now()
-  const { value: after, attempts } = await withLockRetries(run, step.migration, timeout =>
-    oneTransaction(run, step, text, row, timeout),
-  ).catch(async error => {
-    await recordFailure(run, row, error, ctx.clock.now() - start)
-    throw error
-  })
-  const durationMs = ctx.clock.now() - start
-  const findings = await resetLeaked(run, step.file.path, before, after)
-  return { attempts, durationMs, skipped: 0, findings }
-}
-
-/**
- * Begins, sends the file and its ledger row, and commits; the settings of the session afterwards. All that belongs to a
- * file is sent together, without waiting for each answer, then the commit: two trips to the server and back, however
- * many files were applied before.
- */
-async function oneTransaction(
-  run: Run,
-  step: FileStep,
-  text: string,
-  row: NewLedgerRow,
-  lockTimeoutMs: number,
-): Promise<Record<string, string>> {
-  const { ctx, writer, target } = run
-  const start = ctx.clock.now()
-  const statements = await parseStatements(text)
-  const whole = !ctx.trace && !DestructionGuard.isNeeded(statements, step.permits)
-  const tx = await writer.sql.reserve()
-  let open = true
-  try {
-    const begun = begin(tx, lockTimeoutMs, ddlTimeoutMs)
-    const sent = whole
-      ? send(tx, text, step.file.path, text, 0)
-      : begun.then(() => sendEach(run, tx, step, text, statements))
-    // what goes statement by statement is still on its way when this is reached
-    if (!whole) await sent
-    const role = currentRole(tx)
-    const recorded = addLedgerRow(tx, run.token, {
-      ...row,
-      outcome: 'done',
-      durationMs: ctx.clock.now() - start,
-    })
-    // the first fault is the one that says what is wrong: what was sent after it is refused because of it, and a row
-    // may be refused because the file changed the role
-    for (const later of [sent, role, recorded]) later.catch(() => {})
-    await begun
-    await sent
-    const as = await role
-    // whoever runs the rest must be who ran the start
-    if (as !== target.info.role)
-      throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })
-    if ((await recorded) === null) throw new Failure('FENCED', step.migration)
-    // a commit that fails has rolled back
-    open = false
-    return await commit(tx)
-  } finally {
-    // so has a connection that is gone
-    if (open && !writer.lost) await rollBack(tx)
-    tx.release()
-  }
-}
-
-/** Sends a file's statements one by one inside its transaction, under the guard, each archived first where the step says how. */
-async function sendEach(
-  { ctx }: Run,
-  tx: Db,
-  step: FileStep,
-  text: string,
-  statements: Statement[],
-): Promise<void> {
-  const guard = await DestructionGuard.open(tx, step.file, statements, step.permits)
-  const tracer = ctx.trace ? new Tracer(tx, ctx.clock) : null
-  const archive = step.instead && ((s: Statement) => step.instead!(tx, s, guard.existed))
-  const send = (s: Statement) => sendStatement(tx, s, step.file.path, text)
-  for (const s of statements)
-    await guard.run(s, archive ?? null, left =>
-      tracer ? tracer.run(left.text, () => send(left)) : send(left),
-    )
-  await guard.end(statements.at(-1))
-  if (tracer) ctx.trace?.(idOf({ track: step.track, name: step.migration }), tracer.end())
-}
 
 /** Runs each statement of a file alone, skipping what the catalog shows to be done (pitfalls P18-P20, P40; ability B15). */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
@@ -298,11 +192,18 @@ async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
+/** Sends one statement of a file. */
+export const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
   send(sql, s.text, path, source, s.offset)
 
 /** Sends a text of a file, gives the rows that its last statement wrote; a fault comes back with file, line and column. */
-async function send(sql: Db, text: string, path: string, source: string, offset: number): Promise<number> {
+export async function send(
+  sql: Db,
+  text: string,
+  path: string,
+  source: string,
+  offset: number,
+): Promise<number> {
   try {
     return await sendText(sql, text)
   } catch (error) {
@@ -311,7 +212,8 @@ async function send(sql: Db, text: string, path: string, source: string, offset:
   }
 }
 
-async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow> {
+/** The ledger's row of a file that begins. */
+export async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow> {
   const statements = await parseStatements(step.file.text)
   const { track, migration, direction, phase } = step
   return {
@@ -331,7 +233,12 @@ async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow> {
 }
 
 /** Failures stand in the ledger too; best effort, because the connection may be what failed. */
-async function recordFailure(run: Run, row: NewLedgerRow, error: unknown, durationMs: number): Promise<void> {
+export async function recordFailure(
+  run: Run,
+  row: NewLedgerRow,
+  error: unknown,
+  durationMs: number,
+): Promise<void> {
   if (run.writer.lost) return
   await addLedgerRow(run.writer.sql, run.token, {
     ...row,
@@ -339,22 +246,4 @@ async function recordFailure(run: Run, row: NewLedgerRow, error: unknown, durati
     error: findingsOf(error)[0] ?? null,
     durationMs,
   }).catch(() => {})
-}
-
-/** A file that leaves a setting behind changes how the next one runs: it is told and put back. */
-async function resetLeaked(
-  run: Run,
-  path: string,
-  before: Record<string, string>,
-  after: Record<string, string>,
-): Promise<Finding[]> {
-  const { ctx, writer } = run
-  settled.set(writer, before)
-  const leaked = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-    k => before[k] !== after[k],
-  )
-  if (leaked.length === 0) return []
-  forgetSettings(writer)
-  await resetAll(writer.sql, setupSql('writer', ctx.settings, ctx.cores))
-  return [finding('SETTINGS_LEAKED', path, { settings: leaked })]
 }

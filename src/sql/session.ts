@@ -165,8 +165,14 @@ export async function begin(sql: Db, lockTimeoutMs: number, statementTimeoutMs: 
   await sql.unsafe(`begin; ${localSql(lockTimeoutMs, statementTimeoutMs)}`)
 }
 
+/** Commits what `begin` has begun. */
+export async function commit(sql: Db): Promise<null> {
+  await sql.unsafe('commit')
+  return null
+}
+
 /** Commits, and says in the same message which settings the session has afterwards. */
-export async function commit(sql: Db): Promise<Record<string, string>> {
+export async function commitAndLook(sql: Db): Promise<Record<string, string>> {
   const results = await sql.unsafe<{ settings: Record<string, string> }[]>(`commit; ${settingsSql}`)
   return (results as unknown as { settings: Record<string, string> }[][]).at(-1)![0]!.settings
 }
