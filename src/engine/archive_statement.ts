@@ -8,11 +8,11 @@ import { gone, keepDeleted, makeStore, putBack } from '../sql/deleted_rows.js'
 import { type Relation, relationsOf } from '../sql/destruction.js'
 import { attachments, leaveParents, moveTable } from '../sql/move_table.js'
 import { type Db, ident } from '../sql/types.js'
-import { type DroppedObject, droppedObjects } from '../workspace/dropped_objects.js'
+import { type DroppedObject, droppedObjects, keyOf } from '../workspace/dropped_objects.js'
 import { type Statement, withoutByteOrderMark } from '../workspace/statements.js'
 import { storedName } from './archive.js'
 import { oursOf } from './loss.js'
-import { type Archived, keyOf } from './refuse_destruction.js'
+import type { Archived } from './refuse_destruction.js'
 import type { Run } from './run.js'
 import { isPutBack, refusal, type Taken, whyNotArchived } from './why_not_archived.js'
 
@@ -51,8 +51,8 @@ export async function archiveInstead(a: Archiving, statement: Statement): Promis
   for (const { object, relation } of standing) {
     if (!relation) continue
     if (object.kind === 'rows') {
-      keys.push(keyOf('rows', relation.text))
-      if (!object.kept) return { left: await archiveRows(a, statement, relation), keys }
+      if (!object.kept)
+        return { left: await archiveRows(a, statement, relation), keys: [keyOf('rows', relation.text)] }
     } else if (object.kind !== 'table') {
       const column = columnText(relation, object.column)
       const capture = a.captures.get(column)
@@ -76,8 +76,13 @@ async function archiveTables(
 ): Promise<Archived> {
   const left: TableName[] = []
   for (const { object, relation } of drops) {
-    if (relation && ['r', 'p'].includes(relation.kind)) await archiveTable(a, relation)
-    else left.push(object.table)
+    if (!relation || !['r', 'p'].includes(relation.kind)) {
+      left.push(object.table)
+      continue
+    }
+    // a partition has gone along with its table
+    const [still] = await relationsOf(a.tx, [relation])
+    if (still?.oid === relation.oid) await archiveTable(a, relation)
   }
   if (left.length === drops.length) return { left: statement, keys: [] }
   if (left.length === 0) return { left: null, keys: [] }

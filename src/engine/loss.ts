@@ -98,11 +98,19 @@ export async function dropsOf(
   rollback: Rollback,
 ): Promise<{ statement: Statement; object: DroppedObject }[]> {
   if (!mayTake.test(rollback.file.text.replace(harmless, ''))) return []
-  const drops = (await parseStatements(rollback.file.text)).flatMap(statement =>
-    droppedObjects(statement)
-      .filter(o => o.kind !== 'unknown' && !(o.kind === 'rows' && o.kept))
-      .map(object => ({ statement, object })),
-  )
+  const temporary = new Set<string>()
+  const drops: { statement: Statement; object: DroppedObject }[] = []
+  for (const statement of await parseStatements(rollback.file.text)) {
+    const made = statement.node.relation ?? statement.node.into?.rel
+    if (/^Create(TableAs)?Stmt$/.test(statement.kind) && made.relpersistence === 't')
+      temporary.add(made.relname)
+    for (const object of droppedObjects(statement)) {
+      if (object.kind === 'unknown' || (object.kind === 'rows' && object.kept)) continue
+      // a temporary table of the file comes before all others of its name
+      if ('table' in object && object.table.schema === null && temporary.has(object.table.name)) continue
+      drops.push({ statement, object })
+    }
+  }
   if (drops.length === 0) return []
   const spared = await bookkeepingOf(track.migrations)
   return drops.filter(({ object: o }) => !('table' in o && spared.has(tableText(o.table))))

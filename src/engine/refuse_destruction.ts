@@ -1,14 +1,15 @@
 import { sqlFailure } from '../db/fault.js'
 import { Failure } from '../model/failure.js'
 import type { Consent, Step } from '../model/plan.js'
-import { columnText, partText, tableText } from '../model/table_name.js'
+import { tableText } from '../model/table_name.js'
 import type { Migration, SqlFile, Track } from '../model/workspace.js'
 import { columnFacts } from '../sql/catalog.js'
-import { type Holding, holdings, relationsOf, runDeferred } from '../sql/destruction.js'
+import { holdings, relationsOf, runDeferred } from '../sql/destruction.js'
 import type { Db } from '../sql/types.js'
-import { type DroppedObject, droppedObjects, objectText } from '../workspace/dropped_objects.js'
+import { type DroppedObject, droppedObjects, keysOf, objectText } from '../workspace/dropped_objects.js'
 import { parseStatements, type Statement } from '../workspace/statements.js'
 import { bookkeepingOf } from '../workspace/tables.js'
+import { type Holdings, hasMoved, isPermitted, takenBetween, worded } from './taken_between.js'
 import { refusal, type Taken, whyNotArchived } from './why_not_archived.js'
 
 /** What one step may take away, by `keyOf`. What a rollback archives comes on top, statement by statement. */
@@ -21,14 +22,6 @@ export interface Permits {
   /** What is missing for anything else: the archive of a rollback, or consent. */
   wanted: 'archive' | 'consent'
 }
-
-/** The key of what is taken away: its kind and its name as SQL. A column's values go like the column. */
-export const keyOf = (kind: 'table' | 'column' | 'rows' | 'schema', name: string): string => `${kind} ${name}`
-
-const keysOf = (o: DroppedObject): string[] =>
-  o.kind === 'unknown' || o.kind === 'database'
-    ? []
-    : objectText(o).map(name => keyOf(o.kind === 'values' ? 'column' : o.kind, name))
 
 /**
  * What a migration may take away: the objects that its statements name, whose hazard is in the plan and was allowed. A
@@ -80,8 +73,9 @@ export class DestructionGuard {
     private readonly file: SqlFile,
     private readonly permits: Permits,
     /** What there was to lose when the transaction began; null where no statement can take anything away. */
-    private readonly start: ReadonlyMap<number, Holding> | null,
-    private now: ReadonlyMap<number, Holding> | null,
+    private readonly start: Holdings | null,
+    private now: Holdings | null,
+    private stale = false,
   ) {}
 
   /** True where statements of a file may take something away; a rollback's are all watched, whatever their kind. */
@@ -114,20 +108,30 @@ export class DestructionGuard {
     instead: ((statement: Statement) => Promise<Archived>) | null,
     send: (left: Statement) => Promise<unknown>,
   ): Promise<void> {
+    const watched =
+      this.watches && (this.permits.wanted === 'archive' || droppedObjects(statement).length > 0)
+    if (watched) await this.lookBefore(statement)
     const { left, keys } = (await instead?.(statement)) ?? { left: statement, keys: [] }
     const permitted = new Set([...this.permits.keys, ...keys])
     if (left) {
-      if (this.watches)
+      if (watched)
         await refuseNamed(this.tx, this.file, left, { ...this.permits, keys: permitted }, this.existed)
       await send(left)
     }
-    if (this.watches && (this.permits.wanted === 'archive' || droppedObjects(statement).length > 0))
-      await this.refuseTaken(statement, permitted)
+    if (watched) await this.refuseTaken(statement, permitted)
+    else this.stale = true
+  }
+
+  /** What statements that nobody watches have written anew is not the next one's doing. */
+  private async lookBefore(statement: Statement): Promise<void> {
+    if (this.stale) this.now = await seen(this.tx, this.file, statement)
+    this.stale = false
   }
 
   /** Before the commit: what constraint triggers have put off must not come after the last look. */
   async end(last: Statement | undefined): Promise<void> {
     if (!this.watches || !last) return
+    await this.lookBefore(last)
     try {
       await runDeferred(this.tx)
     } catch (error) {
@@ -143,7 +147,7 @@ export class DestructionGuard {
     const { spared, wanted } = this.permits
     const taken = takenBetween(before, now, statement.kind)
       .filter(({ holding: h }) => this.existed(h.oid) && !spared.has(tableText(h)))
-      .filter(t => !permits(keys, t, before))
+      .filter(t => !isPermitted(keys, t, before) && !hasMoved(statement, t, before, now))
     if (taken.length > 0)
       throw failure(
         statement,
@@ -196,105 +200,13 @@ export async function refuseNamed(
   }
 }
 
-/** What went between two looks. */
-interface Gone {
-  kind: 'table' | 'column' | 'rows'
-  holding: Holding
-  column: string | null
-  /** Rows that were deleted; null where the table was emptied or written anew. */
-  rows: number | null
-}
-
-/** Statements that write a table anew and keep its rows. */
-const rewrites = new Set(['AlterTableStmt', 'ClusterStmt', 'VacuumStmt'])
-
-/** Pure: the tables, columns and rows that are there in one look and not in the next. */
-export function takenBetween(
-  before: ReadonlyMap<number, Holding>,
-  after: ReadonlyMap<number, Holding>,
-  kind: string,
-): Gone[] {
-  const gone: Gone[] = []
-  for (const holding of before.values()) {
-    const now = after.get(holding.oid)
-    if (!now) {
-      gone.push({ kind: 'table', holding, column: null, rows: null })
-      continue
-    }
-    for (const [number, column] of Object.entries(holding.columns))
-      if (now.columns[number] === undefined) gone.push({ kind: 'column', holding, column, rows: null })
-    const rows = now.deleted - holding.deleted
-    if (rows > 0 && !movedBetweenPartitions(holding, before, after, kind))
-      gone.push({ kind: 'rows', holding, column: null, rows })
-    if (now.file !== holding.file && !rewrites.has(kind))
-      gone.push({ kind: 'rows', holding, column: null, rows: null })
-  }
-  return gone
-}
-
-/** An UPDATE of a partition key deletes the row here and inserts it there. */
-function movedBetweenPartitions(
-  holding: Holding,
-  before: ReadonlyMap<number, Holding>,
-  after: ReadonlyMap<number, Holding>,
-  kind: string,
-): boolean {
-  if (holding.root === holding.oid || !['UpdateStmt', 'MergeStmt'].includes(kind)) return false
-  let balance = 0
-  for (const then of before.values()) {
-    const now = after.get(then.oid)
-    if (then.root === holding.root && now)
-      balance += now.inserted - then.inserted - (now.deleted - then.deleted)
-  }
-  return balance >= 0
-}
-
-/** Whether somebody archived or allowed it: by its own name, its partitioned table's or its schema's. */
-function permits(keys: ReadonlySet<string>, gone: Gone, before: ReadonlyMap<number, Holding>): boolean {
-  const { kind, holding, column } = gone
-  return [holding, before.get(holding.root) ?? holding].some(
-    h =>
-      keys.has(keyOf(kind, column === null ? tableText(h) : columnText(h, column))) ||
-      keys.has(keyOf('schema', partText(h.schema))),
-  )
-}
-
-function worded({ kind, holding, column, rows }: Gone, wanted: Permits['wanted']): Taken {
-  const table = tableText(holding)
-  const object = column === null ? table : columnText(holding, column)
-  const own =
-    kind === 'table'
-      ? `drop table ${table};`
-      : kind === 'column'
-        ? `alter table ${table} drop column ${partText(column!)};`
-        : `delete from ${table} where ...;`
-  return {
-    object,
-    what:
-      kind === 'rows'
-        ? rows === null
-          ? `rows of ${table}`
-          : `${rows} row(s) of ${table}`
-        : `${kind} ${object}`,
-    reason:
-      kind === 'rows' && rows === null
-        ? 'the statement empties it or writes it anew, and does not name it'
-        : 'the statement does not name it',
-    instead:
-      `Do it by a statement of its own, above this one: ${own}` +
-      (wanted === 'consent'
-        ? ' Or say `--! hazard: DELETES_DATA` in the header. Then --allow DELETES_DATA'
-        : ''),
-  }
-}
-
 const failure = (statement: Statement, file: SqlFile, taken: Taken[], wanted: Permits['wanted']): Failure => {
   const { code, subject, facts } = refusal(statement, file, taken, wanted)
   return new Failure(code, subject, facts)
 }
 
 /** What there is to lose now. A server that does not count deleted rows can not say. */
-async function seen(tx: Db, file: SqlFile, statement: Statement): Promise<ReadonlyMap<number, Holding>> {
+async function seen(tx: Db, file: SqlFile, statement: Statement): Promise<Holdings> {
   const now = await holdings(tx)
   if (now) return now
   const blind: Taken = {

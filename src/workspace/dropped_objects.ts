@@ -7,8 +7,8 @@ export type DroppedObject =
   | { kind: 'column'; table: TableName; column: string }
   /** A column's values, which a change of its type computes from the old ones. */
   | { kind: 'values'; table: TableName; column: string }
-  /** Rows of a table that stays; `kept` where the statement itself moves all of them to `rethread_archive`. */
-  | { kind: 'rows'; table: TableName; by: 'DELETE' | 'TRUNCATE' | 'MERGE'; kept: boolean }
+  /** Rows of a table that stays; `kept` is the table of `rethread_archive` that the statement itself moves all of them to. */
+  | { kind: 'rows'; table: TableName; by: 'DELETE' | 'TRUNCATE' | 'MERGE'; kept: TableName | null }
   /** A schema with everything in it. */
   | { kind: 'schema'; schema: string }
   | { kind: 'database'; name: string }
@@ -61,6 +61,15 @@ export function objectText(o: DroppedObject): string[] {
       return []
   }
 }
+
+/** The key of what is taken away: its kind and its name as SQL. A column's values go like the column. */
+export const keyOf = (kind: 'table' | 'column' | 'rows' | 'schema', name: string): string => `${kind} ${name}`
+
+/** The keys of an object; none for what nothing can permit. */
+export const keysOf = (o: DroppedObject): string[] =>
+  o.kind === 'unknown' || o.kind === 'database'
+    ? []
+    : objectText(o).map(name => keyOf(o.kind === 'values' ? 'column' : o.kind, name))
 
 /** The tables that a statement drops, as SQL. */
 export const droppedTables = (statement: Statement): string[] =>
@@ -144,7 +153,11 @@ const builtIn = new Set([
 
 const unseen: DroppedObject[] = [{ kind: 'unknown' }]
 
-const rows = (range: Node, by: 'DELETE' | 'TRUNCATE' | 'MERGE', kept = false): DroppedObject => ({
+const rows = (
+  range: Node,
+  by: 'DELETE' | 'TRUNCATE' | 'MERGE',
+  kept: TableName | null = null,
+): DroppedObject => ({
   kind: 'rows',
   table: rangeTable(range),
   by,
@@ -193,7 +206,8 @@ function ofQuery(query: Node): DroppedObject[] {
   const moved = movedByInsert(query.InsertStmt)
   const found: DroppedObject[] = []
   for (const [kind, node] of nodesIn(query)) {
-    if (kind === 'DeleteStmt') found.push(rows(node.relation, 'DELETE', node === moved))
+    if (kind === 'DeleteStmt')
+      found.push(rows(node.relation, 'DELETE', node === moved ? rangeTable(query.InsertStmt.relation) : null))
     if (kind === 'MergeStmt' && deletes(node)) found.push(rows(node.relation, 'MERGE'))
   }
   return [...found, ...unseen]

@@ -1,107 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bareWish, migrate } from '../../src/engine/migrate.js'
+import { restore } from '../../src/engine/restore.js'
 import { rollback } from '../../src/engine/rollback.js'
-import type { Report } from '../../src/model/report.js'
-import { worded } from '../../src/render/words.js'
 import { rethread, undoAll } from '../support/cli.js'
 import { consentTo, contextOf, trackIn } from '../support/context.js'
 import { type Database, database, servers } from '../support/database.js'
+import { errors, placesOf, reset, rolledBack, track, words } from '../support/destruction.js'
 import { folder } from '../support/folder.js'
-
-/** A track of one migration, with its way back. */
-const track = (up: string, down: string): string =>
-  folder({
-    'migrations/mine/1_first.sql': up,
-    'rollbacks/mine/1_first.sql': down,
-    'verify/mine/nothing.sql': `select 'x' as object, 'y' as detail where false`,
-  })
-
-/** A small application; every row has a word of its own that can be looked for. */
-const application = `
-create table public.a (id int primary key, body text, note text);
-create table public.b (id int primary key, a_id int references public.a on delete cascade, body text);
-create table public.c (id int primary key, body text);
-create table public.bare (body text);
-create schema "My.App";
-create table "My.App"."The ""Table""" (id int primary key, "Col.umn" text, "say ""x""" text);
-create table public."A" (id int primary key, body text);
-create table public.events (id int, kind int, body text, primary key (id, kind)) partition by list (kind);
-create table public.events_1 partition of public.events for values in (1);
-create table public.events_2 partition of public.events for values in (2);
-create table public.parent (id int primary key, body text);
-create table public.child (primary key (id)) inherits (public.parent);
-create type public.mood as enum ('good', 'bad');
-create domain public.words as text;
-create table public.feelings (id int primary key, mood public.mood, body public.words);
-create schema side;
-create table side.notes (id int primary key, body text);
-create table public.inbox (id int primary key, body text);
-create function public.clean() returns int language plpgsql as $$ begin delete from public.c; return 1; end $$;
-create function public.spill() returns trigger language plpgsql as $$ begin delete from public.c where id = 1; return new; end $$;
-create trigger spill before insert on public.inbox for each row execute function public.spill();
-create function public.late() returns trigger language plpgsql as $$ begin delete from public.c where id = 2; return null; end $$;
-create constraint trigger late after update on public.inbox deferrable initially deferred for each row execute function public.late();
-create procedure public.clear() language plpgsql as $$ begin drop table public.c; end $$;
-create view public.seen as select * from public.c;
-create view public.cleaning as select public.clean() as n;
-insert into public.a select n, 'a_body_' || n, 'a_note_' || n from generate_series(1, 3) n;
-insert into public.b select n, n, 'b_body_' || n from generate_series(1, 3) n;
-insert into public.c select n, 'c_body_' || n from generate_series(1, 3) n;
-insert into public.bare select 'bare_body_' || n from generate_series(1, 3) n;
-insert into "My.App"."The ""Table""" select n, 'app_col_' || n, 'app_say_' || n from generate_series(1, 3) n;
-insert into public."A" select n, 'upper_body_' || n from generate_series(1, 3) n;
-insert into public.events select n, 1 + n % 2, 'event_body_' || n from generate_series(1, 4) n;
-insert into public.parent select n, 'parent_body_' || n from generate_series(1, 2) n;
-insert into public.child select n, 'child_body_' || n from generate_series(3, 4) n;
-insert into public.feelings select n, case when n = 1 then 'good' else 'bad' end::public.mood, 'feeling_body_' || n from generate_series(1, 3) n;
-insert into side.notes select n, 'side_body_' || n from generate_series(1, 3) n;
-`
-
-const reset = `
-drop schema if exists public, "My.App", side, rethread, rethread_archive, chat_private cascade;
-create schema public;`
-
-const word = /\b[a-z]+_[a-z]+_\d+\b|\bgood\b/g
-
-/** Every word of every row of every table, with the table; the tool's ledger left out. */
-async function words(db: Database): Promise<Map<string, string[]>> {
-  const tables = await db.sql<{ name: string }[]>`
-    select format('%I.%I', n.nspname, c.relname) as name
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname !~ '^(pg_|information_schema|rethread$)' and c.relname <> 'archives'`
-  const found = new Map<string, string[]>()
-  for (const { name } of tables) {
-    const rows = await db.sql.unsafe<{ text: string }[]>(`select t::text as text from only ${name} t`)
-    for (const { text } of rows)
-      for (const [w] of text.matchAll(word)) found.set(w, [...(found.get(w) ?? []), name])
-  }
-  return found
-}
-
-const placesOf = (found: Map<string, string[]>): string[] =>
-  [...found].map(([w, tables]) => `${w} in ${[...new Set(tables)].sort().join(', ')}`).sort()
-
-const errors = (report: Report) => report.findings.filter(f => f.level === 'error' || f.level === 'refused')
-
-interface Came {
-  report: Report
-  before: Map<string, string[]>
-  after: Map<string, string[]>
-}
-
-/** Puts the application back, applies a migration and rolls it back, with everything allowed. */
-async function rolledBack(db: Database, down: string, up = 'select 1;'): Promise<Came> {
-  await db.sql.unsafe(reset)
-  await db.sql.unsafe(application)
-  const mine = trackIn(track(up, down))
-  const ctx = contextOf(db.url, [mine])
-  const consent = consentTo(db.name)
-  const applied = await migrate(ctx, mine, { ...bareWish, consent, leaseWaitMs: 0 })
-  expect([applied.verdict, errors(applied)]).toEqual(['clean', []])
-  const before = await words(db)
-  const report = await rollback(ctx, mine, { to: null, steps: null, all: true, consent, leaseWaitMs: 0 })
-  return { report, before, after: await words(db) }
-}
 
 describe.each(servers())('what a rollback takes away on PostgreSQL $major', server => {
   let db: Database
@@ -380,10 +285,165 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
       if (object !== '') {
         const refused = errors(report)
         expect(refused.map(f => [f.code, f.subject])).toEqual([['DESTROYS_UNARCHIVED', object]])
-        if (process.env.SHOW) console.log(worded(refused[0]!).message, '\n  ', worded(refused[0]!).fix)
         expect(refused[0]!.facts.at).toBe(`rollbacks/mine/1_first.sql:1`)
       }
       expect(placesOf(after)).toEqual(placesOf(before))
     })
+  })
+
+  describe('is no loss', () => {
+    test.each<[string, string]>([
+      [
+        'a table that the file itself has made',
+        'create table public.t as select * from public.c; drop table public.t;',
+      ],
+      ['a temporary table', 'create temp table t as select * from public.c; drop table t;'],
+      [
+        'a temporary table that hides one of the application',
+        'create temp table bare as select * from public.c; delete from bare; drop table bare;',
+      ],
+      [
+        'a view, a function, a policy',
+        'drop view public.seen, public.cleaning; drop function public.clean();',
+      ],
+      ['a detached partition', 'alter table public.events detach partition public.events_1;'],
+      [
+        'a row that an UPDATE moves to another partition',
+        'update public.events set kind = 2 where kind = 1;',
+      ],
+      [
+        'a schema without tables',
+        'create schema s; create function s.f() returns int language sql as $$select 1$$; drop schema s cascade;',
+      ],
+      ['a column that is not there', 'alter table public.a drop column if exists nothing;'],
+      [
+        'rows that the statement itself moves to the schema of the archive',
+        'create table rethread_archive.kept (like public.c); with gone as (delete from public.c returning *) insert into rethread_archive.kept select * from gone;',
+      ],
+      [
+        'rows of the quarantine that are in their table again',
+        `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+         select 'mine', '1_first', 'public.c', id::text, 'why', to_jsonb(c) from public.c;
+         delete from rethread_archive.quarantine q where q.relation = 'public.c';`,
+      ],
+    ])('%s', async (_, down) => {
+      const { report, before, after } = await rolledBack(db, down)
+      expect([report.verdict, errors(report)]).toEqual(['clean', []])
+      expect((await db.sql`select count(*)::int as n from rethread_archive.archives`)[0]!.n).toBe(0)
+      expect([...before.keys()].filter(w => !after.has(w))).toEqual([])
+    })
+  })
+
+  test('rows of the quarantine that are nowhere else do not leave it', async () => {
+    const { report } = await rolledBack(
+      db,
+      `insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+       select 'mine', '1_first', 'public.c', n::text, 'why', jsonb_build_object('id', n) from generate_series(3, 4) n;
+       delete from rethread_archive.quarantine;`,
+    )
+    expect(errors(report).map(f => [f.code, f.subject, f.facts.takes])).toEqual([
+      [
+        'DESTROYS_UNARCHIVED',
+        'rethread_archive.quarantine',
+        ['1 row(s) of rethread_archive.quarantine: they are not in their table again'],
+      ],
+    ])
+  })
+
+  test('a fault in a DELETE whose rows are archived has the line and column of the file', async () => {
+    const { report } = await rolledBack(db, 'select 1;\n\ndelete from public.c\nwhere nothing = 1;')
+    expect(errors(report).map(f => [f.code, f.subject, f.facts.column, f.facts.excerpt])).toEqual([
+      ['SQL_ERROR', 'rollbacks/mine/1_first.sql:4', 7, 'where nothing = 1;'],
+    ])
+  })
+
+  test('a server that does not count deleted rows can not say what a statement takes: refused', async () => {
+    const { report, before, after } = await rolledBack(
+      db,
+      'set local track_counts = off; do $$ begin delete from public.bare; end $$;',
+    )
+    expect(errors(report).map(f => [f.code, f.facts.instead])).toEqual([
+      ['DESTROYS_UNARCHIVED', expect.stringContaining('track_counts = on')],
+    ])
+    expect(placesOf(after)).toEqual(placesOf(before))
+  })
+
+  test('statements run in the order of the file: what copies rows comes before the drop', async () => {
+    const { report } = await rolledBack(
+      db,
+      'create table public.old as select * from public.c; drop table public.c cascade; create index on public.old (id);',
+      'drop view public.seen;',
+    )
+    expect([report.verdict, errors(report)]).toEqual(['clean', []])
+    expect((await db.sql`select count(*)::int as n from public.old`)[0]!.n).toBe(3)
+  })
+
+  test('what went to the archive comes back: deleted rows, a partitioned table, columns with any name', async () => {
+    await db.sql.unsafe(reset)
+    await db.sql.unsafe('create table public.kept (id int primary key, body text)')
+    const mine = trackIn(
+      track(
+        `create table public.events (id int, kind int, body text, primary key (id, kind)) partition by list (kind);
+         create table public.events_1 partition of public.events for values in (1);
+         create table public.events_2 partition of public.events for values in (2);
+         create table if not exists public."T.x" (id int primary key);
+         alter table public."T.x" add column "Col.umn" text, add column "say ""x""" text;`,
+        `delete from public.kept where id > 1; drop table public.events;
+         alter table public."T.x" drop column "Col.umn", drop column "say ""x""";`,
+      ),
+    )
+    const ctx = contextOf(db.url, [mine])
+    const consent = consentTo(db.name)
+    expect((await migrate(ctx, mine, { ...bareWish, consent, leaseWaitMs: 0 })).verdict).toBe('clean')
+    await db.sql.unsafe(`
+      insert into public.events select n, 1 + n % 2, 'event_body_' || n from generate_series(1, 50) n;
+      insert into public."T.x" select n, 'col_umn_' || n, 'say_x_' || n from generate_series(1, 5) n;
+      insert into public.kept select n, 'kept_body_' || n from generate_series(1, 3) n`)
+    const before = await words(db)
+    for (let again = 0; again < 2; again++) {
+      const down = await rollback(ctx, mine, { to: null, steps: null, all: true, consent, leaseWaitMs: 0 })
+      expect([down.verdict, errors(down)]).toEqual(['clean', []])
+      expect((await db.sql`select to_regclass('public.events_1') as there`)[0]!.there).toBeNull()
+      const back = await restore(ctx, mine, { archive: 'latest', consent, leaseWaitMs: 0 })
+      expect([back.verdict, errors(back)]).toEqual(['clean', []])
+      const rows = await db.sql`select
+        (select count(*)::int from public.events_1) as one, (select count(*)::int from public.events) as events,
+        (select count(*)::int from public.kept) as kept, (select count("Col.umn" || "say ""x""")::int from public."T.x") as said`
+      expect(rows[0]).toEqual({ one: 25, events: 50, kept: 3, said: 5 })
+    }
+    const after = await words(db)
+    expect(
+      [...before.keys()].filter(w => !after.get(w)?.some(t => !t.startsWith('rethread_archive.'))),
+    ).toEqual([])
+  })
+
+  test('a table that another step of the rollback names again goes to the archive under the name that it then has', async () => {
+    await db.sql.unsafe(reset)
+    const mine = trackIn(
+      folder({
+        'migrations/mine/1_make.sql': 'create table public.a (id int primary key, body text);',
+        'migrations/mine/2_name.sql':
+          'alter table public.a rename to z; alter table public.z rename column body to said;',
+        'migrations/mine/3_more.sql': 'alter table public.z add column more text;',
+        'rollbacks/mine/1_make.sql': 'alter table public.a drop column body; drop table public.a;',
+        'rollbacks/mine/2_name.sql':
+          'alter table public.z rename column said to body; alter table public.z rename to a;',
+        'rollbacks/mine/3_more.sql': 'alter table public.z drop column more;',
+        'verify/mine/nothing.sql': `select 'x' as object, 'y' as detail where false`,
+      }),
+    )
+    const ctx = contextOf(db.url, [mine])
+    const consent = consentTo(db.name)
+    expect((await migrate(ctx, mine, { ...bareWish, consent, leaseWaitMs: 0 })).verdict).toBe('clean')
+    await db.sql`insert into public.z values (1, 'z_said_1', 'z_more_1')`
+    const down = await rollback(ctx, mine, { to: null, steps: null, all: true, consent, leaseWaitMs: 0 })
+    expect([down.verdict, errors(down)]).toEqual(['clean', []])
+    const archives =
+      await db.sql`select concat_ws('.', relation, column_name) as name, rows::int as rows from rethread_archive.archives order by 1`
+    expect([...archives]).toEqual([
+      { name: 'public.a', rows: 1 },
+      { name: 'public.a.body', rows: 1 },
+      { name: 'public.z.more', rows: 1 },
+    ])
   })
 })

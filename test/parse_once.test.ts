@@ -1,0 +1,77 @@
+import { beforeEach, expect, test, vi } from 'vitest'
+import { bareWish, migrate } from '../src/engine/migrate.js'
+import { rollback } from '../src/engine/rollback.js'
+import { status } from '../src/engine/status.js'
+import { survey } from '../src/engine/survey.js'
+import { discover } from '../src/workspace/discover.js'
+import { memoByText } from '../src/workspace/memo.js'
+import { parseStatements, withoutByteOrderMark } from '../src/workspace/statements.js'
+import { consentTo, contextOf } from './support/context.js'
+import { database, newest, root } from './support/database.js'
+
+/** How often the parser itself was given each text. */
+const asked = vi.hoisted(() => ({ parse: new Map<string, number>(), scan: new Map<string, number>() }))
+
+vi.mock('libpg-query', async original => {
+  const library = await original<typeof import('libpg-query')>()
+  const counted =
+    <T>(kind: 'parse' | 'scan', ask: (text: string) => Promise<T>) =>
+    (text: string) => {
+      asked[kind].set(text, (asked[kind].get(text) ?? 0) + 1)
+      return ask(text)
+    }
+  return { ...library, parse: counted('parse', library.parse), scan: counted('scan', library.scan) }
+})
+
+beforeEach(() => {
+  asked.parse.clear()
+  asked.scan.clear()
+})
+
+test('plan, migrate, status and rollback parse and scan each file once between them', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 200)
+  const track = discover(root).tracks.find(t => t.name === 'workspace-sessions')!
+  const ctx = contextOf(db.url, [track])
+  const consent = consentTo(db.name)
+  const planned = await survey(ctx, track, { ...bareWish, consent })
+  const applied = await migrate(ctx, track, { ...bareWish, consent, leaseWaitMs: 0 })
+  await status(ctx, track)
+  const back = await rollback(ctx, track, { to: null, steps: null, all: true, consent, leaseWaitMs: 0 })
+  expect([planned.verdict, applied.verdict, back.verdict]).toEqual(['clean', 'clean', 'clean'])
+  const files = track.migrations.flatMap(m => [m.file, ...(m.rollback ? [m.rollback.file] : [])])
+  for (const { path, text } of files) {
+    const times = [asked.parse, asked.scan].map(of => of.get(withoutByteOrderMark(text)))
+    expect([path, ...times]).toEqual([path, 1, 1])
+  }
+  // what is not a file is made of one: a backfill with a part of its table, an index as the server describes it
+  expect(Math.max(...asked.parse.values(), ...asked.scan.values())).toBe(1)
+})
+
+test('a tree is shared by all who ask: nobody can change it', async () => {
+  const [statement] = await parseStatements('alter table public.a drop column b')
+  expect(() => {
+    statement!.node.cmds[0].AlterTableCmd.name = 'c'
+  }).toThrow(TypeError)
+  expect((await parseStatements('alter table public.a drop column b'))[0]).toBe(statement)
+})
+
+test('so many characters are remembered, those that were used last', async () => {
+  const made: string[] = []
+  const of = memoByText(10, async text => {
+    made.push(text)
+    return { text }
+  })
+  for (const text of ['aaaa', 'bbbb', 'aaaa', 'cccc', 'aaaa', 'bbbb'])
+    expect(await of(text)).toEqual({ text })
+  expect(made).toEqual(['aaaa', 'bbbb', 'cccc', 'bbbb'])
+  // one that is too long by itself is remembered until the next
+  for (const text of ['long enough to fill it', 'long enough to fill it', 'bbbb']) await of(text)
+  expect(made.slice(4)).toEqual(['long enough to fill it', 'bbbb'])
+  // a fault is remembered as well
+  const failing = memoByText(10, () => {
+    made.push('fault')
+    return Promise.reject(new Error('no SQL'))
+  })
+  for (let n = 0; n < 2; n++) await expect(failing('x')).rejects.toThrow('no SQL')
+  expect(made.filter(m => m === 'fault')).toHaveLength(1)
+})

@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openRun } from '../../src/engine/run.js'
+import { runStatements, runTransaction } from '../../src/engine/step.js'
+import { findingsOf } from '../../src/model/failure.js'
+import type { Consent } from '../../src/model/plan.js'
+import { consentTo, contextOf } from '../support/context.js'
+import { type Database, database, servers } from '../support/database.js'
+import { application, errors, migrated, placesOf, reset, words } from '../support/destruction.js'
+
+describe.each(servers())('what a migration takes away on PostgreSQL $major', server => {
+  let db: Database
+  beforeAll(async () => {
+    db = await database(server, 'empty')
+  })
+  afterAll(async () => {
+    await db[Symbol.asyncDispose]()
+  })
+  const none: Consent = { allow: new Set(), confirm: null }
+  const drop = 'drop view public.seen; '
+
+  test('every object that a file names wants consent, and goes with it', async () => {
+    const up =
+      drop +
+      `drop table public.c, public."A"; alter table public.a drop column body, drop column note; truncate public.bare;
+       delete from public.b; drop schema side cascade;
+       with gone as (delete from public.feelings returning id) select 1 from gone;`
+    const asked = await migrated(db, up, none)
+    expect([asked.report.verdict, errors(asked.report)[0]!.facts.because]).toEqual([
+      'refused',
+      [
+        'DELETES_DATA: 1_first: drops table public.c',
+        'DELETES_DATA: 1_first: drops table public."A"',
+        'DELETES_DATA: 1_first: drops column public.a.body',
+        'DELETES_DATA: 1_first: drops column public.a.note',
+        'DELETES_DATA: 1_first: TRUNCATE empties public.bare',
+        'DELETES_DATA: 1_first: DELETE removes rows of public.b',
+        'DELETES_DATA: 1_first: drops everything in schema side',
+        'DELETES_DATA: 1_first: DELETE removes rows of public.feelings',
+      ],
+    ])
+    expect(placesOf(asked.after)).toEqual(placesOf(asked.before))
+    const done = await migrated(db, up, consentTo(db.name))
+    expect([done.report.verdict, errors(done.report)]).toEqual(['clean', []])
+    const left = await db.sql`select
+      to_regclass('public.c') as c, to_regnamespace('side') as side, (select count(*)::int from public.bare) as bare,
+      (select count(*)::int from public.b) as b, (select count(*)::int from public.feelings) as feelings`
+    expect(left[0]).toEqual({ c: null, side: null, bare: 0, b: 0, feelings: 0 })
+  })
+
+  describe('is refused although DELETES_DATA is allowed: the plan did not name it', () => {
+    test.each<[string, string, string]>([
+      ['a DROP inside a DO block', 'do $$ begin drop table public."A"; end $$;', 'public."A"'],
+      ['a DELETE that a function runs', 'select public.clean();', 'public.c'],
+      ['rows that go with the rows of another table', 'delete from public.a where id = 1;', 'public.b'],
+      ['tables that TRUNCATE takes along', 'truncate public.a cascade;', 'public.b'],
+      ['a column that DROP TYPE takes along', 'drop type public.mood cascade;', 'public.feelings.mood'],
+      ['another table of a DROP in a function', 'delete from public.bare; call public.clear();', 'public.c'],
+      ['a table through the search path', 'set local search_path = side; drop table notes;', 'side.notes'],
+      ['rows that a trigger deletes', "insert into public.inbox values (1, 'x');", 'public.c'],
+      [
+        'the quarantine in a DO block',
+        'do $$ begin drop table rethread_archive.quarantine; end $$;',
+        'rethread_archive.quarantine',
+      ],
+    ])('%s', async (_, up, object) => {
+      const { report, before, after } = await migrated(db, drop + up, consentTo(db.name))
+      expect(errors(report).map(f => [f.code, f.subject])).toEqual([['DESTROYS_UNARCHIVED', object]])
+      expect([report.verdict, report.steps.map(s => s.outcome)]).toEqual(['failed', ['failed']])
+      expect(placesOf(after)).toEqual(placesOf(before))
+      expect((await db.sql`select to_regclass('public.seen') is not null as there`)[0]!.there).toBe(true)
+    })
+  })
+
+  test('a file that says in its header that it deletes data may do it in a DO block, once that is allowed', async () => {
+    const up = '--! hazard: DELETES_DATA\ndo $$ begin delete from public.bare; end $$;'
+    expect((await migrated(db, up, none)).report.verdict).toBe('refused')
+    const done = await migrated(db, up, consentTo(db.name))
+    expect([done.report.verdict, errors(done.report)]).toEqual(['clean', []])
+    expect((await db.sql`select count(*)::int as n from public.bare`)[0]!.n).toBe(0)
+  })
+
+  test('a table that was set aside wants consent like any other; lists that the track makes do not', async () => {
+    const aside = `create schema if not exists rethread_archive; create table rethread_archive.list (n int);
+      alter table public.bare set schema rethread_archive; drop table rethread_archive.list;`
+    const moved = await migrated(db, aside, none)
+    expect([moved.report.verdict, errors(moved.report)]).toEqual(['clean', []])
+    const dropped = await migrated(db, `${aside} drop table rethread_archive.bare;`, none)
+    expect(errors(dropped.report)[0]!.facts.because).toEqual([
+      'DELETES_DATA: 1_first: drops table rethread_archive.bare',
+    ])
+  })
+
+  test('rows that a statement moves to the schema of the archive are not lost: no consent', async () => {
+    const { report, before, after } = await migrated(
+      db,
+      'create schema if not exists rethread_archive; create table rethread_archive.kept (like public.c); with gone as (delete from public.c returning *) insert into rethread_archive.kept select * from gone;',
+      none,
+    )
+    expect([report.verdict, errors(report)]).toEqual(['clean', []])
+    expect([...before.keys()].filter(w => !after.has(w))).toEqual([])
+    expect(after.get('c_body_1')).toEqual(['rethread_archive.kept'])
+  })
+
+  // whoever calls it, whatever any plan or report said before
+  test.each([
+    ['in a transaction', 'drop table public."A";', 'public."A"'],
+    ['in a transaction, in a DO block', 'do $$ begin drop table public."A"; end $$;', 'public."A"'],
+    ['alone', 'alter table public.bare drop column body;', 'public.bare.body'],
+  ])('what sends a statement refuses by itself: %s', async (how, text, object) => {
+    await db.sql.unsafe(reset)
+    await db.sql.unsafe(application)
+    const before = await words(db)
+    const run = await openRun(contextOf(db.url), 'migrate', 0)
+    try {
+      const step = {
+        track: 'mine',
+        migration: '1_first',
+        direction: 'up' as const,
+        phase: 'expand',
+        file: { path: 'migrations/mine/1_first.sql', text, checksum: '' },
+        resumes: null,
+        permits: {
+          keys: new Set<string>(),
+          spared: new Set<string>(),
+          everything: false,
+          wanted: 'consent' as const,
+        },
+      }
+      const sent = how === 'alone' ? runStatements(run, step) : runTransaction(run, step)
+      const refused = await sent.then(
+        () => [],
+        error => findingsOf(error).map(f => [f.code, f.subject]),
+      )
+      expect(refused).toEqual([['DESTROYS_UNARCHIVED', object]])
+    } finally {
+      await run.close('failed')
+    }
+    expect(placesOf(await words(db))).toEqual(placesOf(before))
+  })
+})
