@@ -19,9 +19,10 @@ export interface Judged {
 const kept = /^(chat_private|rethread_archive)\./
 
 /**
- * Pure but for what it adds to `known`: what the statements of one migration can do to the running application and to
- * data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks do not tell. Nobody uses yet what
- * the plan has made, so locks on it are no hazard. `migration` is null for a rollback file, which has no header to add to.
+ * Pure but for what it adds to `known`: what the statements of one migration can do to the running
+ * application and to data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks
+ * do not tell. Nobody uses yet what the plan has made, so locks on it are no hazard. `migration` is null
+ * for a rollback file, which has no header to add to.
  */
 export function judge(statements: Statement[], migration: Migration | null, known: Known): Judged {
   const found: Hazard[] = []
@@ -42,7 +43,10 @@ export function judge(statements: Statement[], migration: Migration | null, know
   return { hazards: [...found, ...ofHeader(migration)], locks }
 }
 
-/** The locks of one statement as a report has them; those on what the plan has made or the tool keeps are left out. */
+/**
+ * The locks of one statement as a report has them; those on what the plan has made or the tool keeps are
+ * left out.
+ */
 function locksOfStatement(statement: number, taken: StatementLock[] | null, known: Known): Lock[] {
   if (taken === null) return [{ statement, table: null, mode: 'UNKNOWN', blocks: 'nothing', heldMs: null }]
   return taken
@@ -81,7 +85,9 @@ function ofHeader(migration: Migration | null): Hazard[] {
   ]
 }
 
-/** What a statement deletes; a quarantining backfill deletes what it has copied, and its own hazard says so. */
+/**
+ * What a statement deletes; a quarantining backfill deletes what it has copied, and its own hazard says so.
+ */
 function deletions(s: Statement, migration: Migration | null): Hazard[] {
   const quarantines = migration?.hazards.includes('QUARANTINES_ROWS') ?? false
   return [
