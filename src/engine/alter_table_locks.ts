@@ -1,18 +1,8 @@
 import type { ForeignKey } from '../model/plan.js'
 import { type Node, relationName } from '../workspace/statements.js'
 import type { Known } from './known.js'
-import type { LockMode } from './lock_mode.js'
-
-/** A lock on one table, and what takes it, in words. */
-export interface Taken {
-  table: string
-  mode: LockMode
-  by?: string
-}
-
-/** The same mode on several tables. */
-export const lockAll = (tables: string[], mode: LockMode, by?: string): Taken[] =>
-  tables.map(table => ({ table, mode, ...(by === undefined ? {} : { by }) }))
+import { type LockMode, lockAll, type Taken } from './lock_mode.js'
+import { attachLocks, detachLocks } from './partition_locks.js'
 
 /** What a command of ALTER TABLE takes. */
 interface AlterRule {
@@ -48,8 +38,9 @@ const mild = (reach: AlterRule['reach'], others?: AlterRule['others']): AlterRul
 const firing: AlterRule = { mode: 'SHARE ROW EXCLUSIVE', reach: 'partitions' }
 
 /**
- * What each command of ALTER TABLE takes. test/locks.test.ts holds every entry against real servers; a command that is not
- * here is one of which nothing is known. Where PostgreSQL 15 takes less than 18, the entry says what 18 takes.
+ * What each command of ALTER TABLE takes. test/locks.test.ts holds every entry against real servers; a
+ * command that is not here is one of which nothing is known. Where PostgreSQL 15 takes less than 18, the
+ * entry says what 18 takes.
  */
 export const alterTableRules: Record<string, AlterRule> = {
   AT_AddColumn: exclusive('family', (_table, cmd, known) => keysOfColumn(cmd.def?.ColumnDef, known)),
@@ -115,18 +106,21 @@ export const alterTableRules: Record<string, AlterRule> = {
   AT_ForceRowSecurity: exclusive('none'),
   AT_NoForceRowSecurity: exclusive('none'),
   AT_GenericOptions: exclusive('none'),
-  AT_AttachPartition: mild('none', attaches),
+  AT_AttachPartition: mild('none', attachLocks),
   AT_DetachPartition: {
     mode: cmd => (cmd.def?.PartitionCmd?.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE'),
     reach: 'none',
-    others: detaches,
+    others: detachLocks,
   },
   AT_DetachPartitionFinalize: mild('none', (_table, cmd) =>
     lockAll([relationName(cmd.def.PartitionCmd.name)], 'ACCESS EXCLUSIVE'),
   ),
 }
 
-/** The locks of an ALTER TABLE, also of a view, a sequence or an index; null where nothing is known of one of its commands. */
+/**
+ * The locks of an ALTER TABLE, also of a view, a sequence or an index; null where nothing is known of one
+ * of its commands.
+ */
 export function alterTableLocks(node: Node, known: Known): Taken[] | null {
   const name = relationName(node.relation)
   if (node.missing_ok && known.exists(name) === false && !known.owners.has(name)) return []
@@ -158,7 +152,10 @@ function reached(table: string, node: Node, cmd: Node, rule: AlterRule, known: K
     : [table]
 }
 
-/** Planning any query of a table locks all of its indexes: a lock on one of them is as good as one on the table. */
+/**
+ * Planning any query of a table locks all of its indexes: a lock on one of them is as good as one on the
+ * table.
+ */
 function ofIndex(name: string, node: Node, known: Known): Taken[] | null {
   const table = known.owners.get(name)
   if (!table) return null
@@ -226,7 +223,10 @@ export const keyLocks = (c: Node | undefined, known: Known): Taken[] =>
 export const keysOfColumn = (column: Node | undefined, known: Known): Taken[] =>
   (column?.constraints ?? []).flatMap((c: Node) => keyLocks(c.Constraint, known))
 
-/** True where a key points at the column; one that this plan has made may name no columns, and means the primary key. */
+/**
+ * True where a key points at the column; one that this plan has made may name no columns, and means the
+ * primary key.
+ */
 export const pointsAt = (key: ForeignKey, table: string, column: string): boolean =>
   key.references === table && (key.referenced.length === 0 || key.referenced.includes(column))
 
@@ -251,41 +251,4 @@ function validates(table: string, cmd: Node, known: Known): Taken[] {
   return known.foreignKeys
     .filter(k => k.table === table && k.name === cmd.name)
     .flatMap(k => lockAll(known.withPartitions(k.references), 'ROW SHARE'))
-}
-
-/** The tables at the other end of a partitioned table's keys, which a new partition joins and an old one leaves. */
-const partners = (parent: string, known: Known) => ({
-  referenced: known.foreignKeys
-    .filter(k => k.table === parent)
-    .flatMap(k => known.withPartitions(k.references))
-    .filter(t => !known.family(parent).includes(t)),
-  referencing: known.foreignKeys
-    .filter(k => k.references === parent)
-    .map(k => k.table)
-    .filter(t => !known.family(parent).includes(t)),
-})
-
-/** What a partition that joins takes beside itself and the parent: the default one is searched for its rows. */
-export function joinsPartitions(parent: string, known: Known): Taken[] {
-  const { referenced, referencing } = partners(parent, known)
-  const rest = known.defaultOf(parent)
-  return [
-    ...lockAll([...referenced, ...referencing], 'SHARE ROW EXCLUSIVE'),
-    ...lockAll(rest ? [rest] : [], 'ACCESS EXCLUSIVE'),
-  ]
-}
-
-function attaches(table: string, cmd: Node, known: Known): Taken[] {
-  const child = relationName(cmd.def.PartitionCmd.name)
-  return [...lockAll(known.family(child), 'ACCESS EXCLUSIVE'), ...joinsPartitions(table, known)]
-}
-
-function detaches(table: string, cmd: Node, known: Known): Taken[] {
-  const child = relationName(cmd.def.PartitionCmd.name)
-  const { referenced, referencing } = partners(table, known)
-  const rest = known.defaultOf(table)
-  return [
-    ...lockAll([child, ...referencing, ...(rest ? [rest] : [])], 'ACCESS EXCLUSIVE'),
-    ...lockAll(referenced, 'SHARE ROW EXCLUSIVE'),
-  ]
 }

@@ -44,7 +44,10 @@ const growing = new Set(
   ['varchar', 'varbit', 'timestamp', 'timestamptz', 'time', 'timetz'].map(t => `pg_catalog.${t}`),
 )
 
-/** Whether a stored value of the old type is one of the new type as it is. Source: PostgreSQL's ALTER TABLE and its support functions of casts. */
+/**
+ * Whether a stored value of the old type is one of the new type as it is. Source: PostgreSQL's ALTER TABLE
+ * and its support functions of casts.
+ */
 export function isStoredAlike(old: ColumnFacts, to: Type, known: Known): boolean {
   if (old.type !== to.type) return to.args.length === 0 && known.alike.has(`${old.type}>${to.type}`)
   if (to.args.length === 0 || String(old.args) === String(to.args)) return true

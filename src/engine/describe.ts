@@ -7,7 +7,10 @@ import { judge } from './hazards.js'
 import { knownOf } from './known.js'
 import { sparedBy } from './refuse_destruction.js'
 
-/** Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what `migrate` executes. */
+/**
+ * Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what
+ * `migrate` executes.
+ */
 export async function describe(plan: Plan, sql: Db): Promise<Plan> {
   if (plan.steps.length === 0) return plan
   const files: Statement[][] = []

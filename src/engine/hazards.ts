@@ -49,7 +49,10 @@ export function judge(
   return { hazards: [...found, ...ofHeader(migration)], locks }
 }
 
-/** The locks of one statement as a report has them; those on what the plan has made or the tool keeps are left out. */
+/**
+ * The locks of one statement as a report has them; those on what the plan has made or the tool keeps are
+ * left out.
+ */
 function locksOfStatement(statement: number, taken: StatementLock[] | null, known: Known): Lock[] {
   if (taken === null) return [{ statement, table: null, mode: 'UNKNOWN', blocks: 'nothing', heldMs: null }]
   return taken

@@ -3,7 +3,9 @@ import {
   alikeTypes,
   allForeignKeys,
   belongings,
+  type DefaultGrant,
   type Descent,
+  defaultGrants,
   descents,
   domainTables,
   type FunctionFacts,
@@ -37,6 +39,8 @@ interface Facts {
   alike: Set<string>
   /** `domain>table`. */
   domains: Set<string>
+  /** What new tables and functions are born with. */
+  defaults: DefaultGrant[]
 }
 
 const noFacts = (): Facts => ({
@@ -51,12 +55,13 @@ const noFacts = (): Facts => ({
   functions: new Map(),
   alike: new Set(),
   domains: new Set(),
+  defaults: [],
 })
 
 /**
- * What is known of the database when a statement is judged: the catalog, and what the statements before it in the plan
- * will have changed (`learn.ts`). Where nobody has looked (`looked` is false), every answer is "unknown" and the judges
- * say the worst.
+ * What is known of the database when a statement is judged: the catalog, and what the statements before it
+ * in the plan will have changed (`learn.ts`). Where nobody has looked (`looked` is false), every answer is
+ * "unknown" and the judges say the worst.
  */
 export class Known implements Facts {
   /** Tables and views that the plan has made so far: nobody uses them yet. */
@@ -72,6 +77,7 @@ export class Known implements Facts {
   readonly functions: Map<string, FunctionFacts>
   readonly alike: Set<string>
   readonly domains: Set<string>
+  readonly defaults: DefaultGrant[]
 
   constructor(
     facts: Facts,
@@ -88,6 +94,7 @@ export class Known implements Facts {
     this.functions = facts.functions
     this.alike = facts.alike
     this.domains = facts.domains
+    this.defaults = facts.defaults
   }
 
   /** Whether a table, view or sequence of this name exists; null when nobody has looked. */
@@ -95,7 +102,9 @@ export class Known implements Facts {
     return this.kinds.has(name) || this.made.has(name) ? true : this.looked ? false : null
   }
 
-  /** The table that is locked where this name is: an index and a sequence of a column count as their table. */
+  /**
+   * The table that is locked where this name is: an index and a sequence of a column count as their table.
+   */
   place(name: string): string {
     return this.owners.get(name) ?? name
   }
@@ -105,7 +114,10 @@ export class Known implements Facts {
     return this.kinds.get(table) === 'p'
   }
 
-  /** True when rows are stored under this very name: not in a view, and not in a table whose partitions have them. */
+  /**
+   * True when rows are stored under this very name: not in a view, and not in a table whose partitions have
+   * them.
+   */
   hasRows(table: string): boolean {
     return !['p', 'v', 'S', 'f'].includes(this.kinds.get(table) ?? 'r')
   }
@@ -144,7 +156,7 @@ export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> 
   for (const parent of relations) for (const d of tree) if (d.parent === parent) relations.add(d.child)
   const ask = async <T>(names: Set<string>, query: (sql: Db, names: string[]) => Promise<T[]>) =>
     names.size === 0 ? [] : query(sql, [...names])
-  const [foreignKeys, kinds, parts, details, types, functions, alike, domains] = await Promise.all([
+  const [foreignKeys, kinds, parts, details, types, functions, alike, domains, defaults] = await Promise.all([
     allForeignKeys(sql),
     relationKinds(sql),
     belongings(sql),
@@ -153,6 +165,7 @@ export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> 
     ask(named.functions, functionDetails),
     alikeTypes(sql),
     ask(named.domains, domainTables),
+    defaultGrants(sql),
   ])
   const tableOf = (kinds: string[]) =>
     new Map(parts.filter(p => kinds.includes(p.kind)).map(p => [p.name, p.table]))
@@ -169,6 +182,7 @@ export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> 
       functions: new Map(functions.map(f => [f.asked, f])),
       alike,
       domains: new Set(domains),
+      defaults: [...defaults],
     },
     true,
   )

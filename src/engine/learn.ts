@@ -9,7 +9,10 @@ import {
 } from '../workspace/statements.js'
 import { askedName, type Known } from './known.js'
 
-/** Takes note of what a statement changes, so that those after it in the plan are judged by what they will meet. */
+/**
+ * Takes note of what a statement changes, so that those after it in the plan are judged by what they will
+ * meet.
+ */
 export function learn(known: Known, { kind, node }: Statement): void {
   switch (kind) {
     case 'CreateStmt':

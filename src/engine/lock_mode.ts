@@ -13,7 +13,10 @@ export const lockModes = [
 /** One of them. */
 export type LockMode = (typeof lockModes)[number]
 
-/** Which of an application's statements wait while a mode is held. Source: the same chapter's table of conflicts. */
+/**
+ * Which of an application's statements wait while a mode is held. Source: the same chapter's table of
+ * conflicts.
+ */
 export const blocks = (mode: LockMode): 'reads and writes' | 'writes' | 'nothing' =>
   mode === 'ACCESS EXCLUSIVE'
     ? 'reads and writes'
@@ -23,3 +26,14 @@ export const blocks = (mode: LockMode): 'reads and writes' | 'writes' | 'nothing
 
 /** True when the first mode is stronger than the second. */
 export const isStronger = (a: LockMode, b: LockMode): boolean => lockModes.indexOf(a) > lockModes.indexOf(b)
+
+/** A lock on one table, and what takes it, in words. */
+export interface Taken {
+  table: string
+  mode: LockMode
+  by?: string
+}
+
+/** The same mode on several tables. */
+export const lockAll = (tables: string[], mode: LockMode, by?: string): Taken[] =>
+  tables.map(table => ({ table, mode, ...(by === undefined ? {} : { by }) }))

@@ -1,8 +1,8 @@
 import type { StatementLock } from '../model/plan.js'
 import { type Node, pathName, relationName, type Statement } from '../workspace/statements.js'
-import { alterTableLocks, lockAll, type Taken } from './alter_table_locks.js'
+import { alterTableLocks } from './alter_table_locks.js'
 import type { Known } from './known.js'
-import { blocks, isStronger, type LockMode, lockModes } from './lock_mode.js'
+import { blocks, isStronger, type LockMode, lockAll, lockModes, type Taken } from './lock_mode.js'
 import {
   all,
   ofComment,
@@ -22,10 +22,11 @@ import { ofLock, ofSelect, ofTruncate, ofWrite } from './query_locks.js'
 type Reader = (node: Node, known: Known) => Taken[] | null
 
 /**
- * Pure: the locks that a statement takes on tables that exist before it, from ROW SHARE up; of several on one table the
- * strongest. Null when only running it can tell (DO, CALL, CASCADE) and for statements that are not in the table below.
- * A lock on an index or on a sequence of a column counts as one on its table. What rows do that go through views,
- * triggers, rules and foreign keys is left out: it is ROW EXCLUSIVE at most, for which nobody waits.
+ * Pure: the locks that a statement takes on tables that exist before it, from ROW SHARE up; of several on
+ * one table the strongest. Null when only running it can tell (DO, CALL, CASCADE) and for statements that
+ * are not in the table below. A lock on an index or on a sequence of a column counts as one on its table.
+ * What rows do that go through views, triggers, rules and foreign keys is left out: it is ROW EXCLUSIVE at
+ * most, for which nobody waits.
  */
 export function locksOf(statement: Statement, known: Known): StatementLock[] | null {
   const taken = readLocks(statement, known)
@@ -45,12 +46,15 @@ export function locksOf(statement: Statement, known: Known): StatementLock[] | n
   }))
 }
 
-/** The locks that a person has written above a statement: `-- locks: public.chats ACCESS EXCLUSIVE`, one a table, or `-- locks: none`. */
+/**
+ * The locks that a person has written above a statement: `-- locks: public.chats ACCESS EXCLUSIVE`, one a
+ * table, or `-- locks: none`.
+ */
 const declaration = /^--[ \t]*locks:[ \t]*(?:(none)|(\S+)[ \t]+([A-Z ]+?))[ \t]*$/gim
 
 /**
- * What a statement locks: what it says itself, else what is written above it. Null where neither tells: then nobody knows
- * before it runs.
+ * What a statement locks: what it says itself, else what is written above it. Null where neither tells:
+ * then nobody knows before it runs.
  */
 export function foretoldLocks(statement: Statement, known: Known): StatementLock[] | null {
   const said = locksOf(statement, known)
@@ -70,8 +74,8 @@ const none: Reader = () => []
 const untold: Reader = () => null
 
 /**
- * What each kind of statement takes. test/locks.test.ts holds every entry against real servers; a statement that is not
- * here is one of which nothing is known.
+ * What each kind of statement takes. test/locks.test.ts holds every entry against real servers; a statement
+ * that is not here is one of which nothing is known.
  */
 export const statementRules: Record<string, Reader> = {
   SelectStmt: ofSelect,

@@ -1,6 +1,8 @@
 import { type Node, pathName, relationName, strings } from '../workspace/statements.js'
-import { joinsPartitions, keyLocks, keysOfColumn, lockAll, type Taken } from './alter_table_locks.js'
+import { keyLocks, keysOfColumn } from './alter_table_locks.js'
 import type { Known } from './known.js'
+import { lockAll, type Taken } from './lock_mode.js'
+import { joinsPartitions } from './partition_locks.js'
 import { spread } from './query_locks.js'
 
 /** All of it, or null where part of it is unknown. */
@@ -74,8 +76,8 @@ export function ofIndex(node: Node, known: Known): Taken[] {
 }
 
 /**
- * The indexes are locked for all, and no query of their table is planned without them. Partitions go one by one, and are
- * looked up under SHARE first.
+ * The indexes are locked for all, and no query of their table is planned without them. Partitions go one by
+ * one, and are looked up under SHARE first.
  */
 export function ofReindex(node: Node, known: Known): Taken[] | null {
   if (!node.relation) return null
@@ -138,7 +140,10 @@ function ofDropped(path: string[], node: Node, known: Known): Taken[] | null {
   }
 }
 
-/** A table goes with its partitions, locks the other side of its foreign keys, and the table that it is a partition of. */
+/**
+ * A table goes with its partitions, locks the other side of its foreign keys, and the table that it is a
+ * partition of.
+ */
 function droppedWith(table: string, known: Known): string[] {
   const parent = known.partitionOf(table)
   const rest = parent && known.defaultOf(parent)

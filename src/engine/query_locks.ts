@@ -1,7 +1,6 @@
 import { type Node, relationName } from '../workspace/statements.js'
-import { lockAll, type Taken } from './alter_table_locks.js'
 import { askedName, type Known } from './known.js'
-import { lockModes } from './lock_mode.js'
+import { lockAll, lockModes, type Taken } from './lock_mode.js'
 
 /** What is locked where a name stands in a query: ONLY leaves the children out. */
 export const spread = (range: Node, known: Known): string[] =>
@@ -26,7 +25,10 @@ export function ofSelect(node: Node, known: Known): Taken[] | null {
   return acts ? null : found
 }
 
-/** A volatile function that is not the server's own; where nobody has looked, any that is named with another schema. */
+/**
+ * A volatile function that is not the server's own; where nobody has looked, any that is named with another
+ * schema.
+ */
 function mayAct(call: Node, known: Known): boolean {
   const asked = askedName(call.funcname)
   const facts = known.functions.get(asked)

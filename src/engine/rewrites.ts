@@ -24,8 +24,8 @@ const scans = (tables: string[], detail: string): RowWork[] =>
   tables.map(subject => ({ code: 'SCANS_TABLE', subject, detail }))
 
 /**
- * Pure: the tables that a statement writes again or reads whole while it holds its locks. Where the answer depends on
- * types, functions or constraints that are not known, it is the worse one.
+ * Pure: the tables that a statement writes again or reads whole while it holds its locks. Where the answer
+ * depends on types, functions or constraints that are not known, it is the worse one.
  */
 export function rowWorkOf({ kind, node }: Statement, known: Known): RowWork[] {
   switch (kind) {
@@ -130,7 +130,10 @@ function ofAlterTable(node: Node, known: Known): RowWork[] {
   )
 }
 
-/** Whose rows a command is about: a change of columns goes on to all that inherits, where a table is stored does not. */
+/**
+ * Whose rows a command is about: a change of columns goes on to all that inherits, where a table is stored
+ * does not.
+ */
 function reachOf(name: string, node: Node, cmd: Node, known: Known): string[] {
   const constraint = cmd.subtype === 'AT_AddConstraint' ? (cmd.def.Constraint as Node) : null
   const own = ['AT_SetLogged', 'AT_SetUnLogged', 'AT_SetAccessMethod', 'AT_SetTableSpace']

@@ -7,16 +7,20 @@ export interface Widening {
   detail: string
 }
 
-/** Roles of people who have not signed in, and of everybody who has; names as Supabase and PostgREST have them. */
+/**
+ * Roles of people who have not signed in, and of everybody who has; names as Supabase and PostgREST have
+ * them.
+ */
 const anonymous = new Set(['anon'])
 const signedIn = new Set(['authenticated'])
 
 const to = (subject: string, detail: string): Widening[] => [{ subject, detail }]
 
 /**
- * Pure: what a statement lets somebody read, write or run who could not before. `file` is all statements of its file: what
- * one opens, another may close (REVOKE, row security). What only a policy's expression decides is left to `verify`,
- * except where an expression lets everything through or takes the place of another.
+ * Pure: what a statement lets somebody read, write or run who could not before. `file` is all statements of
+ * its file: what one opens, another may close (REVOKE, row security). What only a policy's expression
+ * decides is left to `verify`, except where an expression lets everything through or takes the place of
+ * another.
  */
 export function widenings({ kind, node }: Statement, file: Statement[], known: Known): Widening[] {
   switch (kind) {
@@ -46,11 +50,15 @@ export function widenings({ kind, node }: Statement, file: Statement[], known: K
             to(r.AccessPriv.priv_name, `its rights go to ${node.grantee_roles.map(nameOfRole).join(', ')}`),
           )
         : []
+    case 'ViewStmt':
+    case 'CreateTableAsStmt':
+    case 'SelectStmt':
+      return ofCopy(kind, node, file, known)
     case 'CreateRoleStmt':
     case 'AlterRoleStmt':
       return ofRole(node)
     case 'CreateFunctionStmt':
-      return ofFunction(node, file)
+      return ofFunction(node, file, known)
     case 'AlterFunctionStmt':
       return isDefiner(node.actions)
         ? to(pathName(strings(node.func.objname)), 'it runs with the rights of its owner from here on')
@@ -95,7 +103,10 @@ function ofAlterTable(node: Node, cmd: Node, known: Known): Widening[] {
 
 const isTrue = (expression: Node | undefined): boolean => expression?.A_Const?.boolval?.boolval === true
 
-/** Policies add up: one that lets everything through, or that speaks to everybody, opens what the others keep. */
+/**
+ * Policies add up: one that lets everything through, or that speaks to everybody, opens what the others
+ * keep.
+ */
 function ofPolicy(node: Node, known: Known): Widening[] {
   const table = relationName(node.table)
   if (!node.permissive || !isGuardedByPolicies(table, known)) return []
@@ -144,15 +155,20 @@ function ofGrant(node: Node, file: Statement[], known: Known): Widening[] {
   })
 }
 
-/** A table without row security, also after the rest of the file. */
-function isOpen(table: string, file: Statement[], known: Known): boolean {
-  const switched = file.some(
+/** True where the file switches row security on. */
+const switchesOn = (table: string, file: Statement[]): boolean =>
+  file.some(
     ({ kind, node }) =>
       kind === 'AlterTableStmt' &&
       relationName(node.relation) === table &&
       node.cmds.some((c: Node) => c.AlterTableCmd.subtype === 'AT_EnableRowSecurity'),
   )
-  return !switched && (known.relations.get(table)?.rowSecurity === false || known.made.has(table))
+
+/** A table without row security, also after the rest of the file. */
+function isOpen(table: string, file: Statement[], known: Known): boolean {
+  return (
+    !switchesOn(table, file) && (known.relations.get(table)?.rowSecurity === false || known.made.has(table))
+  )
 }
 
 function ofDefaults(action: Node): Widening[] {
@@ -186,32 +202,78 @@ function ofRole(node: Node): Widening[] {
 const isDefiner = (options: Node[] | undefined): boolean =>
   (options ?? []).some(o => o.DefElem?.defname === 'security' && o.DefElem.arg?.Boolean?.boolval === true)
 
-/** A function with its owner's rights is everybody's until EXECUTE is revoked from PUBLIC; a trigger's can't be called. */
-function ofFunction(node: Node, file: Statement[]): Widening[] {
-  const returns = strings(node.returnType?.names).at(-1) ?? ''
-  if (!isDefiner(node.options) || /^(event_)?trigger$/.test(returns)) return []
-  const path = strings(node.funcname)
-  const schema = pathName(path).split('.')[0]
-  const closed = file.some(({ kind, node: n }) => {
-    const grant = kind === 'AlterDefaultPrivilegesStmt' ? n.action : kind === 'GrantStmt' ? n : null
-    if (
-      !grant ||
-      grant.is_grant ||
-      !['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE'].includes(grant.objtype)
-    )
-      return false
-    if (!grant.grantees.map(nameOfRole).includes('PUBLIC')) return false
+/**
+ * Roles that get rights on whatever is made in a schema, by the default privileges of the role that makes
+ * it.
+ */
+const bornWith = (kind: 'r' | 'f', schema: string, known: Known): string[] =>
+  known.defaults
+    .filter(d => d.kind === kind && (d.schema === null || d.schema === schema) && d.role !== null)
+    .map(d => d.role!)
+
+/** True where the file takes rights on this one, on its whole schema or on all new ones back from a role. */
+const isRevoked = (name: string, kinds: string[], role: string, file: Statement[]): boolean =>
+  file.some(({ kind, node }) => {
+    const grant: Node | null =
+      kind === 'AlterDefaultPrivilegesStmt' ? node.action : kind === 'GrantStmt' ? node : null
+    if (!grant || grant.is_grant || !kinds.includes(grant.objtype)) return false
+    if (!grant.grantees.map(nameOfRole).includes(role)) return false
     if (grant.targtype === 'ACL_TARGET_DEFAULTS') return true
     return grant.objects.some((o: Node) =>
-      o.ObjectWithArgs
-        ? pathName(strings(o.ObjectWithArgs.objname)) === pathName(path)
-        : strings([o]).at(-1) === schema,
+      o.RangeVar
+        ? relationName(o.RangeVar) === name
+        : o.ObjectWithArgs
+          ? pathName(strings(o.ObjectWithArgs.objname)) === name
+          : strings([o]).at(-1) === name.split('.')[0],
     )
   })
-  return closed
+
+/**
+ * A function with its owner's rights is everybody's until EXECUTE is revoked; a trigger's can't be called.
+ */
+function ofFunction(node: Node, file: Statement[], known: Known): Widening[] {
+  const returns = strings(node.returnType?.names).at(-1) ?? ''
+  if (!isDefiner(node.options) || /^(event_)?trigger$/.test(returns)) return []
+  const name = pathName(strings(node.funcname))
+  const everywhere = known.defaults.filter(d => d.kind === 'f' && d.schema === null)
+  const roles = new Set(
+    bornWith('f', name.split('.')[0]!, known).filter(r => anonymous.has(r) || r === 'PUBLIC'),
+  )
+  // it is everybody's, unless default privileges for all schemas say otherwise
+  if (everywhere.length === 0) roles.add('PUBLIC')
+  const kinds = ['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE']
+  const open = [...roles].filter(r => !isRevoked(name, kinds, r, file)).sort()
+  return open.length === 0
+    ? []
+    : to(name, `SECURITY DEFINER, and ${open.join(', ')} may run it: REVOKE EXECUTE from ${open.join(', ')}`)
+}
+
+/**
+ * A copy of rows, or a view that reads with its owner's rights, is born open where default privileges say
+ * so.
+ */
+function ofCopy(kind: string, node: Node, file: Statement[], known: Known): Widening[] {
+  const range: Node | undefined =
+    kind === 'ViewStmt' ? node.view : kind === 'SelectStmt' ? node.intoClause?.rel : node.into.rel
+  if (!range || range.relpersistence === 't') return []
+  const name = relationName(range)
+  const invoker = (node.options ?? []).some(
+    (o: Node) =>
+      o.DefElem?.defname === 'security_invoker' &&
+      !/^(false|off|no|0)$/i.test(o.DefElem.arg?.String?.sval ?? 'true'),
+  )
+  if (invoker || known.exists(name) || switchesOn(name, file)) return []
+  const open = new Set(
+    bornWith('r', name.split('.')[0]!, known)
+      .filter(r => r === 'PUBLIC' || anonymous.has(r) || signedIn.has(r))
+      .filter(r => !isRevoked(name, ['OBJECT_TABLE'], r, file)),
+  )
+  return open.size === 0
     ? []
     : to(
-        pathName(path),
-        'SECURITY DEFINER, and whoever reaches its schema may run it: REVOKE EXECUTE from PUBLIC',
+        name,
+        kind === 'ViewStmt'
+          ? `the view reads with the rights of its owner, and default privileges give it to ${[...open].sort().join(', ')}: WITH (security_invoker = true)`
+          : `the rows that it copies are given to ${[...open].sort().join(', ')} by default privileges`,
       )
 }

@@ -83,8 +83,8 @@ export async function allForeignKeys(sql: Db): Promise<ForeignKey[]> {
 }
 
 /**
- * What belongs to a table and is no table: indexes, sequences of its columns, extended statistics (in a name space of
- * their own). The names have their schema.
+ * What belongs to a table and is no table: indexes, sequences of its columns, extended statistics (in a
+ * name space of their own). The names have their schema.
  */
 export async function belongings(
   sql: Db,
@@ -125,7 +125,10 @@ export async function descents(sql: Db): Promise<Descent[]> {
     left join pg_catalog.pg_partitioned_table d on d.partrelid = p.oid`
 }
 
-/** The kind of every relation of users by its name, as `pg_class.relkind` has it; the tool's ledger is left out. */
+/**
+ * The kind of every relation of users by its name, as `pg_class.relkind` has it; the tool's ledger is left
+ * out.
+ */
 export async function relationKinds(sql: Db): Promise<Map<string, string>> {
   const rows = await sql<{ name: string; kind: string }[]>`
     select n.nspname || '.' || c.relname as name, c.relkind as kind
@@ -207,7 +210,10 @@ export async function functionDetails(sql: Db, names: string[]): Promise<Functio
     group by w.name`
 }
 
-/** Pairs of types, `from>to`, that are stored alike: a column goes from one to the other without being written. */
+/**
+ * Pairs of types, `from>to`, that are stored alike: a column goes from one to the other without being
+ * written.
+ */
 export async function alikeTypes(sql: Db): Promise<Set<string>> {
   const rows = await sql<{ pair: string }[]>`
     select fn.nspname || '.' || f.typname || '>' || tn.nspname || '.' || t.typname as pair
@@ -234,4 +240,26 @@ export async function domainTables(sql: Db, domains: string[]): Promise<string[]
     join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'm')
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
   return rows.map(r => r.pair)
+}
+
+/** A right that whatever this role makes is born with; `schema` is null where that holds in all of them. */
+export interface DefaultGrant {
+  schema: string | null
+  /** `r` for tables and views, `f` for functions and procedures. */
+  kind: string
+  /** `PUBLIC`, or the name of a role; null where the list is empty. */
+  role: string | null
+}
+
+/** The default privileges of the role that is connected. */
+export async function defaultGrants(sql: Db): Promise<DefaultGrant[]> {
+  return sql<DefaultGrant[]>`
+    select n.nspname as schema, d.defaclobjtype as kind,
+      case when a.grantee = 0 then 'PUBLIC' else r.rolname end as role
+    from pg_catalog.pg_default_acl d
+    left join pg_catalog.pg_namespace n on n.oid = d.defaclnamespace
+    left join lateral pg_catalog.aclexplode(d.defaclacl) a on true
+    left join pg_catalog.pg_roles r on r.oid = a.grantee
+    where d.defaclrole = (select oid from pg_catalog.pg_roles where rolname = current_user) and d.defaclobjtype in ('r', 'f')
+    group by 1, 2, 3`
 }

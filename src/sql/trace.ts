@@ -7,8 +7,9 @@ export interface HeldLock {
 }
 
 /**
- * Users' tables, views and sequences as they were at one moment: name, and where the rows are stored (0 where there are
- * none). An index and a sequence of a column go by the name of their table: no statement on the table does without them.
+ * Users' tables, views and sequences as they were at one moment: name, and where the rows are stored (0
+ * where there are none). An index and a sequence of a column go by the name of their table: no statement on
+ * the table does without them.
  */
 export type Places = Map<number, { name: string; node: number }>
 
@@ -27,7 +28,10 @@ export async function places(sql: Db): Promise<Places> {
   return new Map(rows.map(r => [r.oid, { name: r.name, node: r.node }]))
 }
 
-/** The locks that this session holds on what stood before, by the names of then: what it has made is nobody else's yet. */
+/**
+ * The locks that this session holds on what stood before, by the names of then: what it has made is nobody
+ * else's yet.
+ */
 export async function heldLocks(sql: Db, before: Places, pid: number | null = null): Promise<HeldLock[]> {
   const rows = await sql<{ oid: number; mode: string }[]>`
     select l.relation::int8 as oid, l.mode

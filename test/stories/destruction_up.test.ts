@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runTransaction } from '../../src/engine/execute_transaction.js'
 import { openRun } from '../../src/engine/run.js'
-import { runStatements, runTransaction } from '../../src/engine/step.js'
+import { runStatements } from '../../src/engine/step.js'
 import { findingsOf } from '../../src/model/failure.js'
 import type { Consent } from '../../src/model/plan.js'
 import { consentTo, contextOf } from '../support/context.js'

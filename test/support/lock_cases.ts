@@ -5,7 +5,10 @@ export interface LockCase {
   from?: number
   /** First major that takes all that is said; older ones take less. */
   newer?: number
-  /** Hazards that are said although they do not come about here: the answer depends on more than the catalog. */
+  /**
+   * Hazards that are said although they do not come about here: the answer depends on more than the
+   * catalog.
+   */
   may?: string[]
   /** Hazards that follow from what was seen and are rightly not said. */
   besides?: string[]

@@ -32,7 +32,10 @@ const inCapitals = (mode: string) =>
 
 const capitals = modes.map(inCapitals)
 
-/** Relations by oid; an index, and a sequence of a column, by the name of its table: queries of the table wait for both. */
+/**
+ * Relations by oid; an index, and a sequence of a column, by the name of its table: queries of the table
+ * wait for both.
+ */
 async function relations(sql: Sql) {
   const rows = await sql<{ oid: number; name: string; node: number; kind: string }[]>`
     select c.oid::int8 as oid, n.nspname || '.' || o.relname as name, c.relfilenode::int8 as node, c.relkind as kind
@@ -83,7 +86,10 @@ export async function seeInside(tx: Sql, text: string): Promise<Seen> {
   }
 }
 
-/** How somebody stands in a statement's way: a reader, who holds all indexes too, a writer, another DDL statement, nobody. */
+/**
+ * How somebody stands in a statement's way: a reader, who holds all indexes too, a writer, another DDL
+ * statement, nobody.
+ */
 const blockers = [
   (table: string) => `select from ${table} limit 1`,
   (table: string) => `lock table ${table} in row exclusive mode`,
@@ -91,8 +97,9 @@ const blockers = [
 ]
 
 /**
- * What a statement takes that can't run in a transaction. Another session stands in its way with one mode after the other,
- * each time in a new database, so that every lock is asked for long enough to be seen, whether granted or waited for.
+ * What a statement takes that can't run in a transaction. Another session stands in its way with one mode
+ * after the other, each time in a new database, so that every lock is asked for long enough to be seen,
+ * whether granted or waited for.
  */
 export async function seeOutside(
   fresh: () => Promise<Database>,
