@@ -9,7 +9,7 @@ import { maskUrl } from './db/session.js'
 import { type Context, connect } from './engine/context.js'
 import { chooseTrack } from './engine/look.js'
 import type { Event } from './model/event.js'
-import { Failure, Failures, findingsOf } from './model/failure.js'
+import { Failure, Failures, findingsOf, UsageError } from './model/failure.js'
 import { emptyReport, exitCodes, finding, type Report, type Table, verdictOf } from './model/report.js'
 import type { Track, Workspace } from './model/workspace.js'
 import { sink } from './terminal.js'
@@ -91,7 +91,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       const report = {
         ...emptyReport(named ?? ''),
         verdict: 'failed' as const,
-        findings: [finding('USAGE', argv.join(' '), { reason: error.message })],
+        findings: [finding('USAGE', argv.join(' '), { reason: error.message, known: [], meant: null })],
       }
       process.stdout.write((await import('./render/json.js')).renderJson(report))
     }
@@ -124,7 +124,7 @@ async function execute(
   const cleanup: (() => Promise<void>)[] = []
   try {
     if (!formats.includes(format))
-      throw new Failure('USAGE', `--format ${format}`, { reason: `it can be ${formats.join(', ')}` })
+      throw new UsageError(`--format ${format}`, `it can be ${formats.join(', ')}`)
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
     report = await command.run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
@@ -139,7 +139,9 @@ async function execute(
     }
   } catch (error) {
     const findings =
-      error instanceof RangeError ? [finding('USAGE', name, { reason: error.message })] : findingsOf(error)
+      error instanceof RangeError
+        ? [finding('USAGE', name, { reason: error.message, known: [], meant: null })]
+        : findingsOf(error)
     report = { ...emptyReport(name), findings }
     report.verdict = verdictOf(report)
     if (options.verbose && error instanceof Error)

@@ -74,7 +74,7 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
       write(text)
     },
     askConsent: async (report, never) => {
-      const needed = report.findings.find(f => f.code === 'CONSENT_NEEDED' && f.level === 'refused')
+      const needed = report.findings.filter(f => f.code === 'CONSENT_NEEDED').find(f => f.level === 'refused')
       const others = report.findings.some(
         f => f.level === 'error' || (f.level === 'refused' && f.code !== 'CONSENT_NEEDED'),
       )
@@ -82,9 +82,9 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
       if (!needed || others || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
       stopBar()
       const { default: ask } = await import('@inquirer/input')
-      const { words } = await import('./render/words.js')
+      const { words } = await import('./render/words/index.js')
       process.stderr.write(words.CONSENT_NEEDED.message(needed.subject, needed.facts) + '\n')
-      const missing = (needed.facts.missing as string[]) ?? []
+      const missing = needed.facts.missing
       const allow: string[] = []
       const context = { output: process.stderr }
       for (const hazard of missing) {

@@ -4,10 +4,11 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { startEmbedded } from '../src/db/embedded.js'
 import { codes } from '../src/model/codes.js'
-import { emptyReport, finding } from '../src/model/report.js'
+import { emptyReport } from '../src/model/report.js'
 import { reportJsonSchema, reportSchema } from '../src/model/schema.js'
 import { renderTable } from '../src/render/table.js'
-import { worded } from '../src/render/words.js'
+import { example } from '../src/render/words/examples.js'
+import { worded } from '../src/render/words/index.js'
 import { contract, ended, rethread, start } from './support/cli.js'
 import { type Database, database, newest, picture, root } from './support/database.js'
 
@@ -75,7 +76,7 @@ describe('help and usage', () => {
         { color: false, verbose: false, width: 80 },
       )
       expect(text).toContain(`${code} (finding)`)
-      expect(worded(finding(code as keyof typeof codes, 'x')).message).toBeTruthy()
+      expect(text).toContain(worded(example(code as keyof typeof codes)).message)
     }
     const { stdout } = await rethread('', ['explain', 'DELETES_DATA'], plain)
     expect(stdout).toContain('--allow DELETES_DATA')

@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path'
 import { commaList, defineCommand } from '../command.js'
 import { scaffolded } from '../engine/scaffold.js'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
 import { discover } from '../workspace/discover.js'
 import { copyTrack, readMap } from '../workspace/scaffold.js'
@@ -24,7 +24,7 @@ export default defineCommand({
         tracks: shipped.map(t => t.name),
       })
     const to = resolve(cwd, options.dir ?? '.')
-    if (to === home) throw new Failure('USAGE', 'init', { reason: 'name your own folder: --dir <folder>' })
+    if (to === home) throw new UsageError('init', 'name your own folder: --dir <folder>')
     const map = readMap(commaList(options.map))
     const written = await copyTrack(track, to, map)
     return scaffolded('init', written, discover(to, home), track.name, () =>

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
 import { scaffolded } from '../engine/scaffold.js'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
 import { discover, looksLikeWorkspace } from '../workspace/discover.js'
 import { newMigration } from '../workspace/scaffold.js'
@@ -13,7 +13,7 @@ export default defineCommand({
   run: async ({ options, args, cwd, home }) => {
     const root = resolve(cwd, options.dir ?? '.')
     // the shipped tracks are not the user's to write into
-    if (root === home) throw new Failure('USAGE', 'new', { reason: 'name your own folder: --dir <folder>' })
+    if (root === home) throw new UsageError('new', 'name your own folder: --dir <folder>')
     const tracks = looksLikeWorkspace(root) ? discover(root, home).tracks : []
     const name = options.track ?? (tracks.length === 1 ? tracks[0]!.name : null)
     if (!name || !/^[a-z][a-z0-9-]*$/.test(name))

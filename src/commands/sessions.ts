@@ -1,6 +1,6 @@
 import { commaList, count, defineCommand } from '../command.js'
 import { sessionsList, sessionsShow } from '../engine/sessions.js'
-import { Failure } from '../model/failure.js'
+import { UsageError } from '../model/failure.js'
 import { type Filter, filters } from '../sql/sessions.js'
 
 export default defineCommand({
@@ -26,9 +26,8 @@ export default defineCommand({
       return sessionsList(ctx, await track(), wish, count(options.limit, '--limit', 50)!)
     }
     if (action !== 'show' && action !== 'export')
-      throw new Failure('USAGE', `sessions ${action}`, { reason: 'list, show or export', known: [] })
-    if (!id)
-      throw new Failure('USAGE', `sessions ${action}`, { reason: 'it wants the id of a session', known: [] })
+      throw new UsageError(`sessions ${action}`, 'list, show or export')
+    if (!id) throw new UsageError(`sessions ${action}`, 'it wants the id of a session')
     const most =
       action === 'show' ? count(options.limit, '--limit', 20)! : count(options.limit, '--limit', null)
     return sessionsShow(ctx, await track(), id, most)

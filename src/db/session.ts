@@ -126,11 +126,16 @@ function connectFailure(error: unknown, url: string): Failure {
     return new Failure(
       'NO_SERVER',
       where,
-      { reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code },
+      { code, reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code },
       error,
     )
   }
-  return new Failure('NO_SERVER', where, { reason: message || code || 'no answer' }, error)
+  return new Failure(
+    'NO_SERVER',
+    where,
+    { code: code || null, reason: message || code || 'no answer' },
+    error,
+  )
 }
 
 /** A text[] as the server reads it. */

@@ -150,7 +150,7 @@ export async function mustHold(check: Promise<boolean>, job: Job): Promise<void>
   if (!(await check)) throw fenced(job)
 }
 
-const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name, { what: 'its range' })
+const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name)
 
 /** A server's fault in the file's statement or in its header, told with the file's name. */
 export const fileFault = (job: Job, error: unknown): unknown =>
@@ -192,7 +192,13 @@ async function patiently<T>(
         throw new Failure(
           'LOCK_TIMEOUT',
           job.migration.backfill!.table,
-          { attempts: n, seconds: ctx.lockBudgetSeconds, sqlstate: serverFault(error)!.code, blockers: [] },
+          {
+            attempts: n,
+            seconds: ctx.lockBudgetSeconds,
+            sqlstate: serverFault(error)!.code,
+            blockers: [],
+            pids: [],
+          },
           error,
         )
       }

@@ -145,7 +145,7 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
     finding('STOPPED_BEFORE', first.migration.name, {
       why: first.why,
       left: plan.held.length,
-      because: first.migration.endsOldApp,
+      because: first.why === 'ends-old-app' ? first.migration.endsOldApp : null,
       command,
       database,
     }),
@@ -209,7 +209,9 @@ async function oneStep(
   const index = plan.steps.indexOf(step) + 1
   const note = (change: Partial<StepResult>) => results.set(step, { ...results.get(step)!, ...change })
   if (ctx.signal.aborted)
-    throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: null })])
+    throw new Stop('interrupted', [
+      finding('INTERRUPTED', migration.name, { command: null, rows: null, reached: null }),
+    ])
   const gates = await gateRows(run.writer, track, migration.name)
   if (gates.length > 0) {
     note({ outcome: 'not-run', reason: `gate ${gates[0]!.check} found rows` })
@@ -299,8 +301,9 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
     throw new Stop(paused ? 'attention' : 'interrupted', [
       ...ended.findings,
       finding('INTERRUPTED', step.migration.name, {
-        command: paused ? 'rethread backfill --resume' : 'the same command',
+        command: paused ? 'rethread backfill --resume' : null,
         rows: ended.result.rows,
+        reached: null,
       }),
     ])
   }

@@ -1,5 +1,5 @@
 import type { Session } from '../db/session.js'
-import { type Finding, finding, type Table } from '../model/report.js'
+import { type Facts, type Finding, finding, type Table } from '../model/report.js'
 import type { Access, AccessTable, Check, Operation, Persona, Track } from '../model/workspace.js'
 import {
   attemptAll,
@@ -58,18 +58,31 @@ export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>
   return await takenBack(probing(session), work)
 }
 
+/** Why a check that acts proves nothing here. */
+type NotProved = Facts['PROBE_SKIPPED']
+
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
-export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: string }> {
+export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: NotProved }> {
   const text = withoutByteOrderMark(check.file.text)
   // decision 12: rows are seeded and changed only where that fires nothing that reaches outside of the transaction
   const outside = await reachingOut(tx, namesIn(text))
   if (outside.length > 0)
-    return { skipped: `seeding would fire ${outside.join(', ')}, which reaches outside of the database` }
+    return {
+      skipped: {
+        reason: `seeding would fire ${outside.join(', ')}, which reaches outside of the database`,
+        roles: [],
+        role: null,
+      },
+    }
   const read = await readAccess(await seed(tx, text))
   if ('reason' in read) throw new CantProbe(read.reason)
   const roles = [...new Set(Object.values(read.access.personas).map(p => p.role))]
-  const closed = await unreachable(tx, roles)
-  return closed.length > 0 ? { skipped: `this role may not become ${closed.join(', ')}` } : read
+  const [closed, ...more] = await unreachable(tx, roles)
+  if (!closed) return read
+  const names: [string, ...string[]] = [closed.name, ...more.map(r => r.name)]
+  return {
+    skipped: { reason: `this role may not become ${names.join(', ')}`, roles: names, role: closed.ours },
+  }
 }
 
 /** A check that acts could not be run at all, as when the last row of an access file does not say what it should. */
@@ -86,14 +99,11 @@ export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<
 export const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
 /** Nothing was proved, and why; decision 12: that is never clean. */
-function notProved(check: Check, skipped: string): Probed {
-  const roles = /may not become (.+)/.exec(skipped)?.[1] ?? null
-  return {
-    ...nothing(),
-    skipped,
-    findings: [finding('PROBE_SKIPPED', check.name, { reason: skipped, roles })],
-  }
-}
+const notProved = (check: Check, why: NotProved): Probed => ({
+  ...nothing(),
+  skipped: why.reason,
+  findings: [finding('PROBE_SKIPPED', check.name, why)],
+})
 
 /** Seeds, then lets every persona try every operation on every table, by every door. */
 async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed> {
@@ -274,7 +284,7 @@ async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
     for (const node of nodesOf(plan)) {
       const filter = String(node.Filter ?? '')
       if (/\b(auth\.(uid|jwt|role)|current_setting)\(/.test(filter) && node['Node Type'] !== 'Result')
-        found.push(finding('POLICY_PER_ROW', t.table, { filter, node: node['Node Type'] }))
+        found.push(finding('POLICY_PER_ROW', t.table, { filter, node: String(node['Node Type']) }))
       if (node['Node Type'] === 'Seq Scan') {
         const name = `${node.Schema}.${node['Relation Name']}`
         const size = await rowEstimate(tx, name)

@@ -210,10 +210,13 @@ async function firing(session: Session, track: Track, pending: string[]): Promis
     if (m.backfill && pending.includes(m.name))
       tables.add((await cutBackfill(m.file.text, m.file.path, m.backfill)).writes)
   }
-  return (await relationFacts(session.sql, [...tables])).flatMap(f => [
-    ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
-    ...(f.publications.length > 0
-      ? [finding('PUBLISHED_TABLE', f.name, { publications: f.publications })]
-      : []),
-  ])
+  return (await relationFacts(session.sql, [...tables])).flatMap(f => {
+    const [publication, ...more] = f.publications
+    return [
+      ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
+      ...(publication === undefined
+        ? []
+        : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]),
+    ]
+  })
 }

@@ -1,5 +1,6 @@
 import type { Code } from './codes.js'
-import { type Finding, finding } from './report.js'
+import type { Finding, WithFacts } from './facts.js'
+import { finding } from './report.js'
 
 /** Where in a file something went wrong; line and column count from 1, in characters (pitfall P44). */
 export interface Where {
@@ -14,12 +15,23 @@ export interface Where {
  * The only thing thrown on purpose. Carries the finding that says what is wrong; the cause for `--verbose`.
  * What had already happened is in the steps of the report that the command returns.
  */
-export class Failure extends Error {
+export class Failure<C extends Code = Code> extends Error {
   readonly finding: Finding
-  constructor(code: Code, subject: string, facts: Finding['facts'] = {}, cause?: unknown) {
+  constructor(code: C, subject: string, ...[facts, cause]: WithFacts<C, [cause?: unknown]>) {
     super(`${code}: ${subject}`, { cause })
     this.name = 'Failure'
-    this.finding = finding(code, subject, facts)
+    this.finding = finding(code, subject, ...([facts] as WithFacts<C, []>)) as Finding
+  }
+}
+
+/**
+ * A command line that asks for what there is not. `subject` is what was typed, such as `--phase later`; `known` lists what
+ * would be right, `meant` is what was probably meant, ready to type.
+ */
+export class UsageError extends Failure<'USAGE'> {
+  constructor(subject: string, reason: string, right: { known?: string[]; meant?: string | null } = {}) {
+    super('USAGE', subject, { reason, known: right.known ?? [], meant: right.meant ?? null })
+    this.name = 'UsageError'
   }
 }
 

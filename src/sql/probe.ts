@@ -67,16 +67,15 @@ export async function rowEstimate(sql: Db, table: string): Promise<number> {
   return row!.rows
 }
 
-/** Roles that this session can't become: a member of them may (`SET` since 16). */
-export async function unreachable(sql: Db, roles: string[]): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`
-    select r.name
+/** Roles that this session's own role can't become: a member of them may (`SET` since 16). */
+export async function unreachable(sql: Db, roles: string[]): Promise<{ name: string; ours: string }[]> {
+  return sql<{ name: string; ours: string }[]>`
+    select r.name, current_user::text as ours
     from unnest(${roles}::text[]) as r (name)
     left join pg_catalog.pg_roles p on p.rolname = r.name
     where p.oid is null
       or not pg_catalog.pg_has_role(current_user, p.oid,
         case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)`
-  return rows.map(r => r.name)
 }
 
 /** Triggers that a change of rows would fire and whose functions reach outside of the database; names of no table do no harm. */

@@ -95,14 +95,15 @@ async function lintFile(
 ): Promise<Finding[]> {
   const faults: Finding[] = []
   const text = withoutByteOrderMark(file.text)
-  if (text.trim() === '') return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path)] : []
+  if (text.trim() === '')
+    return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path, { reason: null })] : []
   const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
   let statements: Statement[]
   try {
     statements = await parseStatements(text)
     for (const token of await scanTokens(text)) {
       if (token.name === 'SCONST' && token.text.startsWith('$') && token.text.includes('\r')) {
-        faults.push(finding('CR_IN_BODY', at(token.start)))
+        faults.push(finding('CR_IN_BODY', at(token.start), { file: file.path }))
       }
       if (token.name === 'IDENT' && Buffer.byteLength(token.text.replaceAll('"', '')) > longestName) {
         faults.push(finding('NAME_TOO_LONG', at(token.start), { name: token.text }))
@@ -111,8 +112,10 @@ async function lintFile(
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error
     const { line, column, excerpt } = lineOf(text, error.offset)
-    const code = excerpt.trimStart().startsWith('\\') ? 'PSQL_META_COMMAND' : 'SYNTAX'
-    return [finding(code, `${file.path}:${line}`, { column, excerpt, reason: error.message })]
+    const where = `${file.path}:${line}`
+    return excerpt.trimStart().startsWith('\\')
+      ? [finding('PSQL_META_COMMAND', where, { excerpt })]
+      : [finding('SYNTAX', where, { column, excerpt, reason: error.message })]
   }
   if (statements.length === 0) faults.push(finding(whenEmpty, file.path, { reason: 'only comments' }))
   for (const s of statements) faults.push(...lintStatement(s, kind, at(s.offset)))
@@ -128,11 +131,11 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
   const sql = firstLine(s.text)
   if (s.kind === 'TransactionStmt') return [finding('TRANSACTION_CONTROL', at, { sql })]
   if (s.kind === 'CopyStmt' && s.node.is_from && !s.node.filename) {
-    return [finding('PSQL_META_COMMAND', at, { excerpt: sql, reason: 'COPY FROM stdin needs psql' })]
+    return [finding('PSQL_META_COMMAND', at, { excerpt: sql })]
   }
   const alone = runsAlone(s)
   if ((kind === 'one' || kind === 'probe') && alone) return [finding('NEEDS_NO_TRANSACTION', at, { sql })]
-  if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql })]
+  if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql, drops: false })]
   if (kind === 'check' && s.kind !== 'SelectStmt')
     return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]
   return []

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import { compareVersions, type Track } from '../model/workspace.js'
 import { configName } from './config.js'
 import { scanTokens } from './statements.js'
@@ -17,7 +17,7 @@ function create(path: string, text: string): void {
 /** The trio of files of a new migration, written under the next free version; their paths. Throws FILE_EXISTS or USAGE. */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
-    throw new Failure('USAGE', `new ${slug}`, { reason: 'a slug is lower_case_with_underscores' })
+    throw new UsageError(`new ${slug}`, 'a slug is lower_case_with_underscores')
   const existing = tracks.find(t => t.name === track)?.migrations ?? []
   const last =
     existing
@@ -57,9 +57,7 @@ export function readMap(entries: string[]): NameMap {
   return entries.map(entry => {
     const parts = /^([a-z_]\w*)(?:\.([a-z_]\w*))?=([a-z_]\w*)$/.exec(entry)
     if (!parts)
-      throw new Failure('USAGE', `--map ${entry}`, {
-        reason: 'it looks like chats=messages, or chats.workspace_id=org_id',
-      })
+      throw new UsageError(`--map ${entry}`, 'it looks like chats=messages, or chats.workspace_id=org_id')
     return { table: parts[1]!, column: parts[2] ?? null, to: parts[3]! }
   })
 }
@@ -121,9 +119,10 @@ export async function copyTrack(track: Track, to: string, map: NameMap): Promise
   const known = new Set(all.flatMap(f => readFileSync(f.path, 'utf8').match(/[a-z_]\w*/g) ?? []))
   const strange = map.find(m => !known.has(m.table) || (m.column && !known.has(m.column)))
   if (strange)
-    throw new Failure('USAGE', `--map ${strange.table}${strange.column ? `.${strange.column}` : ''}`, {
-      reason: `track ${track.name} has no such name`,
-    })
+    throw new UsageError(
+      `--map ${strange.table}${strange.column ? `.${strange.column}` : ''}`,
+      `track ${track.name} has no such name`,
+    )
   const written: string[] = []
   for (const f of all) {
     const text = readFileSync(f.path, 'utf8')
