@@ -52,6 +52,36 @@ describe('help and usage', () => {
   })
 
   test.each([
+    [['plan', '--phase', 'expnd'], '--phase expnd', 'Did you mean `--phase expand`?'],
+    [['migrate', '--allow', 'DELETE_DATA,ENDS_OLD_APP'], '--allow DELETE_DATA', '--allow DELETES_DATA'],
+    [['verify', '--fail-on', 'warning'], '--fail-on warning', 'rethread --help'],
+    [['verify', '--fail-on', 'eror'], '--fail-on eror', '--fail-on error'],
+    [['migrate', '--nice', '-1'], '--nice -1', 'rethread --help'],
+    [['migrate', '--workers', '1.5'], '--workers 1.5', 'rethread --help'],
+    [['migrate', '--lock-wait', 'long'], '--lock-wait long', 'rethread --help'],
+    [['explain', 'DELETE_DATA'], 'DELETE_DATA', 'rethread explain DELETES_DATA'],
+  ])('%j names the flag and what was probably meant', async (args, subject, fix) => {
+    const { code, report } = await rethread('', args)
+    expect([code, report.findings.map(f => [f.code, f.subject])]).toEqual([2, [['USAGE', subject]]])
+    expect(report.findings[0]!.fix).toContain(fix)
+  })
+
+  test('every option that is wrong is named, not only the first', async () => {
+    const { code, report } = await rethread('', ['plan', '--phase', 'x', '--steps', '0', '--lock-wait', '-1'])
+    expect(code).toBe(2)
+    expect(report.findings.map(f => f.message)).toEqual([
+      '`--phase x`: it is not one of its values (expand, backfill, contract).',
+      '`--steps 0`: it wants a whole number from 1.',
+      '`--lock-wait -1`: it wants seconds.',
+    ])
+  })
+
+  test('an unknown format is said in the usual one', async () => {
+    const { code, stdout } = await rethread('', ['plan', '--format', 'jsno'], plain)
+    expect([code, stdout]).toEqual([2, expect.stringMatching(/`--format jsno`: [\s\S]*`--format json`\?/)])
+  })
+
+  test.each([
     [['migrate', '--workers', 'many'], 'USAGE'],
     [['migrate', '--format', 'xml'], 'USAGE'],
     [['rollback'], 'TARGET_NEEDED'],

@@ -21,6 +21,7 @@ const top: Record<string, number> = {
   'cli.ts': 4,
   'terminal.ts': 4,
   'command.ts': 3,
+  'options.ts': 3,
   'index.ts': 4,
 }
 

@@ -1,25 +1,25 @@
 import type { Code } from '../../model/codes.js'
 import type { FindingOf } from '../../model/facts.js'
-import { checks } from './checks.js'
-import { files } from './files.js'
-import { history } from './history.js'
-import { rollback } from './rollback.js'
-import { runs } from './runs.js'
+import { checkWords } from './checks.js'
+import { fileWords } from './files.js'
+import { historyWords } from './history.js'
+import { rollbackWords } from './rollback.js'
+import { runWords } from './runs.js'
 import type { WordsOf } from './say.js'
-import { target } from './target.js'
-import { usage } from './usage.js'
+import { targetWords } from './target.js'
+import { usageWords } from './usage.js'
 
 export { hazardWords } from './hazards.js'
 
 /** The words of every code; the compiler sees to it that none is missing. */
 export const words: WordsOf<Code> = {
-  ...files,
-  ...history,
-  ...target,
-  ...runs,
-  ...checks,
-  ...rollback,
-  ...usage,
+  ...fileWords,
+  ...historyWords,
+  ...targetWords,
+  ...runWords,
+  ...checkWords,
+  ...rollbackWords,
+  ...usageWords,
 }
 
 /** A finding with its sentence and its fix. */

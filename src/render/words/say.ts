@@ -20,18 +20,18 @@ export const say = <C extends Code>(message: Words<C>['message'], fix: Words<C>[
 })
 
 /** A text with values in it. It takes no value that may be null or undefined, so that no sentence can show one. */
-export const text = (parts: TemplateStringsArray, ...values: (string | number)[]): string =>
+export const sentence = (parts: TemplateStringsArray, ...values: (string | number)[]): string =>
   parts.map((part, i) => part + (values[i] ?? '')).join('')
 
 /** Names in a row. */
-export const list = (names: string[]): string => names.join(', ')
+export const joined = (names: string[]): string => names.join(', ')
 
 /** Names below each other. */
 export const bullets = (names: string[]): string => names.map(name => `\n    ${name}`).join('')
 
 /** A line of a file with a caret below its column. */
 export const caret = (excerpt: string, column: number | null): string =>
-  text`\n    ${excerpt}\n    ${' '.repeat(Math.max(0, (column ?? 1) - 1))}^`
+  sentence`\n    ${excerpt}\n    ${' '.repeat(Math.max(0, (column ?? 1) - 1))}^`
 
 /** Why a statement is let through, in the words of its file. */
 export const excused = (facts: { excused: string | null }): string =>

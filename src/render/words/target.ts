@@ -1,4 +1,4 @@
-import { bullets, type Group, list, say, text } from './say.js'
+import { bullets, type Group, joined, say, sentence } from './say.js'
 
 /** SQL for prerequisites that people are known to lack. */
 const prerequisites: Record<string, string> = {
@@ -22,119 +22,122 @@ grant usage on schema auth to authenticated, anon;`,
 }
 
 /** The server, the role and what stands in the database. */
-export const target = {
+export const targetWords = {
   NO_DATABASE_URL: say(
     () => 'No database is named.',
     () =>
       'rethread <command> --database-url postgres://user:password@host:5432/database   (or DATABASE_URL in the environment, or --embedded)',
   ),
   BAD_URL: say(
-    (s, f) => text`\`${s}\` is not a database URL: ${f.reason}.`,
+    (s, f) => sentence`\`${s}\` is not a database URL: ${f.reason}.`,
     () =>
       'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.',
   ),
   NO_SERVER: say(
-    (s, f) => text`No PostgreSQL answers at ${s} (${f.reason}).`,
+    (s, f) => sentence`No PostgreSQL answers at ${s} (${f.reason}).`,
     (_, f) =>
       f.code === 'ENETUNREACH' || f.code === 'ENOTFOUND'
         ? 'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
         : 'Check host and port, and that the server runs and lets this machine in.',
   ),
   WRONG_PASSWORD: say(
-    (s, f) => text`The server at ${s} refused the login: ${f.reason}.`,
+    (s, f) => sentence`The server at ${s} refused the login: ${f.reason}.`,
     () => 'Check user and password; encode @ : / in a password as %40 %3A %2F.',
   ),
   NO_SUCH_DATABASE: say(
-    (s, f) => text`There is no database \`${s}\` on ${f.server}.`,
-    s => text`createdb ${s}   or mend the name at the end of the URL.`,
+    (s, f) => sentence`There is no database \`${s}\` on ${f.server}.`,
+    s => sentence`createdb ${s}   or mend the name at the end of the URL.`,
   ),
   CONNECTION_LOST: say(
-    (s, f) => text`The connection broke during ${s}: ${f.reason}.`,
+    (s, f) => sentence`The connection broke during ${s}: ${f.reason}.`,
     () => 'Run the same command again: it goes on from the last checkpoint.',
   ),
   SERVER_TOO_OLD: say(
-    (s, f) => text`PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`,
+    (s, f) => sentence`PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`,
     () => 'Upgrade the server.',
   ),
-  SERVER_UNTESTED: say(s => text`PostgreSQL ${s} is not among the tested versions, 15 to 18.`, null),
+  SERVER_UNTESTED: say(s => sentence`PostgreSQL ${s} is not among the tested versions, 15 to 18.`, null),
   READ_ONLY_SERVER: say(
-    (s, f) => text`The server at ${s} takes no writes: ${f.why}.`,
+    (s, f) => sentence`The server at ${s} takes no writes: ${f.why}.`,
     () => 'Connect to the primary.',
   ),
   TRANSACTION_POOLER: say(
-    s => text`${s} is a pooler in transaction mode: settings and locks would get lost between statements.`,
+    s =>
+      sentence`${s} is a pooler in transaction mode: settings and locks would get lost between statements.`,
     () => 'Use the direct connection or the session pooler (Supabase: port 5432, not 6543).',
   ),
   MISSING_PRIVILEGE: say(
     (s, f) =>
       f.wants === 'CREATE'
-        ? text`Role \`${f.role}\` may not create a schema in ${s}.`
+        ? sentence`Role \`${f.role}\` may not create a schema in ${s}.`
         : f.wants === 'SELECT'
-          ? text`This role may not read \`${s}\`, which belongs to \`${f.owner}\`.`
-          : text`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+          ? sentence`This role may not read \`${s}\`, which belongs to \`${f.owner}\`.`
+          : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.wants === 'CREATE'
-        ? text`grant create on ${s} to ${f.role};`
+        ? sentence`grant create on ${s} to ${f.role};`
         : f.wants === 'SELECT'
-          ? text`grant select on ${s} to ${f.role};   as ${f.owner} or an administrator.`
-          : text`grant ${f.owner} to ${f.role};   as an administrator, or connect as ${f.owner}.`,
+          ? sentence`grant select on ${s} to ${f.role};   as ${f.owner} or an administrator.`
+          : sentence`grant ${f.owner} to ${f.role};   as an administrator, or connect as ${f.owner}.`,
   ),
   ROWS_HIDDEN: say(
     (s, f) =>
-      text`Row level security hides rows of \`${s}\` from this role${f.forced ? ' (the table forces it also on its owner)' : ''}: a backfill would miss them and a check would not see them.`,
-    (_, f) => text`alter role ${f.role} bypassrls;   as an administrator.`,
+      sentence`Row level security hides rows of \`${s}\` from this role${f.forced ? ' (the table forces it also on its owner)' : ''}: a backfill would miss them and a check would not see them.`,
+    (_, f) => sentence`alter role ${f.role} bypassrls;   as an administrator.`,
   ),
   MISSING_PREREQUISITE: say(
-    s => text`${s} is missing.`,
+    s => sentence`${s} is missing.`,
     s => prerequisites[s] ?? 'Create it first, or choose another track with --track.',
   ),
   ALREADY_EXISTS: say(
-    (s, f) => text`\`${s}\` exists already; \`${f.migration}\` would make it.`,
+    (s, f) => sentence`\`${s}\` exists already; \`${f.migration}\` would make it.`,
     (_, f) =>
-      text`If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it is something else: rename it, or choose another name.`,
+      sentence`If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it is something else: rename it, or choose another name.`,
   ),
   BASELINE_UNPROVEN: say(
-    (s, f) => text`\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`,
+    (s, f) => sentence`\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`,
     () => 'Adopt up to the migration before it, then migrate.',
   ),
   ANOTHER_RUN: say(
     (s, f) =>
-      text`Another run is writing: ${s}${f.pid === null ? '' : text` (backend ${f.pid})`}; waited ${f.waitedSeconds} s.`,
+      sentence`Another run is writing: ${s}${f.pid === null ? '' : sentence` (backend ${f.pid})`}; waited ${f.waitedSeconds} s.`,
     () => 'Wait for it, or give it longer: --lock-wait 600',
   ),
   TRACK_UNCLEAR: say(
-    (s, f) => text`Which track? ${f.reason} (\`${s}\`).`,
-    (_, f) => f.tracks.map(track => text`--track ${track}`).join(' | ') || null,
+    (s, f) => sentence`Which track? ${f.reason} (\`${s}\`).`,
+    (_, f) => f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null,
   ),
   OTHER_TRACK: say(
-    (s, f) => text`This database is not one of track \`${s}\`; what fits it: ${list(f.tracks)}.`,
-    (_, f) => text`rethread plan --track ${f.tracks[0]}`,
+    (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${joined(f.tracks)}.`,
+    (_, f) => sentence`rethread plan --track ${f.tracks[0]}`,
   ),
-  EVENT_TRIGGERS: say((s, f) => text`DDL in \`${s}\` fires event triggers: ${list(f.triggers)}.`, null),
+  EVENT_TRIGGERS: say((s, f) => sentence`DDL in \`${s}\` fires event triggers: ${joined(f.triggers)}.`, null),
   PUBLISHED_TABLE: say(
     (s, f) =>
-      text`\`${s}\` is published by ${list(f.publications)}: every row that a backfill writes is sent to its subscribers.`,
-    (s, f) => text`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
+      sentence`\`${s}\` is published by ${joined(f.publications)}: every row that a backfill writes is sent to its subscribers.`,
+    (s, f) =>
+      sentence`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
   ),
   FIRING_TRIGGERS: say(
-    (s, f) => text`A backfill of \`${s}\` fires its triggers for every row: ${list(f.triggers)}.`,
+    (s, f) => sentence`A backfill of \`${s}\` fires its triggers for every row: ${joined(f.triggers)}.`,
     () => 'Give them WHEN (...) so that a backfill does not fire them, if they reach outside or move times.',
   ),
-  OUTLOOK: say((s, f) => text`${s}: ${f.detail}`, null),
+  OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
-    (s, f) => text`If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
+    (s, f) => sentence`If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
     null,
   ),
   SERVER_STRAINED: say(
-    (_, f) => text`The server is under strain now (${list(f.reasons)}): a backfill would go slowly, or wait.`,
+    (_, f) =>
+      sentence`The server is under strain now (${joined(f.reasons)}): a backfill would go slowly, or wait.`,
     () => 'Run it at a quieter time; rethread backfill --status   tells what it waits for.',
   ),
   INVALID_INDEX: say(
-    s => text`Index \`${s}\` is invalid: every write keeps it up, and no query uses it.`,
-    s => text`drop index concurrently ${s};`,
+    s => sentence`Index \`${s}\` is invalid: every write keeps it up, and no query uses it.`,
+    s => sentence`drop index concurrently ${s};`,
   ),
   FITS: say(
-    s => text`Track \`${s}\` fits this database.`,
-    s => text`rethread plan --track ${s}`,
+    s => sentence`Track \`${s}\` fits this database.`,
+    s => sentence`rethread plan --track ${s}`,
   ),
 } satisfies Group
