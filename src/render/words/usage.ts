@@ -22,7 +22,15 @@ export const usageWords = {
     () => 'Look at the message; another server may use the same data folder.',
   ),
   UNEXPECTED: say(
-    (s, f) => sentence`${s}: ${f.reason}`,
-    () => 'Run again with --verbose; if it stays, please report it with that output.',
+    (s, f) =>
+      f.by === 'server'
+        ? sentence`The server refused a statement of rethread: ${f.reason} (SQLSTATE ${f.code ?? 'unknown'}).`
+        : f.by === 'system'
+          ? sentence`The system refused what rethread asked for: ${f.reason}.`
+          : sentence`${s}: ${f.reason}. This is a fault of rethread, not of your command.`,
+    (_, f) =>
+      f.by === 'system'
+        ? 'Fix what the message names, then run the same command again.'
+        : 'Run the same command again with --verbose; if it fails again, please report it with that output.',
   ),
 } satisfies Group
