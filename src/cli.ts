@@ -5,12 +5,20 @@ import { fileURLToPath } from 'node:url'
 import { CommanderError, Option, Command as Program } from 'commander'
 import { type Command, formats, type Globals, globals, type Surroundings } from './command.js'
 import { startEmbedded } from './db/embedded.js'
-import { maskUrl } from './db/session.js'
+import { maskUrl, plainText } from './db/session.js'
 import { type Context, connect } from './engine/context.js'
 import { chooseTrack } from './engine/look.js'
 import type { Event } from './model/event.js'
 import { Failure, Failures, findingsOf } from './model/failure.js'
-import { emptyReport, exitCodes, finding, type Report, type Table, verdictOf } from './model/report.js'
+import {
+  emptyReport,
+  exitCodes,
+  type Finding,
+  finding,
+  type Report,
+  type Table,
+  verdictOf,
+} from './model/report.js'
 import type { Track, Workspace } from './model/workspace.js'
 import { readOptions, type Typed } from './options.js'
 import { sink } from './terminal.js'
@@ -121,40 +129,49 @@ async function execute(
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
+  const look = { color, verbose, width: process.stdout.columns ?? 100 }
   if (typeof typed.out === 'string' && report.pin)
-    write(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`)
-  const text = await render(report, format, {
-    color,
-    verbose,
-    width: process.stdout.columns ?? 100,
-  })
+    note(report, write(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
   // GitHub names a file that it shows as the job's page
   if (format === 'github' && process.env.GITHUB_STEP_SUMMARY)
     appendFileSync(
       process.env.GITHUB_STEP_SUMMARY,
       await render(report, 'markdown', { color: false, verbose: false, width: 100 }),
     )
-  if (typeof typed.output === 'string') write(typed.output, text)
-  else process.stdout.write(text)
+  if (typeof typed.output === 'string') {
+    const faults = write(typed.output, await render(report, format, look))
+    if (faults.length === 0) return exitCodes[report.verdict]
+    note(report, faults)
+  }
+  process.stdout.write(await render(report, format, look))
   return exitCodes[report.verdict]
 }
 
-/** Writes a file that a flag names, and the folders above it. */
-function write(path: string, text: string): void {
-  mkdirSync(dirname(resolve(path)), { recursive: true })
-  writeFileSync(path, text)
+/** Writes a file that a flag names, and the folders above it; what the system has against it. */
+function write(path: string, text: string): Finding[] {
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true })
+    writeFileSync(path, text)
+    return []
+  } catch (error) {
+    return findingsOf(error)
+  }
+}
+
+/** Adds what went wrong after the command itself was done. */
+function note(report: Report, faults: Finding[]): void {
+  report.findings.push(...faults)
+  report.verdict = verdictOf(report)
 }
 
 /** No secret in any output: the URL's password is cut wherever it shows. */
 function mask(text: string, url: string): string {
-  try {
-    const { password } = new URL(url)
-    return (
-      password ? text.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***') : text
-    ).replaceAll(url, maskUrl(url))
-  } catch {
-    return url ? text.replaceAll(url, '(unreadable URL)') : text
-  }
+  if (url === '') return text
+  const password = URL.canParse(url) ? new URL(url).password : ''
+  // the URL first: without its password it would not be found any more
+  let masked = text.replaceAll(url, maskUrl(url))
+  for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
+  return masked
 }
 
 async function render(

@@ -76,6 +76,14 @@ describe('help and usage', () => {
     ])
   })
 
+  test('a report that can not be written where it should be is shown, and told', async () => {
+    const { code, report } = await rethread('', ['explain', 'LOSS', '--output', '/dev/null/report.json'])
+    expect([code, report.verdict, report.tables[0]!.title]).toEqual([2, 'failed', 'LOSS'])
+    expect(report.findings.map(f => f.message)).toEqual([
+      expect.stringMatching(/^The system refused what rethread asked for: .*\/dev\/null/),
+    ])
+  })
+
   test('an unknown format is said in the usual one', async () => {
     const { code, stdout } = await rethread('', ['plan', '--format', 'jsno'], plain)
     expect([code, stdout]).toEqual([2, expect.stringMatching(/`--format jsno`: [\s\S]*`--format json`\?/)])

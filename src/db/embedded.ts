@@ -16,7 +16,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
-import { Failure } from '../model/failure.js'
+import { Failure, isNotInstalled } from '../model/failure.js'
 
 /** A PostgreSQL of our own. */
 export interface Embedded {
@@ -93,7 +93,8 @@ function findBinaries(from: string[], packageName: string): string {
     let start: string
     try {
       start = dirname(createRequire(join(base, 'x.js')).resolve(packageName))
-    } catch {
+    } catch (error) {
+      if (!isNotInstalled(error)) throw error
       continue
     }
     for (let folder = start; folder !== dirname(folder); folder = dirname(folder)) {

@@ -117,7 +117,8 @@ async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed
   return probed
 }
 
-type Cell = 'allowed' | 'denied' | string
+/** What a try came to; `fault` is one of the policy or of a trigger, neither yes nor no. */
+type Fate = 'allowed' | 'denied' | 'fault'
 
 /** Each door to a table's rows, with the operation whose permission it needs. */
 interface Door extends Omit<Try, 'persona'> {
@@ -212,12 +213,12 @@ async function matrixOf(
  * What a try came to. A value that a constraint refuses has passed the policies, which are asked before: somebody was
  * let in. A fault inside a policy is a fault, never a refusal.
  */
-function fate(door: Door, tried: Tried): Cell {
+function fate(door: Door, tried: Tried): Fate {
   if (tried.fault) {
     const { code } = tried.fault
     if (code === '42501') return 'denied'
     // a trigger may raise what it likes before the policies are asked: only the server's own constraints come after them
-    return code.startsWith('23') && tried.fault.constraint ? 'allowed' : `error ${code}`
+    return code.startsWith('23') && tried.fault.constraint ? 'allowed' : 'fault'
   }
   if (door.sweeps) return tried.seen || tried.rows >= sweepLimit ? 'allowed' : 'denied'
   if (door.lookAfter) return tried.seen ? 'allowed' : 'denied'
@@ -229,21 +230,22 @@ function judge(
   persona: string,
   what: string,
   may: boolean,
-  cell: Cell,
+  came: Fate,
   tried: Tried,
   found: Probed['found'],
-): Cell {
-  if (cell === (may ? 'allowed' : 'denied')) return cell
-  if (cell.startsWith('error')) {
-    found.push({ object, detail: `${persona}, ${what}: ${tried.fault!.code}: ${tried.fault!.message}` })
-    return cell
+): string {
+  if (came === (may ? 'allowed' : 'denied')) return came
+  if (came === 'fault') {
+    const { code, message } = tried.fault!
+    found.push({ object, detail: `${persona}, ${what}: ${code}: ${message}` })
+    return `error ${code}`
   }
   const why = tried.fault ? `: ${tried.fault.message}` : ''
   found.push({
     object,
     detail: may ? `${persona} may not ${what}, and should${why}` : `${persona} may ${what}, and should not`,
   })
-  return `${cell}, wrongly`
+  return `${came}, wrongly`
 }
 
 async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<Table> {
@@ -258,8 +260,8 @@ async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<
     ...names.map(name => {
       const tried = said[wanted.findIndex(w => w.call === call && w.name === name)]
       if (!tried) return '-'
-      const cell = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
-      return judge(call.name, name, 'do it', call.may.includes(name), cell, tried, found)
+      const came = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
+      return judge(call.name, name, 'do it', call.may.includes(name), came, tried, found)
     }),
   ])
   return { title: 'Who may do what: attempts', columns: ['attempt', ...names], rows }

@@ -1,4 +1,4 @@
-import { serverFault } from '../db/fault.js'
+import { isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
@@ -116,8 +116,8 @@ async function perform(ctx: Context, tx: Db, source: string, step: StepResult): 
     })
     return { ...step, outcome: 'rolled-back', reason: null, durationMs: ctx.clock.now() - start, traces }
   } catch (error) {
-    const fault = serverFault(error)
-    if (!fault) throw error
+    if (!isRefused(error)) throw error
+    const fault = serverFault(error)!
     return { ...step, outcome: 'failed', reason: `${fault.code}: ${fault.message}` }
   }
 }

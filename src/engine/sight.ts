@@ -1,4 +1,4 @@
-import { serverFault } from '../db/fault.js'
+import { isRefused, isSqlState } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { SightOf, Track, TrackInfo } from '../model/workspace.js'
@@ -34,10 +34,9 @@ async function seenBy(
       return sightOf(tx, of.table, of.id, where)
     })
   } catch (error) {
-    const fault = serverFault(error)
-    if (!fault) throw error
+    if (!isRefused(error)) throw error
     // who may not read the table at all sees nothing of it
-    return fault.code === '42501' ? { rows: 0, hash: '0', ids: [] } : null
+    return isSqlState(error, '42501') ? { rows: 0, hash: '0', ids: [] } : null
   }
 }
 

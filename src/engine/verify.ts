@@ -221,7 +221,9 @@ function judge(report: Report, track: Track, applied: number, wish: VerifyWish):
     report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason ?? c.outcome }))
   // decision 12: what could not be probed is never called clean; nor is what a policy hides
   const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
-  const costly = wish.failOn === 'warn' && report.findings.some(f => f.code.startsWith('POLICY_'))
+  const costly =
+    wish.failOn === 'warn' &&
+    report.findings.some(f => f.code === 'POLICY_PER_ROW' || f.code === 'POLICY_SCANS')
   if (report.checks.some(c => isLoud(c, wish.failOn)) || applied === 0 || ran === 0 || unproven || costly)
     report.verdict = 'attention'
   report.verdict = verdictOf(report)

@@ -1,4 +1,4 @@
-import { isLost } from '../db/fault.js'
+import { isRetriable, isSqlState } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from '../sql/backfill.js'
 import { checkpoint, lastItem, readOnceMore } from '../sql/batch.js'
@@ -56,7 +56,7 @@ export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T
       return e.value
     })
   } finally {
-    await Promise.all(sessions.map(s => s.close().catch(() => {})))
+    await Promise.all(sessions.map(s => s.close()))
   }
 }
 
@@ -156,8 +156,8 @@ async function walk(
     })
     if (done && last && passes > 1)
       await readOnceMore(session.sql, at.relation, at.cursorPage, end).catch(error => {
-        // it only helps: whatever stands in the way, such as a lock, is not waited for
-        if (isLost(error)) throw error
+        // it only helps: a lock in its way is not waited for
+        if (!isRetriable(error) && !isSqlState(error, '57014')) throw error
       })
     const ms = run.ctx.clock.now() - start
     pace.note(ms, pages, at.pass, done?.sleptMs)

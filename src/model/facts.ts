@@ -331,7 +331,7 @@ export interface Facts {
     reached: number | null
   }
   ROLLBACK_COST: {
-    /** Rows that would be at risk; null where counting them takes too long. */
+    /** Rows that would be at risk; null where they could not be counted in passing. */
     atRisk: number | null
   } & Next
   QUARANTINED: { migration: string } & Rows

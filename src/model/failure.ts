@@ -51,6 +51,20 @@ const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/
 /** True for a code that says that the connection is gone. */
 export const isLostCode = (code: string): boolean => lost.test(code)
 
+/** The code that an error of the driver, the server, the system or Node carries; empty where it has none. */
+export function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : ''
+}
+
+/** True for an error of the operating system, such as a file that may not be read. */
+export const isSystemError = (error: unknown): error is Error =>
+  error instanceof Error && 'syscall' in error && codeOf(error) !== ''
+
+/** True where a package or a file of it is not there. */
+export const isNotInstalled = (error: unknown): boolean =>
+  ['MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'].includes(codeOf(error))
+
 const unexpected = (name: string, reason: string, by: Facts['UNEXPECTED']['by'], code: string | null) =>
   finding('UNEXPECTED', name, { reason, by, code })
 
@@ -62,9 +76,9 @@ export function findingsOf(error: unknown): Finding[] {
   if (error instanceof Failure) return [error.finding]
   if (error instanceof Failures) return error.findings
   if (!(error instanceof Error)) return [unexpected('error', String(error), 'rethread', null)]
-  const { name, message, code, severity, syscall } = error as Error & Record<string, unknown>
-  if (typeof code !== 'string') return [unexpected(name, message, 'rethread', null)]
+  const { name, message } = error
+  const code = codeOf(error)
   if (isLostCode(code)) return [finding('CONNECTION_LOST', 'the command', { reason: message })]
-  const by = typeof severity === 'string' ? 'server' : typeof syscall === 'string' ? 'system' : 'rethread'
-  return [unexpected(name, message, by, code)]
+  const by = isSystemError(error) ? 'system' : code !== '' && 'severity' in error ? 'server' : 'rethread'
+  return [unexpected(name, message, by, code || null)]
 }

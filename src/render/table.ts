@@ -243,5 +243,6 @@ async function explained(report: Report, c: Colors): Promise<string> {
     return `${c.bold(name)} (hazard)\n${hazardWords[name as HazardCode]}\nAllow it by name: --allow ${name}\n`
   const { example } = await import('./words/examples.js')
   const { message, fix } = worded(example(name as Code))
-  return `${c.bold(name)} (finding)\nFor example: ${message}\n${fix === null ? '' : `Fix: ${fix}\n`}`
+  const said = findings(report, c)
+  return `${c.bold(name)} (finding)\nFor example: ${message}\n${fix === null ? '' : `Fix: ${fix}\n`}${said && `\n${said}\n`}`
 }

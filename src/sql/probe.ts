@@ -1,3 +1,4 @@
+import { codeOf, isLostCode } from '../model/failure.js'
 import type { AccessTable, Persona } from '../model/workspace.js'
 import { type Db, ident, literal } from './types.js'
 import { savepoint, takenBack } from './undo.js'
@@ -307,7 +308,8 @@ export async function explainAs(sql: Db, persona: Persona, query: string): Promi
       return row!['QUERY PLAN'][0]!.Plan
     })
   } catch (error) {
-    if (!/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? '')) throw error
+    const code = codeOf(error)
+    if (!/^[0-9A-Z]{5}$/.test(code) || isLostCode(code)) throw error
     return null
   }
 }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
-import { UsageError } from '../model/failure.js'
+import { isSystemError, UsageError } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import {
   type Check,
@@ -143,7 +143,8 @@ export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new UsageError(path, (error as Error).message)
+    if (!isSystemError(error)) throw error
+    throw new UsageError(path, error.message)
   }
 }
 

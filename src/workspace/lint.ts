@@ -1,4 +1,4 @@
-import { findingsOf } from '../model/failure.js'
+import { Failure } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import { acts, type Rollback, type SqlFile, type Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
@@ -14,6 +14,7 @@ import {
   type Statement,
   SyntaxFault,
   scanTokens,
+  statementsOrNone,
   withoutByteOrderMark,
 } from './statements.js'
 
@@ -34,7 +35,8 @@ export async function lint(
       try {
         await cutBackfill(m.file.text, m.file.path, m.backfill)
       } catch (error) {
-        if (!(error instanceof SyntaxFault)) faults.push(...findingsOf(error))
+        if (error instanceof Failure) faults.push(error.finding)
+        else if (!(error instanceof SyntaxFault)) throw error
       }
     }
     if (m.rollback)
@@ -52,7 +54,7 @@ export async function lint(
 /** Columns that a rollback drops outside of a transaction: what catches their values goes with them in one. */
 async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
   if (transaction === 'one') return []
-  const statements = await parseStatements(file.text).catch(() => [])
+  const statements = await statementsOrNone(file.text)
   return statements
     .filter(
       s =>
@@ -73,7 +75,7 @@ async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
   const made = new Set<string>()
   const faults: Finding[] = []
   for (const m of track.migrations) {
-    const statements = await parseStatements(m.file.text).catch(() => [])
+    const statements = await statementsOrNone(m.file.text)
     for (const statement of statements) {
       for (const table of droppedTables(statement)) if (!made.has(table)) drops.set(table, m.file.path)
       if (statement.kind === 'CreateStmt') {

@@ -2,7 +2,7 @@ import type { ExcusableCode, FindingOf } from '../model/facts.js'
 import { finding } from '../model/report.js'
 import type { Migration } from '../model/workspace.js'
 import type { Heard } from './squawk.js'
-import { lineOf, type Node, parseStatements, relationName, type Statement, strings } from './statements.js'
+import { lineOf, type Node, relationName, type Statement, statementsOrNone, strings } from './statements.js'
 
 /** What a rule found on a statement. */
 type Breach = FindingOf<ExcusableCode>
@@ -22,7 +22,7 @@ const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
  */
 export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Breach[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')
-  const statements = await parseStatements(text).catch(() => [])
+  const statements = await statementsOrNone(text)
   const made = new Set<string>()
   const policies = new Set<string>()
   const values: string[] = []

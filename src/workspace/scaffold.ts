@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { Failure, UsageError } from '../model/failure.js'
 import { compareVersions, type Track } from '../model/workspace.js'
 import { configName } from './config.js'
-import { scanTokens } from './statements.js'
+import { SyntaxFault, scanTokens } from './statements.js'
 
 const folders = ['migrations', 'rollbacks', 'verify'] as const
 
@@ -88,7 +88,8 @@ async function inLiteral(raw: string, names: Map<string, string>, map: NameMap):
   if (body) {
     try {
       return body[1] + (await renamed(body[2]!, map)) + body[1]
-    } catch {
+    } catch (error) {
+      if (!(error instanceof SyntaxFault)) throw error
       return body[1] + inWords(body[2]!, names) + body[1]
     }
   }

@@ -73,6 +73,16 @@ export async function parseStatements(text: string): Promise<Statement[]> {
   }
 }
 
+/** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
+export async function statementsOrNone(text: string): Promise<Statement[]> {
+  try {
+    return await parseStatements(text)
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    return []
+  }
+}
+
 /** The tokens of a text, comments included. Throws SyntaxFault. */
 export async function scanTokens(text: string): Promise<Token[]> {
   const { scan, hasSqlDetails } = await parser()

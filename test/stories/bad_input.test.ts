@@ -52,6 +52,8 @@ describe('the connection', () => {
   test('not a URL', async () => {
     expectFinding(await rethread('postgres//nonsense', ['migrate']), 'BAD_URL', 2, /not a database URL/)
     expectFinding(await rethread('mysql://u:hush@h/x', ['migrate']), 'BAD_URL', 2, /mysql:/)
+    for (const url of ['postgres://u@h/a%zz', 'postgres://u:p%zz@h/x'])
+      expectFinding(await rethread(url, ['migrate']), 'BAD_URL', 2, /% in it/)
   })
 
   test('a database that is not there', async () =>
@@ -398,6 +400,12 @@ describe('the files', () => {
       'BAD_CONFIG',
       2,
       /no such file/,
+    )
+    expectFinding(
+      await rethread(newest().url, ['status', '--config', '.'], { cwd: folder }),
+      'BAD_CONFIG',
+      2,
+      /can't be read: EISDIR/,
     )
   })
 

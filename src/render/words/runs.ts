@@ -76,7 +76,7 @@ export const runWords = {
   ROLLBACK_COST: say(
     (_, f) =>
       f.atRisk === null
-        ? 'The way back; how many rows it would put at risk takes longer to count.'
+        ? 'The way back; how many rows it would put at risk could not be counted in passing.'
         : sentence`The way back: ${f.atRisk} row(s) at risk${f.atRisk === 0 ? '; from the first new session on, it archives and can restore' : '; they are archived first and can be restored'}.`,
     (_, f) => f.command,
   ),
