@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommanderError, Option, Command as Program } from 'commander'
-import { type Command, formats, type Globals, globals, type Surroundings } from './command.js'
+import { type Command, type Globals, globals, type Surroundings } from './command.js'
 import { startEmbedded } from './db/embedded.js'
 import { maskUrl, plainText } from './db/session.js'
 import { type Context, connect } from './engine/context.js'
@@ -20,13 +20,16 @@ import {
   verdictOf,
 } from './model/report.js'
 import type { Track, Workspace } from './model/workspace.js'
-import { readOptions, type Typed } from './options.js'
+import { oneOf, readOptions, type Typed } from './options.js'
 import { sink } from './terminal.js'
 import { configName, readConfig } from './workspace/config.js'
 import { discover, looksLikeWorkspace } from './workspace/discover.js'
 
 /** Folder of the package: where `migrations/` and `package.json` stand, seen from `src/` and from `dist/`. */
 const home = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+
+/** What `--format` takes; the first one where it is absent. */
+const formats = ['table', 'json', 'markdown', 'html', 'github'] as const
 
 type Process = NodeJS.Process
 
@@ -96,7 +99,7 @@ async function execute(
   process: Process,
 ): Promise<number> {
   // how to say it must be known before anything that was typed may be wrong
-  const format = formats.find(f => f === typed.format) ?? 'table'
+  const format = formats.find(f => f === typed.format) ?? formats[0]
   const verbose = typed.verbose === true
   const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
   const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
@@ -104,6 +107,7 @@ async function execute(
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
+    oneOf('--format', String(typed.format ?? format), formats)
     const run = command.read(typed)
     const options = readOptions(globals, typed)
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)

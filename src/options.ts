@@ -90,7 +90,7 @@ export const choice = <const V extends string, const D extends V | null = null>(
   help: string,
   known: readonly V[],
   otherwise: D = null as D,
-): Option<V | D> => valued(flags, help, otherwise, typed => oneOf(flags, typed, known))
+): Option<V | D> => valued(flags, help, otherwise, typed => oneOf(flagOf(flags), typed, known))
 
 /** Several texts, separated by commas; empty where it is absent. */
 export const list = (flags: string, help: string): Option<string[]> =>
@@ -102,7 +102,7 @@ export const choices = <const V extends string>(
   help: string,
   known: readonly V[],
 ): Option<V[]> =>
-  valued(flags, help, [] as V[], typed => splitAtCommas(typed).map(word => oneOf(flags, word, known)))
+  valued(flags, help, [] as V[], typed => splitAtCommas(typed).map(word => oneOf(flagOf(flags), word, known)))
 
 const splitAtCommas = (typed: string): string[] =>
   typed
@@ -110,13 +110,14 @@ const splitAtCommas = (typed: string): string[] =>
     .map(part => part.trim())
     .filter(Boolean)
 
-function oneOf<V extends string>(flags: string, word: string, known: readonly V[]): V {
+/** The word as one of those that a flag takes. Throws UsageError with what was probably meant. */
+export function oneOf<V extends string>(flag: string, word: string, known: readonly V[]): V {
   const found = known.find(k => k === word)
   if (found !== undefined) return found
   const meant = nearest(word, known)
-  throw new UsageError(`${flagOf(flags)} ${word}`, 'it is not one of its values', {
+  throw new UsageError(`${flag} ${word}`, 'it is not one of its values', {
     known: [...known],
-    meant: meant && `${flagOf(flags)} ${meant}`,
+    meant: meant && `${flag} ${meant}`,
   })
 }
 

@@ -64,7 +64,7 @@ const others: Finding[] = [
     context: 'PL/pgSQL function f() line 3',
   }),
   finding('FOREIGN_INVALID_INDEX', 'i', { builder: null }),
-  finding('INTERRUPTED', '004', { command: 'rethread backfill --resume', rows: null, reached: 2 }),
+  finding('INTERRUPTED', '004', { command: 'rethread backfill --resume' }),
   finding('ROLLBACK_COST', 'own', { atRisk: null, command: 'c' }),
   finding('ROLLBACK_COST', 'own', { atRisk: 7, command: 'c' }),
   finding('PROBE_SKIPPED', 'access', { reason: 'seeding would fire t.tell', roles: [], role: null }),

@@ -209,9 +209,7 @@ async function oneStep(
   const index = plan.steps.indexOf(step) + 1
   const note = (change: Partial<StepResult>) => results.set(step, { ...results.get(step)!, ...change })
   if (ctx.signal.aborted)
-    throw new Stop('interrupted', [
-      finding('INTERRUPTED', migration.name, { command: null, rows: null, reached: null }),
-    ])
+    throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: null })])
   const gates = await gateRows(run.writer, track, migration.name)
   if (gates.length > 0) {
     note({ outcome: 'not-run', reason: `gate ${gates[0]!.check} found rows` })
@@ -302,8 +300,6 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
       ...ended.findings,
       finding('INTERRUPTED', step.migration.name, {
         command: paused ? 'rethread backfill --resume' : null,
-        rows: ended.result.rows,
-        reached: null,
       }),
     ])
   }

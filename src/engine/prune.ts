@@ -85,9 +85,7 @@ export async function prune(ctx: Context, track: Track, wish: PruneWish): Promis
     }
     report.findings.push(finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how }))
     if (ctx.signal.aborted) {
-      report.findings.push(
-        finding('INTERRUPTED', info.sessions.table, { command: null, rows: done, reached: null }),
-      )
+      report.findings.push(finding('INTERRUPTED', info.sessions.table, { command: null }))
       report.verdict = 'interrupted'
     }
     return report

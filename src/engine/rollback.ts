@@ -295,8 +295,6 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
         report.findings.push(
           finding('INTERRUPTED', plan.steps[at]!.migration.name, {
             command: null,
-            rows: null,
-            reached: null,
           }),
         )
         note(at, { outcome: 'interrupted', reason: null })

@@ -159,7 +159,7 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
       if (!(await update('started', reached))) throw new Failure('FENCED', step.migration)
       if (ctx.signal.aborted && reached < statements.length) {
         await update('interrupted', reached)
-        throw new Failure('INTERRUPTED', step.migration, { command: null, rows: null, reached })
+        throw new Failure('INTERRUPTED', step.migration, { command: null })
       }
     }
     await update('done', reached)

@@ -325,10 +325,6 @@ export interface Facts {
   INTERRUPTED: {
     /** What goes on; null for the same command again. */
     command: string | null
-    /** Rows that were done, of a backfill or of `prune`; else null. */
-    rows: number | null
-    /** Statements that were done, of a file without a transaction; else null. */
-    reached: number | null
   }
   ROLLBACK_COST: {
     /** Rows that would be at risk; null where they could not be counted in passing. */

@@ -151,7 +151,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   DIFFERENT_DEFINITION: ['public.idx_chats_session_id', { found: 'create index ... on public.chats (id)' }],
   FENCED: [migration],
   GATE: ['008_require_session', { check: 'messages_without_session', rows: 3 }],
-  INTERRUPTED: [migration, { command: null, rows: 40_000, reached: null }],
+  INTERRUPTED: [migration, { command: null }],
   ROLLBACK_COST: [track, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
   QUARANTINED: [table, { rows: 3, migration }],
   WORK_LEFT: [table, { rows: 12, sweeps: 20 }],
