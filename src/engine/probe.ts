@@ -202,7 +202,12 @@ async function matrixOf(
     ...names.map(name => {
       const tried = tries.get(door)!.get(name)
       return tried
-        ? judge(t.table, name, door.name, may(door).includes(name), fate(door, tried), tried, found)
+        ? judge(
+            { object: t.table, persona: name, what: door.name, may: may(door).includes(name) },
+            fate(door, tried),
+            tried,
+            found,
+          )
         : '-'
     }),
   ])
@@ -225,11 +230,17 @@ function fate(door: Door, tried: Tried): Fate {
   return tried.rows > 0 ? 'allowed' : 'denied'
 }
 
+/** Somebody who tries something, and whether they may. */
+interface Attempt {
+  object: string
+  persona: string
+  what: string
+  may: boolean
+}
+
+/** What a try came to, as the matrix shows it; what is wrong with it goes to `found`. */
 function judge(
-  object: string,
-  persona: string,
-  what: string,
-  may: boolean,
+  { object, persona, what, may }: Attempt,
   came: Fate,
   tried: Tried,
   found: Probed['found'],
@@ -261,7 +272,8 @@ async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<
       const tried = said[wanted.findIndex(w => w.call === call && w.name === name)]
       if (!tried) return '-'
       const came = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
-      return judge(call.name, name, 'do it', call.may.includes(name), came, tried, found)
+      const attempt = { object: call.name, persona: name, what: 'do it', may: call.may.includes(name) }
+      return judge(attempt, came, tried, found)
     }),
   ])
   return { title: 'Who may do what: attempts', columns: ['attempt', ...names], rows }

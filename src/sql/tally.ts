@@ -80,9 +80,11 @@ export interface CountRests {
 export async function countPages(
   sql: Db,
   s: TallySpec,
-  relation: string,
-  [from, to]: [from: number, to: number],
-  rests: CountRests | null,
+  {
+    relation,
+    pages: [from, to],
+    rests,
+  }: { relation: string; pages: [from: number, to: number]; rests: CountRests | null },
   take: (counts: PageCount[]) => void,
 ): Promise<number> {
   let rested = 0
