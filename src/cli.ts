@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommanderError, Option, Command as Program } from 'commander'
-import { type Command, type Globals, globals, type Surroundings } from './command.js'
+import { type Command, type Globals, globals, type Invocation } from './command.js'
 import { startEmbedded } from './db/embedded.js'
 import { maskUrl, plainText } from './db/session.js'
 import { type Context, connect } from './engine/context.js'
@@ -216,7 +216,7 @@ async function prepare(
   process: Process,
   emit: (event: Event) => void,
   cleanup: (() => Promise<void>)[],
-): Promise<Surroundings> {
+): Promise<Invocation> {
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead

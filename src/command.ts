@@ -52,8 +52,8 @@ export const globals = {
 /** Their values. */
 export type Globals = Values<typeof globals>
 
-/** What cli hands to a command: everything read and checked, nothing of the process. */
-export interface Surroundings {
+/** One run of a command as cli hands it over: everything read and checked, nothing of the process. */
+export interface Invocation {
   args: string[]
   ctx: Context
   config: Config
@@ -75,8 +75,8 @@ export interface Surroundings {
   home: string
 }
 
-/** What a command runs with: its surroundings, and the values of its options. */
-export interface Input<O extends Options> extends Surroundings {
+/** What a command runs with: the invocation, and the values of its options. */
+interface Input<O extends Options> extends Invocation {
   options: Values<O> & Globals
 }
 
@@ -99,7 +99,7 @@ export interface Command {
   options: Options
   offline: boolean
   /** Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong. */
-  read(typed: Record<string, Typed>): (surroundings: Surroundings) => Promise<Report>
+  read(typed: Record<string, Typed>): (invocation: Invocation) => Promise<Report>
 }
 
 /** Declares a command. */
@@ -112,7 +112,7 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   offline: declared.offline ?? false,
   read: typed => {
     const options = readOptions({ ...declared.options, ...globals } as O & typeof globals, typed)
-    return surroundings => declared.run({ ...surroundings, options })
+    return invocation => declared.run({ ...invocation, options })
   },
 })
 

@@ -4,7 +4,7 @@ import { duration, number } from './render/format.js'
 import { line } from './render/progress.js'
 
 /** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
-export interface Sink {
+interface Sink {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
   askConsent(report: Report, never: boolean): Promise<{ allow: string[]; confirm: string | null } | null>
@@ -67,7 +67,6 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
     emit: event => {
       if (look.quiet) return
       if (event.type === 'batch') return batch(event)
-      if (event.type === 'report') return
       const text = line(event, look.verbose)
       if (text === null) return
       stopBar()

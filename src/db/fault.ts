@@ -1,7 +1,7 @@
 import { codeOf, Failure, isLostCode, type Where } from '../model/failure.js'
 
 /** What the server says of a fault. */
-export interface ServerFault {
+interface ServerFault {
   code: string
   message: string
   detail?: string

@@ -13,7 +13,7 @@ export interface Session extends AsyncDisposable {
 }
 
 /** How a session is opened. `setup` is sent after connecting, never as start-up parameters (pitfall P7). */
-export interface SessionOptions {
+interface SessionOptions {
   url: string
   application: string
   setup: string

@@ -48,7 +48,7 @@ const sweptPageMs = 0.03
 const unknownRowsPerPage = 100
 
 /** How one invocation ended. */
-export interface Backfilled {
+interface Backfilled {
   outcome: 'done' | 'interrupted' | 'partial'
   result: BackfillResult
   findings: Finding[]

@@ -70,10 +70,10 @@ export interface Progress {
 }
 
 /** What a batch came to: the rows that it wrote, and how much of its time was rest. */
-export type Done = Omit<Batched, 'notices'>
+type Done = Omit<Batched, 'notices'>
 
 /** A batch of a range: which of its pages, where the range stands afterwards, and what holds for it. */
-export interface RangeBatch {
+interface RangeBatch {
   at: Range
   pages: [from: number, to: number]
   next: Standing
@@ -126,7 +126,7 @@ export async function batch(
 }
 
 /** A restricted statement, and what records it in the same transaction. */
-export interface Recorded {
+interface Recorded {
   statement: string
   args: string[]
   /** Is halved where others stand in the way; null for a batch that has no size. */

@@ -1,5 +1,5 @@
 /** Work that goes on beside other work, and is asked for its end later. */
-export interface Beside {
+interface Beside {
   /** Waits for its end, and throws what it threw: not before, where nobody would be there to catch it. */
   end(): Promise<void>
 }

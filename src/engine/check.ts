@@ -42,7 +42,7 @@ export async function foretell(
 }
 
 /** What a check that acts, or that is shared by all tracks, has to know. */
-export interface Surroundings {
+interface Surroundings {
   track: Track
   /** Tables that the shared checks look at. */
   tables: string[]

@@ -107,7 +107,7 @@ export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> 
 }
 
 /** The tracks that fit. */
-export const tracksThatFit = async (session: Session, workspace: Workspace): Promise<Track[]> =>
+const tracksThatFit = async (session: Session, workspace: Workspace): Promise<Track[]> =>
   (await fitsOf(session, workspace.tracks)).filter(f => f.fits).map(f => f.track)
 
 /** When a track lacks tables that it requires: the tracks that would fit this database instead. */

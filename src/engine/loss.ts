@@ -52,7 +52,7 @@ const mayLose =
   /\bdrop\s+(?!(index|policy|trigger|function|procedure|routine|aggregate|operator|constraint|view|materialized|type|domain|sequence|extension|schema|role|rule|publication|subscription|statistics|event|cast|collation|not|default|expression|identity)\b)(?!(table\s+|column\s+)?(if\s+exists\s+)?(chat_private|rethread_archive)\.)/gi
 
 /** What a rollback file drops: tables, and columns of tables. */
-export async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
+async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
   // the parser is heavy and `status` starts without it: a file in which nothing but other kinds of things follow the
   // word drops neither (COLUMN is an optional word), and one that drops a single thing names it in its header
   const words = rollback.file.text.replace(/^\s*--.*$/gm, '').match(mayLose) ?? []
@@ -115,7 +115,7 @@ export async function atRisk(
 }
 
 /** The exact command that brings the track back to a migration (null: to nothing applied). */
-export async function rollbackFlags(migrations: Migration[], database: string): Promise<string> {
+async function rollbackFlags(migrations: Migration[], database: string): Promise<string> {
   for (const m of migrations) {
     if (m.rollback && (await dropsOf(m.rollback)).length > 0)
       return ` --allow DELETES_DATA --confirm ${database}`

@@ -39,7 +39,7 @@ import { knownOf, lockFile } from './trace.js'
  * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
  * numbers are of one moment. It ends with a rollback.
  */
-export async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
+async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'reader')
   const scope = transaction(session.sql, 'isolation level repeatable read read only')
   return await takenBack(scope, tx => work(inside(session, tx)))

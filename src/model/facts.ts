@@ -18,7 +18,7 @@ type Reason = {
 }
 
 /** A statement in a file, by its first line. */
-type Statement = {
+type WithSql = {
   sql: string
 }
 
@@ -109,7 +109,7 @@ export interface Facts {
     where: boolean
   } & Excusable
   RLS_BEFORE_POLICIES: { table: string } & Excusable
-  CASCADING_DROP: Statement & Excusable
+  CASCADING_DROP: WithSql & Excusable
   ENUM_VALUE_TOO_EARLY: { value: string } & Excusable
   SQUAWK: { rule: string; message: string; help: string | null } & Excusable
   BYTE_ORDER_MARK: NoFacts
@@ -127,13 +127,13 @@ export interface Facts {
     /** The line itself. */
     excerpt: string
   } & Reason
-  TRANSACTION_CONTROL: Statement
+  TRANSACTION_CONTROL: WithSql
   UNPROVABLE_STATEMENT: {
     sql: string
     /** True where it drops a column, whose values are archived in the transaction that drops it. */
     drops: boolean
   }
-  NEEDS_NO_TRANSACTION: Statement
+  NEEDS_NO_TRANSACTION: WithSql
   NAME_TOO_LONG: { name: string }
   BAD_BACKFILL: Reason
   MISSING_ROLLBACK: {
@@ -371,7 +371,7 @@ export interface Facts {
   SEES_LESS: Rows
   SAW_EVERYTHING: NoFacts
   NO_SIGHTS: NoFacts
-  MUTANT_SURVIVED: Statement
+  MUTANT_SURVIVED: WithSql
   MUTANTS: { caught: number; of: number }
   NOTHING_APPLIED: NoFacts
   NO_CHECKS_RUN: NoFacts

@@ -4,7 +4,6 @@ import { codes } from './codes.js'
 import type { Finding, FindingOf, WithFacts } from './facts.js'
 import type { Pin } from './pin.js'
 import type {
-  archiveSchema,
   backfillSchema,
   checkSchema,
   reportSchema,
@@ -29,8 +28,6 @@ export type BackfillResult = z.infer<typeof backfillSchema>
 export type TargetInfo = z.infer<typeof targetSchema>
 /** Generic part of a report: rows under a title. */
 export type Table = z.infer<typeof tableSchema>
-/** An archive made by a rollback. */
-export type Archive = z.infer<typeof archiveSchema>
 /** What every command returns and every renderer takes. `message` and `fix` of findings are added by the renderer. */
 export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]

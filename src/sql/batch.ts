@@ -116,7 +116,7 @@ export function withoutBatch(where: string, statement: string): string {
 }
 
 /** A batch that is one with its checkpoint. */
-export interface CheckpointedBatch {
+interface CheckpointedBatch {
   statement: string
   /** Whether it returns rows, whose first column, where it is no number, is what the file has to say of them. */
   says: boolean

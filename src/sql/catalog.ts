@@ -127,7 +127,7 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
 }
 
 /** An index as it stands. */
-export interface IndexFacts {
+interface IndexFacts {
   definition: string
   valid: boolean
   /** Pid of the backend that builds it now, else null. */
@@ -190,7 +190,7 @@ export async function eventTriggers(sql: Db): Promise<string[]> {
 }
 
 /** An object that hangs on another: how the server describes it, and its bare name. */
-export interface Dependant {
+interface Dependant {
   what: string
   name: string
 }

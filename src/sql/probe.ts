@@ -4,7 +4,7 @@ import { type Db, ident, literal } from './types.js'
 import { savepoint, takenBack } from './undo.js'
 
 /** The row of an access table as a predicate. */
-export const rowIs = (t: AccessTable): string =>
+const rowIs = (t: AccessTable): string =>
   Object.entries(t.row)
     .map(([column, value]) => `${ident(column)} = ${literal(value)}`)
     .join(' and ')
@@ -322,7 +322,7 @@ export interface Sight {
 }
 
 /** Most ids that are kept of what one person sees in one table. */
-export const mostIds = 5000
+const mostIds = 5000
 
 /** What the current role sees of a table, or with full sight what a predicate says. */
 export async function sightOf(sql: Db, table: string, id: string, where = 'true'): Promise<Sight> {

@@ -50,7 +50,7 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
 }
 
 /** Names of a track's own, and the user's for them: `chats` -> `messages`, `chats.workspace_id` -> `org_id`. */
-export type NameMap = { table: string; column: string | null; to: string }[]
+type NameMap = { table: string; column: string | null; to: string }[]
 
 /** Reads `chats=messages` or `chats.workspace_id=org_id`. Throws USAGE. */
 export function readMap(entries: string[]): NameMap {
@@ -65,7 +65,7 @@ export function readMap(entries: string[]): NameMap {
 /**
  * A text of SQL with names replaced, token by token, inside function bodies and literals too; comments stay as they are. A column's name is replaced wherever it stands: where two tables share it, both are meant.
  */
-export async function renamed(text: string, map: NameMap): Promise<string> {
+async function renamed(text: string, map: NameMap): Promise<string> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
   let out = ''
   let at = 0

@@ -15,7 +15,7 @@ export interface Statement {
 }
 
 /** A token of PostgreSQL's own scanner; offsets are characters here (libpg-query counts bytes). */
-export interface Token {
+interface Token {
   start: number
   end: number
   text: string

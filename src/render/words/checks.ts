@@ -1,4 +1,4 @@
-import { type Group, joined, say, sentence } from './say.js'
+import { type Group, listed, say, sentence } from './say.js'
 
 /** What verify and prove found. */
 export const checkWords = {
@@ -6,7 +6,7 @@ export const checkWords = {
   PROBE_SKIPPED: say(
     (s, f) => sentence`\`${s}\` proved nothing: ${f.reason}.`,
     (_, f) =>
-      f.role === null ? null : sentence`grant ${joined(f.roles)} to ${f.role};   as an administrator.`,
+      f.role === null ? null : sentence`grant ${listed(f.roles)} to ${f.role};   as an administrator.`,
   ),
   POLICY_PER_ROW: say(
     (s, f) => sentence`\`${s}\`: a policy asks for every row who is asking (${f.filter}).`,

@@ -3,10 +3,10 @@ import { type FindingOf, finding, type WithFacts } from '../../model/report.js'
 
 const file = 'migrations/own/003_link_messages.sql'
 const place = `${file}:12`
-const table = 'public.chats'
+const chats = 'public.chats'
 const track = 'workspace-sessions'
 const migration = '004_link_messages'
-const differences = ['+ index public.chats.idx_chats_rating', '~ column public.chats.content']
+const changed = ['+ index public.chats.idx_chats_rating', '~ column public.chats.content']
 
 /** A subject and facts for each code, as a real run would have them: what `explain` shows, and what the tests render. */
 const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } = {
@@ -25,13 +25,13 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   COPIED: [track, { to: 'db', files: 24, names: 2 }],
   NO_SESSIONS_TABLE: ['public.chat_sessions'],
   NO_SUCH_SESSION: ['4711', { table: 'public.chat_sessions' }],
-  DROP_BEFORE_CREATE: [file, { table, creates: 'migrations/own/007_chats.sql' }],
+  DROP_BEFORE_CREATE: [file, { table: chats, creates: 'migrations/own/007_chats.sql' }],
   SWALLOWED_EXCEPTION: [place, { excused: null }],
   DEFINER_WITHOUT_SEARCH_PATH: [place, { name: 'public.may_read', excused: null }],
-  POLICY_WITHOUT_TO: [place, { policy: 'readers', table, excused: null }],
-  POLICY_WITHOUT_CHECK: [place, { policy: 'writers', table, excused: null }],
-  BULK_WRITE: [place, { table, where: false, excused: null }],
-  RLS_BEFORE_POLICIES: [place, { table, excused: null }],
+  POLICY_WITHOUT_TO: [place, { policy: 'readers', table: chats, excused: null }],
+  POLICY_WITHOUT_CHECK: [place, { policy: 'writers', table: chats, excused: null }],
+  BULK_WRITE: [place, { table: chats, where: false, excused: null }],
+  RLS_BEFORE_POLICIES: [place, { table: chats, excused: null }],
   CASCADING_DROP: [place, { sql: 'drop table public.chats cascade', excused: null }],
   ENUM_VALUE_TOO_EARLY: [place, { value: 'archived', excused: null }],
   SQUAWK: [
@@ -73,7 +73,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   REHEARSED_HERE: ['chat'],
   REHEARSED_ELSEWHERE: ['chat_copy', { applied: 2, target: 4 }],
   REHEARSAL_STUCK: [migration, { reason: 'SQL_ERROR' }],
-  REHEARSAL_DIFFERS: ['this database', { on: 'target', objects: differences }],
+  REHEARSAL_DIFFERS: ['this database', { on: 'target', objects: changed }],
   // target
   NO_DATABASE_URL: ['database'],
   BAD_URL: ['(unreadable URL)', { reason: 'it is not a URL' }],
@@ -85,8 +85,8 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   SERVER_UNTESTED: ['19.1'],
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],
   TRANSACTION_POOLER: ['db.example.com:6543'],
-  MISSING_PRIVILEGE: [table, { wants: 'OWNERSHIP', owner: 'postgres', role: 'deployer' }],
-  ROWS_HIDDEN: [table, { owner: 'postgres', forced: false, role: 'deployer' }],
+  MISSING_PRIVILEGE: [chats, { wants: 'OWNERSHIP', owner: 'postgres', role: 'deployer' }],
+  ROWS_HIDDEN: [chats, { owner: 'postgres', forced: false, role: 'deployer' }],
   MISSING_PREREQUISITE: ['table public.workspaces'],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [migration, { missing: ['table public.chat_sessions'] }],
@@ -94,10 +94,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [track, 'own'] }],
   OTHER_TRACK: ['trip-sessions', { tracks: [track] }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
-  PUBLISHED_TABLE: [table, { publications: ['warehouse'] }],
-  FIRING_TRIGGERS: [table, { triggers: ['set_updated_at'] }],
+  PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
+  FIRING_TRIGGERS: [chats, { triggers: ['set_updated_at'] }],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
-  BLOCKER_NOW: [table, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
+  BLOCKER_NOW: [chats, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
   INVALID_INDEX: ['public.idx_chats_session_id'],
   FITS: [track],
@@ -124,7 +124,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   LOCK_TIMEOUT: [
-    table,
+    chats,
     {
       attempts: 24,
       seconds: 120,
@@ -153,10 +153,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   GATE: ['008_require_session', { check: 'messages_without_session', rows: 3 }],
   INTERRUPTED: [migration, { command: null }],
   ROLLBACK_COST: [track, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
-  QUARANTINED: [table, { rows: 3, migration }],
-  WORK_LEFT: [table, { rows: 12, sweeps: 20 }],
+  QUARANTINED: [chats, { rows: 3, migration }],
+  WORK_LEFT: [chats, { rows: 12, sweeps: 20 }],
   HELPED: [migration, { rows: 90_000 }],
-  NO_ROWS: [table, { migration }],
+  NO_ROWS: [chats, { migration }],
   // checks
   CHECK_FAILED: ['message_indexes', { reason: '57014: canceling statement due to statement timeout' }],
   PROBE_SKIPPED: [
@@ -167,8 +167,8 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       role: 'deployer',
     },
   ],
-  POLICY_PER_ROW: [table, { filter: '(user_id = auth.uid())', node: 'Seq Scan' }],
-  POLICY_SCANS: [table, { rows: 40_000, filter: '(workspace_id = 7)' }],
+  POLICY_PER_ROW: [chats, { filter: '(user_id = auth.uid())', node: 'Seq Scan' }],
+  POLICY_SCANS: [chats, { rows: 40_000, filter: '(workspace_id = 7)' }],
   ACCEPTANCE_OVER: [`${track}/message_indexes/idx_chats_rating`, { until: '2026-06-30', reason: 'later' }],
   ACCEPTANCE_UNUSED: [`${track}/message_indexes/idx_chats_rating`, { until: '2026-12-31' }],
   NO_ACCESS_FILE: ['own'],
@@ -193,8 +193,8 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ARCHIVED: ['r7', { rows: 400, command: 'rethread restore latest' }],
   NO_ARCHIVE: ['r9', { known: ['r7'] }],
   ROLLED_BACK_EXACTLY: ['001_create_chat_sessions'],
-  ROLLBACK_DIFFERS: ['001_create_chat_sessions', { objects: differences }],
-  UNTESTED_ROLLBACK: [migration, { result: 'drifted', objects: differences }],
+  ROLLBACK_DIFFERS: ['001_create_chat_sessions', { objects: changed }],
+  UNTESTED_ROLLBACK: [migration, { result: 'drifted', objects: changed }],
   PRUNABLE: [
     'public.chat_sessions',
     {
@@ -208,7 +208,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ARCHIVE_CHANGED: ['rethread_archive.r7_chat_sessions', { rows: 399, sealed: 400 }],
   RESTORE_CONFLICT: ['public.chat_sessions', { rows: 1, first: ['4711: written since the rollback'] }],
   RESTORED: ['r7', { rows: 400 }],
-  DRIFT: ['schema', { objects: differences }],
+  DRIFT: ['schema', { objects: changed }],
   // usage and the rest
   DEMO_NEXT: [track, { identical: true }],
   USAGE: [

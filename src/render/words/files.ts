@@ -1,4 +1,4 @@
-import { caret, excused, type Group, joined, say, sentence } from './say.js'
+import { caret, excused, type Group, listed, say, sentence } from './say.js'
 
 /** What is wrong with files, or was done with them. */
 export const fileWords = {
@@ -34,7 +34,7 @@ export const fileWords = {
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
     (_, f) =>
       f.known.length > 0
-        ? sentence`It can be: ${joined(f.known)}`
+        ? sentence`It can be: ${listed(f.known)}`
         : 'Change it in rethread.config.json, or take it out.',
   ),
   NO_TRACK_INFO: say(

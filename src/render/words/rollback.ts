@@ -1,18 +1,18 @@
-import { bullets, type Group, joined, say, sentence } from './say.js'
+import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** Rollback, archives, restore and prune. */
 export const rollbackWords = {
   TARGET_NEEDED: say(
-    (_, f) => sentence`Roll back how far? Applied: ${joined(f.applied) || 'nothing'}.`,
+    (_, f) => sentence`Roll back how far? Applied: ${listed(f.applied) || 'nothing'}.`,
     () => '--to <migration that stays> | --steps <n> | --all',
   ),
   UNKNOWN_MIGRATION: say(
     (s, f) => sentence`\`${s}\` is no migration of \`${f.track}\`.`,
-    (_, f) => sentence`One of: ${joined(f.names)}`,
+    (_, f) => sentence`One of: ${listed(f.names)}`,
   ),
   AMBIGUOUS_MIGRATION: say(
     s => sentence`\`${s}\` names several migrations.`,
-    (_, f) => sentence`One of: ${joined(f.names)}`,
+    (_, f) => sentence`One of: ${listed(f.names)}`,
   ),
   IRREVERSIBLE: say(
     (s, f) => sentence`\`${s}\` can't be rolled back: ${f.reason}.`,
@@ -35,8 +35,8 @@ export const rollbackWords = {
   NO_ARCHIVE: say(
     (s, f) =>
       s === ''
-        ? sentence`Which archive? Known: ${joined(f.known) || 'none'}.`
-        : sentence`There is no archive \`${s}\`; known: ${joined(f.known) || 'none'}.`,
+        ? sentence`Which archive? Known: ${listed(f.known) || 'none'}.`
+        : sentence`There is no archive \`${s}\`; known: ${listed(f.known) || 'none'}.`,
     () => 'rethread restore --list',
   ),
   ROLLED_BACK_EXACTLY: say(s => sentence`The schema is again exactly as it was before \`${s}\`.`, null),

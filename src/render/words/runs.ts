@@ -1,4 +1,4 @@
-import { bullets, caret, type Group, joined, say, sentence } from './say.js'
+import { bullets, caret, type Group, listed, say, sentence } from './say.js'
 
 /** What a run did, or why it did not. */
 export const runWords = {
@@ -50,7 +50,7 @@ export const runWords = {
     () => 'End the file with `reset role;` or use `set local role`.',
   ),
   SETTINGS_LEAKED: say(
-    (s, f) => sentence`\`${s}\` left settings behind (${joined(f.settings)}); they were put back.`,
+    (s, f) => sentence`\`${s}\` left settings behind (${listed(f.settings)}); they were put back.`,
     () => 'Use `set local` in the file.',
   ),
   FOREIGN_INVALID_INDEX: say(

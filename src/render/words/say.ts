@@ -24,7 +24,7 @@ export const sentence = (parts: TemplateStringsArray, ...values: (string | numbe
   parts.map((part, i) => part + (values[i] ?? '')).join('')
 
 /** Names in a row. */
-export const joined = (names: string[]): string => names.join(', ')
+export const listed = (names: string[]): string => names.join(', ')
 
 /** Names below each other. */
 export const bullets = (names: string[]): string => names.map(name => `\n    ${name}`).join('')

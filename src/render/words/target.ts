@@ -1,4 +1,4 @@
-import { bullets, type Group, joined, say, sentence } from './say.js'
+import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** SQL for prerequisites that people are known to lack. */
 const prerequisites: Record<string, string> = {
@@ -108,18 +108,18 @@ export const targetWords = {
     (_, f) => f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null,
   ),
   OTHER_TRACK: say(
-    (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${joined(f.tracks)}.`,
+    (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${listed(f.tracks)}.`,
     (_, f) => sentence`rethread plan --track ${f.tracks[0]}`,
   ),
-  EVENT_TRIGGERS: say((s, f) => sentence`DDL in \`${s}\` fires event triggers: ${joined(f.triggers)}.`, null),
+  EVENT_TRIGGERS: say((s, f) => sentence`DDL in \`${s}\` fires event triggers: ${listed(f.triggers)}.`, null),
   PUBLISHED_TABLE: say(
     (s, f) =>
-      sentence`\`${s}\` is published by ${joined(f.publications)}: every row that a backfill writes is sent to its subscribers.`,
+      sentence`\`${s}\` is published by ${listed(f.publications)}: every row that a backfill writes is sent to its subscribers.`,
     (s, f) =>
       sentence`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
   ),
   FIRING_TRIGGERS: say(
-    (s, f) => sentence`A backfill of \`${s}\` fires its triggers for every row: ${joined(f.triggers)}.`,
+    (s, f) => sentence`A backfill of \`${s}\` fires its triggers for every row: ${listed(f.triggers)}.`,
     () => 'Give them WHEN (...) so that a backfill does not fire them, if they reach outside or move times.',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
@@ -129,7 +129,7 @@ export const targetWords = {
   ),
   SERVER_STRAINED: say(
     (_, f) =>
-      sentence`The server is under strain now (${joined(f.reasons)}): a backfill would go slowly, or wait.`,
+      sentence`The server is under strain now (${listed(f.reasons)}): a backfill would go slowly, or wait.`,
     () => 'Run it at a quieter time; rethread backfill --status   tells what it waits for.',
   ),
   INVALID_INDEX: say(

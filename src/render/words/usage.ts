@@ -1,4 +1,4 @@
-import { type Group, joined, say, sentence } from './say.js'
+import { type Group, listed, say, sentence } from './say.js'
 
 /** Usage, the embedded server, and what nobody expected. */
 export const usageWords = {
@@ -10,7 +10,7 @@ export const usageWords = {
     () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.',
   ),
   USAGE: say(
-    (s, f) => sentence`\`${s}\`: ${f.reason}${f.known.length > 0 ? sentence` (${joined(f.known)})` : ''}.`,
+    (s, f) => sentence`\`${s}\`: ${f.reason}${f.known.length > 0 ? sentence` (${listed(f.known)})` : ''}.`,
     (_, f) => (f.meant === null ? 'rethread --help' : sentence`Did you mean \`${f.meant}\`?`),
   ),
   NO_EMBEDDED: say(
