@@ -2,7 +2,10 @@ import { Failures, UsageError } from './model/failure.js'
 import type { Finding } from './model/report.js'
 import { nearest } from './model/similar.js'
 
-/** What commander gives for a flag: its text, true or false for a flag without one, undefined where it is absent. */
+/**
+ * What commander gives for a flag: its text, true or false for a flag without one, undefined where it is
+ * absent.
+ */
 export type Typed = string | boolean | undefined
 
 /** One option of a command: how it is written, its help, and how what was typed becomes a value. */

@@ -76,7 +76,7 @@ describe('help and usage', () => {
     ])
   })
 
-  test('a report that can not be written where it should be is shown, and told', async () => {
+  test('a report that can not be written where it should be is shown, with the reason', async () => {
     const { code, report } = await rethread('', ['explain', 'LOSS', '--output', '/dev/null/report.json'])
     expect([code, report.verdict, report.tables[0]!.title]).toEqual([2, 'failed', 'LOSS'])
     expect(report.findings.map(f => f.message)).toEqual([

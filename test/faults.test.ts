@@ -16,7 +16,7 @@ const thrown = (work: Promise<unknown>): Promise<unknown> =>
     error => error,
   )
 
-test('a refusal, a lost connection and a fault of our own are told apart', async () => {
+test('a refusal, a lost connection and a fault of our own are distinguished', async () => {
   await using db = await database(newest())
   await using session = await connected(db)
   const refused = await thrown(session.sql`select 1 / 0`)

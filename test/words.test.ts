@@ -7,7 +7,9 @@ import { nearest } from '../src/model/similar.js'
 import { example } from '../src/render/words/examples.js'
 import { worded } from '../src/render/words/index.js'
 
-/** What only the reader can fill in, as help texts write it. Anything else in angle brackets would be a hole. */
+/**
+ * What only the reader can fill in, as help texts write it. Anything else in angle brackets would be a hole.
+ */
 const forTheReader = new Set([
   '<a copy>',
   '<applied commit>',
@@ -117,7 +119,7 @@ describe('every sentence is whole', () => {
   })
 })
 
-describe('what an error stands for', () => {
+describe('the findings that report an error', () => {
   const overflow = (() => {
     const deeper = (): number => 1 + deeper()
     try {

@@ -72,7 +72,7 @@ export interface Progress {
 /** What a batch came to: the rows that it wrote, and how much of its time was rest. */
 type Done = Omit<Batched, 'notices'>
 
-/** A batch of a range: which of its pages, where the range stands afterwards, and what holds for it. */
+/** A batch of a range: which of its pages, where the range is afterwards, and its limits. */
 interface RangeBatch {
   at: Range
   pages: [from: number, to: number]

@@ -7,7 +7,7 @@ import { quarantineRow, rowParameter } from '../sql/sweep.js'
 import { apart, fileFault, type Job, mustHold, transact } from './batch.js'
 import type { Pace } from './pace.js'
 
-/** What a walk along the primary key follows, and is told between its batches. */
+/** What a walk along the primary key follows, and what it does between its batches. */
 export interface Along {
   /** The key that it follows. */
   columns: KeyColumn[]

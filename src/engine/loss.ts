@@ -90,7 +90,10 @@ export async function losses(session: Session, track: string, objects: Doomed[])
   return found
 }
 
-/** Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-out, or is not ours to know. */
+/**
+ * Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-
+ * out, or is not ours to know.
+ */
 export async function atRisk(
   session: Session,
   migrations: Migration[],

@@ -58,8 +58,9 @@ type Pruning = {
 }
 
 /**
- * The facts of every finding, by its code. `finding()` and `Failure` take them, the sentences in `render/words/` are made
- * from them, and a reader of a report narrows on `code` to get at them. None is ever left out: what may be unknown is null.
+ * The facts of every finding, by its code. `finding()` and `Failure` take them, the sentences in
+ * `render/words/` are made from them, and a reader of a report narrows on `code` to get at them. None is ever
+ * left out: what may be unknown is null.
  */
 export interface Facts {
   // files
@@ -214,7 +215,10 @@ export interface Facts {
   SERVER_UNTESTED: NoFacts
   READ_ONLY_SERVER: { why: string }
   TRANSACTION_POOLER: NoFacts
-  /** A table that only its owner may alter or read, or a database where we may create no schema; `role` is ours. */
+  /**
+   * A table that only its owner may alter or read, or a database where we may create no schema; `role` is
+   * ours.
+   */
   MISSING_PRIVILEGE: { role: string } & (
     | { wants: 'OWNERSHIP' | 'SELECT'; owner: string }
     | { wants: 'CREATE'; owner: null }
@@ -446,7 +450,10 @@ export interface Facts {
 /** Codes whose finding a comment in the SQL can excuse. */
 export type ExcusableCode = { [C in Code]: Facts[C] extends Excusable ? C : never }[Code]
 
-/** A fact worth a sentence: what (`code`), how loud (`level`), on what (`subject`), with which values (`facts`). */
+/**
+ * A fact worth a sentence: what (`code`), how loud (`level`), on what (`subject`), with which values
+ * (`facts`).
+ */
 export type FindingOf<C extends Code> = {
   [K in C]: { code: K; level: Level; subject: string; facts: Facts[K] }
 }[C]

@@ -25,8 +25,8 @@ export class Failure<C extends Code = Code> extends Error {
 }
 
 /**
- * A command line that asks for what there is not. `subject` is what was typed, such as `--phase later`; `known` lists what
- * would be right, `meant` is what was probably meant, ready to type.
+ * A command line that asks for what there is not. `subject` is what was typed, such as `--phase later`;
+ * `known` lists what would be right, `meant` is what was probably meant, ready to type.
  */
 export class UsageError extends Failure<'USAGE'> {
   constructor(subject: string, reason: string, right: { known?: string[]; meant?: string | null } = {}) {
@@ -69,8 +69,9 @@ const unexpected = (name: string, reason: string, by: Facts['UNEXPECTED']['by'],
   finding('UNEXPECTED', name, { reason, by, code })
 
 /**
- * The findings that an error stands for. A lost connection is nobody's fault, a refusal of the system or the server is told
- * as one; any other error that is not ours, such as a stack overflow, is a fault of rethread and never one of usage.
+ * The findings that report an error. A lost connection is nobody's fault, a refusal of the system or the
+ * server is reported as one; any other error that is not ours, such as a stack overflow, is a fault of
+ * rethread and never one of usage.
  */
 export function findingsOf(error: unknown): Finding[] {
   if (error instanceof Failure) return [error.finding]

@@ -1,4 +1,6 @@
-/** Edits that turn one word into another: a letter more, less or other, or two neighbours the wrong way round. */
+/**
+ * Edits that turn one word into another: a letter more, less or other, or two neighbours the wrong way round.
+ */
 function edits(a: string, b: string): number {
   let last: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -17,7 +19,10 @@ function edits(a: string, b: string): number {
   return row[b.length]!
 }
 
-/** The known word that was probably meant: the nearest one, where no more than a third of it is wrong; else null. */
+/**
+ * The known word that was probably meant: the nearest one, where no more than a third of it is wrong; else
+ * null.
+ */
 export function nearest(word: string, known: readonly string[]): string | null {
   const lower = word.toLowerCase()
   const by = known

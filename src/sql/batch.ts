@@ -118,10 +118,12 @@ export function withoutBatch(where: string, statement: string): string {
 /** A batch that is one with its checkpoint. */
 interface CheckpointedBatch {
   statement: string
-  /** Whether it returns rows, whose first column, where it is no number, is what the file has to say of them. */
+  /**
+   * Whether it returns rows, whose first column, where it is no number, is what the file has to say of them.
+   */
   says: boolean
   range: Range
-  /** Where the range stands afterwards. */
+  /** Where the range is afterwards. */
   to: Standing
   limits: Limits
 }

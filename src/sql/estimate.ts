@@ -3,9 +3,9 @@ import type { Db, Root } from './types.js'
 import { savepoint, takenBack, transaction } from './undo.js'
 
 /**
- * Rows of a table of which the planner expects that a condition holds. Runs nothing, and goes back to where it began when it
- * throws, as where it can't be planned yet. It asks for the rows and not for the statement that writes them: to plan that
- * takes a writer's lock.
+ * Rows of a table of which the planner expects that a condition holds. Runs nothing, and goes back to where
+ * it began when it throws, as where it can't be planned yet. It asks for the rows and not for the statement
+ * that writes them: to plan that takes a writer's lock.
  */
 export async function expectedRows(
   sql: Db,

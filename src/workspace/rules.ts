@@ -7,7 +7,10 @@ import { lineOf, type Node, relationName, type Statement, statementsOrNone, stri
 /** What a rule found on a statement. */
 type Breach = FindingOf<ExcusableCode>
 
-/** Where a statement stands, and the reason that the comment above it gives for a code; null where it gives none. */
+/**
+ * The place of a statement, and the reason that the comment above it gives for a code; null where it gives
+ * none.
+ */
 interface Place {
   where: string
   excuse: (code: ExcusableCode) => string | null

@@ -8,7 +8,10 @@ const track = 'workspace-sessions'
 const migration = '004_link_messages'
 const changed = ['+ index public.chats.idx_chats_rating', '~ column public.chats.content']
 
-/** A subject and facts for each code, as a real run would have them: what `explain` shows, and what the tests render. */
+/**
+ * A subject and facts for each code, as a real run would have them: what `explain` shows, and what the tests
+ * render.
+ */
 const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } = {
   // files
   NO_TRACKS: ['/srv/app'],

@@ -19,7 +19,10 @@ export const say = <C extends Code>(message: Words<C>['message'], fix: Words<C>[
   fix,
 })
 
-/** A text with values in it. It takes no value that may be null or undefined, so that no sentence can show one. */
+/**
+ * A text with values in it. It takes no value that may be null or undefined, so that no sentence can show
+ * one.
+ */
 export const sentence = (parts: TemplateStringsArray, ...values: (string | number)[]): string =>
   parts.map((part, i) => part + (values[i] ?? '')).join('')
 

@@ -21,7 +21,7 @@ grant usage on schema auth to authenticated, anon;`,
     'create role authenticated nologin; create role anon nologin; create role service_role nologin bypassrls;',
 }
 
-/** The server, the role and what stands in the database. */
+/** The server, the role and what is in the database. */
 export const targetWords = {
   NO_DATABASE_URL: say(
     () => 'No database is named.',
