@@ -85,8 +85,9 @@ export async function statementsOrNone(text: string): Promise<Statement[]> {
 
 /** The tokens of a text, comments included. Throws SyntaxFault. */
 export async function scanTokens(text: string): Promise<Token[]> {
-  const { scan, hasSqlDetails } = await parser()
+  const { scan } = await parser()
   const clean = withoutByteOrderMark(text)
+  if (clean === '') return []
   const bytes = Buffer.from(clean)
   const chars = charsOf(clean, bytes)
   try {
@@ -98,10 +99,11 @@ export async function scanTokens(text: string): Promise<Token[]> {
       keyword: token.keywordKind > 0,
     }))
   } catch (error) {
-    if (error instanceof Error && hasSqlDetails(error)) {
-      throw new SyntaxFault(error.message, error.sqlDetails?.cursorPosition ?? 0)
-    }
-    throw error
+    // the scanner gives what it has against a text where its JSON should be, or as an error that begins like this
+    const refused =
+      error instanceof SyntaxError || (error instanceof Error && /^(syntax error|ERROR)/.test(error.message))
+    if (!refused) throw error
+    throw new SyntaxFault('the scanner can not read it', 0)
   }
 }
 
