@@ -18,8 +18,15 @@ export { testRollbacks } from './engine/updown.js'
 export { type VerifyWish, verify } from './engine/verify.js'
 export { type Code, codes, type HazardCode, hazards } from './model/codes.js'
 export type { Event } from './model/event.js'
-export { Failure, Failures, findingsOf } from './model/failure.js'
+export { Failure, Failures, findingsOf, UsageError } from './model/failure.js'
 export type { Consent, Plan, Step } from './model/plan.js'
-export { exitCodes, type Finding, type Report, type Verdict } from './model/report.js'
+export {
+  exitCodes,
+  type Facts,
+  type Finding,
+  type FindingOf,
+  type Report,
+  type Verdict,
+} from './model/report.js'
 export type { Check, Migration, Track, TrackInfo, Workspace } from './model/workspace.js'
 export { discover } from './workspace/discover.js'

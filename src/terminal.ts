@@ -4,7 +4,7 @@ import { duration, number } from './render/format.js'
 import { line } from './render/progress.js'
 
 /** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
-export interface Sink {
+interface Sink {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
   askConsent(report: Report, never: boolean): Promise<{ allow: string[]; confirm: string | null } | null>
@@ -67,7 +67,6 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
     emit: event => {
       if (look.quiet) return
       if (event.type === 'batch') return batch(event)
-      if (event.type === 'report') return
       const text = line(event, look.verbose)
       if (text === null) return
       stopBar()
@@ -84,17 +83,16 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
         return null
       stopBar()
       const { default: ask } = await import('@inquirer/input')
-      const { words } = await import('./render/words.js')
+      const { worded } = await import('./render/words/index.js')
       const context = { output: process.stderr }
-      for (const f of [outdated, needed])
-        if (f) process.stderr.write(words[f.code].message(f.subject, f.facts) + '\n')
+      for (const f of [outdated, needed]) if (f) process.stderr.write(worded(f).message + '\n')
       if (
         outdated &&
         (await ask({ message: 'Type yes to execute it as it is now:' }, context)).trim() !== 'yes'
       )
         return null
       if (!needed) return { allow: [], confirm: null }
-      const missing = (needed.facts.missing as string[]) ?? []
+      const missing = needed.facts.missing
       const allow: string[] = []
       for (const hazard of missing) {
         if ((await ask({ message: `Type ${hazard} to allow it:` }, context)).trim() !== hazard) return null

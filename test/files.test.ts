@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { changedFiles } from '../src/engine/drift.js'
 import { judge } from '../src/engine/hazards.js'
 import { knowsNothing } from '../src/engine/known.js'
 import { foldLedger, makePlan } from '../src/engine/plan.js'
@@ -8,7 +9,7 @@ import { cutBackfill } from '../src/workspace/cut.js'
 import { discover } from '../src/workspace/discover.js'
 import { lint } from '../src/workspace/lint.js'
 import { proofOf } from '../src/workspace/proof.js'
-import { parseStatements, rawChecksum, tokenChecksum } from '../src/workspace/statements.js'
+import { parseStatements, rawChecksum, SyntaxFault, tokenChecksum } from '../src/workspace/statements.js'
 import { root } from './support/database.js'
 import { folder } from './support/folder.js'
 
@@ -248,6 +249,33 @@ describe('checksums', () => {
     ['two tokens run together', "select 'a' 'b'", "select 'ab'", false],
     ['a body', 'do $$ begin end $$', 'do $$ begin  end $$', false],
   ])('%s', async (_, a, b, same) => expect((await tokenChecksum(a)) === (await tokenChecksum(b))).toBe(same))
+
+  test.each(["select 'no end", 'select $a$ no end', '/* no end'])('%s has none', text =>
+    expect(tokenChecksum(text)).rejects.toBeInstanceOf(SyntaxFault),
+  )
+
+  test('an applied file that can no longer be read has changed; one with other comments was reformatted', async () => {
+    const files = {
+      'migrations/own/001_a.sql': "select 'no end\n",
+      'migrations/own/002_b.sql': 'SELECT  1; -- as before\n',
+    }
+    const track = discover(folder(files)).tracks[0]!
+    const applied = {
+      track: 'own',
+      direction: 'up',
+      outcome: 'done',
+      checksum: 'x',
+      reached: 0,
+      at: '',
+      run: 1,
+    }
+    const tokens = await tokenChecksum('select 1;')
+    const rows = ['001_a', '002_b'].map(migration => ({ ...applied, migration, tokens }) as LedgerRow)
+    expect([...(await changedFiles(track, foldLedger(rows, 'own')))]).toEqual([
+      ['001_a', 'changed'],
+      ['002_b', 'reformatted'],
+    ])
+  })
 })
 
 describe('statements', () => {
@@ -439,7 +467,7 @@ describe('the plan', () => {
       new Map(),
       bare,
     )
-    expect(findings.map(f => [f.code, f.subject, f.facts.after])).toEqual([
+    expect(findings.map(f => [f.code, f.subject, f.code === 'OUT_OF_ORDER' && f.facts.after])).toEqual([
       [
         'OUT_OF_ORDER',
         'migrations/workspace-sessions/002_link_chats_to_sessions.sql',

@@ -1,5 +1,5 @@
 import { serverFault, sqlFailure } from '../db/fault.js'
-import { Failure } from '../model/failure.js'
+import { type Failure, failureOf } from '../model/failure.js'
 import { columnText, type TableName } from '../model/table_name.js'
 import type { Migration } from '../model/workspace.js'
 import { addArchive, endCapture, listArchives } from '../sql/archive.js'
@@ -171,7 +171,5 @@ async function inFile<T>(a: Archiving, statement: Statement, work: () => Promise
   }
 }
 
-const refused = (a: Archiving, statement: Statement, why: Taken): Failure => {
-  const { code, subject, facts } = refusal(statement, a.migration.rollback!.file, [why], 'archive')
-  return new Failure(code, subject, facts)
-}
+const refused = (a: Archiving, statement: Statement, why: Taken): Failure =>
+  failureOf(refusal(statement, a.migration.rollback!.file, [why], 'archive'))

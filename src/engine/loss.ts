@@ -1,3 +1,4 @@
+import { isSqlState } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import type { Finding } from '../model/report.js'
 import { columnText, tableText } from '../model/table_name.js'
@@ -135,7 +136,10 @@ export async function losses(session: Session, track: string, objects: Doomed[])
   return found
 }
 
-/** Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-out. */
+/**
+ * Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-
+ * out, or is not ours to know.
+ */
 export async function atRisk(
   session: Session,
   track: Track,
@@ -148,10 +152,13 @@ export async function atRisk(
   if (objects.some(d => d.rows)) return null
   try {
     return (await session.sql.begin(async tx => {
+      // also the size of a table waits for its locks
       await setLocal(tx, 50, timeoutMs)
       return await riskOf(tx, track.name, objects)
     })) as number
-  } catch {
+  } catch (error) {
+    // the time-out of the look, a lock that is not waited for, rows or tables that this role may not see
+    if (!isSqlState(error, '57014', '55P03', '42501')) throw error
     return null
   }
 }

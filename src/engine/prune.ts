@@ -1,4 +1,4 @@
-import { Failure } from '../model/failure.js'
+import { UsageError } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
@@ -32,9 +32,10 @@ export async function prune(ctx: Context, track: Track, wish: PruneWish): Promis
   const info = await infoOf(track)
   const state = info.sessions.archivedStatus ?? null
   if (!wish.remove && state === null)
-    throw new Failure('USAGE', 'prune', {
-      reason: `the sessions of ${track.name} have no state for archived ones: --delete takes them away`,
-    })
+    throw new UsageError(
+      'prune',
+      `the sessions of ${track.name} have no state for archived ones: --delete takes them away`,
+    )
   const report = emptyReport('prune')
   const how = wish.remove ? 'deleted with their messages' : `set to ${state}`
   {
@@ -84,9 +85,7 @@ export async function prune(ctx: Context, track: Track, wish: PruneWish): Promis
     }
     report.findings.push(finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how }))
     if (ctx.signal.aborted) {
-      report.findings.push(
-        finding('INTERRUPTED', info.sessions.table, { command: 'the same command', rows: done }),
-      )
+      report.findings.push(finding('INTERRUPTED', info.sessions.table, { command: null }))
       report.verdict = 'interrupted'
     }
     return report

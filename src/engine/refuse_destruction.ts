@@ -1,5 +1,5 @@
 import { sqlFailure } from '../db/fault.js'
-import { Failure } from '../model/failure.js'
+import { type Failure, failureOf } from '../model/failure.js'
 import type { Consent, Step } from '../model/plan.js'
 import { tableText } from '../model/table_name.js'
 import type { Migration, SqlFile, Track } from '../model/workspace.js'
@@ -200,10 +200,8 @@ export async function refuseNamed(
   }
 }
 
-const failure = (statement: Statement, file: SqlFile, taken: Taken[], wanted: Permits['wanted']): Failure => {
-  const { code, subject, facts } = refusal(statement, file, taken, wanted)
-  return new Failure(code, subject, facts)
-}
+const failure = (statement: Statement, file: SqlFile, taken: Taken[], wanted: Permits['wanted']): Failure =>
+  failureOf(refusal(statement, file, taken, wanted))
 
 /** What there is to lose now. A server that does not count deleted rows can not say. */
 async function seen(tx: Db, file: SqlFile, statement: Statement): Promise<Holdings> {

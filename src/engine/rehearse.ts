@@ -1,5 +1,5 @@
 import type { UmzugStorage } from 'umzug'
-import { serverFault } from '../db/fault.js'
+import { isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
@@ -124,8 +124,8 @@ async function perform(ctx: Context, tx: Db, source: string): Promise<Performed>
     })
     return { outcome: 'rolled-back', result: { traces } }
   } catch (error) {
-    const fault = serverFault(error)
-    if (!fault) throw error
+    if (!isRefused(error)) throw error
+    const fault = serverFault(error)!
     return { outcome: 'failed', result: { reason: `${fault.code}: ${fault.message}` }, ends: true }
   }
 }
@@ -187,10 +187,13 @@ async function back(
   const reached = ran.steps.filter(s => s.outcome !== 'not-run')
   rehearsed.tables.push(downTable(reached))
   const failed = reached.find(s => s.outcome === 'failed')
-  if (failed) rehearsed.findings.push(finding('REHEARSAL_STUCK', failed.migration, { reason: failed.reason }))
+  if (failed)
+    rehearsed.findings.push(
+      finding('REHEARSAL_STUCK', failed.migration, { reason: failed.reason ?? failed.outcome }),
+    )
   else if (ran.verdict === 'clean')
     rehearsed.findings.push(
-      wayBack('this database', done.length, 'nothing', differences(before, await objects(tx))),
+      wayBack('this database', 'target', done.length, differences(before, await objects(tx))),
     )
 }
 
@@ -198,10 +201,10 @@ async function back(
 const shown = 20
 
 /** Whether the schema is as it was before, after all of the way back. */
-export const wayBack = (where: string, steps: number, lastingIn: string, differing: string[]): Finding =>
+export const wayBack = (where: string, on: 'target' | 'copy', steps: number, differing: string[]): Finding =>
   differing.length === 0
-    ? finding('REHEARSED', where, { steps, lastingIn })
-    : finding('REHEARSAL_DIFFERS', where, { objects: differing.slice(0, shown) })
+    ? finding('REHEARSED', where, { steps, on })
+    : finding('REHEARSAL_DIFFERS', where, { on, objects: differing.slice(0, shown) })
 
 /** The rollbacks that were rehearsed, with the locks that somebody would have waited for. */
 export const downTable = (steps: StepResult[]): Table => ({

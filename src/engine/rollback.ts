@@ -251,7 +251,14 @@ function judgeRange(undone: Migration[], consent: Consent): Finding[] {
   for (const m of undone) {
     if (m.irreversible) {
       const accepted = consent.allow.has('SKIPS_IRREVERSIBLE')
-      found.push(finding('IRREVERSIBLE', m.name, { reason: m.irreversible }, accepted ? 'warn' : 'refused'))
+      found.push(
+        finding(
+          'IRREVERSIBLE',
+          m.name,
+          { reason: m.irreversible, undoneBy: null },
+          accepted ? 'warn' : 'refused',
+        ),
+      )
     } else if (m.undoneBy && !names.has(m.undoneBy)) {
       found.push(
         finding('IRREVERSIBLE', m.name, {
@@ -260,7 +267,7 @@ function judgeRange(undone: Migration[], consent: Consent): Finding[] {
         }),
       )
     } else if (!m.rollback && !m.undoneBy)
-      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file' }))
+      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file', undoneBy: null }))
   }
   return found
 }

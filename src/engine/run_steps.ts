@@ -1,4 +1,5 @@
 import type { MigrationParams, UmzugStorage } from 'umzug'
+import type { FindingOf } from '../model/facts.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
 import { type BackfillResult, type Finding, finding, type Report, type StepResult } from '../model/report.js'
@@ -31,7 +32,7 @@ export interface StepsToRun {
   storage: UmzugStorage
   perform(step: Step): Promise<Performed>
   /** What keeps a step from beginning; nothing where it may. */
-  gate?(step: Step): Promise<Finding[]>
+  gate?(step: Step): Promise<FindingOf<'GATE'>[]>
   /** Why a step did not run that was never reached. */
   unreached?: string
 }

@@ -75,7 +75,10 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
     for (const [index, statement] of statements.entries()) {
       const proof = proofOf(statement)
       if (!proof)
-        throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: firstLine(statement.text) })
+        throw new Failure('UNPROVABLE_STATEMENT', step.file.path, {
+          sql: firstLine(statement.text),
+          drops: false,
+        })
       // an invalid index is ours when an earlier run of this file stood at this statement or beyond
       const standing = await standingOf(writer, proof, step.resumes !== null)
       const note = (why: string | null) =>
@@ -107,14 +110,20 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         const after = await standingOf(writer, proof, true)
         if (after !== 'done')
           throw new Failure('SQL_ERROR', step.file.path, {
+            sqlstate: null,
             reason: `the catalog does not show \`${firstLine(statement.text)}\``,
+            detail: null,
+            hint: null,
+            column: null,
+            excerpt: null,
+            context: null,
           })
       }
       reached = index + 1
       if (!(await update('started', reached))) throw new Failure('FENCED', step.migration)
       if (ctx.signal.aborted && reached < statements.length) {
         await update('interrupted', reached)
-        throw new Failure('INTERRUPTED', step.migration, { reached, of: statements.length })
+        throw new Failure('INTERRUPTED', step.migration, { command: null })
       }
     }
     await update('done', reached)
@@ -122,7 +131,7 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
     // Ctrl-C cancels an index build: the server's fault is then ours
     if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
       await update('interrupted', reached)
-      throw new Failure('INTERRUPTED', step.migration, { reached, of: statements.length }, error)
+      throw new Failure('INTERRUPTED', step.migration, { command: null }, error)
     }
     if (!writer.lost && !(error instanceof Failure && error.finding.code === 'INTERRUPTED')) {
       await update('failed', reached, findingsOf(error)[0] ?? null).catch(() => {})

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { type HazardLevel, hazardLevels } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
+import { readJson } from './json.js'
 
 /** Values of `rethread.config.json`; each has a default, and a flag or the environment beats it. */
 export interface Config {
@@ -55,12 +56,8 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     if (required) throw new Failure('BAD_CONFIG', path, { reason: 'there is no such file' })
     return { config: defaults, path: null }
   }
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''))
-  } catch (error) {
-    throw new Failure('BAD_CONFIG', path, { reason: `not JSON: ${(error as Error).message}` })
-  }
+  const read = readJson(path)
+  if ('reason' in read) throw new Failure('BAD_CONFIG', path, read)
   const z = await import('./zod.js')
   const settingName = z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, 'a setting is lower_case'))
   const schema = z.strictObject({
@@ -87,7 +84,7 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
       ),
     ),
   })
-  const result = schema.safeParse(json)
+  const result = schema.safeParse(read.json)
   if (!result.success) {
     const reason = result.error.issues.map(describeIssue).join('; ')
     throw new Failure('BAD_CONFIG', path, { reason })

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
-import { Failure } from '../model/failure.js'
+import { isSystemError, UsageError } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import { namesIn, partText } from '../model/table_name.js'
 import {
@@ -131,7 +131,7 @@ function sqlFiles(root: string, folder: string, faults: Finding[]): Source[] {
     }
     const text = bytes.toString('utf8')
     if (text.startsWith('\uFEFF')) faults.push(finding('BYTE_ORDER_MARK', path))
-    if (text.replace(/^\uFEFF/, '').trim() === '') faults.push(finding('EMPTY_FILE', path))
+    if (text.replace(/^\uFEFF/, '').trim() === '') faults.push(finding('EMPTY_FILE', path, { reason: null }))
     const file = { path, text, checksum: rawChecksum(text) }
     found.push({ base: entry.name.slice(0, -4), file, header: kind => readHeader(text, path, kind) })
   }
@@ -145,7 +145,8 @@ export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Failure('USAGE', path, { reason: (error as Error).message })
+    if (!isSystemError(error)) throw error
+    throw new UsageError(path, error.message)
   }
 }
 

@@ -1,17 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { Failure } from '../model/failure.js'
 import type { Pin } from '../model/pin.js'
 import { describeIssue } from './config.js'
+import { readJson } from './json.js'
 
 /** Reads a pinned plan. Throws BAD_PIN with what is wrong. zod is loaded only for this. */
 export async function readPin(path: string): Promise<Pin> {
   if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: 'there is no such file' })
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new Failure('BAD_PIN', path, { reason: `not JSON: ${(error as Error).message}` })
-  }
+  const read = readJson(path)
+  if ('reason' in read) throw new Failure('BAD_PIN', path, read)
   const z = await import('./zod.js')
   const file = z.strictObject({ migration: z.string(), checksum: z.string() })
   const schema = z.strictObject({
@@ -28,7 +25,7 @@ export async function readPin(path: string): Promise<Pin> {
     major: z.int(),
     catalog: z.record(z.string(), z.string()),
   })
-  const result = schema.safeParse(json)
+  const result = schema.safeParse(read.json)
   if (!result.success)
     throw new Failure('BAD_PIN', path, { reason: result.error.issues.map(describeIssue).join('; ') })
   return result.data as Pin

@@ -19,7 +19,7 @@ export interface Statement {
 }
 
 /** A token of PostgreSQL's own scanner; offsets are characters here (libpg-query counts bytes). */
-export interface Token {
+interface Token {
   start: number
   end: number
   text: string
@@ -85,11 +85,22 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
   }
 })
 
+/** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
+export async function statementsOrNone(text: string): Promise<Statement[]> {
+  try {
+    return await parseStatements(text)
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    return []
+  }
+}
+
 /** The tokens of a text, comments included; scanned once for each text, and frozen. Throws SyntaxFault. */
 export const scanTokens = (text: string): Promise<Token[]> => scanned(withoutByteOrderMark(text))
 
 const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> => {
-  const { scan, hasSqlDetails } = await parser()
+  if (text === '') return []
+  const { scan } = await parser()
   const bytes = Buffer.from(text)
   const chars = charsOf(text, bytes)
   try {
@@ -101,10 +112,11 @@ const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> 
       keyword: token.keywordKind > 0,
     }))
   } catch (error) {
-    if (error instanceof Error && hasSqlDetails(error)) {
-      throw new SyntaxFault(error.message, error.sqlDetails?.cursorPosition ?? 0)
-    }
-    throw error
+    // the scanner gives what it has against a text where its JSON should be, or as an error that begins like this
+    const refused =
+      error instanceof SyntaxError || (error instanceof Error && /^(syntax error|ERROR)/.test(error.message))
+    if (!refused) throw error
+    throw new SyntaxFault('the scanner can not read it', 0)
   }
 })
 

@@ -5,7 +5,7 @@ import { rollback } from '../../src/engine/rollback.js'
 import { rethread, undoAll } from '../support/cli.js'
 import { consentTo, contextOf, trackIn } from '../support/context.js'
 import { type Database, database, servers } from '../support/database.js'
-import { errors, placesOf, reset, rolledBack, track, words } from '../support/destruction.js'
+import { errors, factsOf, placesOf, reset, rolledBack, track, words } from '../support/destruction.js'
 import { folder } from '../support/folder.js'
 
 describe.each(servers())('what a rollback takes away on PostgreSQL $major', server => {
@@ -71,7 +71,7 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
     await using own = await database(server, 'empty')
     const cwd = track('create table public.a (id int primary key, body text);', down)
     const ran = await rethread(own.url, ['migrate'], { cwd })
-    expect([ran.code, ran.report.findings.map(f => [f.code, f.subject, f.facts.reason])]).toEqual([
+    expect([ran.code, ran.report.findings.map(f => [f.code, f.subject, factsOf(f).reason])]).toEqual([
       2,
       [['BAD_HEADER', 'rollbacks/mine/1_first.sql:1', expect.stringContaining(`\`ours\` names ${named}`)]],
     ])
@@ -285,7 +285,7 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
       if (object !== '') {
         const refused = errors(report)
         expect(refused.map(f => [f.code, f.subject])).toEqual([['DESTROYS_UNARCHIVED', object]])
-        expect(refused[0]!.facts.at).toBe(`rollbacks/mine/1_first.sql:1`)
+        expect(factsOf(refused[0]!).at).toBe(`rollbacks/mine/1_first.sql:1`)
       }
       expect(placesOf(after)).toEqual(placesOf(before))
     })
@@ -341,7 +341,7 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
        select 'mine', '1_first', 'public.c', n::text, 'why', jsonb_build_object('id', n) from generate_series(3, 4) n;
        delete from rethread_archive.quarantine;`,
     )
-    expect(errors(report).map(f => [f.code, f.subject, f.facts.takes])).toEqual([
+    expect(errors(report).map(f => [f.code, f.subject, factsOf(f).takes])).toEqual([
       [
         'DESTROYS_UNARCHIVED',
         'rethread_archive.quarantine',
@@ -352,7 +352,7 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
 
   test('a fault in a DELETE whose rows are archived has the line and column of the file', async () => {
     const { report } = await rolledBack(db, 'select 1;\n\ndelete from public.c\nwhere nothing = 1;')
-    expect(errors(report).map(f => [f.code, f.subject, f.facts.column, f.facts.excerpt])).toEqual([
+    expect(errors(report).map(f => [f.code, f.subject, factsOf(f).column, factsOf(f).excerpt])).toEqual([
       ['SQL_ERROR', 'rollbacks/mine/1_first.sql:4', 7, 'where nothing = 1;'],
     ])
   })
@@ -362,7 +362,7 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
       db,
       'set local track_counts = off; do $$ begin delete from public.bare; end $$;',
     )
-    expect(errors(report).map(f => [f.code, f.facts.instead])).toEqual([
+    expect(errors(report).map(f => [f.code, factsOf(f).instead])).toEqual([
       ['DESTROYS_UNARCHIVED', expect.stringContaining('track_counts = on')],
     ])
     expect(placesOf(after)).toEqual(placesOf(before))

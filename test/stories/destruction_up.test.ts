@@ -6,7 +6,7 @@ import { findingsOf } from '../../src/model/failure.js'
 import type { Consent } from '../../src/model/plan.js'
 import { consentTo, contextOf } from '../support/context.js'
 import { type Database, database, servers } from '../support/database.js'
-import { application, errors, migrated, placesOf, reset, words } from '../support/destruction.js'
+import { application, errors, factsOf, migrated, placesOf, reset, words } from '../support/destruction.js'
 
 describe.each(servers())('what a migration takes away on PostgreSQL $major', server => {
   let db: Database
@@ -26,7 +26,7 @@ describe.each(servers())('what a migration takes away on PostgreSQL $major', ser
        delete from public.b; drop schema side cascade;
        with gone as (delete from public.feelings returning id) select 1 from gone;`
     const asked = await migrated(db, up, none)
-    expect([asked.report.verdict, errors(asked.report)[0]!.facts.because]).toEqual([
+    expect([asked.report.verdict, factsOf(errors(asked.report)[0]!).because]).toEqual([
       'refused',
       [
         'DELETES_DATA: 1_first: drops table public.c',
@@ -86,7 +86,7 @@ describe.each(servers())('what a migration takes away on PostgreSQL $major', ser
     const moved = await migrated(db, aside, none)
     expect([moved.report.verdict, errors(moved.report)]).toEqual(['clean', []])
     const dropped = await migrated(db, `${aside} drop table rethread_archive.bare;`, none)
-    expect(errors(dropped.report)[0]!.facts.because).toEqual([
+    expect(factsOf(errors(dropped.report)[0]!).because).toEqual([
       'DELETES_DATA: 1_first: drops table rethread_archive.bare',
     ])
   })

@@ -39,7 +39,8 @@ describe('the loop over steps', () => {
       plan,
       storage: rehearsalStorage([]),
       perform: async ({ migration }) => {
-        if (migration.name === plan.steps[2]!.migration.name) throw new Failure('SQL_ERROR', 'the third')
+        if (migration.name === plan.steps[2]!.migration.name)
+          throw new Failure('FENCED', 'the third')
         return { outcome: 'done' }
       },
     })
@@ -49,14 +50,19 @@ describe('the loop over steps', () => {
     expect(ran.steps.slice(3).map(s => s.reason)).toEqual(
       Array(plan.steps.length - 3).fill('an earlier step did not finish'),
     )
-    expect([ran.done.length, ran.verdict, ran.findings.map(f => f.code)]).toEqual([2, 'clean', ['SQL_ERROR']])
+    expect([ran.done.length, ran.verdict, ran.findings.map(f => f.code)]).toEqual([2, 'clean', ['FENCED']])
   })
 
   test.each([
-    ['a step that says so', () => new Failure('INTERRUPTED', 'x'), 'interrupted', 'interrupted'],
+    [
+      'a step that says so',
+      () => new Failure('INTERRUPTED', 'x', { command: null }),
+      'interrupted',
+      'interrupted',
+    ],
     [
       'a backfill',
-      () => new Stop('interrupted', [finding('INTERRUPTED', 'x')]),
+      () => new Stop('interrupted', [finding('INTERRUPTED', 'x', { command: null })]),
       'interrupted',
       'interrupted',
     ],

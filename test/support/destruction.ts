@@ -120,3 +120,6 @@ export async function migrated(db: Database, up: string, consent: Consent): Prom
   const report = await migrate(contextOf(db.url, [mine]), mine, { ...bareWish, consent, leaseWaitMs: 0 })
   return { report, before, after: await words(db) }
 }
+
+/** The facts of a finding of whatever code. */
+export const factsOf = (f: Finding) => f.facts as Record<string, unknown>
