@@ -205,19 +205,19 @@ describe('reports', () => {
     await using fresh = await database(newest())
     await rethread(fresh.url, ['migrate'])
     await fresh.sql.unsafe('drop index idx_chats_session_id')
-    const ran = await rethread(fresh.url, ['verify', '--only', 'message_indexes,columns'])
+    const ran = await rethread(fresh.url, ['verify', '--only', 'indexes,columns'])
     expect([ran.code, ran.report.checks.map(c => [c.check, c.outcome])]).toEqual([
       1,
       [
         ['columns', 'pass'],
-        ['message_indexes', 'found'],
+        ['indexes', 'found'],
       ],
     ])
     expect(ran.report.checks[1]!.found).toEqual([
       {
         object: 'idx_chats_session_id',
         detail: 'missing',
-        key: 'workspace-sessions/message_indexes/idx_chats_session_id',
+        key: 'workspace-sessions/indexes/idx_chats_session_id',
         accepted: null,
       },
     ])

@@ -1,4 +1,5 @@
 import type { HazardCode } from './codes.js'
+import type { ExpectedKind } from './expected.js'
 import type { Finding } from './report.js'
 
 /** expand: additive - backfill: batched, online - contract: constraints and removals. */
@@ -139,6 +140,8 @@ export interface Check {
   mutant: string | null
   /** True for the checks of verify/_every/, which every track has. */
   shared: boolean
+  /** What it compares the database with: a part of the track's expected.json, else null. */
+  expects: ExpectedKind | null
   /** Persona of the track's access file that a probe starts as, else null. */
   as: string | null
 }

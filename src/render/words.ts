@@ -112,6 +112,10 @@ export const words: Record<Code, Words> = {
     (s, f) => `\`${s}\`: ${f.reason}.`,
     () => 'See docs/files.md for what stands in it.',
   ),
+  BAD_EXPECTED: say(
+    (s, f) => `\`${s}\`: ${f.reason}.`,
+    () => 'Correct the file: docs/files.md describes it.',
+  ),
   BAD_SETTING: say(
     (s, f) => `\`${s}\`: ${f.reason}.`,
     (_, f) =>

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
+import { expectedKinds } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import {
@@ -14,6 +15,7 @@ import {
   type Track,
   type Workspace,
 } from '../model/workspace.js'
+import { expectedPath } from './expected.js'
 import { type Header, type HeaderKind, readHeader } from './header.js'
 import { rawChecksum } from './statements.js'
 
@@ -96,7 +98,8 @@ function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
   for (const base of rollbacks) {
     if (!names.has(base)) faults.push(finding('ORPHAN_ROLLBACK', `rollbacks/${track.name}/${base}.sql`))
   }
-  if (track.migrations.length > 0 && track.checks.length === 0) {
+  const looked = track.checks.length > 0 || existsSync(join(track.root, expectedPath(track.name)))
+  if (track.migrations.length > 0 && !looked) {
     faults.push(finding('MISSING_VERIFY', `verify/${track.name}/`))
   }
   for (const check of track.checks) {
@@ -246,6 +249,7 @@ function readCheck(track: string, source: Source, faults: Finding[]): Check {
     as: text('as'),
     deep: oneOf('deep', ['yes', 'no'] as const, 'no') === 'yes',
     mutant: text('mutant'),
+    expects: text('expects') === null ? null : oneOf('expects', expectedKinds, 'columns'),
     shared: false,
   }
 }
