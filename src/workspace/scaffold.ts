@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { Failure } from '../model/failure.js'
 import { compareVersions, type Track } from '../model/workspace.js'
 import { configName } from './config.js'
+import { expectedName } from './expected.js'
 import { scanTokens } from './statements.js'
 
 const folders = ['migrations', 'rollbacks', 'verify'] as const
@@ -109,6 +110,32 @@ function renamedInfo(text: string, names: Map<string, string>): string {
   return `${JSON.stringify({ title, for: purpose, ...now }, null, 2)}\n`
 }
 
+/** Keys of expected.json whose values are keyed by names of the database, and those whose values are not names. */
+const keyedByName = new Set(['tables', 'columns', 'indexes', 'constraints', 'policies', 'functions'])
+const notNames = new Set(['after', 'until', 'type', 'command', 'roles', 'security'])
+
+/** What a track expects, with names replaced: those of tables and columns, and those in definitions and patterns. */
+function renamedExpected(text: string, names: Map<string, string>): string {
+  const walk = (value: unknown, key: string): unknown => {
+    if (typeof value === 'string') return notNames.has(key) ? value : inWords(value, names)
+    if (Array.isArray(value)) return value.map(v => walk(v, key))
+    if (typeof value !== 'object' || value === null) return value
+    const named = keyedByName.has(key)
+    return Object.fromEntries(
+      Object.entries(value).map(([k, v]) => [named ? inWords(k, names) : k, walk(v, named ? '' : k)]),
+    )
+  }
+  return `${JSON.stringify(walk(JSON.parse(text), ''), null, 2)}\n`
+}
+
+/** One file of a track with names replaced, by its kind. */
+const renamedFile = (file: string, text: string, map: NameMap, names: Map<string, string>) =>
+  file.endsWith('.sql')
+    ? renamed(text, map)
+    : file === expectedName
+      ? renamedExpected(text, names)
+      : renamedInfo(text, names)
+
 /** Copies a track's three folders and its description into a user's folder, with his own names; the paths written. */
 export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
@@ -128,9 +155,7 @@ export async function copyTrack(track: Track, to: string, map: NameMap): Promise
   for (const f of all) {
     const text = readFileSync(f.path, 'utf8')
     const path = join(f.folder, track.name, f.file)
-    const now =
-      map.length === 0 ? text : f.file.endsWith('.sql') ? await renamed(text, map) : renamedInfo(text, names)
-    create(join(to, path), now)
+    create(join(to, path), map.length === 0 ? text : await renamedFile(f.file, text, map, names))
     written.push(path)
   }
   if (!existsSync(join(to, configName))) {
