@@ -1,20 +1,22 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CommanderError, Option, Command as Program } from 'commander'
+import { CommanderError, Command as Program } from 'commander'
 import { type Command, commaList, type Input } from './command.js'
 import { startEmbedded } from './db/embedded.js'
 import { maskUrl } from './db/session.js'
+import { filesIn, formatsIn, rendererIn } from './discovery.js'
 import { type Context, connect } from './engine/context.js'
 import { chooseTrack } from './engine/look.js'
+import { filterFlags, foldFilters, optionOf, rootOf, without } from './flags.js'
 import type { Event } from './model/event.js'
 import { Failure, Failures, findingsOf } from './model/failure.js'
 import { emptyReport, exitCodes, finding, type Report, type Table, verdictOf } from './model/report.js'
 import type { Track, Workspace } from './model/workspace.js'
 import { sink } from './terminal.js'
 import { configName, readConfig } from './workspace/config.js'
-import { discover, looksLikeWorkspace } from './workspace/discover.js'
+import { discover } from './workspace/discover.js'
 
 /** Folder of the package: where `migrations/` and `package.json` stand, seen from `src/` and from `dist/`. */
 const home = resolve(dirname(fileURLToPath(import.meta.url)), '..')
@@ -36,7 +38,7 @@ const globals: [string, string][] = [
   ['--confirm <database>', 'name of the database, where data would be dropped'],
   ['--reason <text>', 'why; kept in the ledger'],
   ['--lock-wait <seconds>', 'how long to wait for another run (default 60; 0 is not at all)'],
-  ['--format <format>', 'table, json, markdown, html or github (default table)'],
+  ['--format <format>', 'default table'],
   ['--output <file>', 'write the report to a file'],
   ['--quiet', 'no progress'],
   ['--verbose', 'tell more: notices, statements, causes'],
@@ -44,8 +46,9 @@ const globals: [string, string][] = [
   ['--yes', 'never ask; does not stand in for --allow or --confirm'],
 ]
 
-/** What `--format` takes. */
-const formats = ['table', 'json', 'markdown', 'html', 'github']
+/** One file = one command, and one file = one format: found beside this file, in `src/` and in `dist/`. */
+const commandFolder = new URL('./commands/', import.meta.url)
+const renderFolder = new URL('./render/', import.meta.url)
 
 type Process = NodeJS.Process
 
@@ -65,19 +68,23 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     })
     .showSuggestionAfterError()
     .helpCommand(false)
-  // one command = one file; only the named one is loaded, all of them for --help
-  const files = commandFiles()
+  // only the named command is loaded, all of them for --help
+  const files = filesIn(commandFolder)
   const named = argv.find(a => files.has(a))
   // global flags may stand before the command
   if (named && argv[0]!.startsWith('-')) argv = [named, ...argv.filter((_, i) => i !== argv.indexOf(named))]
   for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
     const command = (await import(file)).default as Command
     const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
-    for (const [flags, help] of [...(command.options ?? []), ...globals])
-      sub.addOption(new Option(flags, help))
+    const own = [...(command.options ?? []), ...globals]
+    const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
+    const formats = argv.some(a => a === '--help' || a === '-h') ? await formatsIn(renderFolder) : []
+    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, formats))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
-      exitCode = await execute(name, command, args, given.at(-2) as Record<string, unknown>, version, process)
+      const options = given.at(-2) as Options
+      foldFilters(filters, options)
+      exitCode = await execute(name, command, args, options, version, process)
     })
   }
   try {
@@ -93,17 +100,11 @@ export async function cli(argv: string[], process: Process): Promise<number> {
         verdict: 'failed' as const,
         findings: [finding('USAGE', argv.join(' '), { reason: error.message })],
       }
-      process.stdout.write((await import('./render/json.js')).renderJson(report))
+      const json = await rendererIn(renderFolder, 'json')
+      process.stdout.write(await json!.render(report, { color: false, verbose: false, width: 100 }))
     }
     return exitCodes.failed
   }
-}
-
-/** The files beside this one in `commands/`: name -> address. */
-function commandFiles(): Map<string, string> {
-  const folder = new URL('./commands/', import.meta.url)
-  const files = readdirSync(folder).filter(f => /^[a-z]+\.(js|ts)$/.test(f))
-  return new Map(files.sort().map(f => [f.replace(/\.(js|ts)$/, ''), new URL(f, folder).href]))
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: commander gives what the flags declare
@@ -120,11 +121,14 @@ async function execute(
   const format = String(options.format ?? 'table')
   const color = options.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
   const events = sink(process, { quiet: options.quiet ?? false, verbose: options.verbose ?? false })
+  const renderer = await rendererIn(renderFolder, format)
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
-    if (!formats.includes(format))
-      throw new Failure('USAGE', `--format ${format}`, { reason: `it can be ${formats.join(', ')}` })
+    if (!renderer)
+      throw new Failure('USAGE', `--format ${format}`, {
+        reason: `it can be ${(await formatsIn(renderFolder)).join(', ')}`,
+      })
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
     report = await command.run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
@@ -149,17 +153,11 @@ async function execute(
     events.close()
   }
   if (options.out && report.pin) write(options.out, `${JSON.stringify(report.pin, null, 2)}\n`)
-  const text = await render(report, format, {
-    color,
-    verbose: options.verbose ?? false,
-    width: process.stdout.columns ?? 100,
-  })
-  // GitHub names a file that it shows as the job's page
-  if (format === 'github' && process.env.GITHUB_STEP_SUMMARY)
-    appendFileSync(
-      process.env.GITHUB_STEP_SUMMARY,
-      await render(report, 'markdown', { color: false, verbose: false, width: 100 }),
-    )
+  const look = { color, verbose: options.verbose ?? false, width: process.stdout.columns ?? 100 }
+  const text = await (renderer ?? (await rendererIn(renderFolder, 'table'))!).render(report, look)
+  const page = renderer?.page
+  const file = page && process.env[page.env]
+  if (page && file) appendFileSync(file, await page.render(report))
   if (options.output) write(options.output, text)
   else process.stdout.write(text)
   return exitCodes[report.verdict]
@@ -182,18 +180,6 @@ function mask(text: string, options: Options, process: Process): string {
   } catch {
     return url ? text.replaceAll(url, '(unreadable URL)') : text
   }
-}
-
-async function render(
-  report: Report,
-  format: string,
-  look: { color: boolean; verbose: boolean; width: number },
-): Promise<string> {
-  if (format === 'json') return (await import('./render/json.js')).renderJson(report)
-  if (format === 'html') return (await import('./render/html.js')).renderHtml(report)
-  if (format === 'github') return (await import('./render/github.js')).renderGithub(report)
-  if (format === 'markdown') return (await import('./render/markdown.js')).renderMarkdown(report)
-  return (await import('./render/table.js')).renderTable(report, look)
 }
 
 /** The target and where it was named: flag beats environment. */
@@ -226,13 +212,7 @@ async function prepare(
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
-  const root = options.dir
-    ? resolve(cwd, options.dir)
-    : config.dir
-      ? resolve(cwd, config.dir)
-      : looksLikeWorkspace(cwd)
-        ? cwd
-        : home
+  const root = rootOf(options.dir ?? null, config.dir, cwd, home)
   if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
   let { url, source } = databaseUrl(options, process.env)
   if (options.embedded) {

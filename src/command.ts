@@ -33,8 +33,10 @@ export interface Command {
   summary: string
   /** Positional arguments in commander's notation, such as `<archive>`. */
   args?: string
-  /** Flags in commander's notation with their help. */
-  options?: [flags: string, help: string][]
+  /** Flags in commander's notation with their help; one that may be repeated collects its values in a list. */
+  options?: [flags: string, help: string, repeated?: 'repeated'][]
+  /** True when each filter of the tracks is a flag too: `--trip x` is `--filter trip=x`. */
+  filters?: boolean
   /** True when it needs no database. */
   offline?: boolean
   run(input: Input): Promise<Report>

@@ -10,19 +10,35 @@ import { renderTable } from '../src/render/table.js'
 import { worded } from '../src/render/words.js'
 import { contract, ended, rethread, start } from './support/cli.js'
 import { type Database, database, newest, picture, root } from './support/database.js'
+import { folder } from './support/folder.js'
 
 const plain = { json: false }
 
 describe('help and usage', () => {
+  // the lists that new files add to are asserted from those files: a new command, format or track changes no other text
   test('the help of every command is reviewed like code', async () => {
     const { stdout, code } = await rethread('', ['--help'], plain)
     expect(code).toBe(0)
-    await expect(stdout).toMatchFileSnapshot('golden/help.txt')
-    for (const file of readdirSync(join(root, 'src/commands'))) {
-      const name = file.replace('.ts', '')
-      const said = await rethread('', [name, '--help'], plain)
+    const [frame, entries] = stdout.split('Commands:\n') as [string, string]
+    await expect(frame.replace(/(?<=\S) {2,}/g, '  ')).toMatchFileSnapshot('golden/help.txt')
+    const names = (folder: string, declaring: RegExp) =>
+      readdirSync(join(root, folder))
+        .filter(f => declaring.test(readFileSync(join(root, folder, f), 'utf8')))
+        .map(f => f.replace('.ts', ''))
+    const commands = names('src/commands', /^/)
+    expect(entries.match(/^ {2}\S+/gm)!.map(e => e.trim())).toEqual(commands)
+    const formats = names('src/render', /^export default defineRenderer/m)
+    const format = `${formats.slice(0, -1).join(', ')} or ${formats.at(-1)}`
+    const bare = folder({ 'migrations/none/track.json': '{}' })
+    const oneLine = (text: string) => text.replace(/\s+/g, ' ')
+    for (const name of commands) {
+      const said = await rethread('', [name, '--help', '--dir', bare], plain)
       expect(said.code).toBe(0)
-      await expect(said.stdout).toMatchFileSnapshot(`golden/help-${name}.txt`)
+      const [, usage, summary] = /^Usage: rethread (.+)\n\n([\s\S]+?)\n\n/.exec(said.stdout)!
+      expect(oneLine(entries)).toContain(oneLine(`${usage} ${summary}`))
+      expect(oneLine(said.stdout)).toContain(`--format <format> ${format} (default table)`)
+      const fixed = said.stdout.replace(/( +--format <format> +)[\s\S]+?\(default\s+table\)/, '$1(formats)')
+      await expect(fixed).toMatchFileSnapshot(`golden/help-${name}.txt`)
     }
   })
 

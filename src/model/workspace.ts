@@ -79,16 +79,10 @@ export interface TrackInfo {
     active: string
     started?: string
     title?: string
-    user?: string
+    /** Column with the workspace of a session, of which messages have the same: they never move to another one's session. */
     workspace?: string
-    tenant?: string
-    project?: string
-    helper?: string
-    repo?: string
-    trip?: string
+    /** Column with the state, for `prune`. */
     status?: string
-    /** States that `sessions list` shows when none is asked for. */
-    defaultStatus?: string[]
     /** State of sessions that `prune` has archived. */
     archivedStatus?: string
     /** Column with the time of the end. */
@@ -100,6 +94,8 @@ export interface TrackInfo {
   }
   /** `session` of a message is the session's `to` (its id by default). */
   messages?: { table: string; session: string; to?: string; role: string; content: string; created: string }
+  /** What `sessions list` can be asked for, by name. */
+  filters?: Record<string, SessionFilter>
   /** Settings that may stand in the configuration. */
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
   /** What the rows of a database of this kind look like: a predicate over a row, and what it means, after "rows" or "none of". */
@@ -108,6 +104,16 @@ export interface TrackInfo {
   persona: { claim: string; of: string }
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
   sight?: { persons: string; rows: { before: SightOf; after: SightOf }[] }
+}
+
+/** A column of the sessions that a list is filtered by, and shows under the filter's name. */
+export interface SessionFilter {
+  column: string
+  help: string
+  /** The only values that there are; left out where any value may come. */
+  values?: string[]
+  /** What a list shows when it is not asked for others. */
+  default?: string[]
 }
 
 /** Rows that somebody sees, told apart by an id. */

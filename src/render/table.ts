@@ -2,6 +2,7 @@ import type Table from 'cli-table3'
 import type { Code, HazardCode } from '../model/codes.js'
 import { isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
+import { defineRenderer } from '../renderer.js'
 import { cell, duration, number } from './format.js'
 import { hazardWords, worded, words } from './words.js'
 
@@ -246,3 +247,5 @@ function explained(report: Report, c: Colors): string {
   const fix = said.fix ? `\nMend: ${said.fix('<subject>', facts)}` : ''
   return `${c.bold(name)} (finding)\n${said.message('<subject>', facts)}${fix}\n`
 }
+
+export default defineRenderer({ render: renderTable })

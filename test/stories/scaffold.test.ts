@@ -99,6 +99,14 @@ test('a track.json that is wrong is told with what is wrong in it', async () => 
   for (const [text, says] of [
     [JSON.stringify({ ...info, sessions: { ...info.sessions, id: 1 } }), /sessions\.id: wants string/],
     [JSON.stringify({ ...info, surprise: true }), /unknown `surprise`/],
+    [
+      JSON.stringify({ ...info, filters: { 'a-b': info.filters.user } }),
+      /filters\.a-b: a filter is lower_case/,
+    ],
+    [
+      JSON.stringify({ ...info, filters: { user: { ...info.filters.user, values: ['a'], default: ['b'] } } }),
+      /filters\.user\.default: `b` is none of its values/,
+    ],
     ['{', /not JSON/],
   ] as const) {
     writeFileSync(path, text)
