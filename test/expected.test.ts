@@ -94,6 +94,23 @@ describe('faults of expected.json are found when files are read, with path and r
     expect(undone).toEqual([])
   })
 
+  test('the example in the documentation is without fault', async () => {
+    const [, example] = /## expected\.json[\s\S]+?```json\n([\s\S]+?)```/.exec(
+      readFileSync(join(root, 'docs/files.md'), 'utf8'),
+    )!
+    const migrations = ['001_threads', '004_require_author'].flatMap(name =>
+      ['migrations', 'rollbacks'].map(kind => [`${kind}/threads/${name}.sql`, 'select 1;']),
+    )
+    const { tracks, faults } = discover(
+      folder({
+        ...Object.fromEntries(migrations),
+        'verify/threads/expected.json': example!,
+        'verify/threads/some.sql': "select 'x' as object, 'y' as detail where false",
+      }),
+    )
+    expect([...faults, ...(await lint(tracks[0]!))]).toEqual([])
+  })
+
   test('a check that expects something of another kind is a fault of its header', async () => {
     const { faults } = discover(
       folder({ ...files, 'verify/own/readable.sql': '--! expects: wonders\nselect 1' }),

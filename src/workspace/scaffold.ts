@@ -15,7 +15,16 @@ function create(path: string, text: string): void {
   writeFileSync(path, text)
 }
 
-/** The trio of files of a new migration, written under the next free version; their paths. Throws FILE_EXISTS or USAGE. */
+/** Folder of the stories of checks, in a repository that tests its checks. */
+const stories = 'test/checks'
+
+/** True for a repository with stories of checks: who works on the shipped tracks has it, an installed package has not. */
+export const hasStories = (root: string): boolean => existsSync(join(root, stories))
+
+/**
+ * The trio of files of a new migration, written under the next free version, and the story of its check where the repository
+ * has stories; their paths. Throws FILE_EXISTS or USAGE, and has then written nothing.
+ */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
     throw new Failure('USAGE', `new ${slug}`, { reason: 'a slug is lower_case_with_underscores' })
@@ -46,6 +55,13 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
       `--! title: ${title}: it is as it should be\n--! after: ${name}\n\n-- A row for each thing that is wrong; no row is a pass.\nselect 'object' as object, 'what is wrong with it' as detail\nwhere false\norder by 1\n`,
     ],
   ]
+  if (hasStories(root))
+    files.push([
+      `${stories}/${track}/${slug}.sql`,
+      '-- fault\n-- Break what the check looks for: it must find it.\nselect 1;\n-- fix\n-- Put it right: it must find nothing.\nselect 1;\n',
+    ])
+  const taken = files.find(([path]) => existsSync(join(root, path)))
+  if (taken) throw new Failure('FILE_EXISTS', taken[0])
   for (const [path, text] of files) create(join(root, path), text)
   return files.map(([path]) => path)
 }
