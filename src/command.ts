@@ -33,7 +33,7 @@ export interface Command {
   summary: string
   /** Positional arguments in commander's notation, such as `<archive>`. */
   args?: string
-  /** Flags in commander's notation with their help; one that may be repeated collects its values in a list. */
+  /** Flags in commander's notation with their help; a repeated one collects its values in a list. */
   options?: [flags: string, help: string, repeated?: 'repeated'][]
   /** True when each filter of the tracks is a flag too: `--trip x` is `--filter trip=x`. */
   filters?: boolean

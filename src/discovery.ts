@@ -19,7 +19,7 @@ export async function rendererIn(folder: URL, format: string): Promise<Renderer 
   return ((await import(file)) as { default?: Renderer }).default ?? null
 }
 
-/** The names of all formats. Loads every file: for help, and for a person who names a format that there is not. */
+/** The names of all formats. Loads every file: for help texts, and for the error about an unknown format. */
 export async function formatsIn(folder: URL): Promise<string[]> {
   const names = [...filesIn(folder).keys()]
   const renderers = await Promise.all(names.map(name => rendererIn(folder, name)))

@@ -22,11 +22,11 @@ export function optionOf(flag: Flag, formats: string[]): Option {
   return repeated ? option.argParser((value, before: string[] = []) => [...before, value]) : option
 }
 
-/** The folder with the tracks: as named, else as configured, else here if it has them, else the package's own. */
+/** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
 export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>
   named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeWorkspace(cwd) ? cwd : home
 
-/** A flag for each filter of the tracks in the folder that the command line, the configuration or the place chooses. */
+/** A flag for each filter of the tracks in the folder that the command will use. */
 export async function filterFlags(argv: string[], cwd: string, home: string): Promise<Flag[]> {
   const early = new Program().allowUnknownOption().option('--dir <folder>').option('--config <file>')
   early.parseOptions(argv)
@@ -37,7 +37,7 @@ export async function filterFlags(argv: string[], cwd: string, home: string): Pr
   return [...filters].map(([name, help]): Flag => [`--${name} <values>`, help])
 }
 
-/** Those flags whose names are not taken by others: a filter of such a name is asked for by `--filter` alone. */
+/** The flags whose names are not taken by others; a filter with a taken name works by `--filter` alone. */
 export function without(flags: Flag[], others: Flag[]): Flag[] {
   const taken = new Set(['help', ...others.map(nameOf)])
   return flags.filter(flag => !taken.has(nameOf(flag)))

@@ -5,7 +5,7 @@ import type { Look } from './render/table.js'
 export interface Renderer {
   /** The report as text, ended by a line end. */
   render(report: Report, look: Look): string | Promise<string>
-  /** A page for the file that an environment variable names, to which it is added: a place where the report is read too. */
+  /** A page that is added to the file that an environment variable names, beside the output. */
   page?: { env: string; render(report: Report): string | Promise<string> }
 }
 

@@ -28,8 +28,8 @@ function read(path: string): { contract: boolean; scenes: Scene[] } {
 const storyPath = (name: string) => join(root, `test/checks/${name}.sql`)
 
 /**
- * Each check under the name of its story. One that every track has is told on workspace-sessions, and once more for each
- * track that has a story for it.
+ * Each check under the name of its story. A shared check has one on workspace-sessions, and may have another
+ * for each track.
  */
 const stories = (tracks: Track[]): [name: string, check: Check][] =>
   tracks.flatMap(t =>
@@ -44,9 +44,9 @@ const stories = (tracks: Track[]): [name: string, check: Check][] =>
   )
 
 test('no story is left over from a check that is gone', () => {
-  const told = stories(discover(root).tracks).map(([name]) => `${name}.sql`)
+  const wanted = stories(discover(root).tracks).map(([name]) => `${name}.sql`)
   const kept = readdirSync(join(root, 'test/checks'), { recursive: true, encoding: 'utf8' })
-  expect(kept.filter(f => f.endsWith('.sql')).sort()).toEqual(told.sort())
+  expect(kept.filter(f => f.endsWith('.sql')).sort()).toEqual(wanted.sort())
 })
 
 class Rollback extends Error {}

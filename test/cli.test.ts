@@ -15,7 +15,7 @@ import { folder } from './support/folder.js'
 const plain = { json: false }
 
 describe('help and usage', () => {
-  // the lists that new files add to are asserted from those files: a new command, format or track changes no other text
+  // lists of commands, formats and filters are compared with the files, so that a new file changes no golden
   test('the help of every command is reviewed like code', async () => {
     const { stdout, code } = await rethread('', ['--help'], plain)
     expect(code).toBe(0)

@@ -111,11 +111,18 @@ describe('faults of expected.json are found when files are read, with path and r
     expect([...faults, ...(await lint(tracks[0]!))]).toEqual([])
   })
 
-  test('a check that expects something of another kind is a fault of its header', async () => {
-    const { faults } = discover(
-      folder({ ...files, 'verify/own/readable.sql': '--! expects: wonders\nselect 1' }),
-    )
-    expect(faults.map(f => [f.code, f.subject])).toEqual([['BAD_HEADER', 'verify/own/readable.sql:1']])
+  test('a check that expects something of another kind, or that is not shared, has a fault in its header', async () => {
+    const check = (kind: string) => `--! expects: ${kind}\nselect 'x' as object, 'y' as detail where false`
+    const home = folder({ 'verify/_every/shared.sql': check('wonders') })
+    const { faults } = discover(folder({ ...files, 'verify/own/readable.sql': check('columns') }), home)
+    expect(faults.map(f => [f.code, f.subject, f.facts.reason])).toEqual([
+      ['BAD_HEADER', 'verify/own/readable.sql:1', '`expects` is for checks of verify/_every/'],
+      [
+        'BAD_HEADER',
+        'verify/_every/shared.sql:1',
+        '`expects` is `wonders`; it can be columns, indexes, constraints, policies, triggers, grants, functions',
+      ],
+    ])
   })
 
   test('no command goes on with it: exit 2, with the file and the place in it', async () => {

@@ -5,7 +5,7 @@ import { contract, undoAll } from './support/cli.js'
 import { database, newest, picture } from './support/database.js'
 import { type Skeleton, skeleton } from './support/skeleton.js'
 
-/** docs/architecture.md promises that each of these is done by new files alone: here it is done, in a copy of the repository. */
+/** Each of the promises of docs/architecture.md, done in a copy of the repository without another edit. */
 const nothingElse = (copy: Skeleton, added: string[]) =>
   expect(copy.changes()).toEqual({ added: [...added].sort(), edited: [] })
 
@@ -156,8 +156,8 @@ drop rule lost on chat_sessions;
     ['titles_fit', 'found', '90 characters'],
     ['no_rules', 'found', 'rule lost'],
   ])
-  const told = await copy.test('test/checks.test.ts', '/(titles_fit|no_rules)$|no story')
-  expect(told).toEqual({
+  const ran = await copy.test('test/checks.test.ts', '/(titles_fit|no_rules)$|no story')
+  expect(ran).toEqual({
     'no story is left over from a check that is gone': 'passed',
     [`the checks on PostgreSQL ${newest().major} workspace-sessions/titles_fit`]: 'passed',
     [`the checks on PostgreSQL ${newest().major} _every/no_rules`]: 'passed',
@@ -313,8 +313,8 @@ test('a new track is its folders', minutes, async () => {
   const down = await copy.rethread(db.url, ['rollback', ...undoAll(db.name)])
   expect([down.code, errors(down.report.findings)]).toEqual([0, []])
   expect(await picture(db.sql)).toEqual(before)
-  const told = await copy.test('test/checks.test.ts', 'note-threads/|no story')
-  expect(told).toEqual({
+  const ran = await copy.test('test/checks.test.ts', 'note-threads/|no story')
+  expect(ran).toEqual({
     'no story is left over from a check that is gone': 'passed',
     [`the checks on PostgreSQL ${server.major} note-threads/every_note`]: 'passed',
     [`the checks on PostgreSQL ${server.major} note-threads/indexes`]: 'passed',
@@ -341,8 +341,8 @@ test('rethread new works in the repository, and its story fails until it is writ
   expect(await copy.test('test/house.test.ts', 'every check has its story')).toEqual({
     'every check has its story': 'passed',
   })
-  const told = Object.values(await copy.test('test/checks.test.ts', 'workspace-sessions/add_tags'))
-  expect(told).toEqual([
+  const ran = Object.values(await copy.test('test/checks.test.ts', 'workspace-sessions/add_tags'))
+  expect(ran).toEqual([
     expect.stringMatching(/^failed: .*nothing was found after:\n-- Break what the check looks for/),
   ])
   await using db = await database(newest(), 'workspace-sessions', 300)

@@ -2,7 +2,7 @@ import { commaList, count, defineCommand } from '../command.js'
 import { type SessionsWish, sessionsList, sessionsShow } from '../engine/sessions.js'
 import { Failure } from '../model/failure.js'
 
-/** Reads `name=value` or `name=value,value`; a name that comes twice takes the values of both. Throws USAGE. */
+/** Reads `name=value,value`; a name that comes twice takes the values of both. Throws USAGE. */
 function readFilters(given: string[]): SessionsWish {
   const wish: SessionsWish = {}
   for (const text of given) {

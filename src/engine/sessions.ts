@@ -25,7 +25,7 @@ export const tableOf = (title: string, rows: Cells[]): Table => ({
 /** What `sessions list` was asked for: values by the name of the track's filter. */
 export type SessionsWish = Record<string, string[]>
 
-/** The filters of a list, those that a track sets by itself included. Throws USAGE for a name or value that there is not. */
+/** The filters of a list, with the track's defaults. Throws USAGE for a name or value that does not exist. */
 function filtersOf(track: Track, info: TrackInfo, wish: SessionsWish): SessionsWish {
   const filters = info.filters ?? {}
   const where: SessionsWish = {}

@@ -1,4 +1,4 @@
-/** A column, with type and default as `format_type` and `pg_get_expr` print them under an empty search_path. */
+/** A column: type and default as `format_type` and `pg_get_expr` print them under an empty search_path. */
 export interface ExpectedColumn {
   type: string
   nullable: boolean
@@ -16,7 +16,7 @@ export interface ExpectedIndex {
 /** What a policy may be for. */
 export const policyCommands = ['all', 'select', 'insert', 'update', 'delete'] as const
 
-/** A policy. `using` and `check` are LIKE patterns of its expressions; one that is left out must not be there. */
+/** A policy. `using` and `check` are LIKE patterns of its expressions; without one there must be none. */
 export interface ExpectedPolicy {
   command: (typeof policyCommands)[number]
   roles: string[]
@@ -83,7 +83,7 @@ const speaksOf = (entry: Expectation, kind: ExpectedKind): boolean =>
     ? entry.functions !== undefined
     : Object.values(entry.tables ?? {}).some(table => table[kind] !== undefined)
 
-/** Why a shared check has nothing to compare with at what is applied, else null: it would pass without having looked. */
+/** Why a shared check has nothing to compare with, else null: it would pass without having looked. */
 export function whyNothingExpected(
   expected: Expectation[],
   kind: ExpectedKind,

@@ -79,7 +79,7 @@ export interface TrackInfo {
     active: string
     started?: string
     title?: string
-    /** Column with the workspace of a session, of which messages have the same: they never move to another one's session. */
+    /** Column with the workspace of a session. A message never belongs to a session of another workspace. */
     workspace?: string
     /** Column with the state, for `prune`. */
     status?: string

@@ -21,7 +21,7 @@ const joins = (info: TrackInfo): { columns: string; from: string } => {
   }
 }
 
-/** Sessions, most recent first; `where` compares the columns of filters by name, each with any of its values. */
+/** Sessions, most recent first; `where` has the wanted values by the name of the filter. */
 export async function listSessions(
   sql: Db,
   info: TrackInfo,

@@ -66,7 +66,7 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
 }
 
 const sharedChecks = (home: string, track: string, faults: Finding[]): Check[] =>
-  sqlFiles(home, `verify/${every}`, faults).map(f => ({ ...readCheck(track, f, faults), shared: true }))
+  sqlFiles(home, `verify/${every}`, faults).map(f => readCheck(track, f, faults, true))
 
 /** The faults that show when files are seen side by side. */
 function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
@@ -234,8 +234,9 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
   }
 }
 
-function readCheck(track: string, source: Source, faults: Finding[]): Check {
-  const { text, oneOf } = reader(source, 'check', faults)
+function readCheck(track: string, source: Source, faults: Finding[], shared = false): Check {
+  const { text, fault, oneOf } = reader(source, 'check', faults)
+  if (text('expects') !== null && !shared) fault('expects', `\`expects\` is for checks of verify/${every}/`)
   return {
     track,
     name: source.base,
@@ -250,6 +251,6 @@ function readCheck(track: string, source: Source, faults: Finding[]): Check {
     deep: oneOf('deep', ['yes', 'no'] as const, 'no') === 'yes',
     mutant: text('mutant'),
     expects: text('expects') === null ? null : oneOf('expects', expectedKinds, 'columns'),
-    shared: false,
+    shared,
   }
 }

@@ -13,8 +13,8 @@ export const expectedName = 'expected.json'
 export const expectedPath = (track: string): string => `verify/${track}/${expectedName}`
 
 /**
- * Reads and validates `verify/<track>/expected.json`: its shape, the migrations that it names, and that nothing is
- * expected twice at a time. A track may do without. zod is loaded only when there is a file.
+ * Reads and validates `verify/<track>/expected.json`: its shape, the migrations that it names, and that
+ * nothing is expected twice at a time. The file may be left out. zod is loaded only where there is one.
  */
 export async function readExpected(track: Track): Promise<{ expected: Expectation[]; faults: Finding[] }> {
   const path = expectedPath(track.name)
@@ -100,7 +100,7 @@ const wrongPeriods = (expected: Expectation[], track: Track): string[] =>
     return to > from ? [] : [`${i}.until: \`${entry.until}\` does not come after \`${entry.after}\``]
   })
 
-/** What two entries expect of one thing at the same time: where they differ, no database could satisfy both. */
+/** What two entries expect of one thing at the same time: no database could satisfy both. */
 function repeated(expected: Expectation[], track: Track): string[] {
   const seen = new Map<string, { index: number; from: number; to: number }[]>()
   const faults: string[] = []

@@ -18,12 +18,12 @@ function create(path: string, text: string): void {
 /** Folder of the stories of checks, in a repository that tests its checks. */
 const stories = 'test/checks'
 
-/** True for a repository with stories of checks: who works on the shipped tracks has it, an installed package has not. */
+/** True for a repository with stories of checks, such as this one; an installed package has none. */
 export const hasStories = (root: string): boolean => existsSync(join(root, stories))
 
 /**
- * The trio of files of a new migration, written under the next free version, and the story of its check where the repository
- * has stories; their paths. Throws FILE_EXISTS or USAGE, and has then written nothing.
+ * Writes the trio of files of a new migration under the next free version, and the story of its check where
+ * the repository has stories; their paths. Throws FILE_EXISTS or USAGE before anything is written.
  */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
@@ -126,11 +126,11 @@ function renamedInfo(text: string, names: Map<string, string>): string {
   return `${JSON.stringify({ title, for: purpose, ...now }, null, 2)}\n`
 }
 
-/** Keys of expected.json whose values are keyed by names of the database, and those whose values are not names. */
+/** Keys of expected.json whose values are keyed by names, and keys whose values are no names. */
 const keyedByName = new Set(['tables', 'columns', 'indexes', 'constraints', 'policies', 'functions'])
 const notNames = new Set(['after', 'until', 'type', 'command', 'roles', 'security'])
 
-/** What a track expects, with names replaced: those of tables and columns, and those in definitions and patterns. */
+/** What a track expects with names replaced: as keys, and in definitions and patterns. */
 function renamedExpected(text: string, names: Map<string, string>): string {
   const walk = (value: unknown, key: string): unknown => {
     if (typeof value === 'string') return notNames.has(key) ? value : inWords(value, names)

@@ -97,8 +97,8 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
 }
 
 /**
- * The filters that the tracks of a folder have, name -> help, for the flags of `sessions`. Files are not judged here: what is
- * wrong with one is said when its track is used.
+ * The filters that the tracks of a folder have, name -> help, for the flags of `sessions`. A file with faults
+ * is passed over here; its faults are reported when its track is used.
  */
 export function filtersIn(root: string): Map<string, string> {
   const found = new Map<string, string>()
