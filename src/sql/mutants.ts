@@ -14,7 +14,7 @@ export async function mutateBy(sql: Db, text: string): Promise<void> {
 }
 
 /**
- * All mutants of what exists now: names from the files, what belongs to the tables that the track made, and the
+ * All mutants of what exists: names from the files, what belongs to the tables that the track made, and the
  * functions that it expects.
  */
 export async function mutantsOf(
