@@ -1,12 +1,14 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CommanderError, Option, Command as Program } from 'commander'
+import { CommanderError, Command as Program } from 'commander'
 import { type Command, type Globals, globals, type Invocation } from './command.js'
 import { maskUrl, plainText } from './db/session.js'
+import { filesIn, formatsIn, rendererIn } from './discovery.js'
 import { type Context, connect } from './engine/context.js'
 import { chooseTrack } from './engine/look.js'
+import { filterFlags, foldFilters, optionOf, rootOf, without } from './flags.js'
 import type { Event } from './model/event.js'
 import { Failure, Failures, findingsOf } from './model/failure.js'
 import {
@@ -22,13 +24,17 @@ import type { Track, Workspace } from './model/workspace.js'
 import { oneOf, readOptions, type Typed } from './options.js'
 import { sink } from './terminal.js'
 import { configName, readConfig } from './workspace/config.js'
-import { discover, looksLikeWorkspace } from './workspace/discover.js'
+import { discover } from './workspace/discover.js'
 
 /** Folder of the package: where `migrations/` and `package.json` stand, seen from `src/` and from `dist/`. */
 const home = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
-/** What `--format` takes; the first one where it is absent. */
-const formats = ['table', 'json', 'markdown', 'html', 'github'] as const
+/** One file = one command, and one file = one format: found beside this file, in `src/` and in `dist/`. */
+const commandFolder = new URL('./commands/', import.meta.url)
+const renderFolder = new URL('./render/', import.meta.url)
+
+/** The format where none is named. */
+const usualFormat = 'table'
 
 type Process = NodeJS.Process
 
@@ -48,19 +54,23 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     })
     .showSuggestionAfterError()
     .helpCommand(false)
-  // one command = one file; only the named one is loaded, all of them for --help
-  const files = commandFiles()
+  // only the named command is loaded, all of them for --help
+  const files = filesIn(commandFolder)
   const named = argv.find(a => files.has(a))
   // global flags may stand before the command
   if (named && argv[0]!.startsWith('-')) argv = [named, ...argv.filter((_, i) => i !== argv.indexOf(named))]
   for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
     const command = (await import(file)).default as Command
     const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
-    for (const { flags, help } of [...Object.values(command.options), ...Object.values(globals)])
-      sub.addOption(new Option(flags, help))
+    const own = [...Object.values(command.options), ...Object.values(globals)]
+    const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
+    const formats = argv.some(a => a === '--help' || a === '-h') ? await formatsIn(renderFolder) : []
+    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, formats))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
-      exitCode = await execute(name, command, args, given.at(-2) as Record<string, Typed>, version, process)
+      const typed = given.at(-2) as Record<string, Typed>
+      foldFilters(filters, typed)
+      exitCode = await execute(name, command, args, typed, version, process)
     })
   }
   try {
@@ -76,17 +86,11 @@ export async function cli(argv: string[], process: Process): Promise<number> {
         verdict: 'failed' as const,
         findings: [finding('USAGE', argv.join(' '), { reason: error.message, known: [], meant: null })],
       }
-      process.stdout.write((await import('./render/json.js')).renderJson(report))
+      const json = await rendererIn(renderFolder, 'json')
+      process.stdout.write(await json!.render(report, { color: false, verbose: false, width: 100 }))
     }
     return exitCodes.failed
   }
-}
-
-/** The files beside this one in `commands/`: name -> address. */
-function commandFiles(): Map<string, string> {
-  const folder = new URL('./commands/', import.meta.url)
-  const files = readdirSync(folder).filter(f => /^[a-z]+\.(js|ts)$/.test(f))
-  return new Map(files.sort().map(f => [f.replace(/\.(js|ts)$/, ''), new URL(f, folder).href]))
 }
 
 async function execute(
@@ -98,7 +102,7 @@ async function execute(
   process: Process,
 ): Promise<number> {
   // how to say it must be known before anything that was typed may be wrong
-  const format = formats.find(f => f === typed.format) ?? formats[0]
+  const renderer = await rendererIn(renderFolder, String(typed.format ?? usualFormat))
   const verbose = typed.verbose === true
   const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
   const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
@@ -106,7 +110,7 @@ async function execute(
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
-    oneOf('--format', String(typed.format ?? format), formats)
+    if (!renderer) oneOf('--format', String(typed.format), await formatsIn(renderFolder))
     const run = command.read(typed)
     const options = readOptions(globals, typed)
     const input = await prepare(command, args, options, version, process, events.emit, cleanup)
@@ -137,18 +141,15 @@ async function execute(
   const look = { color, verbose, width: process.stdout.columns ?? 100 }
   if (typeof typed.out === 'string' && report.pin)
     note(report, write(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
-  // GitHub names a file that it shows as the job's page
-  if (format === 'github' && process.env.GITHUB_STEP_SUMMARY)
-    appendFileSync(
-      process.env.GITHUB_STEP_SUMMARY,
-      await render(report, 'markdown', { color: false, verbose: false, width: 100 }),
-    )
+  const { render, page } = renderer ?? (await rendererIn(renderFolder, usualFormat))!
+  const file = page && process.env[page.env]
+  if (page && file) appendFileSync(file, await page.render(report))
   if (typeof typed.output === 'string') {
-    const faults = write(typed.output, await render(report, format, look))
+    const faults = write(typed.output, await render(report, look))
     if (faults.length === 0) return exitCodes[report.verdict]
     note(report, faults)
   }
-  process.stdout.write(await render(report, format, look))
+  process.stdout.write(await render(report, look))
   return exitCodes[report.verdict]
 }
 
@@ -177,18 +178,6 @@ function mask(text: string, url: string): string {
   let masked = text.replaceAll(url, maskUrl(url))
   for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
   return masked
-}
-
-async function render(
-  report: Report,
-  format: string,
-  look: { color: boolean; verbose: boolean; width: number },
-): Promise<string> {
-  if (format === 'json') return (await import('./render/json.js')).renderJson(report)
-  if (format === 'html') return (await import('./render/html.js')).renderHtml(report)
-  if (format === 'github') return (await import('./render/github.js')).renderGithub(report)
-  if (format === 'markdown') return (await import('./render/markdown.js')).renderMarkdown(report)
-  return (await import('./render/table.js')).renderTable(report, look)
 }
 
 /** The target and where it was named: flag beats environment. */
@@ -221,13 +210,7 @@ async function prepare(
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
-  const root = options.dir
-    ? resolve(cwd, options.dir)
-    : config.dir
-      ? resolve(cwd, config.dir)
-      : looksLikeWorkspace(cwd)
-        ? cwd
-        : home
+  const root = rootOf(options.dir ?? null, config.dir, cwd, home)
   if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
   let { url, source } = databaseUrl(options.databaseUrl, process.env)
   if (options.embedded) {

@@ -41,7 +41,7 @@ export const globals = {
     'how long to wait for another run (default 60; 0 is not at all)',
     60,
   ),
-  format: text('--format <format>', 'table, json, markdown, html or github (default table)'),
+  format: text('--format <format>', 'default table'),
   output: text('--output <file>', 'write the report to a file'),
   quiet: flag('--quiet', 'no progress'),
   verbose: flag('--verbose', 'tell more: notices, statements, causes'),
@@ -87,6 +87,8 @@ interface Declaration<O extends Options> {
   args?: string
   /** Its own options; the types of their values are those that `run` gets. */
   options?: O
+  /** True when each filter of the tracks is a flag too: `--trip x` is `--filter trip=x`. */
+  filters?: boolean
   /** True when it needs no database. */
   offline?: boolean
   run(input: Input<O>): Promise<Report>
@@ -97,6 +99,7 @@ export interface Command {
   summary: string
   args: string
   options: Options
+  filters: boolean
   offline: boolean
   /** Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong. */
   read(typed: Record<string, Typed>): (invocation: Invocation) => Promise<Report>
@@ -109,6 +112,7 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   summary: declared.summary,
   args: declared.args ?? '',
   options: declared.options ?? {},
+  filters: declared.filters ?? false,
   offline: declared.offline ?? false,
   read: typed => {
     const options = readOptions({ ...declared.options, ...globals } as O & typeof globals, typed)

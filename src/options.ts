@@ -3,16 +3,18 @@ import type { Finding } from './model/report.js'
 import { nearest } from './model/similar.js'
 
 /**
- * What commander gives for a flag: its text, true or false for a flag without one, undefined where it is
- * absent.
+ * What commander gives for a flag: its text, the texts of a repeated one, true or false for a flag without a
+ * text, undefined where it is absent.
  */
-export type Typed = string | boolean | undefined
+export type Typed = string | boolean | string[] | undefined
 
 /** One option of a command: how it is written, its help, and how what was typed becomes a value. */
 export interface Option<T> {
   /** In commander's notation, such as `--workers <n>`. */
   readonly flags: string
   readonly help: string
+  /** True for an option that may be given more than once. */
+  readonly repeated?: boolean
   /** Throws UsageError, which names the flag and what it wants. */
   readonly read: (typed: Typed) => T
 }
@@ -24,10 +26,10 @@ export type Options = Record<string, Option<unknown>>
 export type Values<O extends Options> = { [K in keyof O]: O[K] extends Option<infer T> ? T : never }
 
 /** The flag without the name of its value. */
-const flagOf = (flags: string): string => flags.split(' ')[0]!
+export const flagOf = (flags: string): string => flags.split(' ')[0]!
 
 /** Name by which commander keeps a flag: `--lock-wait` is `lockWait`, `--no-color` is `color`. */
-const attributeOf = (flags: string): string =>
+export const attributeOf = (flags: string): string =>
   flagOf(flags)
     .replace(/^--(no-)?/, '')
     .replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
@@ -99,6 +101,14 @@ export const choice = <const V extends string, const D extends V | null = null>(
 export const list = (flags: string, help: string): Option<string[]> =>
   valued(flags, help, [] as string[], splitAtCommas)
 
+/** Any texts, one for each time that it is given. */
+export const repeated = (flags: string, help: string): Option<string[]> => ({
+  flags,
+  help,
+  repeated: true,
+  read: typed => (Array.isArray(typed) ? typed : []),
+})
+
 /** Several of some words, separated by commas; empty where it is absent. */
 export const choices = <const V extends string>(
   flags: string,
@@ -107,7 +117,8 @@ export const choices = <const V extends string>(
 ): Option<V[]> =>
   valued(flags, help, [] as V[], typed => splitAtCommas(typed).map(word => oneOf(flagOf(flags), word, known)))
 
-const splitAtCommas = (typed: string): string[] =>
+/** The parts of a text between commas, blanks around them cut off, empty ones left out. */
+export const splitAtCommas = (typed: string): string[] =>
   typed
     .split(',')
     .map(part => part.trim())

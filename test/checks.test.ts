@@ -1,11 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { sharedFactsOf } from '../src/engine/check.js'
 import { act } from '../src/engine/probe.js'
-import { acts } from '../src/model/workspace.js'
+import { expectedNow } from '../src/model/expected.js'
+import { acts, type Check, type Track } from '../src/model/workspace.js'
 import { discover } from '../src/workspace/discover.js'
 import { withoutByteOrderMark } from '../src/workspace/statements.js'
-import { tablesOf } from '../src/workspace/tables.js'
 import { contract, rethread } from './support/cli.js'
 import { type Database, database, root, servers } from './support/database.js'
 
@@ -23,6 +24,30 @@ function read(path: string): { contract: boolean; scenes: Scene[] } {
     scenes.push({ kind: parts[i] as Scene['kind'], sql: parts[i + 1]! })
   return { contract: text.includes('-- with: contract'), scenes }
 }
+
+const storyPath = (name: string) => join(root, `test/checks/${name}.sql`)
+
+/**
+ * Each check under the name of its story. A shared check has one on workspace-sessions, and may have another
+ * for each track.
+ */
+const stories = (tracks: Track[]): [name: string, check: Check][] =>
+  tracks.flatMap(t =>
+    t.checks.flatMap((check): [string, Check][] => {
+      const own = `${t.name}/${check.name}`
+      if (!check.shared) return [[own, check]]
+      return [
+        ...(t.name === 'workspace-sessions' ? ([[`_every/${check.name}`, check]] as [string, Check][]) : []),
+        ...(existsSync(storyPath(own)) ? ([[own, check]] as [string, Check][]) : []),
+      ]
+    }),
+  )
+
+test('no story is left over from a check that is gone', () => {
+  const wanted = stories(discover(root).tracks).map(([name]) => `${name}.sql`)
+  const kept = readdirSync(join(root, 'test/checks'), { recursive: true, encoding: 'utf8' })
+  expect(kept.filter(f => f.endsWith('.sql')).sort()).toEqual(wanted.sort())
+})
 
 class Rollback extends Error {}
 
@@ -54,62 +79,64 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
     for (const db of bases.values()) await (await db.catch(() => null))?.[Symbol.asyncDispose]()
   })
 
-  // those that every track has are told on one of them
   const tracks = discover(root).tracks
-  const checks = tracks.flatMap(t => t.checks.filter(c => !c.shared || t.name === 'workspace-sessions'))
-  test.each(checks.map(c => [c.file.path.slice('verify/'.length, -'.sql'.length), c] as const))(
-    '%s',
-    async (name, check) => {
-      const path = join(root, `test/checks/${name}.sql`)
-      expect(existsSync(path), `a check needs its story: ${path}`).toBe(true)
-      const story = read(path)
-      if (check.kind === 'listing') return
-      expect(story.scenes.some(s => s.kind === 'fault')).toBe(true)
-      const db = await base(
-        check.track,
-        check.kind === 'outlook' && !check.after ? 'before' : story.contract ? 'contract' : 'overlap',
-      )
-      const body = withoutByteOrderMark(check.file.text)
-      const track = tracks.find(t => t.name === check.track)!
-      await db.sql
-        .begin(async tx => {
-          await tx`select set_config('rethread.tables', ${(await tablesOf(track)).join(',')}, true)`
-          const look = async () => {
-            if (acts(check)) {
-              let found: { object: string; detail: string }[] = []
-              await tx
-                .savepoint(async nested => {
-                  found = (await act(nested as never, track, check, true)).found
-                  throw new Rollback()
-                })
-                .catch(error => {
-                  if (!(error instanceof Rollback)) throw error
-                })
-              return found
-            }
-            const rows = await tx.unsafe<{ object: string; detail: string; missing?: number }[]>(body)
-            // an account finds something when something is missing
-            if (check.kind !== 'account') return rows
-            return rows
-              .filter(r => Number(r.missing) !== 0)
-              .map(r => ({ object: r.object, detail: `${r.missing} missing` }))
+  test.each(stories(tracks))('%s', async (name, check) => {
+    const path = storyPath(name)
+    expect(existsSync(path), `a check needs its story: ${path}`).toBe(true)
+    const story = read(path)
+    if (check.kind === 'listing') return
+    expect(story.scenes.some(s => s.kind === 'fault')).toBe(true)
+    const state =
+      check.kind === 'outlook' && !check.after ? 'before' : story.contract ? 'contract' : 'overlap'
+    const db = await base(check.track, state)
+    const body = withoutByteOrderMark(check.file.text)
+    const track = tracks.find(t => t.name === check.track)!
+    await db.sql
+      .begin(async tx => {
+        const { tables, expected } = await sharedFactsOf(track)
+        const done = await (state === 'before'
+          ? []
+          : tx<{ migration: string }[]>`
+              select distinct migration from rethread.ledger where track = ${track.name} and outcome = 'done'`)
+        const holding = expectedNow(expected, new Set(done.map(d => d.migration)))
+        await tx`
+            select set_config('rethread.tables', ${tables.join(',')}, true),
+              set_config('rethread.expected', ${JSON.stringify(holding)}, true)`
+        const look = async () => {
+          if (acts(check)) {
+            let found: { object: string; detail: string }[] = []
+            await tx
+              .savepoint(async nested => {
+                found = (await act(nested as never, track, check, true)).found
+                throw new Rollback()
+              })
+              .catch(error => {
+                if (!(error instanceof Rollback)) throw error
+              })
+            return found
           }
-          if (story.scenes[0]!.kind === 'fault' && check.kind === 'check')
-            expect([...(await look())]).toEqual([])
-          for (const scene of story.scenes) {
-            await tx.unsafe(scene.sql)
-            await tx.unsafe('set local row_security = off')
-            const rows = await look()
-            if (scene.kind === 'fault') {
-              expect(rows.length, `nothing was found after:\n${scene.sql}`).toBeGreaterThan(0)
-              for (const row of rows) expect([row.object, row.detail].every(Boolean)).toBe(true)
-            } else expect([...rows], `still found after:\n${scene.sql}`).toEqual([])
-          }
-          throw new Rollback()
-        })
-        .catch(error => {
-          if (!(error instanceof Rollback)) throw error
-        })
-    },
-  )
+          const rows = await tx.unsafe<{ object: string; detail: string; missing?: number }[]>(body)
+          // an account finds something when something is missing
+          if (check.kind !== 'account') return rows
+          return rows
+            .filter(r => Number(r.missing) !== 0)
+            .map(r => ({ object: r.object, detail: `${r.missing} missing` }))
+        }
+        if (story.scenes[0]!.kind === 'fault' && check.kind === 'check')
+          expect([...(await look())]).toEqual([])
+        for (const scene of story.scenes) {
+          await tx.unsafe(scene.sql)
+          await tx.unsafe('set local row_security = off')
+          const rows = await look()
+          if (scene.kind === 'fault') {
+            expect(rows.length, `nothing was found after:\n${scene.sql}`).toBeGreaterThan(0)
+            for (const row of rows) expect([row.object, row.detail].every(Boolean)).toBe(true)
+          } else expect([...rows], `still found after:\n${scene.sql}`).toEqual([])
+        }
+        throw new Rollback()
+      })
+      .catch(error => {
+        if (!(error instanceof Rollback)) throw error
+      })
+  })
 })

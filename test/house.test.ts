@@ -22,6 +22,9 @@ const top: Record<string, number> = {
   'terminal.ts': 4,
   'command.ts': 3,
   'options.ts': 3,
+  'renderer.ts': 3,
+  'discovery.ts': 4,
+  'flags.ts': 4,
   'index.ts': 4,
 }
 
@@ -99,9 +102,19 @@ describe.each(files)('src/%s', file => {
   })
 })
 
-test('a command file declares its command', () => {
-  for (const f of files.filter(f => f.startsWith('commands/')))
+test('a command file declares its command, and is named as a command is typed', () => {
+  for (const f of files.filter(f => f.startsWith('commands/'))) {
     expect(text(f)).toMatch(/export default defineCommand\(/)
+    expect(f).toMatch(/^commands\/[a-z]+(-[a-z]+)*\.ts$/)
+  }
+})
+
+test('a file of render/ with a default export declares a format', () => {
+  const declaring = files.filter(f => f.startsWith('render/') && /^export default/m.test(text(f)))
+  expect(declaring.map(f => f.slice('render/'.length, -'.ts'.length)).sort()).toEqual(
+    expect.arrayContaining(['github', 'html', 'json', 'markdown', 'table']),
+  )
+  for (const f of declaring) expect(text(f)).toMatch(/^export default defineRenderer\(/m)
 })
 
 test('every code and every hazard has words', () => {
@@ -124,7 +137,7 @@ test('every code is used, and the engine knows no track by name', () => {
 
 test('every check has its story', () => {
   for (const track of readdirSync(join(root, 'verify'))) {
-    for (const check of readdirSync(join(root, 'verify', track)))
+    for (const check of readdirSync(join(root, 'verify', track)).filter(f => f.endsWith('.sql')))
       expect(existsSync(join(root, 'test/checks', track, check)), check).toBe(true)
   }
 })

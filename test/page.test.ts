@@ -94,14 +94,12 @@ test('GitHub: an annotation for each thing found, and the page of the job as Mar
   expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)
   await db.sql.unsafe('drop index public.idx_chat_sessions_created_at')
   const summary = join(mkdtempSync('/tmp/rethread-summary-'), 'summary.md')
-  const ran = await rethread(db.url, ['verify', '--only', 'session_indexes', '--format', 'github'], {
+  const ran = await rethread(db.url, ['verify', '--only', 'indexes', '--format', 'github'], {
     json: false,
     env: { GITHUB_STEP_SUMMARY: summary },
   })
   expect(ran.code).toBe(1)
-  expect(ran.stdout).toMatch(
-    /^::error title=session_indexes%3A [^\n]+::idx_chat_sessions_created_at: missing\n/,
-  )
+  expect(ran.stdout).toMatch(/^::error title=indexes%3A [^\n]+::idx_chat_sessions_created_at: missing\n/)
   expect(ran.stdout.trimEnd().split('\n').at(-1)).toBe('rethread verify: attention')
   expect(readFileSync(summary, 'utf8')).toMatch(/^## rethread verify: attention/)
 })

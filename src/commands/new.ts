@@ -4,7 +4,7 @@ import { scaffolded } from '../engine/scaffold.js'
 import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
 import { discover, looksLikeWorkspace } from '../workspace/discover.js'
-import { newMigration } from '../workspace/scaffold.js'
+import { hasStories, newMigration } from '../workspace/scaffold.js'
 
 export default defineCommand({
   summary: 'write the three files of a migration, and prove that they are seen',
@@ -12,8 +12,9 @@ export default defineCommand({
   offline: true,
   run: async ({ options, trackName, args, cwd, home }) => {
     const root = resolve(cwd, options.dir ?? '.')
-    // the shipped tracks are not the user's to write into
-    if (root === home) throw new UsageError('new', 'name your own folder: --dir <folder>')
+    // the tracks of an installed package are not the user's to write into; those of its repository are
+    if (root === home && !hasStories(root))
+      throw new UsageError('new', 'name your own folder: --dir <folder>')
     const tracks = looksLikeWorkspace(root) ? discover(root, home).tracks : []
     const name = trackName ?? (tracks.length === 1 ? tracks[0]!.name : null)
     if (!name || !/^[a-z][a-z0-9-]*$/.test(name))

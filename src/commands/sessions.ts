@@ -1,9 +1,21 @@
 import { defineCommand } from '../command.js'
-import { sessionsList, sessionsShow } from '../engine/sessions.js'
+import { type SessionsWish, sessionsList, sessionsShow } from '../engine/sessions.js'
 import { UsageError } from '../model/failure.js'
 import { nearest } from '../model/similar.js'
-import { count, list } from '../options.js'
-import { type Filter, filters } from '../sql/sessions.js'
+import { count, repeated, splitAtCommas } from '../options.js'
+
+/** Reads `name=value,value`; a name that comes twice takes the values of both. Throws UsageError. */
+function readFilters(given: string[]): SessionsWish {
+  const wish: SessionsWish = {}
+  for (const text of given) {
+    const at = text.indexOf('=')
+    const values = splitAtCommas(text.slice(at + 1))
+    if (at < 1 || values.length === 0) throw new UsageError(`--filter ${text}`, 'it looks like status=active')
+    const name = text.slice(0, at)
+    wish[name] = [...(wish[name] ?? []), ...values]
+  }
+  return wish
+}
 
 const actions = ['list', 'show', 'export'] as const
 
@@ -11,15 +23,12 @@ export default defineCommand({
   summary:
     'list sessions, or show or export one: `sessions list`, `sessions show <id>`, `sessions export <id>`',
   args: '<action> [id]',
+  filters: true,
   options: {
-    user: list('--user <id>', 'only sessions of these users (or agents), separated by commas'),
-    workspace: list('--workspace <id>', 'only of these workspaces'),
-    tenant: list('--tenant <id>', 'only of these tenants'),
-    project: list('--project <id>', 'only of these projects'),
-    helper: list('--helper <name>', 'only with these helpers'),
-    repo: list('--repo <name>', 'only of these repositories'),
-    trip: list('--trip <id>', 'only of these trips'),
-    status: list('--status <status>', 'only in these states (a track may leave out finished ones by itself)'),
+    filter: repeated(
+      '--filter <name=value>',
+      'only sessions with this value, or one of several separated by commas; may be repeated (track.json names the filters)',
+    ),
     limit: count('--limit <n>', 'how many sessions (default 50), or messages of `show` (default 20)'),
   },
   run: async ({ ctx, track, options, args }) => {
@@ -33,9 +42,7 @@ export default defineCommand({
       })
     }
     if (action === 'list') {
-      const wish: Partial<Record<Filter, string[]>> = {}
-      for (const role of filters) if (options[role].length > 0) wish[role] = options[role]
-      return sessionsList(ctx, await track(), wish, options.limit ?? 50)
+      return sessionsList(ctx, await track(), readFilters(options.filter), options.limit ?? 50)
     }
     if (!id) throw new UsageError(`sessions ${action}`, 'it wants the id of a session')
     const most = action === 'show' ? (options.limit ?? 20) : options.limit

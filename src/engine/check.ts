@@ -1,11 +1,14 @@
 import { isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
+import { type Expectation, expectedNow, whyNothingExpected } from '../model/expected.js'
 import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
 import { acts, type Check, keyOf, silence, type Track } from '../model/workspace.js'
 import { setLocal } from '../sql/session.js'
 import { type Scope, savepoint, takenBack, transaction } from '../sql/undo.js'
 import { checkRows } from '../sql/verify.js'
+import { expectedOf } from '../workspace/expected.js'
 import { withoutByteOrderMark } from '../workspace/statements.js'
+import { tablesOf } from '../workspace/tables.js'
 import type { Context } from './context.js'
 import { act, CantProbe, type Probed } from './probe.js'
 
@@ -41,11 +44,30 @@ export async function foretell(
   return found
 }
 
-/** What a check that acts, or that is shared by all tracks, has to know. */
-interface Surroundings {
-  track: Track
-  /** Tables that the shared checks look at. */
+/** What the checks that all tracks share read of one of them, from settings of the transaction. */
+export interface SharedFacts {
+  /** Tables that the track makes or calls its sessions and messages. */
   tables: string[]
+  /** Its expected.json, entries that do not hold yet included. */
+  expected: Expectation[]
+}
+
+/** Reads them from the track's files. Throws BAD_EXPECTED. */
+export async function sharedFactsOf(track: Track): Promise<SharedFacts> {
+  return { expected: await expectedOf(track), tables: await tablesOf(track) }
+}
+
+/** Why a check would look at nothing at what is applied, else null. */
+export const whySkipped = (
+  check: Check,
+  expected: Expectation[],
+  applied: ReadonlySet<string>,
+): string | null =>
+  silence(check, applied) ?? (check.expects && whyNothingExpected(expected, check.expects, applied))
+
+/** What a check that acts, or that is shared by all tracks, has to know. */
+export interface Surroundings extends SharedFacts {
+  track: Track
   /** Whether every row is read: matrices walk through large tables, and checks don't take an index's word. */
   deep: boolean
   /** What a check that acts is taken back to; null where none may act. */
@@ -71,7 +93,8 @@ export async function runCheck(
     durationMs: 0,
   }
   const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [] })
-  const silent = silence(check, applied)
+  const expected = around?.expected ?? []
+  const silent = whySkipped(check, expected, applied)
   if (silent) return only({ ...base, outcome: 'skipped', reason: silent })
   const start = ctx.clock.now()
   const spent = () => Math.round(ctx.clock.now() - start)
@@ -83,7 +106,11 @@ export async function runCheck(
       const probed = await takenBack(scope, tx => act(tx, track, check, deep))
       return told(base, check, probed, spent())
     }
-    const rows = await readOnly(session, check, around?.tables ?? [], around?.deep ?? false)
+    const rows = await readOnly(session, check, {
+      tables: around?.tables ?? [],
+      expected: expectedNow(expected, applied),
+      deep: around?.deep ?? false,
+    })
     if (isListing(check)) {
       const columns = Object.keys(rows[0] ?? {})
       const cells = rows.map(r => columns.map(c => scalar(r[c])))
@@ -138,15 +165,15 @@ const scalar = (value: unknown): string | number | boolean | null =>
 function readOnly(
   session: Session,
   check: Check,
-  tables: string[] = [],
-  deep = false,
+  known: SharedFacts & { deep: boolean } = { tables: [], expected: [], deep: false },
 ): Promise<Record<string, unknown>[]> {
   // inside a plan's transaction there is only a savepoint to go back to
   const scope = 'savepoint' in session.sql ? savepoint(session.sql) : transaction(session.sql, 'read only')
   return takenBack(scope, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
-      'rethread.tables': tables.join(','),
-      'rethread.deep': deep ? 'yes' : 'no',
+      'rethread.tables': known.tables.join(','),
+      'rethread.expected': JSON.stringify(known.expected),
+      'rethread.deep': known.deep ? 'yes' : 'no',
     })
     return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : shown + 1)
   })

@@ -1,15 +1,16 @@
 import { isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
+import { expectedNow } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
-import { type Check, silence, type Track } from '../model/workspace.js'
+import type { Check, Track } from '../model/workspace.js'
 import { type Mutant, mutantsOf, mutateBy } from '../sql/mutants.js'
 import { setLocal } from '../sql/session.js'
 import type { Db } from '../sql/types.js'
 import { savepoint, takenBack, transaction } from '../sql/undo.js'
-import { objectsOf, tablesOf } from '../workspace/tables.js'
-import { isListing, isOutlook, runCheck } from './check.js'
+import { objectsOf } from '../workspace/tables.js'
+import { isListing, isOutlook, runCheck, type SharedFacts, sharedFactsOf, whySkipped } from './check.js'
 import { type Context, connect, inside } from './context.js'
 import { wants } from './guard.js'
 import { look } from './look.js'
@@ -50,12 +51,17 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
     throw error
   })
-  const checks = track.checks.filter(c => !isOutlook(c) && !isListing(c) && silence(c, applied) === null)
+  const facts = await sharedFactsOf(track)
+  const holding = expectedNow(facts.expected, applied)
+  const checks = track.checks.filter(
+    c => !isOutlook(c) && !isListing(c) && whySkipped(c, facts.expected, applied) === null,
+  )
+  const functions = holding.flatMap(e => Object.keys(e.functions ?? {}))
   const mutants = [
-    ...(await mutantsOf(session.sql, await objectsOf(track), info)),
+    ...(await mutantsOf(session.sql, await objectsOf(track), functions, info)),
     ...checks.flatMap(c => (c.mutant === null ? [] : [{ name: `what ${c.name} names`, sql: c.mutant }])),
   ]
-  const scene = { ctx, session, track, tables: await tablesOf(track), checks, applied }
+  const scene = { ctx, session, track, facts, checks, applied }
   const tried: Tried[] = []
   // what checks find before anything was broken is not what they notice
   const before = await wake(scene, null)
@@ -84,14 +90,14 @@ interface Scene {
   ctx: Context
   session: Session
   track: Track
-  tables: string[]
+  facts: SharedFacts
   checks: Check[]
   applied: ReadonlySet<string>
 }
 
 /** Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything. */
 function wake(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>> {
-  const { ctx, session, track, tables, checks, applied } = scene
+  const { ctx, session, track, facts, checks, applied } = scene
   return takenBack(transaction(session.sql), async tx => {
     const said = new Map<string, string>()
     await setLocal(tx, 10_000, 60_000)
@@ -99,7 +105,7 @@ function wake(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>>
     if (mutant && !(await changes(tx, mutant))) return said.set('the database itself', 'refused')
     for (const check of checks) {
       const found = await heard(tx, async within => {
-        const around = { track, tables, deep: false, scope: savepoint(within) }
+        const around = { ...facts, track, deep: false, scope: savepoint(within) }
         const { result, findings } = await runCheck(ctx, inside(session, within), check, applied, around)
         return result.outcome === 'pass' ? findings : [...result.found, result.reason, ...findings]
       })

@@ -11,8 +11,7 @@ import { sendText } from '../sql/step.js'
 import type { Db } from '../sql/types.js'
 import { savepoint, takenBack, transaction } from '../sql/undo.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../workspace/statements.js'
-import { tablesOf } from '../workspace/tables.js'
-import { isListing, isOutlook, runCheck } from './check.js'
+import { isListing, isOutlook, runCheck, sharedFactsOf } from './check.js'
 import { type Context, connect, inside } from './context.js'
 import { describe } from './describe.js'
 import { differences } from './fingerprint.js'
@@ -138,7 +137,7 @@ async function checked(
   track: Track,
   applied: ReadonlySet<string>,
 ): Promise<Report['checks']> {
-  const around = { track, tables: await tablesOf(track), deep: false, scope: savepoint(tx) }
+  const around = { ...(await sharedFactsOf(track)), track, deep: false, scope: savepoint(tx) }
   const results: Report['checks'] = []
   for (const check of track.checks) {
     if (isOutlook(check) || isListing(check) || check.deep) continue

@@ -2,7 +2,7 @@ import { Failure, Failures, UsageError } from '../model/failure.js'
 import { emptyReport, type Report, type Table } from '../model/report.js'
 import type { Track, TrackInfo } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
-import { type Cells, type Filter, filters, listSessions, readMessages, readSession } from '../sql/sessions.js'
+import { type Cells, listSessions, readMessages, readSession } from '../sql/sessions.js'
 import { readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
 import { inspect } from './target.js'
@@ -22,8 +22,29 @@ export const tableOf = (title: string, rows: Cells[]): Table => ({
   rows: rows.map(r => Object.values(r)),
 })
 
-/** What `sessions list` was asked for: values by the role of their column. */
-export type SessionsWish = Partial<Record<Filter, string[]>>
+/** What `sessions list` was asked for: values by the name of the track's filter. */
+export type SessionsWish = Record<string, string[]>
+
+/** The filters of a list, with the track's defaults. Throws USAGE for a name or value that does not exist. */
+function filtersOf(track: Track, info: TrackInfo, wish: SessionsWish): SessionsWish {
+  const filters = info.filters ?? {}
+  const where: SessionsWish = {}
+  for (const [name, { default: usual }] of Object.entries(filters)) if (usual) where[name] = usual
+  for (const [name, values] of Object.entries(wish)) {
+    const filter = filters[name]
+    if (!filter)
+      throw new UsageError(`--filter ${name}`, `the sessions of ${track.name} have no such filter`, {
+        known: Object.keys(filters),
+      })
+    const strange = values.find(v => filter.values && !filter.values.includes(v))
+    if (strange !== undefined)
+      throw new UsageError(`--filter ${name}=${strange}`, `there is no such ${name}`, {
+        known: filter.values!,
+      })
+    where[name] = values
+  }
+  return where
+}
 
 /** Lists sessions, most recent first. Content of messages is not quoted. */
 export async function sessionsList(
@@ -33,17 +54,10 @@ export async function sessionsList(
   limit: number,
 ): Promise<Report> {
   const info = await infoOf(track)
-  const { sessions } = info
-  for (const role of filters)
-    if (wish[role] && !sessions[role])
-      throw new UsageError(`--${role}`, `the sessions of ${track.name} have no ${role}`, {
-        known: filters.filter(f => sessions[f]),
-      })
-  const where = { ...wish }
-  if (sessions.status && sessions.defaultStatus && !where.status) where.status = sessions.defaultStatus
+  const where = filtersOf(track, info, wish)
   await using session = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, session)).info)
-  await mustStand(session.sql, sessions.table)
+  await mustStand(session.sql, info.sessions.table)
   report.tables.push(tableOf('Sessions', await listSessions(session.sql, info, where, limit)))
   return report
 }

@@ -6,8 +6,7 @@ import { acts, type Check, silence, type Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
 import { today } from '../sql/session.js'
 import type { Scope } from '../sql/undo.js'
-import { tablesOf } from '../workspace/tables.js'
-import { type Checked, runCheck, told } from './check.js'
+import { type Checked, runCheck, type SharedFacts, sharedFactsOf, told } from './check.js'
 import { type Context, connect } from './context.js'
 import { look } from './look.js'
 import { sampleMatrix, seenBy } from './persons.js'
@@ -102,17 +101,17 @@ async function runAll(
 ): Promise<{ ran: ReadonlyMap<Check, Checked>; tables: string[] }> {
   const ran = new Map<Check, Checked>()
   let begun = 0
-  let parsed: Promise<string[]> | null = null
-  const tables = () => {
-    parsed ??= tablesOf(track)
+  let parsed: Promise<SharedFacts> | null = null
+  const facts = () => {
+    parsed ??= sharedFactsOf(track)
     return parsed
   }
   const lane = async (some: Check[], scope: Scope | null) => {
     for (const check of some) {
       if (ctx.signal.aborted) return
       ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
-      const known = check.shared ? await tables() : []
-      ran.set(check, await runCheck(ctx, session, check, applied, { track, tables: known, deep, scope }))
+      const known = check.shared ? await facts() : { tables: [], expected: [] }
+      ran.set(check, await runCheck(ctx, session, check, applied, { ...known, track, deep, scope }))
     }
   }
   const looking = checks.filter(c => !acts(c))
@@ -126,7 +125,7 @@ async function runAll(
     acting(checks.filter(acts)),
   ])
   for (const l of lanes) if (l.status === 'rejected') throw l.reason
-  return { ran, tables: await tables() }
+  return { ran, tables: (await facts()).tables }
 }
 
 function add(report: Report, { result, tables, findings }: Checked): void {

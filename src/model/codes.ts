@@ -15,6 +15,7 @@ export const codes = {
   EMPTY_FILE: 'error',
   NOT_UTF8: 'error',
   BAD_TRACK_INFO: 'error',
+  BAD_EXPECTED: 'error',
   BAD_SETTING: 'refused',
   NO_TRACK_INFO: 'error',
   FILE_EXISTS: 'error',

@@ -78,6 +78,7 @@ export interface Facts {
   EMPTY_FILE: Emptiness
   NOT_UTF8: NoFacts
   BAD_TRACK_INFO: Reason
+  BAD_EXPECTED: Reason
   BAD_SETTING: {
     reason: string
     /** Names or values that would be right; empty where there is no list of them. */

@@ -1,4 +1,5 @@
 import type { HazardCode } from './codes.js'
+import type { ExpectedKind } from './expected.js'
 import type { Finding } from './report.js'
 
 /** expand: additive - backfill: batched, online - contract: constraints and removals. */
@@ -80,16 +81,10 @@ export interface TrackInfo {
     active: string
     started?: string
     title?: string
-    user?: string
+    /** Column with the workspace of a session. A message never belongs to a session of another workspace. */
     workspace?: string
-    tenant?: string
-    project?: string
-    helper?: string
-    repo?: string
-    trip?: string
+    /** Column with the state, for `prune`. */
     status?: string
-    /** States that `sessions list` shows when none is asked for. */
-    defaultStatus?: string[]
     /** State of sessions that `prune` has archived. */
     archivedStatus?: string
     /** Column with the time of the end. */
@@ -101,6 +96,8 @@ export interface TrackInfo {
   }
   /** `session` of a message is the session's `to` (its id by default). */
   messages?: { table: string; session: string; to?: string; role: string; content: string; created: string }
+  /** What `sessions list` can be asked for, by name. */
+  filters?: Record<string, SessionFilter>
   /** Settings that may stand in the configuration. */
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
   /** What the rows of a database of this kind look like: a predicate over a row, and what it means, after "rows" or "none of". */
@@ -109,6 +106,16 @@ export interface TrackInfo {
   persona: { claim: string; of: string }
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
   sight?: { persons: string; rows: { before: SightOf; after: SightOf }[] }
+}
+
+/** A column of the sessions that a list is filtered by, and shows under the filter's name. */
+export interface SessionFilter {
+  column: string
+  help: string
+  /** The only values that there are; left out where any value may come. */
+  values?: string[]
+  /** What a list shows when it is not asked for others. */
+  default?: string[]
 }
 
 /** Rows that somebody sees, told apart by an id. */
@@ -141,6 +148,8 @@ export interface Check {
   mutant: string | null
   /** True for the checks of verify/_every/, which every track has. */
   shared: boolean
+  /** What it compares the database with: a part of the track's expected.json, else null. */
+  expects: ExpectedKind | null
   /** Persona of the track's access file that a probe starts as, else null. */
   as: string | null
 }

@@ -1,4 +1,6 @@
 import type { Report } from '../model/report.js'
+import { defineRenderer } from '../renderer.js'
+import { renderMarkdown } from './markdown.js'
 import { worded } from './words/index.js'
 
 const levels = { info: 'notice', warn: 'warning', error: 'error', refused: 'error' } as const
@@ -16,8 +18,7 @@ function command(level: keyof typeof levels, title: string, subject: string, mes
 }
 
 /**
- * Annotations for a GitHub workflow: one for each finding, each failed step and each row that a check found. The page for
- * the job summary is the Markdown report, which cli appends where GitHub asks for it.
+ * Annotations for a GitHub workflow: one for each finding, each failed step and each row that a check found.
  */
 export function renderGithub(report: Report): string {
   const lines: string[] = []
@@ -42,3 +43,8 @@ export function renderGithub(report: Report): string {
   lines.push(`rethread ${report.command}: ${report.verdict}`)
   return `${lines.join('\n')}\n`
 }
+
+/** GitHub names a file that it shows as the page of the job. */
+const page = { env: 'GITHUB_STEP_SUMMARY', render: renderMarkdown }
+
+export default defineRenderer({ render: renderGithub, page })

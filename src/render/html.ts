@@ -1,4 +1,5 @@
 import type { Report, StepResult, Table } from '../model/report.js'
+import { defineRenderer } from '../renderer.js'
 import { cell, duration, number } from './format.js'
 import { worded } from './words/index.js'
 
@@ -298,3 +299,5 @@ span.both { color: var(--both); font-weight: 600; } span.writes { color: var(--w
 summary { cursor: pointer; padding: .3rem 0; } :focus-visible { outline: 2px solid var(--good); outline-offset: 2px; }
 @media print { body { font-size: 11px; } main { max-width: none; padding: 0; } details { display: block; } section { break-inside: avoid-page; } pre { border: 1px solid var(--line); } }
 `
+
+export default defineRenderer({ render: renderHtml })

@@ -1,4 +1,5 @@
 import type { Report } from '../model/report.js'
+import { defineRenderer } from '../renderer.js'
 import { cell, duration, number } from './format.js'
 import { worded } from './words/index.js'
 
@@ -95,3 +96,5 @@ export function renderMarkdown(report: Report): string {
   }
   return blocks.join('\n\n') + '\n'
 }
+
+export default defineRenderer({ render: renderMarkdown })

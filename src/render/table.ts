@@ -2,6 +2,7 @@ import type Table from 'cli-table3'
 import type { Code, HazardCode } from '../model/codes.js'
 import { isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
+import { defineRenderer } from '../renderer.js'
 import { cell, duration, number } from './format.js'
 import { hazardWords, worded } from './words/index.js'
 
@@ -246,3 +247,5 @@ async function explained(report: Report, c: Colors): Promise<string> {
   const said = findings(report, c)
   return `${c.bold(name)} (finding)\nFor example: ${message}\n${fix === null ? '' : `Fix: ${fix}\n`}${said && `\n${said}\n`}`
 }
+
+export default defineRenderer({ render: renderTable })

@@ -13,8 +13,16 @@ export async function mutateBy(sql: Db, text: string): Promise<void> {
   await sql.unsafe(text)
 }
 
-/** All mutants of what stands now: names from the files, and whatever hangs on the tables that the track made. */
-export async function mutantsOf(sql: Db, objects: TrackObjects, info: TrackInfo | null): Promise<Mutant[]> {
+/**
+ * All mutants of what exists: names from the files, what belongs to the tables that the track made, and the
+ * functions that it expects.
+ */
+export async function mutantsOf(
+  sql: Db,
+  objects: TrackObjects,
+  functions: string[],
+  info: TrackInfo | null,
+): Promise<Mutant[]> {
   const made = objects.tables
   const named = (list: { table: string; name: string }[]) => JSON.stringify(list)
   const structural = await sql.unsafe<Mutant[]>(
@@ -84,6 +92,7 @@ export async function mutantsOf(sql: Db, objects: TrackObjects, info: TrackInfo 
      select 'function ' || f.oid::regprocedure || ' without its search_path', format('alter function %s reset search_path', f.oid::regprocedure)
      from pg_catalog.pg_proc f
      where f.pronamespace = to_regnamespace('chat_private') and f.prosecdef
+       or f.pronamespace::regnamespace || '.' || quote_ident(f.proname) in (select jsonb_array_elements_text($4::text::jsonb))
      union all
      select 'function ' || f.oid::regprocedure || ' open to everybody', format('grant execute on function %s to public; grant usage on schema chat_private to public', f.oid::regprocedure)
      from pg_catalog.pg_proc f
@@ -97,6 +106,7 @@ export async function mutantsOf(sql: Db, objects: TrackObjects, info: TrackInfo 
         ...objects.constraints.map(o => ({ ...o, kind: 'constraint' })),
       ]),
       JSON.stringify(objects.indexes),
+      JSON.stringify(functions),
     ],
   )
   const ours = new Set([...objects.tables, ...objects.touched])

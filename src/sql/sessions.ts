@@ -4,11 +4,6 @@ import { type Db, ident as q } from './types.js'
 /** A row as it is told: values as text, number, boolean or null. */
 export type Cells = Record<string, string | number | boolean | null>
 
-/** What may be asked for, by the roles that a track gives its columns. */
-export const filters = ['user', 'workspace', 'tenant', 'project', 'helper', 'repo', 'trip', 'status'] as const
-/** One of them. */
-export type Filter = (typeof filters)[number]
-
 const countOf = (info: TrackInfo): string => {
   const { sessions: s, messages: m } = info
   if (s.history) return `jsonb_array_length(s.${q(s.history)})`
@@ -26,23 +21,23 @@ const joins = (info: TrackInfo): { columns: string; from: string } => {
   }
 }
 
-/** Sessions, most recent first; `where` compares columns by role, each with any of its values. */
+/** Sessions, most recent first; `where` has the wanted values by the name of the filter. */
 export async function listSessions(
   sql: Db,
   info: TrackInfo,
-  where: Partial<Record<Filter, string[]>>,
+  where: Record<string, string[]>,
   limit: number,
 ): Promise<Cells[]> {
-  const { sessions: s } = info
+  const { sessions: s, filters = {} } = info
   const args: string[] = []
-  const conditions = Object.entries(where).map(([role, values]) => {
+  const conditions = Object.entries(where).map(([name, values]) => {
     args.push(JSON.stringify(values))
-    return `s.${q(s[role as Filter]!)}::text in (select jsonb_array_elements_text($${args.length}::text::jsonb))`
+    return `s.${q(filters[name]!.column)}::text in (select jsonb_array_elements_text($${args.length}::text::jsonb))`
   })
-  const roles = filters.filter(r => s[r]).map(r => `, s.${q(s[r]!)}::text as ${q(r)}`)
+  const shown = Object.entries(filters).map(([name, f]) => `, s.${q(f.column)}::text as ${q(name)}`)
   const { columns, from } = joins(info)
   return sql.unsafe<Cells[]>(
-    `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}${roles.join('')}${columns},
+    `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}${shown.join('')}${columns},
        to_char(s.${q(s.active)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as active, ${countOf(info)} as messages
      from ${s.table} s${from}
      where ${conditions.join(' and ') || 'true'}

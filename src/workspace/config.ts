@@ -102,10 +102,13 @@ export function describeIssue(issue: {
   message: string
   keys?: string[]
   expected?: string
+  /** What is wrong with a key. */
+  issues?: { message: string }[]
 }): string {
   const at = issue.path.length > 0 ? issue.path.map(String).join('.') : 'the document'
   if (issue.code === 'unrecognized_keys')
     return `${at}: unknown ${issue.keys?.map(k => `\`${k}\``).join(', ')}`
   if (issue.code === 'invalid_type') return `${at}: wants ${issue.expected}`
+  if (issue.code === 'invalid_key' && issue.issues?.[0]) return `${at}: ${issue.issues[0].message}`
   return `${at}: ${issue.message}`
 }

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
+import { expectedKinds } from '../model/expected.js'
 import { isSystemError, UsageError } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import { namesIn, partText } from '../model/table_name.js'
@@ -16,6 +17,7 @@ import {
   type Track,
   type Workspace,
 } from '../model/workspace.js'
+import { expectedPath } from './expected.js'
 import { type Header, type HeaderKind, readHeader } from './header.js'
 import { rawChecksum } from './statements.js'
 
@@ -66,7 +68,7 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
 }
 
 const sharedChecks = (home: string, track: string, faults: Finding[]): Check[] =>
-  sqlFiles(home, `verify/${every}`, faults).map(f => ({ ...readCheck(track, f, faults), shared: true }))
+  sqlFiles(home, `verify/${every}`, faults).map(f => readCheck(track, f, faults, true))
 
 /** The faults that show when files are seen side by side. */
 function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
@@ -98,7 +100,8 @@ function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
   for (const base of rollbacks) {
     if (!names.has(base)) faults.push(finding('ORPHAN_ROLLBACK', `rollbacks/${track.name}/${base}.sql`))
   }
-  if (track.migrations.length > 0 && track.checks.length === 0) {
+  const looked = track.checks.length > 0 || existsSync(join(track.root, expectedPath(track.name)))
+  if (track.migrations.length > 0 && !looked) {
     faults.push(finding('MISSING_VERIFY', `verify/${track.name}/`))
   }
   for (const check of track.checks) {
@@ -245,8 +248,9 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
   }
 }
 
-function readCheck(track: string, source: Source, faults: Finding[]): Check {
-  const { text, oneOf } = reader(source, 'check', faults)
+function readCheck(track: string, source: Source, faults: Finding[], shared = false): Check {
+  const { text, fault, oneOf } = reader(source, 'check', faults)
+  if (text('expects') !== null && !shared) fault('expects', `\`expects\` is for checks of verify/${every}/`)
   return {
     track,
     name: source.base,
@@ -260,6 +264,7 @@ function readCheck(track: string, source: Source, faults: Finding[]): Check {
     as: text('as'),
     deep: oneOf('deep', ['yes', 'no'] as const, 'no') === 'yes',
     mutant: text('mutant'),
-    shared: false,
+    expects: text('expects') === null ? null : oneOf('expects', expectedKinds, 'columns'),
+    shared,
   }
 }

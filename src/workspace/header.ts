@@ -18,7 +18,7 @@ export const headerKeys = {
     'undone-by',
   ],
   rollback: ['title', 'transaction', 'ours', 'superseded'],
-  check: ['title', 'level', 'after', 'until', 'gate', 'kind', 'as', 'deep', 'mutant'],
+  check: ['title', 'level', 'after', 'until', 'gate', 'kind', 'as', 'deep', 'mutant', 'expects'],
 } as const
 
 /** Which kind of file a header stands in. */

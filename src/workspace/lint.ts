@@ -3,6 +3,7 @@ import { type Finding, finding } from '../model/report.js'
 import { acts, type Rollback, type SqlFile, type Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
 import { droppedObjects, droppedTables, objectText } from './dropped_objects.js'
+import { readExpected } from './expected.js'
 import { proofOf } from './proof.js'
 import { rulesOf } from './rules.js'
 import type { Heard } from './squawk.js'
@@ -48,6 +49,8 @@ export async function lint(
   faults.push(...(await dropsBeforeCreates(track)))
   for (const check of track.checks)
     faults.push(...(await lintFile(check.file, acts(check) ? 'probe' : 'check')))
+  // only checks read it: a rollback looks at the migrations that it undoes, which are not all that it names
+  if (track.checks.length > 0) faults.push(...(await readExpected(track)).faults)
   return faults
 }
 

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { Failure, UsageError } from '../model/failure.js'
 import { compareVersions, type Track } from '../model/workspace.js'
 import { configName } from './config.js'
+import { expectedName } from './expected.js'
 import { SyntaxFault, scanTokens } from './statements.js'
 
 const folders = ['migrations', 'rollbacks', 'verify'] as const
@@ -14,7 +15,16 @@ function create(path: string, text: string): void {
   writeFileSync(path, text)
 }
 
-/** The trio of files of a new migration, written under the next free version; their paths. Throws FILE_EXISTS or USAGE. */
+/** Folder of the stories of checks, in a repository that tests its checks. */
+const stories = 'test/checks'
+
+/** True for a repository with stories of checks, such as this one; an installed package has none. */
+export const hasStories = (root: string): boolean => existsSync(join(root, stories))
+
+/**
+ * Writes the trio of files of a new migration under the next free version, and the story of its check where
+ * the repository has stories; their paths. Throws FILE_EXISTS or USAGE before anything is written.
+ */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
     throw new UsageError(`new ${slug}`, 'a slug is lower_case_with_underscores')
@@ -45,6 +55,13 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
       `--! title: ${title}: it is as it should be\n--! after: ${name}\n\n-- A row for each thing that is wrong; no row is a pass.\nselect 'object' as object, 'what is wrong with it' as detail\nwhere false\norder by 1\n`,
     ],
   ]
+  if (hasStories(root))
+    files.push([
+      `${stories}/${track}/${slug}.sql`,
+      '-- fault\n-- Break what the check looks for: it must find it.\nselect 1;\n-- fix\n-- Put it right: it must find nothing.\nselect 1;\n',
+    ])
+  const taken = files.find(([path]) => existsSync(join(root, path)))
+  if (taken) throw new Failure('FILE_EXISTS', taken[0])
   for (const [path, text] of files) create(join(root, path), text)
   return files.map(([path]) => path)
 }
@@ -108,6 +125,32 @@ function renamedInfo(text: string, names: Map<string, string>): string {
   return `${JSON.stringify({ title, for: purpose, ...now }, null, 2)}\n`
 }
 
+/** Keys of expected.json whose values are keyed by names, and keys whose values are no names. */
+const keyedByName = new Set(['tables', 'columns', 'indexes', 'constraints', 'policies', 'functions'])
+const notNames = new Set(['after', 'until', 'type', 'command', 'roles', 'security'])
+
+/** What a track expects with names replaced: as keys, and in definitions and patterns. */
+function renamedExpected(text: string, names: Map<string, string>): string {
+  const walk = (value: unknown, key: string): unknown => {
+    if (typeof value === 'string') return notNames.has(key) ? value : inWords(value, names)
+    if (Array.isArray(value)) return value.map(v => walk(v, key))
+    if (typeof value !== 'object' || value === null) return value
+    const named = keyedByName.has(key)
+    return Object.fromEntries(
+      Object.entries(value).map(([k, v]) => [named ? inWords(k, names) : k, walk(v, named ? '' : k)]),
+    )
+  }
+  return `${JSON.stringify(walk(JSON.parse(text), ''), null, 2)}\n`
+}
+
+/** One file of a track with names replaced, by its kind. */
+const renamedFile = (file: string, text: string, map: NameMap, names: Map<string, string>) =>
+  file.endsWith('.sql')
+    ? renamed(text, map)
+    : file === expectedName
+      ? renamedExpected(text, names)
+      : renamedInfo(text, names)
+
 /** Copies a track's three folders and its description into a user's folder, with his own names; the paths written. */
 export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
@@ -128,9 +171,7 @@ export async function copyTrack(track: Track, to: string, map: NameMap): Promise
   for (const f of all) {
     const text = readFileSync(f.path, 'utf8')
     const path = join(f.folder, track.name, f.file)
-    const now =
-      map.length === 0 ? text : f.file.endsWith('.sql') ? await renamed(text, map) : renamedInfo(text, names)
-    create(join(to, path), now)
+    create(join(to, path), map.length === 0 ? text : await renamedFile(f.file, text, map, names))
     written.push(path)
   }
   if (!existsSync(join(to, configName))) {

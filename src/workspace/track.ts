@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Finding, finding } from '../model/report.js'
 import type { Track, TrackInfo } from '../model/workspace.js'
@@ -7,6 +7,9 @@ import { readJson } from './json.js'
 
 /** Name of the file beside a track's migrations that says what its tables mean. */
 const fileName = 'track.json'
+
+/** What a filter may be called: it is a flag too. */
+const filterName = /^[a-z][a-z0-9_]*$/
 
 /**
  * Reads and validates `migrations/<track>/track.json`. A track may do without: then nothing is known of its tables, and
@@ -27,6 +30,12 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     values: z.optional(z.array(z.string())),
     pattern: z.optional(z.string()),
   })
+  const filter = z.strictObject({
+    column: name,
+    help: z.string(),
+    values: z.optional(z.array(z.string()).check(z.minLength(1))),
+    default: z.optional(z.array(z.string()).check(z.minLength(1))),
+  })
   const schema = z.strictObject({
     title: z.string(),
     for: z.string(),
@@ -36,15 +45,8 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       active: name,
       started: z.optional(name),
       title: z.optional(name),
-      user: z.optional(name),
       workspace: z.optional(name),
-      tenant: z.optional(name),
-      project: z.optional(name),
-      helper: z.optional(name),
-      repo: z.optional(name),
-      trip: z.optional(name),
       status: z.optional(name),
-      defaultStatus: z.optional(z.array(z.string())),
       archivedStatus: z.optional(name),
       ended: z.optional(name),
       history: z.optional(name),
@@ -62,6 +64,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
         created: name,
       }),
     ),
+    filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
     settings: z.optional(z.record(z.string(), setting)),
     shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
     persona: z.strictObject({ claim: z.string(), of: z.string() }),
@@ -80,8 +83,35 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     ),
   })
   const result = schema.safeParse(read.json)
-  if (result.success) return { info: result.data as TrackInfo, faults: [] }
-  return fault(result.error.issues.map(describeIssue).join('; '))
+  if (!result.success) return fault(result.error.issues.map(describeIssue).join('; '))
+  const info = result.data as TrackInfo
+  const strange = Object.entries(info.filters ?? {}).flatMap(([of, f]) =>
+    (f.default ?? [])
+      .filter(value => f.values && !f.values.includes(value))
+      .map(value => `filters.${of}.default: \`${value}\` is none of its values`),
+  )
+  return strange.length > 0 ? fault(strange.join('; ')) : { info, faults: [] }
+}
+
+/**
+ * The filters that the tracks of a folder have, name -> help, for the flags of `sessions`. A file with faults
+ * is passed over here; its faults are reported when its track is used.
+ */
+export function filtersIn(root: string): Map<string, string> {
+  const found = new Map<string, string>()
+  const folder = join(root, 'migrations')
+  for (const track of existsSync(folder) ? readdirSync(folder).sort() : []) {
+    try {
+      const info = JSON.parse(readFileSync(join(folder, track, fileName), 'utf8')) as Partial<TrackInfo>
+      for (const [name, filter] of Object.entries(info.filters ?? {})) {
+        const usual = filter.default ? ` (default ${filter.default.join(', ')})` : ''
+        if (filterName.test(name) && !found.has(name)) found.set(name, `${filter.help}${usual}`)
+      }
+    } catch {
+      // no such file, or not JSON
+    }
+  }
+  return found
 }
 
 /** Settings of the configuration that the track does not know, or whose values it does not take. */

@@ -140,16 +140,16 @@ test('a known finding is accepted by its key until its day, and told when the da
   await using db = await database(newest(), 'workspace-sessions', 300)
   expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)
   await db.sql.unsafe('drop index public.idx_chat_sessions_created_at')
-  const loud = await rethread(db.url, ['verify', '--only', 'session_indexes'])
+  const loud = await rethread(db.url, ['verify', '--only', 'indexes'])
   const key = loud.report.checks[0]!.found[0]!.key
-  expect([loud.code, key]).toEqual([1, 'workspace-sessions/session_indexes/idx_chat_sessions_created_at'])
+  expect([loud.code, key]).toEqual([1, 'workspace-sessions/indexes/idx_chat_sessions_created_at'])
   const accept = (until: string) => configured({ accepted: [{ key, reason: 'rebuilt on Sunday', until }] })
-  const known = await rethread(db.url, ['verify', '--only', 'session_indexes'], { cwd: accept('2999-12-31') })
+  const known = await rethread(db.url, ['verify', '--only', 'indexes'], { cwd: accept('2999-12-31') })
   expect([known.code, known.report.checks[0]!.found[0]!.accepted]).toEqual([
     0,
     'rebuilt on Sunday (until 2999-12-31)',
   ])
-  const over = await rethread(db.url, ['verify', '--only', 'session_indexes'], { cwd: accept('2020-01-01') })
+  const over = await rethread(db.url, ['verify', '--only', 'indexes'], { cwd: accept('2020-01-01') })
   expect([over.code, over.report.findings.map(f => f.code)]).toEqual([1, ['ACCEPTANCE_OVER']])
 })
 

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { configured, rethread, undoAll } from '../support/cli.js'
 import { database, newest, picture, root } from '../support/database.js'
+import { folder } from '../support/folder.js'
 
 test('sessions are listed, filtered, shown and exported; stats counts them', async () => {
   await using db = await database(newest(), 'trip-sessions')
@@ -59,10 +60,89 @@ test('what can’t be asked is told: no such session, no such role, a table that
   expect(await told(['sessions', 'list', '--repo', 'x'])).toEqual([2, 'USAGE'])
 })
 
+test('filters come from track.json: by --filter, and by a flag for each', async () => {
+  await using db = await database(newest(), 'trip-sessions', 500)
+  expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+  await db.sql`update chat_sessions set status = 'completed' where id in (select id from chat_sessions order by id limit 3)`
+  await db.sql`update chat_sessions set status = 'archived' where id in (select id from chat_sessions order by id offset 3 limit 2)`
+  const list = async (...flags: string[]) => {
+    const { code, report } = await rethread(db.url, ['sessions', 'list', '--limit', '1000', ...flags])
+    const table = report.tables[0]
+    const at = (column: string) => table?.columns.indexOf(column) ?? -1
+    return {
+      code,
+      columns: table?.columns.slice(0, 4),
+      sessions: table?.rows.map(r => r[at('session')]),
+      status: [...new Set(table?.rows.map(r => r[at('status')]))].sort(),
+      usage: report.findings.filter(f => f.code === 'USAGE').map(f => [f.subject, f.facts.known]),
+    }
+  }
+  const done = await list('--filter', 'status=completed')
+  expect(done).toMatchObject({
+    code: 0,
+    columns: ['session', 'user', 'trip', 'status'],
+    status: ['completed'],
+  })
+  expect(done.sessions!.length).toBe(3)
+  expect(await list('--status', 'completed')).toEqual(done)
+  // one filter twice is either value, two filters are both
+  const either = await list('--filter', 'status=completed', '--filter', 'status=archived')
+  expect([either.sessions!.length, either.status]).toEqual([5, ['archived', 'completed']])
+  expect(await list('--filter', 'status=archived,completed')).toEqual(either)
+  expect(await list('--status', 'archived', '--filter', 'status=completed')).toEqual(either)
+  expect((await list('--filter', 'status=completed', '--filter', 'trip=none')).sessions).toEqual([])
+  expect(await list('--filter', 'repo=x')).toMatchObject({
+    code: 2,
+    usage: [['--filter repo', ['user', 'trip', 'status']]],
+  })
+  expect(await list('--repo', 'x')).toMatchObject({
+    code: 2,
+    usage: [['--filter repo', ['user', 'trip', 'status']]],
+  })
+  expect(await list('--filter', 'status=gone')).toMatchObject({
+    code: 2,
+    usage: [['--filter status=gone', ['active', 'paused', 'completed', 'archived']]],
+  })
+  for (const wrong of ['status', '=completed', 'status='])
+    expect(await list('--filter', wrong)).toMatchObject({
+      code: 2,
+      usage: [[`--filter ${wrong}`, undefined]],
+    })
+})
+
+test('the flags of filters are those of the tracks that are used: the shipped ones, or those of a folder', async () => {
+  const flags = async (...args: string[]) => {
+    const { stdout } = await rethread('', ['sessions', '--help', ...args], { json: false })
+    const own = stdout.slice(0, stdout.indexOf('--filter <name=value>'))
+    return [...own.matchAll(/^ {2}--(\S+) <values> +(.+)/gm)].map(m => `${m[1]}: ${m[2]}`)
+  }
+  const shipped = readdirSync(join(root, 'migrations')).flatMap(track => {
+    const info = JSON.parse(readFileSync(join(root, 'migrations', track, 'track.json'), 'utf8'))
+    return Object.keys(info.filters)
+  })
+  expect((await flags()).map(f => f.split(':')[0])).toEqual([...new Set(shipped)])
+  const filter = (help: string, more = {}) => ({ column: 'c', help, ...more })
+  const own = folder({
+    'migrations/a/track.json': JSON.stringify({
+      filters: {
+        colour: filter('of a colour', { default: ['red', 'blue'] }),
+        limit: filter('taken by the command'),
+      },
+    }),
+    'migrations/b/track.json': JSON.stringify({
+      filters: { colour: filter('again'), shape: filter('of a shape') },
+    }),
+    'migrations/c/track.json': '{',
+  })
+  const expected = ['colour: of a colour (default red, blue)', 'shape: of a shape']
+  expect(await flags('--dir', own)).toEqual(expected)
+  expect(await flags('--config', join(configured({ dir: own }), 'rethread.config.json'))).toEqual(expected)
+})
+
 test('a setting that the track does not know, or a value that it does not take, is refused before anything is written', async () => {
   await using db = await database(newest())
-  const folder = configured({ settings: { legacy_grouping: 'planet', colour: 'red' } })
-  const ran = await rethread(db.url, ['migrate'], { cwd: folder })
+  const settings = configured({ settings: { legacy_grouping: 'planet', colour: 'red' } })
+  const ran = await rethread(db.url, ['migrate'], { cwd: settings })
   expect([ran.code, ran.report.findings.filter(f => f.code === 'BAD_SETTING').map(f => f.subject)]).toEqual([
     3,
     ['settings.legacy_grouping', 'settings.colour'],

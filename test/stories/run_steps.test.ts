@@ -39,8 +39,7 @@ describe('the loop over steps', () => {
       plan,
       storage: rehearsalStorage([]),
       perform: async ({ migration }) => {
-        if (migration.name === plan.steps[2]!.migration.name)
-          throw new Failure('FENCED', 'the third')
+        if (migration.name === plan.steps[2]!.migration.name) throw new Failure('FENCED', 'the third')
         return { outcome: 'done' }
       },
     })

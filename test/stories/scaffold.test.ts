@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { contract, rethread, undoAll } from '../support/cli.js'
-import { database, newest, picture } from '../support/database.js'
+import { database, newest, picture, root } from '../support/database.js'
 
 const folder = () => mkdtempSync('/tmp/rethread-init-')
 
@@ -87,7 +87,24 @@ test('new writes the trio, proves that it is seen, and what it wrote runs', asyn
   expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
   expect((await rethread(db.url, ['verify', '--only', 'add_tags,more_tags'], { cwd })).code).toBe(0)
   expect((await rethread('', ['new', 'Bad-Name'], { cwd })).code).toBe(2)
-  expect((await rethread('', ['new', 'x'])).code).toBe(2)
+  // here are several tracks, and none is named
+  const unnamed = await rethread('', ['new', 'x'])
+  expect([unnamed.code, unnamed.report.findings[0]!.code]).toEqual([3, 'TRACK_UNCLEAR'])
+  expect(existsSync(join(root, 'migrations/new')) || existsSync(join(root, 'test/checks/new'))).toBe(false)
+  // what would be written over is seen before anything is written
+  writeFileSync(join(cwd, 'verify/mine/third.sql'), "select 'x' as object, 'y' as detail where false")
+  const third = await rethread('', ['new', 'third'], { cwd })
+  expect([third.code, third.report.findings[0]!.subject]).toEqual([2, 'verify/mine/third.sql'])
+  expect(existsSync(join(cwd, 'migrations/mine/003_third.sql'))).toBe(false)
+})
+
+test('new writes the story of the check too, where the repository has stories', async () => {
+  const cwd = folder()
+  mkdirSync(join(cwd, 'test/checks'), { recursive: true })
+  const made = await rethread('', ['new', 'add_tags', '--track', 'mine'], { cwd })
+  expect([made.code, made.report.tables[0]!.rows.flat().at(-1)]).toEqual([0, 'test/checks/mine/add_tags.sql'])
+  const story = readFileSync(join(cwd, 'test/checks/mine/add_tags.sql'), 'utf8')
+  expect(story).toMatch(/^-- fault\n[\s\S]*^-- fix\n/m)
 })
 
 test('a track.json that is wrong is told with what is wrong in it', async () => {
@@ -99,6 +116,14 @@ test('a track.json that is wrong is told with what is wrong in it', async () => 
   for (const [text, says] of [
     [JSON.stringify({ ...info, sessions: { ...info.sessions, id: 1 } }), /sessions\.id: wants string/],
     [JSON.stringify({ ...info, surprise: true }), /unknown `surprise`/],
+    [
+      JSON.stringify({ ...info, filters: { 'a-b': info.filters.user } }),
+      /filters\.a-b: a filter is lower_case/,
+    ],
+    [
+      JSON.stringify({ ...info, filters: { user: { ...info.filters.user, values: ['a'], default: ['b'] } } }),
+      /filters\.user\.default: `b` is none of its values/,
+    ],
     ['{', /not JSON/],
   ] as const) {
     writeFileSync(path, text)

@@ -14,19 +14,18 @@ export interface Ran {
   report: Omit<Report, 'findings'> & { findings: (Finding & { message: string; fix: string | null })[] }
 }
 
-const main = join(root, 'dist/main.js')
-
-/** Starts the built command line, as a user's shell would; `node` are flags of Node itself. */
+/** Starts the command line that is built in a folder of the package, as a user's shell would; `node` are flags of Node itself. */
 export function start(
   args: string[],
   env: Record<string, string> = {},
   cwd = root,
   node: string[] = [],
+  home = root,
 ): ChildProcess {
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([k]) => !/^(PG|DATABASE_URL|CI$|NO_COLOR|FORCE_COLOR)/.test(k)),
   )
-  return spawn(process.execPath, [...node, main, ...args], {
+  return spawn(process.execPath, [...node, join(home, 'dist/main.js'), ...args], {
     cwd,
     env: { ...clean, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -37,13 +36,15 @@ export function start(
 export function rethread(
   url: string,
   args: string[],
-  options: { cwd?: string; json?: boolean; env?: Record<string, string> } = {},
+  options: { cwd?: string; json?: boolean; env?: Record<string, string>; home?: string } = {},
 ): Promise<Ran> {
   const json = options.json ?? true
   const child = start(
     [...args, ...(json ? ['--format', 'json'] : [])],
     { ...(url ? { DATABASE_URL: url } : {}), ...options.env },
     options.cwd,
+    [],
+    options.home,
   )
   return ended(child, json)
 }

@@ -21,6 +21,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   EMPTY_FILE: [file, { reason: null }],
   NOT_UTF8: [file],
   BAD_TRACK_INFO: ['migrations/own/track.json', { reason: 'sessions.table: wants string' }],
+  BAD_EXPECTED: ['verify/mine/expected.json', { reason: 'columns.0.table: it is missing' }],
   BAD_SETTING: ['settings.group_by', { reason: "it can't be `day`", known: ['workspace', 'author'] }],
   NO_TRACK_INFO: ['own'],
   FILE_EXISTS: [file],

@@ -30,6 +30,10 @@ export const fileWords = {
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
     () => 'See docs/files.md for what stands in it.',
   ),
+  BAD_EXPECTED: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    () => 'Correct the file: docs/files.md describes it.',
+  ),
   BAD_SETTING: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
     (_, f) =>

@@ -1,0 +1,96 @@
+/** A column: type and default as `format_type` and `pg_get_expr` print them under an empty search_path. */
+export interface ExpectedColumn {
+  type: string
+  nullable: boolean
+  /** Left out for a column that must have none. */
+  default?: string
+}
+
+/** An index: what `pg_get_indexdef` prints after USING, and after WHERE. */
+export interface ExpectedIndex {
+  definition: string
+  where?: string
+  unique?: boolean
+}
+
+/** What a policy may be for. */
+export const policyCommands = ['all', 'select', 'insert', 'update', 'delete'] as const
+
+/** A policy. `using` and `check` are LIKE patterns of its expressions; without one there must be none. */
+export interface ExpectedPolicy {
+  command: (typeof policyCommands)[number]
+  roles: string[]
+  using?: string
+  check?: string
+  /** False for a restrictive policy. */
+  permissive?: boolean
+}
+
+/** Privileges on a table that a role is expected to have or to lack. */
+export const tablePrivileges = ['select', 'insert', 'update', 'delete'] as const
+
+/** What is expected of one table. What is not named is not looked at. */
+export interface ExpectedTable {
+  columns?: Record<string, ExpectedColumn>
+  indexes?: Record<string, ExpectedIndex>
+  /** LIKE patterns of what `pg_get_constraintdef` prints, by the constraint's name. */
+  constraints?: Record<string, string>
+  /** With policies, row level security must be on. */
+  policies?: Record<string, ExpectedPolicy>
+  /** True where permissive policies beside those named are no fault, as on a table of the application. */
+  otherPolicies?: boolean
+  /** Names of triggers that must be there and switched on. */
+  triggers?: string[]
+  /** Exactly these privileges by role; an empty list for a role that must have none. */
+  grants?: Record<string, (typeof tablePrivileges)[number][]>
+}
+
+/** A function that must be there, with an empty search_path of its own, and not open to everybody. */
+export interface ExpectedFunction {
+  security: 'definer' | 'invoker'
+}
+
+/** One entry of `verify/<track>/expected.json`: what holds once `after` is applied, until `until` is. */
+export interface Expectation {
+  after: string
+  until?: string
+  /** By name with schema. */
+  tables?: Record<string, ExpectedTable>
+  /** By name with schema, without arguments: every function of that name is meant. */
+  functions?: Record<string, ExpectedFunction>
+}
+
+/** What a shared check can read: its header `expects` names one of them. */
+export const expectedKinds = [
+  'columns',
+  'indexes',
+  'constraints',
+  'policies',
+  'triggers',
+  'grants',
+  'functions',
+] as const
+/** One of them. */
+export type ExpectedKind = (typeof expectedKinds)[number]
+
+/** The entries that hold at what is applied, in their order. */
+export const expectedNow = (expected: Expectation[], applied: ReadonlySet<string>): Expectation[] =>
+  expected.filter(e => applied.has(e.after) && !(e.until && applied.has(e.until)))
+
+/** True where an entry says anything of a kind. */
+const speaksOf = (entry: Expectation, kind: ExpectedKind): boolean =>
+  kind === 'functions'
+    ? entry.functions !== undefined
+    : Object.values(entry.tables ?? {}).some(table => table[kind] !== undefined)
+
+/** Why a shared check has nothing to compare with, else null: it would pass without having looked. */
+export function whyNothingExpected(
+  expected: Expectation[],
+  kind: ExpectedKind,
+  applied: ReadonlySet<string>,
+): string | null {
+  const some = expected.filter(e => speaksOf(e, kind))
+  if (some.length === 0) return `expected.json of the track names no ${kind}`
+  if (expectedNow(some, applied).length > 0) return null
+  return `expected.json of the track names ${kind} from ${some[0]!.after} on`
+}

@@ -1,0 +1,15 @@
+-- with: contract
+-- fault
+alter function chat_private.move_session() security invoker;
+-- fix
+alter function chat_private.move_session() security definer;
+-- fault
+alter function chat_private.move_session() set search_path = public;
+-- fix
+alter function chat_private.move_session() set search_path = '';
+-- fault
+grant execute on function chat_private.move_session() to public;
+-- fix
+revoke execute on function chat_private.move_session() from public;
+-- fault
+alter function chat_private.move_session() rename to renamed;

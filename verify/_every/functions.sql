@@ -1,0 +1,19 @@
+--! title: The functions are there, pinned, and not open to everybody
+--! expects: functions
+
+select w.name as object,
+  case when f.oid is null then 'missing' else concat_ws(', ',
+    case when f.prosecdef <> l.definer then case when l.definer then 'not security definer' else 'security definer' end end,
+    case when not l.pinned then 'search_path is not pinned' end,
+    case when l.open then 'public may execute it' end) end as detail
+from jsonb_array_elements(current_setting('rethread.expected')::jsonb) as e (entry)
+cross join jsonb_each(e.entry -> 'functions') as w (name, spec)
+left join (pg_catalog.pg_proc f join pg_catalog.pg_namespace n on n.oid = f.pronamespace)
+  on array[n.nspname, f.proname]::text[] = parse_ident(w.name)
+cross join lateral (
+  select w.spec ->> 'security' = 'definer' as definer,
+    coalesce('search_path=""' = any (f.proconfig), false) as pinned,
+    coalesce(has_function_privilege('public', f.oid, 'execute'), false) as open
+) l
+where f.oid is null or f.prosecdef <> l.definer or not l.pinned or l.open
+order by 1
