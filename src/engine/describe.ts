@@ -17,9 +17,9 @@ export async function describe(plan: Plan): Promise<Plan> {
     const down = step.direction === 'down'
     const file = down ? migration.rollback?.file : migration.file
     const statements = file ? await parseStatements(file.text) : []
-    const spared = await sparedBy(migrations, statements.flatMap(droppedObjects))
-    // what a rollback takes from there, it puts back: looked at when it runs
-    if (down) spared.add('rethread_archive.quarantine')
+    const own = await sparedBy(migrations, statements.flatMap(droppedObjects))
+    // what a rollback takes from the quarantine, it puts back: looked at when it runs
+    const spared = down ? new Set([...own, 'rethread_archive.quarantine']) : own
     const hazards = hazardsOf(statements, down ? null : migration, created, spared)
     steps.push({ ...step, statements: statements.map(s => s.text), hazards })
   }

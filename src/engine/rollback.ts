@@ -27,7 +27,7 @@ import { describe, stepResult } from './describe.js'
 import { drifted, driftFinding, exactness, storeFingerprint } from './fingerprint.js'
 import { guard } from './guard.js'
 import { look } from './look.js'
-import { type Doomed, doomed, type Loss, lookAtDrops, losses } from './loss.js'
+import { type Doomed, droppedBy, type Loss, losses } from './loss.js'
 import { findMigration } from './plan.js'
 import { record } from './record.js'
 import { sparedBy } from './refuse_destruction.js'
@@ -83,7 +83,7 @@ export async function planRollback(
   const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
   const plan = await describe({ track: track.name, steps, held: [], applied: forward.applied, findings: [] })
-  const { found: objects, refused } = await lookAtDrops(session, track, undone)
+  const { found: objects, refused } = await droppedBy(session, track, undone)
   report.findings.push(...refused)
   const changed = await drifted(session, target.major)
   // one place for all that must be allowed by name: the first step's hazards
@@ -285,7 +285,7 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
     // archive before anything is dropped
     const captures = new Map<string, number>()
     const capture = async (migrations: Migration[]) => {
-      for (const d of await doomed(run.writer, track, migrations))
+      for (const d of (await droppedBy(run.writer, track, migrations)).found)
         if (d.column && !captures.has(nameOf(d)))
           captures.set(nameOf(d), await archiveColumn(run, track.name, d))
     }
