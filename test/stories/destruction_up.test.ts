@@ -179,7 +179,7 @@ describe.each(servers())('rows that a backfill removes on PostgreSQL $major', se
     await db.sql.unsafe(notes)
     // a row that was set aside by a run that was stopped, and changed since
     const cwd = backfill(quarantines, "t.kind = 'odd' or t.id > 0")
-    expect((await rethread(db.url, ['migrate', '--no-backfill'], { cwd })).code).toBe(0)
+    expect((await rethread(db.url, ['backfill', '--max-rows', '1'], { cwd })).code).toBe(2)
     await db.sql.unsafe(`insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
       select 'mine', '1_clean', 'public.notes', id::text, 'before', to_jsonb(n) || '{"body": "older"}' from public.notes n where id = 2`)
     const ran = await rethread(db.url, ['migrate', '--allow', 'QUARANTINES_ROWS'], { cwd })
