@@ -17,6 +17,7 @@ import { keyColumns, lacksPages } from '../sql/keyset.js'
 import { setPieces } from '../sql/session.js'
 import {
   countPending,
+  isSetAside,
   type PendingSpec,
   quarantinePending,
   type SweepSpec,
@@ -26,6 +27,7 @@ import { type Cut, cutBackfill } from '../workspace/cut.js'
 import { type BackfillWish, fileFault, type Job } from './batch.js'
 import { settle, unsettle } from './manners.js'
 import { betweenRests } from './pace.js'
+import { refuseBackfill } from './refuse_destruction.js'
 import type { Run } from './run.js'
 import { tally } from './tally.js'
 import { allRanges, canary } from './walk.js'
@@ -79,7 +81,9 @@ export async function runBackfill(
 ): Promise<Backfilled> {
   const spec = migration.backfill!
   const { ctx } = run
-  const cut = await cutBackfill(migration.file.text, migration.file.path, spec)
+  // the holder of the lease has asked for consent
+  if (!helper) await refuseBackfill(migration, wish.consent)
+  const whole = await cutBackfill(migration.file.text, migration.file.path, spec)
   if (wish.unit !== null && !spec.unit)
     throw new UsageError('--workspace', `${migration.name} has no \`unit\` in its header`)
   const key = spec.key.length > 0 ? spec.key : await primaryKey(run.writer.sql, spec.table)
@@ -94,7 +98,7 @@ export async function runBackfill(
     ? [{ relation: spec.table, pages: 1, rowsPerPage: 0 }]
     : await heapsOf(run.writer.sql, spec.table)
   const rowsPerPage = Math.max(0, ...heaps.map(h => h.rowsPerPage))
-  const passes = passesFor(cut.updatesTable, rowsPerPage, Math.max(0, ...heaps.map(h => h.pages)))
+  const passes = passesFor(whole.updatesTable, rowsPerPage, Math.max(0, ...heaps.map(h => h.pages)))
   const id = await openBackfill(
     run.writer.sql,
     {
@@ -104,17 +108,22 @@ export async function runBackfill(
       systemIdentifier: run.target.facts.systemIdentifier,
     },
     heaps,
-    leastPages(cut, passes),
+    leastPages(whole, passes),
   )
   const sweep: PendingSpec = {
     ...spec,
     track: migration.track,
     migration: migration.name,
-    alias: cut.alias,
+    alias: whole.alias,
     key,
     run: run.id,
     removes: migration.hazards.includes('QUARANTINES_ROWS'),
   }
+  // whatever the file's own condition says
+  const cut =
+    sweep.removes && whole.deletesTable
+      ? { ...whole, restrict: (part: string) => whole.restrict(`${part} and ${isSetAside(sweep)}`) }
+      : whole
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }
   const job: Job = {

@@ -1,6 +1,7 @@
 import { isDataFault, isLost, isRetriable, serverFault, sqlFailure } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
+import type { Consent } from '../model/plan.js'
 import type { Migration } from '../model/workspace.js'
 import type { Range } from '../sql/backfill.js'
 import {
@@ -37,6 +38,7 @@ export interface BackfillWish {
   nice: number
   /** The user's own query: true or above zero means stop for now. */
   throttleQuery: string | null
+  consent: Consent
 }
 
 /** One invocation of one backfill, and what it works with. */

@@ -26,9 +26,9 @@ export async function describe(plan: Plan, sql: Db): Promise<Plan> {
   for (const [i, step] of plan.steps.entries()) {
     const statements = files[i]!
     const down = step.direction === 'down'
-    const spared = await sparedBy(migrations, statements.flatMap(droppedObjects))
-    // what a rollback takes from there, it puts back: looked at when it runs
-    if (down) spared.add('rethread_archive.quarantine')
+    const own = await sparedBy(migrations, statements.flatMap(droppedObjects))
+    // what a rollback takes from the quarantine, it puts back: looked at when it runs
+    const spared = down ? new Set([...own, 'rethread_archive.quarantine']) : own
     const judged = judge(statements, down ? null : step.migration, known, spared)
     steps.push({ ...step, statements: statements.map(s => s.text), ...judged })
   }

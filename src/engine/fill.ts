@@ -1,4 +1,4 @@
-import type { Consent, Plan } from '../model/plan.js'
+import type { Plan } from '../model/plan.js'
 import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import type { Migration, Track } from '../model/workspace.js'
 import { pauseBackfills, readBackfills } from '../sql/backfill.js'
@@ -12,14 +12,8 @@ import { joinRun, openRun } from './run.js'
 import { inspect } from './target.js'
 
 /** What a person asked `backfill` for. */
-interface FillWish {
-  unit: string | null
-  maxRows: number | null
-  workers: number
-  nice: number
-  throttleQuery: string | null
+interface FillWish extends BackfillWish {
   resume: boolean
-  consent: Consent
   leaseWaitMs: number
 }
 

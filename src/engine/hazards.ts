@@ -33,6 +33,8 @@ export function judge(
 ): Judged {
   const found: Hazard[] = []
   const locks: Lock[] = []
+  // a quarantining backfill deletes what it has copied; its own hazard says so
+  const quarantines = migration?.hazards.includes('QUARANTINES_ROWS') ?? false
   const note = (h: Hazard) => {
     if (!found.some(f => f.code === h.code && f.subject === h.subject && f.detail === h.detail)) found.push(h)
   }
@@ -42,7 +44,8 @@ export function judge(
     if (taken === null) note(cannotTell(index + 1, s))
     for (const h of [...ofLocks(taken ?? []), ...rowWorkOf(s, known)])
       if (!known.made.has(h.subject) && !kept.test(h.subject)) note(h)
-    for (const h of deletions(s, migration)) if (!spared.has(h.subject)) note(h)
+    for (const h of deletions(s))
+      if (!spared.has(h.subject) && !(quarantines && setsAside(migration, s, h.subject))) note(h)
     for (const w of widenings(s, statements, known)) note({ code: 'WIDENS_ACCESS', ...w })
     learn(known, s)
   }
@@ -91,12 +94,12 @@ function ofHeader(migration: Migration | null): Hazard[] {
   ]
 }
 
-/**
- * What a statement takes away by name; a quarantining backfill deletes what it has copied, and its own hazard says so.
- * What nobody can tell before it runs is refused when it has run.
- */
-function deletions(s: Statement, migration: Migration | null): Hazard[] {
-  if (s.kind === 'DeleteStmt' && migration?.hazards.includes('QUARANTINES_ROWS')) return []
+/** Whether rows that a quarantining backfill deletes are those that it has copied: its own table's, by its own DELETE. */
+export const setsAside = (m: Migration | null, s: Statement, table: string): boolean =>
+  s.kind === 'DeleteStmt' && m?.backfill?.table === table
+
+/** What a statement takes away by name. What nobody can tell before it runs is refused when it has run. */
+function deletions(s: Statement): Hazard[] {
   return droppedObjects(s).flatMap(o => {
     const detail = deletion(o)
     return detail === null

@@ -32,13 +32,8 @@ export interface Loss extends Doomed {
   atRisk: number
 }
 
-/** The tables, columns and rows that the rollback files of these migrations take away, as far as they exist. */
-export async function doomed(session: Session, track: Track, migrations: Migration[]): Promise<Doomed[]> {
-  return (await lookAtDrops(session, track, migrations)).found
-}
-
-/** What these rollback files would take away, and what of it no archive can hold. */
-export async function lookAtDrops(
+/** The tables, columns and rows that rollback files take away, as far as they exist, and what of it no archive can hold. */
+export async function droppedBy(
   session: Session,
   track: Track,
   migrations: Migration[],
@@ -146,7 +141,7 @@ export async function atRisk(
   migrations: Migration[],
   timeoutMs: number,
 ): Promise<number | null> {
-  const objects = await doomed(session, track, migrations)
+  const { found: objects } = await droppedBy(session, track, migrations)
   if (objects.length === 0) return 0
   // which rows a DELETE removes, only the DELETE can tell
   if (objects.some(d => d.rows)) return null

@@ -224,6 +224,7 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish): Promise<Pe
     workers: wish.workers,
     nice: wish.nice,
     throttleQuery: wish.throttleQuery,
+    consent: wish.consent,
   }).catch(async error => {
     if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
     throw error

@@ -9,6 +9,7 @@ import type { Db } from '../sql/types.js'
 import { type DroppedObject, droppedObjects, keysOf, objectText } from '../workspace/dropped_objects.js'
 import { parseStatements, type Statement } from '../workspace/statements.js'
 import { bookkeepingOf } from '../workspace/tables.js'
+import { setsAside } from './hazards.js'
 import { type Holdings, hasMoved, isPermitted, takenBetween, worded } from './taken_between.js'
 import { refusal, type Taken, whyNotArchived } from './why_not_archived.js'
 
@@ -46,7 +47,10 @@ export async function permitsOf(track: Track, step: Step, consent: Consent): Pro
 }
 
 /** The tables of migrations that hold nothing to lose; files are parsed only where an object may be one of them. */
-export const sparedBy = async (migrations: Migration[], objects: DroppedObject[]): Promise<Set<string>> =>
+export const sparedBy = async (
+  migrations: Migration[],
+  objects: DroppedObject[],
+): Promise<ReadonlySet<string>> =>
   objects.some(
     o =>
       o.kind === 'unknown' ||
@@ -54,6 +58,28 @@ export const sparedBy = async (migrations: Migration[], objects: DroppedObject[]
   )
     ? bookkeepingOf(migrations)
     : new Set()
+
+/**
+ * Refuses a backfill that removes rows without consent, whoever starts it: rows that it sets aside first want
+ * QUARANTINES_ROWS, any others DELETES_DATA. Throws DESTROYS_UNARCHIVED.
+ */
+export async function refuseBackfill(m: Migration, consent: Consent): Promise<void> {
+  const [statement] = await parseStatements(m.file.text)
+  for (const o of statement ? droppedObjects(statement) : []) {
+    if (o.kind !== 'rows' || o.kept) continue
+    const table = tableText(o.table)
+    const aside = m.hazards.includes('QUARANTINES_ROWS') && setsAside(m, statement!, table)
+    const hazard = aside ? 'QUARANTINES_ROWS' : 'DELETES_DATA'
+    if (consent.allow.has(hazard)) continue
+    const taken: Taken = {
+      object: table,
+      what: `rows of ${table}`,
+      reason: 'not allowed in this run',
+      instead: `--allow ${hazard}`,
+    }
+    throw failure(statement!, m.file, [taken], 'consent')
+  }
+}
 
 /** What took the place of a statement: what is left of it to send, and the keys of what was archived for it. */
 export interface Archived {

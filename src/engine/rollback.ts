@@ -20,7 +20,7 @@ import { runTransaction } from './execute_transaction.js'
 import { drifted, driftFinding, exactness, storeFingerprint } from './fingerprint.js'
 import { guard, outdated } from './guard.js'
 import { look } from './look.js'
-import { type Doomed, doomed, type Loss, lookAtDrops, losses } from './loss.js'
+import { type Doomed, droppedBy, type Loss, losses } from './loss.js'
 import { findMigration } from './plan.js'
 import { record } from './record.js'
 import { sparedBy } from './refuse_destruction.js'
@@ -88,7 +88,7 @@ export async function planRollback(
     { track: track.name, steps, held: [], applied: forward.applied, findings: [] },
     session.sql,
   )
-  const { found: objects, refused } = await lookAtDrops(session, track, undone)
+  const { found: objects, refused } = await droppedBy(session, track, undone)
   report.findings.push(...refused)
   const changed = await drifted(session, target.major)
   // one place for all that must be allowed by name: the first step's hazards
@@ -378,7 +378,7 @@ async function perform(
     permits: { keys: nothing, spared, everything: false, wanted: 'archive' },
   }
   // a step before it may have made or renamed what it drops
-  await capture(run, track, await doomed(run.writer, track, [m]), captures)
+  await capture(run, track, (await droppedBy(run.writer, track, [m])).found, captures)
   const instead: FileStep['instead'] = (tx, statement, existed) =>
     archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)
   const { attempts, findings } =

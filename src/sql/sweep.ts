@@ -36,12 +36,15 @@ const swept = ({ table, alias, restEvery, pending, reason }: SweepSpec): string 
     ? `${table} ${alias}`
     : `(select * from ${table} ${alias} where ${restPredicate(alias, restEvery)} offset 0) ${alias}`
 
-const notSetAside = (s: SweepSpec, by: string | null): string =>
-  `not exists (
-     select from rethread_archive.quarantine q
-     where q.relation = '${s.table}' and q.key = ${keyOf(s.alias, s.key)}
-     ${by === null ? '' : `and q.migration = '${by}'`}
-   )`
+const notSetAside = (s: PendingSpec): string => `not exists (${copyOf(s)})`
+
+const copyOf = (s: PendingSpec): string =>
+  `select from rethread_archive.quarantine q
+   where q.relation = '${s.table}' and q.key = ${keyOf(s.alias, s.key)}`
+
+/** Of a backfill that takes rows out: whether it has set a row aside as the row is now. What it has not, it may not delete. */
+export const isSetAside = (s: PendingSpec): string =>
+  `exists (${copyOf(s)} and q.migration = '${s.migration}' and q.original = to_jsonb(${s.alias}))`
 
 const intoQuarantine =
   'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
@@ -55,7 +58,7 @@ export async function countPending(sql: Db, s: SweepSpec): Promise<number> {
   const result = await sql.unsafe<{ n: number }[]>(
     `set local enable_mergejoin = off;
      select count(*)::int as n from ${swept(s)} where (${s.pending})
-     ${s.removes ? '' : `and ${notSetAside(s, null)}`}`,
+     ${s.removes ? '' : `and ${notSetAside(s)}`}`,
   )
   return result.flat().at(-1)!.n
 }
@@ -76,7 +79,7 @@ export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Pro
     `set local enable_mergejoin = off;
      with found as materialized (
        select ${keyOf(s.alias, s.key)} as key, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}) end as original
-       from ${swept(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s, null)}`}
+       from ${swept(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}
      ),
      aside as (
        ${intoQuarantine}
@@ -103,9 +106,9 @@ export async function quarantinePending(
     `${intoQuarantine}
      select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
      from ${swept(s)}
-     where (${s.pending}) and ${notSetAside(s, s.removes ? s.migration : null)}
+     where (${s.pending}) and ${s.removes ? `not ${isSetAside(s)}` : notSetAside(s)}
        ${keys ? `and ${keyOf(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))` : ''}
-     on conflict do nothing`,
+     on conflict ${s.removes ? '(relation, key, migration) do update set original = excluded.original, reason = excluded.reason, run = excluded.run' : 'do nothing'}`,
     args,
   )
 }

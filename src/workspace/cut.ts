@@ -8,6 +8,8 @@ export interface Cut {
   alias: string
   /** True when the statement updates the batched table itself, so that several light passes pay (HOT updates). */
   updatesTable: boolean
+  /** True when the statement deletes rows of the batched table. */
+  deletesTable: boolean
   /** The columns that an UPDATE sets; empty for other statements. */
   sets: string[]
   /** The table that the statement writes. */
@@ -57,6 +59,7 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
   const cut: Cut = {
     alias: alias.name,
     updatesTable,
+    deletesTable: alias.target && statement.kind === 'DeleteStmt',
     sets:
       statement.kind === 'UpdateStmt'
         ? (statement.node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')

@@ -46,7 +46,16 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
  * Tables that migrations create in the schemas of the tool's own: derived from the application's tables, or lists of what
  * was set aside. They hold nothing to lose, unlike a table that was moved there.
  */
-export async function bookkeepingOf(migrations: Migration[]): Promise<Set<string>> {
+export function bookkeepingOf(migrations: Migration[]): Promise<ReadonlySet<string>> {
+  const known = bookkeeping.get(migrations) ?? readBookkeeping(migrations)
+  bookkeeping.set(migrations, known)
+  return known
+}
+
+/** Looked up once for the migrations of a track, not once for each of their steps. */
+const bookkeeping = new WeakMap<Migration[], Promise<ReadonlySet<string>>>()
+
+async function readBookkeeping(migrations: Migration[]): Promise<ReadonlySet<string>> {
   const made = new Set<string>()
   for (const m of migrations) {
     if (!/\b(chat_private|rethread_archive)\b/i.test(m.file.text)) continue

@@ -4,9 +4,11 @@ import { openRun } from '../../src/engine/run.js'
 import { runStatements } from '../../src/engine/step.js'
 import { findingsOf } from '../../src/model/failure.js'
 import type { Consent } from '../../src/model/plan.js'
+import { rethread } from '../support/cli.js'
 import { consentTo, contextOf } from '../support/context.js'
 import { type Database, database, servers } from '../support/database.js'
 import { application, errors, factsOf, migrated, placesOf, reset, words } from '../support/destruction.js'
+import { folder } from '../support/folder.js'
 
 describe.each(servers())('what a migration takes away on PostgreSQL $major', server => {
   let db: Database
@@ -137,5 +139,54 @@ describe.each(servers())('what a migration takes away on PostgreSQL $major', ser
       await run.close('failed')
     }
     expect(placesOf(await words(db))).toEqual(placesOf(before))
+  })
+})
+
+describe.each(servers())('rows that a backfill removes on PostgreSQL $major', server => {
+  const notes = `create table public.notes (id int primary key, body text, kind text);
+    insert into public.notes select n, 'note_body_' || n, case when n <= 3 then 'odd' end from generate_series(1, 9) n`
+  const backfill = (header: string, where: string) =>
+    folder({
+      'migrations/mine/1_clean.sql': `--! phase: backfill\n--! table: public.notes\n--! pending: t.kind = 'odd'\n${header}delete from public.notes t where ${where};`,
+      'rollbacks/mine/1_clean.sql': 'select 1;',
+      'verify/mine/nothing.sql': `select 'x' as object, 'y' as detail where false`,
+    })
+  const quarantines = '--! hazard: QUARANTINES_ROWS\n'
+  const left = async (db: Database) =>
+    (
+      await db.sql`select (select count(*)::int from public.notes) as notes,
+      (select count(*)::int from rethread_archive.quarantine) as aside`
+    )[0]
+
+  test('want consent from whoever starts it: a canary and a bounded piece too', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(notes)
+    for (const [header, hazard] of [
+      ['', 'DELETES_DATA'],
+      [quarantines, 'QUARANTINES_ROWS'],
+    ] as const) {
+      const cwd = backfill(header, "t.kind = 'odd'")
+      const piece = await rethread(db.url, ['backfill', '--max-rows', '2'], { cwd })
+      expect([piece.code, piece.report.findings.map(f => [f.code, f.subject, f.fix])]).toEqual([
+        2,
+        [['DESTROYS_UNARCHIVED', 'public.notes', `--allow ${hazard}`]],
+      ])
+      expect(await left(db)).toEqual({ notes: 9, aside: 0 })
+    }
+  })
+
+  test('are set aside as they are, and no other row goes, whatever the file says', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(notes)
+    // a row that was set aside by a run that was stopped, and changed since
+    const cwd = backfill(quarantines, "t.kind = 'odd' or t.id > 0")
+    expect((await rethread(db.url, ['backfill', '--max-rows', '1'], { cwd })).code).toBe(2)
+    await db.sql.unsafe(`insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+      select 'mine', '1_clean', 'public.notes', id::text, 'before', to_jsonb(n) || '{"body": "older"}' from public.notes n where id = 2`)
+    const ran = await rethread(db.url, ['migrate', '--allow', 'QUARANTINES_ROWS'], { cwd })
+    expect([ran.code, await left(db)]).toEqual([0, { notes: 6, aside: 3 }])
+    const aside =
+      await db.sql`select original ->> 'body' as body from rethread_archive.quarantine order by key`
+    expect(aside.map(a => a.body)).toEqual(['note_body_1', 'note_body_2', 'note_body_3'])
   })
 })
