@@ -84,6 +84,29 @@ describe.each(servers())('files on PostgreSQL $major', server => {
       ['BLOCKS_WRITES public.a', 'SCANS_TABLE public.a', 'LOCKS_TABLE public.a', 'SCANS_TABLE public.a'],
     ],
     [
+      'a partition belongs to the parent that it is attached to, and to no other partition',
+      `alter table parts attach partition loose for values from (100) to (200);
+       alter table part_one add constraint x check (k > 0)`,
+      [
+        'LOCKS_TABLE public.loose',
+        'SCANS_TABLE public.loose',
+        'LOCKS_TABLE public.part_one',
+        'SCANS_TABLE public.part_one',
+      ],
+    ],
+    [
+      'and to none once it is detached',
+      `alter table parts detach partition part_one;
+       alter table parts add column x uuid default gen_random_uuid()`,
+      ['LOCKS_TABLE public.parts', 'LOCKS_TABLE public.part_one', 'LOCKS_TABLE public.parts'],
+    ],
+    [
+      'children of inheritance as well',
+      `alter table branch no inherit trunk;
+       alter table trunk add column x uuid default gen_random_uuid()`,
+      ['LOCKS_TABLE public.branch', 'LOCKS_TABLE public.trunk', 'REWRITES_TABLE public.trunk'],
+    ],
+    [
       'a partition that the plan attaches goes with its parent',
       `alter table parts attach partition loose for values from (100) to (200);
        alter table parts add column x uuid default gen_random_uuid()`,

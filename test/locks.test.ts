@@ -169,7 +169,7 @@ describe.each(servers())('locks on PostgreSQL $major', server => {
     if (server.major < 18) return
     expect(unproved(runs)).toEqual([])
     expect(indifferent(runs)).toEqual([])
-  })
+  }, 300_000)
 
   test.each(outside)('outside of a transaction: $sql', async ({ sql, tables, before }) => {
     const fresh = async () => {

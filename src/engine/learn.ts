@@ -58,7 +58,7 @@ export function learn(known: Known, { kind, node }: Statement): void {
     }
     case 'AlterTableStmt':
       for (const { AlterTableCmd: cmd } of node.cmds)
-        for (const table of known.family(relationName(node.relation))) alters(known, table, cmd)
+        for (const table of reached(known, node, cmd)) alters(known, table, cmd)
       return
     case 'RenameStmt':
       if (!node.relation) return
@@ -94,10 +94,9 @@ export function learn(known: Known, { kind, node }: Statement): void {
 
 const schemaOf = (range: Node): string => range.schemaname ?? 'public'
 
-/** A relation that a statement makes is in nobody's use, unless it was there: IF NOT EXISTS, OR REPLACE. */
+/** A relation that a statement makes is in nobody's use, unless it may have been there: IF NOT EXISTS, OR REPLACE. */
 function makes(known: Known, name: string, mayExist: boolean | undefined): void {
-  const exists = known.exists(name)
-  if (exists === false || (exists === null && !mayExist)) known.made.add(name)
+  if (!mayExist || known.exists(name) === false) known.made.add(name)
 }
 
 function moves(known: Known, from: string, to: string): void {
@@ -148,6 +147,15 @@ function defines(known: Known, node: Node): void {
 function types(known: Known, path: string[], guarded: boolean): void {
   for (const asked of [path.at(-1)!, pathName(path)])
     known.types.set(asked, { asked, type: pathName(path), args: [], guarded })
+}
+
+/** Columns and checks go on to everything that inherits; what a table is, and whose child, is its own. */
+function reached(known: Known, node: Node, cmd: Node): string[] {
+  const table = relationName(node.relation)
+  if (!node.relation.inh) return [table]
+  if (/Column|NotNull|Expression|Validate|DropConstraint/.test(cmd.subtype)) return known.family(table)
+  if (cmd.subtype !== 'AT_AddConstraint') return [table]
+  return cmd.def.Constraint.contype === 'CONSTR_FOREIGN' ? known.withPartitions(table) : known.family(table)
 }
 
 /** What one command of ALTER TABLE changes on one table. */

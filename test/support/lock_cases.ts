@@ -94,6 +94,12 @@ alter table measured alter column q type text
 alter table measured alter column q type varchar
 alter table measured alter column s type bigint
 alter table b alter column note type varchar
+alter table uses alter column w type varchar(20)
+alter table uses alter column w type text
+alter table uses alter column w type varchar(5)
+alter table uses alter column u type varchar(20)
+alter table words alter column w type varchar(20)
+alter table words alter column w type text
 alter table a alter column n set default 3
 alter table a alter column n drop default
 alter table a alter column n set not null

@@ -36,6 +36,9 @@ create trigger touch before update on a for each row execute function touch();
 create policy mine on a for select using (true);
 create policy only_some on a as restrictive for select using (id > 0);
 create statistics a_stats on id, n from a;
+create table words (w varchar(10) primary key);
+create table uses (w varchar(10) references words (w), u varchar(10));
+create index uses_u on uses (u) where u <> '';
 create table plain (n int);
 create rule shout as on insert to plain do also notify plain;
 create table merged (n int);
@@ -101,6 +104,8 @@ create text search configuration plain_search (parser = "default");
 insert into b select g, 'x' from generate_series(1, 5) g;
 insert into a (id, n, b_id, t, v, d, w, checked, late, ip, c, arr, bits)
   select g, g, g, 't' || g, 'v' || g, g, now(), g, g, '10.0.0.0/8', 'c', '{x}', '101' from generate_series(1, 5) g;
+insert into words select 'w' || g from generate_series(1, 5) g;
+insert into uses select 'w' || g, 'u' from generate_series(1, 5) g;
 insert into plain select generate_series(1, 5);
 insert into keyless select g, g from generate_series(1, 5) g;
 insert into proved select g, g from generate_series(101, 105) g;
