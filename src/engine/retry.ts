@@ -76,7 +76,8 @@ function watchBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[]
   })()
   return {
     stop: async () => {
-      done.abort()
+      // without a reason of its own it would make an error with its stack, after every step
+      done.abort('done')
       await watching
       return seen
     },

@@ -1,8 +1,7 @@
-import type Table from 'cli-table3'
 import type { Code, HazardCode } from '../model/codes.js'
 import { isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
-import { cell, duration, number } from './format.js'
+import { cell, columns, duration, number } from './format.js'
 import { hazardWords, worded, words } from './words.js'
 
 /** How the terminal report looks. */
@@ -11,8 +10,6 @@ export interface Look {
   verbose: boolean
   width: number
 }
-
-let Grid: typeof Table | null = null
 
 type Paint = (text: string) => string
 interface Colors {
@@ -46,11 +43,7 @@ const checkMarks: Record<CheckResult['outcome'], string> = {
 }
 
 /** The report for a terminal. */
-export async function renderTable(report: Report, look: Look): Promise<string> {
-  if (report.steps.length + report.backfill.length + report.checks.length + report.tables.length > 0) {
-    // loaded only when there is something to tabulate: a run with nothing to do is over before it would be
-    Grid ??= (await import('cli-table3')).default
-  }
+export function renderTable(report: Report, look: Look): string {
   const c = colors(look.color)
   const blocks: string[] = []
   const { target } = report
@@ -82,38 +75,24 @@ export async function renderTable(report: Report, look: Look): Promise<string> {
   return blocks.join('\n\n') + '\n'
 }
 
+/** Columns as wide as their widest cell. A cell of several lines makes its row as high. */
 function grid(head: string[], rows: string[][], c: Colors): string {
-  const none = {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-    left: '',
-    'left-mid': '',
-    mid: '',
-    'mid-mid': '',
-    right: '',
-    'right-mid': '',
-    middle: '  ',
-  }
-  const table = new Grid!({
-    chars: none,
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-  })
-  table.push(
-    head.map(h => c.dim(h)),
-    ...rows,
+  const all = [head.map(h => c.dim(h)), ...rows].map(row => row.map(text => text.split('\n')))
+  const widths = head.map((_, i) =>
+    all.reduce((most, row) => (row[i] ?? []).reduce((m, line) => Math.max(m, columns(line)), most), 0),
   )
-  return table
-    .toString()
-    .split('\n')
-    .map(line => '  ' + line.trimEnd())
-    .join('\n')
+  const lines: string[] = []
+  for (const row of all) {
+    const height = Math.max(...row.map(cell => cell.length))
+    for (let n = 0; n < height; n++) {
+      const cells = widths.map((width, i) => pad(row[i]?.[n] ?? '', width))
+      lines.push(`  ${cells.join('  ').trimEnd()}`)
+    }
+  }
+  return lines.join('\n')
 }
+
+const pad = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - columns(text)))
 
 function steps(report: Report, c: Colors, look: Look): string {
   const rows = report.steps.map(s => [
