@@ -8,7 +8,7 @@ import { parseStatements, type Statement, withoutByteOrderMark } from '../worksp
 import { DestructionGuard } from './refuse_destruction.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
-import { knownSettings, mayChangeSettings, resetLeaked } from './session_settings.js'
+import { knownSettings, mayChangeSession, resetLeaked } from './session_settings.js'
 import { type Executed, type FileStep, ledgerRow, recordFailure, send, sendStatement } from './step.js'
 import { Tracer } from './trace.js'
 
@@ -20,7 +20,7 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
   const { ctx } = run
   const text = withoutByteOrderMark(step.file.text)
   const row = await ledgerRow(run, step)
-  const watched = await mayChangeSettings(run, text)
+  const watched = await mayChangeSession(run, text)
   const before = watched ? await knownSettings(run) : null
   const start = ctx.clock.now()
   const { value: after, attempts } = await withLockRetries(run, step.migration, timeout =>
@@ -39,7 +39,7 @@ interface Attempt {
   text: string
   row: NewLedgerRow
   lockTimeoutMs: number
-  /** Whether the settings are looked at afterwards: that costs half a millisecond. */
+  /** Whether role and settings are looked at afterwards: that costs half a millisecond. */
   watched: boolean
 }
 
@@ -66,7 +66,7 @@ async function oneTransaction(
       : begun.then(() => sendEach(run, tx, step, text, statements))
     // what goes statement by statement is still on its way when this is reached
     if (!whole) await sent
-    const role = currentRole(tx)
+    const role = watched ? currentRole(tx) : Promise.resolve(target.info.role)
     const recorded = addLedgerRow(tx, run.token, {
       ...row,
       outcome: 'done',

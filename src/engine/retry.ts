@@ -82,7 +82,8 @@ function watchBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[]
   const watching = beside(looking())
   return {
     stop: async () => {
-      done.abort()
+      // without a reason of its own it would make an error with its stack, after every step
+      done.abort('done')
       await watching.end()
       return seen
     },

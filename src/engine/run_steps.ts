@@ -173,14 +173,14 @@ const isStop = (error: unknown): boolean =>
 
 /**
  * umzug over a track and its ledger. A name that is asked for and not pending (or, for the way back, not executed) is
- * refused by umzug itself. Imported when something is to run: it takes 60 ms.
+ * refused by umzug itself. Loaded when something is to run.
  */
 export async function runnerOf(
   track: Track,
   storage: UmzugStorage,
   run: (id: string) => Promise<void> = async () => {},
 ) {
-  const { Umzug } = await import('umzug')
+  const { Umzug } = await import('./umzug.js')
   return new Umzug({
     migrations: track.migrations.map(m => {
       const id = idOf(m)

@@ -10,8 +10,8 @@ import type { Run } from './run.js'
 /** Whether the server has event triggers, for as long as nothing has run that could make one. */
 const triggered = new WeakMap<Session, Promise<boolean>>()
 
-/** Whether what a file runs could leave a setting behind; of a mere declaration only an event trigger could. */
-export async function mayChangeSettings({ writer }: Run, text: string): Promise<boolean> {
+/** Whether what a file runs could leave a role or a setting behind; of a mere declaration only an event trigger could. */
+export async function mayChangeSession({ writer }: Run, text: string): Promise<boolean> {
   if ((await parseStatements(text)).some(mayRunCode)) {
     // it may make an event trigger, too
     triggered.delete(writer)

@@ -144,26 +144,20 @@ export async function setLocal(
   statementTimeoutMs: number,
   parameters: Record<string, string> = {},
 ): Promise<void> {
-  await sql.unsafe(localSql(lockTimeoutMs, statementTimeoutMs, parameters))
-}
-
-function localSql(
-  lockTimeoutMs: number,
-  statementTimeoutMs: number,
-  parameters: Record<string, string> = {},
-): string {
   const all = {
     lock_timeout: String(lockTimeoutMs),
     statement_timeout: String(statementTimeoutMs),
     ...parameters,
   }
   const each = Object.entries(all).map(([name, value]) => `set_config('${name}', ${literal(value)}, true)`)
-  return `select ${each.join(', ')}`
+  await sql.unsafe(`select ${each.join(', ')}`)
 }
 
 /** Begins a transaction with its time-outs, in one message. For a connection that nobody else sends on. */
 export async function begin(sql: Db, lockTimeoutMs: number, statementTimeoutMs: number): Promise<void> {
-  await sql.unsafe(`begin; ${localSql(lockTimeoutMs, statementTimeoutMs)}`)
+  await sql.unsafe(
+    `begin; set local lock_timeout = ${lockTimeoutMs}; set local statement_timeout = ${statementTimeoutMs}`,
+  )
 }
 
 /** Commits what `begin` has begun. */
