@@ -1,23 +1,19 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { hostname, userInfo } from 'node:os'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CommanderError, Option, Command as Program } from 'commander'
 import { type Command, commaList, type Input } from './command.js'
 import { startEmbedded } from './db/embedded.js'
 import { maskUrl } from './db/session.js'
-import { type Context, connect } from './engine/context.js'
-import { chooseTrack } from './engine/look.js'
+import { openContext, sourcesTable } from './engine/open_context.js'
+import { machine } from './machine.js'
 import type { Event } from './model/event.js'
-import { Failure, Failures, findingsOf } from './model/failure.js'
-import { emptyReport, exitCodes, finding, type Report, type Table, verdictOf } from './model/report.js'
-import type { Track, Workspace } from './model/workspace.js'
+import { Failure, findingsOf } from './model/failure.js'
+import { emptyReport, exitCodes, finding, type Report, verdictOf } from './model/report.js'
 import { sink } from './terminal.js'
 import { configName, readConfig } from './workspace/config.js'
-import { discover, looksLikeWorkspace } from './workspace/discover.js'
-
-/** Folder of the package: where `migrations/` and `package.json` stand, seen from `src/` and from `dist/`. */
-const home = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+import { looksLikeWorkspace } from './workspace/discover.js'
+import { home, packageVersion } from './workspace/package.js'
 
 /** Flags that every command takes. */
 const globals: [string, string][] = [
@@ -51,7 +47,7 @@ type Process = NodeJS.Process
 
 /** Runs one command line; the exit code. The only place that knows process, streams, signals and the clock. */
 export async function cli(argv: string[], process: Process): Promise<number> {
-  const { version } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { version: string }
+  const version = packageVersion()
   let exitCode = 0
   const program = new Program('rethread')
     .description(
@@ -77,7 +73,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       sub.addOption(new Option(flags, help))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
-      exitCode = await execute(name, command, args, given.at(-2) as Record<string, unknown>, version, process)
+      exitCode = await execute(name, command, args, given.at(-2) as Record<string, unknown>, process)
     })
   }
   try {
@@ -114,7 +110,6 @@ async function execute(
   command: Command,
   args: string[],
   options: Options,
-  version: string,
   process: Process,
 ): Promise<number> {
   const format = String(options.format ?? 'table')
@@ -125,7 +120,7 @@ async function execute(
   try {
     if (!formats.includes(format))
       throw new Failure('USAGE', `--format ${format}`, { reason: `it can be ${formats.join(', ')}` })
-    const input = await prepare(command, args, options, version, process, events.emit, cleanup)
+    const input = await prepare(command, args, options, process, events.emit, cleanup)
     report = await command.run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
     const asked = await events.askConsent(report, (options.yes ?? false) || input.config.protected)
@@ -218,7 +213,6 @@ async function prepare(
   command: Command,
   args: string[],
   options: Options,
-  version: string,
   process: Process,
   emit: (event: Event) => void,
   cleanup: (() => Promise<void>)[],
@@ -241,39 +235,35 @@ async function prepare(
     url = server.url
     source = '--embedded'
   }
-  const clock = { now: () => performance.now(), sleep }
-  const ctx: Context = {
-    url,
-    settings: config.settings,
-    lockTimeoutMs: config.lockTimeoutMs,
-    lockBudgetSeconds: config.lockBudgetSeconds,
-    batchTargetMs: config.batchTargetMs,
-    cores: null,
-    walBytesPerSecond: config.walMbPerSecond === null ? null : config.walMbPerSecond * 2 ** 20,
-    who: process.env.GITHUB_ACTOR ?? process.env.USER ?? userInfo().username,
-    host: hostname(),
-    reason: options.reason ?? null,
-    tool: `rethread ${version}`,
-    tracks: () => read().tracks,
-    emit,
-    clock,
-    random: Math.random,
-    signal: interruptible(process, cleanup),
-  }
   if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
-  let workspace: Workspace | null = null
-  const read = () => (workspace ??= discover(root, home))
+  const track = options.track ?? config.track
+  const here = machine()
+  const opened = openContext({
+    url,
+    config,
+    root,
+    home,
+    track,
+    reason: options.reason ?? null,
+    version: packageVersion(),
+    machine: { ...here, who: process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who },
+    emit,
+    signal: interruptible(process, cleanup),
+  })
   const wait = options.lockWait === undefined ? 60 : Number(options.lockWait)
   if (!(wait >= 0)) throw new RangeError(`--lock-wait wants seconds, not \`${options.lockWait}\``)
   return {
-    options: { ...options, track: options.track ?? config.track ?? undefined },
+    options: { ...options, track: track ?? undefined },
     args,
-    ctx,
+    ...opened,
     config,
     configRead,
-    sources: sources(options, config.track, configRead.path, source, root),
-    workspace: read,
-    track: () => pick(ctx, read(), options.track ?? config.track),
+    sources: sourcesTable({
+      database: source,
+      folder: options.dir ? '--dir' : root === home ? 'shipped tracks' : root,
+      track: options.track ? '--track' : config.track ? configName : 'chosen by the database',
+      configuration: configRead.path ?? 'none',
+    }),
     consent: {
       allow: new Set(commaList(options.allow)),
       confirm: options.confirm ?? null,
@@ -283,17 +273,6 @@ async function prepare(
     cwd,
     home,
   }
-}
-
-/** The track, after the faults of the files: all of them at once (habit 2). */
-async function pick(ctx: Context, workspace: Workspace, name: string | null): Promise<Track> {
-  const faults = workspace.faults.filter(f => f.level === 'error')
-  if (faults.length > 0) throw new Failures(faults)
-  const named = workspace.tracks.find(t => t.name === name)
-  if (named) return named
-  if (workspace.tracks.length === 1 && !name) return workspace.tracks[0]!
-  await using session = await connect(ctx, 'reader')
-  return await chooseTrack(session, workspace, name)
 }
 
 /** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once (habit 9). */
@@ -308,36 +287,4 @@ function interruptible(process: Process, cleanup: (() => Promise<void>)[]): Abor
     process.off('SIGINT', stop).off('SIGTERM', stop)
   })
   return controller.signal
-}
-
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise(done => {
-    if (signal?.aborted) return done()
-    const end = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      done()
-    }
-    const timer = setTimeout(end, ms)
-    signal?.addEventListener('abort', end, { once: true })
-  })
-}
-
-function sources(
-  options: Options,
-  track: string | null,
-  config: string | null,
-  url: string,
-  root: string,
-): Table {
-  return {
-    title: 'Where values come from',
-    columns: ['value', 'from'],
-    rows: [
-      ['database', url],
-      ['folder', options.dir ? '--dir' : root === home ? 'shipped tracks' : root],
-      ['track', options.track ? '--track' : track ? configName : 'chosen by the database'],
-      ['configuration', config ?? 'none'],
-    ],
-  }
 }

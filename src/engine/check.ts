@@ -73,6 +73,7 @@ export async function runCheck(
   const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [] })
   const silent = silence(check, applied)
   if (silent) return only({ ...base, outcome: 'skipped', reason: silent })
+  if (ctx.signal.aborted) return only({ ...base, outcome: 'skipped', reason: 'interrupted before it ran' })
   const start = ctx.clock.now()
   const spent = () => Math.round(ctx.clock.now() - start)
   try {

@@ -26,6 +26,9 @@ export interface Config {
   accepted: { key: string; reason: string; until: string }[]
 }
 
+/** What a configuration file may hold: any of the values, the others keep their defaults. */
+export type ConfigValues = { [Name in keyof Config]?: NonNullable<Config[Name]> | undefined }
+
 /** Where each value came from, for `doctor`. */
 export interface ConfigRead {
   config: Config
@@ -49,7 +52,7 @@ const defaults: Config = {
 /** Name of the file looked for in the current folder. */
 export const configName = 'rethread.config.json'
 
-/** Reads and validates the configuration; all faults in one BAD_CONFIG. zod is loaded only when there is a file. */
+/** Reads and validates the configuration. zod is loaded only when there is a file. */
 export async function readConfig(path: string, required: boolean): Promise<ConfigRead> {
   if (!existsSync(path)) {
     if (required) throw new Failure('BAD_CONFIG', path, { reason: 'there is no such file' })
@@ -61,6 +64,11 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
   } catch (error) {
     throw new Failure('BAD_CONFIG', path, { reason: `not JSON: ${(error as Error).message}` })
   }
+  return { config: await parseConfig(json, path), path }
+}
+
+/** Validates a configuration and fills in the defaults; `where` names it in the BAD_CONFIG that has all faults. */
+export async function parseConfig(json: unknown, where: string): Promise<Config> {
   const z = await import('./zod.js')
   const settingName = z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, 'a setting is lower_case'))
   const schema = z.strictObject({
@@ -90,12 +98,12 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
   const result = schema.safeParse(json)
   if (!result.success) {
     const reason = result.error.issues.map(describeIssue).join('; ')
-    throw new Failure('BAD_CONFIG', path, { reason })
+    throw new Failure('BAD_CONFIG', where, { reason })
   }
   const given = Object.fromEntries(
     Object.entries(result.data).filter(([key, value]) => key !== '$schema' && value !== undefined),
   )
-  return { config: { ...defaults, ...given } as Config, path }
+  return { ...defaults, ...given } as Config
 }
 
 /** One fault in words: zod/mini brings none of its own, its locales would cost more than this. */
