@@ -16,10 +16,11 @@ export default defineCommand({
     const chosen = await track()
     if (options.status) return backfillStatus(ctx, chosen)
     if (options.pause) return pause(ctx, chosen)
-    return backfill(ctx, chosen, {
+    const workers = count(options.workers, '--workers', 1)!
+    return backfill({ ...ctx, cores: workers }, chosen, {
       unit: options.workspace ?? null,
       maxRows: count(options.maxRows, '--max-rows', null),
-      workers: count(options.workers, '--workers', 1)!,
+      workers,
       ...pace(options),
       resume: options.resume ?? false,
       consent,

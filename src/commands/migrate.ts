@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { count, defineCommand, pace, pacing } from '../command.js'
 import { baseline } from '../engine/baseline.js'
 import { migrate } from '../engine/migrate.js'
+import { wishOf } from '../engine/pin.js'
 import { readPin } from '../workspace/pin.js'
 
 export default defineCommand({
@@ -23,14 +24,14 @@ export default defineCommand({
     const chosen = await track()
     if (options.baseline) return baseline(ctx, chosen, options.baseline, leaseWaitMs)
     const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
-    return migrate(ctx, chosen, {
-      to: options.to ?? pin?.wish.to ?? null,
-      phase: options.phase ?? pin?.wish.phase ?? null,
-      backfills: options.backfill !== false && (pin?.wish.backfills ?? true),
+    const workers = count(options.workers, '--workers', 1)!
+    const backfills = options.backfill === false ? false : undefined
+    return migrate({ ...ctx, cores: workers }, chosen, {
+      ...wishOf({ to: options.to, phase: options.phase, backfills }, pin),
       pin,
       consent,
       leaseWaitMs,
-      workers: count(options.workers, '--workers', 1)!,
+      workers,
       ...pace(options),
     })
   },

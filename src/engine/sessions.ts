@@ -34,8 +34,8 @@ export async function sessionsList(
 ): Promise<Report> {
   const info = await infoOf(track)
   const { sessions } = info
-  for (const role of filters)
-    if (wish[role] && !sessions[role])
+  for (const role of Object.keys(wish))
+    if (!filters.some(f => f === role && sessions[f]))
       throw new Failure('USAGE', `--${role}`, {
         reason: `the sessions of ${track.name} have no ${role}`,
         known: filters.filter(f => sessions[f]),

@@ -17,7 +17,8 @@ export interface Where {
 export class Failure extends Error {
   readonly finding: Finding
   constructor(code: Code, subject: string, facts: Finding['facts'] = {}, cause?: unknown) {
-    super(`${code}: ${subject}`, { cause })
+    // the reason too: what the library throws is read in a stack trace, not in a report
+    super([code, subject, facts.reason].filter(Boolean).join(': '), { cause })
     this.name = 'Failure'
     this.finding = finding(code, subject, facts)
   }

@@ -113,10 +113,12 @@ export function describeIssue(issue: {
   message: string
   keys?: string[]
   expected?: string
+  issues?: { message: string }[]
 }): string {
   const at = issue.path.length > 0 ? issue.path.map(String).join('.') : 'the document'
   if (issue.code === 'unrecognized_keys')
     return `${at}: unknown ${issue.keys?.map(k => `\`${k}\``).join(', ')}`
   if (issue.code === 'invalid_type') return `${at}: wants ${issue.expected}`
-  return `${at}: ${issue.message}`
+  // the message of a wrong key is that of its own check
+  return `${at}: ${issue.code === 'invalid_key' && issue.issues ? issue.issues.map(i => i.message).join('; ') : issue.message}`
 }

@@ -3,7 +3,7 @@ import { Failure } from '../model/failure.js'
 import type { Pin } from '../model/pin.js'
 import { describeIssue } from './config.js'
 
-/** Reads a pinned plan. Throws BAD_PIN with what is wrong. zod is loaded only for this. */
+/** Reads a pinned plan from a file. Throws BAD_PIN with what is wrong. */
 export async function readPin(path: string): Promise<Pin> {
   if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: 'there is no such file' })
   let json: unknown
@@ -12,6 +12,11 @@ export async function readPin(path: string): Promise<Pin> {
   } catch (error) {
     throw new Failure('BAD_PIN', path, { reason: `not JSON: ${(error as Error).message}` })
   }
+  return parsePin(json, path)
+}
+
+/** Validates a pinned plan; `where` names it in BAD_PIN. zod is loaded only for this. */
+export async function parsePin(json: unknown, where: string): Promise<Pin> {
   const z = await import('./zod.js')
   const file = z.strictObject({ migration: z.string(), checksum: z.string() })
   const schema = z.strictObject({
@@ -30,6 +35,6 @@ export async function readPin(path: string): Promise<Pin> {
   })
   const result = schema.safeParse(json)
   if (!result.success)
-    throw new Failure('BAD_PIN', path, { reason: result.error.issues.map(describeIssue).join('; ') })
+    throw new Failure('BAD_PIN', where, { reason: result.error.issues.map(describeIssue).join('; ') })
   return result.data as Pin
 }
