@@ -242,6 +242,29 @@ test('an error of the event handler ends no run, and is thrown when the run has 
   expect(run!.outcome).toBe('clean')
 })
 
+test('a statement of a migration may use as many cores as there are workers, from either door', async () => {
+  await using db = await database(newest(), 'empty')
+  const say = (name: string) => `do $$ begin
+    raise notice '${name} %', current_setting('max_parallel_maintenance_workers');
+  end $$;`
+  const dir = folder({
+    'migrations/mine/001_a.sql': say('a'),
+    'migrations/mine/002_b.sql': say('b'),
+    'migrations/mine/003_c.sql': say('c'),
+    'rollbacks/mine/001_a.sql': 'select 1;',
+    'rollbacks/mine/002_b.sql': 'select 1;',
+    'rollbacks/mine/003_c.sql': 'select 1;',
+    'verify/mine/nothing.sql': 'select null as object, null as detail where false;',
+  })
+  const notices: string[] = []
+  const onEvent = (event: Event) => event.type === 'notice' && notices.push(event.text)
+  const project = await openProject({ databaseUrl: db.url, dir, onEvent })
+  await project.migrate({ to: '001' })
+  await project.migrate({ to: '002', workers: 3 })
+  const { stderr } = await rethread(db.url, ['migrate', '--dir', dir, '--workers', '2', '--verbose'])
+  expect([notices, /notice: (.*)/.exec(stderr)![1]]).toEqual([['a 0', 'b 2'], 'c 1'])
+})
+
 test('verify that is stopped says so, with what it did not look at; it is never clean', async () => {
   await using db = await database(newest())
   expect((await (await openProject({ databaseUrl: db.url })).migrate()).verdict).toBe('clean')
@@ -265,6 +288,20 @@ test('verify that is stopped says so, with what it did not look at; it is never 
   expect(skipped.length).toBeGreaterThan(checks.length / 2)
   expect(checks.some(c => c.outcome === 'pass')).toBe(true)
   expect((await project.prove()).verdict).toBe('interrupted')
+})
+
+test('testing the checks, when it is stopped, blames and praises no check for what it did not try', async () => {
+  await using db = await database(newest())
+  expect((await (await openProject({ databaseUrl: db.url })).migrate()).verdict).toBe('clean')
+  const stop = new AbortController()
+  const project = await openProject({
+    databaseUrl: db.url,
+    signal: stop.signal,
+    onEvent: event => event.type === 'check' && event.index === 3 && stop.abort(),
+  })
+  const { verdict, findings, tables } = await project.testChecks({ consent: { confirm: db.name } })
+  expect([verdict, findings.map(f => f.code)]).toEqual(['interrupted', ['MUTANTS', 'INTERRUPTED']])
+  expect(tables[0]!.rows.length).toBe(2)
 })
 
 test('an embedded server is stopped by close, and a closed project does nothing more', async () => {
