@@ -62,11 +62,16 @@ test('each verb gives the report of its command, with the defaults of the comman
   )
   await same(['verify', '--only', 'nothing'], p => p.verify({ only: ['nothing'] }))
   await same(['prove'], p => p.prove())
-  await same(['sessions', 'list'], p => p.sessions())
-  const [{ id, user }] = (await db.sql`
-    select id, user_id as user from chat_sessions order by id limit 1`) as unknown as [
-    { id: string; user: string },
+  // more sessions, and one with more messages, than are shown by default
+  await db.sql`insert into chat_sessions (workspace_id, user_id)
+    select workspace_id, user_id from chat_sessions, generate_series(1, 60) limit 60`
+  const [{ id, user, messages }] = (await db.sql`
+    select s.id, s.user_id as user, count(*)::int as messages from chat_sessions s join chats c on c.session_id = s.id
+    group by s.id order by count(*) desc limit 1`) as unknown as [
+    { id: string; user: string; messages: number },
   ]
+  expect(messages).toBeGreaterThan(20)
+  await same(['sessions', 'list'], p => p.sessions())
   await same(['sessions', 'list', '--user', user, '--limit', '3'], p =>
     p.sessions({ filter: { user: [user] }, limit: 3 }),
   )
