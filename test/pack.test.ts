@@ -112,17 +112,27 @@ async function typeScriptProject(): Promise<string> {
   for (const [i, { program }] of examples.entries()) writeFileSync(join(home, `example${i}.ts`), program)
   writeFileSync(join(home, 'wrong.ts'), wrong)
   writeFileSync(join(home, 'stop.ts'), stop)
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  await run(process.execPath, [tsc, '-p', '.'], { cwd: home }).catch(error => {
-    throw new Error(error.stdout)
-  })
+  await compile(home, '-p', '.')
   return home
 }
+
+/** Runs the compiler; what it says is the error. */
+const compile = (home: string, ...args: string[]) =>
+  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...args], { cwd: home }).catch(
+    error => {
+      throw new Error(error.stdout)
+    },
+  )
 
 describe('in a TypeScript project', () => {
   let home: string
   beforeAll(async () => {
     home = await typeScriptProject()
+  })
+
+  test('the types need no others than those of the package’s own dependencies, not even those of Node', async () => {
+    const none = ['--types', '', '--target', 'es2022', '--module', 'nodenext', '--strict', '--noEmit']
+    await compile(home, 'wrong.ts', ...none, '--skipLibCheck', 'false')
   })
 
   test('the examples of docs/library.md print what the page says', async () => {

@@ -37,15 +37,13 @@ export async function openProject(options: OpenProjectOptions): Promise<OpenedPr
       return call(verb, request)
     }
   const methods = Object.entries(verbs).map(([name, verb]) => [name, method(name, verb as Verb<object>)])
-  const close = async () => {
-    closed = true
-    await server?.stop()
-  }
   return {
     ...(Object.fromEntries(methods) as Verbs),
     embeddedUrl: server?.url ?? null,
-    close,
-    [Symbol.asyncDispose]: close,
+    close: async () => {
+      closed = true
+      await server?.stop()
+    },
   }
 }
 

@@ -65,8 +65,8 @@ export interface Verbs {
   prune(request?: PruneRequest): Promise<Report>
 }
 
-/** What `openProject` resolves to. `await using` closes it. */
-export interface OpenedProject extends Verbs, AsyncDisposable {
+/** What `openProject` resolves to. */
+export interface OpenedProject extends Verbs {
   /** URL of the embedded server; null where there is none. */
   readonly embeddedUrl: string | null
   /** Stops an embedded server. Afterwards verbs reject. Wait for running verbs first. */

@@ -1,5 +1,21 @@
+import { baseline } from '../engine/baseline.js'
+import { doctor } from '../engine/doctor.js'
+import { backfill, backfillStatus, pause } from '../engine/fill.js'
+import { migrate } from '../engine/migrate.js'
+import { mutate } from '../engine/mutants.js'
 import type { Opened } from '../engine/open_context.js'
 import { wishOf } from '../engine/pin.js'
+import { prove } from '../engine/prove.js'
+import { defaultRetention, prune, pruneArchives, retentionDays } from '../engine/prune.js'
+import { surveyWithRehearsal } from '../engine/rehearsal.js'
+import { archives, restore } from '../engine/restore.js'
+import { rollback } from '../engine/rollback.js'
+import { sessionsList, sessionsShow } from '../engine/sessions.js'
+import { stats } from '../engine/stats.js'
+import { status } from '../engine/status.js'
+import { survey, surveyRollback, surveyWithSample } from '../engine/survey.js'
+import { testRollbacks } from '../engine/updown.js'
+import { listChecks, plainWish, verify } from '../engine/verify.js'
 import type { Consent } from '../model/plan.js'
 import type { Report, Table } from '../model/report.js'
 import type { Config } from '../workspace/config.js'
@@ -46,100 +62,64 @@ type Asked<Name extends keyof Verbs> =
   Parameters<Verbs[Name]> extends [] ? object : NonNullable<Parameters<Verbs[Name]>[0]>
 
 /**
- * Every verb. A request becomes what the core wants: every value there, with the command line's defaults. The code of a
- * verb is loaded when it is first called.
+ * Every verb. A request becomes what the core wants: every value there, with the command line's defaults. The verbs
+ * are not loaded one by one: that would cut the package into twice as many files, all of which the command line would open.
  */
 export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
-  doctor: verb('doctor', {}, async c => {
-    const { doctor } = await import('../engine/doctor.js')
-    return doctor(c.ctx, c.workspace(), c.named, c.sources)
-  }),
-  status: verb('status', {}, async c => {
-    const { status } = await import('../engine/status.js')
-    return status(c.ctx, await c.track())
-  }),
-  plan: verb('plan', shapes.plan, plan),
+  doctor: verb('doctor', {}, async c => doctor(c.ctx, c.workspace(), c.named, c.sources)),
+  status: verb('status', {}, async c => status(c.ctx, await c.track())),
+  plan: verb('plan', shapes.plan, callPlan),
   planRollback: verb('plan', shapes.rollback, async (c, request) => {
-    const { surveyRollback } = await import('../engine/survey.js')
     const { to, steps, all = to === undefined && steps === undefined } = request
     return surveyRollback(c.ctx, await c.track(), rollbackWish(c, { ...request, all }))
   }),
-  migrate: verb('migrate', shapes.migrate, migrate),
-  baseline: verb('migrate', shapes.baseline, async (c, { to }) => {
-    const { baseline } = await import('../engine/baseline.js')
-    return baseline(c.ctx, await c.track(), to, c.leaseWaitMs)
-  }),
-  backfill: verb('backfill', shapes.backfill, backfill),
-  backfillStatus: verb('backfill', {}, async c => {
-    const { backfillStatus } = await import('../engine/fill.js')
-    return backfillStatus(c.ctx, await c.track())
-  }),
-  pauseBackfills: verb('backfill', {}, async c => {
-    const { pause } = await import('../engine/fill.js')
-    return pause(c.ctx, await c.track())
-  }),
-  verify: verb('verify', shapes.verify, verify),
-  listChecks: verb('verify', {}, async c => {
-    const { listChecks } = await import('../engine/verify.js')
-    return listChecks(await c.track())
-  }),
-  testChecks: verb('verify', shapes.scratch, async (c, request) => {
-    const { mutate } = await import('../engine/mutants.js')
-    return mutate(c.ctx, await c.track(), consentOf(c, request.consent))
-  }),
-  prove: verb('prove', shapes.prove, async (c, { sample = 5 }) => {
-    const { prove } = await import('../engine/prove.js')
-    const { plainWish } = await import('../engine/verify.js')
-    return prove(c.ctx, await c.track(), { ...plainWish, sample, accepted: c.config.accepted })
-  }),
-  rollback: verb('rollback', shapes.rollback, async (c, request) => {
-    const { rollback } = await import('../engine/rollback.js')
-    return rollback(c.ctx, await c.track(), rollbackWish(c, request))
-  }),
-  testRollbacks: verb('rollback', shapes.scratch, async (c, request) => {
-    const { testRollbacks } = await import('../engine/updown.js')
-    return testRollbacks(c.ctx, await c.track(), consentOf(c, request.consent))
-  }),
+  migrate: verb('migrate', shapes.migrate, callMigrate),
+  baseline: verb('migrate', shapes.baseline, async (c, { to }) =>
+    baseline(c.ctx, await c.track(), to, c.leaseWaitMs),
+  ),
+  backfill: verb('backfill', shapes.backfill, callBackfill),
+  backfillStatus: verb('backfill', {}, async c => backfillStatus(c.ctx, await c.track())),
+  pauseBackfills: verb('backfill', {}, async c => pause(c.ctx, await c.track())),
+  verify: verb('verify', shapes.verify, callVerify),
+  listChecks: verb('verify', {}, async c => listChecks(await c.track())),
+  testChecks: verb('verify', shapes.scratch, async (c, request) =>
+    mutate(c.ctx, await c.track(), consentOf(c, request.consent)),
+  ),
+  prove: verb('prove', shapes.prove, async (c, { sample = 5 }) =>
+    prove(c.ctx, await c.track(), { ...plainWish, sample, accepted: c.config.accepted }),
+  ),
+  rollback: verb('rollback', shapes.rollback, async (c, request) =>
+    rollback(c.ctx, await c.track(), rollbackWish(c, request)),
+  ),
+  testRollbacks: verb('rollback', shapes.scratch, async (c, request) =>
+    testRollbacks(c.ctx, await c.track(), consentOf(c, request.consent)),
+  ),
   restore: verb('restore', shapes.restore, async (c, { archive, consent }) => {
-    const { restore } = await import('../engine/restore.js')
     const wish = { archive, consent: consentOf(c, consent), leaseWaitMs: c.leaseWaitMs }
     return restore(c.ctx, await c.track(), wish)
   }),
-  listArchives: verb('restore', {}, async c => {
-    const { archives } = await import('../engine/restore.js')
-    return archives(c.ctx)
-  }),
-  sessions: verb('sessions', shapes.sessions, async (c, { filter = {}, limit = 50 }: SessionsRequest) => {
-    const { sessionsList } = await import('../engine/sessions.js')
-    return sessionsList(c.ctx, await c.track(), filter, limit)
-  }),
-  session: verb('sessions', shapes.session, async (c, { id, limit = 20 }) => {
-    const { sessionsShow } = await import('../engine/sessions.js')
-    return sessionsShow(c.ctx, await c.track(), id, limit)
-  }),
-  stats: verb('stats', {}, async c => {
-    const { stats } = await import('../engine/stats.js')
-    return stats(c.ctx, await c.track())
-  }),
-  prune: verb('prune', shapes.prune, prune),
+  listArchives: verb('restore', {}, async c => archives(c.ctx)),
+  sessions: verb('sessions', shapes.sessions, async (c, { filter = {}, limit = 50 }: SessionsRequest) =>
+    sessionsList(c.ctx, await c.track(), filter, limit),
+  ),
+  session: verb('sessions', shapes.session, async (c, { id, limit = 20 }) =>
+    sessionsShow(c.ctx, await c.track(), id, limit),
+  ),
+  stats: verb('stats', {}, async c => stats(c.ctx, await c.track())),
+  prune: verb('prune', shapes.prune, callPrune),
 }
 
-async function plan(c: Call, request: PlanRequest): Promise<Report> {
+async function callPlan(c: Call, request: PlanRequest): Promise<Report> {
   const { rehearse = false, rehearseUrl = null, oldApp = null, sample = false, pin = false } = request
   const rehearses = rehearse || rehearseUrl !== null
   if (oldApp !== null && !rehearses) throw wrongUsage('plan()', '`oldApp` wants `rehearse` or `rehearseUrl`')
   const wish = { ...wishOf(request), consent: consentOf(c, request.consent), pinned: pin }
   const track = await c.track()
-  if (rehearses) {
-    const { surveyWithRehearsal } = await import('../engine/rehearsal.js')
-    return surveyWithRehearsal(c.ctx, track, wish, rehearseUrl, oldApp)
-  }
-  const { survey, surveyWithSample } = await import('../engine/survey.js')
+  if (rehearses) return surveyWithRehearsal(c.ctx, track, wish, rehearseUrl, oldApp)
   return (sample ? surveyWithSample : survey)(c.ctx, track, wish)
 }
 
-async function migrate(c: Call, request: MigrateRequest): Promise<Report> {
-  const { migrate } = await import('../engine/migrate.js')
+async function callMigrate(c: Call, request: MigrateRequest): Promise<Report> {
   const pin = request.pin === undefined ? null : await parsePin(request.pin, 'pin of migrate()')
   const pace = paceOf(request)
   return migrate({ ...c.ctx, cores: pace.workers }, await c.track(), {
@@ -151,8 +131,7 @@ async function migrate(c: Call, request: MigrateRequest): Promise<Report> {
   })
 }
 
-async function backfill(c: Call, request: BackfillRequest): Promise<Report> {
-  const { backfill } = await import('../engine/fill.js')
+async function callBackfill(c: Call, request: BackfillRequest): Promise<Report> {
   const pace = paceOf(request)
   return backfill({ ...c.ctx, cores: pace.workers }, await c.track(), {
     ...pace,
@@ -164,8 +143,7 @@ async function backfill(c: Call, request: BackfillRequest): Promise<Report> {
   })
 }
 
-async function verify(c: Call, request: VerifyRequest): Promise<Report> {
-  const { verify } = await import('../engine/verify.js')
+async function callVerify(c: Call, request: VerifyRequest): Promise<Report> {
   return verify(c.ctx, await c.track(), {
     only: request.only ?? [],
     failOn: request.failOn ?? 'error',
@@ -176,14 +154,14 @@ async function verify(c: Call, request: VerifyRequest): Promise<Report> {
   })
 }
 
-async function prune(c: Call, request: PruneRequest): Promise<Report> {
-  const { defaultRetention, prune, pruneArchives, retentionDays } = await import('../engine/prune.js')
+async function callPrune(c: Call, request: PruneRequest): Promise<Report> {
   const track = await c.track()
-  const { archives = false, olderThanDays } = request
-  const retention = olderThanDays || archives ? null : await defaultRetention(track, c.config.settings)
+  const { olderThanDays } = request
+  const retention =
+    olderThanDays || request.archives ? null : await defaultRetention(track, c.config.settings)
   if (!olderThanDays && retention === null)
     throw wrongUsage('prune()', '`olderThanDays` is needed: there is no setting `retention` for it')
-  return (archives ? pruneArchives : prune)(c.ctx, track, {
+  return (request.archives ? pruneArchives : prune)(c.ctx, track, {
     days: olderThanDays ?? retentionDays(retention),
     apply: request.apply ?? false,
     remove: request.delete ?? false,
