@@ -112,13 +112,13 @@ async function typeScriptProject(): Promise<string> {
   for (const [i, { program }] of examples.entries()) writeFileSync(join(home, `example${i}.ts`), program)
   writeFileSync(join(home, 'wrong.ts'), wrong)
   writeFileSync(join(home, 'stop.ts'), stop)
-  await compile(home, '-p', '.')
+  await compile(home, 'tsconfig.json')
   return home
 }
 
-/** Runs the compiler; what it says is the error. */
-const compile = (home: string, ...args: string[]) =>
-  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...args], { cwd: home }).catch(
+/** Compiles a project; what the compiler says is the error. */
+const compile = (home: string, project: string) =>
+  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], { cwd: home }).catch(
     error => {
       throw new Error(error.stdout)
     },
@@ -131,8 +131,13 @@ describe('in a TypeScript project', () => {
   })
 
   test('the types need no others than those of the package’s own dependencies, not even those of Node', async () => {
-    const none = ['--types', '', '--target', 'es2022', '--module', 'nodenext', '--strict', '--noEmit']
-    await compile(home, 'wrong.ts', ...none, '--skipLibCheck', 'false')
+    const alone = {
+      extends: './tsconfig.json',
+      compilerOptions: { types: [], noEmit: true },
+      files: ['wrong.ts'],
+    }
+    writeFileSync(join(home, 'alone.json'), JSON.stringify(alone))
+    await compile(home, 'alone.json')
   })
 
   test('the examples of docs/library.md print what the page says', async () => {
