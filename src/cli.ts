@@ -2,46 +2,22 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } fro
 import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { CommanderError, Option, Command as Program } from 'commander'
-import { type Command, commaList, type Input } from './command.js'
+import { type Command, type Globals, globals, type Invocation } from './command.js'
 import { startEmbedded } from './db/embedded.js'
-import { maskUrl } from './db/session.js'
+import { maskUrl, plainText } from './db/session.js'
 import { openContext, sourcesTable } from './engine/open_context.js'
 import { machine } from './machine.js'
 import type { Event } from './model/event.js'
 import { Failure, findingsOf } from './model/failure.js'
-import { emptyReport, exitCodes, finding, type Report, verdictOf } from './model/report.js'
+import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from './model/report.js'
+import { oneOf, readOptions, type Typed } from './options.js'
 import { sink } from './terminal.js'
 import { configName, readConfig } from './workspace/config.js'
 import { looksLikeWorkspace } from './workspace/discover.js'
 import { home, packageVersion } from './workspace/package.js'
 
-/** Flags that every command takes. */
-const globals: [string, string][] = [
-  [
-    '--database-url <url>',
-    'target (else RETHREAD_DATABASE_URL, DATABASE_URL, SUPABASE_DB_URL, the PG* variables)',
-  ],
-  ['--embedded', 'use a PostgreSQL of its own under .rethread/'],
-  ['--track <name>', 'track (else the ledger’s, else the only one that fits)'],
-  [
-    '--dir <folder>',
-    'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
-  ],
-  ['--config <file>', `configuration (default ${configName})`],
-  ['--allow <hazards>', 'hazards that may happen, by name, separated by commas'],
-  ['--confirm <database>', 'name of the database, where data would be dropped'],
-  ['--reason <text>', 'why; kept in the ledger'],
-  ['--lock-wait <seconds>', 'how long to wait for another run (default 60; 0 is not at all)'],
-  ['--format <format>', 'table, json, markdown, html or github (default table)'],
-  ['--output <file>', 'write the report to a file'],
-  ['--quiet', 'no progress'],
-  ['--verbose', 'tell more: notices, statements, causes'],
-  ['--no-color', 'no colour (also NO_COLOR)'],
-  ['--yes', 'never ask; does not stand in for --allow or --confirm'],
-]
-
-/** What `--format` takes. */
-const formats = ['table', 'json', 'markdown', 'html', 'github']
+/** What `--format` takes; the first one where it is absent. */
+const formats = ['table', 'json', 'markdown', 'html', 'github'] as const
 
 type Process = NodeJS.Process
 
@@ -69,11 +45,11 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
     const command = (await import(file)).default as Command
     const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
-    for (const [flags, help] of [...(command.options ?? []), ...globals])
+    for (const { flags, help } of [...Object.values(command.options), ...Object.values(globals)])
       sub.addOption(new Option(flags, help))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
-      exitCode = await execute(name, command, args, given.at(-2) as Record<string, unknown>, process)
+      exitCode = await execute(name, command, args, given.at(-2) as Record<string, Typed>, process)
     })
   }
   try {
@@ -87,7 +63,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       const report = {
         ...emptyReport(named ?? ''),
         verdict: 'failed' as const,
-        findings: [finding('USAGE', argv.join(' '), { reason: error.message })],
+        findings: [finding('USAGE', argv.join(' '), { reason: error.message, known: [], meant: null })],
       }
       process.stdout.write((await import('./render/json.js')).renderJson(report))
     }
@@ -102,81 +78,91 @@ function commandFiles(): Map<string, string> {
   return new Map(files.sort().map(f => [f.replace(/\.(js|ts)$/, ''), new URL(f, folder).href]))
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: commander gives what the flags declare
-type Options = Record<string, any>
-
 async function execute(
   name: string,
   command: Command,
   args: string[],
-  options: Options,
+  typed: Record<string, Typed>,
   process: Process,
 ): Promise<number> {
-  const format = String(options.format ?? 'table')
-  const color = options.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
-  const events = sink(process, { quiet: options.quiet ?? false, verbose: options.verbose ?? false })
+  // how to say it must be known before anything that was typed may be wrong
+  const format = formats.find(f => f === typed.format) ?? formats[0]
+  const verbose = typed.verbose === true
+  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
+  const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
+  const events = sink(process, { quiet: typed.quiet === true, verbose })
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
-    if (!formats.includes(format))
-      throw new Failure('USAGE', `--format ${format}`, { reason: `it can be ${formats.join(', ')}` })
+    oneOf('--format', String(typed.format ?? format), formats)
+    const run = command.read(typed)
+    const options = readOptions(globals, typed)
     const input = await prepare(command, args, options, process, events.emit, cleanup)
-    report = await command.run(input)
+    report = await run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
-    const asked = await events.askConsent(report, (options.yes ?? false) || input.config.protected)
+    const asked = await events.askConsent(report, options.yes || input.config.protected)
     if (asked) {
       input.consent = {
         allow: new Set([...input.consent.allow, ...asked.allow]),
         confirm: asked.confirm ?? input.consent.confirm,
         from: input.consent.from,
       }
-      report = await command.run(input)
+      report = await run(input)
     }
   } catch (error) {
-    const findings =
-      error instanceof RangeError ? [finding('USAGE', name, { reason: error.message })] : findingsOf(error)
-    report = { ...emptyReport(name), findings }
+    report = { ...emptyReport(name), findings: findingsOf(error) }
     report.verdict = verdictOf(report)
-    if (options.verbose && error instanceof Error)
-      process.stderr.write(`${mask((error.cause as Error)?.stack ?? error.stack ?? '', options, process)}\n`)
+    if (verbose && error instanceof Error)
+      process.stderr.write(
+        `${mask((error.cause as Error)?.stack ?? error.stack ?? '', databaseUrl(given, process.env).url)}\n`,
+      )
   } finally {
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
-  if (options.out && report.pin) write(options.out, `${JSON.stringify(report.pin, null, 2)}\n`)
-  const text = await render(report, format, {
-    color,
-    verbose: options.verbose ?? false,
-    width: process.stdout.columns ?? 100,
-  })
+  const look = { color, verbose, width: process.stdout.columns ?? 100 }
+  if (typeof typed.out === 'string' && report.pin)
+    note(report, write(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
   // GitHub names a file that it shows as the job's page
   if (format === 'github' && process.env.GITHUB_STEP_SUMMARY)
     appendFileSync(
       process.env.GITHUB_STEP_SUMMARY,
       await render(report, 'markdown', { color: false, verbose: false, width: 100 }),
     )
-  if (options.output) write(options.output, text)
-  else process.stdout.write(text)
+  if (typeof typed.output === 'string') {
+    const faults = write(typed.output, await render(report, format, look))
+    if (faults.length === 0) return exitCodes[report.verdict]
+    note(report, faults)
+  }
+  process.stdout.write(await render(report, format, look))
   return exitCodes[report.verdict]
 }
 
-/** Writes a file that a flag names, and the folders above it. */
-function write(path: string, text: string): void {
-  mkdirSync(dirname(resolve(path)), { recursive: true })
-  writeFileSync(path, text)
+/** Writes a file that a flag names, and the folders above it; what the system has against it. */
+function write(path: string, text: string): Finding[] {
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true })
+    writeFileSync(path, text)
+    return []
+  } catch (error) {
+    return findingsOf(error)
+  }
+}
+
+/** Adds what went wrong after the command itself was done. */
+function note(report: Report, faults: Finding[]): void {
+  report.findings.push(...faults)
+  report.verdict = verdictOf(report)
 }
 
 /** No secret in any output: the URL's password is cut wherever it shows. */
-function mask(text: string, options: Options, process: Process): string {
-  const url = databaseUrl(options, process.env).url
-  try {
-    const { password } = new URL(url)
-    return (
-      password ? text.replaceAll(password, '***').replaceAll(decodeURIComponent(password), '***') : text
-    ).replaceAll(url, maskUrl(url))
-  } catch {
-    return url ? text.replaceAll(url, '(unreadable URL)') : text
-  }
+function mask(text: string, url: string): string {
+  if (url === '') return text
+  const password = URL.canParse(url) ? new URL(url).password : ''
+  // the URL first: without its password it would not be found any more
+  let masked = text.replaceAll(url, maskUrl(url))
+  for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
+  return masked
 }
 
 async function render(
@@ -192,8 +178,8 @@ async function render(
 }
 
 /** The target and where it was named: flag beats environment. */
-function databaseUrl(options: Options, env: NodeJS.ProcessEnv): { url: string; source: string } {
-  if (options.databaseUrl) return { url: options.databaseUrl, source: '--database-url' }
+function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: string; source: string } {
+  if (given) return { url: given, source: '--database-url' }
   for (const name of ['RETHREAD_DATABASE_URL', 'DATABASE_URL', 'SUPABASE_DB_URL']) {
     if (env[name]) return { url: env[name]!, source: name }
   }
@@ -212,11 +198,11 @@ function databaseUrl(options: Options, env: NodeJS.ProcessEnv): { url: string; s
 async function prepare(
   command: Command,
   args: string[],
-  options: Options,
+  options: Globals,
   process: Process,
   emit: (event: Event) => void,
   cleanup: (() => Promise<void>)[],
-): Promise<Input> {
+): Promise<Invocation> {
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
@@ -228,7 +214,7 @@ async function prepare(
         ? cwd
         : home
   if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
-  let { url, source } = databaseUrl(options, process.env)
+  let { url, source } = databaseUrl(options.databaseUrl, process.env)
   if (options.embedded) {
     const server = await startEmbedded({ dataDir: join(cwd, '.rethread/pg18'), from: [cwd, home] })
     cleanup.push(() => server.stop())
@@ -236,24 +222,21 @@ async function prepare(
     source = '--embedded'
   }
   if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
-  const track = options.track ?? config.track
+  const trackName = options.track ?? config.track
   const here = machine()
   const opened = openContext({
     url,
     config,
     root,
     home,
-    track,
-    reason: options.reason ?? null,
+    track: trackName,
+    reason: options.reason,
     version: packageVersion(),
     machine: { ...here, who: process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who },
     emit,
     signal: interruptible(process, cleanup),
   })
-  const wait = options.lockWait === undefined ? 60 : Number(options.lockWait)
-  if (!(wait >= 0)) throw new RangeError(`--lock-wait wants seconds, not \`${options.lockWait}\``)
   return {
-    options: { ...options, track: track ?? undefined },
     args,
     ...opened,
     config,
@@ -264,12 +247,13 @@ async function prepare(
       track: options.track ? '--track' : config.track ? configName : 'chosen by the database',
       configuration: configRead.path ?? 'none',
     }),
+    trackName,
     consent: {
-      allow: new Set(commaList(options.allow)),
-      confirm: options.confirm ?? null,
+      allow: new Set(options.allow),
+      confirm: options.confirm,
       from: config.consentFrom,
     },
-    leaseWaitMs: wait * 1000,
+    leaseWaitMs: options.lockWait * 1000,
     cwd,
     home,
   }

@@ -1,20 +1,67 @@
 import type { Context } from './engine/context.js'
+import { type HazardCode, hazards } from './model/codes.js'
 import type { Consent } from './model/plan.js'
 import type { Report, Table } from './model/report.js'
 import type { Track, Workspace } from './model/workspace.js'
-import type { Config, ConfigRead } from './workspace/config.js'
+import {
+  choices,
+  factor,
+  flag,
+  type Options,
+  readOptions,
+  seconds,
+  type Typed,
+  text,
+  type Values,
+} from './options.js'
+import { type Config, type ConfigRead, configName } from './workspace/config.js'
 
-/** What cli hands to a command: everything read and checked, nothing of the process. */
-export interface Input {
-  /** Values of the command's own options, by their camelCase names. */
-  // biome-ignore lint/suspicious/noExplicitAny: commander gives what the flags declare
-  options: Record<string, any>
+/** Options that every command takes. */
+export const globals = {
+  databaseUrl: text(
+    '--database-url <url>',
+    'target (else RETHREAD_DATABASE_URL, DATABASE_URL, SUPABASE_DB_URL, the PG* variables)',
+  ),
+  embedded: flag('--embedded', 'use a PostgreSQL of its own under .rethread/'),
+  track: text('--track <name>', 'track (else the ledger’s, else the only one that fits)'),
+  dir: text(
+    '--dir <folder>',
+    'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
+  ),
+  config: text('--config <file>', `configuration (default ${configName})`),
+  allow: choices(
+    '--allow <hazards>',
+    'hazards that may happen, by name, separated by commas',
+    Object.keys(hazards) as HazardCode[],
+  ),
+  confirm: text('--confirm <database>', 'name of the database, where data would be dropped'),
+  reason: text('--reason <text>', 'why; kept in the ledger'),
+  lockWait: seconds(
+    '--lock-wait <seconds>',
+    'how long to wait for another run (default 60; 0 is not at all)',
+    60,
+  ),
+  format: text('--format <format>', 'table, json, markdown, html or github (default table)'),
+  output: text('--output <file>', 'write the report to a file'),
+  quiet: flag('--quiet', 'no progress'),
+  verbose: flag('--verbose', 'tell more: notices, statements, causes'),
+  color: flag('--no-color', 'no colour (also NO_COLOR)'),
+  yes: flag('--yes', 'never ask; does not stand in for --allow or --confirm'),
+}
+
+/** Their values. */
+export type Globals = Values<typeof globals>
+
+/** One run of a command as cli hands it over: everything read and checked, nothing of the process. */
+export interface Invocation {
   args: string[]
   ctx: Context
   config: Config
   configRead: ConfigRead
   /** Where each setting came from, for `doctor`. */
   sources: Table
+  /** The track that a flag or the configuration names; null where neither does. */
+  trackName: string | null
   /** The folders as they are, faults included. */
   workspace(): Workspace
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
@@ -28,53 +75,57 @@ export interface Input {
   home: string
 }
 
+/** What a command runs with: the invocation, and the values of its options. */
+interface Input<O extends Options> extends Invocation {
+  options: Values<O> & Globals
+}
+
 /** What a command file fills in. One file = one command; its name is the command's. */
-export interface Command {
+interface Declaration<O extends Options> {
   summary: string
   /** Positional arguments in commander's notation, such as `<archive>`. */
   args?: string
-  /** Flags in commander's notation with their help. */
-  options?: [flags: string, help: string][]
+  /** Its own options; the types of their values are those that `run` gets. */
+  options?: O
   /** True when it needs no database. */
   offline?: boolean
-  run(input: Input): Promise<Report>
+  run(input: Input<O>): Promise<Report>
+}
+
+/** A command as cli knows it. */
+export interface Command {
+  summary: string
+  args: string
+  options: Options
+  offline: boolean
+  /** Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong. */
+  read(typed: Record<string, Typed>): (invocation: Invocation) => Promise<Report>
 }
 
 /** Declares a command. */
-export const defineCommand = (command: Command): Command => command
+export const defineCommand = <O extends Options = Record<never, never>>(
+  declared: Declaration<O>,
+): Command => ({
+  summary: declared.summary,
+  args: declared.args ?? '',
+  options: declared.options ?? {},
+  offline: declared.offline ?? false,
+  read: typed => {
+    const options = readOptions({ ...declared.options, ...globals } as O & typeof globals, typed)
+    return invocation => declared.run({ ...invocation, options })
+  },
+})
 
-/** A count given as an option. Throws a RangeError that names the flag. */
-export function count(value: string | undefined, flag: string, otherwise: number | null): number | null {
-  if (value === undefined) return otherwise
-  const n = Number(value)
-  if (!Number.isInteger(n) || n < 1)
-    throw new RangeError(`${flag} wants a whole number from 1, not \`${value}\``)
-  return n
-}
-
-/** Values of an option that takes several, separated by commas. */
-export const commaList = (value: string | undefined): string[] =>
-  (value ?? '')
-    .split(',')
-    .map(v => v.trim())
-    .filter(Boolean)
-
-/** The flags that hold a backfill back. */
-export const pacing: [flags: string, help: string][] = [
-  [
+/** The options that hold a backfill back. */
+export const pacing = {
+  nice: factor(
     '--nice <factor>',
     'rest so many times as long as a batch works: 1 is half duty (beside others at work at least 1.5, else 0 by default)',
-  ],
-  ['--throttle-query <sql>', 'a query of yours: while its first value is true or above zero, wait'],
-]
-
-/** Reads them. Throws a RangeError that names the flag. */
-export function pace(options: Record<string, string | undefined>): {
-  nice: number
-  throttleQuery: string | null
-} {
-  const nice = Number(options.nice ?? 0)
-  if (!(nice >= 0 && nice <= 100))
-    throw new RangeError(`--nice wants a number from 0 to 100, not \`${options.nice}\``)
-  return { nice, throttleQuery: options.throttleQuery ?? null }
+    100,
+    0,
+  ),
+  throttleQuery: text(
+    '--throttle-query <sql>',
+    'a query of yours: while its first value is true or above zero, wait',
+  ),
 }

@@ -22,13 +22,15 @@ export type {
 } from './library/requests.js'
 export { type Code, codes, type HazardCode, type HazardLevel, hazards, type Level } from './model/codes.js'
 export type { Blocker, Event } from './model/event.js'
-export { Failure } from './model/failure.js'
+export { Failure, UsageError } from './model/failure.js'
 export type { Pin } from './model/pin.js'
 export {
   type BackfillResult,
   type CheckResult,
   exitCodes,
+  type Facts,
   type Finding,
+  type FindingOf,
   type Report,
   type StepResult,
   type Table,
@@ -36,5 +38,5 @@ export {
   type Verdict,
 } from './model/report.js'
 export type { Phase } from './model/workspace.js'
-export { worded } from './render/words.js'
+export { worded } from './render/words/index.js'
 export type { ConfigValues } from './workspace/config.js'

@@ -4,7 +4,7 @@ import { duration, number } from './render/format.js'
 import { line } from './render/progress.js'
 
 /** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
-export interface Sink {
+interface Sink {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
   askConsent(report: Report, never: boolean): Promise<{ allow: string[]; confirm: string | null } | null>
@@ -67,14 +67,13 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
     emit: event => {
       if (look.quiet) return
       if (event.type === 'batch') return batch(event)
-      if (event.type === 'report') return
       const text = line(event, look.verbose)
       if (text === null) return
       stopBar()
       write(text)
     },
     askConsent: async (report, never) => {
-      const needed = report.findings.find(f => f.code === 'CONSENT_NEEDED' && f.level === 'refused')
+      const needed = report.findings.filter(f => f.code === 'CONSENT_NEEDED').find(f => f.level === 'refused')
       const others = report.findings.some(
         f => f.level === 'error' || (f.level === 'refused' && f.code !== 'CONSENT_NEEDED'),
       )
@@ -82,9 +81,9 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
       if (!needed || others || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
       stopBar()
       const { default: ask } = await import('@inquirer/input')
-      const { words } = await import('./render/words.js')
+      const { words } = await import('./render/words/index.js')
       process.stderr.write(words.CONSENT_NEEDED.message(needed.subject, needed.facts) + '\n')
-      const missing = (needed.facts.missing as string[]) ?? []
+      const missing = needed.facts.missing
       const allow: string[] = []
       const context = { output: process.stderr }
       for (const hazard of missing) {

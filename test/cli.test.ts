@@ -4,10 +4,11 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { startEmbedded } from '../src/db/embedded.js'
 import { codes } from '../src/model/codes.js'
-import { emptyReport, finding } from '../src/model/report.js'
+import { emptyReport } from '../src/model/report.js'
 import { reportJsonSchema, reportSchema } from '../src/model/schema.js'
 import { renderTable } from '../src/render/table.js'
-import { worded } from '../src/render/words.js'
+import { example } from '../src/render/words/examples.js'
+import { worded } from '../src/render/words/index.js'
 import { contract, ended, rethread, start } from './support/cli.js'
 import { type Database, database, newest, picture, root } from './support/database.js'
 
@@ -51,6 +52,44 @@ describe('help and usage', () => {
   })
 
   test.each([
+    [['plan', '--phase', 'expnd'], '--phase expnd', 'Did you mean `--phase expand`?'],
+    [['migrate', '--allow', 'DELETE_DATA,ENDS_OLD_APP'], '--allow DELETE_DATA', '--allow DELETES_DATA'],
+    [['verify', '--fail-on', 'warning'], '--fail-on warning', 'rethread --help'],
+    [['verify', '--fail-on', 'eror'], '--fail-on eror', '--fail-on error'],
+    [['migrate', '--nice', '-1'], '--nice -1', 'rethread --help'],
+    [['migrate', '--workers', '1.5'], '--workers 1.5', 'rethread --help'],
+    [['migrate', '--lock-wait', 'long'], '--lock-wait long', 'rethread --help'],
+    [['explain', 'DELETE_DATA'], 'DELETE_DATA', 'rethread explain DELETES_DATA'],
+  ])('%j names the flag and what was probably meant', async (args, subject, fix) => {
+    const { code, report } = await rethread('', args)
+    expect([code, report.findings.map(f => [f.code, f.subject])]).toEqual([2, [['USAGE', subject]]])
+    expect(report.findings[0]!.fix).toContain(fix)
+  })
+
+  test('every option that is wrong is named, not only the first', async () => {
+    const { code, report } = await rethread('', ['plan', '--phase', 'x', '--steps', '0', '--lock-wait', '-1'])
+    expect(code).toBe(2)
+    expect(report.findings.map(f => f.message)).toEqual([
+      '`--phase x`: it is not one of its values (expand, backfill, contract).',
+      '`--steps 0`: it wants a whole number from 1.',
+      '`--lock-wait -1`: it wants seconds.',
+    ])
+  })
+
+  test('a report that can not be written where it should be is shown, with the reason', async () => {
+    const { code, report } = await rethread('', ['explain', 'LOSS', '--output', '/dev/null/report.json'])
+    expect([code, report.verdict, report.tables[0]!.title]).toEqual([2, 'failed', 'LOSS'])
+    expect(report.findings.map(f => f.message)).toEqual([
+      expect.stringMatching(/^The system refused what rethread asked for: .*\/dev\/null/),
+    ])
+  })
+
+  test('an unknown format is said in the usual one', async () => {
+    const { code, stdout } = await rethread('', ['plan', '--format', 'jsno'], plain)
+    expect([code, stdout]).toEqual([2, expect.stringMatching(/`--format jsno`: [\s\S]*`--format json`\?/)])
+  })
+
+  test.each([
     [['migrate', '--workers', 'many'], 'USAGE'],
     [['migrate', '--format', 'xml'], 'USAGE'],
     [['rollback'], 'TARGET_NEEDED'],
@@ -75,7 +114,7 @@ describe('help and usage', () => {
         { color: false, verbose: false, width: 80 },
       )
       expect(text).toContain(`${code} (finding)`)
-      expect(worded(finding(code as keyof typeof codes, 'x')).message).toBeTruthy()
+      expect(text).toContain(worded(example(code as keyof typeof codes)).message)
     }
     const { stdout } = await rethread('', ['explain', 'DELETES_DATA'], plain)
     expect(stdout).toContain('--allow DELETES_DATA')

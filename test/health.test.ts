@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { advise } from '../src/engine/health.js'
 import { makePace } from '../src/engine/pace.js'
 import { throttled, type Vitals, vitals } from '../src/sql/health.js'
+import { ended, rethread, start } from './support/cli.js'
 import { database, newest, open } from './support/database.js'
 
 const unmeasured = { now: null, limit: null }
@@ -223,4 +224,23 @@ test('who works beside us has done something within a second; a role that may no
   })
   expect(said).toBeNull()
   await other.end()
+})
+
+test('a monitor whose connection breaks is not health: the backfill goes on with care', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 30_000)
+  expect((await rethread(db.url, ['migrate', '--no-backfill'])).code).toBe(0)
+  const running = ended(start(['backfill', '--nice', '4', '--format', 'json'], { DATABASE_URL: db.url }))
+  let broken: unknown[] = []
+  for (let i = 0; i < 400 && broken.length === 0; i++) {
+    // while batches are written, not before
+    broken = await db.sql`
+      select pg_terminate_backend(a.pid) from pg_stat_activity a
+      where a.datname = current_database() and a.application_name = 'rethread monitor'
+        and exists (select from rethread.batches)`.catch(() => [])
+    await new Promise(done => setTimeout(done, 10))
+  }
+  expect(broken).toHaveLength(1)
+  const ran = await running
+  expect(ran.code).toBe(0)
+  expect(ran.stderr).toContain('slow: unknown: health signals')
 })

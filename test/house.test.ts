@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { codes, hazards } from '../src/model/codes.js'
-import { hazardWords, words } from '../src/render/words.js'
+import { hazardWords, words } from '../src/render/words/index.js'
 import { root } from './support/database.js'
 
 /** The architecture as a test: docs/architecture.md says why. */
@@ -23,6 +23,7 @@ const top: Record<string, number> = {
   'terminal.ts': 4,
   'command.ts': 3,
   'machine.ts': 4,
+  'options.ts': 3,
   'index.ts': 4,
 }
 
@@ -52,9 +53,9 @@ const resolved = (file: string, from: string): string =>
   join(file, '..', from).replace(/\.js$/, '.ts').replace(/^\.\//, '')
 
 describe.each(files)('src/%s', file => {
-  test('stands on a floor, no deeper than one level', () => {
+  test('stands on a floor, no deeper than one level but for the sentences', () => {
     expect(floorOf(file), 'a new folder or top file needs a floor here').toBeDefined()
-    expect(file.split('/').length).toBeLessThanOrEqual(2)
+    expect(file.split('/').length).toBeLessThanOrEqual(file.startsWith('render/words/') ? 3 : 2)
   })
 
   test('imports only what is below, or its own floor’s own room', () => {
@@ -113,7 +114,7 @@ test('every code and every hazard has words', () => {
 
 test('every code is used, and the engine knows no track by name', () => {
   const all = files
-    .filter(f => !f.endsWith('codes.ts') && !f.endsWith('words.ts'))
+    .filter(f => !f.endsWith('codes.ts') && !f.startsWith('render/words/'))
     .map(text)
     .join('\n')
   expect(Object.keys(codes).filter(c => !all.includes(`'${c}'`))).toEqual([])

@@ -99,10 +99,9 @@ test('a pinned plan holds migrate to it, and consent is given by name', async ()
   const again = await project.migrate({ pin, to: '004' })
   expect([again.verdict, again.findings[0]!.code]).toEqual(['refused', 'PLAN_CHANGED'])
   const broken = await project.migrate({ pin: { ...pin!, major: 'new' as never } })
-  expect([broken.verdict, broken.findings[0]!.code, broken.findings[0]!.facts.reason]).toEqual([
+  expect([broken.verdict, broken.findings]).toEqual([
     'failed',
-    'BAD_PIN',
-    'major: wants number',
+    [expect.objectContaining({ code: 'BAD_PIN', facts: { reason: 'major: wants int' } })],
   ])
   const all = { all: true, consent: { allow: ['DELETES_DATA' as const], confirm: 'another' } }
   expect((await project.rollback(all)).verdict).toBe('refused')

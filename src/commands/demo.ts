@@ -1,20 +1,20 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { count, defineCommand } from '../command.js'
+import { defineCommand } from '../command.js'
 import { startEmbedded } from '../db/embedded.js'
 import { demo } from '../engine/demo.js'
+import { count, flag } from '../options.js'
 
 export default defineCommand({
   summary: 'start a PostgreSQL of its own, fill it with a chat database, and walk the whole life cycle',
-  options: [
-    ['--messages <n>', 'messages in the database (default 100000)'],
-    ['--keep', 'leave the server running and say its URL'],
-  ],
+  options: {
+    messages: count('--messages <n>', 'messages in the database (default 100000)', 100_000),
+    keep: flag('--keep', 'leave the server running and say its URL'),
+  },
   offline: true,
-  run: async ({ ctx, workspace, options, cwd, home, sources }) => {
-    const name = options.track ?? 'workspace-sessions'
-    const messages = count(options.messages, '--messages', 100_000)!
+  run: async ({ ctx, workspace, options, trackName, cwd, home, sources }) => {
+    const name = trackName ?? 'workspace-sessions'
     const dataDir = options.keep ? join(cwd, '.rethread/demo') : mkdtempSync(join(tmpdir(), 'rethread-demo-'))
     if (options.keep) rmSync(dataDir, { recursive: true, force: true })
     ctx.emit({ type: 'narrate', text: 'Starting a PostgreSQL of our own ...' })
@@ -26,7 +26,7 @@ export default defineCommand({
         before: read(`${name}/before.sql`),
         oldApp: read(`${name}/old_app.sql`),
         newApp: read(`${name}/new_app.sql`),
-        messages,
+        messages: options.messages,
       }
       return await demo({ ...ctx, url: server.url }, workspace(), name, sources, fixture)
     } finally {

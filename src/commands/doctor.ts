@@ -3,5 +3,5 @@ import { doctor } from '../engine/doctor.js'
 
 export default defineCommand({
   summary: 'look at target and files without writing, and say how to mend what is missing',
-  run: ({ ctx, workspace, options, sources }) => doctor(ctx, workspace(), options.track ?? null, sources),
+  run: ({ ctx, workspace, trackName, sources }) => doctor(ctx, workspace(), trackName, sources),
 })

@@ -1,31 +1,32 @@
 import { relative, resolve } from 'node:path'
-import { commaList, defineCommand } from '../command.js'
+import { defineCommand } from '../command.js'
 import { scaffolded } from '../engine/scaffold.js'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
+import { list } from '../options.js'
 import { discover } from '../workspace/discover.js'
 import { copyTrack, readMap } from '../workspace/scaffold.js'
 
 export default defineCommand({
   summary: 'copy a track into your repository, with your own names, and write the configuration',
-  options: [
-    [
+  options: {
+    map: list(
       '--map <names>',
       'your names for the track’s tables and columns: chats=messages,chats.workspace_id=org_id',
-    ],
-  ],
+    ),
+  },
   offline: true,
-  run: async ({ options, cwd, home }) => {
+  run: async ({ options, trackName, cwd, home }) => {
     const shipped = discover(home).tracks
-    const track = shipped.find(t => t.name === options.track)
+    const track = shipped.find(t => t.name === trackName)
     if (!track)
-      throw new Failure('TRACK_UNCLEAR', options.track ?? 'init', {
-        reason: options.track ? 'there is no such track' : 'name the one to copy',
+      throw new Failure('TRACK_UNCLEAR', trackName ?? 'init', {
+        reason: trackName ? 'there is no such track' : 'name the one to copy',
         tracks: shipped.map(t => t.name),
       })
     const to = resolve(cwd, options.dir ?? '.')
-    if (to === home) throw new Failure('USAGE', 'init', { reason: 'name your own folder: --dir <folder>' })
-    const map = readMap(commaList(options.map))
+    if (to === home) throw new UsageError('init', 'name your own folder: --dir <folder>')
+    const map = readMap(options.map)
     const written = await copyTrack(track, to, map)
     return scaffolded('init', written, discover(to, home), track.name, () =>
       finding('COPIED', track.name, {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
 import { scaffolded } from '../engine/scaffold.js'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
 import { discover, looksLikeWorkspace } from '../workspace/discover.js'
 import { newMigration } from '../workspace/scaffold.js'
@@ -10,12 +10,12 @@ export default defineCommand({
   summary: 'write the three files of a migration, and prove that they are seen',
   args: '<slug>',
   offline: true,
-  run: async ({ options, args, cwd, home }) => {
+  run: async ({ options, trackName, args, cwd, home }) => {
     const root = resolve(cwd, options.dir ?? '.')
     // the shipped tracks are not the user's to write into
-    if (root === home) throw new Failure('USAGE', 'new', { reason: 'name your own folder: --dir <folder>' })
+    if (root === home) throw new UsageError('new', 'name your own folder: --dir <folder>')
     const tracks = looksLikeWorkspace(root) ? discover(root, home).tracks : []
-    const name = options.track ?? (tracks.length === 1 ? tracks[0]!.name : null)
+    const name = trackName ?? (tracks.length === 1 ? tracks[0]!.name : null)
     if (!name || !/^[a-z][a-z0-9-]*$/.test(name))
       throw new Failure('TRACK_UNCLEAR', name ?? 'new', {
         reason: tracks.length > 1 ? 'there are several' : 'name it: kebab-case',

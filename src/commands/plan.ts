@@ -1,46 +1,57 @@
 import { resolve } from 'node:path'
-import { count, defineCommand } from '../command.js'
+import { defineCommand } from '../command.js'
 import { surveyWithRehearsal } from '../engine/rehearsal.js'
 import { survey, surveyRollback, surveyWithSample } from '../engine/survey.js'
+import { UsageError } from '../model/failure.js'
+import { phases } from '../model/workspace.js'
+import { choice, count, flag, text } from '../options.js'
 import { readText } from '../workspace/discover.js'
 
 export default defineCommand({
   summary: 'the dry run: what `migrate` (or `rollback`) would do; reads only, the server sees to it',
-  options: [
-    ['--to <migration>', 'plan up to and including this migration; with --rollback, back to it'],
-    ['--phase <phase>', 'plan up to this phase: expand, backfill or contract'],
-    ['--no-backfill', 'stop before the first backfill'],
-    ['--sample', 'also run some batches of each backfill and roll them back, to measure time and WAL'],
-    ['--rehearse', 'also execute it where nothing lasts: here, in one transaction that is rolled back'],
-    ['--rehearse-url <url>', 'rehearse on this copy instead: a branch, a restored backup'],
-    ['--old-app <file>', 'with a rehearsal: statements of the application of today, tried after each phase'],
-    ['--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'],
-    ['--rollback', 'plan a rollback: what would go, and whose rows they are'],
-    ['--steps <n>', 'with --rollback: undo the last n migrations'],
-    ['--all', 'with --rollback: undo everything'],
-  ],
+  options: {
+    to: text('--to <migration>', 'plan up to and including this migration; with --rollback, back to it'),
+    phase: choice('--phase <phase>', 'plan up to this phase: expand, backfill or contract', phases),
+    backfill: flag('--no-backfill', 'stop before the first backfill'),
+    sample: flag(
+      '--sample',
+      'also run some batches of each backfill and roll them back, to measure time and WAL',
+    ),
+    rehearse: flag(
+      '--rehearse',
+      'also execute it where nothing lasts: here, in one transaction that is rolled back',
+    ),
+    rehearseUrl: text('--rehearse-url <url>', 'rehearse on this copy instead: a branch, a restored backup'),
+    oldApp: text(
+      '--old-app <file>',
+      'with a rehearsal: statements of the application of today, tried after each phase',
+    ),
+    out: text('--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'),
+    rollback: flag('--rollback', 'plan a rollback: what would go, and whose rows they are'),
+    steps: count('--steps <n>', 'with --rollback: undo the last n migrations'),
+    all: flag('--all', 'with --rollback: undo everything'),
+  },
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd, config }) => {
-    const to = options.to ?? null
+    const { to, steps } = options
     if (!options.rollback) {
       const wish = {
         to,
-        phase: options.phase ?? null,
-        backfills: options.backfill !== false,
+        phase: options.phase,
+        backfills: options.backfill,
         consent,
-        pinned: options.out !== undefined,
+        pinned: options.out !== null,
       }
       const oldApp = options.oldApp ? readText(resolve(cwd, options.oldApp)) : null
       if (oldApp !== null && !options.rehearse && !options.rehearseUrl)
-        throw new RangeError('--old-app wants --rehearse or --rehearse-url')
+        throw new UsageError('--old-app', 'it wants --rehearse or --rehearse-url')
       if (options.rehearse || options.rehearseUrl)
-        return surveyWithRehearsal(ctx, await track(), wish, options.rehearseUrl ?? null, oldApp)
+        return surveyWithRehearsal(ctx, await track(), wish, options.rehearseUrl, oldApp)
       return (options.sample ? surveyWithSample : survey)(ctx, await track(), wish)
     }
-    const steps = count(options.steps, '--steps', null)
     return surveyRollback(ctx, await track(), {
       to,
       steps,
-      all: options.all ?? (to === null && steps === null),
+      all: options.all || (to === null && steps === null),
       consent,
       leaseWaitMs,
       guards: { protected: config.protected, diskFreeBytes: config.diskFreeBytes },

@@ -1,14 +1,17 @@
-import { count, defineCommand } from '../command.js'
+import { defineCommand } from '../command.js'
 import { prove } from '../engine/prove.js'
 import { plainWish } from '../engine/verify.js'
+import { count } from '../options.js'
 
 export default defineCommand({
   summary: 'one page to sign off after a run: what came in, what it became, who sees what',
-  options: [['--sample <n>', 'real persons that are compared with what they should see (default 5)']],
+  options: {
+    sample: count('--sample <n>', 'real persons that are compared with what they should see (default 5)', 5),
+  },
   run: async ({ ctx, track, options, config }) =>
     prove(ctx, await track(), {
       ...plainWish,
-      sample: count(options.sample, '--sample', 5)!,
+      sample: options.sample,
       accepted: config.accepted,
     }),
 })

@@ -1,11 +1,12 @@
 import { defineCommand } from '../command.js'
 import { archives, restore } from '../engine/restore.js'
+import { flag } from '../options.js'
 
 export default defineCommand({
   summary:
     'bring an archive back after a rollback (`latest`, or its name); migrates again first where needed',
   args: '[archive]',
-  options: [['--list', 'list the archives']],
+  options: { list: flag('--list', 'list the archives') },
   run: async ({ ctx, track, options, args, consent, leaseWaitMs }) => {
     if (options.list) return archives(ctx)
     return restore(ctx, await track(), { archive: args[0] ?? '', consent, leaseWaitMs })

@@ -1,21 +1,25 @@
-import { count, defineCommand } from '../command.js'
+import { defineCommand } from '../command.js'
 import { rollback } from '../engine/rollback.js'
 import { testRollbacks } from '../engine/updown.js'
+import { count, flag, text } from '../options.js'
 
 export default defineCommand({
   summary: 'undo migrations: loss report first, then the archive, then the files',
-  options: [
-    ['--to <migration>', 'undo back to this migration, which stays'],
-    ['--steps <n>', 'undo the last n migrations'],
-    ['--all', 'undo everything'],
-    ['--test', 'on a scratch database: up, down and up again for each migration, and whether that is exact'],
-  ],
+  options: {
+    to: text('--to <migration>', 'undo back to this migration, which stays'),
+    steps: count('--steps <n>', 'undo the last n migrations'),
+    all: flag('--all', 'undo everything'),
+    test: flag(
+      '--test',
+      'on a scratch database: up, down and up again for each migration, and whether that is exact',
+    ),
+  },
   run: async ({ ctx, track, options, consent, leaseWaitMs, config }) => {
     if (options.test) return testRollbacks(ctx, await track(), consent)
     return rollback(ctx, await track(), {
-      to: options.to ?? null,
-      steps: count(options.steps, '--steps', null),
-      all: options.all ?? false,
+      to: options.to,
+      steps: options.steps,
+      all: options.all,
       consent,
       leaseWaitMs,
       guards: { protected: config.protected, diskFreeBytes: config.diskFreeBytes },

@@ -16,10 +16,10 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
-import { Failure } from '../model/failure.js'
+import { Failure, isNotInstalled } from '../model/failure.js'
 
 /** A PostgreSQL of our own. */
-export interface Embedded {
+interface Embedded {
   url: string
   port: number
   dataDir: string
@@ -27,7 +27,7 @@ export interface Embedded {
 }
 
 /** How it is started. `packageName` chooses the major: each is a package of its own. */
-export interface EmbeddedOptions {
+interface EmbeddedOptions {
   /** Folder for the data; made when missing, used again when it is there. */
   dataDir: string
   /** Folders to look for the package from, first one wins. */
@@ -93,7 +93,8 @@ function findBinaries(from: string[], packageName: string): string {
     let start: string
     try {
       start = dirname(createRequire(join(base, 'x.js')).resolve(packageName))
-    } catch {
+    } catch (error) {
+      if (!isNotInstalled(error)) throw error
       continue
     }
     for (let folder = start; folder !== dirname(folder); folder = dirname(folder)) {
@@ -152,7 +153,7 @@ function reachable(native: string, user: { uid: number } | null): string {
 }
 
 /** True when others may enter every folder on the way. */
-export function canReach(path: string): boolean {
+function canReach(path: string): boolean {
   for (let folder = path; folder !== dirname(folder); folder = dirname(folder)) {
     if (!(statSync(folder).mode & 0o001)) return false
   }

@@ -1,7 +1,7 @@
-import { Failure, type Where } from '../model/failure.js'
+import { codeOf, Failure, isLostCode, type Where } from '../model/failure.js'
 
 /** What the server says of a fault. */
-export interface ServerFault {
+interface ServerFault {
   code: string
   message: string
   detail?: string
@@ -26,16 +26,25 @@ export function serverFault(error: unknown): ServerFault | null {
   return null
 }
 
+/** True for a fault of the server with one of these SQLSTATEs. */
+export const isSqlState = (error: unknown, ...states: string[]): boolean =>
+  states.includes(serverFault(error)?.code ?? '')
+
+/** True when the server refused a statement, whatever its reason, and the connection is still there. */
+export const isRefused = (error: unknown): boolean => serverFault(error) !== null && !isLost(error)
+
+/** Rethrows an error unless it says that the connection is gone: of work that only tidies one up. */
+export function unlessLost(error: unknown): void {
+  if (!isLost(error)) throw error
+}
+
 /** True when waiting and trying again is right (pitfalls P15, P27). */
 export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
 
 /** True when the connection is gone, by the client's or the server's word. */
 export function isLost(error: unknown): boolean {
-  const code = serverFault(error)?.code ?? (error as { code?: string } | undefined)?.code ?? ''
-  return (
-    /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/.test(code) ||
-    (error instanceof Failure && error.finding.code === 'NO_SERVER')
-  )
+  const code = serverFault(error)?.code ?? codeOf(error)
+  return isLostCode(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
 }
 
 /** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits (pitfall P59). */

@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import { Failure } from '../model/failure.js'
+import { unlessLost } from './fault.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
 export interface Session extends AsyncDisposable {
@@ -12,7 +13,7 @@ export interface Session extends AsyncDisposable {
 }
 
 /** How a session is opened. `setup` is sent after connecting, never as start-up parameters (pitfall P7). */
-export interface SessionOptions {
+interface SessionOptions {
   url: string
   application: string
   setup: string
@@ -50,7 +51,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       if (closing) return
       lost = true
       closing = true
-      void sql.end({ timeout: 0 })
+      void sql.end({ timeout: 0 }).catch(unlessLost)
     },
   })
   try {
@@ -59,7 +60,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const pid = last[0]!.pid
     const close = async () => {
       closing = true
-      await sql.end({ timeout: 2 })
+      await sql.end({ timeout: 2 }).catch(unlessLost)
     }
     return {
       sql,
@@ -72,40 +73,49 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     }
   } catch (error) {
     closing = true
-    await sql.end({ timeout: 0 }).catch(() => {})
+    await sql.end({ timeout: 0 }).catch(unlessLost)
     throw connectFailure(error, url)
   }
 }
 
 /** The URL with its password masked; an unreadable one is not shown at all. */
 export function maskUrl(url: string): string {
+  if (!URL.canParse(url)) return '(unreadable URL)'
+  const parsed = new URL(url)
+  if (parsed.password) parsed.password = '***'
+  for (const key of ['password', 'sslpassword'])
+    if (parsed.searchParams.has(key)) parsed.searchParams.set(key, '***')
+  return parsed.toString()
+}
+
+/** A part of a URL with its % codes decoded; null where they are none that a URL may have. */
+export function plainText(part: string): string | null {
   try {
-    const parsed = new URL(url)
-    if (parsed.password) parsed.password = '***'
-    for (const key of ['password', 'sslpassword'])
-      if (parsed.searchParams.has(key)) parsed.searchParams.set(key, '***')
-    return parsed.toString()
-  } catch {
-    return '(unreadable URL)'
+    return decodeURIComponent(part)
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    return null
   }
 }
 
 /** Host, port and database of a URL. Throws BAD_URL. */
 export function readUrl(url: string): { host: string; port: number; database: string } {
   const bad = (reason: string) => new Failure('BAD_URL', maskUrl(url), { reason })
-  let parsed: URL
-  try {
-    parsed = new URL(url)
-  } catch {
-    throw bad('it is not a URL')
-  }
+  if (!URL.canParse(url)) throw bad('it is not a URL')
+  const parsed = new URL(url)
   if (!['postgres:', 'postgresql:'].includes(parsed.protocol))
     throw bad(`it starts with \`${parsed.protocol}//\``)
+  const decoded = (part: string) => {
+    const plain = plainText(part)
+    if (plain === null) throw bad('a % in it is not followed by two hexadecimal digits')
+    return plain
+  }
+  // the driver decodes it too, and would fail with less to go by
+  decoded(parsed.password)
   return {
-    host: decodeURIComponent(parsed.hostname) || parsed.searchParams.get('host') || 'localhost',
+    host: decoded(parsed.hostname) || parsed.searchParams.get('host') || 'localhost',
     port: Number(parsed.port || 5432),
-    database:
-      decodeURIComponent(parsed.pathname.slice(1)) || decodeURIComponent(parsed.username) || 'postgres',
+    database: decoded(parsed.pathname.slice(1)) || decoded(parsed.username) || 'postgres',
   }
 }
 
@@ -126,11 +136,16 @@ function connectFailure(error: unknown, url: string): Failure {
     return new Failure(
       'NO_SERVER',
       where,
-      { reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code },
+      { code, reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code },
       error,
     )
   }
-  return new Failure('NO_SERVER', where, { reason: message || code || 'no answer' }, error)
+  return new Failure(
+    'NO_SERVER',
+    where,
+    { code: code || null, reason: message || code || 'no answer' },
+    error,
+  )
 }
 
 /** A text[] as the server reads it. */

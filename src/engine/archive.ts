@@ -49,6 +49,7 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
   if (key.length === 0)
     throw new Failure('IRREVERSIBLE', d.table, {
       reason: 'a table without a primary key can not give its values back row by row',
+      undoneBy: null,
     })
   const open = (await listArchives(writer.sql)).find(
     a => a.relation === d.table && a.column === column && a.state === 'capturing',

@@ -1,5 +1,5 @@
 import { isLost } from '../db/fault.js'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
 import type { Migration } from '../model/workspace.js'
 import {
@@ -48,7 +48,7 @@ const sweptPageMs = 0.03
 const unknownRowsPerPage = 100
 
 /** How one invocation ended. */
-export interface Backfilled {
+interface Backfilled {
   outcome: 'done' | 'interrupted' | 'partial'
   result: BackfillResult
   findings: Finding[]
@@ -81,7 +81,7 @@ export async function runBackfill(
   const { ctx } = run
   const cut = await cutBackfill(migration.file.text, migration.file.path, spec)
   if (wish.unit !== null && !spec.unit)
-    throw new Failure('USAGE', '--workspace', { reason: `${migration.name} has no \`unit\` in its header` })
+    throw new UsageError('--workspace', `${migration.name} has no \`unit\` in its header`)
   const key = spec.key.length > 0 ? spec.key : await primaryKey(run.writer.sql, spec.table)
   const keys = (await lacksPages(run.writer.sql, spec.table))
     ? await keyColumns(run.writer.sql, spec.table, key)

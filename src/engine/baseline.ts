@@ -1,3 +1,4 @@
+import { isRefused } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { compareVersions, type Migration, type Track } from '../model/workspace.js'
@@ -92,7 +93,11 @@ async function unproven(session: Session, m: Migration): Promise<string[]> {
           restEvery: null,
         }),
       )
-      .catch(() => null)
+      .catch(error => {
+        // it names what is not there
+        if (!isRefused(error)) throw error
+        return null
+      })
     if (left !== 0)
       missing.push(`${left ?? 'unknown'} rows of ${m.backfill.table} where ${m.backfill.pending}`)
   }

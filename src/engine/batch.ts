@@ -70,7 +70,16 @@ export interface Progress {
 }
 
 /** What a batch came to: the rows that it wrote, and how much of its time was rest. */
-export type Done = Omit<Batched, 'notices'>
+type Done = Omit<Batched, 'notices'>
+
+/** A batch of a range: which of its pages, where the range is afterwards, and its limits. */
+interface RangeBatch {
+  at: Range
+  pages: [from: number, to: number]
+  next: Standing
+  pace: Pace
+  limits: Limits
+}
 
 /**
  * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it took
@@ -79,11 +88,7 @@ export type Done = Omit<Batched, 'notices'>
 export async function batch(
   job: Job,
   session: Session,
-  at: Range,
-  pages: [from: number, to: number],
-  next: Standing,
-  pace: Pace,
-  limits: Limits,
+  { at, pages, next, pace, limits }: RangeBatch,
 ): Promise<Done | null> {
   const { cut, passes } = job
   const restEvery = pace.restEvery(restsFor(job), at.pass)
@@ -93,45 +98,48 @@ export async function batch(
   try {
     if (cut.nests || !cut.says)
       return await patiently(job, pace, limits.mostMs === null, async () => {
-        const { rows, notices, sleptMs } = await runAndCheckpoint(
-          session.sql,
+        const { rows, notices, sleptMs } = await runAndCheckpoint(session.sql, {
           statement,
-          cut.says,
-          at,
-          next,
+          says: cut.says,
+          range: at,
+          to: next,
           limits,
-        )
+        })
         for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
         return { rows, sleptMs }
       })
-    return await transact(
-      job,
-      session,
-      pace,
+    return await transact(job, session, {
       statement,
-      [],
-      (tx, written, ms) => mustHold(checkpoint(tx, at, { ...next, rows: written, ms }), job),
+      args: [],
+      pace,
       limits,
-    )
+      record: (tx, written, ms) => mustHold(checkpoint(tx, at, { ...next, rows: written, ms }), job),
+    })
   } catch (error) {
     if (limits.mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, withoutOurs(error, statement))
-    const rows = await bisect(job, session, at.relation, ...pages)
+    const rows = await bisect(job, session, at.relation, pages)
     await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
     return { rows, sleptMs: 0 }
   }
+}
+
+/** A restricted statement, and what records it in the same transaction. */
+interface Recorded {
+  statement: string
+  args: string[]
+  /** Is halved where others stand in the way; null for a batch that has no size. */
+  pace: Pace | null
+  limits?: Limits
+  record: (tx: Db, rows: number, ms: number) => Promise<void>
 }
 
 /** Runs one restricted statement and whatever records it in one transaction. */
 export function transact(
   job: Job,
   session: Session,
-  pace: Pace | null,
-  statement: string,
-  args: string[],
-  record: (tx: Db, rows: number, ms: number) => Promise<void>,
-  limits: Limits = unlimited,
+  { statement, args, pace, limits = unlimited, record }: Recorded,
 ): Promise<Done> {
   const { run } = job
   return patiently(job, pace, limits.mostMs === null, () => {
@@ -150,7 +158,7 @@ export async function mustHold(check: Promise<boolean>, job: Job): Promise<void>
   if (!(await check)) throw fenced(job)
 }
 
-const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name, { what: 'its range' })
+const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name)
 
 /** A server's fault in the file's statement or in its header, told with the file's name. */
 export const fileFault = (job: Job, error: unknown): unknown =>
@@ -192,7 +200,13 @@ async function patiently<T>(
         throw new Failure(
           'LOCK_TIMEOUT',
           job.migration.backfill!.table,
-          { attempts: n, seconds: ctx.lockBudgetSeconds, sqlstate: serverFault(error)!.code, blockers: [] },
+          {
+            attempts: n,
+            seconds: ctx.lockBudgetSeconds,
+            sqlstate: serverFault(error)!.code,
+            blockers: [],
+            pids: [],
+          },
           error,
         )
       }
@@ -217,8 +231,7 @@ async function bisect(
   job: Job,
   session: Session,
   relation: string,
-  from: number,
-  to: number,
+  [from, to]: [from: number, to: number],
 ): Promise<number> {
   const { cut } = job
   if (to - from > 1) {
@@ -229,18 +242,21 @@ async function bisect(
       [middle, to],
     ] as const) {
       try {
-        rows += (await apart(job, session, relation, inPages(cut.alias, lo, hi))).rows
+        rows += (await apart(job, session, relation, { predicate: inPages(cut.alias, lo, hi), args: [] }))
+          .rows
       } catch (error) {
         if (!isDataFault(error)) throw error
-        rows += await bisect(job, session, relation, lo, hi)
+        rows += await bisect(job, session, relation, [lo, hi])
       }
     }
     return rows
   }
   let rows = 0
-  for (const at of await rowsWithin(session.sql, relation, cut.alias, job.sweep.pending, from, to)) {
+  const spec = { table: relation, alias: cut.alias, pending: job.sweep.pending }
+  for (const at of await rowsWithin(session.sql, spec, from, to)) {
     try {
-      rows += (await apart(job, session, relation, `${cut.alias}.ctid = $1::tid`, [at])).rows
+      const one = { predicate: `${cut.alias}.ctid = $1::tid`, args: [at] }
+      rows += (await apart(job, session, relation, one)).rows
     } catch (error) {
       if (!isDataFault(error)) throw error
       const { code, message } = serverFault(error)!
@@ -260,10 +276,14 @@ export function apart(
   job: Job,
   session: Session,
   relation: string,
-  predicate: string,
-  args: string[] = [],
+  { predicate, args }: { predicate: string; args: string[] },
 ): Promise<Done> {
-  return transact(job, session, null, job.cut.restrict(predicate), args, async (tx, rows, ms) => {
-    if (rows > 0) await noteBatch(tx, job.id, relation, rows, ms)
+  return transact(job, session, {
+    statement: job.cut.restrict(predicate),
+    args,
+    pace: null,
+    record: async (tx, rows, ms) => {
+      if (rows > 0) await noteBatch(tx, { backfill: job.id, relation, rows, ms })
+    },
   })
 }

@@ -1,4 +1,4 @@
-import { serverFault } from '../db/fault.js'
+import { isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
 import { acts, type Check, keyOf, silence, type Track } from '../model/workspace.js'
@@ -42,7 +42,7 @@ export async function foretell(
 }
 
 /** What a check that acts, or that is shared by all tracks, has to know. */
-export interface Surroundings {
+interface Surroundings {
   track: Track
   /** Tables that the shared checks look at. */
   tables: string[]
@@ -94,8 +94,8 @@ export async function runCheck(
     const found = rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') }))
     return told(base, check, { found, tables: [], findings: [], skipped: null }, spent())
   } catch (error) {
+    if (!isRefused(error) && !(error instanceof CantProbe)) throw error
     const fault = serverFault(error)
-    if (!fault && !(error instanceof CantProbe)) throw error
     const reason = !fault
       ? (error as Error).message
       : fault.code === '42501'

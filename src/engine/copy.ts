@@ -1,6 +1,6 @@
 import { readUrl } from '../db/session.js'
 import { hazards } from '../model/codes.js'
-import { Failure } from '../model/failure.js'
+import { UsageError } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
 import { idOf, phases, type Track } from '../model/workspace.js'
@@ -35,10 +35,10 @@ export async function rehearseOnCopy(
   const here = readUrl(ctx.url)
   const there = readUrl(url)
   if (here.host === there.host && here.port === there.port && here.database === there.database)
-    throw new Failure('USAGE', '--rehearse-url', {
-      reason:
-        'it names the target itself; name a copy, or leave it out to rehearse in one transaction that is rolled back',
-    })
+    throw new UsageError(
+      '--rehearse-url',
+      'it names the target itself; name a copy, or leave it out to rehearse in one transaction that is rolled back',
+    )
   const traces = new Map<string, StepResult['traces']>()
   const copy: Context = {
     ...ctx,
@@ -110,8 +110,8 @@ export async function rehearseOnCopy(
         })
       : wayBack(
           there.database,
+          'copy',
           steps.filter(s => s.outcome === 'done').length,
-          'the copy',
           differences(before, await objects(session.sql)),
         ),
   )

@@ -1,4 +1,4 @@
-import { findingsOf } from '../model/failure.js'
+import { Failure } from '../model/failure.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
 import type { Check, Workspace } from '../model/workspace.js'
 import { eventTriggers } from '../sql/catalog.js'
@@ -26,7 +26,8 @@ export async function doctor(
   try {
     await refusePooler(ctx, session, second)
   } catch (error) {
-    report.findings.push(...findingsOf(error))
+    if (!(error instanceof Failure)) throw error
+    report.findings.push(error.finding)
   }
   const rows = await ledgerRows(session)
   if (!rows) report.findings.push(finding('LEDGER_ABSENT', target.info.database))

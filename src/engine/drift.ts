@@ -1,5 +1,5 @@
 import type { Track } from '../model/workspace.js'
-import { tokenChecksum } from '../workspace/statements.js'
+import { SyntaxFault, tokenChecksum } from '../workspace/statements.js'
 import type { Changed, History } from './plan.js'
 
 /** Compares applied files with the disk: raw checksum first, tokens only on a mismatch (ability B14, decision 27). */
@@ -11,8 +11,9 @@ export async function changedFiles(track: Track, history: History): Promise<Chan
     let same = false
     try {
       same = (await tokenChecksum(m.file.text)) === row.tokens
-    } catch {
+    } catch (error) {
       // a file that no longer parses has certainly changed
+      if (!(error instanceof SyntaxFault)) throw error
     }
     changed.set(m.name, same ? 'reformatted' : 'changed')
   }

@@ -1,4 +1,4 @@
-import { isDataFault, serverFault } from '../db/fault.js'
+import { isDataFault, isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Migration, Track } from '../model/workspace.js'
@@ -54,7 +54,11 @@ export async function estimateBackfills(
 ): Promise<Table | null> {
   const rows: Table['rows'] = []
   for (const { migration, cut, heaps, rows: known } of await walks(session, track, pending)) {
-    const wanted = (await expectedRows(session.sql, migration.backfill!, cut.alias)) ?? known
+    const wanted = await expectedRows(session.sql, migration.backfill!, cut.alias).catch(error => {
+      // it names what an earlier step has yet to make
+      if (!isRefused(error)) throw error
+      return known
+    })
     const stored = hasLedger ? await storedRate(session.sql, track.name, migration.name) : null
     const rate = stored ?? (cut.updatesTable ? usualRate.update : usualRate.other)
     const factor = stored ? storedFactor : guessFactor
@@ -122,8 +126,11 @@ export async function sampleBackfills(
     if (!heap || heap.pages === 0) continue
     try {
       const seen = await visits(ctx, session, walk, heap)
-      if (seen.every(s => s.cold.rows + s.warm.rows === 0))
-        throw new Error('its batches found nothing to write yet: an earlier step comes first')
+      if (seen.every(s => s.cold.rows + s.warm.rows === 0)) {
+        const reason = 'its batches found nothing to write yet: an earlier step comes first'
+        findings.push(finding('NOT_SAMPLED', migration.name, { reason }))
+        continue
+      }
       const whole = await extrapolated(ctx, session, walk, heap, seen)
       const pages = heaps.reduce((n, h) => n + h.pages, 0)
       const ms = whole.map(w => w.ms)
@@ -138,8 +145,8 @@ export async function sampleBackfills(
       ])
     } catch (error) {
       // an object or a row that an earlier step has yet to make
-      const reason = serverFault(error)?.message ?? (error instanceof Error ? error.message : String(error))
-      findings.push(finding('NOT_SAMPLED', migration.name, { reason }))
+      if (!isRefused(error)) throw error
+      findings.push(finding('NOT_SAMPLED', migration.name, { reason: serverFault(error)!.message }))
     }
   }
   const table = {

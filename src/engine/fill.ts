@@ -12,7 +12,7 @@ import { joinRun, openRun } from './run.js'
 import { inspect } from './target.js'
 
 /** What a person asked `backfill` for. */
-export interface FillWish {
+interface FillWish {
   unit: string | null
   maxRows: number | null
   workers: number

@@ -43,27 +43,35 @@ export async function exactness(run: Run, track: Track, undone: Migration): Prom
   ]
 }
 
-/** What differs between two catalogs: `+` is new, `-` is gone, `~` is defined otherwise. */
-export function changedObjects(then: Record<string, string>, now: Record<string, string>): string[] {
-  const changes = [
-    ...Object.entries(then).flatMap(([name, hash]) =>
-      now[name] === undefined ? [`- ${name}`] : now[name] === hash ? [] : [`~ ${name}`],
-    ),
+/** An object that differs between two catalogs: `+` is new, `-` is gone, `~` is defined otherwise. */
+interface Change {
+  mark: '+' | '-' | '~'
+  name: string
+}
+
+/** What differs between two catalogs, by name. */
+function changes(then: Record<string, string>, now: Record<string, string>): Change[] {
+  const found: Change[] = [
+    ...Object.entries(then)
+      .filter(([name, hash]) => now[name] !== hash)
+      .map(([name]) => ({ mark: now[name] === undefined ? ('-' as const) : ('~' as const), name })),
     ...Object.keys(now)
       .filter(name => then[name] === undefined)
-      .map(name => `+ ${name}`),
+      .map(name => ({ mark: '+' as const, name })),
   ]
-  return changes.sort((a, b) => (a.slice(2) < b.slice(2) ? -1 : 1))
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
+
+/** The same as a report shows it. */
+export const changedObjects = (then: Record<string, string>, now: Record<string, string>): string[] =>
+  changes(then, now).map(c => `${c.mark} ${c.name}`)
 
 /** The same of two looks, with the definitions before and after. */
 export function differences(before: ObjectRow[], after: ObjectRow[]): string[] {
   const definitions = (rows: ObjectRow[]) => new Map(rows.map(r => [`${r.kind} ${r.object}`, r.definition]))
   const then = definitions(before)
   const now = definitions(after)
-  return changedObjects(Object.fromEntries(then), Object.fromEntries(now)).map(change =>
-    change.startsWith('~')
-      ? `${change}: ${then.get(change.slice(2))} -> ${now.get(change.slice(2))}`
-      : change,
+  return changes(Object.fromEntries(then), Object.fromEntries(now)).map(({ mark, name }) =>
+    mark === '~' ? `${mark} ${name}: ${then.get(name)} -> ${now.get(name)}` : `${mark} ${name}`,
   )
 }

@@ -34,6 +34,9 @@ const limits = {
  */
 const rests = { beside: 1.5, amiss: 3 } as const
 
+/** The advice where nothing could be seen: go on with care. */
+export const unseen: Advice = { level: 'slow', rest: rests.amiss, reasons: [], unknown: ['health signals'] }
+
 /** Pure: the advice that follows from what was seen. */
 export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Advice {
   const reasons: string[] = []

@@ -7,8 +7,10 @@ import { quarantineRow, rowParameter } from '../sql/sweep.js'
 import { apart, fileFault, type Job, mustHold, transact } from './batch.js'
 import type { Pace } from './pace.js'
 
-/** What a walk along the primary key is told between its batches. */
+/** What a walk along the primary key follows, and what it does between its batches. */
 export interface Along {
+  /** The key that it follows. */
+  columns: KeyColumn[]
   pace: Pace
   /** Tells a batch, leaves the application air; true when the walk must stop. */
   after(rows: number, ms: number): Promise<boolean>
@@ -31,26 +33,33 @@ export async function walkKeys(
   job: Job,
   session: Session,
   range: Range | null,
-  columns: KeyColumn[],
-  along: Along,
+  { columns, pace, after }: Along,
 ): Promise<boolean> {
   const { cut, run, sweep, migration } = job
   const { table, unit } = migration.backfill!
   let cursor = range?.cursorKey ?? null
   let most = Number.POSITIVE_INFINITY
   for (;;) {
-    const limit = Math.min(most, along.pace.pages())
-    const upper = await nextKey(session.sql, table, columns, cursor, limit)
-    const { predicate, args } = keyPredicate(cut.alias, columns, cursor, upper, range ? null : unit)
+    const limit = Math.min(most, pace.pages())
+    const upper = await nextKey(session.sql, { table, columns }, cursor, limit)
+    const { predicate, args } = keyPredicate(cut.alias, columns, {
+      after: cursor,
+      upTo: upper,
+      unit: range ? null : unit,
+    })
     if (!range) args.push(job.wish.unit!)
     const start = run.ctx.clock.now()
     let rows = 0
     try {
       const done = range
-        ? await transact(job, session, along.pace, cut.restrict(predicate), args, (tx, written, ms) =>
-            mustHold(checkpoint(tx, range, { ...reached(range, upper), rows: written, ms }), job),
-          )
-        : await apart(job, session, table, predicate, args)
+        ? await transact(job, session, {
+            statement: cut.restrict(predicate),
+            args,
+            pace,
+            record: (tx, written, ms) =>
+              mustHold(checkpoint(tx, range, { ...reached(range, upper), rows: written, ms }), job),
+          })
+        : await apart(job, session, table, { predicate, args })
       rows = done.rows
       most = Number.POSITIVE_INFINITY
     } catch (error) {
@@ -72,9 +81,9 @@ export async function walkKeys(
         )
     }
     const ms = run.ctx.clock.now() - start
-    along.pace.note(ms, limit)
+    pace.note(ms, limit)
     if (upper === null) return true
     cursor = upper
-    if (await along.after(rows, ms)) return false
+    if (await after(rows, ms)) return false
   }
 }

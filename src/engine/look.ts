@@ -107,7 +107,7 @@ export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> 
 }
 
 /** The tracks that fit. */
-export const tracksThatFit = async (session: Session, workspace: Workspace): Promise<Track[]> =>
+const tracksThatFit = async (session: Session, workspace: Workspace): Promise<Track[]> =>
   (await fitsOf(session, workspace.tracks)).filter(f => f.fits).map(f => f.track)
 
 /** When a track lacks tables that it requires: the tracks that would fit this database instead. */
@@ -122,8 +122,8 @@ export async function otherTracks(
       f.code === 'MISSING_PREREQUISITE' && /^(table|column) /.test(f.subject) && !/ auth\./.test(f.subject),
   )
   if (!misfit) return []
-  const others = (await fitsOf(session, ctx.tracks())).filter(f => f.fits && f.track.name !== track.name)
-  return others.length === 0
-    ? []
-    : [finding('OTHER_TRACK', track.name, { tracks: others.map(f => f.track.name) })]
+  const [other, ...more] = (await fitsOf(session, ctx.tracks()))
+    .filter(f => f.fits && f.track.name !== track.name)
+    .map(f => f.track.name)
+  return other === undefined ? [] : [finding('OTHER_TRACK', track.name, { tracks: [other, ...more] })]
 }

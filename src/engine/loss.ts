@@ -1,8 +1,10 @@
+import { isSqlState } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import type { Migration, Rollback, Track } from '../model/workspace.js'
 import { type LossRow, lossOf, riskOf } from '../sql/archive.js'
 import { columnFacts, relationFacts } from '../sql/catalog.js'
 import { setLocal } from '../sql/session.js'
+import type { Db } from '../sql/types.js'
 import { droppedTables, parseStatements, relationName } from '../workspace/statements.js'
 
 /** Something that a rollback takes away. */
@@ -22,16 +24,25 @@ export interface Loss extends Doomed, LossRow {
 }
 
 /** The tables and columns that the rollback files of these migrations drop, as far as they exist. */
-export async function doomed(session: Session, migrations: Migration[]): Promise<Doomed[]> {
+export const doomed = async (session: Session, migrations: Migration[]): Promise<Doomed[]> =>
+  existing(session.sql, await wouldDrop(migrations))
+
+/** What the rollback files of these migrations drop, whether it is there or not. */
+async function wouldDrop(migrations: Migration[]): Promise<Doomed[]> {
   const found: Doomed[] = []
-  for (const m of migrations) {
-    if (!m.rollback) continue
-    for (const { table, column } of await dropsOf(m.rollback)) {
-      const there = column
-        ? await columnFacts(session.sql, table, column)
-        : (await relationFacts(session.sql, [table]))[0]
-      if (there) found.push({ migration: m.name, table, column, ours: oursOf(m.rollback, table, column) })
-    }
+  for (const m of migrations)
+    for (const { table, column } of m.rollback ? await dropsOf(m.rollback) : [])
+      found.push({ migration: m.name, table, column, ours: oursOf(m.rollback!, table, column) })
+  return found
+}
+
+async function existing(sql: Db, objects: Doomed[]): Promise<Doomed[]> {
+  const found: Doomed[] = []
+  for (const d of objects) {
+    const there = d.column
+      ? await columnFacts(sql, d.table, d.column)
+      : (await relationFacts(sql, [d.table]))[0]
+    if (there) found.push(d)
   }
   return found
 }
@@ -41,7 +52,7 @@ const mayLose =
   /\bdrop\s+(?!(index|policy|trigger|function|procedure|routine|aggregate|operator|constraint|view|materialized|type|domain|sequence|extension|schema|role|rule|publication|subscription|statistics|event|cast|collation|not|default|expression|identity)\b)(?!(table\s+|column\s+)?(if\s+exists\s+)?(chat_private|rethread_archive)\.)/gi
 
 /** What a rollback file drops: tables, and columns of tables. */
-export async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
+async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
   // the parser is heavy and `status` starts without it: a file in which nothing but other kinds of things follow the
   // word drops neither (COLUMN is an optional word), and one that drops a single thing names it in its header
   const words = rollback.file.text.replace(/^\s*--.*$/gm, '').match(mayLose) ?? []
@@ -79,28 +90,35 @@ export async function losses(session: Session, track: string, objects: Doomed[])
   return found
 }
 
-/** Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-out. */
+/**
+ * Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-
+ * out, or is not ours to know.
+ */
 export async function atRisk(
   session: Session,
   migrations: Migration[],
   timeoutMs: number,
 ): Promise<number | null> {
-  const objects = await doomed(session, migrations)
+  const objects = await wouldDrop(migrations)
   if (objects.length === 0) return 0
   try {
     return (await session.sql.begin(async tx => {
+      // also the size of a table waits for its locks
       await setLocal(tx, 50, timeoutMs)
       let sum = 0
-      for (const d of objects) sum += await riskOf(tx, migrations[0]!.track, d.table, d.column, d.ours)
+      for (const d of await existing(tx, objects))
+        sum += await riskOf(tx, migrations[0]!.track, d.table, d.column, d.ours)
       return sum
     })) as number
-  } catch {
+  } catch (error) {
+    // the time-out of the look, a lock that is not waited for, rows or tables that this role may not see
+    if (!isSqlState(error, '57014', '55P03', '42501')) throw error
     return null
   }
 }
 
 /** The exact command that brings the track back to a migration (null: to nothing applied). */
-export async function rollbackFlags(migrations: Migration[], database: string): Promise<string> {
+async function rollbackFlags(migrations: Migration[], database: string): Promise<string> {
   for (const m of migrations) {
     if (m.rollback && (await dropsOf(m.rollback)).length > 0)
       return ` --allow DELETES_DATA --confirm ${database}`

@@ -145,7 +145,7 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
     finding('STOPPED_BEFORE', first.migration.name, {
       why: first.why,
       left: plan.held.length,
-      because: first.migration.endsOldApp,
+      because: first.why === 'ends-old-app' ? first.migration.endsOldApp : null,
       command,
       database,
     }),
@@ -299,8 +299,7 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish) {
     throw new Stop(paused ? 'attention' : 'interrupted', [
       ...ended.findings,
       finding('INTERRUPTED', step.migration.name, {
-        command: paused ? 'rethread backfill --resume' : 'the same command',
-        rows: ended.result.rows,
+        command: paused ? 'rethread backfill --resume' : null,
       }),
     ])
   }

@@ -1,3 +1,4 @@
+import { isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
@@ -117,7 +118,8 @@ async function heard(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string
   try {
     return JSON.stringify(await takenBack(savepoint(tx), work))
   } catch (error) {
-    return (error as Error).message
+    if (!isRefused(error)) throw error
+    return serverFault(error)!.message
   }
 }
 
@@ -126,7 +128,8 @@ async function changes(tx: Db, mutant: Mutant): Promise<boolean> {
   try {
     await savepoint(tx)(nested => mutateBy(nested, mutant.sql))
     return true
-  } catch {
+  } catch (error) {
+    if (!isRefused(error)) throw error
     return false
   }
 }

@@ -21,7 +21,7 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
     const persons = await samplePersons(tx, info.persona.of, n)
     const ready = await prepare(tx, check)
     if ('skipped' in ready) {
-      probed.skipped = ready.skipped
+      probed.skipped = ready.skipped.reason
       return
     }
     const role = Object.values(ready.access.personas)[0]!.role
@@ -59,7 +59,7 @@ export async function seenBy(ctx: Context, track: Track, check: Check, person: s
   const rows: Table['rows'] = []
   await neverLasting(ctx, async tx => {
     const ready = await prepare(tx, check)
-    if ('skipped' in ready) throw new CantProbe(ready.skipped)
+    if ('skipped' in ready) throw new CantProbe(ready.skipped.reason)
     const role = Object.values(ready.access.personas)[0]!.role
     for (const t of ready.access.tables) {
       await become(tx, asPerson(info?.persona.claim ?? 'sub', person, role))

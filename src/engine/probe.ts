@@ -1,5 +1,5 @@
 import type { Session } from '../db/session.js'
-import { type Finding, finding, type Table } from '../model/report.js'
+import { type Facts, type Finding, finding, type Table } from '../model/report.js'
 import type { Access, AccessTable, Check, Operation, Persona, Track } from '../model/workspace.js'
 import {
   attemptAll,
@@ -58,18 +58,31 @@ export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>
   return await takenBack(probing(session), work)
 }
 
+/** Why a check that acts proves nothing here. */
+type NotProved = Facts['PROBE_SKIPPED']
+
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
-export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: string }> {
+export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: NotProved }> {
   const text = withoutByteOrderMark(check.file.text)
   // decision 12: rows are seeded and changed only where that fires nothing that reaches outside of the transaction
   const outside = await reachingOut(tx, namesIn(text))
   if (outside.length > 0)
-    return { skipped: `seeding would fire ${outside.join(', ')}, which reaches outside of the database` }
+    return {
+      skipped: {
+        reason: `seeding would fire ${outside.join(', ')}, which reaches outside of the database`,
+        roles: [],
+        role: null,
+      },
+    }
   const read = await readAccess(await seed(tx, text))
   if ('reason' in read) throw new CantProbe(read.reason)
   const roles = [...new Set(Object.values(read.access.personas).map(p => p.role))]
-  const closed = await unreachable(tx, roles)
-  return closed.length > 0 ? { skipped: `this role may not become ${closed.join(', ')}` } : read
+  const [closed, ...more] = await unreachable(tx, roles)
+  if (!closed) return read
+  const names: [string, ...string[]] = [closed.name, ...more.map(r => r.name)]
+  return {
+    skipped: { reason: `this role may not become ${names.join(', ')}`, roles: names, role: closed.ours },
+  }
 }
 
 /** A check that acts could not be run at all, as when the last row of an access file does not say what it should. */
@@ -86,14 +99,11 @@ export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<
 export const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
 /** Nothing was proved, and why; decision 12: that is never clean. */
-function notProved(check: Check, skipped: string): Probed {
-  const roles = /may not become (.+)/.exec(skipped)?.[1] ?? null
-  return {
-    ...nothing(),
-    skipped,
-    findings: [finding('PROBE_SKIPPED', check.name, { reason: skipped, roles })],
-  }
-}
+const notProved = (check: Check, why: NotProved): Probed => ({
+  ...nothing(),
+  skipped: why.reason,
+  findings: [finding('PROBE_SKIPPED', check.name, why)],
+})
 
 /** Seeds, then lets every persona try every operation on every table, by every door. */
 async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed> {
@@ -107,7 +117,8 @@ async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed
   return probed
 }
 
-type Cell = 'allowed' | 'denied' | string
+/** What a try came to; `fault` is one of the policy or of a trigger, neither yes nor no. */
+type Fate = 'allowed' | 'denied' | 'fault'
 
 /** Each door to a table's rows, with the operation whose permission it needs. */
 interface Door extends Omit<Try, 'persona'> {
@@ -191,7 +202,12 @@ async function matrixOf(
     ...names.map(name => {
       const tried = tries.get(door)!.get(name)
       return tried
-        ? judge(t.table, name, door.name, may(door).includes(name), fate(door, tried), tried, found)
+        ? judge(
+            { object: t.table, persona: name, what: door.name, may: may(door).includes(name) },
+            fate(door, tried),
+            tried,
+            found,
+          )
         : '-'
     }),
   ])
@@ -202,38 +218,45 @@ async function matrixOf(
  * What a try came to. A value that a constraint refuses has passed the policies, which are asked before: somebody was
  * let in. A fault inside a policy is a fault, never a refusal.
  */
-function fate(door: Door, tried: Tried): Cell {
+function fate(door: Door, tried: Tried): Fate {
   if (tried.fault) {
     const { code } = tried.fault
     if (code === '42501') return 'denied'
     // a trigger may raise what it likes before the policies are asked: only the server's own constraints come after them
-    return code.startsWith('23') && tried.fault.constraint ? 'allowed' : `error ${code}`
+    return code.startsWith('23') && tried.fault.constraint ? 'allowed' : 'fault'
   }
   if (door.sweeps) return tried.seen || tried.rows >= sweepLimit ? 'allowed' : 'denied'
   if (door.lookAfter) return tried.seen ? 'allowed' : 'denied'
   return tried.rows > 0 ? 'allowed' : 'denied'
 }
 
+/** Somebody who tries something, and whether they may. */
+interface Attempt {
+  object: string
+  persona: string
+  what: string
+  may: boolean
+}
+
+/** What a try came to, as the matrix shows it; what is wrong with it goes to `found`. */
 function judge(
-  object: string,
-  persona: string,
-  what: string,
-  may: boolean,
-  cell: Cell,
+  { object, persona, what, may }: Attempt,
+  came: Fate,
   tried: Tried,
   found: Probed['found'],
-): Cell {
-  if (cell === (may ? 'allowed' : 'denied')) return cell
-  if (cell.startsWith('error')) {
-    found.push({ object, detail: `${persona}, ${what}: ${tried.fault!.code}: ${tried.fault!.message}` })
-    return cell
+): string {
+  if (came === (may ? 'allowed' : 'denied')) return came
+  if (came === 'fault') {
+    const { code, message } = tried.fault!
+    found.push({ object, detail: `${persona}, ${what}: ${code}: ${message}` })
+    return `error ${code}`
   }
   const why = tried.fault ? `: ${tried.fault.message}` : ''
   found.push({
     object,
     detail: may ? `${persona} may not ${what}, and should${why}` : `${persona} may ${what}, and should not`,
   })
-  return `${cell}, wrongly`
+  return `${came}, wrongly`
 }
 
 async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<Table> {
@@ -248,8 +271,9 @@ async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<
     ...names.map(name => {
       const tried = said[wanted.findIndex(w => w.call === call && w.name === name)]
       if (!tried) return '-'
-      const cell = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
-      return judge(call.name, name, 'do it', call.may.includes(name), cell, tried, found)
+      const came = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
+      const attempt = { object: call.name, persona: name, what: 'do it', may: call.may.includes(name) }
+      return judge(attempt, came, tried, found)
     }),
   ])
   return { title: 'Who may do what: attempts', columns: ['attempt', ...names], rows }
@@ -274,7 +298,7 @@ async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
     for (const node of nodesOf(plan)) {
       const filter = String(node.Filter ?? '')
       if (/\b(auth\.(uid|jwt|role)|current_setting)\(/.test(filter) && node['Node Type'] !== 'Result')
-        found.push(finding('POLICY_PER_ROW', t.table, { filter, node: node['Node Type'] }))
+        found.push(finding('POLICY_PER_ROW', t.table, { filter, node: String(node['Node Type']) }))
       if (node['Node Type'] === 'Seq Scan') {
         const name = `${node.Schema}.${node['Relation Name']}`
         const size = await rowEstimate(tx, name)

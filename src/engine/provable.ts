@@ -5,7 +5,7 @@ import type { Proof } from '../workspace/proof.js'
 import { type Node, parseStatements, shapeOf } from '../workspace/statements.js'
 
 /** What the catalog says of a statement: nothing there, done, or half done by a run that was stopped. */
-export type Standing = 'absent' | 'done' | 'half'
+type Standing = 'absent' | 'done' | 'half'
 
 /**
  * Asks the catalog whether a statement has already done its work. Throws DIFFERENT_DEFINITION when something else

@@ -30,7 +30,7 @@ export async function prove(ctx: Context, track: Track, wish: VerifyWish): Promi
       const { result, tables, findings } = await runCheck(ctx, session, check, applied)
       report.findings.push(...findings)
       if (result.outcome === 'failed')
-        report.findings.push(finding('CHECK_FAILED', check.name, { reason: result.reason }))
+        report.findings.push(finding('CHECK_FAILED', check.name, { reason: result.reason ?? result.outcome }))
       for (const row of tables[0]?.rows ?? []) {
         accounts.rows.push([check.title, ...row])
         report.findings.push(...missing(row))

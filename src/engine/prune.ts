@@ -1,4 +1,4 @@
-import { Failure } from '../model/failure.js'
+import { UsageError } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import type { Track } from '../model/workspace.js'
@@ -32,13 +32,13 @@ export const defaultRetention = async (
 ): Promise<string | null> =>
   settings.retention ?? (await readTrackInfo(track)).info?.settings?.retention?.default ?? null
 
-/** Days of a retention such as `90d`, `12w` or `365`. Throws USAGE that names the flag. */
+/** Days of a retention such as `90d`, `12w` or `365`. Throws UsageError. */
 export function retentionDays(text: string | null): number {
-  const usage = (reason: string) => new Failure('USAGE', 'prune', { reason })
-  if (text === null) throw usage('--older-than is needed: the track has no setting `retention`')
+  if (text === null)
+    throw new UsageError('--older-than', 'it is needed: the track has no setting `retention`')
   const parts = /^(\d+)([dw]?)$/.exec(text)
   if (!parts || Number(parts[1]) < 1)
-    throw usage(`--older-than wants days or weeks, such as 90d or 12w, not \`${text}\``)
+    throw new UsageError(`--older-than ${text}`, 'it wants days or weeks, such as 90d or 12w')
   return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
 }
 
@@ -50,9 +50,10 @@ export async function prune(ctx: Context, track: Track, wish: PruneWish): Promis
   const info = await infoOf(track)
   const state = info.sessions.archivedStatus ?? null
   if (!wish.remove && state === null)
-    throw new Failure('USAGE', 'prune', {
-      reason: `the sessions of ${track.name} have no state for archived ones: --delete takes them away`,
-    })
+    throw new UsageError(
+      'prune',
+      `the sessions of ${track.name} have no state for archived ones: --delete takes them away`,
+    )
   const report = emptyReport('prune')
   const how = wish.remove ? 'deleted with their messages' : `set to ${state}`
   {
@@ -102,9 +103,7 @@ export async function prune(ctx: Context, track: Track, wish: PruneWish): Promis
     }
     report.findings.push(finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how }))
     if (ctx.signal.aborted) {
-      report.findings.push(
-        finding('INTERRUPTED', info.sessions.table, { command: 'the same command', rows: done }),
-      )
+      report.findings.push(finding('INTERRUPTED', info.sessions.table, { command: null }))
       report.verdict = 'interrupted'
     }
     return report

@@ -6,7 +6,7 @@ import { parseStatements, tokenChecksum } from '../workspace/statements.js'
 import type { Run } from './run.js'
 
 /** A ledger row that is begun now and ended later. */
-export interface OpenRow {
+interface OpenRow {
   end(outcome: LedgerRow['outcome'], durationMs: number): Promise<void>
 }
 

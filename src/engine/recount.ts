@@ -21,7 +21,7 @@ export async function recount(ctx: Context, session: Session, track: Track): Pro
     if (!stored) continue
     const { table, unit } = m.backfill
     const cut = await cutBackfill(m.file.text, m.file.path, m.backfill)
-    const spec = await tallySpec(session.sql, track, m, cut, stored.backfill)
+    const spec = await tallySpec(session.sql, track, { migration: m, cut, backfill: stored.backfill })
     const now = await unitCounts(session.sql, table, spec, await primaryKey(session.sql, table))
     counted += stored.units.size
     for (const [name, then] of stored.units) {

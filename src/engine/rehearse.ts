@@ -1,4 +1,4 @@
-import { serverFault } from '../db/fault.js'
+import { isRefused, serverFault } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
@@ -116,8 +116,8 @@ async function perform(ctx: Context, tx: Db, source: string, step: StepResult): 
     })
     return { ...step, outcome: 'rolled-back', reason: null, durationMs: ctx.clock.now() - start, traces }
   } catch (error) {
-    const fault = serverFault(error)
-    if (!fault) throw error
+    if (!isRefused(error)) throw error
+    const fault = serverFault(error)!
     return { ...step, outcome: 'failed', reason: `${fault.code}: ${fault.message}` }
   }
 }
@@ -156,14 +156,14 @@ async function back(
     const result = await perform(ctx, tx, m.rollback.file.text, step)
     results.push(result)
     if (result.outcome === 'failed') {
-      rehearsed.findings.push(finding('REHEARSAL_STUCK', m.name, { reason: result.reason }))
+      rehearsed.findings.push(finding('REHEARSAL_STUCK', m.name, { reason: result.reason ?? result.outcome }))
       break
     }
   }
   rehearsed.tables.push(downTable(results))
   if (results.every(r => r.outcome !== 'failed'))
     rehearsed.findings.push(
-      wayBack('this database', done.length, 'nothing', differences(before, await objects(tx))),
+      wayBack('this database', 'target', done.length, differences(before, await objects(tx))),
     )
 }
 
@@ -171,10 +171,10 @@ async function back(
 const shown = 20
 
 /** Whether the schema is as it was before, after all of the way back. */
-export const wayBack = (where: string, steps: number, lastingIn: string, differing: string[]): Finding =>
+export const wayBack = (where: string, on: 'target' | 'copy', steps: number, differing: string[]): Finding =>
   differing.length === 0
-    ? finding('REHEARSED', where, { steps, lastingIn })
-    : finding('REHEARSAL_DIFFERS', where, { objects: differing.slice(0, shown) })
+    ? finding('REHEARSED', where, { steps, on })
+    : finding('REHEARSAL_DIFFERS', where, { on, objects: differing.slice(0, shown) })
 
 /** The rollbacks that were rehearsed, with the locks that somebody would have waited for. */
 export const downTable = (steps: StepResult[]): Table => ({

@@ -1,4 +1,4 @@
-import { serverFault } from '../db/fault.js'
+import { isRefused, serverFault } from '../db/fault.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { setLocal } from '../sql/session.js'
 import { rowsOfText } from '../sql/step.js'
@@ -25,8 +25,8 @@ async function tried(tx: Db, text: string): Promise<{ rows: number } | { fault: 
   try {
     return { rows: await savepoint(tx)(inner => rowsOfText(inner, text)) }
   } catch (error) {
-    const fault = serverFault(error)
-    if (!fault) throw error
+    if (!isRefused(error)) throw error
+    const fault = serverFault(error)!
     return { fault: `${fault.code}: ${fault.message}` }
   }
 }

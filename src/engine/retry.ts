@@ -1,7 +1,8 @@
-import { isRetriable, serverFault } from '../db/fault.js'
+import { isLost, isRefused, isRetriable, serverFault } from '../db/fault.js'
 import type { Blocker } from '../model/event.js'
 import { Failure } from '../model/failure.js'
 import { blockersOf } from '../sql/locks.js'
+import { beside } from './beside.js'
 import type { Run } from './run.js'
 
 /** The longest lock time-out, in milliseconds: a queued ALTER stalls the application for as long (decision 10). */
@@ -61,22 +62,27 @@ function watchBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[]
   const { ctx, monitor, writer } = run
   const done = new AbortController()
   let seen: Blocker[] | null = null
-  const watching = (async () => {
+  const looking = async () => {
     await ctx.clock.sleep(timeoutMs * 0.6, done.signal)
     while (!done.signal.aborted && !monitor.lost) {
       try {
         const now = await blockersOf(monitor.sql, writer.pid)
         if (now.length > 0) seen = now
-      } catch {
+      } catch (error) {
+        // only the message would have named them
+        if (!isLost(error) && !isRefused(error)) throw error
+        if (isRefused(error))
+          ctx.emit({ type: 'notice', text: `who holds the lock: ${(error as Error).message}` })
         return
       }
       await ctx.clock.sleep(10, done.signal)
     }
-  })()
+  }
+  const watching = beside(looking())
   return {
     stop: async () => {
       done.abort()
-      await watching
+      await watching.end()
       return seen
     },
   }

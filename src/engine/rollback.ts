@@ -219,7 +219,14 @@ function judgeRange(undone: Migration[], consent: Consent): Finding[] {
   for (const m of undone) {
     if (m.irreversible) {
       const accepted = consent.allow.has('SKIPS_IRREVERSIBLE')
-      found.push(finding('IRREVERSIBLE', m.name, { reason: m.irreversible }, accepted ? 'warn' : 'refused'))
+      found.push(
+        finding(
+          'IRREVERSIBLE',
+          m.name,
+          { reason: m.irreversible, undoneBy: null },
+          accepted ? 'warn' : 'refused',
+        ),
+      )
     } else if (m.undoneBy && !names.has(m.undoneBy)) {
       found.push(
         finding('IRREVERSIBLE', m.name, {
@@ -228,7 +235,7 @@ function judgeRange(undone: Migration[], consent: Consent): Finding[] {
         }),
       )
     } else if (!m.rollback && !m.undoneBy)
-      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file' }))
+      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file', undoneBy: null }))
   }
   return found
 }
@@ -285,7 +292,11 @@ async function execute(run: Run, track: Track, plan: Plan, report: Report): Prom
       if (d.column) captures.set(`${d.table}.${d.column}`, await archiveColumn(run, track.name, d))
     for (; at < plan.steps.length; at++) {
       if (ctx.signal.aborted) {
-        report.findings.push(finding('INTERRUPTED', plan.steps[at]!.migration.name, { command: null }))
+        report.findings.push(
+          finding('INTERRUPTED', plan.steps[at]!.migration.name, {
+            command: null,
+          }),
+        )
         note(at, { outcome: 'interrupted', reason: null })
         break
       }

@@ -147,7 +147,7 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
       writer = await connectAgain(ctx)
       monitor = await connectAgain(ctx)
       const lease = await readLease(writer.sql)
-      if (lease.token !== before) throw new Failure('FENCED', 'this run', { holder: lease.holder })
+      if (lease.token !== before) throw new Failure('FENCED', 'this run')
       token = await acquire(ctx, writer, command, 10_000)
     },
     close: async outcome => {

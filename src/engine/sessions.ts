@@ -1,4 +1,4 @@
-import { Failure } from '../model/failure.js'
+import { Failure, Failures, UsageError } from '../model/failure.js'
 import { emptyReport, type Report, type Table } from '../model/report.js'
 import type { Track, TrackInfo } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
@@ -10,7 +10,7 @@ import { inspect } from './target.js'
 /** What the track says of its tables. Throws NO_TRACK_INFO where it says nothing, BAD_TRACK_INFO where it is wrong. */
 export async function infoOf(track: Track): Promise<TrackInfo> {
   const { info, faults } = await readTrackInfo(track)
-  if (faults[0]) throw new Failure('BAD_TRACK_INFO', faults[0].subject, faults[0].facts)
+  if (faults[0]) throw new Failures(faults)
   if (!info) throw new Failure('NO_TRACK_INFO', track.name)
   return info
 }
@@ -36,8 +36,7 @@ export async function sessionsList(
   const { sessions } = info
   for (const role of Object.keys(wish))
     if (!filters.some(f => f === role && sessions[f]))
-      throw new Failure('USAGE', `--${role}`, {
-        reason: `the sessions of ${track.name} have no ${role}`,
+      throw new UsageError(`--${role}`, `the sessions of ${track.name} have no ${role}`, {
         known: filters.filter(f => sessions[f]),
       })
   const where = { ...wish }

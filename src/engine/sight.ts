@@ -1,7 +1,7 @@
-import { serverFault } from '../db/fault.js'
+import { isRefused, isSqlState } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { type Finding, finding, type Table } from '../model/report.js'
-import type { SightOf, Track, TrackInfo } from '../model/workspace.js'
+import type { Persona, SightOf, Track, TrackInfo } from '../model/workspace.js'
 import { columnFacts, relationFacts } from '../sql/catalog.js'
 import { become, type Sight, samplePersons, sightOf, unreachable } from '../sql/probe.js'
 import { setLocal } from '../sql/session.js'
@@ -20,24 +20,17 @@ const role = 'authenticated'
 const glanceMs = 2000
 
 /** What one person sees of a table now, in a transaction that is rolled back; null where that took too long or failed. */
-async function seenBy(
-  session: Session,
-  claim: string,
-  person: string,
-  of: SightOf,
-  where: string,
-): Promise<Sight | null> {
+async function seenBy(session: Session, persona: Persona, of: SightOf, where: string): Promise<Sight | null> {
   try {
     return await takenBack(transaction(session.sql), async tx => {
       await setLocal(tx, 500, glanceMs)
-      await become(tx, asPerson(claim, person, role))
+      await become(tx, persona)
       return sightOf(tx, of.table, of.id, where)
     })
   } catch (error) {
-    const fault = serverFault(error)
-    if (!fault) throw error
+    if (!isRefused(error)) throw error
     // who may not read the table at all sees nothing of it
-    return fault.code === '42501' ? { rows: 0, hash: '0', ids: [] } : null
+    return isSqlState(error, '42501') ? { rows: 0, hash: '0', ids: [] } : null
   }
 }
 
@@ -58,9 +51,10 @@ export async function recordSights(run: Run, track: Track): Promise<void> {
     if (!facts) continue
     for (const person of sampled) {
       const sight = facts.rowSecurity
-        ? await seenBy(session, info.persona.claim, person, before, 'true')
+        ? await seenBy(session, asPerson(info.persona.claim, person, role), before, 'true')
         : { rows: null, hash: null, ids: null }
-      if (sight) await addSight(run.writer.sql, run.id, track.name, person, before.table, sight)
+      const seer = { run: run.id, track: track.name, person, relation: before.table }
+      if (sight) await addSight(run.writer.sql, seer, sight)
     }
   }
 }
@@ -85,8 +79,7 @@ export async function compareSights(
     if (!facts) continue
     const now = await seenBy(
       session,
-      info.persona.claim,
-      then.person,
+      asPerson(info.persona.claim, then.person, role),
       pair.after,
       bornBefore(info, pair.after.table, then.at),
     )

@@ -112,7 +112,10 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
     for (const [index, statement] of statements.entries()) {
       const proof = proofOf(statement)
       if (!proof)
-        throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: firstLine(statement.text) })
+        throw new Failure('UNPROVABLE_STATEMENT', step.file.path, {
+          sql: firstLine(statement.text),
+          drops: false,
+        })
       // an invalid index is ours when an earlier run of this file stood at this statement or beyond
       const standing = await standingOf(writer, proof, step.resumes !== null)
       const note = (why: string | null) =>
@@ -143,14 +146,20 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         const after = await standingOf(writer, proof, true)
         if (after !== 'done')
           throw new Failure('SQL_ERROR', step.file.path, {
+            sqlstate: null,
             reason: `the catalog does not show \`${firstLine(statement.text)}\``,
+            detail: null,
+            hint: null,
+            column: null,
+            excerpt: null,
+            context: null,
           })
       }
       reached = index + 1
       if (!(await update('started', reached))) throw new Failure('FENCED', step.migration)
       if (ctx.signal.aborted && reached < statements.length) {
         await update('interrupted', reached)
-        throw new Failure('INTERRUPTED', step.migration, { reached, of: statements.length })
+        throw new Failure('INTERRUPTED', step.migration, { command: null })
       }
     }
     await update('done', reached)

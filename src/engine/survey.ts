@@ -39,7 +39,7 @@ import { knownOf, lockFile } from './trace.js'
  * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
  * numbers are of one moment. It ends with a rollback.
  */
-export async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
+async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'reader')
   const scope = transaction(session.sql, 'isolation level repeatable read read only')
   return await takenBack(scope, tx => work(inside(session, tx)))
@@ -210,10 +210,13 @@ async function firing(session: Session, track: Track, pending: string[]): Promis
     if (m.backfill && pending.includes(m.name))
       tables.add((await cutBackfill(m.file.text, m.file.path, m.backfill)).writes)
   }
-  return (await relationFacts(session.sql, [...tables])).flatMap(f => [
-    ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
-    ...(f.publications.length > 0
-      ? [finding('PUBLISHED_TABLE', f.name, { publications: f.publications })]
-      : []),
-  ])
+  return (await relationFacts(session.sql, [...tables])).flatMap(f => {
+    const [publication, ...more] = f.publications
+    return [
+      ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
+      ...(publication === undefined
+        ? []
+        : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]),
+    ]
+  })
 }

@@ -40,7 +40,7 @@ export async function tally(job: Job): Promise<void> {
   if (!cut.updatesTable || unit === null || job.keys || job.progress.rows === 0) return
   const { sql } = run.writer
   const track = run.ctx.tracks().find(t => t.name === migration.track)!
-  const spec = await tallySpec(sql, track, migration, cut, job.id)
+  const spec = await tallySpec(sql, track, { migration, cut, backfill: job.id })
   await clearTallies(sql, job.id)
   const sums = makeSums(rows => storeTallies(sql, job.id, rows))
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
@@ -62,7 +62,7 @@ export async function tally(job: Job): Promise<void> {
       const everyPages = pace.restEvery(factor)
       const rests = everyPages === null ? null : { everyPages, everyCounts: betweenRests(factor, countMs) }
       const range = `${relation} ${from}-${to}`
-      const sleptMs = await countPages(session.sql, spec, relation, [from, to], rests, counts =>
+      const sleptMs = await countPages(session.sql, spec, { relation, pages: [from, to], rests }, counts =>
         sums.add(range, counts),
       )
       if (sums.size() > mostKept) await sums.flush()
@@ -134,9 +134,7 @@ function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
 export async function tallySpec(
   sql: Db,
   track: Track,
-  migration: Migration,
-  cut: Cut,
-  backfill: number,
+  { migration, cut, backfill }: { migration: Migration; cut: Cut; backfill: number },
 ): Promise<TallySpec> {
   const { table, unit } = migration.backfill!
   const columns = await contentColumns(sql, table, cut.sets)

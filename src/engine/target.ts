@@ -99,9 +99,12 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
     found.push(finding('MISSING_PREREQUISITE', object))
   const tables = [...new Set([...altered, ...read])].filter(t => !made.has(t))
   for (const t of await relationFacts(session.sql, tables)) {
-    if (!t.owned && altered.has(t.name)) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: t.owner }))
-    else if (!t.readable) found.push(finding('MISSING_PRIVILEGE', t.name, { owner: 'SELECT', role: t.owner }))
-    else if (t.filtered) found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }))
+    if (!t.owned && altered.has(t.name))
+      found.push(finding('MISSING_PRIVILEGE', t.name, { wants: 'OWNERSHIP', owner: t.owner, role: t.role }))
+    else if (!t.readable)
+      found.push(finding('MISSING_PRIVILEGE', t.name, { wants: 'SELECT', owner: t.owner, role: t.role }))
+    else if (t.filtered)
+      found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced, role: t.role }))
   }
   return found
 }
@@ -112,7 +115,8 @@ export const judgeRights = (target: Target, hasLedger: boolean): Finding[] =>
     ? []
     : [
         finding('MISSING_PRIVILEGE', `database ${target.info.database}`, {
-          owner: 'CREATE',
+          wants: 'CREATE',
+          owner: null,
           role: target.info.role,
         }),
       ]

@@ -50,7 +50,7 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
     columns: ['migration', 'way back', 'what differs'],
     rows,
   })
-  if (rows.some(r => r[1] === 'drifted' || r[1] === 'failed')) report.verdict = 'attention'
+  if (report.findings.some(f => f.code === 'UNTESTED_ROLLBACK')) report.verdict = 'attention'
   report.verdict = verdictOf(report)
   return report
 }

@@ -8,6 +8,7 @@ import {
   type Report,
   verdictOf,
 } from '../model/report.js'
+import { nearest } from '../model/similar.js'
 import { acts, type Check, silence, type Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
 import { today } from '../sql/session.js'
@@ -66,13 +67,17 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
   const { history } = await look(session, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
   const unknown = wish.only.filter(name => !track.checks.some(c => c.name === name))
-  for (const name of unknown)
+  const known = track.checks.map(c => c.name)
+  for (const name of unknown) {
+    const meant = nearest(name, known)
     report.findings.push(
       finding('USAGE', `--only ${name}`, {
         reason: 'there is no such check',
-        known: track.checks.map(c => c.name),
+        known,
+        meant: meant && `--only ${meant}`,
       }),
     )
+  }
   const chosen = track.checks.filter(c =>
     wish.only.length === 0
       ? c.kind !== 'outlook' && c.kind !== 'account' && (wish.deep || !c.deep)
@@ -141,7 +146,9 @@ function add(report: Report, { result, tables, findings }: Checked): void {
 async function tellSight(session: Session, tables: string[], report: Report): Promise<void> {
   for (const t of await relationFacts(session.sql, tables))
     if (t.filtered)
-      report.findings.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced }, 'error'))
+      report.findings.push(
+        finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced, role: t.role }, 'error'),
+      )
 }
 
 /** The track's access file, once the migration that it speaks of is applied. */
@@ -218,10 +225,12 @@ function judge(report: Report, track: Track, applied: number, wish: VerifyWish):
   const ran = report.checks.filter(c => c.outcome !== 'skipped').length
   if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))
   for (const c of report.checks.filter(c => c.outcome === 'failed'))
-    report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason }))
+    report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason ?? c.outcome }))
   // decision 12: what could not be probed is never called clean; nor is what a policy hides
   const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
-  const costly = wish.failOn === 'warn' && report.findings.some(f => f.code.startsWith('POLICY_'))
+  const costly =
+    wish.failOn === 'warn' &&
+    report.findings.some(f => f.code === 'POLICY_PER_ROW' || f.code === 'POLICY_SCANS')
   if (report.checks.some(c => isLoud(c, wish.failOn)) || applied === 0 || ran === 0 || unproven || costly)
     report.verdict = 'attention'
   report.verdict = verdictOf(report)

@@ -1,8 +1,9 @@
-import { isLost } from '../db/fault.js'
+import { isRetriable, isSqlState } from '../db/fault.js'
 import type { Session } from '../db/session.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from '../sql/backfill.js'
 import { checkpoint, lastItem, readOnceMore } from '../sql/batch.js'
 import { heapsOf } from '../sql/catalog.js'
+import type { KeyColumn } from '../sql/keyset.js'
 import { type Pieces, setPieces } from '../sql/session.js'
 import { itemsAPage, slicePredicate } from '../sql/slice.js'
 import { apart, batch, type Job } from './batch.js'
@@ -56,7 +57,7 @@ export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T
       return e.value
     })
   } finally {
-    await Promise.all(sessions.map(s => s.close().catch(() => {})))
+    await Promise.all(sessions.map(s => s.close()))
   }
 }
 
@@ -85,16 +86,17 @@ async function work(job: Job, session: Session, halt: { now: boolean }): Promise
       await setPieces(session.sql, pieces)
     }
     const walked = job.keys
-      ? await walkKeys(job, session, range, job.keys, along(job, session, halt))
-      : await walk(job, session, range, pace, halt)
+      ? await walkKeys(job, session, range, along(job, session, job.keys, halt))
+      : await walk(job, session, range, { pace, halt })
     if (!walked) return false
   }
 }
 
 /** What a walk along the key needs between its batches; the window counts rows. */
-function along(job: Job, session: Session, halt: { now: boolean }): Along {
+function along(job: Job, session: Session, columns: KeyColumn[], halt: { now: boolean }): Along {
   const pace = makePace(job.run.ctx.batchTargetMs, 200, 50_000)
   return {
+    columns,
     pace,
     after: async (rows, ms) => {
       tell(job, rows, ms, pace)
@@ -120,8 +122,7 @@ async function walk(
   job: Job,
   session: Session,
   range: Range,
-  pace: Pace,
-  halt: { now: boolean },
+  { pace, halt }: { pace: Pace; halt: { now: boolean } },
 ): Promise<boolean> {
   const { run, passes, rowsPerPage } = job
   const mostMs = longest(pace.targetMs)
@@ -150,14 +151,17 @@ async function walk(
     const start = run.ctx.clock.now()
     // the smallest piece takes what it takes
     const divisible = pages > (passes > 1 ? 1 : 1 / rowsPerPage)
-    const done = await batch(job, session, at, [from, end], next, pace, {
-      mostMs: divisible ? mostMs : null,
-      flushed,
+    const done = await batch(job, session, {
+      at,
+      pages: [from, end],
+      next,
+      pace,
+      limits: { mostMs: divisible ? mostMs : null, flushed },
     })
     if (done && last && passes > 1)
       await readOnceMore(session.sql, at.relation, at.cursorPage, end).catch(error => {
-        // it only helps: whatever stands in the way, such as a lock, is not waited for
-        if (isLost(error)) throw error
+        // it only helps: a lock in its way is not waited for
+        if (!isRetriable(error) && !isSqlState(error, '57014')) throw error
       })
     const ms = run.ctx.clock.now() - start
     pace.note(ms, pages, at.pass, done?.sleptMs)
@@ -247,7 +251,7 @@ export async function canary(job: Job): Promise<void> {
   const session = await connect(run.ctx, 'worker')
   try {
     if (job.keys) {
-      await walkKeys(job, session, null, job.keys, along(job, session, { now: false }))
+      await walkKeys(job, session, null, along(job, session, job.keys, { now: false }))
       return
     }
     const pace = makePace(run.ctx.batchTargetMs, 64, 1 << 20)
@@ -264,7 +268,7 @@ export async function canary(job: Job): Promise<void> {
           restEvery: null,
           unit,
         })
-        const { rows } = await apart(job, session, heap.relation, predicate)
+        const { rows } = await apart(job, session, heap.relation, { predicate, args: [] })
         pace.note(run.ctx.clock.now() - start, end - page)
         job.progress.pagesDone = end
         job.progress.pages = heap.pages

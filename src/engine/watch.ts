@@ -1,8 +1,10 @@
+import { isLost, isRefused } from '../db/fault.js'
 import { noteAdvice } from '../sql/backfill.js'
 import { throttled, type Vitals, vitals } from '../sql/health.js'
 import type { Pieces } from '../sql/session.js'
 import type { Job } from './batch.js'
-import { type Advice, advise, type WalRate } from './health.js'
+import { beside } from './beside.js'
+import { type Advice, advise, unseen, type WalRate } from './health.js'
 
 /** How often the signals are looked at, in milliseconds. */
 const lookEveryMs = 1000
@@ -19,22 +21,25 @@ export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> 
     try {
       job.advice = await look(job, wal)
       await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : told(job.advice))
-    } catch {
+    } catch (error) {
       // a broken monitor is replaced when the run connects again
+      if (!isLost(error) && !isRefused(error)) throw error
+      job.advice = unseen
     }
   }
   // before the first batch, so that a brake which is on holds from the start
   await see()
-  const watching = (async () => {
+  const looking = async () => {
     while (!done.signal.aborted) {
       await ctx.clock.sleep(lookEveryMs, done.signal)
       if (!done.signal.aborted) await see()
     }
-  })()
+  }
+  const watching = beside(looking())
   return {
     stop: async () => {
       done.abort()
-      await watching
+      await watching.end()
     },
   }
 }
@@ -55,7 +60,13 @@ async function look(job: Job, wal: ReturnType<typeof walMeter>): Promise<Advice>
   const now: Vitals = await vitals(sql, job.migration.backfill!.table, [...job.pids])
   const { throttleQuery } = job.wish
   // an answer that does not come is unknown, not healthy
-  const throttle = throttleQuery === null ? false : await throttled(sql, throttleQuery).catch(() => null)
+  const throttle =
+    throttleQuery === null
+      ? false
+      : await throttled(sql, throttleQuery).catch(error => {
+          if (!isRefused(error)) throw error
+          return null
+        })
   return advise(now, throttle, wal(now.wal))
 }
 

@@ -1,6 +1,6 @@
 import type { ZodMiniType } from 'zod/mini'
 import { type HazardCode, hazards } from '../model/codes.js'
-import { Failure } from '../model/failure.js'
+import { UsageError } from '../model/failure.js'
 import { phases } from '../model/workspace.js'
 import { describeIssue } from '../workspace/config.js'
 import * as z from '../workspace/zod.js'
@@ -122,7 +122,7 @@ function isSignal(value: unknown): boolean {
 }
 
 /** What a call of the library got wrong. */
-export const wrongUsage = (call: string, reason: string): Failure => new Failure('USAGE', call, { reason })
+export const wrongUsage = (call: string, reason: string): UsageError => new UsageError(call, reason)
 
 /** Throws USAGE with everything that is wrong with a request; TypeScript sees most of it, JavaScript none. */
 export function checkRequest<Request extends object>(

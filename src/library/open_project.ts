@@ -5,7 +5,7 @@ import { readUrl } from '../db/session.js'
 import { type Opening, openContext, sourcesTable } from '../engine/open_context.js'
 import { machine } from '../machine.js'
 import type { Event } from '../model/event.js'
-import { Failure, Failures, findingsOf } from '../model/failure.js'
+import { Failure, Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { emptyReport, type Report, verdictOf } from '../model/report.js'
 import { type Config, parseConfig, readConfig } from '../workspace/config.js'
 import { home, packageVersion } from '../workspace/package.js'
@@ -131,7 +131,7 @@ async function reported(command: string, run: () => Promise<Report>): Promise<Re
     return await run()
   } catch (error) {
     const usage = error instanceof Failure && error.finding.code === 'USAGE'
-    const known = error instanceof Failure || error instanceof Failures
+    const known = error instanceof Failure || error instanceof Failures || isSystemError(error)
     if (usage || !(known || serverFault(error) || isLost(error))) throw error
     const report = { ...emptyReport(command), findings: findingsOf(error) }
     return { ...report, verdict: verdictOf(report) }

@@ -2,8 +2,9 @@
 export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**
- * Every finding that rethread can report, with its usual level. A finding is a fact (code, subject, facts);
- * its sentence is in `render/words.ts`, which the compiler holds to the same set of names.
+ * Every finding that rethread can report, with its usual level. A finding is a fact (code, subject, facts):
+ * its facts are typed in `facts.ts`, its sentence is in `render/words/`, and the compiler holds both to this
+ * set of names.
  */
 export const codes = {
   // files

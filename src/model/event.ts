@@ -1,5 +1,3 @@
-import type { Report } from './report.js'
-
 /** What happens on the way; goes to stderr through the side door, never into the report. */
 export type Event =
   | {
@@ -37,7 +35,6 @@ export type Event =
   | { type: 'notice'; text: string }
   | { type: 'reconnect'; attempt: number; reason: string }
   | { type: 'narrate'; text: string }
-  | { type: 'report'; report: Report }
 
 /** Who stands in the way of a lock; the statement has its literals removed (pitfall P78). */
 export interface Blocker {

@@ -1,5 +1,6 @@
 import type { Code } from './codes.js'
-import { type Finding, finding } from './report.js'
+import type { Facts, Finding, WithFacts } from './facts.js'
+import { finding } from './report.js'
 
 /** Where in a file something went wrong; line and column count from 1, in characters (pitfall P44). */
 export interface Where {
@@ -14,13 +15,25 @@ export interface Where {
  * The only thing thrown on purpose. Carries the finding that says what is wrong; the cause for `--verbose`.
  * What had already happened is in the steps of the report that the command returns.
  */
-export class Failure extends Error {
+export class Failure<C extends Code = Code> extends Error {
   readonly finding: Finding
-  constructor(code: Code, subject: string, facts: Finding['facts'] = {}, cause?: unknown) {
+  constructor(code: C, subject: string, ...[facts, cause]: WithFacts<C, [cause?: unknown]>) {
     // the reason too: what the library throws is read in a stack trace, not in a report
-    super([code, subject, facts.reason].filter(Boolean).join(': '), { cause })
+    const { reason } = (facts ?? {}) as { reason?: unknown }
+    super([code, subject, reason].filter(Boolean).join(': '), { cause })
     this.name = 'Failure'
-    this.finding = finding(code, subject, facts)
+    this.finding = finding(code, subject, ...([facts] as WithFacts<C, []>)) as Finding
+  }
+}
+
+/**
+ * A command line that asks for what there is not. `subject` is what was typed, such as `--phase later`;
+ * `known` lists what would be right, `meant` is what was probably meant, ready to type.
+ */
+export class UsageError extends Failure<'USAGE'> {
+  constructor(subject: string, reason: string, right: { known?: string[]; meant?: string | null } = {}) {
+    super('USAGE', subject, { reason, known: right.known ?? [], meant: right.meant ?? null })
+    this.name = 'UsageError'
   }
 }
 
@@ -34,10 +47,41 @@ export class Failures extends Error {
   }
 }
 
-/** The findings that an error stands for; an error that is not ours becomes `UNEXPECTED`. */
+/** Codes of driver, system and server that say that the connection is gone. */
+const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/
+
+/** True for a code that says that the connection is gone. */
+export const isLostCode = (code: string): boolean => lost.test(code)
+
+/** The code that an error of the driver, the server, the system or Node carries; empty where it has none. */
+export function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' ? code : ''
+}
+
+/** True for an error of the operating system, such as a file that may not be read. */
+export const isSystemError = (error: unknown): error is Error =>
+  error instanceof Error && 'syscall' in error && codeOf(error) !== ''
+
+/** True where a package or a file of it is not there. */
+export const isNotInstalled = (error: unknown): boolean =>
+  ['MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'].includes(codeOf(error))
+
+const unexpected = (name: string, reason: string, by: Facts['UNEXPECTED']['by'], code: string | null) =>
+  finding('UNEXPECTED', name, { reason, by, code })
+
+/**
+ * The findings that report an error. A lost connection is nobody's fault, a refusal of the system or the
+ * server is reported as one; any other error that is not ours, such as a stack overflow, is a fault of
+ * rethread and never one of usage.
+ */
 export function findingsOf(error: unknown): Finding[] {
   if (error instanceof Failure) return [error.finding]
   if (error instanceof Failures) return error.findings
-  const message = error instanceof Error ? error.message : String(error)
-  return [finding('UNEXPECTED', error instanceof Error ? error.name : 'error', { reason: message })]
+  if (!(error instanceof Error)) return [unexpected('error', String(error), 'rethread', null)]
+  const { name, message } = error
+  const code = codeOf(error)
+  if (isLostCode(code)) return [finding('CONNECTION_LOST', 'the command', { reason: message })]
+  const by = isSystemError(error) ? 'system' : code !== '' && 'severity' in error ? 'server' : 'rethread'
+  return [unexpected(name, message, by, code || null)]
 }

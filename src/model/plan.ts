@@ -57,7 +57,7 @@ export interface Plan {
   track: string
   steps: Step[]
   /** Pending migrations after the steps, with the reason for stopping there. */
-  held: { migration: Migration; why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill' | 'gate' }[]
+  held: { migration: Migration; why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill' }[]
   /** Applied migrations, in order. */
   applied: Migration[]
   findings: Finding[]

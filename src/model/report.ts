@@ -1,20 +1,19 @@
 import type { z } from 'zod'
 import type { Code, Level } from './codes.js'
 import { codes } from './codes.js'
+import type { Finding, FindingOf, WithFacts } from './facts.js'
 import type { Pin } from './pin.js'
 import type {
-  archiveSchema,
   backfillSchema,
   checkSchema,
-  findingSchema,
   reportSchema,
   stepSchema,
   tableSchema,
   targetSchema,
 } from './schema.js'
 
-/** A fact worth telling: what (`code`), how loud (`level`), on what (`subject`), with which values (`facts`). */
-export type Finding = Omit<z.infer<typeof findingSchema>, 'code' | 'message' | 'fix'> & { code: Code }
+export type { Facts, Finding, FindingOf, WithFacts } from './facts.js'
+
 /** One planned step and what became of it; every planned step is in the report, also those that did not run. */
 export type StepResult = z.infer<typeof stepSchema>
 /** A table lock that a statement takes or took. */
@@ -29,8 +28,6 @@ export type BackfillResult = z.infer<typeof backfillSchema>
 export type TargetInfo = z.infer<typeof targetSchema>
 /** Generic part of a report: rows under a title. */
 export type Table = z.infer<typeof tableSchema>
-/** An archive made by a rollback. */
-export type Archive = z.infer<typeof archiveSchema>
 /** What every command returns and every renderer takes. `message` and `fix` of findings are added by the renderer. */
 export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]
@@ -49,13 +46,14 @@ export const exitCodes: Record<Verdict, number> = {
   interrupted: 130,
 }
 
-/** Makes a finding with the level that its code usually has. */
-export const finding = (
-  code: Code,
+/** Makes a finding, with the level that its code usually has. */
+export function finding<C extends Code>(
+  code: C,
   subject: string,
-  facts: Finding['facts'] = {},
-  level: Level = codes[code],
-): Finding => ({ code, level, subject, facts })
+  ...[facts, level]: WithFacts<C, [level?: Level]>
+): FindingOf<C> {
+  return { code, level: level ?? codes[code], subject, facts: facts ?? {} } as FindingOf<C>
+}
 
 /** An empty report of a command; the caller fills in what it has. */
 export const emptyReport = (command: string, target: TargetInfo | null = null): Report => ({

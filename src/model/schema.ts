@@ -114,18 +114,6 @@ export const tableSchema = z.object({
   rows: z.array(z.array(scalar)),
 })
 
-export const archiveSchema = z.object({
-  id: z.number(),
-  track: z.string(),
-  migration: z.string(),
-  relation: z.string(),
-  column: z.string().nullable(),
-  storedAs: z.string(),
-  rows: z.number(),
-  at: z.string(),
-  state: z.string(),
-})
-
 export const reportSchema = z.object({
   format: z.literal(1),
   command: z.string(),

@@ -7,7 +7,7 @@ export function duration(ms: number | null): string {
 }
 
 /** Bytes as people say them. */
-export function bytes(n: number): string {
+function bytes(n: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let i = 0
   while (n >= 1024 && i < units.length - 1) {

@@ -1,5 +1,5 @@
 import type { Report } from '../model/report.js'
-import { worded } from './words.js'
+import { worded } from './words/index.js'
 
 const levels = { info: 'notice', warn: 'warning', error: 'error', refused: 'error' } as const
 

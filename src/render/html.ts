@@ -1,6 +1,6 @@
 import type { Report, StepResult, Table } from '../model/report.js'
 import { cell, duration, number } from './format.js'
-import { worded } from './words.js'
+import { worded } from './words/index.js'
 
 const plain = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')

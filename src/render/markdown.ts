@@ -1,6 +1,6 @@
 import type { Report } from '../model/report.js'
 import { cell, duration, number } from './format.js'
-import { worded } from './words.js'
+import { worded } from './words/index.js'
 
 const marks: Record<string, string> = {
   done: '✅',

@@ -31,7 +31,5 @@ export function line(event: Event, verbose: boolean): string | null {
       return `  connection lost, connecting again${event.attempt ? ` (attempt ${event.attempt})` : ''}: ${event.reason}`
     case 'narrate':
       return event.text
-    case 'report':
-      return null
   }
 }

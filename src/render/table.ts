@@ -3,7 +3,7 @@ import type { Code, HazardCode } from '../model/codes.js'
 import { isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
 import { cell, duration, number } from './format.js'
-import { hazardWords, worded, words } from './words.js'
+import { hazardWords, worded } from './words/index.js'
 
 /** How the terminal report looks. */
 export interface Look {
@@ -235,14 +235,14 @@ function verdict(report: Report, c: Colors): string {
   return `${c.bold('Verdict:')} ${text[report.verdict]}`
 }
 
-function explained(report: Report, c: Colors): string {
+async function explained(report: Report, c: Colors): Promise<string> {
   const [table] = report.tables
   if (!table) return findings(report, c) + '\n'
   const name = table.title
   if (isHazard(name))
     return `${c.bold(name)} (hazard)\n${hazardWords[name as HazardCode]}\nAllow it by name: --allow ${name}\n`
-  const said = words[name as Code]
-  const facts = new Proxy({}, { get: (_, key) => `<${String(key)}>` }) as never
-  const fix = said.fix ? `\nMend: ${said.fix('<subject>', facts)}` : ''
-  return `${c.bold(name)} (finding)\n${said.message('<subject>', facts)}${fix}\n`
+  const { example } = await import('./words/examples.js')
+  const { message, fix } = worded(example(name as Code))
+  const said = findings(report, c)
+  return `${c.bold(name)} (finding)\nFor example: ${message}\n${fix === null ? '' : `Fix: ${fix}\n`}${said && `\n${said}\n`}`
 }

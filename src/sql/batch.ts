@@ -24,7 +24,11 @@ export interface Standing {
  * note of the batch with the transaction id that proves later which rows nobody has touched since (decision 15).
  * `key`, `rows` and `ms` are SQL.
  */
-const checkpointSql = (range: Range, to: Standing, key: string, rows: string, ms: string): string =>
+const checkpointSql = (
+  range: Range,
+  to: Standing,
+  { key, rows, ms }: { key: string; rows: string; ms: string },
+): string =>
   `moved as (
      update rethread.ranges g
      set cursor_page = ${to.cursorPage}, cursor_key = ${key}, pass = ${to.pass}, window_pages = ${to.windowPages},
@@ -45,7 +49,7 @@ export async function checkpoint(
   to: Standing & { rows: number; ms: number },
 ): Promise<boolean> {
   const [row] = await sql.unsafe<{ moved: number }[]>(
-    `with ${checkpointSql(range, to, '$1::text[]', String(to.rows), String(to.ms))}
+    `with ${checkpointSql(range, to, { key: '$1::text[]', rows: String(to.rows), ms: String(to.ms) })}
      select count(*)::int as moved from moved`,
     [to.cursorKey],
   )
@@ -111,18 +115,26 @@ export function withoutBatch(where: string, statement: string): string {
   return where.slice(0, Math.max(0, at < 0 ? lastLine - 1 : where.lastIndexOf('\n', at)))
 }
 
+/** A batch that is one with its checkpoint. */
+interface CheckpointedBatch {
+  statement: string
+  /**
+   * Whether it returns rows, whose first column, where it is no number, is what the file has to say of them.
+   */
+  says: boolean
+  range: Range
+  /** Where the range is afterwards. */
+  to: Standing
+  limits: Limits
+}
+
 /**
  * One batch and its checkpoint in one message, and so one transaction without a round trip in it: row locks are held for
- * as long as the rows take, no longer. Where the range is no longer ours all of it is undone. `says`: the statement
- * returns rows, whose first column, where it is no number, is what the file has to say of them.
+ * as long as the rows take, no longer. Where the range is no longer ours all of it is undone.
  */
 export async function runAndCheckpoint(
   sql: Db,
-  statement: string,
-  says: boolean,
-  range: Range,
-  to: Standing,
-  limits: Limits,
+  { statement, says, range, to, limits }: CheckpointedBatch,
 ): Promise<Batched> {
   const ms = 'extract(epoch from clock_timestamp() - statement_timestamp()) * 1000'
   const batch = {
@@ -132,7 +144,7 @@ export async function runAndCheckpoint(
          )
          select count(*), array_agg(said::text) filter (where pg_typeof(said) <> 'int'::regtype and said is not null) from done`
       : statement,
-    checkpoint: `with ${checkpointSql(range, to, 'null', '$1::bigint', ms)} select exists (select from moved)`,
+    checkpoint: `with ${checkpointSql(range, to, { key: 'null', rows: '$1::bigint', ms })} select exists (select from moved)`,
   }
   // a deferred constraint fails at the commit, when what the batch came to has been sent already
   const result = await sendAlone<{ batch: Omit<Batched, 'sleptMs'>; sleptMs: number }>(
@@ -149,10 +161,7 @@ export async function runAndCheckpoint(
 /** Notes a batch that stands outside the ranges: a canary, a sweep, a row taken alone. */
 export async function noteBatch(
   sql: Db,
-  backfill: number,
-  relation: string,
-  rows: number,
-  ms: number,
+  { backfill, relation, rows, ms }: { backfill: number; relation: string; rows: number; ms: number },
 ): Promise<void> {
   await sql`
     with noted as (
@@ -194,9 +203,7 @@ export async function lastItem(sql: Db, table: string, page: number): Promise<nu
 /** The addresses of the rows within one page that a batch would touch, to take them one by one. */
 export async function rowsWithin(
   sql: Db,
-  table: string,
-  alias: string,
-  pending: string,
+  { table, alias, pending }: { table: string; alias: string; pending: string },
   from: number,
   to: number,
 ): Promise<string[]> {

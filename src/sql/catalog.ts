@@ -8,6 +8,8 @@ export interface RelationFacts {
   pages: number
   bytes: number
   owner: string
+  /** The current role. */
+  role: string
   /** Whether the current role may act as the owner. */
   owned: boolean
   /** Whether the current role may read it. */
@@ -30,6 +32,7 @@ export async function relationFacts(sql: Db, names: string[]): Promise<RelationF
       (pg_relation_size(c.oid) / current_setting('block_size')::int)::float8 as pages,
       pg_total_relation_size(c.oid)::float8 as bytes,
       pg_get_userbyid(c.relowner)::text as owner,
+      current_user::text as role,
       pg_has_role(c.relowner, 'USAGE') as owned,
       has_table_privilege(c.oid, 'SELECT') as readable,
       c.relrowsecurity as "rowSecurity",
@@ -124,7 +127,7 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
 }
 
 /** An index as it stands. */
-export interface IndexFacts {
+interface IndexFacts {
   definition: string
   valid: boolean
   /** Pid of the backend that builds it now, else null. */
@@ -187,7 +190,7 @@ export async function eventTriggers(sql: Db): Promise<string[]> {
 }
 
 /** An object that hangs on another: how the server describes it, and its bare name. */
-export interface Dependant {
+interface Dependant {
   what: string
   name: string
 }

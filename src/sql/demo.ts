@@ -1,7 +1,7 @@
 import type { Root } from './types.js'
 
 /** A table and the expression of its key. */
-export interface Keyed {
+interface Keyed {
   name: string
   key: string
 }

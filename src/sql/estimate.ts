@@ -3,28 +3,25 @@ import type { Db, Root } from './types.js'
 import { savepoint, takenBack, transaction } from './undo.js'
 
 /**
- * Rows of a table of which the planner expects that a condition holds; null where it can't be planned yet. Runs nothing. It asks for
- * the rows and not for the statement that writes them: to plan that takes a writer's lock.
+ * Rows of a table of which the planner expects that a condition holds. Runs nothing, and goes back to where
+ * it began when it throws, as where it can't be planned yet. It asks for the rows and not for the statement
+ * that writes them: to plan that takes a writer's lock.
  */
 export async function expectedRows(
   sql: Db,
   { table, pending }: { table: string; pending: string },
   alias: string,
-): Promise<number | null> {
-  try {
-    const rows = await savepoint(sql)(tx =>
-      tx.unsafe<{ 'QUERY PLAN': unknown }[]>(
-        `explain (format json) select from ${table} ${alias} where (${pending})`,
-      ),
-    )
-    const told = rows[0]!['QUERY PLAN']
-    const [{ Plan }] = (typeof told === 'string' ? JSON.parse(told) : told) as [
-      { Plan: { 'Plan Rows': number } },
-    ]
-    return Plan['Plan Rows']
-  } catch {
-    return null
-  }
+): Promise<number> {
+  const rows = await savepoint(sql)(tx =>
+    tx.unsafe<{ 'QUERY PLAN': unknown }[]>(
+      `explain (format json) select from ${table} ${alias} where (${pending})`,
+    ),
+  )
+  const told = rows[0]!['QUERY PLAN']
+  const [{ Plan }] = (typeof told === 'string' ? JSON.parse(told) : told) as [
+    { Plan: { 'Plan Rows': number } },
+  ]
+  return Plan['Plan Rows']
 }
 
 /** Rows a second that this backfill has made in this database before, the rests inside its batches included; null when it never ran long enough to tell. */

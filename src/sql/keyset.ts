@@ -34,9 +34,7 @@ const values = (columns: KeyColumn[], from: number): string =>
 export function keyPredicate(
   alias: string,
   columns: KeyColumn[],
-  after: string[] | null,
-  upTo: string[] | null,
-  unit: string | null,
+  { after, upTo, unit }: { after: string[] | null; upTo: string[] | null; unit: string | null },
 ): { predicate: string; args: string[] } {
   const parts: string[] = ['true']
   const args: string[] = []
@@ -55,12 +53,11 @@ export function keyPredicate(
 /** The key of the `limit`-th row after `after`; null when fewer are left. As text, so that no precision is lost (pitfall P9). */
 export async function nextKey(
   sql: Db,
-  table: string,
-  columns: KeyColumn[],
+  { table, columns }: { table: string; columns: KeyColumn[] },
   after: string[] | null,
   limit: number,
 ): Promise<string[] | null> {
-  const { predicate, args } = keyPredicate('k', columns, after, null, null)
+  const { predicate, args } = keyPredicate('k', columns, { after, upTo: null, unit: null })
   const names = columns.map(c => `k.${c.name}`).join(', ')
   const [row] = await sql.unsafe<{ key: string[] }[]>(
     `select array[${columns.map(c => `k.${c.name}::text`).join(', ')}] as key

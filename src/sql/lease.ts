@@ -1,7 +1,7 @@
 import type { Db } from './types.js'
 
 /** The writer's lease as it stands. */
-export interface LeaseRow {
+interface LeaseRow {
   token: number
   holder: string | null
   backendPid: number | null

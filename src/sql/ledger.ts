@@ -303,7 +303,7 @@ export async function endRun(sql: Db, id: number, outcome: string): Promise<void
 }
 
 /** A run as `status` lists it. */
-export interface RunRow {
+interface RunRow {
   id: number
   command: string
   who: string

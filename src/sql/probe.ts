@@ -1,9 +1,10 @@
+import { codeOf, isLostCode } from '../model/failure.js'
 import type { AccessTable, Persona } from '../model/workspace.js'
 import { type Db, ident, literal } from './types.js'
 import { savepoint, takenBack } from './undo.js'
 
 /** The row of an access table as a predicate. */
-export const rowIs = (t: AccessTable): string =>
+const rowIs = (t: AccessTable): string =>
   Object.entries(t.row)
     .map(([column, value]) => `${ident(column)} = ${literal(value)}`)
     .join(' and ')
@@ -67,16 +68,15 @@ export async function rowEstimate(sql: Db, table: string): Promise<number> {
   return row!.rows
 }
 
-/** Roles that this session can't become: a member of them may (`SET` since 16). */
-export async function unreachable(sql: Db, roles: string[]): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`
-    select r.name
+/** Roles that this session's own role can't become: a member of them may (`SET` since 16). */
+export async function unreachable(sql: Db, roles: string[]): Promise<{ name: string; ours: string }[]> {
+  return sql<{ name: string; ours: string }[]>`
+    select r.name, current_user::text as ours
     from unnest(${roles}::text[]) as r (name)
     left join pg_catalog.pg_roles p on p.rolname = r.name
     where p.oid is null
       or not pg_catalog.pg_has_role(current_user, p.oid,
         case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)`
-  return rows.map(r => r.name)
 }
 
 /** Triggers that a change of rows would fire and whose functions reach outside of the database; names of no table do no harm. */
@@ -308,7 +308,8 @@ export async function explainAs(sql: Db, persona: Persona, query: string): Promi
       return row!['QUERY PLAN'][0]!.Plan
     })
   } catch (error) {
-    if (!/^[0-9A-Z]{5}$/.test((error as { code?: string }).code ?? '')) throw error
+    const code = codeOf(error)
+    if (!/^[0-9A-Z]{5}$/.test(code) || isLostCode(code)) throw error
     return null
   }
 }
@@ -321,7 +322,7 @@ export interface Sight {
 }
 
 /** Most ids that are kept of what one person sees in one table. */
-export const mostIds = 5000
+const mostIds = 5000
 
 /** What the current role sees of a table, or with full sight what a predicate says. */
 export async function sightOf(sql: Db, table: string, id: string, where = 'true'): Promise<Sight> {

@@ -1,3 +1,4 @@
+import { codeOf, isLostCode } from '../model/failure.js'
 import { type Db, literal } from './types.js'
 
 /** What a session is for. Probes are the only ones that see as the application sees (decision 11). */
@@ -168,8 +169,10 @@ export async function sendAlone<Row extends object>(sql: Db, text: string) {
   try {
     return await sql.unsafe<Row[]>(text)
   } catch (error) {
-    // a connection that is gone has nothing to count
-    await sql.unsafe('select').catch(() => {})
+    await sql.unsafe('select').catch(after => {
+      // a connection that is gone has nothing to count
+      if (!isLostCode(codeOf(after))) throw after
+    })
     throw error
   }
 }

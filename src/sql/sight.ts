@@ -15,10 +15,7 @@ export interface StoredSight {
 /** Stores what somebody sees; what was stored first stays. */
 export async function addSight(
   sql: Db,
-  run: number,
-  track: string,
-  person: string,
-  relation: string,
+  { run, track, person, relation }: { run: number; track: string; person: string; relation: string },
   sight: Pick<StoredSight, 'rows' | 'hash' | 'ids'>,
 ): Promise<void> {
   await sql`

@@ -1,7 +1,7 @@
 import { literal } from './types.js'
 
 /** What a batch is: a heap between two positions, the rows of one light pass and how it rests, and optionally one unit. */
-export interface Slice {
+interface Slice {
   alias: string
   pages: [from: number, to: number]
   pass: number

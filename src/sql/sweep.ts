@@ -61,7 +61,7 @@ export async function countPending(sql: Db, s: SweepSpec): Promise<number> {
 }
 
 /** What a sweep has found: rows left to do, and the keys of some of them, as `keyOf` writes them. */
-export interface Swept {
+interface Swept {
   left: number
   keys: string[]
 }

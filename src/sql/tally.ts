@@ -18,7 +18,7 @@ export interface TallySpec {
 }
 
 /** A column that is counted. */
-export interface ContentColumn {
+interface ContentColumn {
   name: string
   /** Whether its type has a hash of its own. */
   hashable: boolean
@@ -68,7 +68,7 @@ export type PageCount = [unit: string, past: boolean, rows: number, high: number
 const pieces = 32
 
 /** On every so-many-th page a count rests, and at every so-many-th of what it has counted while it writes that down. */
-export interface CountRests {
+interface CountRests {
   everyPages: number
   everyCounts: number
 }
@@ -80,9 +80,11 @@ export interface CountRests {
 export async function countPages(
   sql: Db,
   s: TallySpec,
-  relation: string,
-  [from, to]: [from: number, to: number],
-  rests: CountRests | null,
+  {
+    relation,
+    pages: [from, to],
+    rests,
+  }: { relation: string; pages: [from: number, to: number]; rests: CountRests | null },
   take: (counts: PageCount[]) => void,
 ): Promise<number> {
   let rested = 0

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { type HazardLevel, hazardLevels } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
+import { readJson } from './json.js'
 
 /** Values of `rethread.config.json`; each has a default, and a flag or the environment beats it. */
 export interface Config {
@@ -58,13 +59,9 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
     if (required) throw new Failure('BAD_CONFIG', path, { reason: 'there is no such file' })
     return { config: defaults, path: null }
   }
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''))
-  } catch (error) {
-    throw new Failure('BAD_CONFIG', path, { reason: `not JSON: ${(error as Error).message}` })
-  }
-  return { config: await parseConfig(json, path), path }
+  const read = readJson(path)
+  if ('reason' in read) throw new Failure('BAD_CONFIG', path, read)
+  return { config: await parseConfig(read.json, path), path }
 }
 
 /** Validates a configuration and fills in the defaults; `where` names it in the BAD_CONFIG that has all faults. */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isHazard } from '../model/codes.js'
-import { Failure } from '../model/failure.js'
+import { isSystemError, UsageError } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import {
   type Check,
@@ -129,7 +129,7 @@ function sqlFiles(root: string, folder: string, faults: Finding[]): Source[] {
       continue
     }
     if (text.startsWith('\uFEFF')) faults.push(finding('BYTE_ORDER_MARK', path))
-    if (text.replace(/^\uFEFF/, '').trim() === '') faults.push(finding('EMPTY_FILE', path))
+    if (text.replace(/^\uFEFF/, '').trim() === '') faults.push(finding('EMPTY_FILE', path, { reason: null }))
     const file = { path, text, checksum: rawChecksum(text) }
     found.push({ base: entry.name.slice(0, -4), file, header: kind => readHeader(text, path, kind) })
   }
@@ -143,7 +143,8 @@ export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new Failure('USAGE', path, { reason: (error as Error).message })
+    if (!isSystemError(error)) throw error
+    throw new UsageError(path, error.message)
   }
 }
 

@@ -1,4 +1,4 @@
-import { findingsOf } from '../model/failure.js'
+import { Failure } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 import { acts, type Rollback, type SqlFile, type Track } from '../model/workspace.js'
 import { cutBackfill } from './cut.js'
@@ -14,6 +14,7 @@ import {
   type Statement,
   SyntaxFault,
   scanTokens,
+  statementsOrNone,
   withoutByteOrderMark,
 } from './statements.js'
 
@@ -34,7 +35,8 @@ export async function lint(
       try {
         await cutBackfill(m.file.text, m.file.path, m.backfill)
       } catch (error) {
-        if (!(error instanceof SyntaxFault)) faults.push(...findingsOf(error))
+        if (error instanceof Failure) faults.push(error.finding)
+        else if (!(error instanceof SyntaxFault)) throw error
       }
     }
     if (m.rollback)
@@ -52,7 +54,7 @@ export async function lint(
 /** Columns that a rollback drops outside of a transaction: what catches their values goes with them in one. */
 async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
   if (transaction === 'one') return []
-  const statements = await parseStatements(file.text).catch(() => [])
+  const statements = await statementsOrNone(file.text)
   return statements
     .filter(
       s =>
@@ -73,7 +75,7 @@ async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
   const made = new Set<string>()
   const faults: Finding[] = []
   for (const m of track.migrations) {
-    const statements = await parseStatements(m.file.text).catch(() => [])
+    const statements = await statementsOrNone(m.file.text)
     for (const statement of statements) {
       for (const table of droppedTables(statement)) if (!made.has(table)) drops.set(table, m.file.path)
       if (statement.kind === 'CreateStmt') {
@@ -95,14 +97,15 @@ async function lintFile(
 ): Promise<Finding[]> {
   const faults: Finding[] = []
   const text = withoutByteOrderMark(file.text)
-  if (text.trim() === '') return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path)] : []
+  if (text.trim() === '')
+    return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path, { reason: null })] : []
   const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
   let statements: Statement[]
   try {
     statements = await parseStatements(text)
     for (const token of await scanTokens(text)) {
       if (token.name === 'SCONST' && token.text.startsWith('$') && token.text.includes('\r')) {
-        faults.push(finding('CR_IN_BODY', at(token.start)))
+        faults.push(finding('CR_IN_BODY', at(token.start), { file: file.path }))
       }
       if (token.name === 'IDENT' && Buffer.byteLength(token.text.replaceAll('"', '')) > longestName) {
         faults.push(finding('NAME_TOO_LONG', at(token.start), { name: token.text }))
@@ -111,8 +114,10 @@ async function lintFile(
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error
     const { line, column, excerpt } = lineOf(text, error.offset)
-    const code = excerpt.trimStart().startsWith('\\') ? 'PSQL_META_COMMAND' : 'SYNTAX'
-    return [finding(code, `${file.path}:${line}`, { column, excerpt, reason: error.message })]
+    const where = `${file.path}:${line}`
+    return excerpt.trimStart().startsWith('\\')
+      ? [finding('PSQL_META_COMMAND', where, { excerpt })]
+      : [finding('SYNTAX', where, { column, excerpt, reason: error.message })]
   }
   if (statements.length === 0) faults.push(finding(whenEmpty, file.path, { reason: 'only comments' }))
   for (const s of statements) faults.push(...lintStatement(s, kind, at(s.offset)))
@@ -128,11 +133,11 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
   const sql = firstLine(s.text)
   if (s.kind === 'TransactionStmt') return [finding('TRANSACTION_CONTROL', at, { sql })]
   if (s.kind === 'CopyStmt' && s.node.is_from && !s.node.filename) {
-    return [finding('PSQL_META_COMMAND', at, { excerpt: sql, reason: 'COPY FROM stdin needs psql' })]
+    return [finding('PSQL_META_COMMAND', at, { excerpt: sql })]
   }
   const alone = runsAlone(s)
   if ((kind === 'one' || kind === 'probe') && alone) return [finding('NEEDS_NO_TRANSACTION', at, { sql })]
-  if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql })]
+  if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql, drops: false })]
   if (kind === 'check' && s.kind !== 'SelectStmt')
     return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]
   return []

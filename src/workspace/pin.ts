@@ -1,18 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { Failure } from '../model/failure.js'
 import type { Pin } from '../model/pin.js'
 import { describeIssue } from './config.js'
+import { readJson } from './json.js'
 
 /** Reads a pinned plan from a file. Throws BAD_PIN with what is wrong. */
 export async function readPin(path: string): Promise<Pin> {
   if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: 'there is no such file' })
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new Failure('BAD_PIN', path, { reason: `not JSON: ${(error as Error).message}` })
-  }
-  return parsePin(json, path)
+  const read = readJson(path)
+  if ('reason' in read) throw new Failure('BAD_PIN', path, read)
+  return parsePin(read.json, path)
 }
 
 /** Validates a pinned plan; `where` names it in BAD_PIN. zod is loaded only for this. */

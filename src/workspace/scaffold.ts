@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import { compareVersions, type Track } from '../model/workspace.js'
 import { configName } from './config.js'
-import { scanTokens } from './statements.js'
+import { SyntaxFault, scanTokens } from './statements.js'
 
 const folders = ['migrations', 'rollbacks', 'verify'] as const
 
@@ -17,7 +17,7 @@ function create(path: string, text: string): void {
 /** The trio of files of a new migration, written under the next free version; their paths. Throws FILE_EXISTS or USAGE. */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
-    throw new Failure('USAGE', `new ${slug}`, { reason: 'a slug is lower_case_with_underscores' })
+    throw new UsageError(`new ${slug}`, 'a slug is lower_case_with_underscores')
   const existing = tracks.find(t => t.name === track)?.migrations ?? []
   const last =
     existing
@@ -50,16 +50,14 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
 }
 
 /** Names of a track's own, and the user's for them: `chats` -> `messages`, `chats.workspace_id` -> `org_id`. */
-export type NameMap = { table: string; column: string | null; to: string }[]
+type NameMap = { table: string; column: string | null; to: string }[]
 
 /** Reads `chats=messages` or `chats.workspace_id=org_id`. Throws USAGE. */
 export function readMap(entries: string[]): NameMap {
   return entries.map(entry => {
     const parts = /^([a-z_]\w*)(?:\.([a-z_]\w*))?=([a-z_]\w*)$/.exec(entry)
     if (!parts)
-      throw new Failure('USAGE', `--map ${entry}`, {
-        reason: 'it looks like chats=messages, or chats.workspace_id=org_id',
-      })
+      throw new UsageError(`--map ${entry}`, 'it looks like chats=messages, or chats.workspace_id=org_id')
     return { table: parts[1]!, column: parts[2] ?? null, to: parts[3]! }
   })
 }
@@ -67,7 +65,7 @@ export function readMap(entries: string[]): NameMap {
 /**
  * A text of SQL with names replaced, token by token, inside function bodies and literals too; comments stay as they are. A column's name is replaced wherever it stands: where two tables share it, both are meant.
  */
-export async function renamed(text: string, map: NameMap): Promise<string> {
+async function renamed(text: string, map: NameMap): Promise<string> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
   let out = ''
   let at = 0
@@ -90,7 +88,8 @@ async function inLiteral(raw: string, names: Map<string, string>, map: NameMap):
   if (body) {
     try {
       return body[1] + (await renamed(body[2]!, map)) + body[1]
-    } catch {
+    } catch (error) {
+      if (!(error instanceof SyntaxFault)) throw error
       return body[1] + inWords(body[2]!, names) + body[1]
     }
   }
@@ -121,9 +120,10 @@ export async function copyTrack(track: Track, to: string, map: NameMap): Promise
   const known = new Set(all.flatMap(f => readFileSync(f.path, 'utf8').match(/[a-z_]\w*/g) ?? []))
   const strange = map.find(m => !known.has(m.table) || (m.column && !known.has(m.column)))
   if (strange)
-    throw new Failure('USAGE', `--map ${strange.table}${strange.column ? `.${strange.column}` : ''}`, {
-      reason: `track ${track.name} has no such name`,
-    })
+    throw new UsageError(
+      `--map ${strange.table}${strange.column ? `.${strange.column}` : ''}`,
+      `track ${track.name} has no such name`,
+    )
   const written: string[] = []
   for (const f of all) {
     const text = readFileSync(f.path, 'utf8')

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { arch, platform } from 'node:os'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
+import { isNotInstalled } from '../model/failure.js'
 import type { Migration, Track } from '../model/workspace.js'
 
 /** What squawk says of a line of a file, by its own name for the rule. */
@@ -64,14 +65,14 @@ export async function squawk(track: Track): Promise<ReadonlyMap<string, Heard[]>
 
 /** The program itself: the package's own launcher is a Node script, which would cost more than the work. */
 function programOf(root: string): string | null {
-  for (const from of [join(root, 'package.json'), import.meta.url]) {
+  for (const from of [resolve(root, 'package.json'), import.meta.url]) {
     try {
       const cli = createRequire(createRequire(from).resolve('squawk-cli/package.json'))
       return cli.resolve(
         `@squawk-cli/${platform()}-${arch()}/bin/squawk${platform() === 'win32' ? '.exe' : ''}`,
       )
-    } catch {
-      // not there
+    } catch (error) {
+      if (!isNotInstalled(error)) throw error
     }
   }
   return null
@@ -89,13 +90,15 @@ interface Said {
 function ask(program: string, cwd: string, migrations: Migration[], flags: string[]): Promise<Said[]> {
   if (migrations.length === 0) return Promise.resolve([])
   const args = ['--reporter=json', ...flags, ...migrations.map(m => m.file.path)]
-  return new Promise(done => {
+  return new Promise((done, fail) => {
     // it exits with 1 when it has something to say
     execFile(program, args, { cwd, timeout, maxBuffer }, (_, stdout) => {
       try {
         done(JSON.parse(stdout))
-      } catch {
-        done([])
+      } catch (error) {
+        // it failed, or took too long
+        if (error instanceof SyntaxError) done([])
+        else fail(error)
       }
     })
   })

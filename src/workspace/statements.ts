@@ -15,7 +15,7 @@ export interface Statement {
 }
 
 /** A token of PostgreSQL's own scanner; offsets are characters here (libpg-query counts bytes). */
-export interface Token {
+interface Token {
   start: number
   end: number
   text: string
@@ -70,6 +70,16 @@ export async function parseStatements(text: string): Promise<Statement[]> {
       throw new SyntaxFault(error.message, error.sqlDetails?.cursorPosition ?? 0)
     }
     throw error
+  }
+}
+
+/** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
+export async function statementsOrNone(text: string): Promise<Statement[]> {
+  try {
+    return await parseStatements(text)
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    return []
   }
 }
 

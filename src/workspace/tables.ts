@@ -1,5 +1,5 @@
 import type { Track, TrackObjects } from '../model/workspace.js'
-import { droppedTables, indexName, parseStatements, relationName } from './statements.js'
+import { droppedTables, indexName, relationName, statementsOrNone } from './statements.js'
 import { readTrackInfo } from './track.js'
 
 /** Schemas that the application's users never reach. */
@@ -14,7 +14,7 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
   const triggers: TrackObjects['triggers'] = []
   const constraints: TrackObjects['constraints'] = []
   for (const m of track.migrations)
-    for (const s of await parseStatements(m.file.text).catch(() => [])) {
+    for (const s of await statementsOrNone(m.file.text)) {
       const { node } = s
       if (s.kind === 'CreateStmt') tables.add(relationName(node.relation))
       if (s.kind === 'IndexStmt' && node.idxname) indexes.add(indexName(node))

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Finding, finding } from '../model/report.js'
 import type { Track, TrackInfo } from '../model/workspace.js'
 import { describeIssue } from './config.js'
+import { readJson } from './json.js'
 
 /** Name of the file beside a track's migrations that says what its tables mean. */
 const fileName = 'track.json'
@@ -15,12 +16,8 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   const path = `migrations/${track.name}/${fileName}`
   if (!existsSync(join(track.root, path))) return { info: null, faults: [] }
   const fault = (reason: string) => ({ info: null, faults: [finding('BAD_TRACK_INFO', path, { reason })] })
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(join(track.root, path), 'utf8'))
-  } catch (error) {
-    return fault(`not JSON: ${(error as Error).message}`)
-  }
+  const read = readJson(join(track.root, path))
+  if ('reason' in read) return fault(read.reason)
   const z = await import('./zod.js')
   const name = z.string().check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
   const table = z.string().check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
@@ -82,7 +79,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       }),
     ),
   })
-  const result = schema.safeParse(json)
+  const result = schema.safeParse(read.json)
   if (result.success) return { info: result.data as TrackInfo, faults: [] }
   return fault(result.error.issues.map(describeIssue).join('; '))
 }

@@ -78,7 +78,7 @@ describe.each(some('oldest'))('awkward values on PostgreSQL $major', server => {
     await using db = await database(server, 'conversation-history', 2000, true)
     const plan = await rethread(db.url, ['plan'])
     expect(
-      plan.report.findings.filter(f => f.code === 'OUTLOOK').map(f => [f.subject, String(f.facts.detail)]),
+      plan.report.findings.filter(f => f.code === 'OUTLOOK').map(f => [f.subject, f.facts.detail]),
     ).toEqual([
       ['sessions of users who are not in their tenant', expect.stringMatching(/^1, of 1 user/)],
       ['sessions without a tenant or a user', expect.stringMatching(/^2:/)],

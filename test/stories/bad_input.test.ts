@@ -3,8 +3,9 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFil
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/db/embedded.js'
-import { configured, type Ran, rethread } from '../support/cli.js'
+import { configured, ended, type Ran, rethread, start } from '../support/cli.js'
 import { database, newest, open, picture, root, some } from '../support/database.js'
+import { folder as folderOf } from '../support/folder.js'
 
 /** A folder with the shipped track, to be spoilt. */
 function spoiltFolder(): string {
@@ -51,6 +52,8 @@ describe('the connection', () => {
   test('not a URL', async () => {
     expectFinding(await rethread('postgres//nonsense', ['migrate']), 'BAD_URL', 2, /not a database URL/)
     expectFinding(await rethread('mysql://u:hush@h/x', ['migrate']), 'BAD_URL', 2, /mysql:/)
+    for (const url of ['postgres://u@h/a%zz', 'postgres://u:p%zz@h/x'])
+      expectFinding(await rethread(url, ['migrate']), 'BAD_URL', 2, /% in it/)
   })
 
   test('a database that is not there', async () =>
@@ -369,6 +372,19 @@ describe('the files', () => {
     ])
   })
 
+  test('a stack overflow is a fault of rethread, never one of usage', async () => {
+    await using db = await database(newest())
+    const nested = `alter table public.t add constraint c check (${'f('.repeat(3000)}1${')'.repeat(3000)});\n`
+    const dir = folderOf({
+      'migrations/own/001_deep.sql': `--! title: Deep\n--! irreversible: it stays\n${nested}`,
+      'verify/own/deep.sql': 'select 1 as object, 2 as detail where false\n',
+    })
+    const ran = await ended(
+      start(['plan', '--format', 'json'], { DATABASE_URL: db.url }, dir, ['--stack-size=200']),
+    )
+    expectFinding(ran, 'UNEXPECTED', 2, /^RangeError: Maximum call stack .*a fault of rethread/)
+  })
+
   test('garbage in the configuration: every fault of it at once', async () => {
     const folder = mkdtempSync('/tmp/rethread-config-')
     const file = join(folder, 'rethread.config.json')
@@ -384,6 +400,12 @@ describe('the files', () => {
       'BAD_CONFIG',
       2,
       /no such file/,
+    )
+    expectFinding(
+      await rethread(newest().url, ['status', '--config', '.'], { cwd: folder }),
+      'BAD_CONFIG',
+      2,
+      /can't be read: EISDIR/,
     )
   })
 

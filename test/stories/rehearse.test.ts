@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { lockModes } from '../../src/engine/locks.js'
 import type { Report } from '../../src/model/report.js'
 import { discover } from '../../src/workspace/discover.js'
-import { contract, rethread } from '../support/cli.js'
+import { contract, first, rethread } from '../support/cli.js'
 import { database, newest, picture, root, servers } from '../support/database.js'
 
 type Step = Report['steps'][number]
@@ -142,7 +142,7 @@ test('a pinned plan is applied as reviewed, and refused after any change, which 
   writeFileSync(join(dir, 'other.json'), JSON.stringify(own))
   const edited = await rethread(db.url, ['migrate', '--plan', join(dir, 'other.json')])
   expect(edited.code).toBe(3)
-  expect(edited.report.findings[0]!.facts.changes).toEqual([
+  expect(first(edited, 'PLAN_CHANGED').facts.changes).toEqual([
     'the file of step 001_create_chat_sessions has changed',
   ])
   const ran = await rethread(db.url, ['migrate', '--plan', pin])

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Finding, Report } from '../../src/model/report.js'
+import type { Code } from '../../src/model/codes.js'
+import type { Finding, FindingOf, Report } from '../../src/model/report.js'
 import { root } from './database.js'
 
 /** What a command line came to. */
@@ -15,12 +16,17 @@ export interface Ran {
 
 const main = join(root, 'dist/main.js')
 
-/** Starts the built command line, as a user's shell would. */
-export function start(args: string[], env: Record<string, string> = {}, cwd = root): ChildProcess {
+/** Starts the built command line, as a user's shell would; `node` are flags of Node itself. */
+export function start(
+  args: string[],
+  env: Record<string, string> = {},
+  cwd = root,
+  node: string[] = [],
+): ChildProcess {
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([k]) => !/^(PG|DATABASE_URL|CI$|NO_COLOR|FORCE_COLOR)/.test(k)),
   )
-  return spawn(process.execPath, [main, ...args], {
+  return spawn(process.execPath, [...node, main, ...args], {
     cwd,
     env: { ...clean, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -62,6 +68,13 @@ export function ended(child: ChildProcess, json = true): Promise<Ran> {
       done({ code, stdout, stderr, report: report as never })
     })
   })
+}
+
+/** The first finding of a report, which must be of this code. */
+export function first<C extends Code>(ran: Ran, code: C): FindingOf<C> {
+  const found = ran.report.findings[0]
+  if (found?.code !== code) throw new Error(`the first finding is ${found?.code}, not ${code}`)
+  return found as Finding as FindingOf<C>
 }
 
 /** The consent that takes workspace-sessions all the way. */

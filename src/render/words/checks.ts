@@ -1,0 +1,74 @@
+import { type Group, listed, say, sentence } from './say.js'
+
+/** What verify and prove found. */
+export const checkWords = {
+  CHECK_FAILED: say((s, f) => sentence`Check \`${s}\` could not run: ${f.reason}.`, null),
+  PROBE_SKIPPED: say(
+    (s, f) => sentence`\`${s}\` proved nothing: ${f.reason}.`,
+    (_, f) =>
+      f.role === null ? null : sentence`grant ${listed(f.roles)} to ${f.role};   as an administrator.`,
+  ),
+  POLICY_PER_ROW: say(
+    (s, f) => sentence`\`${s}\`: a policy asks for every row who is asking (${f.filter}).`,
+    () => 'Write (select auth.uid()) instead of auth.uid() in the policy.',
+  ),
+  POLICY_SCANS: say(
+    (s, f) =>
+      sentence`\`${s}\` (${f.rows} rows) is read from end to end for what the application asks${f.filter ? sentence`: ${f.filter}` : ''}.`,
+    () => 'Index the columns that the policy and the query compare.',
+  ),
+  ACCEPTANCE_OVER: say(
+    (s, f) => sentence`\`${s}\` was accepted until ${f.until} (${f.reason}).`,
+    () => 'Mend it, or accept it anew in rethread.config.json.',
+  ),
+  ACCEPTANCE_UNUSED: say(
+    s => sentence`\`${s}\` is accepted in the configuration and was not found.`,
+    () => 'Take it out of `accepted` in rethread.config.json.',
+  ),
+  NO_ACCESS_FILE: say(
+    s => sentence`Track \`${s}\` has no access file that is of use yet, so nobody can be impersonated.`,
+    s => sentence`Migrate first, or write verify/${s}/access.sql; see docs/verification.md.`,
+  ),
+  RECOUNTED: say(
+    (s, f) =>
+      sentence`${f.units} unit(s) of \`${s}\` counted and hashed again; ${f.differ} differ(s) from what the backfill left.`,
+    null,
+  ),
+  NOT_ACCOUNTED: say(
+    (s, f) => sentence`${f.rows} of what came in as \`${s}\` is neither migrated nor in the quarantine.`,
+    () => 'rethread verify   names the rows; rethread backfill   takes up what is pending.',
+  ),
+  NOTHING_CAME_IN: say(s => sentence`Track \`${s}\` had nothing to bring over.`, null),
+  SEES_MORE: say(
+    (s, f) => sentence`\`${s}\`: ${f.rows} row(s) are seen that were hidden before the migration.`,
+    () =>
+      'By design where the track says so (an admin reads his tenant); else rethread verify --only access   shows which policy lets them through.',
+  ),
+  SEES_LESS: say(
+    (s, f) => sentence`\`${s}\`: ${f.rows} row(s) that were seen before the migration are hidden now.`,
+    () =>
+      'See docs/tracks.md: who shared a workspace sees his own sessions only, unless you group by author.',
+  ),
+  SAW_EVERYTHING: say(
+    s => sentence`Before \`${s}\`, some tables had no row security: everybody of the API saw all of them.`,
+    null,
+  ),
+  NO_SIGHTS: say(
+    s =>
+      sentence`Nobody's sight was recorded before the first step of \`${s}\`, so before and after can't be compared.`,
+    null,
+  ),
+  MUTANT_SURVIVED: say(
+    s => sentence`No check noticed: ${s}.`,
+    (_, f) => f.sql,
+  ),
+  MUTANTS: say((s, f) => sentence`${f.caught} of ${f.of} mutants of \`${s}\` were noticed by a check.`, null),
+  NOTHING_APPLIED: say(
+    s => sentence`Nothing of \`${s}\` is applied, so nothing could be verified.`,
+    () => 'rethread migrate',
+  ),
+  NO_CHECKS_RUN: say(
+    s => sentence`No check of \`${s}\` could run.`,
+    () => 'rethread verify --list',
+  ),
+} satisfies Group

@@ -1,0 +1,179 @@
+import { caret, excused, type Group, listed, say, sentence } from './say.js'
+
+/** What is wrong with files, or was done with them. */
+export const fileWords = {
+  NO_TRACKS: say(
+    s => sentence`\`${s}\` has no tracks.`,
+    () => 'Name a folder that holds migrations/<track>/: --dir <folder>',
+  ),
+  DUPLICATE_VERSION: say(
+    (s, f) => sentence`\`${s}\` has version ${f.version}, as \`${f.other}\` has.`,
+    () => 'Give one of them the next free number, in migrations/ and rollbacks/.',
+  ),
+  BAD_FILE_NAME: say(
+    s => sentence`\`${s}\` is not a migration's name.`,
+    (_, f) => sentence`Rename it to ${f.wanted}`,
+  ),
+  BAD_HEADER: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    () => 'See docs/files.md for the keys of each kind of file.',
+  ),
+  EMPTY_FILE: say(
+    (s, f) => sentence`\`${s}\` holds no statement${f.reason ? sentence` (${f.reason})` : ''}.`,
+    () => 'Write the SQL, or delete the file.',
+  ),
+  NOT_UTF8: say(
+    s => sentence`\`${s}\` is not UTF-8.`,
+    s => sentence`iconv -f latin1 -t utf-8 ${s} > fixed.sql`,
+  ),
+  BAD_TRACK_INFO: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    () => 'See docs/files.md for what stands in it.',
+  ),
+  BAD_SETTING: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    (_, f) =>
+      f.known.length > 0
+        ? sentence`It can be: ${listed(f.known)}`
+        : 'Change it in rethread.config.json, or take it out.',
+  ),
+  NO_TRACK_INFO: say(
+    s => sentence`Track \`${s}\` does not say what its tables mean.`,
+    s => sentence`Write migrations/${s}/track.json; see docs/files.md.`,
+  ),
+  FILE_EXISTS: say(
+    s => sentence`\`${s}\` is there already; nothing was written over it.`,
+    () => 'Move it away, or name another folder: --dir <folder>',
+  ),
+  SEEN: say(
+    (s, f) => sentence`\`${s}\` of track \`${f.track}\` is seen, with its rollback and its check.`,
+    () => 'Write the SQL, then: rethread plan',
+  ),
+  COPIED: say(
+    (s, f) => sentence`Track \`${s}\` stands in ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,
+    () => 'rethread doctor   then   rethread plan',
+  ),
+  NO_SESSIONS_TABLE: say(
+    s => sentence`\`${s}\` is not there yet.`,
+    () => 'rethread migrate',
+  ),
+  NO_SUCH_SESSION: say(
+    (s, f) => sentence`\`${f.table}\` has no session \`${s}\`.`,
+    () => 'rethread sessions list',
+  ),
+  DROP_BEFORE_CREATE: say(
+    (s, f) =>
+      sentence`\`${s}\` drops \`${f.table}\`, which only \`${f.creates}\` makes later: it would drop another table, or none.`,
+    () => 'Give the drop a higher number than the file that creates the table.',
+  ),
+  SWALLOWED_EXCEPTION: say(
+    (s, f) => sentence`\`${s}\` swallows every exception${excused(f)}.`,
+    () => 'Name the exception that you expect, and let the others through.',
+  ),
+  DEFINER_WITHOUT_SEARCH_PATH: say(
+    (s, f) =>
+      sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER and takes the caller's search_path${excused(f)}.`,
+    () => "Add: set search_path = ''   and write every name with its schema.",
+  ),
+  POLICY_WITHOUT_TO: say(
+    (s, f) =>
+      sentence`\`${s}\`: policy ${f.policy} of ${f.table} says no TO, so it speaks to every role, anon included${excused(f)}.`,
+    () => 'Add: to authenticated',
+  ),
+  POLICY_WITHOUT_CHECK: say(
+    (s, f) => sentence`\`${s}\`: policy ${f.policy} of ${f.table} writes without WITH CHECK${excused(f)}.`,
+    () => 'Say WITH CHECK (...), so that a row can not be moved to another tenant.',
+  ),
+  BULK_WRITE: say(
+    (s, f) =>
+      sentence`\`${s}\` writes to rows of \`${f.table}\`${f.where ? '' : ', to all of them,'} in one transaction${excused(f)}.`,
+    () => 'Make it a backfill: --! phase: backfill   with --! table and --! pending (docs/backfill.md).',
+  ),
+  RLS_BEFORE_POLICIES: say(
+    (s, f) =>
+      sentence`\`${s}\` switches row security on for \`${f.table}\` before it has a policy: its users see nothing${excused(f)}.`,
+    () => 'Create the policies first, in the same transaction.',
+  ),
+  CASCADING_DROP: say(
+    (s, f) => sentence`\`${s}\`: \`${f.sql}\` takes along whatever depends on it${excused(f)}.`,
+    () => 'Drop what you know of by name, and let the server refuse the rest.',
+  ),
+  ENUM_VALUE_TOO_EARLY: say(
+    (s, f) =>
+      sentence`\`${s}\` uses the enum value '${f.value}' in the transaction that adds it, which the server refuses${excused(f)}.`,
+    () => 'Use it in the next file; better still, a text column with a CHECK.',
+  ),
+  SQUAWK: say(
+    (s, f) => sentence`\`${s}\`: ${f.message.replace(/\.$/, '')} (squawk: ${f.rule})${excused(f)}.`,
+    (_, f) =>
+      sentence`${f.help ? sentence`${f.help} ` : ''}Or excuse it above the statement, with the reason: -- allow SQUAWK: ...`,
+  ),
+  BYTE_ORDER_MARK: say(
+    s => sentence`\`${s}\` starts with a byte order mark; it is left out when the file is sent.`,
+    s => sentence`sed -i '1s/^\\xEF\\xBB\\xBF//' ${s}`,
+  ),
+  CR_IN_BODY: say(
+    s => sentence`\`${s}\`: a function body has carriage returns, which the server would store.`,
+    (_, f) => sentence`sed -i 's/\\r$//' ${f.file}   and in .gitattributes: *.sql text eol=lf`,
+  ),
+  PSQL_META_COMMAND: say(
+    (s, f) => sentence`\`${s}\` is for psql only: \`${f.excerpt}\`.`,
+    () => 'Take the line out; rethread sends SQL to the server, psql is not in between.',
+  ),
+  SYNTAX: say((s, f) => sentence`\`${s}\`: ${f.reason}.${caret(f.excerpt, f.column)}`, null),
+  TRANSACTION_CONTROL: say(
+    (s, f) => sentence`\`${s}\`: \`${f.sql}\` would end the step's own transaction.`,
+    () =>
+      'Take it out; a file runs in one transaction, or with `--! transaction: none` each statement alone.',
+  ),
+  UNPROVABLE_STATEMENT: say(
+    (s, f) =>
+      f.drops
+        ? sentence`\`${s}\`: \`${f.sql}\` drops what is archived in the same transaction, and has none.`
+        : sentence`\`${s}\`: the catalog can't prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`,
+    () => 'Move it to a file with a transaction.',
+  ),
+  NEEDS_NO_TRANSACTION: say(
+    (s, f) => sentence`\`${s}\`: \`${f.sql}\` can't run inside a transaction.`,
+    () => 'Put it in a file with the header `--! transaction: none`',
+  ),
+  NAME_TOO_LONG: say(
+    (s, f) => sentence`\`${s}\`: the name ${f.name} is longer than 63 bytes and would be cut.`,
+    () => 'Choose a shorter name.',
+  ),
+  BAD_BACKFILL: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    () => 'See docs/backfill.md for the shape of a backfill file.',
+  ),
+  MISSING_ROLLBACK: say(
+    s => sentence`\`${s}\` has no way back.`,
+    (_, f) =>
+      sentence`Write ${f.wanted}, or say \`--! undone-by: <migration>\` or \`--! irreversible: <why>\` in its header.`,
+  ),
+  EMPTY_ROLLBACK: say(
+    s => sentence`\`${s}\` holds no statement: running it would undo nothing and be recorded as a rollback.`,
+    () => 'Write the SQL, or delete the file and say `--! irreversible: <why>` in the migration.',
+  ),
+  ORPHAN_ROLLBACK: say(
+    s => sentence`\`${s}\` undoes a migration that is not there.`,
+    () => 'Delete it, or give it the basename of its migration.',
+  ),
+  MISSING_VERIFY: say(
+    s => sentence`\`${s}\` has no check.`,
+    s =>
+      sentence`Add at least one: ${s}<check>.sql returns a row (object, detail) for each thing that is wrong.`,
+  ),
+  PHASE_ORDER: say(
+    (s, f) =>
+      sentence`\`${s}\` is of phase ${f.phase} but comes after \`${f.before}\` of phase ${f.beforePhase}.`,
+    () => 'Number the files so that expand comes before backfill and backfill before contract.',
+  ),
+  UNKNOWN_REFERENCE: say(
+    (s, f) => sentence`\`${s}\`: \`${f.key}\` names \`${f.names}\`, which is no migration of this track.`,
+    () => 'Use the basename of a migration, without .sql',
+  ),
+  BAD_CONFIG: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    () => 'Mend the file; docs/operating.md lists every setting.',
+  ),
+} satisfies Group

@@ -1,0 +1,20 @@
+import type { HazardCode } from '../../model/codes.js'
+
+/** What a hazard means. */
+export const hazardWords: Record<HazardCode, string> = {
+  LOCKS_TABLE:
+    'Takes ACCESS EXCLUSIVE: reads and writes of the table wait while it is held or waited for. Kept under 80 ms by lock_timeout and retries.',
+  BLOCKS_WRITES: 'Writes of the table wait while the lock is held or waited for; reads go on.',
+  SCANS_TABLE: 'Reads the whole table; nobody waits for it unless the entry says so.',
+  REWRITES_TABLE:
+    'Writes the whole table anew under ACCESS EXCLUSIVE: the application stands still for as long as that takes.',
+  ENDS_OLD_APP: 'The version of the application that knows nothing of sessions will fail from here on.',
+  QUARANTINES_ROWS:
+    'Takes rows that do not fit out of the table; they are copied to rethread_archive.quarantine first, and a rollback puts them back.',
+  DELETES_DATA: 'Drops a table, a column or rows. A rollback archives them first.',
+  IGNORES_DRIFT: 'Rolls back although somebody has changed the objects of the track since the last step.',
+  IGNORES_RECENT_WRITES:
+    'Rolls back although the new application has written within the last minute: what it writes next will fail.',
+  SKIPS_IRREVERSIBLE: 'Counts a migration as rolled back whose file says that it can not be, and why.',
+  FILLS_DISK: 'Archives more than the free space that the configuration tells of.',
+}

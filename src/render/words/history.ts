@@ -1,0 +1,79 @@
+import { bullets, type Group, say, sentence } from './say.js'
+
+/** What ledger, files, pinned plans and rehearsals say. */
+export const historyWords = {
+  APPLIED_FILE_CHANGED: say(
+    s => sentence`\`${s}\` was changed after it was applied.`,
+    s => sentence`git checkout <applied commit> -- ${s}   and put the change in a new migration.`,
+  ),
+  APPLIED_FILE_REFORMATTED: say(
+    s => sentence`\`${s}\` differs from the applied file only in comments or white space.`,
+    null,
+  ),
+  APPLIED_FILE_MISSING: say(
+    (s, f) => sentence`\`${s}\` was applied on ${f.at} and is not on disk.`,
+    s => sentence`git log --diff-filter=D -- ${s}   and bring it back.`,
+  ),
+  OUT_OF_ORDER: say(
+    (s, f) => sentence`\`${s}\` comes before \`${f.after}\`, which is applied.`,
+    () => 'Give it a number after the last applied migration.',
+  ),
+  UNFINISHED: say(
+    (s, f) =>
+      sentence`\`${s}\` was begun on ${f.at} and not finished (${f.outcome}, ${f.direction}, ${f.reached} statement(s) done).`,
+    (_, f) =>
+      f.direction === 'up'
+        ? 'rethread migrate   resumes it.'
+        : 'rethread rollback   with the same target resumes it; rethread migrate turns it round.',
+  ),
+  NEWER_LEDGER: say(
+    (s, f) => sentence`${s} has version ${f.found}; this rethread knows up to ${f.known}.`,
+    () => 'npm install rethread@latest',
+  ),
+  LEDGER_ABSENT: say(
+    s =>
+      sentence`Nothing was ever migrated in \`${s}\` by rethread; its schema is made by the first \`migrate\`.`,
+    null,
+  ),
+  NOT_SAMPLED: say(
+    (s, f) => sentence`No batch of \`${s}\` could be sampled: ${f.reason}.`,
+    () => 'rethread migrate --no-backfill   makes what a first backfill builds on; later ones wait for it.',
+  ),
+  BAD_PIN: say(
+    (s, f) => sentence`\`${s}\` is no pinned plan: ${f.reason}.`,
+    () => 'rethread plan --out plan.json   writes one.',
+  ),
+  PLAN_CHANGED: say(
+    (s, f) => sentence`The plan of \`${s}\` no longer holds:${bullets(f.changes)}`,
+    () => 'rethread plan --out plan.json   and have it reviewed again.',
+  ),
+  REHEARSED: say(
+    (s, f) =>
+      sentence`Rehearsed in ${f.on === 'target' ? 'this database' : sentence`\`${s}\``}: ${f.steps} step(s) up and down again, and the schema was as before.`,
+    null,
+  ),
+  OLD_APP_CHANGES: say(
+    (s, f) =>
+      sentence`The old application's \`${s}\` came to ${f.before} before, and to ${f.now} ${f.after}.`,
+    () => 'Deploy an application that does not send it any more before this phase.',
+  ),
+  REHEARSED_HERE: say(
+    s =>
+      sentence`The rehearsal in \`${s}\` itself took real locks until its transaction was rolled back, and wrote WAL.`,
+    () => 'rethread plan --rehearse --rehearse-url <a copy>   disturbs nobody.',
+  ),
+  REHEARSED_ELSEWHERE: say(
+    (s, f) =>
+      sentence`The copy \`${s}\` stands elsewhere: ${f.applied} migration(s) are applied there, ${f.target} on the target.`,
+    () => 'Make the copy anew, so that the rehearsal is of this plan.',
+  ),
+  REHEARSAL_STUCK: say(
+    (s, f) => sentence`The way back could not be rehearsed to its end: \`${s}\`, ${f.reason}.`,
+    null,
+  ),
+  REHEARSAL_DIFFERS: say(
+    (s, f) =>
+      sentence`After the way back ${f.on === 'target' ? 'this database' : sentence`\`${s}\``} differs from before:${bullets(f.objects)}`,
+    () => 'Mend the rollback files.',
+  ),
+} satisfies Group

