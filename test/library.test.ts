@@ -101,7 +101,7 @@ test('a pinned plan holds migrate to it, and consent is given by name', async ()
   const broken = await project.migrate({ pin: { ...pin!, major: 'new' as never } })
   expect([broken.verdict, broken.findings]).toEqual([
     'failed',
-    [expect.objectContaining({ code: 'BAD_PIN', facts: { reason: 'major: wants int' } })],
+    [expect.objectContaining({ code: 'BAD_PIN', facts: { reason: 'major: wants number' } })],
   ])
   const all = { all: true, consent: { allow: ['DELETES_DATA' as const], confirm: 'another' } }
   expect((await project.rollback(all)).verdict).toBe('refused')
