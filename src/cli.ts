@@ -1,33 +1,20 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { hostname, userInfo } from 'node:os'
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CommanderError, Command as Program } from 'commander'
 import { type Command, type Globals, globals, type Invocation } from './command.js'
 import { maskUrl, plainText } from './db/session.js'
 import { filesIn, formatsIn, rendererIn } from './discovery.js'
-import { type Context, connect } from './engine/context.js'
-import { chooseTrack } from './engine/look.js'
+import { openContext, sourcesTable } from './engine/open_context.js'
 import { filterFlags, foldFilters, optionOf, rootOf, without } from './flags.js'
+import { machine } from './machine.js'
 import type { Event } from './model/event.js'
-import { Failure, Failures, findingsOf } from './model/failure.js'
-import {
-  emptyReport,
-  exitCodes,
-  type Finding,
-  finding,
-  type Report,
-  type Table,
-  verdictOf,
-} from './model/report.js'
-import type { Track, Workspace } from './model/workspace.js'
+import { Failure, findingsOf } from './model/failure.js'
+import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from './model/report.js'
 import { oneOf, readOptions, type Typed } from './options.js'
 import { sink } from './terminal.js'
 import { configName, readConfig } from './workspace/config.js'
-import { discover } from './workspace/discover.js'
-
-/** Folder of the package: where `migrations/` and `package.json` stand, seen from `src/` and from `dist/`. */
-const home = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+import { home, packageVersion } from './workspace/package.js'
 
 /** One file = one command, and one file = one format: found beside this file, in `src/` and in `dist/`. */
 const commandFolder = new URL('./commands/', import.meta.url)
@@ -40,7 +27,7 @@ type Process = NodeJS.Process
 
 /** Runs one command line; the exit code. The only place that knows process, streams, signals and the clock. */
 export async function cli(argv: string[], process: Process): Promise<number> {
-  const { version } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { version: string }
+  const version = packageVersion()
   let exitCode = 0
   const program = new Program('rethread')
     .description(
@@ -70,7 +57,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       const typed = given.at(-2) as Record<string, Typed>
       foldFilters(filters, typed)
-      exitCode = await execute(name, command, args, typed, version, process)
+      exitCode = await execute(name, command, args, typed, process)
     })
   }
   try {
@@ -98,7 +85,6 @@ async function execute(
   command: Command,
   args: string[],
   typed: Record<string, Typed>,
-  version: string,
   process: Process,
 ): Promise<number> {
   // how to say it must be known before anything that was typed may be wrong
@@ -113,7 +99,7 @@ async function execute(
     if (!renderer) oneOf('--format', String(typed.format), await formatsIn(renderFolder))
     const run = command.read(typed)
     const options = readOptions(globals, typed)
-    const input = await prepare(command, args, options, version, process, events.emit, cleanup)
+    const input = await prepare(command, args, options, process, events.emit, cleanup)
     report = await run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
     const never = options.yes || input.config.protected
@@ -202,7 +188,6 @@ async function prepare(
   command: Command,
   args: string[],
   options: Globals,
-  version: string,
   process: Process,
   emit: (event: Event) => void,
   cleanup: (() => Promise<void>)[],
@@ -220,38 +205,33 @@ async function prepare(
     url = server.url
     source = '--embedded'
   }
-  const clock = { now: () => performance.now(), sleep }
-  const ctx: Context = {
-    url,
-    settings: config.settings,
-    lockTimeoutMs: config.lockTimeoutMs,
-    lockBudgetSeconds: config.lockBudgetSeconds,
-    batchTargetMs: config.batchTargetMs,
-    cores: null,
-    walBytesPerSecond: config.walMbPerSecond === null ? null : config.walMbPerSecond * 2 ** 20,
-    who: process.env.GITHUB_ACTOR ?? process.env.USER ?? userInfo().username,
-    host: hostname(),
-    reason: options.reason,
-    tool: `rethread ${version}`,
-    tracks: () => read().tracks,
-    emit,
-    clock,
-    random: Math.random,
-    signal: interruptible(process, cleanup),
-  }
   if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
-  let workspace: Workspace | null = null
-  const read = () => (workspace ??= discover(root, home))
   const trackName = options.track ?? config.track
+  const here = machine()
+  const opened = openContext({
+    url,
+    config,
+    root,
+    home,
+    track: trackName,
+    reason: options.reason,
+    version: packageVersion(),
+    machine: { ...here, who: process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who },
+    emit,
+    signal: interruptible(process, cleanup),
+  })
   return {
     args,
-    ctx,
+    ...opened,
     config,
     configRead,
-    sources: sources(options, config.track, configRead.path, source, root),
+    sources: sourcesTable({
+      database: source,
+      folder: options.dir ? '--dir' : root === home ? 'shipped tracks' : root,
+      track: options.track ? '--track' : config.track ? configName : 'chosen by the database',
+      configuration: configRead.path ?? 'none',
+    }),
     trackName,
-    workspace: read,
-    track: () => pick(ctx, read(), trackName),
     consent: {
       allow: new Set(options.allow),
       confirm: options.confirm,
@@ -261,17 +241,6 @@ async function prepare(
     cwd,
     home,
   }
-}
-
-/** The track, after the faults of the files: all of them at once (habit 2). */
-async function pick(ctx: Context, workspace: Workspace, name: string | null): Promise<Track> {
-  const faults = workspace.faults.filter(f => f.level === 'error')
-  if (faults.length > 0) throw new Failures(faults)
-  const named = workspace.tracks.find(t => t.name === name)
-  if (named) return named
-  if (workspace.tracks.length === 1 && !name) return workspace.tracks[0]!
-  await using session = await connect(ctx, 'reader')
-  return await chooseTrack(session, workspace, name)
 }
 
 /** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once (habit 9). */
@@ -286,36 +255,4 @@ function interruptible(process: Process, cleanup: (() => Promise<void>)[]): Abor
     process.off('SIGINT', stop).off('SIGTERM', stop)
   })
   return controller.signal
-}
-
-function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise(done => {
-    if (signal?.aborted) return done()
-    const end = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      done()
-    }
-    const timer = setTimeout(end, ms)
-    signal?.addEventListener('abort', end, { once: true })
-  })
-}
-
-function sources(
-  options: Globals,
-  track: string | null,
-  config: string | null,
-  url: string,
-  root: string,
-): Table {
-  return {
-    title: 'Where values come from',
-    columns: ['value', 'from'],
-    rows: [
-      ['database', url],
-      ['folder', options.dir ? '--dir' : root === home ? 'shipped tracks' : root],
-      ['track', options.track ? '--track' : track ? configName : 'chosen by the database'],
-      ['configuration', config ?? 'none'],
-    ],
-  }
 }

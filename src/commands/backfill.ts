@@ -17,7 +17,7 @@ export default defineCommand({
     const chosen = await track()
     if (options.status) return backfillStatus(ctx, chosen)
     if (options.pause) return pause(ctx, chosen)
-    return backfill(ctx, chosen, {
+    return backfill({ ...ctx, cores: options.workers }, chosen, {
       unit: options.workspace,
       maxRows: options.maxRows,
       workers: options.workers,

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { defineCommand, pacing } from '../command.js'
 import { baseline } from '../engine/baseline.js'
 import { migrate } from '../engine/migrate.js'
+import { wishOf } from '../engine/pin.js'
 import { phases } from '../model/workspace.js'
 import { choice, count, flag, text } from '../options.js'
 import { readPin } from '../workspace/pin.js'
@@ -32,10 +33,11 @@ export default defineCommand({
     const chosen = await track()
     if (options.baseline) return baseline(ctx, chosen, options.baseline, leaseWaitMs)
     const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
-    return migrate(ctx, chosen, {
-      to: options.to ?? pin?.wish.to ?? null,
-      phase: options.phase ?? pin?.wish.phase ?? null,
-      backfills: options.backfill && (pin?.wish.backfills ?? true),
+    return migrate({ ...ctx, cores: options.workers }, chosen, {
+      ...wishOf(
+        { to: options.to, phase: options.phase, backfills: options.backfill ? undefined : false },
+        pin,
+      ),
       pin,
       consent,
       leaseWaitMs,

@@ -1,30 +1,6 @@
 import { defineCommand } from '../command.js'
-import { prune, pruneArchives } from '../engine/prune.js'
-import { UsageError } from '../model/failure.js'
-import type { Track } from '../model/workspace.js'
+import { defaultRetention, prune, pruneArchives, retentionDays } from '../engine/prune.js'
 import { flag, text } from '../options.js'
-import { readTrackInfo } from '../workspace/track.js'
-
-/** The retention that was asked for, else the configured one, else the track's own. */
-async function retention(
-  asked: string | null,
-  track: Track,
-  settings: Record<string, string>,
-): Promise<string | null> {
-  return (
-    asked ?? settings.retention ?? (await readTrackInfo(track)).info?.settings?.retention?.default ?? null
-  )
-}
-
-/** A retention such as `90d`, `12w` or `365`. Throws UsageError. */
-function days(value: string | null): number {
-  if (value === null)
-    throw new UsageError('--older-than', 'it is needed: the track has no setting `retention`')
-  const parts = /^(\d+)([dw]?)$/.exec(value)
-  if (!parts || Number(parts[1]) < 1)
-    throw new UsageError(`--older-than ${value}`, 'it wants days or weeks, such as 90d or 12w')
-  return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
-}
 
 export default defineCommand({
   summary: 'archive or delete sessions past a retention, or drop old archives; a dry run unless --apply',
@@ -43,8 +19,8 @@ export default defineCommand({
   run: async ({ ctx, track, config, options, consent, leaseWaitMs }) => {
     const chosen = await track()
     return (options.archives ? pruneArchives : prune)(ctx, chosen, {
-      days: days(
-        options.archives ? options.olderThan : await retention(options.olderThan, chosen, config.settings),
+      days: retentionDays(
+        options.olderThan ?? (options.archives ? null : await defaultRetention(chosen, config.settings)),
       ),
       apply: options.apply,
       remove: options.remove,

@@ -96,6 +96,7 @@ export async function runCheck(
   const expected = around?.expected ?? []
   const silent = whySkipped(check, expected, applied)
   if (silent) return only({ ...base, outcome: 'skipped', reason: silent })
+  if (ctx.signal.aborted) return only({ ...base, outcome: 'skipped', reason: 'interrupted before it ran' })
   const start = ctx.clock.now()
   const spent = () => Math.round(ctx.clock.now() - start)
   try {

@@ -14,8 +14,18 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** What the core takes from the machine that it runs on, injected for the same reason. */
+export interface Machine {
+  clock: Clock
+  /** Uniform in [0, 1). */
+  random(): number
+  /** Who runs this, and on which host: both go to the ledger and to whoever waits for the lease. */
+  who: string
+  host: string
+}
+
 /** What every verb is given. */
-export interface Context {
+export interface Context extends Machine {
   url: string
   /** Sent to every session as `rethread.<name>`, read by the SQL files. */
   settings: Record<string, string>
@@ -26,8 +36,6 @@ export interface Context {
   cores: number | null
   /** WAL in bytes a second above which a backfill slows down; null for no limit. */
   walBytesPerSecond: number | null
-  who: string
-  host: string
   /** Why this run, in the words of the person, else null. */
   reason: string | null
   /** Name and version of the tool, for the ledger. */
@@ -35,9 +43,6 @@ export interface Context {
   /** All tracks of the folder, to tell which other one fits. */
   tracks(): Track[]
   emit: Emit
-  clock: Clock
-  /** Uniform in [0, 1). */
-  random(): number
   /** Takes what each statement of a step did, in a rehearsal; elsewhere nobody looks. */
   trace?: (step: string, traces: StatementTrace[]) => void
   /** Fires at the first Ctrl-C: finish the batch, then report. */

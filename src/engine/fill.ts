@@ -18,8 +18,7 @@ interface FillWish extends BackfillWish {
 }
 
 /** Starts or resumes the backfills of a track. A canary or a bounded run leaves them open. */
-export async function backfill(given: Context, track: Track, wish: FillWish): Promise<Report> {
-  const ctx = { ...given, cores: wish.workers }
+export async function backfill(ctx: Context, track: Track, wish: FillWish): Promise<Report> {
   if (wish.resume) await setPause(ctx, track, false)
   if (wish.unit !== null || wish.maxRows !== null) return backfillPart(ctx, track, wish, wish.leaseWaitMs)
   {

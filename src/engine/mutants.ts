@@ -3,7 +3,7 @@ import type { Session } from '../db/session.js'
 import { expectedNow } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
-import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { emptyReport, finding, interrupted, type Report, type Table, verdictOf } from '../model/report.js'
 import type { Check, Track } from '../model/workspace.js'
 import { type Mutant, mutantsOf, mutateBy } from '../sql/mutants.js'
 import { setLocal } from '../sql/session.js'
@@ -69,6 +69,8 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     if (ctx.signal.aborted) break
     ctx.emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
     const after = await wake(scene, mutant)
+    // checks that were skipped have noticed nothing
+    if (ctx.signal.aborted) break
     tried.push({
       mutant,
       caughtBy: [...after].filter(([name, said]) => before.get(name) !== said).map(([name]) => name),
@@ -82,7 +84,7 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
   report.findings.push(finding('MUTANTS', track.name, { caught, of: tried.length }))
   if (caught < tried.length) report.verdict = 'attention'
   report.verdict = verdictOf(report)
-  return report
+  return ctx.signal.aborted ? interrupted(report, track.name) : report
 }
 
 /** What every mutant is tried in: the checks that mean anything at what is applied. */

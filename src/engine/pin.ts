@@ -26,6 +26,16 @@ export async function pinOf(
   }
 }
 
+/** How far to go: as asked, else as the pinned plan went, else to the end of what the old application survives. */
+export const wishOf = (
+  asked: { [Name in keyof Wish]?: Wish[Name] | undefined },
+  pin: Pin | null = null,
+): Wish => ({
+  to: asked.to ?? pin?.wish.to ?? null,
+  phase: asked.phase ?? pin?.wish.phase ?? null,
+  backfills: asked.backfills ?? pin?.wish.backfills ?? true,
+})
+
 /** What has changed since a plan was pinned; nothing where it still holds (ability B12). */
 export function judgePin(pin: Pin, now: Pin): Finding[] {
   const changes: string[] = []

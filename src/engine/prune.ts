@@ -5,6 +5,7 @@ import type { Track } from '../model/workspace.js'
 import { dropArchive, listArchives, oldArchives } from '../sql/archive.js'
 import { countIdle, idleByState, pruneSome } from '../sql/prune.js'
 import { setLocal } from '../sql/session.js'
+import { readTrackInfo } from '../workspace/track.js'
 import { archivesTable } from './archive.js'
 import { type Context, connect } from './context.js'
 import { wants } from './guard.js'
@@ -22,6 +23,23 @@ export interface PruneWish {
   remove: boolean
   consent: Consent
   leaseWaitMs: number
+}
+
+/** The retention of sessions where nobody asks for one: the configured setting, else the track's own, else null. */
+export const defaultRetention = async (
+  track: Track,
+  settings: Record<string, string>,
+): Promise<string | null> =>
+  settings.retention ?? (await readTrackInfo(track)).info?.settings?.retention?.default ?? null
+
+/** Days of a retention such as `90d`, `12w` or `365`. Throws UsageError. */
+export function retentionDays(text: string | null): number {
+  if (text === null)
+    throw new UsageError('--older-than', 'it is needed: the track has no setting `retention`')
+  const parts = /^(\d+)([dw]?)$/.exec(text)
+  if (!parts || Number(parts[1]) < 1)
+    throw new UsageError(`--older-than ${text}`, 'it wants days or weeks, such as 90d or 12w')
+  return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
 }
 
 /** Sessions of one transaction: short enough that nobody waits. */

@@ -1,6 +1,13 @@
 import type { Session } from '../db/session.js'
 import { Failure } from '../model/failure.js'
-import { type CheckResult, emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import {
+  type CheckResult,
+  emptyReport,
+  finding,
+  interrupted,
+  type Report,
+  verdictOf,
+} from '../model/report.js'
 import { nearest } from '../model/similar.js'
 import { acts, type Check, silence, type Track } from '../model/workspace.js'
 import { relationFacts } from '../sql/catalog.js'
@@ -81,10 +88,11 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
     const checked = ran.get(check)
     if (checked) add(report, checked)
   }
-  await further(ctx, session, track, wish, applied, report)
+  if (!ctx.signal.aborted) await further(ctx, session, track, wish, applied, report)
   accept(report, wish.accepted, await today(session.sql))
   judge(report, track, applied.size, wish)
-  return report
+  // what was not looked at is never called clean
+  return ctx.signal.aborted ? interrupted(report, track.name) : report
 }
 
 /**
@@ -108,7 +116,6 @@ async function runAll(
   }
   const lane = async (some: Check[], scope: Scope | null) => {
     for (const check of some) {
-      if (ctx.signal.aborted) return
       ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
       const known = check.shared ? await facts() : { tables: [], expected: [] }
       ran.set(check, await runCheck(ctx, session, check, applied, { ...known, track, deep, scope }))

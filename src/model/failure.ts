@@ -18,7 +18,9 @@ export interface Where {
 export class Failure<C extends Code = Code> extends Error {
   readonly finding: Finding
   constructor(code: C, subject: string, ...[facts, cause]: WithFacts<C, [cause?: unknown]>) {
-    super(`${code}: ${subject}`, { cause })
+    // the reason too: what the library throws is read in a stack trace, not in a report
+    const { reason } = (facts ?? {}) as { reason?: unknown }
+    super([code, subject, reason].filter(Boolean).join(': '), { cause })
     this.name = 'Failure'
     this.finding = finding(code, subject, ...([facts] as WithFacts<C, []>)) as Finding
   }

@@ -81,3 +81,10 @@ export function verdictOf(report: Report): Verdict {
   if (report.verdict === 'clean' && interrupted) return 'interrupted'
   return report.verdict
 }
+
+/** A report whose command was stopped before it had looked at everything: what was found so far, and never `clean`. */
+export const interrupted = (report: Report, subject: string): Report => ({
+  ...report,
+  findings: [...report.findings, finding('INTERRUPTED', subject, { command: null })],
+  verdict: report.verdict === 'clean' || report.verdict === 'attention' ? 'interrupted' : report.verdict,
+})

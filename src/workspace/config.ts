@@ -27,6 +27,9 @@ export interface Config {
   accepted: { key: string; reason: string; until: string }[]
 }
 
+/** What a configuration file may hold: any of the values, the others keep their defaults. */
+export type ConfigValues = { [Name in keyof Config]?: NonNullable<Config[Name]> | undefined }
+
 /** Where each value came from, for `doctor`. */
 export interface ConfigRead {
   config: Config
@@ -50,7 +53,7 @@ const defaults: Config = {
 /** Name of the file looked for in the current folder. */
 export const configName = 'rethread.config.json'
 
-/** Reads and validates the configuration; all faults in one BAD_CONFIG. zod is loaded only when there is a file. */
+/** Reads and validates the configuration. zod is loaded only when there is a file. */
 export async function readConfig(path: string, required: boolean): Promise<ConfigRead> {
   if (!existsSync(path)) {
     if (required) throw new Failure('BAD_CONFIG', path, { reason: 'there is no such file' })
@@ -58,6 +61,11 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
   }
   const read = readJson(path)
   if ('reason' in read) throw new Failure('BAD_CONFIG', path, read)
+  return { config: await parseConfig(read.json, path), path }
+}
+
+/** Validates a configuration and fills in the defaults; `where` names it in the BAD_CONFIG that has all faults. */
+export async function parseConfig(json: unknown, where: string): Promise<Config> {
   const z = await import('./zod.js')
   const settingName = z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, 'a setting is lower_case'))
   const schema = z.strictObject({
@@ -84,15 +92,15 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
       ),
     ),
   })
-  const result = schema.safeParse(read.json)
+  const result = schema.safeParse(json)
   if (!result.success) {
     const reason = result.error.issues.map(describeIssue).join('; ')
-    throw new Failure('BAD_CONFIG', path, { reason })
+    throw new Failure('BAD_CONFIG', where, { reason })
   }
   const given = Object.fromEntries(
     Object.entries(result.data).filter(([key, value]) => key !== '$schema' && value !== undefined),
   )
-  return { config: { ...defaults, ...given } as Config, path }
+  return { ...defaults, ...given } as Config
 }
 
 /** One fault in words: zod/mini brings none of its own, its locales would cost more than this. */
@@ -109,6 +117,6 @@ export function describeIssue(issue: {
   if (issue.code === 'unrecognized_keys')
     return `${at}: unknown ${issue.keys?.map(k => `\`${k}\``).join(', ')}`
   if (issue.code === 'invalid_type') return `${at}: wants ${issue.expected}`
-  if (issue.code === 'invalid_key' && issue.issues?.[0]) return `${at}: ${issue.issues[0].message}`
-  return `${at}: ${issue.message}`
+  // the message of a wrong key is that of its own check
+  return `${at}: ${issue.code === 'invalid_key' && issue.issues ? issue.issues.map(i => i.message).join('; ') : issue.message}`
 }

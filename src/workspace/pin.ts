@@ -4,11 +4,16 @@ import type { Pin } from '../model/pin.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
-/** Reads a pinned plan. Throws BAD_PIN with what is wrong. zod is loaded only for this. */
+/** Reads a pinned plan from a file. Throws BAD_PIN with what is wrong. */
 export async function readPin(path: string): Promise<Pin> {
   if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: 'there is no such file' })
   const read = readJson(path)
   if ('reason' in read) throw new Failure('BAD_PIN', path, read)
+  return parsePin(read.json, path)
+}
+
+/** Validates a pinned plan; `where` names it in BAD_PIN. zod is loaded only for this. */
+export async function parsePin(json: unknown, where: string): Promise<Pin> {
   const z = await import('./zod.js')
   const file = z.strictObject({ migration: z.string(), checksum: z.string() })
   const schema = z.strictObject({
@@ -25,8 +30,8 @@ export async function readPin(path: string): Promise<Pin> {
     major: z.int(),
     catalog: z.record(z.string(), z.string()),
   })
-  const result = schema.safeParse(read.json)
+  const result = schema.safeParse(json)
   if (!result.success)
-    throw new Failure('BAD_PIN', path, { reason: result.error.issues.map(describeIssue).join('; ') })
+    throw new Failure('BAD_PIN', where, { reason: result.error.issues.map(describeIssue).join('; ') })
   return result.data as Pin
 }

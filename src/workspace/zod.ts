@@ -4,8 +4,10 @@
  */
 export {
   _default,
+  any,
   array,
   boolean,
+  custom,
   enum,
   gt,
   gte,

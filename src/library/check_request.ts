@@ -1,0 +1,135 @@
+import type { ZodMiniType } from 'zod/mini'
+import { type HazardCode, hazards } from '../model/codes.js'
+import { UsageError } from '../model/failure.js'
+import { phases } from '../model/workspace.js'
+import { describeIssue } from '../workspace/config.js'
+import * as z from '../workspace/zod.js'
+import type {
+  BackfillRequest,
+  BaselineRequest,
+  ConsentRequest,
+  MigrateRequest,
+  OpenProjectOptions,
+  PaceRequest,
+  PlanRequest,
+  ProveRequest,
+  PruneRequest,
+  RestoreRequest,
+  RollbackRequest,
+  ScratchRequest,
+  SessionRequest,
+  SessionsRequest,
+  TargetRequest,
+  VerifyRequest,
+} from './requests.js'
+
+/** A validator for each value of a request; the compiler holds it to the request's type. */
+export type Shape<Request> = { [Name in keyof Request]-?: ZodMiniType<Request[Name]> }
+
+const text = z.optional(z.string())
+const flag = z.optional(z.boolean())
+const count = z.optional(z.int().check(z.gte(1, 'from 1')))
+const hazard = z.enum(Object.keys(hazards) as [HazardCode], 'a hazard that rethread knows')
+const consent: ZodMiniType<ConsentRequest | undefined> = z.optional(
+  z.strictObject({ allow: z.optional(z.array(hazard)), confirm: text }),
+)
+
+const target: Shape<TargetRequest> = {
+  to: text,
+  phase: z.optional(z.enum(phases, `one of ${phases.join(', ')}`)),
+  backfills: flag,
+  consent,
+}
+
+const pace: Shape<PaceRequest> = {
+  workers: count,
+  nice: z.optional(z.number().check(z.gte(0, 'from 0 to 100'), z.lte(100, 'from 0 to 100'))),
+  throttleQuery: text,
+}
+
+const rollback: Shape<RollbackRequest> = { to: text, steps: count, all: flag, consent }
+
+/** The pin and the configuration have readers of their own, which say more. */
+const checkedElsewhere = z.optional(z.any())
+
+/** What each verb takes. A value that none of them knows is an error: a misspelt `backfills: false` would write. */
+export const shapes = {
+  openProject: {
+    databaseUrl: text,
+    dir: text,
+    track: text,
+    settings: z.optional(z.record(z.string(), z.string())),
+    config: checkedElsewhere,
+    embedded: flag,
+    lockWaitSeconds: z.optional(z.number().check(z.gte(0, 'from 0'))),
+    reason: text,
+    who: text,
+    onEvent: z.optional(z.custom<NonNullable<OpenProjectOptions['onEvent']>>(isFunction, 'a function')),
+    signal: z.optional(z.custom<AbortSignal>(isSignal, 'an AbortSignal')),
+  } satisfies Shape<OpenProjectOptions>,
+  plan: {
+    ...target,
+    sample: flag,
+    rehearse: flag,
+    rehearseUrl: text,
+    oldApp: text,
+    pin: flag,
+  } satisfies Shape<PlanRequest>,
+  migrate: { ...target, ...pace, pin: checkedElsewhere } satisfies Shape<MigrateRequest>,
+  baseline: { to: z.string() } satisfies Shape<BaselineRequest>,
+  backfill: {
+    ...pace,
+    workspace: text,
+    maxRows: count,
+    resume: flag,
+    consent,
+  } satisfies Shape<BackfillRequest>,
+  verify: {
+    only: z.optional(z.array(z.string())),
+    failOn: z.optional(z.enum(['warn', 'error'], 'warn or error')),
+    sample: z.optional(z.int().check(z.gte(0, 'from 0'))),
+    deep: flag,
+    asUser: text,
+  } satisfies Shape<VerifyRequest>,
+  prove: { sample: count } satisfies Shape<ProveRequest>,
+  planRollback: rollback,
+  rollback,
+  restore: { archive: z.string(), consent } satisfies Shape<RestoreRequest>,
+  scratch: { consent } satisfies Shape<ScratchRequest>,
+  sessions: {
+    filter: z.optional(z.record(z.string(), z.array(z.string()))),
+    limit: count,
+  } satisfies Shape<SessionsRequest>,
+  session: {
+    id: z.string(),
+    limit: z.optional(z.nullable(z.int().check(z.gte(1)))),
+  } satisfies Shape<SessionRequest>,
+  prune: {
+    olderThanDays: count,
+    apply: flag,
+    delete: flag,
+    archives: flag,
+    consent,
+  } satisfies Shape<PruneRequest>,
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function isSignal(value: unknown): boolean {
+  return value instanceof AbortSignal
+}
+
+/** What a call of the library got wrong. */
+export const wrongUsage = (call: string, reason: string): UsageError => new UsageError(call, reason)
+
+/** Throws USAGE with everything that is wrong with a request; TypeScript sees most of it, JavaScript none. */
+export function checkRequest<Request extends object>(
+  call: string,
+  request: Request,
+  shape: Shape<Request>,
+): void {
+  const result = z.strictObject(shape).safeParse(request)
+  if (!result.success) throw wrongUsage(call, result.error.issues.map(describeIssue).join('; '))
+}

@@ -1,0 +1,148 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { isLost, serverFault } from '../db/fault.js'
+import { readUrl } from '../db/session.js'
+import { type Opening, openContext, sourcesTable } from '../engine/open_context.js'
+import { machine } from '../machine.js'
+import type { Event } from '../model/event.js'
+import { Failure, Failures, findingsOf, isSystemError } from '../model/failure.js'
+import { emptyReport, type Report, verdictOf } from '../model/report.js'
+import { type Config, parseConfig, readConfig } from '../workspace/config.js'
+import { home, packageVersion } from '../workspace/package.js'
+import { checkRequest, shapes, wrongUsage } from './check_request.js'
+import type { OpenedProject, Verbs } from './opened_project.js'
+import type { OpenProjectOptions } from './requests.js'
+import { type Call, type Verb, verbs } from './verbs.js'
+
+/**
+ * Opens a project: a database, and the folder whose track belongs to it. Connects to nothing yet, but for `embedded`.
+ * Rejects with a `Failure` where an option is wrong: USAGE, BAD_URL, BAD_CONFIG, NO_TRACKS for a folder that is not
+ * there, NO_EMBEDDED.
+ */
+export async function openProject(options: OpenProjectOptions): Promise<OpenedProject> {
+  checkRequest('openProject()', options, shapes.openProject)
+  const { databaseUrl, embedded = false } = options
+  if (!databaseUrl === !embedded)
+    throw wrongUsage('openProject()', 'it takes either a databaseUrl, which is not empty, or embedded: true')
+  if (databaseUrl) readUrl(databaseUrl)
+  const opening = await readOptions(options)
+  const server = embedded ? await startServer() : null
+  const call = caller({ ...opening, url: databaseUrl ?? server!.url }, options)
+  let closed = false
+  const method =
+    (name: string, verb: Verb<object>) =>
+    async (request: object = {}) => {
+      if (closed) throw wrongUsage(`${name}()`, 'the project is closed')
+      checkRequest(`${name}()`, request, verb.shape)
+      return call(verb, request)
+    }
+  const methods = Object.entries(verbs).map(([name, verb]) => [name, method(name, verb as Verb<object>)])
+  return {
+    ...(Object.fromEntries(methods) as Verbs),
+    embeddedUrl: server?.url ?? null,
+    close: async () => {
+      closed = true
+      await server?.stop()
+    },
+  }
+}
+
+/** What the options mean for every call; the URL and the events come later. */
+type Prepared = Omit<Opening, 'url' | 'emit'>
+
+async function readOptions(options: OpenProjectOptions): Promise<Prepared> {
+  const config = await configOf(options)
+  const dir = options.dir ?? config.dir
+  const root = dir === null ? home : resolve(dir)
+  if (!existsSync(root)) throw new Failure('NO_TRACKS', root)
+  const here = machine()
+  return {
+    config,
+    root,
+    home,
+    track: options.track ?? config.track,
+    reason: options.reason ?? null,
+    version: packageVersion(),
+    machine: { ...here, who: options.who ?? here.who },
+    signal: options.signal ?? new AbortController().signal,
+  }
+}
+
+/** Calls a verb: a context of its own, its events to the handler, and a report of what it throws. */
+function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
+  const onEvent = options.onEvent ?? (() => {})
+  return async (verb: Verb<object>, request: object): Promise<Report> => {
+    const events = guarded(onEvent)
+    const call: Call = {
+      ...openContext({ ...opening, emit: events.emit }),
+      config: opening.config,
+      named: opening.track,
+      leaseWaitMs: (options.lockWaitSeconds ?? 60) * 1000,
+      sources: sourcesOf(options, opening),
+    }
+    const report = await reported(verb.command, () => verb.run(call, request))
+    events.rethrow()
+    return report
+  }
+}
+
+/** The configuration, with what `openProject` was given on top. */
+async function configOf({ config: given = {}, settings = {} }: OpenProjectOptions): Promise<Config> {
+  const config =
+    typeof given === 'string'
+      ? (await readConfig(resolve(given), true)).config
+      : await parseConfig(given, 'config of openProject()')
+  // settings become SQL: their names pass the same check as those of a file
+  return parseConfig({ ...withoutNulls(config), settings: { ...config.settings, ...settings } }, 'settings')
+}
+
+const withoutNulls = (config: Config): object =>
+  Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null))
+
+async function startServer() {
+  const { startEmbedded } = await import('../db/embedded.js')
+  return startEmbedded({ dataDir: resolve(join('.rethread', 'pg18')), from: [resolve('.'), home] })
+}
+
+/** Calls a handler until it throws; what it threw is kept for the end, because it must not break a run midway. */
+function guarded(onEvent: (event: Event) => void): { emit: (event: Event) => void; rethrow: () => void } {
+  let thrown: { error: unknown } | null = null
+  return {
+    emit: event => {
+      if (thrown) return
+      try {
+        onEvent(event)
+      } catch (error) {
+        thrown = { error }
+      }
+    },
+    rethrow: () => {
+      if (thrown) throw thrown.error
+    },
+  }
+}
+
+/**
+ * What the files, the server and the guards say is a report, as on the command line. Thrown are wrong usage, which the
+ * caller can fix, and errors that nobody expected, with their stacks.
+ */
+async function reported(command: string, run: () => Promise<Report>): Promise<Report> {
+  try {
+    return await run()
+  } catch (error) {
+    const usage = error instanceof Failure && error.finding.code === 'USAGE'
+    const known = error instanceof Failure || error instanceof Failures || isSystemError(error)
+    if (usage || !(known || serverFault(error) || isLost(error))) throw error
+    const report = { ...emptyReport(command), findings: findingsOf(error) }
+    return { ...report, verdict: verdictOf(report) }
+  }
+}
+
+const sourcesOf = (options: OpenProjectOptions, { config, root }: Prepared) =>
+  sourcesTable({
+    database: options.embedded ? 'embedded' : 'databaseUrl',
+    folder: options.dir ? 'dir' : root === home ? 'shipped tracks' : root,
+    track: options.track ? 'track' : config.track ? 'config' : 'chosen by the database',
+    configuration:
+      typeof options.config === 'string' ? options.config : options.config ? 'given as values' : 'none',
+  })

@@ -1,0 +1,192 @@
+import { baseline } from '../engine/baseline.js'
+import { doctor } from '../engine/doctor.js'
+import { backfill, backfillStatus, pause } from '../engine/fill.js'
+import { migrate } from '../engine/migrate.js'
+import { mutate } from '../engine/mutants.js'
+import type { Opened } from '../engine/open_context.js'
+import { wishOf } from '../engine/pin.js'
+import { prove } from '../engine/prove.js'
+import { defaultRetention, prune, pruneArchives, retentionDays } from '../engine/prune.js'
+import { surveyWithRehearsal } from '../engine/rehearsal.js'
+import { archives, restore } from '../engine/restore.js'
+import { rollback } from '../engine/rollback.js'
+import { sessionsList, sessionsShow } from '../engine/sessions.js'
+import { stats } from '../engine/stats.js'
+import { status } from '../engine/status.js'
+import { survey, surveyRollback, surveyWithSample } from '../engine/survey.js'
+import { testRollbacks } from '../engine/updown.js'
+import { listChecks, plainWish, verify } from '../engine/verify.js'
+import type { Consent } from '../model/plan.js'
+import type { Report, Table } from '../model/report.js'
+import type { Config } from '../workspace/config.js'
+import { parsePin } from '../workspace/pin.js'
+import { type Shape, shapes, wrongUsage } from './check_request.js'
+import type { Verbs } from './opened_project.js'
+import type {
+  BackfillRequest,
+  ConsentRequest,
+  MigrateRequest,
+  PaceRequest,
+  PlanRequest,
+  PruneRequest,
+  RollbackRequest,
+  SessionsRequest,
+  VerifyRequest,
+} from './requests.js'
+
+/** What one call of a verb works with. */
+export interface Call extends Opened {
+  config: Config
+  /** Name of the track where one was given, else null. */
+  named: string | null
+  leaseWaitMs: number
+  /** Where each value came from, for `doctor`. */
+  sources: Table
+}
+
+/** One verb: the command whose report it gives, what its request must look like, and what it does. */
+export interface Verb<Request> {
+  command: string
+  shape: Shape<Request>
+  run(call: Call, request: Request): Promise<Report>
+}
+
+const verb = <Request>(command: string, shape: Shape<Request>, run: Verb<Request>['run']): Verb<Request> => ({
+  command,
+  shape,
+  run,
+})
+
+/** What a verb is asked for; nothing where it takes no request. */
+type Asked<Name extends keyof Verbs> =
+  Parameters<Verbs[Name]> extends [] ? object : NonNullable<Parameters<Verbs[Name]>[0]>
+
+/**
+ * Every verb. A request becomes what the core wants: every value there, with the command line's defaults. The verbs
+ * are not loaded one by one: that would cut the package into twice as many files, all of which the command line would open.
+ */
+export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
+  doctor: verb('doctor', {}, async c => doctor(c.ctx, c.workspace(), c.named, c.sources)),
+  status: verb('status', {}, async c => status(c.ctx, await c.track())),
+  plan: verb('plan', shapes.plan, callPlan),
+  planRollback: verb('plan', shapes.rollback, async (c, request) => {
+    const { to, steps, all = to === undefined && steps === undefined } = request
+    return surveyRollback(c.ctx, await c.track(), rollbackWish(c, { ...request, all }))
+  }),
+  migrate: verb('migrate', shapes.migrate, callMigrate),
+  baseline: verb('migrate', shapes.baseline, async (c, { to }) =>
+    baseline(c.ctx, await c.track(), to, c.leaseWaitMs),
+  ),
+  backfill: verb('backfill', shapes.backfill, callBackfill),
+  backfillStatus: verb('backfill', {}, async c => backfillStatus(c.ctx, await c.track())),
+  pauseBackfills: verb('backfill', {}, async c => pause(c.ctx, await c.track())),
+  verify: verb('verify', shapes.verify, callVerify),
+  listChecks: verb('verify', {}, async c => listChecks(await c.track())),
+  testChecks: verb('verify', shapes.scratch, async (c, request) =>
+    mutate(c.ctx, await c.track(), consentOf(c, request.consent)),
+  ),
+  prove: verb('prove', shapes.prove, async (c, { sample = 5 }) =>
+    prove(c.ctx, await c.track(), { ...plainWish, sample, accepted: c.config.accepted }),
+  ),
+  rollback: verb('rollback', shapes.rollback, async (c, request) =>
+    rollback(c.ctx, await c.track(), rollbackWish(c, request)),
+  ),
+  testRollbacks: verb('rollback', shapes.scratch, async (c, request) =>
+    testRollbacks(c.ctx, await c.track(), consentOf(c, request.consent)),
+  ),
+  restore: verb('restore', shapes.restore, async (c, { archive, consent }) => {
+    const wish = { archive, consent: consentOf(c, consent), leaseWaitMs: c.leaseWaitMs }
+    return restore(c.ctx, await c.track(), wish)
+  }),
+  listArchives: verb('restore', {}, async c => archives(c.ctx)),
+  sessions: verb('sessions', shapes.sessions, async (c, { filter = {}, limit = 50 }: SessionsRequest) =>
+    sessionsList(c.ctx, await c.track(), filter, limit),
+  ),
+  session: verb('sessions', shapes.session, async (c, { id, limit = 20 }) =>
+    sessionsShow(c.ctx, await c.track(), id, limit),
+  ),
+  stats: verb('stats', {}, async c => stats(c.ctx, await c.track())),
+  prune: verb('prune', shapes.prune, callPrune),
+}
+
+async function callPlan(c: Call, request: PlanRequest): Promise<Report> {
+  const { rehearse = false, rehearseUrl = null, oldApp = null, sample = false, pin = false } = request
+  const rehearses = rehearse || rehearseUrl !== null
+  if (oldApp !== null && !rehearses) throw wrongUsage('plan()', '`oldApp` wants `rehearse` or `rehearseUrl`')
+  const wish = { ...wishOf(request), consent: consentOf(c, request.consent), pinned: pin }
+  const track = await c.track()
+  if (rehearses) return surveyWithRehearsal(c.ctx, track, wish, rehearseUrl, oldApp)
+  return (sample ? surveyWithSample : survey)(c.ctx, track, wish)
+}
+
+async function callMigrate(c: Call, request: MigrateRequest): Promise<Report> {
+  const pin = request.pin === undefined ? null : await parsePin(request.pin, 'pin of migrate()')
+  const pace = paceOf(request)
+  return migrate({ ...c.ctx, cores: pace.workers }, await c.track(), {
+    ...wishOf(request, pin),
+    ...pace,
+    pin,
+    consent: consentOf(c, request.consent),
+    leaseWaitMs: c.leaseWaitMs,
+  })
+}
+
+async function callBackfill(c: Call, request: BackfillRequest): Promise<Report> {
+  const pace = paceOf(request)
+  return backfill({ ...c.ctx, cores: pace.workers }, await c.track(), {
+    ...pace,
+    unit: request.workspace ?? null,
+    maxRows: request.maxRows ?? null,
+    resume: request.resume ?? false,
+    consent: consentOf(c, request.consent),
+    leaseWaitMs: c.leaseWaitMs,
+  })
+}
+
+async function callVerify(c: Call, request: VerifyRequest): Promise<Report> {
+  return verify(c.ctx, await c.track(), {
+    only: request.only ?? [],
+    failOn: request.failOn ?? 'error',
+    sample: request.sample ?? 0,
+    deep: request.deep ?? false,
+    asUser: request.asUser ?? null,
+    accepted: c.config.accepted,
+  })
+}
+
+async function callPrune(c: Call, request: PruneRequest): Promise<Report> {
+  const track = await c.track()
+  const { olderThanDays } = request
+  const retention =
+    olderThanDays || request.archives ? null : await defaultRetention(track, c.config.settings)
+  if (!olderThanDays && retention === null)
+    throw wrongUsage('prune()', '`olderThanDays` is needed: there is no setting `retention` for it')
+  return (request.archives ? pruneArchives : prune)(c.ctx, track, {
+    days: olderThanDays ?? retentionDays(retention),
+    apply: request.apply ?? false,
+    remove: request.delete ?? false,
+    consent: consentOf(c, request.consent),
+    leaseWaitMs: c.leaseWaitMs,
+  })
+}
+
+const rollbackWish = (c: Call, request: RollbackRequest) => ({
+  to: request.to ?? null,
+  steps: request.steps ?? null,
+  all: request.all ?? false,
+  consent: consentOf(c, request.consent),
+  leaseWaitMs: c.leaseWaitMs,
+  guards: { protected: c.config.protected, diskFreeBytes: c.config.diskFreeBytes },
+})
+
+const paceOf = (request: PaceRequest) => ({
+  workers: request.workers ?? 1,
+  nice: request.nice ?? 0,
+  throttleQuery: request.throttleQuery ?? null,
+})
+
+const consentOf = (c: Call, { allow = [], confirm }: ConsentRequest = {}): Consent => ({
+  allow: new Set(allow),
+  confirm: confirm ?? null,
+  from: c.config.consentFrom,
+})
