@@ -10,7 +10,7 @@ from (values
   ('conversations', 'id', 'uuid', true),
   ('conversations', 'tenant_id', 'uuid', true),
   ('conversations', 'user_id', 'uuid', true),
-  ('conversations', 'title', 'character varying(255)', true),
+  ('conversations', 'title', 'text', true),
   ('conversations', 'metadata', 'jsonb', false),
   ('conversations', 'created_at', 'timestamp with time zone', false),
   ('conversations', 'updated_at', 'timestamp with time zone', false),

@@ -10,8 +10,11 @@ from (values
   ('chat_private', 'tenant_role', true),
   ('chat_private', 'follow_session', true),
   ('chat_private', 'follow_conversation', true),
-  ('chat_private', 'follow_message', true),
-  ('chat_private', 'rebuild_session', true)
+  ('chat_private', 'guard_conversation_id', true),
+  ('chat_private', 'follow_messages', true),
+  ('chat_private', 'merge_messages', false),
+  ('chat_private', 'catch_up', false),
+  ('chat_private', 'rebuild_session', false)
 ) as w (schema, name, definer)
 left join pg_catalog.pg_proc f on f.pronamespace = to_regnamespace(w.schema) and f.proname = w.name
 where f.oid is null
