@@ -109,7 +109,9 @@ as $$
           -- the result of a tool keeps its text one level further down
           case when jsonb_typeof(p.part -> 'content') in ('string', 'array') then chat_private.content_text(p.part -> 'content') end,
           ''), E'\n' order by p.n), '')
-      from jsonb_array_elements(content) with ordinality as p (part, n))
+      from jsonb_array_elements(content) with ordinality as p (part, n)
+      -- what a model thinks and where a step begins is shown to nobody
+      where coalesce(p.part ->> 'type', '') not in ('thinking', 'redacted_thinking', 'reasoning', 'think', 'step-start'))
     when 'object' then coalesce(chat_private.content_text(content -> 'parts'), content ->> 'text', '')
     when 'null' then ''
     else coalesce(content #>> '{}', '') end
@@ -691,6 +693,7 @@ as $$
 declare
   session uuid;
   sessions uuid[];
+  added jsonb;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
     return null;
@@ -706,6 +709,8 @@ begin
   foreach session in array sessions loop
     begin
       perform set_config('rethread.in_step', 'on', true);
+      -- first the session, whose writer before us may have left it behind
+      perform from public.chat_sessions s where s.id = session for no key update;
       if exists (select from chat_private.behind b where b.session_id = session) then
         perform chat_private.catch_up(session);
         delete from chat_private.behind b where b.session_id = session;
@@ -713,11 +718,14 @@ begin
         select from public.chat_sessions s
         where s.id = session and pg_typeof(s.messages) = 'jsonb'::regtype and jsonb_typeof(s.messages::jsonb) = 'array'
       ) then
-        update public.chat_sessions s
-        set messages = s.messages::jsonb || (
+        -- read beforehand: where the row has changed while we waited for it, the server evaluates the SET clause a second time, and by
+        -- then the transition table has been read to its end
+        added := (
           select jsonb_agg(chat_private.element_of(m, true, true) order by m.created_at, m.id)
-          from public.messages m where m.conversation_id = session and m.id in (select n.id from new_rows n where n.conversation_id = session))
-        where s.id = session;
+          from public.messages m where m.conversation_id = session and m.id in (select n.id from new_rows n where n.conversation_id = session));
+        update public.chat_sessions s
+        set messages = s.messages::jsonb || added
+        where s.id = session and added is not null;
       else
         perform chat_private.rebuild_session(session);
       end if;
