@@ -10,7 +10,7 @@ create table public.chat_sessions (
   id uuid primary key default gen_random_uuid(),
   tenant_id uuid constraint chat_sessions_tenant_fkey references public.tenants (id) on delete cascade,
   user_id uuid constraint chat_sessions_user_fkey references auth.users (id) on delete cascade,
-  title varchar(255),
+  title text,
   messages jsonb default '[]',
   metadata jsonb default '{}',
   created_at timestamptz default now(),
@@ -59,7 +59,7 @@ insert into auth.users (id, email) values (md5('user of no tenant')::uuid, 'alon
 insert into public.chat_sessions (id, tenant_id, user_id, title, messages, created_at, updated_at)
 select md5('awkward ' || a.name)::uuid, case when a.name = 'no tenant' then null else md5('tenant 1')::uuid end,
   case a.name when 'no user' then null when 'user without membership' then md5('user of no tenant')::uuid else md5('user 3')::uuid end,
-  case when a.name = 'no title' then null else a.name end, a.messages::jsonb, '2025-03-01 00:00+00', '2025-03-02 00:00+00'
+  case a.name when 'no title' then null when 'a long title' then repeat('long ', 80) else a.name end, a.messages::jsonb, '2025-03-01 00:00+00', '2025-03-02 00:00+00'
 from (values
   ('null array', null),
   ('empty array', '[]'),
@@ -86,6 +86,7 @@ from (values
   ('out of order', '[{"role": "user", "content": "first", "timestamp": "2025-01-02T00:00:00Z"}, {"role": "assistant", "content": "second", "timestamp": "2025-01-01T00:00:00Z"}]'),
   ('twice the same', '[{"role": "user", "content": "again", "timestamp": "2025-01-02T00:00:00Z"}, {"role": "user", "content": "again", "timestamp": "2025-01-02T00:00:00Z"}]'),
   ('more keys', '[{"id": "msg_1", "role": "user", "content": "hello", "model": "m", "usage": {"tokens": 3}}]'),
+  ('a long title', '[{"role": "user", "content": "its title has 400 characters"}]'),
   ('no title', '[{"role": "user", "content": "untitled"}]'),
   ('no tenant', '[{"role": "user", "content": "of no tenant"}]'),
   ('no user', '[{"role": "user", "content": "of no user"}]'),

@@ -2,6 +2,9 @@
 --! phase: expand
 --! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role, table public.chat_sessions,
 --!   column public.chat_sessions.messages jsonb|json, column public.chat_sessions.tenant_id uuid, column public.chat_sessions.user_id uuid,
+--!   column public.chat_sessions.id uuid, column public.chat_sessions.title text|varchar, column public.chat_sessions.metadata jsonb,
+--!   column public.chat_sessions.created_at timestamptz, column public.chat_sessions.updated_at timestamptz,
+--!   column public.tenants.id uuid, column public.tenant_users.tenant_id uuid, column public.tenant_users.user_id uuid,
 --!   table auth.users, function auth.uid(), role authenticated, role service_role, role anon
 
 create schema if not exists chat_private;
@@ -12,7 +15,8 @@ create table public.conversations (
   id uuid primary key default gen_random_uuid(),
   tenant_id uuid not null,
   user_id uuid not null,
-  title varchar(255) not null default 'New Conversation',
+  -- text: applications take titles from the first message, and a longer one must not fail the old application's statement
+  title text not null default 'New Conversation',
   metadata jsonb default '{}',
   created_at timestamptz default now(),
   updated_at timestamptz default now()

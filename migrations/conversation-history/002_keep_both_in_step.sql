@@ -5,7 +5,7 @@
 -- locks: none
 do $settings$
 declare
-  map jsonb := '{"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant", "tool": "assistant", "function": "assistant", "system": "system", "developer": "system"}';
+  map jsonb := '{"user": "user", "human": "user", "prompter": "user", "assistant": "assistant", "ai": "assistant", "model": "assistant", "bot": "assistant", "gpt": "assistant", "chatgpt": "assistant", "tool": "assistant", "function": "assistant", "system": "system", "developer": "system"}';
   pair text;
 begin
   foreach pair in array regexp_split_to_array(coalesce(nullif(current_setting('rethread.role_map', true), ''), ''), '\s*,\s*') loop
@@ -23,29 +23,79 @@ begin
 end
 $settings$;
 
--- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the original stays in metadata.
-create function chat_private.message_time(value jsonb) returns timestamptz
+-- What makes message ids unguessable: nobody can choose in advance the id that somebody else's message will get. It outlives a
+-- rollback, so that a repeated migrate makes the same ids.
+create schema if not exists rethread_archive;
+create table if not exists rethread_archive.message_keys (track text primary key, secret text not null);
+revoke all on rethread_archive.message_keys from public, anon, authenticated, service_role;
+insert into rethread_archive.message_keys (track, secret)
+values ('conversation-history', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
+on conflict (track) do nothing;
+
+-- Sessions whose other side could not be written together with the application's statement, and why. Appended only: it is
+-- written by statements that must not wait. The next write to the session brings it up to date, or the backfill 006.
+create table chat_private.behind (
+  session_id uuid not null,
+  written_by text not null check (written_by in ('old application', 'new application')),
+  operation text not null,
+  sqlstate text not null,
+  at timestamptz not null default clock_timestamp()
+);
+create index behind_session_id on chat_private.behind (session_id);
+revoke all on chat_private.behind from public, anon, authenticated, service_role;
+
+-- The seal of an id that is written into an element. Without it, or in another session, the id is the text of a user and counts for nothing.
+create function chat_private.seal(secret text, session_id uuid, id text) returns text
+language sql immutable parallel safe
+as $$ select left(encode(sha256(convert_to(secret || ':seal:' || session_id || ':' || id, 'UTF8')), 'hex'), 32) $$;
+
+-- The id of an element by its place in the array or its node in the tree.
+create function chat_private.place_id(secret text, session_id uuid, key text) returns text
+language sql immutable parallel safe
+as $$ select md5(secret || ':message:' || session_id || ':' || key)::uuid::text $$;
+
+-- The same where that id belongs to an element which has moved: the first of its numbered forms that is free.
+create function chat_private.free_place_id(secret text, session_id uuid, key text, taken jsonb) returns text
 language plpgsql immutable parallel safe
-set timezone = 'UTC'
+set search_path = ''
 as $$
 declare
-  said text := value #>> '{}';
+  id text;
 begin
-  if said is null or jsonb_typeof(value) not in ('string', 'number') then
-    return null;
-  elsif said ~ '^\d{1,15}(\.\d+)?$' then
-    return to_timestamp(case when said::numeric >= 100000000000 then said::numeric / 1000 else said::numeric end);
-  elsif said ~ '^\d{4}-\d{2}-\d{2}' then
-    return said::timestamptz;
-  end if;
-  return null;
+  for k in 1 .. 2000000000 loop
+    id := chat_private.place_id(secret, session_id, key || ':' || k);
+    exit when not taken ? id;
+  end loop;
+  return id;
+end
+$$;
+
+-- A date and time in ISO form; null when it is none. Without a zone it is UTC.
+create function chat_private.iso_time(said text) returns timestamptz
+language plpgsql immutable parallel safe
+set search_path = ''
+set timezone = 'UTC'
+as $$
+begin
+  return said::timestamptz;
 exception
-  when datetime_field_overflow or invalid_datetime_format or invalid_text_representation or numeric_value_out_of_range then
+  when others then
     return null;
 end
 $$;
 
--- The text of a content that is not simply text: its parts, in order.
+-- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the original stays in metadata.
+create function chat_private.message_time(value jsonb) returns timestamptz
+language sql immutable parallel safe
+as $$
+  select case
+    when value is null or jsonb_typeof(value) not in ('string', 'number') then null
+    when value #>> '{}' ~ '^\d{1,15}(\.\d{1,20})?$' then
+      to_timestamp(((value #>> '{}')::numeric / case when (value #>> '{}')::numeric >= 100000000000 then 1000 else 1 end)::float8)
+    when value #>> '{}' ~ '^\d{4}-\d{2}-\d{2}' then chat_private.iso_time(value #>> '{}') end
+$$;
+
+-- The text of a content that is not simply text: its parts, in order. '' when there is none.
 create function chat_private.content_text(content jsonb) returns text
 language sql immutable parallel safe
 as $$
@@ -54,11 +104,62 @@ as $$
     when 'array' then (
       select coalesce(string_agg(coalesce(
           case jsonb_typeof(p.part) when 'string' then p.part #>> '{}' end,
-          p.part ->> 'text', p.part -> 'text' ->> 'value', ''), E'\n' order by p.n), '')
-      from jsonb_array_elements(content) with ordinality as p (part, n))
+          case jsonb_typeof(p.part -> 'text') when 'string' then p.part ->> 'text' end,
+          p.part -> 'text' ->> 'value',
+          -- the result of a tool keeps its text one level further down
+          case when jsonb_typeof(p.part -> 'content') in ('string', 'array') then chat_private.content_text(p.part -> 'content') end,
+          ''), E'\n' order by p.n), '')
+      from jsonb_array_elements(content) with ordinality as p (part, n)
+      -- what a model thinks and where a step begins is shown to nobody
+      where coalesce(p.part ->> 'type', '') not in ('thinking', 'redacted_thinking', 'reasoning', 'think', 'step-start'))
     when 'object' then coalesce(chat_private.content_text(content -> 'parts'), content ->> 'text', '')
     when 'null' then ''
     else coalesce(content #>> '{}', '') end
+$$;
+
+-- Who says it. Applications and exports write it as role, author.role, isCreatedByUser, from, sender or type, or in a class name.
+create function chat_private.element_role(body jsonb) returns text
+language sql immutable parallel safe
+as $$
+  select coalesce(
+    body ->> 'role',
+    body -> 'author' ->> 'role',
+    case body ->> 'isCreatedByUser' when 'true' then 'user' when 'false' then 'assistant' end,
+    case jsonb_typeof(body -> 'from') when 'string' then body ->> 'from' end,
+    case jsonb_typeof(body -> 'sender') when 'string' then body ->> 'sender' end,
+    case jsonb_typeof(body -> 'author') when 'string' then body ->> 'author' end,
+    case when chat_private.message_role(body ->> 'type') is not null then body ->> 'type' end,
+    case when jsonb_typeof(body -> 'kwargs') = 'object' and jsonb_typeof(body -> 'id') = 'array'
+      then lower(regexp_replace(body -> 'id' ->> -1, '(Message)?(Chunk)?$', '')) end)
+$$;
+
+-- What it says: the first of the usual places that holds text. '' when none does.
+create function chat_private.element_text(body jsonb) returns text
+language sql immutable parallel safe
+as $$
+  select case when jsonb_typeof(body -> 'content') = 'string' and body ->> 'content' <> '' then body ->> 'content' else coalesce(
+    nullif(chat_private.content_text(body -> 'content'), ''),
+    nullif(chat_private.content_text(body -> 'parts'), ''),
+    case jsonb_typeof(body -> 'text') when 'string' then nullif(body ->> 'text', '') when 'object' then nullif(body -> 'text' ->> 'value', '') end,
+    case jsonb_typeof(body -> 'message') when 'string' then nullif(body ->> 'message', '') end,
+    case jsonb_typeof(body -> 'value') when 'string' then nullif(body ->> 'value', '') end,
+    case jsonb_typeof(body -> 'body') when 'string' then nullif(body ->> 'body', '') end,
+    nullif(chat_private.content_text(body -> 'data' -> 'content'), ''),
+    nullif(chat_private.content_text(body -> 'kwargs' -> 'content'), ''),
+    '') end
+$$;
+
+-- True for an element without text that has text somewhere, in a place that nobody told us of: it must not become a blank message. Calls of
+-- tools, pictures and files are no text.
+create function chat_private.hides_text(body jsonb) returns boolean
+language sql immutable parallel safe
+as $$
+  select not body ?| '{tool_calls,toolCalls,tool_call_id,function_call,functionCall,toolInvocations,attachments,experimental_attachments,files,images}'
+    and jsonb_typeof(body -> 'content') is distinct from 'array' and jsonb_typeof(body -> 'content') is distinct from 'object'
+    and jsonb_typeof(body -> 'parts') is distinct from 'array'
+    and jsonb_path_exists(
+      body - '{role,author,sender,from,type,id,lc,name,model,provider,timestamp,time,ts,date,created_at,createdAt,create_time,updated_at,updatedAt,update_time,status,content,parts,text,message,value,metadata,usage,parent,children,parentMessageId,messageId,conversationId,isCreatedByUser,finish_reason,stop_reason,rethread_id,rethread_seal,rethread_at}'::text[],
+      '$.** ? (@.type() == "string" && @ != "")')
 $$;
 
 -- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported tree, an object
@@ -96,10 +197,11 @@ $$;
 -- The elements of what a session keeps: what each becomes, or the reason why it can't be a message. `key` is its place in the
 -- array or its node in the tree. Takes json, because jsonb could not hold all that a json column holds.
 create function chat_private.elements(session_id uuid, messages json, started timestamptz)
-returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text)
+returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean)
 language sql stable parallel safe
 as $$
-  with element as (
+  with known as materialized (select k.secret from rethread_archive.message_keys k where k.track = 'conversation-history'),
+  element as materialized (
     select e.n, e.key, e.is_current, e.value::text as original,
       -- \u0000 has no place in text or jsonb
       case when strpos(e.value::text, '\u0000') > 0 and e.value::text ~ '(^|[^\\])(\\\\)*\\u0000' then null else e.value::jsonb end as j
@@ -111,21 +213,31 @@ as $$
       where json_typeof(messages) = 'object' and chat_private.keeps_messages(messages)
     ) e
   ),
-  -- ids that are written in the elements, for those whose place no longer tells
-  written as (
-    select array_agg(x.j ->> 'rethread_id') filter (where x.j ? 'rethread_id') as ids from element x where jsonb_typeof(x.j) = 'object'
+  -- ids that the database itself has written into elements of this session; of an element that was doubled the first keeps its id
+  sealed as materialized (
+    select distinct on (x.j ->> 'rethread_id') x.n, x.j ->> 'rethread_id' as id
+    from element x
+    where jsonb_typeof(x.j) = 'object' and x.j ? 'rethread_seal'
+      and x.j ->> 'rethread_seal' = chat_private.seal((select k.secret from known k), session_id, x.j ->> 'rethread_id')
+    order by x.j ->> 'rethread_id', x.n
+  ),
+  -- looked up in one value, not joined: a planner that expects few of them would compare each element with all
+  taken as materialized (
+    select coalesce(jsonb_object_agg(w.id, true), '{}') as ids, coalesce(jsonb_object_agg(w.n, w.id), '{}') as by_place from sealed w
   ),
   read as (
-    select x.n, x.key, x.is_current, x.original, x.j, b.body, b.nested,
-      case when jsonb_typeof(x.j) = 'object' then coalesce(b.body ->> 'role', b.body -> 'author' ->> 'role') end as said_role,
+    select x.n, x.key, x.is_current, x.original, x.j, b.body,
+      chat_private.element_role(b.body) as said_role,
+      chat_private.element_text(b.body) as said,
       coalesce(
         chat_private.message_time(x.j -> 'rethread_at'), chat_private.message_time(b.body -> 'timestamp'), chat_private.message_time(b.body -> 'created_at'),
-        chat_private.message_time(b.body -> 'createdAt'), chat_private.message_time(b.body -> 'create_time')) as said_at
+        chat_private.message_time(b.body -> 'createdAt'), chat_private.message_time(b.body -> 'create_time'), chat_private.message_time(b.body -> 'time'),
+        chat_private.message_time(b.body -> 'ts'), chat_private.message_time(b.body -> 'date')) as said_at
     from element x
-    -- exports wrap the message in a node, and its role in an author
+    -- exports wrap the message in a node
     cross join lateral (
-      select case when jsonb_typeof(x.j -> 'message') = 'object' and not x.j ? 'role' then x.j -> 'message' else x.j end as body,
-        jsonb_typeof(x.j) = 'object' and not x.j ? 'role' and (jsonb_typeof(x.j -> 'message') = 'object' or jsonb_typeof(x.j -> 'author') = 'object') as nested
+      select case when jsonb_typeof(x.j) = 'object' then
+        case when jsonb_typeof(x.j -> 'message') = 'object' and not x.j ? 'role' then x.j -> 'message' else x.j end end as body
     ) b
   ),
   judged as (
@@ -136,28 +248,25 @@ as $$
         when jsonb_typeof(r.j) <> 'object' then 'it is no object but ' || jsonb_typeof(r.j)
         when not r.is_current then 'it is on a branch that the conversation has left'
         when r.said_role is null then 'it has no role'
-        when chat_private.message_role(r.said_role) is null then format('its role is %L', r.said_role)
-      end as reason
+        when chat_private.message_role(r.said_role) is null then format('its role is %L', left(r.said_role, 40))
+        when r.said = '' and chat_private.hides_text(r.body) then 'its text is in no place that is known'
+      end as reason,
+      -- as an application writes it today: a role and a content of its own
+      r.j ->> 'role' is not null and r.said = chat_private.content_text(r.j -> 'content') as is_plain
     from read r
   )
   select
     d.n,
     d.key,
-    case
-      when d.j ->> 'rethread_id' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then (d.j ->> 'rethread_id')::uuid
-      when w.ids is null or md5('rethread:message:' || session_id || ':' || d.key)::uuid::text <> all (w.ids)
-      then md5('rethread:message:' || session_id || ':' || d.key)::uuid
-      -- its place was another's before, who keeps the id of that place
-      else (
-        select md5('rethread:message:' || session_id || ':' || d.key || ':' || k)::uuid
-        from generate_series(1, cardinality(w.ids) + 1) k
-        where md5('rethread:message:' || session_id || ':' || d.key || ':' || k)::uuid::text <> all (w.ids)
-        order by k limit 1) end,
+    coalesce(
+      (select t.by_place from taken t) ->> d.n::text,
+      case when not (select t.ids from taken t) ? p.id then p.id
+        else chat_private.free_place_id((select k.secret from known k), session_id, d.key, (select t.ids from taken t)) end)::uuid,
     chat_private.message_role(d.said_role),
-    chat_private.content_text(d.body -> 'content'),
+    d.said,
     case when d.reason is not null then null
-      when d.nested then jsonb_build_object('original_element', d.j - 'rethread_id' - 'rethread_at')
-      else (d.j - 'role' - 'content' - 'rethread_id' - 'rethread_at')
+      when not d.is_plain then jsonb_build_object('original_element', d.j - '{rethread_id,rethread_seal,rethread_at}'::text[])
+      else (d.j - '{role,content,rethread_id,rethread_seal,rethread_at}'::text[])
         || case when chat_private.message_role(d.said_role) is distinct from d.said_role then jsonb_build_object('original_role', d.j -> 'role') else '{}' end
         || case when jsonb_typeof(d.j -> 'content') = 'string' then '{}'
           when d.j ? 'content' then jsonb_build_object('original_content', d.j -> 'content')
@@ -165,28 +274,39 @@ as $$
     -- the order of the array is the order of the times: where it is not, by a microsecond
     max(coalesce(d.said_at, started, 'epoch') - d.n * interval '1 microsecond') over (order by d.n) + d.n * interval '1 microsecond',
     d.reason,
-    d.original
-  from judged d cross join written w
+    d.original,
+    (select t.by_place from taken t) ? d.n::text
+  from judged d
+  cross join lateral (select chat_private.place_id((select k.secret from known k), session_id, d.key) as id) p
   order by d.n
 $$;
 
--- A node or element of an export, with the role and the content of today where they are others than it says.
-create function chat_private.nested_element(element jsonb, role text, content text) returns jsonb
+-- An element with the role and the content of today where they are others than it says: in the place where it says them, and where every
+-- reader looks first.
+create function chat_private.restated_element(element jsonb, role text, content text) returns jsonb
 language sql immutable parallel safe
 as $$
-  select jsonb_set(
-    case when chat_private.content_text(b.body -> 'content') = content then b.element
-      else jsonb_set(b.element, b.path || '{content}', case jsonb_typeof(b.body -> 'content')
-        when 'object' then jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(content)) else to_jsonb(content) end) end,
-    b.path || b.said,
-    case when chat_private.message_role(b.body #>> b.said) = role then b.body #> b.said else to_jsonb(role) end)
+  select case when b.path = '{}' then b.body else jsonb_set(element, b.path, b.body) end
   from (
-    select element, p.path, p.body, case when p.body ? 'role' then '{role}' else '{author,role}' end::text[] as said
+    select p.path,
+      case when chat_private.message_role(chat_private.element_role(p.body)) = role then '{}'
+        when jsonb_typeof(p.body -> 'author') = 'object' and not p.body ? 'role' then jsonb_build_object('author', p.body -> 'author' || jsonb_build_object('role', role))
+        else jsonb_build_object('role', role) end as said_role,
+      case when chat_private.element_text(p.body) = content then '{}'
+        when jsonb_typeof(p.body -> 'content') = 'object'
+        then jsonb_build_object('content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(content)))
+        else jsonb_build_object('content', content)
+          || case when jsonb_typeof(p.body -> 'parts') = 'array' then jsonb_build_object('parts', jsonb_build_array(jsonb_build_object('type', 'text', 'text', content))) else '{}' end
+          || case when jsonb_typeof(p.body -> 'text') = 'string' then jsonb_build_object('text', content) else '{}' end
+          || case when jsonb_typeof(p.body -> 'message') = 'string' then jsonb_build_object('message', content) else '{}' end
+          || case when jsonb_typeof(p.body -> 'value') = 'string' then jsonb_build_object('value', content) else '{}' end end as said,
+      p.body as was
     from (
-      select case when jsonb_typeof(element -> 'message') = 'object' then '{message}' else '{}' end::text[] as path,
-        case when jsonb_typeof(element -> 'message') = 'object' then element -> 'message' else element end as body
+      select case when w.wrapped then '{message}' else '{}' end::text[] as path, case when w.wrapped then element -> 'message' else element end as body
+      from (select jsonb_typeof(element -> 'message') = 'object' and not element ? 'role' as wrapped) w
     ) p
-  ) b
+  ) x
+  cross join lateral (select x.path, x.was || x.said_role || x.said as body) b
 $$;
 
 -- A message as an element of the array again: what was there before, when nobody has changed it. `marked`: with its id and
@@ -195,7 +315,7 @@ create function chat_private.element_of(m public.messages, marked boolean, timed
 language sql stable parallel safe
 as $$
   select case
-    when m.metadata ? 'original_element' then chat_private.nested_element(m.metadata -> 'original_element', m.role, m.content)
+    when m.metadata ? 'original_element' then chat_private.restated_element(m.metadata -> 'original_element', m.role, m.content)
     else (coalesce(m.metadata, '{}') - 'original_role' - 'original_content' - 'original_content_missing')
       || jsonb_build_object('role', coalesce(
           case when chat_private.message_role(m.metadata ->> 'original_role') = m.role then m.metadata -> 'original_role' end, to_jsonb(m.role)))
@@ -204,12 +324,13 @@ as $$
         when m.metadata ? 'original_content' and chat_private.content_text(m.metadata -> 'original_content') = m.content
         then jsonb_build_object('content', m.metadata -> 'original_content')
         else jsonb_build_object('content', m.content) end end
-    || case when not marked then '{}'
-      when timed and not coalesce(m.metadata ? 'timestamp', false) then jsonb_build_object('rethread_id', m.id, 'timestamp', m.created_at)
-      else jsonb_build_object('rethread_id', m.id, 'rethread_at', m.created_at) end
+    || case when not marked then '{}' else (
+        select jsonb_build_object('rethread_id', m.id, 'rethread_seal', chat_private.seal(k.secret, m.conversation_id, m.id::text),
+          case when timed and not coalesce(m.metadata ? 'timestamp', false) then 'timestamp' else 'rethread_at' end, m.created_at)
+        from rethread_archive.message_keys k where k.track = 'conversation-history') end
 $$;
 
--- The nodes of an exported tree anew from the session's messages: an edit reaches its node, a deletion empties it, and what
+-- The nodes of an exported tree, from the session's messages: an edit reaches its node, a deletion empties it, and what
 -- the new application has written hangs on the current node. Null when nothing has changed.
 create function chat_private.rebuilt_tree(session uuid, messages json, started timestamptz) returns jsonb
 language plpgsql stable
@@ -222,7 +343,7 @@ declare
 begin
   tree := messages;
   for said in
-    select e.key, e.original::jsonb as node, m.id, chat_private.nested_element(e.original::jsonb, m.role, m.content) as element
+    select e.key, e.original::jsonb as node, m.id, chat_private.restated_element(e.original::jsonb, m.role, m.content) as element
     from chat_private.elements(session, messages, started) e
     left join public.messages m on m.id = e.id and m.conversation_id = session
     where e.reason is null
@@ -234,9 +355,11 @@ begin
     end if;
   end loop;
   for said in
-    select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at
+    select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at, chat_private.seal(k.secret, session, m.id::text) as seal
     from public.messages m
-    where m.conversation_id = session and m.id not in (select e.id from chat_private.elements(session, messages, started) e where e.reason is null)
+    cross join rethread_archive.message_keys k
+    where m.conversation_id = session and k.track = 'conversation-history'
+      and m.id not in (select e.id from chat_private.elements(session, messages, started) e where e.reason is null)
     order by m.created_at, m.id
   loop
     leaf := tree ->> 'current_node';
@@ -244,7 +367,7 @@ begin
       tree := jsonb_set(tree, array['mapping', leaf, 'children'], coalesce(tree -> 'mapping' -> leaf -> 'children', '[]') || to_jsonb(said.key));
     end if;
     tree := jsonb_set(tree, array['mapping', said.key], jsonb_build_object(
-      'id', said.key, 'rethread_id', said.key, 'parent', leaf, 'children', '[]'::jsonb,
+      'id', said.key, 'rethread_id', said.key, 'rethread_seal', said.seal, 'parent', leaf, 'children', '[]'::jsonb,
       'message', jsonb_build_object('id', said.key, 'author', jsonb_build_object('role', said.role), 'create_time', said.at,
         'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(said.content)))));
     tree := jsonb_set(tree, '{current_node}', to_jsonb(said.key));
@@ -253,32 +376,35 @@ begin
 end
 $$;
 
--- Writes what one session keeps anew from its messages. Elements that are no messages stay where they stand; messages that
+-- Writes what one session keeps from its messages. Elements that are no messages stay where they are; messages that
 -- the new application has written come last; an element that moves up takes its id along. Touches nothing when nothing has changed.
+-- The session's row is locked before anything is read: two writers of one session come one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
-language plpgsql security definer
+language plpgsql
 set search_path = ''
-set row_security = off
 as $$
 declare
   kept record;
   fresh public.chat_sessions.messages%type;
   changed boolean;
 begin
-  select s.messages::json as messages, s.created_at as started into kept from public.chat_sessions s where s.id = session;
+  select s.messages::json as messages, s.created_at as started into kept
+  from public.chat_sessions s where s.id = session for no key update;
+  if not found then
+    return;
+  end if;
   if json_typeof(kept.messages) = 'object' and chat_private.keeps_messages(kept.messages) then
     fresh := chat_private.rebuilt_tree(session, kept.messages, kept.started);
     changed := fresh is not null;
   elsif json_typeof(kept.messages) = 'object' and kept.messages -> 'mapping' is not null then
     return;
   else
-    with old as (
-      select e.n, e.id, e.reason, e.original, case when e.reason is null then e.original::jsonb ? 'rethread_id' end as marked,
-        case when e.reason is null then e.original::jsonb ?& '{rethread_id,timestamp}' end as timed
+    with old as materialized (
+      select e.n, e.id, e.reason, e.original, e.is_sealed, case when e.reason is null then e.original::jsonb ? 'timestamp' end as timed
       from chat_private.elements(session, kept.messages, kept.started) e
     ),
     item as (
-      select o.n, null::timestamptz as at, o.id, o.original, o.reason, o.marked, o.timed, m
+      select o.n, null::timestamptz as at, o.id, o.original, o.reason, o.is_sealed, o.timed, m
       from old o left join public.messages m on m.id = o.id and m.conversation_id = session
       union all
       select null, m.created_at, m.id, null, null, true, true, m
@@ -291,10 +417,11 @@ begin
     )
     select
       '[' || coalesce(string_agg(case when p.reason is not null then p.original
-        else chat_private.element_of(p.m, p.marked or p.n <> p.place, p.timed)::text end, ', ' order by p.place), '') || ']',
+        else chat_private.element_of(p.m, p.is_sealed or p.n <> p.place, p.timed)::text end, ', ' order by p.place), '') || ']',
       -- one is gone, one is new, or one says something else
       count(*) <> (select count(*) from old) or bool_or(p.reason is null and (p.original is null
-        or (chat_private.element_of(p.m, false, false) - 'timestamp') is distinct from (p.original::jsonb - 'rethread_id' - 'rethread_at' - 'timestamp')))
+        or (chat_private.element_of(p.m, false, false) - 'timestamp')
+          is distinct from (p.original::jsonb - '{rethread_id,rethread_seal,rethread_at,timestamp}'::text[])))
     into fresh, changed
     from placed p;
   end if;
@@ -304,99 +431,330 @@ begin
 end
 $$;
 
--- The old application has written a session: bring its conversation and messages up to date. Never fails its statement.
+-- Whether two values of the old column say the same: json has no comparison of its own.
+create function chat_private.same_messages(a jsonb, b jsonb) returns boolean
+language sql immutable parallel safe
+as $$ select a is not distinct from b $$;
+create function chat_private.same_messages(a json, b json) returns boolean
+language sql immutable parallel safe
+as $$ select a::text is not distinct from b::text $$;
+
+-- The old application has changed what a session keeps: its messages follow. `before` is null for a session that is new.
+-- An element that the new application wrote (it is sealed) goes only when the write does nothing but leave elements out, and
+-- a minute after it was written: a writer that had read the array before would delete what it never saw. True when some were kept.
+-- Never waits for a message: one that another transaction is changing is left to that transaction, which comes to this session next.
+create function chat_private.merge_messages(session uuid, before json, messages json, started timestamptz) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  kept boolean;
+begin
+  -- `is_message` and not `reason is null`, of which the planner expects so few that it would compare each element with all
+  with a as materialized (select e.*, e.reason is null as is_message from chat_private.elements(session, messages, started) e),
+  b as materialized (
+    select e.id, e.reason is null as is_message, e.original, e.is_sealed from chat_private.elements(session, before, started) e where before is not null
+  ),
+  fresh as materialized (
+    select a.*, b.id is null as is_new
+    from a left join b on b.id = a.id and b.is_message
+    where b.id is null or a.original is distinct from b.original
+  ),
+  gone as materialized (
+    select b.id, b.is_sealed from b where b.is_message and not exists (select from a where a.id = b.id and a.is_message)
+  ),
+  pure as (select not exists (select from fresh) as leaves_out_only),
+  leaving as materialized (
+    select m.id from public.messages m join gone g on g.id = m.id cross join pure
+    where m.conversation_id = session
+      and (not g.is_sealed or pure.leaves_out_only and m.created_at < clock_timestamp() - interval '1 minute')
+    for update of m skip locked
+  ),
+  removed as (delete from public.messages m using leaving l where m.id = l.id),
+  edited as materialized (
+    select m.id, f.role, f.content, f.metadata
+    from public.messages m join fresh f on f.id = m.id
+    where m.conversation_id = session and f.is_message
+      and ((m.role, m.content) is distinct from (f.role::varchar, f.content)
+        or m.metadata - 'timestamp' is distinct from f.metadata - 'timestamp')
+    for no key update of m skip locked
+  ),
+  changed as (
+    update public.messages m set role = e.role, content = e.content, metadata = e.metadata from edited e where m.id = e.id
+  ),
+  added as (
+    insert into public.messages (id, conversation_id, role, content, metadata, created_at)
+    select f.id, session, f.role, f.content, f.metadata, f.created_at
+    from fresh f
+    where f.is_message and f.is_new and not exists (select from public.messages m where m.id = f.id)
+    on conflict (id) do nothing
+  ),
+  aside as (
+    insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+    select 'conversation-history', '005_set_aside_elements', 'public.chat_sessions', session || ':' || f.key, f.reason, to_jsonb(f.original)
+    from fresh f
+    where not f.is_message
+    on conflict do nothing
+  )
+  select exists (
+    select from gone g join public.messages m on m.id = g.id
+    where m.conversation_id = session and g.is_sealed and not exists (select from leaving l where l.id = g.id)) into kept;
+  return kept;
+end
+$$;
+
+-- A session that is behind, brought up to date: first what the old application wrote, then what the new one did.
+create function chat_private.catch_up(session uuid) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  kept record;
+  old_wrote boolean;
+  new_wrote boolean;
+  deleted boolean;
+  secret text;
+begin
+  select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
+  from public.chat_sessions s where s.id = session for no key update;
+  select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application'), false),
+    coalesce(bool_or(b.operation = 'DELETE'), false)
+  into old_wrote, new_wrote, deleted
+  from chat_private.behind b where b.session_id = session;
+  if kept.id is null then
+    if old_wrote and deleted then
+      delete from public.conversations c where c.id = session;
+    else
+      insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
+      select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
+      from public.conversations c where c.id = session;
+    end if;
+  elsif not exists (select from public.conversations c where c.id = session) then
+    if new_wrote and deleted then
+      delete from public.chat_sessions s where s.id = session;
+      return true;
+    end if;
+    -- the backfill gives it its conversation
+    return true;
+  elsif old_wrote then
+    select k.secret into secret from rethread_archive.message_keys k where k.track = 'conversation-history';
+    -- an element that is no longer there: its message has the id of a place
+    delete from public.messages m
+    using (
+      select chat_private.place_id(secret, session, n::text)::uuid as id
+      from generate_series(1, (select count(*) from public.messages x where x.conversation_id = session)
+        + coalesce(case json_typeof(kept.messages) when 'array' then json_array_length(kept.messages) end, 0)) n
+    ) p
+    where m.id = p.id and m.conversation_id = session
+      and m.id not in (select e.id from chat_private.elements(session, kept.messages, kept.created_at) e where e.reason is null);
+    if not new_wrote then
+      update public.messages m set role = e.role, content = e.content, metadata = e.metadata
+      from chat_private.elements(session, kept.messages, kept.created_at) e
+      where m.id = e.id and m.conversation_id = session and e.reason is null
+        and ((m.role, m.content) is distinct from (e.role::varchar, e.content)
+          or m.metadata - 'timestamp' is distinct from e.metadata - 'timestamp');
+    end if;
+    insert into public.messages (id, conversation_id, role, content, metadata, created_at)
+    select e.id, session, e.role, e.content, e.metadata, e.created_at
+    from chat_private.elements(session, kept.messages, kept.created_at) e
+    where e.reason is null and not exists (select from public.messages m where m.id = e.id)
+    on conflict (id) do nothing;
+  end if;
+  perform chat_private.rebuild_session(session);
+  return true;
+end
+$$;
+
+-- The old application has written a session: bring its conversation and messages up to date. Never fails its statement: what
+-- can't be done now is behind, and done later. Changes only a conversation of the same tenant and user as the row that was written.
 create function chat_private.follow_session() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+set lock_timeout = '300ms'
+as $$
+declare
+  kept boolean := false;
+  session uuid := case tg_op when 'DELETE' then old.id else new.id end;
+begin
+  if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
+    return null;
+  end if;
+  begin
+    perform set_config('rethread.in_step', 'on', true);
+    if tg_op = 'DELETE' or tg_op = 'UPDATE' and old.id <> session then
+      delete from public.conversations c where c.id = old.id and c.tenant_id = old.tenant_id and c.user_id = old.user_id;
+    end if;
+    if tg_op <> 'DELETE' and exists (select from public.tenants t where t.id = new.tenant_id) and exists (select from auth.users u where u.id = new.user_id) then
+      insert into public.conversations (id, tenant_id, user_id, title, metadata, created_at, updated_at)
+      values (session, new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.created_at, new.updated_at)
+      on conflict (id) do nothing;
+      if not found and tg_op = 'UPDATE' then
+        update public.conversations c
+        set tenant_id = new.tenant_id, user_id = new.user_id, title = coalesce(new.title, 'New Conversation'), metadata = new.metadata, updated_at = new.updated_at
+        from (
+          select k.id from public.conversations k
+          where k.id = session and k.tenant_id = old.tenant_id and k.user_id = old.user_id
+          for no key update skip locked
+        ) k
+        where c.id = k.id
+          and (c.tenant_id, c.user_id, c.title, c.metadata, c.updated_at)
+            is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.updated_at);
+      end if;
+      if exists (select from public.conversations c where c.id = session and c.tenant_id = new.tenant_id and c.user_id = new.user_id) then
+        if tg_op = 'INSERT' or old.id <> session then
+          kept := chat_private.merge_messages(session, null, new.messages::json, new.created_at);
+        elsif not chat_private.same_messages(old.messages, new.messages) then
+          kept := chat_private.merge_messages(session, coalesce(old.messages::json, 'null'), new.messages::json, new.created_at);
+        end if;
+        if exists (select from chat_private.behind b where b.session_id = session) then
+          perform chat_private.catch_up(session);
+          delete from chat_private.behind b where b.session_id = session;
+        elsif kept then
+          perform chat_private.rebuild_session(session);
+        end if;
+      end if;
+    end if;
+    perform set_config('rethread.in_step', '', true);
+  exception
+    when others then
+      insert into chat_private.behind (session_id, written_by, operation, sqlstate)
+      values (session, 'old application', tg_op, sqlstate);
+  end;
+  return null;
+end
+$$;
+revoke all on function chat_private.follow_session() from public;
+
+-- An id that is a session's of somebody else is taken, as it will be when the backfill has made that session's conversation.
+create function chat_private.guard_conversation_id() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
 begin
-  if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
-    return null;
+  if exists (
+    select from public.chat_sessions s
+    where s.id = new.id and (s.tenant_id, s.user_id) is distinct from (new.tenant_id, new.user_id)
+  ) then
+    raise unique_violation using
+      message = 'duplicate key value violates unique constraint "conversations_pkey"', schema = 'public', table = 'conversations', constraint = 'conversations_pkey';
   end if;
-  perform set_config('rethread.in_step', 'on', true);
-  if tg_op = 'DELETE' then
-    delete from public.conversations c where c.id = old.id;
-  elsif exists (select from public.tenants t where t.id = new.tenant_id) and exists (select from auth.users u where u.id = new.user_id) then
-    insert into public.conversations as c (id, tenant_id, user_id, title, metadata, created_at, updated_at)
-    values (new.id, new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.created_at, new.updated_at)
-    on conflict (id) do update
-    set tenant_id = excluded.tenant_id, user_id = excluded.user_id, title = excluded.title, metadata = excluded.metadata, updated_at = excluded.updated_at;
-    if tg_op = 'UPDATE' then
-      delete from public.messages m
-      using chat_private.elements(old.id, old.messages::json, old.created_at) gone
-      where m.id = gone.id and m.conversation_id = old.id
-        and gone.id not in (select e.id from chat_private.elements(new.id, new.messages::json, new.created_at) e where e.reason is null);
-    end if;
-    insert into public.messages as m (id, conversation_id, role, content, metadata, created_at)
-    select e.id, new.id, e.role, e.content, e.metadata, e.created_at
-    from chat_private.elements(new.id, new.messages::json, new.created_at) e
-    where e.reason is null
-    on conflict (id) do update
-    set role = excluded.role, content = excluded.content, metadata = excluded.metadata
-    where (m.role, m.content) is distinct from (excluded.role, excluded.content)
-      or m.metadata - 'timestamp' is distinct from excluded.metadata - 'timestamp';
-    insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
-    select 'conversation-history', '005_set_aside_elements', 'public.chat_sessions', new.id || ':' || e.key, e.reason, to_jsonb(e.original)
-    from chat_private.elements(new.id, new.messages::json, new.created_at) e
-    where e.reason is not null
-    on conflict do nothing;
-  end if;
-  perform set_config('rethread.in_step', '', true);
-  return null;
+  return new;
 end
 $$;
-revoke all on function chat_private.follow_session() from public;
+revoke all on function chat_private.guard_conversation_id() from public;
 
 -- The new application has written a conversation: the old one finds it in chat_sessions.
 create function chat_private.follow_conversation() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
+set lock_timeout = '300ms'
 as $$
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
     return null;
   end if;
-  perform set_config('rethread.in_step', 'on', true);
-  if tg_op = 'DELETE' then
-    delete from public.chat_sessions s where s.id = old.id;
-  elsif tg_op = 'INSERT' then
-    insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
-    values (new.id, new.tenant_id, new.user_id, new.title, '[]', new.metadata, new.created_at, new.updated_at)
-    on conflict (id) do nothing;
-  else
-    update public.chat_sessions s
-    set title = case when new.title = old.title then s.title else new.title end, metadata = new.metadata, updated_at = new.updated_at
-    where s.id = new.id;
-  end if;
-  perform set_config('rethread.in_step', '', true);
+  begin
+    perform set_config('rethread.in_step', 'on', true);
+    if tg_op = 'DELETE' or tg_op = 'UPDATE' and old.id <> new.id then
+      delete from public.chat_sessions s where s.id = old.id and s.tenant_id = old.tenant_id and s.user_id = old.user_id;
+    end if;
+    if tg_op = 'INSERT' or tg_op = 'UPDATE' and old.id <> new.id then
+      insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
+      values (new.id, new.tenant_id, new.user_id, new.title, '[]', new.metadata, new.created_at, new.updated_at)
+      on conflict (id) do nothing;
+    elsif tg_op = 'UPDATE' then
+      update public.chat_sessions s
+      set tenant_id = new.tenant_id, user_id = new.user_id, title = case when new.title = old.title then s.title else new.title end,
+        metadata = new.metadata, updated_at = new.updated_at
+      where s.id = new.id and s.tenant_id = old.tenant_id and s.user_id = old.user_id;
+    end if;
+    perform set_config('rethread.in_step', '', true);
+  exception
+    when others then
+      insert into chat_private.behind (session_id, written_by, operation, sqlstate)
+      values (case tg_op when 'DELETE' then old.id else new.id end, 'new application', tg_op, sqlstate);
+  end;
   return null;
 end
 $$;
 revoke all on function chat_private.follow_conversation() from public;
 
-create function chat_private.follow_message() returns trigger
+-- The new application has written messages of some conversations, one statement: each array is written once. Messages that
+-- are only added are appended to it, whatever its length.
+create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
+set lock_timeout = '300ms'
 as $$
+declare
+  session uuid;
+  sessions uuid[];
+  added jsonb;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
     return null;
   end if;
-  perform set_config('rethread.in_step', 'on', true);
-  perform chat_private.rebuild_session(coalesce(new.conversation_id, old.conversation_id));
-  perform set_config('rethread.in_step', '', true);
+  if tg_op = 'INSERT' then
+    sessions := array(select distinct n.conversation_id from new_rows n order by 1);
+  elsif tg_op = 'DELETE' then
+    -- with a conversation goes its session as well
+    sessions := array(select distinct o.conversation_id from old_rows o join public.conversations c on c.id = o.conversation_id order by 1);
+  else
+    sessions := array(select n.conversation_id from new_rows n union select o.conversation_id from old_rows o order by 1);
+  end if;
+  foreach session in array sessions loop
+    begin
+      perform set_config('rethread.in_step', 'on', true);
+      -- first the session, whose writer before us may have left it behind
+      perform from public.chat_sessions s where s.id = session for no key update;
+      if exists (select from chat_private.behind b where b.session_id = session) then
+        perform chat_private.catch_up(session);
+        delete from chat_private.behind b where b.session_id = session;
+      elsif tg_op = 'INSERT' and exists (
+        select from public.chat_sessions s
+        where s.id = session and pg_typeof(s.messages) = 'jsonb'::regtype and jsonb_typeof(s.messages::jsonb) = 'array'
+      ) then
+        -- read beforehand: where the row has changed while we waited for it, the server evaluates the SET clause a second time, and by
+        -- then the transition table has been read to its end
+        added := (
+          select jsonb_agg(chat_private.element_of(m, true, true) order by m.created_at, m.id)
+          from public.messages m where m.conversation_id = session and m.id in (select n.id from new_rows n where n.conversation_id = session));
+        update public.chat_sessions s
+        set messages = s.messages::jsonb || added
+        where s.id = session and added is not null;
+      else
+        perform chat_private.rebuild_session(session);
+      end if;
+      perform set_config('rethread.in_step', '', true);
+    exception
+      when others then
+        insert into chat_private.behind (session_id, written_by, operation, sqlstate)
+        values (session, 'new application', tg_op || ' of messages', sqlstate);
+    end;
+  end loop;
   return null;
 end
 $$;
-revoke all on function chat_private.follow_message() from public;
-revoke all on function chat_private.rebuild_session(uuid) from public;
+revoke all on function chat_private.follow_messages() from public;
 
+-- Nothing of this is for the application to call.
+revoke all on function
+  chat_private.elements(uuid, json, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_tree(uuid, json, timestamptz),
+  chat_private.rebuild_session(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid) from public;
+
+create trigger rethread_guard_conversation_id before insert or update of id on public.conversations
+  for each row execute function chat_private.guard_conversation_id();
 create trigger rethread_follow_conversation after insert or update or delete on public.conversations
   for each row execute function chat_private.follow_conversation();
-create trigger rethread_follow_message after insert or update or delete on public.messages
-  for each row execute function chat_private.follow_message();
+create trigger rethread_follow_added_messages after insert on public.messages
+  referencing new table as new_rows for each statement execute function chat_private.follow_messages();
+create trigger rethread_follow_changed_messages after update on public.messages
+  referencing old table as old_rows new table as new_rows for each statement execute function chat_private.follow_messages();
+create trigger rethread_follow_deleted_messages after delete on public.messages
+  referencing old table as old_rows for each statement execute function chat_private.follow_messages();
 create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
   for each row execute function chat_private.follow_session();

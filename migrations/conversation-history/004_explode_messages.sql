@@ -3,16 +3,16 @@
 --! undone-by: 001_create_conversations
 --! table: public.chat_sessions
 --! unit: tenant_id
---! pending: exists (select from public.conversations c where c.id = s.id) and exists (
+--! pending: exists (select from public.conversations c where c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id) and exists (
 --!   select from chat_private.elements(s.id, s.messages::json, s.created_at) e
---!   where e.reason is null and not exists (select from public.messages m where m.id = e.id))
+--!   where e.reason is null and not exists (select from public.messages m where m.id = e.id and m.conversation_id = s.id))
 
 with quiet as (select set_config('rethread.in_step', 'on', true) as on_)
 insert into public.messages (id, conversation_id, role, content, metadata, created_at)
 select e.id, c.id, e.role, e.content, e.metadata, e.created_at
 from public.chat_sessions s
 cross join quiet
-join public.conversations c on c.id = s.id
+join public.conversations c on c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id
 cross join lateral chat_private.elements(s.id, s.messages::json, s.created_at) e
 where quiet.on_ = 'on' and e.reason is null
 on conflict (id) do nothing;

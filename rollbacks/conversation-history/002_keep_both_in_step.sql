@@ -1,18 +1,34 @@
 --! title: Let go of the triggers that keep both in step
 
 drop trigger if exists rethread_follow_session on public.chat_sessions;
+drop trigger if exists rethread_guard_conversation_id on public.conversations;
 drop trigger if exists rethread_follow_conversation on public.conversations;
-drop trigger if exists rethread_follow_message on public.messages;
+drop trigger if exists rethread_follow_added_messages on public.messages;
+drop trigger if exists rethread_follow_changed_messages on public.messages;
+drop trigger if exists rethread_follow_deleted_messages on public.messages;
 drop function if exists chat_private.follow_session();
+drop function if exists chat_private.guard_conversation_id();
 drop function if exists chat_private.follow_conversation();
-drop function if exists chat_private.follow_message();
+drop function if exists chat_private.follow_messages();
+drop function if exists chat_private.catch_up(uuid);
+drop function if exists chat_private.merge_messages(uuid, json, json, timestamptz);
+drop function if exists chat_private.same_messages(jsonb, jsonb);
+drop function if exists chat_private.same_messages(json, json);
 drop function if exists chat_private.rebuild_session(uuid);
 drop function if exists chat_private.rebuilt_tree(uuid, json, timestamptz);
 drop function if exists chat_private.element_of(public.messages, boolean, boolean);
-drop function if exists chat_private.nested_element(jsonb, text, text);
+drop function if exists chat_private.restated_element(jsonb, text, text);
 drop function if exists chat_private.elements(uuid, json, timestamptz);
 drop function if exists chat_private.tree_nodes(json);
 drop function if exists chat_private.keeps_messages(json);
+drop function if exists chat_private.hides_text(jsonb);
+drop function if exists chat_private.element_text(jsonb);
+drop function if exists chat_private.element_role(jsonb);
 drop function if exists chat_private.content_text(jsonb);
 drop function if exists chat_private.message_time(jsonb);
+drop function if exists chat_private.iso_time(text);
+drop function if exists chat_private.free_place_id(text, uuid, text, jsonb);
+drop function if exists chat_private.place_id(text, uuid, text);
+drop function if exists chat_private.seal(text, uuid, text);
 drop function if exists chat_private.message_role(text);
+drop table if exists chat_private.behind;

@@ -50,8 +50,7 @@ export const bareWish = {
 } as const
 
 /** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
-export async function migrate(given: Context, track: Track, wish: MigrateWish): Promise<Report> {
-  const ctx = { ...given, cores: wish.workers }
+export async function migrate(ctx: Context, track: Track, wish: MigrateWish): Promise<Report> {
   const report = emptyReport('migrate')
   const approved = await prepare(ctx, track, wish, report)
   if (!approved) return { ...report, verdict: verdictOf(report) }

@@ -129,7 +129,8 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
           and a.attname = substring(split_part(o.name, ' ', 1) from '[^.]+$') and not a.attisdropped
           -- a type where one is said, or one of several: jsonb|json
           and (strpos(o.name, ' ') = 0
-            or format_type(a.atttypid, null) = any (string_to_array(substr(o.name, strpos(o.name, ' ') + 1), '|'))))
+            or a.atttypid in (
+              select to_regtype(t) from unnest(string_to_array(substr(o.name, strpos(o.name, ' ') + 1), '|')) t)))
       when 'policy' then exists (
         select from pg_catalog.pg_policy p
         where p.polrelid = to_regclass(split_part(o.name, ' on ', 2)) and p.polname = split_part(o.name, ' on ', 1))

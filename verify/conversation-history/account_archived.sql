@@ -1,6 +1,6 @@
 --! title: Elements of the old sessions, as archived
 --! kind: account
---! after: 006_set_sessions_aside
+--! after: 007_set_sessions_aside
 
 select 'rethread_archive.chat_sessions' as object, count(*) as came_in, count(m.id) as migrated,
   count(*) filter (where m.id is null and (x.reason is not null or q.key is not null)) as quarantined,

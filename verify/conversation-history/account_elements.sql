@@ -1,7 +1,7 @@
 --! title: Elements of the old sessions
 --! kind: account
 --! after: 005_set_aside_elements
---! until: 006_set_sessions_aside
+--! until: 007_set_sessions_aside
 
 select 'public.chat_sessions' as object, count(*) as came_in, count(m.id) as migrated,
   count(*) filter (where m.id is null and (x.reason is not null or q.key is not null)) as quarantined,

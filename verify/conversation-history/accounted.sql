@@ -1,7 +1,7 @@
 --! title: Every session and every element is a conversation and a message, or stands in the quarantine
 --! after: 005_set_aside_elements
---! until: 006_set_sessions_aside
---! gate: 006_set_sessions_aside
+--! until: 007_set_sessions_aside
+--! gate: 007_set_sessions_aside
 
 -- Until the old application is gone; afterwards the array is history and the messages live on.
 select s.id::text as object, 'no conversation, not in the quarantine' as detail

@@ -1,7 +1,7 @@
 --! title: What the archived sessions said is in the conversations, in the same order
 --! level: warn
 --! deep: yes
---! after: 006_set_sessions_aside
+--! after: 007_set_sessions_aside
 --! mutant: delete from public.messages where id = (select m.id from public.messages m join rethread_archive.chat_sessions s on s.id = m.conversation_id
 --!   order by m.created_at limit 1)
 

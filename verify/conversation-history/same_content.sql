@@ -1,6 +1,6 @@
 --! title: Conversations say what the sessions say, in the same order
 --! after: 005_set_aside_elements
---! until: 006_set_sessions_aside
+--! until: 007_set_sessions_aside
 
 select s.id::text as object,
   case when h.here = h.there then 'the order differs' else format('%s of %s message(s) differ', h.differing, h.n) end as detail

@@ -4,7 +4,10 @@
 
 drop trigger rethread_follow_session on public.chat_sessions;
 drop trigger rethread_follow_conversation on public.conversations;
-drop trigger rethread_follow_message on public.messages;
+drop trigger rethread_guard_conversation_id on public.conversations;
+drop trigger rethread_follow_added_messages on public.messages;
+drop trigger rethread_follow_changed_messages on public.messages;
+drop trigger rethread_follow_deleted_messages on public.messages;
 
 -- The table moves with its indexes, triggers and policies. Its foreign keys would delete archived rows along with live ones:
 -- they are cut and written down beside it, as are its grants.

@@ -49,9 +49,15 @@ end
 $$;
 drop table rethread_archive.chat_sessions_manifest;
 
+create trigger rethread_guard_conversation_id before insert or update of id on public.conversations
+  for each row execute function chat_private.guard_conversation_id();
 create trigger rethread_follow_conversation after insert or update or delete on public.conversations
   for each row execute function chat_private.follow_conversation();
-create trigger rethread_follow_message after insert or update or delete on public.messages
-  for each row execute function chat_private.follow_message();
+create trigger rethread_follow_added_messages after insert on public.messages
+  referencing new table as new_rows for each statement execute function chat_private.follow_messages();
+create trigger rethread_follow_changed_messages after update on public.messages
+  referencing old table as old_rows new table as new_rows for each statement execute function chat_private.follow_messages();
+create trigger rethread_follow_deleted_messages after delete on public.messages
+  referencing old table as old_rows for each statement execute function chat_private.follow_messages();
 create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
   for each row execute function chat_private.follow_session();

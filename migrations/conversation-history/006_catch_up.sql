@@ -1,0 +1,11 @@
+--! title: Bring sessions up to date whose other side could not be written with the application's statement
+--! phase: backfill
+--! undone-by: 002_keep_both_in_step
+--! table: chat_private.behind
+--! pending: true
+
+-- A session may be listed more than once: to catch up twice changes nothing.
+with quiet as (select set_config('rethread.in_step', 'on', true) as on_)
+delete from chat_private.behind b
+using quiet
+where quiet.on_ = 'on' and chat_private.catch_up(b.session_id);

@@ -1,0 +1,427 @@
+import { describe, expect, test } from 'vitest'
+import { rethread } from '../support/cli.js'
+import { type Database, database, open, servers } from '../support/database.js'
+import { random as randomFrom, seed } from '../support/random.js'
+
+/** conversation-history while both applications run: who may change what, what fails, and what two writers do to each other. */
+
+const track = ['--track', 'conversation-history']
+
+const migrated = async (db: Database, ...flags: string[]): Promise<void> => {
+  const up = await rethread(db.url, ['migrate', ...track, ...flags])
+  expect([up.code, up.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+}
+
+/** Sends statements as a user of the API, under the policies. */
+const as = (db: Database, user: string, statements: string): Promise<unknown> =>
+  db.sql.begin(async tx => {
+    await tx.unsafe(`set local role authenticated`)
+    await tx`select set_config('request.jwt.claims', ${JSON.stringify({ sub: user, role: 'authenticated' })}, true)`
+    return tx.unsafe(statements)
+  })
+
+/** Two users of different tenants, each with the session of theirs that has the most messages. */
+const twoTenants = async (db: Database) => {
+  const [row] = await db.sql`
+    select a.user_id as attacker, a.id as own, a.tenant_id as tenant, v.user_id as victim, v.id as target
+    from public.chat_sessions a join public.chat_sessions v on v.tenant_id <> a.tenant_id
+    where a.title like 'Chat %' and v.title like 'Chat %' order by a.id, v.id limit 1`
+  return row as Record<'attacker' | 'own' | 'tenant' | 'victim' | 'target', string>
+}
+
+const contents = async (db: Database, session: string): Promise<string[]> =>
+  (
+    await db.sql<{ content: string }[]>`
+      select content from public.messages where conversation_id = ${session} order by created_at, id`
+  ).map(r => r.content)
+
+const elements = async (db: Database, session: string): Promise<string[]> =>
+  (
+    await db.sql<{ content: string }[]>`
+      select e ->> 'content' as content from public.chat_sessions s, jsonb_array_elements(s.messages) with ordinality as x (e, n)
+      where s.id = ${session} order by n`
+  ).map(r => r.content)
+
+const behind = async (db: Database): Promise<number> =>
+  (await db.sql<{ n: number }[]>`select count(*)::int as n from chat_private.behind`)[0]!.n
+
+describe.each(servers())('both applications on PostgreSQL $major', server => {
+  test('a user who writes another message’s id into an array of their own changes nothing of anybody else', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db)
+    const { attacker, own, target } = await twoTenants(db)
+    const before = await contents(db, target)
+    const [stolen] =
+      await db.sql`select id from public.messages where conversation_id = ${target} order by created_at limit 1`
+    await as(
+      db,
+      attacker,
+      `update public.chat_sessions set messages = messages || jsonb_build_array(jsonb_build_object(
+         'role', 'assistant', 'content', 'not yours', 'rethread_id', '${stolen!.id}', 'rethread_seal', repeat('0', 32))) where id = '${own}'`,
+    )
+    expect(await contents(db, target)).toEqual(before)
+    expect((await contents(db, own)).at(-1)).toBe('not yours')
+    const verified = await rethread(db.url, [
+      'verify',
+      ...track,
+      '--only',
+      'accounted,same_content,no_orphans,behind',
+    ])
+    expect(verified.code).toBe(0)
+  })
+
+  test('ids that were written into arrays before the migration take no message of anybody away', async () => {
+    await using db = await database(server, 'conversation-history')
+    const { own, target } = await twoTenants(db)
+    await db.sql`
+      update public.chat_sessions set messages = (
+        select jsonb_agg(jsonb_build_object('role', 'user', 'content', 'stolen ' || k, 'rethread_id', md5('rethread:message:' || ${target} || ':' || k)::uuid))
+        from generate_series(1, 20) k) where id = ${own}`
+    const expected = await elements(db, target)
+    await migrated(db)
+    expect(await contents(db, target)).toEqual(expected)
+    expect((await contents(db, own)).length).toBe(20)
+  })
+
+  test('a conversation with the id of somebody else’s session is refused before the backfill, as it is after it', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db, '--phase', 'expand')
+    const { attacker, tenant, target } = await twoTenants(db)
+    const claim = `insert into public.conversations (id, tenant_id, user_id, title) values ('${target}', '${tenant}', '${attacker}', 'mine now')`
+    await expect(as(db, attacker, claim)).rejects.toMatchObject({ code: '23505' })
+    const expected = await elements(db, target)
+    await migrated(db)
+    expect(await contents(db, target)).toEqual(expected)
+    await expect(as(db, attacker, claim)).rejects.toMatchObject({ code: '23505' })
+  })
+
+  test('a copied chat is a chat of its own, and an element that was doubled is two messages', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db)
+    const { own } = await twoTenants(db)
+    await db.sql`insert into public.messages (conversation_id, role, content) values (${own}, 'user', 'from the new one'), (${own}, 'assistant', 'an answer')`
+    const original = await contents(db, own)
+    const [copy] = await db.sql`
+      insert into public.chat_sessions (tenant_id, user_id, title, messages)
+      select tenant_id, user_id, 'copy', messages from public.chat_sessions where id = ${own} returning id`
+    expect((await contents(db, copy!.id)).sort()).toEqual([...original].sort())
+    await db.sql`update public.chat_sessions set messages = jsonb_set(messages, array[(jsonb_array_length(messages) - 1)::text, 'content'], '"edited in the copy"') where id = ${copy!.id}`
+    expect(await contents(db, own)).toEqual(original)
+    expect(await contents(db, copy!.id)).toContain('edited in the copy')
+    await db.sql`update public.chat_sessions set messages = messages || (messages -> -1) where id = ${own}`
+    expect((await contents(db, own)).filter(c => c === original.at(-1)).length).toBe(2)
+    expect(await behind(db)).toBe(0)
+  })
+
+  test('a stale array of the old application takes nothing away that the new one wrote meanwhile', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db)
+    const { own } = await twoTenants(db)
+    const [{ messages }] =
+      (await db.sql`select messages from public.chat_sessions where id = ${own}`) as unknown as [
+        { messages: object[] },
+      ]
+    await db.sql`insert into public.messages (conversation_id, role, content) values (${own}, 'assistant', 'meanwhile')`
+    const stale = [...messages, { role: 'user', content: 'from the old one' }]
+    await db.sql`update public.chat_sessions set messages = ${JSON.stringify(stale)}::text::jsonb where id = ${own}`
+    for (const seen of [await contents(db, own), await elements(db, own)])
+      expect(seen).toEqual(expect.arrayContaining(['meanwhile', 'from the old one']))
+    // a minute later its absence is a deletion
+    await db.sql`update public.messages set created_at = now() - interval '2 minutes' where content = 'meanwhile'`
+    await db.sql`
+      update public.chat_sessions set messages = (
+        select jsonb_agg(e order by n) from jsonb_array_elements(messages) with ordinality as x (e, n) where e ->> 'content' <> 'meanwhile')
+      where id = ${own}`
+    expect(await contents(db, own)).not.toContain('meanwhile')
+    expect(await contents(db, own)).toContain('from the old one')
+  })
+
+  test('a message that moves to another conversation leaves the array of the one and joins that of the other', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db)
+    const [pair] = await db.sql`
+      select a.id as one, b.id as other from public.conversations a join public.conversations b on b.user_id = a.user_id and b.id <> a.id
+      where a.title like 'Chat %' and b.title like 'Chat %' order by a.id, b.id limit 1`
+    const { one, other } = pair as unknown as Record<'one' | 'other', string>
+    const [moved] = await db.sql`
+      update public.messages set conversation_id = ${other}
+      where id = (select id from public.messages where conversation_id = ${one} order by created_at limit 1) returning content`
+    expect(await elements(db, one)).not.toContain(moved!.content)
+    expect(await elements(db, other)).toContain(moved!.content)
+    await db.sql`update public.chat_sessions set messages = messages || '[{"role": "user", "content": "goes on"}]' where id = ${one}`
+    expect(await contents(db, other)).toContain(moved!.content)
+    expect(await contents(db, one)).not.toContain(moved!.content)
+  })
+
+  test('two writers of one conversation lose nothing, double nothing, and meet no deadlock', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db)
+    const sessions = (
+      await db.sql<
+        { id: string }[]
+      >`select id from public.chat_sessions where title like 'Chat %' order by id limit 3`
+    ).map(r => r.id)
+    const random = randomFrom(seed)
+    const pick = () => sessions[Math.floor(random() * sessions.length)]!
+    const errors: Record<string, number> = {}
+    const written: { session: string; content: string }[] = []
+    const writers = 3
+    const each = 120
+    const kinds = [
+      // the old application, in the database and in its own memory
+      async (sql: Database['sql'], session: string, content: string) => {
+        await sql`update public.chat_sessions set messages = messages || ${JSON.stringify([{ role: 'user', content }])}::text::jsonb where id = ${session}`
+        written.push({ session, content })
+      },
+      // the new one
+      async (sql: Database['sql'], session: string, content: string) => {
+        await sql`insert into public.messages (conversation_id, role, content) values (${session}, 'assistant', ${content})`
+        written.push({ session, content })
+      },
+      async (sql: Database['sql'], session: string) => {
+        await sql`update public.messages set metadata = coalesce(metadata, '{}') || '{"seen": true}'
+          where id = (select id from public.messages where conversation_id = ${session} order by created_at limit 1)`
+      },
+      async (sql: Database['sql'], session: string) => {
+        await sql`update public.conversations set updated_at = now() where id = ${session}`
+      },
+      async (sql: Database['sql'], session: string) => {
+        await sql`update public.chat_sessions set updated_at = now() where id = ${session}`
+      },
+    ]
+    await Promise.all(
+      Array.from({ length: writers * 2 }, async (_, w) => {
+        const sql = open(db.url, 1)
+        for (let i = 0; i < each; i++) {
+          const kind = kinds[Math.floor(random() * kinds.length)]!
+          await kind(sql, pick(), `writer ${w}, statement ${i}`).catch(error => {
+            const code = String((error as { code?: string }).code)
+            errors[code] = (errors[code] ?? 0) + 1
+          })
+        }
+        await sql.end()
+      }),
+    )
+    expect(errors).toEqual({})
+    // what could not be written together is written now
+    const caught = await rethread(db.url, ['migrate', ...track])
+    expect(caught.code).toBe(0)
+    await db.sql`with once as (select distinct session_id from chat_private.behind) select chat_private.catch_up(session_id) from once`
+    for (const session of sessions) {
+      const here = await contents(db, session)
+      const there = await elements(db, session)
+      const mine = written.filter(w => w.session === session).map(w => w.content)
+      for (const seen of [here, there]) {
+        expect(mine.filter(c => !seen.includes(c))).toEqual([])
+        expect(new Set(seen).size).toBe(seen.length)
+      }
+      expect([...here].sort()).toEqual([...there].sort())
+    }
+  }, 240_000)
+
+  test('no value that the old columns admit makes a statement of the old application fail', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db, '--phase', 'expand')
+    const random = randomFrom(seed)
+    const one = <T>(list: T[]): T => list[Math.floor(random() * list.length)]!
+    const times = [
+      '2025-01-01T00:00:00Z',
+      '2025-02-30',
+      '2025-01-01 00:00 Mars/Olympus',
+      '2025-01-01T00:00:00+99:99',
+      '9999-99-99',
+      1e15,
+      1e300,
+      -5,
+      '',
+      null,
+      {},
+      [],
+      true,
+      '0001-01-01 BC',
+      '2025-01-01T24:00:01',
+    ]
+    const texts = [
+      'hello',
+      '',
+      ' ',
+      'x'.repeat(5000),
+      '🙂',
+      '\\u0041',
+      'quote \' and " and \\',
+      'line\nend',
+      null,
+      7,
+      true,
+      {},
+      [],
+      [{ type: 'text', text: 'part' }],
+      [null],
+      [[]],
+      { parts: [1, null, 'a'] },
+    ]
+    const roles = ['user', 'assistant', 'narrator', '', null, 3, {}, [], 'x'.repeat(300), 'USER']
+    const element = (): unknown =>
+      random() < 0.15
+        ? one<unknown>([null, 1, 'text', [], {}, true])
+        : {
+            ...(random() < 0.8 ? { role: one(roles) } : {}),
+            ...(random() < 0.8 ? { content: one(texts) } : {}),
+            ...(random() < 0.5 ? { timestamp: one(times) } : {}),
+            ...(random() < 0.2
+              ? {
+                  [one([
+                    'parts',
+                    'text',
+                    'message',
+                    'value',
+                    'data',
+                    'kwargs',
+                    'author',
+                    'id',
+                    'from',
+                    'sender',
+                    'type',
+                  ])]: one(texts),
+                }
+              : {}),
+            ...(random() < 0.2
+              ? {
+                  rethread_id: one<unknown>(['no uuid', null, 5, '00000000-0000-0000-0000-000000000000']),
+                  rethread_seal: one<unknown>(['x', null, 7]),
+                  rethread_at: one(times),
+                }
+              : {}),
+          }
+    const value = (): unknown =>
+      random() < 0.1
+        ? one<unknown>([
+            null,
+            'text',
+            5,
+            {},
+            { mapping: {} },
+            { mapping: 5 },
+            { mapping: { a: null }, current_node: 7 },
+          ])
+        : Array.from({ length: Math.floor(random() * 5) }, element)
+    const titles = [null, '', 'title', 'x'.repeat(255), 'long '.repeat(500), '🙂'.repeat(300)]
+    const [someone] =
+      await db.sql`select tenant_id, user_id from public.tenant_users order by user_id limit 1`
+    for (let i = 0; i < 400; i++) {
+      const [row] = await db.sql`
+        insert into public.chat_sessions (tenant_id, user_id, title, messages, metadata)
+        values (${one([someone!.tenant_id, null])}, ${one([someone!.user_id, null])}, ${one(titles)}, ${JSON.stringify(value())}::text::jsonb, ${JSON.stringify(one<unknown>([{}, [], null, 'text']))}::text::jsonb)
+        returning id`
+      await db.sql`update public.chat_sessions set messages = ${JSON.stringify(value())}::text::jsonb, title = ${one(titles)}, tenant_id = ${someone!.tenant_id}, user_id = ${someone!.user_id} where id = ${row!.id}`
+      if (random() < 0.3) await db.sql`delete from public.chat_sessions where id = ${row!.id}`
+    }
+    await migrated(db)
+    expect(await behind(db)).toBe(0)
+    const verified = await rethread(db.url, [
+      'verify',
+      ...track,
+      '--only',
+      'accounted,same_content,no_orphans,behind',
+    ])
+    expect(verified.report.checks.filter(c => c.outcome !== 'pass')).toEqual([])
+  })
+
+  test('a fault while the other side is written is noted, gates the end of the old application, and is made good', async () => {
+    await using db = await database(server, 'conversation-history')
+    await migrated(db)
+    const { own } = await twoTenants(db)
+    await db.sql.unsafe(`
+      create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'no more messages'; end $$;
+      create trigger refuse before insert on public.messages for each row execute function public.refuse()`)
+    await db.sql`update public.chat_sessions set messages = messages || '[{"role": "user", "content": "while it was broken"}]' where id = ${own}`
+    expect(await behind(db)).toBe(1)
+    const verified = await rethread(db.url, ['verify', ...track, '--only', 'behind'])
+    expect([verified.code, verified.report.checks[0]!.found[0]!.object]).toEqual([1, own])
+    const gated = await rethread(db.url, [
+      'migrate',
+      ...track,
+      '--phase',
+      'contract',
+      '--allow',
+      'ENDS_OLD_APP',
+    ])
+    expect(gated.code).toBe(1)
+    await db.sql`drop trigger refuse on public.messages`
+    await db.sql`update public.chat_sessions set title = 'touched' where id = ${own}`
+    expect([await behind(db), (await contents(db, own)).at(-1)]).toEqual([0, 'while it was broken'])
+  })
+
+  test('text is found wherever applications keep it; where it is not found the element is set aside, never blank', async () => {
+    await using db = await database(server, 'conversation-history')
+    const shapes: [element: unknown, role: string | null, content: string][] = [
+      [{ role: 'user', content: 'plain' }, 'user', 'plain'],
+      [{ role: 'user', content: [{ type: 'text', text: 'part of OpenAI' }] }, 'user', 'part of OpenAI'],
+      [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'AI SDK 5' }] }, 'user', 'AI SDK 5'],
+      [
+        { id: 'm2', role: 'assistant', content: '', parts: [{ type: 'text', text: 'AI SDK 4' }] },
+        'assistant',
+        'AI SDK 4',
+      ],
+      [{ role: 'model', parts: [{ text: 'Gemini' }] }, 'assistant', 'Gemini'],
+      [
+        {
+          role: 'assistant',
+          content: [
+            { type: 'thinking', thinking: 'hm' },
+            { type: 'text', text: 'Anthropic' },
+          ],
+        },
+        'assistant',
+        'Anthropic',
+      ],
+      [
+        { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'search', input: { q: 'x' } }] },
+        'assistant',
+        '',
+      ],
+      [
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: 'found' }] },
+        'user',
+        'found',
+      ],
+      [{ type: 'human', data: { content: 'LangChain' } }, 'user', 'LangChain'],
+      [
+        {
+          lc: 1,
+          type: 'constructor',
+          id: ['langchain_core', 'messages', 'AIMessage'],
+          kwargs: { content: 'LangChain, serialized' },
+        },
+        'assistant',
+        'LangChain, serialized',
+      ],
+      [{ from: 'gpt', value: 'ShareGPT' }, 'assistant', 'ShareGPT'],
+      [{ sender: 'GPT-4', text: 'LibreChat', isCreatedByUser: false }, 'assistant', 'LibreChat'],
+      [{ role: 'prompter', text: 'Open-Assistant' }, 'user', 'Open-Assistant'],
+      [{ sender: 'user', text: 'a widget' }, 'user', 'a widget'],
+      [{ role: 'assistant', message: 'a bot' }, 'assistant', 'a bot'],
+      [{ role: 'assistant', content: null, tool_calls: [{ id: 'c' }] }, 'assistant', ''],
+      [{ role: 'user', utterance: 'in no known place' }, null, ''],
+    ]
+    const [someone] =
+      await db.sql`select tenant_id, user_id from public.tenant_users order by user_id limit 1`
+    const [session] = await db.sql`
+      insert into public.chat_sessions (tenant_id, user_id, title, messages)
+      values (${someone!.tenant_id}, ${someone!.user_id}, 'shapes', ${JSON.stringify(shapes.map(s => s[0]))}::text::jsonb) returning id, messages`
+    await migrated(db)
+    const rows =
+      await db.sql`select role, content from public.messages where conversation_id = ${session!.id} order by created_at`
+    expect(rows.map(r => [r.role, r.content])).toEqual(shapes.filter(s => s[1]).map(s => [s[1], s[2]]))
+    const aside =
+      await db.sql`select reason from rethread_archive.quarantine where key like ${`${session!.id}:%`}`
+    expect(aside.map(r => r.reason)).toEqual(['its text is in no place that is known'])
+    // an edit of the new application reaches the place where the old one reads; the way back leaves all others as they were
+    await db.sql`update public.messages set content = 'edited' where conversation_id = ${session!.id} and content = 'AI SDK 5'`
+    const [after] = await db.sql`select messages from public.chat_sessions where id = ${session!.id}`
+    expect(after!.messages[2].parts).toEqual([{ type: 'text', text: 'edited' }])
+    expect(after!.messages.filter((_: unknown, i: number) => i !== 2)).toEqual(
+      session!.messages.filter((_: unknown, i: number) => i !== 2),
+    )
+  })
+})
