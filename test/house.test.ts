@@ -135,6 +135,7 @@ test('nothing but what belongs there stands at the top', () => {
     'rollbacks',
     'verify',
     'test',
+    'scripts',
     'package.json',
     'package-lock.json',
     'tsconfig.json',
