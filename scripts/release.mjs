@@ -1,9 +1,12 @@
 // Checks that a commit can be released, packs it, and prints what a person does next. It publishes nothing
-// itself. `npm run release`; CONTRIBUTING.md, "Release".
+// itself. `npm run release [-- --tag <tag that is to be published>]`; CONTRIBUTING.md, "Release".
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { root } from './root.mjs'
+
+const { tag: asked } = parseArgs({ options: { tag: { type: 'string' } } }).values
 
 const json = file => JSON.parse(readFileSync(join(root, file), 'utf8'))
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
@@ -18,6 +21,8 @@ function npm(...args) {
 /** What is wrong with the files and the repository, each with the fix; all of it at once. */
 function faults(version, tag) {
   const found = []
+  if (asked !== undefined && asked !== tag)
+    found.push(`Tag ${asked} is not that of version ${version} in package.json. Its tag would be ${tag}.`)
   const dirty = git('status', '--porcelain')
   if (dirty) found.push(`The working tree is not clean. Commit or remove what git status shows:\n${dirty}`)
 

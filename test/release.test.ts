@@ -23,8 +23,8 @@ function repository(changelog: string, { locked = '1.2.0', failing = '' } = {}) 
   git('init', '-q')
   git('add', '.')
   git('commit', '-qm', 'A release')
-  const release = () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/release.mjs'], {
+  const release = (...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/release.mjs', ...args], {
       cwd: repo,
       encoding: 'utf8',
     })
@@ -59,10 +59,12 @@ test.each([
   expect([status, stderr]).toEqual([1, expect.stringContaining(message)])
 })
 
-test('a tag on this very commit is no fault: the release workflow runs there', () => {
+test('the release workflow runs on the tag itself, which must be that of the version', () => {
   const { git, release } = repository(ready)
   git('tag', 'v1.2.0')
-  expect(release().status).toBe(0)
+  expect(release('--tag', 'v1.2.0').status).toBe(0)
+  const { status, stderr } = release('--tag', 'v1.3.0')
+  expect([status, stderr]).toEqual([1, expect.stringContaining('Tag v1.3.0 is not that of version 1.2.0')])
 })
 
 test('a failing test ends it, and nothing is packed', () => {
