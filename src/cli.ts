@@ -285,7 +285,7 @@ async function prepare(
   }
 }
 
-/** The track, after the faults of the files: all of them at once (habit 2). */
+/** The track, after the faults of the files: all of them at once, so that one run shows everything to fix. */
 async function pick(ctx: Context, workspace: Workspace, name: string | null): Promise<Track> {
   const faults = workspace.faults.filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
@@ -296,7 +296,7 @@ async function pick(ctx: Context, workspace: Workspace, name: string | null): Pr
   return await chooseTrack(session, workspace, name)
 }
 
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once (habit 9). */
+/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once. */
 function interruptible(process: Process, cleanup: (() => Promise<void>)[]): AbortSignal {
   const controller = new AbortController()
   const stop = () => {

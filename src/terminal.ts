@@ -78,7 +78,7 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
       const others = report.findings.some(
         f => f.level === 'error' || (f.level === 'refused' && f.code !== 'CONSENT_NEEDED'),
       )
-      // without a terminal nothing is ever asked (pitfall P80)
+      // without a terminal nothing is ever asked: a pipeline would hang
       if (!needed || others || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
       stopBar()
       const { default: ask } = await import('@inquirer/input')

@@ -5,7 +5,7 @@ import { discover } from '../src/workspace/discover.js'
 import { contract, rethread } from './support/cli.js'
 import { database, newest, root } from './support/database.js'
 
-/** Verify the verifier (ability B19): every mutant is caught by a named check, and every check by a mutant. */
+/** Verify the verifier: every mutant is caught by a named check, and every check by a mutant. */
 test.each([
   ...discover(root).tracks.map(t => [t.name, 'contract'] as const),
   ['conversation-history', 'overlap'] as const,

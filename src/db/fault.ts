@@ -26,7 +26,7 @@ export function serverFault(error: unknown): ServerFault | null {
   return null
 }
 
-/** True when waiting and trying again is right (pitfalls P15, P27). */
+/** True when waiting and trying again is right: a lock that did not come in time, a deadlock. */
 export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
 
 /** True when the connection is gone, by the client's or the server's word. */
@@ -38,12 +38,12 @@ export function isLost(error: unknown): boolean {
   )
 }
 
-/** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits (pitfall P59). */
+/** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits. */
 export const isDataFault = (error: unknown): boolean => /^(22|23|P0|54)/.test(serverFault(error)?.code ?? '')
 
 /**
  * A fault in a file, with file, line, column and the line itself. The server counts the position in characters
- * from 1 (pitfall P44); `offset` is where the text that was sent starts in the file.
+ * from 1; `offset` is where the text that was sent starts in the file.
  */
 export function sqlFailure(error: unknown, file: string, source: string, offset = 0): Failure {
   if (error instanceof Failure) return error

@@ -30,7 +30,7 @@ import type { Run } from './run.js'
 const copyPatience = 6
 const leastPages = 64
 
-/** PostgreSQL cuts longer names; the run's id comes first, so that names stay different (pitfall P30). */
+/** PostgreSQL cuts longer names; the run's id comes first, so that names stay different. */
 const storedName = (run: number, d: Doomed): string =>
   `rethread_archive.r${run}_${[d.table.split('.').at(-1), d.column].filter(Boolean).join('_')}`.slice(
     0,

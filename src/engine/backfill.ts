@@ -38,7 +38,7 @@ import { noAdvice, piecesFor, restsFor, watchHealth } from './watch.js'
 const leastPages = ({ groups }: Cut, passes: number): number => (groups || passes > 1 ? rangePages / 2 : 128)
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
-/** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
+/** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows. */
 const maxUnexplained = 1000
 
 /** What a sweep takes to read a page of messages, in milliseconds: about. */
@@ -69,7 +69,7 @@ export const passesFor = (updatesTable: boolean, rowsPerPage: number, pages: num
 
 /**
  * Runs or resumes a backfill: ranges of pages, each window in light passes, checkpoint in the batch's own transaction,
- * then sweeps until an anti-join finds nothing left but what is quarantined (decision 17).
+ * then sweeps until an anti-join finds nothing left but what is quarantined.
  */
 export async function runBackfill(
   run: Run,
@@ -151,7 +151,7 @@ export async function runBackfill(
   return { outcome, result, findings }
 }
 
-/** Works until done, paused or interrupted; a lost connection is taken up again from the checkpoint (pitfall P14). */
+/** Works until done, paused or interrupted; a lost connection is taken up again from the checkpoint. */
 async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   const { run } = job
   for (;;) {

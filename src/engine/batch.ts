@@ -212,7 +212,7 @@ async function patiently<T>(
   }
 }
 
-/** Halves pages until the poison row's page stands alone, then takes its rows one by one and sets that one aside (pitfall P59). Returns the rows written. */
+/** Halves pages until the poison row's page stands alone, then takes its rows one by one and sets that one aside. Returns the rows written. */
 async function bisect(
   job: Job,
   session: Session,

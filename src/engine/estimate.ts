@@ -105,8 +105,8 @@ interface Visit {
 type Cost = BatchCost & { ms: number }
 
 /**
- * Runs some batches of each pending backfill, measures time and WAL, rolls every one of them back, and extrapolates
- * (ability B10). Costs dead rows of its batches, nothing else; needs what expand makes.
+ * Runs some batches of each pending backfill, measures time and WAL, rolls every one of them back, and extrapolates.
+ * Costs dead rows of its batches, nothing else; needs what expand makes.
  */
 export async function sampleBackfills(
   ctx: Context,

@@ -3,7 +3,7 @@ import type { Hazard } from '../model/plan.js'
 import type { Migration } from '../model/workspace.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../workspace/statements.js'
 
-/** Functions whose value differs from row to row: as a default they rewrite the table (pitfall P26). */
+/** Functions whose value differs from row to row: as a default they rewrite the table. */
 const volatile = new Set([
   'gen_random_uuid',
   'uuid_generate_v4',
@@ -78,7 +78,7 @@ function ofStatement({ kind, node }: Statement): Hazard[] {
         on('BLOCKS_WRITES', relationName(node.relation), `CREATE TRIGGER ${node.trigname} takes ${shareRow}`),
       ]
     case 'CreatePolicyStmt':
-      // pitfall P25: policies are not "just metadata"
+      // a policy is more than metadata: the statement waits for everybody, and everybody for it
       return [
         on('LOCKS_TABLE', relationName(node.table), `CREATE POLICY ${node.policy_name} takes ${exclusive}`),
       ]
@@ -97,7 +97,7 @@ function ofStatement({ kind, node }: Statement): Hazard[] {
 
 function foreignKey(c: Node | undefined): Hazard[] {
   if (c?.contype !== 'CONSTR_FOREIGN') return []
-  // pitfall P23: both sides are locked, also for a constraint inside CREATE TABLE
+  // both sides are locked, also for a constraint inside CREATE TABLE
   return [
     {
       code: 'BLOCKS_WRITES',

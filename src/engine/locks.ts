@@ -293,7 +293,7 @@ function ofDrop(node: Node, known: Known, take: Take): void {
       case 'OBJECT_TABLE': {
         const table = pathName(path)
         take(table, 'ACCESS EXCLUSIVE')
-        // pitfall P24: the other side of its foreign keys as well
+        // the other side of its foreign keys as well
         for (const key of known.foreignKeys) {
           if (key.table === table) take(key.references, 'ACCESS EXCLUSIVE')
         }

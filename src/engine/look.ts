@@ -35,7 +35,7 @@ export async function look(session: Session, track: Track, wish: Wish): Promise<
 }
 
 /**
- * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there (decision 7).
+ * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there.
  * Throws TRACK_UNCLEAR with the candidates, or UNKNOWN_MIGRATION for a name that is no track.
  */
 export async function chooseTrack(

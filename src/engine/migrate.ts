@@ -71,7 +71,7 @@ export async function migrate(given: Context, track: Track, wish: MigrateWish): 
 
   const run = await openRun(ctx, 'migrate', wish.leaseWaitMs)
   try {
-    // another run may have done all of it while we waited: the ledger is read again under the lease (pitfall P39)
+    // another run may have done all of it while we waited: the ledger is read again under the lease
     const plan = await describe((await look(run.writer, track, wish)).plan)
     report.findings.push(...plan.findings.filter(f => f.level === 'error'))
     if (plan.steps.length === 0)
@@ -160,7 +160,7 @@ async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, re
     plan.steps.map(s => [s, stepResult(s, 'not-run', 'an earlier step did not finish')]),
   )
   const done: Step[] = []
-  // umzug costs 60 ms to import: only when something is to run (decision 27)
+  // umzug costs 60 ms to import: only when something is to run
   const { Umzug } = await import('umzug')
   const umzug = new Umzug({
     migrations: plan.steps.map(step => ({
@@ -171,7 +171,7 @@ async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, re
         await tellCost(run, track, plan, done, report)
       },
     })),
-    // the ledger is written in each step's own transaction; umzug only orders and runs (decision 8)
+    // the ledger is written in each step's own transaction; umzug only orders and runs
     storage: { executed: async () => [], logMigration: async () => {}, unlogMigration: async () => {} },
     logger: undefined,
   })

@@ -23,7 +23,7 @@ interface Tried {
 }
 
 /**
- * Verifies the verifier (ability B19): each policy, index, constraint, trigger and grant of the track is taken away, row
+ * Verifies the verifier: each policy, index, constraint, trigger and grant of the track is taken away, row
  * security switched off, a row moved, lost or reordered, one at a time inside a transaction that is rolled back, and all
  * checks are run. A mutant that no check notices survives; a check that no mutant wakes is not to be trusted.
  *

@@ -26,7 +26,7 @@ export async function pinOf(
   }
 }
 
-/** What has changed since a plan was pinned; nothing where it still holds (ability B12). */
+/** What has changed since a plan was pinned; nothing where it still holds. */
 export function judgePin(pin: Pin, now: Pin): Finding[] {
   const changes: string[] = []
   if (pin.track !== now.track) changes.push(`the track was ${pin.track}, and is ${now.track}`)

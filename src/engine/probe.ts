@@ -52,7 +52,7 @@ export const probing =
       return work(tx)
     })
 
-/** Work on a session of its own, in one transaction that is always rolled back (ability B18). */
+/** Work on a session of its own, in one transaction that is always rolled back. */
 export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'probe')
   return await takenBack(probing(session), work)
@@ -61,7 +61,7 @@ export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
 export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: string }> {
   const text = withoutByteOrderMark(check.file.text)
-  // decision 12: rows are seeded and changed only where that fires nothing that reaches outside of the transaction
+  // rows are seeded and changed only where that fires nothing that reaches outside of the transaction
   const outside = await reachingOut(tx, namesIn(text))
   if (outside.length > 0)
     return { skipped: `seeding would fire ${outside.join(', ')}, which reaches outside of the database` }
@@ -85,7 +85,7 @@ export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<
 /** Nothing found, nothing told. */
 export const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
-/** Nothing was proved, and why; decision 12: that is never clean. */
+/** Nothing was proved, and why; that is never clean. */
 function notProved(check: Check, skipped: string): Probed {
   const roles = /may not become (.+)/.exec(skipped)?.[1] ?? null
   return {
@@ -261,7 +261,7 @@ type PlanNode = Record<string, any>
 const nodesOf = (plan: PlanNode): PlanNode[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 
 /**
- * What the policies cost for what the application asks, by EXPLAIN as the first persona (pitfall P74): who is asking must be
+ * What the policies cost for what the application asks, by EXPLAIN as the first persona: who is asking must be
  * found out once and not for every row, and a large table must not be read from end to end.
  */
 async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {

@@ -9,7 +9,7 @@ export type Standing = 'absent' | 'done' | 'half'
 
 /**
  * Asks the catalog whether a statement has already done its work. Throws DIFFERENT_DEFINITION when something else
- * has the name, FOREIGN_INVALID_INDEX when a broken index is in the way that we did not leave (ability B15).
+ * has the name, FOREIGN_INVALID_INDEX when a broken index is in the way that we did not leave.
  */
 export async function standingOf(session: Session, proof: Proof, ours: boolean): Promise<Standing> {
   const { sql } = session

@@ -132,7 +132,7 @@ export async function rollback(given: Context, track: Track, wish: RollbackWish)
   const run = await openRun(ctx, 'rollback', wish.leaseWaitMs)
   try {
     const { plan } = await planRollback(run.writer, run.target, track, wish)
-    // what was consented to must be what runs: the ledger is read again under the lease (pitfall P39)
+    // what was consented to must be what runs: the ledger is read again under the lease
     const refused = consent(plan, wish, run.target.info.database)
     if (refused.length > 0) report.findings.push(...refused)
     else await execute(run, track, plan, report)
@@ -241,7 +241,7 @@ const rollbackAsMigration = (m: Migration): Migration => ({
   file: m.rollback?.file ?? { ...m.file, text: '' },
 })
 
-/** Objects that are not ours and hang on what would go; what the rollback files drop themselves does not count (P32). */
+/** Objects that are not ours and hang on what would go; what the rollback files drop themselves does not count. */
 async function dependants(session: Session, objects: Doomed[], undone: Migration[]): Promise<Finding[]> {
   if (objects.length === 0) return []
   const dropped = new Set<string>()

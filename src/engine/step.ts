@@ -46,7 +46,7 @@ export interface FileStep {
 /** Longest duration of one DDL transaction, in milliseconds. */
 const ddlTimeoutMs = 60_000
 
-/** Runs a file in one transaction, its ledger row included (pitfall P40). */
+/** Runs a file in one transaction, its ledger row included: killed in between, it has both or neither. */
 export async function runTransaction(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
   const text = withoutByteOrderMark(step.file.text)
@@ -65,7 +65,7 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
       else if (left) for (const s of left) await sendStatement(tx, s, step.file.path, text)
       else await send(tx, text, step.file.path, text, 0)
       const { role } = await snapshot(tx)
-      // pitfall P10: whoever runs the rest must be who ran the start
+      // whoever runs the rest must be who ran the start
       if (role !== before.role)
         throw new Failure('ROLE_CHANGED', step.file.path, { before: before.role, after: role })
       const added = await addLedgerRow(tx, run.token, {
@@ -88,7 +88,7 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
   }
 }
 
-/** Runs each statement of a file alone, skipping what the catalog shows to be done (pitfalls P18-P20, P40; ability B15). */
+/** Runs each statement of a file alone, skipping what the catalog shows to be done. */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
   const text = withoutByteOrderMark(step.file.text)
@@ -163,7 +163,7 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
   return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
 }
 
-/** One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch (pitfall P18). */
+/** One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch: one that gives up leaves an invalid index. */
 async function runAlone(run: Run, statement: Statement, path: string, source: string): Promise<number> {
   const { writer } = run
   if (statement.node.concurrent) {
@@ -266,7 +266,7 @@ async function recordFailure(run: Run, row: NewLedgerRow, error: unknown, durati
   }).catch(() => {})
 }
 
-/** A file that leaves a setting behind changes how the next one runs (pitfall P11): tell it and put it back. */
+/** A file that leaves a setting behind changes how the next one runs: tell it and put it back. */
 async function mendSettings(run: Run, path: string, before: Record<string, string>): Promise<Finding[]> {
   const { settings } = await snapshot(run.writer.sql)
   const leaked = [...new Set([...Object.keys(before), ...Object.keys(settings)])].filter(

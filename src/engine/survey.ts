@@ -36,7 +36,7 @@ import { inspect, judgeServer, preflight } from './target.js'
 import { knownOf, lockFile } from './trace.js'
 
 /**
- * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
+ * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write, and all
  * numbers are of one moment. It ends with a rollback.
  */
 export async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
@@ -187,7 +187,7 @@ async function tablesTable(session: Session, names: string[]): Promise<Table> {
   }
 }
 
-/** Transactions that hold a lock on a touched table right now: "if you ran it now" (ability B9). */
+/** Transactions that hold a lock on a touched table right now: "if you ran it now". */
 async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> {
   const holders = await holdersOf(session.sql, tables)
   return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
@@ -203,7 +203,7 @@ async function strain(session: Session, tables: string[]): Promise<Finding[]> {
   ]
 }
 
-/** Triggers that a backfill's writes would fire, and publications that would send each row (pitfalls P53, P54). */
+/** Triggers that a backfill's writes would fire, and publications that would send each row. */
 async function firing(session: Session, track: Track, pending: string[]): Promise<Finding[]> {
   const tables = new Set<string>()
   for (const m of track.migrations) {

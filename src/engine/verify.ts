@@ -49,7 +49,7 @@ export const plainWish: VerifyWish = {
 
 /**
  * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back, with full
- * sight (ability B1); those that act, as the persons they speak of, in transactions that are rolled back too (B18).
+ * sight; those that act, as the persons they speak of, in transactions that are rolled back too.
  */
 export async function verify(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
   await using session = await connect(ctx, 'reader')
@@ -130,7 +130,7 @@ function add(report: Report, { result, tables, findings }: Checked): void {
   report.findings.push(...findings)
 }
 
-/** Nothing may be called verified where rows may be hidden from who verifies (ability B1, pitfalls P68 and P69). */
+/** Nothing may be called verified where rows may be hidden from who verifies. */
 async function tellSight(session: Session, tables: string[], report: Report): Promise<void> {
   for (const t of await relationFacts(session.sql, tables))
     if (t.filtered)
@@ -206,13 +206,13 @@ const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
   (c.more || c.found.some(f => f.accepted === null))
 
 function judge(report: Report, track: Track, applied: number, wish: VerifyWish): void {
-  // decision 30: a track of which nothing is applied never verifies clean
+  // a track of which nothing is applied never verifies clean
   if (applied === 0) report.findings.push(finding('NOTHING_APPLIED', track.name))
   const ran = report.checks.filter(c => c.outcome !== 'skipped').length
   if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))
   for (const c of report.checks.filter(c => c.outcome === 'failed'))
     report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason }))
-  // decision 12: what could not be probed is never called clean; nor is what a policy hides
+  // what could not be probed is never called clean; nor is what a policy hides
   const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
   const costly = wish.failOn === 'warn' && report.findings.some(f => f.code.startsWith('POLICY_'))
   if (report.checks.some(c => isLoud(c, wish.failOn)) || applied === 0 || ran === 0 || unproven || costly)

@@ -1,4 +1,4 @@
-/** How loud a finding is. `refused` is a guard that said no: exit code 3. Source: shared contract of exit codes. */
+/** How loud a finding is. `refused` is a guard that said no: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**

@@ -39,7 +39,7 @@ export type Event =
   | { type: 'narrate'; text: string }
   | { type: 'report'; report: Report }
 
-/** Who stands in the way of a lock; the statement has its literals removed (pitfall P78). */
+/** Who stands in the way of a lock; the statement has its literals removed, which may be people's data. */
 export interface Blocker {
   pid: number
   application: string

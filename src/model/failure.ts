@@ -1,7 +1,7 @@
 import type { Code } from './codes.js'
 import { type Finding, finding } from './report.js'
 
-/** Where in a file something went wrong; line and column count from 1, in characters (pitfall P44). */
+/** Where in a file something went wrong; line and column count from 1, in characters. */
 export interface Where {
   file: string
   line: number
@@ -23,7 +23,7 @@ export class Failure extends Error {
   }
 }
 
-/** Several findings at once: every fault of the files is gathered before failing (habit 2). */
+/** Several findings at once: every fault of the files is gathered before failing. */
 export class Failures extends Error {
   readonly findings: Finding[]
   constructor(findings: Finding[]) {

@@ -23,7 +23,7 @@ export type Lock = StepResult['locks'][number]
 export type StatementTrace = StepResult['traces'][number]
 /** One check and what it saw. */
 export type CheckResult = z.infer<typeof checkSchema>
-/** The state of one backfill. Rows are rows really written, not estimates (pitfall P60). */
+/** The state of one backfill. Rows are rows really written, not estimates. */
 export type BackfillResult = z.infer<typeof backfillSchema>
 /** What we are talking to. Never holds a secret. */
 export type TargetInfo = z.infer<typeof targetSchema>
@@ -72,7 +72,7 @@ export const emptyReport = (command: string, target: TargetInfo | null = null): 
 
 /**
  * The verdict that the parts of a report add up to: refused before failed before interrupted before attention.
- * Findings of level `info` and `warn` do not fail a run (decision 30); `attention` is raised by the checks and by the caller.
+ * Findings of level `info` and `warn` do not fail a run; `attention` is raised by the checks and by the caller.
  */
 export function verdictOf(report: Report): Verdict {
   if (report.findings.some(f => f.level === 'refused')) return 'refused'

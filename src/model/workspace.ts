@@ -12,7 +12,7 @@ export interface SqlFile {
   path: string
   /** Text with a BOM and CRs as they are on disk. */
   text: string
-  /** sha256 of the text with line ends normalised and a BOM dropped (pitfall P36); hex. */
+  /** sha256 of the text with line ends normalised and a BOM dropped; hex. */
   checksum: string
 }
 
@@ -33,7 +33,7 @@ export interface BackfillSpec {
 /** One file of migrations/<track>/. */
 export interface Migration {
   track: string
-  /** Basename without `.sql`; with the track it is the identity in the ledger (decision 7). */
+  /** Basename without `.sql`; with the track it is the identity in the ledger. */
   name: string
   /** Digits of the version, leading zeros dropped, so that it compares as a number of any length. */
   version: string
@@ -43,14 +43,14 @@ export interface Migration {
   transaction: 'one' | 'none'
   /** Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`. */
   requires: string[]
-  /** Why the old application does not survive this, else null (decision 1). */
+  /** Why the old application does not survive this, else null. */
   endsOldApp: string | null
   /** Hazards that the header names beside those seen in the statements. */
   hazards: HazardCode[]
   backfill: BackfillSpec | null
   /** Why there is no way back, else null. */
   irreversible: string | null
-  /** The migration whose rollback covers this one, else null (decision 6). */
+  /** The migration whose rollback covers this one, else null. */
   undoneBy: string | null
   rollback: Rollback | null
 }

@@ -1,7 +1,7 @@
 import { stands } from './catalog.js'
 import { type Db, ident } from './types.js'
 
-/** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since (decision 15). */
+/** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since. */
 export interface LossRow {
   rows: number
   untouched: number
@@ -138,7 +138,7 @@ export async function markRestored(sql: Db, id: number): Promise<void> {
   await sql`update rethread_archive.archives set state = 'restored' where id = ${id}`
 }
 
-/** Everything attached to a table, as the server writes it down, for the manifest of an archive (decision 14). */
+/** Everything attached to a table, as the server writes it down, for the manifest of an archive. */
 export async function attachments(
   sql: Db,
   table: string,
@@ -174,7 +174,7 @@ export async function attachments(
 }
 
 /**
- * Cuts the live wires and moves a table to the archive's schema: takes the same time whatever its size (decision 14).
+ * Cuts the live wires and moves a table to the archive's schema: takes the same time whatever its size.
  * Its indexes and sequences move along and keep their names, which the next archive of the same table would want too:
  * they are renamed after the run and their own oid.
  */

@@ -136,7 +136,7 @@ const claimable = `(
 
 /**
  * Claims the next range, with a new number: whatever a former claimant still sends carries the old one and is refused.
- * SKIP LOCKED is right on ranges; on data rows it would lose them (pitfall P56).
+ * SKIP LOCKED is right on ranges; on data rows it would lose them.
  */
 export async function claimRange(sql: Db, backfill: number): Promise<Range | null> {
   const [row] = await sql.unsafe<Range[]>(
@@ -221,7 +221,7 @@ export async function isPaused(sql: Db, track: string): Promise<boolean> {
   return row!.paused
 }
 
-/** Brings the planner's statistics up to date after a bulk change (pitfall P65). */
+/** Brings the planner's statistics up to date after a bulk change. */
 export async function analyze(sql: Db, table: string): Promise<void> {
   await sql.unsafe(`analyze ${table}`)
 }

@@ -21,7 +21,7 @@ export interface Standing {
 
 /**
  * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range over, and the
- * note of the batch with the transaction id that proves later which rows nobody has touched since (decision 15).
+ * note of the batch with the transaction id that proves later which rows nobody has touched since.
  * `key`, `rows` and `ms` are SQL.
  */
 const checkpointSql = (range: Range, to: Standing, key: string, rows: string, ms: string): string =>

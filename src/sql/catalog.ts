@@ -179,7 +179,7 @@ export async function columnNames(sql: Db, table: string): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
-/** Event triggers that DDL fires; Supabase has some that reload the API (pitfall P31). */
+/** Event triggers that DDL fires; Supabase has some that reload the API. */
 export async function eventTriggers(sql: Db): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select evtname::text as name from pg_catalog.pg_event_trigger where evtenabled <> 'D' order by 1`

@@ -1,7 +1,7 @@
 import { sendAlone } from './session.js'
 import type { Db } from './types.js'
 
-/** What SQL alone can tell of a server's well-being; null is unknown, never healthy (ability B11). */
+/** What SQL alone can tell of a server's well-being; null is unknown, never healthy. */
 export interface Vitals {
   /** Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that lock goes round within a millisecond. */
   waiters: number

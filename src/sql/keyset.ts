@@ -52,7 +52,7 @@ export function keyPredicate(
   return { predicate: parts.join(' and '), args }
 }
 
-/** The key of the `limit`-th row after `after`; null when fewer are left. As text, so that no precision is lost (pitfall P9). */
+/** The key of the `limit`-th row after `after`; null when fewer are left. As text, so that no precision is lost. */
 export async function nextKey(
   sql: Db,
   table: string,

@@ -134,7 +134,7 @@ export const upgrades: readonly string[] = [
   'alter table rethread.ranges alter column cursor_page type double precision;',
 ]
 
-/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them (decision 13). */
+/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
 const archiveSchema = `
   create schema if not exists rethread_archive;
   create table if not exists rethread_archive.quarantine (
@@ -166,7 +166,7 @@ const archiveSchema = `
     at timestamptz not null default clock_timestamp()
   );`
 
-/** Closes a schema to everybody but its owner, also to roles that default privileges let in (pitfall P77). */
+/** Closes a schema to everybody but its owner, also to roles that default privileges let in. */
 const closeSchema = (schema: string): string => `
   revoke all on schema ${schema} from public;
   revoke all on all tables in schema ${schema} from public;

@@ -20,7 +20,7 @@ export interface Tried {
 
 /**
  * The settings that the API gives a request: role and claims, in the two spellings that auth.uid() reads, and row
- * security on (decision 11). For this transaction only.
+ * security on. For this transaction only.
  */
 export async function become(sql: Db, persona: Persona): Promise<void> {
   await sql.unsafe(becoming(persona))
@@ -109,7 +109,7 @@ export async function copyOf(sql: Db, t: AccessTable): Promise<{ row: string; co
   return found ?? { row: '{}', columns: [] }
 }
 
-/** Views that show a table and that this role may read, and leaf partitions that it may read directly (pitfall P71). */
+/** Views that show a table and that this role may read, and leaf partitions that it may read directly: both side-step policies. */
 export async function sideDoors(
   sql: Db,
   table: string,

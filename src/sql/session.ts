@@ -1,13 +1,13 @@
 import { type Db, literal } from './types.js'
 
-/** What a session is for. Probes are the only ones that see as the application sees (decision 11). */
+/** What a session is for. Probes are the only ones that see as the application sees. */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
 /**
- * The settings of a fresh session, sent after connecting because poolers refuse start-up parameters (pitfall P7).
- * `row_security = off` makes a filtered view of the data an error instead of a smaller number (ability B1).
+ * The settings of a fresh session, sent after connecting because poolers refuse start-up parameters.
+ * `row_security = off` makes a filtered view of the data an error instead of a smaller number.
  * `client_connection_check_interval` lets the backend of a killed client go within a second, so that the
- * next run finds the lease free. Time-outs are explicit: those of the role are not ours (pitfall P12).
+ * next run finds the lease free. Time-outs are explicit: those of the role are not ours.
  * `cores` is how many of the server's one statement may use, null for as many as the server is set to.
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
@@ -36,7 +36,7 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     lines.push('set jit = off')
     // A batch and its checkpoint are one transaction: a crash loses both or none, so the flush may come later.
     lines.push('set synchronous_commit = off')
-    // The victim of a deadlock before the application is: below deadlock_timeout (decision 10). Here and not in each
+    // The victim of a deadlock before the application is: below deadlock_timeout. Here and not in each
     // batch, which would cost a round trip more.
     lines.push("set lock_timeout = '60ms'", "set statement_timeout = '30s'")
   }
@@ -110,13 +110,13 @@ export async function facts(sql: Db): Promise<Facts> {
   return row!
 }
 
-/** Backend pid of this session; two sessions with one pid stand behind a transaction pooler (ability B17). */
+/** Backend pid of this session; two sessions with one pid stand behind a transaction pooler. */
 export async function backend(sql: Db): Promise<number> {
   const [row] = await sql<{ pid: number }[]>`select pg_catalog.pg_backend_pid() as pid`
   return row!.pid
 }
 
-/** Current role and settings that differ from the session's start; to compare before and after a file (P10, P11). */
+/** Current role and settings that differ from the session's start; to compare before and after a file. */
 export async function snapshot(sql: Db): Promise<{ role: string; settings: Record<string, string> }> {
   const [row] = await sql<{ role: string; settings: Record<string, string> }[]>`
     select

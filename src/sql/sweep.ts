@@ -47,7 +47,7 @@ const intoQuarantine =
   'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
 
 /**
- * How many rows are still to do, quarantined ones left out: an anti-join, not "the cursor reached the end" (P51, B5). By
+ * How many rows are still to do, quarantined ones left out: an anti-join, not "the cursor reached the end". By
  * hashing: of a column that has just been added there are no statistics, and the planner, who expects few rows to lack
  * it, would sort all of them.
  */
@@ -68,7 +68,7 @@ export interface Swept {
 
 /**
  * One look at all rows: those still to do that have a reason are copied to the quarantine and stay where they are
- * (decision 19), the others are counted. None left is the proof (P51, B5): in one snapshot every row was done or is set aside.
+ * until contract, the others are counted. None left is the proof: in one snapshot every row was done or is set aside.
  */
 export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Promise<Swept> {
   const reason = s.removes ? 'null::text' : `(${s.reason ?? 'null'})::text`
@@ -113,7 +113,7 @@ export async function quarantinePending(
 /** The first parameter that `quarantineRow` leaves to its predicate. */
 export const rowParameter = 5
 
-/** Copies one poison row to the quarantine (pitfall P59): the row of `from` that `where` finds, with its values from `rowParameter` on. */
+/** Copies one poison row to the quarantine: the row of `from` that `where` finds, with its values from `rowParameter` on. */
 export async function quarantineRow(
   sql: Db,
   s: PendingSpec,

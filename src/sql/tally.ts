@@ -75,7 +75,7 @@ export interface CountRests {
 
 /**
  * Counts and hashes the rows of some pages, and hands the counts on; one short statement, so that no snapshot grows old
- * (pitfall P55). Returns how long it rested, in milliseconds.
+ * and holds back vacuum. Returns how long it rested, in milliseconds.
  */
 export async function countPages(
   sql: Db,

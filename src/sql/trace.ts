@@ -42,7 +42,7 @@ export async function heldLocks(sql: Db, before: Places, pid: number | null = nu
   })
 }
 
-/** Tables whose rows are stored elsewhere than before: they were rewritten (pitfall P26). */
+/** Tables whose rows are stored elsewhere than before: they were rewritten. */
 export const rewritten = (before: Places, after: Places): string[] =>
   [...before].flatMap(([oid, { name, node }]) => {
     const now = after.get(oid)

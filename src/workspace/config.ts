@@ -8,9 +8,9 @@ export interface Config {
   dir: string | null
   /** Passed to every session as settings `rethread.<name>`, read by the SQL files. */
   settings: Record<string, string>
-  /** First lock time-out of DDL in milliseconds; a queued lock stalls the application that long (decision 10). */
+  /** First lock time-out of DDL in milliseconds; a queued lock stalls the application that long. */
   lockTimeoutMs: number
-  /** How long one step may try to get its locks, in seconds (pitfall P17). */
+  /** How long one step may try to get its locks, in seconds. */
   lockBudgetSeconds: number
   /** Wanted duration of a backfill batch in milliseconds. */
   batchTargetMs: number

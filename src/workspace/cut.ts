@@ -2,7 +2,7 @@ import { Failure } from '../model/failure.js'
 import type { BackfillSpec } from '../model/workspace.js'
 import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
 
-/** A backfill statement that the engine can restrict to a part of its table (decision 4). */
+/** A backfill statement that the engine can restrict to a part of its table. */
 export interface Cut {
   /** The batched table as the statement calls it. */
   alias: string

@@ -72,7 +72,7 @@ function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
   for (const [i, m] of track.migrations.entries()) {
     const before = track.migrations[i - 1]
     if (before?.version === m.version) {
-      // pitfall P34: with one version twice, tools record only the first
+      // with one version twice, tools record only the first
       faults.push(finding('DUPLICATE_VERSION', m.file.path, { other: before.file.path, version: m.version }))
     }
     if (before && phases.indexOf(m.phase) < phases.indexOf(before.phase)) {

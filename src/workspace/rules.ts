@@ -53,7 +53,7 @@ export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Findin
   return found
 }
 
-/** Bodies that swallow every exception; functions with their owner's rights that trust the caller's search_path (pitfall P76). */
+/** Bodies that swallow every exception; functions with their owner's rights that trust the caller's search_path. */
 function ofFunctions({ kind, node, text }: Statement): Breach[] {
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return []
   const found: Breach[] = []
@@ -69,7 +69,7 @@ function ofFunctions({ kind, node, text }: Statement): Breach[] {
   return found
 }
 
-/** Policies that speak to every role, and those that let a row be written that could not be read (pitfall P73). */
+/** Policies that speak to every role, and those that let a row be written that could not be read. */
 function ofPolicies({ kind, node }: Statement): Breach[] {
   if (kind !== 'CreatePolicyStmt') return []
   const facts = { policy: node.policy_name, table: relationName(node.table) }
@@ -81,7 +81,7 @@ function ofPolicies({ kind, node }: Statement): Breach[] {
   return found
 }
 
-/** Bulk writes in a step that is one transaction (pitfall P50). */
+/** Bulk writes in a step that is one transaction. */
 function ofWrites({ kind, node }: Statement, m: Migration, made: Set<string>): Breach[] {
   if (m.backfill || !['UpdateStmt', 'DeleteStmt', 'InsertStmt'].includes(kind)) return []
   const table = relationName(node.relation)
@@ -90,7 +90,7 @@ function ofWrites({ kind, node }: Statement, m: Migration, made: Set<string>): B
   return [{ code: 'BULK_WRITE', facts: { table, where: Boolean(node.whereClause) } }]
 }
 
-/** Row security that is switched on for a table in use before it has policies: nobody sees a row (pitfall P72). */
+/** Row security that is switched on for a table in use before it has policies: nobody sees a row. */
 function ofRowSecurity({ kind, node }: Statement, made: Set<string>, policies: Set<string>): Breach[] {
   if (kind !== 'AlterTableStmt') return []
   const table = relationName(node.relation)
@@ -100,13 +100,13 @@ function ofRowSecurity({ kind, node }: Statement, made: Set<string>, policies: S
     : []
 }
 
-/** What CASCADE takes along, no file says (pitfall P32). */
+/** What CASCADE takes along, no file says. */
 const ofDrops = ({ kind, node, text }: Statement): Breach[] =>
   kind === 'DropStmt' && node.behavior === 'DROP_CASCADE'
     ? [{ code: 'CASCADING_DROP', facts: { sql: text.split('\n')[0]! } }]
     : []
 
-/** A new value of an enum that is used before it is committed (pitfall P29). */
+/** A new value of an enum that is used before it is committed. */
 function ofEnums({ kind, node, text }: Statement, values: string[]): Breach[] {
   if (kind === 'AlterEnumStmt' && node.newVal) {
     values.push(node.newVal)

@@ -33,7 +33,7 @@ export class SyntaxFault extends Error {
   }
 }
 
-/** libpg-query is 1 MB of WebAssembly: loaded when there is something to parse, never for `status` (decision 27). */
+/** libpg-query is 1 MB of WebAssembly: loaded when there is something to parse, never for `status`. */
 async function parser() {
   const library = await import('libpg-query')
   await library.loadModule()
@@ -46,7 +46,7 @@ const charsOf = (text: string, bytes: Buffer) =>
     ? (byte: number) => byte
     : (byte: number) => bytes.toString('utf8', 0, byte).length
 
-/** Splits and parses a file by PostgreSQL's own grammar (pitfall P42). Throws SyntaxFault. */
+/** Splits and parses a file by PostgreSQL's own grammar. Throws SyntaxFault. */
 export async function parseStatements(text: string): Promise<Statement[]> {
   const { parse, hasSqlDetails } = await parser()
   const clean = withoutByteOrderMark(text)
@@ -101,14 +101,14 @@ function leadingBlank(text: string): number {
   return match ? match[0].length : 0
 }
 
-/** Node keeps U+FEFF, the server chokes on it, psql strips it: we strip it (pitfall P36). */
+/** Node keeps U+FEFF, the server chokes on it, psql strips it: we strip it. */
 export const withoutByteOrderMark = (text: string): string => text.replace(/^\uFEFF/, '')
 
 /** sha256 of the text with BOM dropped and line ends normalised, hex. */
 export const rawChecksum = (text: string): string =>
   createHash('sha256').update(withoutByteOrderMark(text).replace(/\r\n?/g, '\n')).digest('hex')
 
-/** sha256 of the tokens without comments: a licence header or new indentation is not a change (ability B14). */
+/** sha256 of the tokens without comments: a licence header or new indentation is not a change. */
 export async function tokenChecksum(text: string): Promise<string> {
   const hash = createHash('sha256')
   for (const token of await scanTokens(text)) {
