@@ -141,6 +141,7 @@ test('nothing but what belongs there stands at the top', () => {
     'tsconfig.json',
     'README.md',
     'CHANGELOG.md',
+    'CONTRIBUTING.md',
     'LICENSE',
     'docs',
     'examples',

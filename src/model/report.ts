@@ -40,7 +40,7 @@ export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
 /** How a command ended. */
 export type Verdict = Report['verdict']
 
-/** Verdict -> exit code of the process. Source: the command line contract. */
+/** Verdict -> exit code of the process; README.md lists them. */
 export const exitCodes: Record<Verdict, number> = {
   clean: 0,
   attention: 1,
