@@ -49,7 +49,9 @@ const formats = ['table', 'json', 'markdown', 'html', 'github']
 
 type Process = NodeJS.Process
 
-/** Runs one command line; the exit code. The only place that knows process, streams, signals and the clock. */
+/**
+ * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
+ */
 export async function cli(argv: string[], process: Process): Promise<number> {
   const { version } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { version: string }
   let exitCode = 0

@@ -19,7 +19,10 @@ interface Section {
   actions: Action[]
 }
 
-/** Blocks under a line that ends with a path are files; `sh` blocks are commands, but those that a comment excuses. */
+/**
+ * Blocks under a line that ends with a path are files; `sh` blocks are commands, but
+ * those that a comment excuses.
+ */
 function sections(markdown: string): Section[] {
   const block =
     /`(?<path>[\w./-]+)`(?:, above `(?<above>\w+)`)?:\n\n```\w+\n(?<text>[\s\S]*?)^```|(?<excuse><!-- not run: [^>]+-->\n\n)?```sh\n(?<commands>[\s\S]*?)^```/gm

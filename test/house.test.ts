@@ -64,7 +64,8 @@ describe.each(files)('src/%s', file => {
         roomOf(target) !== roomOf(file) &&
         roomOf(file) !== '' &&
         roomOf(target) !== ''
-      // types flow up once: a command's contract names the engine's context, the schema's shape is the report's type
+      // types flow up once: a command's contract names the engine's context, the schema's
+      // shape is the report's type
       expect(up && !type ? `${file} -> ${target}` : null).toBeNull()
       if (beside && !type) expect(`${file} -> ${target}`).toMatch(/^(none)$/)
     }

@@ -4,7 +4,9 @@ import { allForeignKeys, heldLocks, indexTables, places } from '../src/sql/trace
 import { parseStatements } from '../src/workspace/statements.js'
 import { database, servers } from './support/database.js'
 
-/** Statements of every kind that a migration may hold; what they say statically must be what the server takes. */
+/**
+ * Statements of every kind that a migration may hold; what they say statically must be what the server takes.
+ */
 const statements = [
   'alter table a add column x int',
   'alter table a add column x int default 5',

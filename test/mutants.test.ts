@@ -17,7 +17,8 @@ test.each([
   // a new application writes, where the track has nothing from before
   if (state === 'contract') {
     if (track === 'conversation-history') {
-      // a batch that was broken off leaves room before the oldest rows: the new application's come first in the table
+      // a batch that was broken off leaves room before the oldest rows: the new
+      // application's come first in the table
       await db.sql.unsafe("update public.messages set role = role where ctid < '(1,0)'")
       await db.sql.unsafe('vacuum public.messages')
     }

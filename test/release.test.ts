@@ -7,7 +7,9 @@ import { folder } from './support/folder.js'
 
 const ready = '# Changelog\n\n## 1.2.0 - 2026-01-31\n\n### Fixed\n\n- A fault.\n'
 
-/** A repository of its own with the release script; its scripts of npm say their name and pass, but `failing`. */
+/**
+ * A repository of its own with the release script; its scripts of npm say their name and pass, but `failing`.
+ */
 function repository(changelog: string, { locked = '1.2.0', failing = '' } = {}) {
   const says = (name: string) => `echo ran ${name}${name === failing ? ' && exit 1' : ''}`
   const scripts = Object.fromEntries(['lint', 'typecheck', 'test:all'].map(name => [name, says(name)]))

@@ -1,7 +1,8 @@
 --! title: Keep chat_sessions and conversations in step, whichever application writes
 --! phase: expand
 
--- The setting role_map adds to this: 'bot=assistant, person=user'. What it does not know goes to the quarantine.
+-- The setting role_map adds to this: 'bot=assistant, person=user'. What it does not
+-- know goes to the quarantine.
 -- locks: none
 do $settings$
 declare
@@ -23,7 +24,8 @@ begin
 end
 $settings$;
 
--- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the original stays in metadata.
+-- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the
+-- original stays in metadata.
 create function chat_private.message_time(value jsonb) returns timestamptz
 language plpgsql immutable parallel safe
 set timezone = 'UTC'
@@ -61,8 +63,9 @@ as $$
     else coalesce(content #>> '{}', '') end
 $$;
 
--- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported tree, an object
--- with a mapping of nodes, each with its message, its parent and its children. A tree that holds \u0000 is not: none of it could be read.
+-- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported
+-- tree, an object with a mapping of nodes, each with its message, its parent and its children. A tree that
+-- holds \u0000 is not: none of it could be read.
 create function chat_private.keeps_messages(messages json) returns boolean
 language sql immutable parallel safe
 as $$
@@ -70,7 +73,8 @@ as $$
     and coalesce(json_typeof(messages -> 'mapping') = 'object', false) and strpos(messages::text, '\u0000') = 0
 $$;
 
--- The nodes of an exported tree that say something: from the root to the current node, then those of branches that were left.
+-- The nodes of an exported tree that say something: from the root to the current node, then those
+-- of branches that were left.
 create function chat_private.tree_nodes(tree json) returns table (n bigint, key text, value json, is_current boolean)
 language sql immutable parallel safe
 as $$
@@ -93,8 +97,9 @@ as $$
   where json_typeof(x.value -> 'message') = 'object'
 $$;
 
--- The elements of what a session keeps: what each becomes, or the reason why it can't be a message. `key` is its place in the
--- array or its node in the tree. Takes json, because jsonb could not hold all that a json column holds.
+-- The elements of what a session keeps: what each becomes, or the reason why it can't be a message.
+-- `key` is its place in the array or its node in the tree. Takes json, because jsonb could not hold all
+-- that a json column holds.
 create function chat_private.elements(session_id uuid, messages json, started timestamptz)
 returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text)
 language sql stable parallel safe
@@ -189,8 +194,8 @@ as $$
   ) b
 $$;
 
--- A message as an element of the array again: what was there before, when nobody has changed it. `marked`: with its id and
--- time, for which its place does not stand; `timed`: with the time as its own.
+-- A message as an element of the array again: what was there before, when nobody has changed it. `marked`:
+-- with its id and time, for which its place does not stand; `timed`: with the time as its own.
 create function chat_private.element_of(m public.messages, marked boolean, timed boolean) returns jsonb
 language sql stable parallel safe
 as $$
@@ -209,8 +214,9 @@ as $$
       else jsonb_build_object('rethread_id', m.id, 'rethread_at', m.created_at) end
 $$;
 
--- The nodes of an exported tree anew from the session's messages: an edit reaches its node, a deletion empties it, and what
--- the new application has written hangs on the current node. Null when nothing has changed.
+-- The nodes of an exported tree anew from the session's messages: an edit reaches its node, a
+-- deletion empties it, and what the new application has written hangs on the current node. Null
+-- when nothing has changed.
 create function chat_private.rebuilt_tree(session uuid, messages json, started timestamptz) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -253,8 +259,9 @@ begin
 end
 $$;
 
--- Writes what one session keeps anew from its messages. Elements that are no messages stay where they stand; messages that
--- the new application has written come last; an element that moves up takes its id along. Touches nothing when nothing has changed.
+-- Writes what one session keeps anew from its messages. Elements that are no messages stay where they stand;
+-- messages that the new application has written come last; an element that moves up takes its id along.
+-- Touches nothing when nothing has changed.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql security definer
 set search_path = ''
@@ -304,7 +311,8 @@ begin
 end
 $$;
 
--- The old application has written a session: bring its conversation and messages up to date. Never fails its statement.
+-- The old application has written a session: bring its conversation and messages up to date.
+-- Never fails its statement.
 create function chat_private.follow_session() returns trigger
 language plpgsql security definer
 set search_path = ''

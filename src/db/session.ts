@@ -11,7 +11,10 @@ export interface Session extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** How a session is opened. `setup` is sent after connecting, never as start-up parameters: poolers refuse them. */
+/**
+ * How a session is opened. `setup` is sent after connecting, never as start-up
+ * parameters: poolers refuse them.
+ */
 export interface SessionOptions {
   url: string
   application: string
@@ -21,8 +24,9 @@ export interface SessionOptions {
 }
 
 /**
- * Opens a connection of its own (`max: 1`: a pool could take a lock on one and release it on another). When it breaks it stays broken: postgres.js would connect
- * again behind our back, without our settings and our lock. Throws Failure with what to mend.
+ * Opens a connection of its own (`max: 1`: a pool could take a lock on one and release it on another). When
+ * it breaks it stays broken: postgres.js would connect again behind our back, without our settings and our
+ * lock. Throws Failure with what to mend.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { url, application, setup } = options

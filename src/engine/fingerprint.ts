@@ -11,7 +11,10 @@ export async function storeFingerprint(run: Run): Promise<void> {
   await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(rows), catalogOf(rows))
 }
 
-/** Objects that are not as they were stored, all of them; compared only within one major version, as each writes them its own way. */
+/**
+ * Objects that are not as they were stored, all of them; compared only within one major version, as
+ * each writes them its own way.
+ */
 export async function drifted(session: Session, major: number): Promise<string[]> {
   const stored = await storedFingerprint(session.sql)
   if (!stored || stored.major !== major) return []

@@ -18,8 +18,8 @@ const exclusive = 'ACCESS EXCLUSIVE: reads and writes wait while it is held or w
 const shareRow = 'SHARE ROW EXCLUSIVE: writes wait while it is held or waited for'
 
 /**
- * Pure: what the statements of one migration can do to the running application and to data. `created` names tables
- * made earlier in the same plan: nobody uses them yet, so locks on them are no hazard.
+ * Pure: what the statements of one migration can do to the running application and to data. `created` names
+ * tables made earlier in the same plan: nobody uses them yet, so locks on them are no hazard.
  */
 export function hazardsOf(
   statements: Statement[],

@@ -15,7 +15,10 @@ export const lockModes = [
 /** One of them. */
 export type LockMode = (typeof lockModes)[number]
 
-/** Which of an application's statements wait while a mode is held. Source: the same chapter's table of conflicts. */
+/**
+ * Which of an application's statements wait while a mode is held. Source: the same
+ * chapter's table of conflicts.
+ */
 export const blocks = (mode: LockMode): 'reads and writes' | 'writes' | 'nothing' =>
   mode === 'ACCESS EXCLUSIVE'
     ? 'reads and writes'
@@ -41,8 +44,8 @@ const exclusiveOptions = new Set([
 ])
 
 /**
- * Pure: the locks that a statement takes on tables that stand before it, from ROW EXCLUSIVE up. Null when only running it
- * can tell (DO blocks, CALL). A table that the statement itself makes is nobody else's yet.
+ * Pure: the locks that a statement takes on tables that stand before it, from ROW EXCLUSIVE up. Null when
+ * only running it can tell (DO blocks, CALL). A table that the statement itself makes is nobody else's yet.
  */
 export function locksOf(statement: Statement, known: Known): StatementLock[] | null {
   const locks = new Map<string, LockMode>()
@@ -199,7 +202,8 @@ function ofReindex(node: Node, known: Known, take: Take): void {
 
 function ofAlter(node: Node, known: Known, take: Take): void {
   const name = relationName(node.relation)
-  // a view or a sequence is altered by the same statement; an index stands for its table only where it moves in storage
+  // a view or a sequence is altered by the same statement; an index stands for its table only
+  // where it moves in storage
   if (!['OBJECT_TABLE', 'OBJECT_MATVIEW', 'OBJECT_VIEW', 'OBJECT_SEQUENCE'].includes(node.objtype)) return
   for (const { AlterTableCmd: cmd } of node.cmds) {
     take(name, modeOf(cmd))
@@ -243,7 +247,10 @@ function dropsColumn(table: string, cmd: Node, known: Known, take: Take): void {
   }
 }
 
-/** What each command of ALTER TABLE takes on its own table. Source: PostgreSQL's documentation of ALTER TABLE, proved by test/locks.test.ts. */
+/**
+ * What each command of ALTER TABLE takes on its own table. Source: PostgreSQL's documentation of ALTER TABLE,
+ * proved by test/locks.test.ts.
+ */
 function modeOf(cmd: Node): LockMode {
   switch (cmd.subtype) {
     case 'AT_SetStatistics':

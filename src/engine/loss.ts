@@ -42,8 +42,9 @@ const mayLose =
 
 /** What a rollback file drops: tables, and columns of tables. */
 export async function dropsOf(rollback: Rollback): Promise<{ table: string; column: string | null }[]> {
-  // the parser is heavy and `status` starts without it: a file in which nothing but other kinds of things follow the
-  // word drops neither (COLUMN is an optional word), and one that drops a single thing names it in its header
+  // the parser is heavy and `status` starts without it: a file in which nothing but other kinds of
+  // things follow the word drops neither (COLUMN is an optional word), and one that drops a single
+  // thing names it in its header
   const words = rollback.file.text.replace(/^\s*--.*$/gm, '').match(mayLose) ?? []
   if (words.length === 0) return []
   if (words.length === 1 && rollback.ours.length === 1) {
@@ -79,7 +80,10 @@ export async function losses(session: Session, track: string, objects: Doomed[])
   return found
 }
 
-/** Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-out. */
+/**
+ * Rows at risk if these migrations were rolled back now; null when that takes longer
+ * to know than the time-out.
+ */
 export async function atRisk(
   session: Session,
   migrations: Migration[],
@@ -109,8 +113,8 @@ export async function rollbackFlags(migrations: Migration[], database: string): 
 }
 
 /**
- * The rollback command, ready to paste. A migration that is undone together with an earlier one takes the target
- * further back: a command that would be refused is no way back.
+ * The rollback command, ready to paste. A migration that is undone together with an earlier one takes the
+ * target further back: a command that would be refused is no way back.
  */
 export async function rollbackCommand(
   track: Track,

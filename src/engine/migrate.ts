@@ -62,7 +62,10 @@ class Stop extends Error {
   }
 }
 
-/** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
+/**
+ * Applies what is pending, in order, up to where the wish says. Guards come first: a
+ * refused run has changed nothing.
+ */
 export async function migrate(given: Context, track: Track, wish: MigrateWish): Promise<Report> {
   const ctx = { ...given, cores: wish.workers }
   const report = emptyReport('migrate')
@@ -321,7 +324,8 @@ async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
   const last = done.length === plan.steps.length
   const before = report.findings.find(f => f.code === 'ROLLBACK_COST')
-  // what a glance could not tell after one step, it can't after the next: only the longer look at the end tries again
+  // what a glance could not tell after one step, it can't after the next: only the longer
+  // look at the end tries again
   const rows =
     before?.facts.atRisk === null && !last
       ? null

@@ -37,8 +37,8 @@ export async function prepareLedger(session: Session, tool: string): Promise<voi
 }
 
 /**
- * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a concurrent
- * index build for ever. Throws ANOTHER_RUN when the wait is over.
+ * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a
+ * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over.
  */
 async function acquire(ctx: Context, session: Session, command: string, waitMs: number): Promise<number> {
   const holder = `${ctx.who}@${ctx.host}: ${command}`
@@ -76,7 +76,9 @@ async function acquire(ctx: Context, session: Session, command: string, waitMs: 
   }
 }
 
-/** Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards. */
+/**
+ * Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards.
+ */
 export async function openRun(given: Context, command: string, leaseWaitMs: number): Promise<Run> {
   const ctx = { ...given, cores: given.cores ?? 1 }
   let writer = await connect(ctx, 'writer')
@@ -188,8 +190,8 @@ async function connectAgain(ctx: Context): Promise<Session> {
 }
 
 /**
- * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease. Fencing is by the
- * claim of each range; the ledger stays with the holder.
+ * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease.
+ * Fencing is by the claim of each range; the ledger stays with the holder.
  */
 export async function joinRun(ctx: Context, command: string): Promise<Run> {
   let writer = await connect(ctx, 'writer')

@@ -19,7 +19,10 @@ const role = 'authenticated'
 /** Longest look of one person at one table, in milliseconds; longer ones stay unknown. */
 const glanceMs = 2000
 
-/** What one person sees of a table now, in a transaction that is rolled back; null where that took too long or failed. */
+/**
+ * What one person sees of a table now, in a transaction that is rolled back; null where
+ * that took too long or failed.
+ */
 async function seenBy(
   session: Session,
   claim: string,
@@ -42,8 +45,9 @@ async function seenBy(
 }
 
 /**
- * Before the first step of a track: which rows sampled persons see, for `prove` to compare with afterwards. Where a
- * table has no row security everybody sees all of it, which is told without reading it. Never stops a run.
+ * Before the first step of a track: which rows sampled persons see, for `prove` to compare with
+ * afterwards. Where a table has no row security everybody sees all of it, which is told without
+ * reading it. Never stops a run.
  */
 export async function recordSights(run: Run, track: Track): Promise<void> {
   const { info } = await readTrackInfo(track)

@@ -39,7 +39,10 @@ export interface FileStep {
   file: SqlFile
   /** The unfinished row of an earlier run, when the file has no transaction. */
   resumes: LedgerRow | null
-  /** Runs inside the transaction, before the file's own statements; returns the statements that are left to send. */
+  /**
+   * Runs inside the transaction, before the file's own statements; returns the
+   * statements that are left to send.
+   */
   prepare?: (tx: Db) => Promise<Statement[] | null>
 }
 
@@ -163,7 +166,10 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
   return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
 }
 
-/** One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch: one that gives up leaves an invalid index. */
+/**
+ * One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch:
+ * one that gives up leaves an invalid index.
+ */
 async function runAlone(run: Run, statement: Statement, path: string, source: string): Promise<number> {
   const { writer } = run
   if (statement.node.concurrent) {
@@ -202,7 +208,10 @@ async function traced(run: Run, statement: Statement, alone: () => Promise<void>
   return told
 }
 
-/** Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and the next run drops the rest. */
+/**
+ * Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and
+ * the next run drops the rest.
+ */
 async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
   const { ctx, monitor, writer } = run
   const done = new AbortController()
@@ -226,7 +235,10 @@ async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
 const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
   send(sql, s.text, path, source, s.offset)
 
-/** Sends a text of a file, gives the rows that its last statement wrote; a fault comes back with file, line and column. */
+/**
+ * Sends a text of a file, gives the rows that its last statement wrote; a fault comes back
+ * with file, line and column.
+ */
 async function send(sql: Db, text: string, path: string, source: string, offset: number): Promise<number> {
   try {
     return await sendText(sql, text)

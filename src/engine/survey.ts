@@ -52,7 +52,10 @@ export interface SurveyWish extends Wish {
   pinned?: boolean
 }
 
-/** The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch, who would be in the way now. */
+/**
+ * The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch,
+ * who would be in the way now.
+ */
 export const survey = async (ctx: Context, track: Track, wish: SurveyWish): Promise<Report> =>
   (await surveyed(ctx, track, wish)).report
 
@@ -193,7 +196,10 @@ async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> 
   return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
 }
 
-/** What the server itself says against a run now: signals that would slow a backfill, indexes that a broken build has left. */
+/**
+ * What the server itself says against a run now: signals that would slow a backfill, indexes
+ * that a broken build has left.
+ */
 async function strain(session: Session, tables: string[]): Promise<Finding[]> {
   if (tables.length === 0) return []
   const { reasons } = advise(await vitals(session.sql, tables[0]!, []), false, { now: null, limit: null })

@@ -84,7 +84,8 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
         altered.add(relationName(s.node.relation))
     }
     if (m.backfill) read.add(m.backfill.table)
-    // what a migration requires, its functions read in the application's own statements: that must never fail there
+    // what a migration requires, its functions read in the application's own statements:
+    // that must never fail there
     for (const required of m.requires)
       if (required.startsWith('table ')) read.add(required.slice('table '.length))
   }

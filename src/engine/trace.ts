@@ -35,15 +35,18 @@ export async function knownOf(sql: Db): Promise<Known & { learn(s: Statement): v
   }
 }
 
-/** A comment above a statement that only running it could tell: `-- locks: public.chats ACCESS EXCLUSIVE`, one a table, or `-- locks: none`. */
+/**
+ * A comment above a statement that only running it could tell: `-- locks: public.chats ACCESS EXCLUSIVE`, one
+ * a table, or `-- locks: none`.
+ */
 const declared = /^--[ \t]*locks:[ \t]*(?:(none)|(\S+)[ \t]+([A-Z ]+?))[ \t]*$/gm
 
 /** Schemas that no statement of an application reads or writes by itself. */
 const aside = /^(rethread_archive|rethread)\./
 
 /**
- * The locks of a file's statements on tables that stand before it; `made` gathers those that the plan itself makes,
- * which nobody else uses yet.
+ * The locks of a file's statements on tables that stand before it; `made` gathers those that the plan itself
+ * makes, which nobody else uses yet.
  */
 export async function lockFile(
   text: string,
@@ -132,7 +135,10 @@ export class Tracer {
     return this.traces.map(({ taken: _, ...t }) => t)
   }
 
-  /** The strongest lock on each table that this session did not hold before; weaker ones than ROW EXCLUSIVE block nobody. */
+  /**
+   * The strongest lock on each table that this session did not hold before; weaker ones than
+   * ROW EXCLUSIVE block nobody.
+   */
   private strongest(held: HeldLock[]): { table: string; mode: LockMode }[] {
     const best = new Map<string, LockMode>()
     for (const { table, mode } of held) {

@@ -48,8 +48,8 @@ export const plainWish: VerifyWish = {
 }
 
 /**
- * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back, with full
- * sight; those that act, as the persons they speak of, in transactions that are rolled back too.
+ * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back,
+ * with full sight; those that act, as the persons they speak of, in transactions that are rolled back too.
  */
 export async function verify(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
   await using session = await connect(ctx, 'reader')
@@ -84,8 +84,9 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
 }
 
 /**
- * Runs checks in two lanes: those that look, on the given session, beside those that act, on one of their own. What
- * every track has comes last among the first: it needs the track's tables, for which all files are parsed meanwhile.
+ * Runs checks in two lanes: those that look, on the given session, beside those that act, on one of
+ * their own. What every track has comes last among the first: it needs the track's tables, for which all
+ * files are parsed meanwhile.
  */
 async function runAll(
   ctx: Context,

@@ -158,15 +158,19 @@ export const codes = {
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
-/** How bad a hazard is, the mildest first: the application feels it, it stands still or must be replaced, data may be lost. */
+/**
+ * How bad a hazard is, the mildest first: the application feels it, it stands still or must be
+ * replaced, data may be lost.
+ */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
 
 /** A level of hazards. */
 export type HazardLevel = (typeof hazardLevels)[number]
 
 /**
- * What a statement can do to a running application or to data. Codes are stable; `--allow` names them. A run refuses
- * without the name for every hazard of the configured level and above (`consentFrom`, by default `outage`).
+ * What a statement can do to a running application or to data. Codes are stable; `--allow` names
+ * them. A run refuses without the name for every hazard of the configured level and above
+ * (`consentFrom`, by default `outage`).
  */
 export const hazards = {
   LOCKS_TABLE: 'felt',

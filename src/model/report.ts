@@ -13,9 +13,13 @@ import type {
   targetSchema,
 } from './schema.js'
 
-/** A fact worth telling: what (`code`), how loud (`level`), on what (`subject`), with which values (`facts`). */
+/**
+ * A fact worth telling: what (`code`), how loud (`level`), on what (`subject`), with which values (`facts`).
+ */
 export type Finding = Omit<z.infer<typeof findingSchema>, 'code' | 'message' | 'fix'> & { code: Code }
-/** One planned step and what became of it; every planned step is in the report, also those that did not run. */
+/**
+ * One planned step and what became of it; every planned step is in the report, also those that did not run.
+ */
 export type StepResult = z.infer<typeof stepSchema>
 /** A table lock that a statement takes or took. */
 export type Lock = StepResult['locks'][number]
@@ -31,7 +35,10 @@ export type TargetInfo = z.infer<typeof targetSchema>
 export type Table = z.infer<typeof tableSchema>
 /** An archive made by a rollback. */
 export type Archive = z.infer<typeof archiveSchema>
-/** What every command returns and every renderer takes. `message` and `fix` of findings are added by the renderer. */
+/**
+ * What every command returns and every renderer takes. `message` and `fix` of findings
+ * are added by the renderer.
+ */
 export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]
   /** What `--out` writes; no renderer shows it. */
@@ -71,8 +78,9 @@ export const emptyReport = (command: string, target: TargetInfo | null = null): 
 })
 
 /**
- * The verdict that the parts of a report add up to: refused before failed before interrupted before attention.
- * Findings of level `info` and `warn` do not fail a run; `attention` is raised by the checks and by the caller.
+ * The verdict that the parts of a report add up to: refused before failed before interrupted before
+ * attention. Findings of level `info` and `warn` do not fail a run; `attention` is raised by the
+ * checks and by the caller.
  */
 export function verdictOf(report: Report): Verdict {
   if (report.findings.some(f => f.level === 'refused')) return 'refused'

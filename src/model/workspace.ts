@@ -16,7 +16,10 @@ export interface SqlFile {
   checksum: string
 }
 
-/** What a backfill file says about itself; all SQL fragments refer to the batched table by its alias in the body. */
+/**
+ * What a backfill file says about itself; all SQL fragments refer to the batched table
+ * by its alias in the body.
+ */
 export interface BackfillSpec {
   /** schema.table whose pages are walked. */
   table: string
@@ -26,7 +29,10 @@ export interface BackfillSpec {
   reason: string | null
   /** Column that `--workspace` filters by. */
   unit: string | null
-  /** Columns that tell rows apart and order them, for a table without pages of its own; empty for its primary key. */
+  /**
+   * Columns that tell rows apart and order them, for a table without pages of its own;
+   * empty for its primary key.
+   */
   key: string[]
 }
 
@@ -41,7 +47,9 @@ export interface Migration {
   file: SqlFile
   phase: Phase
   transaction: 'one' | 'none'
-  /** Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`. */
+  /**
+   * Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`.
+   */
   requires: string[]
   /** Why the old application does not survive this, else null. */
   endsOldApp: string | null
@@ -62,11 +70,17 @@ export interface Rollback {
   title: string
   /** Which rows a repeated `migrate` would make again: for each `schema.table[.column]` a predicate. */
   ours: { object: string; predicate: string }[]
-  /** Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows do their work; else null. */
+  /**
+   * Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows
+   * do their work; else null.
+   */
   superseded: string | null
 }
 
-/** What `track.json` says of a track: its tables, the roles of their columns, its settings. Names are plain identifiers. */
+/**
+ * What `track.json` says of a track: its tables, the roles of their columns, its settings.
+ * Names are plain identifiers.
+ */
 export interface TrackInfo {
   title: string
   /** What kind of database it is for. */
@@ -101,7 +115,10 @@ export interface TrackInfo {
   messages?: { table: string; session: string; to?: string; role: string; content: string; created: string }
   /** Settings that may stand in the configuration. */
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
-  /** What the rows of a database of this kind look like: a predicate over a row, and what it means, after "rows" or "none of". */
+  /**
+   * What the rows of a database of this kind look like: a predicate over a row, and what it means,
+   * after "rows" or "none of".
+   */
   shapes?: { table: string; what: string; is: string }[]
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
@@ -129,8 +146,9 @@ export interface Check {
   /** Migration before which the check must pass, else null. */
   gate: string | null
   /**
-   * A check finds what is wrong; a listing shows rows; an account counts what came in, for `prove`; an outlook speaks before the migration, in `plan`; access seeds
-   * personas and says who may do what; a probe acts as one of them.
+   * A check finds what is wrong; a listing shows rows; an account counts what came in, for `prove`; an
+   * outlook speaks before the migration, in `plan`; access seeds personas and says who may do what; a
+   * probe acts as one of them.
    */
   kind: 'check' | 'listing' | 'account' | 'outlook' | 'access' | 'probe'
   /** True when it reads so much that it runs only where it is asked for, by `--deep` or by name. */

@@ -16,8 +16,8 @@ function command(level: keyof typeof levels, title: string, subject: string, mes
 }
 
 /**
- * Annotations for a GitHub workflow: one for each finding, each failed step and each row that a check found. The page for
- * the job summary is the Markdown report, which cli appends where GitHub asks for it.
+ * Annotations for a GitHub workflow: one for each finding, each failed step and each row that a check found.
+ * The page for the job summary is the Markdown report, which cli appends where GitHub asks for it.
  */
 export function renderGithub(report: Report): string {
   const lines: string[] = []

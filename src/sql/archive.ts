@@ -18,8 +18,8 @@ const ourXids = `(
 )`
 
 /**
- * Counts a table's rows, or a column's values, by where they came from. `ours`: the predicate for what a repeated
- * migrate makes again.
+ * Counts a table's rows, or a column's values, by where they came from. `ours`: the predicate for what a
+ * repeated migrate makes again.
  */
 export async function lossOf(
   sql: Db,
@@ -45,8 +45,8 @@ export async function lossOf(
 }
 
 /**
- * Rows or values at risk only, for the line that `migrate` and `status` print. Of a column, what a repeated migrate
- * makes again is not counted at all, so that an index on it is enough.
+ * Rows or values at risk only, for the line that `migrate` and `status` print. Of a column, what a repeated
+ * migrate makes again is not counted at all, so that an index on it is enough.
  */
 export async function riskOf(
   sql: Db,
@@ -175,8 +175,8 @@ export async function attachments(
 
 /**
  * Cuts the live wires and moves a table to the archive's schema: takes the same time whatever its size.
- * Its indexes and sequences move along and keep their names, which the next archive of the same table would want too:
- * they are renamed after the run and their own oid.
+ * Its indexes and sequences move along and keep their names, which the next archive of the same table would
+ * want too: they are renamed after the run and their own oid.
  */
 export async function moveTable(
   sql: Db,
@@ -207,7 +207,9 @@ export async function countRows(sql: Db, table: string): Promise<number> {
   return row!.n
 }
 
-/** Makes the table for a column's values and the trigger that catches what is written while they are copied. */
+/**
+ * Makes the table for a column's values and the trigger that catches what is written while they are copied.
+ */
 export async function startCapture(
   sql: Db,
   id: number,
@@ -291,7 +293,10 @@ export async function foreignKeys(
     where c.contype = 'f' and c.conrelid = ${table}::regclass`
 }
 
-/** Rows (or values of a column) that people wrote within some seconds; what a migrate makes by itself is left out. */
+/**
+ * Rows (or values of a column) that people wrote within some seconds; what a migrate
+ * makes by itself is left out.
+ */
 export async function recentRows(
   sql: Db,
   table: string,

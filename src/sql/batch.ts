@@ -20,9 +20,9 @@ export interface Standing {
 }
 
 /**
- * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range over, and the
- * note of the batch with the transaction id that proves later which rows nobody has touched since.
- * `key`, `rows` and `ms` are SQL.
+ * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range
+ * over, and the note of the batch with the transaction id that proves later which rows nobody has touched
+ * since. `key`, `rows` and `ms` are SQL.
  */
 const checkpointSql = (range: Range, to: Standing, key: string, rows: string, ms: string): string =>
   `moved as (
@@ -38,7 +38,10 @@ const checkpointSql = (range: Range, to: Standing, key: string, rows: string, ms
      select backfill, ${literal(range.relation)}, pg_current_xact_id(), rows, ${ms} from moved where rows > 0
    )`
 
-/** The checkpoint, in the batch's own transaction: where the range stands. False when another worker has taken the range over. */
+/**
+ * The checkpoint, in the batch's own transaction: where the range stands. False when another worker
+ * has taken the range over.
+ */
 export async function checkpoint(
   sql: Db,
   range: Range,
@@ -78,9 +81,10 @@ const limitsSql = ({ mostMs, flushed }: Limits): string =>
 const atWork = 'rethread.batch_at_work'
 
 /**
- * A batch and its checkpoint, in the same words for all batches: a server that keeps statistics by statement counts utility
- * statements by their text, and would forget its other entries over thousands of ours. A statement that says nothing is
- * counted by the server; rows that come back to be counted in a WITH cost an eighth of an insert's speed.
+ * A batch and its checkpoint, in the same words for all batches: a server that keeps statistics by statement
+ * counts utility statements by their text, and would forget its other entries over thousands of ours. A
+ * statement that says nothing is counted by the server; rows that come back to be counted in a WITH cost an
+ * eighth of an insert's speed.
  */
 const batchSql = `do $batch$
 declare
@@ -103,7 +107,10 @@ begin
 end
 $batch$`
 
-/** Where an error arose, as the server tells it from the inside out, up to the statement of the batch: in whatever language. */
+/**
+ * Where an error arose, as the server tells it from the inside out, up to the statement of the
+ * batch: in whatever language.
+ */
 export function withoutBatch(where: string, statement: string): string {
   const at = where.lastIndexOf(statement)
   const lastLine = where.lastIndexOf('\n') + 1
@@ -112,9 +119,10 @@ export function withoutBatch(where: string, statement: string): string {
 }
 
 /**
- * One batch and its checkpoint in one message, and so one transaction without a round trip in it: row locks are held for
- * as long as the rows take, no longer. Where the range is no longer ours all of it is undone. `says`: the statement
- * returns rows, whose first column, where it is no number, is what the file has to say of them.
+ * One batch and its checkpoint in one message, and so one transaction without a round trip in it: row
+ * locks are held for as long as the rows take, no longer. Where the range is no longer ours all of it
+ * is undone. `says`: the statement returns rows, whose first column, where it is no number, is what
+ * the file has to say of them.
  */
 export async function runAndCheckpoint(
   sql: Db,
@@ -163,9 +171,9 @@ export async function noteBatch(
 }
 
 /**
- * Reads pages whose last pass has just been committed: what it left dead is pruned, and its rows are marked as committed,
- * while the pages are in memory and changed already. Else the next to read them, after a checkpoint, would do so,
- * and every page would be logged and written once more.
+ * Reads pages whose last pass has just been committed: what it left dead is pruned, and its rows are marked
+ * as committed, while the pages are in memory and changed already. Else the next to read them, after a
+ * checkpoint, would do so, and every page would be logged and written once more.
  */
 export async function readOnceMore(sql: Db, relation: string, from: number, to: number): Promise<void> {
   await sql.unsafe(`select count(*) from only ${relation} t where ${inPages('t', from, to)}`)

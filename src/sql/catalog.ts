@@ -91,7 +91,10 @@ export async function stands(sql: Db, name: string): Promise<boolean> {
   return row!.there
 }
 
-/** Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`. */
+/**
+ * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types
+ * with `|`), `function f(args)`, `schema s`, `extension e`, `role r`.
+ */
 export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
   const rows = await sql<{ object: string }[]>`
     select o.object
@@ -192,7 +195,10 @@ export interface Dependant {
   name: string
 }
 
-/** What hangs on a table from outside: views, functions that return it, foreign keys and policies of other tables. */
+/**
+ * What hangs on a table from outside: views, functions that return it, foreign keys and
+ * policies of other tables.
+ */
 export async function dependantsOf(
   sql: Db,
   tables: string[],
@@ -239,7 +245,9 @@ export async function dependantsOf(
 /** Rows that a look at a table's shape reads at most. */
 const shapeRows = 1000
 
-/** How many of the first rows of a table a predicate holds for; null where this role does not see all of them. */
+/**
+ * How many of the first rows of a table a predicate holds for; null where this role does not see all of them.
+ */
 export async function shapeOf(
   sql: Db,
   table: string,

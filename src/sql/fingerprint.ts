@@ -10,8 +10,8 @@ export interface ObjectRow {
 
 /**
  * Every object of the application's schemas as the server itself writes it down. Columns by order,
- * not by number, so that a column added and dropped again leaves no trace. The tool's schemas and the schema of
- * the policies' functions are left out when schemas are compared.
+ * not by number, so that a column added and dropped again leaves no trace. The tool's schemas and the schema
+ * of the policies' functions are left out when schemas are compared.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
   return sql<ObjectRow[]>`
@@ -92,7 +92,10 @@ export function fingerprintOf(rows: ObjectRow[]): string {
   return hash.digest('hex')
 }
 
-/** Each object by kind and name, with a short hash of its definition: small enough to keep, enough to name what changed. */
+/**
+ * Each object by kind and name, with a short hash of its definition: small enough to keep,
+ * enough to name what changed.
+ */
 export const catalogOf = (rows: ObjectRow[]): Record<string, string> =>
   Object.fromEntries(
     rows.map(r => [

@@ -3,9 +3,9 @@ import { stands } from './catalog.js'
 import type { Db, Root } from './types.js'
 
 /**
- * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one that was
- * released: add another. `rethread` may be dropped at any time without harm to the application; what must outlive it
- * (archives, quarantine) stands in `rethread_archive`.
+ * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one
+ * that was released: add another. `rethread` may be dropped at any time without harm to the application; what
+ * must outlive it (archives, quarantine) stands in `rethread_archive`.
  */
 export const upgrades: readonly string[] = [
   `create table rethread.runs (
@@ -49,8 +49,9 @@ export const upgrades: readonly string[] = [
     heartbeat timestamptz
   );
   insert into rethread.lease (name) values ('writer');`,
-  // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A range goes pending -> claimed -> done, and is
-  // claimed anew when the backend that claimed it is gone; batches keep the transaction ids that prove which rows nobody touched since.
+  // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A
+  // range goes pending -> claimed -> done, and is claimed anew when the backend that claimed it is gone;
+  // batches keep the transaction ids that prove which rows nobody touched since.
   `create table rethread.backfills (
     id bigint generated always as identity primary key,
     track text not null,
@@ -189,7 +190,10 @@ export async function schemaVersion(sql: Db): Promise<number | null> {
   return row!.version
 }
 
-/** Installs or upgrades the tool's schema up to `to`; safe when several start at once. Returns what was applied. */
+/**
+ * Installs or upgrades the tool's schema up to `to`; safe when several start at once.
+ * Returns what was applied.
+ */
 export async function upgrade(sql: Root, tool: string, to: number = upgrades.length): Promise<number[]> {
   return (await sql.begin(async tx => {
     await tx`select pg_advisory_xact_lock(hashtext('rethread'), hashtext('upgrade'))`
@@ -214,7 +218,10 @@ export async function upgrade(sql: Root, tool: string, to: number = upgrades.len
   })) as number[]
 }
 
-/** For every migration that the ledger knows: its newest finished row, and its newest row when that is unfinished. */
+/**
+ * For every migration that the ledger knows: its newest finished row, and its newest
+ * row when that is unfinished.
+ */
 export async function readLedger(sql: Db): Promise<LedgerRow[]> {
   return sql<LedgerRow[]>`
     select

@@ -1,7 +1,10 @@
 import type { Blocker } from '../model/event.js'
 import type { Db } from './types.js'
 
-/** Who blocks a backend. Literals are cut from the statements before they leave the server: they may be people's data. */
+/**
+ * Who blocks a backend. Literals are cut from the statements before they leave the server:
+ * they may be people's data.
+ */
 export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
   return sql<Blocker[]>`
     select

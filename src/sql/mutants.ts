@@ -13,7 +13,9 @@ export async function mutateBy(sql: Db, text: string): Promise<void> {
   await sql.unsafe(text)
 }
 
-/** All mutants of what stands now: names from the files, and whatever hangs on the tables that the track made. */
+/**
+ * All mutants of what stands now: names from the files, and whatever hangs on the tables that the track made.
+ */
 export async function mutantsOf(sql: Db, objects: TrackObjects, info: TrackInfo | null): Promise<Mutant[]> {
   const made = objects.tables
   const named = (list: { table: string; name: string }[]) => JSON.stringify(list)
@@ -106,7 +108,10 @@ export async function mutantsOf(sql: Db, objects: TrackObjects, info: TrackInfo 
   ]
 }
 
-/** Rows that change for the worse: a message in another session, a message lost, two messages that change places. */
+/**
+ * Rows that change for the worse: a message in another session, a message lost, two
+ * messages that change places.
+ */
 async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const { sessions: s, messages: m } = info
   if (!m) return []
@@ -120,7 +125,8 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const created = ident(m.created)
   const sessionKey = ident(m.to ?? s.id)
   const off = `alter table ${m.table} disable trigger user; `
-  // by age, because places are reused: the first may be of a row that came after the backfill, of which nobody knows where it belongs
+  // by age, because places are reused: the first may be of a row that came after the backfill, of which
+  // nobody knows where it belongs
   const oldest = `${linked} order by ${created}, ctid limit 1`
   return [
     {

@@ -19,7 +19,10 @@ export async function places(sql: Db): Promise<Places> {
   return new Map(rows.map(r => [r.oid, { name: r.name, node: r.node }]))
 }
 
-/** The locks that this session holds on what stood before, by the names of then: what it has made is nobody else's yet. */
+/**
+ * The locks that this session holds on what stood before, by the names of then: what it has
+ * made is nobody else's yet.
+ */
 export async function heldLocks(sql: Db, before: Places, pid: number | null = null): Promise<HeldLock[]> {
   const rows = await sql<{ oid: number; mode: string }[]>`
     select l.relation::int8::int as oid, l.mode

@@ -14,13 +14,18 @@ export interface Config {
   lockBudgetSeconds: number
   /** Wanted duration of a backfill batch in milliseconds. */
   batchTargetMs: number
-  /** WAL in MB a second, of the whole server, above which a backfill slows down and at twice of which it waits; null for no limit. */
+  /**
+   * WAL in MB a second, of the whole server, above which a backfill slows down and at twice of which it
+   * waits; null for no limit.
+   */
   walMbPerSecond: number | null
   /** Hazards of this level and above must be named by `--allow`. */
   consentFrom: HazardLevel
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
   protected: boolean
-  /** Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused. */
+  /**
+   * Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused.
+   */
   diskFreeBytes: number | null
   /** Findings of checks that are known, by key, each with a reason and its last day. */
   accepted: { key: string; reason: string; until: string }[]
@@ -49,7 +54,10 @@ const defaults: Config = {
 /** Name of the file looked for in the current folder. */
 export const configName = 'rethread.config.json'
 
-/** Reads and validates the configuration; all faults in one BAD_CONFIG. zod is loaded only when there is a file. */
+/**
+ * Reads and validates the configuration; all faults in one BAD_CONFIG. zod is loaded
+ * only when there is a file.
+ */
 export async function readConfig(path: string, required: boolean): Promise<ConfigRead> {
   if (!existsSync(path)) {
     if (required) throw new Failure('BAD_CONFIG', path, { reason: 'there is no such file' })

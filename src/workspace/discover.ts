@@ -25,9 +25,9 @@ const every = '_every'
 export const looksLikeWorkspace = (root: string): boolean => existsSync(join(root, 'migrations'))
 
 /**
- * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. Only names, headers and checksums:
- * statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is thrown. The checks that
- * every track has come from the package's own folder, `home`.
+ * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. Only names, headers and
+ * checksums: statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is
+ * thrown. The checks that every track has come from the package's own folder, `home`.
  */
 export function discover(root: string, home = root): Workspace {
   const faults: Finding[] = []

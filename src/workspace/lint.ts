@@ -22,7 +22,10 @@ type Kind = 'one' | 'none' | 'check' | 'probe'
 /** PostgreSQL cuts longer names silently. Source: NAMEDATALEN - 1 bytes. */
 const longestName = 63
 
-/** Parses every file of a track and gathers the faults, each with file and line; `heard` is what squawk says of them. */
+/**
+ * Parses every file of a track and gathers the faults, each with file and line; `heard` is
+ * what squawk says of them.
+ */
 export async function lint(
   track: Track,
   heard: ReadonlyMap<string, Heard[]> = new Map(),
@@ -49,7 +52,9 @@ export async function lint(
   return faults
 }
 
-/** Columns that a rollback drops outside of a transaction: what catches their values goes with them in one. */
+/**
+ * Columns that a rollback drops outside of a transaction: what catches their values goes with them in one.
+ */
 async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
   if (transaction === 'one') return []
   const statements = await parseStatements(file.text).catch(() => [])
@@ -67,7 +72,10 @@ async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
     )
 }
 
-/** A lower-numbered file that drops what a higher-numbered one creates: the two files sort the wrong way round. */
+/**
+ * A lower-numbered file that drops what a higher-numbered one creates: the two files
+ * sort the wrong way round.
+ */
 async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
   const drops = new Map<string, string>()
   const made = new Set<string>()

@@ -10,12 +10,13 @@ interface Breach {
   facts: Finding['facts']
 }
 
-/** A comment above a statement that excuses it, with the reason: `-- allow POLICY_WITHOUT_TO: public data`. */
+/** A comment above a statement excuses it, with the reason: `-- allow POLICY_WITHOUT_TO: public data`. */
 const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
 
 /**
- * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL, with a reason:
- * then the finding is told as info. `heard` is what squawk says of the file. Files that don't parse are `lint`'s to tell of.
+ * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL,
+ * with a reason: then the finding is told as info. `heard` is what squawk says of the file. Files that don't
+ * parse are `lint`'s to tell of.
  */
 export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Finding[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')
@@ -53,7 +54,10 @@ export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Findin
   return found
 }
 
-/** Bodies that swallow every exception; functions with their owner's rights that trust the caller's search_path. */
+/**
+ * Bodies that swallow every exception; functions with their owner's rights that trust
+ * the caller's search_path.
+ */
 function ofFunctions({ kind, node, text }: Statement): Breach[] {
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return []
   const found: Breach[] = []

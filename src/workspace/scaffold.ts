@@ -14,7 +14,10 @@ function create(path: string, text: string): void {
   writeFileSync(path, text)
 }
 
-/** The trio of files of a new migration, written under the next free version; their paths. Throws FILE_EXISTS or USAGE. */
+/**
+ * The trio of files of a new migration, written under the next free version; their paths.
+ * Throws FILE_EXISTS or USAGE.
+ */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
     throw new Failure('USAGE', `new ${slug}`, { reason: 'a slug is lower_case_with_underscores' })
@@ -49,7 +52,9 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
   return files.map(([path]) => path)
 }
 
-/** Names of a track's own, and the user's for them: `chats` -> `messages`, `chats.workspace_id` -> `org_id`. */
+/**
+ * Names of a track's own, and the user's for them: `chats` -> `messages`, `chats.workspace_id` -> `org_id`.
+ */
 export type NameMap = { table: string; column: string | null; to: string }[]
 
 /** Reads `chats=messages` or `chats.workspace_id=org_id`. Throws USAGE. */
@@ -65,7 +70,8 @@ export function readMap(entries: string[]): NameMap {
 }
 
 /**
- * A text of SQL with names replaced, token by token, inside function bodies and literals too; comments stay as they are. A column's name is replaced wherever it stands: where two tables share it, both are meant.
+ * A text of SQL with names replaced, token by token, inside function bodies and literals too; comments stay
+ * as they are. A column's name is replaced wherever it stands: where two tables share it, both are meant.
  */
 export async function renamed(text: string, map: NameMap): Promise<string> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
@@ -84,7 +90,10 @@ export async function renamed(text: string, map: NameMap): Promise<string> {
   return out + text.slice(at)
 }
 
-/** A body in dollars is SQL again, or JSON; other literals hold names of objects, patterns over them, or prose about them. */
+/**
+ * A body in dollars is SQL again, or JSON; other literals hold names of objects, patterns over
+ * them, or prose about them.
+ */
 async function inLiteral(raw: string, names: Map<string, string>, map: NameMap): Promise<string> {
   const body = /^(\$\w*\$)([\s\S]*)\1$/.exec(raw)
   if (body) {
@@ -100,7 +109,10 @@ async function inLiteral(raw: string, names: Map<string, string>, map: NameMap):
 const inWords = (text: string, names: Map<string, string>): string =>
   text.replace(/[a-z_]\w*/g, word => names.get(word) ?? word)
 
-/** A track's description with names replaced where it names something; what its keys mean and what is written for people stays. */
+/**
+ * A track's description with names replaced where it names something; what its keys mean and what is
+ * written for people stays.
+ */
 function renamedInfo(text: string, names: Map<string, string>): string {
   const { title, for: purpose, ...rest } = JSON.parse(text) as Record<string, unknown>
   const now = JSON.parse(JSON.stringify(rest), (key, value) =>
@@ -109,7 +121,10 @@ function renamedInfo(text: string, names: Map<string, string>): string {
   return `${JSON.stringify({ title, for: purpose, ...now }, null, 2)}\n`
 }
 
-/** Copies a track's three folders and its description into a user's folder, with his own names; the paths written. */
+/**
+ * Copies a track's three folders and its description into a user's folder, with his own
+ * names; the paths written.
+ */
 export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
   const all = folders.flatMap(folder => {

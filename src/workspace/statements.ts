@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 /** A node of PostgreSQL's own parse tree, as libpg-query gives it: one key, the node's type. */
-// biome-ignore lint/suspicious/noExplicitAny: the tree has hundreds of node types; readers check what they touch
+// biome-ignore lint/suspicious/noExplicitAny: the tree has hundreds of node types; who reads checks
 export type Node = Record<string, any>
 
 /** One statement of a file. */

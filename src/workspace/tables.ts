@@ -42,8 +42,8 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
 }
 
 /**
- * The tables that a track makes or says to be its sessions and messages: what the checks that all tracks share look at.
- * Files that don't parse tell nothing here; `lint` tells of them.
+ * The tables that a track makes or says to be its sessions and messages: what the checks that all tracks
+ * share look at. Files that don't parse tell nothing here; `lint` tells of them.
  */
 export async function tablesOf(track: Track): Promise<string[]> {
   const { info } = await readTrackInfo(track)
