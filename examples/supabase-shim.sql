@@ -1,5 +1,5 @@
--- A stand-in for the parts of a Supabase database that the tracks lean on, for the demo and for the tests: roles,
--- schema auth with users, uid() and jwt(), default privileges, the publication. Safe to run twice.
+-- A stand-in for the parts of a Supabase database that the tracks lean on, for the demo and for the tests:
+-- roles, schema auth with users, uid() and jwt(), default privileges, the publication. Safe to run twice.
 do $$
 declare
   spec record;

@@ -25,7 +25,9 @@ const usualFormat = 'table'
 
 type Process = NodeJS.Process
 
-/** Runs one command line; the exit code. The only place that knows process, streams, signals and the clock. */
+/**
+ * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
+ */
 export async function cli(argv: string[], process: Process): Promise<number> {
   const version = packageVersion()
   let exitCode = 0

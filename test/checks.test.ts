@@ -10,7 +10,10 @@ import { withoutByteOrderMark } from '../src/workspace/statements.js'
 import { contract, rethread } from './support/cli.js'
 import { type Database, database, root, servers } from './support/database.js'
 
-/** Each check has a story: fault -> found -> fix -> none, as often as it likes, in a transaction that is rolled back. */
+/**
+ * Each check has a story: fault -> found -> fix -> none, as often as it likes, in a
+ * transaction that is rolled back.
+ */
 interface Scene {
   kind: 'fault' | 'fix'
   sql: string

@@ -70,7 +70,8 @@ describe.each(files)('src/%s', file => {
         roomOf(target) !== roomOf(file) &&
         roomOf(file) !== '' &&
         roomOf(target) !== ''
-      // types flow up once: a command's contract names the engine's context, the schema's shape is the report's type
+      // types flow up once: a command's contract names the engine's context, the schema's
+      // shape is the report's type
       expect(up && !type ? `${file} -> ${target}` : null).toBeNull()
       if (beside && !type) expect(`${file} -> ${target}`).toMatch(/^(none)$/)
     }
@@ -152,11 +153,13 @@ test('nothing but what belongs there stands at the top', () => {
     'rollbacks',
     'verify',
     'test',
+    'scripts',
     'package.json',
     'package-lock.json',
     'tsconfig.json',
     'README.md',
     'CHANGELOG.md',
+    'CONTRIBUTING.md',
     'LICENSE',
     'docs',
     'examples',

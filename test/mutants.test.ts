@@ -5,7 +5,7 @@ import { discover } from '../src/workspace/discover.js'
 import { contract, rethread } from './support/cli.js'
 import { database, newest, root } from './support/database.js'
 
-/** Verify the verifier (ability B19): every mutant is caught by a named check, and every check by a mutant. */
+/** Verify the verifier: every mutant is caught by a named check, and every check by a mutant. */
 test.each([
   ...discover(root).tracks.map(t => [t.name, 'contract'] as const),
   ['conversation-history', 'overlap'] as const,
@@ -17,7 +17,8 @@ test.each([
   // a new application writes, where the track has nothing from before
   if (state === 'contract') {
     if (track === 'conversation-history') {
-      // a batch that was broken off leaves room before the oldest rows: the new application's come first in the table
+      // a batch that was broken off leaves room before the oldest rows: the new
+      // application's come first in the table
       await db.sql.unsafe("update public.messages set role = role where ctid < '(1,0)'")
       await db.sql.unsafe('vacuum public.messages')
     }

@@ -29,7 +29,8 @@ test('every other command block of the README runs, in order, on one database', 
     for (const line of script.split('\n')) {
       const env = { ...process.env, DATABASE_URL: db.url, PATH: `${folder}:${process.env.PATH}` }
       const ran = await run('sh', ['-c', line], { cwd: folder, env }).catch(error => error)
-      // status and verify say with exit 1 that something is pending or waits; nothing in the README fails or is refused
+      // status and verify say with exit 1 that something is pending or waits; nothing in the
+      // README fails or is refused
       expect([line, [0, 1].includes(ran.code ?? 0), ran.stdout]).toEqual([
         line,
         true,

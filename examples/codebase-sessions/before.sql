@@ -1,4 +1,5 @@
--- A code assistant that keeps its chats in memory: only users are in the database. demo.messages says how many.
+-- A code assistant that keeps its chats in memory: only users are in the database.
+-- demo.messages says how many.
 insert into auth.users (id, email)
 select md5('user ' || n)::uuid, 'person' || n || '@example.com'
 from generate_series(1, greatest(10, coalesce(nullif(current_setting('demo.messages', true), ''), '2000')::int / 100)) n;

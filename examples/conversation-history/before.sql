@@ -1,4 +1,5 @@
--- A multi-tenant chat whose messages stand as a JSON array in each session. demo.messages says how many, twenty in a session.
+-- A multi-tenant chat whose messages stand as a JSON array in each session. demo.messages says how
+-- many, twenty in a session.
 create table public.tenants (id uuid primary key default gen_random_uuid(), name text not null);
 create table public.tenant_users (
   tenant_id uuid not null references public.tenants (id) on delete cascade,

@@ -1,4 +1,5 @@
--- What the new application does: conversations and messages of their own, an answer in an old one, an edit, a deletion.
+-- What the new application does: conversations and messages of their own, an answer in an old
+-- one, an edit, a deletion.
 insert into public.conversations (id, tenant_id, user_id, title)
 select md5('new conversation ' || n)::uuid, t.tenant_id, t.user_id, 'New ' || n
 from generate_series(1, coalesce(nullif(current_setting('demo.writes', true), ''), '1000')::int / 20) n cross join (select tenant_id, user_id from public.tenant_users order by user_id limit 1) t;

@@ -1,4 +1,5 @@
--- What the application does that keeps its messages in an array: opens a session, rewrites the array, reads, deletes.
+-- What the application does that keeps its messages in an array: opens a session, rewrites
+-- the array, reads, deletes.
 insert into public.chat_sessions (id, tenant_id, user_id, title) values (md5('old session')::uuid, md5('tenant 1')::uuid, md5('user 3')::uuid, 'From the old application');
 update public.chat_sessions set messages = messages || '[{"role": "user", "content": "Written by the old application"}, {"role": "assistant", "content": "Yes?"}]'
   where id = md5('old session')::uuid;

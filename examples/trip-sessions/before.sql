@@ -79,7 +79,8 @@ begin
 end
 $$;
 
--- awkward: a conversation without a request, one whose request has no agent, one without messages, a message without a time
+-- awkward: a conversation without a request, one whose request has no agent, one without
+-- messages, a message without a time
 insert into public.conversations (id, request_id, subject) values
   (md5('conversation of no request')::uuid, null, 'Just a chat'),
   (md5('conversation without messages')::uuid, md5('request 1')::uuid, 'Silence');

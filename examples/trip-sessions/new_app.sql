@@ -1,4 +1,5 @@
--- What the new application does: conversations with their sessions through the functions, messages, a trip, a completed one.
+-- What the new application does: conversations with their sessions through the functions,
+-- messages, a trip, a completed one.
 insert into public.conversations (id, request_id, subject)
 select md5('new conversation ' || r.id)::uuid, r.id, 'New talk'
 from (select * from public.requests where iso_agent_id is not null order by id limit 200) r;

@@ -1,5 +1,6 @@
 -- A chat database as it stands before sessions: all messages of a workspace are one conversation.
--- The settings demo.messages and demo.workspaces say how many; the awkward rows come on top and are the same in every database.
+-- The settings demo.messages and demo.workspaces say how many; the awkward rows come on top and are
+-- the same in every database.
 create function public.update_updated_at() returns trigger language plpgsql as $$
 begin
   new.updated_at = now();
@@ -63,7 +64,8 @@ from generate_series(1, 5) n;
 insert into public.chats (id, workspace_id, user_id, role, message, created_at)
 select md5('awkward deleted workspace ' || n)::uuid, md5('workspace that was deleted')::uuid, md5('user 2')::uuid, 'user', 'Is anybody here?', timestamptz '2025-02-02 00:00+00'
 from generate_series(1, 3) n;
--- messages without an author, without a time, of an author whose account is gone, of an unknown role, without text
+-- messages without an author, without a time, of an author whose account is gone, of an
+-- unknown role, without text
 insert into public.chats (id, workspace_id, user_id, role, message, created_at) values
   (md5('awkward no author')::uuid, md5('workspace 1')::uuid, null, 'assistant', 'Said by nobody.', timestamptz '2025-02-03 00:00+00'),
   (md5('awkward no time')::uuid, md5('workspace 2')::uuid, md5('user 3')::uuid, 'user', 'Said at no time.', null),

@@ -1,4 +1,5 @@
--- What the new application does: opens sessions of its own and talks in them; and one person renames a legacy session.
+-- What the new application does: opens sessions of its own and talks in them; and one person
+-- renames a legacy session.
 with room as (select w.id, w.owner_id from public.workspaces w where w.owner_id is not null order by w.id limit 3),
 made as (
   insert into public.chat_sessions (workspace_id, user_id, title)

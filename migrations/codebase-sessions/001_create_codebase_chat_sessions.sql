@@ -48,7 +48,8 @@ create trigger touch_codebase_chat_session
 
 alter table public.codebase_chat_sessions enable row level security;
 
--- A session without an owner equals nobody's id: it belongs to the service role, and nobody can claim it through the API.
+-- A session without an owner equals nobody's id: it belongs to the service role, and nobody can
+-- claim it through the API.
 create policy codebase_chat_sessions_select on public.codebase_chat_sessions for select to authenticated
   using (user_id = (select auth.uid()));
 create policy codebase_chat_sessions_insert on public.codebase_chat_sessions for insert to authenticated

@@ -1,7 +1,8 @@
 --! title: Keep chat_sessions and conversations in step, whichever application writes
 --! phase: expand
 
--- The setting role_map adds to this: 'bot=assistant, person=user'. What it does not know goes to the quarantine.
+-- The setting role_map adds to this: 'bot=assistant, person=user'. What it does not
+-- know goes to the quarantine.
 -- locks: none
 do $settings$
 declare
@@ -171,7 +172,8 @@ as $$
     and coalesce(json_typeof(messages -> 'mapping') = 'object', false) and strpos(messages::text, '\u0000') = 0
 $$;
 
--- The nodes of an exported tree that say something: from the root to the current node, then those of branches that were left.
+-- The nodes of an exported tree that say something: from the root to the current node, then those
+-- of branches that were left.
 create function chat_private.tree_nodes(tree json) returns table (n bigint, key text, value json, is_current boolean)
 language sql immutable parallel safe
 as $$
@@ -194,8 +196,9 @@ as $$
   where json_typeof(x.value -> 'message') = 'object'
 $$;
 
--- The elements of what a session keeps: what each becomes, or the reason why it can't be a message. `key` is its place in the
--- array or its node in the tree. Takes json, because jsonb could not hold all that a json column holds.
+-- The elements of what a session keeps: what each becomes, or the reason why it can't be a message.
+-- `key` is its place in the array or its node in the tree. Takes json, because jsonb could not hold all
+-- that a json column holds.
 create function chat_private.elements(session_id uuid, messages json, started timestamptz)
 returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean)
 language sql stable parallel safe
@@ -309,8 +312,8 @@ as $$
   cross join lateral (select x.path, x.was || x.said_role || x.said as body) b
 $$;
 
--- A message as an element of the array again: what was there before, when nobody has changed it. `marked`: with its id and
--- time, for which its place does not stand; `timed`: with the time as its own.
+-- A message as an element of the array again: what was there before, when nobody has changed it. `marked`:
+-- with its id and time, for which its place does not stand; `timed`: with the time as its own.
 create function chat_private.element_of(m public.messages, marked boolean, timed boolean) returns jsonb
 language sql stable parallel safe
 as $$

@@ -31,7 +31,8 @@ create table public.chat_messages (
   created_at timestamptz not null default now()
 );
 
--- The settings helpers (names, separated by commas) and max_message_length; without them any name and any length will do.
+-- The settings helpers (names, separated by commas) and max_message_length; without them any
+-- name and any length will do.
 -- locks: none
 do $settings$
 declare
@@ -92,7 +93,8 @@ create policy chat_messages_delete on public.chat_messages for delete to authent
 revoke all on public.chat_sessions, public.chat_messages from public, anon;
 grant select, insert, update, delete on public.chat_sessions, public.chat_messages to authenticated, service_role;
 
--- With the setting hide_thread_id the API's users can't read the thread ids; the server, as service_role, can.
+-- With the setting hide_thread_id the API's users can't read the thread ids; the
+-- server, as service_role, can.
 -- locks: none
 do $hide$
 declare

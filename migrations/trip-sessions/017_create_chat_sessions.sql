@@ -53,7 +53,8 @@ $$;
 revoke all on function chat_private.current_agent_id() from public;
 grant execute on function chat_private.current_agent_id() to authenticated, service_role;
 
--- Whether that agent may attach a session to a request or conversation: his own request, or one that nobody has.
+-- Whether that agent may attach a session to a request or conversation: his own
+-- request, or one that nobody has.
 create function chat_private.can_use_request(request uuid) returns boolean
 language sql stable security definer
 set search_path = ''

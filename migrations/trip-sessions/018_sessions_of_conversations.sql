@@ -10,8 +10,8 @@
 --!   when not exists (select from public.requests r join public.iso_agents a on a.id = r.iso_agent_id where r.id = c.request_id)
 --!   then 'its request has no agent' end
 
--- Counters and times from the messages and quotes there are; two conversations of one request get a session each. The
--- id is always the same, so nothing is ever made twice.
+-- Counters and times from the messages and quotes there are; two conversations of one request get a session
+-- each. The id is always the same, so nothing is ever made twice.
 insert into public.chat_sessions
   (id, conversation_id, request_id, iso_agent_id, status, session_started_at, last_activity_at, message_count, quotes_received_count, created_at, updated_at)
 select

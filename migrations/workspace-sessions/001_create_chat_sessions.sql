@@ -76,7 +76,8 @@ create trigger update_chat_sessions_updated_at
     and (new.title is distinct from old.title or new.deleted_at is distinct from old.deleted_at))
   execute function public.update_updated_at();
 
--- Who may use a workspace: its owner, and who has written there. Replace the body with your own membership rule.
+-- Who may use a workspace: its owner, and who has written there. Replace the body with
+-- your own membership rule.
 create function chat_private.can_use_workspace(workspace uuid) returns boolean
 language sql stable security definer
 set search_path = ''

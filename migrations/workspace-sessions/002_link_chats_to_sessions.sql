@@ -10,7 +10,8 @@ create table chat_private.legacy_parts (
 );
 create index legacy_parts_workspace_id on chat_private.legacy_parts (workspace_id);
 
--- Which session a message goes to, looked up instead of hashed for every message (a tenth of the backfill's time).
+-- Which session a message goes to, looked up instead of hashed for every message (a
+-- tenth of the backfill's time).
 create table chat_private.legacy_sessions (
   workspace_id uuid not null,
   author_id uuid not null,
@@ -20,8 +21,9 @@ create table chat_private.legacy_sessions (
 create index legacy_sessions_session_id on chat_private.legacy_sessions (session_id);
 revoke all on chat_private.legacy_parts, chat_private.legacy_sessions from public, anon, authenticated, service_role;
 
--- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out. Never
--- fails the application's statement, touches no row but the message's own, makes a legacy session at most once.
+-- Dual write: the old application knows nothing of sessions, so the database fills in what it
+-- leaves out. Never fails the application's statement, touches no row but the message's own, makes
+-- a legacy session at most once.
 create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz) returns uuid
 language plpgsql security definer
 set search_path = ''
@@ -45,7 +47,8 @@ end
 $$;
 revoke all on function chat_private.make_legacy_session(uuid, uuid, timestamptz) from public;
 
--- For the backfill: makes a legacy session, or gives one that the dual write has made before the times and the owner of the whole.
+-- For the backfill: makes a legacy session, or gives one that the dual write has made before the times
+-- and the owner of the whole.
 create function chat_private.put_legacy_session(id uuid, workspace_id uuid, owner_id uuid, first_at timestamptz, last_at timestamptz)
 returns uuid
 language plpgsql
@@ -76,8 +79,9 @@ end
 $$;
 revoke all on function chat_private.fill_session() from public;
 
--- A message that is moved to another workspace, by a statement that chose no session, moves to that one's legacy session.
--- AFTER, and on one column: a BEFORE UPDATE trigger would make the server lock every row that anybody updates.
+-- A message that is moved to another workspace, by a statement that chose no session, moves to that
+-- one's legacy session. AFTER, and on one column: a BEFORE UPDATE trigger would make the server lock
+-- every row that anybody updates.
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
 set search_path = ''

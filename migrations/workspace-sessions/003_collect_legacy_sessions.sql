@@ -7,8 +7,9 @@
 --!   where p.workspace_id = chat_private.session_workspace(c.workspace_id)
 --!   and coalesce(p.author_id, p.workspace_id) = coalesce(c.user_id, chat_private.session_workspace(c.workspace_id)))
 
--- One row a batch, workspace and author, appended only: merging into chat_sessions itself would rewrite every session
--- once a batch. Taking a part twice changes nothing: the earliest, the latest and the authors stay the same.
+-- One row a batch, workspace and author, appended only: merging into chat_sessions itself would
+-- rewrite every session once a batch. Taking a part twice changes nothing: the earliest, the latest
+-- and the authors stay the same.
 insert into chat_private.legacy_parts (workspace_id, author_id, first_at, last_at)
 select chat_private.session_workspace(c.workspace_id), c.user_id, min(c.created_at), max(c.created_at)
 from public.chats c

@@ -9,8 +9,8 @@
 --!     where l.workspace_id = p.workspace_id and l.author_id = chat_private.legacy_author(p.author_id))
 --!   and exists (select from auth.users u where u.id in (p.author_id, w.owner_id)))
 
--- The owner of a session is its only author, else the owner of its workspace; a message of nobody known counts as
--- another author.
+-- The owner of a session is its only author, else the owner of its workspace; a message of nobody known
+-- counts as another author.
 insert into chat_private.legacy_sessions as l (workspace_id, author_id, session_id)
 select
   w.id,

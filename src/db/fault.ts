@@ -11,7 +11,10 @@ interface ServerFault {
   internal_position?: string
 }
 
-/** SQLSTATEs after which the same transaction may simply be tried again: lock not available, deadlock, serialization. */
+/**
+ * SQLSTATEs after which the same transaction may simply be tried again: lock not
+ * available, deadlock, serialization.
+ */
 const retriable = new Set(['55P03', '40P01', '40001'])
 
 /** The server's fault behind an error, however deep it is wrapped (umzug wraps). */
@@ -47,12 +50,12 @@ export function isLost(error: unknown): boolean {
   return isLostCode(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
 }
 
-/** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits (pitfall P59). */
+/** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits. */
 export const isDataFault = (error: unknown): boolean => /^(22|23|P0|54)/.test(serverFault(error)?.code ?? '')
 
 /**
- * A fault in a file, with file, line, column and the line itself. The server counts the position in characters
- * from 1 (pitfall P44); `offset` is where the text that was sent starts in the file.
+ * A fault in a file, with file, line, column and the line itself. The server counts the position in
+ * characters from 1; `offset` is where the text that was sent starts in the file.
  */
 export function sqlFailure(error: unknown, file: string, source: string, offset = 0): Failure {
   if (error instanceof Failure) return error

@@ -22,8 +22,9 @@ interface SessionOptions {
 }
 
 /**
- * Opens a connection of its own (`max: 1`: pitfalls P2, P8). When it breaks it stays broken: postgres.js would connect
- * again behind our back, without our settings and our lock (pitfall P14). Throws Failure with what to mend.
+ * Opens a connection of its own (`max: 1`: a pool could take a lock on one and release it on another). When
+ * it breaks it stays broken: postgres.js would connect again behind our back, without our settings and our
+ * lock. Throws Failure with what to mend.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { url, application, setup } = options

@@ -24,7 +24,9 @@ import { makePace, type Pace } from './pace.js'
 import { withLockRetries } from './retry.js'
 import type { Run } from './run.js'
 
-/** A stretch of an archive's copy may take so many times as long as a batch, and has at least so many pages. */
+/**
+ * A stretch of an archive's copy may take so many times as long as a batch, and has at least so many pages.
+ */
 const copyPatience = 6
 const leastPages = 64
 
@@ -45,9 +47,9 @@ export async function storedName(sql: Db, run: number, name: string, more: strin
 }
 
 /**
- * Copies a column's values that would be lost, online: a trigger first catches what is written from now on, then the
- * rows that stand there are copied in batches; the column is dropped later, in a transaction that only detaches the
- * trigger. A copy that was interrupted goes on. Returns the archive's id.
+ * Copies a column's values that would be lost, online: a trigger first catches what is written from now on,
+ * then the rows that stand there are copied in batches; the column is dropped later, in a transaction that
+ * only detaches the trigger. A copy that was interrupted goes on. Returns the archive's id.
  */
 export async function archiveColumn(run: Run, track: string, d: Doomed): Promise<number> {
   const { ctx, writer } = run
@@ -88,8 +90,8 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
     )
   }
   for (const heap of await heapsOf(writer.sql, d.table)) {
-    // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for each. The first
-    // and smallest tells what that is.
+    // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for
+    // each. The first and smallest tells what that is.
     let pace: Pace | null = null
     for (let page = 0; page < heap.pages; ) {
       const end = Math.min(page + Math.max(leastPages, pace?.pages() ?? 0), heap.pages)
@@ -117,8 +119,8 @@ const openArchives = async (run: Run, track: string): Promise<ArchiveRow[]> =>
   (await listArchives(run.writer.sql)).filter(a => a.track === track && a.state === 'capturing')
 
 /**
- * Counts and hashes what a rollback has archived, in however many runs, after its locks are gone: nothing writes there
- * any more. All of it belongs to this run from now on.
+ * Counts and hashes what a rollback has archived, in however many runs, after its locks are gone: nothing
+ * writes there any more. All of it belongs to this run from now on.
  */
 export async function sealArchives(run: Run, track: string): Promise<ArchiveRow[]> {
   const { sql } = run.writer
@@ -133,8 +135,8 @@ export async function sealArchives(run: Run, track: string): Promise<ArchiveRow[
 }
 
 /**
- * Ends what a rollback has left open that was broken off and is not gone on with: captures are detached, and what it has
- * archived is sealed, to be brought back as one.
+ * Ends what a rollback has left open that was broken off and is not gone on with: captures are detached, and
+ * what it has archived is sealed, to be brought back as one.
  */
 export async function closeArchives(run: Run, track: string): Promise<void> {
   const { sql } = run.writer

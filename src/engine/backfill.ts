@@ -34,13 +34,13 @@ import { allRanges, canary } from './walk.js'
 import { noAdvice, piecesFor, restsFor, watchHealth } from './watch.js'
 
 /**
- * Fewest pages of a range: a batch or less. Half of a whole range where a window takes two dozen batches, or where more batches
- * write more rows.
+ * Fewest pages of a range: a batch or less. Half of a whole range where a window takes two dozen batches, or
+ * where more batches write more rows.
  */
 const leastPages = ({ groups }: Cut, passes: number): number => (groups || passes > 1 ? rangePages / 2 : 128)
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
 const maxSweeps = 20
-/** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows (pitfall P59). */
+/** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows. */
 const maxUnexplained = 1000
 
 /** What a sweep takes to read a page of messages, in milliseconds: about. */
@@ -57,11 +57,11 @@ interface Backfilled {
 }
 
 /**
- * How many light passes over each window: an update stays on its page (HOT) only where there is room, and a full page
- * gets room when the pass before has been pruned. Half the rows of a page, at most 9, since each pass reads all of them
- * (measured: nine passes over full pages gave a heap 20% larger, thirteen one 17% larger in a tenth more time, a single one
- * 106%); an odd number, because questions and answers alternate and a
- * pass of answers only finds the small holes of the questions.
+ * How many light passes over each window: an update stays on its page (HOT) only where there is room, and a
+ * full page gets room when the pass before has been pruned. Half the rows of a page, at most 9, since each
+ * pass reads all of them (measured: nine passes over full pages gave a heap 20% larger, thirteen one 17%
+ * larger in a tenth more time, a single one 106%); an odd number, because questions and answers alternate and
+ * a pass of answers only finds the small holes of the questions.
  */
 export const passesFor = (updatesTable: boolean, rowsPerPage: number, pages: number): number => {
   if (!updatesTable || pages <= 64) return 1
@@ -70,8 +70,8 @@ export const passesFor = (updatesTable: boolean, rowsPerPage: number, pages: num
 }
 
 /**
- * Runs or resumes a backfill: ranges of pages, each window in light passes, checkpoint in the batch's own transaction,
- * then sweeps until an anti-join finds nothing left but what is quarantined (decision 17).
+ * Runs or resumes a backfill: ranges of pages, each window in light passes, checkpoint in the batch's own
+ * transaction, then sweeps until an anti-join finds nothing left but what is quarantined.
  */
 export async function runBackfill(
   run: Run,
@@ -160,7 +160,7 @@ export async function runBackfill(
   return { outcome, result, findings }
 }
 
-/** Works until done, paused or interrupted; a lost connection is taken up again from the checkpoint (pitfall P14). */
+/** Works until done, paused or interrupted; a lost connection is taken up again from the checkpoint. */
 async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   const { run } = job
   for (;;) {
@@ -202,7 +202,9 @@ async function nothingPending(job: Job): Promise<boolean> {
   return job.migration.phase === 'contract' && (await countPending(job.run.writer.sql, sweepNow(job))) === 0
 }
 
-/** A backfill that takes rows out copies every one of them first; its statement deletes only what was copied. */
+/**
+ * A backfill that takes rows out copies every one of them first; its statement deletes only what was copied.
+ */
 async function setAsideFirst(job: Job): Promise<void> {
   const reason = 'taken out: it does not fit the new schema'
   if (job.sweep.removes) await quarantinePending(job.run.writer.sql, sweepNow(job), reason, null)
@@ -211,14 +213,15 @@ async function setAsideFirst(job: Job): Promise<void> {
 const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted ? 'interrupted' : 'partial')
 
 /**
- * Pending minus quarantined, until it is empty: rows that moved under the walk, rows of a failed trigger, rows beyond
- * the frozen end. What can't be done goes to the quarantine with its reason, and never holds the rest up.
+ * Pending minus quarantined, until it is empty: rows that moved under the walk, rows of a failed
+ * trigger, rows beyond the frozen end. What can't be done goes to the quarantine with its reason,
+ * and never holds the rest up.
  */
 async function closingSweep(job: Job): Promise<boolean> {
   const { run } = job
   let before = Number.POSITIVE_INFINITY
-  // how many walks each row that is left has outlived: an application may write new ones all the while, and a row
-  // that moved may be missed once
+  // how many walks each row that is left has outlived: an application may write new ones all the while, and a
+  // row that moved may be missed once
   let outlived = new Map<string, number>()
   for (let sweep = 1; sweep <= maxSweeps; sweep++) {
     // the first to read a row marks it as committed, and so changes its page

@@ -18,9 +18,9 @@ import { openRun } from './run.js'
 import { inspect } from './target.js'
 
 /**
- * Adopts an existing database: everything up to a migration is written to the ledger as applied, after the catalog
- * has shown that each object which the files make is there, and each backfill's pending rows are none. Nothing is
- * taken on trust (pitfall P47).
+ * Adopts an existing database: everything up to a migration is written to the ledger as applied, after the
+ * catalog has shown that each object which the files make is there, and each backfill's pending rows are
+ * none. Nothing is taken on trust: a file that is only said to be applied would never run.
  */
 export async function baseline(
   ctx: Context,

@@ -84,8 +84,8 @@ interface RangeBatch {
 }
 
 /**
- * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it took
- * longer than its limit and gave its rows back: the next should be smaller.
+ * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it
+ * took longer than its limit and gave its rows back: the next should be smaller.
  */
 export async function batch(
   job: Job,
@@ -184,7 +184,9 @@ function withoutOurs(error: unknown, statement: string): unknown {
 
 const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '57014'
 
-/** Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget. */
+/**
+ * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget.
+ */
 async function patiently<T>(
   job: Job,
   pace: Pace | null,
@@ -228,7 +230,10 @@ async function patiently<T>(
   }
 }
 
-/** Halves pages until the poison row's page stands alone, then takes its rows one by one and sets that one aside (pitfall P59). Returns the rows written. */
+/**
+ * Halves pages until the poison row's page stands alone, then takes its rows one by one and sets that one
+ * aside. Returns the rows written.
+ */
 async function bisect(
   job: Job,
   session: Session,

@@ -32,7 +32,10 @@ export interface Context extends Machine {
   lockTimeoutMs: number
   lockBudgetSeconds: number
   batchTargetMs: number
-  /** Cores of the server that one statement of ours may use, the others being the application's; null for as many as the server is set to. */
+  /**
+   * Cores of the server that one statement of ours may use, the others being the application's; null for as
+   * many as the server is set to.
+   */
   cores: number | null
   /** WAL in bytes a second above which a backfill slows down; null for no limit. */
   walBytesPerSecond: number | null

@@ -21,8 +21,8 @@ import { plainWish, verify } from './verify.js'
 const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
 
 /**
- * Executes the plan on a copy that the person names, with every lock, rewrite, row and byte of WAL noted; verifies it;
- * rolls it back in the same way; and compares the schema with the start.
+ * Executes the plan on a copy that the person names, with every lock, rewrite, row and byte of WAL noted;
+ * verifies it; rolls it back in the same way; and compares the schema with the start.
  */
 export async function rehearseOnCopy(
   ctx: Context,

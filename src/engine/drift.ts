@@ -2,7 +2,10 @@ import type { Track } from '../model/workspace.js'
 import { SyntaxFault, tokenChecksum } from '../workspace/statements.js'
 import type { Changed, History } from './plan.js'
 
-/** Compares applied files with the disk: raw checksum first, tokens only on a mismatch (ability B14, decision 27). */
+/**
+ * Compares applied files with the disk: raw checksum first, tokens only on a
+ * mismatch, because parsing is slow.
+ */
 export async function changedFiles(track: Track, history: History): Promise<Changed> {
   const changed = new Map<string, 'reformatted' | 'changed'>()
   for (const m of track.migrations) {

@@ -45,7 +45,10 @@ async function walks(session: Session, track: Track, pending: string[]): Promise
   return found
 }
 
-/** How each pending backfill would walk its table, why in so many passes, how many rows and how long. Reads only. */
+/**
+ * How each pending backfill would walk its table, why in so many passes, how many rows
+ * and how long. Reads only.
+ */
 export async function estimateBackfills(
   session: Session,
   track: Track,
@@ -109,8 +112,8 @@ interface Visit {
 type Cost = BatchCost & { ms: number }
 
 /**
- * Runs some batches of each pending backfill, measures time and WAL, rolls every one of them back, and extrapolates
- * (ability B10). Costs dead rows of its batches, nothing else; needs what expand makes.
+ * Runs some batches of each pending backfill, measures time and WAL, rolls every one of them back, and
+ * extrapolates. Costs dead rows of its batches, nothing else; needs what expand makes.
  */
 export async function sampleBackfills(
   ctx: Context,
@@ -157,7 +160,10 @@ export async function sampleBackfills(
   return { table: rows.length > 0 ? table : null, findings }
 }
 
-/** Growing windows over the whole heap, each visited twice; one with a row that would go to the quarantine is left out. */
+/**
+ * Growing windows over the whole heap, each visited twice; one with a row that would go to
+ * the quarantine is left out.
+ */
 async function visits(
   ctx: Context,
   session: Session,

@@ -50,7 +50,10 @@ export async function backfill(ctx: Context, track: Track, wish: FillWish): Prom
   return { ...report, command: 'backfill' }
 }
 
-/** Shares the work of a backfill that another machine has begun: claims ranges until there are none, and leaves the closing to it. */
+/**
+ * Shares the work of a backfill that another machine has begun: claims ranges until there are none, and
+ * leaves the closing to it.
+ */
 async function assist(ctx: Context, migration: Migration, wish: FillWish): Promise<Report> {
   const run = await joinRun(ctx, 'backfill (helper)')
   const report = emptyReport('backfill', run.target.info)
@@ -88,7 +91,10 @@ async function setPause(ctx: Context, track: Track, pause: boolean): Promise<boo
   return await pauseBackfills(session.sql, track.name, pause)
 }
 
-/** A canary or a bounded piece of the pending backfills: they stay open, and the ledger does not call them done. */
+/**
+ * A canary or a bounded piece of the pending backfills: they stay open, and the
+ * ledger does not call them done.
+ */
 async function backfillPart(
   ctx: Context,
   track: Track,

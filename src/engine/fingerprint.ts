@@ -5,13 +5,16 @@ import { catalogOf, fingerprintOf, type ObjectRow, objects } from '../sql/finger
 import { keepCatalog, keptCatalog, setFingerprint, storedFingerprint } from '../sql/ledger.js'
 import type { Run } from './run.js'
 
-/** Stores how the schema looks after the newest finished step, outside its locks (ability B13). */
+/** Stores how the schema looks after the newest finished step, outside its locks. */
 export async function storeFingerprint(run: Run): Promise<void> {
   const rows = await objects(run.writer.sql)
   await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(rows), catalogOf(rows))
 }
 
-/** Objects that are not as they were stored, all of them; compared only within one major version (decision 20). */
+/**
+ * Objects that are not as they were stored, all of them; compared only within one major version, as
+ * each writes them its own way.
+ */
 export async function drifted(session: Session, major: number): Promise<string[]> {
   const stored = await storedFingerprint(session.sql)
   if (!stored || stored.major !== major) return []

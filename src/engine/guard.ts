@@ -3,7 +3,10 @@ import type { Consent, Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 import { compareSteps } from './pin.js'
 
-/** Pure: what a plan does that must be allowed by name and was not. One finding, with the flags ready to paste. */
+/**
+ * Pure: what a plan does that must be allowed by name and was not. One finding, with
+ * the flags ready to paste.
+ */
 export function guard(plan: Plan, consent: Consent, confirmDatabase: string | null = null): Finding[] {
   const needed = new Map<string, string[]>()
   for (const step of plan.steps) {
@@ -16,7 +19,9 @@ export function guard(plan: Plan, consent: Consent, confirmDatabase: string | nu
   return wants(plan.track, consent, [...needed.keys()], confirmDatabase, because)
 }
 
-/** Pure: the one finding that asks for hazards by name and for the database's; none where all of it was given. */
+/**
+ * Pure: the one finding that asks for hazards by name and for the database's; none where all of it was given.
+ */
 export function wants(
   subject: string,
   consent: Consent,

@@ -13,13 +13,19 @@ export interface Advice {
 const second = 1
 const megabyte = 2 ** 20
 
-/** What the server writes to its WAL beside what it is meant to, both in bytes a second; null while nothing is known or set. */
+/**
+ * What the server writes to its WAL beside what it is meant to, both in bytes a second; null
+ * while nothing is known or set.
+ */
 export interface WalRate {
   now: number | null
   limit: number | null
 }
 
-/** Limits: above the first slow down, above the second wait. Sources: GitLab's 42 segments, Supabase's 4 GB of WAL for slots. */
+/**
+ * Limits: above the first slow down, above the second wait. Sources: GitLab's 42 segments,
+ * Supabase's 4 GB of WAL for slots.
+ */
 const limits = {
   replicaLag: [10 * second, 60 * second],
   slotBytes: [1024 * megabyte, 256 * megabyte],
@@ -29,8 +35,9 @@ const limits = {
 } as const
 
 /**
- * How long to rest, as a multiple of the work: half as long again while somebody else works beside us, whose commits wait
- * for the core that we compute on (docs/backfill.md, Beside an application); twice that while something is amiss.
+ * How long to rest, as a multiple of the work: half as long again while somebody else works beside us,
+ * whose commits wait for the core that we compute on (docs/backfill.md, Beside an application); twice that
+ * while something is amiss.
  */
 const rests = { beside: 1.5, amiss: 3 } as const
 

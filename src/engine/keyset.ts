@@ -26,8 +26,9 @@ const reached = (range: Range, key: string[] | null): Standing => ({
 })
 
 /**
- * Walks a table that has no usable ctid (a foreign or distributed one) along its key, with the last key as cursor. A
- * batch that a row poisons is halved down to that row. False when asked to stop. With a unit, nothing is checkpointed.
+ * Walks a table that has no usable ctid (a foreign or distributed one) along its key, with the last key
+ * as cursor. A batch that a row poisons is halved down to that row. False when asked to stop. With a
+ * unit, nothing is checkpointed.
  */
 export async function walkKeys(
   job: Job,

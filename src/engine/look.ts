@@ -35,7 +35,7 @@ export async function look(session: Session, track: Track, wish: Wish): Promise<
 }
 
 /**
- * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there (decision 7).
+ * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there.
  * Throws TRACK_UNCLEAR with the candidates, or UNKNOWN_MIGRATION for a name that is no track.
  */
 export async function chooseTrack(
@@ -69,7 +69,10 @@ export interface Fit {
   /** What it requires and is there; what is not. */
   has: string[]
   lacks: string[]
-  /** What its rows should look like and how many of some do; only where nothing is lacking and all rows can be seen. */
+  /**
+   * What its rows should look like and how many of some do; only where nothing is lacking
+   * and all rows can be seen.
+   */
   shapes: Shape[]
 }
 
@@ -82,8 +85,8 @@ export interface Shape {
 }
 
 /**
- * Looks for the tables and columns that each track requires, and at some rows of theirs. A track that asks for nothing but
- * users fits by name only; a table without rows speaks against nothing.
+ * Looks for the tables and columns that each track requires, and at some rows of theirs. A track that asks
+ * for nothing but users fits by name only; a table without rows speaks against nothing.
  */
 export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> {
   const found: Fit[] = []

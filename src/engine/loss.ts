@@ -167,8 +167,8 @@ async function rollbackFlags(track: Track, migrations: Migration[], database: st
 }
 
 /**
- * The rollback command, ready to paste. A migration that is undone together with an earlier one takes the target
- * further back: a command that would be refused is no way back.
+ * The rollback command, ready to paste. A migration that is undone together with an earlier one takes the
+ * target further back: a command that would be refused is no way back.
  */
 export async function rollbackCommand(
   track: Track,

@@ -6,7 +6,10 @@ import type { Run } from './run.js'
 /** Not the owner of the table. */
 const noPrivilege = '42501'
 
-/** Keeps autovacuum's ANALYZE from tables that are about to be updated; where it can't, the backfill only leaves more bloat. */
+/**
+ * Keeps autovacuum's ANALYZE from tables that are about to be updated; where it can't, the
+ * backfill only leaves more bloat.
+ */
 export async function settle(run: Run, heaps: { relation: string }[]): Promise<void> {
   for (const { relation } of heaps) {
     try {

@@ -25,9 +25,10 @@ interface Tried {
 }
 
 /**
- * Verifies the verifier (ability B19): each policy, index, constraint, trigger and grant of the track is taken away, row
- * security switched off, a row moved, lost or reordered, one at a time inside a transaction that is rolled back, and all
- * checks are run. A mutant that no check notices survives; a check that no mutant wakes is not to be trusted.
+ * Verifies the verifier: each policy, index, constraint, trigger and grant of the track is taken away, row
+ * security switched off, a row moved, lost or reordered, one at a time inside a transaction that is
+ * rolled back, and all checks are run. A mutant that no check notices survives; a check that no mutant
+ * wakes is not to be trusted.
  *
  * It takes ACCESS EXCLUSIVE locks for minutes: for a scratch database, which is why its name must be given.
  */
@@ -97,7 +98,9 @@ interface Scene {
   applied: ReadonlySet<string>
 }
 
-/** Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything. */
+/**
+ * Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything.
+ */
 function wake(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>> {
   const { ctx, session, track, facts, checks, applied } = scene
   return takenBack(transaction(session.sql), async tx => {

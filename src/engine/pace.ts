@@ -1,4 +1,7 @@
-/** Chooses how many pages the next window has, or what part of one, from how long batches take. Pure state, no clock. */
+/**
+ * Chooses how many pages the next window has, or what part of one, from how long batches
+ * take. Pure state, no clock.
+ */
 export interface Pace {
   /** How long a batch should take, in milliseconds. */
   targetMs: number
@@ -7,11 +10,14 @@ export interface Pace {
   /** Most pages that a batch of one of the light passes should cover, which works no longer than `workMs`. */
   most(pass: number, workMs?: number): number
   /**
-   * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes beyond four
-   * times lies after it. Null for not at all.
+   * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes
+   * beyond four times lies after it. Null for not at all.
    */
   restEvery(factor: number, pass?: number): number | null
-  /** Tells the duration of a batch that covered `pages` pages, in which of the light passes, and how much of it was rest. */
+  /**
+   * Tells the duration of a batch that covered `pages` pages, in which of the light passes,
+   * and how much of it was rest.
+   */
   note(ms: number, pages: number, pass?: number, sleptMs?: number): void
   /** Halves the window at once: after a lock or statement time-out. */
   halve(): void
@@ -22,31 +28,37 @@ export interface Pace {
 /** Weight of the newest batch in the moving average of milliseconds per page. */
 const weight = 0.4
 /**
- * How many times the average a batch counts at most: one that stood still, because its machine did or it waited, says nothing
- * of its pages. On a machine that was stopped for 50 to 300 ms now and then (steal time), batches of three rows were left of those of
- * hundreds, and the backfill took ten times as long.
+ * How many times the average a batch counts at most: one that stood still, because its machine did or it
+ * waited, says nothing of its pages. On a machine that was stopped for 50 to 300 ms now and then (steal
+ * time), batches of three rows were left of those of hundreds, and the backfill took ten times as long.
  */
 const outlier = 2
 
-/** What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for the core waits no longer. */
+/**
+ * What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for
+ * the core waits no longer.
+ */
 const longestRestMs = 2
 /**
- * How many times as long as it works a batch rests inside: no more than four times, for each batch has a snapshot, a plan and
- * a commit to pay for. In turns within one run, an application's p95, p98 and p99 beside the passes of `--nice 4` were
- * 1.7, 2.1 and 2.5 ms with all of the rest inside, as without us; 1.9, 2.4 and 3.1 with half of it inside and half after.
+ * How many times as long as it works a batch rests inside: no more than four times, for each batch has a
+ * snapshot, a plan and a commit to pay for. In turns within one run, an application's p95, p98 and p99 beside
+ * the passes of `--nice 4` were 1.7, 2.1 and 2.5 ms with all of the rest inside, as without us; 1.9, 2.4 and
+ * 3.1 with half of it inside and half after.
  */
 const restsInside = (factor: number): number => Math.min(4, factor)
-/** How much longer than the target a batch of a dear pass may take, before its window is covered in several. */
+/**
+ * How much longer than the target a batch of a dear pass may take, before its window is covered in several.
+ */
 const dearest = 1.5
 
 /**
- * Steers towards `targetMs` a batch: an exponential average of the cost of a page, growth limited to a doubling so
- * that one quick batch does not start a huge one. Of several light passes each has its own average: a window is as wide as
- * their mean allows, and the first pass, which moves its rows to other pages and costs twice the others, covers it in
- * several batches.
+ * Steers towards `targetMs` a batch: an exponential average of the cost of a page, growth limited to a
+ * doubling so that one quick batch does not start a huge one. Of several light passes each has its own
+ * average: a window is as wide as their mean allows, and the first pass, which moves its rows to other pages
+ * and costs twice the others, covers it in several batches.
  *
- * Where rests take longer than asked for, because others have the core, the work between two grows with them, so that they
- * keep their share of the time, up to what `mostRestMs` says.
+ * Where rests take longer than asked for, because others have the core, the work between two grows with them,
+ * so that they keep their share of the time, up to what `mostRestMs` says.
  */
 export function makePace(
   targetMs: number,

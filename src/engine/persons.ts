@@ -11,7 +11,9 @@ export const asPerson = (claim: string, person: string, role: string): Persona =
   claims: { [claim]: person, role },
 })
 
-/** What some real persons see, against the rule of the track with full sight: more is a leak, less is a loss. */
+/**
+ * What some real persons see, against the rule of the track with full sight: more is a leak, less is a loss.
+ */
 export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: number): Promise<Probed> {
   const probed = nothing()
   const { info } = await readTrackInfo(track)

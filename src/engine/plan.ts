@@ -7,7 +7,7 @@ import { compareVersions, type Migration, type Phase, phases, type Track } from 
 export interface Wish {
   /** Last migration to apply, else null. */
   to: string | null
-  /** Last phase to enter; null is the bare `migrate`, which never ends the old application (decision 1). */
+  /** Last phase to enter; null is the bare `migrate`, which never ends the old application. */
   phase: Phase | null
   backfills: boolean
 }
@@ -82,7 +82,7 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
   const names = new Set(track.migrations.map(m => m.name))
   const last = track.migrations.filter(m => applied.has(m.name)).at(-1)
   for (const [name, row] of applied) {
-    // pitfall P38: a deleted file is an error, never a reason to guess
+    // a deleted file is an error, never a reason to guess
     if (!names.has(name))
       findings.push(finding('APPLIED_FILE_MISSING', `migrations/${track.name}/${name}.sql`, { at: row.at }))
   }
@@ -111,7 +111,7 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
 }
 
 /**
- * Finds a migration by version, basename, slug or track/basename (decision 7).
+ * Finds a migration by version, basename, slug or track/basename.
  * Throws UNKNOWN_MIGRATION, or AMBIGUOUS_MIGRATION with the candidates.
  */
 export function findMigration(track: Track, text: string): Migration {

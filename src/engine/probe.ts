@@ -31,7 +31,10 @@ import { type Context, connect } from './context.js'
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
 const lockMs = 500
 const statementMs = 5000
-/** A table above this many rows is not read from end to end: not by what the application asks, nor by a matrix that is not deep. */
+/**
+ * A table above this many rows is not read from end to end: not by what the application asks, nor by
+ * a matrix that is not deep.
+ */
 const largeTable = 10_000
 
 /** What a check that acts came to. */
@@ -43,7 +46,9 @@ export interface Probed {
   skipped: string | null
 }
 
-/** What a probe is taken back to on a session of its own; row security stays off until it becomes somebody. */
+/**
+ * What a probe is taken back to on a session of its own; row security stays off until it becomes somebody.
+ */
 export const probing =
   (session: Session): Scope =>
   work =>
@@ -52,7 +57,7 @@ export const probing =
       return work(tx)
     })
 
-/** Work on a session of its own, in one transaction that is always rolled back (ability B18). */
+/** Work on a session of its own, in one transaction that is always rolled back. */
 export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
   await using session = await connect(ctx, 'probe')
   return await takenBack(probing(session), work)
@@ -64,7 +69,7 @@ type NotProved = Facts['PROBE_SKIPPED']
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
 export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: NotProved }> {
   const text = withoutByteOrderMark(check.file.text)
-  // decision 12: rows are seeded and changed only where that fires nothing that reaches outside of the transaction
+  // rows are seeded and changed only where that fires nothing that reaches outside of the transaction
   const outside = await reachingOut(tx, namesIn(text))
   if (outside.length > 0)
     return {
@@ -85,12 +90,15 @@ export async function prepare(tx: Db, check: Check): Promise<{ access: Access } 
   }
 }
 
-/** A check that acts could not be run at all, as when the last row of an access file does not say what it should. */
+/**
+ * A check that acts could not be run at all, as when the last row of an access file
+ * does not say what it should.
+ */
 export class CantProbe extends Error {}
 
 /**
- * Runs an access file or a probe inside a transaction that somebody else rolls back. `deep` walks through large tables
- * for updates without a WHERE, where some of the rows are tried otherwise.
+ * Runs an access file or a probe inside a transaction that somebody else rolls back. `deep` walks through
+ * large tables for updates without a WHERE, where some of the rows are tried otherwise.
  */
 export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<Probed> =>
   check.kind === 'access' ? accessMatrix(tx, check, deep) : runProbe(tx, track, check)
@@ -187,7 +195,8 @@ async function matrixOf(
     doors.filter(d => !d.sweeps),
     names,
   )
-  // a walk over the whole table that met no objection and left the owner's row alone never reached it: no other will
+  // a walk over the whole table that met no objection and left the owner's row alone never
+  // reached it: no other will
   const outOfReach = new Map<string, Tried>()
   for (const door of doors.filter(d => d.sweeps)) {
     for (const [name, tried] of outOfReach) tries.get(door)!.set(name, tried)
@@ -215,8 +224,8 @@ async function matrixOf(
 }
 
 /**
- * What a try came to. A value that a constraint refuses has passed the policies, which are asked before: somebody was
- * let in. A fault inside a policy is a fault, never a refusal.
+ * What a try came to. A value that a constraint refuses has passed the policies, which are asked before:
+ * somebody was let in. A fault inside a policy is a fault, never a refusal.
  */
 function fate(door: Door, tried: Tried): Fate {
   if (tried.fault) {
@@ -285,8 +294,8 @@ type PlanNode = Record<string, any>
 const nodesOf = (plan: PlanNode): PlanNode[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 
 /**
- * What the policies cost for what the application asks, by EXPLAIN as the first persona (pitfall P74): who is asking must be
- * found out once and not for every row, and a large table must not be read from end to end.
+ * What the policies cost for what the application asks, by EXPLAIN as the first persona: who is asking must
+ * be found out once and not for every row, and a large table must not be read from end to end.
  */
 async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
   const found: Finding[] = []
@@ -310,7 +319,10 @@ async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
   return found
 }
 
-/** A probe: seeds what the track's access file says, becomes the persona, and gives what the last SELECT finds. */
+/**
+ * A probe: seeds what the track's access file says, becomes the persona, and gives
+ * what the last SELECT finds.
+ */
 async function runProbe(tx: Db, track: Track, check: Check): Promise<Probed> {
   const access = track.checks.find(c => c.kind === 'access')
   const ready = access ? await prepare(tx, access) : null

@@ -8,8 +8,8 @@ import { type Node, parseStatements, shapeOf } from '../workspace/statements.js'
 type Standing = 'absent' | 'done' | 'half'
 
 /**
- * Asks the catalog whether a statement has already done its work. Throws DIFFERENT_DEFINITION when something else
- * has the name, FOREIGN_INVALID_INDEX when a broken index is in the way that we did not leave (ability B15).
+ * Asks the catalog whether a statement has already done its work. Throws DIFFERENT_DEFINITION when something
+ * else has the name, FOREIGN_INVALID_INDEX when a broken index is in the way that we did not leave.
  */
 export async function standingOf(session: Session, proof: Proof, ours: boolean): Promise<Standing> {
   const { sql } = session
@@ -48,7 +48,10 @@ export async function standingOf(session: Session, proof: Proof, ours: boolean):
   }
 }
 
-/** What makes two index definitions the same: method, columns with order, predicate, uniqueness, included columns. */
+/**
+ * What makes two index definitions the same: method, columns with order, predicate,
+ * uniqueness, included columns.
+ */
 function indexShape(node: Node): string {
   const elements = (list: Node[] | undefined) =>
     (list ?? []).map(({ IndexElem: e }) => {

@@ -10,8 +10,9 @@ import { inspect } from './target.js'
 import { accessOf, type VerifyWish, verify } from './verify.js'
 
 /**
- * The page to sign off after a run: what came in is migrated or in the quarantine; the content that the backfills left
- * is there; every check passes; and sampled persons see what they saw before. Writes nothing that lasts.
+ * The page to sign off after a run: what came in is migrated or in the quarantine; the content that
+ * the backfills left is there; every check passes; and sampled persons see what they saw before.
+ * Writes nothing that lasts.
  */
 export async function prove(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
   await using session = await connect(ctx, 'reader')

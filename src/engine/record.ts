@@ -27,7 +27,10 @@ export async function recordBackfill(run: Run, m: Migration): Promise<OpenRow> {
   }
 }
 
-/** Writes one row about a migration without running it: the start of a backfill, an adoption, a step that another rollback covers. */
+/**
+ * Writes one row about a migration without running it: the start of a backfill, an adoption, a step
+ * that another rollback covers.
+ */
 export async function record(
   run: Run,
   m: Migration,

@@ -9,8 +9,8 @@ import type { Probed } from './probe.js'
 import { tallySpec } from './tally.js'
 
 /**
- * Counts and hashes again, unit by unit, what stood when a backfill ended, and tells which units differ. The application
- * goes on writing, so a difference is something to look at and not a fault.
+ * Counts and hashes again, unit by unit, what stood when a backfill ended, and tells which units differ. The
+ * application goes on writing, so a difference is something to look at and not a fault.
  */
 export async function recount(ctx: Context, session: Session, track: Track): Promise<Probed> {
   const probed: Probed = { found: [], tables: [], findings: [], skipped: null }

@@ -7,7 +7,10 @@ import { rehearseHere } from './rehearse.js'
 import { type SurveyWish, surveyed } from './survey.js'
 import { madeBy, waitedFor } from './trace.js'
 
-/** The dry run, with all of it executed where nothing lasts: on a copy, or here in one transaction that is rolled back. */
+/**
+ * The dry run, with all of it executed where nothing lasts: on a copy, or here in one
+ * transaction that is rolled back.
+ */
 export async function surveyWithRehearsal(
   ctx: Context,
   track: Track,

@@ -34,8 +34,9 @@ export interface Rehearsed {
 }
 
 /**
- * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real and are held to the
- * end: short lock time-outs, and a warning. What can't be done there is `not-run` with the reason.
+ * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real
+ * and are held to the end: short lock time-outs, and a warning. What can't be done there is
+ * `not-run` with the reason.
  */
 export async function rehearseHere(
   ctx: Context,
@@ -91,7 +92,10 @@ export async function rehearseHere(
   return rehearsed
 }
 
-/** Why a step can't be rehearsed inside a transaction on a live target, and whether those after it build on it. */
+/**
+ * Why a step can't be rehearsed inside a transaction on a live target, and whether
+ * those after it build on it.
+ */
 async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boolean } | null> {
   if (m.backfill) {
     const rows = await rowEstimate(tx, m.backfill.table)

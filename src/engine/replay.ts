@@ -10,7 +10,9 @@ import type { Statement } from '../workspace/statements.js'
 /** What each statement of an application came to at one moment: rows touched, or the server's fault. */
 export type Moment = Map<number, { rows: number } | { fault: string }>
 
-/** Runs the statements of an application one after the other, each in a savepoint, and takes all of it back. */
+/**
+ * Runs the statements of an application one after the other, each in a savepoint, and takes all of it back.
+ */
 export async function replay(statements: Statement[], scope: Scope): Promise<Moment> {
   if (statements.length === 0) return new Map()
   return takenBack(scope, async tx => {
@@ -31,7 +33,10 @@ async function tried(tx: Db, text: string): Promise<{ rows: number } | { fault: 
   }
 }
 
-/** The old application's side: each statement at each moment, and a finding for those that fail or touch other rows than before. */
+/**
+ * The old application's side: each statement at each moment, and a finding for those that fail or
+ * touch other rows than before.
+ */
 export function compareMoments(
   statements: Statement[],
   moments: { after: string; moment: Moment }[],

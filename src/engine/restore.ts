@@ -41,8 +41,9 @@ export async function archives(ctx: Context): Promise<Report> {
 }
 
 /**
- * Brings an archive back. Where the rollback took the tables away, the migrations are applied again first, as the bare
- * `migrate` would; then the archived rows are merged into what stands, by the rules of `mergeTable` and `mergeColumn`.
+ * Brings an archive back. Where the rollback took the tables away, the migrations are applied again first,
+ * as the bare `migrate` would; then the archived rows are merged into what stands, by the rules of
+ * `mergeTable` and `mergeColumn`.
  */
 export async function restore(ctx: Context, track: Track, wish: RestoreWish): Promise<Report> {
   let chosen: ArchiveRow[]

@@ -5,13 +5,14 @@ import { blockersOf } from '../sql/locks.js'
 import { beside } from './beside.js'
 import type { Run } from './run.js'
 
-/** The longest lock time-out, in milliseconds: a queued ALTER stalls the application for as long (decision 10). */
+/** The longest lock time-out, in milliseconds: a queued ALTER stalls the application for as long. */
 const longestTimeoutMs = 80
 
 /**
- * Runs an attempt that takes locks, again and again with a short lock_timeout and jittered pauses, until it gets
- * through or the budget is spent (pitfalls P15-P17). The blockers are looked up from the monitor's connection while
- * the attempt waits, because afterwards they can't be known (ability B22). Throws LOCK_TIMEOUT naming them.
+ * Runs an attempt that takes locks, again and again with a short lock_timeout and jittered pauses, until it
+ * gets through or the budget is spent: whoever comes after a waiting ALTER waits with it, so each attempt is
+ * short. The blockers are looked up from the monitor's connection while the attempt waits, because afterwards
+ * they can't be known. Throws LOCK_TIMEOUT naming them.
  */
 export async function withLockRetries<T>(
   run: Run,

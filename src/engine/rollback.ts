@@ -173,8 +173,8 @@ async function approve(ctx: Context, track: Track, wish: RollbackWish): Promise<
 }
 
 /**
- * Dropping tables or columns wants its hazard and the database's name, a protected place its name for any rollback;
- * anything else needs no more than the command.
+ * Dropping tables or columns wants its hazard and the database's name, a protected place its name for any
+ * rollback; anything else needs no more than the command.
  */
 export function consent(plan: Plan, wish: RollbackWish, database: string): Finding[] {
   const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
@@ -187,7 +187,10 @@ const nothing: ReadonlySet<string> = new Set()
 /** How long ago a row counts as just written, in seconds. */
 const recentSeconds = 60
 
-/** What a rollback would have to look away from: drift of the track's objects, a new application that writes, a full disk. */
+/**
+ * What a rollback would have to look away from: drift of the track's objects, a new application
+ * that writes, a full disk.
+ */
 async function ignored(
   session: Session,
   changed: string[],
@@ -280,7 +283,10 @@ const rollbackAsMigration = (m: Migration): Migration => ({
   file: m.rollback?.file ?? { ...m.file, text: '' },
 })
 
-/** Objects that are not ours and hang on what would go; what the rollback files drop themselves does not count (P32). */
+/**
+ * Objects that are not ours and hang on what would go; what the rollback files drop
+ * themselves does not count.
+ */
 async function dependants(session: Session, objects: Doomed[], undone: Migration[]): Promise<Finding[]> {
   if (objects.length === 0) return []
   const dropped = new Set<string>()

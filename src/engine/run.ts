@@ -12,7 +12,7 @@ const heartbeatMs = 2000
 
 /**
  * One invocation that writes: the writer's session with the lease, a monitor beside it, the fencing token.
- * Every ledger write names the token, so that a run that was taken over can do no harm (ability B16).
+ * Every ledger write names the token, so that a run that was taken over can do no harm.
  */
 export interface Run {
   readonly ctx: Context
@@ -21,7 +21,7 @@ export interface Run {
   readonly token: number
   readonly writer: Session
   readonly monitor: Session
-  /** Closes what is broken, connects again and takes the lease again; FENCED when another run has it (pitfall P14). */
+  /** Closes what is broken, connects again and takes the lease again; FENCED when another run has it. */
   reconnect(): Promise<void>
   /** Gives the lease back and closes the connections; the outcome goes to the list of runs. */
   close(outcome: string): Promise<void>
@@ -37,8 +37,8 @@ export async function prepareLedger(session: Session, tool: string): Promise<voi
 }
 
 /**
- * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a concurrent
- * index build for ever (pitfall P4). Throws ANOTHER_RUN when the wait is over.
+ * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a
+ * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over.
  */
 async function acquire(ctx: Context, session: Session, command: string, waitMs: number): Promise<number> {
   const holder = `${ctx.who}@${ctx.host}: ${command}`
@@ -76,7 +76,9 @@ async function acquire(ctx: Context, session: Session, command: string, waitMs: 
   }
 }
 
-/** Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards. */
+/**
+ * Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards.
+ */
 export async function openRun(given: Context, command: string, leaseWaitMs: number): Promise<Run> {
   const ctx = { ...given, cores: given.cores ?? 1 }
   let writer = await connect(ctx, 'writer')
@@ -188,8 +190,8 @@ async function connectAgain(ctx: Context): Promise<Session> {
 }
 
 /**
- * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease. Fencing is by the
- * claim of each range; the ledger stays with the holder.
+ * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease.
+ * Fencing is by the claim of each range; the ledger stays with the holder.
  */
 export async function joinRun(ctx: Context, command: string): Promise<Run> {
   let writer = await connect(ctx, 'writer')

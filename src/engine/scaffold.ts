@@ -2,7 +2,10 @@ import { emptyReport, type Finding, type Report } from '../model/report.js'
 import type { Track, Workspace } from '../model/workspace.js'
 import { lint } from '../workspace/lint.js'
 
-/** The report of a command that wrote files of a track: what it wrote, and that reading them again finds them without fault. */
+/**
+ * The report of a command that wrote files of a track: what it wrote, and that reading them again
+ * finds them without fault.
+ */
 export async function scaffolded(
   command: string,
   written: string[],

@@ -7,7 +7,10 @@ import { readTrackInfo } from '../workspace/track.js'
 import { type Context, connect } from './context.js'
 import { inspect } from './target.js'
 
-/** What the track says of its tables. Throws NO_TRACK_INFO where it says nothing, BAD_TRACK_INFO where it is wrong. */
+/**
+ * What the track says of its tables. Throws NO_TRACK_INFO where it says nothing,
+ * BAD_TRACK_INFO where it is wrong.
+ */
 export async function infoOf(track: Track): Promise<TrackInfo> {
   const { info, faults } = await readTrackInfo(track)
   if (faults[0]) throw new Failures(faults)

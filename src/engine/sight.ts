@@ -35,8 +35,9 @@ async function seenBy(session: Session, persona: Persona, of: SightOf, where: st
 }
 
 /**
- * Before the first step of a track: which rows sampled persons see, for `prove` to compare with afterwards. Where a
- * table has no row security everybody sees all of it, which is told without reading it. Never stops a run.
+ * Before the first step of a track: which rows sampled persons see, for `prove` to compare with
+ * afterwards. Where a table has no row security everybody sees all of it, which is told without
+ * reading it. Never stops a run.
  */
 export async function recordSights(run: Run, track: Track): Promise<void> {
   const { info } = await readTrackInfo(track)

@@ -52,7 +52,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     report.findings.push(
       finding('PENDING', track.name, { count: plan.steps.length, first: plan.steps[0]!.migration.name }),
     )
-    // decision 2: pending work is attention here and nowhere else
+    // pending work is attention here and nowhere else
     report.verdict = 'attention'
   } else report.findings.push(...heldFindings(plan, target.info.database))
   if (plan.findings.length > 0) report.verdict = 'attention'

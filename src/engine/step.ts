@@ -50,7 +50,7 @@ export interface FileStep {
 /** SQLSTATE of a statement that was cancelled. */
 const canceled = '57014'
 
-/** Runs each statement of a file alone, skipping what the catalog shows to be done (pitfalls P18-P20, P40; ability B15). */
+/** Runs each statement of a file alone, skipping what the catalog shows to be done. */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
   const { ctx, writer } = run
   forgetSettings(writer)
@@ -141,7 +141,10 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
   return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
 }
 
-/** One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch (pitfall P18). */
+/**
+ * One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch:
+ * one that gives up leaves an invalid index.
+ */
 async function runAlone(run: Run, statement: Statement, path: string, source: string): Promise<number> {
   const { writer } = run
   if (statement.node.concurrent) {
@@ -180,7 +183,10 @@ async function traced(run: Run, statement: Statement, alone: () => Promise<void>
   return told
 }
 
-/** Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and the next run drops the rest. */
+/**
+ * Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and
+ * the next run drops the rest.
+ */
 async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
   const { ctx, monitor, writer } = run
   const done = new AbortController()

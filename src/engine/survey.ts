@@ -35,7 +35,7 @@ import { tableOf } from './sessions.js'
 import { inspect, judgeServer, preflight } from './target.js'
 
 /**
- * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write (ability B8), and all
+ * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write, and all
  * numbers are of one moment. It ends with a rollback.
  */
 async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
@@ -51,7 +51,10 @@ export interface SurveyWish extends Wish {
   pinned?: boolean
 }
 
-/** The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch, who would be in the way now. */
+/**
+ * The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch,
+ * who would be in the way now.
+ */
 export const survey = async (ctx: Context, track: Track, wish: SurveyWish): Promise<Report> =>
   (await surveyed(ctx, track, wish)).report
 
@@ -183,13 +186,16 @@ async function tablesTable(session: Session, names: string[]): Promise<Table> {
   }
 }
 
-/** Transactions that hold a lock on a touched table right now: "if you ran it now" (ability B9). */
+/** Transactions that hold a lock on a touched table right now: "if you ran it now". */
 async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> {
   const holders = await holdersOf(session.sql, tables)
   return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
 }
 
-/** What the server itself says against a run now: signals that would slow a backfill, indexes that a broken build has left. */
+/**
+ * What the server itself says against a run now: signals that would slow a backfill, indexes
+ * that a broken build has left.
+ */
 async function strain(session: Session, tables: string[]): Promise<Finding[]> {
   if (tables.length === 0) return []
   const { reasons } = advise(await vitals(session.sql, tables[0]!, []), false, { now: null, limit: null })
@@ -199,7 +205,7 @@ async function strain(session: Session, tables: string[]): Promise<Finding[]> {
   ]
 }
 
-/** Triggers that a backfill's writes would fire, and publications that would send each row (pitfalls P53, P54). */
+/** Triggers that a backfill's writes would fire, and publications that would send each row. */
 async function firing(session: Session, track: Track, pending: string[]): Promise<Finding[]> {
   const tables = new Set<string>()
   for (const m of track.migrations) {

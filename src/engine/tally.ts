@@ -29,10 +29,10 @@ const countMs = 0.004
 const storedAtOnce = 1_000
 
 /**
- * Counts and hashes, by page range and by unit, the content that the backfill has not written: numbers to compare
- * with later, when somebody asks whether anything was lost. Only for a backfill that updates a table with units. Rows
- * that an application writes meanwhile are counted as they are met. The sums are made here: every few pages hold messages
- * of every unit, and to add to a row for each would cost more than to count.
+ * Counts and hashes, by page range and by unit, the content that the backfill has not written: numbers to
+ * compare with later, when somebody asks whether anything was lost. Only for a backfill that updates a table
+ * with units. Rows that an application writes meanwhile are counted as they are met. The sums are made here:
+ * every few pages hold messages of every unit, and to add to a row for each would cost more than to count.
  */
 export async function tally(job: Job): Promise<void> {
   const { run, cut, migration } = job
@@ -46,7 +46,8 @@ export async function tally(job: Job): Promise<void> {
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
   let page = 0
   const lane = async (session: Session) => {
-    // its rests come on top, up to twice its work: it locks nothing, and to write down what it counted costs the same for few rows
+    // its rests come on top, up to twice its work: it locks nothing, and to write down what it counted
+    // costs the same for few rows
     const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + Math.min(2, restsFor(job)))
     const pace = makePace(target, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {

@@ -7,7 +7,7 @@ import { backend, type Facts, facts } from '../sql/session.js'
 import { parseStatements, relationName } from '../workspace/statements.js'
 import type { Context } from './context.js'
 
-/** Majors that are tested in every release (decision 25); 14 works untested, 13 and older are refused. */
+/** Majors that are tested in every release; 14 works untested, 13 and older are refused. */
 const oldest = 140000
 const tested = [15, 18] as const
 
@@ -44,7 +44,7 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
   if (f.versionNum < oldest) found.push(finding('SERVER_TOO_OLD', info.server, { oldest: '14' }))
   else if (major < tested[0] || major > tested[1]) found.push(finding('SERVER_UNTESTED', info.server))
   if (writes && (f.inRecovery || f.readOnly)) {
-    // pitfall P83: a replica takes the connection and fails at the first write
+    // a replica takes the connection and fails at the first write
     found.push(
       finding('READ_ONLY_SERVER', `${info.host}:${info.port}`, {
         why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on',
@@ -54,7 +54,7 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
   return found
 }
 
-/** Two sessions with one backend, or a setting that has vanished, prove transaction pooling (pitfall P1, ability B17). */
+/** Two sessions with one backend, or a setting that has vanished, prove transaction pooling. */
 export async function refusePooler(ctx: Context, one: Session, two: Session): Promise<void> {
   const pids = [await backend(one.sql), await backend(two.sql)]
   if (pids[0] === pids[1] || pids[0] !== one.pid) {
@@ -64,7 +64,7 @@ export async function refusePooler(ctx: Context, one: Session, two: Session): Pr
 }
 
 /**
- * What must be true of roles and objects before the first step: prerequisites, ownership, sight (P69, P84, B1), and
+ * What must be true of roles and objects before the first step: prerequisites, ownership, sight, and
  * that nothing stands where a table is to be made.
  */
 export async function preflight(session: Session, migrations: Migration[]): Promise<Finding[]> {
@@ -84,7 +84,8 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
         altered.add(relationName(s.node.relation))
     }
     if (m.backfill) read.add(m.backfill.table)
-    // what a migration requires, its functions read in the application's own statements: that must never fail there
+    // what a migration requires, its functions read in the application's own statements:
+    // that must never fail there
     for (const required of m.requires)
       if (required.startsWith('table ')) read.add(required.slice('table '.length))
   }

@@ -70,7 +70,10 @@ export class Tracer {
     return this.traces.map(({ taken: _, ...t }) => t)
   }
 
-  /** The strongest lock on each table that this session did not hold before; weaker ones than ROW EXCLUSIVE block nobody. */
+  /**
+   * The strongest lock on each table that this session did not hold before; weaker ones than
+   * ROW EXCLUSIVE block nobody.
+   */
   private strongest(held: HeldLock[]): { table: string; mode: LockMode }[] {
     const best = new Map<string, LockMode>()
     for (const { table, mode } of held) {

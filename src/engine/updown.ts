@@ -15,8 +15,9 @@ import { inspect } from './target.js'
 type Result = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interrupted'
 
 /**
- * Runs up, down and up again for each pending migration on a scratch database, and compares the schema: exact, drifted
- * (and what), failed, or missing. Migrations that are undone together are tested as far as they have a file.
+ * Runs up, down and up again for each pending migration on a scratch database, and compares the
+ * schema: exact, drifted (and what), failed, or missing. Migrations that are undone together are
+ * tested as far as they have a file.
  */
 export async function testRollbacks(ctx: Context, track: Track, consent: Consent): Promise<Report> {
   let report: Report

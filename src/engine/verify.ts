@@ -55,8 +55,8 @@ export const plainWish: VerifyWish = {
 }
 
 /**
- * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back, with full
- * sight (ability B1); those that act, as the persons they speak of, in transactions that are rolled back too (B18).
+ * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back,
+ * with full sight; those that act, as the persons they speak of, in transactions that are rolled back too.
  */
 export async function verify(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
   await using session = await connect(ctx, 'reader')
@@ -96,8 +96,9 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
 }
 
 /**
- * Runs checks in two lanes: those that look, on the given session, beside those that act, on one of their own. What
- * every track has comes last among the first: it needs the track's tables, for which all files are parsed meanwhile.
+ * Runs checks in two lanes: those that look, on the given session, beside those that act, on one of
+ * their own. What every track has comes last among the first: it needs the track's tables, for which all
+ * files are parsed meanwhile.
  */
 async function runAll(
   ctx: Context,
@@ -141,7 +142,7 @@ function add(report: Report, { result, tables, findings }: Checked): void {
   report.findings.push(...findings)
 }
 
-/** Nothing may be called verified where rows may be hidden from who verifies (ability B1, pitfalls P68 and P69). */
+/** Nothing may be called verified where rows may be hidden from who verifies. */
 async function tellSight(session: Session, tables: string[], report: Report): Promise<void> {
   for (const t of await relationFacts(session.sql, tables))
     if (t.filtered)
@@ -219,7 +220,7 @@ const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
   (c.more || c.found.some(f => f.accepted === null))
 
 function judge(report: Report, track: Track, applied: number, wish: VerifyWish): void {
-  // decision 30: a track of which nothing is applied never verifies clean
+  // a track of which nothing is applied never verifies clean
   if (applied === 0) report.findings.push(finding('NOTHING_APPLIED', track.name))
   const ran = report.checks.filter(c => c.outcome !== 'skipped').length
   if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))

@@ -14,21 +14,20 @@ import { breathe, piecesFor, restsFor, told } from './watch.js'
 
 /** Most pages of a batch of a light pass: its window is visited once a pass and should stay in cache. */
 const maxBatchPages = 1024
-/** How much longer than the target a batch may take that groups its rows: larger ones write fewer, and it locks no row that the application wants. */
+/** How much longer than the target a batch that groups its rows may take: it locks no row in use. */
 const forGroups = 1.5
 /**
- * In how many batches at least a light pass covers its window. What a batch has left dead makes room once every transaction
- * has ended that was open when it committed, such as the batch of another worker: by the next pass over the same pages,
- * when other batches lie between. With one batch a pass two workers kept each other from finding room: the heap grew
- * by 31%, where one worker alone had 17%; with two batches by 21%, with three by 18%, with a quarter less WAL.
+ * In how many batches at least a light pass covers its window. What a batch has left dead makes room once
+ * every transaction has ended that was open when it committed, such as the batch of another worker: by the
+ * next pass over the same pages, when other batches are in between. With one batch a pass, two workers kept
+ * each other from finding room and the heap grew by 31%; with three it grew by 18%, with a quarter less WAL.
  */
 const passBatches = 3
 /**
- * How long a batch of the first of several passes works, in milliseconds, before it waits for the log. Whoever changes a page
- * first after a checkpoint logs all of it: 100 MB a second, where the passes after it write 15. A commit of the application
- * waits until all that stands before it in the log is on the disk, up to 2 MB of ours. Beside 12 ms and a flush of our own its p99 was
- * 6.2 ms in the passes, beside batches of 60 ms that leave the flush to others 8.7, in turns of 4 s in one run (idle 3.7). Where nobody
- * waits, it would cost a sixth of the backfill's time (50 s instead of 42).
+ * How long a batch of the first of several passes works, in milliseconds, before it waits for the log.
+ * Whoever changes a page first after a checkpoint logs all of it, and a commit of the application waits until
+ * all that is before it in the log is on the disk. Beside 12 ms and a flush of our own its p99 was 6.2 ms,
+ * beside 60 ms without a flush 8.7. Where nobody waits, it would cost a sixth of the backfill's time.
  */
 const firstPassMs = 12
 
@@ -64,7 +63,7 @@ export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T
 /** One worker: claims ranges until there are none. */
 async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
   const target = job.run.ctx.batchTargetMs * (job.cut.groups ? forGroups : 1)
-  // on a busy machine rests of 20 ms would leave batches of two milliseconds' work, and a group for each row of them
+  // on a busy machine rests of 20 ms would leave a batch 2 ms of work, and a group for each of its rows
   const mostRestMs = job.cut.groups ? Number.POSITIVE_INFINITY : undefined
   const pace =
     job.passes > 1
@@ -114,9 +113,9 @@ async function mustStop(job: Job, session: Session, halt: { now: boolean }): Pro
 }
 
 /**
- * Walks one range window by window, each window in its passes, a dear pass in several batches; after a kill the pass begins
- * its window again, where what it has done is no longer pending. A single pass has no windows but its batches, so that
- * none is ever repeated. False when asked to stop.
+ * Walks one range window by window, each window in its passes, a dear pass in several batches; after a kill
+ * the pass begins its window again, where what it has done is no longer pending. A single pass has no windows
+ * but its batches, so that none is ever repeated. False when asked to stop.
  */
 async function walk(
   job: Job,
@@ -193,10 +192,10 @@ async function walk(
   return true
 }
 
-/** Longest batch, in milliseconds: the rows that it holds are the application's, who waits for them no longer than for a lock. */
+/** Longest batch, in milliseconds: the application waits for its rows no longer than for a lock. */
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 
-/** Where the next batch of at most so many pages ends, and the window it belongs to. `items`: of the page, where it goes in parts. */
+/** Where the next batch of at most so many pages ends, and its window. `items`: of a page in parts. */
 function nextBatch(
   { passes, rowsPerPage }: Job,
   at: Range,
@@ -218,8 +217,8 @@ function nextBatch(
 }
 
 /**
- * The next piece of a heap, of about so many pages: whole ones, or rows of one. It ends at a position, no further than `end`;
- * `pages` is how much of pages it has, by their rows.
+ * The next piece of a heap, of about so many pages: whole ones, or rows of one. It ends at a position, no
+ * further than `end`; `pages` is how much of pages it has, by their rows.
  */
 function piece(
   from: number,
@@ -241,7 +240,10 @@ function piece(
   return { end: rows < left ? page + (item + rows) / itemsAPage : page + 1, pages: rows / rowsPerPage }
 }
 
-/** What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole one. `over` is how much of a piece they may share among them. */
+/**
+ * What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole
+ * one. `over` is how much of a piece they may share among them.
+ */
 const evenly = (left: number, wanted: number, over: number): number =>
   Math.ceil(left / Math.max(1, Math.ceil(left / wanted - over)))
 

@@ -12,7 +12,10 @@ const lookEveryMs = 1000
 /** A fresh backfill has seen nothing yet. */
 export const noAdvice: Advice = { level: 'go', rest: 0, reasons: [], unknown: [] }
 
-/** Looks at the health signals from the monitor's connection while a backfill runs, and keeps the advice current. */
+/**
+ * Looks at the health signals from the monitor's connection while a backfill runs, and
+ * keeps the advice current.
+ */
 export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> {
   const { ctx } = job.run
   const done = new AbortController()
@@ -86,7 +89,9 @@ export const restsFor = ({ advice, wish }: Job): number => Math.max(advice.rest,
 /** In what pieces evicted pages go to the disk now: small ones while an application is beside us. */
 export const piecesFor = (job: Job): Pieces => (restsFor(job) > 0 ? 'small' : 'large')
 
-/** Leaves the application the air that a batch has not left it already, all of it while something says stop. */
+/**
+ * Leaves the application the air that a batch has not left it already, all of it while something says stop.
+ */
 export async function breathe(job: Job, batchMs: number, halted: () => boolean, sleptMs = 0): Promise<void> {
   const { ctx } = job.run
   const left = (batchMs - sleptMs) * restsFor(job) - sleptMs

@@ -1,4 +1,4 @@
-/** How loud a finding is. `refused` is a guard that said no: exit code 3. Source: shared contract of exit codes. */
+/** How loud a finding is. `refused` is a guard that said no: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**
@@ -169,8 +169,9 @@ export const hazardLevels = ['felt', 'outage', 'loss'] as const
 export type HazardLevel = (typeof hazardLevels)[number]
 
 /**
- * What a statement can do to a running application or to data. Codes are stable; `--allow` names them. A run refuses
- * without the name for every hazard of the configured level and above (`consentFrom`, by default `outage`).
+ * What a statement can do to a running application or to data. Codes are stable; `--allow` names
+ * them. A run refuses without the name for every hazard of the configured level and above
+ * (`consentFrom`, by default `outage`).
  */
 export const hazards = {
   LOCKS_TABLE: 'felt',

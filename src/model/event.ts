@@ -36,7 +36,7 @@ export type Event =
   | { type: 'reconnect'; attempt: number; reason: string }
   | { type: 'narrate'; text: string }
 
-/** Who stands in the way of a lock; the statement has its literals removed (pitfall P78). */
+/** Who stands in the way of a lock; the statement has its literals removed, which may be people's data. */
 export interface Blocker {
   pid: number
   application: string

@@ -2,7 +2,7 @@ import type { Code } from './codes.js'
 import type { Facts, Finding, WithFacts } from './facts.js'
 import { finding } from './report.js'
 
-/** Where in a file something went wrong; line and column count from 1, in characters (pitfall P44). */
+/** Where in a file something went wrong; line and column count from 1, in characters. */
 export interface Where {
   file: string
   line: number

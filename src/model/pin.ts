@@ -1,4 +1,4 @@
-/** A plan as a reviewer saw it: `migrate --plan` refuses when anything of it has changed since (ability B12). */
+/** A plan as a reviewer saw it: `migrate --plan` refuses when anything of it has changed since. */
 export interface Pin {
   format: 1
   track: string

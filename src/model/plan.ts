@@ -67,7 +67,7 @@ export interface Plan {
   findings: Finding[]
 }
 
-/** What a person allowed by name. A value: commands return `refused` with the consent they need (decision 3). */
+/** What a person allowed by name. A value: commands return `refused` with the consent they need. */
 export interface Consent {
   allow: ReadonlySet<string>
   /** Database name typed by the person, else null. */

@@ -22,7 +22,7 @@ export type Lock = StepResult['locks'][number]
 export type StatementTrace = StepResult['traces'][number]
 /** One check and what it saw. */
 export type CheckResult = z.infer<typeof checkSchema>
-/** The state of one backfill. Rows are rows really written, not estimates (pitfall P60). */
+/** The state of one backfill. Rows are rows really written, not estimates. */
 export type BackfillResult = z.infer<typeof backfillSchema>
 /** What we are talking to. Never holds a secret. */
 export type TargetInfo = z.infer<typeof targetSchema>
@@ -37,7 +37,7 @@ export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
 /** How a command ended. */
 export type Verdict = Report['verdict']
 
-/** Verdict -> exit code of the process. Source: the command line contract. */
+/** Verdict -> exit code of the process; README.md lists them. */
 export const exitCodes: Record<Verdict, number> = {
   clean: 0,
   attention: 1,
@@ -69,8 +69,9 @@ export const emptyReport = (command: string, target: TargetInfo | null = null): 
 })
 
 /**
- * The verdict that the parts of a report add up to: refused before failed before interrupted before attention.
- * Findings of level `info` and `warn` do not fail a run (decision 30); `attention` is raised by the checks and by the caller.
+ * The verdict that the parts of a report add up to: refused before failed before interrupted before
+ * attention. Findings of level `info` and `warn` do not fail a run; `attention` is raised by the
+ * checks and by the caller.
  */
 export function verdictOf(report: Report): Verdict {
   if (report.findings.some(f => f.level === 'refused')) return 'refused'

@@ -1,6 +1,6 @@
 /**
- * The shape of a report, for the JSON Schema that ships with the package and for the types of the whole house.
- * Nothing at run time imports this file but the build (zod costs start-up time).
+ * The shape of a report, for the JSON Schema that ships with the package and for the types of the whole
+ * house. Nothing at run time imports this file but the build (zod costs start-up time).
  */
 import { z } from 'zod'
 

@@ -13,11 +13,14 @@ export interface SqlFile {
   path: string
   /** Text with a BOM and CRs as they are on disk. */
   text: string
-  /** sha256 of the text with line ends normalised and a BOM dropped (pitfall P36); hex. */
+  /** sha256 of the text with line ends normalised and a BOM dropped; hex. */
   checksum: string
 }
 
-/** What a backfill file says about itself; all SQL fragments refer to the batched table by its alias in the body. */
+/**
+ * What a backfill file says about itself; all SQL fragments refer to the batched table
+ * by its alias in the body.
+ */
 export interface BackfillSpec {
   /** schema.table whose pages are walked. */
   table: string
@@ -27,14 +30,17 @@ export interface BackfillSpec {
   reason: string | null
   /** Column that `--workspace` filters by. */
   unit: string | null
-  /** Columns that tell rows apart and order them, for a table without pages of its own; empty for its primary key. */
+  /**
+   * Columns that tell rows apart and order them, for a table without pages of its own;
+   * empty for its primary key.
+   */
   key: string[]
 }
 
 /** One file of migrations/<track>/. */
 export interface Migration {
   track: string
-  /** Basename without `.sql`; with the track it is the identity in the ledger (decision 7). */
+  /** Basename without `.sql`; with the track it is the identity in the ledger. */
   name: string
   /** Digits of the version, leading zeros dropped, so that it compares as a number of any length. */
   version: string
@@ -42,16 +48,18 @@ export interface Migration {
   file: SqlFile
   phase: Phase
   transaction: 'one' | 'none'
-  /** Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`. */
+  /**
+   * Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`.
+   */
   requires: string[]
-  /** Why the old application does not survive this, else null (decision 1). */
+  /** Why the old application does not survive this, else null. */
   endsOldApp: string | null
   /** Hazards that the header names beside those seen in the statements. */
   hazards: HazardCode[]
   backfill: BackfillSpec | null
   /** Why there is no way back, else null. */
   irreversible: string | null
-  /** The migration whose rollback covers this one, else null (decision 6). */
+  /** The migration whose rollback covers this one, else null. */
   undoneBy: string | null
   rollback: Rollback | null
 }
@@ -69,7 +77,10 @@ export interface Rollback {
   superseded: string | null
 }
 
-/** What `track.json` says of a track: its tables, the roles of their columns, its settings. Names are plain identifiers. */
+/**
+ * What `track.json` says of a track: its tables, the roles of their columns, its settings.
+ * Names are plain identifiers.
+ */
 export interface TrackInfo {
   title: string
   /** What kind of database it is for. */
@@ -100,7 +111,10 @@ export interface TrackInfo {
   filters?: Record<string, SessionFilter>
   /** Settings that may stand in the configuration. */
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
-  /** What the rows of a database of this kind look like: a predicate over a row, and what it means, after "rows" or "none of". */
+  /**
+   * What the rows of a database of this kind look like: a predicate over a row, and what it means,
+   * after "rows" or "none of".
+   */
   shapes?: { table: string; what: string; is: string }[]
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
@@ -138,8 +152,9 @@ export interface Check {
   /** Migration before which the check must pass, else null. */
   gate: string | null
   /**
-   * A check finds what is wrong; a listing shows rows; an account counts what came in, for `prove`; an outlook speaks before the migration, in `plan`; access seeds
-   * personas and says who may do what; a probe acts as one of them.
+   * A check finds what is wrong; a listing shows rows; an account counts what came in, for `prove`; an
+   * outlook speaks before the migration, in `plan`; access seeds personas and says who may do what; a
+   * probe acts as one of them.
    */
   kind: 'check' | 'listing' | 'account' | 'outlook' | 'access' | 'probe'
   /** True when it reads so much that it runs only where it is asked for, by `--deep` or by name. */

@@ -17,7 +17,10 @@ function bytes(n: number): string {
   return `${i === 0 ? n : n.toFixed(n < 10 ? 1 : 0)} ${units[i]}`
 }
 
-/** A number with its thousands marked. By hand: Intl costs 20 ms at start-up, more than a run with nothing to do. */
+/**
+ * A number with its thousands marked. By hand: Intl costs 20 ms at start-up, more than
+ * a run with nothing to do.
+ */
 export const number = (n: number): string => {
   const [whole, part] = String(n).split('.') as [string, string?]
   return whole.replace(/\B(?=(\d{3})+$)/g, ',') + (part ? `.${part}` : '')

@@ -10,8 +10,8 @@ const plain = (text: string): string =>
 const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 
 /**
- * The report as one page that needs nothing else: no network, no script. Light and dark by the reader's wish, printable,
- * with a heading for every part and no meaning that only a colour carries.
+ * The report as one page that needs nothing else: no network, no script. Light and dark by the reader's wish,
+ * printable, with a heading for every part and no meaning that only a colour carries.
  */
 export function renderHtml(report: Report): string {
   const { target } = report
@@ -152,7 +152,7 @@ const lane = 22
 const labels = 300
 const wide = 900
 
-/** A bar for each lock: along the milliseconds of a rehearsal, or along the statements where nothing was measured. */
+/** A bar for each lock: along the milliseconds of a rehearsal, else along the statements. */
 function timeline(list: StepResult[]): string {
   const measured = list.some(s => s.traces.length > 0)
   const bars: { label: string; from: number; to: number; blocks: string; text: string }[] = []

@@ -1,7 +1,7 @@
 import { stands } from './catalog.js'
 import { type Db, ident } from './types.js'
 
-/** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since (decision 15). */
+/** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since. */
 export interface LossRow {
   rows: number
   untouched: number
@@ -18,8 +18,8 @@ const ourXids = `(
 )`
 
 /**
- * Counts a table's rows, or a column's values, by where they came from. `ours`: the predicate for what a repeated
- * migrate makes again.
+ * Counts a table's rows, or a column's values, by where they came from. `ours`: the predicate for what a
+ * repeated migrate makes again.
  */
 export async function lossOf(
   sql: Db,
@@ -149,7 +149,9 @@ export async function countRows(sql: Db, table: string): Promise<number> {
   return row!.n
 }
 
-/** Makes the table for a column's values and the trigger that catches what is written while they are copied. */
+/**
+ * Makes the table for a column's values and the trigger that catches what is written while they are copied.
+ */
 export async function startCapture(
   sql: Db,
   id: number,
@@ -233,7 +235,10 @@ export async function foreignKeys(
     where c.contype = 'f' and c.conrelid = ${table}::regclass`
 }
 
-/** Rows (or values of a column) that people wrote within some seconds; what a migrate makes by itself is left out. */
+/**
+ * Rows (or values of a column) that people wrote within some seconds; what a migrate
+ * makes by itself is left out.
+ */
 export async function recentRows(
   sql: Db,
   table: string,

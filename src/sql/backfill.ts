@@ -16,7 +16,10 @@ export interface BackfillRow {
   rangesDone: number
   batches: number
   quarantined: number
-  /** Units counted at the end, their rows and the order-free hash of their content; 0 units when they were not. */
+  /**
+   * Units counted at the end, their rows and the order-free hash of their content; 0
+   * units when they were not.
+   */
   countedUnits: number
   countedRows: number
   countedHash: string
@@ -87,8 +90,8 @@ export async function openBackfill(
 /** Most pages of a range, the piece that a worker claims: 16 MB. */
 export const rangePages = 2048
 /**
- * Cuts what no range covers yet of each heap, up to its present end. Towards the end the ranges become shorter, an eighth of what is
- * left but no less than `leastPages`, so that workers end together.
+ * Cuts what no range covers yet of each heap, up to its present end. Towards the end the ranges become
+ * shorter, an eighth of what is left but no less than `leastPages`, so that workers end together.
  */
 export async function cutRanges(
   sql: Db,
@@ -125,7 +128,10 @@ export interface Range {
   windowPages: number
 }
 
-/** A range that may be claimed: nobody has it, or the backend that had it is gone. Asked by its pid, for the view over all backends took a claim 3 ms instead of 1. */
+/**
+ * A range that may be claimed: nobody has it, or the backend that had it is gone. Asked by its pid, for the
+ * view over all backends took a claim 3 ms instead of 1.
+ */
 const claimable = `(
   n.state = 'pending'
   or n.state = 'claimed' and not exists (
@@ -135,8 +141,8 @@ const claimable = `(
 )`
 
 /**
- * Claims the next range, with a new number: whatever a former claimant still sends carries the old one and is refused.
- * SKIP LOCKED is right on ranges; on data rows it would lose them (pitfall P56).
+ * Claims the next range, with a new number: whatever a former claimant still sends carries the old one and is
+ * refused. SKIP LOCKED is right on ranges; on data rows it would lose them.
  */
 export async function claimRange(sql: Db, backfill: number): Promise<Range | null> {
   const [row] = await sql.unsafe<Range[]>(
@@ -199,7 +205,9 @@ export async function updateBackfill(
     where id = ${backfill}`
 }
 
-/** Closes what is open of a migration that is rolled back, so that the next run starts from the first page. */
+/**
+ * Closes what is open of a migration that is rolled back, so that the next run starts from the first page.
+ */
 export async function closeBackfill(sql: Db, track: string, migration: string): Promise<void> {
   await sql`
     update rethread.backfills set state = 'done', finished_at = clock_timestamp()
@@ -221,7 +229,7 @@ export async function isPaused(sql: Db, track: string): Promise<boolean> {
   return row!.paused
 }
 
-/** Brings the planner's statistics up to date after a bulk change (pitfall P65). */
+/** Brings the planner's statistics up to date after a bulk change. */
 export async function analyze(sql: Db, table: string): Promise<void> {
   await sql.unsafe(`analyze ${table}`)
 }

@@ -20,9 +20,9 @@ export interface Standing {
 }
 
 /**
- * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range over, and the
- * note of the batch with the transaction id that proves later which rows nobody has touched since (decision 15).
- * `key`, `rows` and `ms` are SQL.
+ * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range
+ * over, and the note of the batch with the transaction id that proves later which rows nobody has touched
+ * since. `key`, `rows` and `ms` are SQL.
  */
 const checkpointSql = (
   range: Range,
@@ -42,7 +42,10 @@ const checkpointSql = (
      select backfill, ${literal(range.relation)}, pg_current_xact_id(), rows, ${ms} from moved where rows > 0
    )`
 
-/** The checkpoint, in the batch's own transaction: where the range stands. False when another worker has taken the range over. */
+/**
+ * The checkpoint, in the batch's own transaction: where the range stands. False when another worker
+ * has taken the range over.
+ */
 export async function checkpoint(
   sql: Db,
   range: Range,
@@ -82,9 +85,10 @@ const limitsSql = ({ mostMs, flushed }: Limits): string =>
 const atWork = 'rethread.batch_at_work'
 
 /**
- * A batch and its checkpoint, in the same words for all batches: a server that keeps statistics by statement counts utility
- * statements by their text, and would forget its other entries over thousands of ours. A statement that says nothing is
- * counted by the server; rows that come back to be counted in a WITH cost an eighth of an insert's speed.
+ * A batch and its checkpoint, in the same words for all batches: a server that keeps statistics by statement
+ * counts utility statements by their text, and would forget its other entries over thousands of ours. A
+ * statement that says nothing is counted by the server; rows that come back to be counted in a WITH cost an
+ * eighth of an insert's speed.
  */
 const batchSql = `do $batch$
 declare
@@ -107,7 +111,10 @@ begin
 end
 $batch$`
 
-/** Where an error arose, as the server tells it from the inside out, up to the statement of the batch: in whatever language. */
+/**
+ * Where an error arose, as the server tells it from the inside out, up to the statement of the
+ * batch: in whatever language.
+ */
 export function withoutBatch(where: string, statement: string): string {
   const at = where.lastIndexOf(statement)
   const lastLine = where.lastIndexOf('\n') + 1
@@ -172,9 +179,9 @@ export async function noteBatch(
 }
 
 /**
- * Reads pages whose last pass has just been committed: what it left dead is pruned, and its rows are marked as committed,
- * while the pages are in memory and changed already. Else the next to read them, after a checkpoint, would do so,
- * and every page would be logged and written once more.
+ * Reads pages whose last pass has just been committed: what it left dead is pruned, and its rows are marked
+ * as committed, while the pages are in memory and changed already. Else the next to read them, after a
+ * checkpoint, would do so, and every page would be logged and written once more.
  */
 export async function readOnceMore(sql: Db, relation: string, from: number, to: number): Promise<void> {
   await sql.unsafe(`select count(*) from only ${relation} t where ${inPages('t', from, to)}`)

@@ -109,7 +109,10 @@ export async function stands(sql: Db, name: string): Promise<boolean> {
   return row!.there
 }
 
-/** Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`. */
+/**
+ * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types
+ * with `|`), `function f(args)`, `schema s`, `extension e`, `role r`.
+ */
 export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
   const rows = await sql<{ object: string }[]>`
     select o.object
@@ -198,7 +201,7 @@ export async function columnNames(sql: Db, table: string): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
-/** Event triggers that DDL fires; Supabase has some that reload the API (pitfall P31). */
+/** Event triggers that DDL fires; Supabase has some that reload the API. */
 export async function eventTriggers(sql: Db): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select evtname::text as name from pg_catalog.pg_event_trigger where evtenabled <> 'D' order by 1`
@@ -211,7 +214,10 @@ interface Dependant {
   name: string
 }
 
-/** What hangs on a table from outside: views, functions that return it, foreign keys and policies of other tables. */
+/**
+ * What hangs on a table from outside: views, functions that return it, foreign keys and
+ * policies of other tables.
+ */
 export async function dependantsOf(
   sql: Db,
   tables: string[],
@@ -258,7 +264,9 @@ export async function dependantsOf(
 /** Rows that a look at a table's shape reads at most. */
 const shapeRows = 1000
 
-/** How many of the first rows of a table a predicate holds for; null where this role does not see all of them. */
+/**
+ * How many of the first rows of a table a predicate holds for; null where this role does not see all of them.
+ */
 export async function shapeOf(
   sql: Db,
   table: string,

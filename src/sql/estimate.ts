@@ -24,7 +24,10 @@ export async function expectedRows(
   return Plan['Plan Rows']
 }
 
-/** Rows a second that this backfill has made in this database before, the rests inside its batches included; null when it never ran long enough to tell. */
+/**
+ * Rows a second that this backfill has made in this database before, the rests inside its batches included;
+ * null when it never ran long enough to tell.
+ */
 export async function storedRate(sql: Db, track: string, migration: string): Promise<number | null> {
   const [row] = await sql<{ rate: number | null }[]>`
     select (sum(x.rows) / nullif(sum(x.ms), 0) * 1000)::float8 as rate
@@ -40,7 +43,10 @@ export interface BatchCost {
   rows: number
   /** Bytes of WAL. */
   wal: number
-  /** The part of its time in which it found its rows and what to write, 0 to 1; null where that was not measured. */
+  /**
+   * The part of its time in which it found its rows and what to write, 0 to 1; null
+   * where that was not measured.
+   */
   reading: number | null
 }
 
@@ -71,9 +77,9 @@ function explained(lines: string[]): Omit<BatchCost, 'wal'> {
 }
 
 /**
- * What an update costs that finds room on its page (HOT: no new page, no index entries) beside one that does not, as
- * shares of time and WAL. Measured on two copies of a few pages of the table, one with room and one without, in a
- * transaction that is taken back: a batch that is taken back itself never leaves room behind.
+ * What an update costs that finds room on its page (HOT: no new page, no index entries) beside one that does
+ * not, as shares of time and WAL. Measured on two copies of a few pages of the table, one with room and one
+ * without, in a transaction that is taken back: a batch that is taken back itself never leaves room behind.
  */
 export const sampleRoom = (
   sql: Root,

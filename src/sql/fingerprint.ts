@@ -9,9 +9,9 @@ export interface ObjectRow {
 }
 
 /**
- * Every object of the application's schemas as the server itself writes it down (ability B13). Columns by order,
- * not by number, so that a column added and dropped again leaves no trace. The tool's schemas and the schema of
- * the policies' functions are left out when schemas are compared (decision 13).
+ * Every object of the application's schemas as the server itself writes it down. Columns by order,
+ * not by number, so that a column added and dropped again leaves no trace. The tool's schemas and the schema
+ * of the policies' functions are left out when schemas are compared.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
   return sql<ObjectRow[]>`
@@ -85,14 +85,17 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     order by 1, 2, 3`
 }
 
-/** The objects in one line. Compare only within one major version of the server (decision 20). */
+/** The objects in one line. Compare only within one major version of the server. */
 export function fingerprintOf(rows: ObjectRow[]): string {
   const hash = createHash('sha256')
   for (const row of rows) hash.update(`${row.kind}\0${row.object}\0${row.definition}\n`)
   return hash.digest('hex')
 }
 
-/** Each object by kind and name, with a short hash of its definition: small enough to keep, enough to name what changed. */
+/**
+ * Each object by kind and name, with a short hash of its definition: small enough to keep,
+ * enough to name what changed.
+ */
 export const catalogOf = (rows: ObjectRow[]): Record<string, string> =>
   Object.fromEntries(
     rows.map(r => [

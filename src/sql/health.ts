@@ -1,13 +1,22 @@
 import { sendAlone } from './session.js'
 import type { Db } from './types.js'
 
-/** What SQL alone can tell of a server's well-being; null is unknown, never healthy (ability B11). */
+/** What SQL alone can tell of a server's well-being; null is unknown, never healthy. */
 export interface Vitals {
-  /** Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that lock goes round within a millisecond. */
+  /**
+   * Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that
+   * lock goes round within a millisecond.
+   */
   waiters: number
-  /** Other sessions of the server that have worked within the last second; null when there are some that this role may not look at, or the server does not keep it (`track_activities`). */
+  /**
+   * Other sessions of the server that have worked within the last second; null when there are some that this
+   * role may not look at, or the server does not keep it (`track_activities`).
+   */
   others: number | null
-  /** Largest replay lag of a replica, in seconds; null when there are replicas and their lag is hidden from us. */
+  /**
+   * Largest replay lag of a replica, in seconds; null when there are replicas and
+   * their lag is hidden from us.
+   */
   replicaLag: number | null
   replicas: number
   /** Worst state of a replication slot: `reserved`, `extended`, `unreserved`, `lost`; null without slots. */
@@ -16,7 +25,9 @@ export interface Vitals {
   slotBytes: number | null
   /** Whether the server archives its WAL at all. */
   archives: boolean
-  /** Full WAL segments that wait to be archived; null when archiving is off, or when none was archived yet. */
+  /**
+   * Full WAL segments that wait to be archived; null when archiving is off, or when none was archived yet.
+   */
   archiveGap: number | null
   /** Position in the WAL, in bytes, to tell a rate from. */
   wal: number
@@ -26,7 +37,10 @@ export interface Vitals {
   oldestSnapshot: number | null
 }
 
-/** Where the last archived segment starts, in bytes: its name is timeline, gigabytes by four, and segments of those. */
+/**
+ * Where the last archived segment starts, in bytes: its name is timeline, gigabytes by
+ * four, and segments of those.
+ */
 const archived = (sql: Db) => sql`(
   ('x' || substr(w.last_archived_wal, 9, 8))::bit(32)::bigint * 4294967296::numeric
   + ('x' || right(w.last_archived_wal, 8))::bit(32)::bigint * pg_catalog.pg_size_bytes(current_setting('wal_segment_size')))`
@@ -64,7 +78,10 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
   return row!
 }
 
-/** The user's own throttle: a query whose first value is true, or above zero, says stop. Read-only, half a second at most. */
+/**
+ * The user's own throttle: a query whose first value is true, or above zero, says stop.
+ * Read-only, half a second at most.
+ */
 export async function throttled(sql: Db, query: string): Promise<boolean> {
   const rows = await sendAlone<Record<string, unknown>>(sql, query)
   const value = Object.values(rows[0] ?? {})[0]

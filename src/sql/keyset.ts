@@ -6,7 +6,10 @@ export interface KeyColumn {
   type: string
 }
 
-/** True when a table has no pages of its own that could be walked: a foreign table, or one that another server holds. */
+/**
+ * True when a table has no pages of its own that could be walked: a foreign table, or one
+ * that another server holds.
+ */
 export async function lacksPages(sql: Db, table: string): Promise<boolean> {
   const [row] = await sql<{ foreign: boolean }[]>`
     select c.relkind = 'f' or exists (
@@ -30,7 +33,10 @@ const tuple = (alias: string, columns: KeyColumn[]): string =>
 const values = (columns: KeyColumn[], from: number): string =>
   `(${columns.map((c, i) => `$${from + i}::text::${c.type}`).join(', ')})`
 
-/** The rows after one key up to another (null: no bound on that side), of one unit if one is named (its value comes last). */
+/**
+ * The rows after one key up to another (null: no bound on that side), of one unit if one is
+ * named (its value comes last).
+ */
 export function keyPredicate(
   alias: string,
   columns: KeyColumn[],
@@ -50,7 +56,10 @@ export function keyPredicate(
   return { predicate: parts.join(' and '), args }
 }
 
-/** The key of the `limit`-th row after `after`; null when fewer are left. As text, so that no precision is lost (pitfall P9). */
+/**
+ * The key of the `limit`-th row after `after`; null when fewer are left. As text, so
+ * that no precision is lost.
+ */
 export async function nextKey(
   sql: Db,
   { table, columns }: { table: string; columns: KeyColumn[] },

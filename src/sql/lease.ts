@@ -11,8 +11,8 @@ interface LeaseRow {
 }
 
 /**
- * Who holds the lease. A backend is the same only with the same pid and the same start time; the start of another role's
- * backend is hidden from us, and then it counts as alive.
+ * Who holds the lease. A backend is the same only with the same pid and the same start time; the start of
+ * another role's backend is hidden from us, and then it counts as alive.
  */
 export async function readLease(sql: Db): Promise<LeaseRow> {
   const [row] = await sql<LeaseRow[]>`
@@ -29,9 +29,10 @@ export async function readLease(sql: Db): Promise<LeaseRow> {
 }
 
 /**
- * Takes the lease when nobody holds it or when its holder's backend is gone, and raises the fencing token: whatever
- * the former holder still sends is refused by its old token (ability B16). Null when somebody holds it. The advisory
- * lock is an extra on direct connections; it is tried, never waited for (pitfall P4).
+ * Takes the lease when nobody holds it or when its holder's backend is gone, and raises the fencing token:
+ * whatever the former holder still sends is refused by its old token. Null when somebody holds it. The
+ * advisory lock is an extra on direct connections; it is tried, never waited for: a concurrent index build
+ * would wait for whoever waits.
  */
 export async function takeLease(sql: Db, holder: string): Promise<number | null> {
   const [row] = await sql<{ token: number }[]>`

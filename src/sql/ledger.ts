@@ -3,9 +3,9 @@ import { stands } from './catalog.js'
 import { type Db, literal, type Root } from './types.js'
 
 /**
- * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one that was
- * released: add another. `rethread` may be dropped at any time without harm to the application; what must outlive it
- * (archives, quarantine) stands in `rethread_archive`.
+ * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one
+ * that was released: add another. `rethread` may be dropped at any time without harm to the application; what
+ * must outlive it (archives, quarantine) stands in `rethread_archive`.
  */
 export const upgrades: readonly string[] = [
   `create table rethread.runs (
@@ -49,8 +49,9 @@ export const upgrades: readonly string[] = [
     heartbeat timestamptz
   );
   insert into rethread.lease (name) values ('writer');`,
-  // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A range goes pending -> claimed -> done, and is
-  // claimed anew when the backend that claimed it is gone; batches keep the transaction ids that prove which rows nobody touched since.
+  // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A
+  // range goes pending -> claimed -> done, and is claimed anew when the backend that claimed it is gone;
+  // batches keep the transaction ids that prove which rows nobody touched since.
   `create table rethread.backfills (
     id bigint generated always as identity primary key,
     track text not null,
@@ -134,7 +135,7 @@ export const upgrades: readonly string[] = [
   'alter table rethread.ranges alter column cursor_page type double precision;',
 ]
 
-/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them (decision 13). */
+/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
 const archiveSchema = `
   create schema if not exists rethread_archive;
   create table if not exists rethread_archive.quarantine (
@@ -166,7 +167,7 @@ const archiveSchema = `
     at timestamptz not null default clock_timestamp()
   );`
 
-/** Closes a schema to everybody but its owner, also to roles that default privileges let in (pitfall P77). */
+/** Closes a schema to everybody but its owner, also to roles that default privileges let in. */
 const closeSchema = (schema: string): string => `
   revoke all on schema ${schema} from public;
   revoke all on all tables in schema ${schema} from public;
@@ -189,7 +190,10 @@ export async function schemaVersion(sql: Db): Promise<number | null> {
   return row!.version
 }
 
-/** Installs or upgrades the tool's schema up to `to`; safe when several start at once. Returns what was applied. */
+/**
+ * Installs or upgrades the tool's schema up to `to`; safe when several start at once.
+ * Returns what was applied.
+ */
 export async function upgrade(sql: Root, tool: string, to: number = upgrades.length): Promise<number[]> {
   return (await sql.begin(async tx => {
     await tx`select pg_advisory_xact_lock(hashtext('rethread'), hashtext('upgrade'))`
@@ -214,7 +218,10 @@ export async function upgrade(sql: Root, tool: string, to: number = upgrades.len
   })) as number[]
 }
 
-/** For every migration that the ledger knows: its newest finished row, and its newest row when that is unfinished. */
+/**
+ * For every migration that the ledger knows: its newest finished row, and its newest
+ * row when that is unfinished.
+ */
 export async function readLedger(sql: Db): Promise<LedgerRow[]> {
   return sql<LedgerRow[]>`
     select

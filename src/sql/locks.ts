@@ -1,7 +1,10 @@
 import type { Blocker } from '../model/event.js'
 import type { Db } from './types.js'
 
-/** Who blocks a backend. Literals are cut from the statements before they leave the server (pitfall P78). */
+/**
+ * Who blocks a backend. Literals are cut from the statements before they leave the server:
+ * they may be people's data.
+ */
 export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
   return sql<Blocker[]>`
     select
@@ -16,7 +19,7 @@ export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
     limit 5`
 }
 
-/** Transactions that hold a lock on a table now, oldest first: who would make us wait (ability B9). */
+/** Transactions that hold a lock on a table now, oldest first: who would make us wait. */
 export async function holdersOf(
   sql: Db,
   tables: string[],

@@ -7,9 +7,10 @@ const quiet = {
 } as const
 
 /**
- * Keeps autovacuum's ANALYZE from a table for the time of a backfill, and remembers what was set before in the same
- * transaction. Its snapshot lasts for seconds, and while it does no page can be pruned: every update leaves its page
- * (measured on 2M rows: 26% of the updates instead of 20%). Takes SHARE UPDATE EXCLUSIVE, which no reader or writer waits for.
+ * Keeps autovacuum's ANALYZE from a table for the time of a backfill, and remembers what was set before in
+ * the same transaction. Its snapshot lasts for seconds, and while it does no page can be pruned: every update
+ * leaves its page (measured on 2M rows: 26% of the updates instead of 20%). Takes SHARE UPDATE EXCLUSIVE,
+ * which no reader or writer waits for.
  */
 export async function quietenAnalyze(sql: Root, relation: string): Promise<void> {
   await sql.begin(async tx => {
@@ -23,7 +24,10 @@ export async function quietenAnalyze(sql: Root, relation: string): Promise<void>
   })
 }
 
-/** Tables whose settings a backfill has changed and nobody has put back: of this run, or of one that was killed. */
+/**
+ * Tables whose settings a backfill has changed and nobody has put back: of this run,
+ * or of one that was killed.
+ */
 export async function changedTables(sql: Db): Promise<string[]> {
   const rows = await sql<
     { relation: string }[]

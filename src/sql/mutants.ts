@@ -116,7 +116,10 @@ export async function mutantsOf(
   ]
 }
 
-/** Rows that change for the worse: a message in another session, a message lost, two messages that change places. */
+/**
+ * Rows that change for the worse: a message in another session, a message lost, two
+ * messages that change places.
+ */
 async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const { sessions: s, messages: m } = info
   if (!m) return []
@@ -130,7 +133,8 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const created = ident(m.created)
   const sessionKey = ident(m.to ?? s.id)
   const off = `alter table ${m.table} disable trigger user; `
-  // by age, because places are reused: the first may be of a row that came after the backfill, of which nobody knows where it belongs
+  // by age, because places are reused: the first may be of a row that came after the backfill, of which
+  // nobody knows where it belongs
   const oldest = `${linked} order by ${created}, ctid limit 1`
   return [
     {

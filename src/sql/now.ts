@@ -1,7 +1,10 @@
 import type { Cells } from './sessions.js'
 import type { Db } from './types.js'
 
-/** Indexes of these tables that are invalid: left by a build that broke off, of use to nobody, kept up by every write. */
+/**
+ * Indexes of these tables that are invalid: left by a build that broke off, of use to
+ * nobody, kept up by every write.
+ */
 export async function invalidIndexes(sql: Db, tables: string[]): Promise<string[]> {
   const rows = await sql<{ index: string }[]>`
     select i.indexrelid::regclass::text as index
@@ -12,7 +15,10 @@ export async function invalidIndexes(sql: Db, tables: string[]): Promise<string[
   return rows.map(r => r.index)
 }
 
-/** Who is connected to this database now, by application: how many, how many in a transaction, the oldest one's age. */
+/**
+ * Who is connected to this database now, by application: how many, how many in a
+ * transaction, the oldest one's age.
+ */
 export async function connected(sql: Db): Promise<Cells[]> {
   return sql<Cells[]>`
     select coalesce(nullif(a.application_name, ''), '(no name)') as application, a.usename::text as role, count(*)::int as sessions,

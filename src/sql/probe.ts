@@ -20,8 +20,8 @@ export interface Tried {
 }
 
 /**
- * The settings that the API gives a request: role and claims, in the two spellings that auth.uid() reads, and row
- * security on (decision 11). For this transaction only.
+ * The settings that the API gives a request: role and claims, in the two spellings that auth.uid() reads, and
+ * row security on. For this transaction only.
  */
 export async function become(sql: Db, persona: Persona): Promise<void> {
   await sql.unsafe(becoming(persona))
@@ -79,7 +79,10 @@ export async function unreachable(sql: Db, roles: string[]): Promise<{ name: str
         case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end)`
 }
 
-/** Triggers that a change of rows would fire and whose functions reach outside of the database; names of no table do no harm. */
+/**
+ * Triggers that a change of rows would fire and whose functions reach outside of the database;
+ * names of no table do no harm.
+ */
 export async function reachingOut(sql: Db, names: string[]): Promise<string[]> {
   const rows = await sql<{ trigger: string }[]>`
     select distinct c.oid::regclass::text || '.' || t.tgname as trigger
@@ -109,7 +112,10 @@ export async function copyOf(sql: Db, t: AccessTable): Promise<{ row: string; co
   return found ?? { row: '{}', columns: [] }
 }
 
-/** Views that show a table and that this role may read, and leaf partitions that it may read directly (pitfall P71). */
+/**
+ * Views that show a table and that this role may read, and leaf partitions that it may read
+ * directly: both side-step policies.
+ */
 export async function sideDoors(
   sql: Db,
   table: string,
@@ -127,17 +133,24 @@ export async function sideDoors(
     order by 1`
 }
 
-/** Rows that an update without a WHERE may change in one try; seeds have fewer, a policy that holds stays far below. */
+/**
+ * Rows that an update without a WHERE may change in one try; seeds have fewer, a policy
+ * that holds stays far below.
+ */
 export const sweepLimit = 20
 
-/** Pages of a large table of which a sampled sweep tries some rows, and how many of these must have moved to count. */
+/**
+ * Pages of a large table of which a sampled sweep tries some rows, and how many of these
+ * must have moved to count.
+ */
 const sampledPages = 20
 const sampledLimit = 3
 
 /**
- * Some rows of a large table, chosen with full sight, and the owner's: what an update without a WHERE would reach for,
- * tried one by one with WHERE CURRENT OF. It reads no column either (the server takes it for no read), so that only the
- * policies of UPDATE are asked, but it does not walk past millions of rows. Null for a table that keeps its rows in others.
+ * Some rows of a large table, chosen with full sight, and the owner's: what an update without a WHERE would
+ * reach for, tried one by one with WHERE CURRENT OF. It reads no column either (the server takes it for no
+ * read), so that only the policies of UPDATE are asked, but it does not walk past millions of rows. Null for
+ * a table that keeps its rows in others.
  */
 export async function sampledRows(
   sql: Db,
@@ -178,8 +191,9 @@ export const attempts = {
   move: (t: AccessTable, column: string): string =>
     `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where ${rowIs(t)}`,
   /**
-   * An update without a WHERE needs no right to read, so that only the policies of UPDATE stand in its way. The
-   * condition reads no column; it ends the walk's effect after some rows, should a policy let everything through.
+   * An update without a WHERE needs no right to read, so that only the policies of UPDATE stand in
+   * its way. The condition reads no column; it ends the walk's effect after some rows, should a
+   * policy let everything through.
    */
   sweep: (t: AccessTable, column: string): string =>
     `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)}
@@ -221,9 +235,9 @@ const backCode = 'RTHRD'
 const preparedMove = 'rethread_move'
 
 /**
- * Runs tries one after the other inside the server, each in a subtransaction that takes itself back: there are hundreds,
- * and a round trip for each step of each would cost more than all the rest of a verification. The texts travel in a
- * setting, what came of them in another.
+ * Runs tries one after the other inside the server, each in a subtransaction that takes itself back: there
+ * are hundreds, and a round trip for each step of each would cost more than all the rest of a verification.
+ * The texts travel in a setting, what came of them in another.
  */
 const tryAll = `
   do $rethread$
@@ -275,7 +289,10 @@ const tryAll = `
   end
   $rethread$`
 
-/** Tries in order; all of it is taken back. What takes too long for all is tried alone, and is a fault where it does again. */
+/**
+ * Tries in order; all of it is taken back. What takes too long for all is tried alone, and is a
+ * fault where it does again.
+ */
 export async function attemptAll(sql: Db, tries: Try[]): Promise<Tried[]> {
   if (tries.length === 0) return []
   const texts = tries.map(({ persona, ...t }) => ({ ...t, become: becoming(persona), back: becomingUs }))
@@ -314,7 +331,9 @@ export async function explainAs(sql: Db, persona: Persona, query: string): Promi
   }
 }
 
-/** Somebody's rows of a table as a count and an order-free hash of ids, and the ids themselves up to a limit. */
+/**
+ * Somebody's rows of a table as a count and an order-free hash of ids, and the ids themselves up to a limit.
+ */
 export interface Sight {
   rows: number
   hash: string
@@ -337,7 +356,10 @@ export async function sightOf(sql: Db, table: string, id: string, where = 'true'
 /** Pages of a table that are looked through for persons; all of a smaller one. */
 const pagesOfPersons = 2000
 
-/** Some of the persons that a column names, the same ones each time while the table is the same; the column is `schema.table.column`. */
+/**
+ * Some of the persons that a column names, the same ones each time while the table is the same; the column
+ * is `schema.table.column`.
+ */
 export async function samplePersons(sql: Db, column: string, n: number): Promise<string[]> {
   const [schema, table, name] = column.split('.') as [string, string, string]
   const from = `${ident(schema)}.${ident(table)}`

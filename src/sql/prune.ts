@@ -2,7 +2,10 @@ import type { TrackInfo } from '../model/workspace.js'
 import type { Cells } from './sessions.js'
 import { type Db, ident as q } from './types.js'
 
-/** Sessions idle for more than so many days; those that are archived already count only where they are to be deleted. */
+/**
+ * Sessions idle for more than so many days; those that are archived already count only
+ * where they are to be deleted.
+ */
 const idle = (info: TrackInfo, remove: boolean): string => {
   const { sessions: s } = info
   const open =

@@ -31,14 +31,17 @@ const parentsThere = (m: TableMerge): string =>
     )
     .join(' and ') || 'true'
 
-/** Rows of an archive or of the table that no batch of a backfill wrote last were edited, or made, by somebody. */
+/**
+ * Rows of an archive or of the table that no batch of a backfill wrote last were
+ * edited, or made, by somebody.
+ */
 const ourXids = `(select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
     join rethread.backfills f on f.id = b.backfill where f.track = $1)`
 
 /**
- * Merges a stretch of pages of an archived table into the present one. Rules: a row that is gone comes back; a row that
- * people had edited before the rollback wins over one that a backfill made again and nobody touched; a row that was
- * touched since stays and is reported. Run again, it changes nothing.
+ * Merges a stretch of pages of an archived table into the present one. Rules: a row that is gone comes back;
+ * a row that people had edited before the rollback wins over one that a backfill made again and nobody
+ * touched; a row that was touched since stays and is reported. Run again, it changes nothing.
  */
 export async function mergeTable(
   sql: Db,
@@ -54,7 +57,8 @@ export async function mergeTable(
      on conflict do nothing`,
     pages,
   )
-  // "edited" is what no batch of a backfill wrote last, in the archive; "untouched" the same, in the present table
+  // "edited" is what no batch of a backfill wrote last, in the archive; "untouched" the
+  // same, in the present table
   const rest = m.columns.filter(c => !m.key.includes(c))
   const updated =
     rest.length === 0
@@ -87,8 +91,8 @@ export async function tableConflicts(sql: Db, m: TableMerge): Promise<Merged['co
 }
 
 /**
- * Takes away rows that the migrate before this restore has made because the archived ones were not there yet, and that
- * nobody has touched: with the archive back, the track's own predicate calls them superseded.
+ * Takes away rows that the migrate before this restore has made because the archived ones were not there yet,
+ * and that nobody has touched: with the archive back, the track's own predicate calls them superseded.
  */
 export async function removeSuperseded(sql: Db, m: TableMerge, superseded: string): Promise<number> {
   const result = await sql.unsafe(
@@ -112,7 +116,10 @@ interface ColumnMerge {
   parents: TableMerge['parents']
 }
 
-/** Gives archived values back to the rows that still carry the value a migrate gives by itself. One stretch of pages. */
+/**
+ * Gives archived values back to the rows that still carry the value a migrate gives by
+ * itself. One stretch of pages.
+ */
 export async function mergeColumn(sql: Db, m: ColumnMerge, pages: [string, string]): Promise<number> {
   const result = await sql.unsafe(
     `update ${m.table} t set ${ident(m.column)} = a.${ident(m.column)}
@@ -126,7 +133,10 @@ export async function mergeColumn(sql: Db, m: ColumnMerge, pages: [string, strin
   return result.count
 }
 
-/** The predicate speaks of the table's columns without an alias; a subselect keeps them apart from the archive's. */
+/**
+ * The predicate speaks of the table's columns without an alias; a subselect keeps them
+ * apart from the archive's.
+ */
 const scoped = (m: ColumnMerge): string =>
   `exists (select from (select t.*) as own where ${m.ours ?? 'false'})`
 

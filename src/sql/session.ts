@@ -1,14 +1,14 @@
 import { codeOf, isLostCode } from '../model/failure.js'
 import { type Db, literal } from './types.js'
 
-/** What a session is for. Probes are the only ones that see as the application sees (decision 11). */
+/** What a session is for. Probes are the only ones that see as the application sees. */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
 /**
- * The settings of a fresh session, sent after connecting because poolers refuse start-up parameters (pitfall P7).
- * `row_security = off` makes a filtered view of the data an error instead of a smaller number (ability B1).
+ * The settings of a fresh session, sent after connecting because poolers refuse start-up parameters.
+ * `row_security = off` makes a filtered view of the data an error instead of a smaller number.
  * `client_connection_check_interval` lets the backend of a killed client go within a second, so that the
- * next run finds the lease free. Time-outs are explicit: those of the role are not ours (pitfall P12).
+ * next run finds the lease free. Time-outs are explicit: those of the role are not ours.
  * `cores` is how many of the server's one statement may use, null for as many as the server is set to.
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
@@ -20,7 +20,8 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     'set lock_timeout = 0',
     "set idle_in_transaction_session_timeout = '5min'",
   ]
-  // anti-joins over all messages and index builds stay in memory, but take no more than the server gives its buffers
+  // anti-joins over all messages and index builds stay in memory, but take no more than
+  // the server gives its buffers
   if (purpose !== 'monitor')
     lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
   if (purpose === 'worker' || purpose === 'writer') lines.push(...writing)
@@ -28,16 +29,18 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
   if (cores !== null) {
     for (const parallel of ['max_parallel_workers_per_gather', 'max_parallel_maintenance_workers'])
       lines.push(`set ${parallel} = ${cores - 1}`)
-    // From 18 on the server has others read for a scan, a tenth of a core. We read one page after the other, which the system reads ahead.
+    // From 18 on the server has others read for a scan, a tenth of a core. We read one page after the other,
+    // which the system reads ahead.
     lines.push('set effective_io_concurrency = 0')
   }
   if (purpose === 'reader') lines.push('set default_transaction_read_only = on')
   if (purpose === 'worker') {
     // JIT costs more than it gives on batches of some milliseconds (measured: up to 0.26 s a statement)
     lines.push('set jit = off')
-    // A batch and its checkpoint are one transaction: a crash loses both or none, so the flush may come later.
+    // A batch and its checkpoint are one transaction: a crash loses both or none, so
+    // the flush may come later.
     lines.push('set synchronous_commit = off')
-    // The victim of a deadlock before the application is: below deadlock_timeout (decision 10). Here and not in each
+    // The victim of a deadlock before the application is: below deadlock_timeout. Here and not in each
     // batch, which would cost a round trip more.
     lines.push("set lock_timeout = '60ms'", "set statement_timeout = '30s'")
   }
@@ -50,30 +53,39 @@ const pieces = { small: '64kB', large: '512kB' } as const
 /** Small beside others, large where nobody else waits for the disk. */
 export type Pieces = keyof typeof pieces
 
-/** Says in what pieces this session's evicted pages go to the disk. Small ones cost inserts a tenth of their speed. */
+/**
+ * Says in what pieces this session's evicted pages go to the disk. Small ones cost
+ * inserts a tenth of their speed.
+ */
 export async function setPieces(sql: Db, size: Pieces): Promise<void> {
   await sql`select set_config('backend_flush_after', ${pieces[size]}, false)`
 }
 
 /**
- * How a session that writes much leaves the disk to the application, whose commits wait for it. All figures beside one, 100 statements a second.
+ * How a session that writes much leaves the disk to the application, whose commits wait for it. All figures
+ * beside one, 100 statements a second.
  *
- * Pages that we evict go to the disk as we go, not all at the next checkpoint, whose fsync every commit would wait behind: without, the
- * longest wait was 140 ms for updates and 450 for inserts, with it 80. Few at a time, for they stand before a commit's flush all the
- * same: p99 beside pieces of 512 kB 5.7 ms, 128 kB 4.7, 32 kB 4.3, in turns of 4 s in one run. The disk writes as often with pieces of
- * 512 kB as of 64, and six times as often as with none. A worker beside whom nobody works takes large pieces: `setPieces`.
+ * Pages that we evict go to the disk as we go, not all at the next checkpoint, whose fsync every commit would
+ * wait behind: without, the longest wait was 140 ms for updates and 450 for inserts, with it 80. Few at a
+ * time, for they stand before a commit's flush all the same: p99 beside pieces of 512 kB 5.7 ms, 128 kB 4.7,
+ * 32 kB 4.3, in turns of 4 s in one run. The disk writes as often with pieces of 512 kB as of 64, and six
+ * times as often as with none. A worker beside whom nobody works takes large pieces: `setPieces`.
  *
- * A log file that has not been used before is not filled with zeros first: 16 MB and an fsync, under the lock that every commit takes. A quiet
- * server keeps five files to use again, and each one beyond held all commits up for 20 to 60 ms: p99 36 ms beside an idle 3.9, with this 14 to 17,
- * and 9 when the application's own sessions, which make half of the files, did without the zeros too. Only a superuser may, or who was
- * granted the parameter; nobody else is told, because nothing is wrong.
+ * A log file that has not been used before is not filled with zeros first: 16 MB and an fsync, under the lock
+ * that every commit takes. A quiet server keeps five files to use again, and each one beyond held all commits
+ * up for 20 to 60 ms: p99 36 ms beside an idle 3.9, with this 14 to 17, and 9 when the application's own
+ * sessions, which make half of the files, did without the zeros too. Only a superuser may, or who was granted
+ * the parameter; nobody else is told, because nothing is wrong.
  */
 const writing = [
   `set backend_flush_after = '${pieces.small}'`,
   'do $$ begin set wal_init_zero = off; exception when insufficient_privilege then null; end $$',
 ]
 
-/** Raises a memory setting for this session: to `most` or to shared_buffers, whichever is less; never lowers it. */
+/**
+ * Raises a memory setting for this session: to `most` or to shared_buffers, whichever
+ * is less; never lowers it.
+ */
 const memorySql = (name: string, most: string): string =>
   `select set_config('${name}', greatest(pg_size_bytes(current_setting('${name}')), least(pg_size_bytes('${most}'), pg_size_bytes(current_setting('shared_buffers')))) / 1024 || 'kB', false)`
 
@@ -111,7 +123,7 @@ export async function facts(sql: Db): Promise<Facts> {
   return row!
 }
 
-/** Backend pid of this session; two sessions with one pid stand behind a transaction pooler (ability B17). */
+/** Backend pid of this session; two sessions with one pid stand behind a transaction pooler. */
 export async function backend(sql: Db): Promise<number> {
   const [row] = await sql<{ pid: number }[]>`select pg_catalog.pg_backend_pid() as pid`
   return row!.pid
@@ -135,8 +147,9 @@ const settingsSql = `
   where source = 'session'`
 
 /**
- * Settings for one transaction. Milliseconds; 0 means none. With parameters that SQL files read with current_setting().
- * As one plain text: it goes before every check, and Parse and Describe would cost a round trip more.
+ * Settings for one transaction. Milliseconds; 0 means none. With parameters that SQL files read
+ * with current_setting(). As one plain text: it goes before every check, and Parse and Describe
+ * would cost a round trip more.
  */
 export async function setLocal(
   sql: Db,
@@ -189,9 +202,9 @@ export async function today(sql: Db): Promise<string> {
 }
 
 /**
- * Sends a text outside a transaction that may fail after it has sent rows. postgres.js (3.4.9) goes on counting those, and
- * the next statement's rows would stand behind so many empty places, its only row where nobody looks. A statement that
- * succeeds ends the count; in a transaction, the rollback does.
+ * Sends a text outside a transaction that may fail after it has sent rows. postgres.js (3.4.9) goes on
+ * counting those, and the next statement's rows would stand behind so many empty places, its only row where
+ * nobody looks. A statement that succeeds ends the count; in a transaction, the rollback does.
  */
 export async function sendAlone<Row extends object>(sql: Db, text: string) {
   try {

@@ -1,7 +1,10 @@
 import { stands } from './catalog.js'
 import type { Db } from './types.js'
 
-/** What one person saw of one table; rows, hash and ids are null where there was no row security and all was open. */
+/**
+ * What one person saw of one table; rows, hash and ids are null where there was no row
+ * security and all was open.
+ */
 export interface StoredSight {
   person: string
   relation: string

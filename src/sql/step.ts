@@ -10,13 +10,13 @@ export async function cancel(sql: Db, pid: number): Promise<void> {
   await sql`select pg_catalog.pg_cancel_backend(${pid})`
 }
 
-/** Back to the session's own settings. RESET ALL does not undo SET ROLE (pitfall P10); the caller checks the role. */
+/** Back to the session's own settings. RESET ALL does not undo SET ROLE; the caller checks the role. */
 export async function resetAll(sql: Db, setup: string): Promise<void> {
   await sql.unsafe(`reset all;\n${setup}`)
 }
 
 /**
- * Sends text without parameters: the simple protocol, so that a whole file goes as one (pitfalls P6, P42). Rows that the
+ * Sends text without parameters: the simple protocol, so that a whole file goes as one. Rows that the
  * last statement wrote.
  */
 export async function sendText(sql: Db, text: string): Promise<number> {

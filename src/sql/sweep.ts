@@ -30,7 +30,10 @@ export interface SweepSpec extends PendingSpec {
 /** Columns that a row has only in its own table. */
 const systemColumn = /\b(?:ctid|tableoid|[cx]m(?:in|ax))\b/i
 
-/** The rows that a sweep looks at. Where it rests, at every row: as one predicate among others it would be asked last, of few. */
+/**
+ * The rows that a sweep looks at. Where it rests, at every row: as one predicate among others it
+ * would be asked last, of few.
+ */
 const swept = ({ table, alias, restEvery, pending, reason }: SweepSpec): string =>
   restEvery === null || systemColumn.test(`${pending} ${reason}`)
     ? `${table} ${alias}`
@@ -50,9 +53,9 @@ const intoQuarantine =
   'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
 
 /**
- * How many rows are still to do, quarantined ones left out: an anti-join, not "the cursor reached the end" (P51, B5). By
- * hashing: of a column that has just been added there are no statistics, and the planner, who expects few rows to lack
- * it, would sort all of them.
+ * How many rows are still to do, quarantined ones left out: an anti-join, not "the cursor reached the end".
+ * By hashing: of a column that has just been added there are no statistics, and the planner, who expects few
+ * rows to lack it, would sort all of them.
  */
 export async function countPending(sql: Db, s: SweepSpec): Promise<number> {
   const result = await sql.unsafe<{ n: number }[]>(
@@ -70,8 +73,9 @@ interface Swept {
 }
 
 /**
- * One look at all rows: those still to do that have a reason are copied to the quarantine and stay where they are
- * (decision 19), the others are counted. None left is the proof (P51, B5): in one snapshot every row was done or is set aside.
+ * One look at all rows: those still to do that have a reason are copied to the quarantine and stay
+ * where they are until contract, the others are counted. None left is the proof: in one snapshot every
+ * row was done or is set aside.
  */
 export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Promise<Swept> {
   const reason = s.removes ? 'null::text' : `(${s.reason ?? 'null'})::text`
@@ -93,7 +97,10 @@ export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Pro
   return result.flat().at(-1) as Swept
 }
 
-/** Copies rows that are left to the quarantine, of the given keys or all, with their own reason or else the given one. */
+/**
+ * Copies rows that are left to the quarantine, of the given keys or all, with their own
+ * reason or else the given one.
+ */
 export async function quarantinePending(
   sql: Db,
   s: SweepSpec,
@@ -116,7 +123,10 @@ export async function quarantinePending(
 /** The first parameter that `quarantineRow` leaves to its predicate. */
 export const rowParameter = 5
 
-/** Copies one poison row to the quarantine (pitfall P59): the row of `from` that `where` finds, with its values from `rowParameter` on. */
+/**
+ * Copies one poison row to the quarantine: the row of `from` that `where` finds, with its
+ * values from `rowParameter` on.
+ */
 export async function quarantineRow(
   sql: Db,
   s: PendingSpec,

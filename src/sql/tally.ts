@@ -7,13 +7,21 @@ export interface TallySpec {
   backfill: number
   /** Column whose values are the units. */
   unit: string
-  /** True when equal units are written alike (not so in citext or numeric), so that they are grouped before they are written: a quarter of the time. */
+  /**
+   * True when equal units are written alike (not so in citext or numeric), so that they are grouped before
+   * they are written: a quarter of the time.
+   */
   alike: boolean
   /** Columns of the content, unquoted; those that the backfill writes are not among them. */
   columns: string[]
-  /** Column that dates a row, where there is one: what was dated before the backfill is also counted apart. */
+  /**
+   * Column that dates a row, where there is one: what was dated before the backfill is also counted apart.
+   */
   dated: string | null
-  /** True when a column's type has no hash of its own (json): its text is hashed instead, at four times the cost. */
+  /**
+   * True when a column's type has no hash of its own (json): its text is hashed
+   * instead, at four times the cost.
+   */
   asText: boolean
 }
 
@@ -55,16 +63,25 @@ const hashOf = (s: TallySpec): string => {
 /** What rows are grouped by: the unit as it is written, or its value where that comes to the same. */
 const unitOf = (s: TallySpec): string => `t.${ident(s.unit)}${s.alike ? '' : '::text'}`
 
-/** Whether a row is dated before the backfill began: what an application adds later is not, so that it hides no loss. */
+/**
+ * Whether a row is dated before the backfill began: what an application adds later is not,
+ * so that it hides no loss.
+ */
 const isPast = (s: TallySpec): string =>
   s.dated === null
     ? 'false'
     : `coalesce(t.${ident(s.dated)} <= (select b.started_at from rethread.backfills b where b.id = ${s.backfill}), false)`
 
-/** What some pages hold of one unit: its name, whether dated before the backfill, rows, both halves of the hash. */
+/**
+ * What some pages hold of one unit: its name, whether dated before the backfill,
+ * rows, both halves of the hash.
+ */
 export type PageCount = [unit: string, past: boolean, rows: number, high: number, low: number]
 
-/** In how many pieces an answer comes: a piece is read and forgotten as it arrives, so that memory stays low however many units there are. */
+/**
+ * In how many pieces an answer comes: a piece is read and forgotten as it arrives, so that memory stays low
+ * however many units there are.
+ */
 const pieces = 32
 
 /** On every so-many-th page a count rests, and at every so-many-th of what it has counted while it writes that down. */
@@ -74,8 +91,8 @@ interface CountRests {
 }
 
 /**
- * Counts and hashes the rows of some pages, and hands the counts on; one short statement, so that no snapshot grows old
- * (pitfall P55). Returns how long it rested, in milliseconds.
+ * Counts and hashes the rows of some pages, and hands the counts on; one short statement, so that no snapshot
+ * grows old and holds back vacuum. Returns how long it rested, in milliseconds.
  */
 export async function countPages(
   sql: Db,
@@ -130,7 +147,9 @@ export interface Counted {
   hash: string
 }
 
-/** What is known of a unit: all of its rows, and those among them that are dated before the backfill began. */
+/**
+ * What is known of a unit: all of its rows, and those among them that are dated before the backfill began.
+ */
 export interface Tally extends Counted {
   past: Counted | null
 }
@@ -150,7 +169,10 @@ export async function storedTallies(
   return rows.length === 0 ? null : { backfill: rows[0]!.backfill, units: byUnit(rows) }
 }
 
-/** Rows and content of each unit as they stand, those in the quarantine included; `key` is the table's primary key. */
+/**
+ * Rows and content of each unit as they stand, those in the quarantine included; `key`
+ * is the table's primary key.
+ */
 export async function unitCounts(
   sql: Db,
   table: string,

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
 
-/** int8 arrives as a number: our counts and ids stay far below 2^53 (pitfall P9: postgres.js would give strings). */
+/** int8 arrives as a number: our counts and ids stay far below 2^53 (postgres.js would give strings). */
 export type Types = { bigint: number; textArray: string[] }
 
 /** A connection or a transaction on it; the only thing a statement needs. */

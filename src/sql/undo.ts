@@ -17,7 +17,9 @@ export const savepoint =
 
 class TakenBack extends Error {}
 
-/** Does work and takes all of it back; what it found out. A fault of the work is thrown, and taken back too. */
+/**
+ * Does work and takes all of it back; what it found out. A fault of the work is thrown, and taken back too.
+ */
 export async function takenBack<T>(scope: Scope, work: (tx: Db) => Promise<T>): Promise<T> {
   let found: { value: T } | null = null
   try {

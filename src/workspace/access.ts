@@ -3,8 +3,9 @@ import { operations } from '../model/workspace.js'
 import { describeIssue } from './config.js'
 
 /**
- * Every word of an access file that could name a table, one it does not write to included: who asks what such tables
- * would fire had better ask too much. Parsing the file would cost a verification more than all its checks.
+ * Every word of an access file that could name a table, one it does not write to included: who asks
+ * what such tables would fire had better ask too much. Parsing the file would cost a verification
+ * more than all its checks.
  */
 export const namesIn = (text: string): string[] => [
   ...new Set(text.match(/(?:"[^"\n]+"|\b[a-z_]\w*)(?:\.(?:"[^"\n]+"|[a-z_]\w*))?/gi)),

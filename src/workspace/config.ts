@@ -9,19 +9,24 @@ export interface Config {
   dir: string | null
   /** Passed to every session as settings `rethread.<name>`, read by the SQL files. */
   settings: Record<string, string>
-  /** First lock time-out of DDL in milliseconds; a queued lock stalls the application that long (decision 10). */
+  /** First lock time-out of DDL in milliseconds; a queued lock stalls the application that long. */
   lockTimeoutMs: number
-  /** How long one step may try to get its locks, in seconds (pitfall P17). */
+  /** How long one step may try to get its locks, in seconds. */
   lockBudgetSeconds: number
   /** Wanted duration of a backfill batch in milliseconds. */
   batchTargetMs: number
-  /** WAL in MB a second, of the whole server, above which a backfill slows down and at twice of which it waits; null for no limit. */
+  /**
+   * WAL in MB a second, of the whole server, above which a backfill slows down and at twice of which it
+   * waits; null for no limit.
+   */
   walMbPerSecond: number | null
   /** Hazards of this level and above must be named by `--allow`. */
   consentFrom: HazardLevel
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
   protected: boolean
-  /** Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused. */
+  /**
+   * Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused.
+   */
   diskFreeBytes: number | null
   /** Findings of checks that are known, by key, each with a reason and its last day. */
   accepted: { key: string; reason: string; until: string }[]

@@ -2,11 +2,13 @@ import { Failure } from '../model/failure.js'
 import type { BackfillSpec } from '../model/workspace.js'
 import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
 
-/** A backfill statement that the engine can restrict to a part of its table (decision 4). */
+/** A backfill statement that the engine can restrict to a part of its table. */
 export interface Cut {
   /** The batched table as the statement calls it. */
   alias: string
-  /** True when the statement updates the batched table itself, so that several light passes pay (HOT updates). */
+  /**
+   * True when the statement updates the batched table itself, so that several light passes pay (HOT updates).
+   */
   updatesTable: boolean
   /** True when the statement deletes rows of the batched table. */
   deletesTable: boolean
@@ -14,7 +16,10 @@ export interface Cut {
   sets: string[]
   /** The table that the statement writes. */
   writes: string
-  /** True when it inserts groups of rows: a batch writes each of its groups, so that more batches mean more rows. */
+  /**
+   * True when it inserts groups of rows: a batch writes each of its groups, so that
+   * more batches mean more rows.
+   */
   groups: boolean
   /** True when it returns rows. */
   says: boolean
@@ -39,7 +44,9 @@ const enders = new Set([
   'except',
 ])
 
-/** Finds the place where ranges go in. Throws BAD_BACKFILL with the reason when the file has no such place. */
+/**
+ * Finds the place where ranges go in. Throws BAD_BACKFILL with the reason when the file has no such place.
+ */
 export async function cutBackfill(text: string, path: string, spec: BackfillSpec): Promise<Cut> {
   const bad = (reason: string) => new Failure('BAD_BACKFILL', path, { reason })
   const statements = await parseStatements(text)
@@ -95,7 +102,9 @@ async function whereOf(text: string): Promise<{ start: number; end: number } | n
   return start === null ? null : { start, end: text.length }
 }
 
-/** How the statement calls the batched table: as the target of UPDATE or DELETE, or in FROM at the top level. */
+/**
+ * How the statement calls the batched table: as the target of UPDATE or DELETE, or in FROM at the top level.
+ */
 function batchedAlias(node: Node, kind: string, table: string): { name: string; target: boolean } | null {
   const named = (range: Node | undefined) =>
     range && relationName(range) === table ? (range.alias?.aliasname ?? range.relname) : null

@@ -29,9 +29,9 @@ const every = '_every'
 export const looksLikeWorkspace = (root: string): boolean => existsSync(join(root, 'migrations'))
 
 /**
- * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. Only names, headers and checksums:
- * statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is thrown. The checks that
- * every track has come from the package's own folder, `home`.
+ * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. Only names, headers and
+ * checksums: statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is
+ * thrown. The checks that every track has come from the package's own folder, `home`.
  */
 export function discover(root: string, home = root): Workspace {
   const faults: Finding[] = []
@@ -76,7 +76,7 @@ function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
   for (const [i, m] of track.migrations.entries()) {
     const before = track.migrations[i - 1]
     if (before?.version === m.version) {
-      // pitfall P34: with one version twice, tools record only the first
+      // with one version twice, tools record only the first
       faults.push(finding('DUPLICATE_VERSION', m.file.path, { other: before.file.path, version: m.version }))
     }
     if (before && phases.indexOf(m.phase) < phases.indexOf(before.phase)) {

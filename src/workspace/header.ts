@@ -31,8 +31,9 @@ export interface Header {
 }
 
 /**
- * Reads the strict `--! key: value` lines at the top of a file. A line `--!   more` without a key goes on with the
- * value before it. An unknown or repeated key, or one below the first statement, is a fault with file and line.
+ * Reads the strict `--! key: value` lines at the top of a file. A line `--! more` without a key goes
+ * on with the value before it. An unknown or repeated key, or one below the first statement, is a
+ * fault with file and line.
  */
 export function readHeader(text: string, path: string, kind: HeaderKind): Header {
   const values: Header['values'] = new Map()

@@ -20,10 +20,13 @@ import {
 
 type Kind = 'one' | 'none' | 'check' | 'probe'
 
-/** PostgreSQL cuts longer names silently (pitfall P30). Source: NAMEDATALEN - 1 bytes. */
+/** PostgreSQL cuts longer names silently. Source: NAMEDATALEN - 1 bytes. */
 const longestName = 63
 
-/** Parses every file of a track and gathers the faults, each with file and line; `heard` is what squawk says of them. */
+/**
+ * Parses every file of a track and gathers the faults, each with file and line; `heard` is
+ * what squawk says of them.
+ */
 export async function lint(
   track: Track,
   heard: ReadonlyMap<string, Heard[]> = new Map(),
@@ -54,7 +57,9 @@ export async function lint(
   return faults
 }
 
-/** Columns that a rollback drops outside of a transaction: what catches their values goes with them in one. */
+/**
+ * Columns that a rollback drops outside of a transaction: what catches their values goes with them in one.
+ */
 async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
   if (transaction === 'one') return []
   const statements = await statementsOrNone(file.text)
@@ -156,7 +161,7 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
   return []
 }
 
-/** True for statements that the server refuses inside a transaction block (pitfall P20). */
+/** True for statements that the server refuses inside a transaction block. */
 function runsAlone({ kind, node }: Statement): boolean {
   if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
   if (kind === 'ReindexStmt') return JSON.stringify(node.params ?? []).includes('concurrently')

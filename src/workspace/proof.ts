@@ -2,7 +2,7 @@ import { indexName, type Node, pathName, relationName, type Statement, strings }
 
 /**
  * What the catalog must show once a statement has run. A file without a transaction is resumed by asking the
- * catalog, never by trusting a counter (pitfall P40), so each of its statements needs one of these.
+ * catalog, never by trusting a counter, so each of its statements needs one of these.
  */
 export type Proof =
   | { kind: 'index'; index: string; table: string; node: Node; present: true }

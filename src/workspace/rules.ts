@@ -16,12 +16,13 @@ interface Place {
   excuse: (code: ExcusableCode) => string | null
 }
 
-/** A comment above a statement that excuses it, with the reason: `-- allow POLICY_WITHOUT_TO: public data`. */
+/** A comment above a statement excuses it, with the reason: `-- allow POLICY_WITHOUT_TO: public data`. */
 const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
 
 /**
- * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL, with a reason:
- * then the finding is told as info. `heard` is what squawk says of the file. Files that don't parse are `lint`'s to tell of.
+ * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL,
+ * with a reason: then the finding is told as info. `heard` is what squawk says of the file. Files that don't
+ * parse are `lint`'s to tell of.
  */
 export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Breach[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')

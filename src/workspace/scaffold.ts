@@ -80,7 +80,8 @@ export function readMap(entries: string[]): NameMap {
 }
 
 /**
- * A text of SQL with names replaced, token by token, inside function bodies and literals too; comments stay as they are. A column's name is replaced wherever it stands: where two tables share it, both are meant.
+ * A text of SQL with names replaced, token by token, inside function bodies and literals too; comments stay
+ * as they are. A column's name is replaced wherever it stands: where two tables share it, both are meant.
  */
 async function renamed(text: string, map: NameMap): Promise<string> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
@@ -99,7 +100,10 @@ async function renamed(text: string, map: NameMap): Promise<string> {
   return out + text.slice(at)
 }
 
-/** A body in dollars is SQL again, or JSON; other literals hold names of objects, patterns over them, or prose about them. */
+/**
+ * A body in dollars is SQL again, or JSON; other literals hold names of objects, patterns over
+ * them, or prose about them.
+ */
 async function inLiteral(raw: string, names: Map<string, string>, map: NameMap): Promise<string> {
   const body = /^(\$\w*\$)([\s\S]*)\1$/.exec(raw)
   if (body) {
@@ -116,7 +120,10 @@ async function inLiteral(raw: string, names: Map<string, string>, map: NameMap):
 const inWords = (text: string, names: Map<string, string>): string =>
   text.replace(/[a-z_]\w*/g, word => names.get(word) ?? word)
 
-/** A track's description with names replaced where it names something; what its keys mean and what is written for people stays. */
+/**
+ * A track's description with names replaced where it names something; what its keys mean and what is
+ * written for people stays.
+ */
 function renamedInfo(text: string, names: Map<string, string>): string {
   const { title, for: purpose, ...rest } = JSON.parse(text) as Record<string, unknown>
   const now = JSON.parse(JSON.stringify(rest), (key, value) =>

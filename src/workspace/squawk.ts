@@ -15,8 +15,9 @@ export interface Heard {
 }
 
 /**
- * The rules of squawk that rethread listens to: what breaks clients or can't be put right later. What it says of locks,
- * time-outs, names and indexes we know better, because we look at the target. Names: squawk 2.66, `squawk --help`.
+ * The rules of squawk that rethread listens to: what breaks clients or can't be put right later. What it
+ * says of locks, time-outs, names and indexes we know better, because we look at the target. Names:
+ * squawk 2.66, `squawk --help`.
  */
 const rules = new Set([
   'adding-required-field',
@@ -42,8 +43,8 @@ const timeout = 20_000
 const maxBuffer = 64 * 2 ** 20
 
 /**
- * What squawk-cli says of a track's migrations, by the path of the file; nothing where it is not installed beside the
- * three folders or beside rethread, or where it fails: it is an adviser, never a gate.
+ * What squawk-cli says of a track's migrations, by the path of the file; nothing where it is not installed
+ * beside the three folders or beside rethread, or where it fails: it is an adviser, never a gate.
  */
 export async function squawk(track: Track): Promise<ReadonlyMap<string, Heard[]>> {
   const program = programOf(track.root)

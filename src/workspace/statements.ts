@@ -3,7 +3,7 @@ import { type TableName, tableText } from '../model/table_name.js'
 import { memoByText } from './memo.js'
 
 /** A node of PostgreSQL's own parse tree, as libpg-query gives it: one key, the node's type. */
-// biome-ignore lint/suspicious/noExplicitAny: the tree has hundreds of node types; readers check what they touch
+// biome-ignore lint/suspicious/noExplicitAny: the tree has hundreds of node types; who reads checks
 export type Node = Record<string, any>
 
 /** One statement of a file. */
@@ -37,7 +37,7 @@ export class SyntaxFault extends Error {
   }
 }
 
-/** libpg-query is 1 MB of WebAssembly: loaded when there is something to parse, never for `status` (decision 27). */
+/** libpg-query is 1 MB of WebAssembly: loaded when there is something to parse, never for `status`. */
 async function parser() {
   const library = await import('libpg-query')
   await library.loadModule()
@@ -126,7 +126,7 @@ function leadingBlank(text: string): number {
   return match ? match[0].length : 0
 }
 
-/** Node keeps U+FEFF, the server chokes on it, psql strips it: we strip it (pitfall P36). */
+/** Node keeps U+FEFF, the server chokes on it, psql strips it: we strip it. */
 export const withoutByteOrderMark = (text: string): string => text.replace(/^\uFEFF/, '')
 
 /** sha256 of the text with BOM dropped and line ends normalised, hex. */

@@ -12,8 +12,8 @@ const fileName = 'track.json'
 const filterName = /^[a-z][a-z0-9_]*$/
 
 /**
- * Reads and validates `migrations/<track>/track.json`. A track may do without: then nothing is known of its tables, and
- * any setting is passed on. zod is loaded only when there is a file.
+ * Reads and validates `migrations/<track>/track.json`. A track may do without: then nothing is known of its
+ * tables, and any setting is passed on. zod is loaded only when there is a file.
  */
 export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | null; faults: Finding[] }> {
   const path = `migrations/${track.name}/${fileName}`

@@ -3,11 +3,16 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { watched } from './host.mjs'
 
-/** How long the application is alone before the work, and after it: its 99th percentile from 20 s moved by a third. */
+/**
+ * How long the application is alone before the work, and after it: its 99th percentile
+ * from 20 s moved by a third.
+ */
 const aloneSeconds = 60
 const at = (list, q) => list[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0
 
-/** Latency in milliseconds: median, 99th percentile, longest, and the 99th percentile by kind of statement. */
+/**
+ * Latency in milliseconds: median, 99th percentile, longest, and the 99th percentile by kind of statement.
+ */
 function latency(samples) {
   const sorted = list => list.map(([, ms]) => ms).sort((a, b) => a - b)
   const round = ms => Number(ms.toFixed(1))
@@ -23,8 +28,9 @@ function latency(samples) {
 }
 
 /**
- * The old application beside some work: its latency while it is alone, before and after, and while the work runs; one
- * process all along, warm before it counts, so that the host's moods and first calls weigh on both sides alike.
+ * The old application beside some work: its latency while it is alone, before and after, and while the
+ * work runs; one process all along, warm before it counts, so that the host's moods and first calls
+ * weigh on both sides alike.
  */
 export async function beside(root, url, work) {
   const child = spawn(process.execPath, [join(root, 'test/bench/load.mjs'), url], {
@@ -56,8 +62,9 @@ export async function beside(root, url, work) {
 }
 
 /**
- * Where in the work the application waits: for each step [name, begin, milliseconds], and for what lies between them, the
- * statements that began meanwhile, their 99th percentile, and how many took longer than `limit` milliseconds.
+ * Where in the work the application waits: for each step [name, begin, milliseconds], and for what lies
+ * between them, the statements that began meanwhile, their 99th percentile, and how many took longer
+ * than `limit` milliseconds.
  */
 export function where(samples, steps, limit) {
   const stepAt = at => steps.find(([, begin, ms]) => at >= begin && at < begin + ms)?.[0] ?? 'between'
@@ -69,7 +76,10 @@ export function where(samples, steps, limit) {
   return Object.fromEntries([...steps.map(([name]) => name), 'between'].map(told))
 }
 
-/** How long a statement took, less the time in which the disk stood still meanwhile: no request that it had in hand was served. */
+/**
+ * How long a statement took, less the time in which the disk stood still meanwhile: no request that
+ * it had in hand was served.
+ */
 const apart = ([, ms, at], stops) =>
   stops.reduce(
     (left, [begin, long]) => left - Math.max(0, Math.min(at + ms, begin + long) - Math.max(at, begin)),
@@ -77,8 +87,8 @@ const apart = ([, ms, at], stops) =>
   )
 
 /**
- * What the application feels of the work, over one run or several: its latency alone, beside it, how they compare, and the
- * longest wait beside it without the times in which the host's disk stood still.
+ * What the application feels of the work, over one run or several: its latency alone, beside it, how they
+ * compare, and the longest wait beside it without the times in which the host's disk stood still.
  */
 export function felt(runs) {
   const idle = latency(runs.flatMap(r => r.idle))

@@ -1,16 +1,20 @@
-// Giving 2M messages a session (2,000 workspaces, skewed), stock server settings: our run against the hand-written
-// single UPDATE and against the loop of the guide, up to the same finished state (sessions, session_id everywhere,
-// indexes, validated foreign key, NOT NULL). BENCH_MESSAGES, BENCH_WAYS (single, guide,
-// ours-1, ours-2, ours-nice-2, ours-nice-4), BENCH_LOAD=1 (an old application beside it, whose latency is told), BENCH_ROUNDS
-// (1; of several the latencies are taken together, for a host's mood changes by the minute), BENCH_QUIET=1 (a server that
-// has not logged much lately) and BENCH_SETTINGS (of the server, as JSON).
+// Giving 2M messages a session (2,000 workspaces, skewed), stock server settings: our run against the
+// hand-written single UPDATE and against a PL/pgSQL loop over the workspaces, up to the same finished
+// state (sessions, session_id everywhere, indexes, validated foreign key, NOT NULL). BENCH_MESSAGES,
+// BENCH_WAYS (single, loop, ours-1, ours-2, ours-nice-2, ours-nice-4), BENCH_LOAD=1 (an old application
+// beside it, whose latency is told), BENCH_ROUNDS (1; of several the latencies are taken together, for a
+// host's mood changes by the minute), BENCH_QUIET=1 (a server that has not logged much lately) and
+// BENCH_SETTINGS (of the server, as JSON).
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { beside, felt, where } from './app.mjs'
 import { watched } from './host.mjs'
 
-/** Takes the server to where it has no more log files to use again than `min_wal_size` says, as after days of little to log. */
+/**
+ * Takes the server to where it has no more log files to use again than `min_wal_size` says, as
+ * after days of little to log.
+ */
 async function forgetLog(sql) {
   for (let n = 0; n < 80; n++) {
     await sql.unsafe('select pg_switch_wal()')
@@ -32,7 +36,7 @@ const single = `
   select c.workspace_id, w.owner_id, 'Legacy Chat', min(c.created_at), max(c.created_at)
   from chats c join workspaces w on w.id = c.workspace_id group by 1, 2;
   update chats c set session_id = s.id from chat_sessions s where s.workspace_id = c.workspace_id;`
-const guide = `
+const loop = `
   create table chat_sessions (
     id uuid primary key default gen_random_uuid(), workspace_id uuid not null references workspaces on delete cascade,
     user_id uuid not null references auth.users on delete cascade, title text not null default 'New Chat',
@@ -60,7 +64,7 @@ export default async function backfill({ rethread, server, root }) {
   const wanted = (process.env.BENCH_WAYS ?? 'single,ours-1,ours-2').split(',')
   const ways = {
     single: async url => hand(url, single),
-    guide: async url => hand(url, guide),
+    loop: async url => hand(url, loop),
     'ours-1': async url => ours(url, 1),
     'ours-2': async url => ours(url, 2),
     'ours-nice-2': async url => ours(url, 1, ['--nice', '2']),

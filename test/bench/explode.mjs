@@ -1,8 +1,9 @@
-// Exploding 200k sessions of 25 messages each from JSON arrays into rows: one INSERT ... SELECT by hand against our run
-// with one worker and with two. BENCH_SESSIONS makes it smaller. Each way runs BENCH_ROUNDS times (3), every second time in
-// reverse order, and its quickest counts: whoever comes first on a fresh disk takes up to twice as long. Told twice: until
-// the last row is there, and until it is proved by an anti-join that none is missing and the planner knows the new table,
-// which our run always does and a careful person would do by hand.
+// Exploding 200k sessions of 25 messages each from JSON arrays into rows: one INSERT ... SELECT by hand
+// against our run with one worker and with two. BENCH_SESSIONS makes it smaller. Each way runs BENCH_ROUNDS
+// times (3), every second time in reverse order, and its quickest counts: whoever comes first on a fresh
+// disk takes up to twice as long. Told twice: until the last row is there, and until it is proved by an
+// anti-join that none is missing and the planner knows the new table, which our run always does and a
+// careful person would do by hand.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -24,7 +25,9 @@ from public.threads t
 cross join lateral jsonb_array_elements(t.items) with ordinality as e (value, position)
 where t.items is not null`
 
-/** The same statement as a track: table first, key last, as a hand-written migration would do it for speed. */
+/**
+ * The same statement as a track: table first, key last, as a hand-written migration would do it for speed.
+ */
 function track() {
   const folder = mkdtempSync(join(tmpdir(), 'rethread-bench-track-'))
   const files = {
@@ -46,7 +49,10 @@ function track() {
 const connect = url =>
   postgres(url, { max: 1, onnotice: () => {}, connection: { application_name: 'rethread bench' } })
 
-/** Seconds from the first range that is claimed to the last that is done, as seen from outside: more often towards the end, for looking costs time. */
+/**
+ * Seconds from the first range that is claimed to the last that is done, as seen from outside: more often
+ * towards the end, for looking costs time.
+ */
 async function fillTime(url) {
   const watcher = connect(url)
   let start = null

@@ -1,11 +1,14 @@
-// What the host of a virtual machine takes from it while something is measured: processor time given to others, and
-// the disk standing still. Both make whoever waits slower, whatever else runs.
+// What the host of a virtual machine takes from it while something is measured: processor time given to
+// others, and the disk standing still. Both make whoever waits slower, whatever else runs.
 import { readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 
 const everyMs = 10
 
-/** Processor time so far, and the part of it that went to other machines on the same host; zeros where that is not known. */
+/**
+ * Processor time so far, and the part of it that went to other machines on the same host;
+ * zeros where that is not known.
+ */
 function ticks() {
   try {
     const cpu = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number)
@@ -35,9 +38,10 @@ function disk(device) {
 }
 
 /**
- * Does some work and watches the host meanwhile: `stolen`, the share of the processors' time that went to others, and
- * `disk`, the longest time in milliseconds in which the disk had requests in hand and served none (seen every 10 ms; 0
- * where not known). `stops` are all such times of twice that or more, [when it began as a Unix time, how long], in milliseconds.
+ * Does some work and watches the host meanwhile: `stolen`, the share of the processors' time that went to
+ * others, and `disk`, the longest time in milliseconds in which the disk had requests in hand and served none
+ * (seen every 10 ms; 0 where not known). `stops` are all such times of twice that or more, [when it began as
+ * a Unix time, how long], in milliseconds.
  */
 export async function watched(work) {
   const before = ticks()

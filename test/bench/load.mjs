@@ -1,7 +1,8 @@
-// An old application that knows nothing of sessions: 50 inserts, 25 updates and 25 selects a second, open loop, each
-// timed from the moment it was due, so that a stall counts for everything that had to wait behind it.
-// Runs as its own process: load.mjs <url>. A line on standard input names the phase that begins with it; when the input
-// ends, {errors, phases: {name: [[kind, milliseconds, when it was due, as a Unix time in ms], ...]}} is printed as JSON.
+// An old application that knows nothing of sessions: 50 inserts, 25 updates and 25 selects a second, open
+// loop, each timed from the moment it was due, so that a stall counts for everything that had to wait behind
+// it. Runs as its own process: load.mjs <url>. A line on standard input names the phase that begins with it;
+// when the input ends, {errors, phases: {name: [[kind, milliseconds, when it was due, as a Unix time in ms],
+// ...]}} is printed as JSON.
 import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 

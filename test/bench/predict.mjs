@@ -1,5 +1,6 @@
-// How long the backfill of 2M messages was said to take against how long it took: by `plan --sample` beforehand, and by
-// the rate of a canary of 100,000 rows. Ratios of the middle of the span that the plan tells.
+// How long the backfill of 2M messages was said to take against how long it took: by `plan
+// --sample` beforehand, and by the rate of a canary of 100,000 rows. Ratios of the middle of the
+// span that the plan tells.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'

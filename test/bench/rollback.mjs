@@ -1,5 +1,5 @@
-// Rolling back with an old application at work: its latency beside its own idle latency, and its errors. And how long
-// the move of a table into the archive takes with few rows and with many.
+// Rolling back with an old application at work: its latency beside its own idle latency, and its errors. And
+// how long the move of a table into the archive takes with few rows and with many.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'

@@ -22,7 +22,10 @@ await build({
 const { startEmbedded } = await import(join(out, 'embedded.js'))
 
 export const median = list => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)]
-/** Runs the command line; seconds, the JSON report and the most memory it held, in MB. The event loop stays free for a load beside it. */
+/**
+ * Runs the command line; seconds, the JSON report and the most memory it held, in MB. The event loop stays
+ * free for a load beside it.
+ */
 export async function rethread(url, args, env = {}) {
   const start = performance.now()
   const child = spawn(

@@ -1,4 +1,5 @@
-// `rethread migrate` with nothing to do against a bare script that connects and reads one row: at most 1.5 times.
+// `rethread migrate` with nothing to do against a bare script that connects and reads
+// one row: at most 1.5 times.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,7 @@
-// `verify` on 2M messages against the one pass over the data that no verification can do without: every message
-// joined with its session. That pass reads the table, as it must where nobody has put the workspace into the index of the
-// sessions; how long it takes along that index is told beside it. Also: locks that would block a writer, watched
-// while it runs.
+// `verify` on 2M messages against the one pass over the data that no verification can do without: every
+// message joined with its session. That pass reads the table, as it must where nobody has put the workspace
+// into the index of the sessions; how long it takes along that index is told beside it. Also: locks that
+// would block a writer, watched while it runs.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { configured, rethread, undoAll } from '../support/cli.js'
 import { database, some } from '../support/database.js'
 
-/** Where each awkward session of the fixture ends: its messages in order, and what stands in the quarantine. */
+/**
+ * Where each awkward session of the fixture ends: its messages in order, and what stands in the quarantine.
+ */
 const expected: Record<string, { messages: [role: string, content: string][]; aside: string[] }> = {
   'null array': { messages: [], aside: [] },
   'empty array': { messages: [], aside: [] },

@@ -208,8 +208,9 @@ describe.each(some('oldest'))('a track of one’s own on PostgreSQL $major', ser
       return (await size()) / before - 1
     }
     const alone = await growth('1')
-    // were a pass one batch, the other worker's would keep what it left dead from being pruned: a third to a half more, each time.
-    // A busy machine, which stops a batch in the middle, comes to 1.0 to 1.31: the best of three is compared
+    // were a pass one batch, the other worker's would keep what it left dead from being pruned: a third to a
+    // half more, each time. A busy machine, which stops a batch in the middle, comes to 1.0 to 1.31: the
+    // best of three is compared
     let together = Number.POSITIVE_INFINITY
     for (let n = 0; n < 3 && together >= 1.3 * alone; n++) together = Math.min(together, await growth('2'))
     expect(together).toBeLessThan(1.3 * alone)

@@ -22,7 +22,10 @@ interface Writer {
   stop(): Promise<void>
 }
 
-/** An old application that writes, changes and deletes all the while, through every crash, and remembers what the server said yes to. */
+/**
+ * An old application that writes, changes and deletes all the while, through every crash, and remembers
+ * what the server said yes to.
+ */
 function oldApplication(url: string): Writer {
   const acknowledged = new Map<string, string>()
   const unsure = new Set<string>()

@@ -12,8 +12,8 @@ export const root = resolve(import.meta.dirname, '../..')
 /** The servers of this run, for `describe.each`. */
 export const servers = (): Server[] => inject('servers')
 /**
- * The oldest or the newest server alone, for what hardly differs from one version to the next: CI has a quarter of an
- * hour. All of them in `npm run soak` and `npm run test:all`.
+ * The oldest or the newest server alone, for what hardly differs from one version to the next: CI has a
+ * quarter of an hour. All of them in `npm run soak` and `npm run test:all`.
  */
 export const some = (which: 'oldest' | 'newest'): Server[] =>
   process.env.RETHREAD_SOAK || process.env.RETHREAD_ALL

@@ -21,7 +21,9 @@ declare module 'vitest' {
 /** Durability is not what most tests are about; the crash stories start servers of their own. */
 const settings = { fsync: 'off', max_connections: '200', wal_level: 'logical', max_wal_size: '4GB' }
 
-/** One server a run and major: containers where Docker answers, else embedded ones, else TEST_DATABASE_URL. */
+/**
+ * One server a run and major: containers where Docker answers, else embedded ones, else TEST_DATABASE_URL.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stops: (() => Promise<unknown>)[] = []
   const servers: Server[] = []

@@ -1,7 +1,7 @@
 --! title: No message without a conversation, no conversation of a tenant or user that is gone
 --! after: 001_create_conversations
 
--- A valid foreign key is not believed: replication, or a validation under row security (pitfall P69), can pass over rows.
+-- A valid foreign key is not believed: replication, or a validation under row security, can pass over rows.
 select 'messages ' || m.id as object, 'its conversation does not exist' as detail
 from public.messages m where not exists (select from public.conversations c where c.id = m.conversation_id)
 union all

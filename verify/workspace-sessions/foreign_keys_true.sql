@@ -1,7 +1,7 @@
 --! title: The foreign keys exist, are valid, and are true of the rows
 --! after: 008_prove_foreign_key
 
--- `convalidated` is not believed: a validation under row security can pass over rows (pitfall P69). The messages' own is
+-- `convalidated` is not believed: a validation under row security can pass over rows. The messages' own is
 -- re-proved by `same_workspace`, which reads them all anyway.
 select w.name as object,
   case when k.conname is null then 'missing' when not k.convalidated then 'not validated' else 'does not cascade' end as detail

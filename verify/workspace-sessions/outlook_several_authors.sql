@@ -2,8 +2,8 @@
 --! level: warn
 --! kind: outlook
 
--- Under the owner-only policy the other authors lose sight of the workspace's legacy session; and its owner's account,
--- when it is deleted, takes their messages along by two cascades (decision 23).
+-- Under the owner-only policy the other authors lose sight of the workspace's legacy session; and its owner's
+-- account, when it is deleted, takes their messages along by two cascades.
 select 'workspaces with several authors' as object,
   format('%s, with %s message(s): only the owner will see their Legacy Chat, and deleting the owner''s account deletes all of it (setting legacy_grouping = author gives each author a session of his own)',
     count(*), sum(w.messages)) as detail

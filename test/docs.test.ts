@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { newest, root } from './support/database.js'
+
+const run = promisify(execFile)
+const page = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')
+
+/** What a reader does, in order: write a file, add lines to one, run a command. */
+type Action =
+  | { kind: 'write'; path: string; text: string }
+  | { kind: 'add'; path: string; above: string; text: string }
+  | { kind: 'run'; command: string }
+
+interface Section {
+  title: string
+  actions: Action[]
+}
+
+/**
+ * Blocks under a line that ends with a path are files; `sh` blocks are commands, but
+ * those that a comment excuses.
+ */
+function sections(markdown: string): Section[] {
+  const block =
+    /`(?<path>[\w./-]+)`(?:, above `(?<above>\w+)`)?:\n\n```\w+\n(?<text>[\s\S]*?)^```|(?<excuse><!-- not run: [^>]+-->\n\n)?```sh\n(?<commands>[\s\S]*?)^```/gm
+  return markdown.split(/^(?=##)/m).flatMap(text => {
+    const title = /^#+ (.*)/.exec(text)?.[1] ?? ''
+    const actions = [...text.matchAll(block)].flatMap(({ groups: g }): Action[] => {
+      if (g!.path && g!.above) return [{ kind: 'add', path: g!.path, above: g!.above, text: g!.text! }]
+      if (g!.path) return [{ kind: 'write', path: g!.path, text: g!.text! }]
+      if (g!.excuse) return []
+      return g!
+        .commands!.trim()
+        .split('\n')
+        .map(command => ({ kind: 'run', command }))
+    })
+    return actions.length > 0 ? [{ title, actions }] : []
+  })
+}
+
+/** A copy of the repository, with its packages by a link. */
+function copy(): string {
+  const folder = mkdtempSync('/tmp/rethread-contributor-')
+  cpSync(root, folder, {
+    recursive: true,
+    filter: from => !/^(node_modules|dist|\.git|\.rethread)$/.test(from.slice(root.length + 1)),
+  })
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  return folder
+}
+
+/** Does one action in a copy. Throws with what the command printed. */
+async function act(folder: string, action: Action): Promise<void> {
+  if (action.kind === 'run') {
+    // the packages are a link: an install would go through it
+    expect(action.command).not.toMatch(/^npm (ci|i|install)\b/)
+    // as on a contributor's machine, where a new golden is written instead of missed
+    const { CI: _, ...env } = process.env
+    const { stdout } = await run('sh', ['-c', action.command], {
+      cwd: folder,
+      env: { ...env, NO_COLOR: '1', TEST_DATABASE_URL: newest().url, TEST_DATABASE_ONLY: '1' },
+      maxBuffer: 2 ** 26,
+    }).catch((error: { stdout: string; stderr: string }) => {
+      throw new Error(`${action.command}\n${error.stdout}\n${error.stderr}`)
+    })
+    // a name that fits no test would pass, too
+    if (action.command.startsWith('npm test')) expect(stdout).toMatch(/Tests .*\b[1-9]\d* passed/)
+    return
+  }
+  const path = join(folder, action.path)
+  mkdirSync(dirname(path), { recursive: true })
+  if (action.kind === 'write') return writeFileSync(path, action.text)
+  const lines = readFileSync(path, 'utf8').split('\n')
+  const at = lines.findIndex(line => new RegExp(`^\\s*${action.above}\\b`).test(line))
+  expect([action, at]).toEqual([action, expect.toSatisfy((n: number) => n > 0)])
+  lines.splice(at, 0, action.text.trimEnd())
+  writeFileSync(path, lines.join('\n'))
+}
+
+const all = sections(page)
+
+/** What a section needs that is not in the repository yet: the section is followed from then on. */
+const awaited: Record<string, string> = {
+  'A command': 'src/renderer.ts',
+  'An output format': 'src/renderer.ts',
+  'A finding code': 'src/model/facts.ts',
+}
+const isThere = (title: string) => existsSync(join(root, awaited[title] ?? ''))
+const followed = all.filter(s => isThere(s.title))
+
+test('the recipes are those that the project promises', () =>
+  expect(all.map(s => s.title)).toEqual([
+    'A command',
+    'A check',
+    'A track',
+    'An output format',
+    'A finding code',
+  ]))
+
+describe('CONTRIBUTING.md is followed in a copy of the repository', () => {
+  test.each(followed.map(s => [s.title, s.actions] as const))(
+    '%s',
+    { timeout: 300_000 },
+    async (_, actions) => {
+      const folder = copy()
+      for (const action of actions) await act(folder, action)
+    },
+  )
+})
+
+test('its first two commands are what CI runs', () => {
+  const commands = /```sh\n([\s\S]*?)```/.exec(page)![1]!.trim().split('\n')
+  const ci = readFileSync(join(root, '.ci/run'), 'utf8')
+  expect(commands.filter(c => !ci.includes(c))).toEqual([])
+})
+
+test.runIf(existsSync(join(root, 'src/cli')))('every folder, file and script that it names is there', () => {
+  const written = all.flatMap(s => s.actions.flatMap(a => ('path' in a ? [a.path] : [])))
+  const named = [...page.matchAll(/`((?:src|test|docs|scripts|verify|migrations|\.github)\/[\w./-]*)`/g)].map(
+    m => m[1]!,
+  )
+  const folders = [...page.matchAll(/^\| `(\w+\/)` \|/gm)].map(m => `src/${m[1]}`)
+  const lacking = [...named, ...folders].filter(p => !written.includes(p) && !existsSync(join(root, p)))
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const unknown = [...page.matchAll(/npm run (?:-s )?([\w:]+)/g)].map(m => m[1]!).filter(s => !scripts[s])
+  expect({ lacking, unknown }).toEqual({ lacking: [], unknown: [] })
+})
