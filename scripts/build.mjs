@@ -32,8 +32,10 @@ await build({
   target: `node${/\d+(\.\d+)*/.exec(manifest.engines.node)[0]}`,
   outbase: 'src',
   outdir: 'dist',
+  // umzug comes with a command line of its own, which nobody here calls: without it, applying starts 80 ms sooner
+  alias: { '@rushstack/ts-command-line': './src/engine/umzug_cli.ts' },
   // loaded from node_modules, and only by the runs that need them
-  external: ['umzug', 'libpg-query', 'cli-table3', 'cli-progress', '@inquirer/input'],
+  external: ['libpg-query', 'cli-table3', 'cli-progress', '@inquirer/input'],
   // the CommonJS packages that are bundled call require()
   banner: {
     js: "import{createRequire as requireOf}from'node:module';const require=requireOf(import.meta.url);",
