@@ -1,8 +1,6 @@
-import type { Context } from './engine/context.js'
+import type { Context } from './database/context.js'
+import { type Config, type ConfigRead, configName } from './files/config.js'
 import { type HazardCode, hazards } from './model/codes.js'
-import type { Consent } from './model/plan.js'
-import type { Report, Table } from './model/report.js'
-import type { Track, Workspace } from './model/workspace.js'
 import {
   choices,
   factor,
@@ -13,8 +11,10 @@ import {
   type Typed,
   text,
   type Values,
-} from './options.js'
-import { type Config, type ConfigRead, configName } from './workspace/config.js'
+} from './model/options.js'
+import type { Consent } from './model/plan.js'
+import type { Track, Workspace } from './model/project.js'
+import type { Report, Table } from './model/report.js'
 
 /** Options that every command takes. */
 export const globals = {

@@ -1,4 +1,6 @@
 /** The library: a project is opened, its verbs are called, and each gives a report. docs/library.md has examples. */
+
+export type { ConfigValues } from './files/config.js'
 export { openProject } from './library/open_project.js'
 export type { OpenedProject, Verbs } from './library/opened_project.js'
 export { type Format, type RenderOptions, render } from './library/render.js'
@@ -24,6 +26,7 @@ export { type Code, codes, type HazardCode, type HazardLevel, hazards, type Leve
 export type { Blocker, Event } from './model/event.js'
 export { Failure, UsageError } from './model/failure.js'
 export type { Pin } from './model/pin.js'
+export type { Phase } from './model/project.js'
 export {
   type BackfillResult,
   type CheckResult,
@@ -37,6 +40,4 @@ export {
   type TargetInfo,
   type Verdict,
 } from './model/report.js'
-export type { Phase } from './model/workspace.js'
 export { worded } from './render/words/index.js'
-export type { ConfigValues } from './workspace/config.js'

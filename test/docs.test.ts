@@ -84,8 +84,8 @@ const all = sections(page)
 
 /** What a section needs that is not in the repository yet: the section is followed from then on. */
 const awaited: Record<string, string> = {
-  'A command': 'src/renderer.ts',
-  'An output format': 'src/renderer.ts',
+  'A command': 'src/render/renderer.ts',
+  'An output format': 'src/render/renderer.ts',
   'A finding code': 'src/model/facts.ts',
 }
 const isThere = (title: string) => existsSync(join(root, awaited[title] ?? ''))

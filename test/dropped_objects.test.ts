@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { type DroppedObject, droppedObjects, objectText } from '../src/files/dropped_objects.js'
+import { parseStatements } from '../src/files/statements.js'
 import { namesIn, tableText } from '../src/model/table_name.js'
-import { type DroppedObject, droppedObjects, objectText } from '../src/workspace/dropped_objects.js'
-import { parseStatements } from '../src/workspace/statements.js'
 
 const shown = (o: DroppedObject): string =>
   [o.kind, ...objectText(o), ...(o.kind === 'rows' ? [o.by, ...(o.kept ? ['kept'] : [])] : [])].join(' ')

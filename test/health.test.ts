@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { advise } from '../src/engine/health.js'
-import { makePace } from '../src/engine/pace.js'
-import { throttled, type Vitals, vitals } from '../src/sql/health.js'
+import { makePace } from '../src/backfill/batch_size.js'
+import { throttled, type Vitals, vitals } from '../src/backfill/health_monitor.sql.js'
+import { advise } from '../src/backfill/throttle.js'
 import { ended, rethread, start } from './support/cli.js'
 import { database, newest, open } from './support/database.js'
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { judge } from '../src/engine/hazards.js'
-import { knownOf, knowsNothing } from '../src/engine/known.js'
-import { foretoldLocks } from '../src/engine/locks.js'
-import { parseStatements, type Statement } from '../src/workspace/statements.js'
+import { knownOf, knowsNothing } from '../src/database/known.js'
+import { parseStatements, type Statement } from '../src/files/statements.js'
+import { judge } from '../src/plan/hazards.js'
+import { foretoldLocks } from '../src/plan/statement_locks.js'
 import { type Database, database, servers } from './support/database.js'
 import { Rollback, seeInside } from './support/locks.js'
 

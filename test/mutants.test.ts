@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { discover } from '../src/workspace/discover.js'
+import { discover } from '../src/files/discover.js'
 import { contract, rethread } from './support/cli.js'
 import { database, newest, root } from './support/database.js'
 

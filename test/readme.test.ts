@@ -20,7 +20,10 @@ test('every other command block of the README runs, in order, on one database', 
   await using db = await database(newest())
   const folder = mkdtempSync('/tmp/rethread-readme-')
   const npx = join(folder, 'npx')
-  writeFileSync(npx, `#!/bin/sh\nshift\nexec "${process.execPath}" "${join(root, 'dist/main.js')}" "$@"\n`)
+  writeFileSync(
+    npx,
+    `#!/bin/sh\nshift\nexec "${process.execPath}" "${join(root, 'dist/cli/main.js')}" "$@"\n`,
+  )
   chmodSync(npx, 0o755)
   for (const block of blocks.slice(2)) {
     const script = block

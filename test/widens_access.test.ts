@@ -1,9 +1,9 @@
 import type postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { judge } from '../src/engine/hazards.js'
-import { knownOf } from '../src/engine/known.js'
-import type { Types } from '../src/sql/types.js'
-import { parseStatements } from '../src/workspace/statements.js'
+import { knownOf } from '../src/database/known.js'
+import type { Types } from '../src/database/types.js'
+import { parseStatements } from '../src/files/statements.js'
+import { judge } from '../src/plan/hazards.js'
 import { type Database, database, servers } from './support/database.js'
 import { Rollback } from './support/locks.js'
 

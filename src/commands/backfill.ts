@@ -1,6 +1,6 @@
 import { defineCommand, pacing } from '../command.js'
-import { backfill, backfillStatus, pause } from '../engine/fill.js'
-import { count, flag, text } from '../options.js'
+import { backfill, backfillStatus, pause } from '../migrate/backfill_only.js'
+import { count, flag, text } from '../model/options.js'
 
 export default defineCommand({
   summary: 'start or resume the backfills, or try them on one workspace first',

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineCommand } from '../command.js'
-import { startEmbedded } from '../db/embedded.js'
-import { demo } from '../engine/demo.js'
-import { count, flag } from '../options.js'
+import { startEmbedded } from '../database/embedded.js'
+import { count, flag } from '../model/options.js'
+import { demo } from '../operate/demo.js'
 
 export default defineCommand({
   summary: 'start a PostgreSQL of its own, fill it with a chat database, and walk the whole life cycle',

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.js'
-import { doctor } from '../engine/doctor.js'
+import { doctor } from '../operate/doctor.js'
 
 export default defineCommand({
   summary: 'look at target and files without writing, and say how to mend what is missing',

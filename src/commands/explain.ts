@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.js'
-import { explain } from '../engine/explain.js'
+import { explain } from '../operate/explain.js'
 
 export default defineCommand({
   summary: 'tell what a finding or a hazard means',

@@ -1,11 +1,11 @@
 import { relative, resolve } from 'node:path'
 import { defineCommand } from '../command.js'
-import { scaffolded } from '../engine/scaffold.js'
+import { discover } from '../files/discover.js'
+import { copyTrack, readMap } from '../files/scaffold.js'
 import { Failure, UsageError } from '../model/failure.js'
+import { list } from '../model/options.js'
 import { finding } from '../model/report.js'
-import { list } from '../options.js'
-import { discover } from '../workspace/discover.js'
-import { copyTrack, readMap } from '../workspace/scaffold.js'
+import { scaffolded } from '../operate/scaffold.js'
 
 export default defineCommand({
   summary: 'copy a track into your repository, with your own names, and write the configuration',

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { defineCommand, pacing } from '../command.js'
-import { baseline } from '../engine/baseline.js'
-import { migrate } from '../engine/migrate.js'
-import { wishOf } from '../engine/pin.js'
-import { phases } from '../model/workspace.js'
-import { choice, count, flag, text } from '../options.js'
-import { readPin } from '../workspace/pin.js'
+import { readPin } from '../files/pin.js'
+import { baseline } from '../migrate/baseline.js'
+import { migrate } from '../migrate/migrate.js'
+import { choice, count, flag, text } from '../model/options.js'
+import { phases } from '../model/project.js'
+import { wishOf } from '../plan/pinned_plan.js'
 
 export default defineCommand({
   summary:

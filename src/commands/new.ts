@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
-import { scaffolded } from '../engine/scaffold.js'
+import { discover, looksLikeWorkspace } from '../files/discover.js'
+import { hasStories, newMigration } from '../files/scaffold.js'
 import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
-import { discover, looksLikeWorkspace } from '../workspace/discover.js'
-import { hasStories, newMigration } from '../workspace/scaffold.js'
+import { scaffolded } from '../operate/scaffold.js'
 
 export default defineCommand({
   summary: 'write the three files of a migration, and prove that they are seen',

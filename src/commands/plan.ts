@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
-import { surveyWithRehearsal } from '../engine/rehearsal.js'
-import { survey, surveyRollback, surveyWithSample } from '../engine/survey.js'
+import { survey, surveyRollback, surveyWithSample } from '../dry_run/plan.js'
+import { surveyWithRehearsal } from '../dry_run/rehearse.js'
+import { readText } from '../files/discover.js'
 import { UsageError } from '../model/failure.js'
-import { phases } from '../model/workspace.js'
-import { choice, count, flag, text } from '../options.js'
-import { readText } from '../workspace/discover.js'
+import { choice, count, flag, text } from '../model/options.js'
+import { phases } from '../model/project.js'
 
 export default defineCommand({
   summary: 'the dry run: what `migrate` (or `rollback`) would do; reads only, the server sees to it',

@@ -1,7 +1,7 @@
 import { defineCommand } from '../command.js'
-import { prove } from '../engine/prove.js'
-import { plainWish } from '../engine/verify.js'
-import { count } from '../options.js'
+import { count } from '../model/options.js'
+import { prove } from '../verify/prove.js'
+import { plainWish } from '../verify/verify.js'
 
 export default defineCommand({
   summary: 'one page to sign off after a run: what came in, what it became, who sees what',

@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.js'
-import { defaultRetention, prune, pruneArchives, retentionDays } from '../engine/prune.js'
-import { flag, text } from '../options.js'
+import { flag, text } from '../model/options.js'
+import { defaultRetention, prune, pruneArchives, retentionDays } from '../operate/prune.js'
 
 export default defineCommand({
   summary: 'archive or delete sessions past a retention, or drop old archives; a dry run unless --apply',

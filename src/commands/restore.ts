@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.js'
-import { archives, restore } from '../engine/restore.js'
-import { flag } from '../options.js'
+import { flag } from '../model/options.js'
+import { archives, restore } from '../rollback/restore.js'
 
 export default defineCommand({
   summary:

@@ -1,7 +1,7 @@
 import { defineCommand } from '../command.js'
-import { rollback } from '../engine/rollback.js'
-import { testRollbacks } from '../engine/updown.js'
-import { count, flag, text } from '../options.js'
+import { count, flag, text } from '../model/options.js'
+import { rollback } from '../rollback/rollback.js'
+import { testRollbacks } from '../rollback/test_rollbacks.js'
 
 export default defineCommand({
   summary: 'undo migrations: loss report first, then the archive, then the files',

@@ -1,8 +1,8 @@
 import { defineCommand } from '../command.js'
-import { type SessionsWish, sessionsList, sessionsShow } from '../engine/sessions.js'
 import { UsageError } from '../model/failure.js'
+import { count, repeated, splitAtCommas } from '../model/options.js'
 import { nearest } from '../model/similar.js'
-import { count, repeated, splitAtCommas } from '../options.js'
+import { type SessionsWish, sessionsList, sessionsShow } from '../operate/sessions.js'
 
 /** Reads `name=value,value`; a name that comes twice takes the values of both. Throws UsageError. */
 function readFilters(given: string[]): SessionsWish {

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.js'
-import { stats } from '../engine/stats.js'
+import { stats } from '../operate/stats.js'
 
 export default defineCommand({
   summary: 'session and message counts, recent activity, sizes, the largest sessions',

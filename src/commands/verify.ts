@@ -1,7 +1,7 @@
 import { defineCommand } from '../command.js'
-import { mutate } from '../engine/mutants.js'
-import { listChecks, verify } from '../engine/verify.js'
-import { choice, count, flag, list, text } from '../options.js'
+import { choice, count, flag, list, text } from '../model/options.js'
+import { mutate } from '../verify/mutants.js'
+import { listChecks, verify } from '../verify/verify.js'
 
 export default defineCommand({
   summary:

@@ -1,9 +1,9 @@
 import type { ZodMiniType } from 'zod/mini'
+import { describeIssue } from '../files/config.js'
+import * as z from '../files/zod.js'
 import { type HazardCode, hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
-import { phases } from '../model/workspace.js'
-import { describeIssue } from '../workspace/config.js'
-import * as z from '../workspace/zod.js'
+import { phases } from '../model/project.js'
 import type {
   BackfillRequest,
   BaselineRequest,

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { isLost, serverFault } from '../db/fault.js'
-import { readUrl } from '../db/session.js'
-import { type Opening, openContext, sourcesTable } from '../engine/open_context.js'
-import { machine } from '../machine.js'
+import { readUrl } from '../database/connection.js'
+import { isLost, serverFault } from '../database/faults.js'
+import { type Config, parseConfig, readConfig } from '../files/config.js'
+import { home, packageVersion } from '../files/package.js'
 import type { Event } from '../model/event.js'
 import { Failure, Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { emptyReport, type Report, verdictOf } from '../model/report.js'
-import { type Config, parseConfig, readConfig } from '../workspace/config.js'
-import { home, packageVersion } from '../workspace/package.js'
+import { type Opening, openContext, sourcesTable } from '../plan/open_context.js'
 import { checkRequest, shapes, wrongUsage } from './check_request.js'
+import { machine } from './machine.js'
 import type { OpenedProject, Verbs } from './opened_project.js'
 import type { OpenProjectOptions } from './requests.js'
 import { type Call, type Verb, verbs } from './verbs.js'
@@ -100,7 +100,7 @@ const withoutNulls = (config: Config): object =>
   Object.fromEntries(Object.entries(config).filter(([, value]) => value !== null))
 
 async function startServer() {
-  const { startEmbedded } = await import('../db/embedded.js')
+  const { startEmbedded } = await import('../database/embedded.js')
   return startEmbedded({ dataDir: resolve(join('.rethread', 'pg18')), from: [resolve('.'), home] })
 }
 

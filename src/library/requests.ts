@@ -1,8 +1,8 @@
+import type { ConfigValues } from '../files/config.js'
 import type { HazardCode } from '../model/codes.js'
 import type { Event } from '../model/event.js'
 import type { Pin } from '../model/pin.js'
-import type { Phase } from '../model/workspace.js'
-import type { ConfigValues } from '../workspace/config.js'
+import type { Phase } from '../model/project.js'
 
 /** What `openProject` is given. Nothing else is read: no environment variable and no file that is not named here. */
 export interface OpenProjectOptions {

@@ -1,6 +1,6 @@
 import type { HazardCode, HazardLevel } from './codes.js'
+import type { Migration } from './project.js'
 import type { Finding, Lock } from './report.js'
-import type { Migration } from './workspace.js'
 
 /** What the ledger says of one migration: its newest row. */
 export interface LedgerRow {

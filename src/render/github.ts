@@ -1,6 +1,6 @@
 import type { Report } from '../model/report.js'
-import { defineRenderer } from '../renderer.js'
 import { renderMarkdown } from './markdown.js'
+import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 
 const levels = { info: 'notice', warn: 'warning', error: 'error', refused: 'error' } as const

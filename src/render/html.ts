@@ -1,7 +1,7 @@
 import type { Report, StepResult, Table } from '../model/report.js'
-import { defineRenderer } from '../renderer.js'
-import { cell, duration, number } from './format.js'
+import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
+import { cell, duration, number } from './words/numbers.js'
 
 const plain = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')

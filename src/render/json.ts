@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Report } from '../model/report.js'
 import type { reportSchema } from '../model/schema.js'
-import { defineRenderer } from '../renderer.js'
+import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 
 /** The report as exactly one JSON document; its schema ships as `rethread/report.schema.json`. */

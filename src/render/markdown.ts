@@ -1,7 +1,7 @@
 import type { Report } from '../model/report.js'
-import { defineRenderer } from '../renderer.js'
-import { cell, duration, number } from './format.js'
+import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
+import { cell, duration, number } from './words/numbers.js'
 
 const marks: Record<string, string> = {
   done: '✅',

@@ -2,9 +2,9 @@ import type Table from 'cli-table3'
 import type { Code, HazardCode } from '../model/codes.js'
 import { isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
-import { defineRenderer } from '../renderer.js'
-import { cell, duration, number } from './format.js'
+import { defineRenderer } from './renderer.js'
 import { hazardWords, worded } from './words/index.js'
+import { cell, duration, number } from './words/numbers.js'
 
 /** How the terminal report looks. */
 export interface Look {

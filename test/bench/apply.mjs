@@ -72,7 +72,7 @@ function contenders(root, out) {
     'bare loop': dir => [process.execPath, [bare, join(dir, 'plain')]],
     rethread: dir => [
       process.execPath,
-      [join(root, 'dist/main.js'), 'migrate', '--quiet', '--dir', join(dir, 'ours')],
+      [join(root, 'dist/cli/main.js'), 'migrate', '--quiet', '--dir', join(dir, 'ours')],
     ],
   }
   if (existsSync(bin('dbmate')))

@@ -11,7 +11,7 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '../..')
 const out = join(root, '.rethread/bench')
 await build({
-  entryPoints: [join(root, 'src/db/embedded.ts')],
+  entryPoints: [join(root, 'src/database/embedded.ts')],
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -30,7 +30,7 @@ export async function rethread(url, args, env = {}) {
   const start = performance.now()
   const child = spawn(
     process.execPath,
-    [join(root, 'dist/main.js'), ...args, '--quiet', '--format', 'json'],
+    [join(root, 'dist/cli/main.js'), ...args, '--quiet', '--format', 'json'],
     { env: { ...process.env, DATABASE_URL: url, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const said = { stdout: '', stderr: '' }

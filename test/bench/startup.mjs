@@ -29,7 +29,7 @@ export default async function startup({ rethread, server, median, root }) {
     }
     const pairs = []
     for (let i = 0; i < 21; i++)
-      pairs.push([time([floor]), time([join(root, 'dist/main.js'), 'migrate', '--quiet'])])
+      pairs.push([time([floor]), time([join(root, 'dist/cli/main.js'), 'migrate', '--quiet'])])
     const bare = median(pairs.map(p => p[0]))
     const ours = median(pairs.map(p => p[1]))
     const ratio = ours / bare

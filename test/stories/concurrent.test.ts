@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { startEmbedded } from '../../src/db/embedded.js'
+import { startEmbedded } from '../../src/database/embedded.js'
 import { ended, rethread, start } from '../support/cli.js'
 import { database, newest, open, root, some } from '../support/database.js'
 import { folder } from '../support/folder.js'

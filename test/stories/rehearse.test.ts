@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { lockModes } from '../../src/engine/lock_mode.js'
+import { discover } from '../../src/files/discover.js'
+import { lockModes } from '../../src/model/lock_mode.js'
 import type { Report } from '../../src/model/report.js'
-import { discover } from '../../src/workspace/discover.js'
 import { contract, first, rethread } from '../support/cli.js'
 import { database, newest, picture, root, servers } from '../support/database.js'
 

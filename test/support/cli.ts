@@ -25,7 +25,7 @@ export function start(
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([k]) => !/^(PG|DATABASE_URL|CI$|NO_COLOR|FORCE_COLOR)/.test(k)),
   )
-  return spawn(process.execPath, [...node, join(home, 'dist/main.js'), ...args], {
+  return spawn(process.execPath, [...node, join(home, 'dist/cli/main.js'), ...args], {
     cwd,
     env: { ...clean, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,7 +1,7 @@
-import type { Context } from '../../src/engine/context.js'
+import type { Context } from '../../src/database/context.js'
+import { discover } from '../../src/files/discover.js'
 import type { Consent } from '../../src/model/plan.js'
-import type { Track } from '../../src/model/workspace.js'
-import { discover } from '../../src/workspace/discover.js'
+import type { Track } from '../../src/model/project.js'
 import { root } from './database.js'
 
 /** What a verb is given, for tests that call it in this process. */

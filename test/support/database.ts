@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
 import { inject } from 'vitest'
-import { readTextArray, writeTextArray } from '../../src/db/session.js'
-import { contentHash, fingerprintOf, objects } from '../../src/sql/fingerprint.js'
+import { readTextArray, writeTextArray } from '../../src/database/connection.js'
+import { contentHash, fingerprintOf, objects } from '../../src/run/schema_snapshot.sql.js'
 import type { Server } from './servers.js'
 
 export const root = resolve(import.meta.dirname, '../..')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
-import { startEmbedded } from '../../src/db/embedded.js'
+import { startEmbedded } from '../../src/database/embedded.js'
 
 /** A server that the tests run on. */
 export interface Server {

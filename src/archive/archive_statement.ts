@@ -1,0 +1,175 @@
+import { primaryKey } from '../database/catalog.sql.js'
+import { serverFault, sqlFailure } from '../database/faults.js'
+import { type Db, ident } from '../database/types.js'
+import { type DroppedObject, droppedObjects, keyOf } from '../files/dropped_objects.js'
+import { type Statement, withoutByteOrderMark } from '../files/statements.js'
+import { type Failure, failureOf } from '../model/failure.js'
+import type { Migration } from '../model/project.js'
+import { columnText, type TableName } from '../model/table_name.js'
+import type { Run } from '../run/open_run.js'
+import type { Archived } from '../run/refuse_destruction.js'
+import { type Relation, relationsOf } from '../run/refuse_destruction.sql.js'
+import { isPutBack, refusal, type Taken, whyNotArchived } from '../run/why_not_archived.js'
+import { storedName } from './archive.js'
+import { addArchive, endCapture, listArchives } from './archive.sql.js'
+import { gone, keepDeleted, makeStore, putBack } from './deleted_rows.sql.js'
+import { oursOf } from './loss_report.js'
+import { attachments, leaveParents, moveTable } from './move_table.sql.js'
+
+/** What has to be known to archive what the statements of one rollback file would take away. */
+export interface Archiving {
+  run: Run
+  tx: Db
+  migration: Migration
+  /** Archives of columns that are copied already, by the column's name as SQL. */
+  captures: ReadonlyMap<string, number>
+  spared: ReadonlySet<string>
+  existed(oid: number): boolean
+}
+
+/**
+ * Archives what a statement of a rollback would take away, in the rollback's transaction: tables are moved, not dropped;
+ * the rows of a DELETE go to a table of the archive; of columns, whose values have been copied, the trigger that caught
+ * late ones is detached. Throws DESTROYS_UNARCHIVED for what can not be archived.
+ */
+export async function archiveInstead(a: Archiving, statement: Statement): Promise<Archived> {
+  const objects = droppedObjects(statement)
+  const named = objects.filter(o => 'table' in o)
+  if (named.length === 0) return { left: statement, keys: [] }
+  const relations = await relationsOf(
+    a.tx,
+    named.map(o => o.table),
+  )
+  const standing = named.map((object, i) => ({ object, relation: held(a, relations[i] ?? null) }))
+  for (const { object, relation } of standing) {
+    if (!relation || (object.kind === 'rows' && object.kept)) continue
+    const why = await whyNotArchived(a.tx, statement, object, relation)
+    if (why) throw refused(a, statement, why)
+  }
+  if (statement.kind === 'DropStmt') return archiveTables(a, statement, standing)
+  const keys: string[] = []
+  for (const { object, relation } of standing) {
+    if (!relation) continue
+    if (object.kind === 'rows') {
+      if (!object.kept)
+        return { left: await archiveRows(a, statement, relation), keys: [keyOf('rows', relation.text)] }
+    } else if (object.kind !== 'table') {
+      const column = columnText(relation, object.column)
+      const capture = a.captures.get(column)
+      if (capture === undefined) continue
+      await endCapture(a.tx, capture, relation.text)
+      keys.push(keyOf('column', column))
+    }
+  }
+  return { left: statement, keys }
+}
+
+/** A relation that has something to lose: older than the transaction, nothing temporary, nothing that is made again. */
+const held = (a: Archiving, r: Relation | null): Relation | null =>
+  r && !r.temporary && a.existed(r.oid) && (r.archive || !a.spared.has(r.text)) ? r : null
+
+/** Moves the tables of a DROP TABLE; what is left of it are names that lead to no table, and tables with nothing to lose. */
+async function archiveTables(
+  a: Archiving,
+  statement: Statement,
+  drops: { object: DroppedObject & { table: TableName }; relation: Relation | null }[],
+): Promise<Archived> {
+  const left: TableName[] = []
+  for (const { object, relation } of drops) {
+    if (!relation || !['r', 'p'].includes(relation.kind)) {
+      left.push(object.table)
+      continue
+    }
+    // a partition has gone along with its table
+    const [still] = await relationsOf(a.tx, [relation])
+    if (still?.oid === relation.oid) await archiveTable(a, relation)
+  }
+  if (left.length === drops.length) return { left: statement, keys: [] }
+  if (left.length === 0) return { left: null, keys: [] }
+  const { missing_ok, behavior } = statement.node
+  const names = left.map(t => (t.schema === null ? '' : `${ident(t.schema)}.`) + ident(t.name)).join(', ')
+  const text = `drop table ${missing_ok ? 'if exists ' : ''}${names}${behavior === 'DROP_CASCADE' ? ' cascade' : ''}`
+  return { left: { ...statement, text }, keys: [] }
+}
+
+async function archiveTable(a: Archiving, relation: Relation): Promise<void> {
+  const { run, tx, migration } = a
+  const table = relation.text
+  const storedAs = await storedName(tx, run.id, relation.name, null)
+  const keyColumns = await primaryKey(tx, table)
+  const parents = await leaveParents(tx, table)
+  const attached = await attachments(tx, table)
+  await addArchive(tx, {
+    run: run.id,
+    track: migration.track,
+    migration: migration.name,
+    relation: table,
+    column: null,
+    storedAs,
+    keyColumns,
+    ours: oursOf(migration.rollback!, table),
+    state: 'capturing',
+    manifest: [...parents, ...attached],
+  })
+  await moveTable(
+    tx,
+    table,
+    storedAs,
+    run.id,
+    attached.flatMap(m => (m.drop ? [m.drop] : [])),
+  )
+}
+
+/** Runs a DELETE so that its rows go to the archive; nothing is left of it. */
+async function archiveRows(a: Archiving, statement: Statement, relation: Relation): Promise<null> {
+  const { run, tx, migration } = a
+  const alias = statement.node.relation.alias?.aliasname ?? statement.node.relation.relname
+  if (isPutBack(statement, relation)) {
+    const lost = await inFile(a, statement, () => putBack(tx, statement.text, alias))
+    if (lost === 0) return null
+    throw refused(a, statement, {
+      object: relation.text,
+      what: `${lost} row(s) of ${relation.text}`,
+      reason: 'they are not in their table again',
+      instead: 'Put them back first, and delete only those whose key is in the table.',
+    })
+  }
+  const table = relation.text
+  const open = (await listArchives(tx)).find(
+    x =>
+      x.run === run.id && x.relation === table && x.column === null && x.state === 'capturing' && x.deleted,
+  )
+  const storedAs = open?.storedAs ?? (await storedName(tx, run.id, relation.name, 'rows'))
+  if (!open) {
+    await makeStore(tx, storedAs, table)
+    await addArchive(tx, {
+      run: run.id,
+      track: migration.track,
+      migration: migration.name,
+      relation: table,
+      column: null,
+      storedAs,
+      keyColumns: await primaryKey(tx, table),
+      ours: oursOf(migration.rollback!, table),
+      state: 'capturing',
+      manifest: [{ kind: 'deleted rows' }],
+    })
+  }
+  await inFile(a, statement, () => keepDeleted(tx, statement.text, alias, storedAs))
+  return null
+}
+
+/** Runs a statement of the file inside one of ours; a fault comes back with the file's line and column. */
+async function inFile<T>(a: Archiving, statement: Statement, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const fault = serverFault(error)
+    if (fault?.position) fault.position = String(Number(fault.position) - gone.length)
+    const { path, text } = a.migration.rollback!.file
+    throw sqlFailure(error, path, withoutByteOrderMark(text), statement.offset)
+  }
+}
+
+const refused = (a: Archiving, statement: Statement, why: Taken): Failure =>
+  failureOf(refusal(statement, a.migration.rollback!.file, [why], 'archive'))

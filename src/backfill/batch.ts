@@ -1,0 +1,296 @@
+import type { Session } from '../database/connection.js'
+import { isDataFault, isLost, isRetriable, serverFault, sqlFailure } from '../database/faults.js'
+import type { Db } from '../database/types.js'
+import type { Cut } from '../files/backfill_statement.js'
+import { Failure } from '../model/failure.js'
+import type { Consent } from '../model/plan.js'
+import type { Migration } from '../model/project.js'
+import type { Run } from '../run/open_run.js'
+import {
+  type Batched,
+  checkpoint,
+  isFenced,
+  type Limits,
+  noteBatch,
+  rowsWithin,
+  runAndCheckpoint,
+  runBatch,
+  type Standing,
+  unlimited,
+  withoutBatch,
+} from './batch.sql.js'
+import { inPages, slicePredicate } from './batch_predicate.sql.js'
+import type { Pace } from './batch_size.js'
+import { restsFor } from './health_monitor.js'
+import { type PendingSpec, quarantineRow, rowParameter } from './pending.sql.js'
+import type { Range } from './run_backfill.sql.js'
+import type { Advice } from './throttle.js'
+import type { KeyColumn } from './walk_keys.sql.js'
+
+/** What a person asked for. */
+export interface BackfillWish {
+  /** Only rows of this unit (a workspace): a canary. The backfill stays open. */
+  unit: string | null
+  /** Stop after about so many rows; null for all. */
+  maxRows: number | null
+  workers: number
+  /** How long to rest, as a multiple of the work: 1 is half duty. */
+  nice: number
+  /** The user's own query: true or above zero means stop for now. */
+  throttleQuery: string | null
+  consent: Consent
+}
+
+/** One invocation of one backfill, and what it works with. */
+export interface Job {
+  run: Run
+  migration: Migration
+  id: number
+  cut: Cut
+  passes: number
+  /** About how many rows a page has: what a page that takes too long is divided by. */
+  rowsPerPage: number
+  /** The key to walk along, for a table without pages of its own; else null. */
+  keys: KeyColumn[] | null
+  wish: BackfillWish
+  sweep: PendingSpec
+  progress: Progress
+  /** What the health signals say now; shared by the workers. */
+  advice: Advice
+  /** Backends of the workers. */
+  pids: Set<number>
+  /** True for a helper: another invocation holds the lease and will close the backfill. */
+  helper: boolean
+}
+
+/** How far a backfill came, for the live line. */
+export interface Progress {
+  rows: number
+  pagesDone: number
+  pages: number
+  since: number
+}
+
+/** What a batch came to: the rows that it wrote, and how much of its time was rest. */
+type Done = Omit<Batched, 'notices'>
+
+/** A batch of a range: which of its pages, where the range is afterwards, and its limits. */
+interface RangeBatch {
+  at: Range
+  pages: [from: number, to: number]
+  next: Standing
+  pace: Pace
+  limits: Limits
+}
+
+/**
+ * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it
+ * took longer than its limit and gave its rows back: the next should be smaller.
+ */
+export async function batch(
+  job: Job,
+  session: Session,
+  { at, pages, next, pace, limits }: RangeBatch,
+): Promise<Done | null> {
+  const { cut, passes } = job
+  const restEvery = pace.restEvery(restsFor(job), at.pass)
+  const statement = cut.restrict(
+    slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
+  )
+  try {
+    if (cut.nests || !cut.says)
+      return await patiently(job, pace, limits.mostMs === null, async () => {
+        const { rows, notices, sleptMs } = await runAndCheckpoint(session.sql, {
+          statement,
+          says: cut.says,
+          range: at,
+          to: next,
+          limits,
+        })
+        for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
+        return { rows, sleptMs }
+      })
+    return await transact(job, session, {
+      statement,
+      args: [],
+      pace,
+      limits,
+      record: (tx, written, ms) => mustHold(checkpoint(tx, at, { ...next, rows: written, ms }), job),
+    })
+  } catch (error) {
+    if (limits.mostMs !== null && isTimeout(error)) return null
+    if (isFenced(serverFault(error))) throw fenced(job)
+    if (!isDataFault(error)) throw fileFault(job, withoutOurs(error, statement))
+    const rows = await bisect(job, session, at.relation, pages)
+    await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
+    return { rows, sleptMs: 0 }
+  }
+}
+
+/** A restricted statement, and what records it in the same transaction. */
+interface Recorded {
+  statement: string
+  args: string[]
+  /** Is halved where others stand in the way; null for a batch that has no size. */
+  pace: Pace | null
+  limits?: Limits
+  record: (tx: Db, rows: number, ms: number) => Promise<void>
+}
+
+/** Runs one restricted statement and whatever records it in one transaction. */
+export function transact(
+  job: Job,
+  session: Session,
+  { statement, args, pace, limits = unlimited, record }: Recorded,
+): Promise<Done> {
+  const { run } = job
+  return patiently(job, pace, limits.mostMs === null, () => {
+    const start = run.ctx.clock.now()
+    return session.sql.begin(async tx => {
+      const { rows, notices, sleptMs } = await runBatch(tx, statement, args, limits)
+      await record(tx, rows, run.ctx.clock.now() - start)
+      for (const text of notices) run.ctx.emit({ type: 'notice', text })
+      return { rows, sleptMs }
+    })
+  })
+}
+
+/** Throws FENCED when another worker has taken the range over. */
+export async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
+  if (!(await check)) throw fenced(job)
+}
+
+const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name)
+
+/** A server's fault in the file's statement or in its header, told with the file's name. */
+export const fileFault = (job: Job, error: unknown): unknown =>
+  serverFault(error) && !isLost(error)
+    ? sqlFailure(stripPosition(error), job.migration.file.path, job.migration.file.text)
+    : error
+
+/** The position counts in the cut statement, not in the file: say the message without it. */
+function stripPosition(error: unknown): unknown {
+  const fault = serverFault(error)
+  if (fault) fault.position = ''
+  return error
+}
+
+/** A fault without the part of its context that is the batch's own. */
+function withoutOurs(error: unknown, statement: string): unknown {
+  const fault = serverFault(error)
+  if (fault?.where) fault.where = withoutBatch(fault.where, statement)
+  return error
+}
+
+const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '57014'
+
+/**
+ * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget.
+ */
+async function patiently<T>(
+  job: Job,
+  pace: Pace | null,
+  afterTimeout: boolean,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const { ctx } = job.run
+  const start = ctx.clock.now()
+  for (let n = 1; ; n++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isRetriable(error) && !(afterTimeout && isTimeout(error))) throw error
+      if (ctx.clock.now() - start > ctx.lockBudgetSeconds * 1000) {
+        throw new Failure(
+          'LOCK_TIMEOUT',
+          job.migration.backfill!.table,
+          {
+            attempts: n,
+            seconds: ctx.lockBudgetSeconds,
+            sqlstate: serverFault(error)!.code,
+            blockers: [],
+            pids: [],
+          },
+          error,
+        )
+      }
+      pace?.halve()
+      const nextMs = ctx.random() * Math.min(2000, 40 * 1.5 ** n) + 10
+      if (n > 2)
+        ctx.emit({
+          type: 'wait',
+          on: 'lock',
+          subject: job.migration.backfill!.table,
+          attempt: n,
+          nextMs,
+          blockers: [],
+        })
+      await ctx.clock.sleep(nextMs, ctx.signal)
+    }
+  }
+}
+
+/**
+ * Halves pages until the poison row's page stands alone, then takes its rows one by one and sets that one
+ * aside. Returns the rows written.
+ */
+async function bisect(
+  job: Job,
+  session: Session,
+  relation: string,
+  [from, to]: [from: number, to: number],
+): Promise<number> {
+  const { cut } = job
+  if (to - from > 1) {
+    const middle = from + Math.floor((to - from) / 2)
+    let rows = 0
+    for (const [lo, hi] of [
+      [from, middle],
+      [middle, to],
+    ] as const) {
+      try {
+        rows += (await apart(job, session, relation, { predicate: inPages(cut.alias, lo, hi), args: [] }))
+          .rows
+      } catch (error) {
+        if (!isDataFault(error)) throw error
+        rows += await bisect(job, session, relation, [lo, hi])
+      }
+    }
+    return rows
+  }
+  let rows = 0
+  const spec = { table: relation, alias: cut.alias, pending: job.sweep.pending }
+  for (const at of await rowsWithin(session.sql, spec, from, to)) {
+    try {
+      const one = { predicate: `${cut.alias}.ctid = $1::tid`, args: [at] }
+      rows += (await apart(job, session, relation, one)).rows
+    } catch (error) {
+      if (!isDataFault(error)) throw error
+      const { code, message } = serverFault(error)!
+      await quarantineRow(
+        session.sql,
+        job.sweep,
+        { from: `only ${relation}`, where: `${cut.alias}.ctid = $${rowParameter}::tid`, args: [at] },
+        `${code}: ${message}`,
+      )
+    }
+  }
+  return rows
+}
+
+/** A batch of its own, outside the ranges' checkpoints. */
+export function apart(
+  job: Job,
+  session: Session,
+  relation: string,
+  { predicate, args }: { predicate: string; args: string[] },
+): Promise<Done> {
+  return transact(job, session, {
+    statement: job.cut.restrict(predicate),
+    args,
+    pace: null,
+    record: async (tx, rows, ms) => {
+      if (rows > 0) await noteBatch(tx, { backfill: job.id, relation, rows, ms })
+    },
+  })
+}

@@ -1,0 +1,152 @@
+import { heapsOf } from '../database/catalog.sql.js'
+import type { Session } from '../database/connection.js'
+import type { Db } from '../database/types.js'
+import type { Cut } from '../files/backfill_statement.js'
+import { readTrackInfo } from '../files/track_info.js'
+import type { Migration, Track } from '../model/project.js'
+import type { Job } from './batch.js'
+import { betweenRests, makePace } from './batch_size.js'
+import {
+  clearTallies,
+  contentColumns,
+  countPages,
+  type PageCount,
+  storeTallies,
+  type TallyRow,
+  type TallySpec,
+} from './content_counts.sql.js'
+import { breathe, restsFor } from './health_monitor.js'
+import { rangePages } from './run_backfill.sql.js'
+import { inLanes } from './walk_pages.js'
+
+/** Most units that are kept in memory before what was counted of them goes to the table. */
+const mostKept = 20_000
+/** How much longer than the target a count may work: it locks no row that the application wants. */
+const whenOnlyReading = 1.5
+/** What it takes to write a count down, in milliseconds: about. */
+const countMs = 0.004
+/** Rows of the table of counts that one statement writes. */
+const storedAtOnce = 1_000
+
+/**
+ * Counts and hashes, by page range and by unit, the content that the backfill has not written: numbers to
+ * compare with later, when somebody asks whether anything was lost. Only for a backfill that updates a table
+ * with units. Rows that an application writes meanwhile are counted as they are met. The sums are made here:
+ * every few pages hold messages of every unit, and to add to a row for each would cost more than to count.
+ */
+export async function tally(job: Job): Promise<void> {
+  const { run, cut, migration } = job
+  const { table, unit } = migration.backfill!
+  if (!cut.updatesTable || unit === null || job.keys || job.progress.rows === 0) return
+  const { sql } = run.writer
+  const track = run.ctx.tracks().find(t => t.name === migration.track)!
+  const spec = await tallySpec(sql, track, { migration, cut, backfill: job.id })
+  await clearTallies(sql, job.id)
+  const sums = makeSums(rows => storeTallies(sql, job.id, rows))
+  const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
+  let page = 0
+  const lane = async (session: Session) => {
+    // its rests come on top, up to twice its work: it locks nothing, and to write down what it counted
+    // costs the same for few rows
+    const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + Math.min(2, restsFor(job)))
+    const pace = makePace(target, 64, rangePages)
+    while (heaps[0] && !run.ctx.signal.aborted) {
+      const { relation, pages } = heaps[0]
+      const [from, to] = [page, Math.min(pages, page + pace.pages())]
+      page = to
+      if (to === pages) {
+        heaps.shift()
+        page = 0
+      }
+      const start = run.ctx.clock.now()
+      const factor = restsFor(job)
+      const everyPages = pace.restEvery(factor)
+      const rests = everyPages === null ? null : { everyPages, everyCounts: betweenRests(factor, countMs) }
+      const range = `${relation} ${from}-${to}`
+      const sleptMs = await countPages(session.sql, spec, { relation, pages: [from, to], rests }, counts =>
+        sums.add(range, counts),
+      )
+      if (sums.size() > mostKept) await sums.flush()
+      const ms = run.ctx.clock.now() - start
+      pace.note(ms, to - from, 0, sleptMs)
+      await breathe(job, ms, () => false, sleptMs)
+    }
+  }
+  await inLanes(job, lane)
+  await sums.flush()
+  // a count that was broken off must not stand for the whole
+  if (run.ctx.signal.aborted) await clearTallies(sql, job.id)
+}
+
+/** A sum of rows and of the two halves of their hash: small integers, which leave no garbage behind. */
+interface Sum {
+  rows: number
+  high: number
+  low: number
+}
+
+/** Adds up counts by unit and by range, and hands them on when asked to. */
+function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
+  const kept = { unit: new Map<string, Sum>(), past: new Map<string, Sum>(), range: new Map<string, Sum>() }
+  const sumOf = (kind: TallyRow['kind'], name: string): Sum => {
+    let sum = kept[kind].get(name)
+    if (!sum) {
+      sum = { rows: 0, high: 0, low: 0 }
+      kept[kind].set(name, sum)
+    }
+    return sum
+  }
+  const note = (sum: Sum, rows: number, high: number, low: number) => {
+    sum.rows += rows
+    sum.high ^= high
+    sum.low ^= low
+  }
+  const take = (most: number): TallyRow[] => {
+    const taken: TallyRow[] = []
+    for (const kind of ['unit', 'past', 'range'] as const) {
+      for (const [name, { rows, high, low }] of kept[kind]) {
+        if (taken.length === most) return taken
+        taken.push({ kind, name, rows, hash: String((BigInt(high) << 32n) | BigInt(low >>> 0)) })
+        kept[kind].delete(name)
+      }
+    }
+    return taken
+  }
+  const size = () => kept.unit.size + kept.past.size + kept.range.size
+  // what another lane adds meanwhile stays for the next time
+  const flush = async () => {
+    for (let left = size(); left > 0; left -= storedAtOnce) await store(take(Math.min(left, storedAtOnce)))
+  }
+  return {
+    add: (range: string, counted: PageCount[]) => {
+      const whole = sumOf('range', range)
+      for (const [unit, past, rows, high, low] of counted) {
+        note(whole, rows, high, low)
+        note(sumOf('unit', unit), rows, high, low)
+        if (past) note(sumOf('past', unit), rows, high, low)
+      }
+    },
+    size,
+    flush,
+  }
+}
+
+/** What is counted for a backfill with units. */
+export async function tallySpec(
+  sql: Db,
+  track: Track,
+  { migration, cut, backfill }: { migration: Migration; cut: Cut; backfill: number },
+): Promise<TallySpec> {
+  const { table, unit } = migration.backfill!
+  const columns = await contentColumns(sql, table, cut.sets)
+  const { info } = await readTrackInfo(track)
+  const dated = info?.messages?.table === table ? info.messages.created : null
+  return {
+    backfill,
+    unit: unit!,
+    alike: columns.some(c => c.name === unit && c.alike),
+    columns: columns.map(c => c.name),
+    dated: columns.some(c => c.name === dated && c.moment) ? dated : null,
+    asText: columns.some(c => !c.hashable),
+  }
+}

@@ -1,0 +1,101 @@
+import type { Pieces } from '../database/connection.sql.js'
+import { isLost, isRefused } from '../database/faults.js'
+import { beside } from '../run/beside.js'
+import type { Job } from './batch.js'
+import { throttled, type Vitals, vitals } from './health_monitor.sql.js'
+import { noteAdvice } from './run_backfill.sql.js'
+import { type Advice, advise, unseen, type WalRate } from './throttle.js'
+
+/** How often the signals are looked at, in milliseconds. */
+const lookEveryMs = 1000
+
+/** A fresh backfill has seen nothing yet. */
+export const noAdvice: Advice = { level: 'go', rest: 0, reasons: [], unknown: [] }
+
+/**
+ * Looks at the health signals from the monitor's connection while a backfill runs, and
+ * keeps the advice current.
+ */
+export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> {
+  const { ctx } = job.run
+  const done = new AbortController()
+  const wal = walMeter(job)
+  const see = async () => {
+    try {
+      job.advice = await look(job, wal)
+      await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : told(job.advice))
+    } catch (error) {
+      // a broken monitor is replaced when the run connects again
+      if (!isLost(error) && !isRefused(error)) throw error
+      job.advice = unseen
+    }
+  }
+  // before the first batch, so that a brake which is on holds from the start
+  await see()
+  const looking = async () => {
+    while (!done.signal.aborted) {
+      await ctx.clock.sleep(lookEveryMs, done.signal)
+      if (!done.signal.aborted) await see()
+    }
+  }
+  const watching = beside(looking())
+  return {
+    stop: async () => {
+      done.abort()
+      await watching.end()
+    },
+  }
+}
+
+/** Tells the rate of the WAL from one look to the next. */
+function walMeter({ run: { ctx } }: Job): (position: number) => WalRate {
+  let last: { position: number; at: number } | null = null
+  return position => {
+    const at = ctx.clock.now()
+    const now = last && at > last.at ? ((position - last.position) / (at - last.at)) * 1000 : null
+    last = { position, at }
+    return { now, limit: ctx.walBytesPerSecond }
+  }
+}
+
+async function look(job: Job, wal: ReturnType<typeof walMeter>): Promise<Advice> {
+  const { sql } = job.run.monitor
+  const now: Vitals = await vitals(sql, job.migration.backfill!.table, [...job.pids])
+  const { throttleQuery } = job.wish
+  // an answer that does not come is unknown, not healthy
+  const throttle =
+    throttleQuery === null
+      ? false
+      : await throttled(sql, throttleQuery).catch(error => {
+          if (!isRefused(error)) throw error
+          return null
+        })
+  return advise(now, throttle, wal(now.wal))
+}
+
+/** The advice for the progress line. */
+export const told = (advice: Advice): string =>
+  [
+    advice.level,
+    advice.reasons.join(', '),
+    advice.unknown.length > 0 ? `unknown: ${advice.unknown.join(', ')}` : '',
+  ]
+    .filter(Boolean)
+    .join(': ')
+
+/** How long to rest, as a multiple of the work: as `--nice` says, and no shorter than the signals ask for. */
+export const restsFor = ({ advice, wish }: Job): number => Math.max(advice.rest, wish.nice)
+
+/** In what pieces evicted pages go to the disk now: small ones while an application is beside us. */
+export const piecesFor = (job: Job): Pieces => (restsFor(job) > 0 ? 'small' : 'large')
+
+/**
+ * Leaves the application the air that a batch has not left it already, all of it while something says stop.
+ */
+export async function breathe(job: Job, batchMs: number, halted: () => boolean, sleptMs = 0): Promise<void> {
+  const { ctx } = job.run
+  const left = (batchMs - sleptMs) * restsFor(job) - sleptMs
+  if (left > 0) await ctx.clock.sleep(left, ctx.signal)
+  while (job.advice.level === 'stop' && !ctx.signal.aborted && !halted())
+    await ctx.clock.sleep(lookEveryMs / 4, ctx.signal)
+}

@@ -1,0 +1,235 @@
+import type { Db } from '../database/types.js'
+
+/** A backfill as the state tables know it. */
+export interface BackfillRow {
+  id: number
+  track: string
+  migration: string
+  state: 'running' | 'paused' | 'done'
+  passes: number
+  rows: number
+  /** Seconds since it began while it runs, else the seconds that were worked. */
+  seconds: number
+  /** Why it is slow or waits, as its last run said. */
+  advice: string | null
+  ranges: number
+  rangesDone: number
+  batches: number
+  quarantined: number
+  /**
+   * Units counted at the end, their rows and the order-free hash of their content; 0
+   * units when they were not.
+   */
+  countedUnits: number
+  countedRows: number
+  countedHash: string
+  /** Pages finished and pages in all, for progress. */
+  pagesDone: number
+  pages: number
+}
+
+/** The newest backfill of a migration, with its sums; of all migrations without a name. */
+export async function readBackfills(
+  sql: Db,
+  track: string,
+  migration: string | null,
+): Promise<BackfillRow[]> {
+  return sql<BackfillRow[]>`
+    select distinct on (b.migration)
+      b.id, b.track, b.migration, b.passes,
+      case when b.state = 'running' and exists (select from rethread.pauses p where p.track = b.track)
+        then 'paused' else b.state end as state, b.rows + r.rows as rows, b.advice,
+      case when b.seconds = 0 and b.state <> 'done' then extract(epoch from clock_timestamp() - b.started_at)::float8 else b.seconds end as seconds,
+      t.units as "countedUnits", t.rows as "countedRows", t.hash as "countedHash",
+      r.ranges, r.done as "rangesDone", r.pages::float8 as pages, r.pages_done::float8 as "pagesDone",
+      (select count(*)::int from rethread.batches x where x.backfill = b.id) as batches,
+      (select count(*)::int from rethread_archive.quarantine q
+        where q.track = b.track and q.migration = b.migration) as quarantined
+    from rethread.backfills b
+    cross join lateral (
+      select
+        count(*)::int as ranges,
+        count(*) filter (where g.state = 'done')::int as done,
+        coalesce(sum(g.rows), 0)::bigint as rows,
+        coalesce(sum(g.to_page - g.from_page), 0) as pages,
+        coalesce(sum(case when g.state = 'done' then g.to_page - g.from_page else g.cursor_page - g.from_page end), 0) as pages_done
+      from rethread.ranges g
+      where g.backfill = b.id
+    ) r
+    cross join lateral (
+      select count(*)::int as units, coalesce(sum(x.rows), 0)::bigint as rows, lpad(to_hex(coalesce(bit_xor(x.hash), 0)), 16, '0') as hash
+      from rethread.tallies x
+      where x.backfill = b.id and x.kind = 'unit'
+    ) t
+    where b.track = ${track} and (${migration}::text is null or b.migration = ${migration})
+    order by b.migration, b.id desc`
+}
+
+/** Opens the backfill of a migration and cuts its heaps in ranges; an open one is taken up as it stands. */
+export async function openBackfill(
+  sql: Db,
+  spec: { track: string; migration: string; passes: number; systemIdentifier: string | null },
+  heaps: { relation: string; pages: number }[],
+  leastPages: number,
+): Promise<number> {
+  const [made] = await sql<{ id: number }[]>`
+    insert into rethread.backfills (track, migration, passes, system_identifier)
+    values (${spec.track}, ${spec.migration}, ${spec.passes}, ${spec.systemIdentifier})
+    on conflict (track, migration) where state <> 'done' do nothing
+    returning id`
+  if (!made) {
+    const [open] = await sql<{ id: number }[]>`
+      select id from rethread.backfills
+      where track = ${spec.track} and migration = ${spec.migration} and state <> 'done'`
+    return open!.id
+  }
+  await cutRanges(sql, made.id, heaps, leastPages)
+  return made.id
+}
+
+/** Most pages of a range, the piece that a worker claims: 16 MB. */
+export const rangePages = 2048
+/**
+ * Cuts what no range covers yet of each heap, up to its present end. Towards the end the ranges become
+ * shorter, an eighth of what is left but no less than `leastPages`, so that workers end together.
+ */
+export async function cutRanges(
+  sql: Db,
+  backfill: number,
+  heaps: { relation: string; pages: number }[],
+  leastPages: number,
+): Promise<void> {
+  for (const { relation, pages } of heaps) {
+    await sql`
+      insert into rethread.ranges (backfill, relation, from_page, to_page, cursor_page)
+      with recursive cut (from_page, to_page) as (
+        select null::bigint, coalesce(max(to_page), 0) from rethread.ranges
+        where backfill = ${backfill} and relation = ${relation}
+        union all
+        select to_page, least(
+          ${pages}::bigint,
+          to_page + greatest(${leastPages}, least(${rangePages}, (${pages}::bigint - to_page) / 8))
+        )
+        from cut where to_page < ${pages}::bigint
+      )
+      select ${backfill}, ${relation}, from_page, to_page, from_page from cut where from_page is not null order by from_page`
+  }
+}
+
+/** A range as a worker holds it. */
+export interface Range {
+  id: number
+  claim: number
+  relation: string
+  toPage: number
+  cursorPage: number
+  cursorKey: string[] | null
+  pass: number
+  windowPages: number
+}
+
+/**
+ * A range that may be claimed: nobody has it, or the backend that had it is gone. Asked by its pid, for the
+ * view over all backends took a claim 3 ms instead of 1.
+ */
+const claimable = `(
+  n.state = 'pending'
+  or n.state = 'claimed' and not exists (
+    select from pg_catalog.pg_stat_get_activity(n.backend_pid) a
+    where a.pid = n.backend_pid and coalesce(a.backend_start, n.backend_start) = n.backend_start and a.pid <> pg_backend_pid()
+  )
+)`
+
+/**
+ * Claims the next range, with a new number: whatever a former claimant still sends carries the old one and is
+ * refused. SKIP LOCKED is right on ranges; on data rows it would lose them.
+ */
+export async function claimRange(sql: Db, backfill: number): Promise<Range | null> {
+  const [row] = await sql.unsafe<Range[]>(
+    `update rethread.ranges g
+     set state = 'claimed', claim = nextval('rethread.claims'), attempts = attempts + 1,
+         backend_pid = me.pid, backend_start = me.backend_start
+     from pg_catalog.pg_stat_get_activity(pg_backend_pid()) me
+     where g.id = (
+       select n.id from rethread.ranges n
+       where n.backfill = $1 and ${claimable}
+       order by n.id
+       limit 1
+       for update skip locked
+     )
+     returning g.id, g.claim, g.relation, g.to_page as "toPage", g.cursor_page as "cursorPage", g.cursor_key as "cursorKey", g.pass,
+       g.window_pages as "windowPages"`,
+    [backfill],
+  )
+  return row ?? null
+}
+
+/** Ranges that other backends are still at work on. */
+export async function rangesElsewhere(sql: Db, backfill: number): Promise<number> {
+  const [row] = await sql<{ n: number }[]>`
+    select count(*)::int as n from rethread.ranges where backfill = ${backfill} and state = 'claimed'`
+  return row!.n
+}
+
+/** Keeps the present advice for `--status`, which another process asks for. */
+export async function noteAdvice(sql: Db, backfill: number, advice: string | null): Promise<void> {
+  await sql`update rethread.backfills set advice = ${advice} where id = ${backfill} and advice is distinct from ${advice}`
+}
+
+/** Starts all ranges again, for a further pass of the closing sweep. Rows written are kept in the sum. */
+export async function resetRanges(sql: Db, backfill: number): Promise<void> {
+  await sql`
+    with old as (
+      select coalesce(sum(rows), 0) as rows from rethread.ranges where backfill = ${backfill}
+    ),
+    reset as (
+      update rethread.ranges
+      set state = 'pending', cursor_page = from_page, cursor_key = null, pass = 0, window_pages = 0, claim = null, rows = 0
+      where backfill = ${backfill}
+    )
+    update rethread.backfills b set rows = b.rows + old.rows from old where b.id = ${backfill}`
+}
+
+/** Adds time spent, or closes the backfill. */
+export async function updateBackfill(
+  sql: Db,
+  backfill: number,
+  seconds: number,
+  state: 'running' | 'done',
+): Promise<void> {
+  await sql`
+    update rethread.backfills
+    set seconds = seconds + ${seconds},
+        state = ${state},
+        finished_at = case when ${state} = 'done' then clock_timestamp() end
+    where id = ${backfill}`
+}
+
+/**
+ * Closes what is open of a migration that is rolled back, so that the next run starts from the first page.
+ */
+export async function closeBackfill(sql: Db, track: string, migration: string): Promise<void> {
+  await sql`
+    update rethread.backfills set state = 'done', finished_at = clock_timestamp()
+    where track = ${track} and migration = ${migration} and state <> 'done'`
+}
+
+/** Sets or lifts the pause of a track's backfills; true when that changed anything. */
+export async function pauseBackfills(sql: Db, track: string, pause: boolean): Promise<boolean> {
+  const result = pause
+    ? await sql`insert into rethread.pauses (track) values (${track}) on conflict do nothing`
+    : await sql`delete from rethread.pauses where track = ${track}`
+  return result.count > 0
+}
+
+/** Whether an operator has paused the backfills of a track. */
+export async function isPaused(sql: Db, track: string): Promise<boolean> {
+  const [row] = await sql<{ paused: boolean }[]>`
+    select exists (select from rethread.pauses where track = ${track}) as paused`
+  return row!.paused
+}
+
+/** Brings the planner's statistics up to date after a bulk change. */
+export async function analyze(sql: Db, table: string): Promise<void> {
+  await sql.unsafe(`analyze ${table}`)
+}

@@ -1,0 +1,54 @@
+import { resolve } from 'node:path'
+import { Option, Command as Program } from 'commander'
+import { configName, readConfig } from '../files/config.js'
+import { looksLikeWorkspace } from '../files/discover.js'
+import { filtersIn } from '../files/track_info.js'
+import { attributeOf, type Option as Declared, flagOf, list, type Typed } from '../model/options.js'
+
+/** An option as a command declares it. */
+type Flag = Declared<unknown>
+
+/** The name of a flag, without its dashes and what it takes. */
+const nameOf = ({ flags }: Flag): string => flagOf(flags).replace(/^--/, '')
+
+/** A flag as commander takes it. Where a help text is wanted, `formats` are those that `--format` can be. */
+export function optionOf(flag: Flag, formats: string[]): Option {
+  const { flags, help } = flag
+  const listed = nameOf(flag) === 'format' && formats.length > 0
+  const option = new Option(
+    flags,
+    listed ? `${formats.join(', ').replace(/, (\w+)$/, ' or $1')} (${help})` : help,
+  )
+  return flag.repeated ? option.argParser((value, before: string[] = []) => [...before, value]) : option
+}
+
+/** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
+export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>
+  named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeWorkspace(cwd) ? cwd : home
+
+/** A flag for each filter of the tracks in the folder that the command will use. */
+export async function filterFlags(argv: string[], cwd: string, home: string): Promise<Flag[]> {
+  const early = new Program().allowUnknownOption().option('--dir <folder>').option('--config <file>')
+  early.parseOptions(argv)
+  const { dir, config } = early.opts<{ dir?: string; config?: string }>()
+  // what is wrong with the configuration is said when the command runs
+  const read = await readConfig(resolve(cwd, config ?? configName), false).catch(() => null)
+  const filters = filtersIn(rootOf(dir ?? null, read?.config.dir ?? null, cwd, home))
+  return [...filters].map(([name, help]) => list(`--${name} <values>`, help))
+}
+
+/** The flags whose names are not taken by others; a filter with a taken name works by `--filter` alone. */
+export function without(flags: Flag[], others: Flag[]): Flag[] {
+  const taken = new Set(['help', ...others.map(nameOf)])
+  return flags.filter(flag => !taken.has(nameOf(flag)))
+}
+
+/** Adds what the flags of filters were given to the values of `--filter`, which alone the command reads. */
+export function foldFilters(flags: Flag[], typed: Record<string, Typed>): void {
+  for (const flag of flags) {
+    const value = typed[attributeOf(flag.flags)]
+    if (typeof value !== 'string') continue
+    const before = Array.isArray(typed.filter) ? typed.filter : []
+    typed.filter = [...before, `${nameOf(flag)}=${value}`]
+  }
+}

@@ -1,0 +1,260 @@
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { CommanderError, Command as Program } from 'commander'
+import { type Command, type Globals, globals, type Invocation } from '../command.js'
+import { maskUrl, plainText } from '../database/connection.js'
+import { configName, readConfig } from '../files/config.js'
+import { home, packageVersion } from '../files/package.js'
+import { machine } from '../library/machine.js'
+import type { Event } from '../model/event.js'
+import { Failure, findingsOf } from '../model/failure.js'
+import { oneOf, readOptions, type Typed } from '../model/options.js'
+import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import { openContext, sourcesTable } from '../plan/open_context.js'
+import { filesIn, formatsIn, rendererIn } from './discovery.js'
+import { filterFlags, foldFilters, optionOf, rootOf, without } from './flags.js'
+import { sink } from './terminal.js'
+
+/** One file = one command, and one file = one format: found beside this file, in `src/` and in `dist/`. */
+const commandFolder = new URL('../commands/', import.meta.url)
+const renderFolder = new URL('../render/', import.meta.url)
+
+/** The format where none is named. */
+const usualFormat = 'table'
+
+type Process = NodeJS.Process
+
+/**
+ * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
+ */
+export async function cli(argv: string[], process: Process): Promise<number> {
+  const version = packageVersion()
+  let exitCode = 0
+  const program = new Program('rethread')
+    .description(
+      'Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.',
+    )
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => process.stdout.write(text),
+      writeErr: text => process.stderr.write(text),
+    })
+    .showSuggestionAfterError()
+    .helpCommand(false)
+  // only the named command is loaded, all of them for --help
+  const files = filesIn(commandFolder)
+  const named = argv.find(a => files.has(a))
+  // global flags may stand before the command
+  if (named && argv[0]!.startsWith('-')) argv = [named, ...argv.filter((_, i) => i !== argv.indexOf(named))]
+  for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
+    const command = (await import(file)).default as Command
+    const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
+    const own = [...Object.values(command.options), ...Object.values(globals)]
+    const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
+    const formats = argv.some(a => a === '--help' || a === '-h') ? await formatsIn(renderFolder) : []
+    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, formats))
+    sub.action(async (...given: unknown[]) => {
+      const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
+      const typed = given.at(-2) as Record<string, Typed>
+      foldFilters(filters, typed)
+      exitCode = await execute(name, command, args, typed, process)
+    })
+  }
+  try {
+    if (argv.length === 0) program.outputHelp()
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return 0
+    if (argv.includes('json') && argv.includes('--format')) {
+      const report = {
+        ...emptyReport(named ?? ''),
+        verdict: 'failed' as const,
+        findings: [finding('USAGE', argv.join(' '), { reason: error.message, known: [], meant: null })],
+      }
+      const json = await rendererIn(renderFolder, 'json')
+      process.stdout.write(await json!.render(report, { color: false, verbose: false, width: 100 }))
+    }
+    return exitCodes.failed
+  }
+}
+
+async function execute(
+  name: string,
+  command: Command,
+  args: string[],
+  typed: Record<string, Typed>,
+  process: Process,
+): Promise<number> {
+  // how to say it must be known before anything that was typed may be wrong
+  const renderer = await rendererIn(renderFolder, String(typed.format ?? usualFormat))
+  const verbose = typed.verbose === true
+  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
+  const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
+  const events = sink(process, { quiet: typed.quiet === true, verbose })
+  let report: Report
+  const cleanup: (() => Promise<void>)[] = []
+  try {
+    if (!renderer) oneOf('--format', String(typed.format), await formatsIn(renderFolder))
+    const run = command.read(typed)
+    const options = readOptions(globals, typed)
+    const input = await prepare(command, args, options, process, events.emit, cleanup)
+    report = await run(input)
+    // a protected place is never confirmed by typing: the flag stands in the command, for all to read
+    const never = options.yes || input.config.protected
+    // asked once for each refusal: what was agreed to may have changed before the lease was there
+    for (let asked = await events.askConsent(report, never); asked; ) {
+      input.consent = {
+        allow: new Set([...input.consent.allow, ...asked.allow]),
+        confirm: asked.confirm ?? input.consent.confirm,
+        from: input.consent.from,
+      }
+      report = await run(input)
+      asked = await events.askConsent(report, never)
+    }
+  } catch (error) {
+    report = { ...emptyReport(name), findings: findingsOf(error) }
+    report.verdict = verdictOf(report)
+    if (verbose && error instanceof Error)
+      process.stderr.write(
+        `${mask((error.cause as Error)?.stack ?? error.stack ?? '', databaseUrl(given, process.env).url)}\n`,
+      )
+  } finally {
+    for (const end of cleanup.reverse()) await end()
+    events.close()
+  }
+  const look = { color, verbose, width: process.stdout.columns ?? 100 }
+  if (typeof typed.out === 'string' && report.pin)
+    note(report, write(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
+  const { render, page } = renderer ?? (await rendererIn(renderFolder, usualFormat))!
+  const file = page && process.env[page.env]
+  if (page && file) appendFileSync(file, await page.render(report))
+  if (typeof typed.output === 'string') {
+    const faults = write(typed.output, await render(report, look))
+    if (faults.length === 0) return exitCodes[report.verdict]
+    note(report, faults)
+  }
+  process.stdout.write(await render(report, look))
+  return exitCodes[report.verdict]
+}
+
+/** Writes a file that a flag names, and the folders above it; what the system has against it. */
+function write(path: string, text: string): Finding[] {
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true })
+    writeFileSync(path, text)
+    return []
+  } catch (error) {
+    return findingsOf(error)
+  }
+}
+
+/** Adds what went wrong after the command itself was done. */
+function note(report: Report, faults: Finding[]): void {
+  report.findings.push(...faults)
+  report.verdict = verdictOf(report)
+}
+
+/** No secret in any output: the URL's password is cut wherever it shows. */
+function mask(text: string, url: string): string {
+  if (url === '') return text
+  const password = URL.canParse(url) ? new URL(url).password : ''
+  // the URL first: without its password it would not be found any more
+  let masked = text.replaceAll(url, maskUrl(url))
+  for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
+  return masked
+}
+
+/** The target and where it was named: flag beats environment. */
+function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: string; source: string } {
+  if (given) return { url: given, source: '--database-url' }
+  for (const name of ['RETHREAD_DATABASE_URL', 'DATABASE_URL', 'SUPABASE_DB_URL']) {
+    if (env[name]) return { url: env[name]!, source: name }
+  }
+  if (env.PGHOST || env.PGDATABASE || env.PGUSER) {
+    const user = encodeURIComponent(env.PGUSER ?? userInfo().username)
+    const password = env.PGPASSWORD ? `:${encodeURIComponent(env.PGPASSWORD)}` : ''
+    const ssl = env.PGSSLMODE ? `?sslmode=${env.PGSSLMODE}` : ''
+    return {
+      url: `postgres://${user}${password}@${env.PGHOST ?? 'localhost'}:${env.PGPORT ?? 5432}/${encodeURIComponent(env.PGDATABASE ?? env.PGUSER ?? '')}${ssl}`,
+      source: 'PG* variables',
+    }
+  }
+  return { url: '', source: 'not set' }
+}
+
+async function prepare(
+  command: Command,
+  args: string[],
+  options: Globals,
+  process: Process,
+  emit: (event: Event) => void,
+  cleanup: (() => Promise<void>)[],
+): Promise<Invocation> {
+  const cwd = process.cwd()
+  const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
+  const { config } = configRead
+  const root = rootOf(options.dir ?? null, config.dir, cwd, home)
+  if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
+  let { url, source } = databaseUrl(options.databaseUrl, process.env)
+  if (options.embedded) {
+    const { startEmbedded } = await import('../database/embedded.js')
+    const server = await startEmbedded({ dataDir: join(cwd, '.rethread/pg18'), from: [cwd, home] })
+    cleanup.push(() => server.stop())
+    url = server.url
+    source = '--embedded'
+  }
+  if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
+  const trackName = options.track ?? config.track
+  const here = machine()
+  const opened = openContext({
+    url,
+    config,
+    root,
+    home,
+    track: trackName,
+    reason: options.reason,
+    version: packageVersion(),
+    machine: { ...here, who: process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who },
+    emit,
+    signal: interruptible(process, cleanup),
+  })
+  return {
+    args,
+    ...opened,
+    config,
+    configRead,
+    sources: sourcesTable({
+      database: source,
+      folder: options.dir ? '--dir' : root === home ? 'shipped tracks' : root,
+      track: options.track ? '--track' : config.track ? configName : 'chosen by the database',
+      configuration: configRead.path ?? 'none',
+    }),
+    trackName,
+    consent: {
+      allow: new Set(options.allow),
+      confirm: options.confirm,
+      from: config.consentFrom,
+    },
+    leaseWaitMs: options.lockWait * 1000,
+    cwd,
+    home,
+  }
+}
+
+/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once (habit 9). */
+function interruptible(process: Process, cleanup: (() => Promise<void>)[]): AbortSignal {
+  const controller = new AbortController()
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
+    controller.abort()
+  }
+  process.on('SIGINT', stop).on('SIGTERM', stop)
+  cleanup.push(async () => {
+    process.off('SIGINT', stop).off('SIGTERM', stop)
+  })
+  return controller.signal
+}

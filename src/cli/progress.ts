@@ -1,0 +1,35 @@
+import type { Event } from '../model/event.js'
+import { duration, number } from '../render/words/numbers.js'
+
+/** An event as one plain line; null for those that only move the live bar. */
+export function line(event: Event, verbose: boolean): string | null {
+  switch (event.type) {
+    case 'step-start':
+      return `${event.direction === 'down' ? '←' : '→'} [${event.index}/${event.of}] ${event.migration}: ${event.title}`
+    case 'step-done':
+      return `  done in ${duration(event.durationMs)}${event.rows === null ? '' : `, ${number(event.rows)} rows`}${event.skipped ? `, ${event.skipped} statement(s) already there` : ''}`
+    case 'rollback-cost':
+      return `  way back (${event.atRisk ?? 'unknown'} rows at risk): ${event.command}`
+    case 'statement':
+      return verbose || event.skipped
+        ? `  [${event.index}/${event.of}] ${event.text}${event.skipped ? ` (${event.skipped})` : ''}`
+        : null
+    case 'wait': {
+      const who = event.blockers[0]
+      const by = who ? `: pid ${who.pid} ${who.application} ${who.state} ${who.seconds} s` : ''
+      return `  waiting for ${event.on === 'lease' ? 'another run' : `a lock on ${event.subject}`} (attempt ${event.attempt}, next in ${duration(event.nextMs)})${by}`
+    }
+    case 'index':
+      return `  ${event.name}: ${event.phase}${event.total > 0 ? ` ${Math.round((100 * event.done) / event.total)}%` : ''}${event.waitingFor ? `, waits for pid ${event.waitingFor}` : ''}`
+    case 'batch':
+      return `  ${event.migration}: ${Math.floor(event.fraction * 100)}%  ${number(event.rows)} rows  ${number(event.rowsPerSecond)} rows/s  ETA ${event.etaSeconds === null ? '?' : duration(event.etaSeconds * 1000)}  batch ${duration(event.batchMs)} (${event.pace})`
+    case 'check':
+      return verbose ? `  [${event.index}/${event.of}] check ${event.check}` : null
+    case 'notice':
+      return verbose ? `  notice: ${event.text}` : null
+    case 'reconnect':
+      return `  connection lost, connecting again${event.attempt ? ` (attempt ${event.attempt})` : ''}: ${event.reason}`
+    case 'narrate':
+      return event.text
+  }
+}

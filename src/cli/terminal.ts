@@ -1,0 +1,109 @@
+import type { Event } from '../model/event.js'
+import type { Report } from '../model/report.js'
+import { duration, number } from '../render/words/numbers.js'
+import { line } from './progress.js'
+
+/** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
+interface Sink {
+  emit: (event: Event) => void
+  /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
+  askConsent(report: Report, never: boolean): Promise<{ allow: string[]; confirm: string | null } | null>
+  close(): void
+}
+
+/** Milliseconds between two plain progress lines where there is no terminal. */
+const plainEveryMs = 3000
+
+/** Makes the sink of one command: a live bar on a terminal, a plain line every few seconds otherwise. */
+export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: boolean }): Sink {
+  const live = Boolean(process.stderr.isTTY) && !look.quiet
+  let bar: { update(value: number, payload: object): void; stop(): void } | null = null
+  let opening = false
+  let last = 0
+  const stopBar = () => {
+    bar?.stop()
+    bar = null
+    opening = false
+  }
+  const openBar = async () => {
+    const { SingleBar, Presets } = await import('cli-progress')
+    if (!opening) return
+    const made = new SingleBar(
+      {
+        format: '  {bar} {percent}%  {rows} rows  {rate} rows/s  ETA {left}  batch {batch} ({pace})',
+        stream: process.stderr,
+        hideCursor: true,
+        clearOnComplete: true,
+      },
+      Presets.shades_classic,
+    )
+    made.start(1000, 0, { rows: '0', rate: '0', left: '?', batch: '', pace: '' })
+    bar = made
+  }
+  const write = (text: string | null) => {
+    if (text !== null) process.stderr.write(text + '\n')
+  }
+  const batch = (event: Event & { type: 'batch' }) => {
+    if (live) {
+      if (!bar && !opening) {
+        opening = true
+        void openBar()
+      }
+      bar?.update(Math.floor(event.fraction * 1000), {
+        rows: number(event.rows),
+        rate: number(event.rowsPerSecond),
+        left: event.etaSeconds === null ? '?' : duration(event.etaSeconds * 1000),
+        batch: duration(event.batchMs),
+        pace: event.pace,
+      })
+      return
+    }
+    const now = performance.now()
+    if (now - last < plainEveryMs) return
+    last = now
+    write(line(event, look.verbose))
+  }
+  return {
+    emit: event => {
+      if (look.quiet) return
+      if (event.type === 'batch') return batch(event)
+      const text = line(event, look.verbose)
+      if (text === null) return
+      stopBar()
+      write(text)
+    },
+    askConsent: async (report, never) => {
+      const refused = report.findings.filter(f => f.level === 'refused')
+      const needed = refused.find(f => f.code === 'CONSENT_NEEDED')
+      const outdated = refused.find(f => f.code === 'PLAN_OUTDATED')
+      const others =
+        report.findings.some(f => f.level === 'error') || refused.some(f => f !== needed && f !== outdated)
+      // without a terminal nothing is ever asked (pitfall P80)
+      if (refused.length === 0 || others || never || !process.stdin.isTTY || !process.stderr.isTTY)
+        return null
+      stopBar()
+      const { default: ask } = await import('@inquirer/input')
+      const { worded } = await import('../render/words/index.js')
+      const context = { output: process.stderr }
+      for (const f of [outdated, needed]) if (f) process.stderr.write(worded(f).message + '\n')
+      if (
+        outdated &&
+        (await ask({ message: 'Type yes to execute it as it is now:' }, context)).trim() !== 'yes'
+      )
+        return null
+      if (!needed) return { allow: [], confirm: null }
+      const missing = needed.facts.missing
+      const allow: string[] = []
+      for (const hazard of missing) {
+        if ((await ask({ message: `Type ${hazard} to allow it:` }, context)).trim() !== hazard) return null
+        allow.push(hazard)
+      }
+      const confirm =
+        needed.facts.confirm === null
+          ? null
+          : (await ask({ message: 'Type the name of the database:' }, context)).trim()
+      return { allow, confirm }
+    },
+    close: stopBar,
+  }
+}

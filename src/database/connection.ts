@@ -1,0 +1,160 @@
+import postgres from 'postgres'
+import { Failure } from '../model/failure.js'
+import { unlessLost } from './faults.js'
+
+/** One dedicated connection. Closed by `await using` or `close()`. */
+export interface Session extends AsyncDisposable {
+  readonly sql: postgres.Sql<{ bigint: number; textArray: string[] }>
+  /** Backend pid when it was opened. */
+  readonly pid: number
+  /** True once the connection broke; nothing may be sent on it any more. */
+  readonly lost: boolean
+  close(): Promise<void>
+}
+
+/** How a session is opened. `setup` is sent after connecting, never as start-up parameters (pitfall P7). */
+interface SessionOptions {
+  url: string
+  application: string
+  setup: string
+  onNotice?: (text: string) => void
+  connectSeconds?: number
+}
+
+/**
+ * Opens a connection of its own (`max: 1`: a pool could take a lock on one and release it on another). When
+ * it breaks it stays broken: postgres.js would connect again behind our back, without our settings and our
+ * lock. Throws Failure with what to mend.
+ */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { url, application, setup } = options
+  let lost = false
+  let closing = false
+  const sql = postgres(url, {
+    max: 1,
+    idle_timeout: 0,
+    max_lifetime: null,
+    connect_timeout: options.connectSeconds ?? 10,
+    fetch_types: false,
+    prepare: false,
+    connection: { application_name: `rethread ${application}` },
+    types: {
+      bigint: { to: 20, from: [20], serialize: String, parse: Number },
+      // fetching the array types would cost a round trip at every start; text[] is the only one we use
+      textArray: { to: 1009, from: [1009], serialize: writeTextArray, parse: readTextArray },
+    },
+    onnotice: notice => {
+      // postgres.js tells DEBUG and LOG lines too; people asked for what a file RAISEs
+      if (notice.severity === 'NOTICE' || notice.severity === 'WARNING')
+        options.onNotice?.(notice.message ?? '')
+    },
+    onclose: () => {
+      if (closing) return
+      lost = true
+      closing = true
+      void sql.end({ timeout: 0 }).catch(unlessLost)
+    },
+  })
+  try {
+    const results = await sql.unsafe(`${setup}\nselect pg_catalog.pg_backend_pid() as pid`)
+    const last = (Array.isArray(results[0]) ? results.at(-1) : results) as unknown as { pid: number }[]
+    const pid = last[0]!.pid
+    const close = async () => {
+      closing = true
+      await sql.end({ timeout: 2 }).catch(unlessLost)
+    }
+    return {
+      sql,
+      pid,
+      close,
+      get lost() {
+        return lost
+      },
+      [Symbol.asyncDispose]: close,
+    }
+  } catch (error) {
+    closing = true
+    await sql.end({ timeout: 0 }).catch(unlessLost)
+    throw connectFailure(error, url)
+  }
+}
+
+/** The URL with its password masked; an unreadable one is not shown at all. */
+export function maskUrl(url: string): string {
+  if (!URL.canParse(url)) return '(unreadable URL)'
+  const parsed = new URL(url)
+  if (parsed.password) parsed.password = '***'
+  for (const key of ['password', 'sslpassword'])
+    if (parsed.searchParams.has(key)) parsed.searchParams.set(key, '***')
+  return parsed.toString()
+}
+
+/** A part of a URL with its % codes decoded; null where they are none that a URL may have. */
+export function plainText(part: string): string | null {
+  try {
+    return decodeURIComponent(part)
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    return null
+  }
+}
+
+/** Host, port and database of a URL. Throws BAD_URL. */
+export function readUrl(url: string): { host: string; port: number; database: string } {
+  const bad = (reason: string) => new Failure('BAD_URL', maskUrl(url), { reason })
+  if (!URL.canParse(url)) throw bad('it is not a URL')
+  const parsed = new URL(url)
+  if (!['postgres:', 'postgresql:'].includes(parsed.protocol))
+    throw bad(`it starts with \`${parsed.protocol}//\``)
+  const decoded = (part: string) => {
+    const plain = plainText(part)
+    if (plain === null) throw bad('a % in it is not followed by two hexadecimal digits')
+    return plain
+  }
+  // the driver decodes it too, and would fail with less to go by
+  decoded(parsed.password)
+  return {
+    host: decoded(parsed.hostname) || parsed.searchParams.get('host') || 'localhost',
+    port: Number(parsed.port || 5432),
+    database: decoded(parsed.pathname.slice(1)) || decoded(parsed.username) || 'postgres',
+  }
+}
+
+/** Says what a failed connection means, with the words of the server where it has some. */
+function connectFailure(error: unknown, url: string): Failure {
+  if (error instanceof Failure) return error
+  const { host, port, database } = readUrl(url)
+  const where = `${host}:${port}`
+  const { code = '', message = '' } = error as { code?: string; message?: string }
+  if (code === '28P01' || code === '28000')
+    return new Failure('WRONG_PASSWORD', where, { reason: message }, error)
+  if (code === '3D000') return new Failure('NO_SUCH_DATABASE', database, { server: where }, error)
+  if (
+    /^(ECONN|ENOTFOUND|EAI_AGAIN|ENET|EHOST|ETIMEDOUT|CONNECT_TIMEOUT|CONNECTION_|57P03|ENOENT|EPIPE)/.test(
+      code,
+    )
+  ) {
+    return new Failure(
+      'NO_SERVER',
+      where,
+      { code, reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code },
+      error,
+    )
+  }
+  return new Failure(
+    'NO_SERVER',
+    where,
+    { code: code || null, reason: message || code || 'no answer' },
+    error,
+  )
+}
+
+/** A text[] as the server reads it. */
+export const writeTextArray = (list: string[]): string =>
+  `{${list.map(text => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`).join(',')}}`
+
+/** A one-dimensional text[] as the server writes it; NULL elements do not occur in ours. */
+export const readTextArray = (text: string): string[] =>
+  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, bare]) =>
+    quoted === undefined ? bare! : quoted.replace(/\\(.)/g, '$1'),
+  )

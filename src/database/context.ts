@@ -1,0 +1,73 @@
+import type { Emit } from '../model/event.js'
+import { Failure } from '../model/failure.js'
+import type { Track } from '../model/project.js'
+import type { StatementTrace } from '../model/report.js'
+import { openSession, readUrl, type Session } from './connection.js'
+import { type Purpose, setupSql } from './connection.sql.js'
+import type { Db, Root } from './types.js'
+
+/** Time, injected: the core never reads the clock of the machine. */
+export interface Clock {
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Resolves after `ms`, at once when the signal fires. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** What the core takes from the machine that it runs on, injected for the same reason. */
+export interface Machine {
+  clock: Clock
+  /** Uniform in [0, 1). */
+  random(): number
+  /** Who runs this, and on which host: both go to the ledger and to whoever waits for the lease. */
+  who: string
+  host: string
+}
+
+/** What every verb is given. */
+export interface Context extends Machine {
+  url: string
+  /** Sent to every session as `rethread.<name>`, read by the SQL files. */
+  settings: Record<string, string>
+  lockTimeoutMs: number
+  lockBudgetSeconds: number
+  batchTargetMs: number
+  /**
+   * Cores of the server that one statement of ours may use, the others being the application's; null for as
+   * many as the server is set to.
+   */
+  cores: number | null
+  /** WAL in bytes a second above which a backfill slows down; null for no limit. */
+  walBytesPerSecond: number | null
+  /** Why this run, in the words of the person, else null. */
+  reason: string | null
+  /** Name and version of the tool, for the ledger. */
+  tool: string
+  /** All tracks of the folder, to tell which other one fits. */
+  tracks(): Track[]
+  emit: Emit
+  /** Takes what each statement of a step did, in a rehearsal; elsewhere nobody looks. */
+  trace?: (step: string, traces: StatementTrace[]) => void
+  /** Fires at the first Ctrl-C: finish the batch, then report. */
+  signal: AbortSignal
+}
+
+/** Opens a session for a purpose, with the settings that belong to it. */
+export async function connect(ctx: Context, purpose: Purpose): Promise<Session> {
+  if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
+  readUrl(ctx.url)
+  return openSession({
+    url: ctx.url,
+    application: purpose,
+    setup: setupSql(purpose, ctx.settings, ctx.cores),
+    onNotice: text => ctx.emit({ type: 'notice', text }),
+  })
+}
+
+/** A session whose statements all run in one transaction. */
+export const inside = (session: Session, tx: Db): Session => ({
+  ...session,
+  pid: session.pid,
+  lost: session.lost,
+  sql: tx as unknown as Root,
+})

@@ -1,0 +1,123 @@
+import { parseStatements, relationName } from '../files/statements.js'
+import { Failure } from '../model/failure.js'
+import type { Migration } from '../model/project.js'
+import { type Finding, finding, type TargetInfo } from '../model/report.js'
+import { missingObjects, relationFacts } from './catalog.sql.js'
+import { readUrl, type Session } from './connection.js'
+import { backend, type Facts, facts } from './connection.sql.js'
+import type { Context } from './context.js'
+
+/** Majors that are tested in every release; 14 works untested, 13 and older are refused. */
+const oldest = 140000
+const tested = [15, 18] as const
+
+/** The target as it is told to people, with what the server said. */
+export interface Target {
+  info: TargetInfo
+  facts: Facts
+  /** Major version of the server: catalogs compare only within it. */
+  major: number
+}
+
+/** Asks the server who it is and who we are. */
+export async function inspect(ctx: Context, session: Session): Promise<Target> {
+  const server = await facts(session.sql)
+  const { host, port } = readUrl(ctx.url)
+  const seesAllRows = server.superuser || server.bypassRls
+  const why = server.superuser
+    ? 'superuser'
+    : server.bypassRls
+      ? 'role has BYPASSRLS'
+      : 'role is subject to row level security where it does not own the table or the table forces it'
+  const { database, role, version } = server
+  return {
+    info: { host, port, database, role, server: version, seesAllRows, why },
+    facts: server,
+    major: Math.floor(server.versionNum / 10000),
+  }
+}
+
+/** What about the server itself forbids or clouds a run. Nothing is written. */
+export function judgeServer(target: Target, writes: boolean): Finding[] {
+  const { facts: f, info, major } = target
+  const found: Finding[] = []
+  if (f.versionNum < oldest) found.push(finding('SERVER_TOO_OLD', info.server, { oldest: '14' }))
+  else if (major < tested[0] || major > tested[1]) found.push(finding('SERVER_UNTESTED', info.server))
+  if (writes && (f.inRecovery || f.readOnly)) {
+    // a replica takes the connection and fails at the first write
+    found.push(
+      finding('READ_ONLY_SERVER', `${info.host}:${info.port}`, {
+        why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on',
+      }),
+    )
+  }
+  return found
+}
+
+/** Two sessions with one backend, or a setting that has vanished, prove transaction pooling. */
+export async function refusePooler(ctx: Context, one: Session, two: Session): Promise<void> {
+  const pids = [await backend(one.sql), await backend(two.sql)]
+  if (pids[0] === pids[1] || pids[0] !== one.pid) {
+    const { host, port } = readUrl(ctx.url)
+    throw new Failure('TRANSACTION_POOLER', `${host}:${port}`)
+  }
+}
+
+/**
+ * What must be true of roles and objects before the first step: prerequisites, ownership, sight, and
+ * that nothing stands where a table is to be made.
+ */
+export async function preflight(session: Session, migrations: Migration[]): Promise<Finding[]> {
+  const found: Finding[] = []
+  const made = new Set<string>()
+  const makers = new Map<string, Migration>()
+  const altered = new Set<string>()
+  const read = new Set<string>()
+  for (const m of migrations) {
+    for (const s of await parseStatements(m.file.text)) {
+      if (s.kind === 'CreateStmt' && !s.node.if_not_exists) {
+        const name = relationName(s.node.relation)
+        if (!made.has(name)) makers.set(name, m)
+        made.add(name)
+      }
+      if (['AlterTableStmt', 'UpdateStmt', 'DeleteStmt'].includes(s.kind))
+        altered.add(relationName(s.node.relation))
+    }
+    if (m.backfill) read.add(m.backfill.table)
+    // what a migration requires, its functions read in the application's own statements:
+    // that must never fail there
+    for (const required of m.requires)
+      if (required.startsWith('table ')) read.add(required.slice('table '.length))
+  }
+  for (const { name } of await relationFacts(session.sql, [...makers.keys()])) {
+    const m = makers.get(name)!
+    found.push(finding('ALREADY_EXISTS', name, { migration: m.file.path, track: m.track, name: m.name }))
+  }
+  const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(
+    r => !made.has(r.replace(/^table /, '')),
+  )
+  for (const object of await missingObjects(session.sql, wanted))
+    found.push(finding('MISSING_PREREQUISITE', object))
+  const tables = [...new Set([...altered, ...read])].filter(t => !made.has(t))
+  for (const t of await relationFacts(session.sql, tables)) {
+    if (!t.owned && altered.has(t.name))
+      found.push(finding('MISSING_PRIVILEGE', t.name, { wants: 'OWNERSHIP', owner: t.owner, role: t.role }))
+    else if (!t.readable)
+      found.push(finding('MISSING_PRIVILEGE', t.name, { wants: 'SELECT', owner: t.owner, role: t.role }))
+    else if (t.filtered)
+      found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced, role: t.role }))
+  }
+  return found
+}
+
+/** Missing CREATE on the database stops the tool's own schema. */
+export const judgeRights = (target: Target, hasLedger: boolean): Finding[] =>
+  target.facts.canCreate || hasLedger
+    ? []
+    : [
+        finding('MISSING_PRIVILEGE', `database ${target.info.database}`, {
+          wants: 'CREATE',
+          owner: null,
+          role: target.info.role,
+        }),
+      ]

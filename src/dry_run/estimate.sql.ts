@@ -1,0 +1,108 @@
+import { savepoint, takenBack, transaction } from '../database/scopes.js'
+import type { Db, Root } from '../database/types.js'
+import { walPosition } from '../run/lock_trace.sql.js'
+
+/**
+ * Rows of a table of which the planner expects that a condition holds. Runs nothing, and goes back to where
+ * it began when it throws, as where it can't be planned yet. It asks for the rows and not for the statement
+ * that writes them: to plan that takes a writer's lock.
+ */
+export async function expectedRows(
+  sql: Db,
+  { table, pending }: { table: string; pending: string },
+  alias: string,
+): Promise<number> {
+  const rows = await savepoint(sql)(tx =>
+    tx.unsafe<{ 'QUERY PLAN': unknown }[]>(
+      `explain (format json) select from ${table} ${alias} where (${pending})`,
+    ),
+  )
+  const told = rows[0]!['QUERY PLAN']
+  const [{ Plan }] = (typeof told === 'string' ? JSON.parse(told) : told) as [
+    { Plan: { 'Plan Rows': number } },
+  ]
+  return Plan['Plan Rows']
+}
+
+/**
+ * Rows a second that this backfill has made in this database before, the rests inside its batches included;
+ * null when it never ran long enough to tell.
+ */
+export async function storedRate(sql: Db, track: string, migration: string): Promise<number | null> {
+  const [row] = await sql<{ rate: number | null }[]>`
+    select (sum(x.rows) / nullif(sum(x.ms), 0) * 1000)::float8 as rate
+    from rethread.batches x
+    join rethread.backfills b on b.id = x.backfill
+    where b.track = ${track} and b.migration = ${migration}
+    having sum(x.rows) > 1000`
+  return row?.rate ?? null
+}
+
+/** What a batch cost that ran and was taken back. */
+export interface BatchCost {
+  rows: number
+  /** Bytes of WAL. */
+  wal: number
+  /**
+   * The part of its time in which it found its rows and what to write, 0 to 1; null
+   * where that was not measured.
+   */
+  reading: number | null
+}
+
+/** Runs one batch and takes it back; `split` also tells how much of it was reading, by EXPLAIN ANALYZE. */
+export const sampleBatch = (sql: Root, statement: string, split: boolean): Promise<BatchCost> =>
+  takenBack(transaction(sql), async tx => {
+    const before = await walPosition(tx)
+    const ran = await tx.unsafe<{ 'QUERY PLAN': string }[]>(
+      split ? `explain (analyze, buffers off) ${statement}` : statement,
+    )
+    const wal = (await walPosition(tx)) - before
+    return split
+      ? { ...explained(ran.map(r => r['QUERY PLAN'])), wal }
+      : { rows: ran.count, wal, reading: null }
+  })
+
+/** Rows written and the share of reading, from the lines of EXPLAIN ANALYZE of a statement that writes. */
+function explained(lines: string[]): Omit<BatchCost, 'wal'> {
+  const nodes = lines.flatMap(line => {
+    const found = /actual time=[\d.]+\.\.([\d.]+) rows=([\d.]+)/.exec(line)
+    return found ? [{ ms: Number(found[1]), rows: Number(found[2]) }] : []
+  })
+  const whole = lines.map(l => /^Execution Time: ([\d.]+) ms/.exec(l)?.[1]).find(Boolean)
+  const reads = nodes[1]
+  return reads && whole
+    ? { rows: reads.rows, reading: Math.min(1, reads.ms / Number(whole)) }
+    : { rows: 0, reading: null }
+}
+
+/**
+ * What an update costs that finds room on its page (HOT: no new page, no index entries) beside one that does
+ * not, as shares of time and WAL. Measured on two copies of a few pages of the table, one with room and one
+ * without, in a transaction that is taken back: a batch that is taken back itself never leaves room behind.
+ */
+export const sampleRoom = (
+  sql: Root,
+  relation: string,
+  pages: [string, string],
+  columns: string[],
+  now: () => number,
+): Promise<{ ms: number; wal: number }> =>
+  takenBack(transaction(sql), async tx => {
+    const update = async (copy: string, room: number) => {
+      await tx.unsafe(
+        `create table ${copy} (like ${relation} including indexes including storage) with (fillfactor = ${room}, autovacuum_enabled = off)`,
+      )
+      await tx.unsafe(
+        `insert into ${copy} select * from only ${relation} where ctid >= $1::tid and ctid < $2::tid`,
+        pages,
+      )
+      const before = await walPosition(tx)
+      const start = now()
+      await tx.unsafe(`update ${copy} set ${columns.map(c => `"${c}" = "${c}"`).join(', ')}`)
+      return { ms: now() - start, wal: (await walPosition(tx)) - before }
+    }
+    const moved = await update('rethread_without_room', 100)
+    const stayed = await update('rethread_with_room', 40)
+    return { ms: Math.min(1, stayed.ms / moved.ms), wal: Math.min(1, stayed.wal / moved.wal) }
+  })

@@ -1,0 +1,245 @@
+import { slicePredicate, tid } from '../backfill/batch_predicate.sql.js'
+import { makePace } from '../backfill/batch_size.js'
+import { passesFor } from '../backfill/run_backfill.js'
+import { rangePages } from '../backfill/run_backfill.sql.js'
+import { heapsOf, relationFacts } from '../database/catalog.sql.js'
+import type { Session } from '../database/connection.js'
+import { type Context, connect } from '../database/context.js'
+import { isDataFault, isRefused, serverFault } from '../database/faults.js'
+import { type Cut, cutBackfill } from '../files/backfill_statement.js'
+import type { Migration, Track } from '../model/project.js'
+import { type Finding, finding, type Table } from '../model/report.js'
+import { type BatchCost, expectedRows, sampleBatch, sampleRoom, storedRate } from './estimate.sql.js'
+
+/** Rows a second where nothing was measured yet; from `npm run bench` on two cores, rounded down. */
+const usualRate = { update: 60_000, other: 150_000 }
+/** How far off such a guess may be, either way. */
+const guessFactor = 3
+/** How far a rate that was measured in this database may be off: load and cache change. */
+const storedFactor = 1.3
+/** How far off a sample is at least, as a share: load and cache change from it to the run. */
+const leastError = 0.2
+
+interface Walk {
+  migration: Migration
+  cut: Cut
+  heaps: { relation: string; pages: number; rowsPerPage: number; passes: number }[]
+  /** Rows in the walked table, as the planner knows them. */
+  rows: number
+}
+
+/** Pending backfills whose table exists, and how they would walk it. */
+async function walks(session: Session, track: Track, pending: string[]): Promise<Walk[]> {
+  const found: Walk[] = []
+  for (const migration of track.migrations) {
+    const spec = migration.backfill
+    if (!spec || !pending.includes(migration.name)) continue
+    if ((await relationFacts(session.sql, [spec.table])).length === 0) continue
+    const cut = await cutBackfill(migration.file.text, migration.file.path, spec)
+    const heaps = (await heapsOf(session.sql, spec.table)).map(h => ({
+      ...h,
+      passes: passesFor(cut.updatesTable, h.rowsPerPage, h.pages),
+    }))
+    found.push({ migration, cut, heaps, rows: heaps.reduce((n, h) => n + h.pages * h.rowsPerPage, 0) })
+  }
+  return found
+}
+
+/**
+ * How each pending backfill would walk its table, why in so many passes, how many rows
+ * and how long. Reads only.
+ */
+export async function estimateBackfills(
+  session: Session,
+  track: Track,
+  pending: string[],
+  hasLedger: boolean,
+): Promise<Table | null> {
+  const rows: Table['rows'] = []
+  for (const { migration, cut, heaps, rows: known } of await walks(session, track, pending)) {
+    const wanted = await expectedRows(session.sql, migration.backfill!, cut.alias).catch(error => {
+      // it names what an earlier step has yet to make
+      if (!isRefused(error)) throw error
+      return known
+    })
+    const stored = hasLedger ? await storedRate(session.sql, track.name, migration.name) : null
+    const rate = stored ?? (cut.updatesTable ? usualRate.update : usualRate.other)
+    const factor = stored ? storedFactor : guessFactor
+    const seconds = known / rate
+    const basis = stored
+      ? `${Math.round(stored).toLocaleString('en')} rows/s measured here`
+      : 'a usual rate; `plan --sample` measures'
+    for (const [i, heap] of heaps.entries()) {
+      const why = !cut.updatesTable
+        ? 'it writes another table'
+        : heap.passes > 1
+          ? `${Math.round(heap.rowsPerPage)} rows a page: light passes keep updates on their page (HOT)`
+          : 'a small table'
+      rows.push([
+        migration.name,
+        heap.relation,
+        heap.pages,
+        heap.passes,
+        why,
+        i === 0 ? Math.round(wanted) : null,
+        i === 0 ? span(seconds / factor, seconds * factor) : null,
+        i === 0 ? basis : null,
+      ])
+    }
+  }
+  if (rows.length === 0) return null
+  return {
+    title: 'Backfills',
+    columns: ['migration', 'walks', 'pages', 'passes', 'because', 'rows (estimate)', 'time', 'from'],
+    rows,
+  }
+}
+
+/** Windows that a sample visits, and the first of them that are too small to count. */
+const samples = 8
+const warmingUp = 4
+/** Pages of the first sampled window; the others grow as those of a real run would. */
+const samplePages = 64
+/** Pages of which copies are made to measure what an update costs that stays on its page. */
+const copiedPages = 400
+
+/** One visited window: its first pass, which finds it cold, and another, which does not. */
+interface Visit {
+  pages: number
+  cold: Cost
+  warm: Cost
+}
+type Cost = BatchCost & { ms: number }
+
+/**
+ * Runs some batches of each pending backfill, measures time and WAL, rolls every one of them back, and
+ * extrapolates. Costs dead rows of its batches, nothing else; needs what expand makes.
+ */
+export async function sampleBackfills(
+  ctx: Context,
+  track: Track,
+  pending: string[],
+): Promise<{ table: Table | null; findings: Finding[] }> {
+  const rows: Table['rows'] = []
+  const findings: Finding[] = []
+  await using session = await connect(ctx, 'worker')
+  for (const walk of await walks(session, track, pending)) {
+    const { migration, heaps } = walk
+    const heap = [...heaps].sort((a, b) => b.pages - a.pages)[0]
+    if (!heap || heap.pages === 0) continue
+    try {
+      const seen = await visits(ctx, session, walk, heap)
+      if (seen.every(s => s.cold.rows + s.warm.rows === 0)) {
+        const reason = 'its batches found nothing to write yet: an earlier step comes first'
+        findings.push(finding('NOT_SAMPLED', migration.name, { reason }))
+        continue
+      }
+      const whole = await extrapolated(ctx, session, walk, heap, seen)
+      const pages = heaps.reduce((n, h) => n + h.pages, 0)
+      const ms = whole.map(w => w.ms)
+      const mean = average(ms)
+      const error = Math.max((2 * deviation(ms)) / Math.sqrt(ms.length), mean * leastError)
+      rows.push([
+        migration.name,
+        seen.length * 2,
+        Math.round(average(whole.map(w => w.rows)) * pages),
+        span((Math.max(mean - error, mean / 2) * pages) / 1000, ((mean + error) * pages) / 1000),
+        Math.round((average(whole.map(w => w.wal)) * pages) / 2 ** 20),
+      ])
+    } catch (error) {
+      // an object or a row that an earlier step has yet to make
+      if (!isRefused(error)) throw error
+      findings.push(finding('NOT_SAMPLED', migration.name, { reason: serverFault(error)!.message }))
+    }
+  }
+  const table = {
+    title: 'Sampled: batches that ran and were rolled back',
+    columns: ['migration', 'batches', 'rows', 'time, one worker', 'WAL MB'],
+    rows,
+  }
+  return { table: rows.length > 0 ? table : null, findings }
+}
+
+/**
+ * Growing windows over the whole heap, each visited twice; one with a row that would go to
+ * the quarantine is left out.
+ */
+async function visits(
+  ctx: Context,
+  session: Session,
+  { cut }: Walk,
+  heap: Walk['heaps'][number],
+): Promise<Visit[]> {
+  const most = Math.max(1, Math.floor(heap.pages / samples))
+  const pace = makePace(ctx.batchTargetMs, samplePages, rangePages)
+  const seen: Visit[] = []
+  for (let i = 0; i < samples; i++) {
+    const pages = Math.min(most, pace.pages())
+    const from = Math.min(heap.pages - pages, Math.floor((heap.pages * i) / samples))
+    const visit = async (pass: number, split: boolean): Promise<Cost> => {
+      const predicate = slicePredicate({
+        alias: cut.alias,
+        pages: [from, from + pages],
+        pass: pass % heap.passes,
+        passes: heap.passes,
+        restEvery: null,
+        unit: null,
+      })
+      const start = ctx.clock.now()
+      const cost = await sampleBatch(session.sql, cut.restrict(predicate), split)
+      return { ...cost, ms: ctx.clock.now() - start }
+    }
+    try {
+      const cold = await visit(i, false)
+      const warm = await visit(i + 1, heap.passes > 1)
+      seen.push({ pages, cold, warm })
+      pace.note(warm.ms, pages)
+    } catch (error) {
+      if (!isDataFault(error)) throw error
+    }
+  }
+  return seen
+}
+
+/** What a page costs over all of its passes, by each visited window that was large enough to count. */
+async function extrapolated(
+  ctx: Context,
+  session: Session,
+  { cut }: Walk,
+  heap: Walk['heaps'][number],
+  seen: Visit[],
+): Promise<{ ms: number; rows: number; wal: number }[]> {
+  const light = heap.passes - 1
+  // only the first pass over a page finds no room on it
+  const room =
+    light === 0
+      ? { ms: 1, wal: 1 }
+      : await sampleRoom(
+          session.sql,
+          heap.relation,
+          [tid(0), tid(Math.min(copiedPages, heap.pages))],
+          cut.sets,
+          ctx.clock.now,
+        )
+  return (seen.length > warmingUp ? seen.slice(warmingUp) : seen).map(({ pages, cold, warm }) => {
+    const reading = warm.reading ?? 1
+    return {
+      ms: (cold.ms + light * warm.ms * (reading + (1 - reading) * room.ms)) / pages,
+      rows: (cold.rows + light * warm.rows) / pages,
+      wal: (cold.wal + light * warm.wal * room.wal) / pages,
+    }
+  })
+}
+
+const average = (list: number[]): number => list.reduce((a, b) => a + b, 0) / Math.max(1, list.length)
+const deviation = (list: number[]): number => {
+  const mean = average(list)
+  return Math.sqrt(average(list.map(x => (x - mean) ** 2)))
+}
+
+/** A span of seconds for people: `2 - 18 s`, `4 - 36 min`. */
+function span(low: number, high: number): string {
+  const [unit, by] = high >= 7200 ? ['h', 3600] : high >= 120 ? ['min', 60] : ['s', 1]
+  const show = (n: number) => (n < 9.95 ? n.toFixed(1) : String(Math.round(n)))
+  return high < 1 ? 'under 1 s' : `${show(low / Number(by))} - ${show(high / Number(by))} ${unit}`
+}

@@ -1,0 +1,70 @@
+import { setLocal } from '../database/connection.sql.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { type Scope, savepoint, takenBack } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { firstLine } from '../files/lint.js'
+import type { Statement } from '../files/statements.js'
+import { type Finding, finding, type Table } from '../model/report.js'
+import { rowsOfText } from '../run/execute_file.sql.js'
+
+/** What each statement of an application came to at one moment: rows touched, or the server's fault. */
+export type Moment = Map<number, { rows: number } | { fault: string }>
+
+/**
+ * Runs the statements of an application one after the other, each in a savepoint, and takes all of it back.
+ */
+export async function replay(statements: Statement[], scope: Scope): Promise<Moment> {
+  if (statements.length === 0) return new Map()
+  return takenBack(scope, async tx => {
+    await setLocal(tx, 500, 10_000)
+    const moment: Moment = new Map()
+    for (const [i, s] of statements.entries()) moment.set(i, await tried(tx, s.text))
+    return moment
+  })
+}
+
+async function tried(tx: Db, text: string): Promise<{ rows: number } | { fault: string }> {
+  try {
+    return { rows: await savepoint(tx)(inner => rowsOfText(inner, text)) }
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    const fault = serverFault(error)!
+    return { fault: `${fault.code}: ${fault.message}` }
+  }
+}
+
+/**
+ * The old application's side: each statement at each moment, and a finding for those that fail or
+ * touch other rows than before.
+ */
+export function compareMoments(
+  statements: Statement[],
+  moments: { after: string; moment: Moment }[],
+): { table: Table; findings: Finding[] } {
+  const findings: Finding[] = []
+  const told = (m: Moment, i: number): string => {
+    const x = m.get(i)
+    return x === undefined ? '-' : 'fault' in x ? x.fault : `${x.rows} row(s)`
+  }
+  const [first, ...later] = moments
+  for (const [i, s] of statements.entries()) {
+    const before = told(first!.moment, i)
+    const other = later.find(m => told(m.moment, i) !== before)
+    if (other)
+      findings.push(
+        finding('OLD_APP_CHANGES', firstLine(s.text), {
+          after: other.after,
+          before,
+          now: told(other.moment, i),
+        }),
+      )
+  }
+  return {
+    table: {
+      title: 'What the old application’s statements come to',
+      columns: ['statement', ...moments.map(m => m.after)],
+      rows: statements.map((s, i) => [firstLine(s.text), ...moments.map(m => told(m.moment, i))]),
+    },
+    findings,
+  }
+}

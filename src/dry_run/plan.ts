@@ -1,0 +1,224 @@
+import { vitals } from '../backfill/health_monitor.sql.js'
+import { advise } from '../backfill/throttle.js'
+import { relationFacts } from '../database/catalog.sql.js'
+import type { Session } from '../database/connection.js'
+import { type Context, connect, inside } from '../database/context.js'
+import { takenBack, transaction } from '../database/scopes.js'
+import { inspect, judgeServer, preflight } from '../database/server.js'
+import { cutBackfill } from '../files/backfill_statement.js'
+import { lint } from '../files/lint.js'
+import { squawk } from '../files/squawk.js'
+import { judgeSettings, readTrackInfo } from '../files/track_info.js'
+import { heldFindings } from '../migrate/migrate.js'
+import type { Consent, Plan } from '../model/plan.js'
+import type { Track } from '../model/project.js'
+import {
+  emptyReport,
+  type Finding,
+  finding,
+  type Report,
+  type StepResult,
+  type Table,
+} from '../model/report.js'
+import { tableOf } from '../operate/sessions.js'
+import { guard } from '../plan/consent.js'
+import { describe, stepResult } from '../plan/describe_steps.js'
+import { look, otherTracks } from '../plan/history.js'
+import type { Wish } from '../plan/make_plan.js'
+import { pinOf } from '../plan/pinned_plan.js'
+import { consent, planRollback, type RollbackWish } from '../rollback/rollback.js'
+import { describeBlocker } from '../run/lock_retry.js'
+import { holdersOf } from '../run/lock_retry.sql.js'
+import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { foretell, isOutlook } from '../verify/run_check.js'
+import { connected, invalidIndexes } from './diagnostics.sql.js'
+import { estimateBackfills, sampleBackfills } from './estimate.js'
+
+/**
+ * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write, and all
+ * numbers are of one moment. It ends with a rollback.
+ */
+async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
+  await using session = await connect(ctx, 'reader')
+  const scope = transaction(session.sql, 'isolation level repeatable read read only')
+  return await takenBack(scope, tx => work(inside(session, tx)))
+}
+
+/** What a person asked `plan` for. */
+export interface SurveyWish extends Wish {
+  consent: Consent
+  /** The plan is to be pinned: what `--out` writes comes with the report. */
+  pinned?: boolean
+}
+
+/**
+ * The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch,
+ * who would be in the way now.
+ */
+export const survey = async (ctx: Context, track: Track, wish: SurveyWish): Promise<Report> =>
+  (await surveyed(ctx, track, wish)).report
+
+/** The dry run, and the plan that it speaks of. */
+export function surveyed(
+  ctx: Context,
+  track: Track,
+  wish: SurveyWish,
+): Promise<{ report: Report; plan: Plan }> {
+  return readOnly(ctx, async session => {
+    const target = await inspect(ctx, session)
+    const report = emptyReport('plan', target.info)
+    const { plan, history, hasLedger } = await look(session, track, wish)
+    const { info, faults: wrong } = await readTrackInfo(track)
+    if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
+    report.findings.push(...judgeServer(target, true), ...plan.findings)
+    report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
+    if (report.findings.some(f => f.level === 'error'))
+      return { report: { ...report, verdict: 'failed' as const }, plan }
+    const described = await describe(plan, session.sql)
+    for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
+    if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
+    const migrations = plan.steps.map(s => s.migration)
+    const tables = touched(report)
+    report.tables.push(await tablesTable(session, tables))
+    const backfills = await estimateBackfills(
+      session,
+      track,
+      migrations.map(m => m.name),
+      hasLedger,
+    )
+    if (backfills) report.tables.push(backfills)
+    const sessions = await connected(session.sql)
+    if (sessions.length > 0 && plan.steps.length > 0)
+      report.tables.push(tableOf('Connected now: their open transactions would be waited for', sessions))
+    const obstacles = await preflight(session, migrations)
+    report.findings.push(
+      ...judgeSettings(track.name, info, ctx.settings),
+      ...obstacles,
+      ...(await otherTracks(session, ctx, track, obstacles)),
+      ...guard(described, wish.consent),
+      ...(await inTheWay(session, tables)),
+      ...(await strain(session, tables)),
+      ...(await firing(
+        session,
+        track,
+        migrations.map(m => m.name),
+      )),
+      ...(await foretell(
+        ctx,
+        session,
+        plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
+        new Set(history.applied.keys()),
+      )),
+      ...(hasLedger ? driftFinding(await drifted(session, target.major)) : []),
+      ...heldFindings(plan, target.info.database),
+    )
+    if (plan.steps.length === 0)
+      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    if (wish.pinned) report.pin = await pinOf(session, described, history, wish, target.major)
+    // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
+    report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
+    return { report, plan }
+  })
+}
+
+/** Who would wait for what: each lock that makes an application wait, by table. */
+function waitsTable(steps: StepResult[]): Table {
+  const rows: Table['rows'] = []
+  for (const s of steps)
+    for (const l of s.locks)
+      if (l.blocks !== 'nothing' || l.table === null)
+        rows.push([
+          s.migration,
+          l.statement,
+          l.table ?? 'only a rehearsal can tell',
+          l.mode,
+          l.table ? l.blocks : '?',
+        ])
+  return {
+    title: 'Who waits',
+    columns: ['step', 'statement', 'table', 'lock', 'waits while it is held'],
+    rows,
+  }
+}
+
+/** The dry run, sharpened by batches that run and are rolled back. */
+export async function surveyWithSample(ctx: Context, track: Track, wish: SurveyWish): Promise<Report> {
+  const report = await survey(ctx, track, wish)
+  const { table, findings } = await sampleBackfills(
+    ctx,
+    track,
+    report.steps.filter(s => s.phase === 'backfill').map(s => s.migration),
+  )
+  if (table) report.tables.push(table)
+  report.findings.push(...findings)
+  return report
+}
+
+/** The dry run of `rollback`: the loss report and the steps. */
+export function surveyRollback(ctx: Context, track: Track, wish: RollbackWish): Promise<Report> {
+  return readOnly(ctx, async session => {
+    const target = await inspect(ctx, session)
+    const { plan, report } = await planRollback(session, target, track, wish)
+    report.findings.push(...consent(plan, wish, target.info.database))
+    report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
+    return { ...report, command: 'plan' }
+  })
+}
+
+const touched = (report: Report): string[] => [
+  ...new Set(
+    report.steps.flatMap(s => s.hazards.map(h => h.subject)).filter(name => /^[^.]+\.[^.]+$/.test(name)),
+  ),
+]
+
+async function tablesTable(session: Session, names: string[]): Promise<Table> {
+  const facts = await relationFacts(session.sql, names)
+  return {
+    title: 'Tables touched',
+    columns: ['table', 'rows (estimate)', 'bytes', 'row security', 'owner'],
+    rows: facts.map(f => [
+      f.name,
+      f.rows < 0 ? null : f.rows,
+      f.bytes,
+      f.forced ? 'forced' : f.rowSecurity,
+      f.owner,
+    ]),
+  }
+}
+
+/** Transactions that hold a lock on a touched table right now: "if you ran it now". */
+async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> {
+  const holders = await holdersOf(session.sql, tables)
+  return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
+}
+
+/**
+ * What the server itself says against a run now: signals that would slow a backfill, indexes
+ * that a broken build has left.
+ */
+async function strain(session: Session, tables: string[]): Promise<Finding[]> {
+  if (tables.length === 0) return []
+  const { reasons } = advise(await vitals(session.sql, tables[0]!, []), false, { now: null, limit: null })
+  return [
+    ...(reasons.length > 0 ? [finding('SERVER_STRAINED', 'server', { reasons })] : []),
+    ...(await invalidIndexes(session.sql, tables)).map(i => finding('INVALID_INDEX', i)),
+  ]
+}
+
+/** Triggers that a backfill's writes would fire, and publications that would send each row. */
+async function firing(session: Session, track: Track, pending: string[]): Promise<Finding[]> {
+  const tables = new Set<string>()
+  for (const m of track.migrations) {
+    if (m.backfill && pending.includes(m.name))
+      tables.add((await cutBackfill(m.file.text, m.file.path, m.backfill)).writes)
+  }
+  return (await relationFacts(session.sql, [...tables])).flatMap(f => {
+    const [publication, ...more] = f.publications
+    return [
+      ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
+      ...(publication === undefined
+        ? []
+        : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]),
+    ]
+  })
+}

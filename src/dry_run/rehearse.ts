@@ -1,0 +1,80 @@
+import type { Context } from '../database/context.js'
+import { parseStatements } from '../files/statements.js'
+import type { Track } from '../model/project.js'
+import type { Report, StepResult, Table } from '../model/report.js'
+import { madeBy, waitedFor } from '../run/lock_trace.js'
+import { type SurveyWish, surveyed } from './plan.js'
+import { rehearseHere } from './rehearse_in_place.js'
+import { rehearseOnCopy } from './rehearse_on_copy.js'
+
+/**
+ * The dry run, with all of it executed where nothing lasts: on a copy, or here in one
+ * transaction that is rolled back.
+ */
+export async function surveyWithRehearsal(
+  ctx: Context,
+  track: Track,
+  wish: SurveyWish,
+  url: string | null,
+  oldApp: string | null,
+): Promise<Report> {
+  const { report, plan } = await surveyed(ctx, track, wish)
+  if (report.verdict !== 'clean') return report
+  const statements = oldApp === null ? [] : await parseStatements(oldApp)
+  const rehearsed =
+    url === null
+      ? await rehearseHere(ctx, track, plan, statements)
+      : await rehearseOnCopy(ctx, track, wish, plan, url, statements)
+  const made = await madeBy(plan.steps.map(s => s.migration))
+  report.steps = report.steps.map(s => {
+    const played = rehearsed.steps.find(r => r.migration === s.migration)
+    if (!played) return { ...s, outcome: 'not-run' as const, reason: 'it was not reached in the rehearsal' }
+    const { outcome, reason, durationMs, attempts, rows } = played
+    // what the plan makes is nobody else's yet
+    const traces = played.traces.map(t => ({ ...t, locks: t.locks.filter(l => !made.has(l.table ?? '')) }))
+    return { ...s, outcome, reason, durationMs, attempts, rows, traces }
+  })
+  report.checks = rehearsed.checks
+  report.tables.push(tracesTable(report.steps), ...rehearsed.tables)
+  report.findings.push(...rehearsed.findings)
+  const loud = rehearsed.checks.some(
+    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+  )
+  const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
+  // a step that failed in a rehearsal has failed nobody: the reviewer is told
+  if (loud || stuck || report.steps.some(s => s.outcome === 'failed')) report.verdict = 'attention'
+  if (rehearsed.verdict === 'interrupted') report.verdict = 'interrupted'
+  return report
+}
+
+/** What the statements did: only those that took time, locks that somebody waits for, or wrote. */
+function tracesTable(steps: StepResult[]): Table {
+  const rows: Table['rows'] = []
+  for (const s of steps)
+    for (const t of s.traces) {
+      const locks = waitedFor(t.locks)
+      if (t.ms < 1 && locks === null && t.rewritten.length === 0 && t.rows === 0) continue
+      rows.push([
+        s.migration,
+        t.statement,
+        Math.round(t.ms * 10) / 10,
+        locks,
+        t.rewritten.join(', ') || null,
+        t.rows,
+        t.walBytes,
+      ])
+    }
+  return {
+    title: 'Rehearsed',
+    columns: [
+      'step',
+      'statement',
+      'ms',
+      'locks, and how long they were held',
+      'rewritten',
+      'rows',
+      'WAL bytes',
+    ],
+    rows,
+  }
+}

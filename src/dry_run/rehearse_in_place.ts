@@ -1,0 +1,222 @@
+import type { UmzugStorage } from 'umzug'
+import type { Session } from '../database/connection.js'
+import { setLocal } from '../database/connection.sql.js'
+import { type Context, connect, inside } from '../database/context.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { savepoint, takenBack, transaction } from '../database/scopes.js'
+import { inspect } from '../database/server.js'
+import type { Db } from '../database/types.js'
+import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
+import type { Plan } from '../model/plan.js'
+import { acts, idOf, type Migration, silence, type Track } from '../model/project.js'
+import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
+import { describe } from '../plan/describe_steps.js'
+import { sendText } from '../run/execute_file.sql.js'
+import { Tracer, waitedFor } from '../run/lock_trace.js'
+import { type Performed, type Ran, rehearsalStorage, runSteps } from '../run/run_steps.js'
+import { differences } from '../run/schema_snapshot.js'
+import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
+import { rowEstimate } from '../verify/probes.sql.js'
+import { isListing, isOutlook, runCheck, sharedFactsOf } from '../verify/run_check.js'
+import { compareMoments, replay } from './old_app.js'
+
+/** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
+const statementMs = 10_000
+
+/** What a rehearsal adds to a plan's report. */
+export interface Rehearsed {
+  steps: StepResult[]
+  checks: Report['checks']
+  tables: Table[]
+  findings: Finding[]
+  /** `interrupted` where somebody pressed Ctrl-C, `attention` where a gate closed. */
+  verdict: Ran['verdict']
+}
+
+/**
+ * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real
+ * and are held to the end: short lock time-outs, and a warning. What can't be done there is
+ * `not-run` with the reason.
+ */
+export async function rehearseHere(
+  ctx: Context,
+  track: Track,
+  plan: Plan,
+  oldApp: Statement[],
+): Promise<Rehearsed> {
+  await using session = await connect(ctx, 'writer')
+  const described = await describe(plan, session.sql)
+  const rehearsed: Rehearsed = {
+    steps: [],
+    checks: [],
+    tables: [],
+    findings: [finding('REHEARSED_HERE', (await inspect(ctx, session)).info.database)],
+    verdict: 'clean',
+  }
+  const storage = rehearsalStorage(plan.applied.map(idOf))
+  await takenBack(transaction(session.sql), async tx => {
+    await setLocal(tx, ctx.lockTimeoutMs, statementMs)
+    const before = await objects(tx)
+    const moments = [{ after: 'before', moment: await replay(oldApp, savepoint(tx)) }]
+    const ran = await runSteps(ctx, {
+      track,
+      plan: described,
+      storage,
+      unreached: 'an earlier step was not rehearsed',
+      perform: async ({ migration }) => {
+        const why = await whyNot(tx, migration)
+        return why
+          ? { outcome: 'not-run', result: { reason: why.reason }, ends: why.ends }
+          : perform(ctx, tx, migration.file.text)
+      },
+    })
+    rehearsed.steps = ran.steps
+    rehearsed.verdict = ran.verdict
+    rehearsed.findings.push(...ran.findings)
+    const done = ran.done.map(s => s.migration)
+    if (oldApp.length > 0) {
+      moments.push({
+        after: `after ${done.at(-1)?.name ?? 'nothing'}`,
+        moment: await replay(oldApp, savepoint(tx)),
+      })
+      const heard = compareMoments(oldApp, moments)
+      rehearsed.tables.push(heard.table)
+      rehearsed.findings.push(...heard.findings)
+    }
+    if (done.length > 0 && ran.verdict === 'clean') {
+      const applied = new Set([...plan.applied, ...done].map(m => m.name))
+      rehearsed.checks = await checked(ctx, tx, session, track, applied)
+      await back(ctx, tx, { track, done, before, storage }, rehearsed)
+    }
+  })
+  return rehearsed
+}
+
+/**
+ * Why a step can't be rehearsed inside a transaction on a live target, and whether
+ * those after it build on it.
+ */
+async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boolean } | null> {
+  if (m.backfill) {
+    const rows = await rowEstimate(tx, m.backfill.table)
+    return rows > 0
+      ? {
+          reason: `a backfill of ${rows} rows in one transaction would lock them all; \`plan --sample\` measures batches`,
+          ends: true,
+        }
+      : null
+  }
+  if (m.transaction !== 'none') return null
+  const concurrent = (await parseStatements(m.file.text)).some(s => s.node.concurrent)
+  return concurrent
+    ? {
+        reason: 'an index can’t be built concurrently inside a transaction; a copy can: --rehearse-url',
+        ends: false,
+      }
+    : null
+}
+
+/** Sends the statements of a file one by one, each with its trace; what fails is taken back and ends the rehearsal. */
+async function perform(ctx: Context, tx: Db, source: string): Promise<Performed> {
+  try {
+    const traces = await savepoint(tx)(async inner => {
+      const tracer = new Tracer(inner, ctx.clock)
+      for (const s of await parseStatements(withoutByteOrderMark(source)))
+        await tracer.run(s.text, () => sendText(inner, s.text))
+      return tracer.end()
+    })
+    return { outcome: 'rolled-back', result: { traces } }
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    const fault = serverFault(error)!
+    return { outcome: 'failed', result: { reason: `${fault.code}: ${fault.message}` }, ends: true }
+  }
+}
+
+/** All checks, as they would find the database after the plan. */
+async function checked(
+  ctx: Context,
+  tx: Db,
+  session: Session,
+  track: Track,
+  applied: ReadonlySet<string>,
+): Promise<Report['checks']> {
+  const around = { ...(await sharedFactsOf(track)), track, deep: false, scope: savepoint(tx) }
+  const results: Report['checks'] = []
+  for (const check of track.checks) {
+    if (isOutlook(check) || isListing(check) || check.deep) continue
+    // what acts would only say that it has nothing to act on yet
+    if (acts(check) && silence(check, applied) !== null) continue
+    results.push((await runCheck(ctx, inside(session, tx), check, applied, around)).result)
+  }
+  return results
+}
+
+/** What was rehearsed, to be undone. */
+interface WayBack {
+  track: Track
+  done: Migration[]
+  /** The schema before the first step. */
+  before: ObjectRow[]
+  storage: UmzugStorage
+}
+
+/** The way back, in the same transaction, and whether the schema is then as it was. */
+async function back(
+  ctx: Context,
+  tx: Db,
+  { track, done, before, storage }: WayBack,
+  rehearsed: Rehearsed,
+): Promise<void> {
+  const steps = [...done]
+    .reverse()
+    .filter(m => m.rollback)
+    .map(migration => ({
+      migration,
+      direction: 'down' as const,
+      statements: [],
+      hazards: [],
+      locks: [],
+      resumes: null,
+    }))
+  const ran = await runSteps(ctx, {
+    track,
+    plan: { track: track.name, steps, held: [], applied: done, findings: [] },
+    storage,
+    perform: ({ migration }) => perform(ctx, tx, migration.rollback!.file.text),
+  })
+  if (ran.verdict !== 'clean') rehearsed.verdict = ran.verdict
+  rehearsed.findings.push(...ran.findings)
+  const reached = ran.steps.filter(s => s.outcome !== 'not-run')
+  rehearsed.tables.push(downTable(reached))
+  const failed = reached.find(s => s.outcome === 'failed')
+  if (failed)
+    rehearsed.findings.push(
+      finding('REHEARSAL_STUCK', failed.migration, { reason: failed.reason ?? failed.outcome }),
+    )
+  else if (ran.verdict === 'clean')
+    rehearsed.findings.push(
+      wayBack('this database', 'target', done.length, differences(before, await objects(tx))),
+    )
+}
+
+/** Objects that a report shows. */
+const shown = 20
+
+/** Whether the schema is as it was before, after all of the way back. */
+export const wayBack = (where: string, on: 'target' | 'copy', steps: number, differing: string[]): Finding =>
+  differing.length === 0
+    ? finding('REHEARSED', where, { steps, on })
+    : finding('REHEARSAL_DIFFERS', where, { on, objects: differing.slice(0, shown) })
+
+/** The rollbacks that were rehearsed, with the locks that somebody would have waited for. */
+export const downTable = (steps: StepResult[]): Table => ({
+  title: 'The way back, rehearsed',
+  columns: ['rollback', 'outcome', 'ms', 'locks'],
+  rows: steps.map(s => [
+    s.migration,
+    s.outcome,
+    s.durationMs === null ? null : Math.round(s.durationMs),
+    waitedFor(s.traces.flatMap(t => t.locks)),
+  ]),
+})

@@ -1,0 +1,127 @@
+import { readUrl } from '../database/connection.js'
+import { type Context, connect } from '../database/context.js'
+import { transaction } from '../database/scopes.js'
+import type { Statement } from '../files/statements.js'
+import { bareWish, migrate } from '../migrate/migrate.js'
+import { hazards } from '../model/codes.js'
+import { UsageError } from '../model/failure.js'
+import type { Plan } from '../model/plan.js'
+import { idOf, phases, type Track } from '../model/project.js'
+import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
+import { look } from '../plan/history.js'
+import type { Wish } from '../plan/make_plan.js'
+import { rollback } from '../rollback/rollback.js'
+import { differences } from '../run/schema_snapshot.js'
+import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
+import { plainWish, verify } from '../verify/verify.js'
+import { compareMoments, type Moment, replay } from './old_app.js'
+import { downTable, type Rehearsed, wayBack } from './rehearse_in_place.js'
+
+/** Every hazard by name: a copy has no application to harm. */
+const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
+
+/**
+ * Executes the plan on a copy that the person names, with every lock, rewrite, row and byte of WAL noted;
+ * verifies it; rolls it back in the same way; and compares the schema with the start.
+ */
+export async function rehearseOnCopy(
+  ctx: Context,
+  track: Track,
+  wish: Wish,
+  plan: Plan,
+  url: string,
+  oldApp: Statement[],
+): Promise<Rehearsed> {
+  const here = readUrl(ctx.url)
+  const there = readUrl(url)
+  if (here.host === there.host && here.port === there.port && here.database === there.database)
+    throw new UsageError(
+      '--rehearse-url',
+      'it names the target itself; name a copy, or leave it out to rehearse in one transaction that is rolled back',
+    )
+  const traces = new Map<string, StepResult['traces']>()
+  const copy: Context = {
+    ...ctx,
+    url,
+    trace: (step, more) => traces.set(step, [...(traces.get(step) ?? []), ...more]),
+  }
+  const findings: Finding[] = []
+  let before: ObjectRow[]
+  let applied: string[]
+  {
+    await using session = await connect(copy, 'reader')
+    before = await objects(session.sql)
+    applied = (await look(session, track, wish)).plan.applied.map(idOf)
+    if (applied.join() !== plan.applied.map(idOf).join())
+      findings.push(
+        finding('REHEARSED_ELSEWHERE', there.database, {
+          applied: applied.length,
+          target: plan.applied.length,
+        }),
+      )
+  }
+  const consent = { allow: everything, confirm: there.database }
+  const moments = [{ after: 'before', moment: await replayOn(copy, oldApp) }]
+  // phase by phase where an old application is to be heard after each
+  const stops = oldApp.length > 0 ? (['expand', 'backfill', wish.phase] as const) : [wish.phase]
+  const played: Report[] = []
+  for (const [i, phase] of stops.entries()) {
+    const last = i === stops.length - 1
+    if (!last && wish.phase !== null && phases.indexOf(phase!) >= phases.indexOf(wish.phase)) continue
+    const part = await migrate(copy, track, { ...bareWish, ...wish, phase, consent, leaseWaitMs: 0 })
+    played.push(part)
+    moments.push({ after: `after ${phase ?? 'the bare migrate'}`, moment: await replayOn(copy, oldApp) })
+    if (part.verdict !== 'clean') break
+  }
+  const up = {
+    steps: played.flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1))),
+    findings: played.flatMap(r => r.findings),
+  }
+  const traced = (s: StepResult) => ({
+    ...s,
+    traces: traces.get(idOf({ track: s.track, name: s.migration })) ?? [],
+  })
+  const steps = up.steps.map(traced)
+  findings.push(
+    ...up.findings
+      .filter(f => f.level === 'error' || f.level === 'refused')
+      .map(f => ({ ...f, level: 'warn' as const })),
+  )
+  const verified = await verify(copy, track, plainWish)
+  traces.clear()
+  const down = await rollback(copy, track, {
+    to: applied.at(-1)?.split('/')[1] ?? null,
+    steps: null,
+    all: applied.length === 0,
+    consent,
+    leaseWaitMs: 0,
+  })
+  const tables = [downTable(down.steps.map(traced))]
+  if (oldApp.length > 0) {
+    const heard = compareMoments(oldApp, moments)
+    tables.push(heard.table)
+    findings.push(...heard.findings)
+  }
+  await using session = await connect(copy, 'reader')
+  findings.push(
+    down.verdict !== 'clean'
+      ? finding('REHEARSAL_STUCK', there.database, {
+          reason: down.findings.find(f => f.level !== 'info' && f.level !== 'warn')?.code ?? down.verdict,
+        })
+      : wayBack(
+          there.database,
+          'copy',
+          steps.filter(s => s.outcome === 'done').length,
+          differences(before, await objects(session.sql)),
+        ),
+  )
+  const interrupted = [...played, down].some(r => r.verdict === 'interrupted')
+  return { steps, checks: verified.checks, tables, findings, verdict: interrupted ? 'interrupted' : 'clean' }
+}
+
+/** The old application's statements on the copy, each in a transaction of its own that is rolled back. */
+async function replayOn(copy: Context, statements: Statement[]): Promise<Moment> {
+  if (statements.length === 0) return new Map()
+  await using session = await connect(copy, 'probe')
+  return await replay(statements, transaction(session.sql))
+}

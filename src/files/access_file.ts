@@ -1,0 +1,58 @@
+import type { Access } from '../model/project.js'
+import { operations } from '../model/project.js'
+import { describeIssue } from './config.js'
+
+/**
+ * Every word of an access file that could name a table, one it does not write to included: who asks
+ * what such tables would fire had better ask too much. Parsing the file would cost a verification
+ * more than all its checks.
+ */
+export const namesIn = (text: string): string[] => [
+  ...new Set(text.match(/(?:"[^"\n]+"|\b[a-z_]\w*)(?:\.(?:"[^"\n]+"|[a-z_]\w*))?/gi)),
+]
+
+/**
+ * Validates what the last row of an access file says. zod is loaded only when there is one.
+ * Gives the reason in words where it does not fit.
+ */
+export async function readAccess(json: unknown): Promise<{ access: Access } | { reason: string }> {
+  const z = await import('./zod.js')
+  const text = z.string()
+  const name = text.check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
+  const table = text.check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
+  const schema = z.strictObject({
+    personas: z.record(text, z.strictObject({ role: name, claims: z.record(text, z.unknown()) })),
+    tables: z.array(
+      z.strictObject({
+        table,
+        row: z.record(name, text),
+        touch: name,
+        move: z._default(z.record(name, text), {}),
+        may: z.strictObject(Object.fromEntries(operations.map(o => [o, z._default(z.array(text), [])]))),
+        reads: z._default(z.nullable(text), null),
+        sees: z._default(z.nullable(text), null),
+      }),
+    ),
+    calls: z._default(
+      z.array(
+        z.strictObject({
+          name: text,
+          sql: text,
+          may: z.array(text),
+          personas: z._default(z.nullable(z.array(text)), null),
+        }),
+      ),
+      [],
+    ),
+  })
+  const result = schema.safeParse(json)
+  if (!result.success) return { reason: result.error.issues.map(describeIssue).join('; ') }
+  const access = result.data as unknown as Access
+  const known = Object.keys(access.personas)
+  const named = [
+    ...access.tables.flatMap(t => operations.flatMap(o => t.may[o])),
+    ...access.calls.flatMap(c => [...c.may, ...(c.personas ?? [])]),
+  ]
+  const strange = named.find(p => !known.includes(p))
+  return strange ? { reason: `\`${strange}\` is none of its personas: ${known.join(', ')}` } : { access }
+}

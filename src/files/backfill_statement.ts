@@ -1,0 +1,128 @@
+import { Failure } from '../model/failure.js'
+import type { BackfillSpec } from '../model/project.js'
+import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
+
+/** A backfill statement that the engine can restrict to a part of its table. */
+export interface Cut {
+  /** The batched table as the statement calls it. */
+  alias: string
+  /**
+   * True when the statement updates the batched table itself, so that several light passes pay (HOT updates).
+   */
+  updatesTable: boolean
+  /** True when the statement deletes rows of the batched table. */
+  deletesTable: boolean
+  /** The columns that an UPDATE sets; empty for other statements. */
+  sets: string[]
+  /** The table that the statement writes. */
+  writes: string
+  /**
+   * True when it inserts groups of rows: a batch writes each of its groups, so that
+   * more batches mean more rows.
+   */
+  groups: boolean
+  /** True when it returns rows. */
+  says: boolean
+  /** True when it can stand in a WITH: it has none of its own. */
+  nests: boolean
+  /** The statement with `predicate` added to its top-level WHERE. */
+  restrict: (predicate: string) => string
+}
+
+/** Words that end a WHERE clause at the same depth. ON ends it only before CONFLICT. */
+const enders = new Set([
+  'group',
+  'having',
+  'window',
+  'order',
+  'limit',
+  'offset',
+  'fetch',
+  'returning',
+  'union',
+  'intersect',
+  'except',
+])
+
+/**
+ * Finds the place where ranges go in. Throws BAD_BACKFILL with the reason when the file has no such place.
+ */
+export async function cutBackfill(text: string, path: string, spec: BackfillSpec): Promise<Cut> {
+  const bad = (reason: string) => new Failure('BAD_BACKFILL', path, { reason })
+  const statements = await parseStatements(text)
+  const statement = statements[0]
+  if (!statement || statements.length > 1)
+    throw bad(`a backfill is one statement; this file has ${statements.length}`)
+  const alias = batchedAlias(statement.node, statement.kind, spec.table)
+  if (!alias)
+    throw bad(
+      `the statement does not read \`${spec.table}\` at its top level (INSERT ... SELECT, UPDATE or DELETE)`,
+    )
+  const where = await whereOf(statement.text)
+  if (!where) throw bad('the statement needs one top-level WHERE')
+  const { start, end } = where
+  const updatesTable = alias.target && statement.kind === 'UpdateStmt'
+  const select = statement.node.selectStmt?.SelectStmt
+  const cut: Cut = {
+    alias: alias.name,
+    updatesTable,
+    deletesTable: alias.target && statement.kind === 'DeleteStmt',
+    sets:
+      statement.kind === 'UpdateStmt'
+        ? (statement.node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
+        : [],
+    writes: relationName(statement.node.relation),
+    groups: Boolean(select?.groupClause ?? select?.distinctClause),
+    says: Boolean(statement.node.returningClause),
+    nests: !statement.node.withClause,
+    restrict: predicate =>
+      `${statement.text.slice(0, start)} ${predicate} and (${statement.text.slice(start, end).trim()}\n) ${statement.text.slice(end)}`.trimEnd(),
+  }
+  // the grammar itself is the judge of whether the predicate went to the right place
+  await parseStatements(cut.restrict('true'))
+  return cut
+}
+
+async function whereOf(text: string): Promise<{ start: number; end: number } | null> {
+  const tokens = await scanTokens(text)
+  let depth = 0
+  let start: number | null = null
+  for (const [i, token] of tokens.entries()) {
+    if (token.text === '(' || token.text === '[') depth++
+    else if (token.text === ')' || token.text === ']') depth--
+    else if (depth === 0 && token.keyword) {
+      const word = token.text.toLowerCase()
+      if (start === null && word === 'where') start = token.end
+      else if (start !== null) {
+        const conflict = word === 'on' && tokens[i + 1]?.text.toLowerCase() === 'conflict'
+        if (enders.has(word) || conflict) return { start, end: token.start }
+      }
+    }
+  }
+  return start === null ? null : { start, end: text.length }
+}
+
+/**
+ * How the statement calls the batched table: as the target of UPDATE or DELETE, or in FROM at the top level.
+ */
+function batchedAlias(node: Node, kind: string, table: string): { name: string; target: boolean } | null {
+  const named = (range: Node | undefined) =>
+    range && relationName(range) === table ? (range.alias?.aliasname ?? range.relname) : null
+  if (kind === 'UpdateStmt' || kind === 'DeleteStmt') {
+    const own = named(node.relation)
+    if (own) return { name: own, target: true }
+  }
+  const from: Node[] =
+    kind === 'InsertStmt'
+      ? (node.selectStmt?.SelectStmt?.fromClause ?? [])
+      : (node.fromClause ?? node.usingClause ?? [])
+  for (const name of from.flatMap(rangesIn).map(named)) if (name) return { name, target: false }
+  return null
+}
+
+/** The plain tables of a FROM item, joins opened up. */
+function rangesIn(item: Node): Node[] {
+  if (item.RangeVar) return [item.RangeVar]
+  if (item.JoinExpr) return [...rangesIn(item.JoinExpr.larg ?? {}), ...rangesIn(item.JoinExpr.rarg ?? {})]
+  return []
+}

@@ -1,0 +1,176 @@
+import { Failure } from '../model/failure.js'
+import { acts, type Rollback, type SqlFile, type Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { cutBackfill } from './backfill_statement.js'
+import { droppedObjects, droppedTables, objectText } from './dropped_objects.js'
+import { readExpected } from './expected.js'
+import { rulesOf } from './rules.js'
+import type { Heard } from './squawk.js'
+import { proofOf } from './statement_proof.js'
+import {
+  lineOf,
+  parseStatements,
+  relationName,
+  type Statement,
+  SyntaxFault,
+  scanTokens,
+  statementsOrNone,
+  withoutByteOrderMark,
+} from './statements.js'
+
+type Kind = 'one' | 'none' | 'check' | 'probe'
+
+/** PostgreSQL cuts longer names silently. Source: NAMEDATALEN - 1 bytes. */
+const longestName = 63
+
+/**
+ * Parses every file of a track and gathers the faults, each with file and line; `heard` is
+ * what squawk says of them.
+ */
+export async function lint(
+  track: Track,
+  heard: ReadonlyMap<string, Heard[]> = new Map(),
+): Promise<Finding[]> {
+  const faults: Finding[] = []
+  for (const m of track.migrations) {
+    faults.push(...(await lintFile(m.file, m.transaction)), ...(await rulesOf(m, heard.get(m.file.path))))
+    if (m.backfill) {
+      try {
+        await cutBackfill(m.file.text, m.file.path, m.backfill)
+      } catch (error) {
+        if (error instanceof Failure) faults.push(error.finding)
+        else if (!(error instanceof SyntaxFault)) throw error
+      }
+    }
+    if (m.rollback)
+      faults.push(
+        ...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')),
+        ...(await dropsApart(m.rollback)),
+        ...(await oursOfOthers(m.rollback)),
+      )
+  }
+  faults.push(...(await dropsBeforeCreates(track)))
+  for (const check of track.checks)
+    faults.push(...(await lintFile(check.file, acts(check) ? 'probe' : 'check')))
+  // only checks read it: a rollback looks at the migrations that it undoes, which are not all that it names
+  if (track.checks.length > 0) faults.push(...(await readExpected(track)).faults)
+  return faults
+}
+
+/**
+ * Columns that a rollback drops outside of a transaction: what catches their values goes with them in one.
+ */
+async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
+  if (transaction === 'one') return []
+  const statements = await statementsOrNone(file.text)
+  return statements
+    .filter(s => droppedObjects(s).some(o => o.kind === 'column'))
+    .map(s =>
+      finding('UNPROVABLE_STATEMENT', `${file.path}:${lineOf(file.text, s.offset).line}`, {
+        sql: firstLine(s.text),
+        drops: true,
+      }),
+    )
+}
+
+/** Objects that a rollback's `ours` names and its statements do not take away: whatever it means, it is a mistake. */
+async function oursOfOthers({ file, ours, oursLine }: Rollback): Promise<Finding[]> {
+  if (ours.length === 0) return []
+  const statements = await parseStatements(file.text).catch(() => null)
+  const taken = new Set(statements?.flatMap(droppedObjects).flatMap(objectText))
+  return ours
+    .filter(o => statements !== null && !taken.has(o.object))
+    .map(o =>
+      finding('BAD_HEADER', `${file.path}:${oursLine}`, {
+        reason: `\`ours\` names ${o.object}, which no statement of the file drops or deletes from`,
+      }),
+    )
+}
+
+/** A lower-numbered file that drops what a higher-numbered one creates: the two files sort the wrong way round. */
+async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
+  const drops = new Map<string, string>()
+  const made = new Set<string>()
+  const faults: Finding[] = []
+  for (const m of track.migrations) {
+    const statements = await statementsOrNone(m.file.text)
+    for (const statement of statements) {
+      for (const table of droppedTables(statement)) if (!made.has(table)) drops.set(table, m.file.path)
+      if (statement.kind === 'CreateStmt') {
+        const table = relationName(statement.node.relation)
+        made.add(table)
+        const dropped = drops.get(table)
+        if (dropped && dropped !== m.file.path)
+          faults.push(finding('DROP_BEFORE_CREATE', dropped, { table, creates: m.file.path }))
+      }
+    }
+  }
+  return faults
+}
+
+async function lintFile(
+  file: SqlFile,
+  kind: Kind,
+  whenEmpty: 'EMPTY_FILE' | 'EMPTY_ROLLBACK' = 'EMPTY_FILE',
+): Promise<Finding[]> {
+  const faults: Finding[] = []
+  const text = withoutByteOrderMark(file.text)
+  if (text.trim() === '')
+    return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path, { reason: null })] : []
+  const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
+  let statements: Statement[]
+  try {
+    statements = await parseStatements(text)
+    for (const token of await scanTokens(text)) {
+      if (token.name === 'SCONST' && token.text.startsWith('$') && token.text.includes('\r')) {
+        faults.push(finding('CR_IN_BODY', at(token.start), { file: file.path }))
+      }
+      if (token.name === 'IDENT' && Buffer.byteLength(token.text.replaceAll('"', '')) > longestName) {
+        faults.push(finding('NAME_TOO_LONG', at(token.start), { name: token.text }))
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    const { line, column, excerpt } = lineOf(text, error.offset)
+    const where = `${file.path}:${line}`
+    return excerpt.trimStart().startsWith('\\')
+      ? [finding('PSQL_META_COMMAND', where, { excerpt })]
+      : [finding('SYNTAX', where, { column, excerpt, reason: error.message })]
+  }
+  if (statements.length === 0) faults.push(finding(whenEmpty, file.path, { reason: 'only comments' }))
+  for (const s of statements) faults.push(...lintStatement(s, kind, at(s.offset)))
+  const last = statements.at(-1)
+  if (kind === 'probe' && last && last.kind !== 'SelectStmt')
+    faults.push(
+      finding('BAD_HEADER', at(last.offset), { reason: 'a probe ends with a SELECT of what is wrong' }),
+    )
+  return faults
+}
+
+function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
+  const sql = firstLine(s.text)
+  if (s.kind === 'TransactionStmt') return [finding('TRANSACTION_CONTROL', at, { sql })]
+  if (s.kind === 'CopyStmt' && s.node.is_from && !s.node.filename) {
+    return [finding('PSQL_META_COMMAND', at, { excerpt: sql })]
+  }
+  const alone = runsAlone(s)
+  if ((kind === 'one' || kind === 'probe') && alone) return [finding('NEEDS_NO_TRANSACTION', at, { sql })]
+  if (kind === 'none' && !proofOf(s)) return [finding('UNPROVABLE_STATEMENT', at, { sql, drops: false })]
+  if (kind === 'check' && s.kind !== 'SelectStmt')
+    return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]
+  return []
+}
+
+/** True for statements that the server refuses inside a transaction block. */
+function runsAlone({ kind, node }: Statement): boolean {
+  if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
+  if (kind === 'ReindexStmt') return JSON.stringify(node.params ?? []).includes('concurrently')
+  if (kind === 'VacuumStmt') return Boolean(node.is_vacuumcmd)
+  return ['CreatedbStmt', 'DropdbStmt', 'AlterSystemStmt', 'CreateTableSpaceStmt'].includes(kind)
+}
+
+/** The first line of a statement, for messages. */
+export const firstLine = (sql: string): string => {
+  const line = sql.split('\n')[0]!.trim()
+  return line.length > 100 || sql.includes('\n') ? `${line.slice(0, 100)} ...` : line
+}

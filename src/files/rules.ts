@@ -1,0 +1,140 @@
+import type { ExcusableCode, FindingOf } from '../model/facts.js'
+import type { Migration } from '../model/project.js'
+import { finding } from '../model/report.js'
+import type { Heard } from './squawk.js'
+import { lineOf, type Node, relationName, type Statement, statementsOrNone, strings } from './statements.js'
+
+/** What a rule found on a statement. */
+type Breach = FindingOf<ExcusableCode>
+
+/**
+ * The place of a statement, and the reason that the comment above it gives for a code; null where it gives
+ * none.
+ */
+interface Place {
+  where: string
+  excuse: (code: ExcusableCode) => string | null
+}
+
+/** A comment above a statement excuses it, with the reason: `-- allow POLICY_WITHOUT_TO: public data`. */
+const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
+
+/**
+ * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL,
+ * with a reason: then the finding is told as info. `heard` is what squawk says of the file. Files that don't
+ * parse are `lint`'s to tell of.
+ */
+export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Breach[]> {
+  const text = m.file.text.replace(/^\uFEFF/, '')
+  const statements = await statementsOrNone(text)
+  const made = new Set<string>()
+  const policies = new Set<string>()
+  const values: string[] = []
+  const found: Breach[] = []
+  let end = 0
+  for (const s of statements) {
+    const above = text.slice(end, s.offset)
+    end = s.offset + s.text.length
+    const line = lineOf(text, s.offset).line
+    const last = lineOf(text, end).line
+    const excuses = new Map([...above.matchAll(excuse)].map(x => [x[1]!, x[2]!.trim()]))
+    if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
+    if (s.kind === 'CreatePolicyStmt') policies.add(relationName(s.node.table))
+    const at: Place = { where: `${m.file.path}:${line}`, excuse: code => excuses.get(code) ?? null }
+    const breaches = [
+      ...ofFunctions(s, at),
+      ...ofPolicies(s, at),
+      ...ofWrites(s, at, m, made),
+      ...ofRowSecurity(s, at, made, policies),
+      ...ofDrops(s, at),
+      ...ofEnums(s, at, values),
+      ...heard.filter(h => h.line >= line && h.line <= last).map(h => ofSquawk(h, at)),
+    ]
+    found.push(...breaches.map(b => (b.facts.excused === null ? b : { ...b, level: 'info' as const })))
+  }
+  return found
+}
+
+/** Bodies that swallow every exception; functions with their owner's rights that trust the caller's search_path (pitfall P76). */
+function ofFunctions({ kind, node, text }: Statement, { where, excuse }: Place): Breach[] {
+  if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return []
+  const found: Breach[] = []
+  if (/when\s+others\s+then\s+(null\s*;|end\b)/i.test(text))
+    found.push(finding('SWALLOWED_EXCEPTION', where, { excused: excuse('SWALLOWED_EXCEPTION') }))
+  const options = (node.options ?? []).map((o: Node) => o.DefElem as Node)
+  const definer = options.some((o: Node) => o.defname === 'security' && o.arg?.Boolean?.boolval)
+  const pinned = options.some(
+    (o: Node) => o.defname === 'set' && o.arg?.VariableSetStmt?.name === 'search_path',
+  )
+  if (definer && !pinned)
+    found.push(
+      finding('DEFINER_WITHOUT_SEARCH_PATH', where, {
+        name: strings(node.funcname).join('.'),
+        excused: excuse('DEFINER_WITHOUT_SEARCH_PATH'),
+      }),
+    )
+  return found
+}
+
+/** Policies that speak to every role, and those that let a row be written that could not be read (pitfall P73). */
+function ofPolicies({ kind, node }: Statement, { where, excuse }: Place): Breach[] {
+  if (kind !== 'CreatePolicyStmt') return []
+  const facts = { policy: String(node.policy_name), table: relationName(node.table) }
+  const found: Breach[] = []
+  if ((node.roles ?? []).some((r: Node) => r.RoleSpec?.roletype === 'ROLESPEC_PUBLIC'))
+    found.push(finding('POLICY_WITHOUT_TO', where, { ...facts, excused: excuse('POLICY_WITHOUT_TO') }))
+  if (['insert', 'update', 'all'].includes(node.cmd_name) && !node.with_check)
+    found.push(finding('POLICY_WITHOUT_CHECK', where, { ...facts, excused: excuse('POLICY_WITHOUT_CHECK') }))
+  return found
+}
+
+/** Bulk writes in a step that is one transaction (pitfall P50). */
+function ofWrites(
+  { kind, node }: Statement,
+  { where, excuse }: Place,
+  m: Migration,
+  made: Set<string>,
+): Breach[] {
+  if (m.backfill || !['UpdateStmt', 'DeleteStmt', 'InsertStmt'].includes(kind)) return []
+  const table = relationName(node.relation)
+  if (made.has(table) || /^(rethread_archive|chat_private)\./.test(table)) return []
+  if (kind === 'InsertStmt' && node.selectStmt?.SelectStmt?.valuesLists?.length) return []
+  const facts = { table, where: Boolean(node.whereClause), excused: excuse('BULK_WRITE') }
+  return [finding('BULK_WRITE', where, facts)]
+}
+
+/** Row security that is switched on for a table in use before it has policies: nobody sees a row (pitfall P72). */
+function ofRowSecurity(
+  { kind, node }: Statement,
+  { where, excuse }: Place,
+  made: Set<string>,
+  policies: Set<string>,
+): Breach[] {
+  if (kind !== 'AlterTableStmt') return []
+  const table = relationName(node.relation)
+  const on = node.cmds.some((c: Node) => c.AlterTableCmd?.subtype === 'AT_EnableRowSecurity')
+  return on && !made.has(table) && !policies.has(table)
+    ? [finding('RLS_BEFORE_POLICIES', where, { table, excused: excuse('RLS_BEFORE_POLICIES') })]
+    : []
+}
+
+/** What CASCADE takes along, no file says (pitfall P32). */
+const ofDrops = ({ kind, node, text }: Statement, { where, excuse }: Place): Breach[] =>
+  kind === 'DropStmt' && node.behavior === 'DROP_CASCADE'
+    ? [finding('CASCADING_DROP', where, { sql: text.split('\n')[0]!, excused: excuse('CASCADING_DROP') })]
+    : []
+
+/** A new value of an enum that is used before it is committed (pitfall P29). */
+function ofEnums({ kind, node, text }: Statement, { where, excuse }: Place, values: string[]): Breach[] {
+  if (kind === 'AlterEnumStmt' && node.newVal) {
+    values.push(node.newVal)
+    return []
+  }
+  const used = values.find(v => text.includes(`'${v}'`))
+  return used
+    ? [finding('ENUM_VALUE_TOO_EARLY', where, { value: used, excused: excuse('ENUM_VALUE_TOO_EARLY') })]
+    : []
+}
+
+const ofSquawk = ({ rule, message, help }: Heard, { where, excuse }: Place): Breach =>
+  finding('SQUAWK', where, { rule, message, help, excused: excuse('SQUAWK') })

@@ -1,0 +1,106 @@
+import { execFile } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { arch, platform } from 'node:os'
+import { resolve } from 'node:path'
+import { isNotInstalled } from '../model/failure.js'
+import type { Migration, Track } from '../model/project.js'
+
+/** What squawk says of a line of a file, by its own name for the rule. */
+export interface Heard {
+  /** Line of the file, from 1. */
+  line: number
+  rule: string
+  message: string
+  help: string | null
+}
+
+/**
+ * The rules of squawk that rethread listens to: what breaks clients or can't be put right later. What it
+ * says of locks, time-outs, names and indexes we know better, because we look at the target. Names:
+ * squawk 2.66, `squawk --help`.
+ */
+const rules = new Set([
+  'adding-required-field',
+  'adding-serial-primary-key-field',
+  'ban-alter-domain-with-add-constraint',
+  'ban-char-field',
+  'ban-create-domain-with-constraint',
+  'ban-drop-not-null',
+  'ban-duplicate-column-assignments',
+  'ban-truncate-cascade',
+  'changing-column-type',
+  'disallowed-unique-constraint',
+  'prefer-timestamp-tz',
+  'renaming-column',
+  'renaming-table',
+  'require-concurrent-partition-detach',
+  'require-concurrent-reindex',
+  'require-enum-value-ordering',
+])
+
+/** Longest that it may take, in milliseconds, and the most that it may say, in bytes. */
+const timeout = 20_000
+const maxBuffer = 64 * 2 ** 20
+
+/**
+ * What squawk-cli says of a track's migrations, by the path of the file; nothing where it is not installed
+ * beside the three folders or beside rethread, or where it fails: it is an adviser, never a gate.
+ */
+export async function squawk(track: Track): Promise<ReadonlyMap<string, Heard[]>> {
+  const program = programOf(track.root)
+  const heard = new Map<string, Heard[]>()
+  if (program === null) return heard
+  const [inOne, alone] = [true, false].map(one =>
+    track.migrations.filter(m => (m.transaction === 'one') === one),
+  )
+  const said = await Promise.all([
+    ask(program, track.root, inOne!, ['--assume-in-transaction']),
+    ask(program, track.root, alone!, []),
+  ])
+  for (const { file, line, rule_name: rule, message, help } of said.flat()) {
+    if (!rules.has(rule)) continue
+    heard.set(file, [...(heard.get(file) ?? []), { line: line + 1, rule, message, help }])
+  }
+  return heard
+}
+
+/** The program itself: the package's own launcher is a Node script, which would cost more than the work. */
+function programOf(root: string): string | null {
+  for (const from of [resolve(root, 'package.json'), import.meta.url]) {
+    try {
+      const cli = createRequire(createRequire(from).resolve('squawk-cli/package.json'))
+      return cli.resolve(
+        `@squawk-cli/${platform()}-${arch()}/bin/squawk${platform() === 'win32' ? '.exe' : ''}`,
+      )
+    } catch (error) {
+      if (!isNotInstalled(error)) throw error
+    }
+  }
+  return null
+}
+
+interface Said {
+  file: string
+  /** From 0. */
+  line: number
+  rule_name: string
+  message: string
+  help: string | null
+}
+
+function ask(program: string, cwd: string, migrations: Migration[], flags: string[]): Promise<Said[]> {
+  if (migrations.length === 0) return Promise.resolve([])
+  const args = ['--reporter=json', ...flags, ...migrations.map(m => m.file.path)]
+  return new Promise((done, fail) => {
+    // it exits with 1 when it has something to say
+    execFile(program, args, { cwd, timeout, maxBuffer }, (_, stdout) => {
+      try {
+        done(JSON.parse(stdout))
+      } catch (error) {
+        // it failed, or took too long
+        if (error instanceof SyntaxError) done([])
+        else fail(error)
+      }
+    })
+  })
+}

@@ -1,0 +1,148 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Track, TrackInfo } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { describeIssue } from './config.js'
+import { readJson } from './json.js'
+
+/** Name of the file beside a track's migrations that says what its tables mean. */
+const fileName = 'track.json'
+
+/** What a filter may be called: it is a flag too. */
+const filterName = /^[a-z][a-z0-9_]*$/
+
+/**
+ * Reads and validates `migrations/<track>/track.json`. A track may do without: then nothing is known of its
+ * tables, and any setting is passed on. zod is loaded only when there is a file.
+ */
+export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | null; faults: Finding[] }> {
+  const path = `migrations/${track.name}/${fileName}`
+  if (!existsSync(join(track.root, path))) return { info: null, faults: [] }
+  const fault = (reason: string) => ({ info: null, faults: [finding('BAD_TRACK_INFO', path, { reason })] })
+  const read = readJson(join(track.root, path))
+  if ('reason' in read) return fault(read.reason)
+  const z = await import('./zod.js')
+  const name = z.string().check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
+  const table = z.string().check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
+  const setting = z.strictObject({
+    help: z.string(),
+    default: z.nullable(z.string()),
+    values: z.optional(z.array(z.string())),
+    pattern: z.optional(z.string()),
+  })
+  const filter = z.strictObject({
+    column: name,
+    help: z.string(),
+    values: z.optional(z.array(z.string()).check(z.minLength(1))),
+    default: z.optional(z.array(z.string()).check(z.minLength(1))),
+  })
+  const schema = z.strictObject({
+    title: z.string(),
+    for: z.string(),
+    sessions: z.strictObject({
+      table,
+      id: name,
+      active: name,
+      started: z.optional(name),
+      title: z.optional(name),
+      workspace: z.optional(name),
+      status: z.optional(name),
+      archivedStatus: z.optional(name),
+      ended: z.optional(name),
+      history: z.optional(name),
+      with: z.optional(
+        z.array(z.strictObject({ table, on: name, as: name, columns: z.array(name).check(z.minLength(1)) })),
+      ),
+    }),
+    messages: z.optional(
+      z.strictObject({
+        table,
+        session: name,
+        to: z.optional(name),
+        role: name,
+        content: name,
+        created: name,
+      }),
+    ),
+    filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
+    settings: z.optional(z.record(z.string(), setting)),
+    shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
+    persona: z.strictObject({ claim: z.string(), of: z.string() }),
+    sight: z.optional(
+      z.strictObject({
+        persons: z
+          .string()
+          .check(z.regex(/^[a-z_]\w*\.[a-z_]\w*\.[a-z_]\w*$/, 'a column with schema and table')),
+        rows: z.array(
+          z.strictObject({
+            before: z.strictObject({ table, id: name }),
+            after: z.strictObject({ table, id: name }),
+          }),
+        ),
+      }),
+    ),
+  })
+  const result = schema.safeParse(read.json)
+  if (!result.success) return fault(result.error.issues.map(describeIssue).join('; '))
+  const info = result.data as TrackInfo
+  const strange = Object.entries(info.filters ?? {}).flatMap(([of, f]) =>
+    (f.default ?? [])
+      .filter(value => f.values && !f.values.includes(value))
+      .map(value => `filters.${of}.default: \`${value}\` is none of its values`),
+  )
+  return strange.length > 0 ? fault(strange.join('; ')) : { info, faults: [] }
+}
+
+/**
+ * The filters that the tracks of a folder have, name -> help, for the flags of `sessions`. A file with faults
+ * is passed over here; its faults are reported when its track is used.
+ */
+export function filtersIn(root: string): Map<string, string> {
+  const found = new Map<string, string>()
+  const folder = join(root, 'migrations')
+  for (const track of existsSync(folder) ? readdirSync(folder).sort() : []) {
+    try {
+      const info = JSON.parse(readFileSync(join(folder, track, fileName), 'utf8')) as Partial<TrackInfo>
+      for (const [name, filter] of Object.entries(info.filters ?? {})) {
+        const usual = filter.default ? ` (default ${filter.default.join(', ')})` : ''
+        if (filterName.test(name) && !found.has(name)) found.set(name, `${filter.help}${usual}`)
+      }
+    } catch {
+      // no such file, or not JSON
+    }
+  }
+  return found
+}
+
+/** Settings of the configuration that the track does not know, or whose values it does not take. */
+export function judgeSettings(
+  track: string,
+  info: TrackInfo | null,
+  given: Record<string, string>,
+): Finding[] {
+  if (!info) return []
+  const known = info.settings ?? {}
+  return Object.entries(given).flatMap(([name, value]) => {
+    const spec = known[name]
+    if (!spec)
+      return [
+        finding('BAD_SETTING', `settings.${name}`, {
+          reason: `track ${track} has no such setting`,
+          known: Object.keys(known),
+        }),
+      ]
+    const wrong = spec.values
+      ? !spec.values.includes(value)
+      : spec.pattern
+        ? !new RegExp(`^(${spec.pattern})$`).test(value)
+        : false
+    return wrong
+      ? [
+          finding('BAD_SETTING', `settings.${name}`, {
+            reason: `it can't be \`${value}\`: ${spec.help}`,
+            known: spec.values ?? [],
+          }),
+        ]
+      : []
+  })
+}

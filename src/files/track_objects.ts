@@ -1,0 +1,77 @@
+import type { Migration, Track, TrackObjects } from '../model/project.js'
+import { droppedTables } from './dropped_objects.js'
+import { indexName, parseStatements, relationName, statementsOrNone } from './statements.js'
+import { readTrackInfo } from './track_info.js'
+
+/** Schemas that the application's users never reach. */
+const ours = /^(chat_private|rethread|rethread_archive)\./
+
+/** The objects that a track's files make and none of them drops again, by the names that they give them. */
+export async function objectsOf(track: Track): Promise<TrackObjects> {
+  const tables = new Set<string>()
+  const touched = new Set<string>()
+  const indexes = new Set<string>()
+  const policies: TrackObjects['policies'] = []
+  const triggers: TrackObjects['triggers'] = []
+  const constraints: TrackObjects['constraints'] = []
+  for (const m of track.migrations)
+    for (const s of await statementsOrNone(m.file.text)) {
+      const { node } = s
+      if (s.kind === 'CreateStmt') tables.add(relationName(node.relation))
+      if (s.kind === 'IndexStmt' && node.idxname) indexes.add(indexName(node))
+      if (s.kind === 'CreatePolicyStmt')
+        policies.push({ table: relationName(node.table), name: node.policy_name })
+      if (s.kind === 'CreateTrigStmt')
+        triggers.push({ table: relationName(node.relation), name: node.trigname })
+      if (s.kind === 'AlterTableStmt')
+        for (const cmd of node.cmds ?? []) {
+          const added =
+            cmd.AlterTableCmd?.subtype === 'AT_AddConstraint' && cmd.AlterTableCmd.def?.Constraint?.conname
+          if (added) constraints.push({ table: relationName(node.relation), name: added })
+        }
+      if (s.kind === 'AlterTableStmt' || s.kind === 'UpdateStmt') touched.add(relationName(node.relation))
+      for (const table of droppedTables(s)) tables.delete(table)
+    }
+  return {
+    tables: [...tables].filter(t => !ours.test(t)),
+    touched: [...touched],
+    indexes: [...indexes],
+    policies,
+    triggers,
+    constraints,
+  }
+}
+
+/**
+ * Tables that migrations create in the schemas of the tool's own: derived from the application's tables, or lists of what
+ * was set aside. They hold nothing to lose, unlike a table that was moved there.
+ */
+export function bookkeepingOf(migrations: Migration[]): Promise<ReadonlySet<string>> {
+  const known = bookkeeping.get(migrations) ?? readBookkeeping(migrations)
+  bookkeeping.set(migrations, known)
+  return known
+}
+
+/** Looked up once for the migrations of a track, not once for each of their steps. */
+const bookkeeping = new WeakMap<Migration[], Promise<ReadonlySet<string>>>()
+
+async function readBookkeeping(migrations: Migration[]): Promise<ReadonlySet<string>> {
+  const made = new Set<string>()
+  for (const m of migrations) {
+    if (!/\b(chat_private|rethread_archive)\b/i.test(m.file.text)) continue
+    for (const { kind, node } of await parseStatements(m.file.text).catch(() => []))
+      if (kind === 'CreateStmt' && ours.test(relationName(node.relation)))
+        made.add(relationName(node.relation))
+  }
+  return made
+}
+
+/**
+ * The tables that a track makes or says to be its sessions and messages: what the checks that all tracks share look at.
+ * Files that don't parse tell nothing here; `lint` tells of them.
+ */
+export async function tablesOf(track: Track): Promise<string[]> {
+  const { info } = await readTrackInfo(track)
+  const named = [info?.sessions.table, info?.messages?.table].filter(t => t !== undefined)
+  return [...new Set([...(await objectsOf(track)).tables, ...named])].sort()
+}

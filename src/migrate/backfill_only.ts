@@ -1,0 +1,132 @@
+import type { BackfillWish } from '../backfill/batch.js'
+import { runBackfill, toResult } from '../backfill/run_backfill.js'
+import { pauseBackfills, readBackfills } from '../backfill/run_backfill.sql.js'
+import { type Context, connect } from '../database/context.js'
+import { inspect } from '../database/server.js'
+import type { Plan } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import { look } from '../plan/history.js'
+import { readLease } from '../run/lease.sql.js'
+import { joinRun, openRun } from '../run/open_run.js'
+import { migrate } from './migrate.js'
+
+/** What a person asked `backfill` for. */
+interface FillWish extends BackfillWish {
+  resume: boolean
+  leaseWaitMs: number
+}
+
+/** Starts or resumes the backfills of a track. A canary or a bounded run leaves them open. */
+export async function backfill(ctx: Context, track: Track, wish: FillWish): Promise<Report> {
+  if (wish.resume) await setPause(ctx, track, false)
+  if (wish.unit !== null || wish.maxRows !== null) return backfillPart(ctx, track, wish, wish.leaseWaitMs)
+  {
+    await using session = await connect(ctx, 'reader')
+    const { plan, hasLedger } = await look(session, track, { to: null, phase: 'backfill', backfills: true })
+    if (hasLedger && (await readLease(session.sql)).alive) {
+      const open = (await readBackfills(session.sql, track.name, null)).find(b => b.state !== 'done')
+      const migration = track.migrations.find(m => m.name === open?.migration)
+      if (migration) return assist(ctx, migration, wish)
+    }
+    const missing = expandFirst(plan)
+    if (missing.length > 0)
+      return {
+        ...emptyReport('backfill', (await inspect(ctx, session)).info),
+        findings: missing,
+        verdict: 'refused',
+      }
+  }
+  const report = await migrate(ctx, track, {
+    to: null,
+    phase: 'backfill',
+    backfills: true,
+    consent: wish.consent,
+    leaseWaitMs: wish.leaseWaitMs,
+    workers: wish.workers,
+    nice: wish.nice,
+    throttleQuery: wish.throttleQuery,
+  })
+  return { ...report, command: 'backfill' }
+}
+
+/**
+ * Shares the work of a backfill that another machine has begun: claims ranges until there are none, and
+ * leaves the closing to it.
+ */
+async function assist(ctx: Context, migration: Migration, wish: FillWish): Promise<Report> {
+  const run = await joinRun(ctx, 'backfill (helper)')
+  const report = emptyReport('backfill', run.target.info)
+  try {
+    const ended = await runBackfill(run, migration, wish, true)
+    report.backfill.push(ended.result)
+    report.findings.push(finding('HELPED', migration.name, { rows: ended.result.rows }))
+    report.verdict = ended.outcome === 'interrupted' ? 'interrupted' : 'clean'
+    return report
+  } finally {
+    await run.close(report.verdict)
+  }
+}
+
+/** How far each backfill is. */
+export async function backfillStatus(ctx: Context, track: Track): Promise<Report> {
+  await using session = await connect(ctx, 'reader')
+  const report = emptyReport('backfill', (await inspect(ctx, session)).info)
+  const { hasLedger } = await look(session, track, { to: null, phase: null, backfills: true })
+  if (hasLedger) report.backfill = (await readBackfills(session.sql, track.name, null)).map(toResult)
+  return report
+}
+
+/** Asks running backfills to stop after their batch; needs no lease, so that it works beside the run. */
+export async function pause(ctx: Context, track: Track): Promise<Report> {
+  const changed = await setPause(ctx, track, true)
+  const report = await backfillStatus(ctx, track)
+  if (!changed) report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: 0 }))
+  report.verdict = verdictOf(report)
+  return report
+}
+
+async function setPause(ctx: Context, track: Track, pause: boolean): Promise<boolean> {
+  await using session = await connect(ctx, 'writer')
+  return await pauseBackfills(session.sql, track.name, pause)
+}
+
+/**
+ * A canary or a bounded piece of the pending backfills: they stay open, and the
+ * ledger does not call them done.
+ */
+async function backfillPart(
+  ctx: Context,
+  track: Track,
+  part: BackfillWish,
+  leaseWaitMs: number,
+): Promise<Report> {
+  const run = await openRun(ctx, 'backfill', leaseWaitMs)
+  const report = emptyReport('backfill', run.target.info)
+  try {
+    const { plan } = await look(run.writer, track, { to: null, phase: 'backfill', backfills: true })
+    report.findings.push(...plan.findings.filter(f => f.level === 'error'), ...expandFirst(plan))
+    if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
+    for (const { migration } of plan.steps) {
+      const ended = await runBackfill(run, migration, part)
+      report.backfill.push(ended.result)
+      report.findings.push(...ended.findings)
+      if (ctx.signal.aborted) break
+    }
+    if (plan.steps.length === 0)
+      report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    report.verdict = ctx.signal.aborted ? 'interrupted' : 'clean'
+    return report
+  } finally {
+    await run.close(report.verdict)
+  }
+}
+
+/** A backfill needs what expand makes. */
+const expandFirst = (plan: Plan): Finding[] =>
+  plan.steps
+    .filter(s => !s.migration.backfill)
+    .slice(0, 1)
+    .map(s =>
+      finding('PENDING', s.migration.name, { count: plan.steps.length, first: s.migration.name }, 'refused'),
+    )

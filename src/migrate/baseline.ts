@@ -1,0 +1,127 @@
+import { countPending } from '../backfill/pending.sql.js'
+import { missingObjects, primaryKey, relationFacts } from '../database/catalog.sql.js'
+import type { Session } from '../database/connection.js'
+import { type Context, connect } from '../database/context.js'
+import { isRefused } from '../database/faults.js'
+import { inspect } from '../database/server.js'
+import { cutBackfill } from '../files/backfill_statement.js'
+import { proofOf } from '../files/statement_proof.js'
+import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
+import { compareVersions, type Migration, type Track } from '../model/project.js'
+import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import { stepResult } from '../plan/describe_steps.js'
+import { look } from '../plan/history.js'
+import { findMigration } from '../plan/make_plan.js'
+import { standingOf } from '../run/catalog_proof.js'
+import { record } from '../run/ledger_rows.js'
+import { openRun } from '../run/open_run.js'
+import { storeFingerprint } from '../run/schema_snapshot.js'
+
+/**
+ * Adopts an existing database: everything up to a migration is written to the ledger as applied, after the
+ * catalog has shown that each object which the files make is there, and each backfill's pending rows are
+ * none. Nothing is taken on trust: a file that is only said to be applied would never run.
+ */
+export async function baseline(
+  ctx: Context,
+  track: Track,
+  upTo: string,
+  leaseWaitMs: number,
+): Promise<Report> {
+  const last = findMigration(track, upTo)
+  const report = emptyReport('migrate')
+  let adopted: Migration[]
+  {
+    await using session = await connect(ctx, 'reader')
+    report.target = (await inspect(ctx, session)).info
+    const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+    adopted = track.migrations.filter(
+      m => compareVersions(m.version, last.version) <= 0 && !history.applied.has(m.name),
+    )
+    for (const m of adopted) {
+      const missing = await unproven(session, m)
+      if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
+    }
+  }
+  report.steps = adopted.map(m =>
+    stepResult(
+      { migration: m, direction: 'up', statements: [], hazards: [], locks: [], resumes: null },
+      'not-run',
+      'refused',
+    ),
+  )
+  if (adopted.length === 0)
+    report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: track.migrations.length }))
+  report.verdict = verdictOf(report)
+  if (report.verdict !== 'clean' || adopted.length === 0) return report
+  const run = await openRun(ctx, 'baseline', leaseWaitMs)
+  try {
+    for (const m of adopted) await record(run, m, 'baseline', 'done')
+    await storeFingerprint(run)
+    report.steps = report.steps.map(s => ({ ...s, outcome: 'done', reason: 'adopted: the catalog shows it' }))
+    return report
+  } finally {
+    await run.close(report.verdict)
+  }
+}
+
+/** What a migration would make and the catalog does not show. */
+async function unproven(session: Session, m: Migration): Promise<string[]> {
+  const missing: string[] = []
+  const statements = await parseStatements(m.file.text)
+  missing.push(...(await missingObjects(session.sql, statements.flatMap(madeBy))))
+  for (const s of statements) {
+    const proof = proofOf(s)
+    if (!proof || proof.kind === 'column') continue
+    if ((await standingOf(session, proof, false)) !== 'done') missing.push(s.text.split('\n')[0]!)
+  }
+  if (m.backfill && (await relationFacts(session.sql, [m.backfill.table])).length > 0) {
+    const { alias } = await cutBackfill(m.file.text, m.file.path, m.backfill)
+    const key = await primaryKey(session.sql, m.backfill.table)
+    const left = await session.sql
+      .begin(tx =>
+        countPending(tx, {
+          ...m.backfill!,
+          // rows that can't be done anyway are no proof against it
+          pending: `(${m.backfill!.pending}) and (${m.backfill!.reason ?? 'null'}) is null`,
+          track: m.track,
+          migration: m.name,
+          alias,
+          key,
+          run: 0,
+          removes: true,
+          restEvery: null,
+        }),
+      )
+      .catch(error => {
+        // it names what is not there
+        if (!isRefused(error)) throw error
+        return null
+      })
+    if (left !== 0)
+      missing.push(`${left ?? 'unknown'} rows of ${m.backfill.table} where ${m.backfill.pending}`)
+  }
+  return missing
+}
+
+/** The objects that a statement makes, as `missingObjects` names them. */
+function madeBy({ kind, node }: Statement): string[] {
+  switch (kind) {
+    case 'CreateStmt':
+      return [`table ${relationName(node.relation)}`]
+    case 'CreatePolicyStmt':
+      return [`policy ${node.policy_name} on ${relationName(node.table)}`]
+    case 'CreateTrigStmt':
+      return [`trigger ${node.trigname} on ${relationName(node.relation)}`]
+    case 'CreateSchemaStmt':
+      return [`schema ${node.schemaname}`]
+    case 'AlterTableStmt':
+      return node.cmds.flatMap(({ AlterTableCmd: c }: Node) =>
+        c.subtype === 'AT_AddColumn'
+          ? [`column ${relationName(node.relation)}.${c.def.ColumnDef.colname}`]
+          : [],
+      )
+    default:
+      return []
+  }
+}

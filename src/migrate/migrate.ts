@@ -1,0 +1,277 @@
+import { closeArchives } from '../archive/archive.js'
+import { atRisk, rollbackCommand } from '../archive/loss_report.js'
+import { runBackfill } from '../backfill/run_backfill.js'
+import { type Context, connect } from '../database/context.js'
+import { isLost } from '../database/faults.js'
+import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
+import { lint } from '../files/lint.js'
+import { judgeSettings, readTrackInfo } from '../files/track_info.js'
+import { Failures } from '../model/failure.js'
+import type { Pin } from '../model/pin.js'
+import type { Consent, Plan, Step } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import { guard, outdated } from '../plan/consent.js'
+import { describe, stepResult } from '../plan/describe_steps.js'
+import { look, otherTracks } from '../plan/history.js'
+import type { Wish } from '../plan/make_plan.js'
+import { judgePin, pinOf } from '../plan/pinned_plan.js'
+import { runStatements } from '../run/execute_file.js'
+import { runTransaction } from '../run/execute_transaction.js'
+import { recordBackfill } from '../run/ledger_rows.js'
+import { openRun, type Run } from '../run/open_run.js'
+import { permitsOf } from '../run/refuse_destruction.js'
+import { ledgerStorage, type Performed, reportRan, runSteps, Stop } from '../run/run_steps.js'
+import { keepStart, storeFingerprint } from '../run/schema_snapshot.js'
+import { forgetSettings } from '../run/session_settings.js'
+import { gateRows } from '../verify/run_check.js'
+import { recordSights } from '../verify/visibility.js'
+
+/** What a person asked `migrate` for. */
+export interface MigrateWish extends Wish {
+  consent: Consent
+  /** How long to wait for another run, in milliseconds. */
+  leaseWaitMs: number
+  workers: number
+  nice: number
+  throttleQuery: string | null
+  /** The plan that a reviewer saw; null where nobody pinned one. */
+  pin?: Pin | null
+}
+
+/** What bare `migrate` wants: all that the old application survives, with one worker at full speed. */
+export const bareWish = {
+  to: null,
+  phase: null,
+  backfills: true,
+  workers: 1,
+  nice: 0,
+  throttleQuery: null,
+} as const
+
+/** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
+export async function migrate(ctx: Context, track: Track, wish: MigrateWish): Promise<Report> {
+  const report = emptyReport('migrate')
+  const approved = await prepare(ctx, track, wish, report)
+  if (!approved) return { ...report, verdict: verdictOf(report) }
+
+  const run = await openRun(ctx, 'migrate', wish.leaseWaitMs)
+  try {
+    const plan = await stillHolds(run, track, approved, wish, report)
+    if (plan) {
+      await execute(run, track, plan, wish, report)
+      report.findings.push(...heldFindings(plan, run.target.info.database))
+    }
+    report.verdict = verdictOf(report)
+    return report
+  } finally {
+    await run.close(report.verdict)
+  }
+}
+
+/**
+ * Compares the approved plan with what the ledger says under the lease: another run may have been at work while this one
+ * waited. The plan to execute, or null where nothing is left or where it is no longer what was approved.
+ */
+async function stillHolds(
+  run: Run,
+  track: Track,
+  approved: Plan,
+  wish: MigrateWish,
+  report: Report,
+): Promise<Plan | null> {
+  const { plan: now } = await look(run.writer, track, wish)
+  const errors = now.findings.filter(f => f.level === 'error')
+  report.findings.push(...errors)
+  if (now.steps.length === 0) {
+    report.steps = report.steps.map(s => ({ ...s, reason: 'another run applied it meanwhile' }))
+    report.findings.push(
+      finding('NOTHING_TO_DO', track.name, { applied: now.applied.length }),
+      ...heldFindings(now, run.target.info.database),
+    )
+    return null
+  }
+  if (errors.length > 0) return null
+  if (outdated(approved, now, wish.consent).length === 0) {
+    // what is resumed is what the ledger says now: another run may have begun a step and broken off
+    return { ...approved, steps: approved.steps.map((s, i) => ({ ...s, resumes: now.steps[i]!.resumes })) }
+  }
+  const described = await describe(now, run.writer.sql)
+  report.steps = described.steps.map(s => stepResult(s, 'not-run', 'the plan changed after it was approved'))
+  report.findings.push(...outdated(approved, described, wish.consent), ...guard(described, wish.consent))
+  return null
+}
+
+/** Everything that can be said without writing; null when nothing is to run or a guard said no. */
+async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Report): Promise<Plan | null> {
+  await using session = await connect(ctx, 'reader')
+  const target = await inspect(ctx, session)
+  report.target = target.info
+  report.findings.push(...judgeServer(target, true))
+  const { plan, history, hasLedger } = await look(session, track, wish)
+  report.findings.push(...plan.findings)
+  if (report.findings.some(f => f.level === 'error')) return null
+  if (plan.steps.length === 0) {
+    report.findings.push(
+      finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
+      ...heldFindings(plan, target.info.database),
+    )
+    return null
+  }
+  const { info, faults: wrong } = await readTrackInfo(track)
+  const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
+  if (faults.length > 0) throw new Failures(faults)
+  const described = await describe(plan, session.sql)
+  if (wish.pin)
+    report.findings.push(...judgePin(wish.pin, await pinOf(session, described, history, wish, target.major)))
+  const obstacles = await preflight(
+    session,
+    plan.steps.map(s => s.migration),
+  )
+  if (obstacles.some(f => f.code === 'ALREADY_EXISTS')) {
+    // a run beside this one may have made it since the ledger was read: its row came in the same commit
+    const now = await look(session, track, wish)
+    if (now.history.applied.size !== history.applied.size) {
+      report.findings = []
+      return prepare(ctx, track, wish, report)
+    }
+  }
+  report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
+  report.findings.push(
+    ...judgeRights(target, hasLedger),
+    ...judgeSettings(track.name, info, ctx.settings),
+    ...obstacles,
+    ...(await otherTracks(session, ctx, track, obstacles)),
+    ...guard(described, wish.consent),
+  )
+  return report.findings.some(f => f.level === 'refused') ? null : described
+}
+
+/** What is left and how to get there. */
+export function heldFindings(plan: Plan, database: string): Finding[] {
+  const first = plan.held[0]
+  if (!first) return []
+  const hazards = new Set(
+    plan.held.flatMap(h => [...h.migration.hazards, ...(h.migration.endsOldApp ? ['ENDS_OLD_APP'] : [])]),
+  )
+  const command =
+    first.why === 'ends-old-app'
+      ? `rethread migrate --track ${plan.track} --phase contract --allow ${[...hazards].sort().join(',')}`
+      : `rethread migrate --track ${plan.track}`
+  return [
+    finding('STOPPED_BEFORE', first.migration.name, {
+      why: first.why,
+      left: plan.held.length,
+      because: first.why === 'ends-old-app' ? first.migration.endsOldApp : null,
+      command,
+      database,
+    }),
+  ]
+}
+
+async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
+  await closeArchives(run, track.name)
+  if (plan.applied.length === 0) await recordSights(run, track)
+  if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
+  const gated = new Set(track.checks.map(c => c.gate))
+  const ran = await runSteps(run.ctx, {
+    track,
+    plan,
+    storage: ledgerStorage(run, track.name),
+    gate: async ({ migration: { name } }) =>
+      gated.has(name)
+        ? (await gateRows(run.writer, track, name)).map(g =>
+            finding('GATE', name, { check: g.check, rows: g.rows }, 'warn'),
+          )
+        : [],
+    perform: step => perform(run, track, step, wish),
+  })
+  reportRan(report, ran)
+  if (ran.done.length === 0) return
+  if (!run.writer.lost) await storeFingerprint(run)
+  await tellCost(run, track, plan, ran.done, report)
+}
+
+async function perform(run: Run, track: Track, step: Step, wish: MigrateWish): Promise<Performed> {
+  const { migration: m } = step
+  if (m.backfill) return backfillStep(run, step, wish)
+  const file = {
+    track: m.track,
+    migration: m.name,
+    direction: 'up' as const,
+    phase: m.phase,
+    file: m.file,
+    resumes: step.resumes,
+    permits: await permitsOf(track, step, wish.consent),
+  }
+  const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
+  const { durationMs, attempts, skipped, findings } = executed
+  const reason = skipped ? `${skipped} statement(s) already there` : null
+  return { outcome: 'done', result: { durationMs, attempts, reason }, skipped, findings }
+}
+
+/** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
+async function backfillStep(run: Run, step: Step, wish: MigrateWish): Promise<Performed> {
+  const { ctx } = run
+  const start = ctx.clock.now()
+  const row = await recordBackfill(run, step.migration)
+  // it sets how the writer leaves its pages to the disk
+  forgetSettings(run.writer)
+  const ended = await runBackfill(run, step.migration, {
+    unit: null,
+    maxRows: null,
+    workers: wish.workers,
+    nice: wish.nice,
+    throttleQuery: wish.throttleQuery,
+    consent: wish.consent,
+  }).catch(async error => {
+    if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
+    throw error
+  })
+  const durationMs = ctx.clock.now() - start
+  if (ended.outcome !== 'done') {
+    await row.end('interrupted', durationMs)
+    const paused = !ctx.signal.aborted
+    throw new Stop(paused ? 'attention' : 'interrupted', [
+      ...ended.findings,
+      finding('INTERRUPTED', step.migration.name, {
+        command: paused ? 'rethread backfill --resume' : null,
+      }),
+    ])
+  }
+  await row.end('done', durationMs)
+  const { result, findings } = ended
+  return {
+    outcome: 'done',
+    result: { durationMs, attempts: 1, rows: result.rows },
+    findings,
+    backfill: result,
+  }
+}
+
+/** Longest look for the cost line, in milliseconds. */
+const costTimeoutMs = 500
+
+/** At the end of the run: the exact way back, and what it would cost now. */
+async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {
+  const applied = [...plan.applied, ...done.map(s => s.migration)]
+  const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
+  const rows = await rowsAtRisk(
+    run,
+    track,
+    done.map(s => s.migration),
+  )
+  run.ctx.emit({ type: 'rollback-cost', command, atRisk: rows })
+  report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
+}
+
+/** On a connection of its own: what the look costs, or fails by, is not the writer's. Null where the server is gone. */
+async function rowsAtRisk(run: Run, track: Track, migrations: Migration[]): Promise<number | null> {
+  try {
+    await using reader = await connect(run.ctx, 'reader')
+    return await atRisk(reader, track, migrations, costTimeoutMs)
+  } catch (error) {
+    if (isLost(error)) return null
+    throw error
+  }
+}

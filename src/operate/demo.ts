@@ -1,0 +1,182 @@
+import { type Context, connect } from '../database/context.js'
+import type { Root } from '../database/types.js'
+import { survey } from '../dry_run/plan.js'
+import { bareWish, migrate } from '../migrate/migrate.js'
+import { Failure } from '../model/failure.js'
+import type { Workspace } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import { restore } from '../rollback/restore.js'
+import { rollback } from '../rollback/rollback.js'
+import { fingerprintOf, objects } from '../run/schema_snapshot.sql.js'
+import { plainWish, verify } from '../verify/verify.js'
+import { fillDemo, missingRows, playApplication } from './demo.sql.js'
+import { doctor } from './doctor.js'
+
+const nothing = { allow: new Set<string>(), confirm: null }
+const bare = { ...bareWish, consent: nothing, leaseWaitMs: 1000 }
+
+/** One station of the walk, for the table at the end. */
+type Station = [what: string, verdict: string, seconds: number, seen: string]
+
+/** Walks the life cycle on a database of its own: every step is the real command, told in a line. */
+export async function demo(
+  ctx: Context,
+  workspace: Workspace,
+  name: string,
+  sources: Table,
+  fixture: { shim: string; before: string; oldApp: string; newApp: string; messages: number },
+): Promise<Report> {
+  const track = workspace.tracks.find(t => t.name === name)
+  if (!track)
+    throw new Failure('TRACK_UNCLEAR', name, {
+      reason: 'there is no such track',
+      tracks: workspace.tracks.map(t => t.name),
+    })
+  const tell = (text: string) => ctx.emit({ type: 'narrate', text })
+  const stations: Station[] = []
+  const walk = async (
+    what: string,
+    why: string,
+    work: () => Promise<Report>,
+    seen: (r: Report) => string,
+  ): Promise<Report> => {
+    tell(`\n$ rethread ${what}\n  ${why}`)
+    const start = ctx.clock.now()
+    const report = await work()
+    const seconds = Math.round((ctx.clock.now() - start) / 100) / 10
+    stations.push([what, report.verdict, seconds, seen(report)])
+    tell(`  ${report.verdict} in ${seconds} s: ${seen(report)}`)
+    return report
+  }
+
+  await using app = await connect(ctx, 'writer')
+  const sql = app.sql as Root
+  const size = await fillDemo(sql, fixture)
+  tell(`A database as many have it, before ${name}: ${size.rows} rows in ${size.tables.length} tables.`)
+  const schema = async () => fingerprintOf(await objects(sql))
+  const before = await schema()
+
+  await walk(
+    'doctor',
+    'Looks at the database and at the files, writes nothing.',
+    () => doctor(ctx, workspace, null, sources),
+    r =>
+      r.findings
+        .filter(f => f.code === 'FITS')
+        .map(f => `track ${f.subject} fits`)
+        .join(', '),
+  )
+  await walk(
+    'plan',
+    'The dry run, in a transaction that the server holds read-only.',
+    () => survey(ctx, track, bare),
+    r =>
+      `${r.steps.length} steps, ${r.findings.filter(f => f.code === 'OUTLOOK').length} things to know beforehand`,
+  )
+  await walk(
+    'migrate --no-backfill',
+    'Expand: the new table and column; the old application goes on as it was.',
+    () => migrate(ctx, track, { ...bare, backfills: false }),
+    done,
+  )
+  await playApplication(sql, fixture.oldApp)
+  tell('  The old application writes, changes, reads and deletes as it always did.')
+  await walk(
+    'backfill',
+    'What stands gets its place, in batches of some milliseconds; it can be stopped at any time.',
+    () => migrate(ctx, track, { ...bare, phase: 'backfill' }),
+    r =>
+      r.backfill.map(b => `${b.rows} rows in ${b.seconds} s`).join(', ') ||
+      'nothing: this track has no legacy data',
+  )
+  await walk(
+    'migrate',
+    'Indexes and foreign key, without stopping anybody. It ends before what the old application would not survive.',
+    () => migrate(ctx, track, bare),
+    done,
+  )
+  await walk(
+    'verify',
+    'Proves it: all is where it belongs, or stands in the quarantine with a reason.',
+    () => verify(ctx, track, plainWish),
+    passed,
+  )
+  await playApplication(sql, fixture.newApp)
+  tell('  People use it: the new application opens sessions and writes messages of its own.')
+  const confirm = {
+    allow: new Set(['DELETES_DATA', 'IGNORES_RECENT_WRITES']),
+    confirm: ctx.url.split('/').at(-1)!,
+  }
+  await walk(
+    'rollback --all',
+    'Without consent it only says what would be lost.',
+    () => rollback(ctx, track, { to: null, steps: null, all: true, consent: nothing, leaseWaitMs: 1000 }),
+    r =>
+      `${r.findings
+        .filter(f => f.code === 'LOSS')
+        .map(f => `${f.subject}: ${f.facts.atRisk} at risk`)
+        .join(', ')}`,
+  )
+  await walk(
+    'rollback --all --allow DELETES_DATA,IGNORES_RECENT_WRITES --confirm postgres',
+    'With consent: archives first, then goes back.',
+    () => rollback(ctx, track, { to: null, steps: null, all: true, consent: confirm, leaseWaitMs: 1000 }),
+    r =>
+      r.findings
+        .filter(f => f.code === 'ARCHIVED')
+        .map(f => `${f.facts.rows} rows kept in archive ${f.subject}`)
+        .join(', '),
+  )
+  const identical = (await schema()) === before
+  const missing = await missingRows(sql, size.tables)
+  tell(
+    `  Schema as before: ${identical ? 'yes, identical' : 'NO'}. Rows of before that are missing: ${missing}.`,
+  )
+  await walk(
+    'restore latest',
+    'Brings people’s sessions back: migrates again, then merges the archive.',
+    () => restore(ctx, track, { archive: 'latest', consent: nothing, leaseWaitMs: 1000 }),
+    r =>
+      r.findings
+        .filter(f => f.code === 'RESTORED')
+        .map(f => `${f.facts.rows} rows brought back or set back`)
+        .join(', '),
+  )
+  await walk(
+    'migrate',
+    'Once more: there is nothing left to do.',
+    () => migrate(ctx, track, bare),
+    r => r.findings.map(f => f.code).join(', '),
+  )
+  const contract = track.migrations.filter(m => m.endsOldApp !== null)
+  const allow = new Set(contract.flatMap(m => ['ENDS_OLD_APP', ...m.hazards]))
+  if (contract.length > 0)
+    await walk(
+      `migrate --phase contract --allow ${[...allow].join(',')}`,
+      'The old application is gone: what it needed may end.',
+      () => migrate(ctx, track, { ...bare, phase: 'contract', consent: { allow, confirm: null } }),
+      done,
+    )
+  const last = await walk('verify', 'And all of it holds.', () => verify(ctx, track, plainWish), passed)
+
+  const report = emptyReport('demo', last.target)
+  report.tables.push({
+    title: 'The walk',
+    columns: ['command', 'verdict', 'seconds', 'seen'],
+    rows: stations,
+  })
+  const held = identical && missing === 0
+  report.findings.push(finding('DEMO_NEXT', name, { identical: held }, held ? 'info' : 'error'))
+  report.verdict = held && last.verdict === 'clean' ? 'clean' : 'failed'
+  return report
+}
+
+const done = (r: Report): string =>
+  `${r.steps.filter(s => s.outcome === 'done').length} of ${r.steps.length} steps done`
+const passed = (r: Report): string =>
+  `${r.checks.filter(c => c.outcome === 'pass').length} checks pass, ${
+    r.checks
+      .filter(c => c.outcome === 'found')
+      .map(c => `${c.check} found ${c.found.length}`)
+      .join(', ') || 'nothing found'
+  }`

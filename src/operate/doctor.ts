@@ -1,0 +1,111 @@
+import { eventTriggers } from '../database/catalog.sql.js'
+import { type Context, connect } from '../database/context.js'
+import { inspect, judgeRights, judgeServer, preflight, refusePooler } from '../database/server.js'
+import { lint } from '../files/lint.js'
+import { squawk } from '../files/squawk.js'
+import { readTrackInfo } from '../files/track_info.js'
+import { Failure } from '../model/failure.js'
+import type { Check, Workspace } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import { type Fit, fitsOf, ledgerRows } from '../plan/history.js'
+import { foretell, isOutlook } from '../verify/run_check.js'
+
+/** Looks at target and files without writing, and says for each thing how to mend it. */
+export async function doctor(
+  ctx: Context,
+  workspace: Workspace,
+  named: string | null,
+  sources: Table,
+): Promise<Report> {
+  await using session = await connect(ctx, 'reader')
+  await using second = await connect(ctx, 'reader')
+  const target = await inspect(ctx, session)
+  const report = emptyReport('doctor', target.info)
+  report.tables.push(sources)
+  report.findings.push(...workspace.faults, ...judgeServer(target, true))
+  try {
+    await refusePooler(ctx, session, second)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    report.findings.push(error.finding)
+  }
+  const rows = await ledgerRows(session)
+  if (!rows) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
+  report.findings.push(...judgeRights(target, rows !== null))
+  const fits = await fitsOf(session, workspace.tracks)
+  const fitting = fits.filter(f => f.fits).map(f => f.track)
+  report.tables.push(fitTable(fits))
+  const looked = named ? workspace.tracks.filter(t => t.name === named) : fitting
+  if (named && looked.length === 0)
+    report.findings.push(
+      finding('TRACK_UNCLEAR', named, {
+        reason: 'there is no such track',
+        tracks: workspace.tracks.map(t => t.name),
+      }),
+    )
+  for (const track of looked) {
+    const applied = new Set(
+      (rows ?? []).filter(r => r.track === track.name && r.outcome === 'done').map(r => r.migration),
+    )
+    report.findings.push(
+      finding('FITS', track.name),
+      ...(await lint(track, await squawk(track))),
+      ...(await readTrackInfo(track)).faults,
+      ...(await preflight(
+        session,
+        track.migrations.filter(m => !applied.has(m.name)),
+      )),
+      ...(await foretell(
+        ctx,
+        session,
+        track.checks.filter(c => speaksNow(c, applied)),
+        applied,
+      )),
+    )
+  }
+  if (looked.length === 0 && !named)
+    report.findings.push(
+      finding('TRACK_UNCLEAR', 'track', {
+        reason: 'none fits this database',
+        tracks: workspace.tracks.map(t => t.name),
+      }),
+    )
+  const triggers = await eventTriggers(session.sql)
+  if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
+  // the doctor refuses nothing: what would stop a run is attention here
+  report.verdict = report.findings.some(f => f.level === 'error' || f.level === 'refused')
+    ? 'attention'
+    : 'clean'
+  return report
+}
+
+/**
+ * Checks that can speak now: what lies ahead of a track not yet begun, and what
+ * stands in the way at any time.
+ */
+const speaksNow = (check: Check, applied: ReadonlySet<string>): boolean =>
+  isOutlook(check) ? applied.size === 0 : check.kind === 'check' && check.after === null && !check.shared
+
+function fitTable(fits: Fit[]): Table {
+  return {
+    title: 'Tracks',
+    columns: ['track', 'migrations', 'fits this database', 'because'],
+    rows: fits.map(f => [f.track.name, f.track.migrations.length, f.fits, because(f)]),
+  }
+}
+
+function because({ fits, has, lacks, shapes }: Fit): string {
+  const names = (list: string[]) => list.map(r => r.replace(/^\w+ (public\.)?/, '')).join(', ')
+  if (lacks.length > 0) return `lacks ${names(lacks.slice(0, 3))}${lacks.length > 3 ? ' ...' : ''}`
+  const unlike = shapes.filter(s => s.rows > 0 && s.matching === 0)
+  if (unlike.length > 0)
+    return unlike
+      .map(s => `none of ${s.rows} rows of ${s.table.replace(/^public\./, '')} ${s.what}`)
+      .join('; ')
+  const alike = shapes
+    .filter(s => s.rows > 0)
+    .map(s => `; ${s.matching} of ${s.rows} rows of ${s.table.replace(/^public\./, '')} ${s.what}`)
+  return fits
+    ? `has ${names(has.filter(r => r.startsWith('table')))}${alike.join('')}`
+    : 'it needs no table of yours: ask for it with --track'
+}

@@ -1,0 +1,130 @@
+import { type Db, ident as q } from '../database/types.js'
+import type { TrackInfo } from '../model/project.js'
+
+/** A row as it is told: values as text, number, boolean or null. */
+export type Cells = Record<string, string | number | boolean | null>
+
+const countOf = (info: TrackInfo): string => {
+  const { sessions: s, messages: m } = info
+  if (s.history) return `jsonb_array_length(s.${q(s.history)})`
+  if (!m) return 'null'
+  return `(select count(*)::int from ${m.table} m where m.${q(m.session)} = s.${q(m.to ?? s.id)})`
+}
+
+const joins = (info: TrackInfo): { columns: string; from: string } => {
+  const list = info.sessions.with ?? []
+  return {
+    columns: list
+      .map((w, i) => w.columns.map(c => `, w${i}.${q(c)} as ${q(`${w.as}_${c}`)}`).join(''))
+      .join(''),
+    from: list.map((w, i) => ` left join ${w.table} w${i} on w${i}.id = s.${q(w.on)}`).join(''),
+  }
+}
+
+/** Sessions, most recent first; `where` has the wanted values by the name of the filter. */
+export async function listSessions(
+  sql: Db,
+  info: TrackInfo,
+  where: Record<string, string[]>,
+  limit: number,
+): Promise<Cells[]> {
+  const { sessions: s, filters = {} } = info
+  const args: string[] = []
+  const conditions = Object.entries(where).map(([name, values]) => {
+    args.push(JSON.stringify(values))
+    return `s.${q(filters[name]!.column)}::text in (select jsonb_array_elements_text($${args.length}::text::jsonb))`
+  })
+  const shown = Object.entries(filters).map(([name, f]) => `, s.${q(f.column)}::text as ${q(name)}`)
+  const { columns, from } = joins(info)
+  return sql.unsafe<Cells[]>(
+    `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}${shown.join('')}${columns},
+       to_char(s.${q(s.active)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as active, ${countOf(info)} as messages
+     from ${s.table} s${from}
+     where ${conditions.join(' and ') || 'true'}
+     order by s.${q(s.active)} desc nulls last, s.${q(s.id)}
+     limit ${limit}`,
+    args,
+  )
+}
+
+/** One session with all its columns, what it is joined with nested; null when there is none. */
+export async function readSession(sql: Db, info: TrackInfo, id: string): Promise<Cells | null> {
+  const { sessions: s } = info
+  const nested = (s.with ?? []).map((w, i) => ` || jsonb_build_object('${w.as}', to_jsonb(w${i}))`).join('')
+  const [row] = await sql.unsafe<{ session: Cells }[]>(
+    `select (to_jsonb(s)${s.history ? ` - '${s.history}'` : ''}${nested}) as session
+     from ${s.table} s${joins(info).from}
+     where s.${q(s.id)}::text = $1`,
+    [id],
+  )
+  return row?.session ?? null
+}
+
+/** The messages of one session in order; the newest `limit` of them, or all. */
+export async function readMessages(
+  sql: Db,
+  info: TrackInfo,
+  id: string,
+  limit: number | null,
+): Promise<{ at: string | null; role: string | null; content: string | null }[]> {
+  const { sessions: s, messages: m } = info
+  const most = limit === null ? '' : `limit ${limit}`
+  if (s.history)
+    return sql.unsafe(
+      `select x.at, x.role, x.content from (
+         select e.n, e.value ->> 'timestamp' as at, e.value ->> 'role' as role, coalesce(e.value ->> 'content', e.value::text) as content
+         from ${s.table} s cross join lateral jsonb_array_elements(s.${q(s.history)}) with ordinality as e (value, n)
+         where s.${q(s.id)}::text = $1
+         order by e.n desc ${most}
+       ) x order by x.n`,
+      [id],
+    )
+  if (!m) return []
+  return sql.unsafe(
+    `select x.at, x.role, x.content from (
+       select m.${q(m.created)} as created, m.ctid as place, to_char(m.${q(m.created)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
+         m.${q(m.role)}::text as role, m.${q(m.content)}::text as content
+       from ${m.table} m join ${s.table} s on m.${q(m.session)} = s.${q(m.to ?? s.id)}
+       where s.${q(s.id)}::text = $1
+       order by m.${q(m.created)} desc nulls last, m.ctid desc ${most}
+     ) x order by x.created, x.place`,
+    [id],
+  )
+}
+
+/** Counts of sessions and messages, and of the last day. */
+export async function countAll(sql: Db, info: TrackInfo): Promise<Cells> {
+  const { sessions: s, messages: m } = info
+  const messages = s.history
+    ? `(select coalesce(sum(jsonb_array_length(s.${q(s.history)})), 0)::int from ${s.table} s)`
+    : m
+      ? `(select count(*)::int from ${m.table})`
+      : 'null::int'
+  const lately =
+    m && !s.history
+      ? `(select count(*)::int from ${m.table} m where m.${q(m.created)} > now() - interval '24 hours')`
+      : 'null::int'
+  const [row] = await sql.unsafe<Cells[]>(
+    `select (select count(*)::int from ${s.table}) as sessions, ${messages} as messages,
+       (select count(*)::int from ${s.table} s where s.${q(s.active)} > now() - interval '24 hours') as "sessions active in the last 24 h",
+       ${lately} as "messages of the last 24 h"`,
+  )
+  return row!
+}
+
+/** Bytes of the tables and their indexes. */
+export async function sizesOf(sql: Db, tables: string[]): Promise<Cells[]> {
+  return sql<Cells[]>`
+    select t as "table", pg_table_size(to_regclass(t))::float8 as bytes, pg_indexes_size(to_regclass(t))::float8 as "index bytes"
+    from unnest(${tables}::text[]) as t
+    where to_regclass(t) is not null`
+}
+
+/** The sessions with most messages. */
+export async function largestSessions(sql: Db, info: TrackInfo, limit: number): Promise<Cells[]> {
+  const { sessions: s } = info
+  return sql.unsafe<Cells[]>(
+    `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}, ${countOf(info)} as messages
+     from ${s.table} s order by messages desc nulls last limit ${limit}`,
+  )
+}

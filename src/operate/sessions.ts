@@ -1,0 +1,101 @@
+import { relationFacts } from '../database/catalog.sql.js'
+import { type Context, connect } from '../database/context.js'
+import { inspect } from '../database/server.js'
+import { readTrackInfo } from '../files/track_info.js'
+import { Failure, Failures, UsageError } from '../model/failure.js'
+import type { Track, TrackInfo } from '../model/project.js'
+import { emptyReport, type Report, type Table } from '../model/report.js'
+import { type Cells, listSessions, readMessages, readSession } from './sessions.sql.js'
+
+/**
+ * What the track says of its tables. Throws NO_TRACK_INFO where it says nothing,
+ * BAD_TRACK_INFO where it is wrong.
+ */
+export async function infoOf(track: Track): Promise<TrackInfo> {
+  const { info, faults } = await readTrackInfo(track)
+  if (faults[0]) throw new Failures(faults)
+  if (!info) throw new Failure('NO_TRACK_INFO', track.name)
+  return info
+}
+
+/** Rows of one kind as a table of the report. */
+export const tableOf = (title: string, rows: Cells[]): Table => ({
+  title,
+  columns: Object.keys(rows[0] ?? {}),
+  rows: rows.map(r => Object.values(r)),
+})
+
+/** What `sessions list` was asked for: values by the name of the track's filter. */
+export type SessionsWish = Record<string, string[]>
+
+/** The filters of a list, with the track's defaults. Throws USAGE for a name or value that does not exist. */
+function filtersOf(track: Track, info: TrackInfo, wish: SessionsWish): SessionsWish {
+  const filters = info.filters ?? {}
+  const where: SessionsWish = {}
+  for (const [name, { default: usual }] of Object.entries(filters)) if (usual) where[name] = usual
+  for (const [name, values] of Object.entries(wish)) {
+    const filter = filters[name]
+    if (!filter)
+      throw new UsageError(`--filter ${name}`, `the sessions of ${track.name} have no such filter`, {
+        known: Object.keys(filters),
+      })
+    const strange = values.find(v => filter.values && !filter.values.includes(v))
+    if (strange !== undefined)
+      throw new UsageError(`--filter ${name}=${strange}`, `there is no such ${name}`, {
+        known: filter.values!,
+      })
+    where[name] = values
+  }
+  return where
+}
+
+/** Lists sessions, most recent first. Content of messages is not quoted. */
+export async function sessionsList(
+  ctx: Context,
+  track: Track,
+  wish: SessionsWish,
+  limit: number,
+): Promise<Report> {
+  const info = await infoOf(track)
+  const where = filtersOf(track, info, wish)
+  await using session = await connect(ctx, 'reader')
+  const report = emptyReport('sessions', (await inspect(ctx, session)).info)
+  await mustStand(session.sql, info.sessions.table)
+  report.tables.push(tableOf('Sessions', await listSessions(session.sql, info, where, limit)))
+  return report
+}
+
+/** One session with its messages: what a person asked to read, so their content is in the report. */
+export async function sessionsShow(
+  ctx: Context,
+  track: Track,
+  id: string,
+  limit: number | null,
+): Promise<Report> {
+  const info = await infoOf(track)
+  await using session = await connect(ctx, 'reader')
+  const report = emptyReport('sessions', (await inspect(ctx, session)).info)
+  await mustStand(session.sql, info.sessions.table)
+  const found = await readSession(session.sql, info, id)
+  if (!found) throw new Failure('NO_SUCH_SESSION', id, { table: info.sessions.table })
+  report.tables.push({
+    title: 'Session',
+    columns: ['column', 'value'],
+    rows: Object.entries(found).map(([k, v]) => [
+      k,
+      typeof v === 'object' && v !== null ? JSON.stringify(v) : v,
+    ]),
+  })
+  const messages = await readMessages(session.sql, info, id, limit)
+  report.tables.push({
+    title: 'Messages',
+    columns: ['at', 'role', 'content'],
+    rows: messages.map(m => [m.at, m.role, m.content]),
+  })
+  return report
+}
+
+/** The table of a track that is not applied yet is not there to be read. */
+export async function mustStand(sql: Parameters<typeof relationFacts>[0], table: string): Promise<void> {
+  if ((await relationFacts(sql, [table])).length === 0) throw new Failure('NO_SESSIONS_TABLE', table)
+}

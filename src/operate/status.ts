@@ -1,0 +1,93 @@
+import { atRisk, rollbackCommand } from '../archive/loss_report.js'
+import { toResult } from '../backfill/run_backfill.js'
+import { readBackfills } from '../backfill/run_backfill.sql.js'
+import { type Context, connect } from '../database/context.js'
+import { inspect, judgeServer } from '../database/server.js'
+import { heldFindings } from '../migrate/migrate.js'
+import type { Track } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { type Look, look } from '../plan/history.js'
+import { recentRuns } from '../run/ledger.sql.js'
+
+/** Longest look for the cost line, in milliseconds: `status` starts fast. */
+const glanceMs = 500
+
+/** Runs that are listed. */
+const runs = 5
+
+/** What is applied, pending, changed and missing; backfills; the last runs; the way back and its cost now. */
+export async function status(ctx: Context, track: Track): Promise<Report> {
+  await using session = await connect(ctx, 'reader')
+  const target = await inspect(ctx, session)
+  const report = emptyReport('status', target.info)
+  const seen = await look(session, track, { to: null, phase: null, backfills: true })
+  report.findings.push(...judgeServer(target, false), ...seen.plan.findings)
+  report.tables.push(migrationsTable(track, seen))
+  if (seen.hasLedger) {
+    report.backfill = (await readBackfills(session.sql, track.name, null)).map(toResult)
+    report.tables.push({
+      title: 'Last runs',
+      columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
+      rows: (await recentRuns(session.sql, runs)).map(r => [
+        r.id,
+        r.command,
+        r.who,
+        r.outcome,
+        r.at,
+        r.seconds,
+      ]),
+    })
+  }
+  const { plan } = seen
+  if (plan.applied.length > 0) {
+    const command = await rollbackCommand(track, null, plan.applied, target.info.database)
+    report.findings.push(
+      finding('ROLLBACK_COST', track.name, {
+        command,
+        atRisk: await atRisk(session, track, plan.applied, glanceMs),
+      }),
+    )
+  }
+  if (plan.steps.length > 0) {
+    report.findings.push(
+      finding('PENDING', track.name, { count: plan.steps.length, first: plan.steps[0]!.migration.name }),
+    )
+    // pending work is attention here and nowhere else
+    report.verdict = 'attention'
+  } else report.findings.push(...heldFindings(plan, target.info.database))
+  if (plan.findings.length > 0) report.verdict = 'attention'
+  report.verdict = verdictOf({ ...report, findings: report.findings.filter(f => f.level !== 'error') })
+  return report
+}
+
+function migrationsTable(track: Track, { history, plan }: Look): Table {
+  const changed = new Map(
+    plan.findings.filter(f => f.code.startsWith('APPLIED_FILE_')).map(f => [f.subject, f.code]),
+  )
+  const rows: Table['rows'] = track.migrations.map(m => {
+    const row = history.applied.get(m.name)
+    const open = history.unfinished.get(m.name)
+    const change = changed.get(m.file.path)
+    const state = row
+      ? change
+        ? change === 'APPLIED_FILE_CHANGED'
+          ? 'changed'
+          : 'reformatted'
+        : row.direction === 'baseline'
+          ? 'adopted'
+          : 'applied'
+      : open
+        ? `${open.outcome} at statement ${open.reached + 1}`
+        : 'pending'
+    return [m.name, m.phase, state, row?.at.slice(0, 19) ?? null, row ? row.run : null]
+  })
+  for (const [name, row] of history.applied) {
+    if (!track.migrations.some(m => m.name === name))
+      rows.push([name, null, 'missing', row.at.slice(0, 19), row.run])
+  }
+  return {
+    title: `Migrations of ${track.name}`,
+    columns: ['migration', 'phase', 'state', 'at (UTC)', 'run'],
+    rows,
+  }
+}

@@ -1,0 +1,254 @@
+import type { Known } from '../database/known.js'
+import { type Node, relationName } from '../files/statements.js'
+import { type LockMode, lockAll, type Taken } from '../model/lock_mode.js'
+import type { ForeignKey } from '../model/plan.js'
+import { attachLocks, detachLocks } from './partition_locks.js'
+
+/** What a command of ALTER TABLE takes. */
+interface AlterRule {
+  mode: LockMode | ((cmd: Node) => LockMode)
+  /** Whom it goes on to: nobody, everything that inherits, or the partitions of a partitioned table only. */
+  reach: 'none' | 'family' | 'partitions'
+  /** What it takes of other tables. */
+  others?: (table: string, cmd: Node, known: Known) => Taken[]
+}
+
+/** Storage parameters whose change waits for everybody; all others wait for DDL only. */
+const exclusiveOptions = new Set([
+  'user_catalog_table',
+  'security_barrier',
+  'security_invoker',
+  'check_option',
+])
+
+const modeOfOptions = (cmd: Node): LockMode =>
+  (cmd.def?.List?.items ?? []).some((o: Node) => exclusiveOptions.has(o.DefElem?.defname))
+    ? 'ACCESS EXCLUSIVE'
+    : 'SHARE UPDATE EXCLUSIVE'
+
+const exclusive = (reach: AlterRule['reach'], others?: AlterRule['others']): AlterRule => ({
+  mode: 'ACCESS EXCLUSIVE',
+  reach,
+  ...(others ? { others } : {}),
+})
+const mild = (reach: AlterRule['reach'], others?: AlterRule['others']): AlterRule => ({
+  ...exclusive(reach, others),
+  mode: 'SHARE UPDATE EXCLUSIVE',
+})
+const firing: AlterRule = { mode: 'SHARE ROW EXCLUSIVE', reach: 'partitions' }
+
+/**
+ * What each command of ALTER TABLE takes. test/locks.test.ts holds every entry against real servers; a
+ * command that is not here is one of which nothing is known. Where PostgreSQL 15 takes less than 18, the
+ * entry says what 18 takes.
+ */
+export const alterTableRules: Record<string, AlterRule> = {
+  AT_AddColumn: exclusive('family', (_table, cmd, known) => keysOfColumn(cmd.def?.ColumnDef, known)),
+  AT_DropColumn: exclusive('family', dropsColumn),
+  AT_ColumnDefault: exclusive('family'),
+  AT_DropNotNull: exclusive('family'),
+  AT_SetNotNull: exclusive('family'),
+  AT_SetExpression: exclusive('family'),
+  AT_DropExpression: exclusive('family'),
+  AT_SetStatistics: mild('family'),
+  AT_SetOptions: mild('none'),
+  AT_ResetOptions: mild('none'),
+  AT_SetStorage: exclusive('family'),
+  AT_SetCompression: exclusive('none'),
+  AT_AlterColumnType: exclusive('family', (table, cmd, known) => changesType(table, cmd, known)),
+  AT_AlterColumnGenericOptions: exclusive('none'),
+  AT_AddIdentity: exclusive('partitions'),
+  AT_SetIdentity: exclusive('partitions'),
+  AT_DropIdentity: exclusive('partitions'),
+  AT_AddConstraint: {
+    mode: cmd =>
+      cmd.def?.Constraint?.contype === 'CONSTR_FOREIGN' ? 'SHARE ROW EXCLUSIVE' : 'ACCESS EXCLUSIVE',
+    reach: 'family',
+    others: (_table, cmd, known) => keyLocks(cmd.def?.Constraint, known),
+  },
+  AT_AlterConstraint: exclusive('partitions'),
+  AT_ValidateConstraint: mild('family', validates),
+  AT_DropConstraint: exclusive('family', (table, cmd, known) =>
+    known.foreignKeys
+      .filter(k => k.table === table && k.name === cmd.name)
+      .flatMap(k => lockAll(known.withPartitions(k.references), 'ACCESS EXCLUSIVE')),
+  ),
+  AT_ChangeOwner: exclusive('none'),
+  AT_ClusterOn: mild('none'),
+  AT_DropCluster: mild('none'),
+  AT_SetLogged: exclusive('none'),
+  AT_SetUnLogged: exclusive('none'),
+  AT_SetAccessMethod: exclusive('none'),
+  AT_SetTableSpace: exclusive('none'),
+  AT_SetRelOptions: { mode: modeOfOptions, reach: 'none' },
+  AT_ResetRelOptions: { mode: modeOfOptions, reach: 'none' },
+  AT_EnableTrig: firing,
+  AT_EnableAlwaysTrig: firing,
+  AT_EnableReplicaTrig: firing,
+  AT_EnableTrigAll: firing,
+  AT_EnableTrigUser: firing,
+  AT_DisableTrig: firing,
+  AT_DisableTrigAll: firing,
+  AT_DisableTrigUser: firing,
+  AT_EnableRule: exclusive('none'),
+  AT_EnableAlwaysRule: exclusive('none'),
+  AT_EnableReplicaRule: exclusive('none'),
+  AT_DisableRule: exclusive('none'),
+  AT_AddInherit: exclusive('none', (_table, cmd) =>
+    lockAll([relationName(cmd.def.RangeVar)], 'SHARE UPDATE EXCLUSIVE'),
+  ),
+  AT_DropInherit: exclusive('none'),
+  AT_AddOf: exclusive('none'),
+  AT_DropOf: exclusive('none'),
+  AT_ReplicaIdentity: exclusive('none'),
+  AT_EnableRowSecurity: exclusive('none'),
+  AT_DisableRowSecurity: exclusive('none'),
+  AT_ForceRowSecurity: exclusive('none'),
+  AT_NoForceRowSecurity: exclusive('none'),
+  AT_GenericOptions: exclusive('none'),
+  AT_AttachPartition: mild('none', attachLocks),
+  AT_DetachPartition: {
+    mode: cmd => (cmd.def?.PartitionCmd?.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE'),
+    reach: 'none',
+    others: detachLocks,
+  },
+  AT_DetachPartitionFinalize: mild('none', (_table, cmd) =>
+    lockAll([relationName(cmd.def.PartitionCmd.name)], 'ACCESS EXCLUSIVE'),
+  ),
+}
+
+/**
+ * The locks of an ALTER TABLE, also of a view, a sequence or an index; null where nothing is known of one
+ * of its commands.
+ */
+export function alterTableLocks(node: Node, known: Known): Taken[] | null {
+  const name = relationName(node.relation)
+  if (node.missing_ok && known.exists(name) === false && !known.owners.has(name)) return []
+  if (node.objtype === 'OBJECT_TYPE')
+    return node.cmds.some((c: Node) => c.AlterTableCmd.behavior === 'DROP_CASCADE') ? null : []
+  const table = known.place(name)
+  if (node.objtype === 'OBJECT_INDEX') return ofIndex(name, node, known)
+  const found: Taken[] = []
+  for (const { AlterTableCmd: cmd } of node.cmds) {
+    const rule = alterTableRules[cmd.subtype]
+    if (!rule || cascadesUnseen(table, cmd, known)) return null
+    const mode = typeof rule.mode === 'function' ? rule.mode(cmd) : rule.mode
+    const by = commandLabel(cmd)
+    found.push(...lockAll(reached(table, node, cmd, rule, known), mode, by))
+    found.push(...(rule.others?.(table, cmd, known) ?? []).map(t => ({ by, ...t })))
+  }
+  return found
+}
+
+function reached(table: string, node: Node, cmd: Node, rule: AlterRule, known: Known): string[] {
+  // a column that is there already is left alone, and its children with it
+  const idle = cmd.missing_ok && known.relations.get(table)?.columns[cmd.def?.ColumnDef?.colname]
+  if (rule.reach === 'none' || idle) return [table]
+  if (rule.reach === 'partitions' && !known.isPartitioned(table)) return [table]
+  if (node.relation.inh) return known.family(table)
+  // ONLY: children keep the column as their own, and are locked to say so
+  return cmd.subtype === 'AT_DropColumn'
+    ? [table, ...known.descents.filter(d => d.parent === table).map(d => d.child)]
+    : [table]
+}
+
+/**
+ * Planning any query of a table locks all of its indexes: a lock on one of them is as good as one on the
+ * table.
+ */
+function ofIndex(name: string, node: Node, known: Known): Taken[] | null {
+  const table = known.owners.get(name)
+  if (!table) return null
+  const found: Taken[] = []
+  for (const { AlterTableCmd: cmd } of node.cmds)
+    switch (cmd.subtype) {
+      case 'AT_SetRelOptions':
+      case 'AT_ResetRelOptions':
+      case 'AT_SetStatistics':
+        found.push({ table, mode: 'SHARE UPDATE EXCLUSIVE' })
+        break
+      case 'AT_SetTableSpace':
+        found.push({ table, mode: 'ACCESS EXCLUSIVE' })
+        break
+      case 'AT_AttachPartition': {
+        const child = known.owners.get(relationName(cmd.def.PartitionCmd.name))
+        if (!child) return null
+        found.push({ table, mode: 'SHARE UPDATE EXCLUSIVE' }, { table: child, mode: 'ACCESS EXCLUSIVE' })
+        break
+      }
+      default:
+        return null
+    }
+  return found
+}
+
+/** A column or a constraint that goes with views, or with keys of tables that nobody has listed. */
+function cascadesUnseen(table: string, cmd: Node, known: Known): boolean {
+  if (cmd.behavior !== 'DROP_CASCADE') return false
+  if (known.relations.get(table)?.viewed !== false) return true
+  return cmd.subtype === 'AT_DropConstraint' && known.foreignKeys.some(k => k.references === table)
+}
+
+/** The command in words, as it stands in SQL. */
+export function commandLabel(cmd: Node): string {
+  const constraint = cmd.def?.Constraint as Node | undefined
+  switch (cmd.subtype) {
+    case 'AT_AddColumn':
+      return `ADD COLUMN ${cmd.def.ColumnDef.colname}`
+    case 'AT_AlterColumnType':
+      return `ALTER COLUMN ${cmd.name} TYPE`
+    case 'AT_AddConstraint':
+      if (constraint?.contype === 'CONSTR_FOREIGN') return 'ADD FOREIGN KEY'
+      return `ADD CONSTRAINT ${constraint?.conname ?? ''}`.trim()
+    default: {
+      const words = String(cmd.subtype)
+        .replace(/^AT_/, '')
+        .replace(/([a-z])([A-Z])/g, '$1 $2')
+        .toUpperCase()
+        .replace(/\bTRIG\b/, 'TRIGGER')
+        .replace('UN LOGGED', 'UNLOGGED')
+        .replace('REL OPTIONS', 'STORAGE PARAMETERS')
+      return cmd.name ? `${words} ${cmd.name}` : words
+    }
+  }
+}
+
+/** Both sides of a foreign key are locked while it is made; of a partitioned table, all partitions. */
+export const keyLocks = (c: Node | undefined, known: Known): Taken[] =>
+  c?.contype === 'CONSTR_FOREIGN'
+    ? lockAll(known.withPartitions(relationName(c.pktable)), 'SHARE ROW EXCLUSIVE', 'a foreign key to it')
+    : []
+
+/** The foreign keys that stand beside a column. */
+export const keysOfColumn = (column: Node | undefined, known: Known): Taken[] =>
+  (column?.constraints ?? []).flatMap((c: Node) => keyLocks(c.Constraint, known))
+
+/**
+ * True where a key points at the column; one that this plan has made may name no columns, and means the
+ * primary key.
+ */
+export const pointsAt = (key: ForeignKey, table: string, column: string): boolean =>
+  key.references === table && (key.referenced.length === 0 || key.referenced.includes(column))
+
+/** A column goes with its foreign keys, and with those that point at it where it cascades. */
+function dropsColumn(table: string, cmd: Node, known: Known): Taken[] {
+  return changesType(table, cmd, known, cmd.behavior === 'DROP_CASCADE')
+}
+
+/** A key is made again for the new type: both sides are locked as for a drop. */
+function changesType(table: string, cmd: Node, known: Known, both = true): Taken[] {
+  return known.foreignKeys.flatMap(key => {
+    if (key.table === table && key.columns.includes(cmd.name))
+      return lockAll(known.withPartitions(key.references), 'ACCESS EXCLUSIVE')
+    return both && pointsAt(key, table, cmd.name)
+      ? lockAll(known.withPartitions(key.table), 'ACCESS EXCLUSIVE')
+      : []
+  })
+}
+
+/** A validation reads the other side, and keeps its rows from being deleted meanwhile. */
+function validates(table: string, cmd: Node, known: Known): Taken[] {
+  return known.foreignKeys
+    .filter(k => k.table === table && k.name === cmd.name)
+    .flatMap(k => lockAll(known.withPartitions(k.references), 'ROW SHARE'))
+}

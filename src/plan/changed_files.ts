@@ -1,0 +1,24 @@
+import { SyntaxFault, tokenChecksum } from '../files/statements.js'
+import type { Track } from '../model/project.js'
+import type { Changed, History } from './make_plan.js'
+
+/**
+ * Compares applied files with the disk: raw checksum first, tokens only on a
+ * mismatch, because parsing is slow.
+ */
+export async function changedFiles(track: Track, history: History): Promise<Changed> {
+  const changed = new Map<string, 'reformatted' | 'changed'>()
+  for (const m of track.migrations) {
+    const row = history.applied.get(m.name)
+    if (!row || row.checksum === m.file.checksum) continue
+    let same = false
+    try {
+      same = (await tokenChecksum(m.file.text)) === row.tokens
+    } catch (error) {
+      // a file that no longer parses has certainly changed
+      if (!(error instanceof SyntaxFault)) throw error
+    }
+    changed.set(m.name, same ? 'reformatted' : 'changed')
+  }
+  return changed
+}

@@ -1,0 +1,62 @@
+import { knownOf } from '../database/known.js'
+import type { Db } from '../database/types.js'
+import { droppedObjects } from '../files/dropped_objects.js'
+import { parseStatements, type Statement } from '../files/statements.js'
+import type { Plan, Step } from '../model/plan.js'
+import type { StepResult } from '../model/report.js'
+import { sparedBy } from '../run/refuse_destruction.js'
+import { judge } from './hazards.js'
+
+/**
+ * Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what
+ * `migrate` executes.
+ */
+export async function describe(plan: Plan, sql: Db): Promise<Plan> {
+  if (plan.steps.length === 0) return plan
+  const files: Statement[][] = []
+  for (const step of plan.steps) {
+    const file = step.direction === 'down' ? step.migration.rollback?.file : step.migration.file
+    files.push(file ? await parseStatements(file.text) : [])
+  }
+  const known = await knownOf(sql, files.flat())
+  const migrations = [...plan.applied, ...plan.steps, ...plan.held].map(m =>
+    'migration' in m ? m.migration : m,
+  )
+  const steps: Step[] = []
+  for (const [i, step] of plan.steps.entries()) {
+    const statements = files[i]!
+    const down = step.direction === 'down'
+    const own = await sparedBy(migrations, statements.flatMap(droppedObjects))
+    // what a rollback takes from the quarantine, it puts back: looked at when it runs
+    const spared = down ? new Set([...own, 'rethread_archive.quarantine']) : own
+    const judged = judge(statements, down ? null : step.migration, known, spared)
+    steps.push({ ...step, statements: statements.map(s => s.text), ...judged })
+  }
+  return { ...plan, steps }
+}
+
+/** A step as it stands in a report before anything ran. */
+export function stepResult(
+  step: Step,
+  outcome: StepResult['outcome'] = 'planned',
+  reason: string | null = null,
+): StepResult {
+  const { migration: m, direction } = step
+  return {
+    track: m.track,
+    migration: m.name,
+    title: direction === 'down' ? (m.rollback?.title ?? m.title) : m.title,
+    direction,
+    phase: m.phase,
+    transaction: direction === 'down' ? (m.rollback?.transaction ?? 'one') : m.transaction,
+    outcome,
+    durationMs: null,
+    attempts: 0,
+    reason,
+    hazards: step.hazards,
+    statements: step.statements,
+    rows: null,
+    locks: [],
+    traces: [],
+  }
+}

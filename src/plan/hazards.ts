@@ -1,0 +1,125 @@
+import { aside, type Known } from '../database/known.js'
+import { type DroppedObject, droppedObjects, objectText } from '../files/dropped_objects.js'
+import type { Statement } from '../files/statements.js'
+import type { HazardCode } from '../model/codes.js'
+import type { Hazard, StatementLock } from '../model/plan.js'
+import type { Migration } from '../model/project.js'
+import type { Lock } from '../model/report.js'
+import { learn } from './learn_changes.js'
+import { rowWorkOf } from './rewrites.js'
+import { foretoldLocks } from './statement_locks.js'
+import { widenings } from './widens_access.js'
+
+/** What a file's statements can do, and the locks that they take. */
+export interface Judged {
+  hazards: Hazard[]
+  locks: Lock[]
+}
+
+/** What the tool derives or keeps itself is not the application's data. */
+const kept = /^(chat_private|rethread_archive)\./
+
+/**
+ * Pure but for what it adds to `known`: what the statements of one migration can do to the running application and to
+ * data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks do not tell. Nobody uses yet what
+ * the plan has made, so locks on it are no hazard. `migration` is null for a rollback file, which has no header to add to.
+ * `spared` names tables with nothing to lose.
+ */
+export function judge(
+  statements: Statement[],
+  migration: Migration | null,
+  known: Known,
+  spared: ReadonlySet<string> = new Set(),
+): Judged {
+  const found: Hazard[] = []
+  const locks: Lock[] = []
+  // a quarantining backfill deletes what it has copied; its own hazard says so
+  const quarantines = migration?.hazards.includes('QUARANTINES_ROWS') ?? false
+  const note = (h: Hazard) => {
+    if (!found.some(f => f.code === h.code && f.subject === h.subject && f.detail === h.detail)) found.push(h)
+  }
+  for (const [index, s] of statements.entries()) {
+    const taken = foretoldLocks(s, known)
+    locks.push(...locksOfStatement(index + 1, taken, known))
+    if (taken === null) note(cannotTell(index + 1, s))
+    for (const h of [...ofLocks(taken ?? []), ...rowWorkOf(s, known)])
+      if (!known.made.has(h.subject) && !kept.test(h.subject)) note(h)
+    for (const h of deletions(s))
+      if (!spared.has(h.subject) && !(quarantines && setsAside(migration, s, h.subject))) note(h)
+    for (const w of widenings(s, statements, known)) note({ code: 'WIDENS_ACCESS', ...w })
+    learn(known, s)
+  }
+  return { hazards: [...found, ...ofHeader(migration)], locks }
+}
+
+/**
+ * The locks of one statement as a report has them; those on what the plan has made or the tool keeps are
+ * left out.
+ */
+function locksOfStatement(statement: number, taken: StatementLock[] | null, known: Known): Lock[] {
+  if (taken === null) return [{ statement, table: null, mode: 'UNKNOWN', blocks: 'nothing', heldMs: null }]
+  return taken
+    .filter(l => !known.made.has(l.table) && !aside.test(l.table))
+    .map(({ table, mode, blocks }) => ({ statement, table, mode, blocks, heldMs: null }))
+}
+
+/** Whoever waits for a lock is what makes it a hazard. */
+const ofLocks = (locks: StatementLock[]): Hazard[] =>
+  locks
+    .filter(l => l.blocks !== 'nothing')
+    .map(l => ({
+      code: l.blocks === 'writes' ? 'BLOCKS_WRITES' : 'LOCKS_TABLE',
+      subject: l.table,
+      detail: `${l.by} takes ${l.mode}: ${l.blocks} wait while it is held or waited for`,
+    }))
+
+const cannotTell = (statement: number, { text }: Statement): Hazard => ({
+  code: 'CANNOT_TELL',
+  subject: `statement ${statement}`,
+  detail: `${text.split('\n')[0]!.slice(0, 60)}: only running it tells what it locks and changes; write it above: \`-- locks: <schema.table> <MODE>\` for each table, or \`-- locks: none\``,
+})
+
+function ofHeader(migration: Migration | null): Hazard[] {
+  if (!migration) return []
+  const ends: Hazard[] = migration.endsOldApp
+    ? [{ code: 'ENDS_OLD_APP', subject: migration.name, detail: migration.endsOldApp }]
+    : []
+  return [
+    ...ends,
+    ...migration.hazards.map((code: HazardCode) => ({
+      code,
+      subject: migration.backfill?.table ?? migration.name,
+      detail: migration.title,
+    })),
+  ]
+}
+
+/** Whether rows that a quarantining backfill deletes are those that it has copied: its own table's, by its own DELETE. */
+export const setsAside = (m: Migration | null, s: Statement, table: string): boolean =>
+  s.kind === 'DeleteStmt' && m?.backfill?.table === table
+
+/** What a statement takes away by name. What nobody can tell before it runs is refused when it has run. */
+function deletions(s: Statement): Hazard[] {
+  return droppedObjects(s).flatMap(o => {
+    const detail = deletion(o)
+    return detail === null
+      ? []
+      : objectText(o).map(subject => ({ code: 'DELETES_DATA', subject, detail: `${detail} ${subject}` }))
+  })
+}
+
+/** The verb of a deletion; null for what is none. */
+function deletion(o: DroppedObject): string | null {
+  switch (o.kind) {
+    case 'table':
+    case 'column':
+    case 'database':
+      return `drops ${o.kind}`
+    case 'schema':
+      return 'drops everything in schema'
+    case 'rows':
+      return o.kept ? null : o.by === 'TRUNCATE' ? 'TRUNCATE empties' : `${o.by} removes rows of`
+    default:
+      return null
+  }
+}

@@ -1,0 +1,130 @@
+import { Failure } from '../model/failure.js'
+import type { LedgerRow, Plan, Step } from '../model/plan.js'
+import { compareVersions, type Migration, type Phase, phases, type Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+
+/** What a person asked for. */
+export interface Wish {
+  /** Last migration to apply, else null. */
+  to: string | null
+  /** Last phase to enter; null is the bare `migrate`, which never ends the old application. */
+  phase: Phase | null
+  backfills: boolean
+}
+
+/** The ledger, folded: what is applied, and what was begun and not finished. */
+export interface History {
+  applied: Map<string, LedgerRow>
+  unfinished: Map<string, LedgerRow>
+}
+
+/** Folds ledger rows (in the order written) of one track. */
+export function foldLedger(rows: LedgerRow[], track: string): History {
+  const applied: History['applied'] = new Map()
+  const unfinished: History['unfinished'] = new Map()
+  for (const row of rows.filter(r => r.track === track)) {
+    if (row.outcome !== 'done') unfinished.set(row.migration, row)
+    else {
+      unfinished.delete(row.migration)
+      if (row.direction === 'down') applied.delete(row.migration)
+      else applied.set(row.migration, row)
+    }
+  }
+  return { applied, unfinished }
+}
+
+/** How an applied file differs from what is on disk now. */
+export type Changed = ReadonlyMap<string, 'reformatted' | 'changed'>
+
+/** Pure: what would run, in which order, and where it stops. */
+export function makePlan(track: Track, history: History, changed: Changed, wish: Wish): Plan {
+  const { applied, unfinished } = history
+  const findings = judgeHistory(track, history, changed)
+  const target = wish.to === null ? null : findMigration(track, wish.to)
+  const pending = track.migrations.filter(m => !applied.has(m.name))
+  const steps: Step[] = []
+  const held: Plan['held'] = []
+  for (const migration of pending) {
+    const why = held[0]?.why ?? stopBefore(migration, target, wish)
+    if (why) held.push({ migration, why })
+    else
+      steps.push({
+        migration,
+        direction: 'up',
+        statements: [],
+        hazards: [],
+        locks: [],
+        resumes: upward(unfinished.get(migration.name)),
+      })
+  }
+  return {
+    track: track.name,
+    steps,
+    held,
+    applied: track.migrations.filter(m => applied.has(m.name)),
+    findings,
+  }
+}
+
+const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)
+
+function stopBefore(m: Migration, target: Migration | null, wish: Wish): Plan['held'][number]['why'] | null {
+  if (target && compareVersions(m.version, target.version) > 0) return 'target'
+  if (wish.phase && phases.indexOf(m.phase) > phases.indexOf(wish.phase)) return 'phase'
+  // asking for the contract phase, or for the migration itself, is asking; the guard then wants it by name
+  if (m.endsOldApp && wish.phase !== 'contract' && !target) return 'ends-old-app'
+  if (m.backfill && !wish.backfills) return 'no-backfill'
+  return null
+}
+
+function judgeHistory(track: Track, { applied, unfinished }: History, changed: Changed): Finding[] {
+  const findings: Finding[] = []
+  const names = new Set(track.migrations.map(m => m.name))
+  const last = track.migrations.filter(m => applied.has(m.name)).at(-1)
+  for (const [name, row] of applied) {
+    // a deleted file is an error, never a reason to guess
+    if (!names.has(name))
+      findings.push(finding('APPLIED_FILE_MISSING', `migrations/${track.name}/${name}.sql`, { at: row.at }))
+  }
+  for (const m of track.migrations) {
+    const change = changed.get(m.name)
+    if (change)
+      findings.push(
+        finding(change === 'changed' ? 'APPLIED_FILE_CHANGED' : 'APPLIED_FILE_REFORMATTED', m.file.path),
+      )
+    if (last && !applied.has(m.name) && compareVersions(m.version, last.version) < 0) {
+      findings.push(finding('OUT_OF_ORDER', m.file.path, { after: last.file.path }))
+    }
+    const open = unfinished.get(m.name)
+    if (open) {
+      findings.push(
+        finding('UNFINISHED', m.file.path, {
+          outcome: open.outcome,
+          reached: open.reached,
+          direction: open.direction,
+          at: open.at,
+        }),
+      )
+    }
+  }
+  return findings
+}
+
+/**
+ * Finds a migration by version, basename, slug or track/basename.
+ * Throws UNKNOWN_MIGRATION, or AMBIGUOUS_MIGRATION with the candidates.
+ */
+export function findMigration(track: Track, text: string): Migration {
+  const name = text.startsWith(`${track.name}/`) ? text.slice(track.name.length + 1) : text
+  const version = /^\d+$/.test(name) ? name.replace(/^0+(?=\d)/, '') : null
+  const matches = track.migrations.filter(
+    m => m.name === name || m.version === version || m.name.replace(/^\d+_/, '') === name,
+  )
+  if (matches.length > 1) throw new Failure('AMBIGUOUS_MIGRATION', text, { names: matches.map(m => m.name) })
+  if (!matches[0])
+    throw new Failure('UNKNOWN_MIGRATION', text, {
+      track: track.name,
+      names: track.migrations.map(m => m.name),
+    })
+  return matches[0]
+}

@@ -1,0 +1,86 @@
+import { type Context, connect, type Machine } from '../database/context.js'
+import type { Config } from '../files/config.js'
+import { discover } from '../files/discover.js'
+import type { Emit } from '../model/event.js'
+import { Failures } from '../model/failure.js'
+import type { Track, Workspace } from '../model/project.js'
+import type { Table } from '../model/report.js'
+import { chooseTrack } from './history.js'
+
+/** What the command line or the library has read before a verb runs. */
+export interface Opening {
+  /** The target; empty where none is named, which only verbs without a database allow. */
+  url: string
+  config: Config
+  /** Folder with migrations/, rollbacks/ and verify/. */
+  root: string
+  /** Folder of the package, with the checks that every track shares. */
+  home: string
+  /** Name of the track, else null: then the database chooses. */
+  track: string | null
+  /** Why this run, in the words of the person, else null. */
+  reason: string | null
+  /** Version of rethread, for the ledger. */
+  version: string
+  machine: Machine
+  emit: Emit
+  signal: AbortSignal
+}
+
+/** What verbs are called with. */
+export interface Opened {
+  ctx: Context
+  /** The folders as they are, faults included; read once, when they are first wanted. */
+  workspace(): Workspace
+  /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
+  track(): Promise<Track>
+}
+
+/** Makes the context of a verb. Opens no connection and reads no file until asked for a track. */
+export function openContext(opening: Opening): Opened {
+  const { url, config, root, home, machine, emit, signal } = opening
+  let read: Workspace | null = null
+  const workspace = () => {
+    read ??= discover(root, home)
+    return read
+  }
+  const ctx: Context = {
+    ...machine,
+    url,
+    settings: config.settings,
+    lockTimeoutMs: config.lockTimeoutMs,
+    lockBudgetSeconds: config.lockBudgetSeconds,
+    batchTargetMs: config.batchTargetMs,
+    cores: null,
+    walBytesPerSecond: config.walMbPerSecond === null ? null : config.walMbPerSecond * 2 ** 20,
+    reason: opening.reason,
+    tool: `rethread ${opening.version}`,
+    tracks: () => workspace().tracks,
+    emit,
+    signal,
+  }
+  return { ctx, workspace, track: () => pickTrack(ctx, workspace(), opening.track) }
+}
+
+/** The track, after the faults of the files: all of them at once. */
+async function pickTrack(ctx: Context, workspace: Workspace, name: string | null): Promise<Track> {
+  const faults = workspace.faults.filter(f => f.level === 'error')
+  if (faults.length > 0) throw new Failures(faults)
+  const named = workspace.tracks.find(t => t.name === name)
+  if (named) return named
+  if (workspace.tracks.length === 1 && !name) return workspace.tracks[0]!
+  await using session = await connect(ctx, 'reader')
+  return await chooseTrack(session, workspace, name)
+}
+
+/** Where each value came from, as `doctor` shows it. */
+export const sourcesTable = (from: {
+  database: string
+  folder: string
+  track: string
+  configuration: string
+}): Table => ({
+  title: 'Where values come from',
+  columns: ['value', 'from'],
+  rows: Object.entries(from),
+})

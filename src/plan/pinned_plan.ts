@@ -1,0 +1,66 @@
+import type { Session } from '../database/connection.js'
+import type { Pin } from '../model/pin.js'
+import type { Plan } from '../model/plan.js'
+import { type Finding, finding } from '../model/report.js'
+import { changedObjects } from '../run/schema_snapshot.js'
+import { catalogOf, objects } from '../run/schema_snapshot.sql.js'
+import type { History, Wish } from './make_plan.js'
+
+/** The plan with all that it was made from. */
+export async function pinOf(
+  session: Session,
+  plan: Plan,
+  history: History,
+  wish: Wish,
+  major: number,
+): Promise<Pin> {
+  return {
+    format: 1,
+    track: plan.track,
+    wish: { to: wish.to, phase: wish.phase, backfills: wish.backfills },
+    steps: plan.steps.map(s => ({ migration: s.migration.name, checksum: s.migration.file.checksum })),
+    applied: plan.applied.map(m => ({ migration: m.name, checksum: history.applied.get(m.name)!.checksum })),
+    hazards: [...new Set(plan.steps.flatMap(s => s.hazards.map(h => h.code)))].sort(),
+    major,
+    catalog: catalogOf(await objects(session.sql)),
+  }
+}
+
+/** How far to go: as asked, else as the pinned plan went, else to the end of what the old application survives. */
+export const wishOf = (
+  asked: { [Name in keyof Wish]?: Wish[Name] | undefined },
+  pin: Pin | null = null,
+): Wish => ({
+  to: asked.to ?? pin?.wish.to ?? null,
+  phase: asked.phase ?? pin?.wish.phase ?? null,
+  backfills: asked.backfills ?? pin?.wish.backfills ?? true,
+})
+
+/** What has changed since a plan was pinned; nothing where it still holds (ability B12). */
+export function judgePin(pin: Pin, now: Pin): Finding[] {
+  const changes: string[] = []
+  if (pin.track !== now.track) changes.push(`the track was ${pin.track}, and is ${now.track}`)
+  changes.push(
+    ...compareSteps('step', pin.steps, now.steps),
+    ...compareSteps('applied', pin.applied, now.applied),
+  )
+  for (const h of now.hazards) if (!pin.hazards.includes(h)) changes.push(`hazard ${h} was not in the plan`)
+  if (pin.major !== now.major) changes.push(`the server was PostgreSQL ${pin.major}, and is ${now.major}`)
+  else changes.push(...changedObjects(pin.catalog, now.catalog).map(o => `schema: ${o}`))
+  return changes.length === 0 ? [] : [finding('PLAN_CHANGED', pin.track, { changes: changes.slice(0, 30) })]
+}
+
+/** Pure: which migrations of a list came, went or changed, in words. */
+export function compareSteps(what: string, then: Pin['steps'], now: Pin['steps']): string[] {
+  const old = new Map(then.map(s => [s.migration, s.checksum]))
+  const fresh = new Map(now.map(s => [s.migration, s.checksum]))
+  return [
+    ...then
+      .filter(s => !fresh.has(s.migration))
+      .map(s => `${what} ${s.migration} was in the plan and is not now`),
+    ...now.filter(s => !old.has(s.migration)).map(s => `${what} ${s.migration} was not in the plan`),
+    ...now
+      .filter(s => old.has(s.migration) && old.get(s.migration) !== s.checksum)
+      .map(s => `the file of ${what} ${s.migration} has changed`),
+  ]
+}

@@ -1,0 +1,77 @@
+import { askedName, type Known } from '../database/known.js'
+import { type Node, relationName } from '../files/statements.js'
+import { lockAll, lockModes, type Taken } from '../model/lock_mode.js'
+
+/** What is locked where a name stands in a query: ONLY leaves the children out. */
+export const spread = (range: Node, known: Known): string[] =>
+  range.inh ? known.family(relationName(range)) : [relationName(range)]
+
+/** A query locks what it locks rows of; a function of somebody's own may do anything. */
+export function ofSelect(node: Node, known: Known): Taken[] | null {
+  const found: Taken[] = []
+  let acts = false
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item)
+    else if (value !== null && typeof value === 'object') {
+      const part = value as Node
+      if (part.lockingClause) found.push(...lockAll(rangesOf(part.fromClause, known), 'ROW SHARE'))
+      if (part.FuncCall && mayAct(part.FuncCall, known)) acts = true
+      for (const kind of ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+        if (part[kind]) found.push(...ofWrite(part[kind], known))
+      for (const inside of Object.values(part)) visit(inside)
+    }
+  }
+  visit(node)
+  return acts ? null : found
+}
+
+/**
+ * A volatile function that is not the server's own; where nobody has looked, any that is named with another
+ * schema.
+ */
+function mayAct(call: Node, known: Known): boolean {
+  const asked = askedName(call.funcname)
+  const facts = known.functions.get(asked)
+  if (facts) return facts.acts
+  return known.looked || (asked.includes('.') && !asked.startsWith('pg_catalog.'))
+}
+
+const rangesOf = (from: Node[] | undefined, known: Known): string[] =>
+  (from ?? []).flatMap(item =>
+    item.RangeVar
+      ? spread(item.RangeVar, known)
+      : item.JoinExpr
+        ? rangesOf([item.JoinExpr.larg, item.JoinExpr.rarg], known)
+        : rangesOf(item.RangeSubselect?.subquery?.SelectStmt?.fromClause, known),
+  )
+
+/** INSERT, UPDATE, DELETE and MERGE, with what their WITH queries write. */
+export function ofWrite(node: Node, known: Known): Taken[] {
+  const found = lockAll(spread(node.relation, known), 'ROW EXCLUSIVE')
+  for (const cte of node.withClause?.ctes ?? []) {
+    const query = cte.CommonTableExpr?.ctequery ?? {}
+    for (const kind of ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+      if (query[kind]) found.push(...ofWrite(query[kind], known))
+  }
+  return found
+}
+
+/** CASCADE goes on along the foreign keys, from table to table. */
+export function ofTruncate(node: Node, known: Known): Taken[] {
+  const tables = new Set<string>(node.relations.flatMap((r: Node) => spread(r.RangeVar, known)))
+  if (node.behavior === 'DROP_CASCADE')
+    for (const table of tables)
+      for (const key of known.foreignKeys)
+        if (key.references === table) for (const t of known.withPartitions(key.table)) tables.add(t)
+  return lockAll([...tables], 'ACCESS EXCLUSIVE', 'TRUNCATE')
+}
+
+/** The tables behind a view are locked as well; nobody has listed them. */
+export function ofLock(node: Node, known: Known): Taken[] | null {
+  const ranges: Node[] = node.relations.map((r: Node) => r.RangeVar)
+  if (ranges.some(r => known.kinds.get(relationName(r)) === 'v')) return null
+  return lockAll(
+    ranges.flatMap(r => spread(r, known)),
+    lockModes[node.mode - 1] ?? 'ACCESS EXCLUSIVE',
+  )
+}

@@ -1,0 +1,165 @@
+import type { Known } from '../database/known.js'
+import { type Node, pathName, relationName, type Statement } from '../files/statements.js'
+import { blocks, isStronger, type LockMode, lockAll, lockModes, type Taken } from '../model/lock_mode.js'
+import type { StatementLock } from '../model/plan.js'
+import { alterTableLocks } from './alter_table_locks.js'
+import {
+  all,
+  ofComment,
+  ofCreate,
+  ofDomain,
+  ofDrop,
+  ofIndex,
+  ofNewSchema,
+  ofPublication,
+  ofReindex,
+  ofRename,
+  ofVacuum,
+} from './object_locks.js'
+import { ofLock, ofSelect, ofTruncate, ofWrite } from './query_locks.js'
+
+/** The locks of one kind of statement; null where only running it can tell. */
+type Reader = (node: Node, known: Known) => Taken[] | null
+
+/**
+ * Pure: the locks that a statement takes on tables that exist before it, from ROW SHARE up; of several on
+ * one table the strongest. Null when only running it can tell (DO, CALL, CASCADE) and for statements that
+ * are not in the table below. A lock on an index or on a sequence of a column counts as one on its table.
+ * What rows do that go through views, triggers, rules and foreign keys is left out: it is ROW EXCLUSIVE at
+ * most, for which nobody waits.
+ */
+export function locksOf(statement: Statement, known: Known): StatementLock[] | null {
+  const taken = readLocks(statement, known)
+  if (taken === null) return null
+  const strongest = new Map<string, { mode: LockMode; by: Set<string> }>()
+  for (const { table, mode, by = labelOf(statement) } of taken) {
+    if (mode === 'ACCESS SHARE') continue
+    const held = strongest.get(table)
+    if (held?.mode === mode) held.by.add(by)
+    else if (!held || isStronger(mode, held.mode)) strongest.set(table, { mode, by: new Set([by]) })
+  }
+  return [...strongest].map(([table, { mode, by }]) => ({
+    table,
+    mode,
+    blocks: blocks(mode),
+    by: [...by].join(', '),
+  }))
+}
+
+/**
+ * The locks that a person has written above a statement: `-- locks: public.chats ACCESS EXCLUSIVE`, one a
+ * table, or `-- locks: none`.
+ */
+const declaration = /^--[ \t]*locks:[ \t]*(?:(none)|(\S+)[ \t]+([A-Z ]+?))[ \t]*$/gim
+
+/**
+ * What a statement locks: what it says itself, else what is written above it. Null where neither tells:
+ * then nobody knows before it runs.
+ */
+export function foretoldLocks(statement: Statement, known: Known): StatementLock[] | null {
+  const said = locksOf(statement, known)
+  if (said) return said
+  const lines = [...statement.above.matchAll(declaration)]
+  const declared = lines.flatMap(([, none, table, mode]) =>
+    none ? [] : [{ table: pathName(table!.split('.')), mode: mode!.toUpperCase() as LockMode }],
+  )
+  if (lines.length === 0 || declared.some(l => !lockModes.includes(l.mode))) return null
+  return declared.map(l => ({ ...l, blocks: blocks(l.mode), by: labelOf(statement) }))
+}
+
+const readLocks = ({ kind, node }: Statement, known: Known): Taken[] | null =>
+  statementRules[kind]?.(node, known) ?? null
+
+const none: Reader = () => []
+const untold: Reader = () => null
+
+/**
+ * What each kind of statement takes. test/locks.test.ts holds every entry against real servers; a statement
+ * that is not here is one of which nothing is known.
+ */
+export const statementRules: Record<string, Reader> = {
+  SelectStmt: ofSelect,
+  InsertStmt: ofWrite,
+  UpdateStmt: ofWrite,
+  DeleteStmt: ofWrite,
+  MergeStmt: ofWrite,
+  CopyStmt: node =>
+    node.is_from && node.relation ? lockAll([relationName(node.relation)], 'ROW EXCLUSIVE') : [],
+  ExplainStmt: inner,
+  PrepareStmt: inner,
+  DeclareCursorStmt: inner,
+  CreateStmt: ofCreate,
+  CreateForeignTableStmt: (node, known) => ofCreate(node.base, known),
+  CreateTableAsStmt: none,
+  CreateSchemaStmt: (node, known) => all((node.schemaElts ?? []).map((e: Node) => readNode(e, known))),
+  AlterTableStmt: alterTableLocks,
+  RenameStmt: ofRename,
+  AlterObjectSchemaStmt: ofNewSchema,
+  AlterSeqStmt: (node, known) => lockAll([known.place(relationName(node.sequence))], 'SHARE ROW EXCLUSIVE'),
+  AlterDomainStmt: ofDomain,
+  IndexStmt: ofIndex,
+  ReindexStmt: ofReindex,
+  CreateStatsStmt: node =>
+    node.relations.flatMap((r: Node) =>
+      r.RangeVar ? lockAll([relationName(r.RangeVar)], 'SHARE UPDATE EXCLUSIVE') : [],
+    ),
+  CreateTrigStmt: (node, known) =>
+    lockAll(
+      node.row ? known.withPartitions(relationName(node.relation)) : [relationName(node.relation)],
+      'SHARE ROW EXCLUSIVE',
+      `CREATE TRIGGER ${node.trigname}`,
+    ),
+  CreatePolicyStmt: node =>
+    lockAll([relationName(node.table)], 'ACCESS EXCLUSIVE', `CREATE POLICY ${node.policy_name}`),
+  AlterPolicyStmt: node =>
+    lockAll([relationName(node.table)], 'ACCESS EXCLUSIVE', `ALTER POLICY ${node.policy_name}`),
+  RuleStmt: node =>
+    lockAll([relationName(node.relation)], 'ACCESS EXCLUSIVE', `CREATE RULE ${node.rulename}`),
+  ViewStmt: (node, known) =>
+    node.replace && known.exists(relationName(node.view)) !== false
+      ? lockAll([relationName(node.view)], 'ACCESS EXCLUSIVE')
+      : [],
+  RefreshMatViewStmt: node =>
+    lockAll([relationName(node.relation)], node.concurrent ? 'EXCLUSIVE' : 'ACCESS EXCLUSIVE'),
+  DropStmt: ofDrop,
+  TruncateStmt: ofTruncate,
+  LockStmt: ofLock,
+  VacuumStmt: ofVacuum,
+  ClusterStmt: (node, known) =>
+    node.relation ? lockAll(known.withPartitions(relationName(node.relation)), 'ACCESS EXCLUSIVE') : null,
+  CommentStmt: ofComment,
+  CreatePublicationStmt: ofPublication,
+  AlterPublicationStmt: ofPublication,
+  DoStmt: untold,
+  CallStmt: untold,
+  ...Object.fromEntries(
+    (
+      'AlterCollationStmt AlterDatabaseSetStmt AlterDatabaseStmt AlterDefaultPrivilegesStmt AlterEnumStmt AlterEventTrigStmt ' +
+      'AlterFdwStmt AlterForeignServerStmt AlterFunctionStmt AlterOpFamilyStmt AlterOperatorStmt AlterOwnerStmt AlterRoleSetStmt ' +
+      'AlterRoleStmt AlterStatsStmt AlterTSConfigurationStmt AlterTSDictionaryStmt AlterTypeStmt ' +
+      'AlterUserMappingStmt CheckPointStmt ClosePortalStmt CompositeTypeStmt ConstraintsSetStmt CreateAmStmt CreateCastStmt ' +
+      'CreateConversionStmt CreateDomainStmt CreateEnumStmt CreateEventTrigStmt CreateExtensionStmt CreateFdwStmt ' +
+      'CreateForeignServerStmt CreateFunctionStmt CreateOpClassStmt CreateOpFamilyStmt CreateRangeStmt CreateRoleStmt ' +
+      'CreateSeqStmt CreateUserMappingStmt DefineStmt DiscardStmt DropRoleStmt ' +
+      'DropUserMappingStmt GrantRoleStmt GrantStmt ListenStmt NotifyStmt TransactionStmt UnlistenStmt ' +
+      'VariableSetStmt VariableShowStmt'
+    )
+      .split(' ')
+      .map(kind => [kind, none]),
+  ),
+}
+
+function inner(node: Node, known: Known): Taken[] | null {
+  return readNode(node.query, known)
+}
+
+const readNode = (wrapped: Node, known: Known): Taken[] | null => {
+  const kind = Object.keys(wrapped)[0]!
+  return statementRules[kind]?.(wrapped[kind], known) ?? null
+}
+
+/** What a statement is called in a sentence: its beginning, as it is written. */
+const labelOf = ({ text }: Statement): string => {
+  const line = text.replace(/\s+/g, ' ')
+  return line.length > 60 ? `${line.slice(0, 60).trimEnd()} ...` : line
+}

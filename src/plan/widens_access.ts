@@ -1,0 +1,279 @@
+import type { Known } from '../database/known.js'
+import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
+
+/** Whom a statement gives more than before, on what. */
+export interface Widening {
+  subject: string
+  detail: string
+}
+
+/**
+ * Roles of people who have not signed in, and of everybody who has; names as Supabase and PostgREST have
+ * them.
+ */
+const anonymous = new Set(['anon'])
+const signedIn = new Set(['authenticated'])
+
+const to = (subject: string, detail: string): Widening[] => [{ subject, detail }]
+
+/**
+ * Pure: what a statement lets somebody read, write or run who could not before. `file` is all statements of
+ * its file: what one opens, another may close (REVOKE, row security). What only a policy's expression
+ * decides is left to `verify`, except where an expression lets everything through or takes the place of
+ * another.
+ */
+export function widenings({ kind, node }: Statement, file: Statement[], known: Known): Widening[] {
+  switch (kind) {
+    case 'AlterTableStmt':
+      return node.cmds.flatMap((c: Node) => ofAlterTable(node, c.AlterTableCmd, known))
+    case 'CreatePolicyStmt':
+      return ofPolicy(node, known)
+    case 'AlterPolicyStmt':
+      return (node.qual || node.with_check || node.roles) &&
+        isGuardedByPolicies(relationName(node.table), known)
+        ? to(
+            relationName(node.table),
+            `ALTER POLICY ${node.policy_name} changes who may see or write which rows`,
+          )
+        : []
+    case 'DropStmt':
+      return node.removeType === 'OBJECT_POLICY'
+        ? node.objects.flatMap((o: Node) => ofDroppedPolicy(strings([o]), known))
+        : []
+    case 'GrantStmt':
+      return node.is_grant ? ofGrant(node, file, known) : []
+    case 'AlterDefaultPrivilegesStmt':
+      return node.action.is_grant ? ofDefaults(node.action) : []
+    case 'GrantRoleStmt':
+      return node.is_grant
+        ? node.granted_roles.flatMap((r: Node) =>
+            to(r.AccessPriv.priv_name, `its rights go to ${node.grantee_roles.map(nameOfRole).join(', ')}`),
+          )
+        : []
+    case 'ViewStmt':
+    case 'CreateTableAsStmt':
+    case 'SelectStmt':
+      return ofCopy(kind, node, file, known)
+    case 'CreateRoleStmt':
+    case 'AlterRoleStmt':
+      return ofRole(node)
+    case 'CreateFunctionStmt':
+      return ofFunction(node, file, known)
+    case 'AlterFunctionStmt':
+      return isDefiner(node.actions)
+        ? to(pathName(strings(node.func.objname)), 'it runs with the rights of its owner from here on')
+        : []
+    default:
+      return []
+  }
+}
+
+const nameOfRole = (r: Node): string =>
+  r.RoleSpec?.roletype === 'ROLESPEC_PUBLIC' ? 'PUBLIC' : (r.RoleSpec?.rolename ?? 'the current role')
+
+/** Row security is on, as far as anybody knows: without it a policy opens nothing. */
+const isGuardedByPolicies = (table: string, known: Known): boolean =>
+  known.relations.get(table)?.rowSecurity !== false
+
+function ofAlterTable(node: Node, cmd: Node, known: Known): Widening[] {
+  const table = relationName(node.relation)
+  const options: Node[] = (cmd.def?.List?.items ?? []).map((o: Node) => o.DefElem)
+  const invoker = options.find(o => o?.defname === 'security_invoker')
+  switch (cmd.subtype) {
+    case 'AT_DisableRowSecurity':
+      return isGuardedByPolicies(table, known)
+        ? to(table, 'DISABLE ROW LEVEL SECURITY: every role with a grant sees every row')
+        : []
+    case 'AT_NoForceRowSecurity':
+      return to(table, 'NO FORCE ROW LEVEL SECURITY: its owner sees every row')
+    case 'AT_ChangeOwner':
+      return known.made.has(table)
+        ? []
+        : to(table, `${nameOfRole({ RoleSpec: cmd.newowner })} becomes its owner, with every right`)
+    case 'AT_SetRelOptions':
+      return invoker && /^(false|off|no|0)$/i.test(invoker.arg?.String?.sval ?? 'true')
+        ? to(table, 'security_invoker is switched off: it reads with the rights of its owner')
+        : []
+    case 'AT_ResetRelOptions':
+      return invoker ? to(table, 'security_invoker is reset: it reads with the rights of its owner') : []
+    default:
+      return []
+  }
+}
+
+const isTrue = (expression: Node | undefined): boolean => expression?.A_Const?.boolval?.boolval === true
+
+/**
+ * Policies add up: one that lets everything through, or that speaks to everybody, opens what the others
+ * keep.
+ */
+function ofPolicy(node: Node, known: Known): Widening[] {
+  const table = relationName(node.table)
+  if (!node.permissive || !isGuardedByPolicies(table, known)) return []
+  const roles: string[] = node.roles.map(nameOfRole)
+  // it passes row security anyway
+  if (roles.every(r => r === 'service_role')) return []
+  const name = `CREATE POLICY ${node.policy_name}`
+  if (isTrue(node.qual) || isTrue(node.with_check))
+    return to(table, `${name} lets ${roles.join(', ')} through to every row`)
+  const strangers = roles.filter(r => r === 'PUBLIC' || anonymous.has(r))
+  return strangers.length > 0 && !known.made.has(table)
+    ? to(table, `${name} is for ${strangers.join(', ')}, who need not have signed in`)
+    : []
+}
+
+/** A restrictive policy keeps rows back; where nobody has looked, any policy may be one. */
+function ofDroppedPolicy(path: string[], known: Known): Widening[] {
+  const table = pathName(path.slice(0, -1))
+  const name = path.at(-1)!
+  const policies = known.relations.get(table)?.policies
+  const restrictive = policies ? policies[name] === true : !known.made.has(table)
+  return restrictive && isGuardedByPolicies(table, known)
+    ? to(table, `dropping ${name}: a restrictive policy keeps rows back`)
+    : []
+}
+
+function ofGrant(node: Node, file: Statement[], known: Known): Widening[] {
+  const roles: string[] = node.grantees.map(nameOfRole)
+  const strangers = roles.filter(r => r === 'PUBLIC' || anonymous.has(r))
+  const members = roles.filter(r => signedIn.has(r))
+  const rights = (node.privileges ?? [])
+    .map((p: Node) => p.AccessPriv.priv_name ?? '')
+    .join(', ')
+    .toUpperCase()
+  return node.objects.flatMap((o: Node) => {
+    const subject = o.RangeVar
+      ? relationName(o.RangeVar)
+      : o.ObjectWithArgs
+        ? pathName(strings(o.ObjectWithArgs.objname))
+        : strings([o]).join('.')
+    const detail = (who: string[]) => `GRANT ${rights || 'ALL'} to ${who.join(', ')}`
+    if (strangers.length > 0) return to(subject, `${detail(strangers)}, who need not have signed in`)
+    return members.length > 0 && o.RangeVar && node.objtype === 'OBJECT_TABLE' && isOpen(subject, file, known)
+      ? to(subject, `${detail(members)}, and no row security holds anything back`)
+      : []
+  })
+}
+
+/** True where the file switches row security on. */
+const switchesOn = (table: string, file: Statement[]): boolean =>
+  file.some(
+    ({ kind, node }) =>
+      kind === 'AlterTableStmt' &&
+      relationName(node.relation) === table &&
+      node.cmds.some((c: Node) => c.AlterTableCmd.subtype === 'AT_EnableRowSecurity'),
+  )
+
+/** A table without row security, also after the rest of the file. */
+function isOpen(table: string, file: Statement[], known: Known): boolean {
+  return (
+    !switchesOn(table, file) && (known.relations.get(table)?.rowSecurity === false || known.made.has(table))
+  )
+}
+
+function ofDefaults(action: Node): Widening[] {
+  const roles: string[] = action.grantees.map(nameOfRole)
+  const wide = roles.filter(
+    r => r === 'PUBLIC' || anonymous.has(r) || (signedIn.has(r) && action.objtype === 'OBJECT_TABLE'),
+  )
+  return wide.length > 0
+    ? to(
+        'default privileges',
+        `whatever is made from here on is open to ${wide.join(', ')}, before any row security`,
+      )
+    : []
+}
+
+function ofRole(node: Node): Widening[] {
+  const options: Node[] = (node.options ?? []).map((o: Node) => o.DefElem)
+  const strong = options.filter(
+    o => ['superuser', 'bypassrls'].includes(o.defname) && o.arg?.Boolean?.boolval === true,
+  )
+  const joins = options.filter(o => o.defname === 'addroleto')
+  const found = [
+    ...strong.map(o => (o.defname === 'superuser' ? 'SUPERUSER' : 'BYPASSRLS')),
+    ...joins.map(() => 'IN ROLE'),
+  ]
+  return found.length > 0
+    ? to(node.role ?? 'role', `${found.join(', ')}: it sees more than its own grants say`)
+    : []
+}
+
+const isDefiner = (options: Node[] | undefined): boolean =>
+  (options ?? []).some(o => o.DefElem?.defname === 'security' && o.DefElem.arg?.Boolean?.boolval === true)
+
+/**
+ * Roles that get rights on whatever is made in a schema, by the default privileges of the role that makes
+ * it.
+ */
+const bornWith = (kind: 'r' | 'f', schema: string, known: Known): string[] =>
+  known.defaults
+    .filter(d => d.kind === kind && (d.schema === null || d.schema === schema) && d.role !== null)
+    .map(d => d.role!)
+
+/** True where the file takes rights on this one, on its whole schema or on all new ones back from a role. */
+const isRevoked = (name: string, kinds: string[], role: string, file: Statement[]): boolean =>
+  file.some(({ kind, node }) => {
+    const grant: Node | null =
+      kind === 'AlterDefaultPrivilegesStmt' ? node.action : kind === 'GrantStmt' ? node : null
+    if (!grant || grant.is_grant || !kinds.includes(grant.objtype)) return false
+    if (!grant.grantees.map(nameOfRole).includes(role)) return false
+    if (grant.targtype === 'ACL_TARGET_DEFAULTS') return true
+    return grant.objects.some((o: Node) =>
+      o.RangeVar
+        ? relationName(o.RangeVar) === name
+        : o.ObjectWithArgs
+          ? pathName(strings(o.ObjectWithArgs.objname)) === name
+          : strings([o]).at(-1) === name.split('.')[0],
+    )
+  })
+
+/**
+ * A function with its owner's rights is everybody's until EXECUTE is revoked; a trigger's can't be called.
+ */
+function ofFunction(node: Node, file: Statement[], known: Known): Widening[] {
+  const returns = strings(node.returnType?.names).at(-1) ?? ''
+  if (!isDefiner(node.options) || /^(event_)?trigger$/.test(returns)) return []
+  const name = pathName(strings(node.funcname))
+  const everywhere = known.defaults.filter(d => d.kind === 'f' && d.schema === null)
+  const roles = new Set(
+    bornWith('f', name.split('.')[0]!, known).filter(r => anonymous.has(r) || r === 'PUBLIC'),
+  )
+  // it is everybody's, unless default privileges for all schemas say otherwise
+  if (everywhere.length === 0) roles.add('PUBLIC')
+  const kinds = ['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE']
+  const open = [...roles].filter(r => !isRevoked(name, kinds, r, file)).sort()
+  return open.length === 0
+    ? []
+    : to(name, `SECURITY DEFINER, and ${open.join(', ')} may run it: REVOKE EXECUTE from ${open.join(', ')}`)
+}
+
+/**
+ * A copy of rows, or a view that reads with its owner's rights, is born open where default privileges say
+ * so.
+ */
+function ofCopy(kind: string, node: Node, file: Statement[], known: Known): Widening[] {
+  const range: Node | undefined =
+    kind === 'ViewStmt' ? node.view : kind === 'SelectStmt' ? node.intoClause?.rel : node.into.rel
+  if (!range || range.relpersistence === 't') return []
+  const name = relationName(range)
+  const invoker = (node.options ?? []).some(
+    (o: Node) =>
+      o.DefElem?.defname === 'security_invoker' &&
+      !/^(false|off|no|0)$/i.test(o.DefElem.arg?.String?.sval ?? 'true'),
+  )
+  if (invoker || known.exists(name) || switchesOn(name, file)) return []
+  const open = new Set(
+    bornWith('r', name.split('.')[0]!, known)
+      .filter(r => r === 'PUBLIC' || anonymous.has(r) || signedIn.has(r))
+      .filter(r => !isRevoked(name, ['OBJECT_TABLE'], r, file)),
+  )
+  return open.size === 0
+    ? []
+    : to(
+        name,
+        kind === 'ViewStmt'
+          ? `the view reads with the rights of its owner, and default privileges give it to ${[...open].sort().join(', ')}: WITH (security_invoker = true)`
+          : `the rows that it copies are given to ${[...open].sort().join(', ')} by default privileges`,
+      )
+}

@@ -1,0 +1,93 @@
+import { type Context, connect } from '../database/context.js'
+import { inspect } from '../database/server.js'
+import { bareWish, migrate } from '../migrate/migrate.js'
+import { hazards } from '../model/codes.js'
+import type { Consent } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { wants } from '../plan/consent.js'
+import { look } from '../plan/history.js'
+import { differences } from '../run/schema_snapshot.js'
+import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
+import { rollback } from './rollback.js'
+
+/** What became of one migration's way back. */
+type Result = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interrupted'
+
+/**
+ * Runs up, down and up again for each pending migration on a scratch database, and compares the
+ * schema: exact, drifted (and what), failed, or missing. Migrations that are undone together are
+ * tested as far as they have a file.
+ */
+export async function testRollbacks(ctx: Context, track: Track, consent: Consent): Promise<Report> {
+  let report: Report
+  {
+    await using session = await connect(ctx, 'reader')
+    const target = await inspect(ctx, session)
+    report = emptyReport('rollback', target.info)
+    const { plan } = await look(session, track, { to: null, phase: 'contract', backfills: true })
+    report.findings.push(...plan.findings)
+    const refused =
+      plan.steps.length === 0
+        ? [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]
+        : wants(track.name, consent, [], target.info.database, [
+            'every migration is applied, undone and applied again: meant for a scratch database',
+          ])
+    report.findings.push(...refused)
+    if (refused.length > 0) return { ...report, verdict: verdictOf(report) }
+  }
+  const all: Consent = { allow: new Set(Object.keys(hazards)), confirm: consent.confirm }
+  const rows: Table['rows'] = []
+  for (const m of track.migrations) {
+    const { result, detail } = ctx.signal.aborted
+      ? { result: 'interrupted' as const, detail: [] }
+      : await upDownUp(ctx, track, m, all)
+    rows.push([m.name, result, detail.join(', ') || null])
+    if (result === 'drifted' || result === 'failed')
+      report.findings.push(finding('UNTESTED_ROLLBACK', m.name, { result, objects: detail }))
+    if (result === 'interrupted') report.findings.push(finding('INTERRUPTED', m.name, { command: null }))
+    if (result === 'failed' || result === 'interrupted') break
+  }
+  report.tables.push({
+    title: 'Up, down and up again',
+    columns: ['migration', 'way back', 'what differs'],
+    rows,
+  })
+  if (report.findings.some(f => f.code === 'UNTESTED_ROLLBACK')) report.verdict = 'attention'
+  report.verdict = verdictOf(report)
+  return report
+}
+
+async function upDownUp(
+  ctx: Context,
+  track: Track,
+  m: Migration,
+  consent: Consent,
+): Promise<{ result: Result; detail: string[] }> {
+  const before = await schema(ctx)
+  const up = () => migrate(ctx, track, { ...bareWish, to: m.name, consent, leaseWaitMs: 0 })
+  const said = (r: Report) =>
+    r.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => `${f.code} ${f.subject}`)
+  const stuck = (r: Report) => ({
+    result: r.verdict === 'interrupted' ? ('interrupted' as const) : ('failed' as const),
+    detail: said(r),
+  })
+  const first = await up()
+  if (first.verdict !== 'clean') return stuck(first)
+  // undone together with an earlier one, whose own test this is
+  if (!m.rollback && m.undoneBy) return { result: 'together', detail: [`undone with ${m.undoneBy}`] }
+  if (!m.rollback) return { result: 'missing', detail: [m.irreversible ?? 'no rollback file'] }
+  const after = await schema(ctx)
+  const down = await rollback(ctx, track, { to: null, steps: 1, all: false, consent, leaseWaitMs: 0 })
+  if (down.verdict !== 'clean') return stuck(down)
+  const drift = differences(before, await schema(ctx))
+  const again = await up()
+  if (again.verdict !== 'clean') return stuck(again)
+  const detail = [...drift, ...differences(after, await schema(ctx))]
+  return { result: detail.length === 0 ? 'exact' : 'drifted', detail }
+}
+
+async function schema(ctx: Context): Promise<ObjectRow[]> {
+  await using session = await connect(ctx, 'reader')
+  return await objects(session.sql)
+}

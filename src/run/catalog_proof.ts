@@ -1,0 +1,85 @@
+import { columnFacts, constraintFacts, indexFacts } from '../database/catalog.sql.js'
+import type { Session } from '../database/connection.js'
+import type { Proof } from '../files/statement_proof.js'
+import { type Node, parseStatements, shapeOf } from '../files/statements.js'
+import { Failure } from '../model/failure.js'
+
+/** What the catalog says of a statement: nothing there, done, or half done by a run that was stopped. */
+type Standing = 'absent' | 'done' | 'half'
+
+/**
+ * Asks the catalog whether a statement has already done its work. Throws DIFFERENT_DEFINITION when something
+ * else has the name, FOREIGN_INVALID_INDEX when a broken index is in the way that we did not leave.
+ */
+export async function standingOf(session: Session, proof: Proof, ours: boolean): Promise<Standing> {
+  const { sql } = session
+  switch (proof.kind) {
+    case 'index': {
+      const found = await indexFacts(sql, proof.index)
+      if (!proof.present) return found ? 'absent' : 'done'
+      if (!found) return 'absent'
+      if (found.builder !== null || !found.valid) {
+        if (ours) return 'half'
+        throw new Failure('FOREIGN_INVALID_INDEX', proof.index, { builder: found.builder })
+      }
+      const [existing] = await parseStatements(found.definition)
+      if (indexShape(existing!.node) !== indexShape(proof.node)) {
+        throw new Failure('DIFFERENT_DEFINITION', proof.index, { found: found.definition })
+      }
+      return 'done'
+    }
+    case 'constraint': {
+      const found = await constraintFacts(sql, proof.table, proof.name)
+      if (!proof.present) return found ? 'absent' : 'done'
+      if (!found) return 'absent'
+      if (proof.node && !(await sameConstraint(proof.node, found.definition))) {
+        throw new Failure('DIFFERENT_DEFINITION', `${proof.table} ${proof.name}`, { found: found.definition })
+      }
+      return proof.valid && !found.valid ? 'absent' : 'done'
+    }
+    case 'not-null': {
+      const found = await columnFacts(sql, proof.table, proof.column)
+      return found?.notNull === proof.present ? 'done' : 'absent'
+    }
+    case 'column': {
+      const found = await columnFacts(sql, proof.table, proof.column)
+      return (found !== null) === proof.present ? 'done' : 'absent'
+    }
+  }
+}
+
+/**
+ * What makes two index definitions the same: method, columns with order, predicate,
+ * uniqueness, included columns.
+ */
+function indexShape(node: Node): string {
+  const elements = (list: Node[] | undefined) =>
+    (list ?? []).map(({ IndexElem: e }) => {
+      const descending = e.ordering === 'SORTBY_DESC'
+      const nulls = e.nulls_ordering ?? 'SORTBY_NULLS_DEFAULT'
+      // NULLS FIRST is what DESC means, NULLS LAST what ASC means
+      const first = nulls === 'SORTBY_NULLS_DEFAULT' ? descending : nulls === 'SORTBY_NULLS_FIRST'
+      return [e.name ?? shapeOf(e.expr), descending, first]
+    })
+  return JSON.stringify([
+    node.accessMethod ?? 'btree',
+    Boolean(node.unique),
+    elements(node.indexParams),
+    elements(node.indexIncludingParams),
+    node.whereClause ? shapeOf(node.whereClause) : null,
+  ])
+}
+
+/** Compares a wanted constraint with what `pg_get_constraintdef` wrote, through the same grammar. */
+async function sameConstraint(wanted: Node, definition: string): Promise<boolean> {
+  const text = `alter table t add constraint c ${definition}`
+  const [parsed] = await parseStatements(text)
+  const found = parsed!.node.cmds[0].AlterTableCmd.def.Constraint as Node
+  if (wanted.contype !== found.contype) return false
+  if (wanted.contype === 'CONSTR_FOREIGN') {
+    const key = (c: Node) => shapeOf([c.fk_attrs, c.pktable.relname, c.fk_del_action, c.fk_upd_action])
+    return key(wanted) === key(found)
+  }
+  if (wanted.contype === 'CONSTR_CHECK') return shapeOf(wanted.raw_expr) === shapeOf(found.raw_expr)
+  return shapeOf(wanted.keys) === shapeOf(found.keys)
+}

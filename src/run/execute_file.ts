@@ -1,0 +1,259 @@
+import { setLockTimeout } from '../database/connection.sql.js'
+import { serverFault, sqlFailure } from '../database/faults.js'
+import type { Db } from '../database/types.js'
+import { firstLine } from '../files/lint.js'
+import { proofOf } from '../files/statement_proof.js'
+import { parseStatements, type Statement, tokenChecksum, withoutByteOrderMark } from '../files/statements.js'
+import { Failure, findingsOf } from '../model/failure.js'
+import type { LedgerRow } from '../model/plan.js'
+import { idOf, type SqlFile } from '../model/project.js'
+import type { Finding, StatementTrace } from '../model/report.js'
+import { standingOf } from './catalog_proof.js'
+import { cancel, dropIndex, sendText } from './execute_file.sql.js'
+import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from './ledger.sql.js'
+import { withLockRetries } from './lock_retry.js'
+import { indexProgress } from './lock_retry.sql.js'
+import { Tracer } from './lock_trace.js'
+import type { Run } from './open_run.js'
+import { type Archived, type Permits, refuseNamed } from './refuse_destruction.js'
+import { forgetSettings } from './session_settings.js'
+
+/** What one file came to. */
+export interface Executed {
+  attempts: number
+  durationMs: number
+  /** Statements that the catalog showed to be done already. */
+  skipped: number
+  findings: Finding[]
+}
+
+/** What a file is, for the ledger. */
+export interface FileStep {
+  track: string
+  migration: string
+  direction: 'up' | 'down'
+  phase: string
+  file: SqlFile
+  /** The unfinished row of an earlier run, when the file has no transaction. */
+  resumes: LedgerRow | null
+  /** What the file may take away; anything else is refused by what sends its statements. */
+  permits: Permits
+  /** Archives what a statement would take away, in the file's transaction; gives what is left of it to send. */
+  instead?: (tx: Db, statement: Statement, existed: (oid: number) => boolean) => Promise<Archived>
+}
+
+/** SQLSTATE of a statement that was cancelled. */
+const canceled = '57014'
+
+/** Runs each statement of a file alone, skipping what the catalog shows to be done. */
+export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
+  const { ctx, writer } = run
+  forgetSettings(writer)
+  const text = withoutByteOrderMark(step.file.text)
+  const statements = await parseStatements(text)
+  const row = await ledgerRow(run, step)
+  const id = await addLedgerRow(writer.sql, run.token, row)
+  if (id === null) throw new Failure('FENCED', step.migration)
+  const start = ctx.clock.now()
+  const update = (outcome: LedgerRow['outcome'], reached: number, error: object | null = null) =>
+    updateLedgerRow(writer.sql, run.token, id, {
+      outcome,
+      reached,
+      error,
+      durationMs: ctx.clock.now() - start,
+      fingerprint: null,
+    })
+  let attempts = 0
+  let skipped = 0
+  let reached = 0
+  try {
+    for (const [index, statement] of statements.entries()) {
+      const proof = proofOf(statement)
+      if (!proof)
+        throw new Failure('UNPROVABLE_STATEMENT', step.file.path, {
+          sql: firstLine(statement.text),
+          drops: false,
+        })
+      // an invalid index is ours when an earlier run of this file stood at this statement or beyond
+      const standing = await standingOf(writer, proof, step.resumes !== null)
+      const note = (why: string | null) =>
+        ctx.emit({
+          type: 'statement',
+          migration: step.migration,
+          index: index + 1,
+          of: statements.length,
+          text: firstLine(statement.text),
+          skipped: why,
+        })
+      if (standing === 'done') {
+        skipped++
+        note('already there')
+      } else {
+        note(null)
+        await refuseNamed(writer.sql, step.file, statement, step.permits)
+        if (standing === 'half' && proof.kind === 'index')
+          await watched(run, () => dropIndex(writer.sql, proof.index))
+        if (ctx.trace) {
+          const told = await traced(run, statement, async () => {
+            attempts += await runAlone(run, statement, step.file.path, text)
+          })
+          ctx.trace(
+            idOf({ track: step.track, name: step.migration }),
+            told.map(t => ({ ...t, statement: index + 1 })),
+          )
+        } else attempts += await runAlone(run, statement, step.file.path, text)
+        const after = await standingOf(writer, proof, true)
+        if (after !== 'done')
+          throw new Failure('SQL_ERROR', step.file.path, {
+            sqlstate: null,
+            reason: `the catalog does not show \`${firstLine(statement.text)}\``,
+            detail: null,
+            hint: null,
+            column: null,
+            excerpt: null,
+            context: null,
+          })
+      }
+      reached = index + 1
+      if (!(await update('started', reached))) throw new Failure('FENCED', step.migration)
+      if (ctx.signal.aborted && reached < statements.length) {
+        await update('interrupted', reached)
+        throw new Failure('INTERRUPTED', step.migration, { command: null })
+      }
+    }
+    await update('done', reached)
+  } catch (error) {
+    // Ctrl-C cancels an index build: the server's fault is then ours
+    if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
+      await update('interrupted', reached)
+      throw new Failure('INTERRUPTED', step.migration, { command: null }, error)
+    }
+    if (!writer.lost && !(error instanceof Failure && error.finding.code === 'INTERRUPTED')) {
+      await update('failed', reached, findingsOf(error)[0] ?? null).catch(() => {})
+    }
+    throw error
+  }
+  return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
+}
+
+/**
+ * One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch:
+ * one that gives up leaves an invalid index.
+ */
+async function runAlone(run: Run, statement: Statement, path: string, source: string): Promise<number> {
+  const { writer } = run
+  if (statement.node.concurrent) {
+    await setLockTimeout(writer.sql, 0)
+    await watched(run, () => sendStatement(writer.sql, statement, path, source))
+    return 1
+  }
+  const { attempts } = await withLockRetries(run, firstLine(statement.text), async timeout => {
+    await setLockTimeout(writer.sql, timeout)
+    try {
+      await sendStatement(writer.sql, statement, path, source)
+    } finally {
+      if (!writer.lost) await setLockTimeout(writer.sql, 0)
+    }
+  })
+  return attempts
+}
+
+/** A statement that runs alone, watched: in a transaction of its own where it may, else from outside. */
+async function traced(run: Run, statement: Statement, alone: () => Promise<void>): Promise<StatementTrace[]> {
+  const { ctx, writer, monitor } = run
+  if (statement.node.concurrent) {
+    const tracer = new Tracer(writer.sql, ctx.clock, { sql: monitor.sql, pid: writer.pid })
+    await tracer.run(statement.text, async () => {
+      await alone()
+      return 0
+    })
+    return tracer.end()
+  }
+  let told: StatementTrace[] = []
+  await writer.sql.begin(async tx => {
+    const tracer = new Tracer(tx, ctx.clock)
+    await tracer.run(statement.text, () => sendText(tx, statement.text))
+    told = tracer.end()
+  })
+  return told
+}
+
+/**
+ * Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and
+ * the next run drops the rest.
+ */
+async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
+  const { ctx, monitor, writer } = run
+  const done = new AbortController()
+  const watching = (async () => {
+    while (!done.signal.aborted) {
+      await ctx.clock.sleep(500, done.signal)
+      if (done.signal.aborted || monitor.lost) return
+      const progress = await indexProgress(monitor.sql, writer.pid).catch(() => null)
+      if (progress) ctx.emit({ type: 'index', ...progress })
+      if (ctx.signal.aborted) await cancel(monitor.sql, writer.pid).catch(() => {})
+    }
+  })()
+  try {
+    await work()
+  } finally {
+    done.abort()
+    await watching
+  }
+}
+
+/** Sends one statement of a file. */
+export const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
+  send(sql, s.text, path, source, s.offset)
+
+/** Sends a text of a file, gives the rows that its last statement wrote; a fault comes back with file, line and column. */
+export async function send(
+  sql: Db,
+  text: string,
+  path: string,
+  source: string,
+  offset: number,
+): Promise<number> {
+  try {
+    return await sendText(sql, text)
+  } catch (error) {
+    // retries must still see the server's own fault, which stays the cause
+    throw sqlFailure(error, path, source, offset)
+  }
+}
+
+/** The ledger's row of a file that begins. */
+export async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow> {
+  const statements = await parseStatements(step.file.text)
+  const { track, migration, direction, phase } = step
+  return {
+    run: run.id,
+    track,
+    migration,
+    direction,
+    outcome: 'started',
+    checksum: step.file.checksum,
+    tokens: await tokenChecksum(step.file.text),
+    statements: statements.map(s => s.text),
+    phase,
+    error: null,
+    fingerprint: null,
+    durationMs: null,
+  }
+}
+
+/** Failures stand in the ledger too; best effort, because the connection may be what failed. */
+export async function recordFailure(
+  run: Run,
+  row: NewLedgerRow,
+  error: unknown,
+  durationMs: number,
+): Promise<void> {
+  if (run.writer.lost) return
+  await addLedgerRow(run.writer.sql, run.token, {
+    ...row,
+    outcome: 'failed',
+    error: findingsOf(error)[0] ?? null,
+    durationMs,
+  }).catch(() => {})
+}

@@ -1,0 +1,57 @@
+import type { Db } from '../database/types.js'
+import type { Blocker } from '../model/event.js'
+
+/**
+ * Who blocks a backend. Literals are cut from the statements before they leave the server:
+ * they may be people's data.
+ */
+export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
+  return sql<Blocker[]>`
+    select
+      a.pid,
+      coalesce(a.application_name, '') as application,
+      coalesce(a.state, a.backend_type) as state,
+      round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.backend_start)), 1)::float8 as seconds,
+      left(regexp_replace(regexp_replace(coalesce(a.query, ''), '''(?:[^'']|'''')*''', '''…''', 'g'), '\s+', ' ', 'g'), 100) as query
+    from pg_catalog.pg_stat_activity a
+    where a.pid = any (pg_catalog.pg_blocking_pids(${pid}))
+    order by a.xact_start nulls last
+    limit 5`
+}
+
+/** Transactions that hold a lock on a table now, oldest first: who would make us wait. */
+export async function holdersOf(
+  sql: Db,
+  tables: string[],
+): Promise<(Blocker & { table: string; mode: string })[]> {
+  return sql<(Blocker & { table: string; mode: string })[]>`
+    select distinct on (a.pid)
+      l.relation::regclass::text as table, l.mode, a.pid,
+      coalesce(a.application_name, '') as application, coalesce(a.state, a.backend_type) as state,
+      round(extract(epoch from clock_timestamp() - a.xact_start), 1)::float8 as seconds,
+      left(regexp_replace(regexp_replace(coalesce(a.query, ''), '''(?:[^'']|'''')*''', '''…''', 'g'), '\s+', ' ', 'g'), 100) as query
+    from pg_catalog.pg_locks l
+    join pg_catalog.pg_stat_activity a on a.pid = l.pid
+    where l.relation = any (select to_regclass(t) from unnest(${tables}::text[]) t)
+      and l.granted and a.pid <> pg_backend_pid()
+      and a.xact_start < clock_timestamp() - interval '1 second'
+    order by a.pid`
+}
+
+/** Progress of an index build by this backend; null when it builds none. */
+export async function indexProgress(
+  sql: Db,
+  pid: number,
+): Promise<{ name: string; phase: string; done: number; total: number; waitingFor: number | null } | null> {
+  const [row] = await sql<
+    { name: string; phase: string; done: number; total: number; waitingFor: number | null }[]
+  >`
+    select
+      p.index_relid::regclass::text as name, p.phase,
+      greatest(p.blocks_done, p.tuples_done, p.lockers_done)::float8 as done,
+      greatest(p.blocks_total, p.tuples_total, p.lockers_total)::float8 as total,
+      nullif(p.current_locker_pid, 0)::int as "waitingFor"
+    from pg_catalog.pg_stat_progress_create_index p
+    where p.pid = ${pid}`
+  return row ?? null
+}

@@ -1,0 +1,92 @@
+import { isLost, isRefused, isRetriable, serverFault } from '../database/faults.js'
+import type { Blocker } from '../model/event.js'
+import { Failure } from '../model/failure.js'
+import { beside } from './beside.js'
+import { blockersOf } from './lock_retry.sql.js'
+import type { Run } from './open_run.js'
+
+/** The longest lock time-out, in milliseconds: a queued ALTER stalls the application for as long. */
+const longestTimeoutMs = 80
+
+/**
+ * Runs an attempt that takes locks, again and again with a short lock_timeout and jittered pauses, until it
+ * gets through or the budget is spent: whoever comes after a waiting ALTER waits with it, so each attempt is
+ * short. The blockers are looked up from the monitor's connection while the attempt waits, because afterwards
+ * they can't be known. Throws LOCK_TIMEOUT naming them.
+ */
+export async function withLockRetries<T>(
+  run: Run,
+  subject: string,
+  attempt: (lockTimeoutMs: number) => Promise<T>,
+): Promise<{ value: T; attempts: number }> {
+  const { ctx } = run
+  const start = ctx.clock.now()
+  let seen: Blocker[] = []
+  for (let n = 1; ; n++) {
+    const timeout = Math.min(longestTimeoutMs, ctx.lockTimeoutMs * 1.1 ** (n - 1))
+    const watch = watchBlockers(run, timeout)
+    try {
+      return { value: await attempt(Math.round(timeout)), attempts: n }
+    } catch (error) {
+      seen = (await watch.stop()) ?? seen
+      if (!isRetriable(error)) throw error
+      if (ctx.signal.aborted) throw new Failure('INTERRUPTED', subject, { command: null }, error)
+      const spent = ctx.clock.now() - start
+      if (spent > ctx.lockBudgetSeconds * 1000) {
+        throw new Failure(
+          'LOCK_TIMEOUT',
+          subject,
+          {
+            attempts: n,
+            seconds: Math.round(spent / 1000),
+            sqlstate: serverFault(error)!.code,
+            blockers: seen.map(describeBlocker),
+            pids: seen.map(b => String(b.pid)),
+          },
+          error,
+        )
+      }
+      const nextMs = ctx.random() * Math.min(5000, 100 * 1.5 ** n) + 20
+      ctx.emit({ type: 'wait', on: 'lock', subject, attempt: n, nextMs, blockers: seen })
+      await ctx.clock.sleep(nextMs, ctx.signal)
+    } finally {
+      await watch.stop()
+    }
+  }
+}
+
+/** One line about a blocker. */
+export const describeBlocker = (b: Blocker): string =>
+  `pid ${b.pid} (${b.application || 'no name'}), ${b.state} for ${b.seconds} s: ${b.query}`
+
+/** Looks from about 60% of the time-out on, and keeps the last non-empty answer. */
+function watchBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[] | null> } {
+  const { ctx, monitor, writer } = run
+  const done = new AbortController()
+  let seen: Blocker[] | null = null
+  const looking = async () => {
+    await ctx.clock.sleep(timeoutMs * 0.6, done.signal)
+    while (!done.signal.aborted && !monitor.lost) {
+      try {
+        const now = await blockersOf(monitor.sql, writer.pid)
+        if (now.length > 0) seen = now
+      } catch (error) {
+        // only the message would have named them
+        if (!isLost(error) && !isRefused(error)) throw error
+        if (isRefused(error))
+          ctx.emit({ type: 'notice', text: `who holds the lock: ${(error as Error).message}` })
+        return
+      }
+      await ctx.clock.sleep(10, done.signal)
+    }
+  }
+  const watching = beside(looking())
+  return {
+    stop: async () => {
+      // without a reason of its own it would make an error with its stack, after every step
+      done.abort('done')
+      await watching.end()
+      return seen
+    },
+  }
+}

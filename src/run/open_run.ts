@@ -1,0 +1,229 @@
+import type { Session } from '../database/connection.js'
+import { type Context, connect } from '../database/context.js'
+import { isLost } from '../database/faults.js'
+import { inspect, refusePooler, type Target } from '../database/server.js'
+import { Failure } from '../model/failure.js'
+import { beat, readLease, releaseLease, takeLease } from './lease.sql.js'
+import { addRun, endRun, schemaVersion, upgrade, upgrades } from './ledger.sql.js'
+import { unsettle } from './table_settings.js'
+
+/** How often the holder of the lease says that it lives, in milliseconds. */
+const heartbeatMs = 2000
+
+/**
+ * One invocation that writes: the writer's session with the lease, a monitor beside it, the fencing token.
+ * Every ledger write names the token, so that a run that was taken over can do no harm.
+ */
+export interface Run {
+  readonly ctx: Context
+  readonly id: number
+  readonly target: Target
+  readonly token: number
+  readonly writer: Session
+  readonly monitor: Session
+  /** Closes what is broken, connects again and takes the lease again; FENCED when another run has it. */
+  reconnect(): Promise<void>
+  /** Gives the lease back and closes the connections; the outcome goes to the list of runs. */
+  close(outcome: string): Promise<void>
+}
+
+/** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
+export async function prepareLedger(session: Session, tool: string): Promise<void> {
+  const version = await schemaVersion(session.sql)
+  if (version !== null && version > upgrades.length) {
+    throw new Failure('NEWER_LEDGER', 'schema rethread', { found: version, known: upgrades.length })
+  }
+  if (version !== upgrades.length) await upgrade(session.sql, tool)
+}
+
+/**
+ * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a
+ * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over.
+ */
+async function acquire(ctx: Context, session: Session, command: string, waitMs: number): Promise<number> {
+  const holder = `${ctx.who}@${ctx.host}: ${command}`
+  const start = ctx.clock.now()
+  for (let attempt = 1; ; attempt++) {
+    const token = await takeLease(session.sql, holder)
+    if (token !== null) return token
+    const lease = await readLease(session.sql)
+    const waited = ctx.clock.now() - start
+    if (waited >= waitMs || ctx.signal.aborted) {
+      throw new Failure('ANOTHER_RUN', lease.holder ?? 'another run', {
+        pid: lease.backendPid,
+        waitedSeconds: Math.round(waited / 1000),
+      })
+    }
+    const nextMs = 150 + ctx.random() * 350
+    if (attempt % 10 === 1) {
+      const blocker = {
+        pid: lease.backendPid ?? 0,
+        application: lease.holder ?? '',
+        state: 'holds the lease',
+        seconds: Math.round(lease.heartbeatAge ?? 0),
+        query: '',
+      }
+      ctx.emit({
+        type: 'wait',
+        on: 'lease',
+        subject: 'the writer’s lease',
+        attempt,
+        nextMs,
+        blockers: [blocker],
+      })
+    }
+    await ctx.clock.sleep(nextMs, ctx.signal)
+  }
+}
+
+/**
+ * Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards.
+ */
+export async function openRun(given: Context, command: string, leaseWaitMs: number): Promise<Run> {
+  const ctx = { ...given, cores: given.cores ?? 1 }
+  let writer = await connect(ctx, 'writer')
+  let monitor: Session
+  try {
+    monitor = await connect(ctx, 'monitor')
+  } catch (error) {
+    await writer.close()
+    throw error
+  }
+  let token = 0
+  let id = 0
+  let stopped = false
+  const stop = new AbortController()
+  const shut = async () => {
+    stop.abort()
+    await Promise.all([writer.close(), monitor.close()])
+  }
+  let target: Target
+  try {
+    await refusePooler(ctx, writer, monitor)
+    target = await inspect(ctx, writer)
+    await prepareLedger(writer, ctx.tool)
+    token = await acquire(ctx, writer, command, leaseWaitMs)
+    id = await addRun(writer.sql, {
+      command,
+      host: ctx.host,
+      who: ctx.who,
+      reason: ctx.reason,
+      tool: ctx.tool,
+    })
+  } catch (error) {
+    await shut()
+    throw error
+  }
+
+  const heart = async () => {
+    while (!stopped) {
+      await ctx.clock.sleep(heartbeatMs, stop.signal)
+      if (stopped) return
+      try {
+        await beat(monitor.sql, token)
+      } catch {
+        // a broken monitor shows at the next statement of the writer, which says what is wrong
+      }
+    }
+  }
+  const beating = heart()
+
+  const run: Run = {
+    ctx,
+    target,
+    get id() {
+      return id
+    },
+    get token() {
+      return token
+    },
+    get writer() {
+      return writer
+    },
+    get monitor() {
+      return monitor
+    },
+    reconnect: async () => {
+      const before = token
+      await Promise.all([writer.close(), monitor.close()].map(p => p.catch(() => {})))
+      writer = await connectAgain(ctx)
+      monitor = await connectAgain(ctx)
+      const lease = await readLease(writer.sql)
+      if (lease.token !== before) throw new Failure('FENCED', 'this run')
+      token = await acquire(ctx, writer, command, 10_000)
+    },
+    close: async outcome => {
+      stopped = true
+      if (!writer.lost) {
+        try {
+          await endRun(writer.sql, id, outcome)
+          await releaseLease(writer.sql, token)
+        } catch (error) {
+          if (!isLost(error)) throw error
+        }
+      }
+      await shut()
+      await beating
+    },
+  }
+  try {
+    // settings of the application's tables that a killed run has left behind
+    await unsettle(run)
+  } catch (error) {
+    await run.close('failed')
+    throw error
+  }
+  return run
+}
+
+/** A server that restarts is away for seconds: keeps knocking for a minute. */
+async function connectAgain(ctx: Context): Promise<Session> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await connect(ctx, 'writer')
+    } catch (error) {
+      if (attempt > 40 || ctx.signal.aborted || !isLost(error)) throw error
+      ctx.emit({ type: 'reconnect', attempt, reason: (error as Error).message })
+      await ctx.clock.sleep(Math.min(2000, 100 * attempt), ctx.signal)
+    }
+  }
+}
+
+/**
+ * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease.
+ * Fencing is by the claim of each range; the ledger stays with the holder.
+ */
+export async function joinRun(ctx: Context, command: string): Promise<Run> {
+  let writer = await connect(ctx, 'writer')
+  let monitor = await connect(ctx, 'monitor')
+  await refusePooler(ctx, writer, monitor)
+  const target = await inspect(ctx, writer)
+  const id = await addRun(writer.sql, {
+    command,
+    host: ctx.host,
+    who: ctx.who,
+    reason: ctx.reason,
+    tool: ctx.tool,
+  })
+  return {
+    ctx,
+    id,
+    target,
+    token: 0,
+    get writer() {
+      return writer
+    },
+    get monitor() {
+      return monitor
+    },
+    reconnect: async () => {
+      await Promise.all([writer.close(), monitor.close()].map(p => p.catch(() => {})))
+      writer = await connectAgain(ctx)
+      monitor = await connectAgain(ctx)
+    },
+    close: async outcome => {
+      if (!writer.lost) await endRun(writer.sql, id, outcome)
+      await Promise.all([writer.close(), monitor.close()])
+    },
+  }
+}

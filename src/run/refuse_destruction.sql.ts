@@ -1,0 +1,81 @@
+import { type Db, ident } from '../database/types.js'
+import { type TableName, tableText } from '../model/table_name.js'
+
+/** A relation that a name leads to, by the search path of the moment. */
+export interface Relation {
+  oid: number
+  schema: string
+  name: string
+  /** Its name as SQL. */
+  text: string
+  /** `pg_class.relkind`: r, p (partitioned), v, m, f (foreign), c (composite type). */
+  kind: string
+  temporary: boolean
+  /** Whether tables inherit from it that are not its partitions. */
+  inherited: boolean
+  /** Whether it is an archive, the list of archives, or the quarantine. */
+  archive: boolean
+}
+
+/** What each name leads to, null where there is nothing. */
+export async function relationsOf(sql: Db, names: TableName[]): Promise<(Relation | null)[]> {
+  if (names.length === 0) return []
+  const written = names.map(t => (t.schema === null ? '' : `${ident(t.schema)}.`) + ident(t.name))
+  const rows = await sql<(Omit<Relation, 'text'> & { position: number })[]>`
+    select wanted.position::int as position, c.oid::int8 as oid, n.nspname::text as schema, c.relname::text as name,
+      c.relkind::text as kind, c.relpersistence = 't' as temporary,
+      exists (
+        select from pg_catalog.pg_inherits i join pg_catalog.pg_class child on child.oid = i.inhrelid
+        where i.inhparent = c.oid and not child.relispartition
+      ) as inherited,
+      n.nspname = 'rethread_archive' and c.relname ~ '^(archives|quarantine|r[0-9]+_.*)$' as archive
+    from unnest(${written}::text[]) with ordinality as wanted (name, position)
+    join pg_catalog.pg_class c on c.oid = to_regclass(wanted.name)
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
+  return names.map((_, i) => {
+    const row = rows.find(r => r.position === i + 1)
+    return row ? { ...row, text: tableText(row) } : null
+  })
+}
+
+/** A table that holds rows, or a composite type, at one moment of a transaction. */
+export interface Holding {
+  oid: number
+  schema: string
+  name: string
+  /** The partitioned table that it belongs to, else itself. */
+  root: number
+  /** Where its rows are stored; another number after TRUNCATE and after each statement that rewrites it. */
+  file: number
+  /** Names of its columns by number. */
+  columns: Record<string, string>
+  /** Rows that this session has deleted and inserted, attempts that were rolled back included. */
+  deleted: number
+  inserted: number
+}
+
+/**
+ * Everything of users that holds rows, and what this session has done to the rows so far. Differences within one
+ * transaction are exact: the server hands the counts on only between transactions. Null while `track_counts` is off.
+ */
+export async function holdings(sql: Db): Promise<Map<number, Holding> | null> {
+  const rows = await sql<(Holding & { counted: boolean })[]>`
+    select c.oid::int8 as oid, n.nspname::text as schema, c.relname::text as name,
+      coalesce(case when c.relispartition then pg_catalog.pg_partition_root(c.oid) end, c.oid)::int8 as root,
+      c.relfilenode::int8 as file,
+      (select coalesce(json_object_agg(a.attnum, a.attname), '{}') from pg_catalog.pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+      pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)::float8 as deleted,
+      pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid)::float8 as inserted,
+      current_setting('track_counts')::boolean as counted
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'c') and c.relpersistence <> 't'
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'rethread')`
+  return rows.some(r => !r.counted) ? null : new Map(rows.map(r => [r.oid, r]))
+}
+
+/** Runs what constraints and their triggers have put off to the commit. */
+export async function runDeferred(sql: Db): Promise<void> {
+  await sql.unsafe('set constraints all immediate')
+}

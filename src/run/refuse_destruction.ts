@@ -1,0 +1,243 @@
+import { columnFacts } from '../database/catalog.sql.js'
+import { sqlFailure } from '../database/faults.js'
+import type { Db } from '../database/types.js'
+import { type DroppedObject, droppedObjects, keysOf, objectText } from '../files/dropped_objects.js'
+import { parseStatements, type Statement } from '../files/statements.js'
+import { bookkeepingOf } from '../files/track_objects.js'
+import { type Failure, failureOf } from '../model/failure.js'
+import type { Consent, Step } from '../model/plan.js'
+import type { Migration, SqlFile, Track } from '../model/project.js'
+import { tableText } from '../model/table_name.js'
+import { setsAside } from '../plan/hazards.js'
+import { holdings, relationsOf, runDeferred } from './refuse_destruction.sql.js'
+import { type Holdings, hasMoved, isPermitted, takenBetween, worded } from './taken_between.js'
+import { refusal, type Taken, whyNotArchived } from './why_not_archived.js'
+
+/** What one step may take away, by `keyOf`. What a rollback archives comes on top, statement by statement. */
+export interface Permits {
+  keys: ReadonlySet<string>
+  /** Tables that hold nothing to lose, as SQL. */
+  spared: ReadonlySet<string>
+  /** True where the file's header says that it deletes data, and somebody has allowed that by name. */
+  everything: boolean
+  /** What is missing for anything else: the archive of a rollback, or consent. */
+  wanted: 'archive' | 'consent'
+}
+
+/**
+ * What a migration may take away: the objects that its statements name, whose hazard is in the plan and was allowed. A
+ * change of a column's type is allowed with the plan: it computes the values, as its own hazard says.
+ */
+export async function permitsOf(track: Track, step: Step, consent: Consent): Promise<Permits> {
+  const consented = consent.allow.has('DELETES_DATA')
+  const allowed = new Set(
+    step.hazards.flatMap(h => (h.code === 'DELETES_DATA' && consented ? [h.subject] : [])),
+  )
+  const objects = (await parseStatements(step.migration.file.text)).flatMap(droppedObjects)
+  return {
+    keys: new Set(
+      objects
+        .filter(o => o.kind === 'values' || objectText(o).some(name => allowed.has(name)))
+        .flatMap(keysOf),
+    ),
+    spared: await sparedBy(track.migrations, objects),
+    everything: step.migration.hazards.includes('DELETES_DATA') && consented,
+    wanted: 'consent',
+  }
+}
+
+/** The tables of migrations that hold nothing to lose; files are parsed only where an object may be one of them. */
+export const sparedBy = async (
+  migrations: Migration[],
+  objects: DroppedObject[],
+): Promise<ReadonlySet<string>> =>
+  objects.some(
+    o =>
+      o.kind === 'unknown' ||
+      ('table' in o && ['chat_private', 'rethread_archive'].includes(o.table.schema ?? '')),
+  )
+    ? bookkeepingOf(migrations)
+    : new Set()
+
+/**
+ * Refuses a backfill that removes rows without consent, whoever starts it: rows that it sets aside first want
+ * QUARANTINES_ROWS, any others DELETES_DATA. Throws DESTROYS_UNARCHIVED.
+ */
+export async function refuseBackfill(m: Migration, consent: Consent): Promise<void> {
+  const [statement] = await parseStatements(m.file.text)
+  for (const o of statement ? droppedObjects(statement) : []) {
+    if (o.kind !== 'rows' || o.kept) continue
+    const table = tableText(o.table)
+    const aside = m.hazards.includes('QUARANTINES_ROWS') && setsAside(m, statement!, table)
+    const hazard = aside ? 'QUARANTINES_ROWS' : 'DELETES_DATA'
+    if (consent.allow.has(hazard)) continue
+    const taken: Taken = {
+      object: table,
+      what: `rows of ${table}`,
+      reason: 'not allowed in this run',
+      instead: `--allow ${hazard}`,
+    }
+    throw failure(statement!, m.file, [taken], 'consent')
+  }
+}
+
+/** What took the place of a statement: what is left of it to send, and the keys of what was archived for it. */
+export interface Archived {
+  left: Statement | null
+  keys: string[]
+}
+
+/**
+ * Stands between the statements of one file and the server, in the file's transaction. What a statement names is looked
+ * up right before it is sent, what it has really taken away right after, by the catalog and the server's own counts:
+ * functions, triggers, CASCADE and DO blocks included. Whatever nobody archived or allowed is refused, and with the
+ * Failure the transaction goes back.
+ */
+export class DestructionGuard {
+  private constructor(
+    private readonly tx: Db,
+    private readonly file: SqlFile,
+    private readonly permits: Permits,
+    /** What there was to lose when the transaction began; null where no statement can take anything away. */
+    private readonly start: Holdings | null,
+    private now: Holdings | null,
+    private stale = false,
+  ) {}
+
+  /** True where statements of a file may take something away; a rollback's are all watched, whatever their kind. */
+  static isNeeded(statements: Statement[], { everything, wanted }: Permits): boolean {
+    return !everything && statements.some(s => wanted === 'archive' || droppedObjects(s).length > 0)
+  }
+
+  /** For the statements of a file. */
+  static async open(
+    tx: Db,
+    file: SqlFile,
+    statements: Statement[],
+    permits: Permits,
+  ): Promise<DestructionGuard> {
+    const start = DestructionGuard.isNeeded(statements, permits) ? await seen(tx, file, statements[0]!) : null
+    return new DestructionGuard(tx, file, permits, start, start)
+  }
+
+  /** False where the file can go to the server in one piece. */
+  get watches(): boolean {
+    return this.start !== null
+  }
+
+  /** Whether a relation is older than the transaction: what the file itself has made is no loss. */
+  readonly existed = (oid: number): boolean => this.start?.has(oid) ?? true
+
+  /** Sends a statement, or what is left of it. Throws DESTROYS_UNARCHIVED. */
+  async run(
+    statement: Statement,
+    instead: ((statement: Statement) => Promise<Archived>) | null,
+    send: (left: Statement) => Promise<unknown>,
+  ): Promise<void> {
+    const watched =
+      this.watches && (this.permits.wanted === 'archive' || droppedObjects(statement).length > 0)
+    if (watched) await this.lookBefore(statement)
+    const { left, keys } = (await instead?.(statement)) ?? { left: statement, keys: [] }
+    const permitted = new Set([...this.permits.keys, ...keys])
+    if (left) {
+      if (watched)
+        await refuseNamed(this.tx, this.file, left, { ...this.permits, keys: permitted }, this.existed)
+      await send(left)
+    }
+    if (watched) await this.refuseTaken(statement, permitted)
+    else this.stale = true
+  }
+
+  /** What statements that nobody watches have written anew is not the next one's doing. */
+  private async lookBefore(statement: Statement): Promise<void> {
+    if (this.stale) this.now = await seen(this.tx, this.file, statement)
+    this.stale = false
+  }
+
+  /** Before the commit: what constraint triggers have put off must not come after the last look. */
+  async end(last: Statement | undefined): Promise<void> {
+    if (!this.watches || !last) return
+    await this.lookBefore(last)
+    try {
+      await runDeferred(this.tx)
+    } catch (error) {
+      throw sqlFailure(error, this.file.path, this.file.text)
+    }
+    await this.refuseTaken(last, this.permits.keys)
+  }
+
+  private async refuseTaken(statement: Statement, keys: ReadonlySet<string>): Promise<void> {
+    const before = this.now!
+    const now = await seen(this.tx, this.file, statement)
+    this.now = now
+    const { spared, wanted } = this.permits
+    const taken = takenBetween(before, now, statement.kind)
+      .filter(({ holding: h }) => this.existed(h.oid) && !spared.has(tableText(h)))
+      .filter(t => !isPermitted(keys, t, before) && !hasMoved(statement, t, before, now))
+    if (taken.length > 0)
+      throw failure(
+        statement,
+        this.file,
+        taken.map(t => worded(t, wanted)),
+        wanted,
+      )
+  }
+}
+
+/** Refuses a statement for what it names, as the catalog is now. Throws DESTROYS_UNARCHIVED. */
+export async function refuseNamed(
+  sql: Db,
+  file: SqlFile,
+  statement: Statement,
+  permits: Permits,
+  existed: (oid: number) => boolean = () => true,
+): Promise<void> {
+  if (permits.everything) return
+  const objects = droppedObjects(statement).filter(o => o.kind !== 'unknown')
+  const relations = await relationsOf(
+    sql,
+    objects.flatMap(o => ('table' in o ? [o.table] : [])),
+  )
+  for (const o of objects) {
+    const relation = 'table' in o ? relations.shift()! : null
+    if ('table' in o) {
+      if (!relation || relation.temporary || !existed(relation.oid) || permits.spared.has(relation.text))
+        continue
+      if (o.kind === 'rows' ? o.kept : !['r', 'p', 'c'].includes(relation.kind)) continue
+      if ('column' in o && !(await columnFacts(sql, relation.text, o.column))) continue
+    }
+    const object = relation && 'table' in o ? { ...o, table: relation } : o
+    if (keysOf(object).some(key => permits.keys.has(key))) continue
+    const left =
+      o.kind === 'schema' ? [...((await holdings(sql)) ?? []).values()].filter(h => existed(h.oid)) : []
+    const why = await whyNotArchived(sql, statement, object, relation, left)
+    if (!why && o.kind === 'schema') continue
+    const name = objectText(object)[0]!
+    const plain: Taken = {
+      object: name,
+      what: `${o.kind} ${name}`,
+      reason: permits.wanted === 'archive' ? 'not archived in this run' : 'not allowed in this run',
+      instead:
+        permits.wanted === 'archive'
+          ? 'Name it as it is called before the file runs.'
+          : '--allow DELETES_DATA',
+    }
+    throw failure(statement, file, [permits.wanted === 'archive' ? (why ?? plain) : plain], permits.wanted)
+  }
+}
+
+const failure = (statement: Statement, file: SqlFile, taken: Taken[], wanted: Permits['wanted']): Failure =>
+  failureOf(refusal(statement, file, taken, wanted))
+
+/** What there is to lose now. A server that does not count deleted rows can not say. */
+async function seen(tx: Db, file: SqlFile, statement: Statement): Promise<Holdings> {
+  const now = await holdings(tx)
+  if (now) return now
+  const blind: Taken = {
+    object: file.path,
+    what: 'rows',
+    reason: 'the server does not count deleted rows while track_counts is off',
+    instead: 'alter system set track_counts = on; select pg_reload_conf();',
+  }
+  throw failure(statement, file, [blind], 'archive')
+}

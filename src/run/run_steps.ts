@@ -1,0 +1,218 @@
+import type { MigrationParams, UmzugStorage } from 'umzug'
+import type { Context } from '../database/context.js'
+import type { FindingOf } from '../model/facts.js'
+import { Failure, findingsOf } from '../model/failure.js'
+import type { Plan, Step } from '../model/plan.js'
+import { idOf, type Track } from '../model/project.js'
+import { type BackfillResult, type Finding, finding, type Report, type StepResult } from '../model/report.js'
+import { stepResult } from '../plan/describe_steps.js'
+import { foldLedger } from '../plan/make_plan.js'
+import { readLedger } from './ledger.sql.js'
+import type { Run } from './open_run.js'
+
+/** What executing one step came to. */
+export interface Performed {
+  /** `failed` and `not-run` are those of a rehearsal, which stops nobody's work; a run throws. */
+  outcome: 'done' | 'rolled-back' | 'failed' | 'not-run'
+  /** What the report says of it besides. */
+  result?: Partial<Omit<StepResult, 'outcome'>>
+  /** Statements that were done already. */
+  skipped?: number
+  findings?: Finding[]
+  backfill?: BackfillResult
+  /** The steps after this one build on it: none of them runs. */
+  ends?: boolean
+}
+
+/** What is executed: the steps of a plan and what they need. */
+export interface StepsToRun {
+  track: Track
+  plan: Plan
+  /** What is executed so far: the ledger, or a rehearsal's own account of it. */
+  storage: UmzugStorage
+  perform(step: Step): Promise<Performed>
+  /** What keeps a step from beginning; nothing where it may. */
+  gate?(step: Step): Promise<FindingOf<'GATE'>[]>
+  /** Why a step did not run that was never reached. */
+  unreached?: string
+}
+
+/** What became of the steps, of each one that was planned. */
+export interface Ran {
+  steps: StepResult[]
+  done: Step[]
+  findings: Finding[]
+  backfill: BackfillResult[]
+  /** `attention`: a gate or a pause stopped it. What failed is seen in the steps and the findings. */
+  verdict: 'clean' | 'attention' | 'interrupted'
+}
+
+/** A stop that is no error: a gate found rows, a backfill was paused, or somebody pressed Ctrl-C. */
+export class Stop extends Error {
+  constructor(
+    readonly verdict: 'attention' | 'interrupted',
+    readonly findings: Finding[],
+  ) {
+    super(verdict)
+  }
+}
+
+/** Ends umzug's loop after the reason has been noted. */
+class Halt extends Error {}
+
+/**
+ * umzug's view of the ledger. Its rows are written in each step's own transaction, so that there is nothing left to
+ * log: a row written afterwards would be lost with a connection that breaks in between.
+ */
+export const ledgerStorage = ({ writer }: Pick<Run, 'writer'>, track: string): UmzugStorage => ({
+  executed: async () =>
+    [...foldLedger(await readLedger(writer.sql), track).applied.values()].map(row =>
+      idOf({ track, name: row.migration }),
+    ),
+  logMigration: async () => {},
+  unlogMigration: async () => {},
+})
+
+/** The account of a rehearsal, which writes no ledger: what was applied before, and what it executed itself. */
+export function rehearsalStorage(applied: Iterable<string>): UmzugStorage {
+  const executed = new Set(applied)
+  return {
+    executed: async () => [...executed],
+    logMigration: async ({ name }: MigrationParams<unknown>) => void executed.add(name),
+    unlogMigration: async ({ name }: MigrationParams<unknown>) => void executed.delete(name),
+  }
+}
+
+/**
+ * The one loop over steps, of migrations, rollbacks, restores and rehearsals. It runs them in the plan's order until one
+ * ends it: a fault, a gate, Ctrl-C. Every planned step is in what comes back, with the reason where it did not run.
+ * What a step throws is in the findings; only a fault of the loop itself is thrown.
+ *
+ *   not-run -> done | rolled-back | failed | interrupted | not-run (with its own reason); nothing leaves those states
+ */
+export async function runSteps(
+  ctx: Pick<Context, 'emit' | 'clock' | 'signal'>,
+  { track, plan, storage, perform, gate, unreached }: StepsToRun,
+): Promise<Ran> {
+  const planned = new Map(
+    plan.steps.map((step, i) => [
+      idOf(step.migration),
+      {
+        step,
+        index: i + 1,
+        result: stepResult(step, 'not-run', unreached ?? 'an earlier step did not finish'),
+      },
+    ]),
+  )
+  const ran: Ran = { steps: [], done: [], findings: [], backfill: [], verdict: 'clean' }
+
+  const runOne = async (id: string) => {
+    const entry = planned.get(id)!
+    const { step, index } = entry
+    const { migration, direction } = step
+    const note = (change: Partial<StepResult>) => Object.assign(entry.result, change)
+    if (ctx.signal.aborted) {
+      note({ reason: 'interrupted before it began' })
+      throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: null })])
+    }
+    const closed = (await gate?.(step)) ?? []
+    if (closed.length > 0) {
+      note({ reason: `gate ${closed[0]!.facts.check} found rows` })
+      throw new Stop('attention', closed)
+    }
+    const { name, phase } = migration
+    const { title } = entry.result
+    ctx.emit({ type: 'step-start', migration: name, title, phase, direction, index, of: plan.steps.length })
+    const start = ctx.clock.now()
+    const took = () => ctx.clock.now() - start
+    let performed: Performed
+    try {
+      performed = await perform(step)
+    } catch (error) {
+      note({ outcome: isStop(error) ? 'interrupted' : 'failed', durationMs: took(), reason: null })
+      throw error
+    }
+    const { outcome, result = {}, skipped = 0, findings = [], backfill, ends } = performed
+    note({ durationMs: outcome === 'not-run' ? null : took(), reason: null, ...result, outcome })
+    ran.findings.push(...findings)
+    if (backfill) ran.backfill.push(backfill)
+    if (outcome === 'done' || outcome === 'rolled-back') {
+      ran.done.push(step)
+      const { durationMs, rows } = entry.result
+      ctx.emit({ type: 'step-done', migration: name, durationMs: durationMs ?? 0, rows, skipped })
+    }
+    if (ends) throw new Halt()
+  }
+
+  try {
+    await inOrder(track, plan, storage, runOne)
+  } catch (error) {
+    if (error instanceof Stop) {
+      ran.findings.push(...error.findings)
+      ran.verdict = error.verdict
+    } else if (!(error instanceof Halt)) {
+      ran.findings.push(...findingsOf(error))
+      if (isStop(error)) ran.verdict = 'interrupted'
+    }
+  }
+  ran.steps = [...planned.values()].map(p => p.result)
+  return ran
+}
+
+/** Puts what became of the steps into a command's report. */
+export function reportRan(report: Report, ran: Ran): void {
+  report.steps = ran.steps
+  report.findings.push(...ran.findings)
+  report.backfill.push(...ran.backfill)
+  report.verdict = ran.verdict
+}
+
+/** Somebody asked it to stop: a step that ends so has not failed. */
+const isStop = (error: unknown): boolean =>
+  error instanceof Stop || (error instanceof Failure && error.finding.code === 'INTERRUPTED')
+
+/**
+ * umzug over a track and its ledger. A name that is asked for and not pending (or, for the way back, not executed) is
+ * refused by umzug itself. Loaded when something is to run.
+ */
+export async function runnerOf(
+  track: Track,
+  storage: UmzugStorage,
+  run: (id: string) => Promise<void> = async () => {},
+) {
+  const { Umzug } = await import('./umzug.js')
+  return new Umzug({
+    migrations: track.migrations.map(m => {
+      const id = idOf(m)
+      return { name: id, up: () => run(id), down: () => run(id) }
+    }),
+    storage,
+    logger: undefined,
+  })
+}
+
+/** Has umzug run the steps of a plan in their order. */
+async function inOrder(
+  track: Track,
+  plan: Plan,
+  storage: UmzugStorage,
+  run: (id: string) => Promise<void>,
+): Promise<void> {
+  const migrations = plan.steps.map(s => idOf(s.migration))
+  let thrown: unknown
+  const runner = await runnerOf(track, storage, async id => {
+    try {
+      await run(id)
+    } catch (error) {
+      thrown = error
+      throw error
+    }
+  })
+  try {
+    if (plan.steps[0]?.direction === 'down') await runner.down({ migrations })
+    else await runner.up({ migrations })
+  } catch (error) {
+    // umzug wraps what a step throws
+    throw thrown ?? error
+  }
+}

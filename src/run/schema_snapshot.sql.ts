@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { type Db, ident } from '../database/types.js'
+
+/** One object of the schema and how the server defines it. */
+export interface ObjectRow {
+  kind: string
+  object: string
+  definition: string
+}
+
+/**
+ * Every object of the application's schemas as the server itself writes it down. Columns by order,
+ * not by number, so that a column added and dropped again leaves no trace. The tool's schemas and the schema
+ * of the policies' functions are left out when schemas are compared.
+ */
+export async function objects(sql: Db): Promise<ObjectRow[]> {
+  return sql<ObjectRow[]>`
+    with ns as (
+      select oid, nspname from pg_catalog.pg_namespace
+      where nspname !~ '^pg_' and nspname not in ('information_schema', 'rethread', 'rethread_archive', 'chat_private')
+    ),
+    rel as (
+      select c.*, format('%I.%I', ns.nspname, c.relname) as name
+      from pg_catalog.pg_class c join ns on ns.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+        and not exists (select from pg_catalog.pg_depend d where d.objid = c.oid and d.deptype = 'e')
+    )
+    select 'table' as kind, r.name as object,
+      concat_ws(' ', r.relkind, 'rls=' || r.relrowsecurity, 'force=' || r.relforcerowsecurity,
+        'owner=' || pg_get_userbyid(r.relowner), coalesce(r.reloptions::text, '')) as definition
+    from rel r
+    union all
+    select 'grants', r.name, coalesce((
+      select string_agg(x, ' ' order by x)
+      from (select a.grantee::regrole::text || ':' || a.privilege_type || case when a.is_grantable then '*' else '' end as x
+            from aclexplode(coalesce(r.relacl, acldefault('r', r.relowner))) a) g), '')
+    from rel r
+    union all
+    select 'column', r.name || '.' || a.attname,
+      concat_ws(' ', row_number() over (partition by a.attrelid order by a.attnum),
+        format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
+        'default ' || pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
+        case when a.attacl is not null then a.attacl::text end)
+    from rel r
+    join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    union all
+    select 'constraint', r.name || '.' || c.conname,
+      pg_get_constraintdef(c.oid) || case when c.convalidated then '' else ' (not validated)' end
+    from rel r join pg_catalog.pg_constraint c on c.conrelid = r.oid
+    where c.contype <> 'n'
+    union all
+    select 'index', r.name || '.' || (select x.relname from pg_catalog.pg_class x where x.oid = i.indexrelid),
+      pg_get_indexdef(i.indexrelid) || case when i.indisvalid and i.indisready then '' else ' (invalid)' end
+    from rel r join pg_catalog.pg_index i on i.indrelid = r.oid
+    union all
+    select 'trigger', r.name || '.' || t.tgname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
+    from rel r join pg_catalog.pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
+    -- what catches values while they are archived is ours, and gone with the rollback
+    where t.tgfoid not in (
+      select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname = 'rethread_archive')
+    union all
+    select 'policy', r.name || '.' || p.polname,
+      concat_ws(' ', case when p.polpermissive then 'permissive' else 'restrictive' end, p.polcmd,
+        (select string_agg(case when o = 0 then 'public' else pg_get_userbyid(o)::text end, ',' order by o) from unnest(p.polroles) o),
+        'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+    from rel r join pg_catalog.pg_policy p on p.polrelid = r.oid
+    union all
+    select 'view', r.name, pg_get_viewdef(r.oid) from rel r where r.relkind in ('v', 'm')
+    union all
+    select 'function', f.oid::regprocedure::text,
+      case when f.prokind in ('f', 'p') then pg_get_functiondef(f.oid) else f.prokind::text end || coalesce(f.proacl::text, '')
+    from pg_catalog.pg_proc f join ns on ns.oid = f.pronamespace
+    where not exists (select from pg_catalog.pg_depend d where d.objid = f.oid and d.deptype = 'e')
+    union all
+    select 'publication', p.pubname, string_agg(pr.prrelid::regclass::text, ',' order by pr.prrelid::regclass::text)
+    from pg_catalog.pg_publication p join pg_catalog.pg_publication_rel pr on pr.prpubid = p.oid
+    group by p.pubname
+    union all
+    select 'type', t.oid::regtype::text, coalesce(
+      (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid), t.typtype::text)
+    from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace
+    where t.typtype in ('e', 'd')
+      and not exists (select from pg_catalog.pg_depend d where d.objid = t.oid and d.deptype = 'e')
+    order by 1, 2, 3`
+}
+
+/** The objects in one line. Compare only within one major version of the server. */
+export function fingerprintOf(rows: ObjectRow[]): string {
+  const hash = createHash('sha256')
+  for (const row of rows) hash.update(`${row.kind}\0${row.object}\0${row.definition}\n`)
+  return hash.digest('hex')
+}
+
+/**
+ * Each object by kind and name, with a short hash of its definition: small enough to keep,
+ * enough to name what changed.
+ */
+export const catalogOf = (rows: ObjectRow[]): Record<string, string> =>
+  Object.fromEntries(
+    rows.map(r => [
+      `${r.kind} ${r.object}`,
+      createHash('sha256').update(r.definition).digest('hex').slice(0, 12),
+    ]),
+  )
+
+/** Order-free content hash and count of a table; identifiers come from the catalog. */
+export async function contentHash(
+  sql: Db,
+  table: string,
+  columns: string[],
+  alias = 't',
+  where = 'true',
+): Promise<{ rows: number; hash: string }> {
+  const list = columns.map(c => `${alias}.${ident(c)}`).join(', ')
+  const [row] = await sql.unsafe<{ rows: number; hash: string }[]>(
+    `select count(*)::float8 as rows, coalesce(sum(hashtextextended(row(${list})::text, 0)::numeric), 0)::text as hash
+     from ${table} ${alias} where ${where}`,
+  )
+  return row!
+}

@@ -1,0 +1,50 @@
+import type { Db, Root } from '../database/types.js'
+
+/** What keeps ANALYZE from starting by itself; VACUUM is left alone and may keep up. */
+const quiet = {
+  autovacuum_analyze_threshold: '2147483647',
+  autovacuum_analyze_scale_factor: '100',
+} as const
+
+/**
+ * Keeps autovacuum's ANALYZE from a table for the time of a backfill, and remembers what was set before in
+ * the same transaction. Its snapshot lasts for seconds, and while it does no page can be pruned: every update
+ * leaves its page (measured on 2M rows: 26% of the updates instead of 20%). Takes SHARE UPDATE EXCLUSIVE,
+ * which no reader or writer waits for.
+ */
+export async function quietenAnalyze(sql: Root, relation: string): Promise<void> {
+  await sql.begin(async tx => {
+    await tx`select set_config('lock_timeout', '50ms', true)`
+    await tx`
+      insert into rethread.table_settings (relation, options)
+      select ${relation}, coalesce(reloptions, '{}') from pg_catalog.pg_class where oid = ${relation}::regclass
+      on conflict (relation) do nothing`
+    const settings = Object.entries(quiet).map(([name, value]) => `${name} = ${value}`)
+    await tx.unsafe(`alter table ${relation} set (${settings.join(', ')})`)
+  })
+}
+
+/**
+ * Tables whose settings a backfill has changed and nobody has put back: of this run,
+ * or of one that was killed.
+ */
+export async function changedTables(sql: Db): Promise<string[]> {
+  const rows = await sql<
+    { relation: string }[]
+  >`select relation from rethread.table_settings order by relation`
+  return rows.map(r => r.relation)
+}
+
+/** Puts a table's settings back as they were before `quietenAnalyze`. A table that is gone needs nothing. */
+export async function restoreSettings(sql: Root, relation: string, lockTimeoutMs: number): Promise<void> {
+  await sql.begin(async tx => {
+    await tx`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`
+    const [row] = await tx<{ options: string[]; there: boolean }[]>`
+      delete from rethread.table_settings where relation = ${relation}
+      returning options, to_regclass(relation) is not null as there`
+    if (!row?.there) return
+    const before = row.options.filter(o => Object.keys(quiet).includes(o.split('=')[0]!))
+    await tx.unsafe(`alter table ${relation} reset (${Object.keys(quiet).join(', ')})`)
+    if (before.length > 0) await tx.unsafe(`alter table ${relation} set (${before.join(', ')})`)
+  })
+}

@@ -1,0 +1,103 @@
+import { droppedObjects, keyOf } from '../files/dropped_objects.js'
+import type { Statement } from '../files/statements.js'
+import { columnText, partText, tableText } from '../model/table_name.js'
+import type { Holding } from './refuse_destruction.sql.js'
+import type { Taken } from './why_not_archived.js'
+
+/** What there is to lose at one moment, by oid. */
+export type Holdings = ReadonlyMap<number, Holding>
+
+/** What went between two looks. */
+export interface Gone {
+  kind: 'table' | 'column' | 'rows'
+  holding: Holding
+  column: string | null
+  /** Rows that were deleted; null where the table was emptied or written anew. */
+  rows: number | null
+}
+
+/** Statements that write a table anew and keep its rows. */
+const rewrites = new Set(['AlterTableStmt', 'ClusterStmt', 'VacuumStmt'])
+
+/** Pure: the tables, columns and rows that are there in one look and not in the next. */
+export function takenBetween(before: Holdings, after: Holdings, kind: string): Gone[] {
+  const gone: Gone[] = []
+  for (const holding of before.values()) {
+    const now = after.get(holding.oid)
+    if (!now) {
+      gone.push({ kind: 'table', holding, column: null, rows: null })
+      continue
+    }
+    for (const [number, column] of Object.entries(holding.columns))
+      if (now.columns[number] === undefined) gone.push({ kind: 'column', holding, column, rows: null })
+    const rows = now.deleted - holding.deleted
+    if (rows > 0 && !movedBetweenPartitions(holding, before, after, kind))
+      gone.push({ kind: 'rows', holding, column: null, rows })
+    if (now.file !== holding.file && !rewrites.has(kind))
+      gone.push({ kind: 'rows', holding, column: null, rows: null })
+  }
+  return gone
+}
+
+/** An UPDATE of a partition key deletes the row here and inserts it there. */
+function movedBetweenPartitions(holding: Holding, before: Holdings, after: Holdings, kind: string): boolean {
+  if (holding.root === holding.oid || !['UpdateStmt', 'MergeStmt'].includes(kind)) return false
+  let balance = 0
+  for (const then of before.values()) {
+    const now = after.get(then.oid)
+    if (then.root === holding.root && now)
+      balance += now.inserted - then.inserted - (now.deleted - then.deleted)
+  }
+  return balance >= 0
+}
+
+/** Whether somebody archived or allowed it: by its own name, its partitioned table's or its schema's. */
+export function isPermitted(keys: ReadonlySet<string>, gone: Gone, before: Holdings): boolean {
+  const { kind, holding, column } = gone
+  return [holding, before.get(holding.root) ?? holding].some(
+    h =>
+      keys.has(keyOf(kind, column === null ? tableText(h) : columnText(h, column))) ||
+      keys.has(keyOf('schema', partText(h.schema))),
+  )
+}
+
+/** Whether the statement itself has moved the rows: as many have come to where it says that it keeps them. */
+export function hasMoved(statement: Statement, gone: Gone, before: Holdings, now: Holdings): boolean {
+  const names = new Set([gone.holding, before.get(gone.holding.root)].map(h => h?.name))
+  return droppedObjects(statement).some(o => {
+    if (gone.rows === null || o.kind !== 'rows' || !o.kept || !names.has(o.table.name)) return false
+    const { schema, name } = o.kept
+    const target = [...now.values()].find(h => h.schema === schema && h.name === name)
+    return target !== undefined && target.inserted - (before.get(target.oid)?.inserted ?? 0) >= gone.rows
+  })
+}
+
+/** What is gone, in words, and what to write instead. */
+export function worded({ kind, holding, column, rows }: Gone, wanted: 'archive' | 'consent'): Taken {
+  const table = tableText(holding)
+  const object = column === null ? table : columnText(holding, column)
+  const own =
+    kind === 'table'
+      ? `drop table ${table};`
+      : kind === 'column'
+        ? `alter table ${table} drop column ${partText(column!)};`
+        : `delete from ${table} where ...;`
+  return {
+    object,
+    what:
+      kind === 'rows'
+        ? rows === null
+          ? `rows of ${table}`
+          : `${rows} row(s) of ${table}`
+        : `${kind} ${object}`,
+    reason:
+      kind === 'rows' && rows === null
+        ? 'the statement empties it or writes it anew, and does not name it'
+        : 'the statement does not name it',
+    instead:
+      `Do it by a statement of its own, above this one: ${own}` +
+      (wanted === 'consent'
+        ? ' Or say `--! hazard: DELETES_DATA` in the header. Then --allow DELETES_DATA'
+        : ''),
+  }
+}

@@ -1,0 +1,159 @@
+import { recount } from '../backfill/recount.js'
+import type { Session } from '../database/connection.js'
+import { setLocal } from '../database/connection.sql.js'
+import { type Context, connect, inside } from '../database/context.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { savepoint, takenBack, transaction } from '../database/scopes.js'
+import { inspect } from '../database/server.js'
+import type { Db } from '../database/types.js'
+import { objectsOf } from '../files/track_objects.js'
+import { expectedNow } from '../model/expected.js'
+import { Failure } from '../model/failure.js'
+import type { Consent } from '../model/plan.js'
+import type { Check, Track } from '../model/project.js'
+import { emptyReport, finding, interrupted, type Report, type Table, verdictOf } from '../model/report.js'
+import { infoOf } from '../operate/sessions.js'
+import { wants } from '../plan/consent.js'
+import { look } from '../plan/history.js'
+import { type Mutant, mutantsOf, mutateBy } from './mutants.sql.js'
+import { isListing, isOutlook, runCheck, type SharedFacts, sharedFactsOf, whySkipped } from './run_check.js'
+
+/** One change that a check must notice, and the checks that did. */
+interface Tried {
+  mutant: Mutant
+  caughtBy: string[]
+}
+
+/**
+ * Verifies the verifier: each policy, index, constraint, trigger and grant of the track is taken away, row
+ * security switched off, a row moved, lost or reordered, one at a time inside a transaction that is
+ * rolled back, and all checks are run. A mutant that no check notices survives; a check that no mutant
+ * wakes is not to be trusted.
+ *
+ * It takes ACCESS EXCLUSIVE locks for minutes: for a scratch database, which is why its name must be given.
+ */
+export async function mutate(ctx: Context, track: Track, consent: Consent): Promise<Report> {
+  await using session = await connect(ctx, 'probe')
+  const target = await inspect(ctx, session)
+  const report = emptyReport('verify', target.info)
+  const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+  const applied = new Set(history.applied.keys())
+  if (applied.size === 0) {
+    report.findings.push(finding('NOTHING_APPLIED', track.name, {}, 'error'))
+    return { ...report, verdict: 'failed' }
+  }
+  report.findings.push(
+    ...wants(track.name, consent, [], target.info.database, [
+      'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
+    ]),
+  )
+  if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
+  const info = await infoOf(track).catch(error => {
+    if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
+    throw error
+  })
+  const facts = await sharedFactsOf(track)
+  const holding = expectedNow(facts.expected, applied)
+  const checks = track.checks.filter(
+    c => !isOutlook(c) && !isListing(c) && whySkipped(c, facts.expected, applied) === null,
+  )
+  const functions = holding.flatMap(e => Object.keys(e.functions ?? {}))
+  const mutants = [
+    ...(await mutantsOf(session.sql, await objectsOf(track), functions, info)),
+    ...checks.flatMap(c => (c.mutant === null ? [] : [{ name: `what ${c.name} names`, sql: c.mutant }])),
+  ]
+  const scene = { ctx, session, track, facts, checks, applied }
+  const tried: Tried[] = []
+  // what checks find before anything was broken is not what they notice
+  const before = await wake(scene, null)
+  for (const [i, mutant] of mutants.entries()) {
+    if (ctx.signal.aborted) break
+    ctx.emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
+    const after = await wake(scene, mutant)
+    // checks that were skipped have noticed nothing
+    if (ctx.signal.aborted) break
+    tried.push({
+      mutant,
+      caughtBy: [...after].filter(([name, said]) => before.get(name) !== said).map(([name]) => name),
+    })
+  }
+  report.tables.push(tableOfMutants(tried), tableOfChecks(checks, tried))
+  for (const { mutant, caughtBy } of tried)
+    if (caughtBy.length === 0)
+      report.findings.push(finding('MUTANT_SURVIVED', mutant.name, { sql: mutant.sql }))
+  const caught = tried.filter(t => t.caughtBy.length > 0).length
+  report.findings.push(finding('MUTANTS', track.name, { caught, of: tried.length }))
+  if (caught < tried.length) report.verdict = 'attention'
+  report.verdict = verdictOf(report)
+  return ctx.signal.aborted ? interrupted(report, track.name) : report
+}
+
+/** What every mutant is tried in: the checks that mean anything at what is applied. */
+interface Scene {
+  ctx: Context
+  session: Session
+  track: Track
+  facts: SharedFacts
+  checks: Check[]
+  applied: ReadonlySet<string>
+}
+
+/**
+ * Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything.
+ */
+function wake(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>> {
+  const { ctx, session, track, facts, checks, applied } = scene
+  return takenBack(transaction(session.sql), async tx => {
+    const said = new Map<string, string>()
+    await setLocal(tx, 10_000, 60_000)
+    // a mutant that the database itself refuses needs no check
+    if (mutant && !(await changes(tx, mutant))) return said.set('the database itself', 'refused')
+    for (const check of checks) {
+      const found = await heard(tx, async within => {
+        const around = { ...facts, track, deep: false, scope: savepoint(within) }
+        const { result, findings } = await runCheck(ctx, inside(session, within), check, applied, around)
+        return result.outcome === 'pass' ? findings : [...result.found, result.reason, ...findings]
+      })
+      if (found !== '[]') said.set(check.name, found)
+    }
+    const recounted = await recount(ctx, inside(session, tx), track)
+    if (recounted.found.length > 0) said.set('same_as_backfilled (--deep)', JSON.stringify(recounted.found))
+    return said
+  })
+}
+
+/** Work in a savepoint that is taken back; what it gave as text, or the server's fault. */
+async function heard(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
+  try {
+    return JSON.stringify(await takenBack(savepoint(tx), work))
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    return serverFault(error)!.message
+  }
+}
+
+/** Applies the mutant; false when the server refuses it. */
+async function changes(tx: Db, mutant: Mutant): Promise<boolean> {
+  try {
+    await savepoint(tx)(nested => mutateBy(nested, mutant.sql))
+    return true
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    return false
+  }
+}
+
+const tableOfMutants = (tried: Tried[]): Table => ({
+  title: 'Mutants',
+  columns: ['mutant', 'caught by'],
+  rows: tried.map(t => [t.mutant.name, t.caughtBy.join(', ') || 'nobody']),
+})
+
+function tableOfChecks(checks: Check[], tried: Tried[]): Table {
+  const woken = (name: string) => tried.filter(t => t.caughtBy.includes(name)).length
+  return {
+    title: 'Checks',
+    columns: ['check', 'mutants it caught', 'trusted'],
+    rows: checks.map(c => [c.name, woken(c.name), woken(c.name) > 0]),
+  }
+}

@@ -1,0 +1,13 @@
+import type { Db } from '../database/types.js'
+
+/**
+ * Rows of a check, up to a limit. A materialised subquery is planned to be read to its end, which it mostly
+ * is, because nothing is found, by several workers where the server has some; and yet it gives its rows one
+ * by one, so that a check that finds millions stays cheap. (A cursor would do both but the workers.)
+ */
+export async function checkRows(sql: Db, body: string, limit: number): Promise<Record<string, unknown>[]> {
+  const rows = await sql.unsafe<Record<string, unknown>[]>(
+    `with found as materialized (\n${body.replace(/[\s;]+$/, '')}\n) select * from found limit ${limit}`,
+  )
+  return [...rows]
+}

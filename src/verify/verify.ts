@@ -1,0 +1,252 @@
+import { recount } from '../backfill/recount.js'
+import { relationFacts } from '../database/catalog.sql.js'
+import type { Session } from '../database/connection.js'
+import { today } from '../database/connection.sql.js'
+import { type Context, connect } from '../database/context.js'
+import type { Scope } from '../database/scopes.js'
+import { inspect, judgeServer } from '../database/server.js'
+import { Failure } from '../model/failure.js'
+import { acts, type Check, silence, type Track } from '../model/project.js'
+import {
+  type CheckResult,
+  emptyReport,
+  finding,
+  interrupted,
+  type Report,
+  verdictOf,
+} from '../model/report.js'
+import { nearest } from '../model/similar.js'
+import { look } from '../plan/history.js'
+import { type Probed, probing } from './access_matrix.js'
+import { sampleMatrix, seenBy } from './real_users.js'
+import { type Checked, runCheck, type SharedFacts, sharedFactsOf, told } from './run_check.js'
+
+/** A known finding that somebody has accepted. */
+export interface Acceptance {
+  /** Key of the finding: `<track>/<check>/<object>`. */
+  key: string
+  reason: string
+  /** Last day on which it counts, such as 2026-12-31. */
+  until: string
+}
+
+/** What a person asked for. */
+export interface VerifyWish {
+  /** Names of checks; empty for all. */
+  only: string[]
+  failOn: 'warn' | 'error'
+  /** Also compare what so many real persons see with what the track says they should; 0 for none. */
+  sample: number
+  /** Also count and hash again what the backfills have left. */
+  deep: boolean
+  /** Also tell what this person sees, else null. */
+  asUser: string | null
+  accepted: Acceptance[]
+}
+
+/** A wish for nothing in particular. */
+export const plainWish: VerifyWish = {
+  only: [],
+  failOn: 'error',
+  sample: 0,
+  deep: false,
+  asUser: null,
+  accepted: [],
+}
+
+/**
+ * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back,
+ * with full sight; those that act, as the persons they speak of, in transactions that are rolled back too.
+ */
+export async function verify(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
+  await using session = await connect(ctx, 'reader')
+  const target = await inspect(ctx, session)
+  const report = emptyReport('verify', target.info)
+  report.findings.push(...judgeServer(target, false))
+  const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+  const applied = new Set(history.applied.keys())
+  const unknown = wish.only.filter(name => !track.checks.some(c => c.name === name))
+  const known = track.checks.map(c => c.name)
+  for (const name of unknown) {
+    const meant = nearest(name, known)
+    report.findings.push(
+      finding('USAGE', `--only ${name}`, {
+        reason: 'there is no such check',
+        known,
+        meant: meant && `--only ${meant}`,
+      }),
+    )
+  }
+  const chosen = track.checks.filter(c =>
+    wish.only.length === 0
+      ? c.kind !== 'outlook' && c.kind !== 'account' && (wish.deep || !c.deep)
+      : wish.only.includes(c.name),
+  )
+  const { ran, tables } = await runAll(ctx, session, track, chosen, applied, wish.deep)
+  if (applied.size > 0) await tellSight(session, tables, report)
+  for (const check of chosen) {
+    const checked = ran.get(check)
+    if (checked) add(report, checked)
+  }
+  if (!ctx.signal.aborted) await further(ctx, session, track, wish, applied, report)
+  accept(report, wish.accepted, await today(session.sql))
+  judge(report, track, applied.size, wish)
+  // what was not looked at is never called clean
+  return ctx.signal.aborted ? interrupted(report, track.name) : report
+}
+
+/**
+ * Runs checks in two lanes: those that look, on the given session, beside those that act, on one of
+ * their own. What every track has comes last among the first: it needs the track's tables, for which all
+ * files are parsed meanwhile.
+ */
+async function runAll(
+  ctx: Context,
+  session: Session,
+  track: Track,
+  checks: Check[],
+  applied: ReadonlySet<string>,
+  deep: boolean,
+): Promise<{ ran: ReadonlyMap<Check, Checked>; tables: string[] }> {
+  const ran = new Map<Check, Checked>()
+  let begun = 0
+  let parsed: Promise<SharedFacts> | null = null
+  const facts = () => {
+    parsed ??= sharedFactsOf(track)
+    return parsed
+  }
+  const lane = async (some: Check[], scope: Scope | null) => {
+    for (const check of some) {
+      ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
+      const known = check.shared ? await facts() : { tables: [], expected: [] }
+      ran.set(check, await runCheck(ctx, session, check, applied, { ...known, track, deep, scope }))
+    }
+  }
+  const looking = checks.filter(c => !acts(c))
+  const acting = async (some: Check[]) => {
+    if (some.length === 0) return
+    await using probe = await connect(ctx, 'probe')
+    await lane(some, probing(probe))
+  }
+  const lanes = await Promise.allSettled([
+    lane([...looking.filter(c => !c.shared), ...looking.filter(c => c.shared)], null),
+    acting(checks.filter(acts)),
+  ])
+  for (const l of lanes) if (l.status === 'rejected') throw l.reason
+  return { ran, tables: (await facts()).tables }
+}
+
+function add(report: Report, { result, tables, findings }: Checked): void {
+  report.checks.push(result)
+  report.tables.push(...tables)
+  report.findings.push(...findings)
+}
+
+/** Nothing may be called verified where rows may be hidden from who verifies. */
+async function tellSight(session: Session, tables: string[], report: Report): Promise<void> {
+  for (const t of await relationFacts(session.sql, tables))
+    if (t.filtered)
+      report.findings.push(
+        finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced, role: t.role }, 'error'),
+      )
+}
+
+/** The track's access file, once the migration that it speaks of is applied. */
+export const accessOf = (track: Track, applied: ReadonlySet<string>): Check | undefined =>
+  track.checks.find(c => c.kind === 'access' && silence(c, applied) === null)
+
+/** What is only done when asked for. */
+async function further(
+  ctx: Context,
+  session: Session,
+  track: Track,
+  wish: VerifyWish,
+  applied: ReadonlySet<string>,
+  report: Report,
+): Promise<void> {
+  const access = accessOf(track, applied)
+  if ((wish.sample > 0 || wish.asUser !== null) && !access) throw new Failure('NO_ACCESS_FILE', track.name)
+  const asked = async (check: string, title: string, level: Check['level'], work: () => Promise<Probed>) => {
+    const start = ctx.clock.now()
+    const base = {
+      track: track.name,
+      check,
+      title,
+      level,
+      found: [],
+      more: false,
+      reason: null,
+      durationMs: 0,
+    }
+    add(
+      report,
+      told(base, { track: track.name, name: check }, await work(), Math.round(ctx.clock.now() - start)),
+    )
+  }
+  if (wish.sample > 0)
+    await asked('real_persons', 'Real persons see what they should, no more and no less', 'error', () =>
+      sampleMatrix(ctx, track, access!, wish.sample),
+    )
+  if (wish.asUser !== null) report.tables.push(await seenBy(ctx, track, access!, wish.asUser))
+  if (wish.deep)
+    await asked('same_as_backfilled', 'Every unit has the content that its backfill has left', 'warn', () =>
+      recount(ctx, session, track),
+    )
+}
+
+/** Marks the findings that somebody has accepted and whose day is not over. */
+function accept(report: Report, accepted: Acceptance[], day: string): void {
+  const used = new Set<string>()
+  for (const check of report.checks)
+    for (const found of check.found) {
+      const match = accepted.find(a => a.key === found.key)
+      if (!match) continue
+      used.add(match.key)
+      if (match.until >= day) found.accepted = `${match.reason} (until ${match.until})`
+      else
+        report.findings.push(
+          finding('ACCEPTANCE_OVER', match.key, { until: match.until, reason: match.reason }),
+        )
+    }
+  for (const a of accepted)
+    if (!used.has(a.key) && report.checks.some(c => a.key.startsWith(`${c.track}/${c.check}/`)))
+      report.findings.push(finding('ACCEPTANCE_UNUSED', a.key, { until: a.until }))
+}
+
+/** True when a check found something that nobody has accepted, at or above a level. */
+const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
+  c.outcome === 'found' &&
+  (c.level === 'error' || (c.level === 'warn' && failOn === 'warn')) &&
+  (c.more || c.found.some(f => f.accepted === null))
+
+function judge(report: Report, track: Track, applied: number, wish: VerifyWish): void {
+  // a track of which nothing is applied never verifies clean
+  if (applied === 0) report.findings.push(finding('NOTHING_APPLIED', track.name))
+  const ran = report.checks.filter(c => c.outcome !== 'skipped').length
+  if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))
+  for (const c of report.checks.filter(c => c.outcome === 'failed'))
+    report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason ?? c.outcome }))
+  // decision 12: what could not be probed is never called clean; nor is what a policy hides
+  const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
+  const costly =
+    wish.failOn === 'warn' &&
+    report.findings.some(f => f.code === 'POLICY_PER_ROW' || f.code === 'POLICY_SCANS')
+  if (report.checks.some(c => isLoud(c, wish.failOn)) || applied === 0 || ran === 0 || unproven || costly)
+    report.verdict = 'attention'
+  report.verdict = verdictOf(report)
+}
+
+/** The checks of a track, without running them. */
+export function listChecks(track: Track): Report {
+  const rows = track.checks.map(c => [c.name, c.title, c.kind, c.level, c.after, c.gate])
+  return {
+    ...emptyReport('verify'),
+    tables: [
+      {
+        title: `Checks of ${track.name}`,
+        columns: ['check', 'title', 'kind', 'level', 'after', 'gate of'],
+        rows,
+      },
+    ],
+  }
+}
