@@ -13,11 +13,11 @@ import {
   type Values,
 } from './model/options.js'
 import type { Consent } from './model/plan.js'
-import type { Track, Workspace } from './model/project.js'
+import type { Project, Track } from './model/project.js'
 import type { Report, Table } from './model/report.js'
 
 /** Options that every command takes. */
-export const globals = {
+export const globalOptions = {
   databaseUrl: text(
     '--database-url <url>',
     'target (else RETHREAD_DATABASE_URL, DATABASE_URL, SUPABASE_DB_URL, the PG* variables)',
@@ -50,7 +50,7 @@ export const globals = {
 }
 
 /** Their values. */
-export type Globals = Values<typeof globals>
+export type GlobalOptions = Values<typeof globalOptions>
 
 /** One run of a command as cli hands it over: everything read and checked, nothing of the process. */
 export interface Invocation {
@@ -63,7 +63,7 @@ export interface Invocation {
   /** The track that a flag or the configuration names; null where neither does. */
   trackName: string | null
   /** The folders as they are, faults included. */
-  workspace(): Workspace
+  project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
   consent: Consent
@@ -77,7 +77,7 @@ export interface Invocation {
 
 /** What a command runs with: the invocation, and the values of its options. */
 interface Input<O extends Options> extends Invocation {
-  options: Values<O> & Globals
+  options: Values<O> & GlobalOptions
 }
 
 /** What a command file fills in. One file = one command; its name is the command's. */
@@ -115,13 +115,13 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   filters: declared.filters ?? false,
   offline: declared.offline ?? false,
   read: typed => {
-    const options = readOptions({ ...declared.options, ...globals } as O & typeof globals, typed)
+    const options = readOptions({ ...declared.options, ...globalOptions } as O & typeof globalOptions, typed)
     return invocation => declared.run({ ...invocation, options })
   },
 })
 
 /** The options that hold a backfill back. */
-export const pacing = {
+export const throttleOptions = {
   nice: factor(
     '--nice <factor>',
     'rest so many times as long as a batch works: 1 is half duty (beside others at work at least 1.5, else 0 by default)',

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { atRisk } from '../src/archive/loss_report.js'
-import { openSession, type Session } from '../src/database/connection.js'
+import { type Connection, openConnection } from '../src/database/connection.js'
 import { setupSql } from '../src/database/connection.sql.js'
 import { isLost, isRefused, isSqlState, unlessLost } from '../src/database/faults.js'
 import { discover } from '../src/files/discover.js'
 import { rethread } from './support/cli.js'
 import { type Database, database, newest, root } from './support/database.js'
 
-const connected = (db: Database): Promise<Session> =>
-  openSession({ url: db.url, application: 'test', setup: setupSql('reader', {}, null) })
+const connected = (db: Database): Promise<Connection> =>
+  openConnection({ url: db.url, application: 'test', setup: setupSql('reader', {}, null) })
 
 const thrown = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
@@ -18,27 +18,27 @@ const thrown = (work: Promise<unknown>): Promise<unknown> =>
 
 test('a refusal, a lost connection and a fault of our own are distinguished', async () => {
   await using db = await database(newest())
-  await using session = await connected(db)
-  const refused = await thrown(session.sql`select 1 / 0`)
+  await using connection = await connected(db)
+  const refused = await thrown(connection.sql`select 1 / 0`)
   expect([isRefused(refused), isLost(refused), isSqlState(refused, '57014', '22012')]).toEqual([
     true,
     false,
     true,
   ])
   const [lost] = await Promise.all([
-    thrown(session.sql`select pg_sleep(30)`),
+    thrown(connection.sql`select pg_sleep(30)`),
     // until the statement above has begun
     (async () => {
       for (;;) {
         const ended = await db.sql`
           select pg_terminate_backend(pid) from pg_stat_activity
-          where pid = ${session.pid} and query like '%pg_sleep%'`
+          where pid = ${connection.pid} and query like '%pg_sleep%'`
         if (ended.length > 0) return
       }
     })(),
   ])
   expect([isRefused(lost), isLost(lost)]).toEqual([false, true])
-  const after = await thrown(session.sql`select 1`)
+  const after = await thrown(connection.sql`select 1`)
   expect([isRefused(after), isLost(after)]).toEqual([false, true])
   expect(() => unlessLost(after)).not.toThrow()
   const ours = new TypeError('x is not a function')
@@ -52,15 +52,15 @@ describe('rows at risk', () => {
   test('are unknown where a lock is in the way or this role may not count, and a lost connection is thrown', async () => {
     await using db = await database(newest(), 'workspace-sessions', 300)
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)
-    const session = await connected(db)
-    expect(await atRisk(session, track, track.migrations, 5000)).toBe(0)
+    const connection = await connected(db)
+    expect(await atRisk(connection, track, track.migrations, 5000)).toBe(0)
     await db.sql.begin(async tx => {
       await tx`lock table public.chat_sessions in access exclusive mode`
-      expect(await atRisk(session, track, track.migrations, 5000)).toBe(null)
+      expect(await atRisk(connection, track, track.migrations, 5000)).toBe(null)
     })
-    await session.sql`set role anon`
-    expect(await atRisk(session, track, track.migrations, 5000)).toBe(null)
-    await db.sql`select pg_terminate_backend(${session.pid})`
-    expect(isLost(await thrown(atRisk(session, track, track.migrations, 5000)))).toBe(true)
+    await connection.sql`set role anon`
+    expect(await atRisk(connection, track, track.migrations, 5000)).toBe(null)
+    await db.sql`select pg_terminate_backend(${connection.pid})`
+    expect(isLost(await thrown(atRisk(connection, track, track.migrations, 5000)))).toBe(true)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { knowsNothing } from '../src/database/known.js'
-import { cutBackfill } from '../src/files/backfill_statement.js'
+import { readBackfillStatement } from '../src/files/backfill_statement.js'
 import { discover } from '../src/files/discover.js'
 import { lint } from '../src/files/lint.js'
 import { proofOf } from '../src/files/statement_proof.js'
@@ -8,7 +8,7 @@ import { parseStatements, rawChecksum, SyntaxFault, tokenChecksum } from '../src
 import type { LedgerRow } from '../src/model/plan.js'
 import { compareVersions } from '../src/model/project.js'
 import { changedFiles } from '../src/plan/changed_files.js'
-import { judge } from '../src/plan/hazards.js'
+import { judgeStatements } from '../src/plan/hazards.js'
 import { foldLedger, makePlan } from '../src/plan/make_plan.js'
 import { root } from './support/database.js'
 import { folder } from './support/folder.js'
@@ -306,12 +306,12 @@ describe('statements', () => {
 })
 
 describe('the cut', () => {
-  const cut = (sql: string, table = 'public.t') =>
-    cutBackfill(sql, 'f.sql', { table, pending: 'true', reason: null, unit: null, key: [] })
+  const statement = (sql: string, table = 'public.t') =>
+    readBackfillStatement(sql, 'f.sql', { table, pending: 'true', reason: null, unit: null, key: [] })
   const flat = (s: string) => s.replace(/\s+/g, ' ')
 
   test('an UPDATE by its alias', async () => {
-    const { restrict, alias, updatesTable } = await cut(
+    const { restrict, alias, updatesTable } = await statement(
       'update public.t as x set a = (select 1 from u where u.b = 2) from u where x.a is null or x.b = 1 returning x.id',
     )
     expect([alias, updatesTable]).toEqual(['x', true])
@@ -321,7 +321,7 @@ describe('the cut', () => {
   })
 
   test('an INSERT ... SELECT with groups and ON CONFLICT, and a non-ASCII literal before the place', async () => {
-    const { restrict, updatesTable } = await cut(
+    const { restrict, updatesTable } = await statement(
       `insert into s select 'ünïcode', t.a from u join t on t.id = u.id where t.a <> 'é' group by t.a on conflict (id) do update set a = 1 where s.a > 2`,
     )
     expect(updatesTable).toBe(false)
@@ -331,20 +331,20 @@ describe('the cut', () => {
   })
 
   test('what groups its rows is known, at the top level only', async () => {
-    const insert = async (select: string) => (await cut(`insert into s ${select}`)).groups
+    const insert = async (select: string) => (await statement(`insert into s ${select}`)).groups
     expect(await insert('select t.a, count(*) from t where true group by 1')).toBe(true)
     expect(await insert('select distinct t.a from t where true')).toBe(true)
     expect(await insert('select t.a from t where t.a in (select b from u group by b)')).toBe(false)
-    expect((await cut('update t set a = 1 where true')).groups).toBe(false)
+    expect((await statement('update t set a = 1 where true')).groups).toBe(false)
   })
 
   test('a comment at the end of the condition does not swallow the rest', async () => {
-    const { restrict } = await cut('delete from t where t.a = 1 -- only these\n')
+    const { restrict } = await statement('delete from t where t.a = 1 -- only these\n')
     await expect(parseStatements(restrict('t.ctid < $1'))).resolves.toHaveLength(1)
   })
 
   test('IS DISTINCT FROM, BETWEEN and CASE inside do not end it', async () => {
-    const { restrict } = await cut(
+    const { restrict } = await statement(
       'update t set a = 1 where t.a is distinct from 1 and t.b between 1 and 2 and case when t.c then true else false end',
     )
     expect(flat(restrict('P'))).toContain(
@@ -422,7 +422,7 @@ describe('hazards', () => {
     ['select 1; drop view old cascade', ['CANNOT_TELL statement 2']],
   ]
   test.each(cases)('%s', async (sql, expected) => {
-    const found = judge(await parseStatements(sql), null, knowsNothing()).hazards
+    const found = judgeStatements(await parseStatements(sql), null, knowsNothing()).hazards
     expect(found.map(h => `${h.code} ${h.subject}`)).toEqual(expected)
   })
 })
@@ -442,8 +442,8 @@ describe('the plan', () => {
     ...change,
   })
   const bare = { to: null, phase: null, backfills: true }
-  const names = (rows: LedgerRow[], wish: Parameters<typeof makePlan>[3] = bare) =>
-    makePlan(track, foldLedger(rows, track.name), new Map(), wish).steps.map(s =>
+  const names = (rows: LedgerRow[], options: Parameters<typeof makePlan>[3] = bare) =>
+    makePlan(track, foldLedger(rows, track.name), new Map(), options).steps.map(s =>
       s.migration.name.slice(0, 3),
     )
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { makePace } from '../src/backfill/batch_size.js'
+import { makeBatchSize } from '../src/backfill/batch_size.js'
 import { throttled, type Vitals, vitals } from '../src/backfill/health_monitor.sql.js'
 import { advise } from '../src/backfill/throttle.js'
 import { ended, rethread, start } from './support/cli.js'
@@ -80,45 +80,45 @@ describe('advice follows from what was seen', () => {
 describe('the pace', () => {
   test('finds the window that takes as long as it should, whatever a page costs', () => {
     for (const msPerPage of [0.05, 1, 7]) {
-      const pace = makePace(40, 16, 1024)
-      for (let i = 0; i < 40; i++) pace.note(pace.pages() * msPerPage, pace.pages())
-      expect(Math.abs(pace.pages() - Math.min(1024, 40 / msPerPage))).toBeLessThanOrEqual(1)
+      const batchSize = makeBatchSize(40, 16, 1024)
+      for (let i = 0; i < 40; i++) batchSize.note(batchSize.pages() * msPerPage, batchSize.pages())
+      expect(Math.abs(batchSize.pages() - Math.min(1024, 40 / msPerPage))).toBeLessThanOrEqual(1)
     }
   })
   test('of a page that takes too long it wants a part, where it may have one', () => {
-    const whole = makePace(40, 1, 1024)
-    const parts = makePace(40, 1, 1024, 0.01)
-    for (const pace of [whole, parts])
-      for (let i = 0; i < 40; i++) pace.note(pace.pages() * 160, pace.pages())
+    const whole = makeBatchSize(40, 1, 1024)
+    const parts = makeBatchSize(40, 1, 1024, 0.01)
+    for (const batchSize of [whole, parts])
+      for (let i = 0; i < 40; i++) batchSize.note(batchSize.pages() * 160, batchSize.pages())
     expect([whole.pages(), whole.most(0)]).toEqual([1, 1])
     expect([parts.pages(), parts.most(0)]).toEqual([0.25, 0.375])
     for (let i = 0; i < 40; i++) parts.note(1000, parts.pages())
     expect(parts.pages()).toBe(0.01)
   })
   test('a machine that stands still now and then does not make batches small', () => {
-    const pace = makePace(40, 16, 1024)
+    const batchSize = makeBatchSize(40, 16, 1024)
     for (let i = 0; i < 400; i++)
-      pace.note(pace.pages() * 0.05 + (i % 7 === 6 ? 300 : 0), pace.pages(), i % 9)
+      batchSize.note(batchSize.pages() * 0.05 + (i % 7 === 6 ? 300 : 0), batchSize.pages(), i % 9)
     // a page takes 0.05 ms: 800 would be right
-    expect(pace.pages()).toBeGreaterThan(400)
+    expect(batchSize.pages()).toBeGreaterThan(400)
   })
   test('never more than doubles, and halves at once', () => {
-    const pace = makePace(40, 16, 1024)
-    pace.note(0.001, 16)
-    expect(pace.pages()).toBe(32)
-    pace.halve()
-    expect([pace.pages(), pace.word()]).toEqual([16, 'backing off'])
+    const batchSize = makeBatchSize(40, 16, 1024)
+    batchSize.note(0.001, 16)
+    expect(batchSize.pages()).toBe(32)
+    batchSize.halve()
+    expect([batchSize.pages(), batchSize.word()]).toEqual([16, 'backing off'])
   })
   test('a window is as wide as its passes allow on average; a dear pass covers it in several batches', () => {
-    const pace = makePace(40, 16, 1024)
+    const batchSize = makeBatchSize(40, 16, 1024)
     for (let i = 0; i < 40; i++)
-      for (let pass = 0; pass < 10; pass++) pace.note(pass === 0 ? 40 : 10, 100, pass)
+      for (let pass = 0; pass < 10; pass++) batchSize.note(pass === 0 ? 40 : 10, 100, pass)
     // 13 ms for 100 pages on average; a batch may take half as long again as the target
-    expect([pace.pages(), pace.most(0), pace.most(1)]).toEqual([308, 150, 600])
+    expect([batchSize.pages(), batchSize.most(0), batchSize.most(1)]).toEqual([308, 150, 600])
     // where it is told how long a batch may work, its rests aside
-    expect([pace.most(0, 12), pace.most(1, 12), pace.most(0, 80)]).toEqual([30, 120, 150])
-    for (let i = 0; i < 40; i++) pace.note(40, 100, 0, 18)
-    expect(pace.most(0, 12)).toBe(54)
+    expect([batchSize.most(0, 12), batchSize.most(1, 12), batchSize.most(0, 80)]).toEqual([30, 120, 150])
+    for (let i = 0; i < 40; i++) batchSize.note(40, 100, 0, 18)
+    expect(batchSize.most(0, 12)).toBe(54)
   })
   test('rests after two milliseconds of work, whatever a page costs; after one at least', () => {
     for (const [msPerPage, once, twice, fourTimes] of [
@@ -127,12 +127,12 @@ describe('the pace', () => {
       [0.001, 256, 256, 256],
       [5, 1, 1, 1],
     ] as const) {
-      const pace = makePace(40, 16, 1024)
+      const batchSize = makeBatchSize(40, 16, 1024)
       // its first batch has nothing to go by
-      expect(pace.restEvery(1)).toBeNull()
+      expect(batchSize.restEvery(1)).toBeNull()
       // half of its time was rest
-      pace.note(200 * msPerPage, 100, 0, 100 * msPerPage)
-      expect([0, 1, 2, 4, 7].map(factor => pace.restEvery(factor))).toEqual([
+      batchSize.note(200 * msPerPage, 100, 0, 100 * msPerPage)
+      expect([0, 1, 2, 4, 7].map(factor => batchSize.restEvery(factor))).toEqual([
         null,
         once,
         twice,
@@ -142,36 +142,36 @@ describe('the pace', () => {
     }
   })
   test('works as long as a rest takes, which is a millisecond or more', () => {
-    const pace = makePace(40, 16, 1024)
-    pace.note(80, 1024)
+    const batchSize = makeBatchSize(40, 16, 1024)
+    batchSize.note(80, 1024)
     for (let i = 0; i < 20; i++) {
-      const rests = 1024 / pace.restEvery(1)!
-      pace.note(80 + rests * 1.1, 1024, 0, rests * 1.1)
+      const rests = 1024 / batchSize.restEvery(1)!
+      batchSize.note(80 + rests * 1.1, 1024, 0, rests * 1.1)
     }
     // 16 pages are 1.25 ms of work
-    expect(pace.restEvery(1)).toBe(16)
+    expect(batchSize.restEvery(1)).toBe(16)
     // who has to wait for the core rests longer than he asked for; the work between does not grow with it
     for (let i = 0; i < 20; i++) {
-      const rests = 1024 / pace.restEvery(1)!
-      pace.note(80 + rests * 9, 1024, 0, rests * 9)
+      const rests = 1024 / batchSize.restEvery(1)!
+      batchSize.note(80 + rests * 9, 1024, 0, rests * 9)
     }
-    expect(pace.restEvery(1)).toBe(32)
+    expect(batchSize.restEvery(1)).toBe(32)
   })
   test('where batches must stay large, the work between two rests grows with them', () => {
-    const pace = makePace(40, 16, 1024, 1, Number.POSITIVE_INFINITY)
-    pace.note(80, 1024)
+    const batchSize = makeBatchSize(40, 16, 1024, 1, Number.POSITIVE_INFINITY)
+    batchSize.note(80, 1024)
     for (let i = 0; i < 20; i++) {
-      const rests = 1024 / pace.restEvery(1)!
-      pace.note(80 + rests * 9, 1024, 0, rests * 9)
+      const rests = 1024 / batchSize.restEvery(1)!
+      batchSize.note(80 + rests * 9, 1024, 0, rests * 9)
     }
     // 128 pages are 10 ms of work
-    expect(pace.restEvery(1)).toBe(128)
+    expect(batchSize.restEvery(1)).toBe(128)
   })
   test('a quarter of the work is a rest after four times as long', () => {
-    const pace = makePace(40, 16, 1024)
-    pace.note(20, 100)
-    expect(pace.restEvery(0.25)).toBe(32)
-    expect(pace.restEvery(1, 3)).toBeNull()
+    const batchSize = makeBatchSize(40, 16, 1024)
+    batchSize.note(20, 100)
+    expect(batchSize.restEvery(0.25)).toBe(32)
+    expect(batchSize.restEvery(1, 3)).toBeNull()
   })
 })
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { knownOf, knowsNothing } from '../src/database/known.js'
 import { parseStatements, type Statement } from '../src/files/statements.js'
-import { judge } from '../src/plan/hazards.js'
+import { judgeStatements } from '../src/plan/hazards.js'
 import { foretoldLocks } from '../src/plan/statement_locks.js'
 import { type Database, database, servers } from './support/database.js'
 import { Rollback, seeInside } from './support/locks.js'
@@ -132,7 +132,9 @@ describe.each(servers())('files on PostgreSQL $major', server => {
   test.each(files)('%s', async (_, text, expected) => {
     const statements = await parseStatements(text)
     const known = await knownOf(db.sql, statements)
-    const found = statements.map(s => judge([s], null, known).hazards.map(h => `${h.code} ${h.subject}`))
+    const found = statements.map(s =>
+      judgeStatements([s], null, known).hazards.map(h => `${h.code} ${h.subject}`),
+    )
     expect(found.flat()).toEqual(expected)
     const rewritten: string[] = []
     await db.sql

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Known, knownOf } from '../src/database/known.js'
 import { parseStatements, type Statement } from '../src/files/statements.js'
 import { alterTableRules } from '../src/plan/alter_table_locks.js'
-import { judge } from '../src/plan/hazards.js'
+import { judgeStatements } from '../src/plan/hazards.js'
 import { locksOf, statementRules } from '../src/plan/statement_locks.js'
 import { type Database, database, servers } from './support/database.js'
 import { inside, outside } from './support/lock_cases.js'
@@ -105,7 +105,7 @@ function hazardsSeen({ locks, rewritten, scanned }: Seen, statement: Statement):
 
 const fromLocksAndRows = ['LOCKS_TABLE', 'BLOCKS_WRITES', 'REWRITES_TABLE', 'SCANS_TABLE']
 const hazardsSaid = (statement: Statement, known: Known): string[] =>
-  judge([statement], null, new Known(structuredClone({ ...known }), known.looked))
+  judgeStatements([statement], null, new Known(structuredClone({ ...known }), known.looked))
     .hazards.filter(h => fromLocksAndRows.includes(h.code))
     .map(h => `${h.code} ${h.subject}`)
     .filter((line, i, all) => all.indexOf(line) === i)
@@ -215,7 +215,7 @@ describe.each(servers())('locks on PostgreSQL $major', server => {
     ]) {
       const statement = await firstOf(text)
       expect(locksOf(statement, await knownOf(db.sql, [statement])), text).toBeNull()
-      const hazards = judge([statement], null, await knownOf(db.sql, [statement])).hazards
+      const hazards = judgeStatements([statement], null, await knownOf(db.sql, [statement])).hazards
       expect(
         hazards.map(h => h.code),
         text,

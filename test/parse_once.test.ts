@@ -1,9 +1,9 @@
 import { beforeEach, expect, test, vi } from 'vitest'
-import { survey } from '../src/dry_run/plan.js'
+import { dryRun } from '../src/dry_run/plan.js'
 import { discover } from '../src/files/discover.js'
 import { memoByText } from '../src/files/memo.js'
 import { parseStatements, withoutByteOrderMark } from '../src/files/statements.js'
-import { bareWish, migrate } from '../src/migrate/migrate.js'
+import { bareMigrateOptions, migrate } from '../src/migrate/migrate.js'
 import { status } from '../src/operate/status.js'
 import { rollback } from '../src/rollback/rollback.js'
 import { consentTo, contextOf } from './support/context.js'
@@ -33,8 +33,8 @@ test('plan, migrate, status and rollback parse and scan each file once between t
   const track = discover(root).tracks.find(t => t.name === 'workspace-sessions')!
   const ctx = contextOf(db.url, [track])
   const consent = consentTo(db.name)
-  const planned = await survey(ctx, track, { ...bareWish, consent })
-  const applied = await migrate(ctx, track, { ...bareWish, consent, leaseWaitMs: 0 })
+  const planned = await dryRun(ctx, track, { ...bareMigrateOptions, consent })
+  const applied = await migrate(ctx, track, { ...bareMigrateOptions, consent, leaseWaitMs: 0 })
   await status(ctx, track)
   const back = await rollback(ctx, track, { to: null, steps: null, all: true, consent, leaseWaitMs: 0 })
   expect([planned.verdict, applied.verdict, back.verdict]).toEqual(['clean', 'clean', 'clean'])

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { knownOf } from '../src/database/known.js'
 import type { Types } from '../src/database/types.js'
 import { parseStatements } from '../src/files/statements.js'
-import { judge } from '../src/plan/hazards.js'
+import { judgeStatements } from '../src/plan/hazards.js'
 import { type Database, database, servers } from './support/database.js'
 import { Rollback } from './support/locks.js'
 
@@ -207,7 +207,7 @@ describe.each(servers())('access on PostgreSQL $major', server => {
 
   const judged = async (tx: postgres.TransactionSql<Types>, sql: string) => {
     const statements = await parseStatements(sql)
-    return judge(statements, null, await knownOf(tx, statements)).hazards.filter(
+    return judgeStatements(statements, null, await knownOf(tx, statements)).hazards.filter(
       h => h.code === 'WIDENS_ACCESS',
     )
   }

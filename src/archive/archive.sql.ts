@@ -1,4 +1,4 @@
-import { stands } from '../database/catalog.sql.js'
+import { relationExists } from '../database/catalog.sql.js'
 import { type Db, ident } from '../database/types.js'
 
 /** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since. */
@@ -10,7 +10,7 @@ export interface LossRow {
 }
 
 /** Transaction ids of a track's batches, as the 32 bits that `xmin` shows. */
-const ourXids = `(
+const batchXids = `(
   select (b.xid::text::numeric % 4294967296)::bigint
   from rethread.batches b
   join rethread.backfills f on f.id = b.backfill
@@ -35,7 +35,7 @@ export async function lossOf(
        (count(*) filter (where mine and not made))::float8 as edited,
        (count(*) filter (where not mine))::float8 as users
      from (
-       select coalesce((${ours ?? 'false'}), false) as mine, t.xmin::text::bigint in ${ourXids} as made
+       select coalesce((${ours ?? 'false'}), false) as mine, t.xmin::text::bigint in ${batchXids} as made
        from ${table} t
        ${column === null ? '' : `where t.${ident(column)} is not null`}
      ) x`,
@@ -60,7 +60,7 @@ export async function riskOf(
       : `select count(*) as n from ${table} t where t.${ident(column)} is not null and not (${ours ?? 'false'})`,
   )
   const [row] = await sql.unsafe<{ n: number }[]>(
-    `with made (xid) as materialized ${ourXids}
+    `with made (xid) as materialized ${batchXids}
      select coalesce(sum(n), 0)::float8 as n from (${counts.join(' union all ')}) c`,
     [track],
   )
@@ -88,7 +88,7 @@ export interface ArchiveRow {
 
 /** All archives, newest first; none when the schema is not there. */
 export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
-  if (!(await stands(sql, 'rethread_archive.archives'))) return []
+  if (!(await relationExists(sql, 'rethread_archive.archives'))) return []
   return sql<ArchiveRow[]>`
     select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
       key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,

@@ -1,6 +1,6 @@
 import { tid } from '../backfill/batch_predicate.sql.js'
-import { makePace, type Pace } from '../backfill/batch_size.js'
-import { columnNames, heapsOf, primaryKey, stands } from '../database/catalog.sql.js'
+import { type BatchSize, makeBatchSize } from '../backfill/batch_size.js'
+import { columnNames, heapsOf, primaryKey, relationExists } from '../database/catalog.sql.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
@@ -22,13 +22,13 @@ import {
   sealArchive,
   startCapture,
 } from './archive.sql.js'
-import type { Doomed } from './loss_report.js'
+import type { ObjectAtRisk } from './loss_report.js'
 
 /**
  * A stretch of an archive's copy may take so many times as long as a batch, and has at least so many pages.
  */
 const copyPatience = 6
-const leastPages = 64
+const leastCopyPages = 64
 
 /**
  * A free name in the archive's schema, of plain letters. PostgreSQL cuts longer ones than 63 bytes; the run's id comes
@@ -42,7 +42,7 @@ export async function storedName(sql: Db, run: number, name: string, more: strin
     .replace(/[^a-z0-9_]/g, '_')
   for (let n = 1; ; n++) {
     const stored = `rethread_archive.${`r${run}_${n > 1 ? `${n}_` : ''}${plain}`.slice(0, 63)}`
-    if (!(await stands(sql, stored))) return stored
+    if (!(await relationExists(sql, stored))) return stored
   }
 }
 
@@ -51,7 +51,7 @@ export async function storedName(sql: Db, run: number, name: string, more: strin
  * then the rows that stand there are copied in batches; the column is dropped later, in a transaction that
  * only detaches the trigger. A copy that was interrupted goes on. Returns the archive's id.
  */
-export async function archiveColumn(run: Run, track: string, d: Doomed): Promise<number> {
+export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): Promise<number> {
   const { ctx, writer } = run
   const column = d.column!
   const key = await primaryKey(writer.sql, d.table)
@@ -92,17 +92,17 @@ export async function archiveColumn(run: Run, track: string, d: Doomed): Promise
   for (const heap of await heapsOf(writer.sql, d.table)) {
     // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for
     // each. The first and smallest tells what that is.
-    let pace: Pace | null = null
+    let batchSize: BatchSize | null = null
     for (let page = 0; page < heap.pages; ) {
-      const end = Math.min(page + Math.max(leastPages, pace?.pages() ?? 0), heap.pages)
+      const end = Math.min(page + Math.max(leastCopyPages, batchSize?.pages() ?? 0), heap.pages)
       const start = ctx.clock.now()
       await copyValues(writer.sql, { relation: heap.relation, column, key, ours: d.ours, storedAs }, [
         tid(page),
         tid(end),
       ])
       const ms = ctx.clock.now() - start
-      pace ??= makePace(Math.max(ctx.batchTargetMs * copyPatience, 4 * ms), leastPages, 8192)
-      pace.note(ms, end - page)
+      batchSize ??= makeBatchSize(Math.max(ctx.batchTargetMs * copyPatience, 4 * ms), leastCopyPages, 8192)
+      batchSize.note(ms, end - page)
       page = end
       // half of the time is the application's: nobody is in such a hurry that it should feel the copy
       await ctx.clock.sleep(ms, ctx.signal)

@@ -12,7 +12,7 @@ import { type Relation, relationsOf } from '../run/refuse_destruction.sql.js'
 import { isPutBack, refusal, type Taken, whyNotArchived } from '../run/why_not_archived.js'
 import { storedName } from './archive.js'
 import { addArchive, endCapture, listArchives } from './archive.sql.js'
-import { gone, keepDeleted, makeStore, putBack } from './deleted_rows.sql.js'
+import { keepDeleted, makeStore, putBack, rowsGone } from './deleted_rows.sql.js'
 import { oursOf } from './loss_report.js'
 import { attachments, leaveParents, moveTable } from './move_table.sql.js'
 
@@ -165,7 +165,7 @@ async function inFile<T>(a: Archiving, statement: Statement, work: () => Promise
     return await work()
   } catch (error) {
     const fault = serverFault(error)
-    if (fault?.position) fault.position = String(Number(fault.position) - gone.length)
+    if (fault?.position) fault.position = String(Number(fault.position) - rowsGone.length)
     const { path, text } = a.migration.rollback!.file
     throw sqlFailure(error, path, withoutByteOrderMark(text), statement.offset)
   }

@@ -7,12 +7,12 @@ export async function makeStore(sql: Db, storedAs: string, table: string): Promi
 }
 
 /** What stands before a DELETE whose rows something of ours takes up. */
-export const gone = 'with gone as (\n'
+export const rowsGone = 'with gone as (\n'
 
 /** Runs a DELETE, without RETURNING, so that its rows go to the archive. `alias` is the table's name in it. */
 export async function keepDeleted(sql: Db, text: string, alias: string, storedAs: string): Promise<void> {
   await sql.unsafe(
-    `${gone}${text}\nreturning ${ident(alias)}.*\n) insert into ${storedAs} select * from gone`,
+    `${rowsGone}${text}\nreturning ${ident(alias)}.*\n) insert into ${storedAs} select * from gone`,
   )
 }
 
@@ -34,7 +34,7 @@ export async function putBack(sql: Db, text: string, alias: string): Promise<num
   }
   const there = cases.length === 0 ? 'false' : `case relation ${cases.join(' ')} else false end`
   const [row] = await sql.unsafe<{ lost: number }[]>(
-    `${gone}${text}\nreturning ${ident(alias)}.*\n) select count(*)::int as lost from gone where not ${there}`,
+    `${rowsGone}${text}\nreturning ${ident(alias)}.*\n) select count(*)::int as lost from gone where not ${there}`,
   )
   return row!.lost
 }

@@ -1,5 +1,5 @@
 import { columnFacts } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { isSqlState } from '../database/faults.js'
 import { type DroppedObject, droppedObjects } from '../files/dropped_objects.js'
@@ -13,7 +13,7 @@ import { refusal, whyNotArchived } from '../run/why_not_archived.js'
 import { type LossRow, lossOf, riskOf } from './archive.sql.js'
 
 /** Something that a rollback takes away. */
-export interface Doomed {
+export interface ObjectAtRisk {
   migration: string
   /** Name with its schema, as SQL. */
   table: string
@@ -26,7 +26,7 @@ export interface Doomed {
 }
 
 /** An object that would go, and whose rows they are; null where only the statement itself can tell. */
-export interface Loss extends Doomed {
+export interface Loss extends ObjectAtRisk {
   counted: LossRow | null
   /** Rows that would be lost without an archive: edited since, or made by users. */
   atRisk: number
@@ -34,11 +34,11 @@ export interface Loss extends Doomed {
 
 /** The tables, columns and rows that rollback files take away, as far as they exist, and what of it no archive can hold. */
 export async function droppedBy(
-  session: Session,
+  connection: Connection,
   track: Track,
   migrations: Migration[],
-): Promise<{ found: Doomed[]; refused: Finding[] }> {
-  const found: Doomed[] = []
+): Promise<{ found: ObjectAtRisk[]; refused: Finding[] }> {
+  const found: ObjectAtRisk[] = []
   const refused: Finding[] = []
   const drops = (
     await Promise.all(
@@ -51,25 +51,25 @@ export async function droppedBy(
   ).flat()
   // one question for all of them, however many files there are
   const relations = await relationsOf(
-    session.sql,
+    connection.sql,
     drops.flatMap(d => ('table' in d.object ? [d.object.table] : [])),
   )
   for (const { statement, object, migration, rollback } of drops) {
     const table = 'table' in object ? object.table : null
     const relation = table ? relations.shift() : undefined
     if (table && (!relation || relation.temporary)) continue
-    const left = object.kind === 'schema' ? [...((await holdings(session.sql)) ?? []).values()] : []
+    const left = object.kind === 'schema' ? [...((await holdings(connection.sql)) ?? []).values()] : []
     const standing = left.filter(
       h => !found.some(f => f.column === null && !f.rows && f.table === tableText(h)),
     )
-    const why = await whyNotArchived(session.sql, statement, object, relation ?? null, standing)
+    const why = await whyNotArchived(connection.sql, statement, object, relation ?? null, standing)
     if (why) {
       refused.push(refusal(statement, rollback.file, [why], 'archive', 'refused'))
       continue
     }
     if (!relation || !['r', 'p'].includes(relation.kind)) continue
     const column = 'column' in object ? object.column : null
-    if (column !== null && !(await columnFacts(session.sql, relation.text, column))) continue
+    if (column !== null && !(await columnFacts(connection.sql, relation.text, column))) continue
     const rows = object.kind === 'rows'
     const ours = oursOf(rollback, column === null ? relation.text : columnText(relation, column))
     const one = { migration, table: relation.text, column, rows, ours }
@@ -117,14 +117,18 @@ export const oursOf = (rollback: Rollback, object: string): string | null =>
   rollback.ours.find(o => o.object === object)?.predicate ?? null
 
 /** The loss report: for each object that would go, whose rows they are. */
-export async function losses(session: Session, track: string, objects: Doomed[]): Promise<Loss[]> {
+export async function losses(
+  connection: Connection,
+  track: string,
+  objects: ObjectAtRisk[],
+): Promise<Loss[]> {
   const found: Loss[] = []
   for (const d of objects) {
     if (d.rows) {
       found.push({ ...d, counted: null, atRisk: 0 })
       continue
     }
-    const counted = await lossOf(session.sql, track, d.table, d.column, d.ours)
+    const counted = await lossOf(connection.sql, track, d.table, d.column, d.ours)
     // a column's value that a repeated migrate makes again is no loss, whoever wrote the row since
     found.push({ ...d, counted, atRisk: d.column ? counted.users : counted.edited + counted.users })
   }
@@ -136,17 +140,17 @@ export async function losses(session: Session, track: string, objects: Doomed[])
  * out, or is not ours to know.
  */
 export async function atRisk(
-  session: Session,
+  connection: Connection,
   track: Track,
   migrations: Migration[],
   timeoutMs: number,
 ): Promise<number | null> {
-  const { found: objects } = await droppedBy(session, track, migrations)
+  const { found: objects } = await droppedBy(connection, track, migrations)
   if (objects.length === 0) return 0
   // which rows a DELETE removes, only the DELETE can tell
   if (objects.some(d => d.rows)) return null
   try {
-    return (await session.sql.begin(async tx => {
+    return (await connection.sql.begin(async tx => {
       // also the size of a table waits for its locks
       await setLocal(tx, 50, timeoutMs)
       return await riskOf(tx, track.name, objects)

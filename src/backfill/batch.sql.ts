@@ -11,7 +11,7 @@ export interface Batched {
 }
 
 /** How far a range is: the next position and pass of its window, or the last key of a walk along the key. */
-export interface Standing {
+export interface RangePosition {
   cursorPage: number
   cursorKey: string[] | null
   pass: number
@@ -26,7 +26,7 @@ export interface Standing {
  */
 const checkpointSql = (
   range: Range,
-  to: Standing,
+  to: RangePosition,
   { key, rows, ms }: { key: string; rows: string; ms: string },
 ): string =>
   `moved as (
@@ -49,7 +49,7 @@ const checkpointSql = (
 export async function checkpoint(
   sql: Db,
   range: Range,
-  to: Standing & { rows: number; ms: number },
+  to: RangePosition & { rows: number; ms: number },
 ): Promise<boolean> {
   const [row] = await sql.unsafe<{ moved: number }[]>(
     `with ${checkpointSql(range, to, { key: '$1::text[]', rows: String(to.rows), ms: String(to.ms) })}
@@ -131,7 +131,7 @@ interface CheckpointedBatch {
   says: boolean
   range: Range
   /** Where the range is afterwards. */
-  to: Standing
+  to: RangePosition
   limits: Limits
 }
 

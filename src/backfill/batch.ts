@@ -1,7 +1,7 @@
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { isDataFault, isLost, isRetriable, serverFault, sqlFailure } from '../database/faults.js'
 import type { Db } from '../database/types.js'
-import type { Cut } from '../files/backfill_statement.js'
+import type { BackfillStatement } from '../files/backfill_statement.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
@@ -12,15 +12,15 @@ import {
   isFenced,
   type Limits,
   noteBatch,
+  type RangePosition,
   rowsWithin,
   runAndCheckpoint,
   runBatch,
-  type Standing,
   unlimited,
   withoutBatch,
 } from './batch.sql.js'
-import { inPages, slicePredicate } from './batch_predicate.sql.js'
-import type { Pace } from './batch_size.js'
+import { batchPredicate, inPages } from './batch_predicate.sql.js'
+import type { BatchSize } from './batch_size.js'
 import { restsFor } from './health_monitor.js'
 import { type PendingSpec, quarantineRow, rowParameter } from './pending.sql.js'
 import type { Range } from './run_backfill.sql.js'
@@ -28,7 +28,7 @@ import type { Advice } from './throttle.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
 /** What a person asked for. */
-export interface BackfillWish {
+export interface BackfillOptions {
   /** Only rows of this unit (a workspace): a canary. The backfill stays open. */
   unit: string | null
   /** Stop after about so many rows; null for all. */
@@ -46,14 +46,14 @@ export interface Job {
   run: Run
   migration: Migration
   id: number
-  cut: Cut
+  statement: BackfillStatement
   passes: number
   /** About how many rows a page has: what a page that takes too long is divided by. */
   rowsPerPage: number
   /** The key to walk along, for a table without pages of its own; else null. */
   keys: KeyColumn[] | null
-  wish: BackfillWish
-  sweep: PendingSpec
+  options: BackfillOptions
+  pending: PendingSpec
   progress: Progress
   /** What the health signals say now; shared by the workers. */
   advice: Advice
@@ -78,8 +78,8 @@ type Done = Omit<Batched, 'notices'>
 interface RangeBatch {
   at: Range
   pages: [from: number, to: number]
-  next: Standing
-  pace: Pace
+  next: RangePosition
+  batchSize: BatchSize
   limits: Limits
 }
 
@@ -89,20 +89,20 @@ interface RangeBatch {
  */
 export async function batch(
   job: Job,
-  session: Session,
-  { at, pages, next, pace, limits }: RangeBatch,
+  connection: Connection,
+  { at, pages, next, batchSize, limits }: RangeBatch,
 ): Promise<Done | null> {
-  const { cut, passes } = job
-  const restEvery = pace.restEvery(restsFor(job), at.pass)
-  const statement = cut.restrict(
-    slicePredicate({ alias: cut.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
+  const { statement: backfillStatement, passes } = job
+  const restEvery = batchSize.restEvery(restsFor(job), at.pass)
+  const statement = backfillStatement.restrict(
+    batchPredicate({ alias: backfillStatement.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
   )
   try {
-    if (cut.nests || !cut.says)
-      return await patiently(job, pace, limits.mostMs === null, async () => {
-        const { rows, notices, sleptMs } = await runAndCheckpoint(session.sql, {
+    if (backfillStatement.nests || !backfillStatement.says)
+      return await retryContention(job, batchSize, limits.mostMs === null, async () => {
+        const { rows, notices, sleptMs } = await runAndCheckpoint(connection.sql, {
           statement,
-          says: cut.says,
+          says: backfillStatement.says,
           range: at,
           to: next,
           limits,
@@ -110,19 +110,21 @@ export async function batch(
         for (const text of notices) job.run.ctx.emit({ type: 'notice', text })
         return { rows, sleptMs }
       })
-    return await transact(job, session, {
+    return await transact(job, connection, {
       statement,
       args: [],
-      pace,
+      batchSize,
       limits,
-      record: (tx, written, ms) => mustHold(checkpoint(tx, at, { ...next, rows: written, ms }), job),
+      record: (tx, written, ms) => throwIfFenced(checkpoint(tx, at, { ...next, rows: written, ms }), job),
     })
   } catch (error) {
     if (limits.mostMs !== null && isTimeout(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, withoutOurs(error, statement))
-    const rows = await bisect(job, session, at.relation, pages)
-    await session.sql.begin(async tx => mustHold(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job))
+    const rows = await bisect(job, connection, at.relation, pages)
+    await connection.sql.begin(async tx =>
+      throwIfFenced(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job),
+    )
     return { rows, sleptMs: 0 }
   }
 }
@@ -132,7 +134,7 @@ interface Recorded {
   statement: string
   args: string[]
   /** Is halved where others stand in the way; null for a batch that has no size. */
-  pace: Pace | null
+  batchSize: BatchSize | null
   limits?: Limits
   record: (tx: Db, rows: number, ms: number) => Promise<void>
 }
@@ -140,13 +142,13 @@ interface Recorded {
 /** Runs one restricted statement and whatever records it in one transaction. */
 export function transact(
   job: Job,
-  session: Session,
-  { statement, args, pace, limits = unlimited, record }: Recorded,
+  connection: Connection,
+  { statement, args, batchSize, limits = unlimited, record }: Recorded,
 ): Promise<Done> {
   const { run } = job
-  return patiently(job, pace, limits.mostMs === null, () => {
+  return retryContention(job, batchSize, limits.mostMs === null, () => {
     const start = run.ctx.clock.now()
-    return session.sql.begin(async tx => {
+    return connection.sql.begin(async tx => {
       const { rows, notices, sleptMs } = await runBatch(tx, statement, args, limits)
       await record(tx, rows, run.ctx.clock.now() - start)
       for (const text of notices) run.ctx.emit({ type: 'notice', text })
@@ -156,7 +158,7 @@ export function transact(
 }
 
 /** Throws FENCED when another worker has taken the range over. */
-export async function mustHold(check: Promise<boolean>, job: Job): Promise<void> {
+export async function throwIfFenced(check: Promise<boolean>, job: Job): Promise<void> {
   if (!(await check)) throw fenced(job)
 }
 
@@ -187,9 +189,9 @@ const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '570
 /**
  * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget.
  */
-async function patiently<T>(
+async function retryContention<T>(
   job: Job,
-  pace: Pace | null,
+  batchSize: BatchSize | null,
   afterTimeout: boolean,
   attempt: () => Promise<T>,
 ): Promise<T> {
@@ -214,7 +216,7 @@ async function patiently<T>(
           error,
         )
       }
-      pace?.halve()
+      batchSize?.halve()
       const nextMs = ctx.random() * Math.min(2000, 40 * 1.5 ** n) + 10
       if (n > 2)
         ctx.emit({
@@ -236,11 +238,11 @@ async function patiently<T>(
  */
 async function bisect(
   job: Job,
-  session: Session,
+  connection: Connection,
   relation: string,
   [from, to]: [from: number, to: number],
 ): Promise<number> {
-  const { cut } = job
+  const { statement } = job
   if (to - from > 1) {
     const middle = from + Math.floor((to - from) / 2)
     let rows = 0
@@ -249,28 +251,32 @@ async function bisect(
       [middle, to],
     ] as const) {
       try {
-        rows += (await apart(job, session, relation, { predicate: inPages(cut.alias, lo, hi), args: [] }))
-          .rows
+        rows += (
+          await runStandalone(job, connection, relation, {
+            predicate: inPages(statement.alias, lo, hi),
+            args: [],
+          })
+        ).rows
       } catch (error) {
         if (!isDataFault(error)) throw error
-        rows += await bisect(job, session, relation, [lo, hi])
+        rows += await bisect(job, connection, relation, [lo, hi])
       }
     }
     return rows
   }
   let rows = 0
-  const spec = { table: relation, alias: cut.alias, pending: job.sweep.pending }
-  for (const at of await rowsWithin(session.sql, spec, from, to)) {
+  const spec = { table: relation, alias: statement.alias, pending: job.pending.pending }
+  for (const at of await rowsWithin(connection.sql, spec, from, to)) {
     try {
-      const one = { predicate: `${cut.alias}.ctid = $1::tid`, args: [at] }
-      rows += (await apart(job, session, relation, one)).rows
+      const one = { predicate: `${statement.alias}.ctid = $1::tid`, args: [at] }
+      rows += (await runStandalone(job, connection, relation, one)).rows
     } catch (error) {
       if (!isDataFault(error)) throw error
       const { code, message } = serverFault(error)!
       await quarantineRow(
-        session.sql,
-        job.sweep,
-        { from: `only ${relation}`, where: `${cut.alias}.ctid = $${rowParameter}::tid`, args: [at] },
+        connection.sql,
+        job.pending,
+        { from: `only ${relation}`, where: `${statement.alias}.ctid = $${rowParameter}::tid`, args: [at] },
         `${code}: ${message}`,
       )
     }
@@ -279,16 +285,16 @@ async function bisect(
 }
 
 /** A batch of its own, outside the ranges' checkpoints. */
-export function apart(
+export function runStandalone(
   job: Job,
-  session: Session,
+  connection: Connection,
   relation: string,
   { predicate, args }: { predicate: string; args: string[] },
 ): Promise<Done> {
-  return transact(job, session, {
-    statement: job.cut.restrict(predicate),
+  return transact(job, connection, {
+    statement: job.statement.restrict(predicate),
     args,
-    pace: null,
+    batchSize: null,
     record: async (tx, rows, ms) => {
       if (rows > 0) await noteBatch(tx, { backfill: job.id, relation, rows, ms })
     },

@@ -1,7 +1,7 @@
 import { literal } from '../database/types.js'
 
 /** What a batch is: a heap between two positions, the rows of one light pass and how it rests, and optionally one unit. */
-interface Slice {
+interface BatchRows {
   alias: string
   pages: [from: number, to: number]
   pass: number
@@ -25,7 +25,7 @@ interface Slice {
  * application stands behind it. Asked by every row of the pass, of a file that does exist, it was two calls
  * each, and a quarter of the scan.
  */
-export function slicePredicate({ alias, pages, pass, passes, restEvery, unit }: Slice): string {
+export function batchPredicate({ alias, pages, pass, passes, restEvery, unit }: BatchRows): string {
   const parts = [inPages(alias, ...pages)]
   if (passes > 1) parts.push(`pg_catalog.int4eq(${itemOf(alias)} operator(pg_catalog.%) ${passes}, ${pass})`)
   if (restEvery !== null) parts.push(restPredicate(alias, restEvery))

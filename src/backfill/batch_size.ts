@@ -2,7 +2,7 @@
  * Chooses how many pages the next window has, or what part of one, from how long batches
  * take. Pure state, no clock.
  */
-export interface Pace {
+export interface BatchSize {
   /** How long a batch should take, in milliseconds. */
   targetMs: number
   /** Pages of the next window. */
@@ -60,13 +60,13 @@ const dearest = 1.5
  * Where rests take longer than asked for, because others have the core, the work between two grows with them,
  * so that they keep their share of the time, up to what `mostRestMs` says.
  */
-export function makePace(
+export function makeBatchSize(
   targetMs: number,
   startPages: number,
   maxPages: number,
   leastPages = 1,
   mostRestMs = longestRestMs,
-): Pace {
+): BatchSize {
   const perPage = new Map<number, number>()
   const workPerPage = new Map<number, number>()
   const restEvery = new Map<number, number>()
@@ -91,8 +91,8 @@ export function makePace(
       return every
     },
     note: (ms, pages, pass = 0, sleptMs = 0) => {
-      learn(perPage, pass, ms / pages)
-      learn(workPerPage, pass, (ms - sleptMs) / pages)
+      learnCost(perPage, pass, ms / pages)
+      learnCost(workPerPage, pass, (ms - sleptMs) / pages)
       const rests = pages / (restEvery.get(pass) ?? pages)
       if (sleptMs > 0 && rests >= 1) restMs = Math.min(mostRestMs, averaged(restMs, sleptMs / rests))
       const costs = [...perPage.values()]
@@ -113,7 +113,7 @@ export function makePace(
 export const betweenRests = (factor: number, msEach: number, restMs = 1): number =>
   2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / restsInside(factor) / msEach))))
 
-function learn(averages: Map<number, number>, pass: number, cost: number): void {
+function learnCost(averages: Map<number, number>, pass: number, cost: number): void {
   const before = averages.get(pass)
   averages.set(pass, before === undefined ? cost : averaged(before, Math.min(cost, outlier * before)))
 }

@@ -1,9 +1,9 @@
-import { stands } from '../database/catalog.sql.js'
+import { relationExists } from '../database/catalog.sql.js'
 import { type Db, ident } from '../database/types.js'
 import { inPages, restAmong, restPredicate, sleptSql } from './batch_predicate.sql.js'
 
 /** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
-export interface TallySpec {
+export interface ContentCountSpec {
   backfill: number
   /** Column whose values are the units. */
   unit: string
@@ -51,23 +51,23 @@ export async function contentColumns(sql: Db, table: string, but: string[]): Pro
 }
 
 /** Forgets what an earlier count of this backfill has left. */
-export async function clearTallies(sql: Db, backfill: number): Promise<void> {
+export async function clearContentCounts(sql: Db, backfill: number): Promise<void> {
   await sql`delete from rethread.tallies where backfill = ${backfill}`
 }
 
-const hashOf = (s: TallySpec): string => {
+const hashOf = (s: ContentCountSpec): string => {
   const quoted = s.columns.map(c => `t.${ident(c)}`).join(', ')
   return s.asText ? `hashtextextended(row(${quoted})::text, 0)` : `hash_record_extended(row(${quoted}), 0)`
 }
 
 /** What rows are grouped by: the unit as it is written, or its value where that comes to the same. */
-const unitOf = (s: TallySpec): string => `t.${ident(s.unit)}${s.alike ? '' : '::text'}`
+const unitOf = (s: ContentCountSpec): string => `t.${ident(s.unit)}${s.alike ? '' : '::text'}`
 
 /**
  * Whether a row is dated before the backfill began: what an application adds later is not,
  * so that it hides no loss.
  */
-const isPast = (s: TallySpec): string =>
+const isPast = (s: ContentCountSpec): string =>
   s.dated === null
     ? 'false'
     : `coalesce(t.${ident(s.dated)} <= (select b.started_at from rethread.backfills b where b.id = ${s.backfill}), false)`
@@ -82,7 +82,7 @@ export type PageCount = [unit: string, past: boolean, rows: number, high: number
  * In how many pieces an answer comes: a piece is read and forgotten as it arrives, so that memory stays low
  * however many units there are.
  */
-const pieces = 32
+const answerPieces = 32
 
 /** On every so-many-th page a count rests, and at every so-many-th of what it has counted while it writes that down. */
 interface CountRests {
@@ -96,7 +96,7 @@ interface CountRests {
  */
 export async function countPages(
   sql: Db,
-  s: TallySpec,
+  s: ContentCountSpec,
   {
     relation,
     pages: [from, to],
@@ -114,7 +114,7 @@ export async function countPages(
        from only ${relation} t where ${inPages('t', from, to)} ${rests ? `and ${restPredicate('t', rests.everyPages)}` : ''}
        group by 1, 2
      ) x
-     group by hash & ${pieces - 1}`,
+     group by hash & ${answerPieces - 1}`,
   )
   await answer.forEach(({ counted, sleptMs }) => {
     take(JSON.parse(counted) as PageCount[])
@@ -124,13 +124,13 @@ export async function countPages(
 }
 
 /** A count of a unit, of its rows from before the backfill, or of a range of pages. */
-export interface TallyRow extends Counted {
+export interface ContentCountRow extends Counted {
   kind: 'unit' | 'past' | 'range'
   name: string
 }
 
 /** Adds counts to what is stored of a backfill. */
-export async function storeTallies(sql: Db, backfill: number, rows: TallyRow[]): Promise<void> {
+export async function storeContentCounts(sql: Db, backfill: number, rows: ContentCountRow[]): Promise<void> {
   await sql.unsafe(
     `insert into rethread.tallies as x (backfill, kind, name, rows, hash)
      select $1::bigint, r.kind, r.name, r.rows, r.hash
@@ -150,17 +150,17 @@ export interface Counted {
 /**
  * What is known of a unit: all of its rows, and those among them that are dated before the backfill began.
  */
-export interface Tally extends Counted {
+export interface ContentCount extends Counted {
   past: Counted | null
 }
 
 /** What a finished backfill has counted, by unit; null where none has. */
-export async function storedTallies(
+export async function storedContentCounts(
   sql: Db,
   track: string,
   migration: string,
-): Promise<{ backfill: number; units: Map<string, Tally> } | null> {
-  if (!(await stands(sql, 'rethread.tallies'))) return null
+): Promise<{ backfill: number; units: Map<string, ContentCount> } | null> {
+  if (!(await relationExists(sql, 'rethread.tallies'))) return null
   const rows = await sql<(Counted & { backfill: number; kind: string; name: string })[]>`
     select t.backfill::float8 as backfill, t.kind, t.name, t.rows::float8 as rows, t.hash::text as hash
     from rethread.tallies t
@@ -176,9 +176,9 @@ export async function storedTallies(
 export async function unitCounts(
   sql: Db,
   table: string,
-  s: TallySpec,
+  s: ContentCountSpec,
   key: string[],
-): Promise<Map<string, Tally>> {
+): Promise<Map<string, ContentCount>> {
   const list = (alias: string) =>
     [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
       .map(c => `${alias}.${ident(c)}`)
@@ -203,7 +203,7 @@ export async function unitCounts(
   return byUnit(rows)
 }
 
-function byUnit(rows: (Counted & { kind: string; name: string })[]): Map<string, Tally> {
+function byUnit(rows: (Counted & { kind: string; name: string })[]): Map<string, ContentCount> {
   const past = new Map(rows.filter(r => r.kind === 'past').map(r => [r.name, r]))
   return new Map(
     rows.filter(r => r.kind === 'unit').map(r => [r.name, { ...r, past: past.get(r.name) ?? null }]),

@@ -1,21 +1,21 @@
 import { heapsOf } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import type { Db } from '../database/types.js'
-import type { Cut } from '../files/backfill_statement.js'
+import type { BackfillStatement } from '../files/backfill_statement.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Migration, Track } from '../model/project.js'
 import type { Job } from './batch.js'
-import { betweenRests, makePace } from './batch_size.js'
+import { betweenRests, makeBatchSize } from './batch_size.js'
 import {
-  clearTallies,
+  type ContentCountRow,
+  type ContentCountSpec,
+  clearContentCounts,
   contentColumns,
   countPages,
   type PageCount,
-  storeTallies,
-  type TallyRow,
-  type TallySpec,
+  storeContentCounts,
 } from './content_counts.sql.js'
-import { breathe, restsFor } from './health_monitor.js'
+import { restAfterBatch, restsFor } from './health_monitor.js'
 import { rangePages } from './run_backfill.sql.js'
 import { inLanes } from './walk_pages.js'
 
@@ -34,25 +34,25 @@ const storedAtOnce = 1_000
  * with units. Rows that an application writes meanwhile are counted as they are met. The sums are made here:
  * every few pages hold messages of every unit, and to add to a row for each would cost more than to count.
  */
-export async function tally(job: Job): Promise<void> {
-  const { run, cut, migration } = job
+export async function countContent(job: Job): Promise<void> {
+  const { run, statement, migration } = job
   const { table, unit } = migration.backfill!
-  if (!cut.updatesTable || unit === null || job.keys || job.progress.rows === 0) return
+  if (!statement.updatesTable || unit === null || job.keys || job.progress.rows === 0) return
   const { sql } = run.writer
   const track = run.ctx.tracks().find(t => t.name === migration.track)!
-  const spec = await tallySpec(sql, track, { migration, cut, backfill: job.id })
-  await clearTallies(sql, job.id)
-  const sums = makeSums(rows => storeTallies(sql, job.id, rows))
+  const spec = await contentCountSpec(sql, track, { migration, statement, backfill: job.id })
+  await clearContentCounts(sql, job.id)
+  const sums = makeSums(rows => storeContentCounts(sql, job.id, rows))
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
   let page = 0
-  const lane = async (session: Session) => {
+  const lane = async (connection: Connection) => {
     // its rests come on top, up to twice its work: it locks nothing, and to write down what it counted
     // costs the same for few rows
     const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + Math.min(2, restsFor(job)))
-    const pace = makePace(target, 64, rangePages)
+    const batchSize = makeBatchSize(target, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {
       const { relation, pages } = heaps[0]
-      const [from, to] = [page, Math.min(pages, page + pace.pages())]
+      const [from, to] = [page, Math.min(pages, page + batchSize.pages())]
       page = to
       if (to === pages) {
         heaps.shift()
@@ -60,22 +60,22 @@ export async function tally(job: Job): Promise<void> {
       }
       const start = run.ctx.clock.now()
       const factor = restsFor(job)
-      const everyPages = pace.restEvery(factor)
+      const everyPages = batchSize.restEvery(factor)
       const rests = everyPages === null ? null : { everyPages, everyCounts: betweenRests(factor, countMs) }
       const range = `${relation} ${from}-${to}`
-      const sleptMs = await countPages(session.sql, spec, { relation, pages: [from, to], rests }, counts =>
+      const sleptMs = await countPages(connection.sql, spec, { relation, pages: [from, to], rests }, counts =>
         sums.add(range, counts),
       )
       if (sums.size() > mostKept) await sums.flush()
       const ms = run.ctx.clock.now() - start
-      pace.note(ms, to - from, 0, sleptMs)
-      await breathe(job, ms, () => false, sleptMs)
+      batchSize.note(ms, to - from, 0, sleptMs)
+      await restAfterBatch(job, ms, () => false, sleptMs)
     }
   }
   await inLanes(job, lane)
   await sums.flush()
   // a count that was broken off must not stand for the whole
-  if (run.ctx.signal.aborted) await clearTallies(sql, job.id)
+  if (run.ctx.signal.aborted) await clearContentCounts(sql, job.id)
 }
 
 /** A sum of rows and of the two halves of their hash: small integers, which leave no garbage behind. */
@@ -86,9 +86,9 @@ interface Sum {
 }
 
 /** Adds up counts by unit and by range, and hands them on when asked to. */
-function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
+function makeSums(store: (rows: ContentCountRow[]) => Promise<void>) {
   const kept = { unit: new Map<string, Sum>(), past: new Map<string, Sum>(), range: new Map<string, Sum>() }
-  const sumOf = (kind: TallyRow['kind'], name: string): Sum => {
+  const sumOf = (kind: ContentCountRow['kind'], name: string): Sum => {
     let sum = kept[kind].get(name)
     if (!sum) {
       sum = { rows: 0, high: 0, low: 0 }
@@ -101,8 +101,8 @@ function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
     sum.high ^= high
     sum.low ^= low
   }
-  const take = (most: number): TallyRow[] => {
-    const taken: TallyRow[] = []
+  const take = (most: number): ContentCountRow[] => {
+    const taken: ContentCountRow[] = []
     for (const kind of ['unit', 'past', 'range'] as const) {
       for (const [name, { rows, high, low }] of kept[kind]) {
         if (taken.length === most) return taken
@@ -132,13 +132,17 @@ function makeSums(store: (rows: TallyRow[]) => Promise<void>) {
 }
 
 /** What is counted for a backfill with units. */
-export async function tallySpec(
+export async function contentCountSpec(
   sql: Db,
   track: Track,
-  { migration, cut, backfill }: { migration: Migration; cut: Cut; backfill: number },
-): Promise<TallySpec> {
+  {
+    migration,
+    statement,
+    backfill,
+  }: { migration: Migration; statement: BackfillStatement; backfill: number },
+): Promise<ContentCountSpec> {
   const { table, unit } = migration.backfill!
-  const columns = await contentColumns(sql, table, cut.sets)
+  const columns = await contentColumns(sql, table, statement.sets)
   const { info } = await readTrackInfo(track)
   const dated = info?.messages?.table === table ? info.messages.created : null
   return {

@@ -1,4 +1,4 @@
-import type { Pieces } from '../database/connection.sql.js'
+import type { FlushSize } from '../database/connection.sql.js'
 import { isLost, isRefused } from '../database/faults.js'
 import { beside } from '../run/beside.js'
 import type { Job } from './batch.js'
@@ -7,7 +7,7 @@ import { noteAdvice } from './run_backfill.sql.js'
 import { type Advice, advise, unseen, type WalRate } from './throttle.js'
 
 /** How often the signals are looked at, in milliseconds. */
-const lookEveryMs = 1000
+const checkEveryMs = 1000
 
 /** A fresh backfill has seen nothing yet. */
 export const noAdvice: Advice = { level: 'go', rest: 0, reasons: [], unknown: [] }
@@ -16,14 +16,14 @@ export const noAdvice: Advice = { level: 'go', rest: 0, reasons: [], unknown: []
  * Looks at the health signals from the monitor's connection while a backfill runs, and
  * keeps the advice current.
  */
-export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> {
+export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }> {
   const { ctx } = job.run
   const done = new AbortController()
   const wal = walMeter(job)
   const see = async () => {
     try {
-      job.advice = await look(job, wal)
-      await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : told(job.advice))
+      job.advice = await readAdvice(job, wal)
+      await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : adviceText(job.advice))
     } catch (error) {
       // a broken monitor is replaced when the run connects again
       if (!isLost(error) && !isRefused(error)) throw error
@@ -34,7 +34,7 @@ export async function watchHealth(job: Job): Promise<{ stop(): Promise<void> }> 
   await see()
   const looking = async () => {
     while (!done.signal.aborted) {
-      await ctx.clock.sleep(lookEveryMs, done.signal)
+      await ctx.clock.sleep(checkEveryMs, done.signal)
       if (!done.signal.aborted) await see()
     }
   }
@@ -58,10 +58,10 @@ function walMeter({ run: { ctx } }: Job): (position: number) => WalRate {
   }
 }
 
-async function look(job: Job, wal: ReturnType<typeof walMeter>): Promise<Advice> {
+async function readAdvice(job: Job, wal: ReturnType<typeof walMeter>): Promise<Advice> {
   const { sql } = job.run.monitor
   const now: Vitals = await vitals(sql, job.migration.backfill!.table, [...job.pids])
-  const { throttleQuery } = job.wish
+  const { throttleQuery } = job.options
   // an answer that does not come is unknown, not healthy
   const throttle =
     throttleQuery === null
@@ -74,7 +74,7 @@ async function look(job: Job, wal: ReturnType<typeof walMeter>): Promise<Advice>
 }
 
 /** The advice for the progress line. */
-export const told = (advice: Advice): string =>
+export const adviceText = (advice: Advice): string =>
   [
     advice.level,
     advice.reasons.join(', '),
@@ -84,18 +84,23 @@ export const told = (advice: Advice): string =>
     .join(': ')
 
 /** How long to rest, as a multiple of the work: as `--nice` says, and no shorter than the signals ask for. */
-export const restsFor = ({ advice, wish }: Job): number => Math.max(advice.rest, wish.nice)
+export const restsFor = ({ advice, options }: Job): number => Math.max(advice.rest, options.nice)
 
 /** In what pieces evicted pages go to the disk now: small ones while an application is beside us. */
-export const piecesFor = (job: Job): Pieces => (restsFor(job) > 0 ? 'small' : 'large')
+export const flushSizeFor = (job: Job): FlushSize => (restsFor(job) > 0 ? 'small' : 'large')
 
 /**
  * Leaves the application the air that a batch has not left it already, all of it while something says stop.
  */
-export async function breathe(job: Job, batchMs: number, halted: () => boolean, sleptMs = 0): Promise<void> {
+export async function restAfterBatch(
+  job: Job,
+  batchMs: number,
+  halted: () => boolean,
+  sleptMs = 0,
+): Promise<void> {
   const { ctx } = job.run
   const left = (batchMs - sleptMs) * restsFor(job) - sleptMs
   if (left > 0) await ctx.clock.sleep(left, ctx.signal)
   while (job.advice.level === 'stop' && !ctx.signal.aborted && !halted())
-    await ctx.clock.sleep(lookEveryMs / 4, ctx.signal)
+    await ctx.clock.sleep(checkEveryMs / 4, ctx.signal)
 }

@@ -2,7 +2,7 @@ import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
-const keyOf = (alias: string, key: string[]): string =>
+const rowKey = (alias: string, key: string[]): string =>
   key.length > 0
     ? `concat_ws(',', ${key.map(c => `${alias}."${c}"`).join(', ')})`
     : `md5(to_jsonb(${alias})::text)`
@@ -22,7 +22,7 @@ export interface PendingSpec {
 }
 
 /** What a sweep looks at, and how it rests. */
-export interface SweepSpec extends PendingSpec {
+export interface PendingScan extends PendingSpec {
   /** On every so-many-th page it rests while it reads the table; null for not at all. */
   restEvery: number | null
 }
@@ -34,7 +34,7 @@ const systemColumn = /\b(?:ctid|tableoid|[cx]m(?:in|ax))\b/i
  * The rows that a sweep looks at. Where it rests, at every row: as one predicate among others it
  * would be asked last, of few.
  */
-const swept = ({ table, alias, restEvery, pending, reason }: SweepSpec): string =>
+const scannedRows = ({ table, alias, restEvery, pending, reason }: PendingScan): string =>
   restEvery === null || systemColumn.test(`${pending} ${reason}`)
     ? `${table} ${alias}`
     : `(select * from ${table} ${alias} where ${restPredicate(alias, restEvery)} offset 0) ${alias}`
@@ -43,7 +43,7 @@ const notSetAside = (s: PendingSpec): string => `not exists (${copyOf(s)})`
 
 const copyOf = (s: PendingSpec): string =>
   `select from rethread_archive.quarantine q
-   where q.relation = '${s.table}' and q.key = ${keyOf(s.alias, s.key)}`
+   where q.relation = '${s.table}' and q.key = ${rowKey(s.alias, s.key)}`
 
 /** Of a backfill that takes rows out: whether it has set a row aside as the row is now. What it has not, it may not delete. */
 export const isSetAside = (s: PendingSpec): string =>
@@ -57,17 +57,17 @@ const intoQuarantine =
  * By hashing: of a column that has just been added there are no statistics, and the planner, who expects few
  * rows to lack it, would sort all of them.
  */
-export async function countPending(sql: Db, s: SweepSpec): Promise<number> {
+export async function countPending(sql: Db, s: PendingScan): Promise<number> {
   const result = await sql.unsafe<{ n: number }[]>(
     `set local enable_mergejoin = off;
-     select count(*)::int as n from ${swept(s)} where (${s.pending})
+     select count(*)::int as n from ${scannedRows(s)} where (${s.pending})
      ${s.removes ? '' : `and ${notSetAside(s)}`}`,
   )
   return result.flat().at(-1)!.n
 }
 
 /** What a sweep has found: rows left to do, and the keys of some of them, as `keyOf` writes them. */
-interface Swept {
+interface PendingLeft {
   left: number
   keys: string[]
 }
@@ -77,13 +77,13 @@ interface Swept {
  * where they are until contract, the others are counted. None left is the proof: in one snapshot every
  * row was done or is set aside.
  */
-export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Promise<Swept> {
+export async function scanPending(sql: Db, s: PendingScan, mostKeys: number): Promise<PendingLeft> {
   const reason = s.removes ? 'null::text' : `(${s.reason ?? 'null'})::text`
-  const result = await sql.unsafe<Swept[]>(
+  const result = await sql.unsafe<PendingLeft[]>(
     `set local enable_mergejoin = off;
      with found as materialized (
-       select ${keyOf(s.alias, s.key)} as key, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}) end as original
-       from ${swept(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}
+       select ${rowKey(s.alias, s.key)} as key, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}) end as original
+       from ${scannedRows(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}
      ),
      aside as (
        ${intoQuarantine}
@@ -94,7 +94,7 @@ export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Pro
      select count(*)::int as left, coalesce(json_agg(key) filter (where n <= ${mostKeys}), '[]') as keys
      from (select key, row_number() over () as n from found where reason is null) x`,
   )
-  return result.flat().at(-1) as Swept
+  return result.flat().at(-1) as PendingLeft
 }
 
 /**
@@ -103,7 +103,7 @@ export async function sweepPending(sql: Db, s: SweepSpec, mostKeys: number): Pro
  */
 export async function quarantinePending(
   sql: Db,
-  s: SweepSpec,
+  s: PendingScan,
   reason: string,
   keys: string[] | null,
 ): Promise<void> {
@@ -111,10 +111,10 @@ export async function quarantinePending(
   if (keys) args.push(JSON.stringify(keys))
   await sql.unsafe(
     `${intoQuarantine}
-     select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
-     from ${swept(s)}
+     select $1, $2, '${s.table}', ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
+     from ${scannedRows(s)}
      where (${s.pending}) and ${s.removes ? `not ${isSetAside(s)}` : notSetAside(s)}
-       ${keys ? `and ${keyOf(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))` : ''}
+       ${keys ? `and ${rowKey(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))` : ''}
      on conflict ${s.removes ? '(relation, key, migration) do update set original = excluded.original, reason = excluded.reason, run = excluded.run' : 'do nothing'}`,
     args,
   )
@@ -135,7 +135,7 @@ export async function quarantineRow(
 ): Promise<void> {
   await sql.unsafe(
     `${intoQuarantine}
-     select $1, $2, '${s.table}', ${keyOf(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
+     select $1, $2, '${s.table}', ${rowKey(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
      from ${row.from} ${s.alias} where ${row.where}
      on conflict do nothing`,
     [s.track, s.migration, reason, s.run, ...row.args],

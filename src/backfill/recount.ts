@@ -1,31 +1,35 @@
 import { primaryKey } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
-import { cutBackfill } from '../files/backfill_statement.js'
+import { readBackfillStatement } from '../files/backfill_statement.js'
 import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 import type { Probed } from '../verify/access_matrix.js'
-import { tallySpec } from './content_counts.js'
-import { type Counted, storedTallies, type Tally, unitCounts } from './content_counts.sql.js'
+import { contentCountSpec } from './content_counts.js'
+import { type ContentCount, type Counted, storedContentCounts, unitCounts } from './content_counts.sql.js'
 
 /**
  * Counts and hashes again, unit by unit, what stood when a backfill ended, and tells which units differ. The
  * application goes on writing, so a difference is something to look at and not a fault.
  */
-export async function recount(ctx: Context, session: Session, track: Track): Promise<Probed> {
+export async function recount(ctx: Context, connection: Connection, track: Track): Promise<Probed> {
   const probed: Probed = { found: [], tables: [], findings: [], skipped: null }
   let counted = 0
   for (const m of track.migrations) {
     if (!m.backfill?.unit || ctx.signal.aborted) continue
-    const stored = await storedTallies(session.sql, track.name, m.name)
+    const stored = await storedContentCounts(connection.sql, track.name, m.name)
     if (!stored) continue
     const { table, unit } = m.backfill
-    const cut = await cutBackfill(m.file.text, m.file.path, m.backfill)
-    const spec = await tallySpec(session.sql, track, { migration: m, cut, backfill: stored.backfill })
-    const now = await unitCounts(session.sql, table, spec, await primaryKey(session.sql, table))
+    const statement = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
+    const spec = await contentCountSpec(connection.sql, track, {
+      migration: m,
+      statement,
+      backfill: stored.backfill,
+    })
+    const now = await unitCounts(connection.sql, table, spec, await primaryKey(connection.sql, table))
     counted += stored.units.size
     for (const [name, then] of stored.units) {
-      const detail = difference(then, now.get(name) ?? { ...nothing, past: null })
+      const detail = countDifference(then, now.get(name) ?? { ...noRows, past: null })
       if (detail !== null) probed.found.push({ object: `${table} ${unit} ${name}`, detail })
     }
   }
@@ -34,15 +38,13 @@ export async function recount(ctx: Context, session: Session, track: Track): Pro
   return probed
 }
 
-const nothing: Counted = { rows: 0, hash: '0' }
+const noRows: Counted = { rows: 0, hash: '0' }
 
 /** How a unit differs from what the backfill has left; null where it does not. */
-function difference(then: Tally, now: Tally): string | null {
+function countDifference(then: ContentCount, now: ContentCount): string | null {
   if (now.rows <= then.rows) return differs(then, now, `row(s) of ${then.rows}`)
   // rows that came since are what an application is for, and hide nothing where rows are dated
-  return (
-    then.past && differs(then.past, now.past ?? nothing, `row(s) of the ${then.past.rows} from before it`)
-  )
+  return then.past && differs(then.past, now.past ?? noRows, `row(s) of the ${then.past.rows} from before it`)
 }
 
 function differs(then: Counted, now: Counted, rows: string): string | null {

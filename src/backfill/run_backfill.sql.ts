@@ -83,7 +83,7 @@ export async function openBackfill(
       where track = ${spec.track} and migration = ${spec.migration} and state <> 'done'`
     return open!.id
   }
-  await cutRanges(sql, made.id, heaps, leastPages)
+  await createRanges(sql, made.id, heaps, leastPages)
   return made.id
 }
 
@@ -93,7 +93,7 @@ export const rangePages = 2048
  * Cuts what no range covers yet of each heap, up to its present end. Towards the end the ranges become
  * shorter, an eighth of what is left but no less than `leastPages`, so that workers end together.
  */
-export async function cutRanges(
+export async function createRanges(
   sql: Db,
   backfill: number,
   heaps: { relation: string; pages: number }[],

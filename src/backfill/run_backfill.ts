@@ -1,29 +1,29 @@
 import { heapsOf, primaryKey } from '../database/catalog.sql.js'
-import { setPieces } from '../database/connection.sql.js'
+import { setFlushSize } from '../database/connection.sql.js'
 import { isLost } from '../database/faults.js'
-import { type Cut, cutBackfill } from '../files/backfill_statement.js'
+import { type BackfillStatement, readBackfillStatement } from '../files/backfill_statement.js'
 import { Failure, UsageError } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
 import type { Run } from '../run/open_run.js'
 import { refuseBackfill } from '../run/refuse_destruction.js'
-import { settle, unsettle } from '../run/table_settings.js'
-import { type BackfillWish, fileFault, type Job } from './batch.js'
+import { holdBackAnalyze, restoreTableSettings } from '../run/table_settings.js'
+import { type BackfillOptions, fileFault, type Job } from './batch.js'
 import { betweenRests } from './batch_size.js'
-import { tally } from './content_counts.js'
-import { noAdvice, piecesFor, restsFor, watchHealth } from './health_monitor.js'
+import { countContent } from './content_counts.js'
+import { flushSizeFor, monitorHealth, noAdvice, restsFor } from './health_monitor.js'
 import {
   countPending,
   isSetAside,
+  type PendingScan,
   type PendingSpec,
   quarantinePending,
-  type SweepSpec,
-  sweepPending,
+  scanPending,
 } from './pending.sql.js'
 import {
   analyze,
   type BackfillRow,
-  cutRanges,
+  createRanges,
   openBackfill,
   rangePages,
   readBackfills,
@@ -37,14 +37,15 @@ import { allRanges, canary } from './walk_pages.js'
  * Fewest pages of a range: a batch or less. Half of a whole range where a window takes two dozen batches, or
  * where more batches write more rows.
  */
-const leastPages = ({ groups }: Cut, passes: number): number => (groups || passes > 1 ? rangePages / 2 : 128)
+const leastRangePages = ({ groups }: BackfillStatement, passes: number): number =>
+  groups || passes > 1 ? rangePages / 2 : 128
 /** Sweeps that may follow each other without a row less before what is left is set aside. */
-const maxSweeps = 20
+const maxPendingScans = 20
 /** Rows without a known reason that may be set aside; more means that the file is wrong, not the rows. */
 const maxUnexplained = 1000
 
 /** What a sweep takes to read a page of messages, in milliseconds: about. */
-const sweptPageMs = 0.03
+const scannedPageMs = 0.03
 
 /** Rows of a page of a table that was never analyzed: a guess on which only the size of a batch depends. */
 const unknownRowsPerPage = 100
@@ -76,15 +77,15 @@ export const passesFor = (updatesTable: boolean, rowsPerPage: number, pages: num
 export async function runBackfill(
   run: Run,
   migration: Migration,
-  wish: BackfillWish,
+  options: BackfillOptions,
   helper = false,
 ): Promise<Backfilled> {
   const spec = migration.backfill!
   const { ctx } = run
   // the holder of the lease has asked for consent
-  if (!helper) await refuseBackfill(migration, wish.consent)
-  const whole = await cutBackfill(migration.file.text, migration.file.path, spec)
-  if (wish.unit !== null && !spec.unit)
+  if (!helper) await refuseBackfill(migration, options.consent)
+  const whole = await readBackfillStatement(migration.file.text, migration.file.path, spec)
+  if (options.unit !== null && !spec.unit)
     throw new UsageError('--workspace', `${migration.name} has no \`unit\` in its header`)
   const key = spec.key.length > 0 ? spec.key : await primaryKey(run.writer.sql, spec.table)
   const keys = (await lacksPages(run.writer.sql, spec.table))
@@ -108,9 +109,9 @@ export async function runBackfill(
       systemIdentifier: run.target.facts.systemIdentifier,
     },
     heaps,
-    leastPages(whole, passes),
+    leastRangePages(whole, passes),
   )
-  const sweep: PendingSpec = {
+  const pending: PendingSpec = {
     ...spec,
     track: migration.track,
     migration: migration.name,
@@ -120,9 +121,9 @@ export async function runBackfill(
     removes: migration.hazards.includes('QUARANTINES_ROWS'),
   }
   // whatever the file's own condition says
-  const cut =
-    sweep.removes && whole.deletesTable
-      ? { ...whole, restrict: (part: string) => whole.restrict(`${part} and ${isSetAside(sweep)}`) }
+  const statement =
+    pending.removes && whole.deletesTable
+      ? { ...whole, restrict: (part: string) => whole.restrict(`${part} and ${isSetAside(pending)}`) }
       : whole
   const row = await readRow(run, migration)
   const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }
@@ -130,22 +131,22 @@ export async function runBackfill(
     run,
     migration,
     id,
-    cut,
+    statement,
     passes: row.passes,
     rowsPerPage: Math.ceil(rowsPerPage) || unknownRowsPerPage,
     keys,
-    wish,
-    sweep,
+    options,
+    pending,
     progress,
     advice: noAdvice,
     pids: new Set(),
     helper,
   }
-  const watch = await watchHealth(job)
+  const monitor = await monitorHealth(job)
   const outcome = await untilDone(job).finally(async () => {
-    await watch.stop()
+    await monitor.stop()
     // what can't be put back now, the next run puts back
-    if (!helper && !run.writer.lost) await unsettle(run)
+    if (!helper && !run.writer.lost) await restoreTableSettings(run)
   })
   // a helper leaves the state to the invocation that holds the lease
   if (helper) return { outcome, result: toResult(await readRow(run, migration)), findings: [] }
@@ -167,18 +168,18 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
     try {
       // in here, so that a connection lost in it is taken up again too
       if (!job.helper && job.passes > 1)
-        await settle(run, await heapsOf(run.writer.sql, job.migration.backfill!.table))
-      if (job.wish.unit !== null) {
+        await holdBackAnalyze(run, await heapsOf(run.writer.sql, job.migration.backfill!.table))
+      if (job.options.unit !== null) {
         await canary(job)
         return 'partial'
       }
       if (await nothingPending(job)) return 'done'
       await setAsideFirst(job)
-      if (!(await allRanges(job))) return stopped(job)
+      if (!(await allRanges(job))) return stoppedOutcome(job)
       if (job.helper) return 'partial'
-      if (!(await closingSweep(job))) return stopped(job)
-      if (job.progress.rows > 0) await analyze(run.writer.sql, job.cut.writes)
-      await tally(job)
+      if (!(await finishPending(job))) return stoppedOutcome(job)
+      if (job.progress.rows > 0) await analyze(run.writer.sql, job.statement.writes)
+      await countContent(job)
       return 'done'
     } catch (error) {
       if (!isLost(error) && !run.writer.lost) throw fileFault(job, error)
@@ -189,17 +190,19 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
 }
 
 /** What a sweep looks at, with the rests that are asked for now. */
-function sweepNow(job: Job): SweepSpec {
+function pendingScanOf(job: Job): PendingScan {
   const factor = restsFor(job)
   return {
-    ...job.sweep,
-    restEvery: factor > 0 && !job.keys ? betweenRests(factor, sweptPageMs) : null,
+    ...job.pending,
+    restEvery: factor > 0 && !job.keys ? betweenRests(factor, scannedPageMs) : null,
   }
 }
 
 /** A backfill that contracts has mostly nothing to do: one look instead of a walk over the whole table. */
 async function nothingPending(job: Job): Promise<boolean> {
-  return job.migration.phase === 'contract' && (await countPending(job.run.writer.sql, sweepNow(job))) === 0
+  return (
+    job.migration.phase === 'contract' && (await countPending(job.run.writer.sql, pendingScanOf(job))) === 0
+  )
 }
 
 /**
@@ -207,50 +210,56 @@ async function nothingPending(job: Job): Promise<boolean> {
  */
 async function setAsideFirst(job: Job): Promise<void> {
   const reason = 'taken out: it does not fit the new schema'
-  if (job.sweep.removes) await quarantinePending(job.run.writer.sql, sweepNow(job), reason, null)
+  if (job.pending.removes) await quarantinePending(job.run.writer.sql, pendingScanOf(job), reason, null)
 }
 
-const stopped = (job: Job): Backfilled['outcome'] => (job.run.ctx.signal.aborted ? 'interrupted' : 'partial')
+const stoppedOutcome = (job: Job): Backfilled['outcome'] =>
+  job.run.ctx.signal.aborted ? 'interrupted' : 'partial'
 
 /**
  * Pending minus quarantined, until it is empty: rows that moved under the walk, rows of a failed
  * trigger, rows beyond the frozen end. What can't be done goes to the quarantine with its reason,
  * and never holds the rest up.
  */
-async function closingSweep(job: Job): Promise<boolean> {
+async function finishPending(job: Job): Promise<boolean> {
   const { run } = job
   let before = Number.POSITIVE_INFINITY
   // how many walks each row that is left has outlived: an application may write new ones all the while, and a
   // row that moved may be missed once
   let outlived = new Map<string, number>()
-  for (let sweep = 1; sweep <= maxSweeps; sweep++) {
+  for (let pending = 1; pending <= maxPendingScans; pending++) {
     // the first to read a row marks it as committed, and so changes its page
-    await setPieces(run.writer.sql, piecesFor(job))
-    const { left, keys } = await sweepPending(run.writer.sql, sweepNow(job), maxUnexplained)
+    await setFlushSize(run.writer.sql, flushSizeFor(job))
+    const { left, keys } = await scanPending(run.writer.sql, pendingScanOf(job), maxUnexplained)
     if (left === 0) return true
     if (left > maxUnexplained && left >= before)
-      throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: sweep - 1 })
+      throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: pending - 1 })
     before = left
     if (left <= maxUnexplained) {
       outlived = new Map(keys.map(key => [key, (outlived.get(key) ?? -1) + 1]))
       const stuck = keys.filter(key => outlived.get(key)! >= 2)
       if (stuck.length > 0)
-        await quarantinePending(run.writer.sql, sweepNow(job), 'the statement did not change this row', stuck)
+        await quarantinePending(
+          run.writer.sql,
+          pendingScanOf(job),
+          'the statement did not change this row',
+          stuck,
+        )
       if (stuck.length === keys.length) continue
     }
     await setAsideFirst(job)
-    await cutRanges(
+    await createRanges(
       run.writer.sql,
       job.id,
       await heapsOf(run.writer.sql, job.migration.backfill!.table),
-      leastPages(job.cut, 1),
+      leastRangePages(job.statement, 1),
     )
     await resetRanges(run.writer.sql, job.id)
     job.passes = 1
     job.progress.pagesDone = 0
     if (!(await allRanges(job))) return false
   }
-  throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: before, sweeps: maxSweeps })
+  throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: before, sweeps: maxPendingScans })
 }
 
 async function readRow(run: Run, migration: Migration): Promise<BackfillRow> {

@@ -1,8 +1,8 @@
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { isDataFault, serverFault } from '../database/faults.js'
-import { apart, fileFault, type Job, mustHold, transact } from './batch.js'
-import { checkpoint, type Standing } from './batch.sql.js'
-import type { Pace } from './batch_size.js'
+import { fileFault, type Job, runStandalone, throwIfFenced, transact } from './batch.js'
+import { checkpoint, type RangePosition } from './batch.sql.js'
+import type { BatchSize } from './batch_size.js'
 import { quarantineRow, rowParameter } from './pending.sql.js'
 import type { Range } from './run_backfill.sql.js'
 import { atKey, type KeyColumn, keyPredicate, nextKey } from './walk_keys.sql.js'
@@ -11,13 +11,13 @@ import { atKey, type KeyColumn, keyPredicate, nextKey } from './walk_keys.sql.js
 export interface Along {
   /** The key that it follows. */
   columns: KeyColumn[]
-  pace: Pace
+  batchSize: BatchSize
   /** Tells a batch, leaves the application air; true when the walk must stop. */
   after(rows: number, ms: number): Promise<boolean>
 }
 
 /** Where a range stands whose key was reached; no further key is the end. */
-const reached = (range: Range, key: string[] | null): Standing => ({
+const reached = (range: Range, key: string[] | null): RangePosition => ({
   cursorPage: key === null ? range.toPage : range.cursorPage,
   cursorKey: key,
   pass: 0,
@@ -32,35 +32,35 @@ const reached = (range: Range, key: string[] | null): Standing => ({
  */
 export async function walkKeys(
   job: Job,
-  session: Session,
+  connection: Connection,
   range: Range | null,
-  { columns, pace, after }: Along,
+  { columns, batchSize, after }: Along,
 ): Promise<boolean> {
-  const { cut, run, sweep, migration } = job
+  const { statement, run, pending, migration } = job
   const { table, unit } = migration.backfill!
   let cursor = range?.cursorKey ?? null
   let most = Number.POSITIVE_INFINITY
   for (;;) {
-    const limit = Math.min(most, pace.pages())
-    const upper = await nextKey(session.sql, { table, columns }, cursor, limit)
-    const { predicate, args } = keyPredicate(cut.alias, columns, {
+    const limit = Math.min(most, batchSize.pages())
+    const upper = await nextKey(connection.sql, { table, columns }, cursor, limit)
+    const { predicate, args } = keyPredicate(statement.alias, columns, {
       after: cursor,
       upTo: upper,
       unit: range ? null : unit,
     })
-    if (!range) args.push(job.wish.unit!)
+    if (!range) args.push(job.options.unit!)
     const start = run.ctx.clock.now()
     let rows = 0
     try {
       const done = range
-        ? await transact(job, session, {
-            statement: cut.restrict(predicate),
+        ? await transact(job, connection, {
+            statement: statement.restrict(predicate),
             args,
-            pace,
+            batchSize,
             record: (tx, written, ms) =>
-              mustHold(checkpoint(tx, range, { ...reached(range, upper), rows: written, ms }), job),
+              throwIfFenced(checkpoint(tx, range, { ...reached(range, upper), rows: written, ms }), job),
           })
-        : await apart(job, session, table, { predicate, args })
+        : await runStandalone(job, connection, table, { predicate, args })
       rows = done.rows
       most = Number.POSITIVE_INFINITY
     } catch (error) {
@@ -71,18 +71,18 @@ export async function walkKeys(
       }
       const { code, message } = serverFault(error)!
       await quarantineRow(
-        session.sql,
-        sweep,
-        { from: table, where: atKey(sweep.alias, columns, rowParameter), args: upper! },
+        connection.sql,
+        pending,
+        { from: table, where: atKey(pending.alias, columns, rowParameter), args: upper! },
         `${code}: ${message}`,
       )
       if (range)
-        await session.sql.begin(async tx =>
-          mustHold(checkpoint(tx, range, { ...reached(range, upper), rows: 0, ms: 0 }), job),
+        await connection.sql.begin(async tx =>
+          throwIfFenced(checkpoint(tx, range, { ...reached(range, upper), rows: 0, ms: 0 }), job),
         )
     }
     const ms = run.ctx.clock.now() - start
-    pace.note(ms, limit)
+    batchSize.note(ms, limit)
     if (upper === null) return true
     cursor = upper
     if (await after(rows, ms)) return false

@@ -1,13 +1,13 @@
 import { heapsOf } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
-import { type Pieces, setPieces } from '../database/connection.sql.js'
+import type { Connection } from '../database/connection.js'
+import { type FlushSize, setFlushSize } from '../database/connection.sql.js'
 import { connect } from '../database/context.js'
 import { isRetriable, isSqlState } from '../database/faults.js'
-import { apart, batch, type Job } from './batch.js'
+import { batch, type Job, runStandalone } from './batch.js'
 import { checkpoint, lastItem, readOnceMore } from './batch.sql.js'
-import { itemsAPage, slicePredicate } from './batch_predicate.sql.js'
-import { makePace, type Pace } from './batch_size.js'
-import { breathe, piecesFor, restsFor, told } from './health_monitor.js'
+import { batchPredicate, itemsAPage } from './batch_predicate.sql.js'
+import { type BatchSize, makeBatchSize } from './batch_size.js'
+import { adviceText, flushSizeFor, restAfterBatch, restsFor } from './health_monitor.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from './run_backfill.sql.js'
 import { type Along, walkKeys } from './walk_keys.js'
 import type { KeyColumn } from './walk_keys.sql.js'
@@ -34,8 +34,8 @@ const firstPassMs = 12
 /** True when all ranges are done, false when somebody asked to stop. */
 export async function allRanges(job: Job): Promise<boolean> {
   const halt = { now: false }
-  const ended = await inLanes(job, session =>
-    work(job, session, halt).catch(error => {
+  const ended = await inLanes(job, connection =>
+    work(job, connection, halt).catch(error => {
       // the others finish their batch and stop: the first fault is the one to tell
       halt.now = true
       throw error
@@ -45,71 +45,71 @@ export async function allRanges(job: Job): Promise<boolean> {
 }
 
 /** Work on as many connections as there are workers; when all have ended, the first fault is thrown. */
-export async function inLanes<T>(job: Job, lane: (session: Session) => Promise<T>): Promise<T[]> {
-  const sessions: Session[] = []
+export async function inLanes<T>(job: Job, lane: (connection: Connection) => Promise<T>): Promise<T[]> {
+  const connections: Connection[] = []
   try {
-    for (let n = 0; n < job.wish.workers; n++) sessions.push(await connect(job.run.ctx, 'worker'))
-    job.pids = new Set(sessions.map(s => s.pid))
-    const ended = await Promise.allSettled(sessions.map(lane))
+    for (let n = 0; n < job.options.workers; n++) connections.push(await connect(job.run.ctx, 'worker'))
+    job.pids = new Set(connections.map(s => s.pid))
+    const ended = await Promise.allSettled(connections.map(lane))
     return ended.map(e => {
       if (e.status === 'rejected') throw e.reason
       return e.value
     })
   } finally {
-    await Promise.all(sessions.map(s => s.close()))
+    await Promise.all(connections.map(s => s.close()))
   }
 }
 
 /** One worker: claims ranges until there are none. */
-async function work(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
-  const target = job.run.ctx.batchTargetMs * (job.cut.groups ? forGroups : 1)
+async function work(job: Job, connection: Connection, halt: { now: boolean }): Promise<boolean> {
+  const target = job.run.ctx.batchTargetMs * (job.statement.groups ? forGroups : 1)
   // on a busy machine rests of 20 ms would leave a batch 2 ms of work, and a group for each of its rows
-  const mostRestMs = job.cut.groups ? Number.POSITIVE_INFINITY : undefined
-  const pace =
+  const mostRestMs = job.statement.groups ? Number.POSITIVE_INFINITY : undefined
+  const batchSize =
     job.passes > 1
-      ? makePace(target, 1, maxBatchPages)
-      : makePace(target, 1, rangePages, 1 / job.rowsPerPage, mostRestMs)
-  let pieces: Pieces | null = null
+      ? makeBatchSize(target, 1, maxBatchPages)
+      : makeBatchSize(target, 1, rangePages, 1 / job.rowsPerPage, mostRestMs)
+  let pieces: FlushSize | null = null
   for (;;) {
-    await breathe(job, 0, () => halt.now)
-    if (await mustStop(job, session, halt)) return false
-    const range = await claimRange(session.sql, job.id)
+    await restAfterBatch(job, 0, () => halt.now)
+    if (await mustStop(job, connection, halt)) return false
+    const range = await claimRange(connection.sql, job.id)
     if (!range) {
       // another machine may still be at work on its last range; when it dies, that range is ours to claim
-      if (job.helper || (await rangesElsewhere(session.sql, job.id)) === 0) return true
+      if (job.helper || (await rangesElsewhere(connection.sql, job.id)) === 0) return true
       await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
       continue
     }
-    if (pieces !== piecesFor(job)) {
-      pieces = piecesFor(job)
-      await setPieces(session.sql, pieces)
+    if (pieces !== flushSizeFor(job)) {
+      pieces = flushSizeFor(job)
+      await setFlushSize(connection.sql, pieces)
     }
     const walked = job.keys
-      ? await walkKeys(job, session, range, along(job, session, job.keys, halt))
-      : await walk(job, session, range, { pace, halt })
+      ? await walkKeys(job, connection, range, along(job, connection, job.keys, halt))
+      : await walkPages(job, connection, range, { batchSize, halt })
     if (!walked) return false
   }
 }
 
 /** What a walk along the key needs between its batches; the window counts rows. */
-function along(job: Job, session: Session, columns: KeyColumn[], halt: { now: boolean }): Along {
-  const pace = makePace(job.run.ctx.batchTargetMs, 200, 50_000)
+function along(job: Job, connection: Connection, columns: KeyColumn[], halt: { now: boolean }): Along {
+  const batchSize = makeBatchSize(job.run.ctx.batchTargetMs, 200, 50_000)
   return {
     columns,
-    pace,
+    batchSize,
     after: async (rows, ms) => {
-      tell(job, rows, ms, pace)
-      await breathe(job, ms, () => halt.now)
-      return mustStop(job, session, halt)
+      reportProgress(job, rows, ms, batchSize)
+      await restAfterBatch(job, ms, () => halt.now)
+      return mustStop(job, connection, halt)
     },
   }
 }
 
-async function mustStop(job: Job, session: Session, halt: { now: boolean }): Promise<boolean> {
-  const { maxRows } = job.wish
+async function mustStop(job: Job, connection: Connection, halt: { now: boolean }): Promise<boolean> {
+  const { maxRows } = job.options
   if (halt.now || job.run.ctx.signal.aborted || (maxRows !== null && job.progress.rows >= maxRows))
     return true
-  return isPaused(session.sql, job.migration.track)
+  return isPaused(connection.sql, job.migration.track)
 }
 
 /**
@@ -117,27 +117,27 @@ async function mustStop(job: Job, session: Session, halt: { now: boolean }): Pro
  * the pass begins its window again, where what it has done is no longer pending. A single pass has no windows
  * but its batches, so that none is ever repeated. False when asked to stop.
  */
-async function walk(
+async function walkPages(
   job: Job,
-  session: Session,
+  connection: Connection,
   range: Range,
-  { pace, halt }: { pace: Pace; halt: { now: boolean } },
+  { batchSize, halt }: { batchSize: BatchSize; halt: { now: boolean } },
 ): Promise<boolean> {
   const { run, passes, rowsPerPage } = job
-  const mostMs = longest(pace.targetMs)
+  const mostMs = longest(batchSize.targetMs)
   let at = range
   let from = at.cursorPage
   let bound = Number.POSITIVE_INFINITY
   let parted = { page: -1, items: 0 }
   for (let batches = 1; at.cursorPage < at.toPage; batches++) {
     const flushed = passes > 1 && at.pass === 0 && restsFor(job) > 0
-    const most = Math.min(bound, pace.most(at.pass, flushed ? firstPassMs : undefined))
+    const most = Math.min(bound, batchSize.most(at.pass, flushed ? firstPassMs : undefined))
     const page = Math.floor(from)
     // also of light passes: a closing sweep, which has one pass, may have been killed within a page
-    const parts = page < from || Math.min(most, pace.pages()) < 1
+    const parts = page < from || Math.min(most, batchSize.pages()) < 1
     if (parts && parted.page !== page)
-      parted = { page, items: await lastItem(session.sql, at.relation, page) }
-    const { end, pages, windowEnd } = nextBatch(job, at, from, pace, most, parted.items)
+      parted = { page, items: await lastItem(connection.sql, at.relation, page) }
+    const { end, pages, windowEnd } = nextBatch(job, at, from, batchSize, most, parted.items)
     const passed = end >= windowEnd
     const last = passed && at.pass + 1 >= passes
     const next = {
@@ -150,35 +150,37 @@ async function walk(
     const start = run.ctx.clock.now()
     // the smallest piece takes what it takes
     const divisible = pages > (passes > 1 ? 1 : 1 / rowsPerPage)
-    const done = await batch(job, session, {
+    const done = await batch(job, connection, {
       at,
       pages: [from, end],
       next,
-      pace,
+      batchSize,
       limits: { mostMs: divisible ? mostMs : null, flushed },
     })
     if (done && last && passes > 1)
-      await readOnceMore(session.sql, at.relation, at.cursorPage, end).catch(error => {
+      await readOnceMore(connection.sql, at.relation, at.cursorPage, end).catch(error => {
         // it only helps: a lock in its way is not waited for
         if (!isRetriable(error) && !isSqlState(error, '57014')) throw error
       })
     const ms = run.ctx.clock.now() - start
-    pace.note(ms, pages, at.pass, done?.sleptMs)
+    batchSize.note(ms, pages, at.pass, done?.sleptMs)
     if (!done) bound = pages > 1 ? Math.floor(pages / 2) : pages / 2
     else {
       bound = Number.POSITIVE_INFINITY
       if (last) job.progress.pagesDone += windowEnd - at.cursorPage
-      tell(job, done.rows, ms, pace)
+      reportProgress(job, done.rows, ms, batchSize)
       at = { ...at, ...next }
       from = passed ? at.cursorPage : end
     }
-    await breathe(job, ms, () => halt.now, done?.sleptMs)
+    await restAfterBatch(job, ms, () => halt.now, done?.sleptMs)
     if (next.done && done) return true
-    if (!done || batches % 8 === 0 ? await mustStop(job, session, halt) : halt.now || run.ctx.signal.aborted)
+    if (
+      !done || batches % 8 === 0 ? await mustStop(job, connection, halt) : halt.now || run.ctx.signal.aborted
+    )
       return false
   }
   // a range of no pages left: the heap shrank to nothing, or a checkpoint stood at its end
-  await session.sql.begin(tx =>
+  await connection.sql.begin(tx =>
     checkpoint(tx, at, {
       cursorPage: at.toPage,
       cursorKey: null,
@@ -200,18 +202,18 @@ function nextBatch(
   { passes, rowsPerPage }: Job,
   at: Range,
   from: number,
-  pace: Pace,
+  batchSize: BatchSize,
   most: number,
   items: number,
 ): { end: number; pages: number; windowEnd: number } {
   if (passes === 1) {
-    const only = piece(from, at.toPage, Math.min(pace.pages(), most), rowsPerPage, items)
+    const only = piece(from, at.toPage, Math.min(batchSize.pages(), most), rowsPerPage, items)
     return { ...only, windowEnd: only.end }
   }
   const begun = at.pass > 0 || from > at.cursorPage
   const windowEnd = begun
     ? Math.min(at.cursorPage + at.windowPages, at.toPage)
-    : piece(from, at.toPage, passBatches * pace.pages(), rowsPerPage, items).end
+    : piece(from, at.toPage, passBatches * batchSize.pages(), rowsPerPage, items).end
   const share = Math.ceil((windowEnd - at.cursorPage) / passBatches)
   return { ...piece(from, windowEnd, Math.min(most, share), rowsPerPage, items, 0.1), windowEnd }
 }
@@ -249,41 +251,41 @@ const evenly = (left: number, wanted: number, over: number): number =>
 
 /** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
 export async function canary(job: Job): Promise<void> {
-  const { run, migration, cut, wish } = job
-  const session = await connect(run.ctx, 'worker')
+  const { run, migration, statement, options } = job
+  const connection = await connect(run.ctx, 'worker')
   try {
     if (job.keys) {
-      await walkKeys(job, session, null, along(job, session, job.keys, { now: false }))
+      await walkKeys(job, connection, null, along(job, connection, job.keys, { now: false }))
       return
     }
-    const pace = makePace(run.ctx.batchTargetMs, 64, 1 << 20)
-    const unit = { column: migration.backfill!.unit!, value: wish.unit! }
-    for (const heap of await heapsOf(session.sql, migration.backfill!.table)) {
+    const batchSize = makeBatchSize(run.ctx.batchTargetMs, 64, 1 << 20)
+    const unit = { column: migration.backfill!.unit!, value: options.unit! }
+    for (const heap of await heapsOf(connection.sql, migration.backfill!.table)) {
       for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; ) {
-        const end = Math.min(page + pace.pages(), heap.pages)
+        const end = Math.min(page + batchSize.pages(), heap.pages)
         const start = run.ctx.clock.now()
-        const predicate = slicePredicate({
-          alias: cut.alias,
+        const predicate = batchPredicate({
+          alias: statement.alias,
           pages: [page, end],
           pass: 0,
           passes: 1,
           restEvery: null,
           unit,
         })
-        const { rows } = await apart(job, session, heap.relation, { predicate, args: [] })
-        pace.note(run.ctx.clock.now() - start, end - page)
+        const { rows } = await runStandalone(job, connection, heap.relation, { predicate, args: [] })
+        batchSize.note(run.ctx.clock.now() - start, end - page)
         job.progress.pagesDone = end
         job.progress.pages = heap.pages
-        tell(job, rows, run.ctx.clock.now() - start, pace)
+        reportProgress(job, rows, run.ctx.clock.now() - start, batchSize)
         page = end
       }
     }
   } finally {
-    await session.close()
+    await connection.close()
   }
 }
 
-function tell(job: Job, rows: number, batchMs: number, pace: Pace): void {
+function reportProgress(job: Job, rows: number, batchMs: number, batchSize: BatchSize): void {
   const { progress, run, migration } = job
   progress.rows += rows
   const seconds = (run.ctx.clock.now() - progress.since) / 1000
@@ -297,6 +299,9 @@ function tell(job: Job, rows: number, batchMs: number, pace: Pace): void {
     rowsPerSecond: seconds > 0 ? Math.round(progress.rows / seconds) : 0,
     etaSeconds: eta,
     batchMs,
-    pace: job.advice.level === 'go' && job.advice.unknown.length === 0 ? pace.word() : told(job.advice),
+    pace:
+      job.advice.level === 'go' && job.advice.unknown.length === 0
+        ? batchSize.word()
+        : adviceText(job.advice),
   })
 }

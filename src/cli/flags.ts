@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Option, Command as Program } from 'commander'
 import { configName, readConfig } from '../files/config.js'
-import { looksLikeWorkspace } from '../files/discover.js'
+import { looksLikeProject } from '../files/discover.js'
 import { filtersIn } from '../files/track_info.js'
 import { attributeOf, type Option as Declared, flagOf, list, type Typed } from '../model/options.js'
 
@@ -9,12 +9,12 @@ import { attributeOf, type Option as Declared, flagOf, list, type Typed } from '
 type Flag = Declared<unknown>
 
 /** The name of a flag, without its dashes and what it takes. */
-const nameOf = ({ flags }: Flag): string => flagOf(flags).replace(/^--/, '')
+const flagName = ({ flags }: Flag): string => flagOf(flags).replace(/^--/, '')
 
 /** A flag as commander takes it. Where a help text is wanted, `formats` are those that `--format` can be. */
 export function optionOf(flag: Flag, formats: string[]): Option {
   const { flags, help } = flag
-  const listed = nameOf(flag) === 'format' && formats.length > 0
+  const listed = flagName(flag) === 'format' && formats.length > 0
   const option = new Option(
     flags,
     listed ? `${formats.join(', ').replace(/, (\w+)$/, ' or $1')} (${help})` : help,
@@ -24,7 +24,7 @@ export function optionOf(flag: Flag, formats: string[]): Option {
 
 /** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
 export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>
-  named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeWorkspace(cwd) ? cwd : home
+  named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeProject(cwd) ? cwd : home
 
 /** A flag for each filter of the tracks in the folder that the command will use. */
 export async function filterFlags(argv: string[], cwd: string, home: string): Promise<Flag[]> {
@@ -39,8 +39,8 @@ export async function filterFlags(argv: string[], cwd: string, home: string): Pr
 
 /** The flags whose names are not taken by others; a filter with a taken name works by `--filter` alone. */
 export function without(flags: Flag[], others: Flag[]): Flag[] {
-  const taken = new Set(['help', ...others.map(nameOf)])
-  return flags.filter(flag => !taken.has(nameOf(flag)))
+  const taken = new Set(['help', ...others.map(flagName)])
+  return flags.filter(flag => !taken.has(flagName(flag)))
 }
 
 /** Adds what the flags of filters were given to the values of `--filter`, which alone the command reads. */
@@ -49,6 +49,6 @@ export function foldFilters(flags: Flag[], typed: Record<string, Typed>): void {
     const value = typed[attributeOf(flag.flags)]
     if (typeof value !== 'string') continue
     const before = Array.isArray(typed.filter) ? typed.filter : []
-    typed.filter = [...before, `${nameOf(flag)}=${value}`]
+    typed.filter = [...before, `${flagName(flag)}=${value}`]
   }
 }

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { CommanderError, Command as Program } from 'commander'
-import { type Command, type Globals, globals, type Invocation } from '../command.js'
+import { type Command, type GlobalOptions, globalOptions, type Invocation } from '../command.js'
 import { maskUrl, plainText } from '../database/connection.js'
 import { configName, readConfig } from '../files/config.js'
 import { home, packageVersion } from '../files/package.js'
@@ -14,7 +14,7 @@ import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf }
 import { openContext, sourcesTable } from '../plan/open_context.js'
 import { filesIn, formatsIn, rendererIn } from './discovery.js'
 import { filterFlags, foldFilters, optionOf, rootOf, without } from './flags.js'
-import { sink } from './terminal.js'
+import { openTerminal } from './terminal.js'
 
 /** One file = one command, and one file = one format: found beside this file, in `src/` and in `dist/`. */
 const commandFolder = new URL('../commands/', import.meta.url)
@@ -51,7 +51,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
     const command = (await import(file)).default as Command
     const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
-    const own = [...Object.values(command.options), ...Object.values(globals)]
+    const own = [...Object.values(command.options), ...Object.values(globalOptions)]
     const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
     const formats = argv.some(a => a === '--help' || a === '-h') ? await formatsIn(renderFolder) : []
     for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, formats))
@@ -59,7 +59,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       const typed = given.at(-2) as Record<string, Typed>
       foldFilters(filters, typed)
-      exitCode = await execute(name, command, args, typed, process)
+      exitCode = await runCommand(name, command, args, typed, process)
     })
   }
   try {
@@ -82,7 +82,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   }
 }
 
-async function execute(
+async function runCommand(
   name: string,
   command: Command,
   args: string[],
@@ -94,14 +94,14 @@ async function execute(
   const verbose = typed.verbose === true
   const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
   const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
-  const events = sink(process, { quiet: typed.quiet === true, verbose })
+  const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
     if (!renderer) oneOf('--format', String(typed.format), await formatsIn(renderFolder))
     const run = command.read(typed)
-    const options = readOptions(globals, typed)
-    const input = await prepare(command, args, options, process, events.emit, cleanup)
+    const options = readOptions(globalOptions, typed)
+    const input = await readInput(command, args, options, process, events.emit, cleanup)
     report = await run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
     const never = options.yes || input.config.protected
@@ -120,7 +120,7 @@ async function execute(
     report.verdict = verdictOf(report)
     if (verbose && error instanceof Error)
       process.stderr.write(
-        `${mask((error.cause as Error)?.stack ?? error.stack ?? '', databaseUrl(given, process.env).url)}\n`,
+        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', databaseUrl(given, process.env).url)}\n`,
       )
   } finally {
     for (const end of cleanup.reverse()) await end()
@@ -128,12 +128,12 @@ async function execute(
   }
   const look = { color, verbose, width: process.stdout.columns ?? 100 }
   if (typeof typed.out === 'string' && report.pin)
-    note(report, write(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
+    note(report, writeOutput(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
   const { render, page } = renderer ?? (await rendererIn(renderFolder, usualFormat))!
   const file = page && process.env[page.env]
   if (page && file) appendFileSync(file, await page.render(report))
   if (typeof typed.output === 'string') {
-    const faults = write(typed.output, await render(report, look))
+    const faults = writeOutput(typed.output, await render(report, look))
     if (faults.length === 0) return exitCodes[report.verdict]
     note(report, faults)
   }
@@ -142,7 +142,7 @@ async function execute(
 }
 
 /** Writes a file that a flag names, and the folders above it; what the system has against it. */
-function write(path: string, text: string): Finding[] {
+function writeOutput(path: string, text: string): Finding[] {
   try {
     mkdirSync(dirname(resolve(path)), { recursive: true })
     writeFileSync(path, text)
@@ -159,7 +159,7 @@ function note(report: Report, faults: Finding[]): void {
 }
 
 /** No secret in any output: the URL's password is cut wherever it shows. */
-function mask(text: string, url: string): string {
+function maskSecrets(text: string, url: string): string {
   if (url === '') return text
   const password = URL.canParse(url) ? new URL(url).password : ''
   // the URL first: without its password it would not be found any more
@@ -186,10 +186,10 @@ function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: strin
   return { url: '', source: 'not set' }
 }
 
-async function prepare(
+async function readInput(
   command: Command,
   args: string[],
-  options: Globals,
+  options: GlobalOptions,
   process: Process,
   emit: (event: Event) => void,
   cleanup: (() => Promise<void>)[],

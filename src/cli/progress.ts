@@ -2,7 +2,7 @@ import type { Event } from '../model/event.js'
 import { duration, number } from '../render/words/numbers.js'
 
 /** An event as one plain line; null for those that only move the live bar. */
-export function line(event: Event, verbose: boolean): string | null {
+export function progressLine(event: Event, verbose: boolean): string | null {
   switch (event.type) {
     case 'step-start':
       return `${event.direction === 'down' ? '←' : '→'} [${event.index}/${event.of}] ${event.migration}: ${event.title}`

@@ -1,10 +1,10 @@
 import type { Event } from '../model/event.js'
 import type { Report } from '../model/report.js'
 import { duration, number } from '../render/words/numbers.js'
-import { line } from './progress.js'
+import { progressLine } from './progress.js'
 
 /** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
-interface Sink {
+interface Terminal {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
   askConsent(report: Report, never: boolean): Promise<{ allow: string[]; confirm: string | null } | null>
@@ -15,7 +15,7 @@ interface Sink {
 const plainEveryMs = 3000
 
 /** Makes the sink of one command: a live bar on a terminal, a plain line every few seconds otherwise. */
-export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: boolean }): Sink {
+export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; verbose: boolean }): Terminal {
   const live = Boolean(process.stderr.isTTY) && !look.quiet
   let bar: { update(value: number, payload: object): void; stop(): void } | null = null
   let opening = false
@@ -61,13 +61,13 @@ export function sink(process: NodeJS.Process, look: { quiet: boolean; verbose: b
     const now = performance.now()
     if (now - last < plainEveryMs) return
     last = now
-    write(line(event, look.verbose))
+    write(progressLine(event, look.verbose))
   }
   return {
     emit: event => {
       if (look.quiet) return
       if (event.type === 'batch') return batch(event)
-      const text = line(event, look.verbose)
+      const text = progressLine(event, look.verbose)
       if (text === null) return
       stopBar()
       write(text)

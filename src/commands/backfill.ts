@@ -1,4 +1,4 @@
-import { defineCommand, pacing } from '../command.js'
+import { defineCommand, throttleOptions } from '../command.js'
 import { backfill, backfillStatus, pause } from '../migrate/backfill_only.js'
 import { count, flag, text } from '../model/options.js'
 
@@ -8,7 +8,7 @@ export default defineCommand({
     workspace: text('--workspace <id>', 'canary: only rows of this workspace; the backfill stays open'),
     maxRows: count('--max-rows <n>', 'stop after about so many rows'),
     workers: count('--workers <n>', 'connections that share the work (default 1)', 1),
-    ...pacing,
+    ...throttleOptions,
     pause: flag('--pause', 'let running backfills stop after their batch'),
     resume: flag('--resume', 'lift the pause and go on'),
     status: flag('--status', 'only show how far they are'),

@@ -13,7 +13,7 @@ export default defineCommand({
     keep: flag('--keep', 'leave the server running and say its URL'),
   },
   offline: true,
-  run: async ({ ctx, workspace, options, trackName, cwd, home, sources }) => {
+  run: async ({ ctx, project, options, trackName, cwd, home, sources }) => {
     const name = trackName ?? 'workspace-sessions'
     const dataDir = options.keep ? join(cwd, '.rethread/demo') : mkdtempSync(join(tmpdir(), 'rethread-demo-'))
     if (options.keep) rmSync(dataDir, { recursive: true, force: true })
@@ -28,7 +28,7 @@ export default defineCommand({
         newApp: read(`${name}/new_app.sql`),
         messages: options.messages,
       }
-      return await demo({ ...ctx, url: server.url }, workspace(), name, sources, fixture)
+      return await demo({ ...ctx, url: server.url }, project(), name, sources, fixture)
     } finally {
       if (options.keep)
         ctx.emit({

@@ -3,5 +3,5 @@ import { doctor } from '../operate/doctor.js'
 
 export default defineCommand({
   summary: 'look at target and files without writing, and say how to mend what is missing',
-  run: ({ ctx, workspace, trackName, sources }) => doctor(ctx, workspace(), trackName, sources),
+  run: ({ ctx, project, trackName, sources }) => doctor(ctx, project(), trackName, sources),
 })

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { defineCommand, pacing } from '../command.js'
+import { defineCommand, throttleOptions } from '../command.js'
 import { readPin } from '../files/pin.js'
 import { baseline } from '../migrate/baseline.js'
 import { migrate } from '../migrate/migrate.js'
@@ -27,7 +27,7 @@ export default defineCommand({
       'connections that share a backfill, and cores that build an index (default 1)',
       1,
     ),
-    ...pacing,
+    ...throttleOptions,
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
     const chosen = await track()

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
-import { discover, looksLikeWorkspace } from '../files/discover.js'
+import { discover, looksLikeProject } from '../files/discover.js'
 import { hasStories, newMigration } from '../files/scaffold.js'
 import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
@@ -15,7 +15,7 @@ export default defineCommand({
     // the tracks of an installed package are not the user's to write into; those of its repository are
     if (root === home && !hasStories(root))
       throw new UsageError('new', 'name your own folder: --dir <folder>')
-    const tracks = looksLikeWorkspace(root) ? discover(root, home).tracks : []
+    const tracks = looksLikeProject(root) ? discover(root, home).tracks : []
     const name = trackName ?? (tracks.length === 1 ? tracks[0]!.name : null)
     if (!name || !/^[a-z][a-z0-9-]*$/.test(name))
       throw new Failure('TRACK_UNCLEAR', name ?? 'new', {

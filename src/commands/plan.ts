@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
-import { survey, surveyRollback, surveyWithSample } from '../dry_run/plan.js'
-import { surveyWithRehearsal } from '../dry_run/rehearse.js'
+import { dryRun, dryRunRollback, dryRunWithSample } from '../dry_run/plan.js'
+import { dryRunWithRehearsal } from '../dry_run/rehearse.js'
 import { readText } from '../files/discover.js'
 import { UsageError } from '../model/failure.js'
 import { choice, count, flag, text } from '../model/options.js'
@@ -34,7 +34,7 @@ export default defineCommand({
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd, config }) => {
     const { to, steps } = options
     if (!options.rollback) {
-      const wish = {
+      const asked = {
         to,
         phase: options.phase,
         backfills: options.backfill,
@@ -45,10 +45,10 @@ export default defineCommand({
       if (oldApp !== null && !options.rehearse && !options.rehearseUrl)
         throw new UsageError('--old-app', 'it wants --rehearse or --rehearse-url')
       if (options.rehearse || options.rehearseUrl)
-        return surveyWithRehearsal(ctx, await track(), wish, options.rehearseUrl, oldApp)
-      return (options.sample ? surveyWithSample : survey)(ctx, await track(), wish)
+        return dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, oldApp)
+      return (options.sample ? dryRunWithSample : dryRun)(ctx, await track(), asked)
     }
-    return surveyRollback(ctx, await track(), {
+    return dryRunRollback(ctx, await track(), {
       to,
       steps,
       all: options.all || (to === null && steps === null),

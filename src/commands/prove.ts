@@ -1,7 +1,7 @@
 import { defineCommand } from '../command.js'
 import { count } from '../model/options.js'
 import { prove } from '../verify/prove.js'
-import { plainWish } from '../verify/verify.js'
+import { plainVerifyOptions } from '../verify/verify.js'
 
 export default defineCommand({
   summary: 'one page to sign off after a run: what came in, what it became, who sees what',
@@ -10,7 +10,7 @@ export default defineCommand({
   },
   run: async ({ ctx, track, options, config }) =>
     prove(ctx, await track(), {
-      ...plainWish,
+      ...plainVerifyOptions,
       sample: options.sample,
       accepted: config.accepted,
     }),

@@ -2,19 +2,19 @@ import { defineCommand } from '../command.js'
 import { UsageError } from '../model/failure.js'
 import { count, repeated, splitAtCommas } from '../model/options.js'
 import { nearest } from '../model/similar.js'
-import { type SessionsWish, sessionsList, sessionsShow } from '../operate/sessions.js'
+import { type SessionsOptions, sessionsList, sessionsShow } from '../operate/sessions.js'
 
 /** Reads `name=value,value`; a name that comes twice takes the values of both. Throws UsageError. */
-function readFilters(given: string[]): SessionsWish {
-  const wish: SessionsWish = {}
+function readFilters(given: string[]): SessionsOptions {
+  const options: SessionsOptions = {}
   for (const text of given) {
     const at = text.indexOf('=')
     const values = splitAtCommas(text.slice(at + 1))
     if (at < 1 || values.length === 0) throw new UsageError(`--filter ${text}`, 'it looks like status=active')
     const name = text.slice(0, at)
-    wish[name] = [...(wish[name] ?? []), ...values]
+    options[name] = [...(options[name] ?? []), ...values]
   }
-  return wish
+  return options
 }
 
 const actions = ['list', 'show', 'export'] as const

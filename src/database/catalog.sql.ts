@@ -104,7 +104,7 @@ export async function primaryKey(sql: Db, table: string): Promise<string[]> {
 }
 
 /** Whether a table of this name, with its schema, is there. */
-export async function stands(sql: Db, name: string): Promise<boolean> {
+export async function relationExists(sql: Db, name: string): Promise<boolean> {
   const [row] = await sql<{ there: boolean }[]>`select to_regclass(${name}) is not null as there`
   return row!.there
 }
@@ -267,7 +267,7 @@ const shapeRows = 1000
 /**
  * How many of the first rows of a table a predicate holds for; null where this role does not see all of them.
  */
-export async function shapeOf(
+export async function countShape(
   sql: Db,
   table: string,
   is: string,

@@ -49,16 +49,16 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
 }
 
 /** How much of evicted pages goes to the disk at once. */
-const pieces = { small: '64kB', large: '512kB' } as const
+const flushSizes = { small: '64kB', large: '512kB' } as const
 /** Small beside others, large where nobody else waits for the disk. */
-export type Pieces = keyof typeof pieces
+export type FlushSize = keyof typeof flushSizes
 
 /**
  * Says in what pieces this session's evicted pages go to the disk. Small ones cost
  * inserts a tenth of their speed.
  */
-export async function setPieces(sql: Db, size: Pieces): Promise<void> {
-  await sql`select set_config('backend_flush_after', ${pieces[size]}, false)`
+export async function setFlushSize(sql: Db, size: FlushSize): Promise<void> {
+  await sql`select set_config('backend_flush_after', ${flushSizes[size]}, false)`
 }
 
 /**
@@ -69,7 +69,7 @@ export async function setPieces(sql: Db, size: Pieces): Promise<void> {
  * wait behind: without, the longest wait was 140 ms for updates and 450 for inserts, with it 80. Few at a
  * time, for they stand before a commit's flush all the same: p99 beside pieces of 512 kB 5.7 ms, 128 kB 4.7,
  * 32 kB 4.3, in turns of 4 s in one run. The disk writes as often with pieces of 512 kB as of 64, and six
- * times as often as with none. A worker beside whom nobody works takes large pieces: `setPieces`.
+ * times as often as with none. A worker beside whom nobody works takes large pieces: `setFlushSize`.
  *
  * A log file that has not been used before is not filled with zeros first: 16 MB and an fsync, under the lock
  * that every commit takes. A quiet server keeps five files to use again, and each one beyond held all commits
@@ -78,7 +78,7 @@ export async function setPieces(sql: Db, size: Pieces): Promise<void> {
  * the parameter; nobody else is told, because nothing is wrong.
  */
 const writing = [
-  `set backend_flush_after = '${pieces.small}'`,
+  `set backend_flush_after = '${flushSizes.small}'`,
   'do $$ begin set wal_init_zero = off; exception when insufficient_privilege then null; end $$',
 ]
 
@@ -90,7 +90,7 @@ const memorySql = (name: string, most: string): string =>
   `select set_config('${name}', greatest(pg_size_bytes(current_setting('${name}')), least(pg_size_bytes('${most}'), pg_size_bytes(current_setting('shared_buffers')))) / 1024 || 'kB', false)`
 
 /** What the server says of itself and of us. */
-export interface Facts {
+export interface ServerFacts {
   version: string
   versionNum: number
   database: string
@@ -104,8 +104,8 @@ export interface Facts {
 }
 
 /** One look at server, role and database. */
-export async function facts(sql: Db): Promise<Facts> {
-  const [row] = await sql<Facts[]>`
+export async function serverFacts(sql: Db): Promise<ServerFacts> {
+  const [row] = await sql<ServerFacts[]>`
     select
       current_setting('server_version') as version,
       current_setting('server_version_num')::int as "versionNum",

@@ -3,7 +3,7 @@ import { Failure } from '../model/failure.js'
 import { unlessLost } from './faults.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
-export interface Session extends AsyncDisposable {
+export interface Connection extends AsyncDisposable {
   readonly sql: postgres.Sql<{ bigint: number; textArray: string[] }>
   /** Backend pid when it was opened. */
   readonly pid: number
@@ -13,7 +13,7 @@ export interface Session extends AsyncDisposable {
 }
 
 /** How a session is opened. `setup` is sent after connecting, never as start-up parameters (pitfall P7). */
-interface SessionOptions {
+interface ConnectionOptions {
   url: string
   application: string
   setup: string
@@ -26,7 +26,7 @@ interface SessionOptions {
  * it breaks it stays broken: postgres.js would connect again behind our back, without our settings and our
  * lock. Throws Failure with what to mend.
  */
-export async function openSession(options: SessionOptions): Promise<Session> {
+export async function openConnection(options: ConnectionOptions): Promise<Connection> {
   const { url, application, setup } = options
   let lost = false
   let closing = false

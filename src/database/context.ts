@@ -2,7 +2,7 @@ import type { Emit } from '../model/event.js'
 import { Failure } from '../model/failure.js'
 import type { Track } from '../model/project.js'
 import type { StatementTrace } from '../model/report.js'
-import { openSession, readUrl, type Session } from './connection.js'
+import { type Connection, openConnection, readUrl } from './connection.js'
 import { type Purpose, setupSql } from './connection.sql.js'
 import type { Db, Root } from './types.js'
 
@@ -53,10 +53,10 @@ export interface Context extends Machine {
 }
 
 /** Opens a session for a purpose, with the settings that belong to it. */
-export async function connect(ctx: Context, purpose: Purpose): Promise<Session> {
+export async function connect(ctx: Context, purpose: Purpose): Promise<Connection> {
   if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
   readUrl(ctx.url)
-  return openSession({
+  return openConnection({
     url: ctx.url,
     application: purpose,
     setup: setupSql(purpose, ctx.settings, ctx.cores),
@@ -65,9 +65,9 @@ export async function connect(ctx: Context, purpose: Purpose): Promise<Session> 
 }
 
 /** A session whose statements all run in one transaction. */
-export const inside = (session: Session, tx: Db): Session => ({
-  ...session,
-  pid: session.pid,
-  lost: session.lost,
+export const inside = (connection: Connection, tx: Db): Connection => ({
+  ...connection,
+  pid: connection.pid,
+  lost: connection.lost,
   sql: tx as unknown as Root,
 })

@@ -78,7 +78,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     port,
     dataDir,
     // SIGINT is the server's fast shutdown, SIGQUIT the immediate one: what a crash looks like
-    stop: (mode = 'fast') => stopped(server, mode === 'fast' ? 'SIGINT' : 'SIGQUIT'),
+    stop: (mode = 'fast') => stopServer(server, mode === 'fast' ? 'SIGINT' : 'SIGQUIT'),
   }
 }
 
@@ -100,7 +100,7 @@ function findBinaries(from: string[], packageName: string): string {
     for (let folder = start; folder !== dirname(folder); folder = dirname(folder)) {
       const native = join(folder, 'node_modules', wanted, 'native')
       if (existsSync(join(native, 'bin'))) {
-        mendLinks(native)
+        restoreLinks(native)
         return native
       }
     }
@@ -109,7 +109,7 @@ function findBinaries(from: string[], packageName: string): string {
 }
 
 /** npm packages hold no symbolic links; an install script makes them, which may be switched off. */
-function mendLinks(native: string): void {
+function restoreLinks(native: string): void {
   const list = join(native, 'pg-symlinks.json')
   if (!existsSync(list)) return
   for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as {
@@ -191,7 +191,7 @@ function finished(child: ChildProcess, name: string): Promise<void> {
   })
 }
 
-function stopped(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+function stopServer(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return Promise.resolve()
   return new Promise(resolve => {
     server.once('exit', () => resolve())

@@ -24,7 +24,7 @@ export interface CheckFacts {
 }
 
 /** What the catalog says of one table or view. */
-export interface RelationFacts {
+export interface RelationDetails {
   unlogged: boolean
   accessMethod: string | null
   /** Row security is on; of a view, that it reads with the rights of whoever asks. */
@@ -138,8 +138,8 @@ export async function relationKinds(sql: Db): Promise<Map<string, string>> {
 }
 
 /** What the catalog says of the tables and views of these names (`schema.name`), by name. */
-export async function relationDetails(sql: Db, names: string[]): Promise<Map<string, RelationFacts>> {
-  const rows = await sql<({ name: string } & RelationFacts)[]>`
+export async function relationDetails(sql: Db, names: string[]): Promise<Map<string, RelationDetails>> {
+  const rows = await sql<({ name: string } & RelationDetails)[]>`
     select n.nspname || '.' || c.relname as name,
       c.relpersistence = 'u' as unlogged,
       (select amname::text from pg_catalog.pg_am where oid = c.relam) as "accessMethod",
@@ -242,7 +242,7 @@ export async function domainTables(sql: Db, domains: string[]): Promise<string[]
   return rows.map(r => r.pair)
 }
 
-/** A right that whatever this role makes is born with; `schema` is null where that holds in all of them. */
+/** A right that whatever this role makes is born with; `expectedSchema` is null where that holds in all of them. */
 export interface DefaultGrant {
   schema: string | null
   /** `r` for tables and views, `f` for functions and procedures. */

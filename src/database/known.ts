@@ -11,7 +11,7 @@ import {
   domainTables,
   type FunctionFacts,
   functionDetails,
-  type RelationFacts,
+  type RelationDetails,
   relationDetails,
   relationKinds,
   type TypeFacts,
@@ -23,7 +23,7 @@ import type { Db } from './types.js'
 export const aside = /^(rethread_archive|rethread)\./
 
 /** What a catalog holds, as far as a plan's statements need it; names have their schema. */
-interface Facts {
+interface CatalogFacts {
   foreignKeys: ForeignKey[]
   kinds: Map<string, string>
   /** Indexes and sequences of columns -> their table. */
@@ -33,7 +33,7 @@ interface Facts {
   /** Tables that have an index. */
   indexed: Set<string>
   descents: Descent[]
-  relations: Map<string, RelationFacts>
+  relations: Map<string, RelationDetails>
   types: Map<string, TypeFacts>
   functions: Map<string, FunctionFacts>
   alike: Set<string>
@@ -43,7 +43,7 @@ interface Facts {
   defaults: DefaultGrant[]
 }
 
-const noFacts = (): Facts => ({
+const noFacts = (): CatalogFacts => ({
   foreignKeys: [],
   kinds: new Map(),
   owners: new Map(),
@@ -63,7 +63,7 @@ const noFacts = (): Facts => ({
  * in the plan will have changed (`learn.ts`). Where nobody has looked (`looked` is false), every answer is
  * "unknown" and the judges say the worst.
  */
-export class Known implements Facts {
+export class Known implements CatalogFacts {
   /** Tables and views that the plan has made so far: nobody uses them yet. */
   readonly made = new Set<string>()
   foreignKeys: ForeignKey[]
@@ -72,7 +72,7 @@ export class Known implements Facts {
   readonly statistics: Map<string, string>
   readonly indexed: Set<string>
   descents: Descent[]
-  readonly relations: Map<string, RelationFacts>
+  readonly relations: Map<string, RelationDetails>
   readonly types: Map<string, TypeFacts>
   readonly functions: Map<string, FunctionFacts>
   readonly alike: Set<string>
@@ -80,7 +80,7 @@ export class Known implements Facts {
   readonly defaults: DefaultGrant[]
 
   constructor(
-    facts: Facts,
+    facts: CatalogFacts,
     readonly looked: boolean,
   ) {
     this.foreignKeys = facts.foreignKeys
@@ -150,7 +150,7 @@ export const knowsNothing = (): Known => new Known(noFacts(), false)
 
 /** What the catalog says of all that the statements name. */
 export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> {
-  const named = namesIn(statements)
+  const named = namesAskedFor(statements)
   const tree = await descents(sql)
   const relations = new Set(named.relations)
   for (const parent of relations) for (const d of tree) if (d.parent === parent) relations.add(d.child)
@@ -192,7 +192,7 @@ export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> 
 export const askedName = (names: Node[] | undefined): string => strings(names).slice(-2).join('.')
 
 /** The relations, types, functions and domains that statements name anywhere. */
-function namesIn(statements: Statement[]) {
+function namesAskedFor(statements: Statement[]) {
   const relations = new Set<string>()
   const types = new Set<string>()
   const functions = new Set<string>()

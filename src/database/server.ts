@@ -3,8 +3,8 @@ import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
 import { missingObjects, relationFacts } from './catalog.sql.js'
-import { readUrl, type Session } from './connection.js'
-import { backend, type Facts, facts } from './connection.sql.js'
+import { type Connection, readUrl } from './connection.js'
+import { backend, type ServerFacts, serverFacts } from './connection.sql.js'
 import type { Context } from './context.js'
 
 /** Majors that are tested in every release; 14 works untested, 13 and older are refused. */
@@ -14,14 +14,14 @@ const tested = [15, 18] as const
 /** The target as it is told to people, with what the server said. */
 export interface Target {
   info: TargetInfo
-  facts: Facts
+  facts: ServerFacts
   /** Major version of the server: catalogs compare only within it. */
   major: number
 }
 
 /** Asks the server who it is and who we are. */
-export async function inspect(ctx: Context, session: Session): Promise<Target> {
-  const server = await facts(session.sql)
+export async function inspect(ctx: Context, connection: Connection): Promise<Target> {
+  const server = await serverFacts(connection.sql)
   const { host, port } = readUrl(ctx.url)
   const seesAllRows = server.superuser || server.bypassRls
   const why = server.superuser
@@ -55,7 +55,7 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
 }
 
 /** Two sessions with one backend, or a setting that has vanished, prove transaction pooling. */
-export async function refusePooler(ctx: Context, one: Session, two: Session): Promise<void> {
+export async function refusePooler(ctx: Context, one: Connection, two: Connection): Promise<void> {
   const pids = [await backend(one.sql), await backend(two.sql)]
   if (pids[0] === pids[1] || pids[0] !== one.pid) {
     const { host, port } = readUrl(ctx.url)
@@ -67,7 +67,7 @@ export async function refusePooler(ctx: Context, one: Session, two: Session): Pr
  * What must be true of roles and objects before the first step: prerequisites, ownership, sight, and
  * that nothing stands where a table is to be made.
  */
-export async function preflight(session: Session, migrations: Migration[]): Promise<Finding[]> {
+export async function preflight(connection: Connection, migrations: Migration[]): Promise<Finding[]> {
   const found: Finding[] = []
   const made = new Set<string>()
   const makers = new Map<string, Migration>()
@@ -89,17 +89,17 @@ export async function preflight(session: Session, migrations: Migration[]): Prom
     for (const required of m.requires)
       if (required.startsWith('table ')) read.add(required.slice('table '.length))
   }
-  for (const { name } of await relationFacts(session.sql, [...makers.keys()])) {
+  for (const { name } of await relationFacts(connection.sql, [...makers.keys()])) {
     const m = makers.get(name)!
     found.push(finding('ALREADY_EXISTS', name, { migration: m.file.path, track: m.track, name: m.name }))
   }
   const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(
     r => !made.has(r.replace(/^table /, '')),
   )
-  for (const object of await missingObjects(session.sql, wanted))
+  for (const object of await missingObjects(connection.sql, wanted))
     found.push(finding('MISSING_PREREQUISITE', object))
   const tables = [...new Set([...altered, ...read])].filter(t => !made.has(t))
-  for (const t of await relationFacts(session.sql, tables)) {
+  for (const t of await relationFacts(connection.sql, tables)) {
     if (!t.owned && altered.has(t.name))
       found.push(finding('MISSING_PRIVILEGE', t.name, { wants: 'OWNERSHIP', owner: t.owner, role: t.role }))
     else if (!t.readable)

@@ -17,8 +17,8 @@ export async function expectedRows(
       `explain (format json) select from ${table} ${alias} where (${pending})`,
     ),
   )
-  const told = rows[0]!['QUERY PLAN']
-  const [{ Plan }] = (typeof told === 'string' ? JSON.parse(told) : told) as [
+  const explainedPlan = rows[0]!['QUERY PLAN']
+  const [{ Plan }] = (typeof explainedPlan === 'string' ? JSON.parse(explainedPlan) : explainedPlan) as [
     { Plan: { 'Plan Rows': number } },
   ]
   return Plan['Plan Rows']
@@ -59,12 +59,12 @@ export const sampleBatch = (sql: Root, statement: string, split: boolean): Promi
     )
     const wal = (await walPosition(tx)) - before
     return split
-      ? { ...explained(ran.map(r => r['QUERY PLAN'])), wal }
+      ? { ...explainedCost(ran.map(r => r['QUERY PLAN'])), wal }
       : { rows: ran.count, wal, reading: null }
   })
 
 /** Rows written and the share of reading, from the lines of EXPLAIN ANALYZE of a statement that writes. */
-function explained(lines: string[]): Omit<BatchCost, 'wal'> {
+function explainedCost(lines: string[]): Omit<BatchCost, 'wal'> {
   const nodes = lines.flatMap(line => {
     const found = /actual time=[\d.]+\.\.([\d.]+) rows=([\d.]+)/.exec(line)
     return found ? [{ ms: Number(found[1]), rows: Number(found[2]) }] : []

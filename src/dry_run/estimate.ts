@@ -1,12 +1,12 @@
-import { slicePredicate, tid } from '../backfill/batch_predicate.sql.js'
-import { makePace } from '../backfill/batch_size.js'
+import { batchPredicate, tid } from '../backfill/batch_predicate.sql.js'
+import { makeBatchSize } from '../backfill/batch_size.js'
 import { passesFor } from '../backfill/run_backfill.js'
 import { rangePages } from '../backfill/run_backfill.sql.js'
 import { heapsOf, relationFacts } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isDataFault, isRefused, serverFault } from '../database/faults.js'
-import { type Cut, cutBackfill } from '../files/backfill_statement.js'
+import { type BackfillStatement, readBackfillStatement } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { type BatchCost, expectedRows, sampleBatch, sampleRoom, storedRate } from './estimate.sql.js'
@@ -22,25 +22,25 @@ const leastError = 0.2
 
 interface Walk {
   migration: Migration
-  cut: Cut
+  statement: BackfillStatement
   heaps: { relation: string; pages: number; rowsPerPage: number; passes: number }[]
   /** Rows in the walked table, as the planner knows them. */
   rows: number
 }
 
 /** Pending backfills whose table exists, and how they would walk it. */
-async function walks(session: Session, track: Track, pending: string[]): Promise<Walk[]> {
+async function walks(connection: Connection, track: Track, pending: string[]): Promise<Walk[]> {
   const found: Walk[] = []
   for (const migration of track.migrations) {
     const spec = migration.backfill
     if (!spec || !pending.includes(migration.name)) continue
-    if ((await relationFacts(session.sql, [spec.table])).length === 0) continue
-    const cut = await cutBackfill(migration.file.text, migration.file.path, spec)
-    const heaps = (await heapsOf(session.sql, spec.table)).map(h => ({
+    if ((await relationFacts(connection.sql, [spec.table])).length === 0) continue
+    const statement = await readBackfillStatement(migration.file.text, migration.file.path, spec)
+    const heaps = (await heapsOf(connection.sql, spec.table)).map(h => ({
       ...h,
-      passes: passesFor(cut.updatesTable, h.rowsPerPage, h.pages),
+      passes: passesFor(statement.updatesTable, h.rowsPerPage, h.pages),
     }))
-    found.push({ migration, cut, heaps, rows: heaps.reduce((n, h) => n + h.pages * h.rowsPerPage, 0) })
+    found.push({ migration, statement, heaps, rows: heaps.reduce((n, h) => n + h.pages * h.rowsPerPage, 0) })
   }
   return found
 }
@@ -50,27 +50,27 @@ async function walks(session: Session, track: Track, pending: string[]): Promise
  * and how long. Reads only.
  */
 export async function estimateBackfills(
-  session: Session,
+  connection: Connection,
   track: Track,
   pending: string[],
   hasLedger: boolean,
 ): Promise<Table | null> {
   const rows: Table['rows'] = []
-  for (const { migration, cut, heaps, rows: known } of await walks(session, track, pending)) {
-    const wanted = await expectedRows(session.sql, migration.backfill!, cut.alias).catch(error => {
+  for (const { migration, statement, heaps, rows: known } of await walks(connection, track, pending)) {
+    const wanted = await expectedRows(connection.sql, migration.backfill!, statement.alias).catch(error => {
       // it names what an earlier step has yet to make
       if (!isRefused(error)) throw error
       return known
     })
-    const stored = hasLedger ? await storedRate(session.sql, track.name, migration.name) : null
-    const rate = stored ?? (cut.updatesTable ? usualRate.update : usualRate.other)
+    const stored = hasLedger ? await storedRate(connection.sql, track.name, migration.name) : null
+    const rate = stored ?? (statement.updatesTable ? usualRate.update : usualRate.other)
     const factor = stored ? storedFactor : guessFactor
     const seconds = known / rate
     const basis = stored
       ? `${Math.round(stored).toLocaleString('en')} rows/s measured here`
       : 'a usual rate; `plan --sample` measures'
     for (const [i, heap] of heaps.entries()) {
-      const why = !cut.updatesTable
+      const why = !statement.updatesTable
         ? 'it writes another table'
         : heap.passes > 1
           ? `${Math.round(heap.rowsPerPage)} rows a page: light passes keep updates on their page (HOT)`
@@ -122,19 +122,19 @@ export async function sampleBackfills(
 ): Promise<{ table: Table | null; findings: Finding[] }> {
   const rows: Table['rows'] = []
   const findings: Finding[] = []
-  await using session = await connect(ctx, 'worker')
-  for (const walk of await walks(session, track, pending)) {
+  await using connection = await connect(ctx, 'worker')
+  for (const walk of await walks(connection, track, pending)) {
     const { migration, heaps } = walk
     const heap = [...heaps].sort((a, b) => b.pages - a.pages)[0]
     if (!heap || heap.pages === 0) continue
     try {
-      const seen = await visits(ctx, session, walk, heap)
+      const seen = await visits(ctx, connection, walk, heap)
       if (seen.every(s => s.cold.rows + s.warm.rows === 0)) {
         const reason = 'its batches found nothing to write yet: an earlier step comes first'
         findings.push(finding('NOT_SAMPLED', migration.name, { reason }))
         continue
       }
-      const whole = await extrapolated(ctx, session, walk, heap, seen)
+      const whole = await extrapolated(ctx, connection, walk, heap, seen)
       const pages = heaps.reduce((n, h) => n + h.pages, 0)
       const ms = whole.map(w => w.ms)
       const mean = average(ms)
@@ -166,19 +166,19 @@ export async function sampleBackfills(
  */
 async function visits(
   ctx: Context,
-  session: Session,
-  { cut }: Walk,
+  connection: Connection,
+  { statement }: Walk,
   heap: Walk['heaps'][number],
 ): Promise<Visit[]> {
   const most = Math.max(1, Math.floor(heap.pages / samples))
-  const pace = makePace(ctx.batchTargetMs, samplePages, rangePages)
+  const batchSize = makeBatchSize(ctx.batchTargetMs, samplePages, rangePages)
   const seen: Visit[] = []
   for (let i = 0; i < samples; i++) {
-    const pages = Math.min(most, pace.pages())
+    const pages = Math.min(most, batchSize.pages())
     const from = Math.min(heap.pages - pages, Math.floor((heap.pages * i) / samples))
     const visit = async (pass: number, split: boolean): Promise<Cost> => {
-      const predicate = slicePredicate({
-        alias: cut.alias,
+      const predicate = batchPredicate({
+        alias: statement.alias,
         pages: [from, from + pages],
         pass: pass % heap.passes,
         passes: heap.passes,
@@ -186,14 +186,14 @@ async function visits(
         unit: null,
       })
       const start = ctx.clock.now()
-      const cost = await sampleBatch(session.sql, cut.restrict(predicate), split)
+      const cost = await sampleBatch(connection.sql, statement.restrict(predicate), split)
       return { ...cost, ms: ctx.clock.now() - start }
     }
     try {
       const cold = await visit(i, false)
       const warm = await visit(i + 1, heap.passes > 1)
       seen.push({ pages, cold, warm })
-      pace.note(warm.ms, pages)
+      batchSize.note(warm.ms, pages)
     } catch (error) {
       if (!isDataFault(error)) throw error
     }
@@ -204,8 +204,8 @@ async function visits(
 /** What a page costs over all of its passes, by each visited window that was large enough to count. */
 async function extrapolated(
   ctx: Context,
-  session: Session,
-  { cut }: Walk,
+  connection: Connection,
+  { statement }: Walk,
   heap: Walk['heaps'][number],
   seen: Visit[],
 ): Promise<{ ms: number; rows: number; wal: number }[]> {
@@ -215,10 +215,10 @@ async function extrapolated(
     light === 0
       ? { ms: 1, wal: 1 }
       : await sampleRoom(
-          session.sql,
+          connection.sql,
           heap.relation,
           [tid(0), tid(Math.min(copiedPages, heap.pages))],
-          cut.sets,
+          statement.sets,
           ctx.clock.now,
         )
   return (seen.length > warmingUp ? seen.slice(warmingUp) : seen).map(({ pages, cold, warm }) => {

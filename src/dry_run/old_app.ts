@@ -13,7 +13,7 @@ export type Moment = Map<number, { rows: number } | { fault: string }>
 /**
  * Runs the statements of an application one after the other, each in a savepoint, and takes all of it back.
  */
-export async function replay(statements: Statement[], scope: Scope): Promise<Moment> {
+export async function runOldApp(statements: Statement[], scope: Scope): Promise<Moment> {
   if (statements.length === 0) return new Map()
   return takenBack(scope, async tx => {
     await setLocal(tx, 500, 10_000)
@@ -42,20 +42,20 @@ export function compareMoments(
   moments: { after: string; moment: Moment }[],
 ): { table: Table; findings: Finding[] } {
   const findings: Finding[] = []
-  const told = (m: Moment, i: number): string => {
+  const outcomeOf = (m: Moment, i: number): string => {
     const x = m.get(i)
     return x === undefined ? '-' : 'fault' in x ? x.fault : `${x.rows} row(s)`
   }
   const [first, ...later] = moments
   for (const [i, s] of statements.entries()) {
-    const before = told(first!.moment, i)
-    const other = later.find(m => told(m.moment, i) !== before)
+    const before = outcomeOf(first!.moment, i)
+    const other = later.find(m => outcomeOf(m.moment, i) !== before)
     if (other)
       findings.push(
         finding('OLD_APP_CHANGES', firstLine(s.text), {
           after: other.after,
           before,
-          now: told(other.moment, i),
+          now: outcomeOf(other.moment, i),
         }),
       )
   }
@@ -63,7 +63,7 @@ export function compareMoments(
     table: {
       title: 'What the old application’s statements come to',
       columns: ['statement', ...moments.map(m => m.after)],
-      rows: statements.map((s, i) => [firstLine(s.text), ...moments.map(m => told(m.moment, i))]),
+      rows: statements.map((s, i) => [firstLine(s.text), ...moments.map(m => outcomeOf(m.moment, i))]),
     },
     findings,
   }

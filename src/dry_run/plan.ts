@@ -1,11 +1,11 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { type Context, connect, inside } from '../database/context.js'
 import { takenBack, transaction } from '../database/scopes.js'
 import { inspect, judgeServer, preflight } from '../database/server.js'
-import { cutBackfill } from '../files/backfill_statement.js'
+import { readBackfillStatement } from '../files/backfill_statement.js'
 import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
@@ -20,13 +20,13 @@ import {
   type StepResult,
   type Table,
 } from '../model/report.js'
-import { tableOf } from '../operate/sessions.js'
+import { tableOfCells } from '../operate/sessions.js'
 import { guard } from '../plan/consent.js'
 import { describe, stepResult } from '../plan/describe_steps.js'
-import { look, otherTracks } from '../plan/history.js'
-import type { Wish } from '../plan/make_plan.js'
+import { otherTracks, readHistory } from '../plan/history.js'
+import type { PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
-import { consent, planRollback, type RollbackWish } from '../rollback/rollback.js'
+import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/rollback.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding } from '../run/schema_snapshot.js'
@@ -38,14 +38,14 @@ import { estimateBackfills, sampleBackfills } from './estimate.js'
  * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write, and all
  * numbers are of one moment. It ends with a rollback.
  */
-async function readOnly<T>(ctx: Context, work: (session: Session) => Promise<T>): Promise<T> {
-  await using session = await connect(ctx, 'reader')
-  const scope = transaction(session.sql, 'isolation level repeatable read read only')
-  return await takenBack(scope, tx => work(inside(session, tx)))
+async function inReadOnly<T>(ctx: Context, work: (connection: Connection) => Promise<T>): Promise<T> {
+  await using connection = await connect(ctx, 'reader')
+  const scope = transaction(connection.sql, 'isolation level repeatable read read only')
+  return await takenBack(scope, tx => work(inside(connection, tx)))
 }
 
 /** What a person asked `plan` for. */
-export interface SurveyWish extends Wish {
+export interface DryRunOptions extends PlanOptions {
   consent: Consent
   /** The plan is to be pinned: what `--out` writes comes with the report. */
   pinned?: boolean
@@ -55,66 +55,66 @@ export interface SurveyWish extends Wish {
  * The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch,
  * who would be in the way now.
  */
-export const survey = async (ctx: Context, track: Track, wish: SurveyWish): Promise<Report> =>
-  (await surveyed(ctx, track, wish)).report
+export const dryRun = async (ctx: Context, track: Track, options: DryRunOptions): Promise<Report> =>
+  (await dryRunAndPlan(ctx, track, options)).report
 
 /** The dry run, and the plan that it speaks of. */
-export function surveyed(
+export function dryRunAndPlan(
   ctx: Context,
   track: Track,
-  wish: SurveyWish,
+  options: DryRunOptions,
 ): Promise<{ report: Report; plan: Plan }> {
-  return readOnly(ctx, async session => {
-    const target = await inspect(ctx, session)
+  return inReadOnly(ctx, async connection => {
+    const target = await inspect(ctx, connection)
     const report = emptyReport('plan', target.info)
-    const { plan, history, hasLedger } = await look(session, track, wish)
+    const { plan, history, hasLedger } = await readHistory(connection, track, options)
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
     report.findings.push(...judgeServer(target, true), ...plan.findings)
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const described = await describe(plan, session.sql)
+    const described = await describe(plan, connection.sql)
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
     const tables = touched(report)
-    report.tables.push(await tablesTable(session, tables))
+    report.tables.push(await tablesTable(connection, tables))
     const backfills = await estimateBackfills(
-      session,
+      connection,
       track,
       migrations.map(m => m.name),
       hasLedger,
     )
     if (backfills) report.tables.push(backfills)
-    const sessions = await connected(session.sql)
+    const sessions = await connected(connection.sql)
     if (sessions.length > 0 && plan.steps.length > 0)
-      report.tables.push(tableOf('Connected now: their open transactions would be waited for', sessions))
-    const obstacles = await preflight(session, migrations)
+      report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
+    const obstacles = await preflight(connection, migrations)
     report.findings.push(
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
-      ...(await otherTracks(session, ctx, track, obstacles)),
-      ...guard(described, wish.consent),
-      ...(await inTheWay(session, tables)),
-      ...(await strain(session, tables)),
+      ...(await otherTracks(connection, ctx, track, obstacles)),
+      ...guard(described, options.consent),
+      ...(await inTheWay(connection, tables)),
+      ...(await strain(connection, tables)),
       ...(await firing(
-        session,
+        connection,
         track,
         migrations.map(m => m.name),
       )),
       ...(await foretell(
         ctx,
-        session,
+        connection,
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...(hasLedger ? driftFinding(await drifted(session, target.major)) : []),
+      ...(hasLedger ? driftFinding(await drifted(connection, target.major)) : []),
       ...heldFindings(plan, target.info.database),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    if (wish.pinned) report.pin = await pinOf(session, described, history, wish, target.major)
+    if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
     // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { report, plan }
@@ -142,8 +142,8 @@ function waitsTable(steps: StepResult[]): Table {
 }
 
 /** The dry run, sharpened by batches that run and are rolled back. */
-export async function surveyWithSample(ctx: Context, track: Track, wish: SurveyWish): Promise<Report> {
-  const report = await survey(ctx, track, wish)
+export async function dryRunWithSample(ctx: Context, track: Track, options: DryRunOptions): Promise<Report> {
+  const report = await dryRun(ctx, track, options)
   const { table, findings } = await sampleBackfills(
     ctx,
     track,
@@ -154,12 +154,12 @@ export async function surveyWithSample(ctx: Context, track: Track, wish: SurveyW
   return report
 }
 
-/** The dry run of `rollback`: the loss report and the steps. */
-export function surveyRollback(ctx: Context, track: Track, wish: RollbackWish): Promise<Report> {
-  return readOnly(ctx, async session => {
-    const target = await inspect(ctx, session)
-    const { plan, report } = await planRollback(session, target, track, wish)
-    report.findings.push(...consent(plan, wish, target.info.database))
+/** The dry run of `rollbackShape`: the loss report and the steps. */
+export function dryRunRollback(ctx: Context, track: Track, options: RollbackOptions): Promise<Report> {
+  return inReadOnly(ctx, async connection => {
+    const target = await inspect(ctx, connection)
+    const { plan, report } = await planRollback(connection, target, track, options)
+    report.findings.push(...rollbackConsent(plan, options, target.info.database))
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { ...report, command: 'plan' }
   })
@@ -171,8 +171,8 @@ const touched = (report: Report): string[] => [
   ),
 ]
 
-async function tablesTable(session: Session, names: string[]): Promise<Table> {
-  const facts = await relationFacts(session.sql, names)
+async function tablesTable(connection: Connection, names: string[]): Promise<Table> {
+  const facts = await relationFacts(connection.sql, names)
   return {
     title: 'Tables touched',
     columns: ['table', 'rows (estimate)', 'bytes', 'row security', 'owner'],
@@ -187,8 +187,8 @@ async function tablesTable(session: Session, names: string[]): Promise<Table> {
 }
 
 /** Transactions that hold a lock on a touched table right now: "if you ran it now". */
-async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> {
-  const holders = await holdersOf(session.sql, tables)
+async function inTheWay(connection: Connection, tables: string[]): Promise<Finding[]> {
+  const holders = await holdersOf(connection.sql, tables)
   return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
 }
 
@@ -196,23 +196,23 @@ async function inTheWay(session: Session, tables: string[]): Promise<Finding[]> 
  * What the server itself says against a run now: signals that would slow a backfill, indexes
  * that a broken build has left.
  */
-async function strain(session: Session, tables: string[]): Promise<Finding[]> {
+async function strain(connection: Connection, tables: string[]): Promise<Finding[]> {
   if (tables.length === 0) return []
-  const { reasons } = advise(await vitals(session.sql, tables[0]!, []), false, { now: null, limit: null })
+  const { reasons } = advise(await vitals(connection.sql, tables[0]!, []), false, { now: null, limit: null })
   return [
     ...(reasons.length > 0 ? [finding('SERVER_STRAINED', 'server', { reasons })] : []),
-    ...(await invalidIndexes(session.sql, tables)).map(i => finding('INVALID_INDEX', i)),
+    ...(await invalidIndexes(connection.sql, tables)).map(i => finding('INVALID_INDEX', i)),
   ]
 }
 
 /** Triggers that a backfill's writes would fire, and publications that would send each row. */
-async function firing(session: Session, track: Track, pending: string[]): Promise<Finding[]> {
+async function firing(connection: Connection, track: Track, pending: string[]): Promise<Finding[]> {
   const tables = new Set<string>()
   for (const m of track.migrations) {
     if (m.backfill && pending.includes(m.name))
-      tables.add((await cutBackfill(m.file.text, m.file.path, m.backfill)).writes)
+      tables.add((await readBackfillStatement(m.file.text, m.file.path, m.backfill)).writes)
   }
-  return (await relationFacts(session.sql, [...tables])).flatMap(f => {
+  return (await relationFacts(connection.sql, [...tables])).flatMap(f => {
     const [publication, ...more] = f.publications
     return [
       ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),

@@ -2,30 +2,30 @@ import type { Context } from '../database/context.js'
 import { parseStatements } from '../files/statements.js'
 import type { Track } from '../model/project.js'
 import type { Report, StepResult, Table } from '../model/report.js'
-import { madeBy, waitedFor } from '../run/lock_trace.js'
-import { type SurveyWish, surveyed } from './plan.js'
-import { rehearseHere } from './rehearse_in_place.js'
+import { tablesMadeBy, waitedFor } from '../run/lock_trace.js'
+import { type DryRunOptions, dryRunAndPlan } from './plan.js'
+import { rehearseInPlace } from './rehearse_in_place.js'
 import { rehearseOnCopy } from './rehearse_on_copy.js'
 
 /**
  * The dry run, with all of it executed where nothing lasts: on a copy, or here in one
  * transaction that is rolled back.
  */
-export async function surveyWithRehearsal(
+export async function dryRunWithRehearsal(
   ctx: Context,
   track: Track,
-  wish: SurveyWish,
+  options: DryRunOptions,
   url: string | null,
   oldApp: string | null,
 ): Promise<Report> {
-  const { report, plan } = await surveyed(ctx, track, wish)
+  const { report, plan } = await dryRunAndPlan(ctx, track, options)
   if (report.verdict !== 'clean') return report
   const statements = oldApp === null ? [] : await parseStatements(oldApp)
   const rehearsed =
     url === null
-      ? await rehearseHere(ctx, track, plan, statements)
-      : await rehearseOnCopy(ctx, track, wish, plan, url, statements)
-  const made = await madeBy(plan.steps.map(s => s.migration))
+      ? await rehearseInPlace(ctx, track, plan, statements)
+      : await rehearseOnCopy(ctx, track, options, plan, url, statements)
+  const made = await tablesMadeBy(plan.steps.map(s => s.migration))
   report.steps = report.steps.map(s => {
     const played = rehearsed.steps.find(r => r.migration === s.migration)
     if (!played) return { ...s, outcome: 'not-run' as const, reason: 'it was not reached in the rehearsal' }

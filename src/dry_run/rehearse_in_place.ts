@@ -1,5 +1,5 @@
 import type { UmzugStorage } from 'umzug'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect, inside } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
@@ -8,7 +8,7 @@ import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
 import type { Plan } from '../model/plan.js'
-import { acts, idOf, type Migration, silence, type Track } from '../model/project.js'
+import { acts, idOf, type Migration, type Track, whyNotRun } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
 import { sendText } from '../run/execute_file.sql.js'
@@ -18,7 +18,7 @@ import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { rowEstimate } from '../verify/probes.sql.js'
 import { isListing, isOutlook, runCheck, sharedFactsOf } from '../verify/run_check.js'
-import { compareMoments, replay } from './old_app.js'
+import { compareMoments, runOldApp } from './old_app.js'
 
 /** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
 const statementMs = 10_000
@@ -38,26 +38,26 @@ export interface Rehearsed {
  * and are held to the end: short lock time-outs, and a warning. What can't be done there is
  * `not-run` with the reason.
  */
-export async function rehearseHere(
+export async function rehearseInPlace(
   ctx: Context,
   track: Track,
   plan: Plan,
   oldApp: Statement[],
 ): Promise<Rehearsed> {
-  await using session = await connect(ctx, 'writer')
-  const described = await describe(plan, session.sql)
+  await using connection = await connect(ctx, 'writer')
+  const described = await describe(plan, connection.sql)
   const rehearsed: Rehearsed = {
     steps: [],
     checks: [],
     tables: [],
-    findings: [finding('REHEARSED_HERE', (await inspect(ctx, session)).info.database)],
+    findings: [finding('REHEARSED_HERE', (await inspect(ctx, connection)).info.database)],
     verdict: 'clean',
   }
   const storage = rehearsalStorage(plan.applied.map(idOf))
-  await takenBack(transaction(session.sql), async tx => {
+  await takenBack(transaction(connection.sql), async tx => {
     await setLocal(tx, ctx.lockTimeoutMs, statementMs)
     const before = await objects(tx)
-    const moments = [{ after: 'before', moment: await replay(oldApp, savepoint(tx)) }]
+    const moments = [{ after: 'before', moment: await runOldApp(oldApp, savepoint(tx)) }]
     const ran = await runSteps(ctx, {
       track,
       plan: described,
@@ -67,7 +67,7 @@ export async function rehearseHere(
         const why = await whyNot(tx, migration)
         return why
           ? { outcome: 'not-run', result: { reason: why.reason }, ends: why.ends }
-          : perform(ctx, tx, migration.file.text)
+          : rehearseStep(ctx, tx, migration.file.text)
       },
     })
     rehearsed.steps = ran.steps
@@ -77,15 +77,15 @@ export async function rehearseHere(
     if (oldApp.length > 0) {
       moments.push({
         after: `after ${done.at(-1)?.name ?? 'nothing'}`,
-        moment: await replay(oldApp, savepoint(tx)),
+        moment: await runOldApp(oldApp, savepoint(tx)),
       })
-      const heard = compareMoments(oldApp, moments)
-      rehearsed.tables.push(heard.table)
-      rehearsed.findings.push(...heard.findings)
+      const changes = compareMoments(oldApp, moments)
+      rehearsed.tables.push(changes.table)
+      rehearsed.findings.push(...changes.findings)
     }
     if (done.length > 0 && ran.verdict === 'clean') {
       const applied = new Set([...plan.applied, ...done].map(m => m.name))
-      rehearsed.checks = await checked(ctx, tx, session, track, applied)
+      rehearsed.checks = await checked(ctx, tx, connection, track, applied)
       await back(ctx, tx, { track, done, before, storage }, rehearsed)
     }
   })
@@ -117,7 +117,7 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
 }
 
 /** Sends the statements of a file one by one, each with its trace; what fails is taken back and ends the rehearsal. */
-async function perform(ctx: Context, tx: Db, source: string): Promise<Performed> {
+async function rehearseStep(ctx: Context, tx: Db, source: string): Promise<Performed> {
   try {
     const traces = await savepoint(tx)(async inner => {
       const tracer = new Tracer(inner, ctx.clock)
@@ -137,7 +137,7 @@ async function perform(ctx: Context, tx: Db, source: string): Promise<Performed>
 async function checked(
   ctx: Context,
   tx: Db,
-  session: Session,
+  connection: Connection,
   track: Track,
   applied: ReadonlySet<string>,
 ): Promise<Report['checks']> {
@@ -146,8 +146,8 @@ async function checked(
   for (const check of track.checks) {
     if (isOutlook(check) || isListing(check) || check.deep) continue
     // what acts would only say that it has nothing to act on yet
-    if (acts(check) && silence(check, applied) !== null) continue
-    results.push((await runCheck(ctx, inside(session, tx), check, applied, around)).result)
+    if (acts(check) && whyNotRun(check, applied) !== null) continue
+    results.push((await runCheck(ctx, inside(connection, tx), check, applied, around)).result)
   }
   return results
 }
@@ -183,7 +183,7 @@ async function back(
     track,
     plan: { track: track.name, steps, held: [], applied: done, findings: [] },
     storage,
-    perform: ({ migration }) => perform(ctx, tx, migration.rollback!.file.text),
+    perform: ({ migration }) => rehearseStep(ctx, tx, migration.rollback!.file.text),
   })
   if (ran.verdict !== 'clean') rehearsed.verdict = ran.verdict
   rehearsed.findings.push(...ran.findings)
@@ -201,13 +201,13 @@ async function back(
 }
 
 /** Objects that a report shows. */
-const shown = 20
+const mostShownObjects = 20
 
 /** Whether the schema is as it was before, after all of the way back. */
 export const wayBack = (where: string, on: 'target' | 'copy', steps: number, differing: string[]): Finding =>
   differing.length === 0
     ? finding('REHEARSED', where, { steps, on })
-    : finding('REHEARSAL_DIFFERS', where, { on, objects: differing.slice(0, shown) })
+    : finding('REHEARSAL_DIFFERS', where, { on, objects: differing.slice(0, mostShownObjects) })
 
 /** The rollbacks that were rehearsed, with the locks that somebody would have waited for. */
 export const downTable = (steps: StepResult[]): Table => ({

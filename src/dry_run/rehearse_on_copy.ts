@@ -2,19 +2,19 @@ import { readUrl } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { transaction } from '../database/scopes.js'
 import type { Statement } from '../files/statements.js'
-import { bareWish, migrate } from '../migrate/migrate.js'
+import { bareMigrateOptions, migrate } from '../migrate/migrate.js'
 import { hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
 import { idOf, phases, type Track } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
-import { look } from '../plan/history.js'
-import type { Wish } from '../plan/make_plan.js'
+import { readHistory } from '../plan/history.js'
+import type { PlanOptions } from '../plan/make_plan.js'
 import { rollback } from '../rollback/rollback.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
-import { plainWish, verify } from '../verify/verify.js'
-import { compareMoments, type Moment, replay } from './old_app.js'
+import { plainVerifyOptions, verify } from '../verify/verify.js'
+import { compareMoments, type Moment, runOldApp } from './old_app.js'
 import { downTable, type Rehearsed, wayBack } from './rehearse_in_place.js'
 
 /** Every hazard by name: a copy has no application to harm. */
@@ -27,7 +27,7 @@ const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
 export async function rehearseOnCopy(
   ctx: Context,
   track: Track,
-  wish: Wish,
+  options: PlanOptions,
   plan: Plan,
   url: string,
   oldApp: Statement[],
@@ -49,9 +49,9 @@ export async function rehearseOnCopy(
   let before: ObjectRow[]
   let applied: string[]
   {
-    await using session = await connect(copy, 'reader')
-    before = await objects(session.sql)
-    applied = (await look(session, track, wish)).plan.applied.map(idOf)
+    await using connection = await connect(copy, 'reader')
+    before = await objects(connection.sql)
+    applied = (await readHistory(connection, track, options)).plan.applied.map(idOf)
     if (applied.join() !== plan.applied.map(idOf).join())
       findings.push(
         finding('REHEARSED_ELSEWHERE', there.database, {
@@ -61,16 +61,22 @@ export async function rehearseOnCopy(
       )
   }
   const consent = { allow: everything, confirm: there.database }
-  const moments = [{ after: 'before', moment: await replayOn(copy, oldApp) }]
+  const moments = [{ after: 'before', moment: await runOldAppOn(copy, oldApp) }]
   // phase by phase where an old application is to be heard after each
-  const stops = oldApp.length > 0 ? (['expand', 'backfill', wish.phase] as const) : [wish.phase]
+  const stops = oldApp.length > 0 ? (['expand', 'backfill', options.phase] as const) : [options.phase]
   const played: Report[] = []
   for (const [i, phase] of stops.entries()) {
     const last = i === stops.length - 1
-    if (!last && wish.phase !== null && phases.indexOf(phase!) >= phases.indexOf(wish.phase)) continue
-    const part = await migrate(copy, track, { ...bareWish, ...wish, phase, consent, leaseWaitMs: 0 })
+    if (!last && options.phase !== null && phases.indexOf(phase!) >= phases.indexOf(options.phase)) continue
+    const part = await migrate(copy, track, {
+      ...bareMigrateOptions,
+      ...options,
+      phase,
+      consent,
+      leaseWaitMs: 0,
+    })
     played.push(part)
-    moments.push({ after: `after ${phase ?? 'the bare migrate'}`, moment: await replayOn(copy, oldApp) })
+    moments.push({ after: `after ${phase ?? 'the bare migrate'}`, moment: await runOldAppOn(copy, oldApp) })
     if (part.verdict !== 'clean') break
   }
   const up = {
@@ -87,7 +93,7 @@ export async function rehearseOnCopy(
       .filter(f => f.level === 'error' || f.level === 'refused')
       .map(f => ({ ...f, level: 'warn' as const })),
   )
-  const verified = await verify(copy, track, plainWish)
+  const verified = await verify(copy, track, plainVerifyOptions)
   traces.clear()
   const down = await rollback(copy, track, {
     to: applied.at(-1)?.split('/')[1] ?? null,
@@ -98,11 +104,11 @@ export async function rehearseOnCopy(
   })
   const tables = [downTable(down.steps.map(traced))]
   if (oldApp.length > 0) {
-    const heard = compareMoments(oldApp, moments)
-    tables.push(heard.table)
-    findings.push(...heard.findings)
+    const changes = compareMoments(oldApp, moments)
+    tables.push(changes.table)
+    findings.push(...changes.findings)
   }
-  await using session = await connect(copy, 'reader')
+  await using connection = await connect(copy, 'reader')
   findings.push(
     down.verdict !== 'clean'
       ? finding('REHEARSAL_STUCK', there.database, {
@@ -112,7 +118,7 @@ export async function rehearseOnCopy(
           there.database,
           'copy',
           steps.filter(s => s.outcome === 'done').length,
-          differences(before, await objects(session.sql)),
+          differences(before, await objects(connection.sql)),
         ),
   )
   const interrupted = [...played, down].some(r => r.verdict === 'interrupted')
@@ -120,8 +126,8 @@ export async function rehearseOnCopy(
 }
 
 /** The old application's statements on the copy, each in a transaction of its own that is rolled back. */
-async function replayOn(copy: Context, statements: Statement[]): Promise<Moment> {
+async function runOldAppOn(copy: Context, statements: Statement[]): Promise<Moment> {
   if (statements.length === 0) return new Map()
-  await using session = await connect(copy, 'probe')
-  return await replay(statements, transaction(session.sql))
+  await using connection = await connect(copy, 'probe')
+  return await runOldApp(statements, transaction(connection.sql))
 }

@@ -7,7 +7,7 @@ import { describeIssue } from './config.js'
  * what such tables would fire had better ask too much. Parsing the file would cost a verification
  * more than all its checks.
  */
-export const namesIn = (text: string): string[] => [
+export const personasIn = (text: string): string[] => [
   ...new Set(text.match(/(?:"[^"\n]+"|\b[a-z_]\w*)(?:\.(?:"[^"\n]+"|[a-z_]\w*))?/gi)),
 ]
 

@@ -3,7 +3,7 @@ import type { BackfillSpec } from '../model/project.js'
 import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
 
 /** A backfill statement that the engine can restrict to a part of its table. */
-export interface Cut {
+export interface BackfillStatement {
   /** The batched table as the statement calls it. */
   alias: string
   /**
@@ -47,7 +47,11 @@ const enders = new Set([
 /**
  * Finds the place where ranges go in. Throws BAD_BACKFILL with the reason when the file has no such place.
  */
-export async function cutBackfill(text: string, path: string, spec: BackfillSpec): Promise<Cut> {
+export async function readBackfillStatement(
+  text: string,
+  path: string,
+  spec: BackfillSpec,
+): Promise<BackfillStatement> {
   const bad = (reason: string) => new Failure('BAD_BACKFILL', path, { reason })
   const statements = await parseStatements(text)
   const statement = statements[0]
@@ -63,7 +67,7 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
   const { start, end } = where
   const updatesTable = alias.target && statement.kind === 'UpdateStmt'
   const select = statement.node.selectStmt?.SelectStmt
-  const cut: Cut = {
+  const backfillStatement: BackfillStatement = {
     alias: alias.name,
     updatesTable,
     deletesTable: alias.target && statement.kind === 'DeleteStmt',
@@ -79,8 +83,8 @@ export async function cutBackfill(text: string, path: string, spec: BackfillSpec
       `${statement.text.slice(0, start)} ${predicate} and (${statement.text.slice(start, end).trim()}\n) ${statement.text.slice(end)}`.trimEnd(),
   }
   // the grammar itself is the judge of whether the predicate went to the right place
-  await parseStatements(cut.restrict('true'))
-  return cut
+  await parseStatements(backfillStatement.restrict('true'))
+  return backfillStatement
 }
 
 async function whereOf(text: string): Promise<{ start: number; end: number } | null> {

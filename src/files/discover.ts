@@ -9,11 +9,11 @@ import {
   compareVersions,
   type Migration,
   type Phase,
+  type Project,
   phases,
   type Rollback,
   type SqlFile,
   type Track,
-  type Workspace,
 } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { namesIn, partText } from '../model/table_name.js'
@@ -21,22 +21,22 @@ import { expectedPath } from './expected.js'
 import { type Header, type HeaderKind, readHeader } from './header.js'
 import { rawChecksum } from './statements.js'
 
-const folders = ['migrations', 'rollbacks', 'verify'] as const
+const projectFolders = ['migrations', 'rollbacks', 'verify'] as const
 /** Folder under verify/ of the checks that every track has; no track has this name. */
 const every = '_every'
 
 /** True when a folder has at least `migrations/`. */
-export const looksLikeWorkspace = (root: string): boolean => existsSync(join(root, 'migrations'))
+export const looksLikeProject = (root: string): boolean => existsSync(join(root, 'migrations'))
 
 /**
  * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. Only names, headers and
  * checksums: statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is
- * thrown. The checks that every track has come from the package's own folder, `home`.
+ * thrown. The checks that every track has come from the package's own folder, `packageRoot`.
  */
-export function discover(root: string, home = root): Workspace {
+export function discover(root: string, home = root): Project {
   const faults: Finding[] = []
   const names = new Set<string>()
-  for (const folder of folders) {
+  for (const folder of projectFolders) {
     for (const entry of safeList(join(root, folder)))
       if (entry.isDirectory() && entry.name !== every) names.add(entry.name)
   }
@@ -63,7 +63,7 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
   migrations.sort((a, b) => compareVersions(a.version, b.version) || (a.name < b.name ? -1 : 1))
   const checks = sqlFiles(root, `verify/${name}`, faults).map(f => readCheck(name, f, faults))
   const track = { name, root, migrations, checks }
-  judge(track, [...rollbacks.keys()], faults)
+  judgeTrack(track, [...rollbacks.keys()], faults)
   return track
 }
 
@@ -71,7 +71,7 @@ const sharedChecks = (home: string, track: string, faults: Finding[]): Check[] =
   sqlFiles(home, `verify/${every}`, faults).map(f => readCheck(track, f, faults, true))
 
 /** The faults that show when files are seen side by side. */
-function judge(track: Track, rollbacks: string[], faults: Finding[]): void {
+function judgeTrack(track: Track, rollbacks: string[], faults: Finding[]): void {
   const names = new Set(track.migrations.map(m => m.name))
   for (const [i, m] of track.migrations.entries()) {
     const before = track.migrations[i - 1]

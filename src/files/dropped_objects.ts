@@ -40,7 +40,7 @@ export function droppedObjects(statement: Statement): DroppedObject[] {
       // a view may call anything
       return readsRelation(node) || callsUnknown(node) ? ofQuery({ [kind]: node }) : []
     default:
-      return plain.has(kind) ? [] : ofQuery({ [kind]: node })
+      return plainName.has(kind) ? [] : ofQuery({ [kind]: node })
   }
 }
 
@@ -76,7 +76,7 @@ export const droppedTables = (statement: Statement): string[] =>
   droppedObjects(statement).flatMap(o => (o.kind === 'table' ? [tableText(o.table)] : []))
 
 /** Statements that run no code of users and take nothing away. What is not known here is not known to be harmless. */
-const plain = new Set([
+const plainName = new Set([
   ...[
     'CreateStmt',
     'CreateSchemaStmt',

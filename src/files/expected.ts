@@ -26,7 +26,7 @@ export async function readExpected(track: Track): Promise<{ expected: Expectatio
   } catch (error) {
     return { expected: [], faults: [fault(`not JSON: ${(error as Error).message}`)] }
   }
-  const result = (await schema()).safeParse(json)
+  const result = (await expectedSchema()).safeParse(json)
   if (!result.success) return { expected: [], faults: result.error.issues.map(i => fault(describeIssue(i))) }
   const expected = result.data as Expectation[]
   const wrong = wrongPeriods(expected, track)
@@ -41,7 +41,7 @@ export async function expectedOf(track: Track): Promise<Expectation[]> {
   return expected
 }
 
-async function schema() {
+async function expectedSchema() {
   const z = await import('./zod.js')
   const words = z.string().check(z.minLength(1, 'may not be empty'))
   const name = z.string().check(z.minLength(1, 'a name'))

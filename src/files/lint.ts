@@ -1,11 +1,11 @@
 import { Failure } from '../model/failure.js'
 import { acts, type Rollback, type SqlFile, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { cutBackfill } from './backfill_statement.js'
+import { readBackfillStatement } from './backfill_statement.js'
 import { droppedObjects, droppedTables, objectText } from './dropped_objects.js'
 import { readExpected } from './expected.js'
 import { rulesOf } from './rules.js'
-import type { Heard } from './squawk.js'
+import type { SquawkWarning } from './squawk.js'
 import { proofOf } from './statement_proof.js'
 import {
   lineOf,
@@ -24,19 +24,19 @@ type Kind = 'one' | 'none' | 'check' | 'probe'
 const longestName = 63
 
 /**
- * Parses every file of a track and gathers the faults, each with file and line; `heard` is
+ * Parses every file of a track and gathers the faults, each with file and line; `resultText` is
  * what squawk says of them.
  */
 export async function lint(
   track: Track,
-  heard: ReadonlyMap<string, Heard[]> = new Map(),
+  warnings: ReadonlyMap<string, SquawkWarning[]> = new Map(),
 ): Promise<Finding[]> {
   const faults: Finding[] = []
   for (const m of track.migrations) {
-    faults.push(...(await lintFile(m.file, m.transaction)), ...(await rulesOf(m, heard.get(m.file.path))))
+    faults.push(...(await lintFile(m.file, m.transaction)), ...(await rulesOf(m, warnings.get(m.file.path))))
     if (m.backfill) {
       try {
-        await cutBackfill(m.file.text, m.file.path, m.backfill)
+        await readBackfillStatement(m.file.text, m.file.path, m.backfill)
       } catch (error) {
         if (error instanceof Failure) faults.push(error.finding)
         else if (!(error instanceof SyntaxFault)) throw error

@@ -1,7 +1,7 @@
 import type { ExcusableCode, FindingOf } from '../model/facts.js'
 import type { Migration } from '../model/project.js'
 import { finding } from '../model/report.js'
-import type { Heard } from './squawk.js'
+import type { SquawkWarning } from './squawk.js'
 import { lineOf, type Node, relationName, type Statement, statementsOrNone, strings } from './statements.js'
 
 /** What a rule found on a statement. */
@@ -21,10 +21,10 @@ const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
 
 /**
  * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL,
- * with a reason: then the finding is told as info. `heard` is what squawk says of the file. Files that don't
+ * with a reason: then the finding is told as info. `resultText` is what squawk says of the file. Files that don't
  * parse are `lint`'s to tell of.
  */
-export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Breach[]> {
+export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Promise<Breach[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')
   const statements = await statementsOrNone(text)
   const made = new Set<string>()
@@ -48,7 +48,7 @@ export async function rulesOf(m: Migration, heard: Heard[] = []): Promise<Breach
       ...ofRowSecurity(s, at, made, policies),
       ...ofDrops(s, at),
       ...ofEnums(s, at, values),
-      ...heard.filter(h => h.line >= line && h.line <= last).map(h => ofSquawk(h, at)),
+      ...warnings.filter(h => h.line >= line && h.line <= last).map(h => ofSquawk(h, at)),
     ]
     found.push(...breaches.map(b => (b.facts.excused === null ? b : { ...b, level: 'info' as const })))
   }
@@ -136,5 +136,5 @@ function ofEnums({ kind, node, text }: Statement, { where, excuse }: Place, valu
     : []
 }
 
-const ofSquawk = ({ rule, message, help }: Heard, { where, excuse }: Place): Breach =>
+const ofSquawk = ({ rule, message, help }: SquawkWarning, { where, excuse }: Place): Breach =>
   finding('SQUAWK', where, { rule, message, help, excused: excuse('SQUAWK') })

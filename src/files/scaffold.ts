@@ -6,7 +6,7 @@ import { configName } from './config.js'
 import { expectedName } from './expected.js'
 import { SyntaxFault, scanTokens } from './statements.js'
 
-const folders = ['migrations', 'rollbacks', 'verify'] as const
+const projectFolders = ['migrations', 'rollbacks', 'verify'] as const
 
 /** Writes a file that must not be there yet, and the folders above it. */
 function create(path: string, text: string): void {
@@ -161,7 +161,7 @@ const renamedFile = (file: string, text: string, map: NameMap, names: Map<string
 /** Copies a track's three folders and its description into a user's folder, with his own names; the paths written. */
 export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
-  const all = folders.flatMap(folder => {
+  const all = projectFolders.flatMap(folder => {
     const from = join(track.root, folder, track.name)
     return existsSync(from) ? readdirSync(from).map(file => ({ folder, file, path: join(from, file) })) : []
   })

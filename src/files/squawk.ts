@@ -6,7 +6,7 @@ import { isNotInstalled } from '../model/failure.js'
 import type { Migration, Track } from '../model/project.js'
 
 /** What squawk says of a line of a file, by its own name for the rule. */
-export interface Heard {
+export interface SquawkWarning {
   /** Line of the file, from 1. */
   line: number
   rule: string
@@ -46,10 +46,10 @@ const maxBuffer = 64 * 2 ** 20
  * What squawk-cli says of a track's migrations, by the path of the file; nothing where it is not installed
  * beside the three folders or beside rethread, or where it fails: it is an adviser, never a gate.
  */
-export async function squawk(track: Track): Promise<ReadonlyMap<string, Heard[]>> {
+export async function squawk(track: Track): Promise<ReadonlyMap<string, SquawkWarning[]>> {
   const program = programOf(track.root)
-  const heard = new Map<string, Heard[]>()
-  if (program === null) return heard
+  const warnings = new Map<string, SquawkWarning[]>()
+  if (program === null) return warnings
   const [inOne, alone] = [true, false].map(one =>
     track.migrations.filter(m => (m.transaction === 'one') === one),
   )
@@ -59,9 +59,9 @@ export async function squawk(track: Track): Promise<ReadonlyMap<string, Heard[]>
   ])
   for (const { file, line, rule_name: rule, message, help } of said.flat()) {
     if (!rules.has(rule)) continue
-    heard.set(file, [...(heard.get(file) ?? []), { line: line + 1, rule, message, help }])
+    warnings.set(file, [...(warnings.get(file) ?? []), { line: line + 1, rule, message, help }])
   }
-  return heard
+  return warnings
 }
 
 /** The program itself: the package's own launcher is a Node script, which would cost more than the work. */
@@ -79,7 +79,7 @@ function programOf(root: string): string | null {
   return null
 }
 
-interface Said {
+interface SquawkOutput {
   file: string
   /** From 0. */
   line: number
@@ -88,7 +88,12 @@ interface Said {
   help: string | null
 }
 
-function ask(program: string, cwd: string, migrations: Migration[], flags: string[]): Promise<Said[]> {
+function ask(
+  program: string,
+  cwd: string,
+  migrations: Migration[],
+  flags: string[],
+): Promise<SquawkOutput[]> {
   if (migrations.length === 0) return Promise.resolve([])
   const args = ['--reporter=json', ...flags, ...migrations.map(m => m.file.path)]
   return new Promise((done, fail) => {

@@ -182,5 +182,5 @@ export const strings = (list: Node[] | undefined): string[] =>
   (list ?? []).flatMap(n => (n.List ? strings(n.List.items) : n.String ? [n.String.sval as string] : []))
 
 /** A parse tree without positions, as text: equal for statements that mean the same. */
-export const shapeOf = (node: unknown): string =>
+export const nodeShape = (node: unknown): string =>
   JSON.stringify(node, (key, value) => (key === 'location' || key.endsWith('_location') ? undefined : value))

@@ -24,30 +24,30 @@ import type {
 } from './requests.js'
 
 /** A validator for each value of a request; the compiler holds it to the request's type. */
-export type Shape<Request> = { [Name in keyof Request]-?: ZodMiniType<Request[Name]> }
+export type RequestShape<Request> = { [Name in keyof Request]-?: ZodMiniType<Request[Name]> }
 
 const text = z.optional(z.string())
 const flag = z.optional(z.boolean())
-const count = z.optional(z.int().check(z.gte(1, 'from 1')))
+const wholeNumber = z.optional(z.int().check(z.gte(1, 'from 1')))
 const hazard = z.enum(Object.keys(hazards) as [HazardCode], 'a hazard that rethread knows')
 const consent: ZodMiniType<ConsentRequest | undefined> = z.optional(
   z.strictObject({ allow: z.optional(z.array(hazard)), confirm: text }),
 )
 
-const target: Shape<TargetRequest> = {
+const target: RequestShape<TargetRequest> = {
   to: text,
   phase: z.optional(z.enum(phases, `one of ${phases.join(', ')}`)),
   backfills: flag,
   consent,
 }
 
-const pace: Shape<PaceRequest> = {
-  workers: count,
+const pace: RequestShape<PaceRequest> = {
+  workers: wholeNumber,
   nice: z.optional(z.number().check(z.gte(0, 'from 0 to 100'), z.lte(100, 'from 0 to 100'))),
   throttleQuery: text,
 }
 
-const rollback: Shape<RollbackRequest> = { to: text, steps: count, all: flag, consent }
+const rollbackShape: RequestShape<RollbackRequest> = { to: text, steps: wholeNumber, all: flag, consent }
 
 /** The pin and the configuration have readers of their own, which say more. */
 const checkedElsewhere = z.optional(z.any())
@@ -66,7 +66,7 @@ export const shapes = {
     who: text,
     onEvent: z.optional(z.custom<NonNullable<OpenProjectOptions['onEvent']>>(isFunction, 'a function')),
     signal: z.optional(z.custom<AbortSignal>(isSignal, 'an AbortSignal')),
-  } satisfies Shape<OpenProjectOptions>,
+  } satisfies RequestShape<OpenProjectOptions>,
   plan: {
     ...target,
     sample: flag,
@@ -74,43 +74,43 @@ export const shapes = {
     rehearseUrl: text,
     oldApp: text,
     pin: flag,
-  } satisfies Shape<PlanRequest>,
-  migrate: { ...target, ...pace, pin: checkedElsewhere } satisfies Shape<MigrateRequest>,
-  baseline: { to: z.string() } satisfies Shape<BaselineRequest>,
+  } satisfies RequestShape<PlanRequest>,
+  migrate: { ...target, ...pace, pin: checkedElsewhere } satisfies RequestShape<MigrateRequest>,
+  baseline: { to: z.string() } satisfies RequestShape<BaselineRequest>,
   backfill: {
     ...pace,
     workspace: text,
-    maxRows: count,
+    maxRows: wholeNumber,
     resume: flag,
     consent,
-  } satisfies Shape<BackfillRequest>,
+  } satisfies RequestShape<BackfillRequest>,
   verify: {
     only: z.optional(z.array(z.string())),
     failOn: z.optional(z.enum(['warn', 'error'], 'warn or error')),
     sample: z.optional(z.int().check(z.gte(0, 'from 0'))),
     deep: flag,
     asUser: text,
-  } satisfies Shape<VerifyRequest>,
-  prove: { sample: count } satisfies Shape<ProveRequest>,
-  planRollback: rollback,
-  rollback,
-  restore: { archive: z.string(), consent } satisfies Shape<RestoreRequest>,
-  scratch: { consent } satisfies Shape<ScratchRequest>,
+  } satisfies RequestShape<VerifyRequest>,
+  prove: { sample: wholeNumber } satisfies RequestShape<ProveRequest>,
+  planRollback: rollbackShape,
+  rollback: rollbackShape,
+  restore: { archive: z.string(), consent } satisfies RequestShape<RestoreRequest>,
+  scratch: { consent } satisfies RequestShape<ScratchRequest>,
   sessions: {
     filter: z.optional(z.record(z.string(), z.array(z.string()))),
-    limit: count,
-  } satisfies Shape<SessionsRequest>,
+    limit: wholeNumber,
+  } satisfies RequestShape<SessionsRequest>,
   session: {
     id: z.string(),
     limit: z.optional(z.nullable(z.int().check(z.gte(1)))),
-  } satisfies Shape<SessionRequest>,
+  } satisfies RequestShape<SessionRequest>,
   prune: {
-    olderThanDays: count,
+    olderThanDays: wholeNumber,
     apply: flag,
     delete: flag,
     archives: flag,
     consent,
-  } satisfies Shape<PruneRequest>,
+  } satisfies RequestShape<PruneRequest>,
 }
 
 function isFunction(value: unknown): boolean {
@@ -128,7 +128,7 @@ export const wrongUsage = (call: string, reason: string): UsageError => new Usag
 export function checkRequest<Request extends object>(
   call: string,
   request: Request,
-  shape: Shape<Request>,
+  shape: RequestShape<Request>,
 ): void {
   const result = z.strictObject(shape).safeParse(request)
   if (!result.success) throw wrongUsage(call, result.error.issues.map(describeIssue).join('; '))

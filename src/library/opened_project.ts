@@ -27,7 +27,7 @@ export interface Verbs {
   status(): Promise<Report>
   /** The dry run of `migrate`. It reads only; the server refuses it any write. */
   plan(request?: PlanRequest): Promise<Report>
-  /** The dry run of `rollback`: what would go, and whose rows they are. */
+  /** The dry run of `rollbackShape`: what would go, and whose rows they are. */
   planRollback(request?: RollbackRequest): Promise<Report>
   /** Applies what is pending, backfills included, up to the first step that the old application would not survive. */
   migrate(request?: MigrateRequest): Promise<Report>

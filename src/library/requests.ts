@@ -119,7 +119,7 @@ export interface ProveRequest {
   sample?: number | undefined
 }
 
-/** What `rollback` and `planRollback` are asked for: exactly one of `to`, `steps` and `all`. */
+/** What `rollbackShape` and `planRollback` are asked for: exactly one of `to`, `steps` and `allOrUnknown`. */
 export interface RollbackRequest {
   /** Undo back to this migration, which stays. */
   to?: string | undefined

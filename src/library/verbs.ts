@@ -1,5 +1,5 @@
-import { survey, surveyRollback, surveyWithSample } from '../dry_run/plan.js'
-import { surveyWithRehearsal } from '../dry_run/rehearse.js'
+import { dryRun, dryRunRollback, dryRunWithSample } from '../dry_run/plan.js'
+import { dryRunWithRehearsal } from '../dry_run/rehearse.js'
 import type { Config } from '../files/config.js'
 import { parsePin } from '../files/pin.js'
 import { backfill, backfillStatus, pause } from '../migrate/backfill_only.js'
@@ -19,8 +19,8 @@ import { rollback } from '../rollback/rollback.js'
 import { testRollbacks } from '../rollback/test_rollbacks.js'
 import { mutate } from '../verify/mutants.js'
 import { prove } from '../verify/prove.js'
-import { listChecks, plainWish, verify } from '../verify/verify.js'
-import { type Shape, shapes, wrongUsage } from './check_request.js'
+import { listChecks, plainVerifyOptions, verify } from '../verify/verify.js'
+import { type RequestShape, shapes, wrongUsage } from './check_request.js'
 import type { Verbs } from './opened_project.js'
 import type {
   BackfillRequest,
@@ -47,11 +47,15 @@ export interface Call extends Opened {
 /** One verb: the command whose report it gives, what its request must look like, and what it does. */
 export interface Verb<Request> {
   command: string
-  shape: Shape<Request>
+  shape: RequestShape<Request>
   run(call: Call, request: Request): Promise<Report>
 }
 
-const verb = <Request>(command: string, shape: Shape<Request>, run: Verb<Request>['run']): Verb<Request> => ({
+const verb = <Request>(
+  command: string,
+  shape: RequestShape<Request>,
+  run: Verb<Request>['run'],
+): Verb<Request> => ({
   command,
   shape,
   run,
@@ -66,12 +70,12 @@ type Asked<Name extends keyof Verbs> =
  * are not loaded one by one: that would cut the package into twice as many files, all of which the command line would open.
  */
 export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
-  doctor: verb('doctor', {}, async c => doctor(c.ctx, c.workspace(), c.named, c.sources)),
+  doctor: verb('doctor', {}, async c => doctor(c.ctx, c.project(), c.named, c.sources)),
   status: verb('status', {}, async c => status(c.ctx, await c.track())),
   plan: verb('plan', shapes.plan, callPlan),
   planRollback: verb('plan', shapes.rollback, async (c, request) => {
     const { to, steps, all = to === undefined && steps === undefined } = request
-    return surveyRollback(c.ctx, await c.track(), rollbackWish(c, { ...request, all }))
+    return dryRunRollback(c.ctx, await c.track(), rollbackWish(c, { ...request, all }))
   }),
   migrate: verb('migrate', shapes.migrate, callMigrate),
   baseline: verb('migrate', shapes.baseline, async (c, { to }) =>
@@ -86,7 +90,7 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
     mutate(c.ctx, await c.track(), consentOf(c, request.consent)),
   ),
   prove: verb('prove', shapes.prove, async (c, { sample = 5 }) =>
-    prove(c.ctx, await c.track(), { ...plainWish, sample, accepted: c.config.accepted }),
+    prove(c.ctx, await c.track(), { ...plainVerifyOptions, sample, accepted: c.config.accepted }),
   ),
   rollback: verb('rollback', shapes.rollback, async (c, request) =>
     rollback(c.ctx, await c.track(), rollbackWish(c, request)),
@@ -95,8 +99,8 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
     testRollbacks(c.ctx, await c.track(), consentOf(c, request.consent)),
   ),
   restore: verb('restore', shapes.restore, async (c, { archive, consent }) => {
-    const wish = { archive, consent: consentOf(c, consent), leaseWaitMs: c.leaseWaitMs }
-    return restore(c.ctx, await c.track(), wish)
+    const options = { archive, consent: consentOf(c, consent), leaseWaitMs: c.leaseWaitMs }
+    return restore(c.ctx, await c.track(), options)
   }),
   listArchives: verb('restore', {}, async c => archives(c.ctx)),
   sessions: verb('sessions', shapes.sessions, async (c, { filter = {}, limit = 50 }: SessionsRequest) =>
@@ -113,10 +117,10 @@ async function callPlan(c: Call, request: PlanRequest): Promise<Report> {
   const { rehearse = false, rehearseUrl = null, oldApp = null, sample = false, pin = false } = request
   const rehearses = rehearse || rehearseUrl !== null
   if (oldApp !== null && !rehearses) throw wrongUsage('plan()', '`oldApp` wants `rehearse` or `rehearseUrl`')
-  const wish = { ...wishOf(request), consent: consentOf(c, request.consent), pinned: pin }
+  const options = { ...wishOf(request), consent: consentOf(c, request.consent), pinned: pin }
   const track = await c.track()
-  if (rehearses) return surveyWithRehearsal(c.ctx, track, wish, rehearseUrl, oldApp)
-  return (sample ? surveyWithSample : survey)(c.ctx, track, wish)
+  if (rehearses) return dryRunWithRehearsal(c.ctx, track, options, rehearseUrl, oldApp)
+  return (sample ? dryRunWithSample : dryRun)(c.ctx, track, options)
 }
 
 async function callMigrate(c: Call, request: MigrateRequest): Promise<Report> {

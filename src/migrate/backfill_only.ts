@@ -1,4 +1,4 @@
-import type { BackfillWish } from '../backfill/batch.js'
+import type { BackfillOptions } from '../backfill/batch.js'
 import { runBackfill, toResult } from '../backfill/run_backfill.js'
 import { pauseBackfills, readBackfills } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -6,33 +6,38 @@ import { inspect } from '../database/server.js'
 import type { Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
-import { look } from '../plan/history.js'
+import { readHistory } from '../plan/history.js'
 import { readLease } from '../run/lease.sql.js'
 import { joinRun, openRun } from '../run/open_run.js'
 import { migrate } from './migrate.js'
 
 /** What a person asked `backfill` for. */
-interface FillWish extends BackfillWish {
+interface BackfillOnlyOptions extends BackfillOptions {
   resume: boolean
   leaseWaitMs: number
 }
 
 /** Starts or resumes the backfills of a track. A canary or a bounded run leaves them open. */
-export async function backfill(ctx: Context, track: Track, wish: FillWish): Promise<Report> {
-  if (wish.resume) await setPause(ctx, track, false)
-  if (wish.unit !== null || wish.maxRows !== null) return backfillPart(ctx, track, wish, wish.leaseWaitMs)
+export async function backfill(ctx: Context, track: Track, options: BackfillOnlyOptions): Promise<Report> {
+  if (options.resume) await setPause(ctx, track, false)
+  if (options.unit !== null || options.maxRows !== null)
+    return backfillPart(ctx, track, options, options.leaseWaitMs)
   {
-    await using session = await connect(ctx, 'reader')
-    const { plan, hasLedger } = await look(session, track, { to: null, phase: 'backfill', backfills: true })
-    if (hasLedger && (await readLease(session.sql)).alive) {
-      const open = (await readBackfills(session.sql, track.name, null)).find(b => b.state !== 'done')
+    await using connection = await connect(ctx, 'reader')
+    const { plan, hasLedger } = await readHistory(connection, track, {
+      to: null,
+      phase: 'backfill',
+      backfills: true,
+    })
+    if (hasLedger && (await readLease(connection.sql)).alive) {
+      const open = (await readBackfills(connection.sql, track.name, null)).find(b => b.state !== 'done')
       const migration = track.migrations.find(m => m.name === open?.migration)
-      if (migration) return assist(ctx, migration, wish)
+      if (migration) return assist(ctx, migration, options)
     }
     const missing = expandFirst(plan)
     if (missing.length > 0)
       return {
-        ...emptyReport('backfill', (await inspect(ctx, session)).info),
+        ...emptyReport('backfill', (await inspect(ctx, connection)).info),
         findings: missing,
         verdict: 'refused',
       }
@@ -41,11 +46,11 @@ export async function backfill(ctx: Context, track: Track, wish: FillWish): Prom
     to: null,
     phase: 'backfill',
     backfills: true,
-    consent: wish.consent,
-    leaseWaitMs: wish.leaseWaitMs,
-    workers: wish.workers,
-    nice: wish.nice,
-    throttleQuery: wish.throttleQuery,
+    consent: options.consent,
+    leaseWaitMs: options.leaseWaitMs,
+    workers: options.workers,
+    nice: options.nice,
+    throttleQuery: options.throttleQuery,
   })
   return { ...report, command: 'backfill' }
 }
@@ -54,11 +59,11 @@ export async function backfill(ctx: Context, track: Track, wish: FillWish): Prom
  * Shares the work of a backfill that another machine has begun: claims ranges until there are none, and
  * leaves the closing to it.
  */
-async function assist(ctx: Context, migration: Migration, wish: FillWish): Promise<Report> {
+async function assist(ctx: Context, migration: Migration, options: BackfillOnlyOptions): Promise<Report> {
   const run = await joinRun(ctx, 'backfill (helper)')
   const report = emptyReport('backfill', run.target.info)
   try {
-    const ended = await runBackfill(run, migration, wish, true)
+    const ended = await runBackfill(run, migration, options, true)
     report.backfill.push(ended.result)
     report.findings.push(finding('HELPED', migration.name, { rows: ended.result.rows }))
     report.verdict = ended.outcome === 'interrupted' ? 'interrupted' : 'clean'
@@ -70,10 +75,10 @@ async function assist(ctx: Context, migration: Migration, wish: FillWish): Promi
 
 /** How far each backfill is. */
 export async function backfillStatus(ctx: Context, track: Track): Promise<Report> {
-  await using session = await connect(ctx, 'reader')
-  const report = emptyReport('backfill', (await inspect(ctx, session)).info)
-  const { hasLedger } = await look(session, track, { to: null, phase: null, backfills: true })
-  if (hasLedger) report.backfill = (await readBackfills(session.sql, track.name, null)).map(toResult)
+  await using connection = await connect(ctx, 'reader')
+  const report = emptyReport('backfill', (await inspect(ctx, connection)).info)
+  const { hasLedger } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  if (hasLedger) report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
   return report
 }
 
@@ -87,8 +92,8 @@ export async function pause(ctx: Context, track: Track): Promise<Report> {
 }
 
 async function setPause(ctx: Context, track: Track, pause: boolean): Promise<boolean> {
-  await using session = await connect(ctx, 'writer')
-  return await pauseBackfills(session.sql, track.name, pause)
+  await using connection = await connect(ctx, 'writer')
+  return await pauseBackfills(connection.sql, track.name, pause)
 }
 
 /**
@@ -98,13 +103,13 @@ async function setPause(ctx: Context, track: Track, pause: boolean): Promise<boo
 async function backfillPart(
   ctx: Context,
   track: Track,
-  part: BackfillWish,
+  part: BackfillOptions,
   leaseWaitMs: number,
 ): Promise<Report> {
   const run = await openRun(ctx, 'backfill', leaseWaitMs)
   const report = emptyReport('backfill', run.target.info)
   try {
-    const { plan } = await look(run.writer, track, { to: null, phase: 'backfill', backfills: true })
+    const { plan } = await readHistory(run.writer, track, { to: null, phase: 'backfill', backfills: true })
     report.findings.push(...plan.findings.filter(f => f.level === 'error'), ...expandFirst(plan))
     if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
     for (const { migration } of plan.steps) {

@@ -1,18 +1,18 @@
 import { countPending } from '../backfill/pending.sql.js'
 import { missingObjects, primaryKey, relationFacts } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused } from '../database/faults.js'
 import { inspect } from '../database/server.js'
-import { cutBackfill } from '../files/backfill_statement.js'
+import { readBackfillStatement } from '../files/backfill_statement.js'
 import { proofOf } from '../files/statement_proof.js'
 import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { stepResult } from '../plan/describe_steps.js'
-import { look } from '../plan/history.js'
+import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
-import { standingOf } from '../run/catalog_proof.js'
+import { proofState } from '../run/catalog_proof.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { storeFingerprint } from '../run/schema_snapshot.js'
@@ -32,14 +32,14 @@ export async function baseline(
   const report = emptyReport('migrate')
   let adopted: Migration[]
   {
-    await using session = await connect(ctx, 'reader')
-    report.target = (await inspect(ctx, session)).info
-    const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+    await using connection = await connect(ctx, 'reader')
+    report.target = (await inspect(ctx, connection)).info
+    const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
     adopted = track.migrations.filter(
       m => compareVersions(m.version, last.version) <= 0 && !history.applied.has(m.name),
     )
     for (const m of adopted) {
-      const missing = await unproven(session, m)
+      const missing = await unproven(connection, m)
       if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
     }
   }
@@ -66,19 +66,19 @@ export async function baseline(
 }
 
 /** What a migration would make and the catalog does not show. */
-async function unproven(session: Session, m: Migration): Promise<string[]> {
+async function unproven(connection: Connection, m: Migration): Promise<string[]> {
   const missing: string[] = []
   const statements = await parseStatements(m.file.text)
-  missing.push(...(await missingObjects(session.sql, statements.flatMap(madeBy))))
+  missing.push(...(await missingObjects(connection.sql, statements.flatMap(objectsMadeBy))))
   for (const s of statements) {
     const proof = proofOf(s)
     if (!proof || proof.kind === 'column') continue
-    if ((await standingOf(session, proof, false)) !== 'done') missing.push(s.text.split('\n')[0]!)
+    if ((await proofState(connection, proof, false)) !== 'done') missing.push(s.text.split('\n')[0]!)
   }
-  if (m.backfill && (await relationFacts(session.sql, [m.backfill.table])).length > 0) {
-    const { alias } = await cutBackfill(m.file.text, m.file.path, m.backfill)
-    const key = await primaryKey(session.sql, m.backfill.table)
-    const left = await session.sql
+  if (m.backfill && (await relationFacts(connection.sql, [m.backfill.table])).length > 0) {
+    const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
+    const key = await primaryKey(connection.sql, m.backfill.table)
+    const left = await connection.sql
       .begin(tx =>
         countPending(tx, {
           ...m.backfill!,
@@ -105,7 +105,7 @@ async function unproven(session: Session, m: Migration): Promise<string[]> {
 }
 
 /** The objects that a statement makes, as `missingObjects` names them. */
-function madeBy({ kind, node }: Statement): string[] {
+function objectsMadeBy({ kind, node }: Statement): string[] {
   switch (kind) {
     case 'CreateStmt':
       return [`table ${relationName(node.relation)}`]

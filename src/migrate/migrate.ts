@@ -13,8 +13,8 @@ import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { guard, outdated } from '../plan/consent.js'
 import { describe, stepResult } from '../plan/describe_steps.js'
-import { look, otherTracks } from '../plan/history.js'
-import type { Wish } from '../plan/make_plan.js'
+import { otherTracks, readHistory } from '../plan/history.js'
+import type { PlanOptions } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
@@ -25,10 +25,10 @@ import { ledgerStorage, type Performed, reportRan, runSteps, Stop } from '../run
 import { keepStart, storeFingerprint } from '../run/schema_snapshot.js'
 import { forgetSettings } from '../run/session_settings.js'
 import { gateRows } from '../verify/run_check.js'
-import { recordSights } from '../verify/visibility.js'
+import { recordVisibility } from '../verify/visibility.js'
 
 /** What a person asked `migrate` for. */
-export interface MigrateWish extends Wish {
+export interface MigrateOptions extends PlanOptions {
   consent: Consent
   /** How long to wait for another run, in milliseconds. */
   leaseWaitMs: number
@@ -40,7 +40,7 @@ export interface MigrateWish extends Wish {
 }
 
 /** What bare `migrate` wants: all that the old application survives, with one worker at full speed. */
-export const bareWish = {
+export const bareMigrateOptions = {
   to: null,
   phase: null,
   backfills: true,
@@ -50,16 +50,16 @@ export const bareWish = {
 } as const
 
 /** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
-export async function migrate(ctx: Context, track: Track, wish: MigrateWish): Promise<Report> {
+export async function migrate(ctx: Context, track: Track, options: MigrateOptions): Promise<Report> {
   const report = emptyReport('migrate')
-  const approved = await prepare(ctx, track, wish, report)
+  const approved = await preparePlan(ctx, track, options, report)
   if (!approved) return { ...report, verdict: verdictOf(report) }
 
-  const run = await openRun(ctx, 'migrate', wish.leaseWaitMs)
+  const run = await openRun(ctx, 'migrate', options.leaseWaitMs)
   try {
-    const plan = await stillHolds(run, track, approved, wish, report)
+    const plan = await stillHolds(run, track, approved, options, report)
     if (plan) {
-      await execute(run, track, plan, wish, report)
+      await executePlan(run, track, plan, options, report)
       report.findings.push(...heldFindings(plan, run.target.info.database))
     }
     report.verdict = verdictOf(report)
@@ -77,10 +77,10 @@ async function stillHolds(
   run: Run,
   track: Track,
   approved: Plan,
-  wish: MigrateWish,
+  options: MigrateOptions,
   report: Report,
 ): Promise<Plan | null> {
-  const { plan: now } = await look(run.writer, track, wish)
+  const { plan: now } = await readHistory(run.writer, track, options)
   const errors = now.findings.filter(f => f.level === 'error')
   report.findings.push(...errors)
   if (now.steps.length === 0) {
@@ -92,23 +92,31 @@ async function stillHolds(
     return null
   }
   if (errors.length > 0) return null
-  if (outdated(approved, now, wish.consent).length === 0) {
+  if (outdated(approved, now, options.consent).length === 0) {
     // what is resumed is what the ledger says now: another run may have begun a step and broken off
     return { ...approved, steps: approved.steps.map((s, i) => ({ ...s, resumes: now.steps[i]!.resumes })) }
   }
   const described = await describe(now, run.writer.sql)
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'the plan changed after it was approved'))
-  report.findings.push(...outdated(approved, described, wish.consent), ...guard(described, wish.consent))
+  report.findings.push(
+    ...outdated(approved, described, options.consent),
+    ...guard(described, options.consent),
+  )
   return null
 }
 
 /** Everything that can be said without writing; null when nothing is to run or a guard said no. */
-async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Report): Promise<Plan | null> {
-  await using session = await connect(ctx, 'reader')
-  const target = await inspect(ctx, session)
+async function preparePlan(
+  ctx: Context,
+  track: Track,
+  options: MigrateOptions,
+  report: Report,
+): Promise<Plan | null> {
+  await using connection = await connect(ctx, 'reader')
+  const target = await inspect(ctx, connection)
   report.target = target.info
   report.findings.push(...judgeServer(target, true))
-  const { plan, history, hasLedger } = await look(session, track, wish)
+  const { plan, history, hasLedger } = await readHistory(connection, track, options)
   report.findings.push(...plan.findings)
   if (report.findings.some(f => f.level === 'error')) return null
   if (plan.steps.length === 0) {
@@ -121,19 +129,21 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const described = await describe(plan, session.sql)
-  if (wish.pin)
-    report.findings.push(...judgePin(wish.pin, await pinOf(session, described, history, wish, target.major)))
+  const described = await describe(plan, connection.sql)
+  if (options.pin)
+    report.findings.push(
+      ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
+    )
   const obstacles = await preflight(
-    session,
+    connection,
     plan.steps.map(s => s.migration),
   )
   if (obstacles.some(f => f.code === 'ALREADY_EXISTS')) {
     // a run beside this one may have made it since the ledger was read: its row came in the same commit
-    const now = await look(session, track, wish)
+    const now = await readHistory(connection, track, options)
     if (now.history.applied.size !== history.applied.size) {
       report.findings = []
-      return prepare(ctx, track, wish, report)
+      return preparePlan(ctx, track, options, report)
     }
   }
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
@@ -141,8 +151,8 @@ async function prepare(ctx: Context, track: Track, wish: MigrateWish, report: Re
     ...judgeRights(target, hasLedger),
     ...judgeSettings(track.name, info, ctx.settings),
     ...obstacles,
-    ...(await otherTracks(session, ctx, track, obstacles)),
-    ...guard(described, wish.consent),
+    ...(await otherTracks(connection, ctx, track, obstacles)),
+    ...guard(described, options.consent),
   )
   return report.findings.some(f => f.level === 'refused') ? null : described
 }
@@ -169,9 +179,15 @@ export function heldFindings(plan: Plan, database: string): Finding[] {
   ]
 }
 
-async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, report: Report): Promise<void> {
+async function executePlan(
+  run: Run,
+  track: Track,
+  plan: Plan,
+  options: MigrateOptions,
+  report: Report,
+): Promise<void> {
   await closeArchives(run, track.name)
-  if (plan.applied.length === 0) await recordSights(run, track)
+  if (plan.applied.length === 0) await recordVisibility(run, track)
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
   const gated = new Set(track.checks.map(c => c.gate))
   const ran = await runSteps(run.ctx, {
@@ -184,17 +200,17 @@ async function execute(run: Run, track: Track, plan: Plan, wish: MigrateWish, re
             finding('GATE', name, { check: g.check, rows: g.rows }, 'warn'),
           )
         : [],
-    perform: step => perform(run, track, step, wish),
+    perform: step => executeStep(run, track, step, options),
   })
   reportRan(report, ran)
   if (ran.done.length === 0) return
   if (!run.writer.lost) await storeFingerprint(run)
-  await tellCost(run, track, plan, ran.done, report)
+  await reportCost(run, track, plan, ran.done, report)
 }
 
-async function perform(run: Run, track: Track, step: Step, wish: MigrateWish): Promise<Performed> {
+async function executeStep(run: Run, track: Track, step: Step, options: MigrateOptions): Promise<Performed> {
   const { migration: m } = step
-  if (m.backfill) return backfillStep(run, step, wish)
+  if (m.backfill) return backfillStep(run, step, options)
   const file = {
     track: m.track,
     migration: m.name,
@@ -202,7 +218,7 @@ async function perform(run: Run, track: Track, step: Step, wish: MigrateWish): P
     phase: m.phase,
     file: m.file,
     resumes: step.resumes,
-    permits: await permitsOf(track, step, wish.consent),
+    permits: await permitsOf(track, step, options.consent),
   }
   const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
   const { durationMs, attempts, skipped, findings } = executed
@@ -211,7 +227,7 @@ async function perform(run: Run, track: Track, step: Step, wish: MigrateWish): P
 }
 
 /** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
-async function backfillStep(run: Run, step: Step, wish: MigrateWish): Promise<Performed> {
+async function backfillStep(run: Run, step: Step, options: MigrateOptions): Promise<Performed> {
   const { ctx } = run
   const start = ctx.clock.now()
   const row = await recordBackfill(run, step.migration)
@@ -220,10 +236,10 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish): Promise<Pe
   const ended = await runBackfill(run, step.migration, {
     unit: null,
     maxRows: null,
-    workers: wish.workers,
-    nice: wish.nice,
-    throttleQuery: wish.throttleQuery,
-    consent: wish.consent,
+    workers: options.workers,
+    nice: options.nice,
+    throttleQuery: options.throttleQuery,
+    consent: options.consent,
   }).catch(async error => {
     if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
     throw error
@@ -253,7 +269,7 @@ async function backfillStep(run: Run, step: Step, wish: MigrateWish): Promise<Pe
 const costTimeoutMs = 500
 
 /** At the end of the run: the exact way back, and what it would cost now. */
-async function tellCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {
+async function reportCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
   const rows = await rowsAtRisk(

@@ -466,7 +466,7 @@ export type ExcusableCode = { [C in Code]: Facts[C] extends Excusable ? C : neve
 
 /**
  * A fact worth a sentence: what (`code`), how loud (`level`), on what (`subject`), with which values
- * (`facts`).
+ * (`serverFacts`).
  */
 export type FindingOf<C extends Code> = {
   [K in C]: { code: K; level: Level; subject: string; facts: Facts[K] }

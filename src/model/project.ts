@@ -119,7 +119,7 @@ export interface TrackInfo {
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
-  sight?: { persons: string; rows: { before: SightOf; after: SightOf }[] }
+  sight?: { persons: string; rows: { before: VisibleRows; after: VisibleRows }[] }
 }
 
 /** A column of the sessions that a list is filtered by, and shows under the filter's name. */
@@ -133,7 +133,7 @@ export interface SessionFilter {
 }
 
 /** Rows that somebody sees, told apart by an id. */
-export interface SightOf {
+export interface VisibleRows {
   table: string
   id: string
 }
@@ -233,7 +233,7 @@ export interface Track {
 }
 
 /** Everything that was found on disk, and every fault of it. */
-export interface Workspace {
+export interface Project {
   root: string
   tracks: Track[]
   faults: Finding[]
@@ -247,7 +247,7 @@ export const compareVersions = (a: string, b: string): number =>
 export const acts = (check: Pick<Check, 'kind'>): boolean => check.kind === 'access' || check.kind === 'probe'
 
 /** Why a check means nothing at what is applied, else null. */
-export const silence = (
+export const whyNotRun = (
   check: Pick<Check, 'after' | 'until'>,
   applied: ReadonlySet<string>,
 ): string | null =>
@@ -258,7 +258,7 @@ export const silence = (
       : null
 
 /** The stable name of what a check finds on an object: to be accepted by in the configuration. */
-export const keyOf = (check: { track: string; name: string }, object: string): string =>
+export const findingKey = (check: { track: string; name: string }, object: string): string =>
   `${check.track}/${check.name}/${object}`
 
 /** `track/name`, the identity of a migration in the ledger. */

@@ -1,19 +1,19 @@
 import { type Context, connect } from '../database/context.js'
 import type { Root } from '../database/types.js'
-import { survey } from '../dry_run/plan.js'
-import { bareWish, migrate } from '../migrate/migrate.js'
+import { dryRun } from '../dry_run/plan.js'
+import { bareMigrateOptions, migrate } from '../migrate/migrate.js'
 import { Failure } from '../model/failure.js'
-import type { Workspace } from '../model/project.js'
+import type { Project } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
 import { restore } from '../rollback/restore.js'
 import { rollback } from '../rollback/rollback.js'
 import { fingerprintOf, objects } from '../run/schema_snapshot.sql.js'
-import { plainWish, verify } from '../verify/verify.js'
+import { plainVerifyOptions, verify } from '../verify/verify.js'
 import { fillDemo, missingRows, playApplication } from './demo.sql.js'
 import { doctor } from './doctor.js'
 
-const nothing = { allow: new Set<string>(), confirm: null }
-const bare = { ...bareWish, consent: nothing, leaseWaitMs: 1000 }
+const noConsent = { allow: new Set<string>(), confirm: null }
+const demoOptions = { ...bareMigrateOptions, consent: noConsent, leaseWaitMs: 1000 }
 
 /** One station of the walk, for the table at the end. */
 type Station = [what: string, verdict: string, seconds: number, seen: string]
@@ -21,16 +21,16 @@ type Station = [what: string, verdict: string, seconds: number, seen: string]
 /** Walks the life cycle on a database of its own: every step is the real command, told in a line. */
 export async function demo(
   ctx: Context,
-  workspace: Workspace,
+  project: Project,
   name: string,
   sources: Table,
   fixture: { shim: string; before: string; oldApp: string; newApp: string; messages: number },
 ): Promise<Report> {
-  const track = workspace.tracks.find(t => t.name === name)
+  const track = project.tracks.find(t => t.name === name)
   if (!track)
     throw new Failure('TRACK_UNCLEAR', name, {
       reason: 'there is no such track',
-      tracks: workspace.tracks.map(t => t.name),
+      tracks: project.tracks.map(t => t.name),
     })
   const tell = (text: string) => ctx.emit({ type: 'narrate', text })
   const stations: Station[] = []
@@ -59,7 +59,7 @@ export async function demo(
   await walk(
     'doctor',
     'Looks at the database and at the files, writes nothing.',
-    () => doctor(ctx, workspace, null, sources),
+    () => doctor(ctx, project, null, sources),
     r =>
       r.findings
         .filter(f => f.code === 'FITS')
@@ -69,14 +69,14 @@ export async function demo(
   await walk(
     'plan',
     'The dry run, in a transaction that the server holds read-only.',
-    () => survey(ctx, track, bare),
+    () => dryRun(ctx, track, demoOptions),
     r =>
       `${r.steps.length} steps, ${r.findings.filter(f => f.code === 'OUTLOOK').length} things to know beforehand`,
   )
   await walk(
     'migrate --no-backfill',
     'Expand: the new table and column; the old application goes on as it was.',
-    () => migrate(ctx, track, { ...bare, backfills: false }),
+    () => migrate(ctx, track, { ...demoOptions, backfills: false }),
     done,
   )
   await playApplication(sql, fixture.oldApp)
@@ -84,7 +84,7 @@ export async function demo(
   await walk(
     'backfill',
     'What stands gets its place, in batches of some milliseconds; it can be stopped at any time.',
-    () => migrate(ctx, track, { ...bare, phase: 'backfill' }),
+    () => migrate(ctx, track, { ...demoOptions, phase: 'backfill' }),
     r =>
       r.backfill.map(b => `${b.rows} rows in ${b.seconds} s`).join(', ') ||
       'nothing: this track has no legacy data',
@@ -92,13 +92,13 @@ export async function demo(
   await walk(
     'migrate',
     'Indexes and foreign key, without stopping anybody. It ends before what the old application would not survive.',
-    () => migrate(ctx, track, bare),
+    () => migrate(ctx, track, demoOptions),
     done,
   )
   await walk(
     'verify',
     'Proves it: all is where it belongs, or stands in the quarantine with a reason.',
-    () => verify(ctx, track, plainWish),
+    () => verify(ctx, track, plainVerifyOptions),
     passed,
   )
   await playApplication(sql, fixture.newApp)
@@ -110,7 +110,7 @@ export async function demo(
   await walk(
     'rollback --all',
     'Without consent it only says what would be lost.',
-    () => rollback(ctx, track, { to: null, steps: null, all: true, consent: nothing, leaseWaitMs: 1000 }),
+    () => rollback(ctx, track, { to: null, steps: null, all: true, consent: noConsent, leaseWaitMs: 1000 }),
     r =>
       `${r.findings
         .filter(f => f.code === 'LOSS')
@@ -135,7 +135,7 @@ export async function demo(
   await walk(
     'restore latest',
     'Brings people’s sessions back: migrates again, then merges the archive.',
-    () => restore(ctx, track, { archive: 'latest', consent: nothing, leaseWaitMs: 1000 }),
+    () => restore(ctx, track, { archive: 'latest', consent: noConsent, leaseWaitMs: 1000 }),
     r =>
       r.findings
         .filter(f => f.code === 'RESTORED')
@@ -145,7 +145,7 @@ export async function demo(
   await walk(
     'migrate',
     'Once more: there is nothing left to do.',
-    () => migrate(ctx, track, bare),
+    () => migrate(ctx, track, demoOptions),
     r => r.findings.map(f => f.code).join(', '),
   )
   const contract = track.migrations.filter(m => m.endsOldApp !== null)
@@ -154,10 +154,15 @@ export async function demo(
     await walk(
       `migrate --phase contract --allow ${[...allow].join(',')}`,
       'The old application is gone: what it needed may end.',
-      () => migrate(ctx, track, { ...bare, phase: 'contract', consent: { allow, confirm: null } }),
+      () => migrate(ctx, track, { ...demoOptions, phase: 'contract', consent: { allow, confirm: null } }),
       done,
     )
-  const last = await walk('verify', 'And all of it holds.', () => verify(ctx, track, plainWish), passed)
+  const last = await walk(
+    'verify',
+    'And all of it holds.',
+    () => verify(ctx, track, plainVerifyOptions),
+    passed,
+  )
 
   const report = emptyReport('demo', last.target)
   report.tables.push({

@@ -5,7 +5,7 @@ import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
-import type { Check, Workspace } from '../model/project.js'
+import type { Check, Project } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf, ledgerRows } from '../plan/history.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
@@ -13,34 +13,34 @@ import { foretell, isOutlook } from '../verify/run_check.js'
 /** Looks at target and files without writing, and says for each thing how to mend it. */
 export async function doctor(
   ctx: Context,
-  workspace: Workspace,
+  project: Project,
   named: string | null,
   sources: Table,
 ): Promise<Report> {
-  await using session = await connect(ctx, 'reader')
+  await using connection = await connect(ctx, 'reader')
   await using second = await connect(ctx, 'reader')
-  const target = await inspect(ctx, session)
+  const target = await inspect(ctx, connection)
   const report = emptyReport('doctor', target.info)
   report.tables.push(sources)
-  report.findings.push(...workspace.faults, ...judgeServer(target, true))
+  report.findings.push(...project.faults, ...judgeServer(target, true))
   try {
-    await refusePooler(ctx, session, second)
+    await refusePooler(ctx, connection, second)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     report.findings.push(error.finding)
   }
-  const rows = await ledgerRows(session)
+  const rows = await ledgerRows(connection)
   if (!rows) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
   report.findings.push(...judgeRights(target, rows !== null))
-  const fits = await fitsOf(session, workspace.tracks)
+  const fits = await fitsOf(connection, project.tracks)
   const fitting = fits.filter(f => f.fits).map(f => f.track)
   report.tables.push(fitTable(fits))
-  const looked = named ? workspace.tracks.filter(t => t.name === named) : fitting
+  const looked = named ? project.tracks.filter(t => t.name === named) : fitting
   if (named && looked.length === 0)
     report.findings.push(
       finding('TRACK_UNCLEAR', named, {
         reason: 'there is no such track',
-        tracks: workspace.tracks.map(t => t.name),
+        tracks: project.tracks.map(t => t.name),
       }),
     )
   for (const track of looked) {
@@ -52,12 +52,12 @@ export async function doctor(
       ...(await lint(track, await squawk(track))),
       ...(await readTrackInfo(track)).faults,
       ...(await preflight(
-        session,
+        connection,
         track.migrations.filter(m => !applied.has(m.name)),
       )),
       ...(await foretell(
         ctx,
-        session,
+        connection,
         track.checks.filter(c => speaksNow(c, applied)),
         applied,
       )),
@@ -67,10 +67,10 @@ export async function doctor(
     report.findings.push(
       finding('TRACK_UNCLEAR', 'track', {
         reason: 'none fits this database',
-        tracks: workspace.tracks.map(t => t.name),
+        tracks: project.tracks.map(t => t.name),
       }),
     )
-  const triggers = await eventTriggers(session.sql)
+  const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
   // the doctor refuses nothing: what would stop a run is attention here
   report.verdict = report.findings.some(f => f.level === 'error' || f.level === 'refused')

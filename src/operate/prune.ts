@@ -12,10 +12,10 @@ import { wants } from '../plan/consent.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
 import { countIdle, idleByState, pruneSome } from './prune.sql.js'
-import { infoOf, mustStand, tableOf } from './sessions.js'
+import { requireTable, requireTrackInfo, tableOfCells } from './sessions.js'
 
 /** What a person asked for. */
-export interface PruneWish {
+export interface PruneOptions {
   /** Sessions idle, or archives made, longer ago than so many days. */
   days: number
   apply: boolean
@@ -43,61 +43,61 @@ export function retentionDays(text: string | null): number {
 }
 
 /** Sessions of one transaction: short enough that nobody waits. */
-const batch = 200
+const pruneAtOnce = 200
 
 /** Archives or deletes sessions that nobody has used for so long; a dry run unless told to apply. */
-export async function prune(ctx: Context, track: Track, wish: PruneWish): Promise<Report> {
-  const info = await infoOf(track)
+export async function prune(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
+  const info = await requireTrackInfo(track)
   const state = info.sessions.archivedStatus ?? null
-  if (!wish.remove && state === null)
+  if (!options.remove && state === null)
     throw new UsageError(
       'prune',
       `the sessions of ${track.name} have no state for archived ones: --delete takes them away`,
     )
   const report = emptyReport('prune')
-  const how = wish.remove ? 'deleted with their messages' : `set to ${state}`
+  const how = options.remove ? 'deleted with their messages' : `set to ${state}`
   {
-    await using session = await connect(ctx, 'reader')
-    const target = await inspect(ctx, session)
+    await using connection = await connect(ctx, 'reader')
+    const target = await inspect(ctx, connection)
     report.target = target.info
-    await mustStand(session.sql, info.sessions.table)
-    const count = await countIdle(session.sql, info, wish.days, wish.remove)
+    await requireTable(connection.sql, info.sessions.table)
+    const count = await countIdle(connection.sql, info, options.days, options.remove)
     report.tables.push(
-      tableOf(
-        `Sessions idle for more than ${wish.days} days`,
-        await idleByState(session.sql, info, wish.days, wish.remove),
+      tableOfCells(
+        `Sessions idle for more than ${options.days} days`,
+        await idleByState(connection.sql, info, options.days, options.remove),
       ),
     )
-    if (!wish.apply || count === 0) {
-      const flags = wish.remove ? ` --delete --allow DELETES_DATA --confirm ${target.info.database}` : ''
+    if (!options.apply || count === 0) {
+      const flags = options.remove ? ` --delete --allow DELETES_DATA --confirm ${target.info.database}` : ''
       report.findings.push(
         finding('PRUNABLE', info.sessions.table, {
           count,
           what: 'session(s)',
           how,
-          command: `rethread prune --track ${track.name} --older-than ${wish.days}d --apply${flags}`,
+          command: `rethread prune --track ${track.name} --older-than ${options.days}d --apply${flags}`,
         }),
       )
       return report
     }
-    if (wish.remove)
+    if (options.remove)
       report.findings.push(
-        ...wants(track.name, wish.consent, ['DELETES_DATA'], target.info.database, [
+        ...wants(track.name, options.consent, ['DELETES_DATA'], target.info.database, [
           `DELETES_DATA: deletes ${count} session(s) with their messages`,
         ]),
       )
     if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   }
-  const run = await openRun(ctx, 'prune', wish.leaseWaitMs)
+  const run = await openRun(ctx, 'prune', options.leaseWaitMs)
   let done = 0
   try {
     for (let more = true; more && !ctx.signal.aborted; ) {
       await withLockRetries(run, info.sessions.table, timeout =>
         run.writer.sql.begin(async tx => {
           await setLocal(tx, timeout, 30_000)
-          const n = await pruneSome(tx, info, wish.days, wish.remove, batch)
+          const n = await pruneSome(tx, info, options.days, options.remove, pruneAtOnce)
           done += n
-          more = n === batch
+          more = n === pruneAtOnce
         }),
       )
     }
@@ -113,27 +113,27 @@ export async function prune(ctx: Context, track: Track, wish: PruneWish): Promis
 }
 
 /** Drops archives past their retention; a dry run unless told to apply. */
-export async function pruneArchives(ctx: Context, track: Track, wish: PruneWish): Promise<Report> {
+export async function pruneArchives(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
   const report = emptyReport('prune')
-  await using session = await connect(ctx, 'reader')
-  const target = await inspect(ctx, session)
+  await using connection = await connect(ctx, 'reader')
+  const target = await inspect(ctx, connection)
   report.target = target.info
-  const any = (await listArchives(session.sql)).length > 0
-  const old = any ? (await oldArchives(session.sql, wish.days)).filter(a => a.track === track.name) : []
+  const any = (await listArchives(connection.sql)).length > 0
+  const old = any ? (await oldArchives(connection.sql, options.days)).filter(a => a.track === track.name) : []
   report.tables.push(archivesTable(old))
   const facts = { count: old.length, what: 'archive(s)', how: 'dropped for good' }
-  if (!wish.apply || old.length === 0) {
-    const command = `rethread prune --archives --track ${track.name} --older-than ${wish.days}d --apply --allow DELETES_DATA --confirm ${target.info.database}`
+  if (!options.apply || old.length === 0) {
+    const command = `rethread prune --archives --track ${track.name} --older-than ${options.days}d --apply --allow DELETES_DATA --confirm ${target.info.database}`
     report.findings.push(finding('PRUNABLE', 'rethread_archive', { ...facts, command }))
     return report
   }
   report.findings.push(
-    ...wants(track.name, wish.consent, ['DELETES_DATA'], target.info.database, [
+    ...wants(track.name, options.consent, ['DELETES_DATA'], target.info.database, [
       `DELETES_DATA: drops ${old.length} archive(s) for good`,
     ]),
   )
   if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
-  const run = await openRun(ctx, 'prune', wish.leaseWaitMs)
+  const run = await openRun(ctx, 'prune', options.leaseWaitMs)
   try {
     for (const a of old)
       await withLockRetries(run, a.storedAs, timeout =>

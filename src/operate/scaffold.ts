@@ -1,5 +1,5 @@
 import { lint } from '../files/lint.js'
-import type { Track, Workspace } from '../model/project.js'
+import type { Project, Track } from '../model/project.js'
 import { emptyReport, type Finding, type Report } from '../model/report.js'
 
 /**
@@ -9,7 +9,7 @@ import { emptyReport, type Finding, type Report } from '../model/report.js'
 export async function scaffolded(
   command: string,
   written: string[],
-  seen: Workspace,
+  seen: Project,
   name: string,
   proof: (track: Track) => Finding | null,
 ): Promise<Report> {

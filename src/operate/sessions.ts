@@ -11,7 +11,7 @@ import { type Cells, listSessions, readMessages, readSession } from './sessions.
  * What the track says of its tables. Throws NO_TRACK_INFO where it says nothing,
  * BAD_TRACK_INFO where it is wrong.
  */
-export async function infoOf(track: Track): Promise<TrackInfo> {
+export async function requireTrackInfo(track: Track): Promise<TrackInfo> {
   const { info, faults } = await readTrackInfo(track)
   if (faults[0]) throw new Failures(faults)
   if (!info) throw new Failure('NO_TRACK_INFO', track.name)
@@ -19,21 +19,21 @@ export async function infoOf(track: Track): Promise<TrackInfo> {
 }
 
 /** Rows of one kind as a table of the report. */
-export const tableOf = (title: string, rows: Cells[]): Table => ({
+export const tableOfCells = (title: string, rows: Cells[]): Table => ({
   title,
   columns: Object.keys(rows[0] ?? {}),
   rows: rows.map(r => Object.values(r)),
 })
 
 /** What `sessions list` was asked for: values by the name of the track's filter. */
-export type SessionsWish = Record<string, string[]>
+export type SessionsOptions = Record<string, string[]>
 
 /** The filters of a list, with the track's defaults. Throws USAGE for a name or value that does not exist. */
-function filtersOf(track: Track, info: TrackInfo, wish: SessionsWish): SessionsWish {
+function filtersOf(track: Track, info: TrackInfo, options: SessionsOptions): SessionsOptions {
   const filters = info.filters ?? {}
-  const where: SessionsWish = {}
+  const where: SessionsOptions = {}
   for (const [name, { default: usual }] of Object.entries(filters)) if (usual) where[name] = usual
-  for (const [name, values] of Object.entries(wish)) {
+  for (const [name, values] of Object.entries(options)) {
     const filter = filters[name]
     if (!filter)
       throw new UsageError(`--filter ${name}`, `the sessions of ${track.name} have no such filter`, {
@@ -53,15 +53,15 @@ function filtersOf(track: Track, info: TrackInfo, wish: SessionsWish): SessionsW
 export async function sessionsList(
   ctx: Context,
   track: Track,
-  wish: SessionsWish,
+  options: SessionsOptions,
   limit: number,
 ): Promise<Report> {
-  const info = await infoOf(track)
-  const where = filtersOf(track, info, wish)
-  await using session = await connect(ctx, 'reader')
-  const report = emptyReport('sessions', (await inspect(ctx, session)).info)
-  await mustStand(session.sql, info.sessions.table)
-  report.tables.push(tableOf('Sessions', await listSessions(session.sql, info, where, limit)))
+  const info = await requireTrackInfo(track)
+  const where = filtersOf(track, info, options)
+  await using connection = await connect(ctx, 'reader')
+  const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
+  await requireTable(connection.sql, info.sessions.table)
+  report.tables.push(tableOfCells('Sessions', await listSessions(connection.sql, info, where, limit)))
   return report
 }
 
@@ -72,11 +72,11 @@ export async function sessionsShow(
   id: string,
   limit: number | null,
 ): Promise<Report> {
-  const info = await infoOf(track)
-  await using session = await connect(ctx, 'reader')
-  const report = emptyReport('sessions', (await inspect(ctx, session)).info)
-  await mustStand(session.sql, info.sessions.table)
-  const found = await readSession(session.sql, info, id)
+  const info = await requireTrackInfo(track)
+  await using connection = await connect(ctx, 'reader')
+  const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
+  await requireTable(connection.sql, info.sessions.table)
+  const found = await readSession(connection.sql, info, id)
   if (!found) throw new Failure('NO_SUCH_SESSION', id, { table: info.sessions.table })
   report.tables.push({
     title: 'Session',
@@ -86,7 +86,7 @@ export async function sessionsShow(
       typeof v === 'object' && v !== null ? JSON.stringify(v) : v,
     ]),
   })
-  const messages = await readMessages(session.sql, info, id, limit)
+  const messages = await readMessages(connection.sql, info, id, limit)
   report.tables.push({
     title: 'Messages',
     columns: ['at', 'role', 'content'],
@@ -96,6 +96,6 @@ export async function sessionsShow(
 }
 
 /** The table of a track that is not applied yet is not there to be read. */
-export async function mustStand(sql: Parameters<typeof relationFacts>[0], table: string): Promise<void> {
+export async function requireTable(sql: Parameters<typeof relationFacts>[0], table: string): Promise<void> {
   if ((await relationFacts(sql, [table])).length === 0) throw new Failure('NO_SESSIONS_TABLE', table)
 }

@@ -6,29 +6,29 @@ import { inspect, judgeServer } from '../database/server.js'
 import { heldFindings } from '../migrate/migrate.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
-import { type Look, look } from '../plan/history.js'
+import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { recentRuns } from '../run/ledger.sql.js'
 
 /** Longest look for the cost line, in milliseconds: `status` starts fast. */
-const glanceMs = 500
+const statusCostTimeoutMs = 500
 
 /** Runs that are listed. */
 const runs = 5
 
 /** What is applied, pending, changed and missing; backfills; the last runs; the way back and its cost now. */
 export async function status(ctx: Context, track: Track): Promise<Report> {
-  await using session = await connect(ctx, 'reader')
-  const target = await inspect(ctx, session)
+  await using connection = await connect(ctx, 'reader')
+  const target = await inspect(ctx, connection)
   const report = emptyReport('status', target.info)
-  const seen = await look(session, track, { to: null, phase: null, backfills: true })
+  const seen = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   report.findings.push(...judgeServer(target, false), ...seen.plan.findings)
   report.tables.push(migrationsTable(track, seen))
   if (seen.hasLedger) {
-    report.backfill = (await readBackfills(session.sql, track.name, null)).map(toResult)
+    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
     report.tables.push({
       title: 'Last runs',
       columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
-      rows: (await recentRuns(session.sql, runs)).map(r => [
+      rows: (await recentRuns(connection.sql, runs)).map(r => [
         r.id,
         r.command,
         r.who,
@@ -44,7 +44,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     report.findings.push(
       finding('ROLLBACK_COST', track.name, {
         command,
-        atRisk: await atRisk(session, track, plan.applied, glanceMs),
+        atRisk: await atRisk(connection, track, plan.applied, statusCostTimeoutMs),
       }),
     )
   }
@@ -60,7 +60,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   return report
 }
 
-function migrationsTable(track: Track, { history, plan }: Look): Table {
+function migrationsTable(track: Track, { history, plan }: HistoryAndPlan): Table {
   const changed = new Map(
     plan.findings.filter(f => f.code.startsWith('APPLIED_FILE_')).map(f => [f.subject, f.code]),
   )

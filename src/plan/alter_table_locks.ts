@@ -35,7 +35,7 @@ const mild = (reach: AlterRule['reach'], others?: AlterRule['others']): AlterRul
   ...exclusive(reach, others),
   mode: 'SHARE UPDATE EXCLUSIVE',
 })
-const firing: AlterRule = { mode: 'SHARE ROW EXCLUSIVE', reach: 'partitions' }
+const firingLock: AlterRule = { mode: 'SHARE ROW EXCLUSIVE', reach: 'partitions' }
 
 /**
  * What each command of ALTER TABLE takes. test/locks.test.ts holds every entry against real servers; a
@@ -44,7 +44,7 @@ const firing: AlterRule = { mode: 'SHARE ROW EXCLUSIVE', reach: 'partitions' }
  */
 export const alterTableRules: Record<string, AlterRule> = {
   AT_AddColumn: exclusive('family', (_table, cmd, known) => keysOfColumn(cmd.def?.ColumnDef, known)),
-  AT_DropColumn: exclusive('family', dropsColumn),
+  AT_DropColumn: exclusive('family', locksOfColumnDrop),
   AT_ColumnDefault: exclusive('family'),
   AT_DropNotNull: exclusive('family'),
   AT_SetNotNull: exclusive('family'),
@@ -55,7 +55,7 @@ export const alterTableRules: Record<string, AlterRule> = {
   AT_ResetOptions: mild('none'),
   AT_SetStorage: exclusive('family'),
   AT_SetCompression: exclusive('none'),
-  AT_AlterColumnType: exclusive('family', (table, cmd, known) => changesType(table, cmd, known)),
+  AT_AlterColumnType: exclusive('family', (table, cmd, known) => locksOfTypeChange(table, cmd, known)),
   AT_AlterColumnGenericOptions: exclusive('none'),
   AT_AddIdentity: exclusive('partitions'),
   AT_SetIdentity: exclusive('partitions'),
@@ -67,7 +67,7 @@ export const alterTableRules: Record<string, AlterRule> = {
     others: (_table, cmd, known) => keyLocks(cmd.def?.Constraint, known),
   },
   AT_AlterConstraint: exclusive('partitions'),
-  AT_ValidateConstraint: mild('family', validates),
+  AT_ValidateConstraint: mild('family', locksOfValidation),
   AT_DropConstraint: exclusive('family', (table, cmd, known) =>
     known.foreignKeys
       .filter(k => k.table === table && k.name === cmd.name)
@@ -82,14 +82,14 @@ export const alterTableRules: Record<string, AlterRule> = {
   AT_SetTableSpace: exclusive('none'),
   AT_SetRelOptions: { mode: modeOfOptions, reach: 'none' },
   AT_ResetRelOptions: { mode: modeOfOptions, reach: 'none' },
-  AT_EnableTrig: firing,
-  AT_EnableAlwaysTrig: firing,
-  AT_EnableReplicaTrig: firing,
-  AT_EnableTrigAll: firing,
-  AT_EnableTrigUser: firing,
-  AT_DisableTrig: firing,
-  AT_DisableTrigAll: firing,
-  AT_DisableTrigUser: firing,
+  AT_EnableTrig: firingLock,
+  AT_EnableAlwaysTrig: firingLock,
+  AT_EnableReplicaTrig: firingLock,
+  AT_EnableTrigAll: firingLock,
+  AT_EnableTrigUser: firingLock,
+  AT_DisableTrig: firingLock,
+  AT_DisableTrigAll: firingLock,
+  AT_DisableTrigUser: firingLock,
   AT_EnableRule: exclusive('none'),
   AT_EnableAlwaysRule: exclusive('none'),
   AT_EnableReplicaRule: exclusive('none'),
@@ -127,20 +127,20 @@ export function alterTableLocks(node: Node, known: Known): Taken[] | null {
   if (node.objtype === 'OBJECT_TYPE')
     return node.cmds.some((c: Node) => c.AlterTableCmd.behavior === 'DROP_CASCADE') ? null : []
   const table = known.place(name)
-  if (node.objtype === 'OBJECT_INDEX') return ofIndex(name, node, known)
+  if (node.objtype === 'OBJECT_INDEX') return locksOfIndexChange(name, node, known)
   const found: Taken[] = []
   for (const { AlterTableCmd: cmd } of node.cmds) {
     const rule = alterTableRules[cmd.subtype]
     if (!rule || cascadesUnseen(table, cmd, known)) return null
     const mode = typeof rule.mode === 'function' ? rule.mode(cmd) : rule.mode
     const by = commandLabel(cmd)
-    found.push(...lockAll(reached(table, node, cmd, rule, known), mode, by))
+    found.push(...lockAll(tablesReached(table, node, cmd, rule, known), mode, by))
     found.push(...(rule.others?.(table, cmd, known) ?? []).map(t => ({ by, ...t })))
   }
   return found
 }
 
-function reached(table: string, node: Node, cmd: Node, rule: AlterRule, known: Known): string[] {
+function tablesReached(table: string, node: Node, cmd: Node, rule: AlterRule, known: Known): string[] {
   // a column that is there already is left alone, and its children with it
   const idle = cmd.missing_ok && known.relations.get(table)?.columns[cmd.def?.ColumnDef?.colname]
   if (rule.reach === 'none' || idle) return [table]
@@ -156,7 +156,7 @@ function reached(table: string, node: Node, cmd: Node, rule: AlterRule, known: K
  * Planning any query of a table locks all of its indexes: a lock on one of them is as good as one on the
  * table.
  */
-function ofIndex(name: string, node: Node, known: Known): Taken[] | null {
+function locksOfIndexChange(name: string, node: Node, known: Known): Taken[] | null {
   const table = known.owners.get(name)
   if (!table) return null
   const found: Taken[] = []
@@ -231,12 +231,12 @@ export const pointsAt = (key: ForeignKey, table: string, column: string): boolea
   key.references === table && (key.referenced.length === 0 || key.referenced.includes(column))
 
 /** A column goes with its foreign keys, and with those that point at it where it cascades. */
-function dropsColumn(table: string, cmd: Node, known: Known): Taken[] {
-  return changesType(table, cmd, known, cmd.behavior === 'DROP_CASCADE')
+function locksOfColumnDrop(table: string, cmd: Node, known: Known): Taken[] {
+  return locksOfTypeChange(table, cmd, known, cmd.behavior === 'DROP_CASCADE')
 }
 
 /** A key is made again for the new type: both sides are locked as for a drop. */
-function changesType(table: string, cmd: Node, known: Known, both = true): Taken[] {
+function locksOfTypeChange(table: string, cmd: Node, known: Known, both = true): Taken[] {
   return known.foreignKeys.flatMap(key => {
     if (key.table === table && key.columns.includes(cmd.name))
       return lockAll(known.withPartitions(key.references), 'ACCESS EXCLUSIVE')
@@ -247,7 +247,7 @@ function changesType(table: string, cmd: Node, known: Known, both = true): Taken
 }
 
 /** A validation reads the other side, and keeps its rows from being deleted meanwhile. */
-function validates(table: string, cmd: Node, known: Known): Taken[] {
+function locksOfValidation(table: string, cmd: Node, known: Known): Taken[] {
   return known.foreignKeys
     .filter(k => k.table === table && k.name === cmd.name)
     .flatMap(k => lockAll(known.withPartitions(k.references), 'ROW SHARE'))

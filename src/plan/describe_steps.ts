@@ -5,7 +5,7 @@ import { parseStatements, type Statement } from '../files/statements.js'
 import type { Plan, Step } from '../model/plan.js'
 import type { StepResult } from '../model/report.js'
 import { sparedBy } from '../run/refuse_destruction.js'
-import { judge } from './hazards.js'
+import { judgeStatements } from './hazards.js'
 
 /**
  * Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what
@@ -29,7 +29,7 @@ export async function describe(plan: Plan, sql: Db): Promise<Plan> {
     const own = await sparedBy(migrations, statements.flatMap(droppedObjects))
     // what a rollback takes from the quarantine, it puts back: looked at when it runs
     const spared = down ? new Set([...own, 'rethread_archive.quarantine']) : own
-    const judged = judge(statements, down ? null : step.migration, known, spared)
+    const judged = judgeStatements(statements, down ? null : step.migration, known, spared)
     steps.push({ ...step, statements: statements.map(s => s.text), ...judged })
   }
   return { ...plan, steps }

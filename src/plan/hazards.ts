@@ -5,7 +5,7 @@ import type { HazardCode } from '../model/codes.js'
 import type { Hazard, StatementLock } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import type { Lock } from '../model/report.js'
-import { learn } from './learn_changes.js'
+import { learnStatement } from './learn_changes.js'
 import { rowWorkOf } from './rewrites.js'
 import { foretoldLocks } from './statement_locks.js'
 import { widenings } from './widens_access.js'
@@ -22,10 +22,10 @@ const kept = /^(chat_private|rethread_archive)\./
 /**
  * Pure but for what it adds to `known`: what the statements of one migration can do to the running application and to
  * data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks do not tell. Nobody uses yet what
- * the plan has made, so locks on it are no hazard. `migration` is null for a rollback file, which has no header to add to.
+ * the plan has made, so locks on it are no hazard. `exampleMigration` is null for a rollback file, which has no header to add to.
  * `spared` names tables with nothing to lose.
  */
-export function judge(
+export function judgeStatements(
   statements: Statement[],
   migration: Migration | null,
   known: Known,
@@ -47,7 +47,7 @@ export function judge(
     for (const h of deletions(s))
       if (!spared.has(h.subject) && !(quarantines && setsAside(migration, s, h.subject))) note(h)
     for (const w of widenings(s, statements, known)) note({ code: 'WIDENS_ACCESS', ...w })
-    learn(known, s)
+    learnStatement(known, s)
   }
   return { hazards: [...found, ...ofHeader(migration)], locks }
 }

@@ -1,37 +1,41 @@
-import { missingObjects, shapeOf } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import { countShape, missingObjects } from '../database/catalog.sql.js'
+import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
 import type { LedgerRow, Plan } from '../model/plan.js'
-import type { Track, Workspace } from '../model/project.js'
+import type { Project, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { readLedger, schemaVersion, upgrades } from '../run/ledger.sql.js'
 import { changedFiles } from './changed_files.js'
-import { foldLedger, type History, makePlan, type Wish } from './make_plan.js'
+import { foldLedger, type History, makePlan, type PlanOptions } from './make_plan.js'
 
 /** What the ledger and the files say together. */
-export interface Look {
+export interface HistoryAndPlan {
   history: History
   plan: Plan
   hasLedger: boolean
 }
 
 /** The ledger's rows; none when the schema is not there. NEWER_LEDGER when a newer rethread wrote it. */
-export async function ledgerRows(session: Session): Promise<LedgerRow[] | null> {
-  const version = await schemaVersion(session.sql)
+export async function ledgerRows(connection: Connection): Promise<LedgerRow[] | null> {
+  const version = await schemaVersion(connection.sql)
   if (version === null) return null
   if (version > upgrades.length)
     throw new Failure('NEWER_LEDGER', 'schema rethread', { found: version, known: upgrades.length })
-  return readLedger(session.sql)
+  return readLedger(connection.sql)
 }
 
 /** Reads the ledger and plans; writes nothing, needs no schema of ours. */
-export async function look(session: Session, track: Track, wish: Wish): Promise<Look> {
-  const rows = await ledgerRows(session)
+export async function readHistory(
+  connection: Connection,
+  track: Track,
+  options: PlanOptions,
+): Promise<HistoryAndPlan> {
+  const rows = await ledgerRows(connection)
   const history = foldLedger(rows ?? [], track.name)
   const changed = await changedFiles(track, history)
-  return { history, plan: makePlan(track, history, changed, wish), hasLedger: rows !== null }
+  return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null }
 }
 
 /**
@@ -39,21 +43,21 @@ export async function look(session: Session, track: Track, wish: Wish): Promise<
  * Throws TRACK_UNCLEAR with the candidates, or UNKNOWN_MIGRATION for a name that is no track.
  */
 export async function chooseTrack(
-  session: Session,
-  workspace: Workspace,
+  connection: Connection,
+  project: Project,
   name: string | null,
 ): Promise<Track> {
-  const names = workspace.tracks.map(t => t.name)
+  const names = project.tracks.map(t => t.name)
   if (name !== null) {
-    const track = workspace.tracks.find(t => t.name === name)
+    const track = project.tracks.find(t => t.name === name)
     if (!track) throw new Failure('TRACK_UNCLEAR', name, { reason: 'there is no such track', tracks: names })
     return track
   }
-  if (workspace.tracks.length === 1) return workspace.tracks[0]!
-  const rows = (await ledgerRows(session)) ?? []
-  const known = workspace.tracks.filter(t => rows.some(r => r.track === t.name))
+  if (project.tracks.length === 1) return project.tracks[0]!
+  const rows = (await ledgerRows(connection)) ?? []
+  const known = project.tracks.filter(t => rows.some(r => r.track === t.name))
   if (known.length === 1) return known[0]!
-  const fitting = await tracksThatFit(session, workspace)
+  const fitting = await tracksThatFit(connection, project)
   if (fitting.length === 1) return fitting[0]!
   throw new Failure('TRACK_UNCLEAR', 'track', {
     reason: fitting.length === 0 ? 'none fits this database' : 'several fit this database',
@@ -88,18 +92,18 @@ export interface Shape {
  * Looks for the tables and columns that each track requires, and at some rows of theirs. A track that asks
  * for nothing but users fits by name only; a table without rows speaks against nothing.
  */
-export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> {
+export async function fitsOf(connection: Connection, tracks: Track[]): Promise<Fit[]> {
   const found: Fit[] = []
   for (const track of tracks) {
     const wanted = [...new Set(track.migrations.flatMap(m => m.requires))].filter(r =>
       /^(table|column) /.test(r),
     )
-    const lacks = await missingObjects(session.sql, wanted)
+    const lacks = await missingObjects(connection.sql, wanted)
     const has = wanted.filter(r => !lacks.includes(r))
     const shapes: Shape[] = []
     if (lacks.length === 0)
       for (const { table, what, is } of (await readTrackInfo(track)).info?.shapes ?? []) {
-        const seen = await shapeOf(session.sql, table, is)
+        const seen = await countShape(connection.sql, table, is)
         if (seen) shapes.push({ table, what, ...seen })
       }
     const alike = shapes.every(s => s.rows === 0 || s.matching > 0)
@@ -110,12 +114,12 @@ export async function fitsOf(session: Session, tracks: Track[]): Promise<Fit[]> 
 }
 
 /** The tracks that fit. */
-const tracksThatFit = async (session: Session, workspace: Workspace): Promise<Track[]> =>
-  (await fitsOf(session, workspace.tracks)).filter(f => f.fits).map(f => f.track)
+const tracksThatFit = async (connection: Connection, project: Project): Promise<Track[]> =>
+  (await fitsOf(connection, project.tracks)).filter(f => f.fits).map(f => f.track)
 
 /** When a track lacks tables that it requires: the tracks that would fit this database instead. */
 export async function otherTracks(
-  session: Session,
+  connection: Connection,
   ctx: Context,
   track: Track,
   obstacles: Finding[],
@@ -125,7 +129,7 @@ export async function otherTracks(
       f.code === 'MISSING_PREREQUISITE' && /^(table|column) /.test(f.subject) && !/ auth\./.test(f.subject),
   )
   if (!misfit) return []
-  const [other, ...more] = (await fitsOf(session, ctx.tracks()))
+  const [other, ...more] = (await fitsOf(connection, ctx.tracks()))
     .filter(f => f.fits && f.track.name !== track.name)
     .map(f => f.track.name)
   return other === undefined ? [] : [finding('OTHER_TRACK', track.name, { tracks: [other, ...more] })]

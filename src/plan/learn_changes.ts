@@ -6,7 +6,7 @@ import type { ForeignKey } from '../model/plan.js'
  * Takes note of what a statement changes, so that those after it in the plan are judged by what they will
  * meet.
  */
-export function learn(known: Known, { kind, node }: Statement): void {
+export function learnStatement(known: Known, { kind, node }: Statement): void {
   switch (kind) {
     case 'CreateStmt':
       makes(known, relationName(node.relation), node.if_not_exists)
@@ -51,7 +51,7 @@ export function learn(known: Known, { kind, node }: Statement): void {
     }
     case 'AlterTableStmt':
       for (const { AlterTableCmd: cmd } of node.cmds)
-        for (const table of reached(known, node, cmd)) alters(known, table, cmd)
+        for (const table of tablesChanged(known, node, cmd)) alters(known, table, cmd)
       return
     case 'RenameStmt':
       if (!node.relation) return
@@ -143,7 +143,7 @@ function types(known: Known, path: string[], guarded: boolean): void {
 }
 
 /** Columns and checks go on to everything that inherits; what a table is, and whose child, is its own. */
-function reached(known: Known, node: Node, cmd: Node): string[] {
+function tablesChanged(known: Known, node: Node, cmd: Node): string[] {
   const table = relationName(node.relation)
   if (!node.relation.inh) return [table]
   if (/Column|NotNull|Expression|Validate|DropConstraint/.test(cmd.subtype)) return known.family(table)
@@ -158,7 +158,7 @@ function alters(known: Known, table: string, cmd: Node): void {
   switch (cmd.subtype) {
     case 'AT_AddColumn':
       for (const c of cmd.def.ColumnDef.constraints ?? [])
-        known.foreignKeys.push(...keyOf(table, c.Constraint, [cmd.def.ColumnDef.colname]))
+        known.foreignKeys.push(...foreignKeyOf(table, c.Constraint, [cmd.def.ColumnDef.colname]))
       return
     case 'AT_DropColumn':
     case 'AT_AlterColumnType':
@@ -226,7 +226,7 @@ function alters(known: Known, table: string, cmd: Node): void {
 }
 
 function adds(known: Known, table: string, c: Node): void {
-  known.foreignKeys.push(...keyOf(table, c, strings(c.fk_attrs)))
+  known.foreignKeys.push(...foreignKeyOf(table, c, strings(c.fk_attrs)))
   if (c.contype !== 'CONSTR_CHECK') return
   const test = c.raw_expr?.NullTest
   const column =
@@ -242,14 +242,14 @@ function adds(known: Known, table: string, c: Node): void {
 
 const keysOfTable = (node: Node): ForeignKey[] =>
   (node.tableElts ?? []).flatMap((e: Node) => [
-    ...keyOf(relationName(node.relation), e.Constraint, strings(e.Constraint?.fk_attrs)),
+    ...foreignKeyOf(relationName(node.relation), e.Constraint, strings(e.Constraint?.fk_attrs)),
     ...(e.ColumnDef?.constraints ?? []).flatMap((c: Node) =>
-      keyOf(relationName(node.relation), c.Constraint, [e.ColumnDef.colname]),
+      foreignKeyOf(relationName(node.relation), c.Constraint, [e.ColumnDef.colname]),
     ),
   ])
 
 /** The foreign key that a constraint makes, by the name that the server would give it. */
-function keyOf(table: string, c: Node | undefined, columns: string[]): ForeignKey[] {
+function foreignKeyOf(table: string, c: Node | undefined, columns: string[]): ForeignKey[] {
   if (c?.contype !== 'CONSTR_FOREIGN') return []
   return [
     {

@@ -4,7 +4,7 @@ import { compareVersions, type Migration, type Phase, phases, type Track } from 
 import { type Finding, finding } from '../model/report.js'
 
 /** What a person asked for. */
-export interface Wish {
+export interface PlanOptions {
   /** Last migration to apply, else null. */
   to: string | null
   /** Last phase to enter; null is the bare `migrate`, which never ends the old application. */
@@ -37,15 +37,15 @@ export function foldLedger(rows: LedgerRow[], track: string): History {
 export type Changed = ReadonlyMap<string, 'reformatted' | 'changed'>
 
 /** Pure: what would run, in which order, and where it stops. */
-export function makePlan(track: Track, history: History, changed: Changed, wish: Wish): Plan {
+export function makePlan(track: Track, history: History, changed: Changed, options: PlanOptions): Plan {
   const { applied, unfinished } = history
   const findings = judgeHistory(track, history, changed)
-  const target = wish.to === null ? null : findMigration(track, wish.to)
+  const target = options.to === null ? null : findMigration(track, options.to)
   const pending = track.migrations.filter(m => !applied.has(m.name))
   const steps: Step[] = []
   const held: Plan['held'] = []
   for (const migration of pending) {
-    const why = held[0]?.why ?? stopBefore(migration, target, wish)
+    const why = held[0]?.why ?? stopBefore(migration, target, options)
     if (why) held.push({ migration, why })
     else
       steps.push({
@@ -68,12 +68,16 @@ export function makePlan(track: Track, history: History, changed: Changed, wish:
 
 const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)
 
-function stopBefore(m: Migration, target: Migration | null, wish: Wish): Plan['held'][number]['why'] | null {
+function stopBefore(
+  m: Migration,
+  target: Migration | null,
+  options: PlanOptions,
+): Plan['held'][number]['why'] | null {
   if (target && compareVersions(m.version, target.version) > 0) return 'target'
-  if (wish.phase && phases.indexOf(m.phase) > phases.indexOf(wish.phase)) return 'phase'
+  if (options.phase && phases.indexOf(m.phase) > phases.indexOf(options.phase)) return 'phase'
   // asking for the contract phase, or for the migration itself, is asking; the guard then wants it by name
-  if (m.endsOldApp && wish.phase !== 'contract' && !target) return 'ends-old-app'
-  if (m.backfill && !wish.backfills) return 'no-backfill'
+  if (m.endsOldApp && options.phase !== 'contract' && !target) return 'ends-old-app'
+  if (m.backfill && !options.backfills) return 'no-backfill'
   return null
 }
 

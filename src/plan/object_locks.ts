@@ -6,11 +6,11 @@ import { joinsPartitions } from './partition_locks.js'
 import { spread } from './query_locks.js'
 
 /** All of it, or null where part of it is unknown. */
-export const all = (parts: (Taken[] | null)[]): Taken[] | null =>
+export const allOrUnknown = (parts: (Taken[] | null)[]): Taken[] | null =>
   parts.includes(null) ? null : parts.flatMap(part => part!)
 
 /** A new table locks those that it points at, its parents, and what a new partition has to fit between. */
-export function ofCreate(node: Node, known: Known): Taken[] {
+export function locksOfCreate(node: Node, known: Known): Taken[] {
   const name = relationName(node.relation)
   if (node.if_not_exists && known.exists(name)) return []
   const parents: string[] = (node.inhRelations ?? []).map((p: Node) => relationName(p.RangeVar))
@@ -23,7 +23,7 @@ export function ofCreate(node: Node, known: Known): Taken[] {
 }
 
 /** RENAME of a table or of something that belongs to one; names of other objects lock no table. */
-export function ofRename(node: Node, known: Known): Taken[] | null {
+export function locksOfRename(node: Node, known: Known): Taken[] | null {
   if (!node.relation) return []
   if (node.renameType === 'OBJECT_ATTRIBUTE') return node.behavior === 'DROP_CASCADE' ? null : []
   const name = relationName(node.relation)
@@ -45,7 +45,7 @@ export function ofRename(node: Node, known: Known): Taken[] | null {
 }
 
 /** SET SCHEMA; an extension takes along whatever it is made of. */
-export function ofNewSchema(node: Node, known: Known): Taken[] | null {
+export function locksOfNewSchema(node: Node, known: Known): Taken[] | null {
   if (node.objectType === 'OBJECT_EXTENSION') return null
   if (!node.relation) return []
   const name = relationName(node.relation)
@@ -54,7 +54,7 @@ export function ofNewSchema(node: Node, known: Known): Taken[] | null {
 }
 
 /** A constraint of a domain is checked in every table that has a column of it. */
-export function ofDomain(node: Node, known: Known): Taken[] | null {
+export function locksOfDomain(node: Node, known: Known): Taken[] | null {
   // C: ADD CONSTRAINT, O: SET NOT NULL, V: VALIDATE CONSTRAINT; the rest is the domain's own
   if (!['C', 'O', 'V'].includes(node.subtype) || node.def?.Constraint?.skip_validation) return []
   if (!known.looked) return null
@@ -66,7 +66,7 @@ export const tablesOfDomain = (domain: string, known: Known): string[] =>
   [...known.domains].filter(d => d.startsWith(`${domain}>`)).map(d => d.slice(domain.length + 1))
 
 /** CREATE INDEX; on a partitioned table each partition gets its own. */
-export function ofIndex(node: Node, known: Known): Taken[] {
+export function locksOfIndex(node: Node, known: Known): Taken[] {
   const table = relationName(node.relation)
   return lockAll(
     node.relation.inh ? known.withPartitions(table) : [table],
@@ -79,7 +79,7 @@ export function ofIndex(node: Node, known: Known): Taken[] {
  * The indexes are locked for all, and no query of their table is planned without them. Partitions go one by
  * one, and are looked up under SHARE first.
  */
-export function ofReindex(node: Node, known: Known): Taken[] | null {
+export function locksOfReindex(node: Node, known: Known): Taken[] | null {
   if (!node.relation) return null
   const concurrent = JSON.stringify(node.params ?? []).includes('"concurrently"')
   const name = relationName(node.relation)
@@ -94,12 +94,12 @@ export function ofReindex(node: Node, known: Known): Taken[] | null {
 }
 
 /** What CASCADE takes along (views, triggers of any table, columns of a type) no file says. */
-export function ofDrop(node: Node, known: Known): Taken[] | null {
+export function locksOfDrop(node: Node, known: Known): Taken[] | null {
   if (node.behavior === 'DROP_CASCADE' || node.removeType === 'OBJECT_EXTENSION') return null
-  return all(node.objects.map((o: Node) => ofDropped(strings([o]), node, known)))
+  return allOrUnknown(node.objects.map((o: Node) => locksOfDropped(strings([o]), node, known)))
 }
 
-function ofDropped(path: string[], node: Node, known: Known): Taken[] | null {
+function locksOfDropped(path: string[], node: Node, known: Known): Taken[] | null {
   const name = path.length > 0 ? pathName(path) : ''
   const table = path.length > 1 ? pathName(path.slice(0, -1)) : ''
   const gone = (it: string) => node.missing_ok && known.exists(it) === false
@@ -156,7 +156,7 @@ function droppedWith(table: string, known: Known): string[] {
 }
 
 /** Without names it goes through all tables; only FULL makes anybody wait. */
-export function ofVacuum(node: Node, known: Known): Taken[] | null {
+export function locksOfVacuum(node: Node, known: Known): Taken[] | null {
   const full = isFullVacuum(node)
   if (!node.rels?.length) return full ? null : []
   return lockAll(
@@ -173,7 +173,7 @@ export const isFullVacuum = (node: Node): boolean =>
   )
 
 /** COMMENT locks a table only for the table itself and its columns. */
-export function ofComment(node: Node, known: Known): Taken[] {
+export function locksOfComment(node: Node, known: Known): Taken[] {
   const path = strings(node.object ? [node.object] : [])
   const whole = [
     'OBJECT_TABLE',
@@ -191,7 +191,7 @@ export function ofComment(node: Node, known: Known): Taken[] {
 }
 
 /** A published parent brings its children, but a partitioned table stands for its partitions. */
-export function ofPublication(node: Node, known: Known): Taken[] {
+export function locksOfPublication(node: Node, known: Known): Taken[] {
   return (node.pubobjects ?? []).flatMap((o: Node) => {
     const range = o.PublicationObjSpec?.pubtable?.relation
     if (!range) return []

@@ -3,7 +3,7 @@ import type { Config } from '../files/config.js'
 import { discover } from '../files/discover.js'
 import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
-import type { Track, Workspace } from '../model/project.js'
+import type { Project, Track } from '../model/project.js'
 import type { Table } from '../model/report.js'
 import { chooseTrack } from './history.js'
 
@@ -31,7 +31,7 @@ export interface Opening {
 export interface Opened {
   ctx: Context
   /** The folders as they are, faults included; read once, when they are first wanted. */
-  workspace(): Workspace
+  project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
 }
@@ -39,8 +39,8 @@ export interface Opened {
 /** Makes the context of a verb. Opens no connection and reads no file until asked for a track. */
 export function openContext(opening: Opening): Opened {
   const { url, config, root, home, machine, emit, signal } = opening
-  let read: Workspace | null = null
-  const workspace = () => {
+  let read: Project | null = null
+  const project = () => {
     read ??= discover(root, home)
     return read
   }
@@ -55,22 +55,22 @@ export function openContext(opening: Opening): Opened {
     walBytesPerSecond: config.walMbPerSecond === null ? null : config.walMbPerSecond * 2 ** 20,
     reason: opening.reason,
     tool: `rethread ${opening.version}`,
-    tracks: () => workspace().tracks,
+    tracks: () => project().tracks,
     emit,
     signal,
   }
-  return { ctx, workspace, track: () => pickTrack(ctx, workspace(), opening.track) }
+  return { ctx, project, track: () => pickTrack(ctx, project(), opening.track) }
 }
 
 /** The track, after the faults of the files: all of them at once. */
-async function pickTrack(ctx: Context, workspace: Workspace, name: string | null): Promise<Track> {
-  const faults = workspace.faults.filter(f => f.level === 'error')
+async function pickTrack(ctx: Context, project: Project, name: string | null): Promise<Track> {
+  const faults = project.faults.filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
-  const named = workspace.tracks.find(t => t.name === name)
+  const named = project.tracks.find(t => t.name === name)
   if (named) return named
-  if (workspace.tracks.length === 1 && !name) return workspace.tracks[0]!
-  await using session = await connect(ctx, 'reader')
-  return await chooseTrack(session, workspace, name)
+  if (project.tracks.length === 1 && !name) return project.tracks[0]!
+  await using connection = await connect(ctx, 'reader')
+  return await chooseTrack(connection, project, name)
 }
 
 /** Where each value came from, as `doctor` shows it. */

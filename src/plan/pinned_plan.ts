@@ -1,36 +1,36 @@
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import type { Pin } from '../model/pin.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 import { changedObjects } from '../run/schema_snapshot.js'
 import { catalogOf, objects } from '../run/schema_snapshot.sql.js'
-import type { History, Wish } from './make_plan.js'
+import type { History, PlanOptions } from './make_plan.js'
 
 /** The plan with all that it was made from. */
 export async function pinOf(
-  session: Session,
+  connection: Connection,
   plan: Plan,
   history: History,
-  wish: Wish,
+  options: PlanOptions,
   major: number,
 ): Promise<Pin> {
   return {
     format: 1,
     track: plan.track,
-    wish: { to: wish.to, phase: wish.phase, backfills: wish.backfills },
+    wish: { to: options.to, phase: options.phase, backfills: options.backfills },
     steps: plan.steps.map(s => ({ migration: s.migration.name, checksum: s.migration.file.checksum })),
     applied: plan.applied.map(m => ({ migration: m.name, checksum: history.applied.get(m.name)!.checksum })),
     hazards: [...new Set(plan.steps.flatMap(s => s.hazards.map(h => h.code)))].sort(),
     major,
-    catalog: catalogOf(await objects(session.sql)),
+    catalog: catalogOf(await objects(connection.sql)),
   }
 }
 
 /** How far to go: as asked, else as the pinned plan went, else to the end of what the old application survives. */
 export const wishOf = (
-  asked: { [Name in keyof Wish]?: Wish[Name] | undefined },
+  asked: { [Name in keyof PlanOptions]?: PlanOptions[Name] | undefined },
   pin: Pin | null = null,
-): Wish => ({
+): PlanOptions => ({
   to: asked.to ?? pin?.wish.to ?? null,
   phase: asked.phase ?? pin?.wish.phase ?? null,
   backfills: asked.backfills ?? pin?.wish.backfills ?? true,

@@ -7,7 +7,7 @@ export const spread = (range: Node, known: Known): string[] =>
   range.inh ? known.family(relationName(range)) : [relationName(range)]
 
 /** A query locks what it locks rows of; a function of somebody's own may do anything. */
-export function ofSelect(node: Node, known: Known): Taken[] | null {
+export function locksOfSelect(node: Node, known: Known): Taken[] | null {
   const found: Taken[] = []
   let acts = false
   const visit = (value: unknown): void => {
@@ -17,7 +17,7 @@ export function ofSelect(node: Node, known: Known): Taken[] | null {
       if (part.lockingClause) found.push(...lockAll(rangesOf(part.fromClause, known), 'ROW SHARE'))
       if (part.FuncCall && mayAct(part.FuncCall, known)) acts = true
       for (const kind of ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
-        if (part[kind]) found.push(...ofWrite(part[kind], known))
+        if (part[kind]) found.push(...locksOfWrite(part[kind], known))
       for (const inside of Object.values(part)) visit(inside)
     }
   }
@@ -46,18 +46,18 @@ const rangesOf = (from: Node[] | undefined, known: Known): string[] =>
   )
 
 /** INSERT, UPDATE, DELETE and MERGE, with what their WITH queries write. */
-export function ofWrite(node: Node, known: Known): Taken[] {
+export function locksOfWrite(node: Node, known: Known): Taken[] {
   const found = lockAll(spread(node.relation, known), 'ROW EXCLUSIVE')
   for (const cte of node.withClause?.ctes ?? []) {
     const query = cte.CommonTableExpr?.ctequery ?? {}
     for (const kind of ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
-      if (query[kind]) found.push(...ofWrite(query[kind], known))
+      if (query[kind]) found.push(...locksOfWrite(query[kind], known))
   }
   return found
 }
 
 /** CASCADE goes on along the foreign keys, from table to table. */
-export function ofTruncate(node: Node, known: Known): Taken[] {
+export function locksOfTruncate(node: Node, known: Known): Taken[] {
   const tables = new Set<string>(node.relations.flatMap((r: Node) => spread(r.RangeVar, known)))
   if (node.behavior === 'DROP_CASCADE')
     for (const table of tables)
@@ -67,7 +67,7 @@ export function ofTruncate(node: Node, known: Known): Taken[] {
 }
 
 /** The tables behind a view are locked as well; nobody has listed them. */
-export function ofLock(node: Node, known: Known): Taken[] | null {
+export function locksOfLock(node: Node, known: Known): Taken[] | null {
   const ranges: Node[] = node.relations.map((r: Node) => r.RangeVar)
   if (ranges.some(r => known.kinds.get(relationName(r)) === 'v')) return null
   return lockAll(

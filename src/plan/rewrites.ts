@@ -23,9 +23,9 @@ const scans = (tables: string[], detail: string): RowWork[] =>
 export function rowWorkOf({ kind, node }: Statement, known: Known): RowWork[] {
   switch (kind) {
     case 'AlterTableStmt':
-      return ofAlterTable(node, known)
+      return workOfAlterTable(node, known)
     case 'IndexStmt':
-      return ofIndex(node, known)
+      return workOfIndex(node, known)
     case 'ReindexStmt': {
       if (!node.relation) return []
       const name = relationName(node.relation)
@@ -83,7 +83,7 @@ export function rowWorkOf({ kind, node }: Statement, known: Known): RowWork[] {
 /** Those of the tables that have rows themselves. */
 const stored = (tables: string[], known: Known): string[] => tables.filter(t => known.hasRows(t))
 
-function ofIndex(node: Node, known: Known): RowWork[] {
+function workOfIndex(node: Node, known: Known): RowWork[] {
   if (node.if_not_exists && node.idxname && known.owners.has(indexName(node))) return []
   const table = relationName(node.relation)
   const name = node.idxname ? ` ${node.idxname}` : ''
@@ -95,13 +95,13 @@ function ofIndex(node: Node, known: Known): RowWork[] {
   )
 }
 
-function ofAlterTable(node: Node, known: Known): RowWork[] {
+function workOfAlterTable(node: Node, known: Known): RowWork[] {
   const name = relationName(node.relation)
   if (!['OBJECT_TABLE', 'OBJECT_MATVIEW'].includes(node.objtype) || known.owners.has(name)) return []
   const found: RowWork[] = []
   for (const { AlterTableCmd: cmd } of node.cmds) {
     for (const table of stored(reachOf(name, node, cmd, known), known))
-      found.push(...ofCommand(table, cmd, known))
+      found.push(...workOfCommand(table, cmd, known))
     if (cmd.subtype === 'AT_AttachPartition') {
       const rest = known.defaultOf(name)
       found.push(
@@ -136,7 +136,7 @@ function reachOf(name: string, node: Node, cmd: Node, known: Known): string[] {
     : known.family(name)
 }
 
-function ofCommand(table: string, cmd: Node, known: Known): RowWork[] {
+function workOfCommand(table: string, cmd: Node, known: Known): RowWork[] {
   const facts = known.relations.get(table)
   const what = commandLabel(cmd)
   const rewrite = (why: string) => rewrites([table], `${what} ${why}`)
@@ -148,7 +148,7 @@ function ofCommand(table: string, cmd: Node, known: Known): RowWork[] {
       return checksRows(column) ? scans([table], `${what} checks every row under its lock`) : []
     }
     case 'AT_AlterColumnType':
-      return changesType(table, cmd, known, what)
+      return workOfTypeChange(table, cmd, known, what)
     case 'AT_SetExpression':
       return facts?.columns[cmd.name]?.generated === 'v' ? [] : rewrite('computes a value for every row')
     case 'AT_SetLogged':
@@ -244,7 +244,7 @@ function checksRows(column: Node): boolean {
   )
 }
 
-function changesType(table: string, cmd: Node, known: Known, what: string): RowWork[] {
+function workOfTypeChange(table: string, cmd: Node, known: Known, what: string): RowWork[] {
   const facts = known.relations.get(table)
   const old = facts?.columns[cmd.name]
   const type = targetOf(cmd.def.ColumnDef, known)

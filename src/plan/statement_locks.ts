@@ -4,19 +4,19 @@ import { blocks, isStronger, type LockMode, lockAll, lockModes, type Taken } fro
 import type { StatementLock } from '../model/plan.js'
 import { alterTableLocks } from './alter_table_locks.js'
 import {
-  all,
-  ofComment,
-  ofCreate,
-  ofDomain,
-  ofDrop,
-  ofIndex,
-  ofNewSchema,
-  ofPublication,
-  ofReindex,
-  ofRename,
-  ofVacuum,
+  allOrUnknown,
+  locksOfComment,
+  locksOfCreate,
+  locksOfDomain,
+  locksOfDrop,
+  locksOfIndex,
+  locksOfNewSchema,
+  locksOfPublication,
+  locksOfReindex,
+  locksOfRename,
+  locksOfVacuum,
 } from './object_locks.js'
-import { ofLock, ofSelect, ofTruncate, ofWrite } from './query_locks.js'
+import { locksOfLock, locksOfSelect, locksOfTruncate, locksOfWrite } from './query_locks.js'
 
 /** The locks of one kind of statement; null where only running it can tell. */
 type Reader = (node: Node, known: Known) => Taken[] | null
@@ -78,27 +78,28 @@ const untold: Reader = () => null
  * that is not here is one of which nothing is known.
  */
 export const statementRules: Record<string, Reader> = {
-  SelectStmt: ofSelect,
-  InsertStmt: ofWrite,
-  UpdateStmt: ofWrite,
-  DeleteStmt: ofWrite,
-  MergeStmt: ofWrite,
+  SelectStmt: locksOfSelect,
+  InsertStmt: locksOfWrite,
+  UpdateStmt: locksOfWrite,
+  DeleteStmt: locksOfWrite,
+  MergeStmt: locksOfWrite,
   CopyStmt: node =>
     node.is_from && node.relation ? lockAll([relationName(node.relation)], 'ROW EXCLUSIVE') : [],
   ExplainStmt: inner,
   PrepareStmt: inner,
   DeclareCursorStmt: inner,
-  CreateStmt: ofCreate,
-  CreateForeignTableStmt: (node, known) => ofCreate(node.base, known),
+  CreateStmt: locksOfCreate,
+  CreateForeignTableStmt: (node, known) => locksOfCreate(node.base, known),
   CreateTableAsStmt: none,
-  CreateSchemaStmt: (node, known) => all((node.schemaElts ?? []).map((e: Node) => readNode(e, known))),
+  CreateSchemaStmt: (node, known) =>
+    allOrUnknown((node.schemaElts ?? []).map((e: Node) => readNode(e, known))),
   AlterTableStmt: alterTableLocks,
-  RenameStmt: ofRename,
-  AlterObjectSchemaStmt: ofNewSchema,
+  RenameStmt: locksOfRename,
+  AlterObjectSchemaStmt: locksOfNewSchema,
   AlterSeqStmt: (node, known) => lockAll([known.place(relationName(node.sequence))], 'SHARE ROW EXCLUSIVE'),
-  AlterDomainStmt: ofDomain,
-  IndexStmt: ofIndex,
-  ReindexStmt: ofReindex,
+  AlterDomainStmt: locksOfDomain,
+  IndexStmt: locksOfIndex,
+  ReindexStmt: locksOfReindex,
   CreateStatsStmt: node =>
     node.relations.flatMap((r: Node) =>
       r.RangeVar ? lockAll([relationName(r.RangeVar)], 'SHARE UPDATE EXCLUSIVE') : [],
@@ -121,15 +122,15 @@ export const statementRules: Record<string, Reader> = {
       : [],
   RefreshMatViewStmt: node =>
     lockAll([relationName(node.relation)], node.concurrent ? 'EXCLUSIVE' : 'ACCESS EXCLUSIVE'),
-  DropStmt: ofDrop,
-  TruncateStmt: ofTruncate,
-  LockStmt: ofLock,
-  VacuumStmt: ofVacuum,
+  DropStmt: locksOfDrop,
+  TruncateStmt: locksOfTruncate,
+  LockStmt: locksOfLock,
+  VacuumStmt: locksOfVacuum,
   ClusterStmt: (node, known) =>
     node.relation ? lockAll(known.withPartitions(relationName(node.relation)), 'ACCESS EXCLUSIVE') : null,
-  CommentStmt: ofComment,
-  CreatePublicationStmt: ofPublication,
-  AlterPublicationStmt: ofPublication,
+  CommentStmt: locksOfComment,
+  CreatePublicationStmt: locksOfPublication,
+  AlterPublicationStmt: locksOfPublication,
   DoStmt: untold,
   CallStmt: untold,
   ...Object.fromEntries(

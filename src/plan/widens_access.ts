@@ -25,9 +25,9 @@ const to = (subject: string, detail: string): Widening[] => [{ subject, detail }
 export function widenings({ kind, node }: Statement, file: Statement[], known: Known): Widening[] {
   switch (kind) {
     case 'AlterTableStmt':
-      return node.cmds.flatMap((c: Node) => ofAlterTable(node, c.AlterTableCmd, known))
+      return node.cmds.flatMap((c: Node) => wideningsOfAlterTable(node, c.AlterTableCmd, known))
     case 'CreatePolicyStmt':
-      return ofPolicy(node, known)
+      return wideningsOfPolicy(node, known)
     case 'AlterPolicyStmt':
       return (node.qual || node.with_check || node.roles) &&
         isGuardedByPolicies(relationName(node.table), known)
@@ -38,12 +38,12 @@ export function widenings({ kind, node }: Statement, file: Statement[], known: K
         : []
     case 'DropStmt':
       return node.removeType === 'OBJECT_POLICY'
-        ? node.objects.flatMap((o: Node) => ofDroppedPolicy(strings([o]), known))
+        ? node.objects.flatMap((o: Node) => wideningsOfDroppedPolicy(strings([o]), known))
         : []
     case 'GrantStmt':
-      return node.is_grant ? ofGrant(node, file, known) : []
+      return node.is_grant ? wideningsOfGrant(node, file, known) : []
     case 'AlterDefaultPrivilegesStmt':
-      return node.action.is_grant ? ofDefaults(node.action) : []
+      return node.action.is_grant ? wideningsOfDefaults(node.action) : []
     case 'GrantRoleStmt':
       return node.is_grant
         ? node.granted_roles.flatMap((r: Node) =>
@@ -53,12 +53,12 @@ export function widenings({ kind, node }: Statement, file: Statement[], known: K
     case 'ViewStmt':
     case 'CreateTableAsStmt':
     case 'SelectStmt':
-      return ofCopy(kind, node, file, known)
+      return wideningsOfCopy(kind, node, file, known)
     case 'CreateRoleStmt':
     case 'AlterRoleStmt':
-      return ofRole(node)
+      return wideningsOfRole(node)
     case 'CreateFunctionStmt':
-      return ofFunction(node, file, known)
+      return wideningsOfFunction(node, file, known)
     case 'AlterFunctionStmt':
       return isDefiner(node.actions)
         ? to(pathName(strings(node.func.objname)), 'it runs with the rights of its owner from here on')
@@ -75,7 +75,7 @@ const nameOfRole = (r: Node): string =>
 const isGuardedByPolicies = (table: string, known: Known): boolean =>
   known.relations.get(table)?.rowSecurity !== false
 
-function ofAlterTable(node: Node, cmd: Node, known: Known): Widening[] {
+function wideningsOfAlterTable(node: Node, cmd: Node, known: Known): Widening[] {
   const table = relationName(node.relation)
   const options: Node[] = (cmd.def?.List?.items ?? []).map((o: Node) => o.DefElem)
   const invoker = options.find(o => o?.defname === 'security_invoker')
@@ -107,7 +107,7 @@ const isTrue = (expression: Node | undefined): boolean => expression?.A_Const?.b
  * Policies add up: one that lets everything through, or that speaks to everybody, opens what the others
  * keep.
  */
-function ofPolicy(node: Node, known: Known): Widening[] {
+function wideningsOfPolicy(node: Node, known: Known): Widening[] {
   const table = relationName(node.table)
   if (!node.permissive || !isGuardedByPolicies(table, known)) return []
   const roles: string[] = node.roles.map(nameOfRole)
@@ -123,7 +123,7 @@ function ofPolicy(node: Node, known: Known): Widening[] {
 }
 
 /** A restrictive policy keeps rows back; where nobody has looked, any policy may be one. */
-function ofDroppedPolicy(path: string[], known: Known): Widening[] {
+function wideningsOfDroppedPolicy(path: string[], known: Known): Widening[] {
   const table = pathName(path.slice(0, -1))
   const name = path.at(-1)!
   const policies = known.relations.get(table)?.policies
@@ -133,7 +133,7 @@ function ofDroppedPolicy(path: string[], known: Known): Widening[] {
     : []
 }
 
-function ofGrant(node: Node, file: Statement[], known: Known): Widening[] {
+function wideningsOfGrant(node: Node, file: Statement[], known: Known): Widening[] {
   const roles: string[] = node.grantees.map(nameOfRole)
   const strangers = roles.filter(r => r === 'PUBLIC' || anonymous.has(r))
   const members = roles.filter(r => signedIn.has(r))
@@ -171,7 +171,7 @@ function isOpen(table: string, file: Statement[], known: Known): boolean {
   )
 }
 
-function ofDefaults(action: Node): Widening[] {
+function wideningsOfDefaults(action: Node): Widening[] {
   const roles: string[] = action.grantees.map(nameOfRole)
   const wide = roles.filter(
     r => r === 'PUBLIC' || anonymous.has(r) || (signedIn.has(r) && action.objtype === 'OBJECT_TABLE'),
@@ -184,7 +184,7 @@ function ofDefaults(action: Node): Widening[] {
     : []
 }
 
-function ofRole(node: Node): Widening[] {
+function wideningsOfRole(node: Node): Widening[] {
   const options: Node[] = (node.options ?? []).map((o: Node) => o.DefElem)
   const strong = options.filter(
     o => ['superuser', 'bypassrls'].includes(o.defname) && o.arg?.Boolean?.boolval === true,
@@ -231,7 +231,7 @@ const isRevoked = (name: string, kinds: string[], role: string, file: Statement[
 /**
  * A function with its owner's rights is everybody's until EXECUTE is revoked; a trigger's can't be called.
  */
-function ofFunction(node: Node, file: Statement[], known: Known): Widening[] {
+function wideningsOfFunction(node: Node, file: Statement[], known: Known): Widening[] {
   const returns = strings(node.returnType?.names).at(-1) ?? ''
   if (!isDefiner(node.options) || /^(event_)?trigger$/.test(returns)) return []
   const name = pathName(strings(node.funcname))
@@ -252,7 +252,7 @@ function ofFunction(node: Node, file: Statement[], known: Known): Widening[] {
  * A copy of rows, or a view that reads with its owner's rights, is born open where default privileges say
  * so.
  */
-function ofCopy(kind: string, node: Node, file: Statement[], known: Known): Widening[] {
+function wideningsOfCopy(kind: string, node: Node, file: Statement[], known: Known): Widening[] {
   const range: Node | undefined =
     kind === 'ViewStmt' ? node.view : kind === 'SelectStmt' ? node.intoClause?.rel : node.into.rel
   if (!range || range.relpersistence === 't') return []

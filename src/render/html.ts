@@ -18,17 +18,17 @@ export function renderHtml(report: Report): string {
   const title = `rethread ${report.command}${target ? `: ${target.database}` : ''}`
   const parts = [
     header(report),
-    report.steps.length > 0 ? section('Steps', steps(report.steps)) : '',
+    report.steps.length > 0 ? section('Steps', htmlSteps(report.steps)) : '',
     report.steps.some(s => s.locks.length + s.traces.length > 0)
       ? section('Locks, in the order in which they are taken', timeline(report.steps))
       : '',
     report.steps.some(s => waiting(s).length > 0) ? section('Who waits', whoWaits(report.steps)) : '',
-    report.backfill.length > 0 ? section('Backfills', backfills(report)) : '',
-    report.checks.length > 0 ? section('Verification', checks(report)) : '',
+    report.backfill.length > 0 ? section('Backfills', htmlBackfills(report)) : '',
+    report.checks.length > 0 ? section('Verification', htmlChecks(report)) : '',
     ...report.tables
       .filter(t => t.rows.length > 0 && t.title !== 'Who waits')
       .map(t => section(t.title, table(t))),
-    report.findings.length > 0 ? section('Findings', findings(report)) : '',
+    report.findings.length > 0 ? section('Findings', htmlFindings(report)) : '',
     report.steps.length > 0 ? section('Statements', statements(report.steps)) : '',
   ]
   return `<!doctype html>
@@ -82,7 +82,7 @@ ${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(target.host
 </header>`
 }
 
-const marks: Record<string, string> = {
+const htmlMarks: Record<string, string> = {
   done: '✓',
   pass: '✓',
   failed: '!',
@@ -94,7 +94,7 @@ const marks: Record<string, string> = {
   'rolled-back': '↩',
 }
 
-const grid = (head: string[], rows: string[][], numeric: boolean[] = []): string =>
+const htmlGrid = (head: string[], rows: string[][], numeric: boolean[] = []): string =>
   `<div class="scroll"><table>
 <thead><tr>${head.map(h => `<th scope="col">${plain(h)}</th>`).join('')}</tr></thead>
 <tbody>
@@ -110,9 +110,9 @@ function tone(html: string): string {
   return ''
 }
 
-function steps(list: StepResult[]): string {
+function htmlSteps(list: StepResult[]): string {
   const rows = list.map(s => [
-    `${marks[s.outcome] ?? ''} ${s.outcome}`,
+    `${htmlMarks[s.outcome] ?? ''} ${s.outcome}`,
     `<code>${plain(s.migration)}</code><br>${plain(s.title)}`,
     s.direction === 'down' ? 'rollback' : s.phase,
     [...new Set(s.hazards.map(h => h.code))].map(h => `<code>${h}</code>`).join(' ') || 'none',
@@ -120,7 +120,7 @@ function steps(list: StepResult[]): string {
       .filter(Boolean)
       .join(', '),
   ])
-  return grid(['outcome', 'migration', 'phase', 'hazards', ''], rows)
+  return htmlGrid(['outcome', 'migration', 'phase', 'hazards', ''], rows)
 }
 
 /** Locks that make somebody wait, as they were measured where they were, else as the statements say. */
@@ -144,7 +144,7 @@ function whoWaits(list: StepResult[]): string {
         return `<span class="${worst.blocks === 'writes' ? 'writes' : 'both'}">${worst.blocks}</span>${ms > 0 ? ` ${Math.round(ms)} ms` : ''}`
       }),
     ])
-  return `<p>While a lock is held or waited for, these statements of the application wait:</p>\n${grid(['step', ...tables], rows)}`
+  return `<p>While a lock is held or waited for, these statements of the application wait:</p>\n${htmlGrid(['step', ...tables], rows)}`
 }
 
 /** Height of one lock in the drawing, and width of its labels, in pixels. */
@@ -211,7 +211,7 @@ ${shapes}
 </svg></div>`
 }
 
-function backfills(report: Report): string {
+function htmlBackfills(report: Report): string {
   const rows = report.backfill.map(b => [
     `<code>${plain(b.migration)}</code>`,
     b.state,
@@ -220,7 +220,7 @@ function backfills(report: Report): string {
     number(b.quarantined),
     `${b.seconds} s`,
   ])
-  return grid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows, [
+  return htmlGrid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows, [
     false,
     false,
     true,
@@ -230,27 +230,27 @@ function backfills(report: Report): string {
   ])
 }
 
-function checks(report: Report): string {
+function htmlChecks(report: Report): string {
   const rows = report.checks.map(c => [
-    `${marks[c.outcome] ?? ''} ${c.outcome}`,
+    `${htmlMarks[c.outcome] ?? ''} ${c.outcome}`,
     `<code>${plain(c.check)}</code>`,
     c.found.length > 0
       ? `${plain(c.title)}<ul>${c.found.map(f => `<li>${plain(f.object)}: ${plain(f.detail)}${f.accepted ? ` (accepted: ${plain(f.accepted)})` : ''}</li>`).join('')}${c.more ? '<li>and more</li>' : ''}</ul>`
       : plain(c.reason ?? c.title),
   ])
-  return grid(['outcome', 'check', ''], rows)
+  return htmlGrid(['outcome', 'check', ''], rows)
 }
 
 function table(t: Table): string {
   const numeric = t.columns.map((_, i) => t.rows.every(r => r[i] === null || typeof r[i] === 'number'))
-  return grid(
+  return htmlGrid(
     t.columns,
     t.rows.map(r => r.map((v, i) => plain(cell(v, t.columns[i]!)))),
     numeric,
   )
 }
 
-function findings(report: Report): string {
+function htmlFindings(report: Report): string {
   const items = report.findings
     .map(worded)
     .map(

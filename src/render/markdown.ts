@@ -3,7 +3,7 @@ import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
 
-const marks: Record<string, string> = {
+const markdownMarks: Record<string, string> = {
   done: '✅',
   pass: '✅',
   failed: '❌',
@@ -18,7 +18,7 @@ const marks: Record<string, string> = {
 const row = (cells: string[]): string =>
   `| ${cells.map(text => text.replaceAll('|', '\\|').replaceAll('\n', '<br>')).join(' | ')} |`
 
-const grid = (head: string[], rows: string[][]): string =>
+const markdownGrid = (head: string[], rows: string[][]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 /** The report for a pull request: a summary on top, the SQL folded away. */
@@ -31,7 +31,7 @@ export function renderMarkdown(report: Report): string {
   )
   if (report.steps.length > 0) {
     const rows = report.steps.map(s => [
-      marks[s.outcome] ?? '',
+      markdownMarks[s.outcome] ?? '',
       `\`${s.migration}\``,
       s.direction === 'down' ? 'rollback' : s.phase,
       [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
@@ -39,7 +39,7 @@ export function renderMarkdown(report: Report): string {
         ? ''
         : [s.outcome, duration(s.durationMs), s.reason ?? ''].filter(Boolean).join(', '),
     ])
-    blocks.push('### Steps\n\n' + grid(['', 'migration', 'phase', 'hazards', 'outcome'], rows))
+    blocks.push('### Steps\n\n' + markdownGrid(['', 'migration', 'phase', 'hazards', 'outcome'], rows))
     for (const s of report.steps) {
       const hazards = s.hazards.map(h => `- \`${h.code}\` ${h.subject}: ${h.detail}`).join('\n')
       blocks.push(
@@ -57,24 +57,25 @@ export function renderMarkdown(report: Report): string {
       `${b.seconds} s`,
     ])
     blocks.push(
-      '### Backfills\n\n' + grid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows),
+      '### Backfills\n\n' +
+        markdownGrid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows),
     )
   }
   if (report.checks.length > 0) {
     const rows = report.checks.map(r => [
-      marks[r.outcome] ?? '',
+      markdownMarks[r.outcome] ?? '',
       `\`${r.check}\``,
       r.outcome === 'found'
         ? r.found.map(f => `${f.object}: ${f.detail}`).join('\n') + (r.more ? '\nand more' : '')
         : (r.reason ?? r.title),
     ])
-    blocks.push('### Checks\n\n' + grid(['', 'check', ''], rows))
+    blocks.push('### Checks\n\n' + markdownGrid(['', 'check', ''], rows))
   }
   for (const t of report.tables) {
     if (t.rows.length === 0) continue
     blocks.push(
       `### ${t.title}\n\n` +
-        grid(
+        markdownGrid(
           t.columns,
           t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
         ),

@@ -1,10 +1,10 @@
 import type { Report } from '../model/report.js'
-import type { Look } from './table.js'
+import type { TerminalStyle } from './table.js'
 
 /** What a file of `render/` fills in. One file = one format; its name is the format's. */
 export interface Renderer {
   /** The report as text, ended by a line end. */
-  render(report: Report, look: Look): string | Promise<string>
+  render(report: Report, look: TerminalStyle): string | Promise<string>
   /** A page that is added to the file that an environment variable names, beside the output. */
   page?: { env: string; render(report: Report): string | Promise<string> }
 }

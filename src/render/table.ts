@@ -7,7 +7,7 @@ import { hazardWords, worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
 
 /** How the terminal report looks. */
-export interface Look {
+export interface TerminalStyle {
   color: boolean
   verbose: boolean
   width: number
@@ -47,7 +47,7 @@ const checkMarks: Record<CheckResult['outcome'], string> = {
 }
 
 /** The report for a terminal. */
-export async function renderTable(report: Report, look: Look): Promise<string> {
+export async function renderTable(report: Report, look: TerminalStyle): Promise<string> {
   if (report.steps.length + report.backfill.length + report.checks.length + report.tables.length > 0) {
     // loaded only when there is something to tabulate: a run with nothing to do is over before it would be
     Grid ??= (await import('cli-table3')).default
@@ -55,7 +55,7 @@ export async function renderTable(report: Report, look: Look): Promise<string> {
   const c = colors(look.color)
   const blocks: string[] = []
   const { target } = report
-  if (report.command === 'explain') return explained(report, c)
+  if (report.command === 'explain') return explanations(report, c)
   if (target) {
     blocks.push(
       `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${target.host}:${target.port}  PostgreSQL ${target.server}\n` +
@@ -64,26 +64,26 @@ export async function renderTable(report: Report, look: Look): Promise<string> {
         ),
     )
   }
-  if (report.steps.length > 0) blocks.push(steps(report, c, look))
-  if (report.backfill.length > 0) blocks.push(backfills(report, c))
-  if (report.checks.length > 0) blocks.push(checks(report, c))
+  if (report.steps.length > 0) blocks.push(stepsTable(report, c, look))
+  if (report.backfill.length > 0) blocks.push(backfillsTable(report, c))
+  if (report.checks.length > 0) blocks.push(checksTable(report, c))
   for (const t of report.tables) {
     if (t.rows.length === 0) continue
     blocks.push(
-      `${c.bold(t.title)}\n${grid(
+      `${c.bold(t.title)}\n${terminalGrid(
         t.columns,
         t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
         c,
       )}`,
     )
   }
-  const found = findings(report, c)
+  const found = findingLines(report, c)
   if (found) blocks.push(found)
   blocks.push(verdict(report, c))
   return blocks.join('\n\n') + '\n'
 }
 
-function grid(head: string[], rows: string[][], c: Colors): string {
+function terminalGrid(head: string[], rows: string[][], c: Colors): string {
   const none = {
     top: '',
     'top-mid': '',
@@ -116,7 +116,7 @@ function grid(head: string[], rows: string[][], c: Colors): string {
     .join('\n')
 }
 
-function steps(report: Report, c: Colors, look: Look): string {
+function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
   const rows = report.steps.map(s => [
     paintOutcome(s.outcome, stepMarks[s.outcome], c),
     s.migration,
@@ -132,7 +132,7 @@ function steps(report: Report, c: Colors, look: Look): string {
       .join(', '),
   ])
   const parts = [
-    `${c.bold('Steps')}\n${grid(['', 'migration', 'phase', report.steps[0]!.outcome === 'planned' ? 'hazards' : 'outcome', ''], rows, c)}`,
+    `${c.bold('Steps')}\n${terminalGrid(['', 'migration', 'phase', report.steps[0]!.outcome === 'planned' ? 'hazards' : 'outcome', ''], rows, c)}`,
   ]
   if (report.command === 'plan' || look.verbose) {
     for (const s of report.steps) {
@@ -166,7 +166,7 @@ const paintOutcome = (outcome: string, text: string, c: Colors): string =>
         ? c.yellow(text)
         : c.dim(text)
 
-function backfills(report: Report, c: Colors): string {
+function backfillsTable(report: Report, c: Colors): string {
   const rows = report.backfill.map(b => [
     b.migration,
     b.state,
@@ -180,14 +180,14 @@ function backfills(report: Report, c: Colors): string {
     b.etaSeconds === null ? '' : duration(b.etaSeconds * 1000),
     b.slowedBy ?? '',
   ])
-  return `${c.bold('Backfills')}\n${grid(
+  return `${c.bold('Backfills')}\n${terminalGrid(
     ['migration', 'state', 'rows', 'ranges', 'batches', 'passes', 'quarantined', 'time', 'rows/s', 'ETA', ''],
     rows,
     c,
   )}`
 }
 
-function checks(report: Report, c: Colors): string {
+function checksTable(report: Report, c: Colors): string {
   const rows = report.checks.map(r => [
     paintOutcome(r.outcome, checkMarks[r.outcome], c),
     r.check,
@@ -195,7 +195,7 @@ function checks(report: Report, c: Colors): string {
     r.reason ?? r.title,
     duration(r.durationMs),
   ])
-  const lines = [`${c.bold('Checks')}\n${grid(['', 'check', 'outcome', '', ''], rows, c)}`]
+  const lines = [`${c.bold('Checks')}\n${terminalGrid(['', 'check', 'outcome', '', ''], rows, c)}`]
   for (const r of report.checks.filter(r => r.found.length > 0)) {
     lines.push(
       [
@@ -208,7 +208,7 @@ function checks(report: Report, c: Colors): string {
   return lines.join('\n')
 }
 
-function findings(report: Report, c: Colors): string {
+function findingLines(report: Report, c: Colors): string {
   const marks = { info: c.dim('i'), warn: c.yellow('!'), error: c.red('✗'), refused: c.red('✗') }
   return report.findings
     .map(worded)
@@ -236,15 +236,15 @@ function verdict(report: Report, c: Colors): string {
   return `${c.bold('Verdict:')} ${text[report.verdict]}`
 }
 
-async function explained(report: Report, c: Colors): Promise<string> {
+async function explanations(report: Report, c: Colors): Promise<string> {
   const [table] = report.tables
-  if (!table) return findings(report, c) + '\n'
+  if (!table) return findingLines(report, c) + '\n'
   const name = table.title
   if (isHazard(name))
     return `${c.bold(name)} (hazard)\n${hazardWords[name as HazardCode]}\nAllow it by name: --allow ${name}\n`
   const { example } = await import('./words/examples.js')
   const { message, fix } = worded(example(name as Code))
-  const said = findings(report, c)
+  const said = findingLines(report, c)
   return `${c.bold(name)} (finding)\nFor example: ${message}\n${fix === null ? '' : `Fix: ${fix}\n`}${said && `\n${said}\n`}`
 }
 

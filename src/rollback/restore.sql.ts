@@ -19,7 +19,7 @@ interface TableMerge {
 }
 
 const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}.${ident(c)}`).join(', ')
-const joined = (key: string[], a: string, b: string) =>
+const sameKey = (key: string[], a: string, b: string) =>
   key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')
 
 /** Rows whose parent is there: a workspace that was deleted meanwhile does not come back with its session. */
@@ -35,7 +35,7 @@ const parentsThere = (m: TableMerge): string =>
  * Rows of an archive or of the table that no batch of a backfill wrote last were
  * edited, or made, by somebody.
  */
-const ourXids = `(select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
+const batchXids = `(select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
     join rethread.backfills f on f.id = b.backfill where f.track = $1)`
 
 /**
@@ -67,8 +67,8 @@ export async function mergeTable(
           `update ${m.table} t set ${rest.map(c => `${ident(c)} = a.${ident(c)}`).join(', ')}
            from only ${source} a
            where a.ctid >= $2::tid and a.ctid < $3::tid
-             and ${joined(m.key, 't', 'a')} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)})
-             and a.xmin::text::bigint not in ${ourXids} and t.xmin::text::bigint in ${ourXids}`,
+             and ${sameKey(m.key, 't', 'a')} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)})
+             and a.xmin::text::bigint not in ${batchXids} and t.xmin::text::bigint in ${batchXids}`,
           [m.track, ...pages],
         )
   return { inserted: inserted.count, updated: updated.count }
@@ -80,9 +80,9 @@ export async function tableConflicts(sql: Db, m: TableMerge): Promise<Merged['co
   const rows = await sql.unsafe<{ key: string; reason: string }[]>(
     `select concat_ws(',', ${quoted('a', m.key)}) as key,
        case when t.${ident(m.key[0]!)} is null then 'its parent row is gone' else 'it was changed after the rollback' end as reason
-     from ${m.storedAs} a left join ${m.table} t on ${joined(m.key, 't', 'a')}
+     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
      where t.${ident(m.key[0]!)} is null
-        or (a.xmin::text::bigint not in ${ourXids} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)}))
+        or (a.xmin::text::bigint not in ${batchXids} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)}))
      order by 1
      limit 1000`,
     [m.track],
@@ -98,7 +98,7 @@ export async function removeSuperseded(sql: Db, m: TableMerge, superseded: strin
   const result = await sql.unsafe(
     `delete from ${m.table}
      where (${m.ours ?? 'false'}) and (${superseded})
-       and not exists (select from ${m.storedAs} a where ${joined(m.key, m.table, 'a')})
+       and not exists (select from ${m.storedAs} a where ${sameKey(m.key, m.table, 'a')})
        and ${m.table}.xmin::text::bigint in (
          select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
          join rethread.backfills f on f.id = b.backfill where f.track = $1)`,
@@ -124,7 +124,7 @@ export async function mergeColumn(sql: Db, m: ColumnMerge, pages: [string, strin
   const result = await sql.unsafe(
     `update ${m.table} t set ${ident(m.column)} = a.${ident(m.column)}
      from ${m.storedAs} a
-     where a.ctid >= $1::tid and a.ctid < $2::tid and ${joined(m.key, 't', 'a')}
+     where a.ctid >= $1::tid and a.ctid < $2::tid and ${sameKey(m.key, 't', 'a')}
        and t.${ident(m.column)} is distinct from a.${ident(m.column)}
        and (t.${ident(m.column)} is null or (${scoped(m)}))
        and ${parentsThere({ ...m, parents: m.parents.filter(p => p.columns.includes(m.column)) } as never)}`,
@@ -147,7 +147,7 @@ export async function columnConflicts(sql: Db, m: ColumnMerge): Promise<{ key: s
        case when t.${ident(m.key[0]!)} is null then 'the row is gone'
          when not (${parentsThere({ ...m, parents: m.parents.filter(p => p.columns.includes(m.column)) } as never)}) then 'what it points at is gone'
          else 'it was changed after the rollback' end as reason
-     from ${m.storedAs} a left join ${m.table} t on ${joined(m.key, 't', 'a')}
+     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
      where t.${ident(m.column)} is distinct from a.${ident(m.column)}
      order by 1
      limit 1000`,

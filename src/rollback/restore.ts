@@ -5,7 +5,7 @@ import { columnFacts, columnNames, heapsOf, relationFacts } from '../database/ca
 import { setLocal, setParameter } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
-import { bareWish, migrate } from '../migrate/migrate.js'
+import { bareMigrateOptions, migrate } from '../migrate/migrate.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import type { Track } from '../model/project.js'
@@ -23,7 +23,7 @@ import {
 } from './restore.sql.js'
 
 /** What a person asked for. */
-export interface RestoreWish {
+export interface RestoreOptions {
   /** `latest`, or `r<run>` of a rollback. */
   archive: string
   consent: Consent
@@ -35,9 +35,9 @@ const mergePages = 64
 
 /** The archives of the database, newest first. */
 export async function archives(ctx: Context): Promise<Report> {
-  await using session = await connect(ctx, 'reader')
-  const { info } = await inspect(ctx, session)
-  return { ...emptyReport('restore', info), tables: [archivesTable(await listArchives(session.sql))] }
+  await using connection = await connect(ctx, 'reader')
+  const { info } = await inspect(ctx, connection)
+  return { ...emptyReport('restore', info), tables: [archivesTable(await listArchives(connection.sql))] }
 }
 
 /**
@@ -45,42 +45,42 @@ export async function archives(ctx: Context): Promise<Report> {
  * as the bare `migrate` would; then the archived rows are merged into what stands, by the rules of
  * `mergeTable` and `mergeColumn`.
  */
-export async function restore(ctx: Context, track: Track, wish: RestoreWish): Promise<Report> {
+export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
   let chosen: ArchiveRow[]
   let ready: boolean
   let report: Report
   {
-    await using session = await connect(ctx, 'reader')
-    report = emptyReport('restore', (await inspect(ctx, session)).info)
-    const mine = async () => (await listArchives(session.sql)).filter(a => a.track === track.name)
+    await using connection = await connect(ctx, 'reader')
+    report = emptyReport('restore', (await inspect(ctx, connection)).info)
+    const mine = async () => (await listArchives(connection.sql)).filter(a => a.track === track.name)
     let all = await mine()
     if (all.some(a => a.state === 'capturing')) {
-      await closeBroken(ctx, track, wish.leaseWaitMs)
+      await closeBroken(ctx, track, options.leaseWaitMs)
       all = await mine()
     }
-    const run = wish.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(wish.archive)?.[1])
+    const run = options.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(options.archive)?.[1])
     chosen = all.filter(a => a.run === run)
     if (chosen.length === 0)
-      throw new Failure('NO_ARCHIVE', wish.archive, { known: [...new Set(all.map(a => `r${a.run}`))] })
+      throw new Failure('NO_ARCHIVE', options.archive, { known: [...new Set(all.map(a => `r${a.run}`))] })
     const there = await Promise.all(
       chosen.map(async a =>
         a.column
-          ? (await columnFacts(session.sql, a.relation, a.column)) !== null
-          : (await relationFacts(session.sql, [a.relation])).length > 0,
+          ? (await columnFacts(connection.sql, a.relation, a.column)) !== null
+          : (await relationFacts(connection.sql, [a.relation])).length > 0,
       ),
     )
     ready = there.every(Boolean)
   }
   if (!ready) {
     const migrated = await migrate(ctx, track, {
-      ...bareWish,
-      consent: wish.consent,
-      leaseWaitMs: wish.leaseWaitMs,
+      ...bareMigrateOptions,
+      consent: options.consent,
+      leaseWaitMs: options.leaseWaitMs,
     })
     report = { ...migrated, command: 'restore' }
     if (migrated.verdict !== 'clean') return report
   }
-  const run = await openRun(ctx, 'restore', wish.leaseWaitMs)
+  const run = await openRun(ctx, 'restore', options.leaseWaitMs)
   try {
     // tables before columns: a value may point at a row that comes back
     const ordered = [...chosen.filter(a => a.column === null), ...chosen.filter(a => a.column !== null)]

@@ -1,10 +1,10 @@
 import { archiveColumn, archivesTable, sealArchives } from '../archive/archive.js'
 import { copiedBytes, recentRows } from '../archive/archive.sql.js'
 import { archiveInstead } from '../archive/archive_statement.js'
-import { type Doomed, droppedBy, type Loss, losses } from '../archive/loss_report.js'
+import { droppedBy, type Loss, losses, type ObjectAtRisk } from '../archive/loss_report.js'
 import { closeBackfill } from '../backfill/run_backfill.sql.js'
 import { dependantsOf } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer, preflight, type Target } from '../database/server.js'
 import { droppedObjects } from '../files/dropped_objects.js'
@@ -19,7 +19,7 @@ import { emptyReport, type Finding, finding, type Report, type Table, verdictOf 
 import { partText } from '../model/table_name.js'
 import { guard, outdated } from '../plan/consent.js'
 import { describe, stepResult } from '../plan/describe_steps.js'
-import { look } from '../plan/history.js'
+import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
 import { type FileStep, runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
@@ -29,8 +29,8 @@ import { sparedBy } from '../run/refuse_destruction.js'
 import { ledgerStorage, type Performed, reportRan, runSteps } from '../run/run_steps.js'
 import { drifted, driftFinding, exactness, storeFingerprint } from '../run/schema_snapshot.js'
 
-/** What a person asked `rollback` for; exactly one of the three targets. */
-export interface RollbackWish {
+/** What a person asked `rollbackShape` for; exactly one of the three targets. */
+export interface RollbackOptions {
   /** Undo back to, not including, this migration. */
   to: string | null
   steps: number | null
@@ -57,20 +57,24 @@ export interface PlannedRollback {
 
 /** What a rollback would do, with the loss report. Reads only. */
 export async function planRollback(
-  session: Session,
+  connection: Connection,
   target: Target,
   track: Track,
-  wish: RollbackWish,
+  options: RollbackOptions,
 ): Promise<PlannedRollback> {
   const report = emptyReport('rollback', target.info)
-  const { plan: forward, history } = await look(session, track, { to: null, phase: null, backfills: true })
+  const { plan: forward, history } = await readHistory(connection, track, {
+    to: null,
+    phase: null,
+    backfills: true,
+  })
   report.findings.push(
     ...judgeServer(target, true),
     ...forward.findings.filter(f => f.code !== 'OUT_OF_ORDER'),
   )
-  const undone = range(track, forward.applied, wish)
+  const undone = range(track, forward.applied, options)
   if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], report }
-  report.findings.push(...judgeRange(undone, wish.consent))
+  report.findings.push(...judgeRange(undone, options.consent))
   const steps = undone.map(migration => {
     const open = history.unfinished.get(migration.name)
     return {
@@ -86,21 +90,21 @@ export async function planRollback(
   if (faults.length > 0) throw new Failures(faults)
   const plan = await describe(
     { track: track.name, steps, held: [], applied: forward.applied, findings: [] },
-    session.sql,
+    connection.sql,
   )
-  const { found: objects, refused } = await droppedBy(session, track, undone)
+  const { found: objects, refused } = await droppedBy(connection, track, undone)
   report.findings.push(...refused)
-  const changed = await drifted(session, target.major)
+  const changed = await drifted(connection, target.major)
   // one place for all that must be allowed by name: the first step's hazards
   plan.steps[0]!.hazards.push(
-    ...(await ignored(session, changed, track, objects, wish)),
+    ...(await ignored(connection, changed, track, objects, options)),
     ...undone.flatMap(m =>
       m.irreversible
         ? [{ code: 'SKIPS_IRREVERSIBLE' as const, subject: m.name, detail: m.irreversible }]
         : [],
     ),
   )
-  const lost = await losses(session, track.name, objects)
+  const lost = await losses(connection, track.name, objects)
   report.tables.push(lossTable(lost))
   for (const l of lost)
     if (l.counted && l.atRisk > 0) {
@@ -109,17 +113,17 @@ export async function planRollback(
     }
   report.findings.push(
     ...driftFinding(changed),
-    ...(await preflight(session, undone.map(rollbackAsMigration))),
-    ...(await dependants(session, objects, undone)),
+    ...(await preflight(connection, undone.map(rollbackAsMigration))),
+    ...(await dependants(connection, objects, undone)),
   )
   report.steps = plan.steps.map(s => stepResult(s))
   return { plan, lost, report }
 }
 
 /** Undoes migrations in reverse order: loss report, guards, archive, then the files. */
-export async function rollback(given: Context, track: Track, wish: RollbackWish): Promise<Report> {
+export async function rollback(given: Context, track: Track, options: RollbackOptions): Promise<Report> {
   const ctx = { ...given, cores: 1 }
-  const approved = await approve(ctx, track, wish)
+  const approved = await approve(ctx, track, options)
   const { report } = approved
   if (report.verdict !== 'clean' || approved.plan.steps.length === 0) {
     report.steps = report.steps.map(s => ({
@@ -129,16 +133,16 @@ export async function rollback(given: Context, track: Track, wish: RollbackWish)
     }))
     return report
   }
-  const run = await openRun(ctx, 'rollback', wish.leaseWaitMs)
+  const run = await openRun(ctx, 'rollback', options.leaseWaitMs)
   try {
     // what was consented to must be what runs: ledger and database are looked at again under the lease
-    const now = await planRollback(run.writer, run.target, track, wish)
+    const now = await planRollback(run.writer, run.target, track, options)
     const refused =
       now.plan.steps.length === 0
         ? [finding('NOTHING_TO_DO', track.name, { applied: now.plan.applied.length })]
         : [
-            ...outdated(approved.plan, now.plan, wish.consent),
-            ...consent(now.plan, wish, run.target.info.database),
+            ...outdated(approved.plan, now.plan, options.consent),
+            ...rollbackConsent(now.plan, options, run.target.info.database),
             ...now.report.findings.filter(f => f.level === 'error' || f.level === 'refused'),
           ]
     if (refused.length > 0) {
@@ -149,7 +153,7 @@ export async function rollback(given: Context, track: Track, wish: RollbackWish)
       const shown = now.plan.steps.length === 0 ? approved.plan : now.plan
       report.steps = shown.steps.map(s => stepResult(s, 'not-run', reason))
       report.findings.push(...refused)
-    } else await execute(run, track, now, report)
+    } else await executeRollback(run, track, now, report)
     report.verdict = verdictOf(report)
     return report
   } finally {
@@ -158,15 +162,15 @@ export async function rollback(given: Context, track: Track, wish: RollbackWish)
 }
 
 /** The plan and whether it may run, before the lease; nothing is written. */
-async function approve(ctx: Context, track: Track, wish: RollbackWish): Promise<PlannedRollback> {
-  await using session = await connect(ctx, 'reader')
-  const target = await inspect(ctx, session)
-  const planned = await planRollback(session, target, track, wish)
+async function approve(ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> {
+  await using connection = await connect(ctx, 'reader')
+  const target = await inspect(ctx, connection)
+  const planned = await planRollback(connection, target, track, options)
   const { plan, report } = planned
   report.findings.push(
     ...(plan.steps.length === 0
       ? [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]
-      : consent(plan, wish, target.info.database)),
+      : rollbackConsent(plan, options, target.info.database)),
   )
   report.verdict = verdictOf(report)
   return planned
@@ -176,10 +180,10 @@ async function approve(ctx: Context, track: Track, wish: RollbackWish): Promise<
  * Dropping tables or columns wants its hazard and the database's name, a protected place its name for any
  * rollback; anything else needs no more than the command.
  */
-export function consent(plan: Plan, wish: RollbackWish, database: string): Finding[] {
+export function rollbackConsent(plan: Plan, options: RollbackOptions, database: string): Finding[] {
   const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
-  const guarded = plan.steps.length > 0 && (deletes || wish.guards?.protected)
-  return guard(plan, wish.consent, guarded ? database : null)
+  const guarded = plan.steps.length > 0 && (deletes || options.guards?.protected)
+  return guard(plan, options.consent, guarded ? database : null)
 }
 
 const nothing: ReadonlySet<string> = new Set()
@@ -192,11 +196,11 @@ const recentSeconds = 60
  * that writes, a full disk.
  */
 async function ignored(
-  session: Session,
+  connection: Connection,
   changed: string[],
   track: Track,
-  objects: Doomed[],
-  wish: RollbackWish,
+  objects: ObjectAtRisk[],
+  options: RollbackOptions,
 ): Promise<Hazard[]> {
   const found: Hazard[] = []
   const { tables, touched } = await objectsOf(track)
@@ -214,7 +218,7 @@ async function ignored(
           : d.table === info.sessions.table
             ? info.sessions.active
             : null
-    const rows = time ? await recentRows(session.sql, d.table, d.column, d.ours, time, recentSeconds) : 0
+    const rows = time ? await recentRows(connection.sql, d.table, d.column, d.ours, time, recentSeconds) : 0
     if (rows > 0)
       found.push({
         code: 'IGNORES_RECENT_WRITES',
@@ -222,10 +226,10 @@ async function ignored(
         detail: `${rows} row(s) of ${nameOf(d)} were written within the last ${recentSeconds} s: is the new application gone?`,
       })
   }
-  const free = wish.guards?.diskFreeBytes ?? null
+  const free = options.guards?.diskFreeBytes ?? null
   if (free !== null) {
     const bytes = await copiedBytes(
-      session.sql,
+      connection.sql,
       objects.flatMap(d => (d.column ? [d.table] : [])),
     )
     if (bytes > free)
@@ -239,12 +243,13 @@ async function ignored(
 }
 
 /** The migrations to undo, newest first. */
-function range(track: Track, applied: Migration[], wish: RollbackWish): Migration[] {
+function range(track: Track, applied: Migration[], options: RollbackOptions): Migration[] {
   const newestFirst = [...applied].reverse()
-  if (wish.all) return newestFirst
-  if (wish.steps !== null) return newestFirst.slice(0, wish.steps)
-  if (wish.to === null) throw new Failure('TARGET_NEEDED', 'rollback', { applied: applied.map(m => m.name) })
-  const target = findMigration(track, wish.to)
+  if (options.all) return newestFirst
+  if (options.steps !== null) return newestFirst.slice(0, options.steps)
+  if (options.to === null)
+    throw new Failure('TARGET_NEEDED', 'rollback', { applied: applied.map(m => m.name) })
+  const target = findMigration(track, options.to)
   return newestFirst.filter(m => compareVersions(m.version, target.version) > 0)
 }
 
@@ -287,7 +292,11 @@ const rollbackAsMigration = (m: Migration): Migration => ({
  * Objects that are not ours and hang on what would go; what the rollback files drop
  * themselves does not count.
  */
-async function dependants(session: Session, objects: Doomed[], undone: Migration[]): Promise<Finding[]> {
+async function dependants(
+  connection: Connection,
+  objects: ObjectAtRisk[],
+  undone: Migration[],
+): Promise<Finding[]> {
   if (objects.length === 0) return []
   const dropped = new Set<string>()
   for (const m of undone) {
@@ -304,7 +313,7 @@ async function dependants(session: Session, objects: Doomed[], undone: Migration
   }
   const tables = objects.filter(o => o.column === null && !o.rows).map(o => o.table)
   const columns = objects.flatMap(o => (o.column ? [{ table: o.table, column: o.column }] : []))
-  const hanging = (await dependantsOf(session.sql, tables, columns)).filter(
+  const hanging = (await dependantsOf(connection.sql, tables, columns)).filter(
     d => !dropped.has(d.name) && !dropped.has(d.name.split('.').at(-1)!),
   )
   return hanging.length === 0
@@ -312,7 +321,12 @@ async function dependants(session: Session, objects: Doomed[], undone: Migration
     : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]
 }
 
-async function execute(run: Run, track: Track, planned: PlannedRollback, report: Report): Promise<void> {
+async function executeRollback(
+  run: Run,
+  track: Track,
+  planned: PlannedRollback,
+  report: Report,
+): Promise<void> {
   const { plan } = planned
   const captures = new Map<string, number>()
   let undone = false
@@ -350,7 +364,7 @@ async function execute(run: Run, track: Track, planned: PlannedRollback, report:
 async function capture(
   run: Run,
   track: Track,
-  objects: Doomed[],
+  objects: ObjectAtRisk[],
   captures: Map<string, number>,
 ): Promise<void> {
   for (const d of objects)
@@ -392,7 +406,7 @@ async function perform(
   return { outcome: 'done', result: { attempts }, findings }
 }
 
-const nameOf = (d: Doomed): string =>
+const nameOf = (d: ObjectAtRisk): string =>
   d.column ? `${d.table}.${partText(d.column)}` : d.rows ? `rows of ${d.table}` : d.table
 
 function lossTable(lost: Loss[]): Table {

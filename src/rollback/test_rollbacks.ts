@@ -1,18 +1,18 @@
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
-import { bareWish, migrate } from '../migrate/migrate.js'
+import { bareMigrateOptions, migrate } from '../migrate/migrate.js'
 import { hazards } from '../model/codes.js'
 import type { Consent } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
-import { look } from '../plan/history.js'
+import { readHistory } from '../plan/history.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { rollback } from './rollback.js'
 
 /** What became of one migration's way back. */
-type Result = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interrupted'
+type RollbackResult = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interrupted'
 
 /**
  * Runs up, down and up again for each pending migration on a scratch database, and compares the
@@ -22,10 +22,10 @@ type Result = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interru
 export async function testRollbacks(ctx: Context, track: Track, consent: Consent): Promise<Report> {
   let report: Report
   {
-    await using session = await connect(ctx, 'reader')
-    const target = await inspect(ctx, session)
+    await using connection = await connect(ctx, 'reader')
+    const target = await inspect(ctx, connection)
     report = emptyReport('rollback', target.info)
-    const { plan } = await look(session, track, { to: null, phase: 'contract', backfills: true })
+    const { plan } = await readHistory(connection, track, { to: null, phase: 'contract', backfills: true })
     report.findings.push(...plan.findings)
     const refused =
       plan.steps.length === 0
@@ -63,9 +63,9 @@ async function upDownUp(
   track: Track,
   m: Migration,
   consent: Consent,
-): Promise<{ result: Result; detail: string[] }> {
+): Promise<{ result: RollbackResult; detail: string[] }> {
   const before = await schema(ctx)
-  const up = () => migrate(ctx, track, { ...bareWish, to: m.name, consent, leaseWaitMs: 0 })
+  const up = () => migrate(ctx, track, { ...bareMigrateOptions, to: m.name, consent, leaseWaitMs: 0 })
   const said = (r: Report) =>
     r.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => `${f.code} ${f.subject}`)
   const stuck = (r: Report) => ({
@@ -88,6 +88,6 @@ async function upDownUp(
 }
 
 async function schema(ctx: Context): Promise<ObjectRow[]> {
-  await using session = await connect(ctx, 'reader')
-  return await objects(session.sql)
+  await using connection = await connect(ctx, 'reader')
+  return await objects(connection.sql)
 }

@@ -1,18 +1,18 @@
 import { columnFacts, constraintFacts, indexFacts } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import type { Proof } from '../files/statement_proof.js'
-import { type Node, parseStatements, shapeOf } from '../files/statements.js'
+import { type Node, nodeShape, parseStatements } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 
 /** What the catalog says of a statement: nothing there, done, or half done by a run that was stopped. */
-type Standing = 'absent' | 'done' | 'half'
+type ProofState = 'absent' | 'done' | 'half'
 
 /**
  * Asks the catalog whether a statement has already done its work. Throws DIFFERENT_DEFINITION when something
  * else has the name, FOREIGN_INVALID_INDEX when a broken index is in the way that we did not leave.
  */
-export async function standingOf(session: Session, proof: Proof, ours: boolean): Promise<Standing> {
-  const { sql } = session
+export async function proofState(connection: Connection, proof: Proof, ours: boolean): Promise<ProofState> {
+  const { sql } = connection
   switch (proof.kind) {
     case 'index': {
       const found = await indexFacts(sql, proof.index)
@@ -59,14 +59,14 @@ function indexShape(node: Node): string {
       const nulls = e.nulls_ordering ?? 'SORTBY_NULLS_DEFAULT'
       // NULLS FIRST is what DESC means, NULLS LAST what ASC means
       const first = nulls === 'SORTBY_NULLS_DEFAULT' ? descending : nulls === 'SORTBY_NULLS_FIRST'
-      return [e.name ?? shapeOf(e.expr), descending, first]
+      return [e.name ?? nodeShape(e.expr), descending, first]
     })
   return JSON.stringify([
     node.accessMethod ?? 'btree',
     Boolean(node.unique),
     elements(node.indexParams),
     elements(node.indexIncludingParams),
-    node.whereClause ? shapeOf(node.whereClause) : null,
+    node.whereClause ? nodeShape(node.whereClause) : null,
   ])
 }
 
@@ -77,9 +77,9 @@ async function sameConstraint(wanted: Node, definition: string): Promise<boolean
   const found = parsed!.node.cmds[0].AlterTableCmd.def.Constraint as Node
   if (wanted.contype !== found.contype) return false
   if (wanted.contype === 'CONSTR_FOREIGN') {
-    const key = (c: Node) => shapeOf([c.fk_attrs, c.pktable.relname, c.fk_del_action, c.fk_upd_action])
+    const key = (c: Node) => nodeShape([c.fk_attrs, c.pktable.relname, c.fk_del_action, c.fk_upd_action])
     return key(wanted) === key(found)
   }
-  if (wanted.contype === 'CONSTR_CHECK') return shapeOf(wanted.raw_expr) === shapeOf(found.raw_expr)
-  return shapeOf(wanted.keys) === shapeOf(found.keys)
+  if (wanted.contype === 'CONSTR_CHECK') return nodeShape(wanted.raw_expr) === nodeShape(found.raw_expr)
+  return nodeShape(wanted.keys) === nodeShape(found.keys)
 }

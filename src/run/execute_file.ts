@@ -8,7 +8,7 @@ import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import { idOf, type SqlFile } from '../model/project.js'
 import type { Finding, StatementTrace } from '../model/report.js'
-import { standingOf } from './catalog_proof.js'
+import { proofState } from './catalog_proof.js'
 import { cancel, dropIndex, sendText } from './execute_file.sql.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from './ledger.sql.js'
 import { withLockRetries } from './lock_retry.js'
@@ -75,7 +75,7 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
           drops: false,
         })
       // an invalid index is ours when an earlier run of this file stood at this statement or beyond
-      const standing = await standingOf(writer, proof, step.resumes !== null)
+      const standing = await proofState(writer, proof, step.resumes !== null)
       const note = (why: string | null) =>
         ctx.emit({
           type: 'statement',
@@ -92,17 +92,17 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         note(null)
         await refuseNamed(writer.sql, step.file, statement, step.permits)
         if (standing === 'half' && proof.kind === 'index')
-          await watched(run, () => dropIndex(writer.sql, proof.index))
+          await withProgress(run, () => dropIndex(writer.sql, proof.index))
         if (ctx.trace) {
-          const told = await traced(run, statement, async () => {
+          const traces = await traced(run, statement, async () => {
             attempts += await runAlone(run, statement, step.file.path, text)
           })
           ctx.trace(
             idOf({ track: step.track, name: step.migration }),
-            told.map(t => ({ ...t, statement: index + 1 })),
+            traces.map(t => ({ ...t, statement: index + 1 })),
           )
         } else attempts += await runAlone(run, statement, step.file.path, text)
-        const after = await standingOf(writer, proof, true)
+        const after = await proofState(writer, proof, true)
         if (after !== 'done')
           throw new Failure('SQL_ERROR', step.file.path, {
             sqlstate: null,
@@ -144,7 +144,7 @@ async function runAlone(run: Run, statement: Statement, path: string, source: st
   const { writer } = run
   if (statement.node.concurrent) {
     await setLockTimeout(writer.sql, 0)
-    await watched(run, () => sendStatement(writer.sql, statement, path, source))
+    await withProgress(run, () => sendStatement(writer.sql, statement, path, source))
     return 1
   }
   const { attempts } = await withLockRetries(run, firstLine(statement.text), async timeout => {
@@ -169,20 +169,20 @@ async function traced(run: Run, statement: Statement, alone: () => Promise<void>
     })
     return tracer.end()
   }
-  let told: StatementTrace[] = []
+  let traces: StatementTrace[] = []
   await writer.sql.begin(async tx => {
     const tracer = new Tracer(tx, ctx.clock)
     await tracer.run(statement.text, () => sendText(tx, statement.text))
-    told = tracer.end()
+    traces = tracer.end()
   })
-  return told
+  return traces
 }
 
 /**
  * Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and
  * the next run drops the rest.
  */
-async function watched(run: Run, work: () => Promise<unknown>): Promise<void> {
+async function withProgress(run: Run, work: () => Promise<unknown>): Promise<void> {
   const { ctx, monitor, writer } = run
   const done = new AbortController()
   const watching = (async () => {

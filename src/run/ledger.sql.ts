@@ -1,4 +1,4 @@
-import { stands } from '../database/catalog.sql.js'
+import { relationExists } from '../database/catalog.sql.js'
 import { type Db, literal, type Root } from '../database/types.js'
 import type { LedgerRow } from '../model/plan.js'
 
@@ -136,7 +136,7 @@ export const upgrades: readonly string[] = [
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
-const archiveSchema = `
+const archiveSchemaSql = `
   create schema if not exists rethread_archive;
   create table if not exists rethread_archive.quarantine (
     id bigint generated always as identity primary key,
@@ -168,7 +168,7 @@ const archiveSchema = `
   );`
 
 /** Closes a schema to everybody but its owner, also to roles that default privileges let in. */
-const closeSchema = (schema: string): string => `
+const closeSchemaSql = (schema: string): string => `
   revoke all on schema ${schema} from public;
   revoke all on all tables in schema ${schema} from public;
   revoke all on all sequences in schema ${schema} from public;
@@ -185,7 +185,7 @@ const closeSchema = (schema: string): string => `
 
 /** Version of the tool's schema; null when it is not there. */
 export async function schemaVersion(sql: Db): Promise<number | null> {
-  if (!(await stands(sql, 'rethread.meta'))) return null
+  if (!(await relationExists(sql, 'rethread.meta'))) return null
   const [row] = await sql<{ version: number }[]>`select max(version)::int as version from rethread.meta`
   return row!.version
 }
@@ -205,7 +205,7 @@ export async function upgrade(sql: Root, tool: string, to: number = upgrades.len
         tool text not null,
         at timestamptz not null default clock_timestamp()
       );
-      ${archiveSchema}`)
+      ${archiveSchemaSql}`)
     const from = (await schemaVersion(tx)) ?? 0
     const done: number[] = []
     for (let version = from + 1; version <= to; version++) {
@@ -213,7 +213,7 @@ export async function upgrade(sql: Root, tool: string, to: number = upgrades.len
       await tx`insert into rethread.meta (version, tool) values (${version}, ${tool})`
       done.push(version)
     }
-    if (done.length > 0) await tx.unsafe(closeSchema('rethread') + closeSchema('rethread_archive'))
+    if (done.length > 0) await tx.unsafe(closeSchemaSql('rethread') + closeSchemaSql('rethread_archive'))
     return done
   })) as number[]
 }

@@ -24,7 +24,7 @@ export async function withLockRetries<T>(
   let seen: Blocker[] = []
   for (let n = 1; ; n++) {
     const timeout = Math.min(longestTimeoutMs, ctx.lockTimeoutMs * 1.1 ** (n - 1))
-    const watch = watchBlockers(run, timeout)
+    const watch = reportBlockers(run, timeout)
     try {
       return { value: await attempt(Math.round(timeout)), attempts: n }
     } catch (error) {
@@ -60,7 +60,7 @@ export const describeBlocker = (b: Blocker): string =>
   `pid ${b.pid} (${b.application || 'no name'}), ${b.state} for ${b.seconds} s: ${b.query}`
 
 /** Looks from about 60% of the time-out on, and keeps the last non-empty answer. */
-function watchBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[] | null> } {
+function reportBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[] | null> } {
   const { ctx, monitor, writer } = run
   const done = new AbortController()
   let seen: Blocker[] | null = null

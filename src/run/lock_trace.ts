@@ -8,7 +8,7 @@ import type { Lock, StatementTrace } from '../model/report.js'
 import { type HeldLock, heldLocks, type Places, places, rewritten, walPosition } from './lock_trace.sql.js'
 
 /** Tables that migrations make. */
-export async function madeBy(migrations: Migration[]): Promise<Set<string>> {
+export async function tablesMadeBy(migrations: Migration[]): Promise<Set<string>> {
   const made = new Set<string>()
   for (const m of migrations)
     for (const s of await parseStatements(m.file.text))

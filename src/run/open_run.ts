@@ -1,11 +1,11 @@
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isLost } from '../database/faults.js'
 import { inspect, refusePooler, type Target } from '../database/server.js'
 import { Failure } from '../model/failure.js'
 import { beat, readLease, releaseLease, takeLease } from './lease.sql.js'
 import { addRun, endRun, schemaVersion, upgrade, upgrades } from './ledger.sql.js'
-import { unsettle } from './table_settings.js'
+import { restoreTableSettings } from './table_settings.js'
 
 /** How often the holder of the lease says that it lives, in milliseconds. */
 const heartbeatMs = 2000
@@ -19,8 +19,8 @@ export interface Run {
   readonly id: number
   readonly target: Target
   readonly token: number
-  readonly writer: Session
-  readonly monitor: Session
+  readonly writer: Connection
+  readonly monitor: Connection
   /** Closes what is broken, connects again and takes the lease again; FENCED when another run has it. */
   reconnect(): Promise<void>
   /** Gives the lease back and closes the connections; the outcome goes to the list of runs. */
@@ -28,25 +28,30 @@ export interface Run {
 }
 
 /** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
-export async function prepareLedger(session: Session, tool: string): Promise<void> {
-  const version = await schemaVersion(session.sql)
+export async function prepareLedger(connection: Connection, tool: string): Promise<void> {
+  const version = await schemaVersion(connection.sql)
   if (version !== null && version > upgrades.length) {
     throw new Failure('NEWER_LEDGER', 'schema rethread', { found: version, known: upgrades.length })
   }
-  if (version !== upgrades.length) await upgrade(session.sql, tool)
+  if (version !== upgrades.length) await upgrade(connection.sql, tool)
 }
 
 /**
  * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a
  * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over.
  */
-async function acquire(ctx: Context, session: Session, command: string, waitMs: number): Promise<number> {
+async function acquire(
+  ctx: Context,
+  connection: Connection,
+  command: string,
+  waitMs: number,
+): Promise<number> {
   const holder = `${ctx.who}@${ctx.host}: ${command}`
   const start = ctx.clock.now()
   for (let attempt = 1; ; attempt++) {
-    const token = await takeLease(session.sql, holder)
+    const token = await takeLease(connection.sql, holder)
     if (token !== null) return token
-    const lease = await readLease(session.sql)
+    const lease = await readLease(connection.sql)
     const waited = ctx.clock.now() - start
     if (waited >= waitMs || ctx.signal.aborted) {
       throw new Failure('ANOTHER_RUN', lease.holder ?? 'another run', {
@@ -82,7 +87,7 @@ async function acquire(ctx: Context, session: Session, command: string, waitMs: 
 export async function openRun(given: Context, command: string, leaseWaitMs: number): Promise<Run> {
   const ctx = { ...given, cores: given.cores ?? 1 }
   let writer = await connect(ctx, 'writer')
-  let monitor: Session
+  let monitor: Connection
   try {
     monitor = await connect(ctx, 'monitor')
   } catch (error) {
@@ -168,7 +173,7 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
   }
   try {
     // settings of the application's tables that a killed run has left behind
-    await unsettle(run)
+    await restoreTableSettings(run)
   } catch (error) {
     await run.close('failed')
     throw error
@@ -177,7 +182,7 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
 }
 
 /** A server that restarts is away for seconds: keeps knocking for a minute. */
-async function connectAgain(ctx: Context): Promise<Session> {
+async function connectAgain(ctx: Context): Promise<Connection> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await connect(ctx, 'writer')

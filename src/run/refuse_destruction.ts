@@ -10,7 +10,7 @@ import type { Migration, SqlFile, Track } from '../model/project.js'
 import { tableText } from '../model/table_name.js'
 import { setsAside } from '../plan/hazards.js'
 import { holdings, relationsOf, runDeferred } from './refuse_destruction.sql.js'
-import { type Holdings, hasMoved, isPermitted, takenBetween, worded } from './taken_between.js'
+import { type Holdings, hasMoved, isPermitted, takenBetween, wordedLoss } from './taken_between.js'
 import { refusal, type Taken, whyNotArchived } from './why_not_archived.js'
 
 /** What one step may take away, by `keyOf`. What a rollback archives comes on top, statement by statement. */
@@ -178,7 +178,7 @@ export class DestructionGuard {
       throw failure(
         statement,
         this.file,
-        taken.map(t => worded(t, wanted)),
+        taken.map(t => wordedLoss(t, wanted)),
         wanted,
       )
   }

@@ -1,4 +1,4 @@
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { keepCatalog, keptCatalog, setFingerprint, storedFingerprint } from './ledger.sql.js'
@@ -15,19 +15,19 @@ export async function storeFingerprint(run: Run): Promise<void> {
  * Objects that are not as they were stored, all of them; compared only within one major version, as
  * each writes them its own way.
  */
-export async function drifted(session: Session, major: number): Promise<string[]> {
-  const stored = await storedFingerprint(session.sql)
+export async function drifted(connection: Connection, major: number): Promise<string[]> {
+  const stored = await storedFingerprint(connection.sql)
   if (!stored || stored.major !== major) return []
-  const rows = await objects(session.sql)
+  const rows = await objects(connection.sql)
   return stored.fingerprint === fingerprintOf(rows) ? [] : changedObjects(stored.catalog, catalogOf(rows))
 }
 
 /** Objects that a report shows. */
-const shown = 30
+const mostShownChanges = 30
 
 /** Drift as a finding; none where nothing has changed. */
 export const driftFinding = (changed: string[]): Finding[] =>
-  changed.length === 0 ? [] : [finding('DRIFT', 'schema', { objects: changed.slice(0, shown) })]
+  changed.length === 0 ? [] : [finding('DRIFT', 'schema', { objects: changed.slice(0, mostShownChanges) })]
 
 /** Before the first step of a run: how the schema looks, so that a rollback to here can be proved exact. */
 export async function keepStart(run: Run, track: string, before: string): Promise<void> {
@@ -42,7 +42,7 @@ export async function exactness(run: Run, track: Track, undone: Migration): Prom
   return [
     changed.length === 0
       ? finding('ROLLED_BACK_EXACTLY', undone.name)
-      : finding('ROLLBACK_DIFFERS', undone.name, { objects: changed.slice(0, shown) }),
+      : finding('ROLLBACK_DIFFERS', undone.name, { objects: changed.slice(0, mostShownChanges) }),
   ]
 }
 

@@ -1,5 +1,5 @@
 import { eventTriggers } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { sessionSettings, setupSql } from '../database/connection.sql.js'
 import { mayRunCode } from '../files/runs_code.js'
 import { parseStatements } from '../files/statements.js'
@@ -8,7 +8,7 @@ import { resetAll } from './execute_file.sql.js'
 import type { Run } from './open_run.js'
 
 /** Whether the server has event triggers, for as long as nothing has run that could make one. */
-const triggered = new WeakMap<Session, Promise<boolean>>()
+const triggered = new WeakMap<Connection, Promise<boolean>>()
 
 /** Whether what a file runs could leave a role or a setting behind; of a mere declaration only an event trigger could. */
 export async function mayChangeSession({ writer }: Run, text: string): Promise<boolean> {
@@ -23,10 +23,10 @@ export async function mayChangeSession({ writer }: Run, text: string): Promise<b
 }
 
 /** A writer's settings after the newest file, for as long as nothing else has changed them. */
-const settled = new WeakMap<Session, Record<string, string>>()
+const settled = new WeakMap<Connection, Record<string, string>>()
 
 /** Says that a writer's settings may have changed on purpose: the next file starts from what they are then. */
-export const forgetSettings = (session: Session): void => void settled.delete(session)
+export const forgetSettings = (connection: Connection): void => void settled.delete(connection)
 
 /** The settings of a writer as they are before a file. */
 export const knownSettings = async ({ writer }: Run): Promise<Record<string, string>> =>

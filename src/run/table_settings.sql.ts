@@ -1,7 +1,7 @@
 import type { Db, Root } from '../database/types.js'
 
 /** What keeps ANALYZE from starting by itself; VACUUM is left alone and may keep up. */
-const quiet = {
+const autoAnalyzeOff = {
   autovacuum_analyze_threshold: '2147483647',
   autovacuum_analyze_scale_factor: '100',
 } as const
@@ -12,14 +12,14 @@ const quiet = {
  * leaves its page (measured on 2M rows: 26% of the updates instead of 20%). Takes SHARE UPDATE EXCLUSIVE,
  * which no reader or writer waits for.
  */
-export async function quietenAnalyze(sql: Root, relation: string): Promise<void> {
+export async function disableAutoAnalyze(sql: Root, relation: string): Promise<void> {
   await sql.begin(async tx => {
     await tx`select set_config('lock_timeout', '50ms', true)`
     await tx`
       insert into rethread.table_settings (relation, options)
       select ${relation}, coalesce(reloptions, '{}') from pg_catalog.pg_class where oid = ${relation}::regclass
       on conflict (relation) do nothing`
-    const settings = Object.entries(quiet).map(([name, value]) => `${name} = ${value}`)
+    const settings = Object.entries(autoAnalyzeOff).map(([name, value]) => `${name} = ${value}`)
     await tx.unsafe(`alter table ${relation} set (${settings.join(', ')})`)
   })
 }
@@ -28,23 +28,23 @@ export async function quietenAnalyze(sql: Root, relation: string): Promise<void>
  * Tables whose settings a backfill has changed and nobody has put back: of this run,
  * or of one that was killed.
  */
-export async function changedTables(sql: Db): Promise<string[]> {
+export async function tablesWithChangedSettings(sql: Db): Promise<string[]> {
   const rows = await sql<
     { relation: string }[]
   >`select relation from rethread.table_settings order by relation`
   return rows.map(r => r.relation)
 }
 
-/** Puts a table's settings back as they were before `quietenAnalyze`. A table that is gone needs nothing. */
-export async function restoreSettings(sql: Root, relation: string, lockTimeoutMs: number): Promise<void> {
+/** Puts a table's settings back as they were before `disableAutoAnalyze`. A table that is gone needs nothing. */
+export async function restoreAutoAnalyze(sql: Root, relation: string, lockTimeoutMs: number): Promise<void> {
   await sql.begin(async tx => {
     await tx`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`
     const [row] = await tx<{ options: string[]; there: boolean }[]>`
       delete from rethread.table_settings where relation = ${relation}
       returning options, to_regclass(relation) is not null as there`
     if (!row?.there) return
-    const before = row.options.filter(o => Object.keys(quiet).includes(o.split('=')[0]!))
-    await tx.unsafe(`alter table ${relation} reset (${Object.keys(quiet).join(', ')})`)
+    const before = row.options.filter(o => Object.keys(autoAnalyzeOff).includes(o.split('=')[0]!))
+    await tx.unsafe(`alter table ${relation} reset (${Object.keys(autoAnalyzeOff).join(', ')})`)
     if (before.length > 0) await tx.unsafe(`alter table ${relation} set (${before.join(', ')})`)
   })
 }

@@ -1,7 +1,7 @@
 import { isRetriable, serverFault } from '../database/faults.js'
 import { withLockRetries } from './lock_retry.js'
 import type { Run } from './open_run.js'
-import { changedTables, quietenAnalyze, restoreSettings } from './table_settings.sql.js'
+import { disableAutoAnalyze, restoreAutoAnalyze, tablesWithChangedSettings } from './table_settings.sql.js'
 
 /** Not the owner of the table. */
 const noPrivilege = '42501'
@@ -10,10 +10,10 @@ const noPrivilege = '42501'
  * Keeps autovacuum's ANALYZE from tables that are about to be updated; where it can't, the
  * backfill only leaves more bloat.
  */
-export async function settle(run: Run, heaps: { relation: string }[]): Promise<void> {
+export async function holdBackAnalyze(run: Run, heaps: { relation: string }[]): Promise<void> {
   for (const { relation } of heaps) {
     try {
-      await quietenAnalyze(run.writer.sql, relation)
+      await disableAutoAnalyze(run.writer.sql, relation)
     } catch (error) {
       if (!isRetriable(error) && serverFault(error)?.code !== noPrivilege) throw error
     }
@@ -21,7 +21,7 @@ export async function settle(run: Run, heaps: { relation: string }[]): Promise<v
 }
 
 /** Puts back every table setting that a backfill has changed, also those of a run that was killed. */
-export async function unsettle(run: Run): Promise<void> {
-  for (const relation of await changedTables(run.writer.sql))
-    await withLockRetries(run, relation, timeout => restoreSettings(run.writer.sql, relation, timeout))
+export async function restoreTableSettings(run: Run): Promise<void> {
+  for (const relation of await tablesWithChangedSettings(run.writer.sql))
+    await withLockRetries(run, relation, timeout => restoreAutoAnalyze(run.writer.sql, relation, timeout))
 }

@@ -73,7 +73,7 @@ export function hasMoved(statement: Statement, gone: Gone, before: Holdings, now
 }
 
 /** What is gone, in words, and what to write instead. */
-export function worded({ kind, holding, column, rows }: Gone, wanted: 'archive' | 'consent'): Taken {
+export function wordedLoss({ kind, holding, column, rows }: Gone, wanted: 'archive' | 'consent'): Taken {
   const table = tableText(holding)
   const object = column === null ? table : columnText(holding, column)
   const own =

@@ -1,9 +1,9 @@
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { type Scope, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { namesIn, readAccess } from '../files/access_file.js'
+import { personasIn, readAccess } from '../files/access_file.js'
 import { withoutByteOrderMark } from '../files/statements.js'
 import type { Access, AccessTable, Check, Operation, Persona, Track } from '../model/project.js'
 import { type Facts, type Finding, finding, type Table } from '../model/report.js'
@@ -22,15 +22,15 @@ import {
   seed,
   seedRows,
   sideDoors,
-  sweepLimit,
-  type Tried,
   type Try,
+  type TryResult,
   unreachable,
+  wideUpdateLimit,
 } from './probes.sql.js'
 
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
 const lockMs = 500
-const statementMs = 5000
+const probeTimeoutMs = 5000
 /**
  * A table above this many rows is not read from end to end: not by what the application asks, nor by
  * a matrix that is not deep.
@@ -50,27 +50,30 @@ export interface Probed {
  * What a probe is taken back to on a session of its own; row security stays off until it becomes somebody.
  */
 export const probing =
-  (session: Session): Scope =>
+  (connection: Connection): Scope =>
   work =>
-    transaction(session.sql)(async tx => {
-      await setLocal(tx, lockMs, statementMs)
+    transaction(connection.sql)(async tx => {
+      await setLocal(tx, lockMs, probeTimeoutMs)
       return work(tx)
     })
 
 /** Work on a session of its own, in one transaction that is always rolled back. */
 export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
-  await using session = await connect(ctx, 'probe')
-  return await takenBack(probing(session), work)
+  await using connection = await connect(ctx, 'probe')
+  return await takenBack(probing(connection), work)
 }
 
 /** Why a check that acts proves nothing here. */
 type NotProved = Facts['PROBE_SKIPPED']
 
 /** Seeds what the access file says and reads what it expects; a reason where that can't be. */
-export async function prepare(tx: Db, check: Check): Promise<{ access: Access } | { skipped: NotProved }> {
+export async function prepareProbe(
+  tx: Db,
+  check: Check,
+): Promise<{ access: Access } | { skipped: NotProved }> {
   const text = withoutByteOrderMark(check.file.text)
   // rows are seeded and changed only where that fires nothing that reaches outside of the transaction
-  const outside = await reachingOut(tx, namesIn(text))
+  const outside = await reachingOut(tx, personasIn(text))
   if (outside.length > 0)
     return {
       skipped: {
@@ -104,21 +107,21 @@ export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<
   check.kind === 'access' ? accessMatrix(tx, check, deep) : runProbe(tx, track, check)
 
 /** Nothing found, nothing told. */
-export const nothing = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
+export const emptyProbe = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
 /** Nothing was proved, and why; decision 12: that is never clean. */
 const notProved = (check: Check, why: NotProved): Probed => ({
-  ...nothing(),
+  ...emptyProbe(),
   skipped: why.reason,
   findings: [finding('PROBE_SKIPPED', check.name, why)],
 })
 
 /** Seeds, then lets every persona try every operation on every table, by every door. */
 async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed> {
-  const ready = await prepare(tx, check)
+  const ready = await prepareProbe(tx, check)
   if ('skipped' in ready) return notProved(check, ready.skipped)
   const { access } = ready
-  const probed = nothing()
+  const probed = emptyProbe()
   for (const table of access.tables) probed.tables.push(await matrixOf(tx, access, table, deep, probed.found))
   if (access.calls.length > 0) probed.tables.push(await callsOf(tx, access, probed.found))
   probed.findings.push(...(await policyCosts(tx, access)))
@@ -182,7 +185,7 @@ async function matrixOf(
   const names = Object.keys(access.personas)
   const may = (door: Door) => t.may[door.operation]
   const doors = await doorsOf(tx, t, deep)
-  const tries = new Map(doors.map(door => [door, new Map<string, Tried>()]))
+  const tries = new Map(doors.map(door => [door, new Map<string, TryResult>()]))
   const attempt = async (through: Door[], who: string[]) => {
     const wanted = through.flatMap(door => who.map(name => ({ door, name })))
     const said = await attemptAll(
@@ -197,21 +200,21 @@ async function matrixOf(
   )
   // a walk over the whole table that met no objection and left the owner's row alone never
   // reached it: no other will
-  const outOfReach = new Map<string, Tried>()
+  const outOfReach = new Map<string, TryResult>()
   for (const door of doors.filter(d => d.sweeps)) {
     for (const [name, tried] of outOfReach) tries.get(door)!.set(name, tried)
     // whoever may move rows may move all of them: nothing to learn, and all rows would be touched
     const who = names.filter(name => !may(door).includes(name) && !outOfReach.has(name))
     await attempt([door], who)
     for (const [name, tried] of tries.get(door)!)
-      if (!tried.fault && !tried.seen && tried.rows < sweepLimit) outOfReach.set(name, tried)
+      if (!tried.fault && !tried.seen && tried.rows < wideUpdateLimit) outOfReach.set(name, tried)
   }
   const rows = doors.map(door => [
     door.name,
     ...names.map(name => {
       const tried = tries.get(door)!.get(name)
       return tried
-        ? judge(
+        ? judgeCell(
             { object: t.table, persona: name, what: door.name, may: may(door).includes(name) },
             fate(door, tried),
             tried,
@@ -227,14 +230,14 @@ async function matrixOf(
  * What a try came to. A value that a constraint refuses has passed the policies, which are asked before:
  * somebody was let in. A fault inside a policy is a fault, never a refusal.
  */
-function fate(door: Door, tried: Tried): Fate {
+function fate(door: Door, tried: TryResult): Fate {
   if (tried.fault) {
     const { code } = tried.fault
     if (code === '42501') return 'denied'
     // a trigger may raise what it likes before the policies are asked: only the server's own constraints come after them
     return code.startsWith('23') && tried.fault.constraint ? 'allowed' : 'fault'
   }
-  if (door.sweeps) return tried.seen || tried.rows >= sweepLimit ? 'allowed' : 'denied'
+  if (door.sweeps) return tried.seen || tried.rows >= wideUpdateLimit ? 'allowed' : 'denied'
   if (door.lookAfter) return tried.seen ? 'allowed' : 'denied'
   return tried.rows > 0 ? 'allowed' : 'denied'
 }
@@ -248,10 +251,10 @@ interface Attempt {
 }
 
 /** What a try came to, as the matrix shows it; what is wrong with it goes to `found`. */
-function judge(
+function judgeCell(
   { object, persona, what, may }: Attempt,
   came: Fate,
-  tried: Tried,
+  tried: TryResult,
   found: Probed['found'],
 ): string {
   if (came === (may ? 'allowed' : 'denied')) return came
@@ -282,7 +285,7 @@ async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<
       if (!tried) return '-'
       const came = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
       const attempt = { object: call.name, persona: name, what: 'do it', may: call.may.includes(name) }
-      return judge(attempt, came, tried, found)
+      return judgeCell(attempt, came, tried, found)
     }),
   ])
   return { title: 'Who may do what: attempts', columns: ['attempt', ...names], rows }
@@ -325,7 +328,7 @@ async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
  */
 async function runProbe(tx: Db, track: Track, check: Check): Promise<Probed> {
   const access = track.checks.find(c => c.kind === 'access')
-  const ready = access ? await prepare(tx, access) : null
+  const ready = access ? await prepareProbe(tx, access) : null
   if (ready && 'skipped' in ready) return notProved(check, ready.skipped)
   const persona = check.as === null ? null : ready?.access.personas[check.as]
   if (persona === undefined) throw new CantProbe(`persona \`${check.as}\` is not in the track’s access file`)
@@ -333,7 +336,7 @@ async function runProbe(tx: Db, track: Track, check: Check): Promise<Probed> {
   const rows = await seedRows(tx, withoutByteOrderMark(check.file.text))
   await becomeUs(tx)
   return {
-    ...nothing(),
+    ...emptyProbe(),
     found: rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
   }
 }

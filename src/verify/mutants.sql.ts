@@ -1,4 +1,4 @@
-import { stands } from '../database/catalog.sql.js'
+import { relationExists } from '../database/catalog.sql.js'
 import { type Db, ident } from '../database/types.js'
 import type { TrackInfo, TrackObjects } from '../model/project.js'
 
@@ -123,7 +123,7 @@ export async function mutantsOf(
 async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const { sessions: s, messages: m } = info
   if (!m) return []
-  if (!(await stands(sql, m.table))) return []
+  if (!(await relationExists(sql, m.table))) return []
   const [some] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::int as n from (select from ${m.table} limit 3) x`,
   )

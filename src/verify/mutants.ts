@@ -1,5 +1,5 @@
 import { recount } from '../backfill/recount.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect, inside } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
@@ -12,14 +12,14 @@ import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import type { Check, Track } from '../model/project.js'
 import { emptyReport, finding, interrupted, type Report, type Table, verdictOf } from '../model/report.js'
-import { infoOf } from '../operate/sessions.js'
+import { requireTrackInfo } from '../operate/sessions.js'
 import { wants } from '../plan/consent.js'
-import { look } from '../plan/history.js'
+import { readHistory } from '../plan/history.js'
 import { type Mutant, mutantsOf, mutateBy } from './mutants.sql.js'
 import { isListing, isOutlook, runCheck, type SharedFacts, sharedFactsOf, whySkipped } from './run_check.js'
 
 /** One change that a check must notice, and the checks that did. */
-interface Tried {
+interface MutantResult {
   mutant: Mutant
   caughtBy: string[]
 }
@@ -33,10 +33,10 @@ interface Tried {
  * It takes ACCESS EXCLUSIVE locks for minutes: for a scratch database, which is why its name must be given.
  */
 export async function mutate(ctx: Context, track: Track, consent: Consent): Promise<Report> {
-  await using session = await connect(ctx, 'probe')
-  const target = await inspect(ctx, session)
+  await using connection = await connect(ctx, 'probe')
+  const target = await inspect(ctx, connection)
   const report = emptyReport('verify', target.info)
-  const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
   if (applied.size === 0) {
     report.findings.push(finding('NOTHING_APPLIED', track.name, {}, 'error'))
@@ -48,7 +48,7 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     ]),
   )
   if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
-  const info = await infoOf(track).catch(error => {
+  const info = await requireTrackInfo(track).catch(error => {
     if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
     throw error
   })
@@ -59,17 +59,17 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
   )
   const functions = holding.flatMap(e => Object.keys(e.functions ?? {}))
   const mutants = [
-    ...(await mutantsOf(session.sql, await objectsOf(track), functions, info)),
+    ...(await mutantsOf(connection.sql, await objectsOf(track), functions, info)),
     ...checks.flatMap(c => (c.mutant === null ? [] : [{ name: `what ${c.name} names`, sql: c.mutant }])),
   ]
-  const scene = { ctx, session, track, facts, checks, applied }
-  const tried: Tried[] = []
+  const scene = { ctx, connection, track, facts, checks, applied }
+  const tried: MutantResult[] = []
   // what checks find before anything was broken is not what they notice
-  const before = await wake(scene, null)
+  const before = await wakeChecks(scene, null)
   for (const [i, mutant] of mutants.entries()) {
     if (ctx.signal.aborted) break
     ctx.emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
-    const after = await wake(scene, mutant)
+    const after = await wakeChecks(scene, mutant)
     // checks that were skipped have noticed nothing
     if (ctx.signal.aborted) break
     tried.push({
@@ -91,7 +91,7 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
 /** What every mutant is tried in: the checks that mean anything at what is applied. */
 interface Scene {
   ctx: Context
-  session: Session
+  connection: Connection
   track: Track
   facts: SharedFacts
   checks: Check[]
@@ -101,29 +101,29 @@ interface Scene {
 /**
  * Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything.
  */
-function wake(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>> {
-  const { ctx, session, track, facts, checks, applied } = scene
-  return takenBack(transaction(session.sql), async tx => {
+function wakeChecks(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>> {
+  const { ctx, connection, track, facts, checks, applied } = scene
+  return takenBack(transaction(connection.sql), async tx => {
     const said = new Map<string, string>()
     await setLocal(tx, 10_000, 60_000)
     // a mutant that the database itself refuses needs no check
-    if (mutant && !(await changes(tx, mutant))) return said.set('the database itself', 'refused')
+    if (mutant && !(await outcomeChanges(tx, mutant))) return said.set('the database itself', 'refused')
     for (const check of checks) {
-      const found = await heard(tx, async within => {
+      const found = await resultText(tx, async within => {
         const around = { ...facts, track, deep: false, scope: savepoint(within) }
-        const { result, findings } = await runCheck(ctx, inside(session, within), check, applied, around)
+        const { result, findings } = await runCheck(ctx, inside(connection, within), check, applied, around)
         return result.outcome === 'pass' ? findings : [...result.found, result.reason, ...findings]
       })
       if (found !== '[]') said.set(check.name, found)
     }
-    const recounted = await recount(ctx, inside(session, tx), track)
+    const recounted = await recount(ctx, inside(connection, tx), track)
     if (recounted.found.length > 0) said.set('same_as_backfilled (--deep)', JSON.stringify(recounted.found))
     return said
   })
 }
 
 /** Work in a savepoint that is taken back; what it gave as text, or the server's fault. */
-async function heard(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
+async function resultText(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
   try {
     return JSON.stringify(await takenBack(savepoint(tx), work))
   } catch (error) {
@@ -133,7 +133,7 @@ async function heard(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string
 }
 
 /** Applies the mutant; false when the server refuses it. */
-async function changes(tx: Db, mutant: Mutant): Promise<boolean> {
+async function outcomeChanges(tx: Db, mutant: Mutant): Promise<boolean> {
   try {
     await savepoint(tx)(nested => mutateBy(nested, mutant.sql))
     return true
@@ -143,13 +143,13 @@ async function changes(tx: Db, mutant: Mutant): Promise<boolean> {
   }
 }
 
-const tableOfMutants = (tried: Tried[]): Table => ({
+const tableOfMutants = (tried: MutantResult[]): Table => ({
   title: 'Mutants',
   columns: ['mutant', 'caught by'],
   rows: tried.map(t => [t.mutant.name, t.caughtBy.join(', ') || 'nobody']),
 })
 
-function tableOfChecks(checks: Check[], tried: Tried[]): Table {
+function tableOfChecks(checks: Check[], tried: MutantResult[]): Table {
   const woken = (name: string) => tried.filter(t => t.caughtBy.includes(name)).length
   return {
     title: 'Checks',

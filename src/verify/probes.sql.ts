@@ -10,7 +10,7 @@ const rowIs = (t: AccessTable): string =>
     .join(' and ')
 
 /** A statement's fate under row level security. */
-export interface Tried {
+export interface TryResult {
   /** Rows seen or changed; 0 when the server refused. */
   rows: number
   /** What the server said, else null. */
@@ -57,7 +57,7 @@ export async function seed(sql: Db, text: string): Promise<unknown> {
 }
 
 /** The person that the predicates of an access file speak of. */
-export async function personOf(sql: Db, person: string): Promise<void> {
+export async function setPerson(sql: Db, person: string): Promise<void> {
   await sql`select set_config('rethread.persona', ${person}, true)`
 }
 
@@ -137,7 +137,7 @@ export async function sideDoors(
  * Rows that an update without a WHERE may change in one try; seeds have fewer, a policy
  * that holds stays far below.
  */
-export const sweepLimit = 20
+export const wideUpdateLimit = 20
 
 /**
  * Pages of a large table of which a sampled sweep tries some rows, and how many of these
@@ -197,7 +197,7 @@ export const attempts = {
    */
   sweep: (t: AccessTable, column: string): string =>
     `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)}
-     where set_config('rethread.swept', (coalesce(nullif(current_setting('rethread.swept', true), ''), '0')::int + 1)::text, true)::int <= ${sweepLimit}`,
+     where set_config('rethread.swept', (coalesce(nullif(current_setting('rethread.swept', true), ''), '0')::int + 1)::text, true)::int <= ${wideUpdateLimit}`,
   sampled: (t: AccessTable, column: string, rows: number): string => {
     const update = (cursor: string) =>
       `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where current of ${cursor};`
@@ -293,7 +293,7 @@ const tryAll = `
  * Tries in order; all of it is taken back. What takes too long for all is tried alone, and is a
  * fault where it does again.
  */
-export async function attemptAll(sql: Db, tries: Try[]): Promise<Tried[]> {
+export async function attemptAll(sql: Db, tries: Try[]): Promise<TryResult[]> {
   if (tries.length === 0) return []
   const texts = tries.map(({ persona, ...t }) => ({ ...t, become: becoming(persona), back: becomingUs }))
   try {
@@ -301,14 +301,14 @@ export async function attemptAll(sql: Db, tries: Try[]): Promise<Tried[]> {
       `savepoint rethread_try; select set_config('rethread.tries', ${literal(JSON.stringify(texts))}, true); ${tryAll};
        select current_setting('rethread.tried') as tried; release savepoint rethread_try`,
     )) as unknown as { tried?: string }[][]
-    return JSON.parse(results.flat().find(row => row.tried !== undefined)!.tried!) as Tried[]
+    return JSON.parse(results.flat().find(row => row.tried !== undefined)!.tried!) as TryResult[]
   } catch (error) {
     const { code, message } = error as { code?: string; message: string }
     // no handler in the server catches a time-out or a failed assertion
     if (code !== '57014' && code !== 'P0004') throw error
     await sql.unsafe('rollback to savepoint rethread_try; release savepoint rethread_try')
     if (tries.length === 1) return [{ rows: 0, fault: { code, message, constraint: false }, seen: false }]
-    const alone: Tried[] = []
+    const alone: TryResult[] = []
     for (const one of tries) alone.push(...(await attemptAll(sql, [one])))
     return alone
   }
@@ -334,7 +334,7 @@ export async function explainAs(sql: Db, persona: Persona, query: string): Promi
 /**
  * Somebody's rows of a table as a count and an order-free hash of ids, and the ids themselves up to a limit.
  */
-export interface Sight {
+export interface Visibility {
   rows: number
   hash: string
   ids: string[]
@@ -344,8 +344,13 @@ export interface Sight {
 const mostIds = 5000
 
 /** What the current role sees of a table, or with full sight what a predicate says. */
-export async function sightOf(sql: Db, table: string, id: string, where = 'true'): Promise<Sight> {
-  const [row] = await sql.unsafe<Sight[]>(
+export async function readVisibility(
+  sql: Db,
+  table: string,
+  id: string,
+  where = 'true',
+): Promise<Visibility> {
+  const [row] = await sql.unsafe<Visibility[]>(
     `select count(*)::float8 as rows, coalesce(sum(hashtextextended(x.id, 0)::numeric), 0)::text as hash,
        coalesce(array_agg(x.id order by x.id) filter (where x.n <= ${mostIds}), '{}') as ids
      from (select ${ident(id)}::text as id, row_number() over (order by ${ident(id)}::text) as n from ${table} where ${where}) x`,
@@ -354,13 +359,13 @@ export async function sightOf(sql: Db, table: string, id: string, where = 'true'
 }
 
 /** Pages of a table that are looked through for persons; all of a smaller one. */
-const pagesOfPersons = 2000
+const pagesOfRealUsers = 2000
 
 /**
  * Some of the persons that a column names, the same ones each time while the table is the same; the column
  * is `schema.table.column`.
  */
-export async function samplePersons(sql: Db, column: string, n: number): Promise<string[]> {
+export async function sampleRealUsers(sql: Db, column: string, n: number): Promise<string[]> {
   const [schema, table, name] = column.split('.') as [string, string, string]
   const from = `${ident(schema)}.${ident(table)}`
   const persons = (sample: string) =>
@@ -371,7 +376,7 @@ export async function samplePersons(sql: Db, column: string, n: number): Promise
     )
   const [size] = await sql<{ pages: number }[]>`
     select relpages as pages from pg_catalog.pg_class where oid = to_regclass(${from}) and relkind = 'r'`
-  const share = (100 * pagesOfPersons) / (size?.pages ?? 0)
+  const share = (100 * pagesOfRealUsers) / (size?.pages ?? 0)
   const some = share < 100 ? await persons(`tablesample system (${share}) repeatable (1)`) : []
   return (some.length < n ? await persons('') : some).map(r => r.person)
 }

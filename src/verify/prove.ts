@@ -4,31 +4,31 @@ import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
-import { look } from '../plan/history.js'
+import { readHistory } from '../plan/history.js'
 import { runCheck } from './run_check.js'
-import { accessOf, type VerifyWish, verify } from './verify.js'
-import { compareSights } from './visibility.js'
+import { accessOf, type VerifyOptions, verify } from './verify.js'
+import { compareVisibility } from './visibility.js'
 
 /**
  * The page to sign off after a run: what came in is migrated or in the quarantine; the content that
  * the backfills left is there; every check passes; and sampled persons see what they saw before.
  * Writes nothing that lasts.
  */
-export async function prove(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
-  await using session = await connect(ctx, 'reader')
-  const target = await inspect(ctx, session)
-  const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+export async function prove(ctx: Context, track: Track, options: VerifyOptions): Promise<Report> {
+  await using connection = await connect(ctx, 'reader')
+  const target = await inspect(ctx, connection)
+  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
   const report = emptyReport('prove', target.info)
   if (applied.size > 0) {
-    report.backfill = (await readBackfills(session.sql, track.name, null)).map(toResult)
+    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
     const accounts: Table = {
       title: 'What came in',
       columns: ['of', 'object', 'came in', 'migrated', 'in the quarantine', 'missing'],
       rows: [],
     }
     for (const check of track.checks.filter(c => c.kind === 'account')) {
-      const { result, tables, findings } = await runCheck(ctx, session, check, applied)
+      const { result, tables, findings } = await runCheck(ctx, connection, check, applied)
       report.findings.push(...findings)
       if (result.outcome === 'failed')
         report.findings.push(finding('CHECK_FAILED', check.name, { reason: result.reason ?? result.outcome }))
@@ -39,15 +39,15 @@ export async function prove(ctx: Context, track: Track, wish: VerifyWish): Promi
     }
     if (accounts.rows.length > 0) report.tables.push(accounts)
     else report.findings.push(finding('NOTHING_CAME_IN', track.name))
-    const sights = await compareSights(ctx, session, track)
-    report.tables.push(...sights.tables)
-    report.findings.push(...sights.findings)
+    const visibility = await compareVisibility(ctx, connection, track)
+    report.tables.push(...visibility.tables)
+    report.findings.push(...visibility.findings)
   }
   const verified = await verify(ctx, track, {
-    ...wish,
+    ...options,
     deep: true,
     // before the policies stand there is nothing to compare persons with
-    sample: accessOf(track, applied) ? wish.sample : 0,
+    sample: accessOf(track, applied) ? options.sample : 0,
   })
   const all: Report = {
     ...report,

@@ -2,11 +2,11 @@ import type { Context } from '../database/context.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Persona, Track } from '../model/project.js'
 import type { Table } from '../model/report.js'
-import { CantProbe, neverLasting, nothing, type Probed, prepare } from './access_matrix.js'
-import { become, becomeUs, personOf, samplePersons, sightOf } from './probes.sql.js'
+import { CantProbe, emptyProbe, neverLasting, type Probed, prepareProbe } from './access_matrix.js'
+import { become, becomeUs, readVisibility, sampleRealUsers, setPerson } from './probes.sql.js'
 
 /** A real person as the API presents him: the token's claim that says who he is, and a role. */
-export const asPerson = (claim: string, person: string, role: string): Persona => ({
+export const asRealUser = (claim: string, person: string, role: string): Persona => ({
   role,
   claims: { [claim]: person, role },
 })
@@ -15,13 +15,13 @@ export const asPerson = (claim: string, person: string, role: string): Persona =
  * What some real persons see, against the rule of the track with full sight: more is a leak, less is a loss.
  */
 export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: number): Promise<Probed> {
-  const probed = nothing()
+  const probed = emptyProbe()
   const { info } = await readTrackInfo(track)
   if (!info) return { ...probed, skipped: 'the track has no track.json that says who its persons are' }
   const rows: Table['rows'] = []
   await neverLasting(ctx, async tx => {
-    const persons = await samplePersons(tx, info.persona.of, n)
-    const ready = await prepare(tx, check)
+    const persons = await sampleRealUsers(tx, info.persona.of, n)
+    const ready = await prepareProbe(tx, check)
     if ('skipped' in ready) {
       probed.skipped = ready.skipped.reason
       return
@@ -31,10 +31,10 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
       for (const t of ready.access.tables) {
         if (t.sees === null) continue
         const id = Object.keys(t.row)[0]!
-        await personOf(tx, person)
-        const should = await sightOf(tx, t.table, id, t.sees)
-        await become(tx, asPerson(info.persona.claim, person, role))
-        const does = await sightOf(tx, t.table, id)
+        await setPerson(tx, person)
+        const should = await readVisibility(tx, t.table, id, t.sees)
+        await become(tx, asRealUser(info.persona.claim, person, role))
+        const does = await readVisibility(tx, t.table, id)
         await becomeUs(tx)
         const same = should.hash === does.hash && should.rows === does.rows
         rows.push([person, t.table, should.rows, does.rows, same])
@@ -56,18 +56,18 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
 }
 
 /** What one real person sees, table by table, for `--as-user`. */
-export async function seenBy(ctx: Context, track: Track, check: Check, person: string): Promise<Table> {
+export async function rowsSeenBy(ctx: Context, track: Track, check: Check, person: string): Promise<Table> {
   const { info } = await readTrackInfo(track)
   const rows: Table['rows'] = []
   await neverLasting(ctx, async tx => {
-    const ready = await prepare(tx, check)
+    const ready = await prepareProbe(tx, check)
     if ('skipped' in ready) throw new CantProbe(ready.skipped.reason)
     const role = Object.values(ready.access.personas)[0]!.role
     for (const t of ready.access.tables) {
-      await become(tx, asPerson(info?.persona.claim ?? 'sub', person, role))
-      const sight = await sightOf(tx, t.table, Object.keys(t.row)[0]!)
+      await become(tx, asRealUser(info?.persona.claim ?? 'sub', person, role))
+      const visibility = await readVisibility(tx, t.table, Object.keys(t.row)[0]!)
       await becomeUs(tx)
-      rows.push([t.table, sight.rows, sight.ids.slice(0, 5).join(', ') || null])
+      rows.push([t.table, visibility.rows, visibility.ids.slice(0, 5).join(', ') || null])
     }
   })
   return { title: `What ${person} sees`, columns: ['table', 'rows', 'first ids'], rows }

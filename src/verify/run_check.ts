@@ -1,4 +1,4 @@
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
@@ -7,13 +7,13 @@ import { expectedOf } from '../files/expected.js'
 import { withoutByteOrderMark } from '../files/statements.js'
 import { tablesOf } from '../files/track_objects.js'
 import { type Expectation, expectedNow, whyNothingExpected } from '../model/expected.js'
-import { acts, type Check, keyOf, silence, type Track } from '../model/project.js'
+import { acts, type Check, findingKey, type Track, whyNotRun } from '../model/project.js'
 import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
 import { act, CantProbe, type Probed } from './access_matrix.js'
 import { checkRows } from './run_check.sql.js'
 
 /** Rows of a finding that are shown. */
-const shown = 20
+const mostShownRows = 20
 /** Longest check, in milliseconds. */
 const checkTimeoutMs = 120_000
 
@@ -30,13 +30,13 @@ export const isOutlook = (check: Check): boolean => check.kind === 'outlook'
 /** What checks say of the data as it stands, told as what lies ahead and not as a fault. */
 export async function foretell(
   ctx: Context,
-  session: Session,
+  connection: Connection,
   checks: Check[],
   applied: ReadonlySet<string> = new Set(),
 ): Promise<Finding[]> {
   const found: Finding[] = []
   for (const check of checks) {
-    const { result } = await runCheck(ctx, session, check, applied)
+    const { result } = await runCheck(ctx, connection, check, applied)
     const level = check.level === 'info' ? 'info' : 'warn'
     for (const row of result.found)
       found.push(finding('OUTLOOK', row.object, { detail: row.detail, check: check.name }, level))
@@ -63,10 +63,10 @@ export const whySkipped = (
   expected: Expectation[],
   applied: ReadonlySet<string>,
 ): string | null =>
-  silence(check, applied) ?? (check.expects && whyNothingExpected(expected, check.expects, applied))
+  whyNotRun(check, applied) ?? (check.expects && whyNothingExpected(expected, check.expects, applied))
 
 /** What a check that acts, or that is shared by all tracks, has to know. */
-export interface Surroundings extends SharedFacts {
+export interface CheckSurroundings extends SharedFacts {
   track: Track
   /** Whether every row is read: matrices walk through large tables, and checks don't take an index's word. */
   deep: boolean
@@ -77,10 +77,10 @@ export interface Surroundings extends SharedFacts {
 /** Runs one check. A listing gives its rows as a table and is never wrong. */
 export async function runCheck(
   ctx: Context,
-  session: Session,
+  connection: Connection,
   check: Check,
   applied: ReadonlySet<string>,
-  around: Surroundings | null = null,
+  around: CheckSurroundings | null = null,
 ): Promise<Checked> {
   const base = {
     track: check.track,
@@ -94,8 +94,8 @@ export async function runCheck(
   }
   const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [] })
   const expected = around?.expected ?? []
-  const silent = whySkipped(check, expected, applied)
-  if (silent) return only({ ...base, outcome: 'skipped', reason: silent })
+  const reason = whySkipped(check, expected, applied)
+  if (reason) return only({ ...base, outcome: 'skipped', reason })
   if (ctx.signal.aborted) return only({ ...base, outcome: 'skipped', reason: 'interrupted before it ran' })
   const start = ctx.clock.now()
   const spent = () => Math.round(ctx.clock.now() - start)
@@ -105,21 +105,21 @@ export async function runCheck(
         return only({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
       const { track, scope, deep } = around
       const probed = await takenBack(scope, tx => act(tx, track, check, deep))
-      return told(base, check, probed, spent())
+      return checkedResult(base, check, probed, spent())
     }
-    const rows = await readOnly(session, check, {
+    const rows = await readCheckRows(connection, check, {
       tables: around?.tables ?? [],
       expected: expectedNow(expected, applied),
       deep: around?.deep ?? false,
     })
     if (isListing(check)) {
       const columns = Object.keys(rows[0] ?? {})
-      const cells = rows.map(r => columns.map(c => scalar(r[c])))
+      const cells = rows.map(r => columns.map(c => cellValue(r[c])))
       const result: CheckResult = { ...base, outcome: 'pass', durationMs: spent() }
       return { result, tables: [{ title: check.title, columns, rows: cells }], findings: [] }
     }
     const found = rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') }))
-    return told(base, check, { found, tables: [], findings: [], skipped: null }, spent())
+    return checkedResult(base, check, { found, tables: [], findings: [], skipped: null }, spent())
   } catch (error) {
     if (!isRefused(error) && !(error instanceof CantProbe)) throw error
     const fault = serverFault(error)
@@ -133,7 +133,7 @@ export async function runCheck(
 }
 
 /** What was found, as the report has it. */
-export function told(
+export function checkedResult(
   base: Omit<CheckResult, 'outcome'>,
   check: Pick<Check, 'track' | 'name'>,
   probed: Probed,
@@ -145,8 +145,10 @@ export function told(
     result: {
       ...base,
       outcome,
-      found: found.slice(0, shown).map(f => ({ ...f, key: keyOf(check, f.object), accepted: null })),
-      more: found.length > shown,
+      found: found
+        .slice(0, mostShownRows)
+        .map(f => ({ ...f, key: findingKey(check, f.object), accepted: null })),
+      more: found.length > mostShownRows,
       reason: skipped,
       durationMs,
     },
@@ -155,7 +157,7 @@ export function told(
   }
 }
 
-const scalar = (value: unknown): string | number | boolean | null =>
+const cellValue = (value: unknown): string | number | boolean | null =>
   value === null || ['string', 'number', 'boolean'].includes(typeof value)
     ? (value as string)
     : value instanceof Date
@@ -163,20 +165,21 @@ const scalar = (value: unknown): string | number | boolean | null =>
       : String(value)
 
 /** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
-function readOnly(
-  session: Session,
+function readCheckRows(
+  connection: Connection,
   check: Check,
   known: SharedFacts & { deep: boolean } = { tables: [], expected: [], deep: false },
 ): Promise<Record<string, unknown>[]> {
   // inside a plan's transaction there is only a savepoint to go back to
-  const scope = 'savepoint' in session.sql ? savepoint(session.sql) : transaction(session.sql, 'read only')
+  const scope =
+    'savepoint' in connection.sql ? savepoint(connection.sql) : transaction(connection.sql, 'read only')
   return takenBack(scope, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
       'rethread.tables': known.tables.join(','),
       'rethread.expected': JSON.stringify(known.expected),
       'rethread.deep': known.deep ? 'yes' : 'no',
     })
-    return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : shown + 1)
+    return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : mostShownRows + 1)
   })
 }
 
@@ -185,13 +188,13 @@ export const isListing = (check: Check): boolean => check.kind === 'listing' || 
 
 /** The gates of a migration that say no, each with the number of rows seen. */
 export async function gateRows(
-  session: Session,
+  connection: Connection,
   track: Track,
   migration: string,
 ): Promise<{ check: string; rows: number }[]> {
   const closed: { check: string; rows: number }[] = []
   for (const check of track.checks.filter(c => c.gate === migration)) {
-    const rows = await readOnly(session, check)
+    const rows = await readCheckRows(connection, check)
     if (rows.length > 0) closed.push({ check: check.name, rows: rows.length })
   }
   return closed

@@ -1,12 +1,12 @@
 import { recount } from '../backfill/recount.js'
 import { relationFacts } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { today } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import type { Scope } from '../database/scopes.js'
 import { inspect, judgeServer } from '../database/server.js'
 import { Failure } from '../model/failure.js'
-import { acts, type Check, silence, type Track } from '../model/project.js'
+import { acts, type Check, type Track, whyNotRun } from '../model/project.js'
 import {
   type CheckResult,
   emptyReport,
@@ -16,10 +16,10 @@ import {
   verdictOf,
 } from '../model/report.js'
 import { nearest } from '../model/similar.js'
-import { look } from '../plan/history.js'
+import { readHistory } from '../plan/history.js'
 import { type Probed, probing } from './access_matrix.js'
-import { sampleMatrix, seenBy } from './real_users.js'
-import { type Checked, runCheck, type SharedFacts, sharedFactsOf, told } from './run_check.js'
+import { rowsSeenBy, sampleMatrix } from './real_users.js'
+import { type Checked, checkedResult, runCheck, type SharedFacts, sharedFactsOf } from './run_check.js'
 
 /** A known finding that somebody has accepted. */
 export interface Acceptance {
@@ -31,7 +31,7 @@ export interface Acceptance {
 }
 
 /** What a person asked for. */
-export interface VerifyWish {
+export interface VerifyOptions {
   /** Names of checks; empty for all. */
   only: string[]
   failOn: 'warn' | 'error'
@@ -45,7 +45,7 @@ export interface VerifyWish {
 }
 
 /** A wish for nothing in particular. */
-export const plainWish: VerifyWish = {
+export const plainVerifyOptions: VerifyOptions = {
   only: [],
   failOn: 'error',
   sample: 0,
@@ -58,14 +58,14 @@ export const plainWish: VerifyWish = {
  * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back,
  * with full sight; those that act, as the persons they speak of, in transactions that are rolled back too.
  */
-export async function verify(ctx: Context, track: Track, wish: VerifyWish): Promise<Report> {
-  await using session = await connect(ctx, 'reader')
-  const target = await inspect(ctx, session)
+export async function verify(ctx: Context, track: Track, options: VerifyOptions): Promise<Report> {
+  await using connection = await connect(ctx, 'reader')
+  const target = await inspect(ctx, connection)
   const report = emptyReport('verify', target.info)
   report.findings.push(...judgeServer(target, false))
-  const { history } = await look(session, track, { to: null, phase: null, backfills: true })
+  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
-  const unknown = wish.only.filter(name => !track.checks.some(c => c.name === name))
+  const unknown = options.only.filter(name => !track.checks.some(c => c.name === name))
   const known = track.checks.map(c => c.name)
   for (const name of unknown) {
     const meant = nearest(name, known)
@@ -78,19 +78,19 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
     )
   }
   const chosen = track.checks.filter(c =>
-    wish.only.length === 0
-      ? c.kind !== 'outlook' && c.kind !== 'account' && (wish.deep || !c.deep)
-      : wish.only.includes(c.name),
+    options.only.length === 0
+      ? c.kind !== 'outlook' && c.kind !== 'account' && (options.deep || !c.deep)
+      : options.only.includes(c.name),
   )
-  const { ran, tables } = await runAll(ctx, session, track, chosen, applied, wish.deep)
-  if (applied.size > 0) await tellSight(session, tables, report)
+  const { ran, tables } = await runAll(ctx, connection, track, chosen, applied, options.deep)
+  if (applied.size > 0) await reportHiddenRows(connection, tables, report)
   for (const check of chosen) {
     const checked = ran.get(check)
     if (checked) add(report, checked)
   }
-  if (!ctx.signal.aborted) await further(ctx, session, track, wish, applied, report)
-  accept(report, wish.accepted, await today(session.sql))
-  judge(report, track, applied.size, wish)
+  if (!ctx.signal.aborted) await runRequestedExtras(ctx, connection, track, options, applied, report)
+  accept(report, options.accepted, await today(connection.sql))
+  judgeChecks(report, track, applied.size, options)
   // what was not looked at is never called clean
   return ctx.signal.aborted ? interrupted(report, track.name) : report
 }
@@ -102,7 +102,7 @@ export async function verify(ctx: Context, track: Track, wish: VerifyWish): Prom
  */
 async function runAll(
   ctx: Context,
-  session: Session,
+  connection: Connection,
   track: Track,
   checks: Check[],
   applied: ReadonlySet<string>,
@@ -119,7 +119,7 @@ async function runAll(
     for (const check of some) {
       ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
       const known = check.shared ? await facts() : { tables: [], expected: [] }
-      ran.set(check, await runCheck(ctx, session, check, applied, { ...known, track, deep, scope }))
+      ran.set(check, await runCheck(ctx, connection, check, applied, { ...known, track, deep, scope }))
     }
   }
   const looking = checks.filter(c => !acts(c))
@@ -143,8 +143,8 @@ function add(report: Report, { result, tables, findings }: Checked): void {
 }
 
 /** Nothing may be called verified where rows may be hidden from who verifies. */
-async function tellSight(session: Session, tables: string[], report: Report): Promise<void> {
-  for (const t of await relationFacts(session.sql, tables))
+async function reportHiddenRows(connection: Connection, tables: string[], report: Report): Promise<void> {
+  for (const t of await relationFacts(connection.sql, tables))
     if (t.filtered)
       report.findings.push(
         finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced, role: t.role }, 'error'),
@@ -153,19 +153,20 @@ async function tellSight(session: Session, tables: string[], report: Report): Pr
 
 /** The track's access file, once the migration that it speaks of is applied. */
 export const accessOf = (track: Track, applied: ReadonlySet<string>): Check | undefined =>
-  track.checks.find(c => c.kind === 'access' && silence(c, applied) === null)
+  track.checks.find(c => c.kind === 'access' && whyNotRun(c, applied) === null)
 
 /** What is only done when asked for. */
-async function further(
+async function runRequestedExtras(
   ctx: Context,
-  session: Session,
+  connection: Connection,
   track: Track,
-  wish: VerifyWish,
+  options: VerifyOptions,
   applied: ReadonlySet<string>,
   report: Report,
 ): Promise<void> {
   const access = accessOf(track, applied)
-  if ((wish.sample > 0 || wish.asUser !== null) && !access) throw new Failure('NO_ACCESS_FILE', track.name)
+  if ((options.sample > 0 || options.asUser !== null) && !access)
+    throw new Failure('NO_ACCESS_FILE', track.name)
   const asked = async (check: string, title: string, level: Check['level'], work: () => Promise<Probed>) => {
     const start = ctx.clock.now()
     const base = {
@@ -180,17 +181,22 @@ async function further(
     }
     add(
       report,
-      told(base, { track: track.name, name: check }, await work(), Math.round(ctx.clock.now() - start)),
+      checkedResult(
+        base,
+        { track: track.name, name: check },
+        await work(),
+        Math.round(ctx.clock.now() - start),
+      ),
     )
   }
-  if (wish.sample > 0)
+  if (options.sample > 0)
     await asked('real_persons', 'Real persons see what they should, no more and no less', 'error', () =>
-      sampleMatrix(ctx, track, access!, wish.sample),
+      sampleMatrix(ctx, track, access!, options.sample),
     )
-  if (wish.asUser !== null) report.tables.push(await seenBy(ctx, track, access!, wish.asUser))
-  if (wish.deep)
+  if (options.asUser !== null) report.tables.push(await rowsSeenBy(ctx, track, access!, options.asUser))
+  if (options.deep)
     await asked('same_as_backfilled', 'Every unit has the content that its backfill has left', 'warn', () =>
-      recount(ctx, session, track),
+      recount(ctx, connection, track),
     )
 }
 
@@ -219,7 +225,7 @@ const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
   (c.level === 'error' || (c.level === 'warn' && failOn === 'warn')) &&
   (c.more || c.found.some(f => f.accepted === null))
 
-function judge(report: Report, track: Track, applied: number, wish: VerifyWish): void {
+function judgeChecks(report: Report, track: Track, applied: number, options: VerifyOptions): void {
   // a track of which nothing is applied never verifies clean
   if (applied === 0) report.findings.push(finding('NOTHING_APPLIED', track.name))
   const ran = report.checks.filter(c => c.outcome !== 'skipped').length
@@ -229,9 +235,9 @@ function judge(report: Report, track: Track, applied: number, wish: VerifyWish):
   // decision 12: what could not be probed is never called clean; nor is what a policy hides
   const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
   const costly =
-    wish.failOn === 'warn' &&
+    options.failOn === 'warn' &&
     report.findings.some(f => f.code === 'POLICY_PER_ROW' || f.code === 'POLICY_SCANS')
-  if (report.checks.some(c => isLoud(c, wish.failOn)) || applied === 0 || ran === 0 || unproven || costly)
+  if (report.checks.some(c => isLoud(c, options.failOn)) || applied === 0 || ran === 0 || unproven || costly)
     report.verdict = 'attention'
   report.verdict = verdictOf(report)
 }

@@ -1,31 +1,36 @@
 import { columnFacts, relationFacts } from '../database/catalog.sql.js'
-import type { Session } from '../database/connection.js'
+import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused, isSqlState } from '../database/faults.js'
 import { takenBack, transaction } from '../database/scopes.js'
 import { readTrackInfo } from '../files/track_info.js'
-import type { Persona, SightOf, Track, TrackInfo } from '../model/project.js'
+import type { Persona, Track, TrackInfo, VisibleRows } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Run } from '../run/open_run.js'
-import { become, type Sight, samplePersons, sightOf, unreachable } from './probes.sql.js'
-import { asPerson } from './real_users.js'
-import { addSight, readSights, type StoredSight } from './visibility.sql.js'
+import { become, readVisibility, sampleRealUsers, unreachable, type Visibility } from './probes.sql.js'
+import { asRealUser } from './real_users.js'
+import { type StoredVisibility, storedVisibility, storeVisibility } from './visibility.sql.js'
 
 /** Persons whose sight is recorded before the first step. */
-const persons = 10
+const mostRealUsers = 10
 /** The role that the API gives to people. */
 const role = 'authenticated'
 /** Longest look of one person at one table, in milliseconds; longer ones stay unknown. */
-const glanceMs = 2000
+const visibilityTimeoutMs = 2000
 
 /** What one person sees of a table now, in a transaction that is rolled back; null where that took too long or failed. */
-async function seenBy(session: Session, persona: Persona, of: SightOf, where: string): Promise<Sight | null> {
+async function visibleTo(
+  connection: Connection,
+  persona: Persona,
+  of: VisibleRows,
+  where: string,
+): Promise<Visibility | null> {
   try {
-    return await takenBack(transaction(session.sql), async tx => {
-      await setLocal(tx, 500, glanceMs)
+    return await takenBack(transaction(connection.sql), async tx => {
+      await setLocal(tx, 500, visibilityTimeoutMs)
       await become(tx, persona)
-      return sightOf(tx, of.table, of.id, where)
+      return readVisibility(tx, of.table, of.id, where)
     })
   } catch (error) {
     if (!isRefused(error)) throw error
@@ -39,38 +44,38 @@ async function seenBy(session: Session, persona: Persona, of: SightOf, where: st
  * afterwards. Where a table has no row security everybody sees all of it, which is told without
  * reading it. Never stops a run.
  */
-export async function recordSights(run: Run, track: Track): Promise<void> {
+export async function recordVisibility(run: Run, track: Track): Promise<void> {
   const { info } = await readTrackInfo(track)
   if (!info?.sight) return
-  await using session = await connect(run.ctx, 'probe')
-  if ((await unreachable(session.sql, [role])).length > 0) return
+  await using connection = await connect(run.ctx, 'probe')
+  if ((await unreachable(connection.sql, [role])).length > 0) return
   const [schema, table, column] = info.sight.persons.split('.') as [string, string, string]
-  if (!(await columnFacts(session.sql, `${schema}.${table}`, column))) return
-  const sampled = await samplePersons(session.sql, info.sight.persons, persons)
+  if (!(await columnFacts(connection.sql, `${schema}.${table}`, column))) return
+  const sampled = await sampleRealUsers(connection.sql, info.sight.persons, mostRealUsers)
   for (const { before } of info.sight.rows) {
-    const [facts] = await relationFacts(session.sql, [before.table])
+    const [facts] = await relationFacts(connection.sql, [before.table])
     if (!facts) continue
     for (const person of sampled) {
-      const sight = facts.rowSecurity
-        ? await seenBy(session, asPerson(info.persona.claim, person, role), before, 'true')
+      const visibility = facts.rowSecurity
+        ? await visibleTo(connection, asRealUser(info.persona.claim, person, role), before, 'true')
         : { rows: null, hash: null, ids: null }
       const seer = { run: run.id, track: track.name, person, relation: before.table }
-      if (sight) await addSight(run.writer.sql, seer, sight)
+      if (visibility) await storeVisibility(run.writer.sql, seer, visibility)
     }
   }
 }
 
 /** What the recorded persons see now beside what they saw: nobody may see more, nobody should see less. */
-export async function compareSights(
+export async function compareVisibility(
   ctx: Context,
-  reader: Session,
+  reader: Connection,
   track: Track,
 ): Promise<{ tables: Table[]; findings: Finding[] }> {
   const { info } = await readTrackInfo(track)
-  const stored = await readSights(reader.sql, track.name)
+  const stored = await storedVisibility(reader.sql, track.name)
   if (!info?.sight || stored.length === 0)
     return { tables: [], findings: info?.sight ? [finding('NO_SIGHTS', track.name)] : [] }
-  await using session = await connect(ctx, 'probe')
+  await using connection = await connect(ctx, 'probe')
   const rows: Table['rows'] = []
   const findings: Finding[] = []
   for (const then of stored) {
@@ -78,13 +83,13 @@ export async function compareSights(
     if (!pair) continue
     const [facts] = await relationFacts(reader.sql, [pair.after.table])
     if (!facts) continue
-    const now = await seenBy(
-      session,
-      asPerson(info.persona.claim, then.person, role),
+    const now = await visibleTo(
+      connection,
+      asRealUser(info.persona.claim, then.person, role),
       pair.after,
       bornBefore(info, pair.after.table, then.at),
     )
-    const { more, less } = difference(then, now)
+    const { more, less } = visibilityDifference(then, now)
     rows.push([then.person, pair.after.table, then.rows ?? 'all', now?.rows ?? null, more, less])
     const subject = `${pair.after.table} as ${then.person}`
     if (more) findings.push(finding('SEES_MORE', subject, { rows: more }))
@@ -115,7 +120,10 @@ function bornBefore(info: TrackInfo, table: string, at: string): string {
 }
 
 /** How many rows were won and lost from sight; null where that can't be known. */
-function difference(then: StoredSight, now: Sight | null): { more: number | null; less: number | null } {
+function visibilityDifference(
+  then: StoredVisibility,
+  now: Visibility | null,
+): { more: number | null; less: number | null } {
   if (!now) return { more: null, less: null }
   // who saw everything can't see more; what he sees less, the policies wanted
   if (then.rows === null || then.ids === null) return { more: 0, less: null }

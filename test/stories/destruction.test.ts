@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bareWish, migrate } from '../../src/migrate/migrate.js'
+import { bareMigrateOptions, migrate } from '../../src/migrate/migrate.js'
 import { restore } from '../../src/rollback/restore.js'
 import { rollback } from '../../src/rollback/rollback.js'
 import { rethread, undoAll } from '../support/cli.js'
@@ -394,7 +394,9 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
     )
     const ctx = contextOf(db.url, [mine])
     const consent = consentTo(db.name)
-    expect((await migrate(ctx, mine, { ...bareWish, consent, leaseWaitMs: 0 })).verdict).toBe('clean')
+    expect((await migrate(ctx, mine, { ...bareMigrateOptions, consent, leaseWaitMs: 0 })).verdict).toBe(
+      'clean',
+    )
     await db.sql.unsafe(`
       insert into public.events select n, 1 + n % 2, 'event_body_' || n from generate_series(1, 50) n;
       insert into public."T.x" select n, 'col_umn_' || n, 'say_x_' || n from generate_series(1, 5) n;
@@ -434,7 +436,9 @@ describe.each(servers())('what a rollback takes away on PostgreSQL $major', serv
     )
     const ctx = contextOf(db.url, [mine])
     const consent = consentTo(db.name)
-    expect((await migrate(ctx, mine, { ...bareWish, consent, leaseWaitMs: 0 })).verdict).toBe('clean')
+    expect((await migrate(ctx, mine, { ...bareMigrateOptions, consent, leaseWaitMs: 0 })).verdict).toBe(
+      'clean',
+    )
     await db.sql`insert into public.z values (1, 'z_said_1', 'z_more_1')`
     const down = await rollback(ctx, mine, { to: null, steps: null, all: true, consent, leaseWaitMs: 0 })
     expect([down.verdict, errors(down)]).toEqual(['clean', []])

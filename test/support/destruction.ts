@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { bareWish, migrate } from '../../src/migrate/migrate.js'
+import { bareMigrateOptions, migrate } from '../../src/migrate/migrate.js'
 import type { Consent } from '../../src/model/plan.js'
 import type { Finding, Report } from '../../src/model/report.js'
 import { rollback } from '../../src/rollback/rollback.js'
@@ -104,7 +104,7 @@ export async function rolledBack(db: Database, down: string, up = 'select 1;'): 
   const mine = trackIn(track(up, down))
   const ctx = contextOf(db.url, [mine])
   const consent = consentTo(db.name)
-  const applied = await migrate(ctx, mine, { ...bareWish, consent, leaseWaitMs: 0 })
+  const applied = await migrate(ctx, mine, { ...bareMigrateOptions, consent, leaseWaitMs: 0 })
   expect([applied.verdict, errors(applied)]).toEqual(['clean', []])
   const before = await words(db)
   const report = await rollback(ctx, mine, { to: null, steps: null, all: true, consent, leaseWaitMs: 0 })
@@ -117,7 +117,11 @@ export async function migrated(db: Database, up: string, consent: Consent): Prom
   await db.sql.unsafe(application)
   const before = await words(db)
   const mine = trackIn(track(up, 'select 1;'))
-  const report = await migrate(contextOf(db.url, [mine]), mine, { ...bareWish, consent, leaseWaitMs: 0 })
+  const report = await migrate(contextOf(db.url, [mine]), mine, {
+    ...bareMigrateOptions,
+    consent,
+    leaseWaitMs: 0,
+  })
   return { report, before, after: await words(db) }
 }
 

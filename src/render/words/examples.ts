@@ -4,8 +4,8 @@ import { type FindingOf, finding, type WithFacts } from '../../model/report.js'
 const file = 'migrations/own/003_link_messages.sql'
 const place = `${file}:12`
 const chats = 'public.chats'
-const track = 'workspace-sessions'
-const migration = '004_link_messages'
+const exampleTrack = 'workspace-sessions'
+const exampleMigration = '004_link_messages'
 const changed = ['+ index public.chats.idx_chats_rating', '~ column public.chats.content']
 
 /**
@@ -26,7 +26,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NO_TRACK_INFO: ['own'],
   FILE_EXISTS: [file],
   SEEN: ['003_link_messages', { track: 'own' }],
-  COPIED: [track, { to: 'db', files: 24, names: 2 }],
+  COPIED: [exampleTrack, { to: 'db', files: 24, names: 2 }],
   NO_SESSIONS_TABLE: ['public.chat_sessions'],
   NO_SUCH_SESSION: ['4711', { table: 'public.chat_sessions' }],
   DROP_BEFORE_CREATE: [file, { table: chats, creates: 'migrations/own/007_chats.sql' }],
@@ -66,10 +66,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   UNFINISHED: [file, { outcome: 'failed', direction: 'up', reached: 2, at: '2026-03-01 12:00:00' }],
   NEWER_LEDGER: ['schema rethread', { found: 9, known: 7 }],
   LEDGER_ABSENT: ['chat'],
-  NOT_SAMPLED: [migration, { reason: 'relation "public.chat_sessions" does not exist' }],
+  NOT_SAMPLED: [exampleMigration, { reason: 'relation "public.chat_sessions" does not exist' }],
   BAD_PIN: ['plan.json', { reason: 'there is no such file' }],
-  PLAN_OUTDATED: [track, { changes: ['step 004_link_messages was not in the plan'] }],
-  PLAN_CHANGED: [track, { changes: ['the file of step 004_link_messages has changed'] }],
+  PLAN_OUTDATED: [exampleTrack, { changes: ['step 004_link_messages was not in the plan'] }],
+  PLAN_CHANGED: [exampleTrack, { changes: ['the file of step 004_link_messages has changed'] }],
   REHEARSED: ['this database', { steps: 3, on: 'target' }],
   OLD_APP_CHANGES: [
     'insert into chats (id) ...',
@@ -77,7 +77,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   REHEARSED_HERE: ['chat'],
   REHEARSED_ELSEWHERE: ['chat_copy', { applied: 2, target: 4 }],
-  REHEARSAL_STUCK: [migration, { reason: 'SQL_ERROR' }],
+  REHEARSAL_STUCK: [exampleMigration, { reason: 'SQL_ERROR' }],
   REHEARSAL_DIFFERS: ['this database', { on: 'target', objects: changed }],
   // target
   NO_DATABASE_URL: ['database'],
@@ -94,10 +94,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ROWS_HIDDEN: [chats, { owner: 'postgres', forced: false, role: 'deployer' }],
   MISSING_PREREQUISITE: ['table public.workspaces'],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
-  BASELINE_UNPROVEN: [migration, { missing: ['table public.chat_sessions'] }],
+  BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
-  TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [track, 'own'] }],
-  OTHER_TRACK: ['trip-sessions', { tracks: [track] }],
+  TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [exampleTrack, 'own'] }],
+  OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
   FIRING_TRIGGERS: [chats, { triggers: ['set_updated_at'] }],
@@ -105,10 +105,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   BLOCKER_NOW: [chats, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
   INVALID_INDEX: ['public.idx_chats_session_id'],
-  FITS: [track],
+  FITS: [exampleTrack],
   // runs
-  NOTHING_TO_DO: [track, { applied: 8 }],
-  PENDING: [track, { count: 2, first: migration }],
+  NOTHING_TO_DO: [exampleTrack, { applied: 8 }],
+  PENDING: [exampleTrack, { count: 2, first: exampleMigration }],
   STOPPED_BEFORE: [
     '008_require_session',
     {
@@ -120,7 +120,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   CONSENT_NEEDED: [
-    track,
+    exampleTrack,
     {
       allow: ['DELETES_DATA'],
       missing: ['DELETES_DATA'],
@@ -154,14 +154,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   SETTINGS_LEAKED: [file, { settings: ['search_path'] }],
   FOREIGN_INVALID_INDEX: ['public.idx_chats_session_id', { builder: 4711 }],
   DIFFERENT_DEFINITION: ['public.idx_chats_session_id', { found: 'create index ... on public.chats (id)' }],
-  FENCED: [migration],
+  FENCED: [exampleMigration],
   GATE: ['008_require_session', { check: 'messages_without_session', rows: 3 }],
-  INTERRUPTED: [migration, { command: null }],
-  ROLLBACK_COST: [track, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
-  QUARANTINED: [chats, { rows: 3, migration }],
+  INTERRUPTED: [exampleMigration, { command: null }],
+  ROLLBACK_COST: [exampleTrack, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
+  QUARANTINED: [chats, { rows: 3, migration: exampleMigration }],
   WORK_LEFT: [chats, { rows: 12, sweeps: 20 }],
-  HELPED: [migration, { rows: 90_000 }],
-  NO_ROWS: [chats, { migration }],
+  HELPED: [exampleMigration, { rows: 90_000 }],
+  NO_ROWS: [chats, { migration: exampleMigration }],
   // checks
   CHECK_FAILED: ['message_indexes', { reason: '57014: canceling statement due to statement timeout' }],
   PROBE_SKIPPED: [
@@ -174,23 +174,26 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   POLICY_PER_ROW: [chats, { filter: '(user_id = auth.uid())', node: 'Seq Scan' }],
   POLICY_SCANS: [chats, { rows: 40_000, filter: '(workspace_id = 7)' }],
-  ACCEPTANCE_OVER: [`${track}/message_indexes/idx_chats_rating`, { until: '2026-06-30', reason: 'later' }],
-  ACCEPTANCE_UNUSED: [`${track}/message_indexes/idx_chats_rating`, { until: '2026-12-31' }],
+  ACCEPTANCE_OVER: [
+    `${exampleTrack}/message_indexes/idx_chats_rating`,
+    { until: '2026-06-30', reason: 'later' },
+  ],
+  ACCEPTANCE_UNUSED: [`${exampleTrack}/message_indexes/idx_chats_rating`, { until: '2026-12-31' }],
   NO_ACCESS_FILE: ['own'],
-  RECOUNTED: [track, { units: 120, differ: 1 }],
+  RECOUNTED: [exampleTrack, { units: 120, differ: 1 }],
   NOT_ACCOUNTED: ['messages', { rows: 2 }],
-  NOTHING_CAME_IN: [track],
+  NOTHING_CAME_IN: [exampleTrack],
   SEES_MORE: ['public.chats as 4711', { rows: 5 }],
   SEES_LESS: ['public.chats as 4711', { rows: 5 }],
-  SAW_EVERYTHING: [track],
-  NO_SIGHTS: [track],
+  SAW_EVERYTHING: [exampleTrack],
+  NO_SIGHTS: [exampleTrack],
   MUTANT_SURVIVED: ['no policy readers', { sql: 'drop policy readers on public.chats' }],
-  MUTANTS: [track, { caught: 41, of: 42 }],
-  NOTHING_APPLIED: [track],
-  NO_CHECKS_RUN: [track],
+  MUTANTS: [exampleTrack, { caught: 41, of: 42 }],
+  NOTHING_APPLIED: [exampleTrack],
+  NO_CHECKS_RUN: [exampleTrack],
   // rollback and restore
   TARGET_NEEDED: ['rollback', { applied: ['001_create_chat_sessions', '002_link_chats_to_sessions'] }],
-  UNKNOWN_MIGRATION: ['004_lnik', { track, names: [migration] }],
+  UNKNOWN_MIGRATION: ['004_lnik', { track: exampleTrack, names: [exampleMigration] }],
   AMBIGUOUS_MIGRATION: ['link', { names: ['002_link', '004_link'] }],
   DESTROYS_UNARCHIVED: [
     'public.a',
@@ -202,14 +205,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       instead: 'Drop its tables by name first, which archives them: drop table public.a;',
     },
   ],
-  IRREVERSIBLE: [migration, { reason: 'it was sent by mail', undoneBy: null }],
+  IRREVERSIBLE: [exampleMigration, { reason: 'it was sent by mail', undoneBy: null }],
   LOSS: ['public.chat_sessions', { atRisk: 12, edited: 2, users: 10, rows: 400 }],
   DEPENDANTS: ['public.chat_sessions', { objects: ['view public.recent_sessions'] }],
   ARCHIVED: ['r7', { rows: 400, command: 'rethread restore latest' }],
   NO_ARCHIVE: ['r9', { known: ['r7'] }],
   ROLLED_BACK_EXACTLY: ['001_create_chat_sessions'],
   ROLLBACK_DIFFERS: ['001_create_chat_sessions', { objects: changed }],
-  UNTESTED_ROLLBACK: [migration, { result: 'drifted', objects: changed }],
+  UNTESTED_ROLLBACK: [exampleMigration, { result: 'drifted', objects: changed }],
   PRUNABLE: [
     'public.chat_sessions',
     {
@@ -225,7 +228,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   RESTORED: ['r7', { rows: 400 }],
   DRIFT: ['schema', { objects: changed }],
   // usage and the rest
-  DEMO_NEXT: [track, { identical: true }],
+  DEMO_NEXT: [exampleTrack, { identical: true }],
   USAGE: [
     '--phase expnd',
     {
