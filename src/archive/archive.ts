@@ -7,21 +7,17 @@ import { Failure } from '../model/failure.js'
 import type { Table } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { withLockRetries } from '../run/lock_retry.js'
-import type { Run } from '../run/open_run.js'
+import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
 import {
   type ArchiveRow,
   addArchive,
   adoptArchives,
-  attachCapture,
-  copyValues,
   countRows,
-  endCapture,
-  isCapturing,
   listArchives,
   sealArchive,
-  startCapture,
 } from './archive.sql.js'
+import { attachCapture, copyValues, endCapture, isCapturing, startCapture } from './capture.sql.js'
 import type { ObjectAtRisk } from './loss_report.js'
 
 /**

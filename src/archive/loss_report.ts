@@ -10,7 +10,7 @@ import type { Finding } from '../model/report.js'
 import { columnText, tableText } from '../model/table_name.js'
 import { holdings, relationsOf } from '../run/refuse_destruction.sql.js'
 import { refusal, whyNotArchived } from '../run/why_not_archived.js'
-import { type LossRow, lossOf, riskOf } from './archive.sql.js'
+import { type LossRow, lossOf, riskOf } from './loss_report.sql.js'
 
 /** Something that a rollback takes away. */
 export interface ObjectAtRisk {

@@ -220,3 +220,11 @@ export async function rowsWithin(
   )
   return rows.map(r => r.tid)
 }
+
+/** Transaction ids of a track's batches, as the 32 bits that `xmin` shows. */
+export const batchXids = `(
+  select (b.xid::text::numeric % 4294967296)::bigint
+  from rethread.batches b
+  join rethread.backfills f on f.id = b.backfill
+  where f.track = $1
+)`

@@ -4,7 +4,6 @@ import type { Db } from '../database/types.js'
 import type { BackfillStatement } from '../files/backfill_statement.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Migration, Track } from '../model/project.js'
-import type { Job } from './batch.js'
 import { betweenRests, makeBatchSize } from './batch_size.js'
 import {
   type ContentCountRow,
@@ -16,6 +15,7 @@ import {
   storeContentCounts,
 } from './content_counts.sql.js'
 import { restAfterBatch, restsFor } from './health_monitor.js'
+import type { Job } from './job.js'
 import { rangePages } from './run_backfill.sql.js'
 import { inLanes } from './walk_pages.js'
 

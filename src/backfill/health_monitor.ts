@@ -1,8 +1,8 @@
 import type { FlushSize } from '../database/connection.sql.js'
 import { isLost, isRefused } from '../database/faults.js'
 import { beside } from '../run/beside.js'
-import type { Job } from './batch.js'
 import { throttled, type Vitals, vitals } from './health_monitor.sql.js'
+import type { Job } from './job.js'
 import { noteAdvice } from './run_backfill.sql.js'
 import { type Advice, advise, unseen, type WalRate } from './throttle.js'
 

@@ -5,13 +5,14 @@ import { type BackfillStatement, readBackfillStatement } from '../files/backfill
 import { Failure, UsageError } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
-import type { Run } from '../run/open_run.js'
 import { refuseBackfill } from '../run/refuse_destruction.js'
+import type { Run } from '../run/run.js'
 import { holdBackAnalyze, restoreTableSettings } from '../run/table_settings.js'
-import { type BackfillOptions, fileFault, type Job } from './batch.js'
+import { fileFault } from './batch.js'
 import { betweenRests } from './batch_size.js'
 import { countContent } from './content_counts.js'
 import { flushSizeFor, monitorHealth, noAdvice, restsFor } from './health_monitor.js'
+import type { BackfillOptions, Job } from './job.js'
 import {
   countPending,
   isSetAside,
@@ -20,6 +21,7 @@ import {
   quarantinePending,
   scanPending,
 } from './pending.sql.js'
+import { passesFor } from './range_cursor.js'
 import {
   analyze,
   type BackfillRow,
@@ -55,19 +57,6 @@ interface Backfilled {
   outcome: 'done' | 'interrupted' | 'partial'
   result: BackfillResult
   findings: Finding[]
-}
-
-/**
- * How many light passes over each window: an update stays on its page (HOT) only where there is room, and a
- * full page gets room when the pass before has been pruned. Half the rows of a page, at most 9, since each
- * pass reads all of them (measured: nine passes over full pages gave a heap 20% larger, thirteen one 17%
- * larger in a tenth more time, a single one 106%); an odd number, because questions and answers alternate and
- * a pass of answers only finds the small holes of the questions.
- */
-export const passesFor = (updatesTable: boolean, rowsPerPage: number, pages: number): number => {
-  if (!updatesTable || pages <= 64) return 1
-  const half = Math.max(1, Math.min(9, Math.floor(rowsPerPage / 2)))
-  return half % 2 === 0 ? half - 1 : half
 }
 
 /**

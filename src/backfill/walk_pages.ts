@@ -3,11 +3,13 @@ import type { Connection } from '../database/connection.js'
 import { type FlushSize, setFlushSize } from '../database/connection.sql.js'
 import { connect } from '../database/context.js'
 import { isRetriable, isSqlState } from '../database/faults.js'
-import { batch, type Job, runStandalone } from './batch.js'
+import { batch, runStandalone } from './batch.js'
 import { checkpoint, lastItem, readOnceMore } from './batch.sql.js'
-import { batchPredicate, itemsAPage } from './batch_predicate.sql.js'
+import { batchPredicate } from './batch_predicate.sql.js'
 import { type BatchSize, makeBatchSize } from './batch_size.js'
 import { adviceText, flushSizeFor, restAfterBatch, restsFor } from './health_monitor.js'
+import type { Job } from './job.js'
+import { nextBatch } from './range_cursor.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from './run_backfill.sql.js'
 import { type Along, walkKeys } from './walk_keys.js'
 import type { KeyColumn } from './walk_keys.sql.js'
@@ -16,13 +18,6 @@ import type { KeyColumn } from './walk_keys.sql.js'
 const maxBatchPages = 1024
 /** How much longer than the target a batch that groups its rows may take: it locks no row in use. */
 const forGroups = 1.5
-/**
- * In how many batches at least a light pass covers its window. What a batch has left dead makes room once
- * every transaction has ended that was open when it committed, such as the batch of another worker: by the
- * next pass over the same pages, when other batches are in between. With one batch a pass, two workers kept
- * each other from finding room and the heap grew by 31%; with three it grew by 18%, with a quarter less WAL.
- */
-const passBatches = 3
 /**
  * How long a batch of the first of several passes works, in milliseconds, before it waits for the log.
  * Whoever changes a page first after a checkpoint logs all of it, and a commit of the application waits until
@@ -196,58 +191,6 @@ async function walkPages(
 
 /** Longest batch, in milliseconds: the application waits for its rows no longer than for a lock. */
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
-
-/** Where the next batch of at most so many pages ends, and its window. `items`: of a page in parts. */
-function nextBatch(
-  { passes, rowsPerPage }: Job,
-  at: Range,
-  from: number,
-  batchSize: BatchSize,
-  most: number,
-  items: number,
-): { end: number; pages: number; windowEnd: number } {
-  if (passes === 1) {
-    const only = piece(from, at.toPage, Math.min(batchSize.pages(), most), rowsPerPage, items)
-    return { ...only, windowEnd: only.end }
-  }
-  const begun = at.pass > 0 || from > at.cursorPage
-  const windowEnd = begun
-    ? Math.min(at.cursorPage + at.windowPages, at.toPage)
-    : piece(from, at.toPage, passBatches * batchSize.pages(), rowsPerPage, items).end
-  const share = Math.ceil((windowEnd - at.cursorPage) / passBatches)
-  return { ...piece(from, windowEnd, Math.min(most, share), rowsPerPage, items, 0.1), windowEnd }
-}
-
-/**
- * The next piece of a heap, of about so many pages: whole ones, or rows of one. It ends at a position, no
- * further than `end`; `pages` is how much of pages it has, by their rows.
- */
-function piece(
-  from: number,
-  end: number,
-  wanted: number,
-  rowsPerPage: number,
-  items: number,
-  over = 0.5,
-): { end: number; pages: number } {
-  if (wanted >= 1 && Number.isInteger(from)) {
-    const pages = evenly(end - from, wanted, over)
-    return { end: from + pages, pages }
-  }
-  const page = Math.floor(from)
-  const item = (from - page) * itemsAPage
-  const left = Math.max(1, items + 1 - item)
-  const rows = evenly(left, Math.max(1, wanted * rowsPerPage), over)
-  // the last piece goes to the end of the page, also where it has got more rows meanwhile
-  return { end: rows < left ? page + (item + rows) / itemsAPage : page + 1, pages: rows / rowsPerPage }
-}
-
-/**
- * What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole
- * one. `over` is how much of a piece they may share among them.
- */
-const evenly = (left: number, wanted: number, over: number): number =>
-  Math.ceil(left / Math.max(1, Math.ceil(left / wanted - over)))
 
 /** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
 export async function canary(job: Job): Promise<void> {

@@ -1,19 +1,14 @@
-import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { appendFileSync } from 'node:fs'
 import { CommanderError, Command as Program } from 'commander'
-import { type Command, type GlobalOptions, globalOptions, type Invocation } from '../command.js'
-import { maskUrl, plainText } from '../database/connection.js'
-import { configName, readConfig } from '../files/config.js'
+import { type Command, globalOptions } from '../command.js'
 import { home, packageVersion } from '../files/package.js'
-import { machine } from '../library/machine.js'
-import type { Event } from '../model/event.js'
-import { Failure, findingsOf } from '../model/failure.js'
+import { findingsOf } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from '../model/report.js'
-import { openContext, sourcesTable } from '../plan/open_context.js'
 import { filesIn, formatsIn, rendererIn } from './discovery.js'
-import { filterFlags, foldFilters, optionOf, rootOf, without } from './flags.js'
+import { filterFlags, foldFilters, optionOf, without } from './flags.js'
+import { databaseUrl, type Process, readInput } from './input.js'
+import { maskSecrets, writeOutput } from './output.js'
 import { openTerminal } from './terminal.js'
 
 /** One file = one command, and one file = one format: found beside this file, in `src/` and in `dist/`. */
@@ -22,8 +17,6 @@ const renderFolder = new URL('../render/', import.meta.url)
 
 /** The format where none is named. */
 const usualFormat = 'table'
-
-type Process = NodeJS.Process
 
 /**
  * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
@@ -141,120 +134,8 @@ async function runCommand(
   return exitCodes[report.verdict]
 }
 
-/** Writes a file that a flag names, and the folders above it; what the system has against it. */
-function writeOutput(path: string, text: string): Finding[] {
-  try {
-    mkdirSync(dirname(resolve(path)), { recursive: true })
-    writeFileSync(path, text)
-    return []
-  } catch (error) {
-    return findingsOf(error)
-  }
-}
-
 /** Adds what went wrong after the command itself was done. */
 function note(report: Report, faults: Finding[]): void {
   report.findings.push(...faults)
   report.verdict = verdictOf(report)
-}
-
-/** No secret in any output: the URL's password is cut wherever it shows. */
-function maskSecrets(text: string, url: string): string {
-  if (url === '') return text
-  const password = URL.canParse(url) ? new URL(url).password : ''
-  // the URL first: without its password it would not be found any more
-  let masked = text.replaceAll(url, maskUrl(url))
-  for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
-  return masked
-}
-
-/** The target and where it was named: flag beats environment. */
-function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: string; source: string } {
-  if (given) return { url: given, source: '--database-url' }
-  for (const name of ['RETHREAD_DATABASE_URL', 'DATABASE_URL', 'SUPABASE_DB_URL']) {
-    if (env[name]) return { url: env[name]!, source: name }
-  }
-  if (env.PGHOST || env.PGDATABASE || env.PGUSER) {
-    const user = encodeURIComponent(env.PGUSER ?? userInfo().username)
-    const password = env.PGPASSWORD ? `:${encodeURIComponent(env.PGPASSWORD)}` : ''
-    const ssl = env.PGSSLMODE ? `?sslmode=${env.PGSSLMODE}` : ''
-    return {
-      url: `postgres://${user}${password}@${env.PGHOST ?? 'localhost'}:${env.PGPORT ?? 5432}/${encodeURIComponent(env.PGDATABASE ?? env.PGUSER ?? '')}${ssl}`,
-      source: 'PG* variables',
-    }
-  }
-  return { url: '', source: 'not set' }
-}
-
-async function readInput(
-  command: Command,
-  args: string[],
-  options: GlobalOptions,
-  process: Process,
-  emit: (event: Event) => void,
-  cleanup: (() => Promise<void>)[],
-): Promise<Invocation> {
-  const cwd = process.cwd()
-  const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
-  const { config } = configRead
-  const root = rootOf(options.dir ?? null, config.dir, cwd, home)
-  if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
-  let { url, source } = databaseUrl(options.databaseUrl, process.env)
-  if (options.embedded) {
-    const { startEmbedded } = await import('../database/embedded.js')
-    const server = await startEmbedded({ dataDir: join(cwd, '.rethread/pg18'), from: [cwd, home] })
-    cleanup.push(() => server.stop())
-    url = server.url
-    source = '--embedded'
-  }
-  if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
-  const trackName = options.track ?? config.track
-  const here = machine()
-  const opened = openContext({
-    url,
-    config,
-    root,
-    home,
-    track: trackName,
-    reason: options.reason,
-    version: packageVersion(),
-    machine: { ...here, who: process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who },
-    emit,
-    signal: interruptible(process, cleanup),
-  })
-  return {
-    args,
-    ...opened,
-    config,
-    configRead,
-    sources: sourcesTable({
-      database: source,
-      folder: options.dir ? '--dir' : root === home ? 'shipped tracks' : root,
-      track: options.track ? '--track' : config.track ? configName : 'chosen by the database',
-      configuration: configRead.path ?? 'none',
-    }),
-    trackName,
-    consent: {
-      allow: new Set(options.allow),
-      confirm: options.confirm,
-      from: config.consentFrom,
-    },
-    leaseWaitMs: options.lockWait * 1000,
-    cwd,
-    home,
-  }
-}
-
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once (habit 9). */
-function interruptible(process: Process, cleanup: (() => Promise<void>)[]): AbortSignal {
-  const controller = new AbortController()
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
-    controller.abort()
-  }
-  process.on('SIGINT', stop).on('SIGTERM', stop)
-  cleanup.push(async () => {
-    process.off('SIGINT', stop).off('SIGTERM', stop)
-  })
-  return controller.signal
 }

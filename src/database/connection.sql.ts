@@ -89,46 +89,6 @@ const writing = [
 const memorySql = (name: string, most: string): string =>
   `select set_config('${name}', greatest(pg_size_bytes(current_setting('${name}')), least(pg_size_bytes('${most}'), pg_size_bytes(current_setting('shared_buffers')))) / 1024 || 'kB', false)`
 
-/** What the server says of itself and of us. */
-export interface ServerFacts {
-  version: string
-  versionNum: number
-  database: string
-  role: string
-  superuser: boolean
-  bypassRls: boolean
-  inRecovery: boolean
-  readOnly: boolean
-  canCreate: boolean
-  systemIdentifier: string | null
-}
-
-/** One look at server, role and database. */
-export async function serverFacts(sql: Db): Promise<ServerFacts> {
-  const [row] = await sql<ServerFacts[]>`
-    select
-      current_setting('server_version') as version,
-      current_setting('server_version_num')::int as "versionNum",
-      current_database()::text as database,
-      current_user::text as role,
-      r.rolsuper as superuser,
-      r.rolbypassrls as "bypassRls",
-      pg_catalog.pg_is_in_recovery() as "inRecovery",
-      (select reset_val = 'on' from pg_catalog.pg_settings where name = 'default_transaction_read_only') as "readOnly",
-      pg_catalog.has_database_privilege(current_database(), 'CREATE') as "canCreate",
-      case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-        then (select system_identifier::text from pg_catalog.pg_control_system()) end as "systemIdentifier"
-    from pg_catalog.pg_roles r
-    where r.rolname = current_user`
-  return row!
-}
-
-/** Backend pid of this session; two sessions with one pid stand behind a transaction pooler. */
-export async function backend(sql: Db): Promise<number> {
-  const [row] = await sql<{ pid: number }[]>`select pg_catalog.pg_backend_pid() as pid`
-  return row!.pid
-}
-
 /** Role that statements run as now. As a plain text: Parse and Describe would cost a round trip more. */
 export async function currentRole(sql: Db): Promise<string> {
   const [row] = await sql.unsafe<{ role: string }[]>('select current_user::text as role')

@@ -4,8 +4,8 @@ import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
 import { missingObjects, relationFacts } from './catalog.sql.js'
 import { type Connection, readUrl } from './connection.js'
-import { backend, type ServerFacts, serverFacts } from './connection.sql.js'
 import type { Context } from './context.js'
+import { backend, type ServerFacts, serverFacts } from './server.sql.js'
 
 /** Majors that are tested in every release; 14 works untested, 13 and older are refused. */
 const oldest = 140000

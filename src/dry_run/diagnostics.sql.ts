@@ -1,5 +1,5 @@
 import type { Db } from '../database/types.js'
-import type { Cells } from '../operate/sessions.sql.js'
+import type { Cells } from '../model/report.js'
 
 /**
  * Indexes of these tables that are invalid: left by a build that broke off, of use to

@@ -1,6 +1,6 @@
 import { batchPredicate, tid } from '../backfill/batch_predicate.sql.js'
 import { makeBatchSize } from '../backfill/batch_size.js'
-import { passesFor } from '../backfill/run_backfill.js'
+import { passesFor } from '../backfill/range_cursor.js'
 import { rangePages } from '../backfill/run_backfill.sql.js'
 import { heapsOf, relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'

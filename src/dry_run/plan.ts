@@ -9,7 +9,6 @@ import { readBackfillStatement } from '../files/backfill_statement.js'
 import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
-import { heldFindings } from '../migrate/migrate.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import {
@@ -19,17 +18,19 @@ import {
   type Report,
   type StepResult,
   type Table,
+  tableOfCells,
 } from '../model/report.js'
-import { tableOfCells } from '../operate/sessions.js'
+import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
-import { describe, stepResult } from '../plan/describe_steps.js'
-import { otherTracks, readHistory } from '../plan/history.js'
-import type { PlanOptions } from '../plan/make_plan.js'
+import { describe } from '../plan/describe_steps.js'
+import { readHistory } from '../plan/history.js'
+import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
-import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/rollback.js'
+import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { stepResult } from '../run/step_result.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'

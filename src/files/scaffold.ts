@@ -3,10 +3,9 @@ import { dirname, join } from 'node:path'
 import { Failure, UsageError } from '../model/failure.js'
 import { compareVersions, type Track } from '../model/project.js'
 import { configName } from './config.js'
+import { projectFolders } from './discover.js'
 import { expectedName } from './expected.js'
 import { SyntaxFault, scanTokens } from './statements.js'
-
-const projectFolders = ['migrations', 'rollbacks', 'verify'] as const
 
 /** Writes a file that must not be there yet, and the folders above it. */
 function create(path: string, text: string): void {

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Failure, Failures } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { describeIssue } from './config.js'
@@ -145,4 +146,15 @@ export function judgeSettings(
         ]
       : []
   })
+}
+
+/**
+ * What the track says of its tables. Throws NO_TRACK_INFO where it says nothing,
+ * BAD_TRACK_INFO where it is wrong.
+ */
+export async function requireTrackInfo(track: Track): Promise<TrackInfo> {
+  const { info, faults } = await readTrackInfo(track)
+  if (faults[0]) throw new Failures(faults)
+  if (!info) throw new Failure('NO_TRACK_INFO', track.name)
+  return info
 }

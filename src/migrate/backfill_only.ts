@@ -1,4 +1,4 @@
-import type { BackfillOptions } from '../backfill/batch.js'
+import type { BackfillOptions } from '../backfill/job.js'
 import { runBackfill, toResult } from '../backfill/run_backfill.js'
 import { pauseBackfills, readBackfills } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'

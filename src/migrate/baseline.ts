@@ -9,13 +9,13 @@ import { proofOf } from '../files/statement_proof.js'
 import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
-import { stepResult } from '../plan/describe_steps.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
 import { proofState } from '../run/catalog_proof.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { storeFingerprint } from '../run/schema_snapshot.js'
+import { stepResult } from '../run/step_result.js'
 
 /**
  * Adopts an existing database: everything up to a migration is written to the ledger as applied, after the

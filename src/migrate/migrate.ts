@@ -1,53 +1,33 @@
 import { closeArchives } from '../archive/archive.js'
-import { atRisk, rollbackCommand } from '../archive/loss_report.js'
 import { runBackfill } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
-import { isLost } from '../database/faults.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { Failures } from '../model/failure.js'
-import type { Pin } from '../model/pin.js'
-import type { Consent, Plan, Step } from '../model/plan.js'
-import type { Migration, Track } from '../model/project.js'
-import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import type { Plan, Step } from '../model/plan.js'
+import type { Track } from '../model/project.js'
+import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
-import { describe, stepResult } from '../plan/describe_steps.js'
-import { otherTracks, readHistory } from '../plan/history.js'
-import type { PlanOptions } from '../plan/make_plan.js'
+import { describe } from '../plan/describe_steps.js'
+import { readHistory } from '../plan/history.js'
+import { heldFindings } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { recordBackfill } from '../run/ledger_rows.js'
-import { openRun, type Run } from '../run/open_run.js'
+import { openRun } from '../run/open_run.js'
 import { permitsOf } from '../run/refuse_destruction.js'
+import type { Run } from '../run/run.js'
 import { ledgerStorage, type Performed, reportRan, runSteps, Stop } from '../run/run_steps.js'
 import { keepStart, storeFingerprint } from '../run/schema_snapshot.js'
 import { forgetSettings } from '../run/session_settings.js'
+import { stepResult } from '../run/step_result.js'
 import { gateRows } from '../verify/run_check.js'
 import { recordVisibility } from '../verify/visibility.js'
-
-/** What a person asked `migrate` for. */
-export interface MigrateOptions extends PlanOptions {
-  consent: Consent
-  /** How long to wait for another run, in milliseconds. */
-  leaseWaitMs: number
-  workers: number
-  nice: number
-  throttleQuery: string | null
-  /** The plan that a reviewer saw; null where nobody pinned one. */
-  pin?: Pin | null
-}
-
-/** What bare `migrate` wants: all that the old application survives, with one worker at full speed. */
-export const bareMigrateOptions = {
-  to: null,
-  phase: null,
-  backfills: true,
-  workers: 1,
-  nice: 0,
-  throttleQuery: null,
-} as const
+import type { MigrateOptions } from './migrate_options.js'
+import { reportCost } from './rollback_cost.js'
 
 /** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
 export async function migrate(ctx: Context, track: Track, options: MigrateOptions): Promise<Report> {
@@ -157,28 +137,6 @@ async function preparePlan(
   return report.findings.some(f => f.level === 'refused') ? null : described
 }
 
-/** What is left and how to get there. */
-export function heldFindings(plan: Plan, database: string): Finding[] {
-  const first = plan.held[0]
-  if (!first) return []
-  const hazards = new Set(
-    plan.held.flatMap(h => [...h.migration.hazards, ...(h.migration.endsOldApp ? ['ENDS_OLD_APP'] : [])]),
-  )
-  const command =
-    first.why === 'ends-old-app'
-      ? `rethread migrate --track ${plan.track} --phase contract --allow ${[...hazards].sort().join(',')}`
-      : `rethread migrate --track ${plan.track}`
-  return [
-    finding('STOPPED_BEFORE', first.migration.name, {
-      why: first.why,
-      left: plan.held.length,
-      because: first.why === 'ends-old-app' ? first.migration.endsOldApp : null,
-      command,
-      database,
-    }),
-  ]
-}
-
 async function executePlan(
   run: Run,
   track: Track,
@@ -262,32 +220,5 @@ async function backfillStep(run: Run, step: Step, options: MigrateOptions): Prom
     result: { durationMs, attempts: 1, rows: result.rows },
     findings,
     backfill: result,
-  }
-}
-
-/** Longest look for the cost line, in milliseconds. */
-const costTimeoutMs = 500
-
-/** At the end of the run: the exact way back, and what it would cost now. */
-async function reportCost(run: Run, track: Track, plan: Plan, done: Step[], report: Report): Promise<void> {
-  const applied = [...plan.applied, ...done.map(s => s.migration)]
-  const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
-  const rows = await rowsAtRisk(
-    run,
-    track,
-    done.map(s => s.migration),
-  )
-  run.ctx.emit({ type: 'rollback-cost', command, atRisk: rows })
-  report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
-}
-
-/** On a connection of its own: what the look costs, or fails by, is not the writer's. Null where the server is gone. */
-async function rowsAtRisk(run: Run, track: Track, migrations: Migration[]): Promise<number | null> {
-  try {
-    await using reader = await connect(run.ctx, 'reader')
-    return await atRisk(reader, track, migrations, costTimeoutMs)
-  } catch (error) {
-    if (isLost(error)) return null
-    throw error
   }
 }

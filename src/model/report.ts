@@ -1,6 +1,5 @@
 import type { z } from 'zod'
-import type { Code, Level } from './codes.js'
-import { codes } from './codes.js'
+import { type Code, codes, type Level } from './codes.js'
 import type { Finding, FindingOf, WithFacts } from './facts.js'
 import type { Pin } from './pin.js'
 import type {
@@ -88,4 +87,23 @@ export const interrupted = (report: Report, subject: string): Report => ({
   ...report,
   findings: [...report.findings, finding('INTERRUPTED', subject, { command: null })],
   verdict: report.verdict === 'clean' || report.verdict === 'attention' ? 'interrupted' : report.verdict,
+})
+
+/** What a check that acts came to. */
+export interface Probed {
+  found: { object: string; detail: string }[]
+  tables: Table[]
+  findings: Finding[]
+  /** Why it proved nothing, else null. */
+  skipped: string | null
+}
+
+/** A row as it is told: values as text, number, boolean or null. */
+export type Cells = Record<string, string | number | boolean | null>
+
+/** Rows of one kind as a table of the report. */
+export const tableOfCells = (title: string, rows: Cells[]): Table => ({
+  title,
+  columns: Object.keys(rows[0] ?? {}),
+  rows: rows.map(r => Object.values(r)),
 })

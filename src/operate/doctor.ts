@@ -7,7 +7,8 @@ import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
 import type { Check, Project } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
-import { type Fit, fitsOf, ledgerRows } from '../plan/history.js'
+import { type Fit, fitsOf } from '../plan/choose_track.js'
+import { ledgerRows } from '../plan/history.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 
 /** Looks at target and files without writing, and says for each thing how to mend it. */

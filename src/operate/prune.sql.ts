@@ -1,6 +1,6 @@
 import { type Db, ident as q } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
-import type { Cells } from './sessions.sql.js'
+import type { Cells } from '../model/report.js'
 
 /**
  * Sessions idle for more than so many days; those that are archived already count only

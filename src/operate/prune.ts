@@ -3,16 +3,16 @@ import { dropArchive, listArchives, oldArchives } from '../archive/archive.sql.j
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
-import { readTrackInfo } from '../files/track_info.js'
+import { readTrackInfo, requireTrackInfo } from '../files/track_info.js'
 import { UsageError } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import { emptyReport, finding, type Report, tableOfCells, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
 import { countIdle, idleByState, pruneSome } from './prune.sql.js'
-import { requireTable, requireTrackInfo, tableOfCells } from './sessions.js'
+import { requireTable } from './sessions.js'
 
 /** What a person asked for. */
 export interface PruneOptions {

@@ -1,8 +1,6 @@
 import { type Db, ident as q } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
-
-/** A row as it is told: values as text, number, boolean or null. */
-export type Cells = Record<string, string | number | boolean | null>
+import type { Cells } from '../model/report.js'
 
 const countOf = (info: TrackInfo): string => {
   const { sessions: s, messages: m } = info

@@ -1,29 +1,11 @@
 import { relationFacts } from '../database/catalog.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
-import { readTrackInfo } from '../files/track_info.js'
-import { Failure, Failures, UsageError } from '../model/failure.js'
+import { requireTrackInfo } from '../files/track_info.js'
+import { Failure, UsageError } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
-import { emptyReport, type Report, type Table } from '../model/report.js'
-import { type Cells, listSessions, readMessages, readSession } from './sessions.sql.js'
-
-/**
- * What the track says of its tables. Throws NO_TRACK_INFO where it says nothing,
- * BAD_TRACK_INFO where it is wrong.
- */
-export async function requireTrackInfo(track: Track): Promise<TrackInfo> {
-  const { info, faults } = await readTrackInfo(track)
-  if (faults[0]) throw new Failures(faults)
-  if (!info) throw new Failure('NO_TRACK_INFO', track.name)
-  return info
-}
-
-/** Rows of one kind as a table of the report. */
-export const tableOfCells = (title: string, rows: Cells[]): Table => ({
-  title,
-  columns: Object.keys(rows[0] ?? {}),
-  rows: rows.map(r => Object.values(r)),
-})
+import { emptyReport, type Report, tableOfCells } from '../model/report.js'
+import { listSessions, readMessages, readSession } from './sessions.sql.js'
 
 /** What `sessions list` was asked for: values by the name of the track's filter. */
 export type SessionsOptions = Record<string, string[]>

@@ -1,8 +1,9 @@
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
+import { requireTrackInfo } from '../files/track_info.js'
 import type { Track } from '../model/project.js'
-import { emptyReport, type Report } from '../model/report.js'
-import { requireTable, requireTrackInfo, tableOfCells } from './sessions.js'
+import { emptyReport, type Report, tableOfCells } from '../model/report.js'
+import { requireTable } from './sessions.js'
 import { countAll, largestSessions, sizesOf } from './sessions.sql.js'
 
 /** Counts, recent activity, sizes and the largest sessions of a track. */

@@ -3,10 +3,10 @@ import { toResult } from '../backfill/run_backfill.js'
 import { readBackfills } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
-import { heldFindings } from '../migrate/migrate.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
+import { heldFindings } from '../plan/make_plan.js'
 import { recentRuns } from '../run/ledger.sql.js'
 
 /** Longest look for the cost line, in milliseconds: `status` starts fast. */

@@ -1,6 +1,7 @@
 import { SyntaxFault, tokenChecksum } from '../files/statements.js'
 import type { Track } from '../model/project.js'
-import type { Changed, History } from './make_plan.js'
+import type { History } from '../run/ledger_history.js'
+import type { Changed } from './make_plan.js'
 
 /**
  * Compares applied files with the disk: raw checksum first, tokens only on a

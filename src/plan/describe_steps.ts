@@ -3,7 +3,6 @@ import type { Db } from '../database/types.js'
 import { droppedObjects } from '../files/dropped_objects.js'
 import { parseStatements, type Statement } from '../files/statements.js'
 import type { Plan, Step } from '../model/plan.js'
-import type { StepResult } from '../model/report.js'
 import { sparedBy } from '../run/refuse_destruction.js'
 import { judgeStatements } from './hazards.js'
 
@@ -33,30 +32,4 @@ export async function describe(plan: Plan, sql: Db): Promise<Plan> {
     steps.push({ ...step, statements: statements.map(s => s.text), ...judged })
   }
   return { ...plan, steps }
-}
-
-/** A step as it stands in a report before anything ran. */
-export function stepResult(
-  step: Step,
-  outcome: StepResult['outcome'] = 'planned',
-  reason: string | null = null,
-): StepResult {
-  const { migration: m, direction } = step
-  return {
-    track: m.track,
-    migration: m.name,
-    title: direction === 'down' ? (m.rollback?.title ?? m.title) : m.title,
-    direction,
-    phase: m.phase,
-    transaction: direction === 'down' ? (m.rollback?.transaction ?? 'one') : m.transaction,
-    outcome,
-    durationMs: null,
-    attempts: 0,
-    reason,
-    hazards: step.hazards,
-    statements: step.statements,
-    rows: null,
-    locks: [],
-    traces: [],
-  }
 }

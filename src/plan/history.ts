@@ -1,14 +1,12 @@
-import { countShape, missingObjects } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
-import type { Context } from '../database/context.js'
-import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
 import type { LedgerRow, Plan } from '../model/plan.js'
-import type { Project, Track } from '../model/project.js'
-import { type Finding, finding } from '../model/report.js'
-import { readLedger, schemaVersion, upgrades } from '../run/ledger.sql.js'
+import type { Track } from '../model/project.js'
+import { readLedger } from '../run/ledger.sql.js'
+import { foldLedger, type History } from '../run/ledger_history.js'
+import { schemaVersion, upgrades } from '../run/schema_upgrades.sql.js'
 import { changedFiles } from './changed_files.js'
-import { foldLedger, type History, makePlan, type PlanOptions } from './make_plan.js'
+import { makePlan, type PlanOptions } from './make_plan.js'
 
 /** What the ledger and the files say together. */
 export interface HistoryAndPlan {
@@ -36,101 +34,4 @@ export async function readHistory(
   const history = foldLedger(rows ?? [], track.name)
   const changed = await changedFiles(track, history)
   return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null }
-}
-
-/**
- * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there.
- * Throws TRACK_UNCLEAR with the candidates, or UNKNOWN_MIGRATION for a name that is no track.
- */
-export async function chooseTrack(
-  connection: Connection,
-  project: Project,
-  name: string | null,
-): Promise<Track> {
-  const names = project.tracks.map(t => t.name)
-  if (name !== null) {
-    const track = project.tracks.find(t => t.name === name)
-    if (!track) throw new Failure('TRACK_UNCLEAR', name, { reason: 'there is no such track', tracks: names })
-    return track
-  }
-  if (project.tracks.length === 1) return project.tracks[0]!
-  const rows = (await ledgerRows(connection)) ?? []
-  const known = project.tracks.filter(t => rows.some(r => r.track === t.name))
-  if (known.length === 1) return known[0]!
-  const fitting = await tracksThatFit(connection, project)
-  if (fitting.length === 1) return fitting[0]!
-  throw new Failure('TRACK_UNCLEAR', 'track', {
-    reason: fitting.length === 0 ? 'none fits this database' : 'several fit this database',
-    tracks: names,
-  })
-}
-
-/** Whether a track fits a database, and what speaks for or against it. */
-export interface Fit {
-  track: Track
-  /** True when all that it requires is there, something of the application's own among it. */
-  fits: boolean
-  /** What it requires and is there; what is not. */
-  has: string[]
-  lacks: string[]
-  /**
-   * What its rows should look like and how many of some do; only where nothing is lacking
-   * and all rows can be seen.
-   */
-  shapes: Shape[]
-}
-
-/** One look at the rows of a table: `matching` of `rows` are what the track means. */
-export interface Shape {
-  table: string
-  what: string
-  rows: number
-  matching: number
-}
-
-/**
- * Looks for the tables and columns that each track requires, and at some rows of theirs. A track that asks
- * for nothing but users fits by name only; a table without rows speaks against nothing.
- */
-export async function fitsOf(connection: Connection, tracks: Track[]): Promise<Fit[]> {
-  const found: Fit[] = []
-  for (const track of tracks) {
-    const wanted = [...new Set(track.migrations.flatMap(m => m.requires))].filter(r =>
-      /^(table|column) /.test(r),
-    )
-    const lacks = await missingObjects(connection.sql, wanted)
-    const has = wanted.filter(r => !lacks.includes(r))
-    const shapes: Shape[] = []
-    if (lacks.length === 0)
-      for (const { table, what, is } of (await readTrackInfo(track)).info?.shapes ?? []) {
-        const seen = await countShape(connection.sql, table, is)
-        if (seen) shapes.push({ table, what, ...seen })
-      }
-    const alike = shapes.every(s => s.rows === 0 || s.matching > 0)
-    const ours = has.some(r => !/^\w+ auth\./.test(r))
-    found.push({ track, has, lacks, shapes, fits: lacks.length === 0 && alike && ours })
-  }
-  return found
-}
-
-/** The tracks that fit. */
-const tracksThatFit = async (connection: Connection, project: Project): Promise<Track[]> =>
-  (await fitsOf(connection, project.tracks)).filter(f => f.fits).map(f => f.track)
-
-/** When a track lacks tables that it requires: the tracks that would fit this database instead. */
-export async function otherTracks(
-  connection: Connection,
-  ctx: Context,
-  track: Track,
-  obstacles: Finding[],
-): Promise<Finding[]> {
-  const misfit = obstacles.some(
-    f =>
-      f.code === 'MISSING_PREREQUISITE' && /^(table|column) /.test(f.subject) && !/ auth\./.test(f.subject),
-  )
-  if (!misfit) return []
-  const [other, ...more] = (await fitsOf(connection, ctx.tracks()))
-    .filter(f => f.fits && f.track.name !== track.name)
-    .map(f => f.track.name)
-  return other === undefined ? [] : [finding('OTHER_TRACK', track.name, { tracks: [other, ...more] })]
 }

@@ -1,7 +1,8 @@
 import { Failure } from '../model/failure.js'
-import type { LedgerRow, Plan, Step } from '../model/plan.js'
+import type { Plan, Step } from '../model/plan.js'
 import { compareVersions, type Migration, type Phase, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { type History, upward } from '../run/ledger_history.js'
 
 /** What a person asked for. */
 export interface PlanOptions {
@@ -10,27 +11,6 @@ export interface PlanOptions {
   /** Last phase to enter; null is the bare `migrate`, which never ends the old application. */
   phase: Phase | null
   backfills: boolean
-}
-
-/** The ledger, folded: what is applied, and what was begun and not finished. */
-export interface History {
-  applied: Map<string, LedgerRow>
-  unfinished: Map<string, LedgerRow>
-}
-
-/** Folds ledger rows (in the order written) of one track. */
-export function foldLedger(rows: LedgerRow[], track: string): History {
-  const applied: History['applied'] = new Map()
-  const unfinished: History['unfinished'] = new Map()
-  for (const row of rows.filter(r => r.track === track)) {
-    if (row.outcome !== 'done') unfinished.set(row.migration, row)
-    else {
-      unfinished.delete(row.migration)
-      if (row.direction === 'down') applied.delete(row.migration)
-      else applied.set(row.migration, row)
-    }
-  }
-  return { applied, unfinished }
 }
 
 /** How an applied file differs from what is on disk now. */
@@ -65,8 +45,6 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
     findings,
   }
 }
-
-const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)
 
 function stopBefore(
   m: Migration,
@@ -131,4 +109,26 @@ export function findMigration(track: Track, text: string): Migration {
       names: track.migrations.map(m => m.name),
     })
   return matches[0]
+}
+
+/** What is left and how to get there. */
+export function heldFindings(plan: Plan, database: string): Finding[] {
+  const first = plan.held[0]
+  if (!first) return []
+  const hazards = new Set(
+    plan.held.flatMap(h => [...h.migration.hazards, ...(h.migration.endsOldApp ? ['ENDS_OLD_APP'] : [])]),
+  )
+  const command =
+    first.why === 'ends-old-app'
+      ? `rethread migrate --track ${plan.track} --phase contract --allow ${[...hazards].sort().join(',')}`
+      : `rethread migrate --track ${plan.track}`
+  return [
+    finding('STOPPED_BEFORE', first.migration.name, {
+      why: first.why,
+      left: plan.held.length,
+      because: first.why === 'ends-old-app' ? first.migration.endsOldApp : null,
+      command,
+      database,
+    }),
+  ]
 }

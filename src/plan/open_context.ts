@@ -5,7 +5,7 @@ import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
 import type { Table } from '../model/report.js'
-import { chooseTrack } from './history.js'
+import { chooseTrack } from './choose_track.js'
 
 /** What the command line or the library has read before a verb runs. */
 export interface Opening {

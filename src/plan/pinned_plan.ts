@@ -2,9 +2,10 @@ import type { Connection } from '../database/connection.js'
 import type { Pin } from '../model/pin.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
+import type { History } from '../run/ledger_history.js'
 import { changedObjects } from '../run/schema_snapshot.js'
 import { catalogOf, objects } from '../run/schema_snapshot.sql.js'
-import type { History, PlanOptions } from './make_plan.js'
+import type { PlanOptions } from './make_plan.js'
 
 /** The plan with all that it was made from. */
 export async function pinOf(

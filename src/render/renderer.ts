@@ -1,5 +1,4 @@
 import type { Report } from '../model/report.js'
-import type { TerminalStyle } from './table.js'
 
 /** What a file of `render/` fills in. One file = one format; its name is the format's. */
 export interface Renderer {
@@ -11,3 +10,10 @@ export interface Renderer {
 
 /** Declares a format. */
 export const defineRenderer = (renderer: Renderer): Renderer => renderer
+
+/** How the terminal report looks. */
+export interface TerminalStyle {
+  color: boolean
+  verbose: boolean
+  width: number
+}

@@ -1,17 +1,9 @@
 import type Table from 'cli-table3'
-import type { Code, HazardCode } from '../model/codes.js'
-import { isHazard } from '../model/codes.js'
+import { type Code, type HazardCode, isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
-import { defineRenderer } from './renderer.js'
+import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { hazardWords, worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-
-/** How the terminal report looks. */
-export interface TerminalStyle {
-  color: boolean
-  verbose: boolean
-  width: number
-}
 
 let Grid: typeof Table | null = null
 

@@ -1,3 +1,4 @@
+import { batchXids } from '../backfill/batch.sql.js'
 import { type Db, ident } from '../database/types.js'
 
 /** What one part of a restore did. `conflicts` names rows that were left as they are, with the reason. */
@@ -30,13 +31,6 @@ const parentsThere = (m: TableMerge): string =>
       select from ${p.parent} p where ${p.columns.map((c, i) => `p.${ident(p.parentColumns[i]!)} = a.${ident(c)}`).join(' and ')}))`,
     )
     .join(' and ') || 'true'
-
-/**
- * Rows of an archive or of the table that no batch of a backfill wrote last were
- * edited, or made, by somebody.
- */
-const batchXids = `(select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
-    join rethread.backfills f on f.id = b.backfill where f.track = $1)`
 
 /**
  * Merges a stretch of pages of an archived table into the present one. Rules: a row that is gone comes back;

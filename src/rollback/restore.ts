@@ -5,13 +5,15 @@ import { columnFacts, columnNames, heapsOf, relationFacts } from '../database/ca
 import { setLocal, setParameter } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
-import { bareMigrateOptions, migrate } from '../migrate/migrate.js'
+import { migrate } from '../migrate/migrate.js'
+import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { withLockRetries } from '../run/lock_retry.js'
-import { openRun, type Run } from '../run/open_run.js'
+import { openRun } from '../run/open_run.js'
+import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
 import {
   columnConflicts,

@@ -1,124 +1,32 @@
 import { archiveColumn, archivesTable, sealArchives } from '../archive/archive.js'
-import { copiedBytes, recentRows } from '../archive/archive.sql.js'
 import { archiveInstead } from '../archive/archive_statement.js'
-import { droppedBy, type Loss, losses, type ObjectAtRisk } from '../archive/loss_report.js'
+import { droppedBy, type ObjectAtRisk } from '../archive/loss_report.js'
 import { closeBackfill } from '../backfill/run_backfill.sql.js'
-import { dependantsOf } from '../database/catalog.sql.js'
-import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
-import { inspect, judgeServer, preflight, type Target } from '../database/server.js'
+import { inspect } from '../database/server.js'
 import { droppedObjects } from '../files/dropped_objects.js'
-import { lint } from '../files/lint.js'
-import { parseStatements, strings } from '../files/statements.js'
-import { readTrackInfo } from '../files/track_info.js'
-import { objectsOf } from '../files/track_objects.js'
-import { Failure, Failures, findingsOf } from '../model/failure.js'
-import type { Consent, Hazard, Plan, Step } from '../model/plan.js'
-import { compareVersions, type Migration, type Track } from '../model/project.js'
-import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
-import { partText } from '../model/table_name.js'
-import { guard, outdated } from '../plan/consent.js'
-import { describe, stepResult } from '../plan/describe_steps.js'
-import { readHistory } from '../plan/history.js'
-import { findMigration } from '../plan/make_plan.js'
+import { parseStatements } from '../files/statements.js'
+import { findingsOf } from '../model/failure.js'
+import type { Step } from '../model/plan.js'
+import type { Track } from '../model/project.js'
+import { finding, type Report, verdictOf } from '../model/report.js'
+import { outdated } from '../plan/consent.js'
 import { type FileStep, runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { record } from '../run/ledger_rows.js'
-import { openRun, type Run } from '../run/open_run.js'
+import { openRun } from '../run/open_run.js'
 import { sparedBy } from '../run/refuse_destruction.js'
+import type { Run } from '../run/run.js'
 import { ledgerStorage, type Performed, reportRan, runSteps } from '../run/run_steps.js'
-import { drifted, driftFinding, exactness, storeFingerprint } from '../run/schema_snapshot.js'
-
-/** What a person asked `rollbackShape` for; exactly one of the three targets. */
-export interface RollbackOptions {
-  /** Undo back to, not including, this migration. */
-  to: string | null
-  steps: number | null
-  all: boolean
-  consent: Consent
-  leaseWaitMs: number
-  guards?: RollbackGuards
-}
-
-/** What the configuration says of the place. */
-export interface RollbackGuards {
-  /** Any rollback wants the database's name, not only one that drops something. */
-  protected: boolean
-  /** Free space of the server's disk, in bytes, where somebody has told; else null. */
-  diskFreeBytes: number | null
-}
-
-/** A plan that leads back, what it takes away, and what is to be said of it. */
-export interface PlannedRollback {
-  plan: Plan
-  lost: Loss[]
-  report: Report
-}
-
-/** What a rollback would do, with the loss report. Reads only. */
-export async function planRollback(
-  connection: Connection,
-  target: Target,
-  track: Track,
-  options: RollbackOptions,
-): Promise<PlannedRollback> {
-  const report = emptyReport('rollback', target.info)
-  const { plan: forward, history } = await readHistory(connection, track, {
-    to: null,
-    phase: null,
-    backfills: true,
-  })
-  report.findings.push(
-    ...judgeServer(target, true),
-    ...forward.findings.filter(f => f.code !== 'OUT_OF_ORDER'),
-  )
-  const undone = range(track, forward.applied, options)
-  if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], report }
-  report.findings.push(...judgeRange(undone, options.consent))
-  const steps = undone.map(migration => {
-    const open = history.unfinished.get(migration.name)
-    return {
-      migration,
-      direction: 'down' as const,
-      statements: [],
-      hazards: [],
-      locks: [],
-      resumes: open?.direction === 'down' ? open : null,
-    }
-  })
-  const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
-  if (faults.length > 0) throw new Failures(faults)
-  const plan = await describe(
-    { track: track.name, steps, held: [], applied: forward.applied, findings: [] },
-    connection.sql,
-  )
-  const { found: objects, refused } = await droppedBy(connection, track, undone)
-  report.findings.push(...refused)
-  const changed = await drifted(connection, target.major)
-  // one place for all that must be allowed by name: the first step's hazards
-  plan.steps[0]!.hazards.push(
-    ...(await ignored(connection, changed, track, objects, options)),
-    ...undone.flatMap(m =>
-      m.irreversible
-        ? [{ code: 'SKIPS_IRREVERSIBLE' as const, subject: m.name, detail: m.irreversible }]
-        : [],
-    ),
-  )
-  const lost = await losses(connection, track.name, objects)
-  report.tables.push(lossTable(lost))
-  for (const l of lost)
-    if (l.counted && l.atRisk > 0) {
-      const { edited, users, rows } = l.counted
-      report.findings.push(finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited, users, rows }))
-    }
-  report.findings.push(
-    ...driftFinding(changed),
-    ...(await preflight(connection, undone.map(rollbackAsMigration))),
-    ...(await dependants(connection, objects, undone)),
-  )
-  report.steps = plan.steps.map(s => stepResult(s))
-  return { plan, lost, report }
-}
+import { exactness, storeFingerprint } from '../run/schema_snapshot.js'
+import { stepResult } from '../run/step_result.js'
+import {
+  nameOf,
+  type PlannedRollback,
+  planRollback,
+  type RollbackOptions,
+  rollbackConsent,
+} from './plan_rollback.js'
 
 /** Undoes migrations in reverse order: loss report, guards, archive, then the files. */
 export async function rollback(given: Context, track: Track, options: RollbackOptions): Promise<Report> {
@@ -176,150 +84,7 @@ async function approve(ctx: Context, track: Track, options: RollbackOptions): Pr
   return planned
 }
 
-/**
- * Dropping tables or columns wants its hazard and the database's name, a protected place its name for any
- * rollback; anything else needs no more than the command.
- */
-export function rollbackConsent(plan: Plan, options: RollbackOptions, database: string): Finding[] {
-  const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
-  const guarded = plan.steps.length > 0 && (deletes || options.guards?.protected)
-  return guard(plan, options.consent, guarded ? database : null)
-}
-
 const nothing: ReadonlySet<string> = new Set()
-
-/** How long ago a row counts as just written, in seconds. */
-const recentSeconds = 60
-
-/**
- * What a rollback would have to look away from: drift of the track's objects, a new application
- * that writes, a full disk.
- */
-async function ignored(
-  connection: Connection,
-  changed: string[],
-  track: Track,
-  objects: ObjectAtRisk[],
-  options: RollbackOptions,
-): Promise<Hazard[]> {
-  const found: Hazard[] = []
-  const { tables, touched } = await objectsOf(track)
-  const ours = changed.filter(o =>
-    [...tables, ...touched].some(t => o.includes(t) || o.includes(` ${t.replace(/^public\./, '')}`)),
-  )
-  if (ours.length > 0) found.push({ code: 'IGNORES_DRIFT', subject: track.name, detail: ours.join(', ') })
-  const { info } = await readTrackInfo(track)
-  for (const d of objects) {
-    const time =
-      !info || d.rows
-        ? null
-        : d.table === info.messages?.table
-          ? info.messages.created
-          : d.table === info.sessions.table
-            ? info.sessions.active
-            : null
-    const rows = time ? await recentRows(connection.sql, d.table, d.column, d.ours, time, recentSeconds) : 0
-    if (rows > 0)
-      found.push({
-        code: 'IGNORES_RECENT_WRITES',
-        subject: d.table,
-        detail: `${rows} row(s) of ${nameOf(d)} were written within the last ${recentSeconds} s: is the new application gone?`,
-      })
-  }
-  const free = options.guards?.diskFreeBytes ?? null
-  if (free !== null) {
-    const bytes = await copiedBytes(
-      connection.sql,
-      objects.flatMap(d => (d.column ? [d.table] : [])),
-    )
-    if (bytes > free)
-      found.push({
-        code: 'FILLS_DISK',
-        subject: track.name,
-        detail: `the archive may take ${bytes} bytes, ${free} are free`,
-      })
-  }
-  return found
-}
-
-/** The migrations to undo, newest first. */
-function range(track: Track, applied: Migration[], options: RollbackOptions): Migration[] {
-  const newestFirst = [...applied].reverse()
-  if (options.all) return newestFirst
-  if (options.steps !== null) return newestFirst.slice(0, options.steps)
-  if (options.to === null)
-    throw new Failure('TARGET_NEEDED', 'rollback', { applied: applied.map(m => m.name) })
-  const target = findMigration(track, options.to)
-  return newestFirst.filter(m => compareVersions(m.version, target.version) > 0)
-}
-
-function judgeRange(undone: Migration[], consent: Consent): Finding[] {
-  const names = new Set(undone.map(m => m.name))
-  const found: Finding[] = []
-  for (const m of undone) {
-    if (m.irreversible) {
-      const accepted = consent.allow.has('SKIPS_IRREVERSIBLE')
-      found.push(
-        finding(
-          'IRREVERSIBLE',
-          m.name,
-          { reason: m.irreversible, undoneBy: null },
-          accepted ? 'warn' : 'refused',
-        ),
-      )
-    } else if (m.undoneBy && !names.has(m.undoneBy)) {
-      found.push(
-        finding('IRREVERSIBLE', m.name, {
-          reason: `it is undone together with ${m.undoneBy}: roll back that far`,
-          undoneBy: m.undoneBy,
-        }),
-      )
-    } else if (!m.rollback && !m.undoneBy)
-      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file', undoneBy: null }))
-  }
-  return found
-}
-
-/** The preflight looks at a migration's file; for a rollback that is the rollback's. */
-const rollbackAsMigration = (m: Migration): Migration => ({
-  ...m,
-  requires: [],
-  backfill: null,
-  file: m.rollback?.file ?? { ...m.file, text: '' },
-})
-
-/**
- * Objects that are not ours and hang on what would go; what the rollback files drop
- * themselves does not count.
- */
-async function dependants(
-  connection: Connection,
-  objects: ObjectAtRisk[],
-  undone: Migration[],
-): Promise<Finding[]> {
-  if (objects.length === 0) return []
-  const dropped = new Set<string>()
-  for (const m of undone) {
-    for (const { kind, node } of m.rollback ? await parseStatements(m.rollback.file.text) : []) {
-      if (kind === 'DropStmt')
-        for (const o of node.objects)
-          dropped.add(
-            strings([o.ObjectWithArgs ? { List: { items: o.ObjectWithArgs.objname } } : o]).at(-1) ?? '',
-          )
-      if (kind === 'AlterTableStmt')
-        for (const { AlterTableCmd: c } of node.cmds)
-          if (c.subtype === 'AT_DropConstraint') dropped.add(c.name)
-    }
-  }
-  const tables = objects.filter(o => o.column === null && !o.rows).map(o => o.table)
-  const columns = objects.flatMap(o => (o.column ? [{ table: o.table, column: o.column }] : []))
-  const hanging = (await dependantsOf(connection.sql, tables, columns)).filter(
-    d => !dropped.has(d.name) && !dropped.has(d.name.split('.').at(-1)!),
-  )
-  return hanging.length === 0
-    ? []
-    : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]
-}
 
 async function executeRollback(
   run: Run,
@@ -404,27 +169,4 @@ async function perform(
   const { attempts, findings } =
     transaction === 'none' ? await runStatements(run, step) : await runTransaction(run, { ...step, instead })
   return { outcome: 'done', result: { attempts }, findings }
-}
-
-const nameOf = (d: ObjectAtRisk): string =>
-  d.column ? `${d.table}.${partText(d.column)}` : d.rows ? `rows of ${d.table}` : d.table
-
-function lossTable(lost: Loss[]): Table {
-  return {
-    title: 'What would go',
-    columns: [
-      'object',
-      'rows',
-      'made by us, untouched',
-      'made by us, written since',
-      'made by users',
-      'at risk without the archive',
-    ],
-    rows: lost.map(l => {
-      const c = l.counted
-      return c
-        ? [nameOf(l), c.rows, c.untouched, c.edited, c.users, l.atRisk]
-        : [nameOf(l), null, null, null, null, null]
-    }),
-  }
 }

@@ -1,6 +1,7 @@
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
-import { bareMigrateOptions, migrate } from '../migrate/migrate.js'
+import { migrate } from '../migrate/migrate.js'
+import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { hazards } from '../model/codes.js'
 import type { Consent } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'

@@ -14,8 +14,8 @@ import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from './ledger.sql.j
 import { withLockRetries } from './lock_retry.js'
 import { indexProgress } from './lock_retry.sql.js'
 import { Tracer } from './lock_trace.js'
-import type { Run } from './open_run.js'
 import { type Archived, type Permits, refuseNamed } from './refuse_destruction.js'
+import type { Run } from './run.js'
 import { forgetSettings } from './session_settings.js'
 
 /** What one file came to. */

@@ -15,8 +15,8 @@ import {
 import { addLedgerRow, type NewLedgerRow } from './ledger.sql.js'
 import { withLockRetries } from './lock_retry.js'
 import { Tracer } from './lock_trace.js'
-import type { Run } from './open_run.js'
 import { DestructionGuard } from './refuse_destruction.js'
+import type { Run } from './run.js'
 import { knownSettings, mayChangeSession, resetLeaked } from './session_settings.js'
 
 /** Longest duration of one DDL transaction, in milliseconds. */

@@ -3,7 +3,7 @@ import { Failure } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import { addLedgerRow, updateLedgerRow } from './ledger.sql.js'
-import type { Run } from './open_run.js'
+import type { Run } from './run.js'
 
 /** A ledger row that is begun now and ended later. */
 interface OpenRow {

@@ -3,7 +3,7 @@ import type { Blocker } from '../model/event.js'
 import { Failure } from '../model/failure.js'
 import { beside } from './beside.js'
 import { blockersOf } from './lock_retry.sql.js'
-import type { Run } from './open_run.js'
+import type { Run } from './run.js'
 
 /** The longest lock time-out, in milliseconds: a queued ALTER stalls the application for as long. */
 const longestTimeoutMs = 80

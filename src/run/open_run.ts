@@ -4,28 +4,13 @@ import { isLost } from '../database/faults.js'
 import { inspect, refusePooler, type Target } from '../database/server.js'
 import { Failure } from '../model/failure.js'
 import { beat, readLease, releaseLease, takeLease } from './lease.sql.js'
-import { addRun, endRun, schemaVersion, upgrade, upgrades } from './ledger.sql.js'
+import { addRun, endRun } from './ledger.sql.js'
+import type { Run } from './run.js'
+import { schemaVersion, upgrade, upgrades } from './schema_upgrades.sql.js'
 import { restoreTableSettings } from './table_settings.js'
 
 /** How often the holder of the lease says that it lives, in milliseconds. */
 const heartbeatMs = 2000
-
-/**
- * One invocation that writes: the writer's session with the lease, a monitor beside it, the fencing token.
- * Every ledger write names the token, so that a run that was taken over can do no harm.
- */
-export interface Run {
-  readonly ctx: Context
-  readonly id: number
-  readonly target: Target
-  readonly token: number
-  readonly writer: Connection
-  readonly monitor: Connection
-  /** Closes what is broken, connects again and takes the lease again; FENCED when another run has it. */
-  reconnect(): Promise<void>
-  /** Gives the lease back and closes the connections; the outcome goes to the list of runs. */
-  close(outcome: string): Promise<void>
-}
 
 /** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
 export async function prepareLedger(connection: Connection, tool: string): Promise<void> {

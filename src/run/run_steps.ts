@@ -5,10 +5,10 @@ import { Failure, findingsOf } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
 import { idOf, type Track } from '../model/project.js'
 import { type BackfillResult, type Finding, finding, type Report, type StepResult } from '../model/report.js'
-import { stepResult } from '../plan/describe_steps.js'
-import { foldLedger } from '../plan/make_plan.js'
 import { readLedger } from './ledger.sql.js'
-import type { Run } from './open_run.js'
+import { foldLedger } from './ledger_history.js'
+import type { Run } from './run.js'
+import { stepResult } from './step_result.js'
 
 /** What executing one step came to. */
 export interface Performed {

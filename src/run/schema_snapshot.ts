@@ -2,7 +2,7 @@ import type { Connection } from '../database/connection.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { keepCatalog, keptCatalog, setFingerprint, storedFingerprint } from './ledger.sql.js'
-import type { Run } from './open_run.js'
+import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
 /** Stores how the schema looks after the newest finished step, outside its locks. */

@@ -5,7 +5,7 @@ import { mayRunCode } from '../files/runs_code.js'
 import { parseStatements } from '../files/statements.js'
 import { type Finding, finding } from '../model/report.js'
 import { resetAll } from './execute_file.sql.js'
-import type { Run } from './open_run.js'
+import type { Run } from './run.js'
 
 /** Whether the server has event triggers, for as long as nothing has run that could make one. */
 const triggered = new WeakMap<Connection, Promise<boolean>>()

@@ -1,6 +1,6 @@
 import { isRetriable, serverFault } from '../database/faults.js'
 import { withLockRetries } from './lock_retry.js'
-import type { Run } from './open_run.js'
+import type { Run } from './run.js'
 import { disableAutoAnalyze, restoreAutoAnalyze, tablesWithChangedSettings } from './table_settings.sql.js'
 
 /** Not the owner of the table. */

@@ -1,123 +1,30 @@
-import type { Connection } from '../database/connection.js'
-import { setLocal } from '../database/connection.sql.js'
-import { type Context, connect } from '../database/context.js'
-import { type Scope, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { personasIn, readAccess } from '../files/access_file.js'
-import { withoutByteOrderMark } from '../files/statements.js'
-import type { Access, AccessTable, Check, Operation, Persona, Track } from '../model/project.js'
-import { type Facts, type Finding, finding, type Table } from '../model/report.js'
+import type { Access, AccessTable, Check, Operation, Persona } from '../model/project.js'
+import { type Finding, finding, type Probed, type Table } from '../model/report.js'
 import {
   attemptAll,
   attempts,
-  become,
-  becomeUs,
   copyOf,
   explainAs,
   gone,
   moved,
-  reachingOut,
-  rowEstimate,
   sampledRows,
-  seed,
-  seedRows,
   sideDoors,
   type Try,
   type TryResult,
-  unreachable,
   wideUpdateLimit,
-} from './probes.sql.js'
+} from './access_matrix.sql.js'
+import { emptyProbe, notProved, prepareProbe } from './probes.js'
+import { rowEstimate } from './probes.sql.js'
 
-/** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
-const lockMs = 500
-const probeTimeoutMs = 5000
 /**
  * A table above this many rows is not read from end to end: not by what the application asks, nor by
  * a matrix that is not deep.
  */
 const largeTable = 10_000
 
-/** What a check that acts came to. */
-export interface Probed {
-  found: { object: string; detail: string }[]
-  tables: Table[]
-  findings: Finding[]
-  /** Why it proved nothing, else null. */
-  skipped: string | null
-}
-
-/**
- * What a probe is taken back to on a session of its own; row security stays off until it becomes somebody.
- */
-export const probing =
-  (connection: Connection): Scope =>
-  work =>
-    transaction(connection.sql)(async tx => {
-      await setLocal(tx, lockMs, probeTimeoutMs)
-      return work(tx)
-    })
-
-/** Work on a session of its own, in one transaction that is always rolled back. */
-export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
-  await using connection = await connect(ctx, 'probe')
-  return await takenBack(probing(connection), work)
-}
-
-/** Why a check that acts proves nothing here. */
-type NotProved = Facts['PROBE_SKIPPED']
-
-/** Seeds what the access file says and reads what it expects; a reason where that can't be. */
-export async function prepareProbe(
-  tx: Db,
-  check: Check,
-): Promise<{ access: Access } | { skipped: NotProved }> {
-  const text = withoutByteOrderMark(check.file.text)
-  // rows are seeded and changed only where that fires nothing that reaches outside of the transaction
-  const outside = await reachingOut(tx, personasIn(text))
-  if (outside.length > 0)
-    return {
-      skipped: {
-        reason: `seeding would fire ${outside.join(', ')}, which reaches outside of the database`,
-        roles: [],
-        role: null,
-      },
-    }
-  const read = await readAccess(await seed(tx, text))
-  if ('reason' in read) throw new CantProbe(read.reason)
-  const roles = [...new Set(Object.values(read.access.personas).map(p => p.role))]
-  const [closed, ...more] = await unreachable(tx, roles)
-  if (!closed) return read
-  const names: [string, ...string[]] = [closed.name, ...more.map(r => r.name)]
-  return {
-    skipped: { reason: `this role may not become ${names.join(', ')}`, roles: names, role: closed.ours },
-  }
-}
-
-/**
- * A check that acts could not be run at all, as when the last row of an access file
- * does not say what it should.
- */
-export class CantProbe extends Error {}
-
-/**
- * Runs an access file or a probe inside a transaction that somebody else rolls back. `deep` walks through
- * large tables for updates without a WHERE, where some of the rows are tried otherwise.
- */
-export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<Probed> =>
-  check.kind === 'access' ? accessMatrix(tx, check, deep) : runProbe(tx, track, check)
-
-/** Nothing found, nothing told. */
-export const emptyProbe = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
-
-/** Nothing was proved, and why; decision 12: that is never clean. */
-const notProved = (check: Check, why: NotProved): Probed => ({
-  ...emptyProbe(),
-  skipped: why.reason,
-  findings: [finding('PROBE_SKIPPED', check.name, why)],
-})
-
 /** Seeds, then lets every persona try every operation on every table, by every door. */
-async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed> {
+export async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed> {
   const ready = await prepareProbe(tx, check)
   if ('skipped' in ready) return notProved(check, ready.skipped)
   const { access } = ready
@@ -320,23 +227,4 @@ async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
     }
   }
   return found
-}
-
-/**
- * A probe: seeds what the track's access file says, becomes the persona, and gives
- * what the last SELECT finds.
- */
-async function runProbe(tx: Db, track: Track, check: Check): Promise<Probed> {
-  const access = track.checks.find(c => c.kind === 'access')
-  const ready = access ? await prepareProbe(tx, access) : null
-  if (ready && 'skipped' in ready) return notProved(check, ready.skipped)
-  const persona = check.as === null ? null : ready?.access.personas[check.as]
-  if (persona === undefined) throw new CantProbe(`persona \`${check.as}\` is not in the track’s access file`)
-  if (persona) await become(tx, persona)
-  const rows = await seedRows(tx, withoutByteOrderMark(check.file.text))
-  await becomeUs(tx)
-  return {
-    ...emptyProbe(),
-    found: rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
-  }
 }

@@ -1,9 +1,11 @@
 import type { Context } from '../database/context.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Persona, Track } from '../model/project.js'
-import type { Table } from '../model/report.js'
-import { CantProbe, emptyProbe, neverLasting, type Probed, prepareProbe } from './access_matrix.js'
-import { become, becomeUs, readVisibility, sampleRealUsers, setPerson } from './probes.sql.js'
+import type { Probed, Table } from '../model/report.js'
+import { CantProbe, emptyProbe, neverLasting, prepareProbe } from './probes.js'
+import { become, becomeUs, setPerson } from './probes.sql.js'
+import { sampleRealUsers } from './real_users.sql.js'
+import { readVisibility } from './visibility.sql.js'
 
 /** A real person as the API presents him: the token's claim that says who he is, and a role. */
 export const asRealUser = (claim: string, person: string, role: string): Persona => ({

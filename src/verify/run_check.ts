@@ -3,13 +3,15 @@ import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
 import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
 import { withoutByteOrderMark } from '../files/statements.js'
 import { tablesOf } from '../files/track_objects.js'
 import { type Expectation, expectedNow, whyNothingExpected } from '../model/expected.js'
 import { acts, type Check, findingKey, type Track, whyNotRun } from '../model/project.js'
-import { type CheckResult, type Finding, finding, type Table } from '../model/report.js'
-import { act, CantProbe, type Probed } from './access_matrix.js'
+import { type CheckResult, type Finding, finding, type Probed, type Table } from '../model/report.js'
+import { accessMatrix } from './access_matrix.js'
+import { CantProbe, runProbe } from './probes.js'
 import { checkRows } from './run_check.sql.js'
 
 /** Rows of a finding that are shown. */
@@ -199,3 +201,10 @@ export async function gateRows(
   }
   return closed
 }
+
+/**
+ * Runs an access file or a probe inside a transaction that somebody else rolls back. `deep` walks through
+ * large tables for updates without a WHERE, where some of the rows are tried otherwise.
+ */
+export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<Probed> =>
+  check.kind === 'access' ? accessMatrix(tx, check, deep) : runProbe(tx, track, check)

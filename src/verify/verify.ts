@@ -12,12 +12,13 @@ import {
   emptyReport,
   finding,
   interrupted,
+  type Probed,
   type Report,
   verdictOf,
 } from '../model/report.js'
 import { nearest } from '../model/similar.js'
 import { readHistory } from '../plan/history.js'
-import { type Probed, probing } from './access_matrix.js'
+import { probing } from './probes.js'
 import { rowsSeenBy, sampleMatrix } from './real_users.js'
 import { type Checked, checkedResult, runCheck, type SharedFacts, sharedFactsOf } from './run_check.js'
 

@@ -1,5 +1,5 @@
 import { relationExists } from '../database/catalog.sql.js'
-import type { Db } from '../database/types.js'
+import { type Db, ident } from '../database/types.js'
 
 /**
  * What one person saw of one table; rows, hash and ids are null where there was no row
@@ -34,4 +34,31 @@ export async function storedVisibility(sql: Db, track: string): Promise<StoredVi
     select person, relation, rows::float8 as rows, hash, ids, at::text as at
     from rethread.sights where track = ${track}
     order by relation, person`
+}
+
+/**
+ * Somebody's rows of a table as a count and an order-free hash of ids, and the ids themselves up to a limit.
+ */
+export interface Visibility {
+  rows: number
+  hash: string
+  ids: string[]
+}
+
+/** Most ids that are kept of what one person sees in one table. */
+const mostIds = 5000
+
+/** What the current role sees of a table, or with full sight what a predicate says. */
+export async function readVisibility(
+  sql: Db,
+  table: string,
+  id: string,
+  where = 'true',
+): Promise<Visibility> {
+  const [row] = await sql.unsafe<Visibility[]>(
+    `select count(*)::float8 as rows, coalesce(sum(hashtextextended(x.id, 0)::numeric), 0)::text as hash,
+       coalesce(array_agg(x.id order by x.id) filter (where x.n <= ${mostIds}), '{}') as ids
+     from (select ${ident(id)}::text as id, row_number() over (order by ${ident(id)}::text) as n from ${table} where ${where}) x`,
+  )
+  return row!
 }

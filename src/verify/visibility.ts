@@ -7,10 +7,17 @@ import { takenBack, transaction } from '../database/scopes.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Persona, Track, TrackInfo, VisibleRows } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
-import type { Run } from '../run/open_run.js'
-import { become, readVisibility, sampleRealUsers, unreachable, type Visibility } from './probes.sql.js'
+import type { Run } from '../run/run.js'
+import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
-import { type StoredVisibility, storedVisibility, storeVisibility } from './visibility.sql.js'
+import { sampleRealUsers } from './real_users.sql.js'
+import {
+  readVisibility,
+  type StoredVisibility,
+  storedVisibility,
+  storeVisibility,
+  type Visibility,
+} from './visibility.sql.js'
 
 /** Persons whose sight is recorded before the first step. */
 const mostRealUsers = 10

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bareMigrateOptions, migrate } from '../../src/migrate/migrate.js'
+import { migrate } from '../../src/migrate/migrate.js'
+import { bareMigrateOptions } from '../../src/migrate/migrate_options.js'
 import { restore } from '../../src/rollback/restore.js'
 import { rollback } from '../../src/rollback/rollback.js'
 import { rethread, undoAll } from '../support/cli.js'

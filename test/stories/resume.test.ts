@@ -60,7 +60,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
 
   test('the tool’s schema of an older version is upgraded with what it holds', async () => {
     await using db = await database(server)
-    const { upgrade, upgrades } = await import('../../src/run/ledger.sql.js')
+    const { upgrade, upgrades } = await import('../../src/run/schema_upgrades.sql.js')
     const sql = open(db.url, 1)
     expect(await upgrade(sql, 'rethread 0.0.1', 1)).toEqual([1])
     await sql`insert into rethread.runs (command, host, who, tool, outcome) values ('migrate', 'h', 'somebody', 'rethread 0.0.1', 'clean')`

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { bareMigrateOptions, migrate } from '../../src/migrate/migrate.js'
+import { migrate } from '../../src/migrate/migrate.js'
+import { bareMigrateOptions } from '../../src/migrate/migrate_options.js'
 import type { Consent } from '../../src/model/plan.js'
 import type { Finding, Report } from '../../src/model/report.js'
 import { rollback } from '../../src/rollback/rollback.js'

@@ -1,0 +1,71 @@
+import { type Db, ident } from '../database/types.js'
+
+/**
+ * Makes the table for a column's values and the trigger that catches what is written while they are copied.
+ */
+export async function startCapture(
+  sql: Db,
+  id: number,
+  table: string,
+  column: string,
+  key: string[],
+  storedAs: string,
+): Promise<void> {
+  const columns = [...key, column].map(ident).join(', ')
+  const keys = key.map(ident).join(', ')
+  const values = [...key, column].map(c => `new.${ident(c)}`).join(', ')
+  await sql.unsafe(`
+    create table ${storedAs} as select ${columns} from ${table} with no data;
+    alter table ${storedAs} add primary key (${keys});
+    create function rethread_archive.capture_${id}() returns trigger
+    language plpgsql security definer set search_path = '' set row_security = off as $capture$
+    begin
+      if new.${ident(column)} is not null then
+        insert into ${storedAs} (${columns}) values (${values})
+        on conflict (${keys}) do update set ${ident(column)} = excluded.${ident(column)};
+      end if;
+      return null;
+    end
+    $capture$;
+    revoke all on function rethread_archive.capture_${id}() from public;`)
+}
+
+/** Whether a capture is attached: a run may have been stopped before it was. */
+export async function isCapturing(sql: Db, id: number, table: string): Promise<boolean> {
+  const [row] = await sql<{ there: boolean }[]>`
+    select exists (
+      select from pg_catalog.pg_trigger where tgrelid = ${table}::regclass and tgname = ${`rethread_capture_${id}`}
+    ) as there`
+  return row!.there
+}
+
+/** Attaches the capture; takes SHARE ROW EXCLUSIVE for a moment. */
+export async function attachCapture(sql: Db, id: number, table: string, column: string): Promise<void> {
+  await sql.unsafe(`
+    create trigger rethread_capture_${id} after insert or update of ${ident(column)} on ${table}
+    for each row execute function rethread_archive.capture_${id}()`)
+}
+
+/** Detaches the capture, in the transaction that drops the column. */
+export async function endCapture(sql: Db, id: number, table: string): Promise<void> {
+  await sql.unsafe(`
+    drop trigger if exists rethread_capture_${id} on ${table};
+    drop function if exists rethread_archive.capture_${id}()`)
+}
+
+/** Copies the values at risk of one stretch of pages; what the capture wrote first stays. */
+export async function copyValues(
+  sql: Db,
+  from: { relation: string; column: string; key: string[]; ours: string | null; storedAs: string },
+  pages: [string, string],
+): Promise<number> {
+  const columns = [...from.key, from.column].map(ident).join(', ')
+  const result = await sql.unsafe(
+    `insert into ${from.storedAs} (${columns})
+     select ${columns} from only ${from.relation} t
+     where t.ctid >= $1::tid and t.ctid < $2::tid and t.${ident(from.column)} is not null and not (${from.ours ?? 'false'})
+     on conflict do nothing`,
+    pages,
+  )
+  return result.count
+}

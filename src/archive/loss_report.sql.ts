@@ -1,0 +1,80 @@
+import { batchXids } from '../backfill/batch.sql.js'
+import { type Db, ident } from '../database/types.js'
+
+/** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since. */
+export interface LossRow {
+  rows: number
+  untouched: number
+  edited: number
+  users: number
+}
+
+/**
+ * Counts a table's rows, or a column's values, by where they came from. `ours`: the predicate for what a
+ * repeated migrate makes again.
+ */
+export async function lossOf(
+  sql: Db,
+  track: string,
+  table: string,
+  column: string | null,
+  ours: string | null,
+): Promise<LossRow> {
+  const [row] = await sql.unsafe<LossRow[]>(
+    `select
+       count(*)::float8 as rows,
+       (count(*) filter (where mine and made))::float8 as untouched,
+       (count(*) filter (where mine and not made))::float8 as edited,
+       (count(*) filter (where not mine))::float8 as users
+     from (
+       select coalesce((${ours ?? 'false'}), false) as mine, t.xmin::text::bigint in ${batchXids} as made
+       from ${table} t
+       ${column === null ? '' : `where t.${ident(column)} is not null`}
+     ) x`,
+    [track],
+  )
+  return row!
+}
+
+/**
+ * Rows or values at risk only, of all these objects with one statement: for the line that `migrate` and `status` print.
+ * Of a column, what a repeated migrate makes again is not counted at all, so that an index on it is enough.
+ */
+export async function riskOf(
+  sql: Db,
+  track: string,
+  objects: { table: string; column: string | null; ours: string | null }[],
+): Promise<number> {
+  const counts = objects.map(({ table, column, ours }) =>
+    column === null
+      ? `select count(*) as n from ${table} t
+         where coalesce((${ours ?? 'false'}), false) is not true or t.xmin::text::bigint not in (select xid from made)`
+      : `select count(*) as n from ${table} t where t.${ident(column)} is not null and not (${ours ?? 'false'})`,
+  )
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `with made (xid) as materialized ${batchXids}
+     select coalesce(sum(n), 0)::float8 as n from (${counts.join(' union all ')}) c`,
+    [track],
+  )
+  return row!.n
+}
+
+/**
+ * Rows (or values of a column) that people wrote within some seconds; what a migrate
+ * makes by itself is left out.
+ */
+export async function recentRows(
+  sql: Db,
+  table: string,
+  column: string | null,
+  ours: string | null,
+  time: string,
+  seconds: number,
+): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::float8 as n from ${table} t
+     where t.${ident(time)} > now() - interval '${seconds} seconds' and t.${ident(time)} <= now()
+       and not coalesce((${ours ?? 'false'}), false) ${column === null ? '' : `and t.${ident(column)} is not null`}`,
+  )
+  return row!.n
+}

@@ -1,0 +1,51 @@
+import type { BackfillStatement } from '../files/backfill_statement.js'
+import type { Consent } from '../model/plan.js'
+import type { Migration } from '../model/project.js'
+import type { Run } from '../run/run.js'
+import type { PendingSpec } from './pending.sql.js'
+import type { Advice } from './throttle.js'
+import type { KeyColumn } from './walk_keys.sql.js'
+
+/** What a person asked for. */
+export interface BackfillOptions {
+  /** Only rows of this unit (a workspace): a canary. The backfill stays open. */
+  unit: string | null
+  /** Stop after about so many rows; null for all. */
+  maxRows: number | null
+  workers: number
+  /** How long to rest, as a multiple of the work: 1 is half duty. */
+  nice: number
+  /** The user's own query: true or above zero means stop for now. */
+  throttleQuery: string | null
+  consent: Consent
+}
+
+/** One invocation of one backfill, and what it works with. */
+export interface Job {
+  run: Run
+  migration: Migration
+  id: number
+  statement: BackfillStatement
+  passes: number
+  /** About how many rows a page has: what a page that takes too long is divided by. */
+  rowsPerPage: number
+  /** The key to walk along, for a table without pages of its own; else null. */
+  keys: KeyColumn[] | null
+  options: BackfillOptions
+  pending: PendingSpec
+  progress: Progress
+  /** What the health signals say now; shared by the workers. */
+  advice: Advice
+  /** Backends of the workers. */
+  pids: Set<number>
+  /** True for a helper: another invocation holds the lease and will close the backfill. */
+  helper: boolean
+}
+
+/** How far a backfill came, for the live line. */
+export interface Progress {
+  rows: number
+  pagesDone: number
+  pages: number
+  since: number
+}

@@ -1,0 +1,26 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { maskUrl, plainText } from '../database/connection.js'
+import { findingsOf } from '../model/failure.js'
+import type { Finding } from '../model/report.js'
+
+/** Writes a file that a flag names, and the folders above it; what the system has against it. */
+export function writeOutput(path: string, text: string): Finding[] {
+  try {
+    mkdirSync(dirname(resolve(path)), { recursive: true })
+    writeFileSync(path, text)
+    return []
+  } catch (error) {
+    return findingsOf(error)
+  }
+}
+
+/** No secret in any output: the URL's password is cut wherever it shows. */
+export function maskSecrets(text: string, url: string): string {
+  if (url === '') return text
+  const password = URL.canParse(url) ? new URL(url).password : ''
+  // the URL first: without its password it would not be found any more
+  let masked = text.replaceAll(url, maskUrl(url))
+  for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
+  return masked
+}

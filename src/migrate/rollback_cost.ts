@@ -1,0 +1,40 @@
+import { atRisk, rollbackCommand } from '../archive/loss_report.js'
+import { connect } from '../database/context.js'
+import { isLost } from '../database/faults.js'
+import type { Plan, Step } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import { finding, type Report } from '../model/report.js'
+import type { Run } from '../run/run.js'
+
+/** Longest look for the cost line, in milliseconds. */
+const costTimeoutMs = 500
+
+/** At the end of the run: the exact way back, and what it would cost now. */
+export async function reportCost(
+  run: Run,
+  track: Track,
+  plan: Plan,
+  done: Step[],
+  report: Report,
+): Promise<void> {
+  const applied = [...plan.applied, ...done.map(s => s.migration)]
+  const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
+  const rows = await rowsAtRisk(
+    run,
+    track,
+    done.map(s => s.migration),
+  )
+  run.ctx.emit({ type: 'rollback-cost', command, atRisk: rows })
+  report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
+}
+
+/** On a connection of its own: what the look costs, or fails by, is not the writer's. Null where the server is gone. */
+async function rowsAtRisk(run: Run, track: Track, migrations: Migration[]): Promise<number | null> {
+  try {
+    await using reader = await connect(run.ctx, 'reader')
+    return await atRisk(reader, track, migrations, costTimeoutMs)
+  } catch (error) {
+    if (isLost(error)) return null
+    throw error
+  }
+}

@@ -1,0 +1,24 @@
+import type { LedgerRow } from '../model/plan.js'
+
+/** The ledger, folded: what is applied, and what was begun and not finished. */
+export interface History {
+  applied: Map<string, LedgerRow>
+  unfinished: Map<string, LedgerRow>
+}
+
+/** Folds ledger rows (in the order written) of one track. */
+export function foldLedger(rows: LedgerRow[], track: string): History {
+  const applied: History['applied'] = new Map()
+  const unfinished: History['unfinished'] = new Map()
+  for (const row of rows.filter(r => r.track === track)) {
+    if (row.outcome !== 'done') unfinished.set(row.migration, row)
+    else {
+      unfinished.delete(row.migration)
+      if (row.direction === 'down') applied.delete(row.migration)
+      else applied.set(row.migration, row)
+    }
+  }
+  return { applied, unfinished }
+}
+
+export const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)

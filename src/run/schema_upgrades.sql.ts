@@ -1,0 +1,218 @@
+import { relationExists } from '../database/catalog.sql.js'
+import type { Db, Root } from '../database/types.js'
+
+/**
+ * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one
+ * that was released: add another. `rethread` may be dropped at any time without harm to the application; what
+ * must outlive it (archives, quarantine) stands in `rethread_archive`.
+ */
+export const upgrades: readonly string[] = [
+  `create table rethread.runs (
+    id bigint generated always as identity primary key,
+    command text not null,
+    role text not null default current_user,
+    host text not null,
+    who text not null,
+    reason text,
+    tool text not null,
+    outcome text not null default 'running',
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz
+  );
+  create table rethread.ledger (
+    id bigint generated always as identity primary key,
+    run bigint not null references rethread.runs,
+    track text not null,
+    migration text not null,
+    direction text not null check (direction in ('up', 'down', 'baseline')),
+    outcome text not null check (outcome in ('started', 'done', 'failed', 'interrupted')),
+    checksum text not null,
+    tokens text not null,
+    statements text[] not null,
+    reached int not null default 0,
+    phase text not null,
+    role text not null default current_user,
+    server_version text not null default current_setting('server_version'),
+    error jsonb,
+    fingerprint text,
+    started_at timestamptz not null default clock_timestamp(),
+    duration_ms double precision
+  );
+  create index ledger_newest on rethread.ledger (track, migration, id desc);
+  create table rethread.lease (
+    name text primary key,
+    token bigint not null default 0,
+    holder text,
+    backend_pid int,
+    backend_start timestamptz,
+    heartbeat timestamptz
+  );
+  insert into rethread.lease (name) values ('writer');`,
+  // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A
+  // range goes pending -> claimed -> done, and is claimed anew when the backend that claimed it is gone;
+  // batches keep the transaction ids that prove which rows nobody touched since.
+  `create table rethread.backfills (
+    id bigint generated always as identity primary key,
+    track text not null,
+    migration text not null,
+    state text not null default 'running' check (state in ('running', 'done')),
+    passes int not null,
+    system_identifier text,
+    advice text,
+    rows bigint not null default 0,
+    seconds double precision not null default 0,
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz
+  );
+  create unique index backfills_open on rethread.backfills (track, migration) where state <> 'done';
+  create table rethread.ranges (
+    id bigint generated always as identity primary key,
+    backfill bigint not null references rethread.backfills on delete cascade,
+    relation text not null,
+    from_page bigint not null,
+    to_page bigint not null,
+    cursor_page bigint not null,
+    cursor_key text[],
+    pass int not null default 0,
+    window_pages int not null default 0,
+    state text not null default 'pending' check (state in ('pending', 'claimed', 'done')),
+    claim bigint,
+    backend_pid int,
+    backend_start timestamptz,
+    attempts int not null default 0,
+    rows bigint not null default 0
+  ) with (fillfactor = 50);
+  create index ranges_open on rethread.ranges (backfill, id);
+  create sequence rethread.claims;
+  create table rethread.pauses (
+    track text primary key,
+    at timestamptz not null default clock_timestamp()
+  );
+  create table rethread.batches (
+    backfill bigint not null references rethread.backfills on delete cascade,
+    relation text not null,
+    xid xid8 not null,
+    rows bigint not null,
+    ms double precision not null
+  );
+  create index batches_backfill on rethread.batches (backfill);
+  create table rethread.tallies (
+    backfill bigint not null references rethread.backfills on delete cascade,
+    kind text not null check (kind in ('unit', 'range')),
+    name text not null,
+    rows bigint not null,
+    hash bigint not null,
+    primary key (backfill, kind, name)
+  );
+  create table rethread.catalogs (
+    track text not null,
+    before text not null,
+    major int not null,
+    catalog jsonb not null,
+    at timestamptz not null default clock_timestamp(),
+    primary key (track, before)
+  );
+  create table rethread.sights (
+    run bigint not null,
+    track text not null,
+    person text not null,
+    relation text not null,
+    rows bigint,
+    hash text,
+    ids jsonb,
+    at timestamptz not null default clock_timestamp(),
+    primary key (track, person, relation)
+  );
+  alter table rethread.ledger add column catalog jsonb;
+  create table rethread.table_settings (
+    relation text primary key,
+    options text[] not null
+  );`,
+  `alter table rethread.tallies drop constraint tallies_kind_check;
+  alter table rethread.tallies add constraint tallies_kind_check check (kind in ('unit', 'past', 'range'));`,
+  // a position within a page: a batch may be a part of one
+  'alter table rethread.ranges alter column cursor_page type double precision;',
+]
+
+/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
+const archiveSchemaSql = `
+  create schema if not exists rethread_archive;
+  create table if not exists rethread_archive.quarantine (
+    id bigint generated always as identity primary key,
+    track text not null,
+    migration text not null,
+    relation text not null,
+    key text not null,
+    reason text not null,
+    original jsonb not null,
+    run bigint,
+    at timestamptz not null default clock_timestamp(),
+    unique (relation, key, migration)
+  );
+  create table if not exists rethread_archive.archives (
+    id bigint generated always as identity primary key,
+    run bigint,
+    track text not null,
+    migration text not null,
+    relation text not null,
+    column_name text,
+    stored_as text not null,
+    key_columns text[] not null default '{}',
+    ours text,
+    manifest jsonb not null default '[]',
+    rows bigint not null default 0,
+    hash text,
+    state text not null default 'kept' check (state in ('capturing', 'kept', 'restored')),
+    at timestamptz not null default clock_timestamp()
+  );`
+
+/** Closes a schema to everybody but its owner, also to roles that default privileges let in. */
+const closeSchemaSql = (schema: string): string => `
+  revoke all on schema ${schema} from public;
+  revoke all on all tables in schema ${schema} from public;
+  revoke all on all sequences in schema ${schema} from public;
+  do $close$
+  declare r name;
+  begin
+    for r in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+      execute format('revoke all on schema ${schema} from %I', r);
+      execute format('revoke all on all tables in schema ${schema} from %I', r);
+      execute format('revoke all on all sequences in schema ${schema} from %I', r);
+    end loop;
+  end
+  $close$;`
+
+/** Version of the tool's schema; null when it is not there. */
+export async function schemaVersion(sql: Db): Promise<number | null> {
+  if (!(await relationExists(sql, 'rethread.meta'))) return null
+  const [row] = await sql<{ version: number }[]>`select max(version)::int as version from rethread.meta`
+  return row!.version
+}
+
+/**
+ * Installs or upgrades the tool's schema up to `to`; safe when several start at once.
+ * Returns what was applied.
+ */
+export async function upgrade(sql: Root, tool: string, to: number = upgrades.length): Promise<number[]> {
+  return (await sql.begin(async tx => {
+    await tx`select pg_advisory_xact_lock(hashtext('rethread'), hashtext('upgrade'))`
+    await tx.unsafe(`
+      set local client_min_messages = warning;
+      create schema if not exists rethread;
+      create table if not exists rethread.meta (
+        version int primary key,
+        tool text not null,
+        at timestamptz not null default clock_timestamp()
+      );
+      ${archiveSchemaSql}`)
+    const from = (await schemaVersion(tx)) ?? 0
+    const done: number[] = []
+    for (let version = from + 1; version <= to; version++) {
+      await tx.unsafe(upgrades[version - 1]!)
+      await tx`insert into rethread.meta (version, tool) values (${version}, ${tool})`
+      done.push(version)
+    }
+    if (done.length > 0) await tx.unsafe(closeSchemaSql('rethread') + closeSchemaSql('rethread_archive'))
+    return done
+  })) as number[]
+}

@@ -1,0 +1,28 @@
+import type { Step } from '../model/plan.js'
+import type { StepResult } from '../model/report.js'
+
+/** A step as it stands in a report before anything ran. */
+export function stepResult(
+  step: Step,
+  outcome: StepResult['outcome'] = 'planned',
+  reason: string | null = null,
+): StepResult {
+  const { migration: m, direction } = step
+  return {
+    track: m.track,
+    migration: m.name,
+    title: direction === 'down' ? (m.rollback?.title ?? m.title) : m.title,
+    direction,
+    phase: m.phase,
+    transaction: direction === 'down' ? (m.rollback?.transaction ?? 'one') : m.transaction,
+    outcome,
+    durationMs: null,
+    attempts: 0,
+    reason,
+    hazards: step.hazards,
+    statements: step.statements,
+    rows: null,
+    locks: [],
+    traces: [],
+  }
+}

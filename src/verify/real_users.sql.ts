@@ -1,0 +1,24 @@
+import { type Db, ident } from '../database/types.js'
+
+/** Pages of a table that are looked through for persons; all of a smaller one. */
+const pagesOfRealUsers = 2000
+
+/**
+ * Some of the persons that a column names, the same ones each time while the table is the same; the column
+ * is `schema.table.column`.
+ */
+export async function sampleRealUsers(sql: Db, column: string, n: number): Promise<string[]> {
+  const [schema, table, name] = column.split('.') as [string, string, string]
+  const from = `${ident(schema)}.${ident(table)}`
+  const persons = (sample: string) =>
+    sql.unsafe<{ person: string }[]>(
+      `select person::text as person from (
+         select distinct ${ident(name)} as person from ${from} ${sample} where ${ident(name)} is not null
+       ) x order by md5(person::text) limit ${n}`,
+    )
+  const [size] = await sql<{ pages: number }[]>`
+    select relpages as pages from pg_catalog.pg_class where oid = to_regclass(${from}) and relkind = 'r'`
+  const share = (100 * pagesOfRealUsers) / (size?.pages ?? 0)
+  const some = share < 100 ? await persons(`tablesample system (${share}) repeatable (1)`) : []
+  return (some.length < n ? await persons('') : some).map(r => r.person)
+}
