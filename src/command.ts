@@ -69,6 +69,8 @@ export interface Invocation {
   consent: Consent
   /** How long to wait for another run, in milliseconds. */
   leaseWaitMs: number
+  /** Environment for programs that are started. */
+  env: Record<string, string | undefined>
   /** Folder that the command was started in. */
   cwd: string
   /** Folder of the package: shipped tracks and examples. */

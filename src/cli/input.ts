@@ -11,6 +11,7 @@ import { exitCodes } from '../model/report.js'
 import { openContext, sourcesTable } from '../plan/open_context.js'
 import { rootOf } from './flags.js'
 
+/** The process, handed down from main: nothing else reads it. */
 export type Process = NodeJS.Process
 
 /** The target and where it was named: flag beats environment. */
@@ -31,6 +32,7 @@ export function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url
   return { url: '', source: 'not set' }
 }
 
+/** Reads and checks everything that a command needs: files, configuration, environment. What must be closed goes to `cleanup`. */
 export async function readInput(
   command: Command,
   args: string[],
@@ -47,7 +49,11 @@ export async function readInput(
   let { url, source } = databaseUrl(options.databaseUrl, process.env)
   if (options.embedded) {
     const { startEmbedded } = await import('../database/embedded.js')
-    const server = await startEmbedded({ dataDir: join(cwd, '.rethread/pg18'), from: [cwd, home] })
+    const server = await startEmbedded({
+      dataDir: join(cwd, '.rethread/pg18'),
+      from: [cwd, home],
+      env: process.env,
+    })
     cleanup.push(() => server.stop())
     url = server.url
     source = '--embedded'
@@ -85,6 +91,7 @@ export async function readInput(
       from: config.consentFrom,
     },
     leaseWaitMs: options.lockWait * 1000,
+    env: process.env,
     cwd,
     home,
   }

@@ -13,12 +13,12 @@ export default defineCommand({
     keep: flag('--keep', 'leave the server running and say its URL'),
   },
   offline: true,
-  run: async ({ ctx, project, options, trackName, cwd, home, sources }) => {
+  run: async ({ ctx, project, options, trackName, cwd, env, home, sources }) => {
     const name = trackName ?? 'workspace-sessions'
     const dataDir = options.keep ? join(cwd, '.rethread/demo') : mkdtempSync(join(tmpdir(), 'rethread-demo-'))
     if (options.keep) rmSync(dataDir, { recursive: true, force: true })
     ctx.emit({ type: 'narrate', text: 'Starting a PostgreSQL of our own ...' })
-    const server = await startEmbedded({ dataDir, from: [cwd, home] })
+    const server = await startEmbedded({ dataDir, from: [cwd, home], env })
     try {
       const read = (file: string) => readFileSync(join(home, 'examples', file), 'utf8')
       const fixture = {

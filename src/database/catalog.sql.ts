@@ -165,6 +165,9 @@ export async function indexFacts(sql: Db, name: string): Promise<IndexFacts | nu
   return row ?? null
 }
 
+/** A constraint as the catalog writes it, as a statement for the parser: it is never run. */
+export const addConstraint = (definition: string): string => `alter table t add constraint c ${definition}`
+
 /** Looks at a constraint; null when there is none. */
 export async function constraintFacts(
   sql: Db,

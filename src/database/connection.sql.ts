@@ -48,6 +48,13 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
   return lines.map(line => line + ';').join('\n')
 }
 
+/** Sends the settings of a fresh connection and asks for the pid of its backend, in one message. */
+export async function sendSetup(sql: Db, setup: string): Promise<number> {
+  const results = await sql.unsafe(`${setup}\nselect pg_catalog.pg_backend_pid() as pid`)
+  const last = (Array.isArray(results[0]) ? results.at(-1) : results) as unknown as { pid: number }[]
+  return last[0]!.pid
+}
+
 /** How much of evicted pages goes to the disk at once. */
 const flushSizes = { small: '64kB', large: '512kB' } as const
 /** Small beside others, large where nobody else waits for the disk. */

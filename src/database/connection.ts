@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import { Failure } from '../model/failure.js'
+import { sendSetup } from './connection.sql.js'
 import { unlessLost } from './faults.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
@@ -56,9 +57,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     },
   })
   try {
-    const results = await sql.unsafe(`${setup}\nselect pg_catalog.pg_backend_pid() as pid`)
-    const last = (Array.isArray(results[0]) ? results.at(-1) : results) as unknown as { pid: number }[]
-    const pid = last[0]!.pid
+    const pid = await sendSetup(sql, setup)
     const close = async () => {
       closing = true
       await sql.end({ timeout: 2 }).catch(unlessLost)

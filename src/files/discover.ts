@@ -21,6 +21,7 @@ import { expectedPath } from './expected.js'
 import { type Header, type HeaderKind, readHeader } from './header.js'
 import { rawChecksum } from './statements.js'
 
+/** Folders of a project; a track has one of its own in each. */
 export const projectFolders = ['migrations', 'rollbacks', 'verify'] as const
 /** Folder under verify/ of the checks that every track has; no track has this name. */
 const every = '_every'

@@ -1,4 +1,4 @@
-import { columnFacts, constraintFacts, indexFacts } from '../database/catalog.sql.js'
+import { addConstraint, columnFacts, constraintFacts, indexFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import type { Proof } from '../files/statement_proof.js'
 import { type Node, nodeShape, parseStatements } from '../files/statements.js'
@@ -72,8 +72,7 @@ function indexShape(node: Node): string {
 
 /** Compares a wanted constraint with what `pg_get_constraintdef` wrote, through the same grammar. */
 async function sameConstraint(wanted: Node, definition: string): Promise<boolean> {
-  const text = `alter table t add constraint c ${definition}`
-  const [parsed] = await parseStatements(text)
+  const [parsed] = await parseStatements(addConstraint(definition))
   const found = parsed!.node.cmds[0].AlterTableCmd.def.Constraint as Node
   if (wanted.contype !== found.contype) return false
   if (wanted.contype === 'CONSTR_FOREIGN') {

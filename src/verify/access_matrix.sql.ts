@@ -56,6 +56,9 @@ export async function sideDoors(
     order by 1`
 }
 
+/** How a report names the reading of a table through a view or a partition of it. */
+export const doorName = (kind: 'view' | 'partition', name: string): string => `select from ${kind} ${name}`
+
 /**
  * Rows that an update without a WHERE may change in one try; seeds have fewer, a policy
  * that holds stays far below.

@@ -5,6 +5,7 @@ import {
   attemptAll,
   attempts,
   copyOf,
+  doorName,
   explainAs,
   gone,
   moved,
@@ -74,7 +75,7 @@ async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
   }
   for (const { name, kind } of await sideDoors(tx, t.table))
     doors.push({
-      name: `select from ${kind} ${name}`,
+      name: doorName(kind, name),
       operation: 'select',
       statement: attempts[kind](t, name),
     })

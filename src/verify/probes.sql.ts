@@ -9,6 +9,7 @@ export async function become(sql: Db, persona: Persona): Promise<void> {
   await sql.unsafe(becoming(persona))
 }
 
+/** The text that makes a transaction somebody's. */
 export const becoming = (persona: Persona): string => {
   const sub = typeof persona.claims.sub === 'string' ? persona.claims.sub : ''
   return `select set_config('request.jwt.claims', ${literal(JSON.stringify(persona.claims))}, true),
@@ -22,6 +23,7 @@ export async function becomeUs(sql: Db): Promise<void> {
   await sql.unsafe(becomingUs)
 }
 
+/** The text that takes that back. */
 export const becomingUs = "reset role; select set_config('row_security', 'off', true)"
 
 /** Runs the statements of a file; the rows of the last one. */
