@@ -2,147 +2,229 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { codes, hazards } from '../src/model/codes.js'
+import { explain } from '../src/operate/explain.js'
+import { renderTable } from '../src/render/table.js'
 import { hazardWords, words } from '../src/render/words/index.js'
 import { root } from './support/database.js'
+import {
+  circles,
+  clockReads,
+  globalsUsed,
+  parse,
+  queries,
+  readSources,
+  type Source,
+  strings,
+  undocumented,
+} from './support/source.js'
 
-/** The architecture as a test: docs/architecture.md says why. */
-const floors: Record<string, number> = {
-  model: 0,
-  workspace: 1,
-  db: 1,
-  sql: 1,
-  engine: 2,
-  commands: 3,
-  render: 3,
-  library: 4,
-}
-/** Files at the top of src/ and their floor. */
-const top: Record<string, number> = {
-  'main.ts': 5,
-  'cli.ts': 4,
-  'terminal.ts': 4,
-  'command.ts': 3,
-  'machine.ts': 4,
-  'options.ts': 3,
-  'renderer.ts': 3,
-  'discovery.ts': 4,
-  'flags.ts': 4,
-  'index.ts': 4,
-}
-
-const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(f =>
-  f.endsWith('.ts'),
-)
-const text = (file: string) => readFileSync(join(root, 'src', file), 'utf8')
-/** The code without its comments. */
-const code = (file: string) => text(file).replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, '')
-const roomOf = (file: string) => (file.includes('/') ? file.split('/')[0]! : '')
-const floorOf = (file: string) => (roomOf(file) ? floors[roomOf(file)] : top[file])
-
-interface Import {
-  from: string
-  type: boolean
-}
-
-const imports = (file: string): Import[] => [
-  ...[...text(file).matchAll(/^(import|export) (type )?[^;'"]*?from '([^']+)'/gms)].map(m => ({
-    type: Boolean(m[2]),
-    from: m[3]!,
-  })),
-  ...[...text(file).matchAll(/import\('([^']+)'\)/g)].map(m => ({ type: false, from: m[1]! })),
+/**
+ * The folders under `src/`, top first: each imports from those below it only. docs/architecture.md has the same list, and
+ * says what is in them. Files at the top stand on a floor of their own.
+ */
+const floors = [
+  'cli',
+  'commands',
+  'index.ts',
+  'library',
+  'render',
+  'command.ts',
+  'operate',
+  'dry_run',
+  'rollback',
+  'migrate',
+  'verify',
+  'archive',
+  'backfill',
+  'plan',
+  'run',
+  'database',
+  'files',
+  'model',
 ]
+/** Folders below those: tables of words, and what knows one layout of migrations. */
+const inner = ['render/words', 'files/layouts']
+/** Where each package is imported; nowhere else, types included. */
+const packages: Record<string, string[]> = {
+  postgres: ['database'],
+  commander: ['cli'],
+  'cli-progress': ['cli'],
+  '@inquirer/input': ['cli'],
+  'cli-table3': ['render'],
+  umzug: ['migrate', 'run'],
+  'libpg-query': ['files'],
+  zod: ['files', 'model'],
+}
+/** The disk, other programs and the network are for these; the rest works on what it is given. */
+const outside = /^node:(fs|child_process|net|tls|dgram|dns|http|https|os|worker_threads)/
+const mayGoOutside = (path: string): boolean =>
+  /^(cli|commands|library|files)\/|^database\/embedded\.ts$/.test(path)
 
-const resolved = (file: string, from: string): string =>
-  join(file, '..', from).replace(/\.js$/, '.ts').replace(/^\.\//, '')
+const files = readSources(join(root, 'src'))
+const floorOf = (path: string): number => floors.indexOf(path.split('/')[0]!)
+const isQueryFile = (path: string): boolean => path.endsWith('.sql.ts')
+const mayReadClock = (path: string): boolean => /^cli\/|^library\/machine\.ts$/.test(path)
+const inCli = (file: Source): boolean => file.folder === 'cli'
+const inWords = (file: Source): boolean => file.path.startsWith('render/words/')
+const packageOf = (from: string): string => from.split('/', from.startsWith('@') ? 2 : 1).join('/')
 
-describe.each(files)('src/%s', file => {
-  test('stands on a floor, no deeper than one level but for the sentences', () => {
-    expect(floorOf(file), 'a new folder or top file needs a floor here').toBeDefined()
-    expect(file.split('/').length).toBeLessThanOrEqual(file.startsWith('render/words/') ? 3 : 2)
+const upward = (file: Source): string[] =>
+  file.imports
+    .filter(to => /\.ts$/.test(to) && floorOf(to) < floorOf(file.path))
+    .map(to => `${file.path} imports ${to}`)
+
+const processUses = (file: Source): string[] =>
+  inCli(file) ? [] : globalsUsed(file, ['process', 'console', 'globalThis', 'global'])
+
+const strayQueries = (file: Source): string[] =>
+  // words may hold SQL for people to paste
+  isQueryFile(file.path) || inWords(file) ? [] : queries(file)
+
+const strayPackages = (file: Source): string[] =>
+  file.imports
+    .filter(i => !i.endsWith('.ts') && !i.startsWith('node:'))
+    .filter(i => !packages[packageOf(i)]?.includes(file.folder))
+    .map(i => `${file.path} imports ${i}`)
+
+const strayOutside = (file: Source): string[] =>
+  mayGoOutside(file.path)
+    ? []
+    : file.imports.filter(i => outside.test(i)).map(i => `${file.path} imports ${i}`)
+
+describe('src/', () => {
+  test('every file stands on a floor, no deeper than one level', () => {
+    const strays = files.filter(({ path }) => {
+      const folder = path.split('/').slice(0, -1).join('/')
+      return floorOf(path) < 0 || (folder.includes('/') && !inner.includes(folder))
+    })
+    expect(strays.map(f => f.path)).toEqual([])
   })
 
-  test('imports only what is below, or its own floor’s own room', () => {
-    for (const { from, type } of imports(file).filter(i => i.from.startsWith('.'))) {
-      const target = resolved(file, from)
-      const up = floorOf(target)! > floorOf(file)!
-      const beside =
-        floorOf(target) === floorOf(file) &&
-        roomOf(target) !== roomOf(file) &&
-        roomOf(file) !== '' &&
-        roomOf(target) !== ''
-      // types flow up once: a command's contract names the engine's context, the schema's
-      // shape is the report's type
-      expect(up && !type ? `${file} -> ${target}` : null).toBeNull()
-      if (beside && !type) expect(`${file} -> ${target}`).toMatch(/^(none)$/)
-    }
+  test('files are named alike', () => {
+    const good = (path: string) =>
+      path.startsWith('commands/')
+        ? /^commands\/[a-z]+(-[a-z]+)*\.ts$/
+        : /^([a-z_]+\/)*[a-z][a-z0-9_]*(\.sql)?\.ts$/
+    expect(files.map(f => f.path).filter(path => !good(path).test(path))).toEqual([])
   })
 
-  test('prints, exits and reads the environment only in cli, terminal and main; the clock also in machine', () => {
-    if (['cli.ts', 'terminal.ts', 'main.ts'].includes(file)) return
-    expect(code(file)).not.toMatch(/\bconsole\.|(?<![.\w])process\.(?!env\.NODE_)/)
-    if (file === 'machine.ts') return
-    expect(code(file)).not.toMatch(/Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(/)
+  test('docs/architecture.md has the same floors in the same order', () => {
+    const layout = /```\nsrc\/\n(.*?)```/s.exec(readFileSync(join(root, 'docs/architecture.md'), 'utf8'))![1]!
+    const written = [...layout.matchAll(/^ {2}([a-z_]+(?:\/|\.ts))/gm)].map(m => m[1]!.replace('/', ''))
+    expect(written).toEqual(floors.filter(f => existsSync(join(root, 'src', f))))
   })
 
-  test('only db opens connections, only sql holds statements', () => {
-    if (roomOf(file) !== 'db') expect(imports(file).filter(i => i.from === 'postgres' && !i.type)).toEqual([])
-    if (roomOf(file) === 'engine' || roomOf(file) === 'commands') {
-      expect(code(file)).not.toMatch(
-        /\b(sql|tx)(<[^>`]*>)?`\s*(select|insert|update|delete|with|set|create|alter|drop)|\.unsafe\(/i,
-      )
-      expect(imports(file).filter(i => ['commander', 'cli-table3'].includes(i.from))).toEqual([])
-    }
-    if (roomOf(file) === 'engine')
-      expect(imports(file).filter(i => /^(node:)?(fs|child_process|net)/.test(i.from))).toEqual([])
+  test('imports go down only, types included', () => {
+    expect(files.flatMap(upward)).toEqual([])
+  })
+
+  test('no file imports itself, in however many steps, types included', () => {
+    expect(circles(files)).toEqual([])
+  })
+
+  test('the largest folder holds at most a fifth of the lines', () => {
+    const total = files.reduce((sum, f) => sum + f.lines, 0)
+    const shares = floors.map(folder => {
+      const lines = files.filter(f => f.folder === folder).reduce((sum, f) => sum + f.lines, 0)
+      return { folder, share: lines / total }
+    })
+    expect(shares.filter(f => f.share > 0.2)).toEqual([])
+  })
+
+  test('no file is longer than 300 lines, but tables of words', () => {
+    const long = files.filter(f => f.lines > 300 && !inWords(f))
+    expect(long.map(f => `${f.path}: ${f.lines}`)).toEqual([])
+  })
+
+  test('a name at the top of a file is defined once', () => {
+    const where = new Map<string, Set<string>>()
+    for (const { path, names } of files)
+      for (const name of names) where.set(name, (where.get(name) ?? new Set()).add(path))
+    const twice = [...where].filter(([, paths]) => paths.size > 1)
+    expect(twice.map(([name, paths]) => `${name}: ${[...paths].join(', ')}`)).toEqual([])
+  })
+
+  test('only cli/ knows the process and the console, by whatever way', () => {
+    expect(files.flatMap(processUses)).toEqual([])
+  })
+
+  test('only the edges read the clock or roll dice', () => {
+    expect(files.filter(f => !mayReadClock(f.path)).flatMap(clockReads)).toEqual([])
+  })
+
+  test('text of queries is in *.sql.ts', () => {
+    expect(files.flatMap(strayQueries)).toEqual([])
+  })
+
+  test('queries are beside their callers', () => {
+    const lonely = files.filter(
+      f =>
+        isQueryFile(f.path) &&
+        f.folder !== 'database' &&
+        !files.some(g => g.folder === f.folder && g.imports.includes(f.path)),
+    )
+    expect(lonely.map(f => f.path)).toEqual([])
+  })
+
+  test('each package is imported in its folder only', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(Object.keys(packages).sort()).toEqual(Object.keys(dependencies).sort())
+    expect(files.flatMap(strayPackages)).toEqual([])
+  })
+
+  test('capabilities touch neither disk nor network nor other programs', () => {
+    expect(files.flatMap(strayOutside)).toEqual([])
   })
 
   test('every exported name says what it is', () => {
-    const source = text(file)
-    for (const m of source.matchAll(/^export (async )?(function|const|class|interface|type) (\w+)/gm)) {
-      const before = source.slice(0, m.index).trimEnd()
-      if (file.startsWith('model/schema.ts')) continue
-      expect(/\*\/$|biome-ignore.*$/.test(before) ? null : `${file}: ${m[3]} has no docstring`).toBeNull()
-    }
+    // the schema describes itself: its descriptions are published with it
+    expect(files.filter(f => f.path !== 'model/schema.ts').flatMap(undocumented)).toEqual([])
+  })
+
+  test('a command file declares its command', () => {
+    const commands = files.filter(f => f.folder === 'commands')
+    expect(
+      commands.filter(f => !/^export default defineCommand\(/m.test(f.tree.text)).map(f => f.path),
+    ).toEqual([])
+  })
+
+  test('no file but a command knows a track by name', () => {
+    const tracks = readdirSync(join(root, 'migrations'))
+    const knowing = files.filter(
+      f =>
+        !inWords(f) &&
+        f.folder !== 'commands' &&
+        strings(f).some(s => tracks.some(track => s.includes(track))),
+    )
+    expect(knowing.map(f => f.path)).toEqual([])
   })
 })
 
-test('a command file declares its command, and is named as a command is typed', () => {
-  for (const f of files.filter(f => f.startsWith('commands/'))) {
-    expect(text(f)).toMatch(/export default defineCommand\(/)
-    expect(f).toMatch(/^commands\/[a-z]+(-[a-z]+)*\.ts$/)
-  }
-})
+describe('codes', () => {
+  test('every code and every hazard has words', () => {
+    expect(Object.keys(words).sort()).toEqual(Object.keys(codes).sort())
+    expect(Object.keys(hazardWords).sort()).toEqual(Object.keys(hazards).sort())
+  })
 
-test('a file of render/ with a default export declares a format', () => {
-  const declaring = files.filter(f => f.startsWith('render/') && /^export default/m.test(text(f)))
-  expect(declaring.map(f => f.slice('render/'.length, -'.ts'.length)).sort()).toEqual(
-    expect.arrayContaining(['github', 'html', 'json', 'markdown', 'table']),
-  )
-  for (const f of declaring) expect(text(f)).toMatch(/^export default defineRenderer\(/m)
-})
+  test.each([...Object.keys(codes), ...Object.keys(hazards)])('%s is explained', async code => {
+    const text = await renderTable(explain(code), { color: false, verbose: false, width: 100 })
+    const explanation = text.replace(/^.*\((finding|hazard)\)/, '').trim()
+    expect(explanation).toMatch(/\w+\W+\w+/)
+    expect(explanation).not.toMatch(/undefined|\[object/)
+  })
 
-test('every code and every hazard has words', () => {
-  expect(Object.keys(words).sort()).toEqual(Object.keys(codes).sort())
-  expect(Object.keys(hazardWords).sort()).toEqual(Object.keys(hazards).sort())
-})
-
-test('every code is used, and the engine knows no track by name', () => {
-  const all = files
-    .filter(f => !f.endsWith('codes.ts') && !f.startsWith('render/words/'))
-    .map(text)
-    .join('\n')
-  expect(Object.keys(codes).filter(c => !all.includes(`'${c}'`))).toEqual([])
-  const engine = files
-    .filter(f => f.startsWith('engine/'))
-    .map(text)
-    .join('\n')
-  for (const track of readdirSync(join(root, 'migrations'))) expect(engine).not.toContain(track)
+  test('every code is used', () => {
+    const said = new Set(
+      files.filter(f => !inWords(f) && !/^model\/(codes|facts)\.ts$/.test(f.path)).flatMap(strings),
+    )
+    expect(Object.keys(codes).filter(c => !said.has(c))).toEqual([])
+  })
 })
 
 test('every check has its story', () => {
   for (const track of readdirSync(join(root, 'verify'))) {
     for (const check of readdirSync(join(root, 'verify', track)).filter(f => f.endsWith('.sql')))
-      expect(existsSync(join(root, 'test/checks', track, check)), check).toBe(true)
+      expect(existsSync(join(root, 'test/checks', track, check)), `test/checks/${track}/${check}`).toBe(true)
   }
 })
 
@@ -153,19 +235,81 @@ test('nothing but what belongs there stands at the top', () => {
     'rollbacks',
     'verify',
     'test',
+    'docs',
+    'examples',
     'scripts',
+    'README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    'LICENSE',
+    'Dockerfile',
+    'action.yml',
     'package.json',
     'package-lock.json',
     'tsconfig.json',
-    'README.md',
-    'CHANGELOG.md',
-    'CONTRIBUTING.md',
-    'LICENSE',
-    'docs',
-    'examples',
-    'action.yml',
     'node_modules',
     'dist',
   ]
   expect(readdirSync(root).filter(f => !f.startsWith('.') && !allowed.includes(f))).toEqual([])
+})
+
+describe('the rules see what they forbid', () => {
+  test.each<[string, (file: Source) => string[], string, string]>([
+    ['an upward import', upward, 'run/a.ts', "import { migrate } from '../migrate/migrate.js'"],
+    ['an upward type', upward, 'run/a.ts', "import type { Plan } from '../plan/make_plan.js'"],
+    ['an upward re-export', upward, 'run/a.ts', "export * from '../plan/make_plan.js'"],
+    ['an upward import() of a type', upward, 'run/a.ts', "type A = import('../plan/make_plan.js').A"],
+    ['an upward import() at run time', upward, 'run/a.ts', "await import('../cli/main.js')"],
+    ['process', processUses, 'run/a.ts', 'process.exit(1)'],
+    ['process of globalThis', processUses, 'run/a.ts', 'globalThis.process.exit(1)'],
+    ['process by brackets', processUses, 'run/a.ts', "globalThis['process'].exit(1)"],
+    ['process taken apart', processUses, 'run/a.ts', 'const { console: c } = globalThis'],
+    ['process as a module', processUses, 'run/a.ts', "import { env } from 'node:process'"],
+    ['console', processUses, 'run/a.ts', "console.log('hello')"],
+    ['the clock', clockReads, 'run/a.ts', 'const at = Date.now()'],
+    ['the date', clockReads, 'run/a.ts', 'const at = new Date()'],
+    ['dice', clockReads, 'run/a.ts', 'const n = Math.random()'],
+    ['a timer', clockReads, 'run/a.ts', 'setTimeout(() => {}, 1)'],
+    ['a tagged query', strayQueries, 'run/a.ts', 'await connection.sql<Row[]>`select 1`'],
+    ['a tagged fragment', strayQueries, 'run/a.ts', 'const where = tx`true`'],
+    ['a text that is sent', strayQueries, 'run/a.ts', 'await sql.unsafe(text)'],
+    ['a query by itself', strayQueries, 'run/a.ts', "const text = 'select 1'"],
+    ['a query with values', strayQueries, 'run/a.ts', `const text = \`alter table \${name} owner to me\``],
+    [
+      'a query over lines',
+      strayQueries,
+      'run/a.ts',
+      'const text = `\n  with a as (select 1) select * from a`',
+    ],
+    ['a type of postgres', strayPackages, 'run/a.ts', "import type postgres from 'postgres'"],
+    ['a package of nobody', strayPackages, 'cli/a.ts', "import pad from 'left-pad'"],
+    ['a package within a package', strayPackages, 'run/a.ts', "import { z } from 'zod/mini'"],
+    ['the disk', strayOutside, 'run/a.ts', "import { readFileSync } from 'node:fs'"],
+    ['the disk, by promises', strayOutside, 'verify/a.ts', "import { readFile } from 'node:fs/promises'"],
+    ['a name without words', undocumented, 'run/a.ts', '// not a docstring\nexport const a = 1'],
+  ])('%s', (_, rule, path, text) => {
+    expect(rule(parse(path, text))).not.toEqual([])
+  })
+
+  test.each<[string, (file: Source) => string[], string, string]>([
+    ['a downward import', upward, 'plan/a.ts', "import { openRun } from '../run/open_run.js'"],
+    ['a member called process', processUses, 'run/a.ts', 'const { pid } = server.process'],
+    ['a date of a text', clockReads, 'run/a.ts', "const at = new Date('2026-01-01')"],
+    ['prose that begins like SQL', strayQueries, 'run/a.ts', "const text = 'select the track with --track'"],
+    ['a query in its place', strayQueries, 'run/a.sql.ts', 'await sql`select 1`'],
+    ['process in cli/', processUses, 'cli/a.ts', 'process.exit(1)'],
+    ['a name with words', undocumented, 'run/a.ts', '/** The first letter. */\nexport const a = 1'],
+  ])('but not %s', (_, rule, path, text) => {
+    expect(rule(parse(path, text))).toEqual([])
+  })
+
+  test('a circle of three, closed by a type', () => {
+    const found = circles([
+      parse('run/a.ts', "import { b } from './b.js'"),
+      parse('run/b.ts', "import { c } from './c.js'"),
+      parse('run/c.ts', "import type { A } from './a.js'"),
+      parse('run/d.ts', "import { a } from './a.js'"),
+    ])
+    expect(found).toEqual([['run/a.ts', 'run/b.ts', 'run/c.ts']])
+  })
 })
