@@ -32,7 +32,8 @@ await build({
   target: `node${/\d+(\.\d+)*/.exec(manifest.engines.node)[0]}`,
   outbase: 'src',
   outdir: 'dist',
-  // umzug comes with a command line of its own, which nobody here calls: without it, applying starts 80 ms sooner
+  // umzug comes with a command line of its own, which nobody here calls: without it,
+  // applying starts 80 ms sooner
   alias: { '@rushstack/ts-command-line': './src/run/umzug_cli.ts' },
   // loaded from node_modules, and only by the runs that need them
   external: ['libpg-query', 'cli-table3', 'cli-progress', '@inquirer/input'],

@@ -103,7 +103,9 @@ export interface Command {
   options: Options
   filters: boolean
   offline: boolean
-  /** Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong. */
+  /**
+   * Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong.
+   */
   read(typed: Record<string, Typed>): (invocation: Invocation) => Promise<Report>
 }
 

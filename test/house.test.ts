@@ -19,8 +19,8 @@ import {
 } from './support/source.js'
 
 /**
- * The folders under `src/`, top first: each imports from those below it only. docs/architecture.md has the same list, and
- * says what is in them. Files at the top stand on a floor of their own.
+ * The folders under `src/`, top first: each imports from those below it only. docs/architecture.md has the
+ * same list, and says what is in them. Files at the top stand on a floor of their own.
  */
 const floors = [
   'cli',

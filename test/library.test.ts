@@ -10,7 +10,9 @@ import { folder } from './support/folder.js'
 
 const run = promisify(execFile)
 
-/** What must be the same in a report, whoever asked for it: all but times, sizes and what is said of the door. */
+/**
+ * What must be the same in a report, whoever asked for it: all but times, sizes and what is said of the door.
+ */
 function gist(report: Pick<Report, 'command' | 'verdict' | 'steps' | 'checks' | 'tables' | 'findings'>) {
   const skipped = ['Where values come from', 'Last runs', 'Backfills', 'Tables touched', 'Sizes', 'Rehearsed']
   return {

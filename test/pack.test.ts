@@ -83,8 +83,8 @@ const stop = `
   console.log((await second.migrate()).verdict, (await second.verify({ deep: true })).verdict)`
 
 /**
- * A TypeScript project with the tarball, what the tarball depends on, the types of Node, and the programs: no network is
- * needed. Compiled strictly, with the types of every package checked too.
+ * A TypeScript project with the tarball, what the tarball depends on, the types of Node, and the programs: no
+ * network is needed. Compiled strictly, with the types of every package checked too.
  */
 async function typeScriptProject(): Promise<string> {
   const home = mkdtempSync('/tmp/rethread-typescript-')

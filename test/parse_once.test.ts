@@ -44,7 +44,8 @@ test('plan, migrate, status and rollback parse and scan each file once between t
     const times = [asked.parse, asked.scan].map(of => of.get(withoutByteOrderMark(text)))
     expect([path, ...times]).toEqual([path, 1, 1])
   }
-  // what is not a file is made of one: a backfill with a part of its table, an index as the server describes it
+  // what is not a file is made of one: a backfill with a part of its table, an index
+  // as the server describes it
   expect(Math.max(...asked.parse.values(), ...asked.scan.values())).toBe(1)
 })
 

@@ -15,7 +15,8 @@ create table public.conversations (
   id uuid primary key default gen_random_uuid(),
   tenant_id uuid not null,
   user_id uuid not null,
-  -- text: applications take titles from the first message, and a longer one must not fail the old application's statement
+  -- text: applications take titles from the first message, and a longer one must not fail the
+  -- old application's statement
   title text not null default 'New Conversation',
   metadata jsonb default '{}',
   created_at timestamptz default now(),

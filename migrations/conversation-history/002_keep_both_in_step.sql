@@ -24,8 +24,8 @@ begin
 end
 $settings$;
 
--- What makes message ids unguessable: nobody can choose in advance the id that somebody else's message will get. It outlives a
--- rollback, so that a repeated migrate makes the same ids.
+-- What makes message ids unguessable: nobody can choose in advance the id that somebody else's message will
+-- get. It outlives a rollback, so that a repeated migrate makes the same ids.
 create schema if not exists rethread_archive;
 create table if not exists rethread_archive.message_keys (track text primary key, secret text not null);
 revoke all on rethread_archive.message_keys from public, anon, authenticated, service_role;
@@ -33,8 +33,9 @@ insert into rethread_archive.message_keys (track, secret)
 values ('conversation-history', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
 on conflict (track) do nothing;
 
--- Sessions whose other side could not be written together with the application's statement, and why. Appended only: it is
--- written by statements that must not wait. The next write to the session brings it up to date, or the backfill 006.
+-- Sessions whose other side could not be written together with the application's statement, and why.
+-- Appended only: it is written by statements that must not wait. The next write to the session brings it up
+-- to date, or the backfill 006.
 create table chat_private.behind (
   session_id uuid not null,
   written_by text not null check (written_by in ('old application', 'new application')),
@@ -45,7 +46,8 @@ create table chat_private.behind (
 create index behind_session_id on chat_private.behind (session_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 
--- The seal of an id that is written into an element. Without it, or in another session, the id is the text of a user and counts for nothing.
+-- The seal of an id that is written into an element. Without it, or in another session, the id is the text of
+-- a user and counts for nothing.
 create function chat_private.seal(secret text, session_id uuid, id text) returns text
 language sql immutable parallel safe
 as $$ select left(encode(sha256(convert_to(secret || ':seal:' || session_id || ':' || id, 'UTF8')), 'hex'), 32) $$;
@@ -85,7 +87,8 @@ exception
 end
 $$;
 
--- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the original stays in metadata.
+-- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the
+-- original stays in metadata.
 create function chat_private.message_time(value jsonb) returns timestamptz
 language sql immutable parallel safe
 as $$
@@ -118,7 +121,8 @@ as $$
     else coalesce(content #>> '{}', '') end
 $$;
 
--- Who says it. Applications and exports write it as role, author.role, isCreatedByUser, from, sender or type, or in a class name.
+-- Who says it. Applications and exports write it as role, author.role, isCreatedByUser, from, sender or
+-- type, or in a class name.
 create function chat_private.element_role(body jsonb) returns text
 language sql immutable parallel safe
 as $$
@@ -150,8 +154,8 @@ as $$
     '') end
 $$;
 
--- True for an element without text that has text somewhere, in a place that nobody told us of: it must not become a blank message. Calls of
--- tools, pictures and files are no text.
+-- True for an element without text that has text somewhere, in a place that nobody told us of: it must not
+-- become a blank message. Calls of tools, pictures and files are no text.
 create function chat_private.hides_text(body jsonb) returns boolean
 language sql immutable parallel safe
 as $$
@@ -163,8 +167,9 @@ as $$
       '$.** ? (@.type() == "string" && @ != "")')
 $$;
 
--- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported tree, an object
--- with a mapping of nodes, each with its message, its parent and its children. A tree that holds \u0000 is not: none of it could be read.
+-- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported
+-- tree, an object with a mapping of nodes, each with its message, its parent and its children. A tree that
+-- holds \u0000 is not: none of it could be read.
 create function chat_private.keeps_messages(messages json) returns boolean
 language sql immutable parallel safe
 as $$
@@ -216,7 +221,8 @@ as $$
       where json_typeof(messages) = 'object' and chat_private.keeps_messages(messages)
     ) e
   ),
-  -- ids that the database itself has written into elements of this session; of an element that was doubled the first keeps its id
+  -- ids that the database itself has written into elements of this session; of an element that was
+  -- doubled the first keeps its id
   sealed as materialized (
     select distinct on (x.j ->> 'rethread_id') x.n, x.j ->> 'rethread_id' as id
     from element x
@@ -224,7 +230,8 @@ as $$
       and x.j ->> 'rethread_seal' = chat_private.seal((select k.secret from known k), session_id, x.j ->> 'rethread_id')
     order by x.j ->> 'rethread_id', x.n
   ),
-  -- looked up in one value, not joined: a planner that expects few of them would compare each element with all
+  -- looked up in one value, not joined: a planner that expects few of them would
+  -- compare each element with all
   taken as materialized (
     select coalesce(jsonb_object_agg(w.id, true), '{}') as ids, coalesce(jsonb_object_agg(w.n, w.id), '{}') as by_place from sealed w
   ),
@@ -284,8 +291,8 @@ as $$
   order by d.n
 $$;
 
--- An element with the role and the content of today where they are others than it says: in the place where it says them, and where every
--- reader looks first.
+-- An element with the role and the content of today where they are others than it says: in the place where it
+-- says them, and where every reader looks first.
 create function chat_private.restated_element(element jsonb, role text, content text) returns jsonb
 language sql immutable parallel safe
 as $$
@@ -333,8 +340,8 @@ as $$
         from rethread_archive.message_keys k where k.track = 'conversation-history') end
 $$;
 
--- The nodes of an exported tree, from the session's messages: an edit reaches its node, a deletion empties it, and what
--- the new application has written hangs on the current node. Null when nothing has changed.
+-- The nodes of an exported tree, from the session's messages: an edit reaches its node, a deletion empties
+-- it, and what the new application has written hangs on the current node. Null when nothing has changed.
 create function chat_private.rebuilt_tree(session uuid, messages json, started timestamptz) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -379,9 +386,10 @@ begin
 end
 $$;
 
--- Writes what one session keeps from its messages. Elements that are no messages stay where they are; messages that
--- the new application has written come last; an element that moves up takes its id along. Touches nothing when nothing has changed.
--- The session's row is locked before anything is read: two writers of one session come one after the other.
+-- Writes what one session keeps from its messages. Elements that are no messages stay where they are;
+-- messages that the new application has written come last; an element that moves up takes its id along.
+-- Touches nothing when nothing has changed. The session's row is locked before anything is read: two writers
+-- of one session come one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
 set search_path = ''
@@ -442,10 +450,11 @@ create function chat_private.same_messages(a json, b json) returns boolean
 language sql immutable parallel safe
 as $$ select a::text is not distinct from b::text $$;
 
--- The old application has changed what a session keeps: its messages follow. `before` is null for a session that is new.
--- An element that the new application wrote (it is sealed) goes only when the write does nothing but leave elements out, and
--- a minute after it was written: a writer that had read the array before would delete what it never saw. True when some were kept.
--- Never waits for a message: one that another transaction is changing is left to that transaction, which comes to this session next.
+-- The old application has changed what a session keeps: its messages follow. `before` is null for a session
+-- that is new. An element that the new application wrote (it is sealed) goes only when the write does nothing
+-- but leave elements out, and a minute after it was written: a writer that had read the array before would
+-- delete what it never saw. True when some were kept. Never waits for a message: one that another transaction
+-- is changing is left to that transaction, which comes to this session next.
 create function chat_private.merge_messages(session uuid, before json, messages json, started timestamptz) returns boolean
 language plpgsql
 set search_path = ''
@@ -453,7 +462,8 @@ as $$
 declare
   kept boolean;
 begin
-  -- `is_message` and not `reason is null`, of which the planner expects so few that it would compare each element with all
+  -- `is_message` and not `reason is null`, of which the planner expects so few that it would
+  -- compare each element with all
   with a as materialized (select e.*, e.reason is null as is_message from chat_private.elements(session, messages, started) e),
   b as materialized (
     select e.id, e.reason is null as is_message, e.original, e.is_sealed from chat_private.elements(session, before, started) e where before is not null
@@ -506,7 +516,8 @@ begin
 end
 $$;
 
--- A session that is behind, brought up to date: first what the old application wrote, then what the new one did.
+-- A session that is behind, brought up to date: first what the old application wrote,
+-- then what the new one did.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = ''
@@ -568,8 +579,9 @@ begin
 end
 $$;
 
--- The old application has written a session: bring its conversation and messages up to date. Never fails its statement: what
--- can't be done now is behind, and done later. Changes only a conversation of the same tenant and user as the row that was written.
+-- The old application has written a session: bring its conversation and messages up to date. Never fails its
+-- statement: what can't be done now is behind, and done later. Changes only a conversation of the same tenant
+-- and user as the row that was written.
 create function chat_private.follow_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -629,7 +641,8 @@ end
 $$;
 revoke all on function chat_private.follow_session() from public;
 
--- An id that is a session's of somebody else is taken, as it will be when the backfill has made that session's conversation.
+-- An id that is a session's of somebody else is taken, as it will be when the backfill has made
+-- that session's conversation.
 create function chat_private.guard_conversation_id() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -685,8 +698,8 @@ end
 $$;
 revoke all on function chat_private.follow_conversation() from public;
 
--- The new application has written messages of some conversations, one statement: each array is written once. Messages that
--- are only added are appended to it, whatever its length.
+-- The new application has written messages of some conversations, one statement: each array is written once.
+-- Messages that are only added are appended to it, whatever its length.
 create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -721,8 +734,8 @@ begin
         select from public.chat_sessions s
         where s.id = session and pg_typeof(s.messages) = 'jsonb'::regtype and jsonb_typeof(s.messages::jsonb) = 'array'
       ) then
-        -- read beforehand: where the row has changed while we waited for it, the server evaluates the SET clause a second time, and by
-        -- then the transition table has been read to its end
+        -- read beforehand: where the row has changed while we waited for it, the server evaluates the SET
+        -- clause a second time, and by then the transition table has been read to its end
         added := (
           select jsonb_agg(chat_private.element_of(m, true, true) order by m.created_at, m.id)
           from public.messages m where m.conversation_id = session and m.id in (select n.id from new_rows n where n.conversation_id = session));

@@ -16,7 +16,8 @@ begin
 end
 $$;
 
--- Conversations deleted since, with their tenants and users too, stay in the archive; what was never a conversation comes back.
+-- Conversations deleted since, with their tenants and users too, stay in the archive; what was never
+-- a conversation comes back.
 create table if not exists rethread_archive.chat_sessions_deleted (like public.chat_sessions);
 with gone as (
   delete from public.chat_sessions s

@@ -27,8 +27,8 @@ const copyPatience = 6
 const leastCopyPages = 64
 
 /**
- * A free name in the archive's schema, of plain letters. PostgreSQL cuts longer ones than 63 bytes; the run's id comes
- * first, so that names stay different.
+ * A free name in the archive's schema, of plain letters. PostgreSQL cuts longer ones than 63 bytes; the run's
+ * id comes first, so that names stay different.
  */
 export async function storedName(sql: Db, run: number, name: string, more: string | null): Promise<string> {
   const plain = [name, more]

@@ -9,7 +9,7 @@ import { columnText, type TableName } from '../model/table_name.js'
 import type { Archived } from '../run/refuse_destruction.js'
 import { type Relation, relationsOf } from '../run/refuse_destruction.sql.js'
 import type { Run } from '../run/run.js'
-import { isPutBack, refusal, type Taken, whyNotArchived } from '../run/why_not_archived.js'
+import { isPutBack, refusal, type WouldTake, whyNotArchived } from '../run/why_not_archived.js'
 import { storedName } from './archive.js'
 import { addArchive, listArchives } from './archive.sql.js'
 import { endCapture } from './capture.sql.js'
@@ -29,9 +29,9 @@ export interface Archiving {
 }
 
 /**
- * Archives what a statement of a rollback would take away, in the rollback's transaction: tables are moved, not dropped;
- * the rows of a DELETE go to a table of the archive; of columns, whose values have been copied, the trigger that caught
- * late ones is detached. Throws DESTROYS_UNARCHIVED for what can not be archived.
+ * Archives what a statement of a rollback would take away, in the rollback's transaction: tables are moved,
+ * not dropped; the rows of a DELETE go to a table of the archive; of columns, whose values have been copied,
+ * the trigger that caught late ones is detached. Throws DESTROYS_UNARCHIVED for what can not be archived.
  */
 export async function archiveInstead(a: Archiving, statement: Statement): Promise<Archived> {
   const objects = droppedObjects(statement)
@@ -65,11 +65,17 @@ export async function archiveInstead(a: Archiving, statement: Statement): Promis
   return { left: statement, keys }
 }
 
-/** A relation that has something to lose: older than the transaction, nothing temporary, nothing that is made again. */
+/**
+ * A relation that has something to lose: older than the transaction, nothing temporary,
+ * nothing that is made again.
+ */
 const held = (a: Archiving, r: Relation | null): Relation | null =>
   r && !r.temporary && a.existed(r.oid) && (r.archive || !a.spared.has(r.text)) ? r : null
 
-/** Moves the tables of a DROP TABLE; what is left of it are names that lead to no table, and tables with nothing to lose. */
+/**
+ * Moves the tables of a DROP TABLE; what is left of it are names that lead to no table, and
+ * tables with nothing to lose.
+ */
 async function archiveTables(
   a: Archiving,
   statement: Statement,
@@ -172,5 +178,5 @@ async function inFile<T>(a: Archiving, statement: Statement, work: () => Promise
   }
 }
 
-const refused = (a: Archiving, statement: Statement, why: Taken): Failure =>
+const refused = (a: Archiving, statement: Statement, why: WouldTake): Failure =>
   failureOf(refusal(statement, a.migration.rollback!.file, [why], 'archive'))

@@ -9,7 +9,9 @@ export async function makeStore(sql: Db, storedAs: string, table: string): Promi
 /** What stands before a DELETE whose rows something of ours takes up. */
 export const rowsGone = 'with gone as (\n'
 
-/** Runs a DELETE, without RETURNING, so that its rows go to the archive. `alias` is the table's name in it. */
+/**
+ * Runs a DELETE, without RETURNING, so that its rows go to the archive. `alias` is the table's name in it.
+ */
 export async function keepDeleted(sql: Db, text: string, alias: string, storedAs: string): Promise<void> {
   await sql.unsafe(
     `${rowsGone}${text}\nreturning ${ident(alias)}.*\n) insert into ${storedAs} select * from gone`,
@@ -17,8 +19,8 @@ export async function keepDeleted(sql: Db, text: string, alias: string, storedAs
 }
 
 /**
- * Runs a DELETE on the quarantine, without RETURNING; how many of its rows are not in their table by their primary key.
- * The statements before it must have put them there.
+ * Runs a DELETE on the quarantine, without RETURNING; how many of its rows are not in their table by their
+ * primary key. The statements before it must have put them there.
  */
 export async function putBack(sql: Db, text: string, alias: string): Promise<number> {
   const relations = await sql<{ relation: string }[]>`

@@ -37,8 +37,9 @@ export async function lossOf(
 }
 
 /**
- * Rows or values at risk only, of all these objects with one statement: for the line that `migrate` and `status` print.
- * Of a column, what a repeated migrate makes again is not counted at all, so that an index on it is enough.
+ * Rows or values at risk only, of all these objects with one statement: for the line that `migrate`
+ * and `status` print. Of a column, what a repeated migrate makes again is not counted at all, so that
+ * an index on it is enough.
  */
 export async function riskOf(
   sql: Db,

@@ -32,7 +32,10 @@ export interface Loss extends ObjectAtRisk {
   atRisk: number
 }
 
-/** The tables, columns and rows that rollback files take away, as far as they exist, and what of it no archive can hold. */
+/**
+ * The tables, columns and rows that rollback files take away, as far as they exist, and what
+ * of it no archive can hold.
+ */
 export async function droppedBy(
   connection: Connection,
   track: Track,
@@ -86,8 +89,8 @@ const harmless =
 const mayTake = /\b(drop|truncate|delete|merge|type)\b/i
 
 /**
- * What a rollback file takes away, by the statements that name it. The parser is 1 MB of WebAssembly and `status` starts
- * without it: a file that has none of the words is not parsed.
+ * What a rollback file takes away, by the statements that name it. The parser is 1 MB of WebAssembly and
+ * `status` starts without it: a file that has none of the words is not parsed.
  */
 export async function dropsOf(
   track: Track,

@@ -15,8 +15,8 @@ const withPartitions = `
   select p.relid from pg_catalog.pg_partition_tree($1::regclass) p`
 
 /**
- * Takes a table out of the tables that it is a partition of or inherits from: they would go on showing its rows. Comes
- * before `attachments`: what a partition has from its parent becomes its own.
+ * Takes a table out of the tables that it is a partition of or inherits from: they would go on showing its
+ * rows. Comes before `attachments`: what a partition has from its parent becomes its own.
  */
 export async function leaveParents(sql: Db, table: string): Promise<Attachment[]> {
   const left = await sql<Attachment[]>`
@@ -65,9 +65,9 @@ export async function attachments(sql: Db, table: string): Promise<Attachment[]>
 }
 
 /**
- * Cuts the live wires and moves a table with its partitions to the archive's schema: takes the same time whatever its
- * size. Partitions, indexes and sequences move along and would keep their names, which the next archive of the same
- * table would want too: they are renamed after the run and their own oid.
+ * Cuts the live wires and moves a table with its partitions to the archive's schema: takes the same time
+ * whatever its size. Partitions, indexes and sequences move along and would keep their names, which the next
+ * archive of the same table would want too: they are renamed after the run and their own oid.
  */
 export async function moveTable(
   sql: Db,

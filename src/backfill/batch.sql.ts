@@ -136,8 +136,8 @@ interface CheckpointedBatch {
 }
 
 /**
- * One batch and its checkpoint in one message, and so one transaction without a round trip in it: row locks are held for
- * as long as the rows take, no longer. Where the range is no longer ours all of it is undone.
+ * One batch and its checkpoint in one message, and so one transaction without a round trip in it: row locks
+ * are held for as long as the rows take, no longer. Where the range is no longer ours all of it is undone.
  */
 export async function runAndCheckpoint(
   sql: Db,

@@ -1,6 +1,9 @@
 import { literal } from '../database/types.js'
 
-/** What a batch is: a heap between two positions, the rows of one light pass and how it rests, and optionally one unit. */
+/**
+ * What a batch is: a heap between two positions, the rows of one light pass and how it
+ * rests, and optionally one unit.
+ */
 interface BatchRows {
   alias: string
   pages: [from: number, to: number]

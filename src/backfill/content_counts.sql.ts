@@ -84,7 +84,10 @@ export type PageCount = [unit: string, past: boolean, rows: number, high: number
  */
 const answerPieces = 32
 
-/** On every so-many-th page a count rests, and at every so-many-th of what it has counted while it writes that down. */
+/**
+ * On every so-many-th page a count rests, and at every so-many-th of what it has counted
+ * while it writes that down.
+ */
 interface CountRests {
   everyPages: number
   everyCounts: number

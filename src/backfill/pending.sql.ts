@@ -45,7 +45,10 @@ const copyOf = (s: PendingSpec): string =>
   `select from rethread_archive.quarantine q
    where q.relation = '${s.table}' and q.key = ${rowKey(s.alias, s.key)}`
 
-/** Of a backfill that takes rows out: whether it has set a row aside as the row is now. What it has not, it may not delete. */
+/**
+ * Of a backfill that takes rows out: whether it has set a row aside as the row is now. What it
+ * has not, it may not delete.
+ */
 export const isSetAside = (s: PendingSpec): string =>
   `exists (${copyOf(s)} and q.migration = '${s.migration}' and q.original = to_jsonb(${s.alias}))`
 

@@ -32,7 +32,10 @@ export function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url
   return { url: '', source: 'not set' }
 }
 
-/** Reads and checks everything that a command needs: files, configuration, environment. What must be closed goes to `cleanup`. */
+/**
+ * Reads and checks everything that a command needs: files, configuration, environment. What must be
+ * closed goes to `cleanup`.
+ */
 export async function readInput(
   command: Command,
   args: string[],
@@ -97,7 +100,7 @@ export async function readInput(
   }
 }
 
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once (habit 9). */
+/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once. */
 function interruptible(process: Process, cleanup: (() => Promise<void>)[]): AbortSignal {
   const controller = new AbortController()
   const stop = () => {

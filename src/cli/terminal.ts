@@ -78,7 +78,7 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
       const outdated = refused.find(f => f.code === 'PLAN_OUTDATED')
       const others =
         report.findings.some(f => f.level === 'error') || refused.some(f => f !== needed && f !== outdated)
-      // without a terminal nothing is ever asked (pitfall P80)
+      // without a terminal nothing is ever asked: a pipeline would hang
       if (refused.length === 0 || others || never || !process.stdin.isTTY || !process.stderr.isTTY)
         return null
       stopBar()

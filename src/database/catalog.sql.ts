@@ -1,6 +1,9 @@
 import type { Db } from './types.js'
 
-/** A relation, looked at from outside, by the name that was asked for. Rows are the planner's estimate, -1 when it has none. */
+/**
+ * A relation, looked at from outside, by the name that was asked for. Rows are the planner's
+ * estimate, -1 when it has none.
+ */
 export interface RelationFacts {
   name: string
   kind: string
@@ -75,7 +78,10 @@ export async function heapsOf(
     order by 1`
 }
 
-/** Whether each of these tables, or columns of tables, is there; in their order, with one question for all of them. */
+/**
+ * Whether each of these tables, or columns of tables, is there; in their order, with one
+ * question for all of them.
+ */
 export async function present(
   sql: Db,
   objects: { table: string; column: string | null }[],

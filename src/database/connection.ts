@@ -13,7 +13,10 @@ export interface Connection extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** How a session is opened. `setup` is sent after connecting, never as start-up parameters (pitfall P7). */
+/**
+ * How a session is opened. `setup` is sent after connecting, never as start-up
+ * parameters: poolers refuse them.
+ */
 interface ConnectionOptions {
   url: string
   application: string

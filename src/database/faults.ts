@@ -41,7 +41,7 @@ export function unlessLost(error: unknown): void {
   if (!isLost(error)) throw error
 }
 
-/** True when waiting and trying again is right (pitfalls P15, P27). */
+/** True when waiting and trying again is right: a lock that did not come in time, a deadlock. */
 export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
 
 /** True when the connection is gone, by the client's or the server's word. */

@@ -242,7 +242,10 @@ export async function domainTables(sql: Db, domains: string[]): Promise<string[]
   return rows.map(r => r.pair)
 }
 
-/** A right that whatever this role makes is born with; `expectedSchema` is null where that holds in all of them. */
+/**
+ * A right that whatever this role makes is born with; `expectedSchema` is null where
+ * that holds in all of them.
+ */
 export interface DefaultGrant {
   schema: string | null
   /** `r` for tables and views, `f` for functions and procedures. */

@@ -116,7 +116,10 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
     : null
 }
 
-/** Sends the statements of a file one by one, each with its trace; what fails is taken back and ends the rehearsal. */
+/**
+ * Sends the statements of a file one by one, each with its trace; what fails is taken
+ * back and ends the rehearsal.
+ */
 async function rehearseStep(ctx: Context, tx: Db, source: string): Promise<Performed> {
   try {
     const traces = await savepoint(tx)(async inner => {

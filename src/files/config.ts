@@ -69,7 +69,10 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
   return { config: await parseConfig(read.json, path), path }
 }
 
-/** Validates a configuration and fills in the defaults; `where` names it in the BAD_CONFIG that has all faults. */
+/**
+ * Validates a configuration and fills in the defaults; `where` names it in the
+ * BAD_CONFIG that has all faults.
+ */
 export async function parseConfig(json: unknown, where: string): Promise<Config> {
   const z = await import('./zod.js')
   const settingName = z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, 'a setting is lower_case'))

@@ -1,13 +1,20 @@
+import type { Migration } from '../model/project.js'
 import { columnText, partText, type TableName, tableText } from '../model/table_name.js'
 import { type Node, pathTable, rangeTable, type Statement, strings } from './statements.js'
 
-/** Something that a statement takes away. Names are those of the statement: what they lead to, only the server knows. */
+/**
+ * Something that a statement takes away. Names are those of the statement: what they lead
+ * to, only the server knows.
+ */
 export type DroppedObject =
   | { kind: 'table'; table: TableName }
   | { kind: 'column'; table: TableName; column: string }
   /** A column's values, which a change of its type computes from the old ones. */
   | { kind: 'values'; table: TableName; column: string }
-  /** Rows of a table that stays; `kept` is the table of `rethread_archive` that the statement itself moves all of them to. */
+  /**
+   * Rows of a table that stays; `kept` is the table of `rethread_archive` that the statement
+   * itself moves all of them to.
+   */
   | { kind: 'rows'; table: TableName; by: 'DELETE' | 'TRUNCATE' | 'MERGE'; kept: TableName | null }
   /** A schema with everything in it. */
   | { kind: 'schema'; schema: string }
@@ -16,9 +23,10 @@ export type DroppedObject =
   | { kind: 'unknown' }
 
 /**
- * Pure: what a statement takes away, and whether it may take away more than it names. The only reader of DROP, DROP
- * COLUMN, TRUNCATE and DELETE: hazards, the loss report, the archive and the refusal before sending all ask here. Views,
- * materialized views, sequences and foreign tables hold no rows of their own; a detached partition stays as a table.
+ * Pure: what a statement takes away, and whether it may take away more than it names. The only reader of
+ * DROP, DROP COLUMN, TRUNCATE and DELETE: hazards, the loss report, the archive and the refusal before
+ * sending all ask here. Views, materialized views, sequences and foreign tables hold no rows of their own; a
+ * detached partition stays as a table.
  */
 export function droppedObjects(statement: Statement): DroppedObject[] {
   const { kind, node } = statement
@@ -30,7 +38,7 @@ export function droppedObjects(statement: Statement): DroppedObject[] {
     case 'TruncateStmt':
       return [
         ...node.relations.map((r: Node) => rows(r.RangeVar, 'TRUNCATE')),
-        ...(node.behavior === 'DROP_CASCADE' ? unseen : []),
+        ...(node.behavior === 'DROP_CASCADE' ? unknownObjects : []),
       ]
     case 'DropdbStmt':
       return [{ kind: 'database', name: node.dbname }]
@@ -75,7 +83,10 @@ export const keysOf = (o: DroppedObject): string[] =>
 export const droppedTables = (statement: Statement): string[] =>
   droppedObjects(statement).flatMap(o => (o.kind === 'table' ? [tableText(o.table)] : []))
 
-/** Statements that run no code of users and take nothing away. What is not known here is not known to be harmless. */
+/**
+ * Statements that run no code of users and take nothing away. What is not known here is
+ * not known to be harmless.
+ */
 const plainName = new Set([
   ...[
     'CreateStmt',
@@ -115,7 +126,9 @@ const plainName = new Set([
   ...['VariableSetStmt', 'VariableShowStmt', 'LockStmt', 'NotifyStmt', 'DeallocateStmt', 'TransactionStmt'],
 ])
 
-/** Functions of PostgreSQL that files call in defaults, checks and plain SELECTs. Any other may be a user's. */
+/**
+ * Functions of PostgreSQL that files call in defaults, checks and plain SELECTs. Any other may be a user's.
+ */
 const builtIn = new Set([
   ...['set_config', 'current_setting', 'setval', 'nextval', 'now', 'clock_timestamp', 'statement_timestamp'],
   ...[
@@ -151,7 +164,7 @@ const builtIn = new Set([
   ],
 ])
 
-const unseen: DroppedObject[] = [{ kind: 'unknown' }]
+const unknownObjects: DroppedObject[] = [{ kind: 'unknown' }]
 
 const rows = (
   range: Node,
@@ -169,7 +182,7 @@ const cascadesToNothing = new Set(['OBJECT_TRIGGER', 'OBJECT_POLICY', 'OBJECT_RU
 
 function ofDrop(node: Node): DroppedObject[] {
   const cascades = node.behavior === 'DROP_CASCADE' && !cascadesToNothing.has(node.removeType)
-  const more = cascades ? unseen : []
+  const more = cascades ? unknownObjects : []
   const named = node.objects.map((o: Node) => strings([o]))
   switch (node.removeType) {
     case 'OBJECT_TABLE':
@@ -179,7 +192,7 @@ function ofDrop(node: Node): DroppedObject[] {
       return cascades ? [...named.map(([schema]: string[]) => ({ kind: 'schema', schema })), ...more] : []
     case 'OBJECT_EXTENSION':
       // tables that the extension has made go with it
-      return unseen
+      return unknownObjects
     default:
       return more
   }
@@ -197,11 +210,14 @@ function ofAlter(node: Node): DroppedObject[] {
           ? [{ kind: 'values', table, column: c.name }]
           : [],
     ),
-    ...(commands.some(c => c.behavior === 'DROP_CASCADE') || callsUnknown(node) ? unseen : []),
+    ...(commands.some(c => c.behavior === 'DROP_CASCADE') || callsUnknown(node) ? unknownObjects : []),
   ]
 }
 
-/** A query, whatever it stands in: the rows that its own DELETE and MERGE remove, and what triggers and functions may. */
+/**
+ * A query, whatever it stands in: the rows that its own DELETE and MERGE remove, and what
+ * triggers and functions may.
+ */
 function ofQuery(query: Node): DroppedObject[] {
   const moved = movedByInsert(query.InsertStmt)
   const found: DroppedObject[] = []
@@ -210,15 +226,16 @@ function ofQuery(query: Node): DroppedObject[] {
       found.push(rows(node.relation, 'DELETE', node === moved ? rangeTable(query.InsertStmt.relation) : null))
     if (kind === 'MergeStmt' && deletes(node)) found.push(rows(node.relation, 'MERGE'))
   }
-  return [...found, ...unseen]
+  return [...found, ...unknownObjects]
 }
 
 const deletes = (merge: Node): boolean =>
   (merge.mergeWhenClauses ?? []).some((c: Node) => c.MergeWhenClause.commandType === 'CMD_DELETE')
 
 /**
- * The DELETE of `with gone as (delete from ... returning *) insert into rethread_archive.kept select * from gone`: every
- * row that it removes is a row of the archive's schema. Null for any other shape, a condition or ON CONFLICT included.
+ * The DELETE of `with gone as (delete from ... returning *) insert into rethread_archive.kept select *
+ * from gone`: every row that it removes is a row of the archive's schema. Null for any other shape, a
+ * condition or ON CONFLICT included.
  */
 function movedByInsert(insert: Node | undefined): Node | null {
   const ctes: Node[] = insert?.withClause?.ctes ?? []
@@ -241,7 +258,10 @@ function movedByInsert(insert: Node | undefined): Node | null {
 const isStar = (targets: Node[] | undefined): boolean =>
   targets?.length === 1 && Boolean(targets[0]!.ResTarget?.val?.ColumnRef?.fields.at(-1).A_Star)
 
-/** True for a DELETE that can stand in a WITH and return the rows that it removes: it has no WITH that writes, and no RETURNING. */
+/**
+ * True for a DELETE that can stand in a WITH and return the rows that it removes: it has no WITH that
+ * writes, and no RETURNING.
+ */
 export const returnsRows = ({ kind, node }: Statement): boolean =>
   kind === 'DeleteStmt' &&
   !node.returningClause &&
@@ -269,3 +289,10 @@ function* nodesIn(tree: unknown): Generator<[string, Node]> {
     yield* nodesIn(part)
   }
 }
+
+/**
+ * Whether rows that a quarantining backfill deletes are those that it has copied: its own
+ * table's, by its own DELETE.
+ */
+export const setsAside = (m: Migration | null, s: Statement, table: string): boolean =>
+  s.kind === 'DeleteStmt' && m?.backfill?.table === table

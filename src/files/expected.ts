@@ -30,7 +30,7 @@ export async function readExpected(track: Track): Promise<{ expected: Expectatio
   if (!result.success) return { expected: [], faults: result.error.issues.map(i => fault(describeIssue(i))) }
   const expected = result.data as Expectation[]
   const wrong = wrongPeriods(expected, track)
-  const faults = (wrong.length > 0 ? wrong : repeated(expected, track)).map(fault)
+  const faults = (wrong.length > 0 ? wrong : repeatedNames(expected, track)).map(fault)
   return { expected: faults.length === 0 ? expected : [], faults }
 }
 
@@ -101,7 +101,7 @@ const wrongPeriods = (expected: Expectation[], track: Track): string[] =>
   })
 
 /** What two entries expect of one thing at the same time: no database could satisfy both. */
-function repeated(expected: Expectation[], track: Track): string[] {
+function repeatedNames(expected: Expectation[], track: Track): string[] {
   const seen = new Map<string, { index: number; from: number; to: number }[]>()
   const faults: string[] = []
   for (const [index, entry] of expected.entries()) {

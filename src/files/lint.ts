@@ -73,7 +73,10 @@ async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
     )
 }
 
-/** Objects that a rollback's `ours` names and its statements do not take away: whatever it means, it is a mistake. */
+/**
+ * Objects that a rollback's `ours` names and its statements do not take away: whatever
+ * it means, it is a mistake.
+ */
 async function oursOfOthers({ file, ours, oursLine }: Rollback): Promise<Finding[]> {
   if (ours.length === 0) return []
   const statements = await parseStatements(file.text).catch(() => null)
@@ -87,7 +90,10 @@ async function oursOfOthers({ file, ours, oursLine }: Rollback): Promise<Finding
     )
 }
 
-/** A lower-numbered file that drops what a higher-numbered one creates: the two files sort the wrong way round. */
+/**
+ * A lower-numbered file that drops what a higher-numbered one creates: the two files
+ * sort the wrong way round.
+ */
 async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
   const drops = new Map<string, string>()
   const made = new Set<string>()

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 
 /**
- * Remembers what was made of a text, by the text's checksum, so that a file is read once in a run. At most `kept`
- * characters of text are remembered (the newest text always); those that were used longest ago are forgotten first.
- * What is made is shared by all callers: it is frozen to the last leaf.
+ * Remembers what was made of a text, by the text's checksum, so that a file is read once in a run. At most
+ * `kept` characters of text are remembered (the newest text always); those that were used longest ago are
+ * forgotten first. What is made is shared by all callers: it is frozen to the last leaf.
  */
 export function memoByText<T>(
   kept: number,

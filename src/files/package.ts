@@ -2,7 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Folder of this package, with the shipped tracks and examples: the nearest one above this file that has a package.json. */
+/**
+ * Folder of this package, with the shipped tracks and examples: the nearest one above this
+ * file that has a package.json.
+ */
 export const home = nearestPackage(dirname(fileURLToPath(import.meta.url)))
 
 function nearestPackage(folder: string): string {

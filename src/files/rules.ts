@@ -21,8 +21,8 @@ const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
 
 /**
  * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL,
- * with a reason: then the finding is told as info. `resultText` is what squawk says of the file. Files that don't
- * parse are `lint`'s to tell of.
+ * with a reason: then the finding is told as info. `resultText` is what squawk says of the file. Files that
+ * don't parse are `lint`'s to tell of.
  */
 export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Promise<Breach[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')
@@ -55,7 +55,10 @@ export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Pro
   return found
 }
 
-/** Bodies that swallow every exception; functions with their owner's rights that trust the caller's search_path (pitfall P76). */
+/**
+ * Bodies that swallow every exception; functions with their owner's rights that trust
+ * the caller's search_path.
+ */
 function ofFunctions({ kind, node, text }: Statement, { where, excuse }: Place): Breach[] {
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return []
   const found: Breach[] = []
@@ -76,7 +79,7 @@ function ofFunctions({ kind, node, text }: Statement, { where, excuse }: Place):
   return found
 }
 
-/** Policies that speak to every role, and those that let a row be written that could not be read (pitfall P73). */
+/** Policies that speak to every role, and those that let a row be written that could not be read. */
 function ofPolicies({ kind, node }: Statement, { where, excuse }: Place): Breach[] {
   if (kind !== 'CreatePolicyStmt') return []
   const facts = { policy: String(node.policy_name), table: relationName(node.table) }
@@ -88,7 +91,7 @@ function ofPolicies({ kind, node }: Statement, { where, excuse }: Place): Breach
   return found
 }
 
-/** Bulk writes in a step that is one transaction (pitfall P50). */
+/** Bulk writes in a step that is one transaction. */
 function ofWrites(
   { kind, node }: Statement,
   { where, excuse }: Place,
@@ -103,7 +106,7 @@ function ofWrites(
   return [finding('BULK_WRITE', where, facts)]
 }
 
-/** Row security that is switched on for a table in use before it has policies: nobody sees a row (pitfall P72). */
+/** Row security that is switched on for a table in use before it has policies: nobody sees a row. */
 function ofRowSecurity(
   { kind, node }: Statement,
   { where, excuse }: Place,
@@ -118,13 +121,13 @@ function ofRowSecurity(
     : []
 }
 
-/** What CASCADE takes along, no file says (pitfall P32). */
+/** What CASCADE takes along, no file says. */
 const ofDrops = ({ kind, node, text }: Statement, { where, excuse }: Place): Breach[] =>
   kind === 'DropStmt' && node.behavior === 'DROP_CASCADE'
     ? [finding('CASCADING_DROP', where, { sql: text.split('\n')[0]!, excused: excuse('CASCADING_DROP') })]
     : []
 
-/** A new value of an enum that is used before it is committed (pitfall P29). */
+/** A new value of an enum that is used before it is committed. */
 function ofEnums({ kind, node, text }: Statement, { where, excuse }: Place, values: string[]): Breach[] {
   if (kind === 'AlterEnumStmt' && node.newVal) {
     values.push(node.newVal)

@@ -1,6 +1,9 @@
 import type { Node, Statement } from './statements.js'
 
-/** Statements that write the catalog and nothing else: no expression of theirs is computed, no function called. */
+/**
+ * Statements that write the catalog and nothing else: no expression of theirs is
+ * computed, no function called.
+ */
 const declarations = new Set([
   'AlterDefaultPrivilegesStmt',
   'AlterOwnerStmt',
@@ -16,8 +19,9 @@ const declarations = new Set([
 ])
 
 /**
- * True unless a statement is known to run none of the users' code. Code may do what the statement does not show, such as
- * changing a setting of the session. Event triggers are the server's matter: whoever asks looks for them there.
+ * True unless a statement is known to run none of the users' code. Code may do what the statement does
+ * not show, such as changing a setting of the session. Event triggers are the server's matter: whoever
+ * asks looks for them there.
  */
 export function mayRunCode({ kind, node }: Statement): boolean {
   if (declarations.has(kind)) return false

@@ -65,7 +65,9 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
   return files.map(([path]) => path)
 }
 
-/** Names of a track's own, and the user's for them: `chats` -> `messages`, `chats.workspace_id` -> `org_id`. */
+/**
+ * Names of a track's own, and the user's for them: `chats` -> `messages`, `chats.workspace_id` -> `org_id`.
+ */
 type NameMap = { table: string; column: string | null; to: string }[]
 
 /** Reads `chats=messages` or `chats.workspace_id=org_id`. Throws USAGE. */
@@ -157,7 +159,10 @@ const renamedFile = (file: string, text: string, map: NameMap, names: Map<string
       ? renamedExpected(text, names)
       : renamedInfo(text, names)
 
-/** Copies a track's three folders and its description into a user's folder, with his own names; the paths written. */
+/**
+ * Copies a track's three folders and its description into a user's folder, with his own
+ * names; the paths written.
+ */
 export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {
   const names = new Map(map.map(m => [m.column ?? m.table, m.to]))
   const all = projectFolders.flatMap(folder => {

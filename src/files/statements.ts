@@ -50,10 +50,15 @@ const charsOf = (text: string, bytes: Buffer) =>
     ? (byte: number) => byte
     : (byte: number) => bytes.toString('utf8', 0, byte).length
 
-/** Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at most. */
+/**
+ * Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at most.
+ */
 const rememberedCharacters = 1_000_000
 
-/** Splits and parses a file by PostgreSQL's own grammar, once for each text; what it returns is frozen. Throws SyntaxFault. */
+/**
+ * Splits and parses a file by PostgreSQL's own grammar, once for each text; what it returns is
+ * frozen. Throws SyntaxFault.
+ */
 export const parseStatements = (text: string): Promise<Statement[]> => parsed(withoutByteOrderMark(text))
 
 const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[]> => {
@@ -112,7 +117,8 @@ const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> 
       keyword: token.keywordKind > 0,
     }))
   } catch (error) {
-    // the scanner gives what it has against a text where its JSON should be, or as an error that begins like this
+    // the scanner gives what it has against a text where its JSON should be, or as an
+    // error that begins like this
     const refused =
       error instanceof SyntaxError || (error instanceof Error && /^(syntax error|ERROR)/.test(error.message))
     if (!refused) throw error

@@ -43,8 +43,8 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
 }
 
 /**
- * Tables that migrations create in the schemas of the tool's own: derived from the application's tables, or lists of what
- * was set aside. They hold nothing to lose, unlike a table that was moved there.
+ * Tables that migrations create in the schemas of the tool's own: derived from the application's tables, or
+ * lists of what was set aside. They hold nothing to lose, unlike a table that was moved there.
  */
 export function bookkeepingOf(migrations: Migration[]): Promise<ReadonlySet<string>> {
   const known = bookkeeping.get(migrations) ?? readBookkeeping(migrations)
@@ -67,8 +67,8 @@ async function readBookkeeping(migrations: Migration[]): Promise<ReadonlySet<str
 }
 
 /**
- * The tables that a track makes or says to be its sessions and messages: what the checks that all tracks share look at.
- * Files that don't parse tell nothing here; `lint` tells of them.
+ * The tables that a track makes or says to be its sessions and messages: what the checks that all tracks
+ * share look at. Files that don't parse tell nothing here; `lint` tells of them.
  */
 export async function tablesOf(track: Track): Promise<string[]> {
   const { info } = await readTrackInfo(track)

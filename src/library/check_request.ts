@@ -26,70 +26,78 @@ import type {
 /** A validator for each value of a request; the compiler holds it to the request's type. */
 export type RequestShape<Request> = { [Name in keyof Request]-?: ZodMiniType<Request[Name]> }
 
-const text = z.optional(z.string())
-const flag = z.optional(z.boolean())
+const anyText = z.optional(z.string())
+const trueOrFalse = z.optional(z.boolean())
 const wholeNumber = z.optional(z.int().check(z.gte(1, 'from 1')))
 const hazard = z.enum(Object.keys(hazards) as [HazardCode], 'a hazard that rethread knows')
 const consent: ZodMiniType<ConsentRequest | undefined> = z.optional(
-  z.strictObject({ allow: z.optional(z.array(hazard)), confirm: text }),
+  z.strictObject({ allow: z.optional(z.array(hazard)), confirm: anyText }),
 )
 
 const target: RequestShape<TargetRequest> = {
-  to: text,
+  to: anyText,
   phase: z.optional(z.enum(phases, `one of ${phases.join(', ')}`)),
-  backfills: flag,
+  backfills: trueOrFalse,
   consent,
 }
 
 const pace: RequestShape<PaceRequest> = {
   workers: wholeNumber,
   nice: z.optional(z.number().check(z.gte(0, 'from 0 to 100'), z.lte(100, 'from 0 to 100'))),
-  throttleQuery: text,
+  throttleQuery: anyText,
 }
 
-const rollbackShape: RequestShape<RollbackRequest> = { to: text, steps: wholeNumber, all: flag, consent }
+const rollbackShape: RequestShape<RollbackRequest> = {
+  to: anyText,
+  steps: wholeNumber,
+  all: trueOrFalse,
+  consent,
+}
 
 /** The pin and the configuration have readers of their own, which say more. */
 const checkedElsewhere = z.optional(z.any())
 
-/** What each verb takes. A value that none of them knows is an error: a misspelt `backfills: false` would write. */
+/**
+ * What each verb takes. A value that none of them knows is an error: a misspelt
+ * `backfills: false` would write.
+ */
 export const shapes = {
   openProject: {
-    databaseUrl: text,
-    dir: text,
-    track: text,
+    databaseUrl: anyText,
+    dir: anyText,
+    track: anyText,
     settings: z.optional(z.record(z.string(), z.string())),
     config: checkedElsewhere,
-    embedded: flag,
+    embedded: trueOrFalse,
     lockWaitSeconds: z.optional(z.number().check(z.gte(0, 'from 0'))),
-    reason: text,
-    who: text,
+    reason: anyText,
+    who: anyText,
     onEvent: z.optional(z.custom<NonNullable<OpenProjectOptions['onEvent']>>(isFunction, 'a function')),
     signal: z.optional(z.custom<AbortSignal>(isSignal, 'an AbortSignal')),
   } satisfies RequestShape<OpenProjectOptions>,
   plan: {
     ...target,
-    sample: flag,
-    rehearse: flag,
-    rehearseUrl: text,
-    oldApp: text,
-    pin: flag,
+    sample: trueOrFalse,
+    rehearse: trueOrFalse,
+    rehearseUrl: anyText,
+    oldApp: anyText,
+    pin: trueOrFalse,
   } satisfies RequestShape<PlanRequest>,
   migrate: { ...target, ...pace, pin: checkedElsewhere } satisfies RequestShape<MigrateRequest>,
   baseline: { to: z.string() } satisfies RequestShape<BaselineRequest>,
   backfill: {
     ...pace,
-    workspace: text,
+    workspace: anyText,
     maxRows: wholeNumber,
-    resume: flag,
+    resume: trueOrFalse,
     consent,
   } satisfies RequestShape<BackfillRequest>,
   verify: {
     only: z.optional(z.array(z.string())),
     failOn: z.optional(z.enum(['warn', 'error'], 'warn or error')),
     sample: z.optional(z.int().check(z.gte(0, 'from 0'))),
-    deep: flag,
-    asUser: text,
+    deep: trueOrFalse,
+    asUser: anyText,
   } satisfies RequestShape<VerifyRequest>,
   prove: { sample: wholeNumber } satisfies RequestShape<ProveRequest>,
   planRollback: rollbackShape,
@@ -106,9 +114,9 @@ export const shapes = {
   } satisfies RequestShape<SessionRequest>,
   prune: {
     olderThanDays: wholeNumber,
-    apply: flag,
-    delete: flag,
-    archives: flag,
+    apply: trueOrFalse,
+    delete: trueOrFalse,
+    archives: trueOrFalse,
     consent,
   } satisfies RequestShape<PruneRequest>,
 }

@@ -1,7 +1,10 @@
 import { hostname, userInfo } from 'node:os'
 import type { Machine } from '../database/context.js'
 
-/** This machine's clock, random numbers and names, for the command line and the library. The core reads none of them itself. */
+/**
+ * This machine's clock, random numbers and names, for the command line and the library. The core
+ * reads none of them itself.
+ */
 export const machine = (): Machine => ({
   clock: { now: () => performance.now(), sleep },
   random: Math.random,

@@ -15,9 +15,9 @@ import type { OpenProjectOptions } from './requests.js'
 import { type Call, type Verb, verbs } from './verbs.js'
 
 /**
- * Opens a project: a database, and the folder whose track belongs to it. Connects to nothing yet, but for `embedded`.
- * Rejects with a `Failure` where an option is wrong: USAGE, BAD_URL, BAD_CONFIG, NO_TRACKS for a folder that is not
- * there, NO_EMBEDDED.
+ * Opens a project: a database, and the folder whose track belongs to it. Connects to nothing yet, but for
+ * `embedded`. Rejects with a `Failure` where an option is wrong: USAGE, BAD_URL, BAD_CONFIG, NO_TRACKS for a
+ * folder that is not there, NO_EMBEDDED.
  */
 export async function openProject(options: OpenProjectOptions): Promise<OpenedProject> {
   checkRequest('openProject()', options, shapes.openProject)
@@ -25,7 +25,7 @@ export async function openProject(options: OpenProjectOptions): Promise<OpenedPr
   if (!databaseUrl === !embedded)
     throw wrongUsage('openProject()', 'it takes either a databaseUrl, which is not empty, or embedded: true')
   if (databaseUrl) readUrl(databaseUrl)
-  const opening = await readOptions(options)
+  const opening = await readOpenOptions(options)
   const server = embedded ? await startServer() : null
   const call = caller({ ...opening, url: databaseUrl ?? server!.url }, options)
   let closed = false
@@ -50,7 +50,7 @@ export async function openProject(options: OpenProjectOptions): Promise<OpenedPr
 /** What the options mean for every call; the URL and the events come later. */
 type Prepared = Omit<Opening, 'url' | 'emit'>
 
-async function readOptions(options: OpenProjectOptions): Promise<Prepared> {
+async function readOpenOptions(options: OpenProjectOptions): Promise<Prepared> {
   const config = await configOf(options)
   const dir = options.dir ?? config.dir
   const root = dir === null ? home : resolve(dir)
@@ -104,7 +104,9 @@ async function startServer() {
   return startEmbedded({ dataDir: resolve(join('.rethread', 'pg18')), from: [resolve('.'), home] })
 }
 
-/** Calls a handler until it throws; what it threw is kept for the end, because it must not break a run midway. */
+/**
+ * Calls a handler until it throws; what it threw is kept for the end, because it must not break a run midway.
+ */
 function guarded(onEvent: (event: Event) => void): { emit: (event: Event) => void; rethrow: () => void } {
   let thrown: { error: unknown } | null = null
   return {
@@ -123,8 +125,8 @@ function guarded(onEvent: (event: Event) => void): { emit: (event: Event) => voi
 }
 
 /**
- * What the files, the server and the guards say is a report, as on the command line. Thrown are wrong usage, which the
- * caller can fix, and errors that nobody expected, with their stacks.
+ * What the files, the server and the guards say is a report, as on the command line. Thrown are wrong usage,
+ * which the caller can fix, and errors that nobody expected, with their stacks.
  */
 async function reported(command: string, run: () => Promise<Report>): Promise<Report> {
   try {

@@ -15,10 +15,10 @@ import type {
 } from './requests.js'
 
 /**
- * The verbs of rethread on one database. Each opens its own connections and closes them, reads the files again, and
- * resolves to a `Report` whatever the files, the server and the guards say: look at its `verdict`. A verb rejects only
- * for wrong usage (a `Failure` with the code USAGE) and for errors that are none of these. Defaults are those of the
- * command line.
+ * The verbs of rethread on one database. Each opens its own connections and closes them, reads the files
+ * again, and resolves to a `Report` whatever the files, the server and the guards say: look at its `verdict`.
+ * A verb rejects only for wrong usage (a `Failure` with the code USAGE) and for errors that are none of
+ * these. Defaults are those of the command line.
  */
 export interface Verbs {
   /** Looks at the database and the files without writing, and says how to fix what is missing. */
@@ -29,7 +29,10 @@ export interface Verbs {
   plan(request?: PlanRequest): Promise<Report>
   /** The dry run of `rollbackShape`: what would go, and whose rows they are. */
   planRollback(request?: RollbackRequest): Promise<Report>
-  /** Applies what is pending, backfills included, up to the first step that the old application would not survive. */
+  /**
+   * Applies what is pending, backfills included, up to the first step that the old
+   * application would not survive.
+   */
   migrate(request?: MigrateRequest): Promise<Report>
   /** Adopts an existing database: records as applied what the catalog shows to be there. */
   baseline(request: BaselineRequest): Promise<Report>
@@ -61,7 +64,9 @@ export interface Verbs {
   session(request: SessionRequest): Promise<Report>
   /** Counts of sessions and messages, recent activity, sizes, the largest sessions. */
   stats(): Promise<Report>
-  /** Archives or deletes sessions past a retention, or drops old archives; a dry run unless `apply` is true. */
+  /**
+   * Archives or deletes sessions past a retention, or drops old archives; a dry run unless `apply` is true.
+   */
   prune(request?: PruneRequest): Promise<Report>
 }
 

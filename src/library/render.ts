@@ -13,7 +13,10 @@ export interface RenderOptions {
   width?: number
 }
 
-/** A report as the command line would write it. JSON and the tables have each finding's sentence and fix in words. */
+/**
+ * A report as the command line would write it. JSON and the tables have each finding's
+ * sentence and fix in words.
+ */
 export async function render(report: Report, format: Format, options: RenderOptions = {}): Promise<string> {
   switch (format) {
     case 'json':

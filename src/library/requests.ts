@@ -4,22 +4,32 @@ import type { Event } from '../model/event.js'
 import type { Pin } from '../model/pin.js'
 import type { Phase } from '../model/project.js'
 
-/** What `openProject` is given. Nothing else is read: no environment variable and no file that is not named here. */
+/**
+ * What `openProject` is given. Nothing else is read: no environment variable and no
+ * file that is not named here.
+ */
 export interface OpenProjectOptions {
   /** The target, as `postgres://user:password@host:5432/database`. Needed unless `embedded` is true. */
   databaseUrl?: string | undefined
   /**
-   * Folder with migrations/, rollbacks/ and verify/. Default: `dir` of the configuration, else the tracks that come
-   * with the package.
+   * Folder with migrations/, rollbacks/ and verify/. Default: `dir` of the configuration, else the tracks
+   * that come with the package.
    */
   dir?: string | undefined
-  /** Name of the track. Default: that of the configuration, else the ledger’s, else the only one that fits the database. */
+  /**
+   * Name of the track. Default: that of the configuration, else the ledger’s, else the only
+   * one that fits the database.
+   */
   track?: string | undefined
-  /** Settings that the SQL files read, such as `{ retention: '90d' }`. They beat those of the configuration. */
+  /**
+   * Settings that the SQL files read, such as `{ retention: '90d' }`. They beat those of the configuration.
+   */
   settings?: Record<string, string> | undefined
   /** Path of a rethread.config.json, or its values. Default: none. */
   config?: string | ConfigValues | undefined
-  /** Start a PostgreSQL of our own under .rethread/ in the current folder; `close()` stops it. Default: false. */
+  /**
+   * Start a PostgreSQL of our own under .rethread/ in the current folder; `close()` stops it. Default: false.
+   */
   embedded?: boolean | undefined
   /** How long a verb that writes waits for another run, in seconds; 0 is not at all. Default: 60. */
   lockWaitSeconds?: number | undefined
@@ -27,13 +37,19 @@ export interface OpenProjectOptions {
   reason?: string | undefined
   /** Who makes them; kept in the ledger. Default: the user of the operating system. */
   who?: string | undefined
-  /** Called for what happens on the way. An error that it throws ends no run: the verb throws it when it has finished. */
+  /**
+   * Called for what happens on the way. An error that it throws ends no run: the verb
+   * throws it when it has finished.
+   */
   onEvent?: ((event: Event) => void) | undefined
   /** When it fires, a running verb finishes its batch, saves its state and reports `interrupted`. */
   signal?: AbortSignal | undefined
 }
 
-/** What may happen, by name. Without it a verb that would need it changes nothing and reports `refused` with what it needs. */
+/**
+ * What may happen, by name. Without it a verb that would need it changes nothing and reports
+ * `refused` with what it needs.
+ */
 export interface ConsentRequest {
   /** Hazards that may happen. Default: none. */
   allow?: HazardCode[] | undefined
@@ -56,7 +72,10 @@ export interface TargetRequest {
 export interface PaceRequest {
   /** Connections that share a backfill, and cores that build an index. Default: 1. */
   workers?: number | undefined
-  /** Rest so many times as long as a batch works, 0 to 100: 1 is half duty. Default: 0, and 1.5 beside others at work. */
+  /**
+   * Rest so many times as long as a batch works, 0 to 100: 1 is half duty. Default: 0, and
+   * 1.5 beside others at work.
+   */
   nice?: number | undefined
   /** A query of yours: while its first value is true or above zero, the backfill waits. */
   throttleQuery?: string | undefined
@@ -78,7 +97,10 @@ export interface PlanRequest extends TargetRequest {
 
 /** What `migrate` is asked for. */
 export interface MigrateRequest extends TargetRequest, PaceRequest {
-  /** A pinned plan, of `plan({ pin: true })`: refused when anything has changed since. It also says how far to go. */
+  /**
+   * A pinned plan, of `plan({ pin: true })`: refused when anything has changed since.
+   * It also says how far to go.
+   */
   pin?: Pin | undefined
 }
 
@@ -144,7 +166,10 @@ export interface RestoreRequest {
 
 /** What `sessions` is asked for. */
 export interface SessionsRequest {
-  /** Only sessions with one of these values, by the names that the track gives its columns: `{ user: ['u1'] }`. */
+  /**
+   * Only sessions with one of these values, by the names that the track gives its
+   * columns: `{ user: ['u1'] }`.
+   */
   filter?: Record<string, string[]> | undefined
   /** How many sessions, the most recent first. Default: 50. */
   limit?: number | undefined
@@ -160,7 +185,10 @@ export interface SessionRequest {
 
 /** What `prune` is asked for. */
 export interface PruneRequest {
-  /** Sessions idle, or archives made, longer ago than so many days. Default: the setting `retention`; none for archives. */
+  /**
+   * Sessions idle, or archives made, longer ago than so many days. Default: the setting
+   * `retention`; none for archives.
+   */
   olderThanDays?: number | undefined
   /** Do it; otherwise nothing is changed. Default: false. */
   apply?: boolean | undefined

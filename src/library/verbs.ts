@@ -66,8 +66,9 @@ type Asked<Name extends keyof Verbs> =
   Parameters<Verbs[Name]> extends [] ? object : NonNullable<Parameters<Verbs[Name]>[0]>
 
 /**
- * Every verb. A request becomes what the core wants: every value there, with the command line's defaults. The verbs
- * are not loaded one by one: that would cut the package into twice as many files, all of which the command line would open.
+ * Every verb. A request becomes what the core wants: every value there, with the command line's defaults.
+ * The verbs are not loaded one by one: that would cut the package into twice as many files, all of which
+ * the command line would open.
  */
 export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
   doctor: verb('doctor', {}, async c => doctor(c.ctx, c.project(), c.named, c.sources)),

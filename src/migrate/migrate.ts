@@ -29,7 +29,10 @@ import { recordVisibility } from '../verify/visibility.js'
 import type { MigrateOptions } from './migrate_options.js'
 import { reportCost } from './rollback_cost.js'
 
-/** Applies what is pending, in order, up to where the wish says. Guards come first: a refused run has changed nothing. */
+/**
+ * Applies what is pending, in order, up to where the wish says. Guards come first: a
+ * refused run has changed nothing.
+ */
 export async function migrate(ctx: Context, track: Track, options: MigrateOptions): Promise<Report> {
   const report = emptyReport('migrate')
   const approved = await preparePlan(ctx, track, options, report)
@@ -50,8 +53,9 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
 }
 
 /**
- * Compares the approved plan with what the ledger says under the lease: another run may have been at work while this one
- * waited. The plan to execute, or null where nothing is left or where it is no longer what was approved.
+ * Compares the approved plan with what the ledger says under the lease: another run may have been at
+ * work while this one waited. The plan to execute, or null where nothing is left or where it is no
+ * longer what was approved.
  */
 async function stillHolds(
   run: Run,

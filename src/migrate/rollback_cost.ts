@@ -28,7 +28,10 @@ export async function reportCost(
   report.findings.push(finding('ROLLBACK_COST', track.name, { command, atRisk: rows }))
 }
 
-/** On a connection of its own: what the look costs, or fails by, is not the writer's. Null where the server is gone. */
+/**
+ * On a connection of its own: what the look costs, or fails by, is not the writer's. Null
+ * where the server is gone.
+ */
 async function rowsAtRisk(run: Run, track: Track, migrations: Migration[]): Promise<number | null> {
   try {
     await using reader = await connect(run.ctx, 'reader')

@@ -162,7 +162,10 @@ export const codes = {
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
-/** How bad a hazard is, the mildest first: the application feels it, it stands still or must be replaced, data may be lost or seen by strangers. */
+/**
+ * How bad a hazard is, the mildest first: the application feels it, it stands still or must be replaced, data
+ * may be lost or seen by strangers.
+ */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
 
 /** A level of hazards. */

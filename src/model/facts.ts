@@ -345,7 +345,9 @@ export interface Facts {
   NO_ROWS: { migration: string }
   // checks
   CHECK_FAILED: Reason
-  /** `roles` are those that `role`, which is ours, may not become; none where something else was in the way. */
+  /**
+   * `roles` are those that `role`, which is ours, may not become; none where something else was in the way.
+   */
   PROBE_SKIPPED: Reason & ({ roles: Some; role: string } | { roles: []; role: null })
   POLICY_PER_ROW: {
     filter: string

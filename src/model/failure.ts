@@ -41,7 +41,7 @@ export class UsageError extends Failure<'USAGE'> {
 export const failureOf = ({ code, subject, facts }: Finding): Failure =>
   new Failure(code, subject, ...([facts] as unknown as WithFacts<Code, []>))
 
-/** Several findings at once: every fault of the files is gathered before failing (habit 2). */
+/** Several findings at once: every fault of the files is gathered before failing. */
 export class Failures extends Error {
   readonly findings: Finding[]
   constructor(findings: Finding[]) {

@@ -69,11 +69,16 @@ export interface Rollback {
   file: SqlFile
   transaction: 'one' | 'none'
   title: string
-  /** Which rows a repeated `migrate` would make again: for each `schema.table[.column]`, as SQL, a predicate. */
+  /**
+   * Which rows a repeated `migrate` would make again: for each `schema.table[.column]`, as SQL, a predicate.
+   */
   ours: { object: string; predicate: string }[]
   /** Line of the header's `ours`; 0 without one. */
   oursLine: number
-  /** Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows do their work; else null. */
+  /**
+   * Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows
+   * do their work; else null.
+   */
   superseded: string | null
 }
 

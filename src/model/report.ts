@@ -13,7 +13,9 @@ import type {
 
 export type { Facts, Finding, FindingOf, WithFacts } from './facts.js'
 
-/** One planned step and what became of it; every planned step is in the report, also those that did not run. */
+/**
+ * One planned step and what became of it; every planned step is in the report, also those that did not run.
+ */
 export type StepResult = z.infer<typeof stepSchema>
 /** A table lock that a statement takes or took. */
 export type Lock = StepResult['locks'][number]
@@ -27,7 +29,10 @@ export type BackfillResult = z.infer<typeof backfillSchema>
 export type TargetInfo = z.infer<typeof targetSchema>
 /** Generic part of a report: rows under a title. */
 export type Table = z.infer<typeof tableSchema>
-/** What every command returns and every renderer takes. `message` and `fix` of findings are added by the renderer. */
+/**
+ * What every command returns and every renderer takes. `message` and `fix` of findings
+ * are added by the renderer.
+ */
 export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]
   /** What `--out` writes; no renderer shows it. */
@@ -82,7 +87,10 @@ export function verdictOf(report: Report): Verdict {
   return report.verdict
 }
 
-/** A report whose command was stopped before it had looked at everything: what was found so far, and never `clean`. */
+/**
+ * A report whose command was stopped before it had looked at everything: what was found
+ * so far, and never `clean`.
+ */
 export const interrupted = (report: Report, subject: string): Report => ({
   ...report,
   findings: [...report.findings, finding('INTERRUPTED', subject, { command: null })],

@@ -10,8 +10,9 @@ export const partText = (part: string): string =>
   /^[a-z_][a-z0-9_$]*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`
 
 /**
- * A table's name as SQL, the same for the same table: `public.chats`, `public."My.Chats"`. Reports and the archive use
- * it. A table without a schema is shown in `public`; only the server knows where the search path leads.
+ * A table's name as SQL, the same for the same table: `public.chats`, `public."My.Chats"`. Reports
+ * and the archive use it. A table without a schema is shown in `public`; only the server knows
+ * where the search path leads.
  */
 export const tableText = ({ schema, name }: TableName): string =>
   `${partText(schema ?? 'public')}.${partText(name)}`
@@ -20,7 +21,9 @@ export const tableText = ({ schema, name }: TableName): string =>
 export const columnText = (table: TableName, column: string): string =>
   `${tableText(table)}.${partText(column)}`
 
-/** The parts of a dotted name as a person writes it in SQL, folded like there; null when it is no such name. */
+/**
+ * The parts of a dotted name as a person writes it in SQL, folded like there; null when it is no such name.
+ */
 export function namesIn(text: string): string[] | null {
   const part = /"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/y
   const names: string[] = []

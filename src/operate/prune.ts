@@ -25,7 +25,10 @@ export interface PruneOptions {
   leaseWaitMs: number
 }
 
-/** The retention of sessions where nobody asks for one: the configured setting, else the track's own, else null. */
+/**
+ * The retention of sessions where nobody asks for one: the configured setting, else
+ * the track's own, else null.
+ */
 export const defaultRetention = async (
   track: Track,
   settings: Record<string, string>,

@@ -40,8 +40,9 @@ export function wants(
 const shown = 30
 
 /**
- * Pure: how the plan that was approved differs from the plan that the ledger leads to now; nothing where it is the same.
- * A hazard that is allowed by name may come or go: some depend on what the application writes at that moment.
+ * Pure: how the plan that was approved differs from the plan that the ledger leads to now; nothing
+ * where it is the same. A hazard that is allowed by name may come or go: some depend on what the
+ * application writes at that moment.
  */
 export function outdated(approved: Plan, now: Plan, consent: Consent): Finding[] {
   const changes = compareSteps('step', stepsOf(approved), stepsOf(now))

@@ -1,5 +1,5 @@
 import { aside, type Known } from '../database/known.js'
-import { type DroppedObject, droppedObjects, objectText } from '../files/dropped_objects.js'
+import { type DroppedObject, droppedObjects, objectText, setsAside } from '../files/dropped_objects.js'
 import type { Statement } from '../files/statements.js'
 import type { HazardCode } from '../model/codes.js'
 import type { Hazard, StatementLock } from '../model/plan.js'
@@ -20,10 +20,10 @@ export interface Judged {
 const kept = /^(chat_private|rethread_archive)\./
 
 /**
- * Pure but for what it adds to `known`: what the statements of one migration can do to the running application and to
- * data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks do not tell. Nobody uses yet what
- * the plan has made, so locks on it are no hazard. `exampleMigration` is null for a rollback file, which has no header to add to.
- * `spared` names tables with nothing to lose.
+ * Pure but for what it adds to `known`: what the statements of one migration can do to the running
+ * application and to data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks do
+ * not tell. Nobody uses yet what the plan has made, so locks on it are no hazard. `exampleMigration` is null
+ * for a rollback file, which has no header to add to. `spared` names tables with nothing to lose.
  */
 export function judgeStatements(
   statements: Statement[],
@@ -93,10 +93,6 @@ function ofHeader(migration: Migration | null): Hazard[] {
     })),
   ]
 }
-
-/** Whether rows that a quarantining backfill deletes are those that it has copied: its own table's, by its own DELETE. */
-export const setsAside = (m: Migration | null, s: Statement, table: string): boolean =>
-  s.kind === 'DeleteStmt' && m?.backfill?.table === table
 
 /** What a statement takes away by name. What nobody can tell before it runs is refused when it has run. */
 function deletions(s: Statement): Hazard[] {

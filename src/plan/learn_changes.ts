@@ -87,7 +87,10 @@ export function learnStatement(known: Known, { kind, node }: Statement): void {
 
 const schemaOf = (range: Node): string => range.schemaname ?? 'public'
 
-/** A relation that a statement makes is in nobody's use, unless it may have been there: IF NOT EXISTS, OR REPLACE. */
+/**
+ * A relation that a statement makes is in nobody's use, unless it may have been there:
+ * IF NOT EXISTS, OR REPLACE.
+ */
 function makes(known: Known, name: string, mayExist: boolean | undefined): void {
   if (!mayExist || known.exists(name) === false) known.made.add(name)
 }

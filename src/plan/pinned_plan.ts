@@ -27,7 +27,10 @@ export async function pinOf(
   }
 }
 
-/** How far to go: as asked, else as the pinned plan went, else to the end of what the old application survives. */
+/**
+ * How far to go: as asked, else as the pinned plan went, else to the end of what the
+ * old application survives.
+ */
 export const wishOf = (
   asked: { [Name in keyof PlanOptions]?: PlanOptions[Name] | undefined },
   pin: Pin | null = null,
@@ -37,7 +40,7 @@ export const wishOf = (
   backfills: asked.backfills ?? pin?.wish.backfills ?? true,
 })
 
-/** What has changed since a plan was pinned; nothing where it still holds (ability B12). */
+/** What has changed since a plan was pinned; nothing where it still holds. */
 export function judgePin(pin: Pin, now: Pin): Finding[] {
   const changes: string[] = []
   if (pin.track !== now.track) changes.push(`the track was ${pin.track}, and is ${now.track}`)

@@ -136,7 +136,10 @@ async function capture(
     if (d.column && !captures.has(nameOf(d))) captures.set(nameOf(d), await archiveColumn(run, track.name, d))
 }
 
-/** Undoes one migration: its rollback file, in which drops become moves to the archive, or a row that says who undoes it. */
+/**
+ * Undoes one migration: its rollback file, in which drops become moves to the archive, or a
+ * row that says who undoes it.
+ */
 async function perform(
   run: Run,
   track: Track,

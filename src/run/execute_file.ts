@@ -38,7 +38,9 @@ export interface FileStep {
   resumes: LedgerRow | null
   /** What the file may take away; anything else is refused by what sends its statements. */
   permits: Permits
-  /** Archives what a statement would take away, in the file's transaction; gives what is left of it to send. */
+  /**
+   * Archives what a statement would take away, in the file's transaction; gives what is left of it to send.
+   */
   instead?: (tx: Db, statement: Statement, existed: (oid: number) => boolean) => Promise<Archived>
 }
 
@@ -206,7 +208,10 @@ async function withProgress(run: Run, work: () => Promise<unknown>): Promise<voi
 export const sendStatement = (sql: Db, s: Statement, path: string, source: string) =>
   send(sql, s.text, path, source, s.offset)
 
-/** Sends a text of a file, gives the rows that its last statement wrote; a fault comes back with file, line and column. */
+/**
+ * Sends a text of a file, gives the rows that its last statement wrote; a fault comes back
+ * with file, line and column.
+ */
 export async function send(
   sql: Db,
   text: string,

@@ -51,9 +51,9 @@ interface Attempt {
 }
 
 /**
- * Begins, sends the file and its ledger row, and commits; the settings of the session afterwards where they are asked
- * for. All that belongs to a file is sent together, without waiting for each answer, then the commit: two trips to the
- * server and back, however many files were applied before.
+ * Begins, sends the file and its ledger row, and commits; the settings of the session afterwards where they
+ * are asked for. All that belongs to a file is sent together, without waiting for each answer, then the
+ * commit: two trips to the server and back, however many files were applied before.
  */
 async function oneTransaction(
   run: Run,
@@ -79,8 +79,8 @@ async function oneTransaction(
       outcome: 'done',
       durationMs: ctx.clock.now() - start,
     })
-    // the first fault is the one that says what is wrong: what was sent after it is refused because of it, and a row
-    // may be refused because the file changed the role
+    // the first fault is the one that says what is wrong: what was sent after it is refused because of it,
+    // and a row may be refused because the file changed the role
     for (const later of [sent, role, recorded]) later.catch(() => {})
     await begun
     await sent
@@ -102,7 +102,10 @@ async function oneTransaction(
   }
 }
 
-/** Sends a file's statements one by one inside its transaction, under the guard, each archived first where the step says how. */
+/**
+ * Sends a file's statements one by one inside its transaction, under the guard, each archived
+ * first where the step says how.
+ */
 async function sendEach(
   { ctx }: Run,
   tx: Db,

@@ -36,8 +36,8 @@ export interface NewLedgerRow {
 }
 
 /**
- * Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. As one plain
- * text: it goes with every file, and Parse and Describe would cost a round trip more.
+ * Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. As
+ * one plain text: it goes with every file, and Parse and Describe would cost a round trip more.
  */
 export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): Promise<number | null> {
   const text = (value: string | null) => (value === null ? 'null' : literal(value))

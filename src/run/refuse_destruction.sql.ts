@@ -55,8 +55,9 @@ export interface Holding {
 }
 
 /**
- * Everything of users that holds rows, and what this session has done to the rows so far. Differences within one
- * transaction are exact: the server hands the counts on only between transactions. Null while `track_counts` is off.
+ * Everything of users that holds rows, and what this session has done to the rows so far. Differences
+ * within one transaction are exact: the server hands the counts on only between transactions. Null
+ * while `track_counts` is off.
  */
 export async function holdings(sql: Db): Promise<Map<number, Holding> | null> {
   const rows = await sql<(Holding & { counted: boolean })[]>`

@@ -1,17 +1,22 @@
 import { columnFacts } from '../database/catalog.sql.js'
 import { sqlFailure } from '../database/faults.js'
 import type { Db } from '../database/types.js'
-import { type DroppedObject, droppedObjects, keysOf, objectText } from '../files/dropped_objects.js'
+import {
+  type DroppedObject,
+  droppedObjects,
+  keysOf,
+  objectText,
+  setsAside,
+} from '../files/dropped_objects.js'
 import { parseStatements, type Statement } from '../files/statements.js'
 import { bookkeepingOf } from '../files/track_objects.js'
 import { type Failure, failureOf } from '../model/failure.js'
 import type { Consent, Step } from '../model/plan.js'
 import type { Migration, SqlFile, Track } from '../model/project.js'
 import { tableText } from '../model/table_name.js'
-import { setsAside } from '../plan/hazards.js'
 import { holdings, relationsOf, runDeferred } from './refuse_destruction.sql.js'
 import { type Holdings, hasMoved, isPermitted, takenBetween, wordedLoss } from './taken_between.js'
-import { refusal, type Taken, whyNotArchived } from './why_not_archived.js'
+import { refusal, type WouldTake, whyNotArchived } from './why_not_archived.js'
 
 /** What one step may take away, by `keyOf`. What a rollback archives comes on top, statement by statement. */
 export interface Permits {
@@ -25,8 +30,9 @@ export interface Permits {
 }
 
 /**
- * What a migration may take away: the objects that its statements name, whose hazard is in the plan and was allowed. A
- * change of a column's type is allowed with the plan: it computes the values, as its own hazard says.
+ * What a migration may take away: the objects that its statements name, whose hazard is in the
+ * plan and was allowed. A change of a column's type is allowed with the plan: it computes the
+ * values, as its own hazard says.
  */
 export async function permitsOf(track: Track, step: Step, consent: Consent): Promise<Permits> {
   const consented = consent.allow.has('DELETES_DATA')
@@ -46,7 +52,10 @@ export async function permitsOf(track: Track, step: Step, consent: Consent): Pro
   }
 }
 
-/** The tables of migrations that hold nothing to lose; files are parsed only where an object may be one of them. */
+/**
+ * The tables of migrations that hold nothing to lose; files are parsed only where an
+ * object may be one of them.
+ */
 export const sparedBy = async (
   migrations: Migration[],
   objects: DroppedObject[],
@@ -71,7 +80,7 @@ export async function refuseBackfill(m: Migration, consent: Consent): Promise<vo
     const aside = m.hazards.includes('QUARANTINES_ROWS') && setsAside(m, statement!, table)
     const hazard = aside ? 'QUARANTINES_ROWS' : 'DELETES_DATA'
     if (consent.allow.has(hazard)) continue
-    const taken: Taken = {
+    const taken: WouldTake = {
       object: table,
       what: `rows of ${table}`,
       reason: 'not allowed in this run',
@@ -81,17 +90,19 @@ export async function refuseBackfill(m: Migration, consent: Consent): Promise<vo
   }
 }
 
-/** What took the place of a statement: what is left of it to send, and the keys of what was archived for it. */
+/**
+ * What took the place of a statement: what is left of it to send, and the keys of what was archived for it.
+ */
 export interface Archived {
   left: Statement | null
   keys: string[]
 }
 
 /**
- * Stands between the statements of one file and the server, in the file's transaction. What a statement names is looked
- * up right before it is sent, what it has really taken away right after, by the catalog and the server's own counts:
- * functions, triggers, CASCADE and DO blocks included. Whatever nobody archived or allowed is refused, and with the
- * Failure the transaction goes back.
+ * Stands between the statements of one file and the server, in the file's transaction. What a statement names
+ * is looked up right before it is sent, what it has really taken away right after, by the catalog and the
+ * server's own counts: functions, triggers, CASCADE and DO blocks included. Whatever nobody archived or
+ * allowed is refused, and with the Failure the transaction goes back.
  */
 export class DestructionGuard {
   private constructor(
@@ -104,7 +115,10 @@ export class DestructionGuard {
     private stale = false,
   ) {}
 
-  /** True where statements of a file may take something away; a rollback's are all watched, whatever their kind. */
+  /**
+   * True where statements of a file may take something away; a rollback's are all
+   * watched, whatever their kind.
+   */
   static isNeeded(statements: Statement[], { everything, wanted }: Permits): boolean {
     return !everything && statements.some(s => wanted === 'archive' || droppedObjects(s).length > 0)
   }
@@ -213,7 +227,7 @@ export async function refuseNamed(
     const why = await whyNotArchived(sql, statement, object, relation, left)
     if (!why && o.kind === 'schema') continue
     const name = objectText(object)[0]!
-    const plain: Taken = {
+    const plain: WouldTake = {
       object: name,
       what: `${o.kind} ${name}`,
       reason: permits.wanted === 'archive' ? 'not archived in this run' : 'not allowed in this run',
@@ -226,14 +240,18 @@ export async function refuseNamed(
   }
 }
 
-const failure = (statement: Statement, file: SqlFile, taken: Taken[], wanted: Permits['wanted']): Failure =>
-  failureOf(refusal(statement, file, taken, wanted))
+const failure = (
+  statement: Statement,
+  file: SqlFile,
+  taken: WouldTake[],
+  wanted: Permits['wanted'],
+): Failure => failureOf(refusal(statement, file, taken, wanted))
 
 /** What there is to lose now. A server that does not count deleted rows can not say. */
 async function seen(tx: Db, file: SqlFile, statement: Statement): Promise<Holdings> {
   const now = await holdings(tx)
   if (now) return now
-  const blind: Taken = {
+  const blind: WouldTake = {
     object: file.path,
     what: 'rows',
     reason: 'the server does not count deleted rows while track_counts is off',

@@ -61,8 +61,8 @@ export class Stop extends Error {
 class Halt extends Error {}
 
 /**
- * umzug's view of the ledger. Its rows are written in each step's own transaction, so that there is nothing left to
- * log: a row written afterwards would be lost with a connection that breaks in between.
+ * umzug's view of the ledger. Its rows are written in each step's own transaction, so that there is nothing
+ * left to log: a row written afterwards would be lost with a connection that breaks in between.
  */
 export const ledgerStorage = ({ writer }: Pick<Run, 'writer'>, track: string): UmzugStorage => ({
   executed: async () =>
@@ -73,7 +73,9 @@ export const ledgerStorage = ({ writer }: Pick<Run, 'writer'>, track: string): U
   unlogMigration: async () => {},
 })
 
-/** The account of a rehearsal, which writes no ledger: what was applied before, and what it executed itself. */
+/**
+ * The account of a rehearsal, which writes no ledger: what was applied before, and what it executed itself.
+ */
 export function rehearsalStorage(applied: Iterable<string>): UmzugStorage {
   const executed = new Set(applied)
   return {
@@ -84,9 +86,9 @@ export function rehearsalStorage(applied: Iterable<string>): UmzugStorage {
 }
 
 /**
- * The one loop over steps, of migrations, rollbacks, restores and rehearsals. It runs them in the plan's order until one
- * ends it: a fault, a gate, Ctrl-C. Every planned step is in what comes back, with the reason where it did not run.
- * What a step throws is in the findings; only a fault of the loop itself is thrown.
+ * The one loop over steps, of migrations, rollbacks, restores and rehearsals. It runs them in the plan's
+ * order until one ends it: a fault, a gate, Ctrl-C. Every planned step is in what comes back, with the reason
+ * where it did not run. What a step throws is in the findings; only a fault of the loop itself is thrown.
  *
  *   not-run -> done | rolled-back | failed | interrupted | not-run (with its own reason); nothing leaves those states
  */
@@ -172,8 +174,8 @@ const isStop = (error: unknown): boolean =>
   error instanceof Stop || (error instanceof Failure && error.finding.code === 'INTERRUPTED')
 
 /**
- * umzug over a track and its ledger. A name that is asked for and not pending (or, for the way back, not executed) is
- * refused by umzug itself. Loaded when something is to run.
+ * umzug over a track and its ledger. A name that is asked for and not pending (or, for the way back, not
+ * executed) is refused by umzug itself. Loaded when something is to run.
  */
 export async function runnerOf(
   track: Track,

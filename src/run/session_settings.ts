@@ -10,7 +10,10 @@ import type { Run } from './run.js'
 /** Whether the server has event triggers, for as long as nothing has run that could make one. */
 const triggered = new WeakMap<Connection, Promise<boolean>>()
 
-/** Whether what a file runs could leave a role or a setting behind; of a mere declaration only an event trigger could. */
+/**
+ * Whether what a file runs could leave a role or a setting behind; of a mere declaration
+ * only an event trigger could.
+ */
 export async function mayChangeSession({ writer }: Run, text: string): Promise<boolean> {
   if ((await parseStatements(text)).some(mayRunCode)) {
     // it may make an event trigger, too
@@ -25,7 +28,9 @@ export async function mayChangeSession({ writer }: Run, text: string): Promise<b
 /** A writer's settings after the newest file, for as long as nothing else has changed them. */
 const settled = new WeakMap<Connection, Record<string, string>>()
 
-/** Says that a writer's settings may have changed on purpose: the next file starts from what they are then. */
+/**
+ * Says that a writer's settings may have changed on purpose: the next file starts from what they are then.
+ */
 export const forgetSettings = (connection: Connection): void => void settled.delete(connection)
 
 /** The settings of a writer as they are before a file. */

@@ -35,7 +35,9 @@ export async function tablesWithChangedSettings(sql: Db): Promise<string[]> {
   return rows.map(r => r.relation)
 }
 
-/** Puts a table's settings back as they were before `disableAutoAnalyze`. A table that is gone needs nothing. */
+/**
+ * Puts a table's settings back as they were before `disableAutoAnalyze`. A table that is gone needs nothing.
+ */
 export async function restoreAutoAnalyze(sql: Root, relation: string, lockTimeoutMs: number): Promise<void> {
   await sql.begin(async tx => {
     await tx`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`

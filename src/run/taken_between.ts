@@ -2,7 +2,7 @@ import { droppedObjects, keyOf } from '../files/dropped_objects.js'
 import type { Statement } from '../files/statements.js'
 import { columnText, partText, tableText } from '../model/table_name.js'
 import type { Holding } from './refuse_destruction.sql.js'
-import type { Taken } from './why_not_archived.js'
+import type { WouldTake } from './why_not_archived.js'
 
 /** What there is to lose at one moment, by oid. */
 export type Holdings = ReadonlyMap<number, Holding>
@@ -17,7 +17,7 @@ export interface Gone {
 }
 
 /** Statements that write a table anew and keep its rows. */
-const rewrites = new Set(['AlterTableStmt', 'ClusterStmt', 'VacuumStmt'])
+const rewritingKinds = new Set(['AlterTableStmt', 'ClusterStmt', 'VacuumStmt'])
 
 /** Pure: the tables, columns and rows that are there in one look and not in the next. */
 export function takenBetween(before: Holdings, after: Holdings, kind: string): Gone[] {
@@ -33,7 +33,7 @@ export function takenBetween(before: Holdings, after: Holdings, kind: string): G
     const rows = now.deleted - holding.deleted
     if (rows > 0 && !movedBetweenPartitions(holding, before, after, kind))
       gone.push({ kind: 'rows', holding, column: null, rows })
-    if (now.file !== holding.file && !rewrites.has(kind))
+    if (now.file !== holding.file && !rewritingKinds.has(kind))
       gone.push({ kind: 'rows', holding, column: null, rows: null })
   }
   return gone
@@ -73,7 +73,7 @@ export function hasMoved(statement: Statement, gone: Gone, before: Holdings, now
 }
 
 /** What is gone, in words, and what to write instead. */
-export function wordedLoss({ kind, holding, column, rows }: Gone, wanted: 'archive' | 'consent'): Taken {
+export function wordedLoss({ kind, holding, column, rows }: Gone, wanted: 'archive' | 'consent'): WouldTake {
   const table = tableText(holding)
   const object = column === null ? table : columnText(holding, column)
   const own =

@@ -10,7 +10,7 @@ import { columnText, tableText } from '../model/table_name.js'
 import type { Holding, Relation } from './refuse_destruction.sql.js'
 
 /** Something that is taken away, as reports name it, and why that is refused. */
-export interface Taken {
+export interface WouldTake {
   object: string
   /** What is taken, in words: `column public.a.b`, `3 row(s) of public.a`. */
   what: string
@@ -23,7 +23,7 @@ export interface Taken {
 export function refusal(
   statement: Statement,
   file: SqlFile,
-  taken: Taken[],
+  taken: WouldTake[],
   wanted: 'archive' | 'consent',
   level?: Level,
 ): Finding {
@@ -37,16 +37,19 @@ export function refusal(
   return finding('DESTROYS_UNARCHIVED', taken[0]!.object, facts, level)
 }
 
-/** Why a rollback can not archive what a statement takes away, from what the catalog says now; null where it can. */
+/**
+ * Why a rollback can not archive what a statement takes away, from what the catalog
+ * says now; null where it can.
+ */
 export async function whyNotArchived(
   sql: Db,
   statement: Statement,
   object: DroppedObject,
   relation: Relation | null,
   left: Holding[] = [],
-): Promise<Taken | null> {
+): Promise<WouldTake | null> {
   const name = relation?.text ?? objectText(object)[0] ?? ''
-  const no = (what: string, reason: string, instead: string): Taken => ({
+  const no = (what: string, reason: string, instead: string): WouldTake => ({
     object: 'column' in object ? columnText(relation!, object.column) : name,
     what,
     reason,
@@ -83,7 +86,7 @@ export async function whyNotArchived(
   return whyNotColumn(sql, object.column, relation, no)
 }
 
-type No = (what: string, reason: string, instead: string) => Taken
+type No = (what: string, reason: string, instead: string) => WouldTake
 
 async function whyNotRows(
   sql: Db,
@@ -91,7 +94,7 @@ async function whyNotRows(
   object: DroppedObject & { kind: 'rows' },
   relation: Relation,
   no: No,
-): Promise<Taken | null> {
+): Promise<WouldTake | null> {
   const what = `rows of ${relation.text}`
   const plainly = `Write it as \`delete from ${relation.text} where ...\`, a statement of its own without RETURNING: its rows are archived.`
   if (object.by === 'TRUNCATE') return no(what, 'TRUNCATE leaves no rows to archive', plainly)
@@ -107,7 +110,7 @@ async function whyNotRows(
     : null
 }
 
-async function whyNotColumn(sql: Db, column: string, relation: Relation, no: No): Promise<Taken | null> {
+async function whyNotColumn(sql: Db, column: string, relation: Relation, no: No): Promise<WouldTake | null> {
   const what = `column ${columnText(relation, column)}`
   if (relation.kind === 'c')
     return no(what, 'values of a composite type are in other tables', 'Leave the attribute.')

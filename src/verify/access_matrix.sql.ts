@@ -21,7 +21,7 @@ export interface TryResult {
 }
 
 /** The owner's row as JSON, with a new id where the id is a uuid: what somebody would insert. */
-export async function copyOf(sql: Db, t: AccessTable): Promise<{ row: string; columns: string[] }> {
+export async function rowToInsert(sql: Db, t: AccessTable): Promise<{ row: string; columns: string[] }> {
   const [found] = await sql.unsafe<{ row: string; columns: string[] }[]>(
     `select (to_jsonb(t) || coalesce((
          select jsonb_object_agg(a.attname, gen_random_uuid())

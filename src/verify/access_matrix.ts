@@ -4,11 +4,11 @@ import { type Finding, finding, type Probed, type Table } from '../model/report.
 import {
   attemptAll,
   attempts,
-  copyOf,
   doorName,
   explainAs,
   gone,
   moved,
+  rowToInsert,
   sampledRows,
   sideDoors,
   type Try,
@@ -51,7 +51,7 @@ async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
   const some = !deep && (await rowEstimate(tx, t.table)) > largeTable ? await sampledRows(tx, t) : null
   const doors: Door[] = [
     { name: 'select', operation: 'select', statement: attempts.select(t) },
-    { name: 'insert', operation: 'insert', statement: attempts.insert(t, await copyOf(tx, t)) },
+    { name: 'insert', operation: 'insert', statement: attempts.insert(t, await rowToInsert(tx, t)) },
     { name: 'update', operation: 'update', statement: attempts.update(t) },
     { name: 'delete', operation: 'delete', statement: attempts.delete(t), lookAfter: gone(t) },
   ]
@@ -142,7 +142,8 @@ function fate(door: Door, tried: TryResult): Fate {
   if (tried.fault) {
     const { code } = tried.fault
     if (code === '42501') return 'denied'
-    // a trigger may raise what it likes before the policies are asked: only the server's own constraints come after them
+    // a trigger may raise what it likes before the policies are asked: only the server's own
+    // constraints come after them
     return code.startsWith('23') && tried.fault.constraint ? 'allowed' : 'fault'
   }
   if (door.sweeps) return tried.seen || tried.rows >= wideUpdateLimit ? 'allowed' : 'denied'
@@ -151,7 +152,7 @@ function fate(door: Door, tried: TryResult): Fate {
 }
 
 /** Somebody who tries something, and whether they may. */
-interface Attempt {
+interface AccessAttempt {
   object: string
   persona: string
   what: string
@@ -160,7 +161,7 @@ interface Attempt {
 
 /** What a try came to, as the matrix shows it; what is wrong with it goes to `found`. */
 function judgeCell(
-  { object, persona, what, may }: Attempt,
+  { object, persona, what, may }: AccessAttempt,
   came: Fate,
   tried: TryResult,
   found: Probed['found'],

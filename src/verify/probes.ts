@@ -70,7 +70,7 @@ export class CantProbe extends Error {}
 /** Nothing found, nothing told. */
 export const emptyProbe = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
-/** Nothing was proved, and why; decision 12: that is never clean. */
+/** Nothing was proved, and why; that is never clean. */
 export const notProved = (check: Check, why: NotProved): Probed => ({
   ...emptyProbe(),
   skipped: why.reason,

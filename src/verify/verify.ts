@@ -233,7 +233,7 @@ function judgeChecks(report: Report, track: Track, applied: number, options: Ver
   if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))
   for (const c of report.checks.filter(c => c.outcome === 'failed'))
     report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason ?? c.outcome }))
-  // decision 12: what could not be probed is never called clean; nor is what a policy hides
+  // what could not be probed is never called clean; nor is what a policy hides
   const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
   const costly =
     options.failOn === 'warn' &&

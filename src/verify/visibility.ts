@@ -26,7 +26,10 @@ const role = 'authenticated'
 /** Longest look of one person at one table, in milliseconds; longer ones stay unknown. */
 const visibilityTimeoutMs = 2000
 
-/** What one person sees of a table now, in a transaction that is rolled back; null where that took too long or failed. */
+/**
+ * What one person sees of a table now, in a transaction that is rolled back; null where
+ * that took too long or failed.
+ */
 async function visibleTo(
   connection: Connection,
   persona: Persona,

@@ -1,5 +1,6 @@
-// Applying many one-statement migrations, and finding that there is nothing to apply: rethread beside a bare loop of
-// postgres.js with a checksum ledger, and beside dbmate, node-pg-migrate and psql where they are installed.
+// Applying many one-statement migrations, and finding that there is nothing to apply: rethread beside
+// a bare loop of postgres.js with a checksum ledger, and beside dbmate, node-pg-migrate and psql
+// where they are installed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

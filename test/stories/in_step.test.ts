@@ -3,7 +3,10 @@ import { rethread } from '../support/cli.js'
 import { type Database, database, open, servers } from '../support/database.js'
 import { random as randomFrom, seed } from '../support/random.js'
 
-/** conversation-history while both applications run: who may change what, what fails, and what two writers do to each other. */
+/**
+ * conversation-history while both applications run: who may change what, what fails, and what two
+ * writers do to each other.
+ */
 
 const track = ['--track', 'conversation-history']
 
@@ -416,7 +419,8 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     const aside =
       await db.sql`select reason from rethread_archive.quarantine where key like ${`${session!.id}:%`}`
     expect(aside.map(r => r.reason)).toEqual(['its text is in no place that is known'])
-    // an edit of the new application reaches the place where the old one reads; the way back leaves all others as they were
+    // an edit of the new application reaches the place where the old one reads; the way back
+    // leaves all others as they were
     await db.sql`update public.messages set content = 'edited' where conversation_id = ${session!.id} and content = 'AI SDK 5'`
     const [after] = await db.sql`select messages from public.chat_sessions where id = ${session!.id}`
     expect(after!.messages[2].parts).toEqual([{ type: 'text', text: 'edited' }])

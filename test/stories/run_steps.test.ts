@@ -198,7 +198,9 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
     ])
   })
 
-  /** Somebody writes a table, and goes on until it is asked to let go: whoever would change the table waits. */
+  /**
+   * Somebody writes a table, and goes on until it is asked to let go: whoever would change the table waits.
+   */
   const holding = async (db: Database, table: string) => {
     const other = open(db.url, 1)
     let release = () => {}

@@ -14,7 +14,10 @@ export interface Ran {
   report: Omit<Report, 'findings'> & { findings: (Finding & { message: string; fix: string | null })[] }
 }
 
-/** Starts the command line that is built in a folder of the package, as a user's shell would; `node` are flags of Node itself. */
+/**
+ * Starts the command line that is built in a folder of the package, as a user's shell would; `node`
+ * are flags of Node itself.
+ */
 export function start(
   args: string[],
   env: Record<string, string> = {},

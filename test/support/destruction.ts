@@ -79,7 +79,9 @@ export async function words(db: Database): Promise<Map<string, string[]>> {
   return found
 }
 
-/** Where the application has each word, to compare. A refused rollback may have copied columns to the archive. */
+/**
+ * Where the application has each word, to compare. A refused rollback may have copied columns to the archive.
+ */
 export const placesOf = (found: Map<string, string[]>): string[] =>
   [...found]
     .map(([w, tables]) => [w, tables.filter(t => !t.startsWith('rethread_archive.'))] as const)

@@ -1,4 +1,5 @@
--- What test/locks.test.ts tries its statements on: every kind of relation, with rows, so that a scan can be seen.
+-- What test/locks.test.ts tries its statements on: every kind of relation, with rows,
+-- so that a scan can be seen.
 create schema other;
 create schema third;
 create table b (id int primary key, note text);

@@ -57,7 +57,10 @@ export async function proxy(url: string): Promise<Proxy> {
   }
 }
 
-/** Reads a client's messages out of its bytes. Each has a type and a length, but for the first, which has only a length. */
+/**
+ * Reads a client's messages out of its bytes. Each has a type and a length, but for the
+ * first, which has only a length.
+ */
 function statements(on: (text: string) => void): (chunk: Buffer) => void {
   let rest = Buffer.alloc(0)
   let started = false

@@ -67,7 +67,10 @@ function namesOf(statement: ts.Statement): string[] {
   return named && statement.name ? [statement.name.text] : []
 }
 
-/** Groups of files that import each other in a circle: strongly connected components of more than one (Tarjan). */
+/**
+ * Groups of files that import each other in a circle: strongly connected components
+ * of more than one (Tarjan).
+ */
 export function circles(files: Source[]): string[][] {
   const imports = new Map(files.map(f => [f.path, f.imports]))
   const order = new Map<string, number>()
@@ -91,7 +94,10 @@ export function circles(files: Source[]): string[][] {
   return found
 }
 
-/** Uses of names that nobody declares: the globals that are asked for, by line. `x.process` and `{ process: 1 }` are none. */
+/**
+ * Uses of names that nobody declares: the globals that are asked for, by line. `x.process` and
+ * `{ process: 1 }` are none.
+ */
 export function globalsUsed(file: Source, names: string[]): string[] {
   const modules = names.flatMap(n => [n, `node:${n}`])
   const found = file.imports.filter(i => modules.includes(i)).map(i => `imports ${i}`)
@@ -151,7 +157,10 @@ const statements = [
 ]
 const statement = new RegExp(`^\\s*(${statements.map(s => s.source).join('|')})`, 's')
 
-/** Text of queries: templates tagged with a connection, texts that are sent as they are, and texts that read as a statement. */
+/**
+ * Text of queries: templates tagged with a connection, texts that are sent as they are, and texts
+ * that read as a statement.
+ */
 export function queries(file: Source): string[] {
   const found: string[] = []
   for (const node of nodes(file.tree)) {

@@ -5,7 +5,8 @@
 --! mutant: insert into chat_private.behind (session_id, written_by, operation, sqlstate)
 --!   select id, 'old application', 'UPDATE', '22001' from public.conversations limit 1
 
--- `rethread migrate` and `rethread backfill` bring these sessions up to date; so does the next write to each of them.
+-- `rethread migrate` and `rethread backfill` bring these sessions up to date; so does the
+-- next write to each of them.
 select b.session_id::text as object, format('%s by the %s, %s time(s), SQLSTATE %s', b.operation, b.written_by, count(*), min(b.sqlstate)) as detail
 from chat_private.behind b
 group by b.session_id, b.operation, b.written_by
