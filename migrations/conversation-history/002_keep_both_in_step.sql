@@ -41,7 +41,8 @@ create table chat_private.behind (
   written_by text not null check (written_by in ('old application', 'new application')),
   operation text not null,
   sqlstate text not null,
-  at timestamptz not null default clock_timestamp()
+  at timestamptz not null default clock_timestamp(),
+  caught_up_at timestamptz
 );
 create index behind_session_id on chat_private.behind (session_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
@@ -534,7 +535,7 @@ begin
   select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application'), false),
     coalesce(bool_or(b.operation = 'DELETE'), false)
   into old_wrote, new_wrote, deleted
-  from chat_private.behind b where b.session_id = session;
+  from chat_private.behind b where b.session_id = session and b.caught_up_at is null;
   if kept.id is null then
     if old_wrote and deleted then
       delete from public.conversations c where c.id = session;
@@ -622,7 +623,7 @@ begin
         elsif not chat_private.same_messages(old.messages, new.messages) then
           kept := chat_private.merge_messages(session, coalesce(old.messages::json, 'null'), new.messages::json, new.created_at);
         end if;
-        if exists (select from chat_private.behind b where b.session_id = session) then
+        if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
           perform chat_private.catch_up(session);
           delete from chat_private.behind b where b.session_id = session;
         elsif kept then
@@ -727,7 +728,7 @@ begin
       perform set_config('rethread.in_step', 'on', true);
       -- first the session, whose writer before us may have left it behind
       perform from public.chat_sessions s where s.id = session for no key update;
-      if exists (select from chat_private.behind b where b.session_id = session) then
+      if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
         perform chat_private.catch_up(session);
         delete from chat_private.behind b where b.session_id = session;
       elsif tg_op = 'INSERT' and exists (

@@ -2,10 +2,11 @@
 --! phase: backfill
 --! undone-by: 002_keep_both_in_step
 --! table: chat_private.behind
---! pending: true
+--! pending: b.caught_up_at is null
 
 -- A session may be listed more than once: to catch up twice changes nothing.
 with quiet as (select set_config('rethread.in_step', 'on', true) as on_)
-delete from chat_private.behind b
-using quiet
-where quiet.on_ = 'on' and chat_private.catch_up(b.session_id);
+update chat_private.behind b
+set caught_up_at = now()
+from quiet
+where quiet.on_ = 'on' and b.caught_up_at is null and chat_private.catch_up(b.session_id);

@@ -9,5 +9,6 @@
 -- next write to each of them.
 select b.session_id::text as object, format('%s by the %s, %s time(s), SQLSTATE %s', b.operation, b.written_by, count(*), min(b.sqlstate)) as detail
 from chat_private.behind b
+where b.caught_up_at is null
 group by b.session_id, b.operation, b.written_by
 order by 1, 2
