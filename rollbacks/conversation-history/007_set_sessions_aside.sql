@@ -1,8 +1,6 @@
 --! title: Bring chat_sessions back, with what was written since
 
 -- locks: rethread_archive.chat_sessions ACCESS EXCLUSIVE
--- locks: public.tenants SHARE ROW EXCLUSIVE
--- locks: auth.users SHARE ROW EXCLUSIVE
 do $$
 declare
   item record;
@@ -29,6 +27,9 @@ with gone as (
 )
 insert into rethread_archive.chat_sessions_deleted select * from gone;
 
+-- locks: public.chat_sessions SHARE ROW EXCLUSIVE
+-- locks: public.tenants SHARE ROW EXCLUSIVE
+-- locks: auth.users SHARE ROW EXCLUSIVE
 do $$
 declare
   item record;

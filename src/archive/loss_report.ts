@@ -92,7 +92,7 @@ const mayTake = /\b(drop|truncate|delete|merge|type)\b/i
  * What a rollback file takes away, by the statements that name it. The parser is 1 MB of WebAssembly and
  * `status` starts without it: a file that has none of the words is not parsed.
  */
-export async function dropsOf(
+async function dropsOf(
   track: Track,
   rollback: Rollback,
 ): Promise<{ statement: Statement; object: DroppedObject }[]> {

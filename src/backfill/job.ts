@@ -43,7 +43,7 @@ export interface Job {
 }
 
 /** How far a backfill came, for the live line. */
-export interface Progress {
+interface Progress {
   rows: number
   pagesDone: number
   pages: number

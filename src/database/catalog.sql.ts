@@ -78,25 +78,6 @@ export async function heapsOf(
     order by 1`
 }
 
-/**
- * Whether each of these tables, or columns of tables, is there; in their order, with one
- * question for all of them.
- */
-export async function present(
-  sql: Db,
-  objects: { table: string; column: string | null }[],
-): Promise<boolean[]> {
-  if (objects.length === 0) return []
-  const rows = await sql<{ there: boolean }[]>`
-    select coalesce(to_regclass(o.name) is not null and (o.attribute = '' or exists (
-      select from pg_catalog.pg_attribute a
-      where a.attrelid = to_regclass(o.name) and a.attname = o.attribute and a.attnum > 0 and not a.attisdropped)), false) as there
-    from unnest(${objects.map(o => o.table)}::text[], ${objects.map(o => o.column ?? '')}::text[])
-      with ordinality as o (name, attribute, position)
-    order by o.position`
-  return rows.map(r => r.there)
-}
-
 /** Columns of the primary key, in order; empty without one. */
 export async function primaryKey(sql: Db, table: string): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`

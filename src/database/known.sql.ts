@@ -16,7 +16,7 @@ export interface ColumnFacts {
 }
 
 /** A CHECK constraint; `expression` as the server prints it. */
-export interface CheckFacts {
+interface CheckFacts {
   name: string
   columns: string[]
   expression: string

@@ -1,7 +1,7 @@
 import { type Finding, finding } from '../model/report.js'
 
 /** The keys that each kind of file may carry. */
-export const headerKeys = {
+const headerKeys = {
   migration: [
     'title',
     'phase',

@@ -1,5 +1,5 @@
 /** A column: type and default as `format_type` and `pg_get_expr` print them under an empty search_path. */
-export interface ExpectedColumn {
+interface ExpectedColumn {
   type: string
   nullable: boolean
   /** Left out for a column that must have none. */
@@ -7,7 +7,7 @@ export interface ExpectedColumn {
 }
 
 /** An index: what `pg_get_indexdef` prints after USING, and after WHERE. */
-export interface ExpectedIndex {
+interface ExpectedIndex {
   definition: string
   where?: string
   unique?: boolean
@@ -17,7 +17,7 @@ export interface ExpectedIndex {
 export const policyCommands = ['all', 'select', 'insert', 'update', 'delete'] as const
 
 /** A policy. `using` and `check` are LIKE patterns of its expressions; without one there must be none. */
-export interface ExpectedPolicy {
+interface ExpectedPolicy {
   command: (typeof policyCommands)[number]
   roles: string[]
   using?: string
@@ -30,7 +30,7 @@ export interface ExpectedPolicy {
 export const tablePrivileges = ['select', 'insert', 'update', 'delete'] as const
 
 /** What is expected of one table. What is not named is not looked at. */
-export interface ExpectedTable {
+interface ExpectedTable {
   columns?: Record<string, ExpectedColumn>
   indexes?: Record<string, ExpectedIndex>
   /** LIKE patterns of what `pg_get_constraintdef` prints, by the constraint's name. */
@@ -46,7 +46,7 @@ export interface ExpectedTable {
 }
 
 /** A function that must be there, with an empty search_path of its own, and not open to everybody. */
-export interface ExpectedFunction {
+interface ExpectedFunction {
   security: 'definer' | 'invoker'
 }
 

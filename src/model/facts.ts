@@ -4,7 +4,7 @@ import type { Code, Level } from './codes.js'
 export type FactValue = string | number | boolean | null | string[]
 
 /** The facts of a code that needs none: its subject says it all. */
-export type NoFacts = Record<string, never>
+type NoFacts = Record<string, never>
 
 /** Codes that a comment in the SQL can excuse: `-- allow <code>: <reason>`. */
 type Excusable = {

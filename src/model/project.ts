@@ -128,7 +128,7 @@ export interface TrackInfo {
 }
 
 /** A column of the sessions that a list is filtered by, and shows under the filter's name. */
-export interface SessionFilter {
+interface SessionFilter {
   column: string
   help: string
   /** The only values that there are; left out where any value may come. */
@@ -220,7 +220,7 @@ export interface AccessTable {
 }
 
 /** A statement and who may run it with effect. */
-export interface AccessCall {
+interface AccessCall {
   name: string
   sql: string
   may: string[]

@@ -6,7 +6,7 @@ import { z } from 'zod'
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
 
-export const findingSchema = z.object({
+const findingSchema = z.object({
   code: z.string().describe('stable name in capitals; `rethread explain <code>` tells more'),
   level: z.enum(['info', 'warn', 'error', 'refused']),
   subject: z.string().describe('the object, file or setting that the finding is about'),
@@ -26,7 +26,7 @@ export const targetSchema = z.object({
 })
 
 /** Of a table that stood before; a table of null is a statement that only running it could tell. */
-export const lockSchema = z.object({
+const lockSchema = z.object({
   statement: z.number().describe('which statement of the file, from 1'),
   table: z.string().nullable(),
   mode: z.string().describe('as PostgreSQL names it, such as ACCESS EXCLUSIVE'),

@@ -50,7 +50,7 @@ export interface Fit {
 }
 
 /** One look at the rows of a table: `matching` of `rows` are what the track means. */
-export interface Shape {
+interface Shape {
   table: string
   what: string
   rows: number

@@ -32,7 +32,7 @@ export interface RollbackOptions {
 }
 
 /** What the configuration says of the place. */
-export interface RollbackGuards {
+interface RollbackGuards {
   /** Any rollback wants the database's name, not only one that drops something. */
   protected: boolean
   /** Free space of the server's disk, in bytes, where somebody has told; else null. */

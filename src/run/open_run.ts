@@ -13,7 +13,7 @@ import { restoreTableSettings } from './table_settings.js'
 const heartbeatMs = 2000
 
 /** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
-export async function prepareLedger(connection: Connection, tool: string): Promise<void> {
+async function prepareLedger(connection: Connection, tool: string): Promise<void> {
   const version = await schemaVersion(connection.sql)
   if (version !== null && version > upgrades.length) {
     throw new Failure('NEWER_LEDGER', 'schema rethread', { found: version, known: upgrades.length })

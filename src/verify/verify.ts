@@ -23,7 +23,7 @@ import { rowsSeenBy, sampleMatrix } from './real_users.js'
 import { type Checked, checkedResult, runCheck, type SharedFacts, sharedFactsOf } from './run_check.js'
 
 /** A known finding that somebody has accepted. */
-export interface Acceptance {
+interface Acceptance {
   /** Key of the finding: `<track>/<check>/<object>`. */
   key: string
   reason: string

@@ -46,7 +46,11 @@ const elements = async (db: Database, session: string): Promise<string[]> =>
   ).map(r => r.content)
 
 const behind = async (db: Database): Promise<number> =>
-  (await db.sql<{ n: number }[]>`select count(*)::int as n from chat_private.behind where caught_up_at is null`)[0]!.n
+  (
+    await db.sql<
+      { n: number }[]
+    >`select count(*)::int as n from chat_private.behind where caught_up_at is null`
+  )[0]!.n
 
 describe.each(servers())('both applications on PostgreSQL $major', server => {
   test('a user who writes another message’s id into an array of their own changes nothing of anybody else', async () => {

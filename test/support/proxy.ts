@@ -1,7 +1,7 @@
 import { createConnection, createServer, type Socket } from 'node:net'
 
 /** A statement as a client sent it: by the simple protocol, or as the Parse of the extended one. */
-export interface Sent {
+interface Sent {
   text: string
   /** When it passed, in milliseconds; only differences mean something. */
   at: number

@@ -39,7 +39,7 @@ const resolve = (path: string, from: string): string =>
   from.startsWith('.') ? posix.join(posix.dirname(path), from).replace(/\.js$/, '.ts') : from
 
 /** Every node below one, itself included. */
-export function* nodes(node: ts.Node): Generator<ts.Node> {
+function* nodes(node: ts.Node): Generator<ts.Node> {
   yield node
   for (const child of node.getChildren()) yield* nodes(child)
 }
