@@ -24,7 +24,7 @@ describe('help and usage', () => {
     await expect(frame.replace(/(?<=\S) {2,}/g, '  ')).toMatchFileSnapshot('golden/help.txt')
     const names = (folder: string, declaring: RegExp) =>
       readdirSync(join(root, folder))
-        .filter(f => declaring.test(readFileSync(join(root, folder, f), 'utf8')))
+        .filter(f => f.endsWith('.ts') && declaring.test(readFileSync(join(root, folder, f), 'utf8')))
         .map(f => f.replace('.ts', ''))
     const commands = names('src/commands', /^/)
     expect(entries.match(/^ {2}\S+/gm)!.map(e => e.trim())).toEqual(commands)

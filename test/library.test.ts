@@ -133,7 +133,11 @@ test.each<[string, (project: OpenedProject) => Promise<Report>, string]>([
     '`oldApp` wants `rehearse`',
   ],
   ['archives without an age', p => p.prune({ archives: true }), '`olderThanDays` is needed'],
-  ['a filter that the track does not have', p => p.sessions({ filter: { planet: ['x'] } }), 'have no planet'],
+  [
+    'a filter that the track does not have',
+    p => p.sessions({ filter: { planet: ['x'] } }),
+    'have no such filter',
+  ],
 ])('wrong usage is thrown before anything is done: %s', async (_, verb, reason) => {
   await using db = await database(newest())
   const project = await openProject({ databaseUrl: db.url, track: 'workspace-sessions' })
@@ -248,7 +252,8 @@ test('an error of the event handler ends no run, and is thrown when the run has 
 
 test('a statement of a migration may use as many cores as there are workers, from either door', async () => {
   await using db = await database(newest(), 'empty')
-  const say = (name: string) => `do $$ begin
+  const say = (name: string) => `-- locks: none
+do $$ begin
     raise notice '${name} %', current_setting('max_parallel_maintenance_workers');
   end $$;`
   const dir = folder({

@@ -15,7 +15,7 @@ import { addArchive, listArchives } from './archive.sql.js'
 import { endCapture } from './capture.sql.js'
 import { keepDeleted, makeStore, putBack, rowsGone } from './deleted_rows.sql.js'
 import { oursOf } from './loss_report.js'
-import { attachments, leaveParents, moveTable } from './move_table.sql.js'
+import { attachments, dropTables, leaveParents, moveTable } from './move_table.sql.js'
 
 /** What has to be known to archive what the statements of one rollback file would take away. */
 export interface Archiving {
@@ -95,7 +95,7 @@ async function archiveTables(
   if (left.length === 0) return { left: null, keys: [] }
   const { missing_ok, behavior } = statement.node
   const names = left.map(t => (t.schema === null ? '' : `${ident(t.schema)}.`) + ident(t.name)).join(', ')
-  const text = `drop table ${missing_ok ? 'if exists ' : ''}${names}${behavior === 'DROP_CASCADE' ? ' cascade' : ''}`
+  const text = dropTables(names, { ifExists: Boolean(missing_ok), cascade: behavior === 'DROP_CASCADE' })
   return { left: { ...statement, text }, keys: [] }
 }
 

@@ -104,3 +104,9 @@ export async function moveTable(
     await sql.unsafe(`alter table ${m.schema}.${ident(name)} set schema ${archive}`)
   }
 }
+
+/** A DROP of tables, their names as SQL. */
+export const dropTables = (
+  names: string,
+  { ifExists, cascade }: { ifExists: boolean; cascade: boolean },
+): string => `drop table ${ifExists ? 'if exists ' : ''}${names}${cascade ? ' cascade' : ''}`

@@ -1,4 +1,3 @@
-import type { UmzugStorage } from 'umzug'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect, inside } from '../database/context.js'
@@ -13,7 +12,7 @@ import { type Finding, finding, type Report, type StepResult, type Table } from 
 import { describe } from '../plan/describe_steps.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { Tracer, waitedFor } from '../run/lock_trace.js'
-import { type Performed, type Ran, rehearsalStorage, runSteps } from '../run/run_steps.js'
+import { type Performed, type Ran, rehearsalStorage, runSteps, type StepStorage } from '../run/run_steps.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { rowEstimate } from '../verify/probes.sql.js'
@@ -161,7 +160,7 @@ interface WayBack {
   done: Migration[]
   /** The schema before the first step. */
   before: ObjectRow[]
-  storage: UmzugStorage
+  storage: StepStorage
 }
 
 /** The way back, in the same transaction, and whether the schema is then as it was. */

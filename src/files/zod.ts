@@ -23,4 +23,5 @@ export {
   strictObject,
   string,
   unknown,
+  type ZodMiniType,
 } from 'zod/mini'

@@ -1,4 +1,3 @@
-import type { ZodMiniType } from 'zod/mini'
 import { describeIssue } from '../files/config.js'
 import * as z from '../files/zod.js'
 import { type HazardCode, hazards } from '../model/codes.js'
@@ -24,13 +23,13 @@ import type {
 } from './requests.js'
 
 /** A validator for each value of a request; the compiler holds it to the request's type. */
-export type RequestShape<Request> = { [Name in keyof Request]-?: ZodMiniType<Request[Name]> }
+export type RequestShape<Request> = { [Name in keyof Request]-?: z.ZodMiniType<Request[Name]> }
 
 const anyText = z.optional(z.string())
 const trueOrFalse = z.optional(z.boolean())
 const wholeNumber = z.optional(z.int().check(z.gte(1, 'from 1')))
 const hazard = z.enum(Object.keys(hazards) as [HazardCode], 'a hazard that rethread knows')
-const consent: ZodMiniType<ConsentRequest | undefined> = z.optional(
+const consent: z.ZodMiniType<ConsentRequest | undefined> = z.optional(
   z.strictObject({ allow: z.optional(z.array(hazard)), confirm: anyText }),
 )
 

@@ -29,6 +29,8 @@ export type BackfillResult = z.infer<typeof backfillSchema>
 export type TargetInfo = z.infer<typeof targetSchema>
 /** Generic part of a report: rows under a title. */
 export type Table = z.infer<typeof tableSchema>
+/** A report as one JSON document: `message` and `fix` of its findings included. */
+export type ReportDocument = z.infer<typeof reportSchema>
 /**
  * What every command returns and every renderer takes. `message` and `fix` of findings
  * are added by the renderer.

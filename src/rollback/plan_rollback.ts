@@ -254,6 +254,7 @@ async function dependants(
     : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]
 }
 
+/** How a report names something that a rollback takes away. */
 export const nameOf = (d: ObjectAtRisk): string =>
   d.column ? `${d.table}.${partText(d.column)}` : d.rows ? `rows of ${d.table}` : d.table
 

@@ -21,4 +21,5 @@ export function foldLedger(rows: LedgerRow[], track: string): History {
   return { applied, unfinished }
 }
 
+/** The row, where it is one of applying; null for one of rolling back. */
 export const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)

@@ -80,3 +80,11 @@ export async function holdings(sql: Db): Promise<Map<number, Holding> | null> {
 export async function runDeferred(sql: Db): Promise<void> {
   await sql.unsafe('set constraints all immediate')
 }
+
+/** A statement that takes this away and nothing else, for people to write. Names are SQL. */
+export const plainDeletion = (kind: string, table: string, column: string | null): string =>
+  kind === 'table'
+    ? `drop table ${table};`
+    : kind === 'column'
+      ? `alter table ${table} drop column ${column};`
+      : `delete from ${table} where ...;`

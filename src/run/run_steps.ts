@@ -10,6 +10,9 @@ import { foldLedger } from './ledger_history.js'
 import type { Run } from './run.js'
 import { stepResult } from './step_result.js'
 
+/** What umzug asks what is executed. */
+export type StepStorage = UmzugStorage
+
 /** What executing one step came to. */
 export interface Performed {
   /** `failed` and `not-run` are those of a rehearsal, which stops nobody's work; a run throws. */

@@ -1,7 +1,7 @@
 import { droppedObjects, keyOf } from '../files/dropped_objects.js'
 import type { Statement } from '../files/statements.js'
 import { columnText, partText, tableText } from '../model/table_name.js'
-import type { Holding } from './refuse_destruction.sql.js'
+import { type Holding, plainDeletion } from './refuse_destruction.sql.js'
 import type { WouldTake } from './why_not_archived.js'
 
 /** What there is to lose at one moment, by oid. */
@@ -76,12 +76,7 @@ export function hasMoved(statement: Statement, gone: Gone, before: Holdings, now
 export function wordedLoss({ kind, holding, column, rows }: Gone, wanted: 'archive' | 'consent'): WouldTake {
   const table = tableText(holding)
   const object = column === null ? table : columnText(holding, column)
-  const own =
-    kind === 'table'
-      ? `drop table ${table};`
-      : kind === 'column'
-        ? `alter table ${table} drop column ${partText(column!)};`
-        : `delete from ${table} where ...;`
+  const own = plainDeletion(kind, table, column === null ? null : partText(column))
   return {
     object,
     what:

@@ -46,6 +46,13 @@ export function trackIn(folder: string): Track {
 
 /** Everything that can be allowed by name for data of a database. */
 export const consentTo = (database: string): Consent => ({
-  allow: new Set(['DELETES_DATA', 'REWRITES_TABLE', 'IGNORES_DRIFT', 'IGNORES_RECENT_WRITES', 'CANNOT_TELL']),
+  allow: new Set([
+    'DELETES_DATA',
+    'REWRITES_TABLE',
+    'IGNORES_DRIFT',
+    'IGNORES_RECENT_WRITES',
+    'CANNOT_TELL',
+    'WIDENS_ACCESS',
+  ]),
   confirm: database,
 })

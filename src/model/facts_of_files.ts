@@ -1,0 +1,221 @@
+import type {
+  Differences,
+  Emptiness,
+  Excusable,
+  NoFacts,
+  Reason,
+  RehearsedOn,
+  Some,
+  WithSql,
+} from './fact_shapes.js'
+
+/** Facts of the findings about files, the ledger's history and the target, by code. */
+export interface FactsOfFiles {
+  // files
+  NO_TRACKS: NoFacts
+  DUPLICATE_VERSION: {
+    version: string
+    /** Path of the other file. */
+    other: string
+  }
+  BAD_FILE_NAME: {
+    /** The shape that the name should have. */
+    wanted: string
+  }
+  BAD_HEADER: Reason
+  EMPTY_FILE: Emptiness
+  NOT_UTF8: NoFacts
+  BAD_TRACK_INFO: Reason
+  BAD_EXPECTED: Reason
+  BAD_SETTING: {
+    reason: string
+    /** Names or values that would be right; empty where there is no list of them. */
+    known: string[]
+  }
+  NO_TRACK_INFO: NoFacts
+  FILE_EXISTS: NoFacts
+  SEEN: { track: string }
+  COPIED: {
+    /** Folder, seen from where the command ran. */
+    to: string
+    files: number
+    /** How many names were replaced. */
+    names: number
+  }
+  NO_SESSIONS_TABLE: NoFacts
+  NO_SUCH_SESSION: { table: string }
+  DROP_BEFORE_CREATE: {
+    table: string
+    /** Path of the file that creates it. */
+    creates: string
+  }
+  SWALLOWED_EXCEPTION: Excusable
+  DEFINER_WITHOUT_SEARCH_PATH: { name: string } & Excusable
+  POLICY_WITHOUT_TO: { policy: string; table: string } & Excusable
+  POLICY_WITHOUT_CHECK: { policy: string; table: string } & Excusable
+  BULK_WRITE: {
+    table: string
+    /** Whether it has a WHERE. */
+    where: boolean
+  } & Excusable
+  RLS_BEFORE_POLICIES: { table: string } & Excusable
+  CASCADING_DROP: WithSql & Excusable
+  ENUM_VALUE_TOO_EARLY: { value: string } & Excusable
+  SQUAWK: { rule: string; message: string; help: string | null } & Excusable
+  BYTE_ORDER_MARK: NoFacts
+  CR_IN_BODY: {
+    /** Path of the file. */
+    file: string
+  }
+  PSQL_META_COMMAND: {
+    /** The line, or the statement's first one. */
+    excerpt: string
+  }
+  SYNTAX: {
+    /** Column of the line, from 1, in characters. */
+    column: number
+    /** The line itself. */
+    excerpt: string
+  } & Reason
+  TRANSACTION_CONTROL: WithSql
+  UNPROVABLE_STATEMENT: {
+    sql: string
+    /** True where it drops a column, whose values are archived in the transaction that drops it. */
+    drops: boolean
+  }
+  NEEDS_NO_TRANSACTION: WithSql
+  NAME_TOO_LONG: { name: string }
+  BAD_BACKFILL: Reason
+  MISSING_ROLLBACK: {
+    /** Path of the file to write. */
+    wanted: string
+  }
+  EMPTY_ROLLBACK: Emptiness
+  ORPHAN_ROLLBACK: NoFacts
+  MISSING_VERIFY: NoFacts
+  PHASE_ORDER: {
+    phase: string
+    /** Path of the file before it. */
+    before: string
+    beforePhase: string
+  }
+  UNKNOWN_REFERENCE: {
+    /** Key of the header. */
+    key: string
+    /** What it names. */
+    names: string
+  }
+  BAD_CONFIG: Reason
+  // history
+  APPLIED_FILE_CHANGED: NoFacts
+  APPLIED_FILE_REFORMATTED: NoFacts
+  APPLIED_FILE_MISSING: {
+    /** When it was applied, UTC. */
+    at: string
+  }
+  OUT_OF_ORDER: {
+    /** Path of the newest applied file. */
+    after: string
+  }
+  UNFINISHED: {
+    outcome: string
+    direction: 'up' | 'down' | 'baseline'
+    /** Statements that were finished. */
+    reached: number
+    /** When it was begun, UTC. */
+    at: string
+  }
+  /** Versions of our own schema: the one in the database, the newest that this release knows. */
+  NEWER_LEDGER: { found: number; known: number }
+  LEDGER_ABSENT: NoFacts
+  NOT_SAMPLED: Reason
+  BAD_PIN: Reason
+  PLAN_CHANGED: { changes: string[] }
+  PLAN_OUTDATED: { changes: string[] }
+  REHEARSED: {
+    steps: number
+    on: RehearsedOn
+  }
+  OLD_APP_CHANGES: {
+    /** Moment, as `after 003_fill`. */
+    after: string
+    /** What the statement came to before the migration and at that moment: rows, or the server's fault. */
+    before: string
+    now: string
+  }
+  REHEARSED_HERE: NoFacts
+  /** Numbers of migrations that are applied: on the copy, on the target. */
+  REHEARSED_ELSEWHERE: { applied: number; target: number }
+  REHEARSAL_STUCK: Reason
+  REHEARSAL_DIFFERS: { on: RehearsedOn } & Differences
+  // target
+  NO_DATABASE_URL: NoFacts
+  BAD_URL: Reason
+  NO_SERVER: {
+    /** Code of the system, the driver or the server, such as ENOTFOUND; null where the error has none. */
+    code: string | null
+  } & Reason
+  WRONG_PASSWORD: Reason
+  NO_SUCH_DATABASE: { server: string }
+  CONNECTION_LOST: Reason
+  SERVER_TOO_OLD: {
+    /** Oldest major version that works. */
+    oldest: string
+  }
+  SERVER_UNTESTED: NoFacts
+  READ_ONLY_SERVER: { why: string }
+  TRANSACTION_POOLER: NoFacts
+  /**
+   * A table that only its owner may alter or read, or a database where we may create no schema; `role` is
+   * ours.
+   */
+  MISSING_PRIVILEGE: { role: string } & (
+    | { wants: 'OWNERSHIP' | 'SELECT'; owner: string }
+    | { wants: 'CREATE'; owner: null }
+  )
+  ROWS_HIDDEN: {
+    owner: string
+    /** True when row security holds for the owner too. */
+    forced: boolean
+    /** The role that we are. */
+    role: string
+  }
+  MISSING_PREREQUISITE: NoFacts
+  ALREADY_EXISTS: {
+    /** Path of the file that would make it. */
+    migration: string
+    track: string
+    /** Name of the migration. */
+    name: string
+  }
+  BASELINE_UNPROVEN: {
+    /** Objects, statements and rows that the catalog does not show. */
+    missing: string[]
+  }
+  ANOTHER_RUN: {
+    /** Its backend; null when it has none any more. */
+    pid: number | null
+    waitedSeconds: number
+  }
+  TRACK_UNCLEAR: {
+    reason: string
+    /** Candidates. */
+    tracks: string[]
+  }
+  OTHER_TRACK: {
+    /** Tracks that fit this database. */
+    tracks: Some
+  }
+  EVENT_TRIGGERS: { triggers: string[] }
+  PUBLISHED_TABLE: { publications: Some }
+  FIRING_TRIGGERS: { triggers: string[] }
+  OUTLOOK: { detail: string; check: string }
+  BLOCKER_NOW: {
+    /** Mode of its lock, as PostgreSQL names it. */
+    mode: string
+    who: string
+  }
+  SERVER_STRAINED: { reasons: string[] }
+  INVALID_INDEX: NoFacts
+  FITS: NoFacts
+}

@@ -1,0 +1,196 @@
+import type { Differences, Next, NoFacts, Pruning, Reason, Rows, Some, WithSql } from './fact_shapes.js'
+
+/** Facts of the findings about runs, checks, rollbacks and usage, by code. */
+export interface FactsOfRuns {
+  // runs
+  NOTHING_TO_DO: {
+    /** How many migrations are applied. */
+    applied: number
+  }
+  PENDING: {
+    count: number
+    /** Name of the first one. */
+    first: string
+  }
+  STOPPED_BEFORE: {
+    why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill'
+    /** What ends the old application, in the words of the file; null where it was stopped as asked. */
+    because: string | null
+    /** Migrations that are left. */
+    left: number
+    database: string
+  } & Next
+  CONSENT_NEEDED: {
+    /** All hazards that `--allow` must name, given or not. */
+    allow: string[]
+    /** Those that were not given. */
+    missing: string[]
+    /** Name of the database, where `--confirm` must give it. */
+    confirm: string | null
+    because: string[]
+  }
+  LOCK_TIMEOUT: {
+    attempts: number
+    /** How long it was tried. */
+    seconds: number
+    sqlstate: string
+    /** Transactions that stood in the way, in words; empty where nobody could be named. */
+    blockers: string[]
+    /** Their backends. */
+    pids: string[]
+  }
+  SQL_ERROR: {
+    sqlstate: string | null
+    reason: string
+    detail: string | null
+    hint: string | null
+    /** Column of the line, from 1, in characters; null with `excerpt` where the server gave no position. */
+    column: number | null
+    excerpt: string | null
+    /** The server's CONTEXT. */
+    context: string | null
+  }
+  /** Roles at the beginning and at the end of the file. */
+  ROLE_CHANGED: { before: string; after: string }
+  SETTINGS_LEAKED: { settings: string[] }
+  FOREIGN_INVALID_INDEX: {
+    /** Backend that is building it, else null. */
+    builder: number | null
+  }
+  DIFFERENT_DEFINITION: { found: string }
+  FENCED: NoFacts
+  GATE: { check: string } & Rows
+  INTERRUPTED: {
+    /** What goes on; null for the same command again. */
+    command: string | null
+  }
+  ROLLBACK_COST: {
+    /** Rows that would be at risk; null where they could not be counted in passing. */
+    atRisk: number | null
+  } & Next
+  QUARANTINED: { migration: string } & Rows
+  WORK_LEFT: {
+    /** How often the closing sweep went over the table. */
+    sweeps: number
+  } & Rows
+  HELPED: Rows
+  NO_ROWS: { migration: string }
+  // checks
+  CHECK_FAILED: Reason
+  /**
+   * `roles` are those that `role`, which is ours, may not become; none where something else was in the way.
+   */
+  PROBE_SKIPPED: Reason & ({ roles: Some; role: string } | { roles: []; role: null })
+  POLICY_PER_ROW: {
+    filter: string
+    /** Node of the plan. */
+    node: string
+  }
+  POLICY_SCANS: {
+    /** What the scan filters by, else null. */
+    filter: string | null
+  } & Rows
+  ACCEPTANCE_OVER: {
+    reason: string
+    /** Its last day. */
+    until: string
+  }
+  ACCEPTANCE_UNUSED: {
+    /** Its last day. */
+    until: string
+  }
+  NO_ACCESS_FILE: NoFacts
+  RECOUNTED: {
+    units: number
+    /** How many of them are not as the backfill left them. */
+    differ: number
+  }
+  NOT_ACCOUNTED: Rows
+  NOTHING_CAME_IN: NoFacts
+  SEES_MORE: Rows
+  SEES_LESS: Rows
+  SAW_EVERYTHING: NoFacts
+  NO_SIGHTS: NoFacts
+  MUTANT_SURVIVED: WithSql
+  MUTANTS: { caught: number; of: number }
+  NOTHING_APPLIED: NoFacts
+  NO_CHECKS_RUN: NoFacts
+  // rollback and restore
+  TARGET_NEEDED: { applied: string[] }
+  UNKNOWN_MIGRATION: {
+    track: string
+    /** Migrations of the track. */
+    names: string[]
+  }
+  AMBIGUOUS_MIGRATION: {
+    /** Migrations that it could be. */
+    names: string[]
+  }
+  DESTROYS_UNARCHIVED: {
+    /** File and line of the statement. */
+    at: string
+    /** First line of the statement. */
+    sql: string
+    /** What it takes away, each with the reason. */
+    takes: string[]
+    /** What is missing: an archive, or consent by name. */
+    wanted: 'archive' | 'consent'
+    /** What to do instead. */
+    instead: string
+  }
+  IRREVERSIBLE: {
+    reason: string
+    /** Migration that is undone together with it, else null. */
+    undoneBy: string | null
+  }
+  LOSS: {
+    /** Rows that would be lost without the archive: `edited` and `users` together, of a table. */
+    atRisk: number
+    /** Made by the migration and written since. */
+    edited: number
+    /** Made by users. */
+    users: number
+  } & Rows
+  DEPENDANTS: { objects: string[] }
+  ARCHIVED: Rows & Next
+  NO_ARCHIVE: { known: string[] }
+  ROLLED_BACK_EXACTLY: NoFacts
+  ROLLBACK_DIFFERS: Differences
+  UNTESTED_ROLLBACK: {
+    result: 'drifted' | 'failed'
+    /** What differs, or what was in the way. */
+    objects: string[]
+  }
+  PRUNABLE: Pruning & Next
+  PRUNED: Pruning
+  ARCHIVE_CHANGED: {
+    /** Rows that it was sealed with. */
+    sealed: number
+  } & Rows
+  RESTORE_CONFLICT: {
+    /** The first of them, with the reason. */
+    first: string[]
+  } & Rows
+  RESTORED: Rows
+  DRIFT: Differences
+  // usage and the rest
+  DEMO_NEXT: {
+    /** Whether the rollback left the database as it was before. */
+    identical: boolean
+  }
+  USAGE: {
+    reason: string
+    /** What would be right; empty where there is no list of it. */
+    known: string[]
+    /** What was probably meant, ready to type; else null. */
+    meant: string | null
+  }
+  NO_EMBEDDED: { platform: string }
+  EMBEDDED_FAILED: Reason
+  UNEXPECTED: {
+    /** Whose refusal it is: the operating system's, the server's; else a fault of ours. */
+    by: 'rethread' | 'system' | 'server'
+    /** Code of the system, SQLSTATE of the server; null where there is none. */
+    code: string | null
+  } & Reason
+}
