@@ -47,8 +47,11 @@ const shown = 30
 export function outdated(approved: Plan, now: Plan, consent: Consent): Finding[] {
   const changes = compareSteps('step', stepsOf(approved), stepsOf(now))
   const known = new Set(hazardsOf(approved).map(h => h.key))
-  for (const { key, code, text } of hazardsOf(now))
-    if (!known.has(key) && !consent.allow.has(code)) changes.push(`hazard ${text} was not in the plan`)
+  // a step that is new is named itself, whatever its hazards
+  const steps = new Set(approved.steps.map(step => step.migration.name))
+  for (const { key, code, text, migration } of hazardsOf(now))
+    if (steps.has(migration) && !known.has(key) && !consent.allow.has(code))
+      changes.push(`hazard ${text} was not in the plan`)
   return changes.length === 0
     ? []
     : [finding('PLAN_OUTDATED', approved.track, { changes: changes.slice(0, shown) })]
@@ -64,6 +67,7 @@ const hazardsOf = (plan: Plan) =>
   plan.steps.flatMap(s =>
     s.hazards.map(({ code, subject }) => ({
       code,
+      migration: s.migration.name,
       key: [s.migration.name, code, subject].join(' '),
       text: `${code} of ${subject}`,
     })),

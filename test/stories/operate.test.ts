@@ -106,7 +106,7 @@ test('filters come from track.json: by --filter, and by a flag for each', async 
   for (const wrong of ['status', '=completed', 'status='])
     expect(await list('--filter', wrong)).toMatchObject({
       code: 2,
-      usage: [[`--filter ${wrong}`, undefined]],
+      usage: [[`--filter ${wrong}`, []]],
     })
 })
 
