@@ -153,7 +153,7 @@ describe('in a TypeScript project', () => {
     const env = { ...process.env, DATABASE_URL: db.url }
     const { stdout } = await run(process.execPath, ['stop.js'], { cwd: home, env })
     expect(stdout.trim().split('\n')).toEqual([
-      'interrupted 130 true step-start batch',
+      'interrupted 130 true step-start rollback-cost',
       'done,done,done,done,interrupted',
       'clean clean',
     ])

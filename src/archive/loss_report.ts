@@ -148,11 +148,13 @@ export async function atRisk(
   migrations: Migration[],
   timeoutMs: number,
 ): Promise<number | null> {
-  const { found: objects } = await droppedBy(connection, track, migrations)
-  if (objects.length === 0) return 0
-  // which rows a DELETE removes, only the DELETE can tell
-  if (objects.some(d => d.rows)) return null
   try {
+    const { found } = await droppedBy(connection, track, migrations)
+    // what a rollback takes from the quarantine, it has put back
+    const objects = found.filter(d => !(d.rows && d.table === 'rethread_archive.quarantine'))
+    if (objects.length === 0) return 0
+    // which rows a DELETE removes, only the DELETE can tell
+    if (objects.some(d => d.rows)) return null
     return (await connection.sql.begin(async tx => {
       // also the size of a table waits for its locks
       await setLocal(tx, 50, timeoutMs)

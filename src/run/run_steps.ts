@@ -93,7 +93,9 @@ export function rehearsalStorage(applied: Iterable<string>): UmzugStorage {
  * order until one ends it: a fault, a gate, Ctrl-C. Every planned step is in what comes back, with the reason
  * where it did not run. What a step throws is in the findings; only a fault of the loop itself is thrown.
  *
- *   not-run -> done | rolled-back | failed | interrupted | not-run (with its own reason); nothing leaves those states
+ *   not-run -> done | rolled-back | failed | interrupted | not-run (with its own reason)
+ *
+ * Nothing leaves the states on the right.
  */
 export async function runSteps(
   ctx: Pick<Context, 'emit' | 'clock' | 'signal'>,
