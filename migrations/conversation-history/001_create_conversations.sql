@@ -36,8 +36,8 @@ create index idx_conversations_tenant_id on public.conversations (tenant_id);
 create index idx_conversations_user_recent on public.conversations (user_id, updated_at desc);
 create index idx_messages_conversation_created on public.messages (conversation_id, created_at);
 
--- What somebody is in a tenant; null when they are nothing. Looked up here and not in a policy, where a policy
--- of tenant_users that asks tenant_users would recurse.
+-- What somebody is in a tenant; null when they are nothing. Looked up here and not in a policy, where a
+-- policy of tenant_users that asks tenant_users would recurse.
 create function chat_private.tenant_role(tenant uuid) returns text
 language sql stable security definer
 set search_path = ''
