@@ -14,6 +14,7 @@ import { describe } from '../plan/describe_steps.js'
 import { readHistory } from '../plan/history.js'
 import { heldFindings } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
+import { bestEffort } from '../run/best_effort.js'
 import { runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { recordBackfill } from '../run/ledger_rows.js'
@@ -203,7 +204,7 @@ async function backfillStep(run: Run, step: Step, options: MigrateOptions): Prom
     throttleQuery: options.throttleQuery,
     consent: options.consent,
   }).catch(async error => {
-    if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
+    await bestEffort(ctx, 'ledger', () => row.end('failed', ctx.clock.now() - start))
     throw error
   })
   const durationMs = ctx.clock.now() - start
