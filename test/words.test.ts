@@ -65,6 +65,7 @@ const others: Finding[] = [
     excerpt: null,
     context: 'PL/pgSQL function f() line 3',
   }),
+  finding('QUARANTINED', 't', { rows: 3, migration: '004', takenOut: true }),
   finding('FOREIGN_INVALID_INDEX', 'i', { builder: null }),
   finding('INTERRUPTED', '004', { command: 'rethread backfill --resume' }),
   finding('ROLLBACK_COST', 'own', { atRisk: null, command: 'c' }),

@@ -144,7 +144,13 @@ export async function runBackfill(
   const result = toResult(await readRow(run, migration))
   const findings: Finding[] = []
   if (result.quarantined > 0)
-    findings.push(finding('QUARANTINED', spec.table, { rows: result.quarantined, migration: migration.name }))
+    findings.push(
+      finding('QUARANTINED', spec.table, {
+        rows: result.quarantined,
+        migration: migration.name,
+        takenOut: pending.removes,
+      }),
+    )
   if (result.rows === 0 && outcome === 'done' && migration.phase === 'backfill')
     findings.push(finding('NO_ROWS', spec.table, { migration: migration.name }))
   return { outcome, result, findings }

@@ -25,7 +25,7 @@ export function optionOf(flag: Flag, formats: string[]): Option {
 }
 
 /** The global flags that a text follows. */
-const valued = new Set(
+const withText = new Set(
   Object.values(globalOptions).flatMap(({ flags }) => (flags.includes(' <') ? [flagOf(flags)] : [])),
 )
 
@@ -34,7 +34,7 @@ const valued = new Set(
  * not the command, whatever it says: `--track demo status`.
  */
 export const commandPlace = (argv: string[], commands: { has(name: string): boolean }): number =>
-  argv.findIndex((word, i) => commands.has(word) && !valued.has(argv[i - 1] ?? ''))
+  argv.findIndex((word, i) => commands.has(word) && !withText.has(argv[i - 1] ?? ''))
 
 /** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
 export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>

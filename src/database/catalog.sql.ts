@@ -21,11 +21,10 @@ export interface RelationFacts {
   forced: boolean
   /** Whether row security applies to the current role. */
   filtered: boolean
-  triggers: string[]
   publications: string[]
 }
 
-/** Sizes, owners and what would fire, of the tables that exist. Reads the catalog only. */
+/** Sizes, owners and publications of the tables that exist. Reads the catalog only. */
 export async function relationFacts(sql: Db, names: string[]): Promise<RelationFacts[]> {
   return sql<RelationFacts[]>`
     select
@@ -41,11 +40,6 @@ export async function relationFacts(sql: Db, names: string[]): Promise<RelationF
       c.relrowsecurity as "rowSecurity",
       c.relforcerowsecurity as forced,
       row_security_active(c.oid) as filtered,
-      array(
-        select t.tgname::text from pg_catalog.pg_trigger t
-        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('O', 'A')
-        order by t.tgname
-      ) as triggers,
       array(
         select p.pubname::text from pg_catalog.pg_publication p
         where p.puballtables or exists (

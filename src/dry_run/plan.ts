@@ -32,7 +32,7 @@ import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
-import { connected, invalidIndexes } from './diagnostics.sql.js'
+import { connected, invalidIndexes, triggersFiredBy } from './diagnostics.sql.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 
 /**
@@ -208,15 +208,21 @@ async function strain(connection: Connection, tables: string[]): Promise<Finding
 
 /** Triggers that a backfill's writes would fire, and publications that would send each row. */
 async function firing(connection: Connection, track: Track, pending: string[]): Promise<Finding[]> {
-  const tables = new Set<string>()
+  const fired = new Map<string, Set<string>>()
   for (const m of track.migrations) {
-    if (m.backfill && pending.includes(m.name))
-      tables.add((await readBackfillStatement(m.file.text, m.file.path, m.backfill)).writes)
+    if (!m.backfill || !pending.includes(m.name)) continue
+    const statement = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
+    const before = fired.get(statement.writes) ?? []
+    fired.set(
+      statement.writes,
+      new Set([...before, ...(await triggersFiredBy(connection.sql, statement.writes, statement.fires))]),
+    )
   }
-  return (await relationFacts(connection.sql, [...tables])).flatMap(f => {
+  return (await relationFacts(connection.sql, [...fired.keys()])).flatMap(f => {
     const [publication, ...more] = f.publications
+    const triggers = [...fired.get(f.name)!]
     return [
-      ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
+      ...(triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers })] : []),
       ...(publication === undefined
         ? []
         : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]),

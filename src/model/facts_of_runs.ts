@@ -68,7 +68,7 @@ export interface FactsOfRuns {
     /** Rows that would be at risk; null where they could not be counted in passing. */
     atRisk: number | null
   } & Next
-  QUARANTINED: { migration: string } & Rows
+  QUARANTINED: { migration: string; takenOut: boolean } & Rows
   WORK_LEFT: {
     /** How often the closing sweep went over the table. */
     sweeps: number

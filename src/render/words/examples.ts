@@ -158,7 +158,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   GATE: ['008_require_session', { check: 'messages_without_session', rows: 3 }],
   INTERRUPTED: [exampleMigration, { command: null }],
   ROLLBACK_COST: [exampleTrack, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
-  QUARANTINED: [chats, { rows: 3, migration: exampleMigration }],
+  QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false }],
   WORK_LEFT: [chats, { rows: 12, sweeps: 20 }],
   HELPED: [exampleMigration, { rows: 90_000 }],
   NO_ROWS: [chats, { migration: exampleMigration }],
