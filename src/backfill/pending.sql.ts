@@ -1,10 +1,10 @@
-import { type Db, literal } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
 const rowKey = (alias: string, key: string[]): string =>
   key.length > 0
-    ? `concat_ws(',', ${key.map(c => `${alias}."${c}"`).join(', ')})`
+    ? `concat_ws(',', ${key.map(c => `${alias}.${ident(c)}`).join(', ')})`
     : `md5(to_jsonb(${alias})::text)`
 
 /** Which rows of a backfill are to do, and how one is set aside. */
@@ -43,14 +43,14 @@ const notSetAside = (s: PendingSpec): string => `not exists (${copyOf(s)})`
 
 const copyOf = (s: PendingSpec): string =>
   `select from rethread_archive.quarantine q
-   where q.relation = '${s.table}' and q.key = ${rowKey(s.alias, s.key)}`
+   where q.relation = ${literal(s.table)} and q.key = ${rowKey(s.alias, s.key)}`
 
 /**
  * Of a backfill that takes rows out: whether it has set a row aside as the row is now. What it
  * has not, it may not delete.
  */
 export const isSetAside = (s: PendingSpec): string =>
-  `exists (${copyOf(s)} and q.migration = '${s.migration}' and q.original = to_jsonb(${s.alias}))`
+  `exists (${copyOf(s)} and q.migration = ${literal(s.migration)} and q.original = to_jsonb(${s.alias}))`
 
 const intoQuarantine =
   'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
@@ -90,7 +90,7 @@ export async function scanPending(sql: Db, s: PendingScan, mostKeys: number): Pr
      ),
      aside as (
        ${intoQuarantine}
-       select ${literal(s.track)}, ${literal(s.migration)}, '${s.table}', key, reason, original, ${s.run}
+       select ${literal(s.track)}, ${literal(s.migration)}, ${literal(s.table)}, key, reason, original, ${s.run}
        from found where reason is not null
        on conflict do nothing
      )
@@ -114,7 +114,7 @@ export async function quarantinePending(
   if (keys) args.push(JSON.stringify(keys))
   await sql.unsafe(
     `${intoQuarantine}
-     select $1, $2, '${s.table}', ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
+     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
      from ${scannedRows(s)}
      where (${s.pending}) and ${s.removes ? `not ${isSetAside(s)}` : notSetAside(s)}
        ${keys ? `and ${rowKey(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))` : ''}
@@ -138,7 +138,7 @@ export async function quarantineRow(
 ): Promise<void> {
   await sql.unsafe(
     `${intoQuarantine}
-     select $1, $2, '${s.table}', ${rowKey(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
+     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
      from ${row.from} ${s.alias} where ${row.where}
      on conflict do nothing`,
     [s.track, s.migration, reason, s.run, ...row.args],

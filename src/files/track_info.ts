@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Failure, Failures } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { dottedText, namesIn } from '../model/table_name.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
@@ -23,8 +24,14 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   const read = readJson(join(track.root, path))
   if ('reason' in read) return fault(read.reason)
   const z = await import('./zod.js')
-  const name = z.string().check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
-  const table = z.string().check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
+  // a column by its name as the catalog has it; tables as SQL writes them
+  const name = z.string().check(z.minLength(1, 'the name of a column'))
+  const dotted = (parts: number, what: string) =>
+    z.pipe(
+      z.string().check(z.refine(text => namesIn(text)?.length === parts, what)),
+      z.transform(text => dottedText(namesIn(text)!)),
+    )
+  const table = dotted(2, 'a table with its schema')
   const setting = z.strictObject({
     help: z.string(),
     default: z.nullable(z.string()),
@@ -71,9 +78,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     persona: z.strictObject({ claim: z.string(), of: z.string() }),
     sight: z.optional(
       z.strictObject({
-        persons: z
-          .string()
-          .check(z.regex(/^[a-z_]\w*\.[a-z_]\w*\.[a-z_]\w*$/, 'a column with schema and table')),
+        persons: dotted(3, 'a column with schema and table'),
         rows: z.array(
           z.strictObject({
             before: z.strictObject({ table, id: name }),

@@ -18,10 +18,13 @@ export {
   nullable,
   number,
   optional,
+  pipe,
   record,
+  refine,
   regex,
   strictObject,
   string,
+  transform,
   unknown,
   type ZodMiniType,
 } from 'zod/mini'
