@@ -46,9 +46,7 @@ async function expectedSchema() {
   const z = await import('./zod.js')
   const words = z.string().check(z.minLength(1, 'may not be empty'))
   const name = z.string().check(z.minLength(1, 'a name'))
-  const qualified = z
-    .string()
-    .check(z.refine(text => namesIn(text.replace(/\([^()]*\)$/, ''))?.length === 2, 'a name with its schema'))
+  const qualified = z.string().check(z.refine(text => namesIn(text)?.length === 2, 'a name with its schema'))
   const column = z.strictObject({ type: words, nullable: z.boolean(), default: z.optional(words) })
   const index = z.strictObject({
     definition: z.string().check(z.regex(/^\w+ \(/, 'what follows USING, such as `btree (user_id)`')),

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Failure, Failures } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { dottedText, namesIn } from '../model/table_name.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
+import { nameSchemas } from './name_schemas.js'
 
 /** Name of the file beside a track's migrations that says what its tables mean. */
 const fileName = 'track.json'
@@ -24,14 +24,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   const read = readJson(join(track.root, path))
   if ('reason' in read) return fault(read.reason)
   const z = await import('./zod.js')
-  // a column by its name as the catalog has it; tables as SQL writes them
-  const name = z.string().check(z.minLength(1, 'the name of a column'))
-  const dotted = (parts: number, what: string) =>
-    z.pipe(
-      z.string().check(z.refine(text => namesIn(text)?.length === parts, what)),
-      z.transform(text => dottedText(namesIn(text)!)),
-    )
-  const table = dotted(2, 'a table with its schema')
+  const { plain: name, table, column } = nameSchemas(z)
   const setting = z.strictObject({
     help: z.string(),
     default: z.nullable(z.string()),
@@ -57,6 +50,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       status: z.optional(name),
       archivedStatus: z.optional(name),
       ended: z.optional(name),
+      deleted: z.optional(name),
       history: z.optional(name),
       with: z.optional(
         z.array(z.strictObject({ table, on: name, as: name, columns: z.array(name).check(z.minLength(1)) })),
@@ -75,10 +69,10 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
     settings: z.optional(z.record(z.string(), setting)),
     shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
-    persona: z.strictObject({ claim: z.string(), of: z.string() }),
+    persona: z.strictObject({ claim: z.string(), of: column }),
     sight: z.optional(
       z.strictObject({
-        persons: dotted(3, 'a column with schema and table'),
+        persons: column,
         rows: z.array(
           z.strictObject({
             before: z.strictObject({ table, id: name }),

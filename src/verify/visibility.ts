@@ -4,6 +4,7 @@ import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused, isSqlState } from '../database/faults.js'
 import { takenBack, transaction } from '../database/scopes.js'
+import { ident, literal } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Persona, Track, TrackInfo, VisibleRows } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
@@ -127,7 +128,7 @@ function bornBefore(info: TrackInfo, table: string, at: string): string {
       : info.sessions.table === table
         ? info.sessions.started
         : null
-  return column ? `(${column} is null or ${column} <= '${at}')` : 'true'
+  return column ? `(${ident(column)} is null or ${ident(column)} <= ${literal(at)})` : 'true'
 }
 
 /** How many rows were won and lost from sight; null where that can't be known. */

@@ -20,5 +20,7 @@ export const hazardWords: Record<HazardCode, string> = {
   IGNORES_RECENT_WRITES:
     'Rolls back although the new application has written within the last minute: what it writes next will fail.',
   SKIPS_IRREVERSIBLE: 'Counts a migration as rolled back whose file says that it can not be, and why.',
+  PRUNES_MOST:
+    'Prunes more than half of all sessions: a retention that is too short, or times that are wrong.',
   FILLS_DISK: 'Archives more than the free space that the configuration tells of.',
 }
