@@ -6,25 +6,7 @@ import { type Finding, finding } from '../src/model/report.js'
 import { nearest } from '../src/model/similar.js'
 import { example } from '../src/render/words/examples.js'
 import { worded } from '../src/render/words/index.js'
-
-/**
- * What only the reader can fill in, as help texts write it. Anything else in angle brackets would be a hole.
- */
-const forTheReader = new Set([
-  '<a copy>',
-  '<applied commit>',
-  '<check>',
-  '<command>',
-  '<digits>',
-  '<folder>',
-  '<lower_case_slug>',
-  '<migration that stays>',
-  '<migration>',
-  '<n>',
-  '<track>',
-  '<why>',
-  '<your database>',
-])
+import { holesIn } from './support/recorder.js'
 
 /** Findings whose sentence takes another turn than that of their example: what may be null or empty is so. */
 const others: Finding[] = [
@@ -111,12 +93,7 @@ test('a finding with facts that its sentence does not know does not compile', ()
 describe('every sentence is whole', () => {
   const all = [...Object.keys(codes).map(code => example(code as Code)), ...others]
   test.each(all.map(f => [f.code, f] as const))('%s', (_, f) => {
-    const { message, fix } = worded(f)
-    for (const said of [message, fix].filter(s => s !== null)) {
-      expect(said.trim()).not.toBe('')
-      expect(said).not.toMatch(/undefined|\bnull\b|NaN|\[object/)
-      for (const [hole] of said.matchAll(/<[^<>\n]*>/g)) expect(forTheReader).toContain(hole)
-    }
+    expect(holesIn(worded(f))).toEqual([])
   })
 })
 
