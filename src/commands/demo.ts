@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { defineCommand } from '../command.js'
 import { startEmbedded } from '../database/embedded.js'
 import { count, flag } from '../model/options.js'
+import { finding } from '../model/report.js'
 import { demo } from '../operate/demo.js'
 
 export default defineCommand({
@@ -28,14 +29,14 @@ export default defineCommand({
         newApp: read(`${name}/new_app.sql`),
         messages: options.messages,
       }
-      return await demo({ ...ctx, url: server.url }, project(), name, sources, fixture)
+      const report = await demo({ ...ctx, url: server.url }, project(), name, sources, fixture)
+      if (options.keep) report.findings.push(finding('DEMO_KEPT', name, { url: server.url, folder: dataDir }))
+      return report
+    } catch (error) {
+      if (options.keep) ctx.emit({ type: 'narrate', text: `The server still runs, at ${server.url}` })
+      throw error
     } finally {
-      if (options.keep)
-        ctx.emit({
-          type: 'narrate',
-          text: `The server stays at ${server.url}; its data is in ${dataDir}. Stop it with: kill $(head -1 ${dataDir}/postmaster.pid)`,
-        })
-      else {
+      if (!options.keep) {
         await server.stop('immediate')
         rmSync(dataDir, { recursive: true, force: true })
       }
