@@ -11,6 +11,7 @@ interface ServerFault {
   internal_position?: string
   /** The function of the server that raised it: the same in every language of messages. */
   routine?: string
+  column_name?: string
 }
 
 /**
