@@ -124,9 +124,9 @@ function wantedOf(object: string): Wanted {
 }
 
 /**
- * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types
- * with `|`), `function f(args)`, `schema s`, `extension e`, `role r`, `policy p on t`, `trigger g on t`; names
- * are SQL.
+ * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several
+ * types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`, `policy p on t`, `trigger g on
+ * t`; names are SQL.
  */
 export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
   const rows = await sql<{ object: string }[]>`

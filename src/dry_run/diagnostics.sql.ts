@@ -35,8 +35,8 @@ export async function connected(sql: Db): Promise<Cells[]> {
 const eventBits = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const
 
 /**
- * The triggers of a table that statements of these kinds fire, by name. One of UPDATE OF columns is fired where
- * the statement sets one of them; a WHEN of its own may still keep it from firing.
+ * The triggers of a table that statements of these kinds fire, by name. One of UPDATE OF columns is fired
+ * where the statement sets one of them; a WHEN of its own may still keep it from firing.
  */
 export async function triggersFiredBy(
   sql: Db,

@@ -4,7 +4,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { home } from '../files/package.js'
 import type { Renderer } from '../render/renderer.js'
 
-/** The folder that the running code is in: `src`, or `dist` where it is built, whatever file it was put in. */
+/**
+ * The folder that the running code is in: `src`, or `dist` where it is built, whatever file it was put in.
+ */
 const codeFolder = relative(home, fileURLToPath(import.meta.url)).split(sep)[0]!
 
 /** A folder of files that are found at run time: one file = one command, or one format. */

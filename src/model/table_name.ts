@@ -5,7 +5,10 @@ export interface TableName {
   name: string
 }
 
-/** What a part of a name looks like that stands without quotes; the same pattern for JavaScript and the server. */
+/**
+ * What a part of a name looks like that stands without quotes; the same pattern for JavaScript and the
+ * server.
+ */
 export const barePart = '^[a-z_][a-z0-9_$]*$'
 
 /** One part of a name as SQL: in quotes where PostgreSQL would fold it or stop reading. */
@@ -28,8 +31,8 @@ export const columnText = (table: TableName, column: string): string =>
   `${tableText(table)}.${partText(column)}`
 
 /**
- * The parts of the dotted name that a text begins with, as a person writes it in SQL and folded like there, and
- * what follows it; null where it begins with none.
+ * The parts of the dotted name that a text begins with, as a person writes it in SQL and folded like there,
+ * and what follows it; null where it begins with none.
  */
 export function nameAt(text: string): { parts: string[]; rest: string } | null {
   const part = /"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/y

@@ -36,11 +36,11 @@ export interface Follows {
 }
 
 /** A predicate over the rows of a table, which goes by `alias`. */
-type Where = (alias: string) => string
+type RowsOf = (alias: string) => string
 
 /** The rows whose foreign key points at rows of the parent; each level down has an alias of its own. */
 const pointingAt =
-  (f: Follower, parent: string, where: Where): Where =>
+  (f: Follower, parent: string, where: RowsOf): RowsOf =>
   alias => {
     const up = `${alias}p`
     return `(${f.columns.map(c => `${alias}.${ident(c)}`).join(', ')}) in (
@@ -56,7 +56,7 @@ export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
   const follows: Follow[] = []
   const keepers: Follower[] = []
   const seen = new Set([sessions.table])
-  const visit = async (parent: string, where: Where): Promise<void> => {
+  const visit = async (parent: string, where: RowsOf): Promise<void> => {
     for (const f of await followersOf(sql, parent)) {
       const rows = pointingAt(f, parent, where)
       const deletes = f.action === 'c' || (f.table === messages?.table && 'ar'.includes(f.action))
@@ -77,9 +77,9 @@ export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
 }
 
 /**
- * Deletes sessions of these ids with what follows them, each row and each value put into the archive in the same
- * transaction. Throws DESTROYS_UNARCHIVED where the server has deleted more than that: a trigger, or a key that
- * leads elsewhere.
+ * Deletes sessions of these ids with what follows them, each row and each value put into the archive in the
+ * same transaction. Throws DESTROYS_UNARCHIVED where the server has deleted more than that: a trigger, or a
+ * key that leads elsewhere.
  */
 export async function deleteSessions(
   run: Run,
@@ -149,7 +149,7 @@ async function storeOf(
 async function counted(tx: Db): Promise<Map<number, Holding>> {
   const now = await holdings(tx)
   if (now) return now
-  throw refusal('rows', 'the server does not count deleted rows while track_counts is off', {
+  throw unarchived('rows', 'the server does not count deleted rows while track_counts is off', {
     instead: 'alter system set track_counts = on; select pg_reload_conf();',
   })
 }
@@ -170,7 +170,7 @@ async function refuseMore(
   for (const [table, deleted] of roots) {
     const kept = [...archived].find(([name]) => sameName(name, table))?.[1] ?? 0
     if (deleted > kept)
-      throw refusal(table, `${deleted - kept} row(s) of ${table} that do not follow by a foreign key`, {
+      throw unarchived(table, `${deleted - kept} row(s) of ${table} that do not follow by a foreign key`, {
         instead: `Look at the triggers of ${[...archived.keys()].join(', ')}.`,
       })
   }
@@ -178,7 +178,7 @@ async function refuseMore(
 
 const sameName = (a: string, b: string): boolean => namesIn(a)?.join('\0') === namesIn(b)?.join('\0')
 
-const refusal = (object: string, taken: string, { instead }: { instead: string }): Failure =>
+const unarchived = (object: string, taken: string, { instead }: { instead: string }): Failure =>
   new Failure('DESTROYS_UNARCHIVED', object, {
     at: 'prune --delete',
     sql: 'delete',

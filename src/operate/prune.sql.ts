@@ -41,7 +41,9 @@ export interface Retention {
 
 const cut = 'now() - make_interval(days => $1)'
 
-/** Whether nobody has used a session: neither its own time nor a message of it is newer than the retention. */
+/**
+ * Whether nobody has used a session: neither its own time nor a message of it is newer than the retention.
+ */
 const unused = ({ info }: Retention): string => {
   const { sessions: s, messages: m } = info
   const own = `s.${q(s.active)}`
@@ -53,14 +55,14 @@ const unused = ({ info }: Retention): string => {
 }
 
 /** Sessions that are archived, or marked as deleted, already. */
-const settled = ({ info: { sessions: s }, how }: Retention): string =>
+const isSettled = ({ info: { sessions: s }, how }: Retention): string =>
   how === 'archived' && s.status && s.archivedStatus
     ? `s.${q(s.status)} is not distinct from ${literal(s.archivedStatus)}`
     : how === 'marked' && s.deleted
       ? `s.${q(s.deleted)} is not null`
       : 'false'
 
-const kept = ({ keepers }: Retention): string =>
+const isKept = ({ keepers }: Retention): string =>
   keepers
     .map(
       k =>
@@ -68,7 +70,7 @@ const kept = ({ keepers }: Retention): string =>
     )
     .join(' or ') || 'false'
 
-const idle = (r: Retention): string => `${unused(r)} and not (${settled(r)}) and not (${kept(r)})`
+const idle = (r: Retention): string => `${unused(r)} and not (${isSettled(r)}) and not (${isKept(r)})`
 
 /** How many sessions there are, how many would go, and how many stay for each reason. */
 export interface PruneCount {
@@ -90,8 +92,8 @@ export async function countIdle(sql: Db, r: Retention): Promise<PruneCount> {
        (count(*) filter (where unused and settled))::float8 as settled,
        (count(*) filter (where unused and not settled and kept))::float8 as kept
      from (
-       select coalesce(${own}, false) as old, coalesce(${unused(r)}, false) as unused, coalesce(${settled(r)}, false) as settled,
-         case when ${own} then ${kept(r)} else false end as kept
+       select coalesce(${own}, false) as old, coalesce(${unused(r)}, false) as unused, coalesce(${isSettled(r)}, false) as settled,
+         case when ${own} then ${isKept(r)} else false end as kept
        from ${r.info.sessions.table} s
      ) x`,
     [r.days],
@@ -112,8 +114,9 @@ export async function idleByState(sql: Db, r: Retention): Promise<Cells[]> {
 }
 
 /**
- * Locks some of them, the longest idle first; their ids. One that somebody else has locked is passed over: it is
- * in use. What is to become of them is judged again afterwards, when nobody can write a message to them any more.
+ * Locks some of them, the longest idle first; their ids. One that somebody else has locked is passed over:
+ * it is in use. What is to become of them is judged again afterwards, when nobody can write a message to
+ * them any more.
  */
 export async function lockIdle(sql: Db, r: Retention, limit: number): Promise<string[]> {
   const { sessions: s } = r.info
@@ -125,7 +128,10 @@ export async function lockIdle(sql: Db, r: Retention, limit: number): Promise<st
   return rows.map(row => row.id)
 }
 
-/** Those of the locked sessions that are still idle in a snapshot of now; a message may have come before the lock. */
+/**
+ * Those of the locked sessions that are still idle in a snapshot of now; a message may have come before the
+ * lock.
+ */
 export async function stillIdle(sql: Db, r: Retention, ids: string[]): Promise<string[]> {
   const { sessions: s } = r.info
   const rows = await sql.unsafe<{ id: string }[]>(
@@ -136,7 +142,10 @@ export async function stillIdle(sql: Db, r: Retention, ids: string[]): Promise<s
   return rows.map(row => row.id)
 }
 
-/** The rows of a table that belong to sessions of these ids, as a predicate over `alias` and its first parameter. */
+/**
+ * The rows of a table that belong to sessions of these ids, as a predicate over `alias` and its first
+ * parameter.
+ */
 export const ofSessions = (info: TrackInfo, alias: string): string =>
   `${alias}.${q(info.sessions.id)}::text in (select jsonb_array_elements_text($1::text::jsonb))`
 

@@ -188,7 +188,9 @@ const followText = ({ follows }: Follows): string =>
     .map(f => (f.columns ? `values of ${f.table}` : `rows of ${f.table}`))
     .join(', ') || 'nothing else'
 
-/** Prunes some at a time, each in a short transaction: run again after a kill, it goes on with what is left. */
+/**
+ * Prunes some at a time, each in a short transaction: run again after a kill, it goes on with what is left.
+ */
 async function pruneAll(run: Run, track: Track, retention: Retention, follows: Follows): Promise<number> {
   let done = 0
   for (let more = true; more && !run.ctx.signal.aborted; ) {

@@ -20,8 +20,8 @@ export interface HostileTrack {
 const nameBytes = 63
 
 /**
- * Names of one style that differ in a number. Each is filled up to 63 bytes where `long` says so, which is where
- * the server would cut.
+ * Names of one style that differ in a number. Each is filled up to 63 bytes where `long` says so, which is
+ * where the server would cut.
  */
 const namer =
   (style: string, long: boolean) =>

@@ -176,8 +176,8 @@ export function queries(file: Source): string[] {
 }
 
 /**
- * Templates with a backslash that JavaScript takes away: `\\s` in one is the letter s, to the server too. Those
- * of String.raw keep theirs.
+ * Templates with a backslash that JavaScript takes away: `\\s` in one is the letter s, to the server too.
+ * Those of String.raw keep theirs.
  */
 export function lostBackslashes(file: Source): string[] {
   const found: string[] = []
