@@ -12,9 +12,9 @@ create schema if not exists chat_private;
 revoke all on schema chat_private from public;
 grant usage on schema chat_private to authenticated, service_role;
 
--- The id is the only unique key. It says nothing of anybody: it is random, or made of the id of a conversation,
--- which whoever would ask for it knows already. A session that has it in another conversation takes nothing
--- away from the one that it would be for: that one gets a random id.
+-- The id is the only unique key, and not scoped by agent. It says nothing of anybody: it is random, or made
+-- of the id of a conversation, which whoever would ask for it knows already. A session that has it in another
+-- conversation takes nothing away from the one that it would be for: that one gets a random id.
 create table public.chat_sessions (
   id uuid primary key default gen_random_uuid(),
   conversation_id uuid not null,
@@ -60,7 +60,8 @@ revoke all on function chat_private.current_agent_id() from public;
 grant execute on function chat_private.current_agent_id() to authenticated, service_role;
 
 -- Whether that agent may attach a session to a conversation, request, quote or proposal: one of their own, or
--- one that nobody has. What does not exist is refused like what is somebody else's, before a foreign key is asked.
+-- one that nobody has. What does not exist is refused like what is somebody else's, before a foreign key is
+-- asked.
 create function chat_private.can_use_request(request uuid) returns boolean
 language sql stable security definer
 set search_path = ''
@@ -300,7 +301,8 @@ begin
 end
 $$;
 
--- Counts the messages and quotes of a conversation's sessions again, and of those that share a request with them.
+-- Counts the messages and quotes of a conversation's sessions again, and of those that share a request with
+-- them.
 create function chat_private.catch_up(conversation uuid) returns void
 language plpgsql
 set search_path = ''
@@ -327,7 +329,8 @@ begin
 end
 $$;
 
--- For the backfill: false where a conversation has no session yet. Where it has and is behind, it has caught up now.
+-- For the backfill: false where a conversation has no session yet. Where it has and is behind, it has caught
+-- up now.
 create function chat_private.has_caught_up(conversation uuid) returns boolean
 language plpgsql
 set search_path = ''
@@ -370,7 +373,7 @@ begin
 end
 $$;
 
--- Sessions of conversations that have just been written and lack one. Not called where somebody may wait for it.
+-- Opens sessions for those of the conversations that lack one and have an agent.
 create function chat_private.open_sessions(conversations uuid[]) returns void
 language sql
 set search_path = ''
@@ -409,7 +412,8 @@ begin
 end
 $$;
 
--- A conversation has got another request: its sessions of the former one go along, to the agent of the new one.
+-- A conversation has got another request: its sessions of the former one go along, to the agent of the new
+-- one.
 create function chat_private.follow_request_of_conversation() returns trigger
 language plpgsql security definer
 set search_path = ''
