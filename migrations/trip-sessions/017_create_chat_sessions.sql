@@ -220,13 +220,14 @@ create index behind_conversation_id on chat_private.behind (conversation_id);
 create index behind_request_id on chat_private.behind (request_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 
--- Reads of the deprecated table so far: what 019 sees beyond them came later.
+-- How often the deprecated table had been read, and when that was noted: 019 asks for reads since then. Insert
+-- another row of the same where the reads were those of a backup, or when what reads it was stopped.
+create view chat_private.chatkit_usage as
+select clock_timestamp() as at, coalesce(sum(t.seq_scan + coalesce(t.idx_scan, 0)), 0)::bigint as reads
+from pg_catalog.pg_stat_user_tables t where t.relid = to_regclass('public.chatkit_sessions');
 create table chat_private.chatkit_reads (at timestamptz not null, reads bigint not null);
-revoke all on chat_private.chatkit_reads from public, anon, authenticated, service_role;
-insert into chat_private.chatkit_reads (at, reads)
-select now(), coalesce((
-  select t.seq_scan + coalesce(t.idx_scan, 0) from pg_catalog.pg_stat_user_tables t
-  where t.relid = to_regclass('public.chatkit_sessions')), 0);
+revoke all on chat_private.chatkit_usage, chat_private.chatkit_reads from public, anon, authenticated, service_role;
+insert into chat_private.chatkit_reads (at, reads) select u.at, u.reads from chat_private.chatkit_usage u;
 
 -- The value of the first of these columns that a row has and that is not blank. Not every application has
 -- each column, and a row as JSON may be asked for one that is not there.
@@ -236,6 +237,15 @@ as $$
   select value ->> c.name from unnest(columns) with ordinality as c (name, n) where btrim(value ->> c.name) <> '' order by c.n limit 1
 $$;
 
+-- The ids of the trip, the RFP, the RFQ and the chosen quote that a request has.
+create function chat_private.trip_of(request jsonb) returns text[]
+language sql immutable parallel safe
+as $$
+  select array[
+    chat_private.first_of(request, 'avinode_trip_id', 'trip_id'), chat_private.first_of(request, 'avinode_rfp_id', 'rfp_id'),
+    chat_private.first_of(request, 'avinode_rfq_id', 'rfq_id'), chat_private.first_of(request, 'primary_quote_id', 'selected_quote_id', 'accepted_quote_id')]
+$$;
+
 -- What requests, quotes and proposals say of a trip. The primary quote is the one that the request or its
 -- newest proposal names, else the one that was accepted, else the only one.
 create function chat_private.links_of(request uuid)
@@ -243,17 +253,18 @@ returns table (trip text, rfp text, rfq text, quote uuid, proposal uuid)
 language sql stable
 as $$
   select
-    coalesce(chat_private.first_of(to_jsonb(r), 'avinode_trip_id', 'trip_id'), (select max(chat_private.first_of(to_jsonb(q), 'avinode_trip_id', 'trip_id')) from public.quotes q where q.request_id = r.id), p.trip),
-    coalesce(chat_private.first_of(to_jsonb(r), 'avinode_rfp_id', 'rfp_id'), (select max(chat_private.first_of(to_jsonb(q), 'avinode_rfp_id', 'rfp_id')) from public.quotes q where q.request_id = r.id), p.rfp),
-    coalesce(chat_private.first_of(to_jsonb(r), 'avinode_rfq_id', 'rfq_id'), (select max(chat_private.first_of(to_jsonb(q), 'avinode_rfq_id', 'rfq_id')) from public.quotes q where q.request_id = r.id), p.rfq),
+    coalesce(ids.said[1], (select max(chat_private.first_of(to_jsonb(q), 'avinode_trip_id', 'trip_id')) from public.quotes q where q.request_id = r.id), p.trip),
+    coalesce(ids.said[2], (select max(chat_private.first_of(to_jsonb(q), 'avinode_rfp_id', 'rfp_id')) from public.quotes q where q.request_id = r.id), p.rfp),
+    coalesce(ids.said[3], (select max(chat_private.first_of(to_jsonb(q), 'avinode_rfq_id', 'rfq_id')) from public.quotes q where q.request_id = r.id), p.rfq),
     (select case when count(*) = 1 or bool_or(x.named) then (array_agg(x.id order by x.named desc, x.id))[1] end
      from (
-       select q.id, q.id::text in (chat_private.first_of(to_jsonb(r), 'primary_quote_id', 'selected_quote_id', 'accepted_quote_id'), p.quote)
+       select q.id, q.id::text in (ids.said[4], p.quote)
            is true or to_jsonb(q) ->> 'status' in ('accepted', 'selected', 'booked') is true or (to_jsonb(q) ->> 'is_primary' = 'true') is true as named
        from public.quotes q where q.request_id = r.id
      ) x),
     p.id
   from public.requests r
+  cross join lateral (select chat_private.trip_of(to_jsonb(r)) as said) ids
   left join lateral (
     select o.id, chat_private.first_of(to_jsonb(o), 'avinode_trip_id', 'trip_id') as trip, chat_private.first_of(to_jsonb(o), 'avinode_rfp_id', 'rfp_id') as rfp,
       chat_private.first_of(to_jsonb(o), 'avinode_rfq_id', 'rfq_id') as rfq, chat_private.first_of(to_jsonb(o), 'quote_id', 'primary_quote_id') as quote
@@ -264,20 +275,18 @@ as $$
 $$;
 
 -- The session of a conversation that has none; no row where it has no agent to belong to. The id is always
--- the same, so nothing is ever made twice.
+-- the same, so nothing is ever made twice. What else it holds, a trigger adds.
 create function chat_private.new_session(conversation uuid)
-returns table (id uuid, conversation_id uuid, request_id uuid, iso_agent_id uuid, avinode_trip_id text, avinode_rfp_id text, avinode_rfq_id text,
-  primary_quote_id uuid, proposal_id uuid, started_at timestamptz, last_at timestamptz)
+returns table (id uuid, conversation_id uuid, request_id uuid, iso_agent_id uuid, started_at timestamptz, last_at timestamptz)
 language sql stable
 as $$
   select
     case when exists (select from public.chat_sessions o where o.id = l.id) then gen_random_uuid() else l.id end,
-    c.id, r.id, a.id, k.trip, k.rfp, k.rfq, k.quote, k.proposal, coalesce(m.first_at, t.asked_at, now()), coalesce(m.last_at, t.asked_at, now())
+    c.id, r.id, a.id, coalesce(m.first_at, t.asked_at, now()), coalesce(m.last_at, t.asked_at, now())
   from public.conversations c
   join public.requests r on r.id = c.request_id
   join public.iso_agents a on a.id = r.iso_agent_id
   cross join lateral (select md5('rethread:legacy:' || c.id)::uuid as id) l
-  cross join lateral chat_private.links_of(r.id) k
   cross join lateral (
     select min(x.created_at) as first_at, max(x.created_at) as last_at from public.messages x where x.conversation_id = c.id
   ) m
@@ -302,7 +311,7 @@ end
 $$;
 
 -- Counts the messages and quotes of a conversation's sessions again, and of those that share a request with
--- them.
+-- them, and copies what they lack of it.
 create function chat_private.catch_up(conversation uuid) returns void
 language plpgsql
 set search_path = ''
@@ -320,12 +329,18 @@ begin
   where b.conversation_id = conversation
     or b.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation);
   update public.chat_sessions s
-  set message_count = m.n, last_activity_at = greatest(s.last_activity_at, m.last_at), quotes_received_count = q.n
+  set message_count = m.n, last_activity_at = greatest(s.last_activity_at, m.last_at), quotes_received_count = q.n,
+    iso_agent_id = coalesce(a.id, s.iso_agent_id), avinode_trip_id = coalesce(s.avinode_trip_id, k.trip),
+    avinode_rfp_id = coalesce(s.avinode_rfp_id, k.rfp), avinode_rfq_id = coalesce(s.avinode_rfq_id, k.rfq),
+    primary_quote_id = coalesce((select q.id from public.quotes q where q.id = s.primary_quote_id and q.request_id = s.request_id), k.quote),
+    proposal_id = coalesce((select p.id from public.proposals p where p.id = s.proposal_id and p.request_id = s.request_id), k.proposal)
   from public.chat_sessions t
+  left join public.requests r on r.id = t.request_id
+  left join public.iso_agents a on a.id = r.iso_agent_id
+  left join lateral chat_private.links_of(r.id) k on true
   cross join lateral (select count(*) as n, max(x.created_at) as last_at from public.messages x where x.conversation_id = t.conversation_id) m
   cross join lateral (select count(*) as n from public.quotes x where x.request_id = t.request_id) q
-  where t.id = s.id and s.id = any (sessions)
-    and (s.message_count, s.quotes_received_count, s.last_activity_at) is distinct from (m.n, q.n, greatest(s.last_activity_at, m.last_at));
+  where t.id = s.id and s.id = any (sessions);
 end
 $$;
 
@@ -350,21 +365,51 @@ begin
 end
 $$;
 
--- Counters of a session are those of its rows, whoever writes the session and whatever they write. A session
+-- Counters of a session are those of its rows, whoever writes the session and whatever they write. What it
+-- does not say of its request's trip, quotes and proposals is copied, and goes with the request. A session
 -- that joins others of its conversation or request waits for whoever is counting into them.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
+declare
+  link record;
+  former record;
 begin
   if tg_op = 'INSERT' or (new.conversation_id, new.request_id) is distinct from (old.conversation_id, old.request_id) then
+    -- before the sessions, as a deletion takes them: what the foreign keys would wait for at the end
+    perform from public.conversations c where c.id = new.conversation_id for key share;
+    perform from public.requests r where r.id = new.request_id for key share;
+    perform from public.quotes q where q.id = new.primary_quote_id for key share;
+    perform from public.proposals p where p.id = new.proposal_id for key share;
     perform from public.chat_sessions s
     where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id)
     order by s.id for no key update;
     if not found then
       delete from chat_private.behind b where b.conversation_id = new.conversation_id or b.request_id = new.request_id;
     end if;
+    if tg_op = 'UPDATE' and new.request_id is distinct from old.request_id then
+      select * into former from chat_private.links_of(old.request_id);
+      if old.avinode_trip_id = former.trip and new.avinode_trip_id = old.avinode_trip_id then new.avinode_trip_id := null; end if;
+      if old.avinode_rfp_id = former.rfp and new.avinode_rfp_id = old.avinode_rfp_id then new.avinode_rfp_id := null; end if;
+      if old.avinode_rfq_id = former.rfq and new.avinode_rfq_id = old.avinode_rfq_id then new.avinode_rfq_id := null; end if;
+      if new.primary_quote_id = old.primary_quote_id
+        and not exists (select from public.quotes q where q.id = new.primary_quote_id and q.request_id = new.request_id) then
+        new.primary_quote_id := null;
+      end if;
+      if new.proposal_id = old.proposal_id
+        and not exists (select from public.proposals p where p.id = new.proposal_id and p.request_id = new.request_id) then
+        new.proposal_id := null;
+      end if;
+    end if;
+    select * into link from chat_private.links_of(new.request_id);
+    new.avinode_trip_id := coalesce(new.avinode_trip_id, link.trip);
+    new.avinode_rfp_id := coalesce(new.avinode_rfp_id, link.rfp);
+    new.avinode_rfq_id := coalesce(new.avinode_rfq_id, link.rfq);
+    -- what is being deleted is not waited for
+    new.primary_quote_id := coalesce(new.primary_quote_id, (select q.id from public.quotes q where q.id = link.quote for key share skip locked));
+    new.proposal_id := coalesce(new.proposal_id, (select p.id from public.proposals p where p.id = link.proposal for key share skip locked));
   end if;
   select count(*), greatest(new.last_activity_at, max(m.created_at)) into new.message_count, new.last_activity_at
   from public.messages m where m.conversation_id = new.conversation_id;
@@ -379,10 +424,8 @@ language sql
 set search_path = ''
 as $$
   insert into public.chat_sessions
-    (id, conversation_id, request_id, iso_agent_id, avinode_trip_id, avinode_rfp_id, avinode_rfq_id, primary_quote_id, proposal_id,
-      session_started_at, last_activity_at, created_at, updated_at)
-  select n.id, n.conversation_id, n.request_id, n.iso_agent_id, n.avinode_trip_id, n.avinode_rfp_id, n.avinode_rfq_id, n.primary_quote_id, n.proposal_id,
-    n.started_at, n.last_at, n.started_at, n.last_at
+    (id, conversation_id, request_id, iso_agent_id, session_started_at, last_activity_at, created_at, updated_at)
+  select n.id, n.conversation_id, n.request_id, n.iso_agent_id, n.started_at, n.last_at, n.started_at, n.last_at
   from unnest(conversations) c (id)
   cross join lateral chat_private.new_session(c.id) n
   where not exists (select from public.chat_sessions s where s.conversation_id = c.id)
@@ -422,17 +465,12 @@ set lock_timeout = '300ms'
 as $$
 begin
   begin
-    update public.chat_sessions s
-    set request_id = new.request_id, iso_agent_id = coalesce(a.id, s.iso_agent_id), updated_at = now(),
-      avinode_trip_id = coalesce(s.avinode_trip_id, k.trip), avinode_rfp_id = coalesce(s.avinode_rfp_id, k.rfp),
-      avinode_rfq_id = coalesce(s.avinode_rfq_id, k.rfq), primary_quote_id = coalesce(s.primary_quote_id, k.quote),
-      proposal_id = coalesce(s.proposal_id, k.proposal)
-    from (select 1) one
-    left join public.requests r on r.id = new.request_id
-    left join public.iso_agents a on a.id = r.iso_agent_id
-    left join lateral chat_private.links_of(r.id) k on true
-    where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
+    -- first, because it waits where the backfill is just making one, of the former request
     perform chat_private.open_sessions(array[new.id]);
+    update public.chat_sessions s
+    set request_id = new.request_id, updated_at = now(),
+      iso_agent_id = coalesce((select r.iso_agent_id from public.requests r where r.id = new.request_id), s.iso_agent_id)
+    where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
   exception
     when others then
       perform chat_private.note_behind(new.id, null, 'UPDATE of conversations', sqlstate);
@@ -449,28 +487,38 @@ set search_path = ''
 set row_security = off
 set lock_timeout = '300ms'
 as $$
+declare
+  changed uuid[];
+  one uuid;
 begin
   begin
+    changed := array(
+      select n.id from new_rows n join old_rows o on o.id = n.id
+      where n.iso_agent_id is distinct from o.iso_agent_id
+        or chat_private.trip_of(to_jsonb(n)) is distinct from chat_private.trip_of(to_jsonb(o)));
+    if cardinality(changed) = 0 then
+      return null;
+    end if;
+    perform from public.chat_sessions s where s.request_id = any (changed) order by s.id for no key update;
     update public.chat_sessions s
-    set iso_agent_id = coalesce(a.id, s.iso_agent_id), updated_at = now(),
-      avinode_trip_id = case when s.avinode_trip_id is not distinct from c.old_trip or s.avinode_trip_id is null then c.trip else s.avinode_trip_id end,
-      avinode_rfp_id = case when s.avinode_rfp_id is not distinct from c.old_rfp or s.avinode_rfp_id is null then c.rfp else s.avinode_rfp_id end,
-      avinode_rfq_id = case when s.avinode_rfq_id is not distinct from c.old_rfq or s.avinode_rfq_id is null then c.rfq else s.avinode_rfq_id end
-    from (
-      select n.id, o.iso_agent_id as old_agent, n.iso_agent_id as agent,
-        chat_private.first_of(to_jsonb(o), 'avinode_trip_id', 'trip_id') as old_trip, chat_private.first_of(to_jsonb(n), 'avinode_trip_id', 'trip_id') as trip,
-        chat_private.first_of(to_jsonb(o), 'avinode_rfp_id', 'rfp_id') as old_rfp, chat_private.first_of(to_jsonb(n), 'avinode_rfp_id', 'rfp_id') as rfp,
-        chat_private.first_of(to_jsonb(o), 'avinode_rfq_id', 'rfq_id') as old_rfq, chat_private.first_of(to_jsonb(n), 'avinode_rfq_id', 'rfq_id') as rfq
-      from new_rows n join old_rows o on o.id = n.id
-    ) c
-    left join public.iso_agents a on a.id = c.agent
-    where s.request_id = c.id
-      and (c.old_agent, c.old_trip, c.old_rfp, c.old_rfq) is distinct from (c.agent, c.trip, c.rfp, c.rfq);
+    set iso_agent_id = coalesce(n.iso_agent_id, s.iso_agent_id), updated_at = now(),
+      avinode_trip_id = case when s.avinode_trip_id = x.old_ids[1] then x.ids[1] else coalesce(s.avinode_trip_id, x.ids[1]) end,
+      avinode_rfp_id = case when s.avinode_rfp_id = x.old_ids[2] then x.ids[2] else coalesce(s.avinode_rfp_id, x.ids[2]) end,
+      avinode_rfq_id = case when s.avinode_rfq_id = x.old_ids[3] then x.ids[3] else coalesce(s.avinode_rfq_id, x.ids[3]) end,
+      primary_quote_id = coalesce(s.primary_quote_id, (select k.quote from chat_private.links_of(n.id) k))
+    from new_rows n join old_rows o on o.id = n.id
+    cross join lateral (select chat_private.trip_of(to_jsonb(o)) as old_ids, chat_private.trip_of(to_jsonb(n)) as ids) x
+    where s.request_id = n.id and n.id = any (changed);
     if exists (select from new_rows n join old_rows o on o.id = n.id where o.iso_agent_id is null and n.iso_agent_id is not null) then
       perform chat_private.open_sessions(array(
         select c.id from public.conversations c
         where c.request_id in (select n.id from new_rows n join old_rows o on o.id = n.id where o.iso_agent_id is null and n.iso_agent_id is not null)));
     end if;
+    foreach one in array changed loop
+      if not exists (select from public.chat_sessions s where s.request_id = one) then
+        perform chat_private.note_behind(null, one, 'UPDATE of requests', null);
+      end if;
+    end loop;
   exception
     when others then
       insert into chat_private.behind (request_id, operation, sqlstate)
@@ -557,7 +605,8 @@ begin
 end
 $$;
 
--- Quotes of requests: their number, and the primary one of a session that has none.
+-- Quotes and proposals of requests: how many quotes there are, and what a session lacks of them. A primary
+-- quote or proposal that moves to another request gives way to one of those that are left.
 create function chat_private.follow_quotes() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -566,6 +615,7 @@ set lock_timeout = '300ms'
 as $$
 declare
   requests uuid[];
+  moved uuid[];
   one uuid;
 begin
   begin
@@ -577,51 +627,35 @@ begin
       requests := array(
         select n.request_id from new_rows n where n.request_id is not null
         union select o.request_id from old_rows o join public.requests r on r.id = o.request_id);
+      moved := array(select n.id from new_rows n join old_rows o on o.id = n.id where n.request_id is distinct from o.request_id);
     end if;
     perform from public.chat_sessions s where s.request_id = any (requests) order by s.id for no key update;
     update public.chat_sessions s
-    set quotes_received_count = x.n, primary_quote_id = coalesce(s.primary_quote_id, x.quote), updated_at = now(),
-      avinode_trip_id = coalesce(s.avinode_trip_id, x.trip), avinode_rfp_id = coalesce(s.avinode_rfp_id, x.rfp), avinode_rfq_id = coalesce(s.avinode_rfq_id, x.rfq)
-    from unnest(requests) w (id)
-    cross join lateral (select count(*) as n from public.quotes q where q.request_id = w.id) q
-    cross join lateral (select q.n, k.* from chat_private.links_of(w.id) k) x
-    where s.request_id = w.id
-      and (s.quotes_received_count <> x.n or s.primary_quote_id is null and x.quote is not null or s.avinode_trip_id is null and x.trip is not null
-        or s.avinode_rfp_id is null and x.rfp is not null or s.avinode_rfq_id is null and x.rfq is not null);
+    set quotes_received_count = x.n, updated_at = now(),
+      avinode_trip_id = x.trip, avinode_rfp_id = x.rfp, avinode_rfq_id = x.rfq, primary_quote_id = x.quote, proposal_id = x.proposal
+    from (
+      select o.id, q.n, coalesce(o.avinode_trip_id, k.trip) as trip, coalesce(o.avinode_rfp_id, k.rfp) as rfp, coalesce(o.avinode_rfq_id, k.rfq) as rfq,
+        case when o.primary_quote_id = any (moved) then k.quote else coalesce(o.primary_quote_id, k.quote) end as quote,
+        case when o.proposal_id = any (moved) then k.proposal else coalesce(o.proposal_id, k.proposal) end as proposal
+      from public.chat_sessions o
+      cross join lateral chat_private.links_of(o.request_id) k
+      cross join lateral (select count(*) as n from public.quotes y where y.request_id = o.request_id) q
+      where o.request_id = any (requests)
+    ) x
+    where s.id = x.id
+      and (s.quotes_received_count, s.avinode_trip_id, s.avinode_rfp_id, s.avinode_rfq_id, s.primary_quote_id, s.proposal_id)
+        is distinct from (x.n, x.trip, x.rfp, x.rfq, x.quote, x.proposal);
     foreach one in array requests loop
       if current_setting('transaction_isolation') <> 'read committed' or not exists (select from public.chat_sessions s where s.request_id = one) then
-        perform chat_private.note_behind(null, one, tg_op || ' of quotes', null);
+        perform chat_private.note_behind(null, one, format('%s of %s', tg_op, tg_table_name), null);
       else
-        delete from chat_private.behind b where b.request_id = one;
+        delete from chat_private.behind b where b.request_id = one and b.operation ~ 'of (quotes|proposals)$';
       end if;
     end loop;
   exception
     when others then
       insert into chat_private.behind (request_id, operation, sqlstate)
-      select r.id, tg_op || ' of quotes', sqlstate from unnest(requests) r (id);
-  end;
-  return null;
-end
-$$;
-
--- Proposals of requests: the sessions that have none get it.
-create function chat_private.follow_proposals() returns trigger
-language plpgsql security definer
-set search_path = ''
-set row_security = off
-set lock_timeout = '300ms'
-as $$
-begin
-  begin
-    update public.chat_sessions s
-    set proposal_id = k.proposal, primary_quote_id = coalesce(s.primary_quote_id, k.quote), updated_at = now()
-    from (select distinct n.request_id as id from new_rows n) w
-    cross join lateral chat_private.links_of(w.id) k
-    where s.request_id = w.id and s.proposal_id is null and k.proposal is not null;
-  exception
-    when others then
-      insert into chat_private.behind (request_id, operation, sqlstate)
-      select distinct n.request_id, tg_op || ' of proposals', sqlstate from new_rows n where n.request_id is not null;
+      select r.id, format('%s of %s', tg_op, tg_table_name), sqlstate from unnest(requests) r (id);
   end;
   return null;
 end
@@ -629,10 +663,10 @@ $$;
 
 -- Nothing of this is for the application to call.
 revoke all on function
-  chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
+  chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.trip_of(jsonb), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
   chat_private.catch_up(uuid), chat_private.has_caught_up(uuid), chat_private.count_session(), chat_private.open_sessions(uuid[]),
   chat_private.follow_conversations(), chat_private.follow_request_of_conversation(), chat_private.follow_requests(), chat_private.follow_messages(),
-  chat_private.follow_quotes(), chat_private.follow_proposals() from public;
+  chat_private.follow_quotes() from public;
 
 create trigger rethread_count_session before insert on public.chat_sessions
   for each row execute function chat_private.count_session();
@@ -671,6 +705,8 @@ create trigger rethread_follow_changed_quotes after update on public.quotes
 create trigger rethread_follow_deleted_quotes after delete on public.quotes
   referencing old table as old_rows for each statement execute function chat_private.follow_quotes();
 create trigger rethread_follow_added_proposals after insert on public.proposals
-  referencing new table as new_rows for each statement execute function chat_private.follow_proposals();
+  referencing new table as new_rows for each statement execute function chat_private.follow_quotes();
 create trigger rethread_follow_changed_proposals after update on public.proposals
-  referencing new table as new_rows for each statement execute function chat_private.follow_proposals();
+  referencing old table as old_rows new table as new_rows for each statement execute function chat_private.follow_quotes();
+create trigger rethread_follow_deleted_proposals after delete on public.proposals
+  referencing old table as old_rows for each statement execute function chat_private.follow_quotes();

@@ -14,13 +14,11 @@
 --!   when not exists (select from public.requests r join public.iso_agents a on a.id = r.iso_agent_id where r.id = c.request_id)
 --!   then 'its request has no agent' end
 
--- Two conversations of one request get a session each; a trigger counts their messages and quotes. Where a
--- session is there whose counters could not be kept, it is counted instead.
+-- Two conversations of one request get a session each; a trigger counts their messages and quotes and
+-- copies what the request says. A session whose counters could not be kept is counted instead.
 insert into public.chat_sessions
-  (id, conversation_id, request_id, iso_agent_id, avinode_trip_id, avinode_rfp_id, avinode_rfq_id, primary_quote_id, proposal_id,
-    session_started_at, last_activity_at, created_at, updated_at)
-select n.id, n.conversation_id, n.request_id, n.iso_agent_id, n.avinode_trip_id, n.avinode_rfp_id, n.avinode_rfq_id, n.primary_quote_id, n.proposal_id,
-  n.started_at, n.last_at, n.started_at, n.last_at
+  (id, conversation_id, request_id, iso_agent_id, session_started_at, last_activity_at, created_at, updated_at)
+select n.id, n.conversation_id, n.request_id, n.iso_agent_id, n.started_at, n.last_at, n.started_at, n.last_at
 from public.conversations c
 cross join lateral chat_private.new_session(c.id) n
 where not chat_private.has_caught_up(c.id)

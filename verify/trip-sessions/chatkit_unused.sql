@@ -15,11 +15,11 @@ body as (
   select f.oid, pg_get_functiondef(f.oid) as text from pg_catalog.pg_proc f
   where f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) and f.prokind in ('f', 'p')
 ),
--- what the statistics said when 017 was applied
+-- what the statistics said when 017 was applied, or when somebody had them noted again
 before as (
   select (xpath('//at/text()', x.x))[1]::text::float8 as at, (xpath('//reads/text()', x.x))[1]::text::bigint as reads
   from (
-    select query_to_xml($$select extract(epoch from max(r.at)) as at, max(r.reads) as reads from chat_private.chatkit_reads r$$, true, false, '') as x
+    select query_to_xml($$select extract(epoch from r.at) as at, r.reads from chat_private.chatkit_reads r order by r.at desc limit 1$$, true, false, '') as x
     where to_regclass('chat_private.chatkit_reads') is not null
   ) x
 ),
@@ -81,8 +81,8 @@ union all
 -- Backups and copies read it too, hence not a day. Before version 16 the statistics keep no time.
 select 'reads of chatkit_sessions', case when u.dated
     then format('the last one at %s, within six hours', to_char(u.last_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
-    else format('%s since 017: stop what reads it, then select pg_stat_reset_single_table_counters(''public.chatkit_sessions''::regclass), and look again later',
-      u.reads - case when u.reads >= b.reads then b.reads else 0 end) end
+    else format('%s since 017, or since they were noted', u.reads - case when u.reads >= b.reads then b.reads else 0 end) end
+  || '; stop what reads it, then insert into chat_private.chatkit_reads select * from chat_private.chatkit_usage, and look again later'
 from usage u cross join before b
 where case when u.dated then u.last_at > greatest(to_timestamp(b.at), now() - interval '6 hours') else u.reads > case when u.reads >= b.reads then b.reads else 0 end end
 order by 1
