@@ -325,6 +325,13 @@ begin
       or s.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation)
     order by s.id);
   perform from public.chat_sessions s where s.id = any (sessions) order by s.id for no key update;
+  update public.chat_sessions s
+  set request_id = c.request_id
+  from public.conversations c
+  where c.id = conversation and s.conversation_id = c.id and s.request_id is distinct from c.request_id
+    and exists (
+      select from chat_private.behind b
+      where b.conversation_id = c.id and b.operation = 'UPDATE of conversations' and b.request_id is not distinct from s.request_id);
   delete from chat_private.behind b
   where b.conversation_id = conversation
     or b.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation);
@@ -366,8 +373,8 @@ end
 $$;
 
 -- Counters of a session are those of its rows, whoever writes the session and whatever they write. What it
--- does not say of its request's trip, quotes and proposals is copied, and goes with the request. A session
--- that joins others of its conversation or request waits for whoever is counting into them.
+-- does not say of its request's trip, quotes and proposals is copied, and goes with the request, as does its
+-- agent. A session that joins others of its conversation or request waits for whoever is counting into them.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -407,6 +414,7 @@ begin
     new.avinode_trip_id := coalesce(new.avinode_trip_id, link.trip);
     new.avinode_rfp_id := coalesce(new.avinode_rfp_id, link.rfp);
     new.avinode_rfq_id := coalesce(new.avinode_rfq_id, link.rfq);
+    new.iso_agent_id := coalesce((select r.iso_agent_id from public.requests r where r.id = new.request_id), new.iso_agent_id);
     -- what is being deleted is not waited for
     new.primary_quote_id := coalesce(new.primary_quote_id, (select q.id from public.quotes q where q.id = link.quote for key share skip locked));
     new.proposal_id := coalesce(new.proposal_id, (select p.id from public.proposals p where p.id = link.proposal for key share skip locked));
@@ -468,12 +476,12 @@ begin
     -- first, because it waits where the backfill is just making one, of the former request
     perform chat_private.open_sessions(array[new.id]);
     update public.chat_sessions s
-    set request_id = new.request_id, updated_at = now(),
-      iso_agent_id = coalesce((select r.iso_agent_id from public.requests r where r.id = new.request_id), s.iso_agent_id)
+    set request_id = new.request_id, updated_at = now()
     where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
   exception
     when others then
-      perform chat_private.note_behind(new.id, null, 'UPDATE of conversations', sqlstate);
+      insert into chat_private.behind (conversation_id, request_id, operation, sqlstate)
+      values (new.id, old.request_id, 'UPDATE of conversations', sqlstate);
   end;
   return null;
 end
