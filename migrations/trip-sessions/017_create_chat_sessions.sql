@@ -212,6 +212,8 @@ grant execute on function public.create_or_update_chat_session(uuid, uuid, uuid,
 create table chat_private.behind (
   conversation_id uuid,
   request_id uuid,
+  -- of a conversation whose sessions could not go along to its new request
+  former_request_id uuid,
   operation text not null,
   sqlstate text,
   at timestamptz not null default clock_timestamp()
@@ -331,7 +333,7 @@ begin
   where c.id = conversation and s.conversation_id = c.id and s.request_id is distinct from c.request_id
     and exists (
       select from chat_private.behind b
-      where b.conversation_id = c.id and b.operation = 'UPDATE of conversations' and b.request_id is not distinct from s.request_id);
+      where b.conversation_id = c.id and b.operation = 'UPDATE of conversations' and b.former_request_id is not distinct from s.request_id);
   delete from chat_private.behind b
   where b.conversation_id = conversation
     or b.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation);
@@ -372,9 +374,28 @@ begin
 end
 $$;
 
+-- Waits for whoever is counting into other sessions of a conversation or request, but not for as long as a
+-- deadlock takes to be found; false where that was too short.
+create function chat_private.wait_for_sessions(session uuid, conversation uuid, request uuid) returns boolean
+language plpgsql
+set search_path = ''
+set lock_timeout = '300ms'
+as $$
+begin
+  perform from public.chat_sessions s
+  where s.id <> session and (s.conversation_id = conversation or s.request_id = request)
+  order by s.id for no key update;
+  return true;
+exception
+  when lock_not_available or deadlock_detected then
+    return false;
+end
+$$;
+
 -- Counters of a session are those of its rows, whoever writes the session and whatever they write. What it
 -- does not say of its request's trip, quotes and proposals is copied, and goes with the request, as does its
--- agent. A session that joins others of its conversation or request waits for whoever is counting into them.
+-- agent. Where somebody is just counting into other sessions of its conversation or request, neither sees the
+-- rows of the other: it waits for them, or that is noted.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -383,6 +404,8 @@ as $$
 declare
   link record;
   former record;
+  locked bigint;
+  others bigint;
 begin
   if tg_op = 'INSERT' or (new.conversation_id, new.request_id) is distinct from (old.conversation_id, old.request_id) then
     -- before the sessions, as a deletion takes them: what the foreign keys would wait for at the end
@@ -392,9 +415,15 @@ begin
     perform from public.proposals p where p.id = new.proposal_id for key share;
     perform from public.chat_sessions s
     where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id)
-    order by s.id for no key update;
-    if not found then
+    for no key update skip locked;
+    get diagnostics locked = row_count;
+    select count(*) into others from public.chat_sessions s
+    where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id);
+    if others = 0 then
       delete from chat_private.behind b where b.conversation_id = new.conversation_id or b.request_id = new.request_id;
+    elsif locked < others and not chat_private.wait_for_sessions(new.id, new.conversation_id, new.request_id) then
+      insert into chat_private.behind (conversation_id, request_id, operation)
+      values (new.conversation_id, null, tg_op || ' of chat_sessions'), (null, new.request_id, tg_op || ' of chat_sessions');
     end if;
     if tg_op = 'UPDATE' and new.request_id is distinct from old.request_id then
       select * into former from chat_private.links_of(old.request_id);
@@ -480,7 +509,7 @@ begin
     where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
   exception
     when others then
-      insert into chat_private.behind (conversation_id, request_id, operation, sqlstate)
+      insert into chat_private.behind (conversation_id, former_request_id, operation, sqlstate)
       values (new.id, old.request_id, 'UPDATE of conversations', sqlstate);
   end;
   return null;
@@ -657,7 +686,9 @@ begin
       if current_setting('transaction_isolation') <> 'read committed' or not exists (select from public.chat_sessions s where s.request_id = one) then
         perform chat_private.note_behind(null, one, format('%s of %s', tg_op, tg_table_name), null);
       else
-        delete from chat_private.behind b where b.request_id = one and b.operation ~ 'of (quotes|proposals)$';
+        perform chat_private.catch_up(s.conversation_id)
+        from (select x.conversation_id from public.chat_sessions x where x.request_id = one limit 1) s
+        where exists (select from chat_private.behind b where b.request_id = one);
       end if;
     end loop;
   exception
@@ -672,7 +703,7 @@ $$;
 -- Nothing of this is for the application to call.
 revoke all on function
   chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.trip_of(jsonb), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
-  chat_private.catch_up(uuid), chat_private.has_caught_up(uuid), chat_private.count_session(), chat_private.open_sessions(uuid[]),
+  chat_private.catch_up(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.open_sessions(uuid[]),
   chat_private.follow_conversations(), chat_private.follow_request_of_conversation(), chat_private.follow_requests(), chat_private.follow_messages(),
   chat_private.follow_quotes() from public;
 

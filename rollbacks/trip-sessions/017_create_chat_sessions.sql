@@ -27,6 +27,7 @@ drop function if exists chat_private.follow_messages();
 drop function if exists chat_private.follow_quotes();
 drop function if exists chat_private.open_sessions(uuid[]);
 drop function if exists chat_private.count_session();
+drop function if exists chat_private.wait_for_sessions(uuid, uuid, uuid);
 drop function if exists chat_private.has_caught_up(uuid);
 drop function if exists chat_private.catch_up(uuid);
 drop function if exists chat_private.note_behind(uuid, uuid, text, text);
