@@ -5,6 +5,20 @@
 drop trigger rethread_fill_session_on_insert on public.chats;
 drop trigger rethread_move_session_on_update on public.chats;
 
+-- From here on a session is chosen by whoever writes, and is one of their own. That of another workspace is
+-- refused when the message moves, too.
+drop trigger rethread_check_session_on_insert on public.chats;
+drop trigger rethread_check_session_on_update on public.chats;
+create trigger rethread_check_session_on_insert
+  before insert on public.chats
+  for each row when (new.session_id is not null and row_security_active('public.chat_sessions'::regclass))
+  execute function chat_private.guard_session();
+create trigger rethread_check_session_on_update
+  after update of session_id, workspace_id on public.chats
+  for each row when (row_security_active('public.chat_sessions'::regclass)
+    and (new.session_id is distinct from old.session_id or new.workspace_id is distinct from old.workspace_id))
+  execute function chat_private.guard_session();
+
 -- what the backfill collected has served
 truncate chat_private.legacy_parts, chat_private.legacy_sessions;
 
