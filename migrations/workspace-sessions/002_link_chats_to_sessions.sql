@@ -282,6 +282,23 @@ create trigger rethread_keep_session
   before delete on public.chat_sessions
   for each row execute function chat_private.keep_session();
 
+-- Who a message is, as the quarantine writes it: its primary key, whose columns are more than one where
+-- messages are partitioned.
+-- locks: none
+do $key$
+begin
+  execute format($f$
+    create function chat_private.message_key(c public.chats) returns text
+    language sql stable
+    as $$ select pg_catalog.concat_ws(',', %s) $$ $f$, coalesce((
+      select string_agg(format('c.%I', a.attname), ', ' order by k.n)
+      from pg_catalog.pg_index i
+      cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+      where i.indrelid = 'public.chats'::regclass and i.indisprimary), 'c.id'));
+end
+$key$;
+
 alter table public.chats add column session_id uuid;
 
 create trigger rethread_fill_session_on_insert

@@ -9,6 +9,7 @@ drop trigger if exists rethread_check_session_on_update on public.chats;
 drop trigger if exists update_chat_session_on_message on public.chats;
 drop trigger if exists update_chat_session_on_change on public.chats;
 drop trigger if exists rethread_keep_session on public.chat_sessions;
+drop function if exists chat_private.message_key(public.chats);
 drop function if exists chat_private.keep_session();
 drop function if exists chat_private.guard_session();
 drop function if exists chat_private.touch_session();
