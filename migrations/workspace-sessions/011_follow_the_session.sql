@@ -52,3 +52,25 @@ end
 $$;
 
 alter table public.chats enable row level security;
+
+-- Who reads a partition directly passes the policies of the table by: without policies of its own nobody of
+-- the API does. The rollback must open those again that were open.
+create table chat_private.closed_partitions (relation text primary key);
+revoke all on chat_private.closed_partitions from public, anon, authenticated, service_role;
+-- locks: public.chats ACCESS EXCLUSIVE
+do $$
+declare
+  part text;
+begin
+  for part in
+    select format('%I.%I', n.nspname, c.relname)
+    from pg_catalog.pg_partition_tree('public.chats'::regclass) p
+    join pg_catalog.pg_class c on c.oid = p.relid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where p.level > 0 and not c.relrowsecurity
+  loop
+    execute format('alter table %s enable row level security', part);
+    insert into chat_private.closed_partitions (relation) values (part);
+  end loop;
+end
+$$;

@@ -23,7 +23,12 @@ create trigger rethread_check_session_on_update
 
 -- locks: public.chats ACCESS EXCLUSIVE
 do $$
+declare
+  part regclass;
 begin
+  for part in select to_regclass(c.relation) from chat_private.closed_partitions c where to_regclass(c.relation) is not null loop
+    execute format('alter table %s disable row level security', part);
+  end loop;
   if exists (
     select from pg_catalog.pg_policy p
     where p.polrelid = 'public.chats'::regclass and p.polname = 'chats_select'
@@ -34,6 +39,7 @@ begin
 end
 $$;
 
+drop table if exists chat_private.closed_partitions;
 drop policy if exists chats_select on public.chats;
 drop policy if exists chats_insert on public.chats;
 drop policy if exists chats_update on public.chats;

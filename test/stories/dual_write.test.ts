@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { contract, rethread } from '../support/cli.js'
-import { type Database, database, open, servers } from '../support/database.js'
+import { contract, rethread, undoAll } from '../support/cli.js'
+import { type Database, database, open, picture, servers } from '../support/database.js'
 import { random as randomFrom, seed } from '../support/random.js'
 
 /**
@@ -491,5 +491,69 @@ describe.each(servers())('statements of the application, on PostgreSQL $major', 
     ])
     await say('now it is whole')
     expect(await found(db, 'helper-chats', 'sessions_current,behind')).toEqual([])
+  })
+})
+
+describe.each(servers())('messages that are partitioned, on PostgreSQL $major', server => {
+  test('go all the way and back: indexes and the foreign key come partition by partition', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+      create table public.workspaces (id uuid primary key default gen_random_uuid(), name text, owner_id uuid references auth.users (id));
+      create table public.chats (
+        id uuid default gen_random_uuid(), workspace_id uuid, user_id uuid, role text, message text, created_at timestamptz not null default now(),
+        primary key (created_at, id)
+      ) partition by range (created_at);
+      create table public."Chats of spring" partition of public.chats for values from ('2025-03-01') to ('2025-06-01') partition by hash (id);
+      create table public.spring_0 partition of public."Chats of spring" for values with (modulus 2, remainder 0);
+      create table public.spring_1 partition of public."Chats of spring" for values with (modulus 2, remainder 1);
+      create table public.chats_of_all_the_other_times_that_nobody_has_named_so_far_as_yet partition of public.chats default;
+      alter table public.spring_1 enable row level security;
+      insert into auth.users (id) select md5('u' || n)::uuid from generate_series(1, 3) n;
+      insert into public.workspaces (id, owner_id) select md5('w' || n)::uuid, md5('u' || n)::uuid from generate_series(1, 3) n;
+      insert into public.chats (workspace_id, user_id, message, created_at)
+      select nullif(md5('w' || n % 4)::uuid, md5('w0')::uuid), md5('u' || n % 3)::uuid, 'hello ' || n, timestamptz '2025-05-25' + n * interval '1 hour' from generate_series(1, 400) n`)
+    const before = await picture(db.sql)
+    await migrated(db, 'workspace-sessions')
+    const [key] = await db.sql`
+      select count(*)::int as n, bool_and(convalidated) as valid from pg_constraint where conname = 'chats_session_id_fkey'`
+    expect([key!.n, key!.valid]).toEqual([5, true])
+    await migrated(db, 'workspace-sessions', ...contract)
+    const indexes = await db.sql`
+      select i.indrelid::regclass::text as part, i.indisvalid as valid, count(*)::int as n from pg_index i
+      where i.indrelid in (select relid from pg_partition_tree('public.chats')) and pg_get_indexdef(i.indexrelid) like '%session_id%' group by 1, 2 order by 1`
+    expect(indexes.map(r => [r.valid, r.n])).toEqual(Array.from({ length: 5 }, () => [true, 2]))
+    const verified = await rethread(db.url, ['verify', '--track', 'workspace-sessions'])
+    expect([
+      verified.code,
+      verified.report.checks.filter(c => c.outcome !== 'pass').map(c => c.check),
+    ]).toEqual([0, ['quarantined']])
+    const [kept] =
+      await db.sql`select count(*)::int as n, count(session_id)::int as assigned from public.chats`
+    expect([kept!.n, kept!.assigned]).toEqual([300, 300])
+    const down = await rethread(db.url, ['rollback', '--track', 'workspace-sessions', ...undoAll(db.name)])
+    expect([down.code, down.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+    expect(await picture(db.sql)).toEqual(before)
+  })
+
+  test('a build that was stopped goes on with the partitions that are left', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+      create table public.workspaces (id uuid primary key default gen_random_uuid(), name text, owner_id uuid references auth.users (id));
+      create table public.chats (
+        id uuid default gen_random_uuid(), workspace_id uuid, user_id uuid, role text, message text, created_at timestamptz not null default now(), primary key (id, created_at)
+      ) partition by range (created_at);
+      create table public.a partition of public.chats for values from (minvalue) to ('2025-06-01');
+      create table public.b partition of public.chats default`)
+    // a name in the way stops the second partition's
+    await db.sql`create view public.idx_chats_session_id_b as select 1 as one`
+    const stopped = await rethread(db.url, ['migrate', '--track', 'workspace-sessions'])
+    expect(stopped.code).not.toBe(0)
+    await db.sql`drop view public.idx_chats_session_id_b`
+    await migrated(db, 'workspace-sessions')
+    const [built] =
+      await db.sql`select bool_and(indisvalid) as valid, count(*)::int as n from pg_index where indexrelid::regclass::text like 'idx_chats_session_id%'`
+    expect([built!.valid, built!.n]).toEqual([true, 3])
   })
 })
