@@ -706,8 +706,8 @@ begin
   end if;
   begin
     perform set_config('rethread.in_step', 'on', true);
-    -- with an account or a tenant that is deleted goes the conversation; its session is the old application's,
-    -- whose own foreign keys decide
+    -- with an account or a tenant that is deleted goes the conversation; its session is the old
+    -- application's, whose own foreign keys decide
     if tg_op = 'DELETE' and exists (select from auth.users u where u.id = old.user_id) and exists (select from public.tenants t where t.id = old.tenant_id)
       or tg_op = 'UPDATE' and old.id <> new.id then
       delete from public.chat_sessions s where s.id = old.id and s.tenant_id = old.tenant_id and s.user_id = old.user_id;

@@ -51,9 +51,29 @@ end
 $$;
 revoke all on function chat_private.catch_up(uuid) from public;
 
+-- How often this transaction has written a session: after many times each version of the row is in the way of
+-- the next. Of the last fifty sessions.
+create function chat_private.times_written(session uuid) returns int
+language plpgsql
+set search_path = ''
+as $$
+declare
+  counts jsonb := coalesce(nullif(current_setting('rethread.touched', true), ''), '{}')::jsonb;
+  n int := coalesce((counts ->> session::text)::int, 0) + 1;
+begin
+  if (select count(*) from jsonb_object_keys(counts)) >= 50 then
+    counts := '{}';
+  end if;
+  perform set_config('rethread.touched', (counts || jsonb_build_object(session, n))::text, true);
+  return n;
+end
+$$;
+revoke all on function chat_private.times_written(uuid) from public;
+
 -- By the message's own time and never backwards, so that importing history clobbers nothing; an edit or a
 -- deletion of the newest message shows the one before. One update of one row for each session of a
--- statement. Never fails the application's statement: what can't be done now is behind, and done later.
+-- statement. Never fails the application's statement: what can't be done now is behind, and done later; so is
+-- what one transaction does with a session after 500 statements.
 create function chat_private.update_chat_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -65,6 +85,7 @@ declare
   sessions uuid[];
   newest record;
   named text;
+  written int;
 begin
   -- a restore brings the sessions back as they were
   if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
@@ -85,6 +106,13 @@ begin
   end if;
   foreach session in array sessions loop
     begin
+      written := chat_private.times_written(session);
+      if written > 500 then
+        if written = 501 then
+          insert into chat_private.behind (session_id, operation, sqlstate) values (session, tg_op, '55P03');
+        end if;
+        continue;
+      end if;
       if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
         perform chat_private.catch_up(session);
         delete from chat_private.behind b where b.session_id = session;

@@ -156,9 +156,29 @@ end
 $$;
 revoke all on function chat_private.catch_up(uuid) from public;
 
+-- How often this transaction has written a session: after many times each version of the row is in the way of
+-- the next. Of the last fifty sessions.
+create function chat_private.times_written(session uuid) returns int
+language plpgsql
+set search_path = ''
+as $$
+declare
+  counts jsonb := coalesce(nullif(current_setting('rethread.touched', true), ''), '{}')::jsonb;
+  n int := coalesce((counts ->> session::text)::int, 0) + 1;
+begin
+  if (select count(*) from jsonb_object_keys(counts)) >= 50 then
+    counts := '{}';
+  end if;
+  perform set_config('rethread.touched', (counts || jsonb_build_object(session, n))::text, true);
+  return n;
+end
+$$;
+revoke all on function chat_private.times_written(uuid) from public;
+
 -- A session's time is never before its newest message. One update of one row for a message, and none where
--- the session is as new already: messages of one transaction update it once. Like the dual write it fails no
--- statement; a session that is locked for longer is put right by the next message, in whichever session.
+-- the session is as new already. Like the dual write it fails no statement. A session that is locked for
+-- longer, and one that a single transaction writes more than 500 times, is put right by the next message of
+-- another transaction, in whichever session.
 create function chat_private.touch_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -167,23 +187,33 @@ set lock_timeout = '300ms'
 as $$
 declare
   late uuid;
+  n int;
+  newest timestamptz := coalesce(new.created_at, now());
 begin
   -- a restore brings the sessions back as they were
   if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
     return null;
   end if;
-  update public.chat_sessions s
-  set updated_at = coalesce(new.created_at, now())
-  where s.id = new.session_id and s.updated_at < coalesce(new.created_at, now());
+  if exists (select from public.chat_sessions s where s.id = new.session_id and s.updated_at < newest) then
+    n := chat_private.times_written(new.session_id);
+    if n <= 500 then
+      update public.chat_sessions s
+      set updated_at = newest
+      where s.id = new.session_id and s.updated_at < newest;
+    elsif n = 501 then
+      insert into chat_private.behind (message, session_id, operation, sqlstate)
+      values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, 'touch', '55P03');
+    end if;
+  end if;
   for late in
     select b.session_id from chat_private.behind b
-    where b.operation = 'touch' and b.sqlstate in ('55P03', '40P01', '40001')
+    where b.operation = 'touch' and b.sqlstate in ('55P03', '40P01', '40001') and b.at < now()
     limit 3 for update skip locked
   loop
     perform from public.chat_sessions s where s.id = late for no key update skip locked;
     if found then
       perform chat_private.catch_up(late);
-      delete from chat_private.behind b where b.session_id = late and b.operation = 'touch';
+      delete from chat_private.behind b where b.session_id = late and b.operation = 'touch' and b.at < now();
     end if;
   end loop;
   return null;
@@ -198,7 +228,7 @@ revoke all on function chat_private.touch_session() from public;
 
 -- Who chooses a session chooses one of their own, of the message's workspace, whatever older policies on
 -- messages say. With the argument `legacy` also the session that the database would have chosen. Asked of
--- those whom the policies of sessions bind; with the writer's own rights, so it sees what those policies show.
+-- those whom the policies of sessions bind, and with the writer's own rights: it sees what they see.
 create function chat_private.guard_session() returns trigger
 language plpgsql
 set search_path = ''

@@ -12,6 +12,7 @@ drop trigger if exists rethread_keep_session on public.chat_sessions;
 drop function if exists chat_private.message_key(public.chats);
 drop function if exists chat_private.keep_session();
 drop function if exists chat_private.guard_session();
+drop function if exists chat_private.times_written(uuid);
 drop function if exists chat_private.touch_session();
 drop function if exists chat_private.catch_up(uuid);
 drop function if exists chat_private.fill_session();

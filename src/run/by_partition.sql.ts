@@ -66,17 +66,27 @@ export async function versionNumber(sql: Db): Promise<number> {
   return row!.n
 }
 
-/** What is sent for the partitions of a table. */
+/** Drops an index; that of a partitioned table can't be dropped concurrently. */
 export const dropIndexText = (index: string, concurrently: boolean): string =>
   `drop index ${concurrently ? 'concurrently ' : ''}if exists ${index}`
+
+/** Makes a partition's index one of the index of the table above it. */
 export const attachText = (parent: string, index: string): string =>
   `alter index ${parent} attach partition ${index}`
+
+/** Validates a constraint of one partition. */
 export const validateText = (table: string, name: string): string =>
   `alter table ${table} validate constraint ${name}`
+
+/** Drops a constraint where there is one. */
 export const dropConstraintText = (table: string, name: string): string =>
   `alter table ${table} drop constraint if exists ${name}`
+
+/** Adds a constraint by the definition that the catalog has of it. */
 export const addConstraintText = (table: string, name: string, definition: string): string =>
   `alter table ${table} add constraint ${name} ${definition}`
+
+/** An index like another: without partitions, or of one partition and built concurrently. */
 export const createIndexText = (
   head: string,
   index: string,
@@ -84,4 +94,6 @@ export const createIndexText = (
   table: string,
   tail: string,
 ): string => `${head}${only ? '' : ' concurrently'} ${index} on ${only ? 'only ' : ''}${table}${tail}`
+
+/** The same change of another table. */
 export const alterTableText = (table: string, tail: string): string => `alter table ${table}${tail}`

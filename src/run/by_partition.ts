@@ -44,8 +44,8 @@ export async function byPartition(
   if (!proof.present) {
     const loose = rows.filter(p => p.constraintValid !== null)
     return toStatements([
-      dropConstraintText(proof.table, quoted(name)),
-      ...loose.map(p => dropConstraintText(p.table, quoted(name))),
+      dropConstraintText(proof.table, alwaysQuoted(name)),
+      ...loose.map(p => dropConstraintText(p.table, alwaysQuoted(name))),
     ])
   }
   if ((await versionNumber(sql)) >= invalidKeysFrom) return null
@@ -58,8 +58,8 @@ export async function byPartition(
   if (node || !definition?.startsWith('FOREIGN KEY')) return null
   // the table's own constraint takes those of its partitions over, and reads no row
   return toStatements([
-    ...rows.filter(p => p.constraintValid === false).map(p => validateText(p.table, quoted(name))),
-    addConstraintText(proof.table, quoted(name), definition.replace(/ NOT VALID$/, '')),
+    ...rows.filter(p => p.constraintValid === false).map(p => validateText(p.table, alwaysQuoted(name))),
+    addConstraintText(proof.table, alwaysQuoted(name), definition.replace(/ NOT VALID$/, '')),
   ])
 }
 
@@ -81,7 +81,7 @@ async function indexByPartition(statement: Statement, parts: Part[], index: stri
   const create = head.replace(/\s+concurrently\b[\s\S]*$/i, '')
   const root = createIndexText(
     create,
-    `if not exists ${quoted(statement.node.idxname)}`,
+    `if not exists ${alwaysQuoted(statement.node.idxname)}`,
     true,
     relationName(statement.node.relation),
     tail,
@@ -99,7 +99,7 @@ async function indexByPartition(statement: Statement, parts: Part[], index: stri
   return [root, ...built, ...joined]
 }
 
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+const alwaysQuoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** The text before the keyword of a statement, and that behind the name which follows it. */
 async function around(

@@ -255,6 +255,13 @@ describe.each(servers())('times and previews, on PostgreSQL $major', server => {
       ),
     ).toBe(0)
     expect(await count(() => one`update public.chats set message = 'edited' where message = 'one'`)).toBe(0)
+    // a transaction of very many messages: the rest is made good by the next one of another
+    await one.unsafe(`do $$ begin for i in 1..600 loop
+      insert into public.chats (workspace_id, user_id, message, session_id, created_at)
+      select workspace_id, user_id, 'long', id, clock_timestamp() from public.chat_sessions where id = '${s!.id}'; end loop; end $$`)
+    expect(await found(db, 'workspace-sessions', 'behind')).toEqual([`behind: ${s!.id}`])
+    await one`insert into public.chats (workspace_id, user_id, message) select workspace_id, user_id, 'elsewhere' from public.chats where workspace_id <> ${s!.workspace_id} limit 1`
+    expect(await found(db, 'workspace-sessions', 'sessions_current,behind')).toEqual([])
     await one.end()
     await db.sql`update public.chats set created_at = now() + interval '1 day' where message = 'history'`
     expect(await found(db, 'workspace-sessions', 'sessions_current,behind')).toEqual([])
@@ -285,6 +292,9 @@ describe.each(servers())('times and previews, on PostgreSQL $major', server => {
       () => `delete from public.chat_messages where session_id = ${session()} and random() < 0.7`,
     ]
     for (let i = 0; i < 300; i++) await db.sql.unsafe(kinds[Math.floor(random() * kinds.length)]!())
+    await db.sql.unsafe(`do $$ begin for i in 1..100 loop
+      insert into public.chat_messages (session_id, role, content, created_at)
+      select id, 'user', 'long ' || i, clock_timestamp() from public.chat_sessions order by id limit 1 + i / 50; end loop; end $$`)
     expect(await found(db, 'helper-chats', 'sessions_current,behind,no_orphans')).toEqual([])
     const [s] =
       await db.sql`insert into public.chat_sessions (user_id, helper) select id, 'planner' from auth.users order by id limit 1 returning id`
