@@ -260,7 +260,7 @@ describe.each(servers())('times and previews, on PostgreSQL $major', server => {
       insert into public.chats (workspace_id, user_id, message, session_id, created_at)
       select workspace_id, user_id, 'long', id, clock_timestamp() from public.chat_sessions where id = '${s!.id}'; end loop; end $$`)
     expect(await found(db, 'workspace-sessions', 'behind')).toEqual([`behind: ${s!.id}`])
-    await one`insert into public.chats (workspace_id, user_id, message) select workspace_id, user_id, 'elsewhere' from public.chats where workspace_id <> ${s!.workspace_id} limit 1`
+    await one`insert into public.chats (workspace_id, user_id, message, session_id) select workspace_id, user_id, 'elsewhere', id from public.chat_sessions where id <> ${s!.id} limit 1`
     expect(await found(db, 'workspace-sessions', 'sessions_current,behind')).toEqual([])
     await one.end()
     await db.sql`update public.chats set created_at = now() + interval '1 day' where message = 'history'`

@@ -17,5 +17,4 @@ insert into chats (workspace_id, user_id, message, session_id, created_at)
 select workspace_id, user_id, 'hello', id, now() + interval '1 minute' from chat_sessions order by id limit 1;
 drop trigger refuse_time on chat_sessions;
 -- fix
--- by the next message, in another session
-insert into chats (workspace_id, user_id, message, session_id) select workspace_id, user_id, 'hello', id from chat_sessions order by id desc limit 1;
+select chat_private.catch_up(id) from chat_sessions order by id limit 1;
