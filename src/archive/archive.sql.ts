@@ -83,13 +83,21 @@ export async function countRows(sql: Db, table: string): Promise<number> {
   return row!.n
 }
 
-/** Foreign keys of a table: its columns, and the table and columns they point at. */
-export async function foreignKeys(
-  sql: Db,
-  table: string,
-): Promise<{ columns: string[]; parent: string; parentColumns: string[] }[]> {
-  return sql<{ columns: string[]; parent: string; parentColumns: string[] }[]>`
-    select
+/** A foreign key: its columns, the table and columns they point at, and what becomes of its rows with theirs. */
+export interface ForeignKey {
+  name: string
+  columns: string[]
+  parent: string
+  parentColumns: string[]
+  validated: boolean
+  /** `pg_constraint.confdeltype`: a and r refuse, c deletes, n sets null, d sets the default. */
+  onDelete: string
+}
+
+/** Foreign keys of a table. */
+export async function foreignKeys(sql: Db, table: string): Promise<ForeignKey[]> {
+  return sql<ForeignKey[]>`
+    select c.conname::text as name, c.convalidated as validated, c.confdeltype::text as "onDelete",
       array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)
         join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by k.o) as columns,
       c.confrelid::regclass::text as parent,

@@ -138,6 +138,8 @@ export const codes = {
   AMBIGUOUS_MIGRATION: 'error',
   IRREVERSIBLE: 'refused',
   DESTROYS_UNARCHIVED: 'error',
+  NO_WAY_BACK: 'refused',
+  LEFT_ASIDE: 'warn',
   LOSS: 'warn',
   DEPENDANTS: 'refused',
   ARCHIVED: 'info',
