@@ -152,6 +152,7 @@ export const codes = {
   ARCHIVE_CHANGED: 'error',
   RESTORE_CONFLICT: 'warn',
   RESTORED: 'info',
+  RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
   // usage and the rest
   DEMO_NEXT: 'info',

@@ -182,6 +182,10 @@ export interface FactsOfRuns {
     first: string[]
   } & Rows
   RESTORED: Rows
+  RESTORE_UNPROVEN: {
+    /** Checks that found something, or could not look. */
+    checks: string[]
+  }
   DRIFT: Differences
   // usage and the rest
   DEMO_NEXT: {

@@ -238,6 +238,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ARCHIVE_CHANGED: ['rethread_archive.r7_chat_sessions', { rows: 399, sealed: 400 }],
   RESTORE_CONFLICT: ['public.chat_sessions', { rows: 1, first: ['4711: written since the rollback'] }],
   RESTORED: ['r7', { rows: 400 }],
+  RESTORE_UNPROVEN: ['workspace-sessions', { checks: ['orphaned_messages'] }],
   DRIFT: ['schema', { objects: changed }],
   // usage and the rest
   DEMO_NEXT: [exampleTrack, { identical: true }],

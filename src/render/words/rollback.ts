@@ -83,6 +83,11 @@ export const rollbackWords = {
     (s, f) => sentence`Archive ${s} is back: ${f.rows} row(s) brought back or set back.`,
     () => 'rethread verify',
   ),
+  RESTORE_UNPROVEN: say(
+    (s, f) =>
+      sentence`The rows are back, and checks of \`${s}\` find faults: ${listed(f.checks)}. The restore is not finished.`,
+    () => 'rethread verify shows what they found; the same restore can be run again.',
+  ),
   DRIFT: say(
     (_, f) => sentence`The schema has changed since the last step of rethread:${bullets(f.objects)}`,
     () =>
