@@ -18,6 +18,8 @@ export interface ArchiveRow {
   at: string
   /** True for rows that a DELETE removed from a table that stays. */
   deleted: boolean
+  /** Keys that a restore could not bring back; null where none has been through yet. */
+  left: string[] | null
 }
 
 /** All archives, newest first; none when the schema is not there. */
@@ -26,7 +28,8 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
   return sql<ArchiveRow[]>`
     select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
       key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
-      manifest @> '[{"kind": "deleted rows"}]' as deleted
+      manifest @> '[{"kind": "deleted rows"}]' as deleted,
+      (select e -> 'keys' from jsonb_array_elements(manifest) e where e ->> 'kind' = 'left') as left
     from rethread_archive.archives
     order by id desc`
 }
@@ -70,6 +73,15 @@ export async function sealArchive(
     update rethread_archive.archives
     set state = 'kept', rows = ${seal.rows}, hash = ${seal.hash}
     where id = ${id}`
+}
+
+/** Notes which keys a restore could not bring back: when it is run again, it looks at these alone. */
+export async function noteLeft(sql: Db, id: number, keys: string[]): Promise<void> {
+  await sql`
+    update rethread_archive.archives a
+    set manifest = coalesce((select jsonb_agg(e) from jsonb_array_elements(a.manifest) e where e ->> 'kind' <> 'left'), '[]')
+      || jsonb_build_array(jsonb_build_object('kind', 'left', 'name', a.relation, 'keys', ${sql.json(keys as never)}::jsonb))
+    where a.id = ${id}`
 }
 
 /** Marks an archive as brought back. */

@@ -67,6 +67,7 @@ export async function tableMerge(
     mirrored: rollback?.mirrored.find(o => o.object === a.relation)?.predicate ?? null,
     track: a.track,
     parents: await parentsOf(sql, track, a.relation),
+    only: a.left,
   }
   return {
     merge,
@@ -186,6 +187,7 @@ export const columnMerge = async (sql: Db, track: Track, a: ArchiveRow) => ({
   key: a.keyColumns,
   ours: a.ours,
   parents: (await parentsOf(sql, track, a.relation)).filter(p => p.columns.includes(a.column!)),
+  only: a.left,
 })
 
 /**

@@ -1,6 +1,6 @@
 import type { ForeignKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
-import { type Db, ident } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 
 /** Rows that were left as they are, with the reason. */
 export interface Conflict {
@@ -23,6 +23,8 @@ export interface TableMerge {
   mirrored: string | null
   track: string
   parents: ForeignKey[]
+  /** Keys that an earlier restore could not bring back; null for all rows. */
+  only: string[] | null
 }
 
 const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}.${ident(c)}`).join(', ')
@@ -69,6 +71,12 @@ const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in $
 const leftToMigrate = (m: TableMerge): string =>
   `(${holds('a', m.mirrored)} or ${holds('a', m.ours)} and ${madeByBatch('a')})`
 
+/** Where a restore has been through, the rows that it left. The rest may have been deleted since. */
+const inScope = (m: { key: string[]; only: string[] | null }): string =>
+  m.only === null
+    ? 'true'
+    : `concat_ws(',', ${quoted('a', m.key)}) in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
+
 /** Which rows of an archive: a stretch of its pages, or one row. */
 export type Stretch = { from: string; to: string } | { row: string }
 const inStretch = (s: Stretch): string =>
@@ -89,7 +97,7 @@ export async function mergeTable(
   const inserted = await sql.unsafe(
     `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
      select ${values(m, m.columns)} from only ${source} a
-     where ${inStretch(stretch)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
+     where ${inStretch(stretch)} and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
      on conflict do nothing`,
     [m.track],
   )
@@ -98,7 +106,7 @@ export async function mergeTable(
     `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${valueOf(m, c)}`).join(', ')}
      from only ${source} a
      where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')} and (${differs(m, m.writable)})
-       and not ${leftToMigrate(m)} and ${parentsThere(m)}
+       and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
        and not ${madeByBatch('a')} and ${madeByBatch('t')}`,
     [m.track],
   )
@@ -139,7 +147,7 @@ export async function tableConflicts(
     `select concat_ws(',', ${quoted('a', m.key)}) as key,
        case when not (${missing}) then 'it was changed after the rollback' ${gone} else 'another row has values that only one may have' end as reason
      from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${differs(m, m.writable)}))
+     where ${inScope(m)} and not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${differs(m, m.writable)}))
      order by 1`,
     [m.track],
   )
@@ -169,6 +177,7 @@ export interface ColumnMerge {
   key: string[]
   ours: string | null
   parents: ForeignKey[]
+  only: string[] | null
 }
 
 /** Gives archived values back to the rows that still carry the value a migrate gives by itself. */
@@ -176,7 +185,7 @@ export async function mergeColumn(sql: Db, m: ColumnMerge, stretch: Stretch): Pr
   const result = await sql.unsafe(
     `update ${m.table} t set ${ident(m.column)} = a.${ident(m.column)}
      from ${m.storedAs} a
-     where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')}
+     where ${inStretch(stretch)} and ${inScope(m)} and ${sameKey(m.key, 't', 'a')}
        and t.${ident(m.column)}::text is distinct from a.${ident(m.column)}::text
        and (t.${ident(m.column)} is null or ${holds('t', m.ours)})
        and ${m.parents.map(hasParent).join(' and ') || 'true'}`,
@@ -198,7 +207,7 @@ export async function columnConflicts(
        case when not (${m.parents.map(hasParent).join(' and ') || 'true'}) then 'what it points at is gone'
          else 'it was changed after the rollback' end as reason
      from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where t.${ident(m.column)}::text is distinct from a.${ident(m.column)}::text
+     where ${inScope(m)} and t.${ident(m.column)}::text is distinct from a.${ident(m.column)}::text
      order by 1`,
   )
   return { conflicts: [...rows], left: counted!.left }

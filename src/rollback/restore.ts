@@ -1,6 +1,6 @@
 import { archivesTable, closeArchives } from '../archive/archive.js'
-import { type ArchiveRow, listArchives, markRestored } from '../archive/archive.sql.js'
-import { relationFacts } from '../database/catalog.sql.js'
+import { type ArchiveRow, listArchives, markRestored, noteLeft } from '../archive/archive.sql.js'
+import { relationExists, relationFacts } from '../database/catalog.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import { objectsOf } from '../files/track_objects.js'
@@ -203,6 +203,11 @@ async function mergeAll(
 /** Merges one archive. One that is restored is only compared: what people deleted since is not brought back. */
 async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
   const { sql } = run.writer
+  if (!(await relationExists(sql, a.storedAs))) {
+    const conflicts =
+      a.state === 'restored' ? [] : [{ key: a.storedAs, reason: 'somebody dropped this archive' }]
+    return { inserted: 0, updated: 0, left: 0, conflicts }
+  }
   await refuseChanged(sql, a)
   if (a.state === 'restored') {
     const { left } =
@@ -212,8 +217,14 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
     return { inserted: 0, updated: 0, left, conflicts: [] }
   }
   const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)
-  // with conflicts it can be tried again, once their reasons are gone
-  if (merged.conflicts.length === 0) await markRestored(sql, a.id)
+  // what was left can be tried again, once the reasons are gone; without a key there is no telling what it was
+  if (merged.conflicts.length === 0 || a.keyColumns.length === 0) await markRestored(sql, a.id)
+  else
+    await noteLeft(
+      sql,
+      a.id,
+      merged.conflicts.map(c => c.key),
+    )
   return merged
 }
 
