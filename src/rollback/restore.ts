@@ -1,4 +1,4 @@
-import { archivesTable, closeArchives } from '../archive/archive.js'
+import { archivesTable, sealBroken } from '../archive/archive.js'
 import { type ArchiveRow, listArchives, markRestored, noteLeft } from '../archive/archive.sql.js'
 import { relationExists, relationFacts } from '../database/catalog.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -115,12 +115,8 @@ async function begin(
 ): Promise<{ chosen: ArchiveRow[]; report: Report; pending: boolean }> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('restore', (await inspect(ctx, connection)).info)
-  const mine = async () => (await listArchives(connection.sql)).filter(a => a.track === track.name)
-  let all = await mine()
-  if (all.some(a => a.state === 'capturing')) {
-    await inRun(ctx, options, run => closeArchives(run, track.name))
-    all = await mine()
-  }
+  await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
+  const all = (await listArchives(connection.sql)).filter(a => a.track === track.name)
   const number = options.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(options.archive)?.[1])
   const chosen = all.filter(a => a.run === number)
   if (chosen.length === 0)

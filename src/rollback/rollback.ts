@@ -1,4 +1,4 @@
-import { archiveColumn, archivesTable, sealArchives } from '../archive/archive.js'
+import { archiveColumn, archivesTable, sealArchives, sealBroken } from '../archive/archive.js'
 import { archiveInstead } from '../archive/archive_statement.js'
 import { droppedBy, type ObjectAtRisk } from '../archive/loss_report.js'
 import { notPutBack, rehearsePutBack } from '../archive/rehearse_put_back.js'
@@ -76,6 +76,7 @@ async function approve(ctx: Context, track: Track, options: RollbackOptions): Pr
   const target = await inspect(ctx, connection)
   const planned = await planRollback(connection, target, track, options)
   const { plan, report } = planned
+  if (plan.steps.length === 0) await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
   if (!plan.findings.some(f => f.level === 'error')) {
     const undone = plan.steps.map(s => s.migration)
     const rehearsed = await rehearsePutBack(connection, undone, ctx.lockTimeoutMs, rehearsalTimeoutMs)
