@@ -86,13 +86,13 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
       rows,
     })
     await judgeEnd(ctx, track, report)
+    report.verdict = verdictOf(report)
     if (report.verdict !== 'failed')
       report.findings.push(
         finding('RESTORED', `r${chosen[0]!.run}`, {
           rows: rows.reduce((n, r) => n + Number(r[2]) + Number(r[3]), 0),
         }),
       )
-    report.verdict = verdictOf(report)
     if (report.verdict === 'clean' || report.verdict === 'attention')
       await endRestore(run.writer.sql, track.name, chosen[0]!.run)
     return report

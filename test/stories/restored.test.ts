@@ -223,4 +223,39 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     expect((await run(second, 'restore', 'latest')).code).toBe(1)
     expect((await db.sql`select count(*)::int as n from public."T, t" where id = 3`)[0]!.n).toBe(0)
   })
+
+  test('a restore whose end the checks of the track do not accept is not called restored; run again, it ends', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql`create table public.trouble (what text)`
+    const cwd = folder({
+      '001_make': [
+        '--! title: Make t\n--! phase: expand\ncreate table public.t (id int primary key);',
+        'drop table public.t;',
+      ],
+    })
+    writeFileSync(
+      join(cwd, 'verify/mine/always.sql'),
+      `--! title: No trouble\nselect what as object, 'it is there' as detail from public.trouble;`,
+    )
+    const run = (...args: string[]) => rethread(db.url, args, { cwd })
+    expect((await run('migrate')).code).toBe(0)
+    await db.sql`insert into public.t select generate_series(1, 3)`
+    expect((await run('rollback', ...undoAll(db.name))).code).toBe(0)
+    await db.sql`insert into public.trouble values ('one')`
+    const unproven = await run('restore', 'latest')
+    expect([
+      unproven.code,
+      unproven.report.findings.map(f => f.code).filter(c => /^RESTORE/.test(c)),
+    ]).toEqual([2, ['RESTORE_UNPROVEN']])
+    await db.sql`delete from public.trouble`
+    const again = await run('restore', 'latest')
+    expect([again.code, again.report.findings.map(f => f.code).filter(c => /^RESTORE/.test(c))]).toEqual([
+      0,
+      ['RESTORED'],
+    ])
+    expect(await db.sql`select state, count(*)::int as n from rethread.restores group by 1`).toEqual([
+      { state: 'done', n: 1 },
+    ])
+    expect((await db.sql`select count(*)::int as n from public.t`)[0]!.n).toBe(3)
+  })
 })
