@@ -13,6 +13,7 @@ import { declaredKeys } from './declared_keys.js'
 import {
   advanceSequences,
   type Conflict,
+  columnAgain,
   columnConflicts,
   holdOff,
   keyAt,
@@ -158,7 +159,7 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
   const { sql } = run.writer
   if (!(await columnFacts(sql, a.relation, a.column!))) {
     const type = (await columnFacts(sql, a.storedAs, a.column!))!.type
-    const again = `alter table ${a.relation} add column ${quotedPart(a.column!)} ${type}`
+    const again = columnAgain(a.relation, a.column!, type)
     const reason = `no migration makes the column: ${a.rows} value(s) are still in ${a.storedAs}; ${again}, then restore again`
     return {
       inserted: 0,
@@ -176,8 +177,6 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
     }
   return { inserted: 0, updated, ...(await columnConflicts(sql, merge)) }
 }
-
-const quotedPart = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** How an archived column is merged. */
 export const columnMerge = async (sql: Db, track: Track, a: ArchiveRow) => ({

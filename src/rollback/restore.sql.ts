@@ -51,16 +51,17 @@ const parentsThere = (m: { parents: ForeignKey[] }): string =>
   needed(m).map(hasParent).join(' and ') || 'true'
 
 /** An archived value, as it can be put back today. */
-function valueOf(m: TableMerge, column: string): string {
+function archivedValue(m: TableMerge, column: string): string {
   const value = `a.${ident(column)}`
   const cleared = m.parents.filter(k => clears(k) && k.columns.includes(column))
   return cleared.length === 0 ? value : `case when ${cleared.map(hasParent).join(' and ')} then ${value} end`
 }
-const values = (m: TableMerge, columns: string[]) => columns.map(c => valueOf(m, c)).join(', ')
+const values = (m: TableMerge, columns: string[]) => columns.map(c => archivedValue(m, c)).join(', ')
 
 /** Whether the present row differs. As text: not every type can be compared. */
 const differs = (m: TableMerge, columns: string[]): string =>
-  columns.map(c => `t.${ident(c)}::text is distinct from (${valueOf(m, c)})::text`).join(' or ') || 'false'
+  columns.map(c => `t.${ident(c)}::text is distinct from (${archivedValue(m, c)})::text`).join(' or ') ||
+  'false'
 
 const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in ${batchXids}`
 
@@ -103,7 +104,7 @@ export async function mergeTable(
   )
   if (m.writable.length === 0 || m.key.length === 0) return { inserted: inserted.count, updated: 0 }
   const updated = await sql.unsafe(
-    `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${valueOf(m, c)}`).join(', ')}
+    `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${archivedValue(m, c)}`).join(', ')}
      from only ${source} a
      where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')} and (${differs(m, m.writable)})
        and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
@@ -268,38 +269,6 @@ export async function release(sql: Db, undo: string[]): Promise<void> {
   for (const again of undo) await sql.unsafe(again)
 }
 
-/** Begins a restore, or finds the one that was broken off; what it has to apply again. */
-export async function beginRestore(
-  sql: Db,
-  r: { run: number; track: string; archive: number; migrations: string[] },
-): Promise<string[]> {
-  await sql`
-    insert into rethread.restores (run, track, archive, migrations)
-    values (${r.run}, ${r.track}, ${r.archive}, ${r.migrations}::text[])
-    on conflict (track, archive) where state <> 'done' do nothing`
-  const [row] = await sql<{ migrations: string[] }[]>`
-    select migrations from rethread.restores where track = ${r.track} and archive = ${r.archive} and state <> 'done'`
-  return row!.migrations
-}
-
-/** Ends a restore. */
-export async function endRestore(sql: Db, track: string, archive: number): Promise<void> {
-  await sql`
-    update rethread.restores set state = 'done', finished_at = clock_timestamp()
-    where track = ${track} and archive = ${archive} and state <> 'done'`
-}
-
-/** Whether the table or column of each archive is there. */
-export async function archivedThere(
-  sql: Db,
-  archives: { relation: string; column: string | null }[],
-): Promise<boolean[]> {
-  const rows = await sql<{ there: boolean }[]>`
-    select case when w.column_name = '' then to_regclass(w.relation) is not null else exists (
-      select from pg_catalog.pg_attribute a
-      where a.attrelid = to_regclass(w.relation) and a.attname = w.column_name and a.attnum > 0 and not a.attisdropped) end as there
-    from unnest(${archives.map(a => a.relation)}::text[], ${archives.map(a => a.column ?? '')}::text[])
-      with ordinality as w (relation, column_name, position)
-    order by w.position`
-  return rows.map(r => r.there)
-}
+/** The statement that adds an archived column again, for people to send. */
+export const columnAgain = (table: string, column: string, type: string): string =>
+  `alter table ${table} add column ${ident(column)} ${type}`

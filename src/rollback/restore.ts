@@ -23,14 +23,8 @@ import {
   tableMerge,
 } from './merge_archive.js'
 import { moveBack } from './move_back.js'
-import {
-  archivedThere,
-  beginRestore,
-  columnConflicts,
-  endRestore,
-  removeSuperseded,
-  tableConflicts,
-} from './restore.sql.js'
+import { columnConflicts, removeSuperseded, tableConflicts } from './restore.sql.js'
+import { archivedThere, beginRestore, endRestore } from './restore_plan.sql.js'
 
 /** What a person asked for. */
 export interface RestoreOptions {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Context } from '../../src/database/context.js'
 import { discover } from '../../src/files/discover.js'
 import { migrate } from '../../src/migrate/migrate.js'
 import { bareMigrateOptions } from '../../src/migrate/migrate_options.js'
@@ -35,25 +36,15 @@ const prepare = async (db: Database): Promise<void> => {
 }
 
 const verbs = {
-  rollback: (url: string, name: string): Promise<Report> =>
-    rollback(contextOf(url, tracks), track, {
-      to: null,
-      steps: null,
-      all: true,
-      consent: consentTo(name),
-      leaseWaitMs: 5000,
-    }),
-  restore: (url: string, name: string): Promise<Report> =>
-    restore(contextOf(url, tracks), track, {
-      archive: 'latest',
-      consent: consentTo(name),
-      leaseWaitMs: 5000,
-    }),
+  rollback: (ctx: Context, name: string): Promise<Report> =>
+    rollback(ctx, track, { to: null, steps: null, all: true, consent: consentTo(name), leaseWaitMs: 5000 }),
+  restore: (ctx: Context, name: string): Promise<Report> =>
+    restore(ctx, track, { archive: 'latest', consent: consentTo(name), leaseWaitMs: 5000 }),
 }
 
 describe.each(some('newest'))('cut at every statement on PostgreSQL $major', server => {
   test(`rollback and restore, cut at ${most} of their statements (seed ${seed}): run again, exact`, {
-    timeout: 1_800_000,
+    timeout: process.env.RETHREAD_SOAK ? 7_200_000 : 180_000,
   }, async () => {
     await using db = await database(server, 'workspace-sessions', 60)
     const { schema } = await picture(db.sql)
@@ -67,13 +58,16 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
     const live = await look()
     const cuts = { rollback: 0, restore: 0 }
     const statements = { rollback: 0, restore: 0 }
-    /** The same command, cut at its nth statement and again at each nth after it, until it gets through. */
+    /** A command, cut at its nth statement, and then the same command until it gets through. */
     const through = async (verb: keyof typeof verbs, first: number): Promise<void> => {
       for (let attempt = 0; attempt < 12; attempt++) {
         await using between = await proxy(db.url)
         // the second attempt is left alone
-        if (attempt === 0) between.cutAt(first)
-        const report = await verbs[verb](between.url, db.name).catch(() => null)
+        // a process that is killed does not try to connect again
+        const killed = new AbortController()
+        if (attempt === 0) between.cutAt(first, () => killed.abort())
+        const ctx = { ...contextOf(between.url, tracks), signal: killed.signal }
+        const report = await verbs[verb](ctx, db.name).catch(() => null)
         if (attempt === 0 && between.cut) {
           cuts[verb]++
         }
@@ -91,6 +85,7 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
       throw new Error(`${verb} did not get through after it was cut at statement ${first}`)
     }
     // once without a cut: what is exact
+    console.log('first', new Date())
     await through('rollback', 1_000_000)
     const before = await picture(db.sql)
     expect(before.schema).toBe(schema)
@@ -100,6 +95,7 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
     for (let part = 0; part < Math.min(most, boundaries); part++) {
       const at = (part + next()) / Math.min(most, boundaries)
       const cut = (verb: keyof typeof verbs) => 1 + Math.floor(at * statements[verb])
+      console.log(at, cut('rollback'), cut('restore'), new Date())
       await through('rollback', cut('rollback'))
       expect([at, await picture(db.sql)]).toEqual([at, before])
       const open = await db.sql`select id from rethread_archive.archives where state = 'capturing'`

@@ -15,7 +15,7 @@ export interface Proxy extends AsyncDisposable {
   /** How many connections were opened. */
   connections: number
   /** Cuts all connections for good when the nth statement comes, which does not pass. */
-  cutAt(nth: number): void
+  cutAt(nth: number, then?: () => void): void
   /** Whether they were cut. */
   readonly cut: boolean
 }
@@ -28,6 +28,7 @@ export async function proxy(url: string): Promise<Proxy> {
   let connections = 0
   let last = Number.POSITIVE_INFINITY
   let cut = false
+  let onCut = () => {}
   const server = createServer(client => {
     if (cut) {
       client.destroy()
@@ -41,6 +42,7 @@ export async function proxy(url: string): Promise<Proxy> {
       if (!cut && sent.length >= last) {
         cut = true
         for (const s of sockets) s.destroy()
+        onCut()
       }
       if (!cut) upstream.write(chunk)
     })
@@ -64,8 +66,9 @@ export async function proxy(url: string): Promise<Proxy> {
     get connections() {
       return connections
     },
-    cutAt: nth => {
+    cutAt: (nth, then = () => {}) => {
       last = nth
+      onCut = then
     },
     get cut() {
       return cut
