@@ -73,6 +73,11 @@ export interface Rollback {
    * Which rows a repeated `migrate` would make again: for each `schema.table[.column]`, as SQL, a predicate.
    */
   ours: { object: string; predicate: string }[]
+  /**
+   * Rows that stand in a table which the rollback leaves, edits included: restore leaves them to the repeated
+   * `migrate`, whatever the archive says of them.
+   */
+  mirrored: { object: string; predicate: string }[]
   /** Line of the header's `ours`; 0 without one. */
   oursLine: number
   /**
