@@ -222,8 +222,8 @@ create index behind_conversation_id on chat_private.behind (conversation_id);
 create index behind_request_id on chat_private.behind (request_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 
--- How often the deprecated table had been read, and when that was noted: 019 asks for reads since then. Insert
--- another row of the same where the reads were those of a backup, or when what reads it was stopped.
+-- How often the deprecated table had been read, and when that was noted: 019 asks for reads since then.
+-- Insert another row of the same where the reads were those of a backup, or when what reads it was stopped.
 create view chat_private.chatkit_usage as
 select clock_timestamp() as at, coalesce(sum(t.seq_scan + coalesce(t.idx_scan, 0)), 0)::bigint as reads
 from pg_catalog.pg_stat_user_tables t where t.relid = to_regclass('public.chatkit_sessions');
