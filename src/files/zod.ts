@@ -25,6 +25,7 @@ export {
   strictObject,
   string,
   transform,
+  union,
   unknown,
   type ZodMiniType,
 } from 'zod/mini'
