@@ -1,5 +1,7 @@
 --! title: Take messages and conversations away; chat_sessions has it all
 --! ours: public.conversations: true; public.messages: true
+--! mirrored: public.conversations: id not in (select b.session_id from rethread_archive.sessions_behind b);
+--!   public.messages: conversation_id not in (select b.session_id from rethread_archive.sessions_behind b)
 
 drop table if exists public.messages;
 drop table if exists public.conversations;

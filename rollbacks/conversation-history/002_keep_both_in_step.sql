@@ -1,5 +1,42 @@
 --! title: Let go of the triggers that keep both in step
 
+-- What the new application wrote and chat_sessions could not take at the time, it takes now. A session that
+-- still can't be written, or that both have written, is noted: a restore brings back what the archive has of it.
+create table if not exists rethread_archive.sessions_behind (session_id uuid primary key, at timestamptz not null default now());
+revoke all on rethread_archive.sessions_behind from public;
+
+-- locks: none
+do $$
+declare
+  item record;
+begin
+  for item in
+    select b.session_id as id, bool_and(b.written_by = 'new application' and b.operation <> 'DELETE') as is_simple
+    from chat_private.behind b
+    where b.caught_up_at is null
+    group by 1
+    having bool_or(b.written_by = 'new application')
+    order by 1
+  loop
+    begin
+      perform set_config('rethread.in_step', 'on', true);
+      if item.is_simple then
+        perform chat_private.catch_up(item.id);
+      end if;
+      if not item.is_simple or not exists (select from public.chat_sessions s where s.id = item.id) then
+        insert into rethread_archive.sessions_behind (session_id) values (item.id) on conflict do nothing;
+      end if;
+    exception
+      -- whoever holds it now lets go of it: the whole is tried again
+      when lock_not_available or deadlock_detected then raise;
+      when others then
+        insert into rethread_archive.sessions_behind (session_id) values (item.id) on conflict do nothing;
+    end;
+  end loop;
+  perform set_config('rethread.in_step', '', true);
+end
+$$;
+
 drop trigger if exists rethread_follow_session on public.chat_sessions;
 drop trigger if exists rethread_guard_conversation_id on public.conversations;
 drop trigger if exists rethread_follow_conversation on public.conversations;

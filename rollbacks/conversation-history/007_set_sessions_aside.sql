@@ -33,7 +33,9 @@ insert into rethread_archive.chat_sessions_deleted select * from gone;
 do $$
 declare
   item record;
+  held text[] := rethread_archive.hold_off('public.chat_sessions', true, true);
 begin
+  -- sessions come back as they are: no trigger of the application fires
   insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
   select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
   from public.conversations c
@@ -44,6 +46,7 @@ begin
   where c.id = s.id
     and (c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from s.updated_at);
   perform chat_private.rebuild_session(c.id) from public.conversations c;
+  perform rethread_archive.release(held);
   for item in select * from rethread_archive.chat_sessions_manifest where kind = 'foreign key' order by name loop
     execute format('alter table public.chat_sessions add constraint %I %s', item.name, item.definition);
   end loop;

@@ -1,11 +1,10 @@
 --! title: Put the messages that fit no session back
 
-insert into public.chats
-select (jsonb_populate_record(null::public.chats, q.original)).*
-from rethread_archive.quarantine q
-where q.migration = '009_set_aside_unassigned' and q.relation = 'public.chats'
-on conflict do nothing;
+-- As they were: with their ids, and no trigger of the application fires. Those that can't be put back whole
+-- stay in the quarantine.
+-- locks: public.chats SHARE ROW EXCLUSIVE
+select rethread_archive.put_back('009_set_aside_unassigned', 'public.chats');
 
 delete from rethread_archive.quarantine q
 where q.migration = '009_set_aside_unassigned' and q.relation = 'public.chats'
-  and exists (select from public.chats c where chat_private.message_key(c) = q.key);
+  and rethread_archive.is_back(q.relation, q.original);

@@ -18,6 +18,8 @@ export interface ArchiveRow {
   at: string
   /** True for rows that a DELETE removed from a table that stays. */
   deleted: boolean
+  /** Keys that a restore could not bring back; null where none has been through yet. */
+  left: string[] | null
 }
 
 /** All archives, newest first; none when the schema is not there. */
@@ -26,7 +28,8 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
   return sql<ArchiveRow[]>`
     select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
       key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
-      manifest @> '[{"kind": "deleted rows"}]' as deleted
+      manifest @> '[{"kind": "deleted rows"}]' as deleted,
+      (select e -> 'keys' from jsonb_array_elements(manifest) e where e ->> 'kind' = 'left') as left
     from rethread_archive.archives
     order by id desc`
 }
@@ -72,6 +75,15 @@ export async function sealArchive(
     where id = ${id}`
 }
 
+/** Notes which keys a restore could not bring back: when it is run again, it looks at these alone. */
+export async function noteLeft(sql: Db, id: number, keys: string[]): Promise<void> {
+  await sql`
+    update rethread_archive.archives a
+    set manifest = coalesce((select jsonb_agg(e) from jsonb_array_elements(a.manifest) e where e ->> 'kind' <> 'left'), '[]')
+      || jsonb_build_array(jsonb_build_object('kind', 'left', 'name', a.relation, 'keys', ${sql.json(keys as never)}::jsonb))
+    where a.id = ${id}`
+}
+
 /** Marks an archive as brought back. */
 export async function markRestored(sql: Db, id: number): Promise<void> {
   await sql`update rethread_archive.archives set state = 'restored' where id = ${id}`
@@ -83,13 +95,21 @@ export async function countRows(sql: Db, table: string): Promise<number> {
   return row!.n
 }
 
-/** Foreign keys of a table: its columns, and the table and columns they point at. */
-export async function foreignKeys(
-  sql: Db,
-  table: string,
-): Promise<{ columns: string[]; parent: string; parentColumns: string[] }[]> {
-  return sql<{ columns: string[]; parent: string; parentColumns: string[] }[]>`
-    select
+/** A foreign key: its columns, the table and columns they point at, and what becomes of its rows with theirs. */
+export interface ForeignKey {
+  name: string
+  columns: string[]
+  parent: string
+  parentColumns: string[]
+  validated: boolean
+  /** `pg_constraint.confdeltype`: a and r refuse, c deletes, n sets null, d sets the default. */
+  onDelete: string
+}
+
+/** Foreign keys of a table. */
+export async function foreignKeys(sql: Db, table: string): Promise<ForeignKey[]> {
+  return sql<ForeignKey[]>`
+    select c.conname::text as name, c.convalidated as validated, c.confdeltype::text as "onDelete",
       array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)
         join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by k.o) as columns,
       c.confrelid::regclass::text as parent,

@@ -1,12 +1,15 @@
 import { tid } from '../backfill/batch_predicate.sql.js'
 import { type BatchSize, makeBatchSize } from '../backfill/batch_size.js'
 import { columnNames, heapsOf, primaryKey, relationExists } from '../database/catalog.sql.js'
+import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
+import type { Context } from '../database/context.js'
 import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import type { Table } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { withLockRetries } from '../run/lock_retry.js'
+import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
 import {
@@ -154,6 +157,33 @@ export async function closeArchives(run: Run, track: string): Promise<void> {
         : { rows: await countRows(sql, a.storedAs), hash: null }
     await sealArchive(sql, a.id, seal)
   }
+}
+
+/**
+ * Seals what a rollback has archived that was killed before it came to that: the next command does it. True
+ * where there was something to seal. Leaves it to another run that is at work.
+ */
+export async function sealBroken(
+  ctx: Context,
+  connection: Connection,
+  track: string,
+  leaseWaitMs: number,
+): Promise<boolean> {
+  const open = (await listArchives(connection.sql)).some(a => a.track === track && a.state === 'capturing')
+  if (!open) return false
+  let run: Run
+  try {
+    run = await openRun(ctx, 'seal', leaseWaitMs)
+  } catch (error) {
+    if (error instanceof Failure && error.finding.code === 'ANOTHER_RUN') return false
+    throw error
+  }
+  try {
+    await closeArchives(run, track)
+  } finally {
+    await run.close('clean')
+  }
+  return true
 }
 
 /** Archives as a table of a report. */

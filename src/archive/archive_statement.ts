@@ -106,6 +106,13 @@ async function archiveTable(a: Archiving, relation: Relation): Promise<void> {
   const keyColumns = await primaryKey(tx, table)
   const parents = await leaveParents(tx, table)
   const attached = await attachments(tx, table)
+  const back = await moveTable(
+    tx,
+    table,
+    storedAs,
+    run.id,
+    attached.flatMap(m => (m.drop ? [m.drop] : [])),
+  )
   await addArchive(tx, {
     run: run.id,
     track: migration.track,
@@ -116,15 +123,8 @@ async function archiveTable(a: Archiving, relation: Relation): Promise<void> {
     keyColumns,
     ours: oursOf(migration.rollback!, table),
     state: 'capturing',
-    manifest: [...parents, ...attached],
+    manifest: [...parents, ...attached, ...back.map(again => ({ kind: 'move back', name: table, again }))],
   })
-  await moveTable(
-    tx,
-    table,
-    storedAs,
-    run.id,
-    attached.flatMap(m => (m.drop ? [m.drop] : [])),
-  )
 }
 
 /** Runs a DELETE so that its rows go to the archive; nothing is left of it. */

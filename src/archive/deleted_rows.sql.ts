@@ -1,5 +1,4 @@
-import { primaryKey } from '../database/catalog.sql.js'
-import { type Db, ident, literal } from '../database/types.js'
+import { type Db, ident } from '../database/types.js'
 
 /** Makes the table for rows that are deleted from another one. */
 export async function makeStore(sql: Db, storedAs: string, table: string): Promise<void> {
@@ -19,24 +18,13 @@ export async function keepDeleted(sql: Db, text: string, alias: string, storedAs
 }
 
 /**
- * Runs a DELETE on the quarantine, without RETURNING; how many of its rows are not in their table by their
- * primary key. The statements before it must have put them there.
+ * Runs a DELETE on the quarantine, without RETURNING; how many of its rows are not in their table again with
+ * all their values. The statements before it must have put them there.
  */
 export async function putBack(sql: Db, text: string, alias: string): Promise<number> {
-  const relations = await sql<{ relation: string }[]>`
-    select distinct relation from rethread_archive.quarantine where to_regclass(relation) is not null`
-  const cases: string[] = []
-  for (const { relation } of relations) {
-    const key = await primaryKey(sql, relation)
-    if (key.length === 0) continue
-    const same = key.map(c => `t.${ident(c)} = o.${ident(c)}`).join(' and ')
-    cases.push(
-      `when ${literal(relation)} then exists (select from ${relation} t, jsonb_populate_record(null::${relation}, gone.original) o where ${same})`,
-    )
-  }
-  const there = cases.length === 0 ? 'false' : `case relation ${cases.join(' ')} else false end`
   const [row] = await sql.unsafe<{ lost: number }[]>(
-    `${rowsGone}${text}\nreturning ${ident(alias)}.*\n) select count(*)::int as lost from gone where not ${there}`,
+    `${rowsGone}${text}\nreturning ${ident(alias)}.*\n)
+     select count(*)::int as lost from gone where not rethread_archive.is_back(gone.relation, gone.original)`,
   )
   return row!.lost
 }

@@ -11,6 +11,7 @@ import { columnText, tableText } from '../model/table_name.js'
 import { holdings, relationsOf } from '../run/refuse_destruction.sql.js'
 import { refusal, whyNotArchived } from '../run/why_not_archived.js'
 import { type LossRow, lossOf, riskOf } from './loss_report.sql.js'
+import { rehearsePutBack } from './rehearse_put_back.js'
 
 /** Something that a rollback takes away. */
 export interface ObjectAtRisk {
@@ -153,6 +154,9 @@ export async function atRisk(
     const { found } = await droppedBy(connection, track, migrations)
     // what a rollback takes from the quarantine, it has put back
     const objects = found.filter(d => !(d.rows && d.table === 'rethread_archive.quarantine'))
+    // nor is nothing at risk where what was set aside would not go back
+    const rehearsed = await rehearsePutBack(connection, [...migrations].reverse(), 50, timeoutMs)
+    if (rehearsed.refused.length > 0 || !rehearsed.complete) return null
     if (objects.length === 0) return 0
     // which rows a DELETE removes, only the DELETE can tell
     if (objects.some(d => d.rows)) return null

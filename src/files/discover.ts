@@ -232,10 +232,13 @@ function readOurs(part: string): Rollback['ours'][number] | null {
 
 function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
+  const predicates = (key: 'ours' | 'mirrored') => {
+    const parts = (text(key) ?? '').split(nextOurs).filter(Boolean).map(readOurs)
+    if (parts.includes(null))
+      fault(key, `expected \`--! ${key}: schema.table[.column]: <predicate>\`, several separated by \`; \``)
+    return parts.flatMap(p => p ?? [])
+  }
   const ours = text('ours')
-  const parts = (ours ?? '').split(nextOurs).filter(Boolean).map(readOurs)
-  if (parts.includes(null))
-    fault('ours', 'expected `--! ours: schema.table[.column]: <predicate>`, several separated by `; `')
   const superseded = text('superseded')
   if (superseded !== null && ours === null)
     fault('superseded', '`superseded` speaks of rows that `ours` names')
@@ -243,7 +246,8 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
     file: source.file,
     title: text('title') ?? 'roll back ' + source.base.replace(/^\d+_/, '').replaceAll('_', ' '),
     transaction: oneOf('transaction', ['one', 'none'] as const, 'one'),
-    ours: parts.flatMap(p => p ?? []),
+    ours: predicates('ours'),
+    mirrored: predicates('mirrored'),
     oursLine: line('ours'),
     superseded,
   }

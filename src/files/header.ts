@@ -17,7 +17,7 @@ const headerKeys = {
     'hazard',
     'undone-by',
   ],
-  rollback: ['title', 'transaction', 'ours', 'superseded'],
+  rollback: ['title', 'transaction', 'ours', 'mirrored', 'superseded'],
   check: ['title', 'level', 'after', 'until', 'gate', 'kind', 'as', 'deep', 'mutant', 'expects'],
 } as const
 

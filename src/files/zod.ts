@@ -22,6 +22,7 @@ export {
   regex,
   strictObject,
   string,
+  union,
   unknown,
   type ZodMiniType,
 } from 'zod/mini'

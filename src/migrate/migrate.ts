@@ -1,4 +1,4 @@
-import { closeArchives } from '../archive/archive.js'
+import { closeArchives, sealBroken } from '../archive/archive.js'
 import { runBackfill } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
@@ -104,6 +104,7 @@ async function preparePlan(
   report.findings.push(...plan.findings)
   if (report.findings.some(f => f.level === 'error')) return null
   if (plan.steps.length === 0) {
+    await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
     report.findings.push(
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
       ...heldFindings(plan, target.info.database),

@@ -138,6 +138,8 @@ export const codes = {
   AMBIGUOUS_MIGRATION: 'error',
   IRREVERSIBLE: 'refused',
   DESTROYS_UNARCHIVED: 'error',
+  NO_WAY_BACK: 'refused',
+  LEFT_ASIDE: 'warn',
   LOSS: 'warn',
   DEPENDANTS: 'refused',
   ARCHIVED: 'info',
@@ -150,6 +152,7 @@ export const codes = {
   ARCHIVE_CHANGED: 'error',
   RESTORE_CONFLICT: 'warn',
   RESTORED: 'info',
+  RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
   // usage and the rest
   DEMO_NEXT: 'info',

@@ -143,6 +143,16 @@ export interface FactsOfRuns {
     /** Migration that is undone together with it, else null. */
     undoneBy: string | null
   }
+  NO_WAY_BACK: {
+    /** File and line of the statement that puts rows back. */
+    at: string
+    sqlstate: string
+  } & Reason
+  LEFT_ASIDE: {
+    /** The first of them, with the reason. */
+    first: string[]
+    migration: string
+  } & Rows
   LOSS: {
     /** Rows that would be lost without the archive: `edited` and `users` together, of a table. */
     atRisk: number
@@ -172,6 +182,10 @@ export interface FactsOfRuns {
     first: string[]
   } & Rows
   RESTORED: Rows
+  RESTORE_UNPROVEN: {
+    /** Checks that found something, or could not look. */
+    checks: string[]
+  }
   DRIFT: Differences
   // usage and the rest
   DEMO_NEXT: {

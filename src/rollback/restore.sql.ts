@@ -1,87 +1,158 @@
+import type { ForeignKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
-import { type Db, ident } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 
-/** What one part of a restore did. `conflicts` names rows that were left as they are, with the reason. */
-export interface Merged {
-  inserted: number
-  updated: number
-  conflicts: { key: string; reason: string }[]
+/** Rows that were left as they are, with the reason. */
+export interface Conflict {
+  key: string
+  reason: string
 }
 
-interface TableMerge {
+/** An archived table and the present one. */
+export interface TableMerge {
   table: string
   storedAs: string
+  /** Columns of both, those left out that the server computes. */
   columns: string[]
+  /** Those of them that an UPDATE may write. */
+  writable: string[]
   key: string[]
-  /** Predicate of rows that a migrate makes by itself. */
+  /** Predicate of rows that a migrate makes by itself, of a row without an alias. */
   ours: string | null
+  /** Predicate of rows that stand in another table too, edits included. */
+  mirrored: string | null
   track: string
-  parents: { columns: string[]; parent: string; parentColumns: string[] }[]
+  parents: ForeignKey[]
+  /** Keys that an earlier restore could not bring back; null for all rows. */
+  only: string[] | null
 }
 
 const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}.${ident(c)}`).join(', ')
 const sameKey = (key: string[], a: string, b: string) =>
   key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')
 
-/** Rows whose parent is there: a workspace that was deleted meanwhile does not come back with its session. */
-const parentsThere = (m: TableMerge): string =>
-  m.parents
-    .map(
-      p => `(${p.columns.map(c => `a.${ident(c)} is null`).join(' or ')} or exists (
-      select from ${p.parent} p where ${p.columns.map((c, i) => `p.${ident(p.parentColumns[i]!)} = a.${ident(c)}`).join(' and ')}))`,
-    )
-    .join(' and ') || 'true'
+/** A predicate on columns without an alias, asked of the row `alias`. */
+const holds = (alias: string, predicate: string | null): string =>
+  predicate === null ? 'false' : `exists (select from (select ${alias}.*) as own where ${predicate})`
+
+const parentOf = (k: ForeignKey): string => `exists (
+  select from ${k.parent} p where ${k.columns.map((c, i) => `p.${ident(k.parentColumns[i]!)} = a.${ident(c)}`).join(' and ')})`
+
+/** True where the row points nowhere, or where what it points at is there. */
+const hasParent = (k: ForeignKey): string =>
+  `(${k.columns.map(c => `a.${ident(c)} is null`).join(' or ')} or ${parentOf(k)})`
+
+/** Foreign keys that would have set the column to null, had the row been there when its parent went. */
+const clears = (k: ForeignKey): boolean => k.onDelete === 'n' || k.onDelete === 'd'
+
+/** Foreign keys whose parent must be there: the others lose their value instead. */
+const needed = (m: { parents: ForeignKey[] }): ForeignKey[] => m.parents.filter(k => !clears(k))
+const parentsThere = (m: { parents: ForeignKey[] }): string =>
+  needed(m).map(hasParent).join(' and ') || 'true'
+
+/** An archived value, as it can be put back today. */
+function archivedValue(m: TableMerge, column: string): string {
+  const value = `a.${ident(column)}`
+  const cleared = m.parents.filter(k => clears(k) && k.columns.includes(column))
+  return cleared.length === 0 ? value : `case when ${cleared.map(hasParent).join(' and ')} then ${value} end`
+}
+const values = (m: TableMerge, columns: string[]) => columns.map(c => archivedValue(m, c)).join(', ')
+
+/** Whether the present row differs. As text: not every type can be compared. */
+const differs = (m: TableMerge, columns: string[]): string =>
+  columns.map(c => `t.${ident(c)}::text is distinct from (${archivedValue(m, c)})::text`).join(' or ') ||
+  'false'
+
+const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in ${batchXids}`
 
 /**
- * Merges a stretch of pages of an archived table into the present one. Rules: a row that is gone comes back;
- * a row that people had edited before the rollback wins over one that a backfill made again and nobody
- * touched; a row that was touched since stays and is reported. Run again, it changes nothing.
+ * What a repeated migrate makes by itself, from what is there today: rows that a backfill made and nobody
+ * touched, and rows that stand in another table as well. Whoever deleted what they come from meant it.
+ */
+const leftToMigrate = (m: TableMerge): string =>
+  `(${holds('a', m.mirrored)} or ${holds('a', m.ours)} and ${madeByBatch('a')})`
+
+/** Where a restore has been through, the rows that it left. The rest may have been deleted since. */
+const inScope = (m: { key: string[]; only: string[] | null }): string =>
+  m.only === null
+    ? 'true'
+    : `concat_ws(',', ${quoted('a', m.key)}) in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
+
+/** Which rows of an archive: a stretch of its pages, or one row. */
+export type Stretch = { from: string; to: string } | { row: string }
+const inStretch = (s: Stretch): string =>
+  'row' in s ? `a.ctid = '${s.row}'::tid` : `a.ctid >= '${s.from}'::tid and a.ctid < '${s.to}'::tid`
+
+/**
+ * Merges a stretch of an archived table into the present one. Rules: what a repeated migrate makes is left to
+ * it; another row that is gone comes back unless what it points at is gone; a row that people had edited
+ * before the rollback wins over one that a backfill made again and nobody touched; a row that was touched
+ * since stays. Run again, it changes nothing.
  */
 export async function mergeTable(
   sql: Db,
   m: TableMerge,
   source: string,
-  pages: [string, string],
+  stretch: Stretch,
 ): Promise<{ inserted: number; updated: number }> {
-  const columns = m.columns.map(ident).join(', ')
   const inserted = await sql.unsafe(
-    `insert into ${m.table} (${columns})
-     select ${quoted('a', m.columns)} from only ${source} a
-     where a.ctid >= $1::tid and a.ctid < $2::tid and ${parentsThere(m)}
+    `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
+     select ${values(m, m.columns)} from only ${source} a
+     where ${inStretch(stretch)} and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
      on conflict do nothing`,
-    pages,
+    [m.track],
   )
-  // "edited" is what no batch of a backfill wrote last, in the archive; "untouched" the
-  // same, in the present table
-  const rest = m.columns.filter(c => !m.key.includes(c))
-  const updated =
-    rest.length === 0
-      ? { count: 0 }
-      : await sql.unsafe(
-          `update ${m.table} t set ${rest.map(c => `${ident(c)} = a.${ident(c)}`).join(', ')}
-           from only ${source} a
-           where a.ctid >= $2::tid and a.ctid < $3::tid
-             and ${sameKey(m.key, 't', 'a')} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)})
-             and a.xmin::text::bigint not in ${batchXids} and t.xmin::text::bigint in ${batchXids}`,
-          [m.track, ...pages],
-        )
+  if (m.writable.length === 0 || m.key.length === 0) return { inserted: inserted.count, updated: 0 }
+  const updated = await sql.unsafe(
+    `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${archivedValue(m, c)}`).join(', ')}
+     from only ${source} a
+     where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')} and (${differs(m, m.writable)})
+       and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
+       and not ${madeByBatch('a')} and ${madeByBatch('t')}`,
+    [m.track],
+  )
   return { inserted: inserted.count, updated: updated.count }
 }
 
-/** Archived rows that were left as they are, with the reason. */
-export async function tableConflicts(sql: Db, m: TableMerge): Promise<Merged['conflicts']> {
-  const rest = m.columns.filter(c => !m.key.includes(c))
-  const rows = await sql.unsafe<{ key: string; reason: string }[]>(
-    `select concat_ws(',', ${quoted('a', m.key)}) as key,
-       case when t.${ident(m.key[0]!)} is null then 'its parent row is gone' else 'it was changed after the rollback' end as reason
-     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where t.${ident(m.key[0]!)} is null
-        or (a.xmin::text::bigint not in ${batchXids} and row(${quoted('t', rest)}) is distinct from row(${quoted('a', rest)}))
-     order by 1
-     limit 1000`,
+/** Places of the rows in a stretch, for a merge of one at a time. */
+export async function rowsIn(sql: Db, source: string, stretch: Stretch): Promise<string[]> {
+  const rows = await sql.unsafe<{ row: string }[]>(
+    `select a.ctid::text as row from only ${source} a where ${inStretch(stretch)} order by a.ctid`,
+  )
+  return rows.map(r => r.row)
+}
+
+/** The key of one archived row, as reports name it. */
+export async function keyAt(sql: Db, source: string, key: string[], row: string): Promise<string> {
+  const [found] = await sql.unsafe<{ key: string }[]>(
+    `select ${key.length === 0 ? 'a::text' : `concat_ws(',', ${quoted('a', key)})`} as key from only ${source} a where a.ctid = '${row}'::tid`,
+  )
+  return found!.key
+}
+
+/** Archived rows that were left as they are, with the reason, and how many were left to the migration. */
+export async function tableConflicts(
+  sql: Db,
+  m: TableMerge,
+): Promise<{ conflicts: Conflict[]; left: number }> {
+  const [counted] = await sql.unsafe<{ left: number }[]>(
+    `select count(*)::float8 as left from ${m.storedAs} a where ${leftToMigrate(m)}`,
     [m.track],
   )
-  return [...rows]
+  if (m.key.length === 0) return { conflicts: [], left: counted!.left }
+  const gone = needed(m)
+    .map(k => `when not ${hasParent(k)} then 'its row of ${k.parent.replaceAll("'", "''")} is gone'`)
+    .join(' ')
+  const missing = `t.${ident(m.key[0]!)} is null`
+  const rows = await sql.unsafe<Conflict[]>(
+    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+       case when not (${missing}) then 'it was changed after the rollback' ${gone} else 'another row has values that only one may have' end as reason
+     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
+     where ${inScope(m)} and not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${differs(m, m.writable)}))
+     order by 1`,
+    [m.track],
+  )
+  return { conflicts: [...rows], left: counted!.left }
 }
 
 /**
@@ -92,59 +163,112 @@ export async function removeSuperseded(sql: Db, m: TableMerge, superseded: strin
   const result = await sql.unsafe(
     `delete from ${m.table}
      where (${m.ours ?? 'false'}) and (${superseded})
-       and not exists (select from ${m.storedAs} a where ${sameKey(m.key, m.table, 'a')})
-       and ${m.table}.xmin::text::bigint in (
-         select (b.xid::text::numeric % 4294967296)::bigint from rethread.batches b
-         join rethread.backfills f on f.id = b.backfill where f.track = $1)`,
+       and not exists (select from ${m.storedAs} a where ${sameKey(m.key, m.table, 'a')} and not ${leftToMigrate(m)})
+       and ${m.table}.xmin::text::bigint in ${batchXids}`,
     [m.track],
   )
   return result.count
 }
 
-interface ColumnMerge {
+/** An archived column and the present table. */
+export interface ColumnMerge {
   table: string
   column: string
   storedAs: string
   key: string[]
   ours: string | null
-  parents: TableMerge['parents']
+  parents: ForeignKey[]
+  only: string[] | null
 }
 
-/**
- * Gives archived values back to the rows that still carry the value a migrate gives by
- * itself. One stretch of pages.
- */
-export async function mergeColumn(sql: Db, m: ColumnMerge, pages: [string, string]): Promise<number> {
+/** Gives archived values back to the rows that still carry the value a migrate gives by itself. */
+export async function mergeColumn(sql: Db, m: ColumnMerge, stretch: Stretch): Promise<number> {
   const result = await sql.unsafe(
     `update ${m.table} t set ${ident(m.column)} = a.${ident(m.column)}
      from ${m.storedAs} a
-     where a.ctid >= $1::tid and a.ctid < $2::tid and ${sameKey(m.key, 't', 'a')}
-       and t.${ident(m.column)} is distinct from a.${ident(m.column)}
-       and (t.${ident(m.column)} is null or (${scoped(m)}))
-       and ${parentsThere({ ...m, parents: m.parents.filter(p => p.columns.includes(m.column)) } as never)}`,
-    pages,
+     where ${inStretch(stretch)} and ${inScope(m)} and ${sameKey(m.key, 't', 'a')}
+       and t.${ident(m.column)}::text is distinct from a.${ident(m.column)}::text
+       and (t.${ident(m.column)} is null or ${holds('t', m.ours)})
+       and ${m.parents.map(hasParent).join(' and ') || 'true'}`,
   )
   return result.count
 }
 
-/**
- * The predicate speaks of the table's columns without an alias; a subselect keeps them
- * apart from the archive's.
- */
-const scoped = (m: ColumnMerge): string =>
-  `exists (select from (select t.*) as own where ${m.ours ?? 'false'})`
-
-/** Values that could not be given back, with the reason. */
-export async function columnConflicts(sql: Db, m: ColumnMerge): Promise<{ key: string; reason: string }[]> {
-  const rows = await sql.unsafe<{ key: string; reason: string }[]>(
-    `select concat_ws(',', ${quoted('a', m.key)}) as key,
-       case when t.${ident(m.key[0]!)} is null then 'the row is gone'
-         when not (${parentsThere({ ...m, parents: m.parents.filter(p => p.columns.includes(m.column)) } as never)}) then 'what it points at is gone'
-         else 'it was changed after the rollback' end as reason
-     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where t.${ident(m.column)} is distinct from a.${ident(m.column)}
-     order by 1
-     limit 1000`,
+/** Values that could not be given back, with the reason, and how many belong to rows that people deleted. */
+export async function columnConflicts(
+  sql: Db,
+  m: ColumnMerge,
+): Promise<{ conflicts: Conflict[]; left: number }> {
+  const missing = `t.${ident(m.key[0]!)} is null`
+  const [counted] = await sql.unsafe<{ left: number }[]>(
+    `select count(*)::float8 as left from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')} where ${missing}`,
   )
-  return [...rows]
+  const rows = await sql.unsafe<Conflict[]>(
+    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+       case when not (${m.parents.map(hasParent).join(' and ') || 'true'}) then 'what it points at is gone'
+         else 'it was changed after the rollback' end as reason
+     from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
+     where ${inScope(m)} and t.${ident(m.column)}::text is distinct from a.${ident(m.column)}::text
+     order by 1`,
+  )
+  return { conflicts: [...rows], left: counted!.left }
 }
+
+/** A column as a merge has to know it. */
+export interface MergedColumn {
+  name: string
+  generated: boolean
+  /** GENERATED ALWAYS AS IDENTITY: an INSERT may override it, an UPDATE may not. */
+  always: boolean
+  /** NOT NULL, and nothing gives it a value. */
+  wanted: boolean
+}
+
+/** The columns of a table. */
+export async function mergedColumns(sql: Db, table: string): Promise<MergedColumn[]> {
+  return sql<MergedColumn[]>`
+    select a.attname::text as name, a.attgenerated <> '' as generated, a.attidentity = 'a' as always,
+      a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as wanted
+    from pg_catalog.pg_attribute a
+    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped
+    order by a.attnum`
+}
+
+/** Archived values of a column that is no longer in its table. */
+export async function valuesIn(sql: Db, storedAs: string, column: string): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(${ident(column)})::float8 as n from ${storedAs}`,
+  )
+  return row!.n
+}
+
+/** Moves the sequences of a table beyond the numbers that came back. */
+export async function advanceSequences(sql: Db, table: string): Promise<void> {
+  const sequences = await sql<{ sequence: string; column: string }[]>`
+    select s.sequence, quote_ident(a.attname) as column
+    from pg_catalog.pg_attribute a
+    cross join lateral pg_get_serial_sequence(${table}, a.attname) as s (sequence)
+    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped and s.sequence is not null`
+  for (const { sequence, column } of sequences)
+    await sql.unsafe(
+      `select setval('${sequence.replaceAll("'", "''")}', m.most)
+       from (select max(${column}) as most from ${table}) m, ${sequence} s
+       where m.most > case when s.is_called then s.last_value else s.last_value - 1 end`,
+    )
+}
+
+/** Holds off the application's triggers on a table in this transaction; gives what `release` wants. */
+export async function holdOff(sql: Db, table: string): Promise<string[]> {
+  const [row] = await sql<{ undo: string[] }[]>`
+    select rethread_archive.hold_off(${table}::regclass, false, false) as undo`
+  return row!.undo
+}
+
+/** Lets them fire again. */
+export async function release(sql: Db, undo: string[]): Promise<void> {
+  for (const again of undo) await sql.unsafe(again)
+}
+
+/** The statement that adds an archived column again, for people to send. */
+export const columnAgain = (table: string, column: string, type: string): string =>
+  `alter table ${table} add column ${ident(column)} ${type}`

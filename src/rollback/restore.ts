@@ -1,28 +1,30 @@
-import { archivesTable, closeArchives } from '../archive/archive.js'
-import { type ArchiveRow, foreignKeys, listArchives, markRestored } from '../archive/archive.sql.js'
-import { tid } from '../backfill/batch_predicate.sql.js'
-import { columnFacts, columnNames, heapsOf, relationFacts } from '../database/catalog.sql.js'
-import { setLocal, setParameter } from '../database/connection.sql.js'
+import { archivesTable, sealBroken } from '../archive/archive.js'
+import { type ArchiveRow, listArchives, markRestored, noteLeft } from '../archive/archive.sql.js'
+import { relationExists, relationFacts } from '../database/catalog.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
+import { objectsOf } from '../files/track_objects.js'
 import { migrate } from '../migrate/migrate.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
-import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
-import { withLockRetries } from '../run/lock_retry.js'
+import { acts, type Track } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { readHistory } from '../plan/history.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
-import { contentHash } from '../run/schema_snapshot.sql.js'
+import { plainVerifyOptions, verify } from '../verify/verify.js'
 import {
-  columnConflicts,
+  columnMerge,
   type Merged,
-  mergeColumn,
-  mergeTable,
-  removeSuperseded,
-  tableConflicts,
-} from './restore.sql.js'
+  mergeRows,
+  mergeValues,
+  refuseChanged,
+  tableMerge,
+} from './merge_archive.js'
+import { moveBack } from './move_back.js'
+import { columnConflicts, removeSuperseded, tableConflicts } from './restore.sql.js'
+import { archivedThere, beginRestore, endRestore } from './restore_plan.sql.js'
 
 /** What a person asked for. */
 export interface RestoreOptions {
@@ -32,9 +34,6 @@ export interface RestoreOptions {
   leaseWaitMs: number
 }
 
-/** Pages of an archive that are merged in one statement. */
-const mergePages = 64
-
 /** The archives of the database, newest first. */
 export async function archives(ctx: Context): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
@@ -43,37 +42,20 @@ export async function archives(ctx: Context): Promise<Report> {
 }
 
 /**
- * Brings an archive back. Where the rollback took the tables away, the migrations are applied again first,
- * as the bare `migrate` would; then the archived rows are merged into what stands, by the rules of
- * `mergeTable` and `mergeColumn`.
+ * Brings an archive back, in states that the database holds, so that the same command goes on where it was
+ * broken off:
+ *
+ *   begun (`rethread.restores` names what is to be applied again) -> migrated -> each archive merged
+ *   (`restored`) -> verified -> done
+ *
+ * Where the rollback took the tables away, the migrations are applied again first, as the bare `migrate`
+ * would. Then the archived rows are merged into what is there, by the rules of `mergeTable` and `mergeColumn`,
+ * and the track's checks have the last word.
  */
 export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
-  let chosen: ArchiveRow[]
-  let ready: boolean
-  let report: Report
-  {
-    await using connection = await connect(ctx, 'reader')
-    report = emptyReport('restore', (await inspect(ctx, connection)).info)
-    const mine = async () => (await listArchives(connection.sql)).filter(a => a.track === track.name)
-    let all = await mine()
-    if (all.some(a => a.state === 'capturing')) {
-      await closeBroken(ctx, track, options.leaseWaitMs)
-      all = await mine()
-    }
-    const run = options.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(options.archive)?.[1])
-    chosen = all.filter(a => a.run === run)
-    if (chosen.length === 0)
-      throw new Failure('NO_ARCHIVE', options.archive, { known: [...new Set(all.map(a => `r${a.run}`))] })
-    const there = await Promise.all(
-      chosen.map(async a =>
-        a.column
-          ? (await columnFacts(connection.sql, a.relation, a.column)) !== null
-          : (await relationFacts(connection.sql, [a.relation])).length > 0,
-      ),
-    )
-    ready = there.every(Boolean)
-  }
-  if (!ready) {
+  const { chosen, report: begun, pending } = await begin(ctx, track, options)
+  let report = begun
+  if (pending) {
     const migrated = await migrate(ctx, track, {
       ...bareMigrateOptions,
       consent: options.consent,
@@ -84,56 +66,29 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
   }
   const run = await openRun(ctx, 'restore', options.leaseWaitMs)
   try {
-    // tables before columns: a value may point at a row that comes back
-    const ordered = [...chosen.filter(a => a.column === null), ...chosen.filter(a => a.column !== null)]
-    const rows: Report['tables'][number]['rows'] = []
-    for (const a of ordered) {
-      const merged = await merge(run, a)
-      await markRestored(run.writer.sql, a.id)
-      rows.push([
-        a.column ? `${a.relation}.${a.column}` : a.relation,
-        a.rows,
-        merged.inserted,
-        merged.updated,
-        merged.conflicts.length,
-      ])
-      if (merged.conflicts.length > 0) {
-        report.findings.push(
-          finding('RESTORE_CONFLICT', a.relation, {
-            rows: merged.conflicts.length,
-            first: merged.conflicts.slice(0, 10).map(c => `${c.key}: ${c.reason}`),
-          }),
-        )
-      }
-    }
-    for (const a of chosen.filter(a => a.column === null)) {
-      const superseded = track.migrations.find(m => m.name === a.migration)?.rollback?.superseded
-      if (superseded)
-        await removeSuperseded(
-          run.writer.sql,
-          {
-            table: a.relation,
-            storedAs: a.storedAs,
-            columns: [],
-            key: a.keyColumns,
-            ours: a.ours,
-            track: a.track,
-            parents: [],
-          },
-          superseded,
-        )
-    }
+    const rows = await mergeAll(run, track, chosen, report)
     report.tables.push({
       title: 'Restored',
-      columns: ['object', 'rows in the archive', 'rows brought back', 'rows set back', 'conflicts'],
+      columns: [
+        'object',
+        'rows in the archive',
+        'rows brought back',
+        'rows set back',
+        'conflicts',
+        'left to the migration, or deleted since',
+      ],
       rows,
     })
-    report.findings.push(
-      finding('RESTORED', `r${chosen[0]!.run}`, {
-        rows: rows.reduce((n, r) => n + Number(r[2]) + Number(r[3]), 0),
-      }),
-    )
+    await judgeEnd(ctx, track, report)
     report.verdict = verdictOf(report)
+    if (report.verdict !== 'failed')
+      report.findings.push(
+        finding('RESTORED', `r${chosen[0]!.run}`, {
+          rows: rows.reduce((n, r) => n + Number(r[2]) + Number(r[3]), 0),
+        }),
+      )
+    if (report.verdict === 'clean' || report.verdict === 'attention')
+      await endRestore(run.writer.sql, track.name, chosen[0]!.run)
     return report
   } catch (error) {
     report.findings.push(...findingsOf(error))
@@ -146,75 +101,150 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
   }
 }
 
-/** A rollback that was broken off has left archives without a seal. */
-async function closeBroken(ctx: Context, track: Track, leaseWaitMs: number): Promise<void> {
-  const run = await openRun(ctx, 'restore', leaseWaitMs)
+/** Chooses the archives, and writes down what has to be applied again before they can be merged. */
+async function begin(
+  ctx: Context,
+  track: Track,
+  options: RestoreOptions,
+): Promise<{ chosen: ArchiveRow[]; report: Report; pending: boolean }> {
+  await using connection = await connect(ctx, 'reader')
+  const report = emptyReport('restore', (await inspect(ctx, connection)).info)
+  await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
+  const all = (await listArchives(connection.sql)).filter(a => a.track === track.name)
+  const number = options.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(options.archive)?.[1])
+  const chosen = all.filter(a => a.run === number)
+  if (chosen.length === 0)
+    throw new Failure('NO_ARCHIVE', options.archive, { known: [...new Set(all.map(a => `r${a.run}`))] })
+  const { plan } = await readHistory(connection, track, bareMigrateOptions)
+  const pending = plan.steps.map(s => s.migration.name)
+  const there = await archivedThere(connection.sql, chosen)
+  // a migrate that was broken off has made objects, and not yet what belongs in them
+  const broken = plan.steps.some(s => s.resumes !== null || s.migration.phase === 'backfill')
+  const wanted = await inRun(ctx, options, run =>
+    beginRestore(run.writer.sql, {
+      run: run.id,
+      track: track.name,
+      archive: chosen[0]!.run,
+      migrations: there.every(Boolean) && !broken ? [] : pending,
+    }),
+  )
+  const again = !there.every(Boolean) || broken || wanted.some(name => pending.includes(name))
+  return { chosen, report, pending: again && pending.length > 0 }
+}
+
+async function inRun<T>(ctx: Context, options: RestoreOptions, work: (run: Run) => Promise<T>): Promise<T> {
+  const run = await openRun(ctx, 'restore', options.leaseWaitMs)
   try {
-    await closeArchives(run, track.name)
+    return await work(run)
   } finally {
     await run.close('clean')
   }
 }
 
-async function merge(run: Run, a: ArchiveRow): Promise<Merged> {
+/** Merges what is not yet restored, tables before columns: a value may point at a row that comes back. */
+async function mergeAll(
+  run: Run,
+  track: Track,
+  chosen: ArchiveRow[],
+  report: Report,
+): Promise<Table['rows']> {
   const { sql } = run.writer
-  const archived = await columnNames(sql, a.storedAs)
-  if (a.hash !== null) {
-    const now = await contentHash(sql, a.storedAs, archived)
-    if (now.hash !== a.hash || now.rows !== a.rows)
-      throw new Failure('ARCHIVE_CHANGED', a.storedAs, { rows: now.rows, sealed: a.rows })
-  }
-  const parents = await foreignKeys(sql, a.relation)
-  if (a.column === null) {
-    const present = new Set(await columnNames(sql, a.relation))
-    const columns = archived.filter(c => present.has(c))
-    const spec = {
-      table: a.relation,
-      storedAs: a.storedAs,
-      columns,
-      key: a.keyColumns,
-      ours: a.ours,
-      track: a.track,
-      parents,
+  const merged = new Map<number, Merged>()
+  const tables = chosen.filter(a => a.column === null)
+  const gone = await goneTables(run, tables)
+  const made = new Set((await objectsOf(track)).tables)
+  const lost = gone.filter(a => a.state !== 'restored' && !a.deleted && !made.has(a.relation))
+  for (const a of lost) await refuseChanged(sql, a)
+  if (lost.length > 0)
+    for (const [id, conflicts] of await moveBack(run, lost)) {
+      const a = lost.find(x => x.id === id)!
+      const back = !conflicts.some(c => c.key === a.relation)
+      merged.set(id, { inserted: back ? a.rows : 0, updated: 0, left: 0, conflicts })
+      if (back) await markRestored(sql, id)
     }
-    const sum = { inserted: 0, updated: 0 }
-    // a stretch at a time: short transactions, and a restore that was broken off is simply run again
-    for (const heap of await heapsOf(sql, a.storedAs)) {
-      for (let page = 0; page < heap.pages; page += mergePages) {
-        goOn(run, a.relation)
-        const stretch: [string, string] = [tid(page), tid(page + mergePages)]
-        const { value } = await withLockRetries(run, a.relation, timeout =>
-          sql.begin(async tx => {
-            await setLocal(tx, timeout, 0)
-            await setParameter(tx, 'rethread.restoring', 'on')
-            return mergeTable(tx, spec, heap.relation, stretch)
-          }),
-        )
-        sum.inserted += value.inserted
-        sum.updated += value.updated
-      }
+  for (const a of [...tables, ...chosen.filter(x => x.column !== null)]) {
+    if (merged.has(a.id)) continue
+    if (gone.includes(a)) {
+      const reason = made.has(a.relation)
+        ? 'the migration that makes it is not applied: apply it, then restore again'
+        : 'it was moved back, and is gone again'
+      merged.set(a.id, { inserted: 0, updated: 0, left: 0, conflicts: [{ key: a.relation, reason }] })
+      continue
     }
-    return { ...sum, conflicts: await tableConflicts(sql, spec) }
+    merged.set(a.id, await mergeOne(run, track, a))
   }
-  const spec = {
-    table: a.relation,
-    column: a.column,
-    storedAs: a.storedAs,
-    key: a.keyColumns,
-    ours: a.ours,
-    parents,
+  for (const a of tables) {
+    const superseded = track.migrations.find(m => m.name === a.migration)?.rollback?.superseded
+    if (superseded && !gone.includes(a))
+      await removeSuperseded(sql, (await tableMerge(sql, track, a)).merge, superseded)
   }
-  let updated = 0
-  for (const heap of await heapsOf(sql, a.storedAs)) {
-    for (let page = 0; page < heap.pages; page += mergePages) {
-      goOn(run, a.relation)
-      updated += await mergeColumn(sql, spec, [tid(page), tid(page + mergePages)])
+  return [...merged].map(([id, m]) => {
+    const a = chosen.find(x => x.id === id)!
+    if (m.conflicts.length > 0) {
+      const first = m.conflicts.slice(0, 10).map(c => `${c.key}: ${c.reason}`)
+      report.findings.push(finding('RESTORE_CONFLICT', a.relation, { rows: m.conflicts.length, first }))
+      if (report.verdict === 'clean') report.verdict = 'attention'
     }
-  }
-  return { inserted: 0, updated, conflicts: await columnConflicts(sql, spec) }
+    const name = a.column ? `${a.relation}.${a.column}` : a.relation
+    return [name, a.rows, m.inserted, m.updated, m.conflicts.length, m.left]
+  })
 }
 
-/** Ctrl-C ends a restore between two stretches; the same command merges the rest. */
-function goOn({ ctx }: Run, relation: string): void {
-  if (ctx.signal.aborted) throw new Failure('INTERRUPTED', relation, { command: 'the same command' })
+/** Merges one archive. One that is restored is only compared: what people deleted since is not brought back. */
+async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
+  const { sql } = run.writer
+  if (!(await relationExists(sql, a.storedAs))) {
+    const conflicts =
+      a.state === 'restored' ? [] : [{ key: a.storedAs, reason: 'somebody dropped this archive' }]
+    return { inserted: 0, updated: 0, left: 0, conflicts }
+  }
+  await refuseChanged(sql, a)
+  if (a.state === 'restored') {
+    const { left } =
+      a.column === null
+        ? await tableConflicts(sql, (await tableMerge(sql, track, a)).merge)
+        : await columnConflicts(sql, await columnMerge(sql, track, a))
+    return { inserted: 0, updated: 0, left, conflicts: [] }
+  }
+  const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)
+  // what was left can be tried again, once the reasons are gone; without a key there is no telling what it was
+  if (merged.conflicts.length === 0 || a.keyColumns.length === 0) await markRestored(sql, a.id)
+  else
+    await noteLeft(
+      sql,
+      a.id,
+      merged.conflicts.map(c => c.key),
+    )
+  return merged
+}
+
+/** Archives whose table is not there. */
+async function goneTables(run: Run, tables: ArchiveRow[]): Promise<ArchiveRow[]> {
+  const there = await relationFacts(
+    run.writer.sql,
+    tables.map(a => a.relation),
+  )
+  return tables.filter(a => !there.some(t => t.name === a.relation))
+}
+
+/** The track's checks of what is there now: what they find is no clean restore. */
+async function judgeEnd(ctx: Context, track: Track, report: Report): Promise<void> {
+  const only = track.checks
+    .filter(c => c.kind === 'check' && !acts(c) && !c.shared && !c.deep)
+    .map(c => c.name)
+  if (only.length === 0) return
+  const verified = await verify(ctx, track, { ...plainVerifyOptions, only })
+  report.checks = verified.checks
+  report.findings.push(...verified.findings.filter(f => f.code !== 'NO_CHECKS_RUN'))
+  const loud = verified.checks.some(
+    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+  )
+  if (loud)
+    report.findings.push(
+      finding('RESTORE_UNPROVEN', track.name, {
+        checks: verified.checks
+          .filter(c => c.level === 'error' && c.outcome !== 'pass' && c.outcome !== 'skipped')
+          .map(c => c.check),
+      }),
+    )
 }

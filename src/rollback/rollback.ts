@@ -1,6 +1,7 @@
-import { archiveColumn, archivesTable, sealArchives } from '../archive/archive.js'
+import { archiveColumn, archivesTable, sealArchives, sealBroken } from '../archive/archive.js'
 import { archiveInstead } from '../archive/archive_statement.js'
 import { droppedBy, type ObjectAtRisk } from '../archive/loss_report.js'
+import { notPutBack, rehearsePutBack } from '../archive/rehearse_put_back.js'
 import { closeBackfill } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
@@ -69,12 +70,18 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
   }
 }
 
-/** The plan and whether it may run, before the lease; nothing is written. */
+/** The plan and whether it may run, before the lease; what is tried is taken back. */
 async function approve(ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const planned = await planRollback(connection, target, track, options)
   const { plan, report } = planned
+  if (plan.steps.length === 0) await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
+  if (!plan.findings.some(f => f.level === 'error')) {
+    const undone = plan.steps.map(s => s.migration)
+    const rehearsed = await rehearsePutBack(connection, undone, ctx.lockTimeoutMs, rehearsalTimeoutMs)
+    report.findings.push(...rehearsed.refused)
+  }
   report.findings.push(
     ...(plan.steps.length === 0
       ? [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]
@@ -83,6 +90,9 @@ async function approve(ctx: Context, track: Track, options: RollbackOptions): Pr
   report.verdict = verdictOf(report)
   return planned
 }
+
+/** Longest try of one statement that puts rows back, in milliseconds. */
+const rehearsalTimeoutMs = 5000
 
 const nothing: ReadonlySet<string> = new Set()
 
@@ -105,6 +115,14 @@ async function executeRollback(
       perform: step => perform(run, track, step, captures),
     })
     reportRan(report, ran)
+    if (!run.writer.lost) {
+      const left = await notPutBack(
+        run.writer.sql,
+        ran.done.map(s => s.migration),
+      )
+      report.findings.push(...left)
+      if (left.length > 0 && report.verdict === 'clean') report.verdict = 'attention'
+    }
     undone = ran.done.length === plan.steps.length
   } catch (error) {
     report.steps = plan.steps.map(s => stepResult(s, 'not-run', 'what it would drop could not be archived'))

@@ -1,5 +1,6 @@
 import { relationExists } from '../database/catalog.sql.js'
 import type { Db, Root } from '../database/types.js'
+import { putBackFunctions, putBackSql } from './put_back.sql.js'
 
 /**
  * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one
@@ -132,6 +133,18 @@ export const upgrades: readonly string[] = [
   alter table rethread.tallies add constraint tallies_kind_check check (kind in ('unit', 'past', 'range'));`,
   // a position within a page: a batch may be a part of one
   'alter table rethread.ranges alter column cursor_page type double precision;',
+  // state 'running' -> 'done'; what was to be applied again when it began, for a restore that is run again
+  `create table rethread.restores (
+    id bigint generated always as identity primary key,
+    run bigint not null,
+    track text not null,
+    archive bigint not null,
+    migrations text[] not null,
+    state text not null default 'running' check (state in ('running', 'done')),
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz
+  );
+  create unique index restores_open on rethread.restores (track, archive) where state <> 'done';`,
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
@@ -204,7 +217,9 @@ export async function upgrade(sql: Root, tool: string, to: number = upgrades.len
         tool text not null,
         at timestamptz not null default clock_timestamp()
       );
-      ${archiveSchemaSql}`)
+      ${archiveSchemaSql}
+      ${putBackSql}
+      revoke all on function ${putBackFunctions} from public;`)
     const from = (await schemaVersion(tx)) ?? 0
     const done: number[] = []
     for (let version = from + 1; version <= to; version++) {

@@ -14,6 +14,10 @@ export interface Proxy extends AsyncDisposable {
   sent: Sent[]
   /** How many connections were opened. */
   connections: number
+  /** Cuts all connections for good when the nth statement comes, which does not pass. */
+  cutAt(nth: number, then?: () => void): void
+  /** Whether they were cut. */
+  readonly cut: boolean
 }
 
 /** Starts a proxy in front of the server of a URL, on a port of its own. */
@@ -22,13 +26,25 @@ export async function proxy(url: string): Promise<Proxy> {
   const sent: Sent[] = []
   const sockets = new Set<Socket>()
   let connections = 0
+  let last = Number.POSITIVE_INFINITY
+  let cut = false
+  let onCut = () => {}
   const server = createServer(client => {
+    if (cut) {
+      client.destroy()
+      return
+    }
     connections++
     const upstream = createConnection(Number(target.port), target.hostname)
     const read = statements(text => sent.push({ text, at: performance.now() }))
     client.on('data', chunk => {
       read(chunk)
-      upstream.write(chunk)
+      if (!cut && sent.length >= last) {
+        cut = true
+        for (const s of sockets) s.destroy()
+        onCut()
+      }
+      if (!cut) upstream.write(chunk)
     })
     upstream.on('data', chunk => client.write(chunk))
     for (const [one, other] of [
@@ -49,6 +65,13 @@ export async function proxy(url: string): Promise<Proxy> {
     sent,
     get connections() {
       return connections
+    },
+    cutAt: (nth, then = () => {}) => {
+      last = nth
+      onCut = then
+    },
+    get cut() {
+      return cut
     },
     [Symbol.asyncDispose]: async () => {
       for (const s of sockets) s.destroy()

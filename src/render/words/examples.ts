@@ -208,6 +208,18 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   IRREVERSIBLE: [exampleMigration, { reason: 'it was sent by mail', undoneBy: null }],
   LOSS: ['public.chat_sessions', { atRisk: 12, edited: 2, users: 10, rows: 400 }],
   DEPENDANTS: ['public.chat_sessions', { objects: ['view public.recent_sessions'] }],
+  NO_WAY_BACK: [
+    '009_set_aside_unassigned',
+    {
+      at: 'rollbacks/workspace-sessions/009_set_aside_unassigned.sql:6',
+      sqlstate: '23514',
+      reason: 'new row for relation "chats" violates check constraint "chats_role_known"',
+    },
+  ],
+  LEFT_ASIDE: [
+    'public.chats',
+    { rows: 1, first: ['4711: there is no column for its tags'], migration: '009_set_aside_unassigned' },
+  ],
   ARCHIVED: ['r7', { rows: 400, command: 'rethread restore latest' }],
   NO_ARCHIVE: ['r9', { known: ['r7'] }],
   ROLLED_BACK_EXACTLY: ['001_create_chat_sessions'],
@@ -226,6 +238,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ARCHIVE_CHANGED: ['rethread_archive.r7_chat_sessions', { rows: 399, sealed: 400 }],
   RESTORE_CONFLICT: ['public.chat_sessions', { rows: 1, first: ['4711: written since the rollback'] }],
   RESTORED: ['r7', { rows: 400 }],
+  RESTORE_UNPROVEN: ['workspace-sessions', { checks: ['orphaned_messages'] }],
   DRIFT: ['schema', { objects: changed }],
   // usage and the rest
   DEMO_NEXT: [exampleTrack, { identical: true }],

@@ -24,6 +24,17 @@ export const rollbackWords = {
     (_, f) =>
       f.undoneBy === null ? 'Roll back only to a later migration.' : 'Choose a target further back.',
   ),
+  NO_WAY_BACK: say(
+    (s, f) =>
+      sentence`\`${s}\` can't be rolled back now: some of its rows were put back to try it, and the server refused (${f.at}): ${f.sqlstate}: ${f.reason}. Nothing was changed.`,
+    () => 'Remove the cause that the server names, then run the same command again.',
+  ),
+  LEFT_ASIDE: say(
+    (s, f) =>
+      sentence`${f.rows} row(s) of \`${s}\` could not be put back whole and are still in the quarantine:${bullets(f.first)}`,
+    (_, f) =>
+      sentence`select key, original from rethread_archive.quarantine where migration = '${f.migration}';`,
+  ),
   LOSS: say(
     (s, f) =>
       sentence`\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`,
@@ -71,6 +82,11 @@ export const rollbackWords = {
   RESTORED: say(
     (s, f) => sentence`Archive ${s} is back: ${f.rows} row(s) brought back or set back.`,
     () => 'rethread verify',
+  ),
+  RESTORE_UNPROVEN: say(
+    (s, f) =>
+      sentence`The rows are back, and checks of \`${s}\` find faults: ${listed(f.checks)}. The restore is not finished.`,
+    () => 'rethread verify shows what they found; the same restore can be run again.',
   ),
   DRIFT: say(
     (_, f) => sentence`The schema has changed since the last step of rethread:${bullets(f.objects)}`,

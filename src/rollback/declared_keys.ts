@@ -1,0 +1,33 @@
+import type { ForeignKey } from '../archive/archive.sql.js'
+import { primaryKey, relationExists } from '../database/catalog.sql.js'
+import type { Db } from '../database/types.js'
+import { type Node, relationName, statementsOrNone, strings } from '../files/statements.js'
+import type { Track } from '../model/project.js'
+
+/**
+ * Foreign keys that the track's files give a table, as far as their parents are there: one that a later phase
+ * adds binds the rows that are brought back before it.
+ */
+export async function declaredKeys(sql: Db, track: Track, table: string): Promise<ForeignKey[]> {
+  const keys: ForeignKey[] = []
+  for (const m of track.migrations) {
+    for (const { kind, node } of await statementsOrNone(m.file.text)) {
+      if (kind !== 'AlterTableStmt' || relationName(node.relation) !== table) continue
+      for (const c of node.cmds.map((x: Node) => x.AlterTableCmd.def?.Constraint)) {
+        if (c?.contype !== 'CONSTR_FOREIGN') continue
+        const parent = relationName(c.pktable)
+        if (!(await relationExists(sql, parent))) continue
+        const parentColumns = strings(c.pk_attrs ?? [])
+        keys.push({
+          name: c.conname,
+          columns: strings(c.fk_attrs),
+          parent,
+          parentColumns: parentColumns.length > 0 ? parentColumns : await primaryKey(sql, parent),
+          validated: !c.skip_validation,
+          onDelete: c.fk_del_action,
+        })
+      }
+    }
+  }
+  return keys
+}

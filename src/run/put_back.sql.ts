@@ -1,0 +1,173 @@
+/**
+ * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, in psql
+ * too; `restore` uses the same `hold_off` and `release`. All of it belongs to one transaction.
+ *
+ * - `hold_off` switches off triggers that fire on INSERT and UPDATE, where this role owns the table, and returns
+ *   the statements that switch them on again as they were. Foreign keys go on being checked.
+ * - `put_back` inserts what a migration has set aside: identity columns get the values that they had, generated
+ *   columns their own, columns that are new their defaults. A constraint that is not validated does not hold
+ *   for rows that are older than it: it is dropped and added again as it was. `rethread.sample` limits
+ *   the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
+ * - `is_back` is true where the row is in its table again with all its values.
+ */
+export const putBackSql = `
+  create or replace function rethread_archive.hold_off(target regclass, own boolean, constraints boolean) returns text[]
+  language plpgsql
+  set search_path = ''
+  as $hold$
+  declare
+    item record;
+    undo text[] := '{}';
+  begin
+    for item in
+      select format('alter table %s disable trigger %I', g.tgrelid::regclass, g.tgname) as off,
+        format('alter table %s enable %strigger %I', g.tgrelid::regclass, case g.tgenabled when 'A' then 'always ' end, g.tgname) as again
+      from (select target as oid union select t.relid from pg_catalog.pg_partition_tree(target) t) r
+      join pg_catalog.pg_trigger g on g.tgrelid = r.oid
+      join pg_catalog.pg_proc p on p.oid = g.tgfoid
+      where not g.tgisinternal and g.tgparentid = 0 and g.tgenabled in ('O', 'A') and g.tgtype::int & 20 <> 0
+        and (own or p.pronamespace is distinct from pg_catalog.to_regnamespace('chat_private')::oid)
+      order by g.tgname
+    loop
+      begin
+        execute item.off;
+        undo := undo || item.again;
+      exception
+        -- not the owner: they fire, and what they change is found afterwards
+        when insufficient_privilege then null;
+      end;
+    end loop;
+    if constraints then
+      for item in
+        select format('alter table %s drop constraint %I', target, c.conname) as off,
+          format('alter table %s add constraint %I %s', target, c.conname, pg_catalog.pg_get_constraintdef(c.oid)) as again,
+          format('comment on constraint %I on %s is %L', c.conname, target, pg_catalog.obj_description(c.oid, 'pg_constraint')) as said,
+          pg_catalog.obj_description(c.oid, 'pg_constraint') is not null as is_said
+        from pg_catalog.pg_constraint c
+        where c.conrelid = target and not c.convalidated and c.contype in ('c', 'f', 'n') and c.conislocal and c.coninhcount = 0
+          and pg_catalog.to_jsonb(c) ->> 'conenforced' is distinct from 'false'
+        order by c.conname
+      loop
+        execute item.off;
+        undo := undo || item.again;
+        if item.is_said then
+          undo := undo || item.said;
+        end if;
+      end loop;
+    end if;
+    return undo;
+  end
+  $hold$;
+
+  create or replace function rethread_archive.release(undo text[]) returns void
+  language plpgsql
+  set search_path = ''
+  as $release$
+  declare
+    again text;
+  begin
+    foreach again in array undo loop
+      execute again;
+    end loop;
+  end
+  $release$;
+
+  create or replace function rethread_archive.put_back(migration text, relation text) returns bigint
+  language plpgsql
+  set search_path = ''
+  as $put$
+  declare
+    target constant regclass := coalesce(nullif(current_setting('rethread.twin', true), ''), put_back.relation)::regclass;
+    most constant bigint := nullif(current_setting('rethread.sample', true), '')::bigint;
+    undo text[];
+    shape text[];
+    written bigint;
+    total bigint := 0;
+    columns text;
+    typed text;
+  begin
+    if not exists (
+      select from rethread_archive.quarantine q where q.migration = put_back.migration and q.relation = put_back.relation
+    ) then
+      return 0;
+    end if;
+    undo := rethread_archive.hold_off(target, true, true);
+    for shape in
+      select distinct array(select k from pg_catalog.jsonb_object_keys(q.original) k order by 1)
+      from rethread_archive.quarantine q
+      where q.migration = put_back.migration and q.relation = put_back.relation and jsonb_typeof(q.original) = 'object'
+    loop
+      select string_agg(format('%I', a.attname), ', ' order by a.attnum),
+        string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
+      into columns, typed
+      from pg_catalog.pg_attribute a
+      where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname = any (shape);
+      execute format(
+        'insert into %s (%s) overriding system value
+         select %s from (
+           select q.original from rethread_archive.quarantine q
+           where q.migration = $1 and q.relation = $2 and jsonb_typeof(q.original) = ''object''
+             and array(select k from pg_catalog.jsonb_object_keys(q.original) k order by 1) = $3
+           order by q.id limit $4
+         ) q cross join lateral pg_catalog.jsonb_to_record(q.original) as r (%s)
+         on conflict do nothing',
+        target, columns, columns, typed)
+      using put_back.migration, put_back.relation, shape, most;
+      get diagnostics written = row_count;
+      total := total + written;
+    end loop;
+    perform rethread_archive.release(undo);
+    return total;
+  end
+  $put$;
+
+  create or replace function rethread_archive.is_back(relation text, original jsonb) returns boolean
+  language plpgsql stable
+  set search_path = ''
+  as $back$
+  declare
+    target constant regclass := pg_catalog.to_regclass(relation);
+    known text[];
+    keys text;
+    typed text;
+    found boolean;
+  begin
+    if target is null or jsonb_typeof(original) <> 'object' then
+      return false;
+    end if;
+    -- what the server computes is not the row's own
+    known := array(
+      select a.attname from pg_catalog.pg_attribute a
+      where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and original ? a.attname::text);
+    if exists (
+      select from pg_catalog.jsonb_each(original) e
+      where jsonb_typeof(e.value) <> 'null' and not exists (
+        select from pg_catalog.pg_attribute a where a.attrelid = target and a.attname = e.key and a.attnum > 0 and not a.attisdropped)
+    ) then
+      return false;
+    end if;
+    select string_agg(format('t.%1$I = r.%1$I', a.attname), ' and '),
+      string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ')
+    into keys, typed
+    from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
+    where i.indrelid = target and i.indisprimary;
+    if keys is null then
+      return false;
+    end if;
+    execute format(
+      'select exists (
+         select from pg_catalog.jsonb_to_record($1) as r (%s) join %s t on %s
+         where not exists (
+           select from unnest($2) k where pg_catalog.to_jsonb(t) -> k is distinct from $1 -> k))', typed, target, keys)
+    into found using original, known;
+    return found;
+  end
+  $back$;`
+
+/** Their names with their arguments, to close them to everybody but their owner. */
+export const putBackFunctions = [
+  'rethread_archive.hold_off(regclass, boolean, boolean)',
+  'rethread_archive.release(text[])',
+  'rethread_archive.put_back(text, text)',
+  'rethread_archive.is_back(text, jsonb)',
+].join(', ')

@@ -1,0 +1,261 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type Ran, rethread, undoAll } from '../support/cli.js'
+import { type Database, database, servers, some } from '../support/database.js'
+
+/** What restore brings back, what it leaves to the migration, and what people deleted meanwhile. */
+
+const faults = (ran: Ran) => ran.report.findings.filter(f => f.level === 'error' || f.level === 'refused')
+const conflicts = (ran: Ran) =>
+  ran.report.findings.flatMap(f =>
+    f.code === 'RESTORE_CONFLICT' ? [[f.subject, f.facts.rows, f.facts.first]] : [],
+  )
+const up = async (db: Database, ...flags: string[]) => {
+  const ran = await rethread(db.url, ['migrate', ...flags])
+  expect([ran.code, faults(ran)]).toEqual([0, []])
+}
+const down = async (db: Database, ...flags: string[]) => {
+  const ran = await rethread(db.url, ['rollback', ...undoAll(db.name), ...flags])
+  expect([ran.code, faults(ran)]).toEqual([0, []])
+}
+
+const arrays = `
+  create table public.tenants (id uuid primary key default gen_random_uuid(), name text);
+  create table public.tenant_users (id uuid primary key default gen_random_uuid(), tenant_id uuid not null references public.tenants (id) on delete cascade, user_id uuid not null references auth.users (id) on delete cascade, role text not null default 'user', unique (tenant_id, user_id));
+  create table public.chat_sessions (id uuid primary key default gen_random_uuid(), tenant_id uuid, user_id uuid, title varchar(255), messages jsonb default '[]', metadata jsonb default '{}', created_at timestamptz default now(), updated_at timestamptz default now());
+  insert into auth.users (id, email) select md5('u' || n)::uuid, 'p' || n || '@example.com' from generate_series(1, 6) n;
+  insert into public.tenants (id, name) select md5('t1')::uuid, 'T1';
+  insert into public.tenant_users (tenant_id, user_id) select md5('t1')::uuid, md5('u' || n)::uuid from generate_series(1, 3) n;
+  insert into public.chat_sessions (id, tenant_id, user_id, title, messages)
+  select md5('s' || n)::uuid, md5('t1')::uuid, md5('u' || (n % 3 + 1))::uuid, 's' || n, (
+    select jsonb_agg(jsonb_build_object('role', case k % 2 when 1 then 'user' else 'assistant' end, 'content', 'said ' || k)) from generate_series(1, 4) k)
+  from generate_series(1, 6) n;`
+
+/** What each session says, in both tables: they must agree. */
+const said = async (db: Database) => {
+  const rows = await db.sql<{ title: string; said: string | null; kept: string | null }[]>`
+    select coalesce(s.title, c.title) as title,
+      (select string_agg(m.content, '|' order by m.created_at, m.id) from public.messages m where m.conversation_id = c.id) as said,
+      (select string_agg(e ->> 'content', '|' order by n) from jsonb_array_elements(s.messages) with ordinality x (e, n)) as kept
+    from public.chat_sessions s full join public.conversations c on c.id = s.id order by 1`
+  for (const r of rows) expect([r.title, r.kept]).toEqual([r.title, r.said])
+  return Object.fromEntries(rows.map(r => [r.title, r.said]))
+}
+
+describe.each(servers())('restore on PostgreSQL $major', server => {
+  test('messages and sessions that people deleted after the rollback stay deleted; nothing is doubled by its place', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(arrays)
+    await up(db)
+    await db.sql`insert into public.messages (conversation_id, role, content) values (md5('s2')::uuid, 'user', 'from the new one')`
+    await db.sql`update public.messages set content = 'said 2, edited' where conversation_id = md5('s6')::uuid and content = 'said 2'`
+    await db.sql`insert into public.conversations (id, tenant_id, user_id, title) values (md5('s7')::uuid, md5('t1')::uuid, md5('u1')::uuid, 's7')`
+    await db.sql`insert into public.messages (conversation_id, role, content) values (md5('s7')::uuid, 'user', 'a new session')`
+    await down(db)
+    await db.sql.unsafe(`
+      update public.chat_sessions set messages = messages - 1 where title = 's1';
+      update public.chat_sessions set messages = messages - 3 where title = 's3';
+      delete from public.chat_sessions where title = 's4';
+      update public.chat_sessions set messages = '[]' where title = 's5';
+      update public.chat_sessions set messages = messages - 0 where title = 's6';`)
+    const back = await rethread(db.url, ['restore', 'latest'])
+    expect([back.code, faults(back), conflicts(back)]).toEqual([0, [], []])
+    const expected = {
+      s1: 'said 1|said 3|said 4',
+      s2: 'said 1|said 2|said 3|said 4|from the new one',
+      s3: 'said 1|said 2|said 3',
+      s5: null,
+      s6: 'said 2, edited|said 3|said 4',
+      s7: 'a new session',
+    }
+    expect(await said(db)).toEqual(expected)
+    const twice = await rethread(db.url, ['restore', 'latest'])
+    expect([twice.code, await said(db)]).toEqual([0, expected])
+  })
+
+  test('an account and a workspace that were deleted meanwhile block nothing: the rest comes back, they are named', async () => {
+    await using db = await database(server, 'workspace-sessions', 300)
+    await up(db)
+    await db.sql.unsafe(
+      `
+      create table public.mine as
+      with room as (select id, owner_id, row_number() over (order by id) as n from workspaces where owner_id is not null order by id limit 3),
+      made as (
+        insert into chat_sessions (workspace_id, user_id, title)
+        select r.id, case n when 2 then u.id else owner_id end, 'Mine ' || n from room r,
+          (insert_user.id) u returning *
+      ) select * from made`.replace(
+        '(insert_user.id) u',
+        `(select id from auth.users where id not in (select owner_id from workspaces where owner_id is not null) order by id limit 1) u`,
+      ),
+    )
+    const made = await db.sql`select id, workspace_id, user_id, title from public.mine order by title`
+    expect(made).toHaveLength(3)
+    await db.sql.unsafe(`
+      insert into chats (workspace_id, user_id, role, message, session_id)
+      select workspace_id, user_id, 'user', 'in ' || title, id from public.mine, generate_series(1, 4);
+      update chat_sessions set title = 'Renamed', user_id = (select user_id from public.mine where title = 'Mine 2')
+      where title = 'Legacy Chat' and workspace_id = (select workspace_id from public.mine where title = 'Mine 1');`)
+    await down(db)
+    await db.sql`delete from auth.users where id = ${made[1]!.user_id}`
+    await db.sql`delete from workspaces where id = ${made[2]!.workspace_id}`
+    const back = await rethread(db.url, ['restore', 'latest'])
+    expect([back.code, back.report.verdict, faults(back)]).toEqual([1, 'attention', []])
+    expect(
+      (await db.sql`select title from chat_sessions where title like 'Mine%'`).map(r => r.title),
+    ).toEqual(['Mine 1'])
+    expect(
+      (
+        await db.sql`select count(*)::int as n from chats c join chat_sessions s on s.id = c.session_id where c.message = 'in Mine 1' and s.title = 'Mine 1'`
+      )[0]!.n,
+    ).toBe(4)
+    // messages of the account that is gone keep their place, in a session that is there
+    const [state] = await db.sql`
+      select (select count(*)::int from chats where message = 'in Mine 2') as messages,
+        (select count(*)::int from chats c where c.session_id is not null and not exists (select from chat_sessions s where s.id = c.session_id)) as dangling`
+    expect(state).toEqual({ messages: 4, dangling: 0 })
+    expect(conflicts(back).map(c => c[0])).toEqual(['public.chat_sessions', 'public.chats'])
+    expect(JSON.stringify(conflicts(back)[0])).toMatch(/auth\.users is gone/)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+  })
+})
+
+/** A track of one's own in a folder; rollbacks by the name of their migration. */
+function folder(files: Record<string, [string, string]>): string {
+  const at = mkdtempSync('/tmp/rethread-restored-')
+  for (const kind of ['migrations', 'rollbacks', 'verify'])
+    mkdirSync(join(at, kind, 'mine'), { recursive: true })
+  for (const [name, [forth, back]] of Object.entries(files)) {
+    writeFileSync(join(at, 'migrations/mine', `${name}.sql`), forth)
+    writeFileSync(join(at, 'rollbacks/mine', `${name}.sql`), back)
+  }
+  writeFileSync(
+    join(at, 'verify/mine/always.sql'),
+    `--! title: Nothing is wrong\nselect '' as object, '' as detail where false;`,
+  )
+  return at
+}
+
+describe.each(some('newest'))('restore of any table on PostgreSQL $major', server => {
+  test('a table that no migration makes is moved back with all that was attached to it', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table public.parents (id int primary key); insert into public.parents select generate_series(1, 3);
+      create table public."Old ""one" (
+        id bigint generated always as identity primary key, parent int references public.parents (id) on delete cascade, "Said, so" text unique, twice int generated always as (parent * 2) stored
+      );
+      create index said on public."Old ""one" ("Said, so") where parent > 1;
+      create function public.touch() returns trigger language plpgsql as $$ begin return new; end $$;
+      create trigger touch before update on public."Old ""one" for each row execute function public.touch();
+      alter table public."Old ""one" enable row level security;
+      create policy mine on public."Old ""one" as restrictive for select to authenticated using (parent = 1);
+      grant select on public."Old ""one" to authenticated; grant insert on public."Old ""one" to public;
+      insert into public."Old ""one" (parent, "Said, so") select n % 3 + 1, 'said ' || n from generate_series(1, 50) n`)
+    const cwd = folder({
+      '001_note': [
+        '--! title: Note\n--! phase: expand\ncreate table public.made (id int primary key);',
+        'drop table public.made;\ndrop table public."Old ""one";',
+      ],
+    })
+    const run = async (...args: string[]) => {
+      const ran = await rethread(db.url, args, { cwd })
+      expect([args[0], ran.code, faults(ran)]).toEqual([args[0], 0, []])
+      return ran
+    }
+    const look = async () => ({
+      rows: await db.sql`select * from public."Old ""one" order by id`,
+      attached: await db.sql`
+        select conname::text as name, pg_get_constraintdef(oid) as def from pg_constraint where 'public."Old ""one"'::regclass in (conrelid, confrelid)
+        union all select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index where indrelid = 'public."Old ""one"'::regclass
+        union all select tgname, pg_get_triggerdef(oid) from pg_trigger where tgrelid = 'public."Old ""one"'::regclass and not tgisinternal
+        union all select polname, concat_ws(' ', polcmd, polpermissive, polroles::regrole[], pg_get_expr(polqual, polrelid)) from pg_policy where polrelid = 'public."Old ""one"'::regclass
+        union all select relname, concat_ws(' ', relrowsecurity, (select string_agg(x::text, ',' order by x::text) from unnest(relacl) x)) from pg_class where oid = 'public."Old ""one"'::regclass
+        union all select pg_get_serial_sequence('public."Old ""one"', 'id'), '' order by 1, 2`,
+    })
+    await run('migrate')
+    const before = await look()
+    await run('rollback', ...undoAll(db.name))
+    expect((await db.sql`select to_regclass('public."Old ""one"') as t`)[0]!.t).toBeNull()
+    await run('restore', 'latest')
+    expect(await look()).toEqual(before)
+    await db.sql`insert into public."Old ""one" (parent) values (1)`
+    await run('restore', 'latest')
+    expect((await look()).rows).toHaveLength(51)
+  })
+
+  test('columns that are gone, new or NOT NULL are named; identity, generated columns and sequences go on', async () => {
+    await using db = await database(server, 'empty')
+    const table = (columns: string) =>
+      `--! title: Make t\n--! phase: expand\ncreate table public."T, t" (id bigint generated always as identity primary key, "a ""b" text, doubled text generated always as ("a ""b" || '!') stored, ${columns});`
+    const back = 'drop table public."T, t";'
+    const run = async (cwd: string, ...args: string[]) => rethread(db.url, args, { cwd })
+    const first = folder({ '001_make': [table('gone int, mood point, raw json'), back] })
+    expect((await run(first, 'migrate')).code).toBe(0)
+    await db.sql`insert into public."T, t" ("a ""b", gone, mood, raw) select 'x' || n, n, point(n, n), '{"a":  1}' from generate_series(1, 30) n`
+    const undone = await run(first, 'rollback', ...undoAll(db.name))
+    expect([undone.code, faults(undone)]).toEqual([0, []])
+    const second = folder({ '001_make': [table('wanted int not null, mood point, raw json'), back] })
+    const refused = await run(second, 'restore', 'latest')
+    expect([refused.code, faults(refused)]).toEqual([1, []])
+    expect(conflicts(refused)[0]!.slice(0, 2)).toEqual(['public."T, t"', 31])
+    expect(JSON.stringify(conflicts(refused))).toMatch(/wanted must not be null/)
+    await db.sql`alter table public."T, t" alter column wanted set default 7`
+    const restored = await run(second, 'restore', 'latest')
+    expect([restored.code, faults(restored), conflicts(restored)]).toEqual([
+      1,
+      [],
+      [
+        [
+          'public."T, t"',
+          1,
+          [expect.stringMatching(/^column gone: it is gone: 30 value\(s\) are still in rethread_archive/)],
+        ],
+      ],
+    ])
+    expect(
+      await db.sql`select count(*)::int as n, min(wanted) as wanted, max(doubled) as doubled, max(raw::text) as raw from public."T, t"`,
+    ).toEqual([{ n: 30, wanted: 7, doubled: 'x9!', raw: '{"a":  1}' }])
+    await db.sql`insert into public."T, t" ("a ""b") values ('next')`
+    expect((await db.sql`select max(id)::int as id from public."T, t"`)[0]!.id).toBe(31)
+    // a row that people deleted after it had come back stays deleted, whatever is still to be settled
+    await db.sql`delete from public."T, t" where id = 3`
+    expect((await run(second, 'restore', 'latest')).code).toBe(1)
+    expect((await db.sql`select count(*)::int as n from public."T, t" where id = 3`)[0]!.n).toBe(0)
+  })
+
+  test('a restore whose end the checks of the track do not accept is not called restored; run again, it ends', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql`create table public.trouble (what text)`
+    const cwd = folder({
+      '001_make': [
+        '--! title: Make t\n--! phase: expand\ncreate table public.t (id int primary key);',
+        'drop table public.t;',
+      ],
+    })
+    writeFileSync(
+      join(cwd, 'verify/mine/always.sql'),
+      `--! title: No trouble\nselect what as object, 'it is there' as detail from public.trouble;`,
+    )
+    const run = (...args: string[]) => rethread(db.url, args, { cwd })
+    expect((await run('migrate')).code).toBe(0)
+    await db.sql`insert into public.t select generate_series(1, 3)`
+    expect((await run('rollback', ...undoAll(db.name))).code).toBe(0)
+    await db.sql`insert into public.trouble values ('one')`
+    const unproven = await run('restore', 'latest')
+    expect([
+      unproven.code,
+      unproven.report.findings.map(f => f.code).filter(c => /^RESTORE/.test(c)),
+    ]).toEqual([2, ['RESTORE_UNPROVEN']])
+    await db.sql`delete from public.trouble`
+    const again = await run('restore', 'latest')
+    expect([again.code, again.report.findings.map(f => f.code).filter(c => /^RESTORE/.test(c))]).toEqual([
+      0,
+      ['RESTORED'],
+    ])
+    expect(await db.sql`select state, count(*)::int as n from rethread.restores group by 1`).toEqual([
+      { state: 'done', n: 1 },
+    ])
+    expect((await db.sql`select count(*)::int as n from public.t`)[0]!.n).toBe(3)
+  })
+})
