@@ -190,6 +190,7 @@ describe('reports', () => {
     const tables = report.tables.find(t => t.title === 'Tables touched')!
     expect(tables.rows.map(r => r[0])).toContain('public.chats')
     expect(report.findings.filter(f => f.code === 'OUTLOOK').map(f => f.subject)).toEqual([
+      "workspaces that are deleted with their owner's account",
       'workspaces with several authors',
       'messages of deleted workspaces',
       'messages without a time',
