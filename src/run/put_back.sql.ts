@@ -2,9 +2,11 @@
  * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, in psql
  * too; `restore` uses the same `hold_off` and `release`. All of it belongs to one transaction.
  *
- * - `hold_off` switches off triggers that fire on INSERT and UPDATE, where this role owns the table, and returns
+ * - `hold_off` switches off triggers that fire on INSERT and UPDATE, where this role owns the table,
+ * and returns
  *   the statements that switch them on again as they were. Foreign keys go on being checked.
- * - `put_back` inserts what a migration has set aside: identity columns get the values that they had, generated
+ * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
+ * generated
  *   columns their own, columns that are new their defaults. A constraint that is not validated does not hold
  *   for rows that are older than it: it is dropped and added again as it was. `rethread.sample` limits
  *   the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
