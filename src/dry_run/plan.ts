@@ -23,6 +23,7 @@ import {
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
+import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
@@ -76,6 +77,8 @@ export function dryRunAndPlan(
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
     const described = await describe(plan, connection.sql)
+    const changed = hasLedger ? await drifted(connection, target.major) : []
+    described.steps[0]?.hazards.push(...(await driftHazards(track, changed)))
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -110,8 +113,8 @@ export function dryRunAndPlan(
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...(hasLedger ? driftFinding(await drifted(connection, target.major)) : []),
-      ...heldFindings(plan, target.info.database),
+      ...driftFinding(changed),
+      ...heldFindings(described, target.info.database, options.consent.from),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
