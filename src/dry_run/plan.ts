@@ -25,6 +25,7 @@ import { guard } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
 import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
+import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
@@ -95,9 +96,18 @@ export function dryRunAndPlan(
     if (sessions.length > 0 && plan.steps.length > 0)
       report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
     const obstacles = await preflight(connection, migrations)
+    const ahead = obstacles.some(f => f.level === 'refused')
+      ? []
+      : await lookAhead(ctx, connection, track, {
+          applied: plan.applied,
+          pending: [...migrations, ...plan.held.map(h => h.migration)],
+          resumed: new Set(history.unfinished.keys()),
+          major: target.major,
+        })
     report.findings.push(
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
+      ...ahead,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...guard(described, options.consent),
       ...(await inTheWay(connection, tables)),
@@ -119,7 +129,8 @@ export function dryRunAndPlan(
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
-    // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
+    // a plan refuses nothing itself: what `migrate` would refuse is attention
+    if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { report, plan }
   })

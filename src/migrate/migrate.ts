@@ -13,6 +13,7 @@ import { guard, outdated } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
 import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
+import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { runStatements } from '../run/execute_file.js'
@@ -148,12 +149,21 @@ async function preparePlan(
       return preparePlan(ctx, track, options, report)
     }
   }
+  const ahead = obstacles.some(f => f.level === 'refused')
+    ? []
+    : await lookAhead(ctx, connection, track, {
+        applied: plan.applied,
+        pending: [...plan.steps, ...plan.held].map(s => s.migration),
+        resumed: new Set(history.unfinished.keys()),
+        major: target.major,
+      })
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
     ...driftFinding(changed),
     ...judgeRights(target, hasLedger),
     ...judgeSettings(track.name, info, ctx.settings),
     ...obstacles,
+    ...ahead,
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...guard(described, options.consent),
   )

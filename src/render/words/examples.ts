@@ -93,6 +93,36 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MISSING_PRIVILEGE: [chats, { wants: 'OWNERSHIP', owner: 'postgres', role: 'deployer' }],
   ROWS_HIDDEN: [chats, { owner: 'postgres', forced: false, role: 'deployer' }],
   MISSING_PREREQUISITE: ['table public.workspaces'],
+  WRONG_TYPE: ['column public.chats.created_at', { found: 'bigint', wanted: ['timestamp with time zone'] }],
+  NAME_TAKEN: [
+    'index public.idx_chats_session_id',
+    {
+      migration: file,
+      rename: 'alter index public.idx_chats_session_id rename to idx_chats_session_id_app;',
+    },
+  ],
+  NO_REPLICA_IDENTITY: [chats, { publications: ['warehouse'], migration: file }],
+  ROWS_VIOLATE: [
+    chats,
+    {
+      constraint: 'chats_message_check',
+      definition: "CHECK ((message <> ''::text)) NOT VALID",
+      migration: file,
+    },
+  ],
+  PARTITIONED_TABLE: [
+    chats,
+    { migration: file, sql: 'create index concurrently', reason: 'it builds no index concurrently on one' },
+  ],
+  WOULD_FAIL: [
+    file,
+    {
+      sql: 'alter table public.chats ...',
+      sqlstate: '42804',
+      reason: 'key columns are of incompatible types',
+    },
+  ],
+  NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
