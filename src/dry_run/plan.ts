@@ -22,8 +22,8 @@ import {
 } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
+import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
-import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
@@ -77,9 +77,14 @@ export function dryRunAndPlan(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const described = await describe(plan, connection.sql)
     const changed = hasLedger ? await drifted(connection, target.major) : []
-    described.steps[0]?.hazards.push(...(await driftHazards(track, changed)))
+    const { plan: described, findings: triggers } = await addDecisions(
+      ctx,
+      connection.sql,
+      track,
+      await describe(plan, connection.sql),
+      changed,
+    )
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -112,7 +117,8 @@ export function dryRunAndPlan(
       ...guard(described, options.consent),
       ...(await inTheWay(connection, tables)),
       ...(await strain(connection, tables)),
-      ...(await firing(
+      ...triggers,
+      ...(await published(
         connection,
         track,
         migrations.map(m => m.name),
@@ -220,8 +226,8 @@ async function strain(connection: Connection, tables: string[]): Promise<Finding
   ]
 }
 
-/** Triggers that a backfill's writes would fire, and publications that would send each row. */
-async function firing(connection: Connection, track: Track, pending: string[]): Promise<Finding[]> {
+/** Publications that would send each row that a backfill writes. */
+async function published(connection: Connection, track: Track, pending: string[]): Promise<Finding[]> {
   const tables = new Set<string>()
   for (const m of track.migrations) {
     if (m.backfill && pending.includes(m.name))
@@ -229,11 +235,8 @@ async function firing(connection: Connection, track: Track, pending: string[]): 
   }
   return (await relationFacts(connection.sql, [...tables])).flatMap(f => {
     const [publication, ...more] = f.publications
-    return [
-      ...(f.triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers: f.triggers })] : []),
-      ...(publication === undefined
-        ? []
-        : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]),
-    ]
+    return publication === undefined
+      ? []
+      : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]
   })
 }

@@ -6,7 +6,7 @@ export interface QualifiedName {
   name: string
 }
 
-const plain = (token: string): string =>
+const unquoted = (token: string): string =>
   token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase()
 
 /** A word that may be a name: an identifier, or a keyword that is one here. */
@@ -41,8 +41,8 @@ export async function movedNames(
     let now: string | null = null
     const [dot, name] = [tokens[i + 1], tokens[i + 2]]
     if (isName(token) && tokens[i - 1]?.text !== '.' && dot?.text === '.' && name && isName(name))
-      now = schemaFor(plain(raw), plain(text.slice(name.start, name.end)))
-    else if (token.name === 'SCONST') now = await inLiteral(raw, schemaFor)
+      now = schemaFor(unquoted(raw), unquoted(text.slice(name.start, name.end)))
+    else if (token.name === 'SCONST') now = await movedInLiteral(raw, schemaFor)
     if (now === null) continue
     out += text.slice(at, token.start) + now
     at = token.end
@@ -51,7 +51,7 @@ export async function movedNames(
 }
 
 /** A body in dollars is SQL again; other literals hold names of objects, or prose. */
-async function inLiteral(raw: string, schemaFor: (schema: string, name: string) => string | null) {
+async function movedInLiteral(raw: string, schemaFor: (schema: string, name: string) => string | null) {
   const body = /^(\$\w*\$)([\s\S]*)\1$/.exec(raw)
   if (body)
     try {

@@ -10,8 +10,8 @@ import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
+import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
-import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings } from '../plan/make_plan.js'
@@ -56,7 +56,7 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
 }
 
 /** A plan that may be executed, and what was looked at to say so. */
-interface Prepared {
+interface PreparedRun {
   plan: Plan
   /** How the schema looked before the first step; null where another run has been at work since. */
   schema: ObjectRow[] | null
@@ -72,10 +72,10 @@ interface Prepared {
 async function stillHolds(
   run: Run,
   track: Track,
-  { plan: approved, schema, newest }: Prepared,
+  { plan: approved, schema, newest }: PreparedRun,
   options: MigrateOptions,
   report: Report,
-): Promise<Prepared | null> {
+): Promise<PreparedRun | null> {
   const { plan: now, newest: since } = await readHistory(run.writer, track, options)
   const errors = now.findings.filter(f => f.level === 'error')
   report.findings.push(...errors)
@@ -108,7 +108,7 @@ async function preparePlan(
   track: Track,
   options: MigrateOptions,
   report: Report,
-): Promise<Prepared | null> {
+): Promise<PreparedRun | null> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   report.target = target.info
@@ -130,9 +130,13 @@ async function preparePlan(
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const described = await describe(plan, connection.sql)
-  // one place for all that must be allowed by name: the first step's hazards
-  described.steps[0]!.hazards.push(...(await driftHazards(track, changed)))
+  const { plan: described, findings: firing } = await addDecisions(
+    ctx,
+    connection.sql,
+    track,
+    await describe(plan, connection.sql),
+    changed,
+  )
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
@@ -160,6 +164,7 @@ async function preparePlan(
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
     ...driftFinding(changed),
+    ...firing,
     ...judgeRights(target, hasLedger),
     ...judgeSettings(track.name, info, ctx.settings),
     ...obstacles,
@@ -173,7 +178,7 @@ async function preparePlan(
 async function executePlan(
   run: Run,
   track: Track,
-  { plan, schema }: Prepared,
+  { plan, schema }: PreparedRun,
   options: MigrateOptions,
   report: Report,
 ): Promise<void> {

@@ -166,8 +166,8 @@ export interface FactsOfFiles {
   READ_ONLY_SERVER: { why: string }
   TRANSACTION_POOLER: NoFacts
   /**
-   * A table that only its owner may alter, read or point a foreign key at, or a database where we may create no schema; `role` is
-   * ours.
+   * A table that only its owner may alter, read or point a foreign key at, or a database where we may
+   * create no schema; `role` is ours.
    */
   MISSING_PRIVILEGE: { role: string } & (
     | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES'; owner: string }
@@ -224,7 +224,15 @@ export interface FactsOfFiles {
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
-  FIRING_TRIGGERS: { triggers: string[] }
+  FIRING_TRIGGERS: {
+    /** Each with its function. */
+    triggers: string[]
+    /** Rows of the table, about; null where nobody has counted. */
+    rows: number | null
+    /** True where the backfill holds them off. */
+    held: boolean
+    migration: string
+  }
   OUTLOOK: { detail: string; check: string }
   BLOCKER_NOW: {
     /** Mode of its lock, as PostgreSQL names it. */

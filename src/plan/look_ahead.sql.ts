@@ -1,6 +1,7 @@
 import { setLocal } from '../database/connection.sql.js'
 import type { Scope } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
+import { namesIn, partText } from '../model/table_name.js'
 
 /** Something that has a name. `name` of an index and a function is with its schema, as SQL. */
 export interface NamedObject {
@@ -8,7 +9,34 @@ export interface NamedObject {
   /** The table whose name space it is in; null where that is a schema. */
   table: string | null
   name: string
+  /** Types of a function's arguments. */
+  arguments?: string[]
 }
+
+/** The statement that frees the name. */
+export function renaming(object: NamedObject): string {
+  const { kind, table, name } = object
+  const other = partText(`${namesIn(name)?.at(-1) ?? name}_app`)
+  switch (kind) {
+    case 'index':
+      return `alter index ${name} rename to ${other};`
+    case 'function':
+      return `alter function ${signature(object)} rename to ${other};`
+    case 'column':
+    case 'constraint':
+      return `alter table ${table} rename ${kind} ${partText(name)} to ${partText(`${name}_app`)};`
+    default:
+      return `alter ${kind} ${partText(name)} on ${table} rename to ${partText(`${name}_app`)};`
+  }
+}
+
+const signature = ({ name, arguments: types = [] }: NamedObject): string => `${name}(${types.join(', ')})`
+
+/** How a report names it. */
+export const namedText = (object: NamedObject): string =>
+  object.table === null
+    ? `${object.kind} ${object.kind === 'function' ? signature(object) : object.name}`
+    : `${object.kind} ${partText(object.name)} on ${object.table}`
 
 /** For each object whether something has its name: an index shares its names with tables and views. */
 export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolean[]> {
@@ -16,7 +44,13 @@ export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolea
   const rows = await sql<{ there: boolean }[]>`
     select case w.kind
       when 'index' then to_regclass(w.name) is not null
-      when 'function' then to_regprocedure(w.name) is not null
+      when 'function' then exists (
+        select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where format('%I.%I', n.nspname, p.proname) = w.name
+          -- a type that is not there is one that no function has
+          and string_to_array(p.proargtypes::text, ' ') = array(
+            select coalesce(to_regtype(t.name)::oid::text, '') from jsonb_array_elements_text(w.arguments::jsonb) with ordinality as t (name, position)
+            order by t.position))
       when 'column' then exists (
         select from pg_catalog.pg_attribute a where a.attrelid = to_regclass(w.on_table) and a.attname = w.name and not a.attisdropped)
       when 'constraint' then exists (
@@ -26,8 +60,8 @@ export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolea
       else exists (
         select from pg_catalog.pg_trigger t where t.tgrelid = to_regclass(w.on_table) and t.tgname = w.name)
     end as there
-    from unnest(${wanted.map(w => w.kind)}::text[], ${wanted.map(w => w.table ?? '')}::text[], ${wanted.map(w => w.name)}::text[])
-      with ordinality as w (kind, on_table, name, position)
+    from unnest(${wanted.map(w => w.kind)}::text[], ${wanted.map(w => w.table ?? '')}::text[], ${wanted.map(w => w.name)}::text[],
+      ${wanted.map(w => JSON.stringify(w.arguments ?? []))}::text[]) with ordinality as w (kind, on_table, name, arguments, position)
     order by w.position`
   return rows.map(r => r.there)
 }

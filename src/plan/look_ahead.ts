@@ -2,8 +2,8 @@ import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { isSqlState } from '../database/faults.js'
 import { type Known, knownOf } from '../database/known.js'
-import { type Scope, savepoint, transaction } from '../database/scopes.js'
-import type { Db, Root } from '../database/types.js'
+import { scopeOf } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
@@ -87,9 +87,6 @@ async function violations(sql: Db, writes: Map<string, Migration>): Promise<Find
   }
   return found
 }
-
-/** A savepoint where the connection is in a transaction already. */
-const scopeOf = (sql: Db): Scope => ('savepoint' in sql ? savepoint(sql) : transaction(sql as Root))
 
 /** What PostgreSQL does not do with a partitioned table, and a file wants. */
 function ofPartitions({ migration, statements }: FileOfStatements, known: Known, major: number): Finding[] {

@@ -14,7 +14,7 @@ import type { Migration } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { proofState } from '../run/catalog_proof.js'
-import { type NamedObject, namesThere } from './look_ahead.sql.js'
+import { type NamedObject, namedText, namesThere, renaming } from './look_ahead.sql.js'
 
 /** What a track has before it, where it is now. */
 export interface Ahead {
@@ -33,7 +33,7 @@ interface Given extends NamedObject {
 }
 
 /** Schemas whose functions a track may replace: they are of its own. */
-const ours = /^chat_private\./
+const ownSchema = /^chat_private\./
 
 /**
  * Names that pending files give to something new, and that something else has already: indexes, columns,
@@ -57,7 +57,7 @@ export async function namesTaken(
       for (const key of freedBy(s)) freed.add(key)
       if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
       for (const o of givenBy(s, replaceable)) {
-        const key = keyOf(o)
+        const key = nameKey(o)
         if (m.transaction === 'none' && (await isProven(connection, s, resumed.has(m.name)))) continue
         if (!freed.has(key) && !given.has(key) && !(o.table && made.has(o.table)))
           given.set(key, { ...o, migration: m })
@@ -67,7 +67,7 @@ export async function namesTaken(
   const there = await namesThere(connection.sql, wanted)
   return wanted.flatMap(({ migration, ...o }, i) =>
     there[i]
-      ? [finding('NAME_TAKEN', textOf(o), { migration: migration.file.path, rename: renaming(o) })]
+      ? [finding('NAME_TAKEN', namedText(o), { migration: migration.file.path, rename: renaming(o) })]
       : [],
   )
 }
@@ -87,29 +87,7 @@ async function isProven(connection: Connection, s: Statement, resumed: boolean):
   }
 }
 
-const keyOf = ({ kind, table, name }: NamedObject): string =>
-  [kind, table, kind === 'function' ? name.replace(/\(.*/s, '') : name].join('\0')
-
-/** How a report names it. */
-export const textOf = ({ kind, table, name }: NamedObject): string =>
-  table === null ? `${kind} ${name}` : `${kind} ${partText(name)} on ${table}`
-
-/** The statement that gives the name back to the track. */
-function renaming({ kind, table, name }: NamedObject): string {
-  const other = partText(`${kind === 'index' || kind === 'function' ? '' : name}_app`)
-  switch (kind) {
-    case 'index':
-      return `alter index ${name} rename to ${partText(`${name.split('.').at(-1)!.replaceAll('"', '')}_app`)};`
-    case 'function':
-      return `alter function ${name} rename to ${partText(`${/([^."]+)"?\(/.exec(name)?.[1] ?? 'function'}_app`)};`
-    case 'column':
-      return `alter table ${table} rename column ${partText(name)} to ${other};`
-    case 'constraint':
-      return `alter table ${table} rename constraint ${partText(name)} to ${other};`
-    default:
-      return `alter ${kind} ${partText(name)} on ${table} rename to ${other};`
-  }
-}
+const nameKey = ({ kind, table, name }: NamedObject): string => [kind, table, name].join('\0')
 
 /** What a statement makes, by name. */
 function givenBy({ kind, node }: Statement, replaceable: Set<string>): NamedObject[] {
@@ -131,8 +109,8 @@ function givenBy({ kind, node }: Statement, replaceable: Set<string>): NamedObje
         : [{ kind: 'trigger', table: relationName(node.relation), name: node.trigname }]
     case 'CreateFunctionStmt': {
       const name = pathName(strings(node.funcname))
-      if (node.replace && (ours.test(name) || replaceable.has(name))) return []
-      return [{ kind: 'function', table: null, name: `${name}(${argumentsOf(node).join(', ')})` }]
+      if (node.replace && (ownSchema.test(name) || replaceable.has(name))) return []
+      return [{ kind: 'function', table: null, name: name, arguments: argumentsOf(node) }]
     }
     case 'AlterTableStmt':
       return node.cmds.flatMap(({ AlterTableCmd: c }: Node): NamedObject[] => {
@@ -162,8 +140,8 @@ function freedBy({ kind, node }: Statement): string[] {
   if (kind === 'AlterTableStmt')
     return node.cmds.flatMap(({ AlterTableCmd: c }: Node) => {
       const table = relationName(node.relation)
-      if (c.subtype === 'AT_DropColumn') return [keyOf({ kind: 'column', table, name: c.name })]
-      return c.subtype === 'AT_DropConstraint' ? [keyOf({ kind: 'constraint', table, name: c.name })] : []
+      if (c.subtype === 'AT_DropColumn') return [nameKey({ kind: 'column', table, name: c.name })]
+      return c.subtype === 'AT_DropConstraint' ? [nameKey({ kind: 'constraint', table, name: c.name })] : []
     })
   if (kind === 'RenameStmt' && node.subname && node.relation) {
     const renamed = {
@@ -174,24 +152,24 @@ function freedBy({ kind, node }: Statement): string[] {
     } as const
     const freedKind = renamed[node.renameType as keyof typeof renamed]
     return freedKind
-      ? [keyOf({ kind: freedKind, table: relationName(node.relation), name: node.subname })]
+      ? [nameKey({ kind: freedKind, table: relationName(node.relation), name: node.subname })]
       : []
   }
   if (kind === 'RenameStmt' && node.renameType === 'OBJECT_INDEX')
-    return [keyOf({ kind: 'index', table: null, name: relationName(node.relation) })]
+    return [nameKey({ kind: 'index', table: null, name: relationName(node.relation) })]
   if (kind !== 'DropStmt') return []
   return node.objects.flatMap((o: Node): string[] => {
     const path = strings(o.ObjectWithArgs ? o.ObjectWithArgs.objname : [o])
     const on = { table: pathName(path.slice(0, -1)), name: path.at(-1)! }
     switch (node.removeType) {
       case 'OBJECT_INDEX':
-        return [keyOf({ kind: 'index', table: null, name: pathName(path) })]
+        return [nameKey({ kind: 'index', table: null, name: pathName(path) })]
       case 'OBJECT_POLICY':
-        return [keyOf({ kind: 'policy', ...on })]
+        return [nameKey({ kind: 'policy', ...on })]
       case 'OBJECT_TRIGGER':
-        return [keyOf({ kind: 'trigger', ...on })]
+        return [nameKey({ kind: 'trigger', ...on })]
       case 'OBJECT_FUNCTION':
-        return [keyOf({ kind: 'function', table: null, name: pathName(path) })]
+        return [nameKey({ kind: 'function', table: null, name: pathName(path) })]
       default:
         return []
     }

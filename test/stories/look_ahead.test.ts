@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { contract, rethread } from '../support/cli.js'
-import { type Database, database, picture, servers } from '../support/database.js'
+import { configured, contract, rethread } from '../support/cli.js'
+import { type Database, database, picture, root, servers } from '../support/database.js'
 
 /**
  * What would stop a run later is said before its first step: `plan` and `doctor` end with 1 where `migrate`
@@ -139,5 +139,160 @@ describe.each(servers())('looked for first on PostgreSQL $major', server => {
     const doctor = await rethread(db.url, ['doctor'])
     expect(doctor.code).toBe(1)
     expect(JSON.stringify(doctor.report.tables)).toContain('workspaces.owner_id is text, uuid is needed')
+  })
+
+  test('drift between two runs is refused before the next step, and taken over only by name and with a word', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    expect((await rethread(db.url, ['migrate', ...track])).code).toBe(0)
+    await db.sql.unsafe(`drop policy chat_sessions_select on public.chat_sessions;
+      create index somebodys on public.chats (role);
+      alter table public.chats alter column role set default 'user';
+      create table public.chats_of_others (id int primary key)`)
+    // nothing to do is no reason to say nothing
+    const idle = await rethread(db.url, ['migrate', ...track])
+    expect([idle.code, idle.report.findings.map(f => f.code)]).toEqual([
+      0,
+      expect.arrayContaining(['DRIFT', 'NOTHING_TO_DO']),
+    ])
+    const before = await picture(db.sql)
+    const refused = await rethread(db.url, ['migrate', ...track, ...contract])
+    const wanted = refused.report.findings.find(f => f.code === 'CONSENT_NEEDED')!
+    expect([refused.code, (wanted.facts as { missing: string[] }).missing]).toEqual([3, ['IGNORES_DRIFT']])
+    for (const name of [
+      '- policy public.chat_sessions.chat_sessions_select',
+      '+ index public.chats.somebodys',
+      '~ column public.chats.role',
+    ])
+      expect(wanted.message).toContain(name)
+    expect(wanted.message).not.toContain('chats_of_others')
+    expect(await picture(db.sql)).toEqual(before)
+    const plan = await rethread(db.url, ['plan', ...track, ...contract])
+    expect(plan.code).toBe(1)
+    const allowed = [...contract.slice(0, -1), `${contract.at(-1)},IGNORES_DRIFT`]
+    const gone = await rethread(db.url, ['migrate', ...track, ...allowed])
+    expect([gone.code, gone.report.findings.find(f => f.code === 'DRIFT')?.message]).toEqual([
+      0,
+      expect.stringContaining('chats_of_others'),
+    ])
+    expect((await rethread(db.url, ['migrate', ...track])).report.findings.map(f => f.code)).not.toContain(
+      'DRIFT',
+    )
+  })
+})
+
+/** Messages with a time of their last change, moved by the usual trigger, and one that calls out. */
+const triggers = `
+  alter table public.chats add column updated_at timestamptz default '2020-01-01';
+  create table public.sent (n bigserial primary key, what text);
+  create function public.call_out() returns trigger language plpgsql as $$ begin
+    insert into public.sent (what) values (tg_op); return null; end $$;
+  create trigger chats_updated_at before update on public.chats for each row execute function public.update_updated_at();
+  create trigger call_out after insert or update on public.chats for each row execute function public.call_out();
+  create trigger on_edit after update on public.chats for each row
+    when (old.message is distinct from new.message) execute function public.call_out();
+  create trigger on_role after update of role on public.chats for each row execute function public.call_out()`
+
+const touched = async (db: Database) =>
+  (
+    await db.sql<{ moved: number; sent: number; assigned: boolean }[]>`
+      select (select count(*)::int from public.chats where updated_at <> '2020-01-01') as moved,
+        (select count(*)::int from public.sent) as sent, exists (select from public.chats where session_id is not null) as assigned`
+  )[0]!
+
+describe.each(servers())('triggers of the application on PostgreSQL $major', server => {
+  test('a backfill that would fire them wants a decision; the plan says which functions and how many rows', async () => {
+    await using db = await database(server, 'workspace-sessions', 200)
+    await db.sql.unsafe(`${triggers}; analyze public.chats`)
+    const plan = await rethread(db.url, ['plan', ...track])
+    const said = plan.report.findings.find(f => f.code === 'FIRING_TRIGGERS')!
+    expect([plan.code, said.facts]).toMatchObject([
+      1,
+      {
+        triggers: ['call_out (public.call_out)', 'chats_updated_at (public.update_updated_at)'],
+        held: false,
+        migration: '005_assign_messages',
+      },
+    ])
+    expect((said.facts as { rows: number }).rows).toBeGreaterThan(150)
+    const refused = await rethread(db.url, ['migrate', ...track])
+    expect([
+      refused.code,
+      refused.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.facts,
+    ]).toMatchObject([3, { missing: ['FIRES_TRIGGERS'] }])
+    expect((await db.sql`select to_regnamespace('rethread') as made`)[0]!.made).toBeNull()
+    // a canary is a backfill as well
+    expect((await rethread(db.url, ['migrate', ...track, '--phase', 'expand'])).code).toBe(0)
+    const [workspace] =
+      await db.sql`select workspace_id as id from public.chats where workspace_id is not null limit 1`
+    const canary = await rethread(db.url, ['backfill', ...track, '--workspace', workspace!.id])
+    expect([canary.code, await touched(db)]).toMatchObject([3, { moved: 0, sent: 0 }])
+    const fired = await rethread(db.url, ['migrate', ...track, '--allow', 'FIRES_TRIGGERS'])
+    expect(fired.code).toBe(0)
+    const after = await touched(db)
+    expect(after.moved).toBeGreaterThan(150)
+    // what the trigger did is found afterwards
+    const verified = await rethread(db.url, ['verify', ...track, '--only', 'times_unmoved'])
+    expect(verified.report.checks.map(c => [c.check, c.outcome])).toEqual([['times_unmoved', 'found']])
+  })
+
+  test('held off by the configuration: no time moves, nobody is called, and the application’s own statements fire them', async () => {
+    await using db = await database(server, 'workspace-sessions', 200)
+    await db.sql.unsafe(triggers)
+    const cwd = configured({ triggers: 'hold', dir: root })
+    const plan = await rethread(db.url, ['plan', ...track], { cwd })
+    expect([plan.code, plan.report.findings.find(f => f.code === 'FIRING_TRIGGERS')!.facts]).toMatchObject([
+      0,
+      { held: true },
+    ])
+    expect((await rethread(db.url, ['migrate', ...track], { cwd })).code).toBe(0)
+    expect(await touched(db)).toEqual({ moved: 0, sent: 0, assigned: true })
+    const verified = await rethread(db.url, ['verify', ...track, '--only', 'times_unmoved'])
+    expect(verified.report.checks.map(c => [c.check, c.outcome])).toEqual([['times_unmoved', 'pass']])
+    await db.sql.unsafe(
+      `update public.chats set role = role where id = (select id from public.chats limit 1)`,
+    )
+    expect(await touched(db)).toMatchObject({ moved: 1, sent: 2 })
+  })
+
+  test('held off only where that is safe: what may not, or would pass over foreign keys, is refused with the reason', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    const cwd = configured({ triggers: 'hold', dir: root })
+    const because = async (setup: string) => {
+      await db.sql.unsafe(setup)
+      const ran = await rethread(db.url, ['migrate', ...track], { cwd })
+      expect(ran.code).toBe(3)
+      return ran.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.message
+    }
+    await db.sql.unsafe(triggers)
+    expect(await because('alter table public.chats enable always trigger call_out')).toContain(
+      'call_out is enabled always',
+    )
+    await db.sql.unsafe('alter table public.chats enable trigger call_out')
+    const role = `deployer_${db.name}`
+    await db.sql.unsafe(
+      `create role ${role} login bypassrls in role ${(await db.sql`select current_user as me`)[0]!.me}`,
+    )
+    try {
+      const url = new URL(db.url)
+      url.username = role
+      await db.sql.unsafe(
+        `grant create on database ${db.name} to ${role}; alter database ${db.name} owner to ${role}`,
+      )
+      const ran = await rethread(url.toString(), ['migrate', ...track], { cwd })
+      expect([ran.code, ran.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.message]).toEqual([
+        3,
+        expect.stringContaining(`grant set on parameter session_replication_role to ${role}`),
+      ])
+      await db.sql.unsafe(`grant set on parameter session_replication_role to ${role}`)
+      const after = await rethread(url.toString(), ['plan', ...track], { cwd })
+      expect(after.report.findings.find(f => f.code === 'FIRING_TRIGGERS')!.facts).toMatchObject({
+        held: true,
+      })
+    } finally {
+      await db.sql
+        .unsafe(`alter database ${db.name} owner to current_user;
+        revoke set on parameter session_replication_role from ${role}; drop owned by ${role}; drop role ${role}`)
+        .catch(() => {})
+    }
   })
 })

@@ -106,7 +106,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     chats,
     {
       constraint: 'chats_message_check',
-      definition: "CHECK ((message <> ''::text)) NOT VALID",
+      definition: 'CHECK ((length(message) > 0)) NOT VALID',
       migration: file,
     },
   ],
@@ -130,7 +130,15 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
-  FIRING_TRIGGERS: [chats, { triggers: ['set_updated_at'] }],
+  FIRING_TRIGGERS: [
+    chats,
+    {
+      triggers: ['set_updated_at (public.update_updated_at)'],
+      rows: 40000,
+      held: false,
+      migration: '005_assign_messages',
+    },
+  ],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
   BLOCKER_NOW: [chats, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],

@@ -154,8 +154,14 @@ export const targetWords = {
       sentence`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
   ),
   FIRING_TRIGGERS: say(
-    (s, f) => sentence`A backfill of \`${s}\` fires its triggers for every row: ${listed(f.triggers)}.`,
-    () => 'Give them WHEN (...) so that a backfill does not fire them, if they reach outside or move times.',
+    (s, f) =>
+      f.held
+        ? sentence`\`${f.migration}\` writes rows of \`${s}\` and holds these triggers off in its own sessions: ${listed(f.triggers)}.`
+        : sentence`\`${f.migration}\` fires triggers of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${f.rows})`}: ${listed(f.triggers)}.`,
+    (_, f) =>
+      f.held
+        ? null
+        : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
