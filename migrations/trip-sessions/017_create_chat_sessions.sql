@@ -1,8 +1,11 @@
 --! title: Create chat_sessions for conversations, closed to everybody but their agents
 --! phase: expand
---! requires: table public.iso_agents, column public.iso_agents.clerk_user_id, table public.conversations,
---!   table public.requests, column public.requests.iso_agent_id uuid, table public.messages,
---!   column public.messages.conversation_id uuid, table public.quotes, table public.proposals, function auth.jwt(),
+--! requires: table public.iso_agents, column public.iso_agents.id uuid, column public.iso_agents.clerk_user_id text|varchar,
+--!   table public.conversations, column public.conversations.id uuid, column public.conversations.request_id uuid,
+--!   table public.requests, column public.requests.id uuid, column public.requests.iso_agent_id uuid,
+--!   table public.messages, column public.messages.conversation_id uuid, column public.messages.created_at timestamptz,
+--!   table public.quotes, column public.quotes.id uuid, column public.quotes.request_id uuid,
+--!   table public.proposals, column public.proposals.id uuid, column public.proposals.request_id uuid, function auth.jwt(),
 --!   role authenticated, role service_role, role anon
 
 create schema if not exists chat_private;
