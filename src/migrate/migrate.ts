@@ -1,13 +1,15 @@
 import { closeArchives } from '../archive/archive.js'
+import { rollbackCommand } from '../archive/loss_report.js'
 import { runBackfill } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
+import { parseStatements } from '../files/statements.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { Failures } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
-import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import type { Migration, Track } from '../model/project.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
 import { addDecisions } from '../plan/decisions.js'
@@ -22,11 +24,12 @@ import { recordBackfill } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { permitsOf } from '../run/refuse_destruction.js'
 import type { Run } from '../run/run.js'
-import { ledgerStorage, type Performed, reportRan, runSteps, Stop } from '../run/run_steps.js'
+import { ledgerStorage, type Performed, type Ran, reportRan, runSteps, Stop } from '../run/run_steps.js'
 import { drifted, driftFinding, keepStart, storeFingerprint } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { forgetSettings } from '../run/session_settings.js'
 import { stepResult } from '../run/step_result.js'
+import { trialsOf } from '../run/try_triggers.js'
 import { gateRows } from '../verify/run_check.js'
 import { recordVisibility } from '../verify/visibility.js'
 import type { MigrateOptions } from './migrate_options.js'
@@ -199,9 +202,27 @@ async function executePlan(
     perform: step => executeStep(run, track, step, options),
   })
   reportRan(report, ran)
+  report.findings.push(...(await leftInPlace(run, track, plan, ran)))
   if (ran.done.length === 0) return
   if (!run.writer.lost) await storeFingerprint(run)
   await reportCost(run, track, plan, ran.done, report)
+}
+
+/** After a step that failed: what of the track is in place, and the one command that takes it away. */
+async function leftInPlace(run: Run, track: Track, plan: Plan, ran: Ran): Promise<Finding[]> {
+  const failed = ran.steps.find(s => s.outcome === 'failed')
+  const applied = [...plan.applied, ...ran.done.map(s => s.migration)]
+  if (!failed || applied.length === 0) return []
+  const triggers = await triggersLeft(applied)
+  const command = await rollbackCommand(track, null, applied, run.target.info.database)
+  const migrations = applied.map(m => m.name)
+  return [finding('LEFT_IN_PLACE', track.name, { failed: failed.migration, migrations, triggers, command })]
+}
+
+/** Triggers that migrations put on tables that were there before, and that none of them takes away. */
+async function triggersLeft(applied: Migration[]): Promise<string[]> {
+  const statements = (await Promise.all(applied.map(m => parseStatements(m.file.text)))).flat()
+  return trialsOf(statements).flatMap(t => t.triggers.map(name => `${name} on ${t.table}`))
 }
 
 async function executeStep(run: Run, track: Track, step: Step, options: MigrateOptions): Promise<Performed> {

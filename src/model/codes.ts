@@ -108,6 +108,8 @@ export const codes = {
   CONSENT_NEEDED: 'refused',
   LOCK_TIMEOUT: 'error',
   SQL_ERROR: 'error',
+  TRIGGERS_RAISE: 'refused',
+  LEFT_IN_PLACE: 'warn',
   ROLE_CHANGED: 'error',
   SETTINGS_LEAKED: 'warn',
   FOREIGN_INVALID_INDEX: 'error',

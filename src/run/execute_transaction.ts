@@ -18,6 +18,7 @@ import { Tracer } from './lock_trace.js'
 import { DestructionGuard } from './refuse_destruction.js'
 import type { Run } from './run.js'
 import { knownSettings, mayChangeSession, resetLeaked } from './session_settings.js'
+import { trialsOf, tryTriggers } from './try_triggers.js'
 
 /** Longest duration of one DDL transaction, in milliseconds. */
 const ddlTimeoutMs = 60_000
@@ -73,6 +74,13 @@ async function oneTransaction(
       : begun.then(() => sendEach(run, tx, step, text, statements))
     // what goes statement by statement is still on its way when this is reached
     if (!whole) await sent
+    // before anybody can meet them
+    const trials = step.direction === 'up' ? trialsOf(statements) : []
+    if (trials.length > 0) {
+      await begun
+      await sent
+      for (const trial of trials) await tryTriggers(tx, trial)
+    }
     const role = watched ? currentRole(tx) : Promise.resolve(target.info.role)
     const recorded = addLedgerRow(tx, run.token, {
       ...row,

@@ -199,6 +199,45 @@ const touched = async (db: Database) =>
         (select count(*)::int from public.sent) as sent, exists (select from public.chats where session_id is not null) as assigned`
   )[0]!
 
+describe.each(servers())('columns of another kind on PostgreSQL $major', server => {
+  test.each([
+    [
+      'workspace-sessions',
+      'alter table public.chats drop column created_at, add column created_at bigint',
+      'column public.chats.created_at is bigint; timestamptz, timestamp or date is needed.',
+    ],
+    [
+      'workspace-sessions',
+      'alter table public.chats drop column created_at',
+      'column public.chats.created_at timestamptz|timestamp|date is missing.',
+    ],
+    [
+      'conversation-history',
+      'alter table public.chat_sessions drop column metadata',
+      'column public.chat_sessions.metadata jsonb is missing.',
+    ],
+    [
+      'conversation-history',
+      'alter table public.chat_sessions drop column updated_at cascade',
+      'column public.chat_sessions.updated_at timestamptz is missing.',
+    ],
+    [
+      'helper-chats',
+      'alter table public.projects drop column user_id, add column user_id text',
+      'column public.projects.user_id is text; uuid is needed.',
+    ],
+  ])('%s: %s', async (name, sql, message) => {
+    await using db = await database(server, name, 20)
+    await db.sql.unsafe(sql)
+    const ran = await rethread(db.url, ['migrate', '--track', name])
+    expect([ran.code, ran.report.findings.map(f => f.message)]).toEqual([
+      3,
+      expect.arrayContaining([message]),
+    ])
+    expect((await rethread(db.url, ['plan', '--track', name])).code).toBe(1)
+  })
+})
+
 describe.each(servers())('triggers of the application on PostgreSQL $major', server => {
   test('a backfill that would fire them wants a decision; the plan says which functions and how many rows', async () => {
     await using db = await database(server, 'workspace-sessions', 200)

@@ -188,6 +188,25 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       context: null,
     },
   ],
+  TRIGGERS_RAISE: [
+    chats,
+    {
+      statement: 'INSERT',
+      sqlstate: '42703',
+      reason: 'record "new" has no field "metadata"',
+      context: 'PL/pgSQL function chat_private.fill_session() line 3 at assignment',
+      triggers: ['rethread_fill_session_on_insert'],
+    },
+  ],
+  LEFT_IN_PLACE: [
+    'own',
+    {
+      failed: '003_collect',
+      migrations: ['001_create', '002_link'],
+      triggers: ['fill_session on public.chats'],
+      command: 'rethread rollback --track own --all',
+    },
+  ],
   ROLE_CHANGED: [file, { before: 'postgres', after: 'authenticated' }],
   SETTINGS_LEAKED: [file, { settings: ['search_path'] }],
   FOREIGN_INVALID_INDEX: ['public.idx_chats_session_id', { builder: 4711 }],
