@@ -92,7 +92,7 @@ export const targetWords = {
     s => prerequisites[s] ?? 'Create it first, or choose another track with --track.',
   ),
   WRONG_TYPE: say(
-    (s, f) => sentence`${s} is ${f.found}; ${listed(f.wanted)} is needed.`,
+    (s, f) => sentence`${s} is ${f.found}; ${f.wanted.join(' or ')} is needed.`,
     () =>
       'Change its type, or choose another track with --track. A copy of the track can be adapted: rethread init.',
   ),
