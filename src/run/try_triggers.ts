@@ -2,6 +2,7 @@ import { isRefused, isRetriable, isSqlState, serverFault } from '../database/fau
 import type { Db } from '../database/types.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
+import { canceled } from './execute_file.js'
 import {
   beginTrial,
   disableTriggers,
@@ -38,9 +39,6 @@ export function trialsOf(statements: Statement[]): Trial[] {
   }
   return [...found].flatMap(([table, triggers]) => (triggers.length > 0 ? [{ table, triggers }] : []))
 }
-
-/** SQLSTATE of a statement that took too long, or was cancelled. */
-const canceled = '57014'
 
 /**
  * Tries new triggers on copies of some real rows, in the transaction that has made them, and takes it back:
