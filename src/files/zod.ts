@@ -22,7 +22,7 @@ export {
   regex,
   strictObject,
   string,
+  union,
   unknown,
   type ZodMiniType,
-  union,
 } from 'zod/mini'
