@@ -114,12 +114,13 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
       when 'role' then to_regrole(o.name) is not null
       when 'extension' then exists (select from pg_catalog.pg_extension e where e.extname = o.name)
       when 'column' then exists (
-        select from pg_catalog.pg_attribute a
+        select from pg_catalog.pg_attribute a join pg_catalog.pg_type y on y.oid = a.atttypid
         where a.attrelid = to_regclass(regexp_replace(split_part(o.name, ' ', 1), '\.[^.]+$', ''))
           and a.attname = substring(split_part(o.name, ' ', 1) from '[^.]+$') and not a.attisdropped
           -- a type where one is said, or one of several: jsonb|json
           and (strpos(o.name, ' ') = 0
-            or a.atttypid in (
+            -- a domain is as good as the type that it stands on
+            or coalesce(nullif(y.typbasetype, 0), a.atttypid) in (
               select to_regtype(t) from unnest(string_to_array(substr(o.name, strpos(o.name, ' ') + 1), '|')) t)))
       when 'policy' then exists (
         select from pg_catalog.pg_policy p
@@ -130,6 +131,26 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
       else false
     end`
   return rows.map(r => r.object)
+}
+
+/** A column that has not the type that is needed. */
+export interface WrongType {
+  /** As it was required: `column t.c type`. */
+  required: string
+  /** The type that it has. */
+  type: string
+}
+
+/** Of the columns that are required and missing with their type: those that are there with another one. */
+export async function columnsOfOtherType(sql: Db, missing: string[]): Promise<WrongType[]> {
+  const typed = missing.filter(o => /^column \S+ ./.test(o))
+  if (typed.length === 0) return []
+  return sql<WrongType[]>`
+    select w.required, format_type(a.atttypid, a.atttypmod) as type
+    from (select r as required, split_part(r, ' ', 2) as name from unnest(${typed}::text[]) r) w
+    join pg_catalog.pg_attribute a
+      on a.attrelid = to_regclass(regexp_replace(w.name, '\.[^.]+$', ''))
+      and a.attname = substring(w.name from '[^.]+$') and not a.attisdropped and a.attnum > 0`
 }
 
 /** An index as it stands. */
