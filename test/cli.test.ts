@@ -144,7 +144,7 @@ describe('reports', () => {
     return () => db[Symbol.asyncDispose]()
   })
 
-  test('plan writes nothing and creates nothing, and assigns no transaction id', async () => {
+  test('plan writes nothing and creates nothing; its rehearsal on twins takes the only transaction id', async () => {
     // ids belong to a whole server, so the server must be nobody else's
     const dataDir = mkdtempSync('/tmp/rethread-alone-')
     const server = await startEmbedded({ dataDir, from: [root], settings: { autovacuum: 'off' } })
@@ -153,18 +153,20 @@ describe('reports', () => {
       const next = async () =>
         (await alone.sql`select pg_snapshot_xmax(pg_current_snapshot())::text as id`)[0]!.id
       const before = await picture(alone.sql)
-      const first = await next()
-      for (const args of [
-        ['plan'],
-        ['plan', ...contract],
-        ['plan', '--rollback', '--all'],
-        ['status'],
-        ['doctor'],
-      ]) {
+      const first = Number(await next())
+      for (const [ids, ...args] of [
+        [1, 'plan'],
+        [1, 'plan', ...contract],
+        [0, 'plan', '--rollback', '--all'],
+        [0, 'status'],
+        [1, 'doctor'],
+      ] as [number, ...string[]][]) {
+        const before = Number(await next())
         const ran = await rethread(alone.url, args)
         expect([args, ran.code]).toEqual([args, args[0] === 'status' ? 1 : 0])
+        expect([args, Number(await next()) - before]).toEqual([args, ids])
       }
-      expect(await next()).toBe(first)
+      expect(Number(await next()) - first).toBe(3)
       expect((await rethread(alone.url, ['verify'])).code).toBe(1)
       const [there] = await alone.sql`select to_regnamespace('rethread') as ours`
       expect(there!.ours).toBeNull()
@@ -190,6 +192,7 @@ describe('reports', () => {
     const tables = report.tables.find(t => t.title === 'Tables touched')!
     expect(tables.rows.map(r => r[0])).toContain('public.chats')
     expect(report.findings.filter(f => f.code === 'OUTLOOK').map(f => f.subject)).toEqual([
+      "workspaces that are deleted with their owner's account",
       'workspaces with several authors',
       'messages of deleted workspaces',
       'messages without a time',

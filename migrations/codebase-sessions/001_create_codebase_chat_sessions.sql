@@ -1,6 +1,6 @@
 --! title: Create codebase_chat_sessions, closed to everybody but its users
 --! phase: expand
---! requires: table auth.users, function auth.uid(), role authenticated, role service_role, role anon
+--! requires: table auth.users, column auth.users.id uuid, function auth.uid(), role authenticated, role service_role, role anon
 
 create schema if not exists chat_private;
 revoke all on schema chat_private from public;

@@ -1,11 +1,11 @@
 --! title: Create conversations and messages, closed to everybody but their users and their tenants' admins
 --! phase: expand
---! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role, table public.chat_sessions,
+--! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role text|varchar, table public.chat_sessions,
 --!   column public.chat_sessions.messages jsonb|json, column public.chat_sessions.tenant_id uuid, column public.chat_sessions.user_id uuid,
 --!   column public.chat_sessions.id uuid, column public.chat_sessions.title text|varchar, column public.chat_sessions.metadata jsonb,
 --!   column public.chat_sessions.created_at timestamptz, column public.chat_sessions.updated_at timestamptz,
 --!   column public.tenants.id uuid, column public.tenant_users.tenant_id uuid, column public.tenant_users.user_id uuid,
---!   table auth.users, function auth.uid(), role authenticated, role service_role, role anon
+--!   table auth.users, column auth.users.id uuid, function auth.uid(), role authenticated, role service_role, role anon
 
 create schema if not exists chat_private;
 revoke all on schema chat_private from public;

@@ -1,6 +1,7 @@
 --! title: Create chat_sessions and chat_messages, closed to everybody but their users
 --! phase: expand
---! requires: table public.projects, column public.projects.user_id, table auth.users, function auth.uid(),
+--! requires: table public.projects, column public.projects.id uuid, column public.projects.user_id uuid,
+--!   table auth.users, column auth.users.id uuid, function auth.uid(),
 --!   role authenticated, role service_role, role anon
 
 create schema if not exists chat_private;

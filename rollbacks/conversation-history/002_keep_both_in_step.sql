@@ -1,7 +1,8 @@
 --! title: Let go of the triggers that keep both in step
 
 -- What the new application wrote and chat_sessions could not take at the time, it takes now. A session that
--- still can't be written, or that both have written, is noted: a restore brings back what the archive has of it.
+-- still can't be written, or that both have written, is noted: a restore brings back what the archive
+-- has of it.
 create table if not exists rethread_archive.sessions_behind (session_id uuid primary key, at timestamptz not null default now());
 revoke all on rethread_archive.sessions_behind from public;
 

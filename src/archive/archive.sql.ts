@@ -95,7 +95,10 @@ export async function countRows(sql: Db, table: string): Promise<number> {
   return row!.n
 }
 
-/** A foreign key: its columns, the table and columns they point at, and what becomes of its rows with theirs. */
+/**
+ * A foreign key: its columns, the table and columns they point at, and what becomes of its rows with
+ * theirs.
+ */
 export interface ForeignKey {
   name: string
   columns: string[]

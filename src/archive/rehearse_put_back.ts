@@ -20,11 +20,15 @@ export interface PutBackRehearsal {
 /** Rows of each migration that are put back, in their order. */
 const sampledRows = 20
 
-/** SQLSTATEs that say nothing of the rows: a time-out, a lock that is not waited for, a right that is missing. */
+/**
+ * SQLSTATEs that say nothing of the rows: a time-out, a lock that is not waited for, a right that is
+ * missing.
+ */
 const inconclusive = ['57014', '55P03', '40P01', '25006', '42P01', '42703', '42883', '3F000', '42501']
 
 /**
- * Tries the statements of rollback files that put rows back, on a sample, in transactions that are taken back:
+ * Tries the statements of rollback files that put rows back, on a sample, in transactions that are
+ * taken back:
  * what the table refuses today would end the rollback in the middle. The rows go to a temporary table like
  * the one that they came from, to which the statements of the rollback so far have been done: nothing that
  * the application uses is locked. `undone` is in the order of the rollback.
@@ -115,7 +119,10 @@ const noWayBack = (
     reason: fault.message,
   })
 
-/** What migrations had set aside and their rollbacks, which put such rows back, have left in the quarantine. */
+/**
+ * What migrations had set aside and their rollbacks, which put such rows back, have left in the
+ * quarantine.
+ */
 export async function notPutBack(sql: Db, undone: Migration[]): Promise<Finding[]> {
   const found: Finding[] = []
   for (const m of undone) {

@@ -3,6 +3,7 @@ import type { Connection } from '../database/connection.js'
 import { type FlushSize, setFlushSize } from '../database/connection.sql.js'
 import { connect } from '../database/context.js'
 import { isRetriable, isSqlState } from '../database/faults.js'
+import { backfillSettings } from '../plan/firing_triggers.js'
 import { batch, runStandalone } from './batch.js'
 import { checkpoint, lastItem, readOnceMore } from './batch.sql.js'
 import { batchPredicate } from './batch_predicate.sql.js'
@@ -43,7 +44,9 @@ export async function allRanges(job: Job): Promise<boolean> {
 export async function inLanes<T>(job: Job, lane: (connection: Connection) => Promise<T>): Promise<T[]> {
   const connections: Connection[] = []
   try {
-    for (let n = 0; n < job.options.workers; n++) connections.push(await connect(job.run.ctx, 'worker'))
+    const settings = await backfillSettings(job.run, job.migration, job.options.consent)
+    for (let n = 0; n < job.options.workers; n++)
+      connections.push(await connect(job.run.ctx, 'worker', settings))
     job.pids = new Set(connections.map(s => s.pid))
     const ended = await Promise.allSettled(connections.map(lane))
     return ended.map(e => {
@@ -195,7 +198,8 @@ const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 /** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
 export async function canary(job: Job): Promise<void> {
   const { run, migration, statement, options } = job
-  const connection = await connect(run.ctx, 'worker')
+  const settings = await backfillSettings(run, migration, options.consent)
+  const connection = await connect(run.ctx, 'worker', settings)
   try {
     if (job.keys) {
       await walkKeys(job, connection, null, along(job, connection, job.keys, { now: false }))

@@ -39,6 +39,8 @@ export interface Context extends Machine {
   cores: number | null
   /** WAL in bytes a second above which a backfill slows down; null for no limit. */
   walBytesPerSecond: number | null
+  /** Backfills hold triggers of the application off in their own sessions, where that is safe. */
+  holdTriggers: boolean
   /** Why this run, in the words of the person, else null. */
   reason: string | null
   /** Name and version of the tool, for the ledger. */
@@ -52,14 +54,14 @@ export interface Context extends Machine {
   signal: AbortSignal
 }
 
-/** Opens a session for a purpose, with the settings that belong to it. */
-export async function connect(ctx: Context, purpose: Purpose): Promise<Connection> {
+/** Opens a session for a purpose, with the settings that belong to it and those in `more`, as SQL. */
+export async function connect(ctx: Context, purpose: Purpose, more = ''): Promise<Connection> {
   if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
   readUrl(ctx.url)
   return openConnection({
     url: ctx.url,
     application: purpose,
-    setup: setupSql(purpose, ctx.settings, ctx.cores),
+    setup: [setupSql(purpose, ctx.settings, ctx.cores), more].filter(Boolean).join('\n'),
     onNotice: text => ctx.emit({ type: 'notice', text }),
   })
 }

@@ -15,6 +15,10 @@ export const savepoint =
   work =>
     (tx as unknown as { savepoint: Scope }).savepoint(work)
 
+/** A savepoint where statements are in a transaction already, else a transaction. */
+export const scopeOf = (sql: Db): Scope =>
+  'savepoint' in sql ? savepoint(sql) : transaction(sql as unknown as Root)
+
 class TakenBack extends Error {}
 
 /**

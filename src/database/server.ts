@@ -1,11 +1,13 @@
-import { parseStatements, relationName } from '../files/statements.js'
+import { type Node, parseStatements, relationName } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
-import { missingObjects, relationFacts } from './catalog.sql.js'
+import { relationFacts } from './catalog.sql.js'
 import { type Connection, readUrl } from './connection.js'
 import type { Context } from './context.js'
+import { columnsOfOtherType, missingObjects } from './requirements.sql.js'
 import { backend, type ServerFacts, serverFacts } from './server.sql.js'
+import type { Db } from './types.js'
 
 /** Majors that are tested in every release; 14 works untested, 13 and older are refused. */
 const oldest = 140000
@@ -83,7 +85,7 @@ export async function preflight(connection: Connection, migrations: Migration[])
       if (['AlterTableStmt', 'UpdateStmt', 'DeleteStmt'].includes(s.kind))
         altered.add(relationName(s.node.relation))
     }
-    if (m.backfill) read.add(m.backfill.table)
+    if (m.backfill) for (const table of await tablesRead(m)) read.add(table)
     // what a migration requires, its functions read in the application's own statements:
     // that must never fail there
     for (const required of m.requires)
@@ -96,8 +98,7 @@ export async function preflight(connection: Connection, migrations: Migration[])
   const wanted = [...new Set(migrations.flatMap(m => m.requires))].filter(
     r => !made.has(r.replace(/^table /, '')),
   )
-  for (const object of await missingObjects(connection.sql, wanted))
-    found.push(finding('MISSING_PREREQUISITE', object))
+  found.push(...(await missingFindings(connection.sql, await missingObjects(connection.sql, wanted))))
   const tables = [...new Set([...altered, ...read])].filter(t => !made.has(t))
   for (const t of await relationFacts(connection.sql, tables)) {
     if (!t.owned && altered.has(t.name))
@@ -108,6 +109,34 @@ export async function preflight(connection: Connection, migrations: Migration[])
       found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced, role: t.role }))
   }
   return found
+}
+
+/** The tables that a backfill names: its own, and those that it looks things up in. */
+async function tablesRead(m: Migration): Promise<string[]> {
+  const found = new Set([m.backfill!.table])
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item)
+    else if (value !== null && typeof value === 'object') {
+      const node = value as Node
+      if (typeof node.relname === 'string' && node.schemaname) found.add(relationName(node))
+      for (const inside of Object.values(node)) visit(inside)
+    }
+  }
+  for (const s of await parseStatements(m.file.text)) visit(s.node)
+  return [...found]
+}
+
+/** What is required and is not there; of a column of another type, which one it has and which is needed. */
+async function missingFindings(sql: Db, missing: string[]): Promise<Finding[]> {
+  const others = new Map((await columnsOfOtherType(sql, missing)).map(o => [o.required, o.type]))
+  return missing.map(object => {
+    const type = others.get(object)
+    const [, column, needed] = /^(column \S+) (.*)$/s.exec(object) ?? []
+    const [first, ...more] = needed?.split('|') ?? []
+    return type === undefined || first === undefined
+      ? finding('MISSING_PREREQUISITE', object)
+      : finding('WRONG_TYPE', column!, { found: type, wanted: [first, ...more] })
+  })
 }
 
 /** Missing CREATE on the database stops the tool's own schema. */

@@ -30,29 +30,3 @@ export async function connected(sql: Db): Promise<Cells[]> {
     order by 3 desc, 1
     limit 20`
 }
-
-/** The bits of `pg_trigger.tgtype` that say what fires a trigger. */
-const eventBits = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const
-
-/**
- * The triggers of a table that statements of these kinds fire, by name. One of UPDATE OF columns is fired
- * where the statement sets one of them; a WHEN of its own may still keep it from firing.
- */
-export async function triggersFiredBy(
-  sql: Db,
-  table: string,
-  { events, columns }: { events: (keyof typeof eventBits)[]; columns: string[] },
-): Promise<string[]> {
-  const other = events.reduce((bits, e) => bits | (e === 'UPDATE' ? 0 : eventBits[e]), 0)
-  const update = events.includes('UPDATE') ? eventBits.UPDATE : 0
-  const rows = await sql<{ name: string }[]>`
-    select t.tgname::text as name
-    from pg_catalog.pg_trigger t
-    where t.tgrelid = to_regclass(${table}) and not t.tgisinternal and t.tgenabled in ('O', 'A')
-      and (t.tgtype & ${other}::int <> 0
-        or t.tgtype & ${update}::int <> 0 and (t.tgattr::text = '' or exists (
-          select from pg_catalog.pg_attribute a
-          where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::int2[]) and a.attname = any (${columns}::text[]))))
-    order by 1`
-  return rows.map(r => r.name)
-}

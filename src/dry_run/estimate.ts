@@ -9,6 +9,7 @@ import { isDataFault, isRefused, serverFault } from '../database/faults.js'
 import { type BackfillStatement, readBackfillStatement } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
+import { firingTriggers } from '../plan/firing_triggers.js'
 import { type BatchCost, expectedRows, sampleBatch, sampleRoom, storedRate } from './estimate.sql.js'
 
 /** Rows a second where nothing was measured yet; from `npm run bench` on two cores, rounded down. */
@@ -127,6 +128,12 @@ export async function sampleBackfills(
     const { migration, heaps } = walk
     const heap = [...heaps].sort((a, b) => b.pages - a.pages)[0]
     if (!heap || heap.pages === 0) continue
+    const firing = await firingTriggers(connection.sql, track, migration)
+    if (firing) {
+      const reason = `its batches would fire triggers of the application: ${firing.triggers.join(', ')}`
+      findings.push(finding('NOT_SAMPLED', migration.name, { reason }))
+      continue
+    }
     try {
       const seen = await visits(ctx, connection, walk, heap)
       if (seen.every(s => s.cold.rows + s.warm.rows === 0)) {

@@ -23,8 +23,10 @@ import {
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
+import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
 import { readHistory } from '../plan/history.js'
+import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
@@ -33,7 +35,7 @@ import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
-import { connected, invalidIndexes, triggersFiredBy } from './diagnostics.sql.js'
+import { connected, invalidIndexes } from './diagnostics.sql.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 
 /**
@@ -76,7 +78,14 @@ export function dryRunAndPlan(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const described = await describe(plan, connection.sql)
+    const changed = hasLedger ? await drifted(connection, target.major) : []
+    const { plan: described, findings: triggers } = await addDecisions(
+      ctx,
+      connection.sql,
+      track,
+      await describe(plan, connection.sql),
+      changed,
+    )
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -93,14 +102,24 @@ export function dryRunAndPlan(
     if (sessions.length > 0 && plan.steps.length > 0)
       report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
     const obstacles = await preflight(connection, migrations)
+    const ahead = obstacles.some(f => f.level === 'refused')
+      ? []
+      : await lookAhead(ctx, connection, track, {
+          applied: plan.applied,
+          pending: [...migrations, ...plan.held.map(h => h.migration)],
+          resumed: new Set(history.unfinished.keys()),
+          major: target.major,
+        })
     report.findings.push(
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
+      ...ahead,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...guard(described, options.consent),
       ...(await inTheWay(connection, tables)),
       ...(await strain(connection, tables)),
-      ...(await firing(
+      ...triggers,
+      ...(await published(
         connection,
         track,
         migrations.map(m => m.name),
@@ -111,13 +130,14 @@ export function dryRunAndPlan(
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...(hasLedger ? driftFinding(await drifted(connection, target.major)) : []),
-      ...heldFindings(plan, target.info.database),
+      ...driftFinding(changed),
+      ...heldFindings(described, target.info.database, options.consent.from),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
-    // a plan that says what would be refused has done all that it was asked; it refuses nothing itself
+    // a plan refuses nothing itself: what `migrate` would refuse is attention
+    if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { report, plan }
   })
@@ -207,26 +227,17 @@ async function strain(connection: Connection, tables: string[]): Promise<Finding
   ]
 }
 
-/** Triggers that a backfill's writes would fire, and publications that would send each row. */
-async function firing(connection: Connection, track: Track, pending: string[]): Promise<Finding[]> {
-  const fired = new Map<string, Set<string>>()
+/** Publications that would send each row that a backfill writes. */
+async function published(connection: Connection, track: Track, pending: string[]): Promise<Finding[]> {
+  const tables = new Set<string>()
   for (const m of track.migrations) {
-    if (!m.backfill || !pending.includes(m.name)) continue
-    const statement = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
-    const before = fired.get(statement.writes) ?? []
-    fired.set(
-      statement.writes,
-      new Set([...before, ...(await triggersFiredBy(connection.sql, statement.writes, statement.fires))]),
-    )
+    if (m.backfill && pending.includes(m.name))
+      tables.add((await readBackfillStatement(m.file.text, m.file.path, m.backfill)).writes)
   }
-  return (await relationFacts(connection.sql, [...fired.keys()])).flatMap(f => {
+  return (await relationFacts(connection.sql, [...tables])).flatMap(f => {
     const [publication, ...more] = f.publications
-    const triggers = [...fired.get(f.name)!]
-    return [
-      ...(triggers.length > 0 ? [finding('FIRING_TRIGGERS', f.name, { triggers })] : []),
-      ...(publication === undefined
-        ? []
-        : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]),
-    ]
+    return publication === undefined
+      ? []
+      : [finding('PUBLISHED_TABLE', f.name, { publications: [publication, ...more] })]
   })
 }

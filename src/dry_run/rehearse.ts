@@ -19,7 +19,7 @@ export async function dryRunWithRehearsal(
   oldApp: string | null,
 ): Promise<Report> {
   const { report, plan } = await dryRunAndPlan(ctx, track, options)
-  if (report.verdict !== 'clean') return report
+  if (report.verdict === 'failed') return report
   const statements = oldApp === null ? [] : await parseStatements(oldApp)
   const rehearsed =
     url === null

@@ -1,7 +1,7 @@
 import { Failure } from '../model/failure.js'
 import type { BackfillSpec } from '../model/project.js'
 import { partText } from '../model/table_name.js'
-import { type Node, parseStatements, relationName, type Statement, scanTokens } from './statements.js'
+import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
 
 /** A backfill statement that the engine can restrict to a part of its table. */
 export interface BackfillStatement {
@@ -13,8 +13,6 @@ export interface BackfillStatement {
   updatesTable: boolean
   /** True when the statement deletes rows of the batched table. */
   deletesTable: boolean
-  /** What triggers of the table that it writes see of it: ON CONFLICT DO UPDATE is two events. */
-  fires: { events: ('INSERT' | 'UPDATE' | 'DELETE')[]; columns: string[] }
   /** The columns that an UPDATE sets; empty for other statements. */
   sets: string[]
   /** The table that the statement writes. */
@@ -74,8 +72,10 @@ export async function readBackfillStatement(
     alias: alias.name,
     updatesTable,
     deletesTable: alias.target && statement.kind === 'DeleteStmt',
-    fires: firesOf(statement),
-    sets: statement.kind === 'UpdateStmt' ? columnsSet(statement.node) : [],
+    sets:
+      statement.kind === 'UpdateStmt'
+        ? (statement.node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
+        : [],
     writes: relationName(statement.node.relation),
     groups: Boolean(select?.groupClause ?? select?.distinctClause),
     says: Boolean(statement.node.returningClause),
@@ -86,18 +86,6 @@ export async function readBackfillStatement(
   // the grammar itself is the judge of whether the predicate went to the right place
   await parseStatements(backfillStatement.restrict('true'))
   return backfillStatement
-}
-
-/** The columns that an UPDATE, or the UPDATE of an ON CONFLICT, sets. */
-const columnsSet = (node: Node): string[] => (node.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
-
-function firesOf({ kind, node }: Statement): BackfillStatement['fires'] {
-  if (kind === 'UpdateStmt') return { events: ['UPDATE'], columns: columnsSet(node) }
-  if (kind === 'DeleteStmt') return { events: ['DELETE'], columns: [] }
-  const conflict = node.onConflictClause
-  return conflict?.action === 'ONCONFLICT_UPDATE'
-    ? { events: ['INSERT', 'UPDATE'], columns: columnsSet(conflict) }
-    : { events: ['INSERT'], columns: [] }
 }
 
 async function whereOf(text: string): Promise<{ start: number; end: number } | null> {

@@ -20,6 +20,11 @@ export interface Config {
    * waits; null for no limit.
    */
   walMbPerSecond: number | null
+  /**
+   * What backfills do with triggers of the application that their rows would fire: `fire` wants
+   * FIRES_TRIGGERS allowed by name, `hold` holds them off in the sessions of the backfill alone.
+   */
+  triggers: 'fire' | 'hold'
   /** Hazards of this level and above must be named by `--allow`. */
   consentFrom: HazardLevel
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
@@ -49,6 +54,7 @@ const defaults: Config = {
   lockBudgetSeconds: 120,
   batchTargetMs: 40,
   walMbPerSecond: null,
+  triggers: 'fire',
   consentFrom: 'outage',
   protected: false,
   diskFreeBytes: null,
@@ -87,6 +93,7 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
     lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
     batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
     walMbPerSecond: z.optional(z.number().check(z.gt(0))),
+    triggers: z.optional(z.enum(['fire', 'hold'], 'fire or hold')),
     consentFrom: z.optional(z.enum(hazardLevels, `one of ${hazardLevels.join(', ')}`)),
     protected: z.optional(z.boolean()),
     diskFreeBytes: z.optional(z.int().check(z.gte(0))),

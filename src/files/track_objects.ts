@@ -1,6 +1,6 @@
 import type { Migration, Track, TrackObjects } from '../model/project.js'
 import { droppedTables } from './dropped_objects.js'
-import { indexName, relationName, statementsOrNone } from './statements.js'
+import { indexName, pathName, relationName, statementsOrNone, strings } from './statements.js'
 import { readTrackInfo } from './track_info.js'
 
 /** Schemas that the application's users never reach. */
@@ -14,11 +14,13 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
   const policies: TrackObjects['policies'] = []
   const triggers: TrackObjects['triggers'] = []
   const constraints: TrackObjects['constraints'] = []
+  const functions = new Set<string>()
   for (const m of track.migrations)
     for (const s of await statementsOrNone(m.file.text)) {
       const { node } = s
       if (s.kind === 'CreateStmt') tables.add(relationName(node.relation))
       if (s.kind === 'IndexStmt' && node.idxname) indexes.add(indexName(node))
+      if (s.kind === 'CreateFunctionStmt') functions.add(pathName(strings(node.funcname)))
       if (s.kind === 'CreatePolicyStmt')
         policies.push({ table: relationName(node.table), name: node.policy_name })
       if (s.kind === 'CreateTrigStmt')
@@ -39,6 +41,7 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
     policies,
     triggers,
     constraints,
+    functions: [...functions].filter(f => !ours.test(f)),
   }
 }
 

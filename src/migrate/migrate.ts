@@ -1,17 +1,21 @@
 import { closeArchives, sealBroken } from '../archive/archive.js'
+import { rollbackCommand } from '../archive/loss_report.js'
 import { runBackfill } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
+import { parseStatements } from '../files/statements.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { Failures } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
-import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import type { Migration, Track } from '../model/project.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
+import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
 import { readHistory } from '../plan/history.js'
+import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { bestEffort } from '../run/best_effort.js'
@@ -21,10 +25,12 @@ import { recordBackfill } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { permitsOf } from '../run/refuse_destruction.js'
 import type { Run } from '../run/run.js'
-import { ledgerStorage, type Performed, reportRan, runSteps, Stop } from '../run/run_steps.js'
-import { keepStart, storeFingerprint } from '../run/schema_snapshot.js'
+import { ledgerStorage, type Performed, type Ran, reportRan, runSteps, Stop } from '../run/run_steps.js'
+import { drifted, driftFinding, keepStart, storeFingerprint } from '../run/schema_snapshot.js'
+import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { forgetSettings } from '../run/session_settings.js'
 import { stepResult } from '../run/step_result.js'
+import { trialsOf } from '../run/try_triggers.js'
 import { gateRows } from '../verify/run_check.js'
 import { recordVisibility } from '../verify/visibility.js'
 import type { MigrateOptions } from './migrate_options.js'
@@ -36,21 +42,30 @@ import { reportCost } from './rollback_cost.js'
  */
 export async function migrate(ctx: Context, track: Track, options: MigrateOptions): Promise<Report> {
   const report = emptyReport('migrate')
-  const approved = await preparePlan(ctx, track, options, report)
-  if (!approved) return { ...report, verdict: verdictOf(report) }
+  const prepared = await preparePlan(ctx, track, options, report)
+  if (!prepared) return { ...report, verdict: verdictOf(report) }
 
   const run = await openRun(ctx, 'migrate', options.leaseWaitMs)
   try {
-    const plan = await stillHolds(run, track, approved, options, report)
-    if (plan) {
-      await executePlan(run, track, plan, options, report)
-      report.findings.push(...heldFindings(plan, run.target.info.database))
+    const held = await stillHolds(run, track, prepared, options, report)
+    if (held) {
+      await executePlan(run, track, held, options, report)
+      report.findings.push(...heldFindings(held.plan, run.target.info.database, options.consent.from))
     }
     report.verdict = verdictOf(report)
     return report
   } finally {
     await run.close(report.verdict)
   }
+}
+
+/** A plan that may be executed, and what was looked at to say so. */
+interface PreparedRun {
+  plan: Plan
+  /** How the schema looked before the first step; null where another run has been at work since. */
+  schema: ObjectRow[] | null
+  /** Newest row of the ledger at that time. */
+  newest: string | null
 }
 
 /**
@@ -61,25 +76,26 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
 async function stillHolds(
   run: Run,
   track: Track,
-  approved: Plan,
+  { plan: approved, schema, newest }: PreparedRun,
   options: MigrateOptions,
   report: Report,
-): Promise<Plan | null> {
-  const { plan: now } = await readHistory(run.writer, track, options)
+): Promise<PreparedRun | null> {
+  const { plan: now, newest: since } = await readHistory(run.writer, track, options)
   const errors = now.findings.filter(f => f.level === 'error')
   report.findings.push(...errors)
   if (now.steps.length === 0) {
     report.steps = report.steps.map(s => ({ ...s, reason: 'another run applied it meanwhile' }))
     report.findings.push(
       finding('NOTHING_TO_DO', track.name, { applied: now.applied.length }),
-      ...heldFindings(now, run.target.info.database),
+      ...heldFindings(await describe(now, run.writer.sql), run.target.info.database, options.consent.from),
     )
     return null
   }
   if (errors.length > 0) return null
   if (outdated(approved, now, options.consent).length === 0) {
     // what is resumed is what the ledger says now: another run may have begun a step and broken off
-    return { ...approved, steps: approved.steps.map((s, i) => ({ ...s, resumes: now.steps[i]!.resumes })) }
+    const steps = approved.steps.map((s, i) => ({ ...s, resumes: now.steps[i]!.resumes }))
+    return { plan: { ...approved, steps }, schema: since === newest ? schema : null, newest: since }
   }
   const described = await describe(now, run.writer.sql)
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'the plan changed after it was approved'))
@@ -96,26 +112,36 @@ async function preparePlan(
   track: Track,
   options: MigrateOptions,
   report: Report,
-): Promise<Plan | null> {
+): Promise<PreparedRun | null> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   report.target = target.info
   report.findings.push(...judgeServer(target, true))
-  const { plan, history, hasLedger } = await readHistory(connection, track, options)
+  const { plan, history, hasLedger, newest } = await readHistory(connection, track, options)
   report.findings.push(...plan.findings)
   if (report.findings.some(f => f.level === 'error')) return null
+  // one look at the schema serves the gate, and a later rollback to before the first step
+  const schema = hasLedger || plan.steps.length > 0 ? await objects(connection.sql) : null
+  const changed = hasLedger && schema ? await drifted(connection, target.major, schema) : []
   if (plan.steps.length === 0) {
     await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
     report.findings.push(
+      ...driftFinding(changed),
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
-      ...heldFindings(plan, target.info.database),
+      ...heldFindings(await describe(plan, connection.sql), target.info.database, options.consent.from),
     )
     return null
   }
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const described = await describe(plan, connection.sql)
+  const { plan: described, findings: firing } = await addDecisions(
+    ctx,
+    connection.sql,
+    track,
+    await describe(plan, connection.sql),
+    changed,
+  )
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
@@ -132,27 +158,38 @@ async function preparePlan(
       return preparePlan(ctx, track, options, report)
     }
   }
+  const ahead = obstacles.some(f => f.level === 'refused')
+    ? []
+    : await lookAhead(ctx, connection, track, {
+        applied: plan.applied,
+        pending: [...plan.steps, ...plan.held].map(s => s.migration),
+        resumed: new Set(history.unfinished.keys()),
+        major: target.major,
+      })
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
+    ...driftFinding(changed),
+    ...firing,
     ...judgeRights(target, hasLedger),
     ...judgeSettings(track.name, info, ctx.settings),
     ...obstacles,
+    ...ahead,
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...guard(described, options.consent),
   )
-  return report.findings.some(f => f.level === 'refused') ? null : described
+  return report.findings.some(f => f.level === 'refused') ? null : { plan: described, schema, newest }
 }
 
 async function executePlan(
   run: Run,
   track: Track,
-  plan: Plan,
+  { plan, schema }: PreparedRun,
   options: MigrateOptions,
   report: Report,
 ): Promise<void> {
   await closeArchives(run, track.name)
   if (plan.applied.length === 0) await recordVisibility(run, track)
-  if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
+  if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name, schema)
   const gated = new Set(track.checks.map(c => c.gate))
   const ran = await runSteps(run.ctx, {
     track,
@@ -167,9 +204,27 @@ async function executePlan(
     perform: step => executeStep(run, track, step, options),
   })
   reportRan(report, ran)
+  report.findings.push(...(await leftInPlace(run, track, plan, ran)))
   if (ran.done.length === 0) return
   if (!run.writer.lost) await storeFingerprint(run)
   await reportCost(run, track, plan, ran.done, report)
+}
+
+/** After a step that failed: what of the track is in place, and the one command that takes it away. */
+async function leftInPlace(run: Run, track: Track, plan: Plan, ran: Ran): Promise<Finding[]> {
+  const failed = ran.steps.find(s => s.outcome === 'failed')
+  const applied = [...plan.applied, ...ran.done.map(s => s.migration)]
+  if (!failed || applied.length === 0) return []
+  const triggers = await triggersLeft(applied)
+  const command = await rollbackCommand(track, null, applied, run.target.info.database)
+  const migrations = applied.map(m => m.name)
+  return [finding('LEFT_IN_PLACE', track.name, { failed: failed.migration, migrations, triggers, command })]
+}
+
+/** Triggers that migrations put on tables that were there before, and that none of them takes away. */
+async function triggersLeft(applied: Migration[]): Promise<string[]> {
+  const statements = (await Promise.all(applied.map(m => parseStatements(m.file.text)))).flat()
+  return trialsOf(statements).flatMap(t => t.triggers.map(name => `${name} on ${t.table}`))
 }
 
 async function executeStep(run: Run, track: Track, step: Step, options: MigrateOptions): Promise<Performed> {

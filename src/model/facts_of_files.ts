@@ -166,11 +166,11 @@ export interface FactsOfFiles {
   READ_ONLY_SERVER: { why: string }
   TRANSACTION_POOLER: NoFacts
   /**
-   * A table that only its owner may alter or read, or a database where we may create no schema; `role` is
-   * ours.
+   * A table that only its owner may alter, read or point a foreign key at, or a database where we may
+   * create no schema; `role` is ours.
    */
   MISSING_PRIVILEGE: { role: string } & (
-    | { wants: 'OWNERSHIP' | 'SELECT'; owner: string }
+    | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES'; owner: string }
     | { wants: 'CREATE'; owner: null }
   )
   ROWS_HIDDEN: {
@@ -181,6 +181,8 @@ export interface FactsOfFiles {
     role: string
   }
   MISSING_PREREQUISITE: NoFacts
+  /** The type that a column has, and the types of which one is needed. */
+  WRONG_TYPE: { found: string; wanted: Some }
   ALREADY_EXISTS: {
     /** Path of the file that would make it. */
     migration: string
@@ -207,8 +209,30 @@ export interface FactsOfFiles {
     tracks: Some
   }
   EVENT_TRIGGERS: { triggers: string[] }
+  NAME_TAKEN: {
+    /** File that would give the name. */
+    migration: string
+    /** Statement that frees it. */
+    rename: string
+  }
+  /** Publications of a table whose rows they can't tell apart, and the file that changes rows. */
+  NO_REPLICA_IDENTITY: { publications: string[]; migration: string }
+  /** A constraint that was never validated, as the server prints it. */
+  ROWS_VIOLATE: { constraint: string; definition: string; migration: string }
+  /** What the file does that the server does not do with a partitioned table. */
+  PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
+  WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
+  NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
-  FIRING_TRIGGERS: { triggers: string[] }
+  FIRING_TRIGGERS: {
+    /** Each with its function. */
+    triggers: string[]
+    /** Rows of the table, about; null where nobody has counted. */
+    rows: number | null
+    /** True where the backfill holds them off. */
+    held: boolean
+    migration: string
+  }
   OUTLOOK: { detail: string; check: string }
   BLOCKER_NOW: {
     /** Mode of its lock, as PostgreSQL names it. */

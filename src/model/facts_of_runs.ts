@@ -50,6 +50,25 @@ export interface FactsOfRuns {
     /** The server's CONTEXT. */
     context: string | null
   }
+  TRIGGERS_RAISE: {
+    /** What the application would have sent. */
+    statement: 'INSERT' | 'UPDATE' | 'DELETE'
+    sqlstate: string
+    reason: string
+    /** First line of the server's CONTEXT. */
+    context: string | null
+    triggers: string[]
+  }
+  LEFT_IN_PLACE: {
+    /** The step that failed. */
+    failed: string
+    /** Migrations that are applied. */
+    migrations: string[]
+    /** Triggers of theirs on tables that were there before, such as `fill on public.chats`. */
+    triggers: string[]
+    /** Takes all of it away. */
+    command: string
+  }
   /** Roles at the beginning and at the end of the file. */
   ROLE_CHANGED: { before: string; after: string }
   SETTINGS_LEAKED: { settings: string[] }

@@ -56,12 +56,20 @@ export interface Step {
   resumes: LedgerRow | null
 }
 
+/** A pending migration that a plan leaves for later. */
+export interface Held {
+  migration: Migration
+  why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill'
+  /** What it can do, as far as the catalog tells now. */
+  hazards: Hazard[]
+}
+
 /** What will run, in order, and what was found on the way; the very object that `migrate` executes. */
 export interface Plan {
   track: string
   steps: Step[]
   /** Pending migrations after the steps, with the reason for stopping there. */
-  held: { migration: Migration; why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill' }[]
+  held: Held[]
   /** Applied migrations, in order. */
   applied: Migration[]
   findings: Finding[]

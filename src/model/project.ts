@@ -207,6 +207,8 @@ export interface TrackObjects {
   policies: { table: string; name: string }[]
   triggers: { table: string; name: string }[]
   constraints: { table: string; name: string }[]
+  /** Functions outside of the tool's own schemas, without their arguments. */
+  functions: string[]
 }
 
 /** Somebody as the API presents him: a role and the claims of his token. */

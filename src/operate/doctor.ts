@@ -9,6 +9,7 @@ import type { Check, Project } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf } from '../plan/choose_track.js'
 import { ledgerRows } from '../plan/history.js'
+import { lookAhead } from '../plan/look_ahead.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 
 /** Looks at target and files without writing, and says for each thing how to mend it. */
@@ -48,14 +49,24 @@ export async function doctor(
     const applied = new Set(
       (rows ?? []).filter(r => r.track === track.name && r.outcome === 'done').map(r => r.migration),
     )
+    const pending = track.migrations.filter(m => !applied.has(m.name))
+    const obstacles = await preflight(connection, pending)
     report.findings.push(
       finding('FITS', track.name),
       ...(await lint(track, await squawk(track))),
       ...(await readTrackInfo(track)).faults,
-      ...(await preflight(
-        connection,
-        track.migrations.filter(m => !applied.has(m.name)),
-      )),
+      ...obstacles,
+      // what is missing shows up in everything that would need it
+      ...(obstacles.some(f => f.level === 'refused')
+        ? []
+        : await lookAhead(ctx, connection, track, {
+            applied: track.migrations.filter(m => applied.has(m.name)),
+            pending,
+            resumed: new Set(
+              (rows ?? []).filter(r => r.track === track.name && r.outcome !== 'done').map(r => r.migration),
+            ),
+            major: target.major,
+          })),
       ...(await foretell(
         ctx,
         connection,
@@ -95,8 +106,13 @@ function fitTable(fits: Fit[]): Table {
   }
 }
 
-function because({ fits, has, lacks, shapes }: Fit): string {
+function because({ fits, has, lacks, others, shapes }: Fit): string {
   const names = (list: string[]) => list.map(r => r.replace(/^\w+ (public\.)?/, '')).join(', ')
+  const [other] = others
+  if (other) {
+    const [column, needed] = names([other.required]).split(/ (.*)/s)
+    return `${column} is ${other.type}, ${needed!.split('|').join(' or ')} is needed`
+  }
   if (lacks.length > 0) return `lacks ${names(lacks.slice(0, 3))}${lacks.length > 3 ? ' ...' : ''}`
   const unlike = shapes.filter(s => s.rows > 0 && s.matching === 0)
   if (unlike.length > 0)

@@ -5,6 +5,7 @@ import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { describe } from '../plan/describe_steps.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { heldFindings } from '../plan/make_plan.js'
 import { recentRuns } from '../run/ledger.sql.js'
@@ -54,7 +55,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     )
     // pending work is attention here and nowhere else
     report.verdict = 'attention'
-  } else report.findings.push(...heldFindings(plan, target.info.database))
+  } else report.findings.push(...heldFindings(await describe(plan, connection.sql), target.info.database))
   if (plan.findings.length > 0) report.verdict = 'attention'
   report.verdict = verdictOf({ ...report, findings: report.findings.filter(f => f.level !== 'error') })
   return report

@@ -1,6 +1,7 @@
-import { countShape, missingObjects } from '../database/catalog.sql.js'
+import { countShape } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
+import { columnsOfOtherType, missingObjects, type WrongType } from '../database/requirements.sql.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
@@ -42,6 +43,8 @@ export interface Fit {
   /** What it requires and is there; what is not. */
   has: string[]
   lacks: string[]
+  /** Columns among them that are there with another type, with that. */
+  others: WrongType[]
   /**
    * What its rows should look like and how many of some do; only where nothing is lacking
    * and all rows can be seen.
@@ -68,6 +71,7 @@ export async function fitsOf(connection: Connection, tracks: Track[]): Promise<F
       /^(table|column) /.test(r),
     )
     const lacks = await missingObjects(connection.sql, wanted)
+    const others = await columnsOfOtherType(connection.sql, lacks)
     const has = wanted.filter(r => !lacks.includes(r))
     const shapes: Shape[] = []
     if (lacks.length === 0)
@@ -77,7 +81,7 @@ export async function fitsOf(connection: Connection, tracks: Track[]): Promise<F
       }
     const alike = shapes.every(s => s.rows === 0 || s.matching > 0)
     const ours = has.some(r => !/^\w+ auth\./.test(r))
-    found.push({ track, has, lacks, shapes, fits: lacks.length === 0 && alike && ours })
+    found.push({ track, has, lacks, others, shapes, fits: lacks.length === 0 && alike && ours })
   }
   return found
 }
@@ -95,7 +99,9 @@ export async function otherTracks(
 ): Promise<Finding[]> {
   const misfit = obstacles.some(
     f =>
-      f.code === 'MISSING_PREREQUISITE' && /^(table|column) /.test(f.subject) && !/ auth\./.test(f.subject),
+      (f.code === 'MISSING_PREREQUISITE' || f.code === 'WRONG_TYPE') &&
+      /^(table|column) /.test(f.subject) &&
+      !/ auth\./.test(f.subject),
   )
   if (!misfit) return []
   const [other, ...more] = (await fitsOf(connection, ctx.tracks()))

@@ -1,23 +1,25 @@
 import { knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
 import { droppedObjects } from '../files/dropped_objects.js'
-import { parseStatements, type Statement } from '../files/statements.js'
-import type { Plan, Step } from '../model/plan.js'
+import { parseStatements, type Statement, statementsOrNone } from '../files/statements.js'
+import type { Held, Plan, Step } from '../model/plan.js'
 import { sparedBy } from '../run/refuse_destruction.js'
 import { judgeStatements } from './hazards.js'
 
 /**
  * Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what
- * `migrate` executes.
+ * `migrate` executes. Of what is held, the hazards.
  */
 export async function describe(plan: Plan, sql: Db): Promise<Plan> {
-  if (plan.steps.length === 0) return plan
+  if (plan.steps.length + plan.held.length === 0) return plan
   const files: Statement[][] = []
   for (const step of plan.steps) {
     const file = step.direction === 'down' ? step.migration.rollback?.file : step.migration.file
     files.push(file ? await parseStatements(file.text) : [])
   }
-  const known = await knownOf(sql, files.flat())
+  const later: Statement[][] = []
+  for (const { migration } of plan.held) later.push(await statementsOrNone(migration.file.text))
+  const known = await knownOf(sql, [...files, ...later].flat())
   const migrations = [...plan.applied, ...plan.steps, ...plan.held].map(m =>
     'migration' in m ? m.migration : m,
   )
@@ -31,5 +33,10 @@ export async function describe(plan: Plan, sql: Db): Promise<Plan> {
     const judged = judgeStatements(statements, down ? null : step.migration, known, spared)
     steps.push({ ...step, statements: statements.map(s => s.text), ...judged })
   }
-  return { ...plan, steps }
+  const held: Held[] = []
+  for (const [i, h] of plan.held.entries()) {
+    const spared = await sparedBy(migrations, later[i]!.flatMap(droppedObjects))
+    held.push({ ...h, hazards: judgeStatements(later[i]!, h.migration, known, spared).hazards })
+  }
+  return { ...plan, steps, held }
 }

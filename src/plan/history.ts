@@ -13,6 +13,8 @@ export interface HistoryAndPlan {
   history: History
   plan: Plan
   hasLedger: boolean
+  /** When the newest row of the ledger was written, of any track; null without one. */
+  newest: string | null
 }
 
 /** The ledger's rows; none when the schema is not there. NEWER_LEDGER when a newer rethread wrote it. */
@@ -33,5 +35,6 @@ export async function readHistory(
   const rows = await ledgerRows(connection)
   const history = foldLedger(rows ?? [], track.name)
   const changed = await changedFiles(track, history)
-  return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null }
+  const newest = (rows ?? []).reduce<string | null>((at, r) => (at === null || r.at > at ? r.at : at), null)
+  return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null, newest }
 }

@@ -1,3 +1,4 @@
+import { type HazardLevel, needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
 import { compareVersions, type Migration, type Phase, phases, type Track } from '../model/project.js'
@@ -26,7 +27,7 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
   const held: Plan['held'] = []
   for (const migration of pending) {
     const why = held[0]?.why ?? stopBefore(migration, target, options)
-    if (why) held.push({ migration, why })
+    if (why) held.push({ migration, why, hazards: [] })
     else
       steps.push({
         migration,
@@ -111,16 +112,20 @@ export function findMigration(track: Track, text: string): Migration {
   return matches[0]
 }
 
-/** What is left and how to get there. */
-export function heldFindings(plan: Plan, database: string): Finding[] {
+/**
+ * What is left of a described plan and how to get there. The command allows by name what will have to be
+ * allowed.
+ */
+export function heldFindings(plan: Plan, database: string, from: HazardLevel = 'outage'): Finding[] {
   const first = plan.held[0]
   if (!first) return []
   const hazards = new Set(
-    plan.held.flatMap(h => [...h.migration.hazards, ...(h.migration.endsOldApp ? ['ENDS_OLD_APP'] : [])]),
+    plan.held.flatMap(h => h.hazards.map(z => z.code)).filter(c => needsConsent(c, from)),
   )
+  const allow = hazards.size === 0 ? '' : ` --allow ${[...hazards].sort().join(',')}`
   const command =
     first.why === 'ends-old-app'
-      ? `rethread migrate --track ${plan.track} --phase contract --allow ${[...hazards].sort().join(',')}`
+      ? `rethread migrate --track ${plan.track} --phase contract${allow}`
       : `rethread migrate --track ${plan.track}`
   return [
     finding('STOPPED_BEFORE', first.migration.name, {

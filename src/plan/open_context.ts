@@ -53,6 +53,7 @@ export function openContext(opening: Opening): Opened {
     batchTargetMs: config.batchTargetMs,
     cores: null,
     walBytesPerSecond: config.walMbPerSecond === null ? null : config.walMbPerSecond * 2 ** 20,
+    holdTriggers: config.triggers === 'hold',
     reason: opening.reason,
     tool: `rethread ${opening.version}`,
     tracks: () => project().tracks,

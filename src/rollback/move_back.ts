@@ -10,7 +10,8 @@ import type { Conflict } from './restore.sql.js'
 
 /**
  * Moves archived tables back that no migration makes, with their indexes, sequences and partitions, then
- * attaches again what the archive has cut. What can't be attached is a conflict; the table is back all the same.
+ * attaches again what the archive has cut. What can't be attached is a conflict; the table is back all
+ * the same.
  */
 export async function moveBack(run: Run, archives: ArchiveRow[]): Promise<Map<number, Conflict[]>> {
   const conflicts = new Map<number, Conflict[]>()

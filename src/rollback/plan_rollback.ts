@@ -7,7 +7,6 @@ import { judgeServer, preflight, type Target } from '../database/server.js'
 import { lint } from '../files/lint.js'
 import { parseStatements, strings } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
-import { objectsOf } from '../files/track_objects.js'
 import { Failure, Failures } from '../model/failure.js'
 import type { Consent, Hazard, Plan } from '../model/plan.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
@@ -15,6 +14,7 @@ import { emptyReport, type Finding, finding, type Report, type Table } from '../
 import { partText } from '../model/table_name.js'
 import { guard } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
+import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
 import { drifted, driftFinding } from '../run/schema_snapshot.js'
@@ -135,12 +135,7 @@ async function ignored(
   objects: ObjectAtRisk[],
   options: RollbackOptions,
 ): Promise<Hazard[]> {
-  const found: Hazard[] = []
-  const { tables, touched } = await objectsOf(track)
-  const ours = changed.filter(o =>
-    [...tables, ...touched].some(t => o.includes(t) || o.includes(` ${t.replace(/^public\./, '')}`)),
-  )
-  if (ours.length > 0) found.push({ code: 'IGNORES_DRIFT', subject: track.name, detail: ours.join(', ') })
+  const found = await driftHazards(track, changed)
   const { info } = await readTrackInfo(track)
   for (const d of objects) {
     const time =

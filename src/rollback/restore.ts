@@ -49,7 +49,8 @@ export async function archives(ctx: Context): Promise<Report> {
  *   (`restored`) -> verified -> done
  *
  * Where the rollback took the tables away, the migrations are applied again first, as the bare `migrate`
- * would. Then the archived rows are merged into what is there, by the rules of `mergeTable` and `mergeColumn`,
+ * would. Then the archived rows are merged into what is there, by the rules of `mergeTable` and
+ * `mergeColumn`,
  * and the track's checks have the last word.
  */
 export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
@@ -190,7 +191,10 @@ async function mergeAll(
   })
 }
 
-/** Merges one archive. One that is restored is only compared: what people deleted since is not brought back. */
+/**
+ * Merges one archive. One that is restored is only compared: what people deleted since is not brought
+ * back.
+ */
 async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
   const { sql } = run.writer
   if (!(await relationExists(sql, a.storedAs))) {
@@ -207,7 +211,8 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
     return { inserted: 0, updated: 0, left, conflicts: [] }
   }
   const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)
-  // what was left can be tried again, once the reasons are gone; without a key there is no telling what it was
+  // what was left can be tried again, once the reasons are gone; without a key there is no telling what
+  // it was
   if (merged.conflicts.length === 0 || a.keyColumns.length === 0) await markRestored(sql, a.id)
   else
     await noteLeft(

@@ -48,7 +48,7 @@ export interface FileStep {
 }
 
 /** SQLSTATE of a statement that was cancelled. */
-const canceled = '57014'
+export const canceled = '57014'
 
 /** Runs each statement of a file alone, skipping what the catalog shows to be done. */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {

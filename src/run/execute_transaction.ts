@@ -18,6 +18,7 @@ import { Tracer } from './lock_trace.js'
 import { DestructionGuard } from './refuse_destruction.js'
 import type { Run } from './run.js'
 import { knownSettings, mayChangeSession, resetLeaked } from './session_settings.js'
+import { trialsOf, tryTriggers } from './try_triggers.js'
 
 /** Longest duration of one DDL transaction, in milliseconds. */
 const ddlTimeoutMs = 60_000
@@ -74,6 +75,10 @@ async function oneTransaction(
       : begun.then(() => sendEach(run, tx, step, text, statements))
     // what goes statement by statement is still on its way when this is reached
     if (!whole) await sent
+    // before anybody can meet them
+    const trials = step.direction === 'up' ? trialsOf(statements) : []
+    if (trials.length > 0) await firstFault([begun, sent])
+    for (const trial of trials) await tryTriggers(tx, trial)
     if (!watched) {
       const recorded = addLedgerRowOrAbort(tx, run.token, done())
       // of a transaction that anything has aborted, this is the end too

@@ -2,9 +2,11 @@
  * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, in psql
  * too; `restore` uses the same `hold_off` and `release`. All of it belongs to one transaction.
  *
- * - `hold_off` switches off triggers that fire on INSERT and UPDATE, where this role owns the table, and returns
+ * - `hold_off` switches off triggers that fire on INSERT and UPDATE, where this role owns the table,
+ * and returns
  *   the statements that switch them on again as they were. Foreign keys go on being checked.
- * - `put_back` inserts what a migration has set aside: identity columns get the values that they had, generated
+ * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
+ * generated
  *   columns their own, columns that are new their defaults. A constraint that is not validated does not hold
  *   for rows that are older than it: it is dropped and added again as it was. `rethread.sample` limits
  *   the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
@@ -85,6 +87,8 @@ export const putBackSql = `
     total bigint := 0;
     columns text;
     typed text;
+    has_key constant boolean := exists (
+      select from pg_catalog.pg_index i where i.indrelid = put_back.relation::regclass and i.indisprimary);
   begin
     if not exists (
       select from rethread_archive.quarantine q where q.migration = put_back.migration and q.relation = put_back.relation
@@ -108,11 +112,12 @@ export const putBackSql = `
            select q.original from rethread_archive.quarantine q
            where q.migration = $1 and q.relation = $2 and jsonb_typeof(q.original) = ''object''
              and array(select k from pg_catalog.jsonb_object_keys(q.original) k order by 1) = $3
+             and ($5 or not rethread_archive.is_back(q.relation, q.original))
            order by q.id limit $4
          ) q cross join lateral pg_catalog.jsonb_to_record(q.original) as r (%s)
          on conflict do nothing',
         target, columns, columns, typed)
-      using put_back.migration, put_back.relation, shape, most;
+      using put_back.migration, put_back.relation, shape, most, has_key;
       get diagnostics written = row_count;
       total := total + written;
     end loop;
@@ -151,8 +156,14 @@ export const putBackSql = `
     into keys, typed
     from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
     where i.indrelid = target and i.indisprimary;
+    -- without a primary key, a row is known by all that it holds
     if keys is null then
-      return false;
+      execute format(
+        'select exists (
+           select from %s t where not exists (
+             select from unnest($2) k where pg_catalog.to_jsonb(t) -> k is distinct from $1 -> k))', target)
+      into found using original, known;
+      return found;
     end if;
     execute format(
       'select exists (

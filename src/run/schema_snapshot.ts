@@ -13,13 +13,13 @@ export async function storeFingerprint(run: Run): Promise<void> {
 
 /**
  * Objects that are not as they were stored, all of them; compared only within one major version, as
- * each writes them its own way.
+ * each writes them its own way. `rows` is how they are now, where the caller has looked.
  */
-export async function drifted(connection: Connection, major: number): Promise<string[]> {
+export async function drifted(connection: Connection, major: number, rows?: ObjectRow[]): Promise<string[]> {
   const stored = await storedFingerprint(connection.sql)
   if (!stored || stored.major !== major) return []
-  const rows = await objects(connection.sql)
-  return stored.fingerprint === fingerprintOf(rows) ? [] : changedObjects(stored.catalog, catalogOf(rows))
+  const now = rows ?? (await objects(connection.sql))
+  return stored.fingerprint === fingerprintOf(now) ? [] : changedObjects(stored.catalog, catalogOf(now))
 }
 
 /** Objects that a report shows. */
@@ -29,9 +29,17 @@ const mostShownChanges = 30
 export const driftFinding = (changed: string[]): Finding[] =>
   changed.length === 0 ? [] : [finding('DRIFT', 'schema', { objects: changed.slice(0, mostShownChanges) })]
 
-/** Before the first step of a run: how the schema looks, so that a rollback to here can be proved exact. */
-export async function keepStart(run: Run, track: string, before: string): Promise<void> {
-  await keepCatalog(run.writer.sql, track, before, catalogOf(await objects(run.writer.sql)))
+/**
+ * Before the first step of a run: how the schema looks, so that a rollback to here can be proved exact.
+ * `rows` is what the run has looked at already; null where it must look again.
+ */
+export async function keepStart(
+  run: Run,
+  track: string,
+  before: string,
+  rows: ObjectRow[] | null,
+): Promise<void> {
+  await keepCatalog(run.writer.sql, track, before, catalogOf(rows ?? (await objects(run.writer.sql))))
 }
 
 /** After a rollback: whether the schema is as it was before the migration that was undone last. */

@@ -1,32 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import type { Context } from '../../src/database/context.js'
-import { discover } from '../../src/files/discover.js'
-import { migrate } from '../../src/migrate/migrate.js'
-import { bareMigrateOptions } from '../../src/migrate/migrate_options.js'
-import type { Report } from '../../src/model/report.js'
-import { restore } from '../../src/rollback/restore.js'
-import { rollback } from '../../src/rollback/rollback.js'
-import { consentTo, contextOf } from '../support/context.js'
-import { type Database, database, picture, root, some } from '../support/database.js'
+import { ended, rethread, start, undoAll } from '../support/cli.js'
+import { type Database, database, picture, some } from '../support/database.js'
 import { proxy } from '../support/proxy.js'
 import { random, seed } from '../support/random.js'
 
 /**
- * Rollback and restore whose connections are cut at each statement that they send, one after the other: the
+ * Rollback and restore killed at each statement that they send, one after the other: the
  * same command goes on, and the end is exact. Every boundary in the soak, some of them in CI.
  */
 const most = process.env.RETHREAD_SOAK ? Number.POSITIVE_INFINITY : 5
 
-const { tracks } = discover(root, root)
-const track = tracks.find(t => t.name === 'workspace-sessions')!
-
 const prepare = async (db: Database): Promise<void> => {
-  const up = await migrate(contextOf(db.url, tracks), track, {
-    ...bareMigrateOptions,
-    consent: consentTo(db.name),
-    leaseWaitMs: 0,
-  })
-  expect([up.verdict, up.findings.filter(f => f.level === 'error')]).toEqual(['clean', []])
+  expect((await rethread(db.url, ['migrate'])).code).toBe(0)
   await db.sql.unsafe(`
     with made as (insert into chat_sessions (workspace_id, user_id, title)
       select id, owner_id, 'Mine' from workspaces where owner_id is not null order by id limit 3 returning *)
@@ -36,10 +21,8 @@ const prepare = async (db: Database): Promise<void> => {
 }
 
 const verbs = {
-  rollback: (ctx: Context, name: string): Promise<Report> =>
-    rollback(ctx, track, { to: null, steps: null, all: true, consent: consentTo(name), leaseWaitMs: 5000 }),
-  restore: (ctx: Context, name: string): Promise<Report> =>
-    restore(ctx, track, { archive: 'latest', consent: consentTo(name), leaseWaitMs: 5000 }),
+  rollback: (name: string) => ['rollback', ...undoAll(name)],
+  restore: () => ['restore', 'latest'],
 }
 
 describe.each(some('newest'))('cut at every statement on PostgreSQL $major', server => {
@@ -63,11 +46,9 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
       for (let attempt = 0; attempt < 12; attempt++) {
         await using between = await proxy(db.url)
         // the second attempt is left alone
-        // a process that is killed does not try to connect again
-        const killed = new AbortController()
-        if (attempt === 0) between.cutAt(first, () => killed.abort())
-        const ctx = { ...contextOf(between.url, tracks), signal: killed.signal }
-        const report = await verbs[verb](ctx, db.name).catch(() => null)
+        const child = start([...verbs[verb](db.name), '--format', 'json'], { DATABASE_URL: between.url })
+        if (attempt === 0) between.cutAt(first, () => child.kill('SIGKILL'))
+        const { report } = await ended(child)
         if (attempt === 0 && between.cut) {
           cuts[verb]++
         }
@@ -85,7 +66,6 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
       throw new Error(`${verb} did not get through after it was cut at statement ${first}`)
     }
     // once without a cut: what is exact
-    console.log('first', new Date())
     await through('rollback', 1_000_000)
     const before = await picture(db.sql)
     expect(before.schema).toBe(schema)
@@ -95,7 +75,6 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
     for (let part = 0; part < Math.min(most, boundaries); part++) {
       const at = (part + next()) / Math.min(most, boundaries)
       const cut = (verb: keyof typeof verbs) => 1 + Math.floor(at * statements[verb])
-      console.log(at, cut('rollback'), cut('restore'), new Date())
       await through('rollback', cut('rollback'))
       expect([at, await picture(db.sql)]).toEqual([at, before])
       const open = await db.sql`select id from rethread_archive.archives where state = 'capturing'`

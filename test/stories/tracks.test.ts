@@ -128,12 +128,13 @@ describe.each(some('newest'))('databases of another kind on PostgreSQL $major', 
     const ran = await rethread(db.url, ['migrate', '--track', 'workspace-sessions'])
     expect([
       ran.code,
-      ran.report.findings.filter(f => f.code === 'MISSING_PREREQUISITE').map(f => f.subject),
-    ]).toEqual([3, ['column public.chats.workspace_id uuid']])
+      ran.report.findings.filter(f => f.code === 'WRONG_TYPE').map(f => [f.subject, f.facts]),
+    ]).toEqual([3, [['column public.chats.workspace_id', { found: 'text', wanted: ['uuid'] }]]])
+    expect(ran.report.findings.map(f => f.code)).not.toContain('MISSING_PREREQUISITE')
     expect(await picture(db.sql)).toEqual(before)
     const { report } = await rethread(db.url, ['doctor'])
     const row = report.tables.find(t => t.title === 'Tracks')!.rows.find(r => r[0] === 'workspace-sessions')!
-    expect([row[2], row[3]]).toEqual([false, 'lacks chats.workspace_id uuid'])
+    expect([row[2], row[3]]).toEqual([false, 'chats.workspace_id is text, uuid is needed'])
   })
 
   test('the right columns with rows of another kind do not fit: doctor says what the rows are not', async () => {

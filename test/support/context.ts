@@ -13,6 +13,7 @@ export const contextOf = (url: string, tracks: Track[] = []): Context => ({
   batchTargetMs: 50,
   cores: 1,
   walBytesPerSecond: null,
+  holdTriggers: false,
   who: 'test',
   host: 'here',
   reason: null,

@@ -93,6 +93,36 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MISSING_PRIVILEGE: [chats, { wants: 'OWNERSHIP', owner: 'postgres', role: 'deployer' }],
   ROWS_HIDDEN: [chats, { owner: 'postgres', forced: false, role: 'deployer' }],
   MISSING_PREREQUISITE: ['table public.workspaces'],
+  WRONG_TYPE: ['column public.chats.created_at', { found: 'bigint', wanted: ['timestamp with time zone'] }],
+  NAME_TAKEN: [
+    'index public.idx_chats_session_id',
+    {
+      migration: file,
+      rename: 'alter index public.idx_chats_session_id rename to idx_chats_session_id_app;',
+    },
+  ],
+  NO_REPLICA_IDENTITY: [chats, { publications: ['warehouse'], migration: file }],
+  ROWS_VIOLATE: [
+    chats,
+    {
+      constraint: 'chats_message_check',
+      definition: 'CHECK ((length(message) > 0)) NOT VALID',
+      migration: file,
+    },
+  ],
+  PARTITIONED_TABLE: [
+    chats,
+    { migration: file, sql: 'create index concurrently', reason: 'it builds no index concurrently on one' },
+  ],
+  WOULD_FAIL: [
+    file,
+    {
+      sql: 'alter table public.chats ...',
+      sqlstate: '42804',
+      reason: 'key columns are of incompatible types',
+    },
+  ],
+  NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
@@ -100,7 +130,15 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
-  FIRING_TRIGGERS: [chats, { triggers: ['set_updated_at'] }],
+  FIRING_TRIGGERS: [
+    chats,
+    {
+      triggers: ['set_updated_at (public.update_updated_at)'],
+      rows: 40000,
+      held: false,
+      migration: '005_assign_messages',
+    },
+  ],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
   BLOCKER_NOW: [chats, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
@@ -148,6 +186,25 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       column: 10,
       excerpt: '  select sesion_id from public.chats',
       context: null,
+    },
+  ],
+  TRIGGERS_RAISE: [
+    chats,
+    {
+      statement: 'INSERT',
+      sqlstate: '42703',
+      reason: 'record "new" has no field "metadata"',
+      context: 'PL/pgSQL function chat_private.fill_session() line 3 at assignment',
+      triggers: ['rethread_fill_session_on_insert'],
+    },
+  ],
+  LEFT_IN_PLACE: [
+    'own',
+    {
+      failed: '003_collect',
+      migrations: ['001_create', '002_link'],
+      triggers: ['fill_session on public.chats'],
+      command: 'rethread rollback --track own --all',
     },
   ],
   ROLE_CHANGED: [file, { before: 'postgres', after: 'authenticated' }],

@@ -16,7 +16,10 @@ export const hazardWords: Record<HazardCode, string> = {
   QUARANTINES_ROWS:
     'Takes rows that do not fit out of the table; they are copied to rethread_archive.quarantine first, and a rollback puts them back.',
   DELETES_DATA: 'Drops a table, a column or rows. A rollback archives them first.',
-  IGNORES_DRIFT: 'Rolls back although somebody has changed the objects of the track since the last step.',
+  FIRES_TRIGGERS:
+    'A backfill fires triggers of the application for every row: times move, messages are sent, webhooks are called. `triggers: hold` in the configuration holds them off.',
+  IGNORES_DRIFT:
+    'Goes on although somebody has changed objects of the track since the last step: what comes next was not written for them.',
   IGNORES_RECENT_WRITES:
     'Rolls back although the new application has written within the last minute: what it writes next will fail.',
   SKIPS_IRREVERSIBLE: 'Counts a migration as rolled back whose file says that it can not be, and why.',

@@ -57,6 +57,17 @@ export const runWords = {
       (f.context ? sentence`\n    ${f.context}` : ''),
     (_, f) => sentence`Nothing of the statement is kept. ${cure(f.sqlstate)} Then run the same command.`,
   ),
+  TRIGGERS_RAISE: say(
+    (s, f) =>
+      sentence`With its new triggers (${listed(f.triggers)}) \`${s}\` refuses the application's ${f.statement}: ${f.sqlstate}: ${f.reason}${f.context === null ? '' : sentence` (${f.context})`}. It was tried on copies of rows; the step is taken back and the application has met none of it.`,
+    () => 'Correct the function of the trigger, or the table that it reads, then run the same command again.',
+  ),
+  LEFT_IN_PLACE: say(
+    (s, f) =>
+      sentence`\`${f.failed}\` failed. What track \`${s}\` has applied before is in place (${listed(f.migrations)})${f.triggers.length === 0 ? '' : sentence`, with triggers in the application's statements: ${listed(f.triggers)}`}. The application goes on writing.`,
+    (_, f) =>
+      sentence`${f.command}   takes all of it away; without it, the same command goes on where it stopped.`,
+  ),
   ROLE_CHANGED: say(
     (s, f) =>
       sentence`\`${s}\` ends as role \`${f.after}\` and began as \`${f.before}\`; it was rolled back.`,

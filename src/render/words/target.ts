@@ -72,12 +72,14 @@ export const targetWords = {
         ? sentence`Role \`${f.role}\` may not create a schema in ${s}.`
         : f.wants === 'SELECT'
           ? sentence`This role may not read \`${s}\`, which belongs to \`${f.owner}\`.`
-          : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+          : f.wants === 'REFERENCES'
+            ? sentence`This role may not point a foreign key at \`${s}\`, which belongs to \`${f.owner}\`.`
+            : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.wants === 'CREATE'
         ? sentence`grant create on ${s} to ${f.role};`
-        : f.wants === 'SELECT'
-          ? sentence`grant select on ${s} to ${f.role};   as ${f.owner} or an administrator.`
+        : f.wants === 'SELECT' || f.wants === 'REFERENCES'
+          ? sentence`grant ${f.wants.toLowerCase()} on ${s} to ${f.role};   as ${f.owner} or an administrator.`
           : sentence`grant ${f.owner} to ${f.role};   as an administrator, or connect as ${f.owner}.`,
   ),
   ROWS_HIDDEN: say(
@@ -88,6 +90,39 @@ export const targetWords = {
   MISSING_PREREQUISITE: say(
     s => sentence`${s} is missing.`,
     s => prerequisites[s] ?? 'Create it first, or choose another track with --track.',
+  ),
+  WRONG_TYPE: say(
+    (s, f) => sentence`${s} is ${f.found}; ${f.wanted.join(' or ')} is needed.`,
+    () =>
+      'Change its type, or choose another track with --track. A copy of the track can be adapted: rethread init.',
+  ),
+  NAME_TAKEN: say(
+    (s, f) => sentence`${s} exists already; \`${f.migration}\` would make one of that name.`,
+    (_, f) => sentence`${f.rename}   or drop it, if it is of no use.`,
+  ),
+  NO_REPLICA_IDENTITY: say(
+    (s, f) =>
+      sentence`\`${s}\` is published by ${listed(f.publications)} and has no replica identity: the server refuses every update and deletion, and so \`${f.migration}\`.`,
+    s => sentence`alter table ${s} replica identity full;   or give it a primary key.`,
+  ),
+  ROWS_VIOLATE: say(
+    (s, f) =>
+      sentence`Rows of \`${s}\` violate \`${f.constraint}\`, which was never validated (${f.definition}): \`${f.migration}\` can not update them.`,
+    (s, f) => sentence`Correct the rows, then: alter table ${s} validate constraint ${f.constraint};`,
+  ),
+  PARTITIONED_TABLE: say(
+    (s, f) => sentence`\`${s}\` is partitioned; \`${f.migration}\` would fail at \`${f.sql}\`: ${f.reason}.`,
+    () => 'Copy the track with rethread init, and write the statement for each partition.',
+  ),
+  WOULD_FAIL: say(
+    (s, f) =>
+      sentence`${s} would fail: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was run on empty copies of the tables, which are gone again.`,
+    () => 'Change the table so that it fits, or copy the track with rethread init and adapt the file.',
+  ),
+  NOT_REHEARSED: say(
+    (s, f) =>
+      sentence`The files of track \`${s}\` were not tried on empty copies of the tables: ${f.reason}.`,
+    null,
   ),
   ALREADY_EXISTS: say(
     (s, f) => sentence`\`${s}\` exists already; \`${f.migration}\` would make it.`,
@@ -119,8 +154,14 @@ export const targetWords = {
       sentence`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
   ),
   FIRING_TRIGGERS: say(
-    (s, f) => sentence`A backfill of \`${s}\` fires its triggers for every row: ${listed(f.triggers)}.`,
-    () => 'Give them WHEN (...) so that a backfill does not fire them, if they reach outside or move times.',
+    (s, f) =>
+      f.held
+        ? sentence`\`${f.migration}\` writes rows of \`${s}\` and holds these triggers off in its own sessions: ${listed(f.triggers)}.`
+        : sentence`\`${f.migration}\` fires triggers of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${f.rows})`}: ${listed(f.triggers)}.`,
+    (_, f) =>
+      f.held
+        ? null
+        : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(

@@ -1,0 +1,41 @@
+import type { Context } from '../database/context.js'
+import type { Db } from '../database/types.js'
+import type { Hazard, Plan } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { driftHazards } from './drift.js'
+import { firingTriggers, triggerHazards } from './firing_triggers.js'
+
+/**
+ * A described plan with the hazards that the database itself adds: objects of the track that have changed
+ * (`changed`, what `drifted` found), and triggers of the application that a backfill would fire. The findings
+ * say which triggers, and whether they are held off.
+ */
+export async function addDecisions(
+  ctx: Context,
+  sql: Db,
+  track: Track,
+  plan: Plan,
+  changed: string[],
+): Promise<{ plan: Plan; findings: Finding[] }> {
+  const findings: Finding[] = []
+  const withTriggers = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S) => {
+    const firing = await firingTriggers(sql, track, step.migration)
+    if (!firing) return step
+    const { table, rows, triggers, whyNotHeld } = firing
+    const held = ctx.holdTriggers && whyNotHeld === null
+    if (plan.steps.some(s => s.migration === step.migration))
+      findings.push(
+        finding('FIRING_TRIGGERS', table, { triggers, rows, held, migration: step.migration.name }),
+      )
+    return { ...step, hazards: [...step.hazards, ...triggerHazards(firing, ctx.holdTriggers)] }
+  }
+  const steps = []
+  for (const step of plan.steps) steps.push(step.direction === 'up' ? await withTriggers(step) : step)
+  // one place for what is said of the whole track: the first step
+  if (steps[0])
+    steps[0] = { ...steps[0], hazards: [...steps[0].hazards, ...(await driftHazards(track, changed))] }
+  const held = []
+  for (const step of plan.held) held.push(await withTriggers(step))
+  return { plan: { ...plan, steps, held }, findings }
+}

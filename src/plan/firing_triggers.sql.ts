@@ -1,0 +1,78 @@
+import { isRefused } from '../database/faults.js'
+import { type Scope, takenBack } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+
+/** The bits of `pg_trigger.tgtype`. */
+const bits = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const
+
+/** A kind of statement that fires triggers. */
+export type TriggerEvent = keyof typeof bits
+
+/** A trigger that a statement fires, as far as its kind and the columns that it sets tell. */
+export interface Trigger {
+  /** The table that it is on: the one that is written, or one of its partitions or children. */
+  table: string
+  name: string
+  /** The function with its schema, as SQL. */
+  function: string
+  /** `O` for the application's sessions, `A` always, `R` only where session_replication_role is replica. */
+  enabled: string
+  /** The statement that makes it. */
+  definition: string
+}
+
+/** The triggers of a table and of all that inherits from it, which a statement of these kinds fires. */
+export async function triggersFiredBy(
+  sql: Db,
+  table: string,
+  events: TriggerEvent[],
+  columns: string[],
+): Promise<Trigger[]> {
+  const others = events.reduce((mask, e) => mask | (e === 'UPDATE' ? 0 : bits[e]), 0)
+  const update = events.includes('UPDATE') ? bits.UPDATE : 0
+  return sql<Trigger[]>`
+    with recursive family as (
+      select to_regclass(${table})::oid as relid
+      union
+      select i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.relid
+    )
+    select format('%I.%I', n.nspname, c.relname) as table, t.tgname::text as name,
+      format('%I.%I', pn.nspname, p.proname) as function, t.tgenabled::text as enabled, pg_get_triggerdef(t.oid) as definition
+    from family f
+    join pg_catalog.pg_class c on c.oid = f.relid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0 and t.tgenabled <> 'D'
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid
+    join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
+    where t.tgtype & ${others}::int <> 0
+       or t.tgtype & ${update}::int <> 0 and (t.tgattr::text = '' or exists (
+         select from pg_catalog.pg_attribute a
+         where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::int2[]) and a.attname = any (${columns}::text[])))
+    order by 1, 2`
+}
+
+/** Foreign keys, of either side, that columns of a table belong to. */
+export async function keysOfColumns(sql: Db, table: string, columns: string[]): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select k.conname::text as name
+    from pg_catalog.pg_constraint k
+    join pg_catalog.pg_attribute a on a.attrelid = to_regclass(${table}) and a.attname = any (${columns}::text[])
+    where k.contype = 'f'
+      and (k.conrelid = a.attrelid and a.attnum = any (k.conkey) or k.confrelid = a.attrelid and a.attnum = any (k.confkey))
+    order by 1`
+  return rows.map(r => r.name)
+}
+
+/** What makes a session one in which the triggers of users do not fire, nor those of foreign keys. */
+export const holdTriggersSql = 'set session_replication_role = replica;'
+
+/** Whether this role may do so. */
+export async function mayHoldTriggers(scope: Scope): Promise<boolean> {
+  try {
+    await takenBack(scope, tx => tx.unsafe('set local session_replication_role = replica'))
+    return true
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    return false
+  }
+}

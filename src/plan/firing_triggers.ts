@@ -1,0 +1,193 @@
+import { relationFacts } from '../database/catalog.sql.js'
+import { knownOf } from '../database/known.js'
+import { scopeOf } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
+import { objectsOf } from '../files/track_objects.js'
+import { needsConsent } from '../model/codes.js'
+import { Failure } from '../model/failure.js'
+import type { Consent, Hazard } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import type { Run } from '../run/run.js'
+import {
+  holdTriggersSql,
+  keysOfColumns,
+  mayHoldTriggers,
+  type Trigger,
+  type TriggerEvent,
+  triggersFiredBy,
+} from './firing_triggers.sql.js'
+
+/** The triggers of the application that a backfill fires for the rows that it writes. */
+export interface FiringTriggers {
+  /** The table that it writes. */
+  table: string
+  /** About how many rows the table has; null where nobody has counted. */
+  rows: number | null
+  /** Each with its function: `chats_updated_at (public.update_updated_at)`. */
+  triggers: string[]
+  /** Why they can't be held off in the backfill's sessions; null where they can. */
+  whyNotHeld: string | null
+}
+
+/**
+ * The triggers of the application that a backfill would fire, by the catalog: of the kind of its statement
+ * and the columns that it sets, and whose WHEN does not rule it out. Null where it fires none. Triggers of
+ * the track itself are part of the migration.
+ */
+export async function firingTriggers(
+  sql: Db,
+  track: Track,
+  migration: Migration,
+): Promise<FiringTriggers | null> {
+  const [statement] = await parseStatements(migration.file.text)
+  if (!migration.backfill || !statement?.node.relation) return null
+  const table = relationName(statement.node.relation)
+  const { events, columns } = firedBy(statement)
+  const { triggers: made } = await objectsOf(track)
+  const own: Trigger[] = []
+  const theirs: Trigger[] = []
+  for (const t of await triggersFiredBy(sql, table, events, columns)) {
+    if (await isRuledOut(t, events, columns)) continue
+    const ours =
+      /^(chat_private|rethread_archive|rethread)\./.test(t.function) ||
+      made.some(m => m.table === t.table && m.name === t.name)
+    ;(ours ? own : theirs).push(t)
+  }
+  const firing = theirs.filter(t => t.enabled !== 'R')
+  if (firing.length === 0) return null
+  const [facts] = await relationFacts(sql, [table])
+  const whyNotHeld =
+    whyNotByKind(statement) ??
+    whyNotByTriggers(own, theirs) ??
+    (await whyNotByCatalog(sql, statement, table, columns)) ??
+    ((await mayHoldTriggers(scopeOf(sql)))
+      ? null
+      : `this role may not: grant set on parameter session_replication_role to ${facts!.role};   as an administrator (PostgreSQL 15 or later)`)
+  return {
+    table,
+    rows: facts && facts.rows >= 0 ? facts.rows : null,
+    triggers: firing.map(t => `${t.name} (${t.function})`),
+    whyNotHeld,
+  }
+}
+
+/** What a trigger sees of a statement. */
+function firedBy({ kind, node }: Statement): { events: TriggerEvent[]; columns: string[] } {
+  const columnsOf = (target: Node) => (target.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
+  if (kind === 'UpdateStmt') return { events: ['UPDATE'], columns: columnsOf(node) }
+  if (kind === 'DeleteStmt') return { events: ['DELETE'], columns: [] }
+  const conflict = node.onConflictClause
+  return conflict?.action === 'ONCONFLICT_UPDATE'
+    ? { events: ['INSERT', 'UPDATE'], columns: columnsOf(conflict) }
+    : { events: ['INSERT'], columns: [] }
+}
+
+/**
+ * With session_replication_role = replica no foreign key is checked and no cascade goes on. Only an update
+ * of columns that belong to none can do without.
+ */
+const whyNotByKind = ({ kind, node }: Statement): string | null =>
+  kind !== 'UpdateStmt'
+    ? 'it adds or removes rows, and foreign keys would not be looked after'
+    : node.withClause
+      ? 'it writes more than one table, and foreign keys would not be looked after'
+      : null
+
+function whyNotByTriggers(own: Trigger[], theirs: Trigger[]): string | null {
+  const mine = own.find(t => t.enabled === 'O')
+  if (mine) return `${mine.name} of the track has to fire`
+  const anyway = theirs.find(t => t.enabled !== 'O')
+  return anyway
+    ? `${anyway.name} is enabled ${anyway.enabled === 'A' ? 'always' : 'for replicas'}: it fires there too`
+    : null
+}
+
+async function whyNotByCatalog(
+  sql: Db,
+  statement: Statement,
+  table: string,
+  columns: string[],
+): Promise<string | null> {
+  const [key] = await keysOfColumns(sql, table, columns)
+  if (key) return `it sets a column of the foreign key ${key}, which would not be looked after`
+  const known = await knownOf(sql, [statement])
+  const acting = [...known.functions.values()].find(f => f.acts)
+  return acting ? `its function ${acting.asked} may write other tables` : null
+}
+
+/** Whether a trigger's own WHEN says that it does not fire where only these columns are set. */
+async function isRuledOut(
+  { definition }: Trigger,
+  events: TriggerEvent[],
+  columns: string[],
+): Promise<boolean> {
+  if (events.some(e => e !== 'UPDATE')) return false
+  const [made] = await parseStatements(definition)
+  return made?.node.whenClause ? isFalse(made.node.whenClause, columns) : false
+}
+
+/** Pure: an expression over OLD and NEW that is false where no other columns than these differ. */
+function isFalse(node: Node, columns: string[]): boolean {
+  const { BoolExpr: bool, A_Expr: compared } = node
+  if (bool) {
+    const each = bool.args.map((a: Node) => isFalse(a, columns))
+    return bool.boolop === 'AND_EXPR'
+      ? each.some(Boolean)
+      : bool.boolop === 'OR_EXPR'
+        ? each.every(Boolean)
+        : false
+  }
+  if (!compared) return false
+  const differs =
+    compared.kind === 'AEXPR_DISTINCT' ||
+    (compared.kind === 'AEXPR_OP' && ['<>', '!='].includes(strings(compared.name)[0] ?? ''))
+  const sides = [compared.lexpr, compared.rexpr].map(side => strings(side?.ColumnRef?.fields))
+  const [left, right] = sides
+  return (
+    differs &&
+    left!.length === 2 &&
+    right!.length === 2 &&
+    left![1] === right![1] &&
+    new Set([left![0], right![0]]).size === 2 &&
+    !columns.includes(left![1]!)
+  )
+}
+
+/** The decision that a step's backfill needs, as a hazard; none where the triggers are held off. */
+export const triggerHazards = (firing: FiringTriggers | null, hold: boolean): Hazard[] =>
+  firing === null || (hold && firing.whyNotHeld === null)
+    ? []
+    : [
+        {
+          code: 'FIRES_TRIGGERS',
+          subject: firing.table,
+          detail:
+            `for each of ${firing.rows === null ? 'its' : `about ${firing.rows}`} rows: ${firing.triggers.join(', ')}` +
+            (hold ? `; they can not be held off: ${firing.whyNotHeld}` : ''),
+        },
+      ]
+
+/**
+ * What the sessions that write for a backfill are set to: nothing, or triggers of users held off as the
+ * configuration says. Refuses by itself where triggers of the application would fire that nobody has allowed:
+ * throws CONSENT_NEEDED.
+ */
+export async function backfillSettings(
+  { ctx, writer }: Run,
+  migration: Migration,
+  consent: Consent,
+): Promise<string> {
+  const track = ctx.tracks().find(t => t.name === migration.track)
+  const firing = track ? await firingTriggers(writer.sql, track, migration) : null
+  const hazards = triggerHazards(firing, ctx.holdTriggers)
+  const asked = hazards.length > 0 && needsConsent('FIRES_TRIGGERS', consent.from ?? 'outage')
+  if (asked && !consent.allow.has('FIRES_TRIGGERS'))
+    throw new Failure('CONSENT_NEEDED', migration.name, {
+      allow: [...consent.allow, 'FIRES_TRIGGERS'],
+      missing: ['FIRES_TRIGGERS'],
+      confirm: null,
+      because: hazards.map(h => `FIRES_TRIGGERS: ${migration.name}: ${h.detail}`),
+    })
+  return firing !== null && hazards.length === 0 ? holdTriggersSql : ''
+}

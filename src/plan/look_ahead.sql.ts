@@ -1,0 +1,163 @@
+import { setLocal } from '../database/connection.sql.js'
+import type { Scope } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { namesIn, partText } from '../model/table_name.js'
+
+/** Something that has a name. `name` of an index and a function is with its schema, as SQL. */
+export interface NamedObject {
+  kind: 'index' | 'column' | 'constraint' | 'policy' | 'trigger' | 'function'
+  /** The table whose name space it is in; null where that is a schema. */
+  table: string | null
+  name: string
+  /** Types of a function's arguments. */
+  arguments?: string[]
+}
+
+/** The statement that frees the name. */
+export function renaming(object: NamedObject): string {
+  const { kind, table, name } = object
+  const other = partText(`${namesIn(name)?.at(-1) ?? name}_app`)
+  switch (kind) {
+    case 'index':
+      return `alter index ${name} rename to ${other};`
+    case 'function':
+      return `alter function ${signature(object)} rename to ${other};`
+    case 'column':
+    case 'constraint':
+      return `alter table ${table} rename ${kind} ${partText(name)} to ${partText(`${name}_app`)};`
+    default:
+      return `alter ${kind} ${partText(name)} on ${table} rename to ${partText(`${name}_app`)};`
+  }
+}
+
+const signature = ({ name, arguments: types = [] }: NamedObject): string => `${name}(${types.join(', ')})`
+
+/** How a report names it. */
+export const namedText = (object: NamedObject): string =>
+  object.table === null
+    ? `${object.kind} ${object.kind === 'function' ? signature(object) : object.name}`
+    : `${object.kind} ${partText(object.name)} on ${object.table}`
+
+/** For each object whether something has its name: an index shares its names with tables and views. */
+export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolean[]> {
+  if (wanted.length === 0) return []
+  const rows = await sql<{ there: boolean }[]>`
+    select case w.kind
+      when 'index' then to_regclass(w.name) is not null
+      when 'function' then exists (
+        select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where format('%I.%I', n.nspname, p.proname) = w.name
+          -- a type that is not there is one that no function has
+          and string_to_array(p.proargtypes::text, ' ') = array(
+            select coalesce(to_regtype(t.name)::oid::text, '') from jsonb_array_elements_text(w.arguments::jsonb) with ordinality as t (name, position)
+            order by t.position))
+      when 'column' then exists (
+        select from pg_catalog.pg_attribute a where a.attrelid = to_regclass(w.on_table) and a.attname = w.name and not a.attisdropped)
+      when 'constraint' then exists (
+        select from pg_catalog.pg_constraint c where c.conrelid = to_regclass(w.on_table) and c.conname = w.name)
+      when 'policy' then exists (
+        select from pg_catalog.pg_policy p where p.polrelid = to_regclass(w.on_table) and p.polname = w.name)
+      else exists (
+        select from pg_catalog.pg_trigger t where t.tgrelid = to_regclass(w.on_table) and t.tgname = w.name)
+    end as there
+    from unnest(${wanted.map(w => w.kind)}::text[], ${wanted.map(w => w.table ?? '')}::text[], ${wanted.map(w => w.name)}::text[],
+      ${wanted.map(w => JSON.stringify(w.arguments ?? []))}::text[]) with ordinality as w (kind, on_table, name, arguments, position)
+    order by w.position`
+  return rows.map(r => r.there)
+}
+
+/** A table that sends its updates and deletions to subscribers, and has nothing to name its rows by. */
+export interface Unidentified {
+  /** The table, or the one of its partitions that has the fault. */
+  table: string
+  /** The table that was asked for. */
+  asked: string
+  publications: string[]
+}
+
+/**
+ * Of these tables and their partitions, those whose updates or deletions the server will refuse: they are
+ * published, and have neither a primary key nor another replica identity.
+ */
+export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<Unidentified[]> {
+  if (tables.length === 0) return []
+  return sql<Unidentified[]>`
+    select format('%I.%I', n.nspname, c.relname) as table, min(w.asked) as asked, array_agg(distinct p.pubname::text order by p.pubname::text) as publications
+    from (
+      select to_regclass(t)::oid as relid, t as asked from unnest(${tables}::text[]) as t
+      union
+      select tree.relid::oid, t from unnest(${tables}::text[]) as t, pg_catalog.pg_partition_tree(to_regclass(t)) tree
+    ) w
+    join pg_catalog.pg_class c on c.oid = w.relid and c.relkind = 'r' and c.relpersistence = 'p'
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_publication p on p.pubupdate or p.pubdelete
+    where (p.puballtables or exists (
+        select from pg_catalog.pg_publication_tables t
+        where t.pubname = p.pubname and t.schemaname = n.nspname and t.tablename = c.relname)
+      or exists (
+        select from pg_catalog.pg_publication_tables t
+        join pg_catalog.pg_partition_ancestors(c.oid) a on a.relid = to_regclass(format('%I.%I', t.schemaname, t.tablename))
+        where t.pubname = p.pubname))
+      and (c.relreplident = 'n' or (c.relreplident = 'd' and not exists (
+        select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid))
+      or (c.relreplident = 'i' and not exists (
+        select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident and i.indisvalid)))
+    group by 1
+    order by 1`
+}
+
+/** A CHECK constraint that was never validated. */
+interface Unproven {
+  table: string
+  /** The table as it was asked for. */
+  asked: string
+  name: string
+  /** As the server prints it, with CHECK before it. */
+  definition: string
+  expression: string
+}
+
+/** The constraints of these tables that rows may violate: an update of such a row fails. */
+export async function unprovenChecks(sql: Db, tables: string[]): Promise<Unproven[]> {
+  if (tables.length === 0) return []
+  return sql<Unproven[]>`
+    select format('%I.%I', n.nspname, c.relname) as table, t as asked, k.conname as name,
+      pg_get_constraintdef(k.oid) as definition, pg_get_expr(k.conbin, k.conrelid) as expression
+    from unnest(${tables}::text[]) as t
+    join pg_catalog.pg_class c on c.oid = to_regclass(t)
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype = 'c' and not k.convalidated
+    order by 1, 2`
+}
+
+/** Longest look for a row that violates a constraint, in milliseconds. */
+const violationMs = 3000
+
+/** Whether a row violates a constraint. Throws the server's 57014 where a large table took too long. */
+export const hasViolation = (scope: Scope, { table, expression }: Unproven): Promise<boolean> =>
+  scope(async tx => {
+    await setLocal(tx, 0, violationMs)
+    const [row] = await tx.unsafe<{ found: boolean }[]>(
+      `select exists (select from ${table} where not (${expression})) as found`,
+    )
+    await setLocal(tx, 0, 0)
+    return row!.found
+  })
+
+/** What a role may not do with tables that statements name. */
+export interface Refused {
+  name: string
+  owner: string
+  role: string
+}
+
+/** Of these tables, those that this role may not point a foreign key at. */
+export async function notReferable(sql: Db, tables: string[]): Promise<Refused[]> {
+  if (tables.length === 0) return []
+  return sql<Refused[]>`
+    select t as name, pg_get_userbyid(c.relowner)::text as owner, current_user::text as role
+    from unnest(${tables}::text[]) as t
+    join pg_catalog.pg_class c on c.oid = to_regclass(t)
+    where not has_any_column_privilege(c.oid, 'REFERENCES')
+    order by 1`
+}

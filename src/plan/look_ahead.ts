@@ -1,0 +1,139 @@
+import type { Connection } from '../database/connection.js'
+import type { Context } from '../database/context.js'
+import { isSqlState } from '../database/faults.js'
+import { type Known, knownOf } from '../database/known.js'
+import { scopeOf } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { firstLine } from '../files/lint.js'
+import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
+import type { Migration, Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { learnStatement } from './learn_changes.js'
+import { hasViolation, notReferable, tablesWithoutIdentity, unprovenChecks } from './look_ahead.sql.js'
+import { type Ahead, namesTaken } from './names_taken.js'
+import { rehearseOnTwins } from './twins.js'
+
+/** SQLSTATE of a look that took too long. */
+const tookTooLong = '57014'
+
+/** A pending file and what is in it. */
+interface FileOfStatements {
+  migration: Migration
+  statements: Statement[]
+}
+
+/**
+ * What would stop a run later, looked for before its first step: for every pending file, also those that this
+ * run leaves for later. The catalog is asked first; then the files run on empty twins of the tables.
+ * `findings` is empty where nothing stands in the way.
+ */
+export async function lookAhead(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  ahead: Ahead,
+): Promise<Finding[]> {
+  const { pending, major } = ahead
+  if (pending.length === 0) return []
+  const { sql } = connection
+  const files: FileOfStatements[] = []
+  for (const migration of pending)
+    files.push({ migration, statements: await parseStatements(migration.file.text) })
+  const known = await knownOf(
+    sql,
+    files.flatMap(f => f.statements),
+  )
+  const writes = writtenBy(files)
+  const found = [
+    ...(await namesTaken(connection, ahead)),
+    ...files.flatMap(f => ofPartitions(f, known, major)),
+    ...(await withoutIdentity(sql, writes)),
+    ...(await violations(sql, writes)),
+    ...(await unreferable(sql, files)),
+  ]
+  // one fault has one finding
+  return found.length > 0 ? found : rehearseOnTwins(ctx, track, pending)
+}
+
+/** Tables whose rows a file updates or deletes, each with the first file that does. */
+function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
+  const found = new Map<string, Migration>()
+  for (const { migration, statements } of files)
+    for (const { kind, node } of statements)
+      if ((kind === 'UpdateStmt' || kind === 'DeleteStmt') && !found.has(relationName(node.relation)))
+        found.set(relationName(node.relation), migration)
+  return found
+}
+
+/** Published tables of which the server refuses to change a row. */
+async function withoutIdentity(sql: Db, writes: Map<string, Migration>): Promise<Finding[]> {
+  return (await tablesWithoutIdentity(sql, [...writes.keys()])).map(({ table, asked, publications }) =>
+    finding('NO_REPLICA_IDENTITY', table, { publications, migration: writes.get(asked)!.file.path }),
+  )
+}
+
+/** Constraints that nobody validated, and that rows of a backfill violate. */
+async function violations(sql: Db, writes: Map<string, Migration>): Promise<Finding[]> {
+  const found: Finding[] = []
+  for (const check of await unprovenChecks(sql, [...writes.keys()])) {
+    const { table, asked, name: constraint, definition } = check
+    const violated = await hasViolation(scopeOf(sql), check).catch(error => {
+      // a large table: what nobody could find out here, the backfill will
+      if (!isSqlState(error, tookTooLong)) throw error
+      return false
+    })
+    const migration = writes.get(asked)!.file.path
+    if (violated) found.push(finding('ROWS_VIOLATE', table, { constraint, definition, migration }))
+  }
+  return found
+}
+
+/** What PostgreSQL does not do with a partitioned table, and a file wants. */
+function ofPartitions({ migration, statements }: FileOfStatements, known: Known, major: number): Finding[] {
+  const found: Finding[] = []
+  for (const s of statements) {
+    const { kind, node } = s
+    const table = node.relation ? relationName(node.relation) : ''
+    if (known.isPartitioned(table)) {
+      const reason = whyNotPartitioned(kind, node, major)
+      const facts = { migration: migration.file.path, sql: firstLine(s.text) }
+      if (reason) found.push(finding('PARTITIONED_TABLE', table, { ...facts, reason }))
+    }
+    learnStatement(known, s)
+  }
+  return found
+}
+
+function whyNotPartitioned(kind: string, node: Node, major: number): string | null {
+  if (kind === 'IndexStmt' && node.concurrent && node.relation.inh)
+    return 'an index on all partitions can not be built concurrently'
+  if (kind !== 'AlterTableStmt' || major >= keysOfPartitions) return null
+  const unproven = node.cmds.some(
+    ({ AlterTableCmd: c }: Node) =>
+      c.subtype === 'AT_AddConstraint' &&
+      c.def.Constraint.contype === 'CONSTR_FOREIGN' &&
+      c.def.Constraint.skip_validation,
+  )
+  return unproven ? `PostgreSQL ${major} has no foreign key NOT VALID there` : null
+}
+
+/** The first major version that takes a foreign key of a partitioned table without looking at its rows. */
+const keysOfPartitions = 18
+
+/** Tables that this role may not point a foreign key at. */
+async function unreferable(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
+  const tables = new Set<string>()
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item)
+    else if (value !== null && typeof value === 'object') {
+      const node = value as Node
+      if (node.contype === 'CONSTR_FOREIGN' && node.pktable) tables.add(relationName(node.pktable))
+      for (const inside of Object.values(node)) visit(inside)
+    }
+  }
+  for (const { statements } of files)
+    for (const s of statements) if (['CreateStmt', 'AlterTableStmt'].includes(s.kind)) visit(s.node)
+  return (await notReferable(sql, [...tables])).map(({ name, owner, role }) =>
+    finding('MISSING_PRIVILEGE', name, { wants: 'REFERENCES', owner, role }),
+  )
+}

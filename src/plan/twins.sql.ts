@@ -1,0 +1,52 @@
+import type { Db } from '../database/types.js'
+import type { QualifiedName } from '../files/moved_names.js'
+import { partText } from '../model/table_name.js'
+
+/** A table or view of the application, as far as a twin needs it. */
+export interface Original extends QualifiedName {
+  kind: string
+  /** How it is divided: `RANGE (created_at)`; null where it is not. */
+  partitioned: string | null
+  /** Columns that take values, as SQL. */
+  columns: string[]
+}
+
+/** Those of the names that are tables or views that exist; what the tool keeps is left out. */
+export async function originalsOf(sql: Db, names: QualifiedName[]): Promise<Original[]> {
+  if (names.length === 0) return []
+  return sql<Original[]>`
+    select n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
+      case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partitioned,
+      array(select quote_ident(a.attname) from pg_catalog.pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum) as columns
+    from unnest(${names.map(n => n.schema)}::text[], ${names.map(n => n.name)}::text[]) as w (schema, name)
+    join pg_catalog.pg_namespace n on n.nspname = w.schema
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'rethread', 'rethread_archive')
+    group by 1, 2, 3, 4, 5
+    order by 1, 2`
+}
+
+/** A name of a twin, as SQL. */
+const textOf = (schema: string, name: string): string => `${partText(schema)}.${partText(name)}`
+
+/** Makes a schema for twins. */
+export async function createSchema(sql: Db, schema: string): Promise<void> {
+  await sql.unsafe(`create schema ${partText(schema)}`)
+}
+
+/**
+ * An empty table like the original: columns, defaults, checks, indexes, identity. It takes ACCESS SHARE on
+ * the original. A divided one is divided in the same way, with a partition for whatever comes.
+ */
+export async function createTwin(sql: Db, original: Original, schema: string): Promise<void> {
+  const { name, partitioned } = original
+  const twin = textOf(schema, name)
+  const like = `(like ${textOf(original.schema, name)} including all)`
+  await sql.unsafe(
+    `create table ${twin} ${like}${partitioned === null ? '' : ` partition by ${partitioned}`}`,
+  )
+  if (partitioned === null) return
+  const rest = /^hash/i.test(partitioned) ? 'for values with (modulus 1, remainder 0)' : 'default'
+  await sql.unsafe(`create table ${textOf(schema, `${name.slice(0, 50)}_rest`)} partition of ${twin} ${rest}`)
+}

@@ -1,0 +1,260 @@
+import type { Connection } from '../database/connection.js'
+import { setLocal } from '../database/connection.sql.js'
+import { type Context, connect } from '../database/context.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { knownOf } from '../database/known.js'
+import { takenBack, transaction } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { firstLine } from '../files/lint.js'
+import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
+import {
+  indexName,
+  lineOf,
+  type Node,
+  parseStatements,
+  type Statement,
+  strings,
+} from '../files/statements.js'
+import type { Migration, Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { sendText } from '../run/execute_file.sql.js'
+import { learnStatement } from './learn_changes.js'
+import { foretoldLocks } from './statement_locks.js'
+import { createSchema, createTwin, type Original, originalsOf } from './twins.sql.js'
+
+/** Longest statement on the twins, in milliseconds: they are empty. */
+const twinStatementMs = 5000
+/** Nobody waits for the twins; a wait for something else ends the rehearsal. */
+const twinLockMs = 50
+
+/** Statements that mean something on a twin. */
+const played = new Set([
+  'CreateStmt',
+  'CreateTableAsStmt',
+  'IndexStmt',
+  'AlterTableStmt',
+  'CreateFunctionStmt',
+  'CreatePolicyStmt',
+  'AlterPolicyStmt',
+  'CreateTrigStmt',
+  'ViewStmt',
+  'CreateEnumStmt',
+  'CreateDomainStmt',
+  'CompositeTypeStmt',
+  'CreateSeqStmt',
+  'DropStmt',
+  'RenameStmt',
+  'TruncateStmt',
+  'DoStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+])
+
+/** Statements that nothing after them needs on a twin. */
+const needless = new Set([
+  'SelectStmt',
+  'CommentStmt',
+  'GrantStmt',
+  'CreateSchemaStmt',
+  'AlterFunctionStmt',
+  'AlterOwnerStmt',
+  'AlterDefaultPrivilegesStmt',
+  'VacuumStmt',
+  'VariableSetStmt',
+])
+
+/**
+ * What a fault on a twin says of the real run: it would fail too. Everything else may be the twins' own:
+ * names and grants that they do not have, or a server that is busy.
+ */
+const telling = /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01)$/
+/** Faults that may also follow from a statement that was left out. */
+const mayFollow = /^(42703|42883|42P01|42P10)$/
+
+/**
+ * Runs the statements of pending files on empty twins of the tables that they name, in schemas of their own
+ * and one transaction that is rolled back: what the server would refuse later shows before the first step.
+ * The tables themselves are only looked at (ACCESS SHARE). The findings say where a file would fail, or why
+ * nobody could find out.
+ */
+export async function rehearseOnTwins(ctx: Context, track: Track, pending: Migration[]): Promise<Finding[]> {
+  const files: { migration: Migration; statements: Statement[] }[] = []
+  for (const migration of pending)
+    files.push({ migration, statements: await parseStatements(migration.file.text) })
+  const pairs = (await Promise.all(pending.map(m => pairsIn(m.file.text)))).flat()
+  await using connection = await connect(ctx, 'writer')
+  const originals = await originalsOf(connection.sql, unique(pairs))
+  // nothing of the application is touched: there is nothing that could differ from what the files expect
+  if (originals.length === 0) return []
+  const known = await knownOf(
+    connection.sql,
+    files.flatMap(f => f.statements),
+  )
+  const moved = new Set([...originals, ...files.flatMap(f => f.statements.flatMap(madeBy))].map(pairKey))
+  const schemaFor = (schema: string, name: string) =>
+    moved.has(pairKey({ schema, name })) ? twinSchema(schema) : null
+  const script: { migration: Migration; statement: Statement; text: string }[] = []
+  let whole = true
+  for (const { migration, statements } of files)
+    for (const statement of statements) {
+      const locks = foretoldLocks(statement, known)
+      learnStatement(known, statement)
+      const dynamic = locks === null || (statement.kind === 'DoStmt' && locks.length > 0)
+      const text = dynamic ? null : await onTwin(statement, schemaFor)
+      if (text !== null) script.push({ migration, statement, text })
+      else if (dynamic || !needless.has(statement.kind)) whole = false
+    }
+  for (let rounds = 0; rounds < mostRounds; rounds++) {
+    const stopped = await play(
+      connection,
+      originals,
+      [...moved],
+      script.map(s => s.text),
+    )
+    if (stopped === null) return []
+    const { at, fault } = stopped
+    const failed = script[at]
+    if (!failed) return [finding('NOT_REHEARSED', track.name, { reason: `${fault.code}: ${fault.message}` })]
+    if (telling.test(fault.code) && (whole || !mayFollow.test(fault.code)))
+      return [wouldFail(failed.migration, failed.statement, fault)]
+    script.splice(at, 1)
+    whole = false
+  }
+  return [
+    finding('NOT_REHEARSED', track.name, { reason: 'too much of it needs what the copies do not have' }),
+  ]
+}
+
+/** How often the rehearsal begins again without a statement that only the twins refuse. */
+const mostRounds = 8
+
+/**
+ * Makes the twins and sends the texts, in one transaction that is rolled back: one transaction id, as no
+ * statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
+ */
+async function play(
+  connection: Connection,
+  originals: Original[],
+  moved: string[],
+  texts: string[],
+): Promise<{ at: number; fault: { code: string; message: string } } | null> {
+  let at = -1
+  try {
+    await takenBack(transaction(connection.sql), async tx => {
+      await setLocal(tx, twinLockMs, twinStatementMs)
+      await makeTwins(tx, originals, moved)
+      for (const text of texts) {
+        at++
+        await sendText(tx, text)
+      }
+    })
+    return null
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    return { at, fault: serverFault(error)! }
+  }
+}
+
+async function makeTwins(tx: Db, originals: Original[], moved: string[]): Promise<void> {
+  const schemas = new Set(moved.map(key => twinSchema(key.split('\0')[0]!)))
+  for (const schema of schemas) await createSchema(tx, schema)
+  for (const original of originals) await createTwin(tx, original, twinSchema(original.schema))
+}
+
+/** Where the twins of a schema's tables are. */
+const twinSchema = (schema: string): string => `rethread_twin_${schema}`.slice(0, 63)
+
+const pairKey = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
+
+const unique = (names: QualifiedName[]): QualifiedName[] => [
+  ...new Map(names.map(n => [pairKey(n), n])).values(),
+]
+
+function wouldFail(
+  { file }: Migration,
+  s: Statement,
+  { code, message }: { code: string; message: string },
+): Finding {
+  return finding('WOULD_FAIL', `${file.path}:${lineOf(file.text, s.offset).line}`, {
+    sql: firstLine(s.text),
+    sqlstate: code,
+    // the reader knows no twin
+    reason: message.replaceAll('rethread_twin_', ''),
+  })
+}
+
+/** The names that a statement makes in a schema. */
+function madeBy({ kind, node }: Statement): QualifiedName[] {
+  const named = (path: string[]) => ({ schema: path.at(-2) ?? 'public', name: path.at(-1) ?? '' })
+  switch (kind) {
+    case 'CreateStmt':
+      return [named([node.relation.schemaname, node.relation.relname].filter(Boolean))]
+    case 'ViewStmt':
+      return [named([node.view.schemaname, node.view.relname].filter(Boolean))]
+    case 'CreateSeqStmt':
+      return [named([node.sequence.schemaname, node.sequence.relname].filter(Boolean))]
+    case 'IndexStmt':
+      return node.idxname
+        ? [
+            named(
+              indexName(node)
+                .split('.')
+                .map(p => p.replaceAll('"', '')),
+            ),
+          ]
+        : []
+    case 'CreateFunctionStmt':
+      return [named(strings(node.funcname))]
+    case 'CreateEnumStmt':
+      return [named(strings(node.typeName))]
+    case 'CreateDomainStmt':
+      return [named(strings(node.domainname))]
+    default:
+      return []
+  }
+}
+
+/**
+ * A statement as it is sent to the twins; null where it means nothing there or might reach a table itself:
+ * every relation that it names must have moved.
+ */
+async function onTwin(
+  s: Statement,
+  schemaFor: (schema: string, name: string) => string | null,
+): Promise<string | null> {
+  if (!played.has(s.kind)) return null
+  const text = await movedNames(s.text, schemaFor)
+  if (s.kind === 'CreateFunctionStmt') return text
+  // it names nothing that has moved
+  if (s.kind === 'DropStmt' && text === s.text) return null
+  const [twin] = await parseStatements(text)
+  if (!twin || relationsIn(twin).some(r => !r.startsWith('rethread_twin_'))) return null
+  // nobody writes to a twin, and a transaction may not build an index beside writers
+  return s.node.concurrent ? text.replace(/\bconcurrently\b/i, '') : text
+}
+
+/** Schemas of the relations that a statement names, those of WITH left out; `public` where it names none. */
+function relationsIn({ kind, node }: Statement): string[] {
+  const found: string[] = []
+  const own = new Set<string>()
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item)
+    else if (value !== null && typeof value === 'object') {
+      const part = value as Node
+      if (typeof part.ctename === 'string') own.add(part.ctename)
+      for (const inside of Object.values(part)) visit(inside)
+      if (typeof part.relname === 'string' && (part.schemaname || !own.has(part.relname)))
+        found.push(part.schemaname ?? 'public')
+    }
+  }
+  visit(node)
+  if (kind === 'DropStmt' && node.removeType !== 'OBJECT_FUNCTION')
+    for (const o of node.objects) {
+      const path = strings([o])
+      const inTable = ['OBJECT_POLICY', 'OBJECT_TRIGGER', 'OBJECT_RULE'].includes(node.removeType)
+      found.push(path.at(inTable ? -3 : -2) ?? 'public')
+    }
+  // of a policy on a pseudo relation nothing is touched
+  return found.filter(schema => schema !== 'pg_catalog')
+}

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { rethread } from '../support/cli.js'
+import { type Database, database, picture, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
+
+/**
+ * Triggers on a table in use are tried before their step commits, and whatever fails later, the application
+ * goes on writing and one command takes everything away.
+ */
+
+const application = `
+  create table public.notes (id uuid primary key default gen_random_uuid(), owner text not null, number int unique, body text, at timestamptz default now());
+  create table public.sent (n bigserial primary key, what text);
+  create function public.call_out() returns trigger language plpgsql as $$ begin insert into public.sent (what) values (tg_op); return null; end $$;
+  create trigger call_out after insert or update or delete on public.notes for each row execute function public.call_out();
+  insert into public.notes (owner, number, body) select 'o' || n % 3, n, 'b' || n from generate_series(1, 10) n;
+  truncate public.sent;
+  create function public.broken() returns text language plpgsql as $$ begin raise insufficient_privilege; end $$`
+
+/** A track whose second step puts a trigger on notes, and whose third is a backfill. */
+const trackOf = (body: string, event: string, fill = `'done'`) =>
+  folder({
+    'migrations/own/001_table.sql': `--! requires: table public.notes
+create table public.books (id text primary key, copies int not null);
+alter table public.notes add column book text;`,
+    'migrations/own/002_trigger.sql': `create function public.fill_book() returns trigger language plpgsql set search_path = '' as $$ begin ${body} return new; end $$;
+create trigger fill_book ${event} on public.notes for each row execute function public.fill_book();`,
+    'migrations/own/003_fill.sql': `--! phase: backfill
+--! undone-by: 001_table
+--! table: public.notes
+--! pending: n.book is null
+update public.notes n set book = ${fill} where n.book is null;`,
+    'rollbacks/own/001_table.sql': 'alter table public.notes drop column book;\ndrop table public.books;',
+    'rollbacks/own/002_trigger.sql':
+      'drop trigger fill_book on public.notes;\ndrop function public.fill_book();',
+    'verify/own/rows.sql':
+      "--! after: 003_fill\nselect id::text as object, 'x' as detail from public.notes where false order by 1",
+  })
+
+const write = (db: Database) =>
+  db.sql.unsafe(`insert into public.notes (owner, body) values ('app', 'after'); update public.notes set owner = 'app2' where body = 'after';
+    delete from public.notes where body = 'after'`)
+
+const allow = ['--allow', 'FIRES_TRIGGERS']
+
+describe.each(servers())('new triggers on PostgreSQL $major', server => {
+  test.each([
+    ['INSERT', 'new.book := new.missing;', 'before insert', '42703'],
+    ['INSERT', 'insert into public.books values (new.owner, null);', 'after insert', '23502'],
+    [
+      'UPDATE',
+      "if new.owner is distinct from old.owner then raise exception 'no %', new.owner; end if;",
+      'after update of owner',
+      'P0001',
+    ],
+    ['DELETE', "raise exception 'nothing goes';", 'before delete', 'P0001'],
+  ])('that make the application’s %s fail never reach it: %s', async (statement, body, event, sqlstate) => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(application)
+    const dir = trackOf(body, event)
+    const ran = await rethread(db.url, ['migrate', '--dir', dir, ...allow])
+    const raised = ran.report.findings.find(f => f.code === 'TRIGGERS_RAISE')!
+    expect([ran.code, raised?.facts]).toMatchObject([3, { statement, sqlstate, triggers: ['fill_book'] }])
+    expect(ran.report.steps.map(s => s.outcome)).toEqual(['done', 'failed', 'not-run'])
+    // the trial has called nobody and left no row, and the application writes
+    expect((await db.sql`select count(*)::int as n from public.sent`)[0]!.n).toBe(0)
+    expect((await db.sql`select count(*)::int as n from public.notes`)[0]!.n).toBe(10)
+    await write(db)
+  })
+
+  test('that do not fail are not held up by unique columns, and a failing backfill says what takes them away', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(application)
+    const before = await picture(db.sql)
+    const dir = trackOf("new.book := 'b' || new.owner;", 'before insert', 'public.broken()')
+    const ran = await rethread(db.url, ['migrate', '--dir', dir, ...allow])
+    const left = ran.report.findings.find(f => f.code === 'LEFT_IN_PLACE')
+    expect([ran.code, left?.facts]).toMatchObject([
+      2,
+      {
+        failed: '003_fill',
+        migrations: ['001_table', '002_trigger'],
+        triggers: ['fill_book on public.notes'],
+      },
+    ])
+    await write(db)
+    const { command } = left!.facts as { command: string }
+    const back = await rethread(db.url, [...command.split(' ').slice(1), '--dir', dir])
+    expect([
+      back.code,
+      back.report.findings.filter(f => f.level === 'error' || f.level === 'refused'),
+    ]).toEqual([0, []])
+    const after = await picture(db.sql)
+    expect(after.schema).toEqual(before.schema)
+    expect(after.content.notes).toEqual(before.content.notes)
+  })
+})

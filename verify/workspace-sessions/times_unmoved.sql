@@ -1,0 +1,21 @@
+--! title: The backfill has left updated_at of messages as it was
+--! level: warn
+--! after: 005_assign_messages
+
+-- Where the application keeps when a message was last changed. Only rows that the backfill wrote last are
+-- looked at: what people changed afterwards has a time of its own, and another transaction.
+select c.id::text as object, format('updated_at is %s, the time of the backfill', to_jsonb(c) ->> 'updated_at') as detail
+from public.chats c
+join (
+  select distinct ((x.xid::text)::numeric % 4294967296)::text as xmin, b.started_at
+  from rethread.batches x
+  join rethread.backfills b on b.id = x.backfill
+  where b.track = 'workspace-sessions' and b.migration = '005_assign_messages'
+) w on w.xmin = c.xmin::text
+where exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = 'public.chats'::regclass and a.attname = 'updated_at' and not a.attisdropped)
+  and (to_jsonb(c) ->> 'updated_at')::timestamptz >= w.started_at
+  and c.created_at < w.started_at
+order by 1
+limit 100
