@@ -1,4 +1,6 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
+import { withLeavingRows } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
@@ -68,14 +70,18 @@ export function dryRunAndPlan(
   return inReadOnly(ctx, async connection => {
     const target = await inspect(ctx, connection)
     const report = emptyReport('plan', target.info)
-    const { plan, history, hasLedger } = await readHistory(connection, track, options)
+    let again: Reopened | null = null
+    const { plan, history, hasLedger } = await readHistory(connection, track, options, async applied => {
+      again = await reopenedBackfills(connection, track, applied)
+      return again.names
+    })
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
-    report.findings.push(...judgeServer(target, true), ...plan.findings)
+    report.findings.push(...judgeServer(target, true), ...plan.findings, ...reopenedFindings(again!))
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const described = await describe(plan, connection.sql)
+    const described = await withLeavingRows(connection, track, await describe(plan, connection.sql))
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -111,7 +117,7 @@ export function dryRunAndPlan(
         new Set(history.applied.keys()),
       )),
       ...(hasLedger ? driftFinding(await drifted(connection, target.major)) : []),
-      ...heldFindings(plan, target.info.database),
+      ...heldFindings(described, target.info.database),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))

@@ -1,5 +1,9 @@
 import { closeArchives } from '../archive/archive.js'
+import { takesOut } from '../backfill/pending_spec.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { runBackfill } from '../backfill/run_backfill.js'
+import { judgeLeaving, withLeavingRows } from '../backfill/take_out.js'
+import { announceRows } from '../backfill/take_out.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
@@ -7,7 +11,7 @@ import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { Failures } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
@@ -16,6 +20,8 @@ import { heldFindings } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
+import { readLedger } from '../run/ledger.sql.js'
+import { foldLedger } from '../run/ledger_history.js'
 import { recordBackfill } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { permitsOf } from '../run/refuse_destruction.js'
@@ -43,13 +49,24 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
     const plan = await stillHolds(run, track, approved, options, report)
     if (plan) {
       await executePlan(run, track, plan, options, report)
-      report.findings.push(...heldFindings(plan, run.target.info.database))
+      report.findings.push(...(await announceHeld(run, track, plan)))
     }
     report.verdict = verdictOf(report)
     return report
   } finally {
     await run.close(report.verdict)
   }
+}
+
+/** What is left and how to get there, with the rows that it takes out: consent is for no more than these. */
+async function announceHeld(run: Run, track: Track, plan: Plan): Promise<Finding[]> {
+  if (run.writer.lost) return heldFindings(plan, run.target.info.database)
+  const counted = await withLeavingRows(run.writer, track, plan)
+  for (const { migration: m } of plan.held) {
+    const rows = counted.leaving?.get(m.name)
+    if (rows !== undefined) await announceRows(run.writer.sql, track.name, m.name, rows)
+  }
+  return heldFindings(counted, run.target.info.database)
 }
 
 /**
@@ -64,7 +81,8 @@ async function stillHolds(
   options: MigrateOptions,
   report: Report,
 ): Promise<Plan | null> {
-  const { plan: now } = await readHistory(run.writer, track, options)
+  // what is to do again is what was found a moment ago: an application may write such a row at any time
+  const { plan: now } = await readHistory(run.writer, track, options, async () => reopenedSteps(approved))
   const errors = now.findings.filter(f => f.level === 'error')
   report.findings.push(...errors)
   if (now.steps.length === 0) {
@@ -89,6 +107,15 @@ async function stillHolds(
   return null
 }
 
+/** The steps of a plan that are finished backfills with rows to do again. */
+const reopenedSteps = (plan: Plan): Set<string> =>
+  new Set(
+    plan.steps
+      .map(s => s.migration)
+      .filter(m => plan.applied.includes(m))
+      .map(m => m.name),
+  )
+
 /** Everything that can be said without writing; null when nothing is to run or a guard said no. */
 async function preparePlan(
   ctx: Context,
@@ -100,20 +127,25 @@ async function preparePlan(
   const target = await inspect(ctx, connection)
   report.target = target.info
   report.findings.push(...judgeServer(target, true))
-  const { plan, history, hasLedger } = await readHistory(connection, track, options)
-  report.findings.push(...plan.findings)
+  let again: Reopened | null = null
+  const { plan, history, hasLedger } = await readHistory(connection, track, options, async applied => {
+    again = await reopenedBackfills(connection, track, applied)
+    return again.names
+  })
+  report.findings.push(...plan.findings, ...reopenedFindings(again!))
   if (report.findings.some(f => f.level === 'error')) return null
   if (plan.steps.length === 0) {
+    const counted = await withLeavingRows(connection, track, plan)
     report.findings.push(
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
-      ...heldFindings(plan, target.info.database),
+      ...heldFindings(counted, target.info.database),
     )
     return null
   }
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const described = await describe(plan, connection.sql)
+  const described = await withLeavingRows(connection, track, await describe(plan, connection.sql))
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
@@ -137,6 +169,7 @@ async function preparePlan(
     ...obstacles,
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...guard(described, options.consent),
+    ...(await judgeLeaving(connection, described, options.consent)),
   )
   return report.findings.some(f => f.level === 'refused') ? null : described
 }
@@ -152,17 +185,25 @@ async function executePlan(
   if (plan.applied.length === 0) await recordVisibility(run, track)
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name)
   const gated = new Set(track.checks.map(c => c.gate))
+  const guarded = new Set([
+    plan.steps.find(s => s.migration.phase === 'contract'),
+    ...plan.steps.filter(s => takesOut(s.migration)),
+  ])
+  const reopened = reopenedSteps(plan)
   const ran = await runSteps(run.ctx, {
     track,
     plan,
-    storage: ledgerStorage(run, track.name),
-    gate: async ({ migration: { name } }) =>
-      gated.has(name)
+    storage: ledgerStorage(run, track.name, reopened),
+    gate: async step => {
+      const { name } = step.migration
+      if (guarded.has(step)) await refuseReopened(run, track, name)
+      return gated.has(name)
         ? (await gateRows(run.writer, track, name)).map(g =>
             finding('GATE', name, { check: g.check, rows: g.rows }, 'warn'),
           )
-        : [],
-    perform: step => executeStep(run, track, step, options),
+        : []
+    },
+    perform: step => executeStep(run, track, step, options, reopened.has(step.migration.name)),
   })
   reportRan(report, ran)
   if (ran.done.length === 0) return
@@ -170,9 +211,29 @@ async function executePlan(
   await reportCost(run, track, plan, ran.done, report)
 }
 
-async function executeStep(run: Run, track: Track, step: Step, options: MigrateOptions): Promise<Performed> {
+/**
+ * Before the steps that take something away: every backfill that was done must still be done, without a time
+ * limit. Rows that failed, and rows that came since, stop the run here.
+ */
+async function refuseReopened(run: Run, track: Track, before: string): Promise<void> {
+  const { applied } = foldLedger(await readLedger(run.writer.sql), track.name)
+  applied.delete(before)
+  const again = await reopenedBackfills(run.writer, track, applied, 0)
+  if (again.names.size > 0)
+    throw new Stop('attention', reopenedFindings(again, 'warn'), {
+      reason: `${[...again.names].join(', ')} has rows to do again`,
+    })
+}
+
+async function executeStep(
+  run: Run,
+  track: Track,
+  step: Step,
+  options: MigrateOptions,
+  reopened: boolean,
+): Promise<Performed> {
   const { migration: m } = step
-  if (m.backfill) return backfillStep(run, step, options)
+  if (m.backfill) return backfillStep(run, step, options, reopened)
   const file = {
     track: m.track,
     migration: m.name,
@@ -189,7 +250,12 @@ async function executeStep(run: Run, track: Track, step: Step, options: MigrateO
 }
 
 /** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
-async function backfillStep(run: Run, step: Step, options: MigrateOptions): Promise<Performed> {
+async function backfillStep(
+  run: Run,
+  step: Step,
+  options: MigrateOptions,
+  reopened: boolean,
+): Promise<Performed> {
   const { ctx } = run
   const start = ctx.clock.now()
   const row = await recordBackfill(run, step.migration)
@@ -202,11 +268,19 @@ async function backfillStep(run: Run, step: Step, options: MigrateOptions): Prom
     nice: options.nice,
     throttleQuery: options.throttleQuery,
     consent: options.consent,
+    reopened,
   }).catch(async error => {
     if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
     throw error
   })
   const durationMs = ctx.clock.now() - start
+  if (ended.outcome === 'failed') {
+    await row.end('failed', durationMs)
+    throw new Stop('attention', ended.findings, {
+      backfill: ended.result,
+      reason: `${ended.result.failed} row(s) failed`,
+    })
+  }
   if (ended.outcome !== 'done') {
     await row.end('interrupted', durationMs)
     const paused = !ctx.signal.aborted
@@ -221,7 +295,7 @@ async function backfillStep(run: Run, step: Step, options: MigrateOptions): Prom
   const { result, findings } = ended
   return {
     outcome: 'done',
-    result: { durationMs, attempts: 1, rows: result.rows },
+    result: { durationMs, attempts: 1, rows: reopened ? ended.written : result.rows },
     findings,
     backfill: result,
   }

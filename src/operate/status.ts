@@ -1,4 +1,5 @@
 import { atRisk, rollbackCommand } from '../archive/loss_report.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { toResult } from '../backfill/run_backfill.js'
 import { readBackfills } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -20,8 +21,13 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const report = emptyReport('status', target.info)
-  const seen = await readHistory(connection, track, { to: null, phase: null, backfills: true })
-  report.findings.push(...judgeServer(target, false), ...seen.plan.findings)
+  let again: Reopened | null = null
+  const wish = { to: null, phase: null, backfills: true }
+  const seen = await readHistory(connection, track, wish, async applied => {
+    again = await reopenedBackfills(connection, track, applied, statusCostTimeoutMs)
+    return again.names
+  })
+  report.findings.push(...judgeServer(target, false), ...seen.plan.findings, ...reopenedFindings(again!))
   report.tables.push(migrationsTable(track, seen))
   if (seen.hasLedger) {
     report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
