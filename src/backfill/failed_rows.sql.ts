@@ -80,6 +80,17 @@ export async function failedGroups(sql: Db, track: string, migration: string | n
     order by count(*) desc, 1, 4`
 }
 
+/** Every row of a track that failed, with its cause. */
+export async function failedRows(
+  sql: Db,
+  track: string,
+): Promise<(Cause & { migration: string; relation: string; key: string })[]> {
+  if (!(await relationExists(sql, 'rethread_archive.failed_rows'))) return []
+  return sql`
+    select f.migration, f.relation, f.key, f.sqlstate, f.reason
+    from rethread_archive.failed_rows f where f.track = ${track} order by f.id`
+}
+
 /** Forgets the failed rows of a migration that was rolled back; the rows themselves are in their table. */
 export async function forgetFailed(sql: Db, track: string, migration: string): Promise<void> {
   await sql`delete from rethread_archive.failed_rows where track = ${track} and migration = ${migration}`

@@ -58,7 +58,8 @@ async function isToDoAgain(
   } catch (error) {
     if (isSqlState(error, '57014')) return null
     // a later step has taken away what it names, and with it the rows
-    if (isRefused(error)) return false
+    if (isSqlState(error, '42P01', '42703', '42883', '3F000')) return false
+    if (isRefused(error)) return null
     throw error
   }
 }

@@ -1,3 +1,4 @@
+import { failedFindings } from '../backfill/failed_rows.js'
 import type { BackfillOptions } from '../backfill/job.js'
 import { reopenedBackfills } from '../backfill/reopened.js'
 import { runBackfill, toResult } from '../backfill/run_backfill.js'
@@ -79,7 +80,11 @@ export async function backfillStatus(ctx: Context, track: Track): Promise<Report
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('backfill', (await inspect(ctx, connection)).info)
   const { hasLedger } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
-  if (hasLedger) report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+  if (hasLedger) {
+    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
+    if (report.findings.length > 0) report.verdict = 'attention'
+  }
   return report
 }
 

@@ -49,7 +49,8 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
     const plan = await stillHolds(run, track, approved, options, report)
     if (plan) {
       await executePlan(run, track, plan, options, report)
-      report.findings.push(...(await announceHeld(run, track, plan)))
+      // what comes after a step that did not finish is nothing to invite to
+      if (verdictOf(report) === 'clean') report.findings.push(...(await announceHeld(run, track, plan)))
     }
     report.verdict = verdictOf(report)
     return report

@@ -114,6 +114,7 @@ export const codes = {
   BACKFILL_REOPENED: 'info',
   NOT_RECHECKED: 'info',
   RELEASED: 'info',
+  QUARANTINE_EMPTY: 'info',
   ASSIGNED: 'info',
   NO_SUCH_ROW: 'error',
   WORK_LEFT: 'warn',

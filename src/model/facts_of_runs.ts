@@ -93,6 +93,7 @@ export interface FactsOfRuns {
     ms: number
   }
   RELEASED: Rows
+  QUARANTINE_EMPTY: NoFacts
   ASSIGNED: {
     /** The workspace that the rows were given. */
     unit: string

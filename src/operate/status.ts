@@ -1,4 +1,5 @@
 import { atRisk, rollbackCommand } from '../archive/loss_report.js'
+import { failedFindings } from '../backfill/failed_rows.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { toResult } from '../backfill/run_backfill.js'
 import { readBackfills } from '../backfill/run_backfill.sql.js'
@@ -31,6 +32,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   report.tables.push(migrationsTable(track, seen))
   if (seen.hasLedger) {
     report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
     report.tables.push({
       title: 'Last runs',
       columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
@@ -61,7 +63,8 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     // pending work is attention here and nowhere else
     report.verdict = 'attention'
   } else report.findings.push(...heldFindings(plan, target.info.database))
-  if (plan.findings.length > 0) report.verdict = 'attention'
+  const failed = report.findings.some(f => f.code === 'ROWS_FAILED')
+  if (plan.findings.length > 0 || failed) report.verdict = 'attention'
   report.verdict = verdictOf({ ...report, findings: report.findings.filter(f => f.level !== 'error') })
   return report
 }

@@ -1,3 +1,4 @@
+import { failedRows } from '../backfill/failed_rows.sql.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
@@ -180,10 +181,16 @@ function readCheckRows(
       'rethread.tables': known.tables.join(','),
       'rethread.expected': JSON.stringify(known.expected),
       'rethread.deep': known.deep ? 'yes' : 'no',
+      ...(check.file.text.includes(`'${failedSetting}'`)
+        ? { [failedSetting]: JSON.stringify(await failedRows(tx, check.track)) }
+        : {}),
     })
     return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : mostShownRows + 1)
   })
 }
+
+/** The rows of the track that failed, for checks that name it: an older ledger has no list of them. */
+const failedSetting = 'rethread.failed'
 
 /** Checks whose rows are told as they are. */
 export const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'

@@ -173,6 +173,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   BACKFILL_REOPENED: [exampleMigration],
   NOT_RECHECKED: [exampleMigration, { ms: 1000 }],
   RELEASED: [chats, { rows: 3 }],
+  QUARANTINE_EMPTY: [exampleTrack],
   ASSIGNED: [chats, { rows: 3, unit: '4711' }],
   NO_SUCH_ROW: ['12', { reason: 'no row of the quarantine has this number' }],
   WORK_LEFT: [chats, { rows: 12, sweeps: 20 }],

@@ -109,6 +109,7 @@ export const runWords = {
     (s, f) => sentence`${f.rows} row(s) of \`${s}\` were released from the quarantine and tried again.`,
     null,
   ),
+  QUARANTINE_EMPTY: say(s => sentence`No row of \`${s}\` was set aside, and none failed.`, null),
   ASSIGNED: say((s, f) => sentence`${f.rows} row(s) of \`${s}\` now belong to workspace ${f.unit}.`, null),
   NO_SUCH_ROW: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
