@@ -197,17 +197,19 @@ export async function countLeaving(sql: Db, s: PendingSpec): Promise<number> {
   return row!.n
 }
 
-/** Lets rows of a backfill go whose reason is no longer true: they are to do again, in their table as ever. */
+/**
+ * Lets rows of a backfill go that were done since, and those whose reason is no longer true: they are to do
+ * again, in their table as ever.
+ */
 export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> {
   if (s.removes || s.reason === null) return 0
   const released = await sql.unsafe(
     `delete from rethread_archive.quarantine q
      using ${s.table} ${s.alias}
      where q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)} and q.key = ${rowKey(s.alias, s.key)}
-       and (${s.pending}) and (${s.reason}) is null
-       and not exists (
+       and ((${s.pending}) is not true or (${s.reason}) is null and not exists (
          select from rethread_archive.quarantine o
-         where o.relation = q.relation and o.key = q.key and o.migration <> q.migration)`,
+         where o.relation = q.relation and o.key = q.key and o.migration <> q.migration))`,
   )
   return released.count
 }

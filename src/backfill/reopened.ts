@@ -65,7 +65,7 @@ async function isToDoAgain(
 }
 
 /** What a report says of them. */
-export const reopenedFindings = ({ names, unknown }: Reopened, level?: 'warn'): Finding[] => [
-  ...[...names].map(name => finding('BACKFILL_REOPENED', name, {}, level)),
+export const reopenedFindings = ({ names, unknown }: Reopened, stops = false): Finding[] => [
+  ...[...names].map(name => finding('BACKFILL_REOPENED', name, { stops }, stops ? 'warn' : 'info')),
   ...unknown.map(name => finding('NOT_RECHECKED', name, { ms: inPassingMs })),
 ]

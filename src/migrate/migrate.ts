@@ -221,7 +221,7 @@ async function refuseReopened(run: Run, track: Track, before: string): Promise<v
   applied.delete(before)
   const again = await reopenedBackfills(run.writer, track, applied, 0)
   if (again.names.size > 0)
-    throw new Stop('attention', reopenedFindings(again, 'warn'), {
+    throw new Stop('attention', reopenedFindings(again, true), {
       reason: `${[...again.names].join(', ')} has rows to do again`,
     })
 }

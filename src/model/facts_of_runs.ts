@@ -87,7 +87,10 @@ export interface FactsOfRuns {
     stoppedEarly: boolean
   } & Rows &
     Reason
-  BACKFILL_REOPENED: NoFacts
+  BACKFILL_REOPENED: {
+    /** True where the run stops for it; otherwise the backfill is one of its steps. */
+    stops: boolean
+  }
   NOT_RECHECKED: {
     /** How long it was looked for. */
     ms: number

@@ -112,14 +112,14 @@ export async function accountOf(sql: Db, s: PendingSpec): Promise<Account> {
   return account!
 }
 
-const waiting = (s: PendingSpec, reason: string): string =>
+const inPlace = (s: PendingSpec, reason: string): string =>
   `q.track = ${literal(s.track)} and q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)}
-   and (${reason}::text is null or q.reason = ${reason}) and q.key = ${rowKey(s.alias, s.key)} and (${s.pending})`
+   and (${reason}::text is null or q.reason = ${reason}) and q.key = ${rowKey(s.alias, s.key)}`
 
-/** Lets rows that wait in their table go, of one reason or of all: they are to do again. */
+/** Lets rows that are in their table go, of one reason or of all: what is not done is to do again. */
 export async function releaseRows(sql: Db, s: PendingSpec, reason: string | null): Promise<number> {
   const released = await sql.unsafe(
-    `delete from rethread_archive.quarantine q using ${s.table} ${s.alias} where ${waiting(s, '$1')}`,
+    `delete from rethread_archive.quarantine q using ${s.table} ${s.alias} where ${inPlace(s, '$1')}`,
     [reason],
   )
   return released.count
@@ -136,12 +136,12 @@ export async function assignUnit(
 ): Promise<{ rows: number; left: string | null }> {
   const updated = await sql.unsafe(
     `update ${s.table} ${s.alias} set ${unit.name} = $1::text::${unit.type}
-     from rethread_archive.quarantine q where ${waiting(s, '$2')}`,
+     from rethread_archive.quarantine q where ${inPlace(s, '$2')} and (${s.pending})`,
     [value, reason],
   )
   const [left] = await sql.unsafe<{ reason: string }[]>(
     `select (${s.reason ?? 'null'})::text as reason
-     from ${s.table} ${s.alias} join rethread_archive.quarantine q on ${waiting(s, '$1')}
+     from ${s.table} ${s.alias} join rethread_archive.quarantine q on ${inPlace(s, '$1')}
      where ${s.alias}.${unit.name} = $2::text::${unit.type} and (${s.reason ?? 'null'})::text is not null limit 1`,
     [reason, value],
   )

@@ -128,16 +128,17 @@ export async function quarantineAssign(
       const [unit] = await keyColumns(connection.sql, spec.table, m.backfill!.unit ? [m.backfill!.unit] : [])
       // a unit that is the row's own key is no workspace that it could be given
       if (!unit || spec.key.some(k => k.name === unit.name)) continue
-      rows += await connection.sql.begin(async tx => {
-        const given = await assignUnit(tx, spec, { unit, value: workspace, reason: options.reason })
-        if (given.left !== null)
+      const given = await connection.sql.begin(async tx => {
+        const assigned = await assignUnit(tx, spec, { unit, value: workspace, reason: options.reason })
+        if (assigned.left !== null)
           throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
-            reason: `rows of ${spec.table} would still not fit: ${given.left}; nothing was changed`,
+            reason: `rows of ${spec.table} would still not fit: ${assigned.left}; nothing was changed`,
           })
-        return given.rows
+        return assigned.rows
       })
       await releaseRows(connection.sql, spec, options.reason)
-      if (rows > 0) report.findings.push(finding('ASSIGNED', spec.table, { rows, unit: workspace }))
+      if (given > 0) report.findings.push(finding('ASSIGNED', spec.table, { rows: given, unit: workspace }))
+      rows += given
     }
     if (rows === 0)
       throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {

@@ -170,7 +170,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       stoppedEarly: false,
     },
   ],
-  BACKFILL_REOPENED: [exampleMigration],
+  BACKFILL_REOPENED: [exampleMigration, { stops: true }],
   NOT_RECHECKED: [exampleMigration, { ms: 1000 }],
   RELEASED: [chats, { rows: 3 }],
   QUARANTINE_EMPTY: [exampleTrack],

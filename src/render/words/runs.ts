@@ -97,8 +97,9 @@ export const runWords = {
     () => 'Remove the cause, then run the same command: it tries them again. Nothing takes them out.',
   ),
   BACKFILL_REOPENED: say(
-    s => sentence`\`${s}\` was done and has rows to do again.`,
-    () => 'rethread backfill',
+    (s, f) =>
+      sentence`\`${s}\` was done and has rows to do again${f.stops ? ': nothing after it runs before they are done' : '; it runs once more'}.`,
+    (_, f) => (f.stops ? 'rethread migrate' : null),
   ),
   NOT_RECHECKED: say(
     (s, f) =>
