@@ -1,6 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { isRefused, isSqlState } from '../database/faults.js'
+import { readAside } from '../database/scopes.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
@@ -10,6 +11,8 @@ import { pendingSpecOf, rowKeyOf } from './pending_spec.js'
 /** What was found when finished backfills were asked for rows to do again. */
 export interface Reopened {
   /** Names of those that have some. */
+  found: string[]
+  /** Those that run once more: besides, every backfill after the first, for it may feed on what that one makes. */
   names: Set<string>
   /** Those that could not be answered in the given time. */
   unknown: string[]
@@ -29,15 +32,16 @@ export async function reopenedBackfills(
   applied: { has(name: string): boolean },
   timeoutMs: number = inPassingMs,
 ): Promise<Reopened> {
-  const found: Reopened = { names: new Set(), unknown: [] }
+  const again: Reopened = { found: [], names: new Set(), unknown: [] }
   for (const m of track.migrations) {
     if (!m.backfill || !applied.has(m.name)) continue
     if (m.backfill.until !== null && applied.has(m.backfill.until)) continue
-    const again = await isToDoAgain(connection, track, m, timeoutMs)
-    if (again === null) found.unknown.push(m.name)
-    else if (again) found.names.add(m.name)
+    const answer = await isToDoAgain(connection, track, m, timeoutMs)
+    if (answer) again.found.push(m.name)
+    if (answer || (again.found.length > 0 && m.phase === 'backfill')) again.names.add(m.name)
+    else if (answer === null) again.unknown.push(m.name)
   }
-  return found
+  return again
 }
 
 async function isToDoAgain(
@@ -50,11 +54,10 @@ async function isToDoAgain(
   try {
     const key = await rowKeyOf(connection.sql, m.backfill!)
     const spec = pendingSpecOf(track, m, { alias, key, run: 0 })
-    const ask = async (tx: Connection['sql']) => {
+    return await readAside(connection.sql, async tx => {
       await setLocal(tx, 0, timeoutMs)
       return hasPending(tx, spec)
-    }
-    return (await connection.sql.begin(tx => ask(tx as never))) as boolean
+    })
   } catch (error) {
     if (isSqlState(error, '57014')) return null
     // a later step has taken away what it names, and with it the rows
@@ -65,7 +68,7 @@ async function isToDoAgain(
 }
 
 /** What a report says of them. */
-export const reopenedFindings = ({ names, unknown }: Reopened, stops = false): Finding[] => [
-  ...[...names].map(name => finding('BACKFILL_REOPENED', name, { stops }, stops ? 'warn' : 'info')),
+export const reopenedFindings = ({ found, unknown }: Reopened, stops = false): Finding[] => [
+  ...found.map(name => finding('BACKFILL_REOPENED', name, { stops }, stops ? 'warn' : 'info')),
   ...unknown.map(name => finding('NOT_RECHECKED', name, { ms: inPassingMs })),
 ]

@@ -1,5 +1,6 @@
 import type { Connection } from '../database/connection.js'
 import { isRefused } from '../database/faults.js'
+import { readAside } from '../database/scopes.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { Failures } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
@@ -68,7 +69,7 @@ async function leavingRows(connection: Connection, track: Track, m: Migration): 
     const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill!)
     const key = await rowKeyOf(connection.sql, m.backfill!)
     const spec = pendingSpecOf(track, m, { alias, key, run: 0 })
-    return await connection.sql.begin(tx => countLeaving(tx, spec))
+    return await readAside(connection.sql, tx => countLeaving(tx, spec))
   } catch (error) {
     // it names what is not there yet
     if (!isRefused(error)) throw error

@@ -220,9 +220,9 @@ async function refuseReopened(run: Run, track: Track, before: string): Promise<v
   const { applied } = foldLedger(await readLedger(run.writer.sql), track.name)
   applied.delete(before)
   const again = await reopenedBackfills(run.writer, track, applied, 0)
-  if (again.names.size > 0)
+  if (again.found.length > 0)
     throw new Stop('attention', reopenedFindings(again, true), {
-      reason: `${[...again.names].join(', ')} has rows to do again`,
+      reason: `${again.found.join(', ')} has rows to do again`,
     })
 }
 

@@ -3,7 +3,7 @@ import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
-import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
+import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
 import { withoutByteOrderMark } from '../files/statements.js'
@@ -173,10 +173,7 @@ function readCheckRows(
   check: Check,
   known: SharedFacts & { deep: boolean } = { tables: [], expected: [], deep: false },
 ): Promise<Record<string, unknown>[]> {
-  // inside a plan's transaction there is only a savepoint to go back to
-  const scope =
-    'savepoint' in connection.sql ? savepoint(connection.sql) : transaction(connection.sql, 'read only')
-  return takenBack(scope, async tx => {
+  return readAside(connection.sql, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
       'rethread.tables': known.tables.join(','),
       'rethread.expected': JSON.stringify(known.expected),
