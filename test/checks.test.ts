@@ -127,7 +127,11 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
         if (story.scenes[0]!.kind === 'fault' && check.kind === 'check')
           expect([...(await look())]).toEqual([])
         for (const scene of story.scenes) {
-          await tx.unsafe(scene.sql)
+          await tx.unsafe(scene.sql).catch(error => {
+            throw new Error(`${error.message} in this scene (-- ${scene.kind}):\n${scene.sql}`, {
+              cause: error,
+            })
+          })
           await tx.unsafe('set local row_security = off')
           const rows = await look()
           if (scene.kind === 'fault') {

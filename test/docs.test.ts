@@ -66,7 +66,7 @@ async function act(folder: string, action: Action): Promise<void> {
     }).catch((error: { stdout: string; stderr: string }) => {
       throw new Error(`${action.command}\n${error.stdout}\n${error.stderr}`)
     })
-    // a name that fits no test would pass, too
+    // what passed was not only other tests of the file
     if (action.command.startsWith('npm test')) expect(stdout).toMatch(/Tests .*\b[1-9]\d* passed/)
     return
   }
@@ -114,4 +114,12 @@ test('every folder, file and script that it names is there', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const unknown = [...page.matchAll(/npm run (?:-s )?([\w:]+)/g)].map(m => m[1]!).filter(s => !scripts[s])
   expect({ lacking, unknown }).toEqual({ lacking: [], unknown: [] })
+})
+
+test('a name that fits no test is no success', async () => {
+  const tests = run(process.execPath, ['scripts/test.mjs', 'test/expected.test.ts', '-t', 'no such name'], {
+    cwd: root,
+    env: { ...process.env, TEST_DATABASE_URL: newest().url, TEST_DATABASE_ONLY: '1' },
+  })
+  await expect(tests).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('No test ran') })
 })

@@ -41,11 +41,15 @@ test('plan, migrate, status and rollback parse and scan each file once between t
   expect([planned.verdict, applied.verdict, back.verdict]).toEqual(['clean', 'clean', 'clean'])
   const files = track.migrations.flatMap(m => [m.file, ...(m.rollback ? [m.rollback.file] : [])])
   for (const { path, text } of files) {
-    const times = [asked.parse, asked.scan].map(of => of.get(withoutByteOrderMark(text)))
-    expect([path, ...times]).toEqual([path, 1, 1])
+    expect([path, asked.parse.get(withoutByteOrderMark(text))]).toEqual([path, 1])
   }
-  // what is not a file is made of one: a backfill with a part of its table, an index
-  // as the server describes it
+  // applied files are scanned for their checksum of tokens, others only where a token could be a fault;
+  // what is not a file is made of one: a backfill with a part of its table, an index as the server
+  // describes it
+  const ran = new Set(applied.steps.filter(s => s.outcome === 'done').map(s => s.migration))
+  expect(ran.size).toBeGreaterThan(5)
+  for (const m of track.migrations.filter(m => ran.has(m.name)))
+    expect([m.file.path, asked.scan.get(withoutByteOrderMark(m.file.text))]).toEqual([m.file.path, 1])
   expect(Math.max(...asked.parse.values(), ...asked.scan.values())).toBe(1)
 })
 

@@ -1,4 +1,21 @@
 import { defineConfig } from 'vitest/config'
+import type { Reporter, TestModule, Vitest } from 'vitest/node'
+
+/** A name after -t that fits no test must not pass for a success. */
+class NoNameFits implements Reporter {
+  private pattern: RegExp | undefined
+
+  onInit(vitest: Vitest) {
+    this.pattern = vitest.config.testNamePattern
+  }
+
+  onTestRunEnd(modules: readonly TestModule[]) {
+    const states = modules.flatMap(m => [...m.children.allTests()].map(t => t.result().state))
+    if (!this.pattern || states.some(state => state !== 'skipped')) return
+    process.exitCode = 1
+    console.error(`No test ran: no name fits the regular expression ${this.pattern}\n`)
+  }
+}
 
 export default defineConfig({
   test: {
@@ -9,8 +26,10 @@ export default defineConfig({
     hookTimeout: 120_000,
     // two cores: more files at once would only make the stories about time-outs flaky
     maxWorkers: 2,
+    // the one test that was asked for is not hidden among those that were left out
+    hideSkippedTests: true,
     reporters: process.env.CI
-      ? ['default', ['json', { outputFile: '.rethread/test-results.json' }]]
-      : ['default'],
+      ? ['default', new NoNameFits(), ['json', { outputFile: '.rethread/test-results.json' }]]
+      : ['default', new NoNameFits()],
   },
 })

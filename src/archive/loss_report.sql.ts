@@ -46,7 +46,13 @@ export async function riskOf(
   track: string,
   objects: { table: string; column: string | null; ours: string | null }[],
 ): Promise<number> {
-  const counts = objects.map(({ table, column, ours }) =>
+  const filled = await filledTables(
+    sql,
+    objects.map(o => o.table),
+  )
+  const looked = objects.filter(o => filled.has(o.table))
+  if (looked.length === 0) return 0
+  const counts = looked.map(({ table, column, ours }) =>
     column === null
       ? `select count(*) as n from ${table} t
          where coalesce((${ours ?? 'false'}), false) is not true or t.xmin::text::bigint not in (select xid from made)`
@@ -58,6 +64,20 @@ export async function riskOf(
     [track],
   )
   return row!.n
+}
+
+/**
+ * The tables among these that may hold rows: a table without a page, and without others below it, holds
+ * none, and needs no scan. The size is of heaps only: what other access methods keep, nobody can tell.
+ */
+async function filledTables(sql: Db, tables: string[]): Promise<ReadonlySet<string>> {
+  const rows = await sql<{ name: string }[]>`
+    select wanted.name from unnest(${tables}::text[]) as wanted (name)
+    left join pg_catalog.pg_class c on c.oid = to_regclass(wanted.name)
+    left join pg_catalog.pg_am a on a.oid = c.relam
+    where c.oid is null or c.relkind <> 'r' or c.relhassubclass or a.amname <> 'heap'
+      or pg_catalog.pg_relation_size(c.oid) > 0`
+  return new Set(rows.map(r => r.name))
 }
 
 /**

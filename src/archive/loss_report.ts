@@ -41,7 +41,7 @@ export async function droppedBy(
   track: Track,
   migrations: Migration[],
 ): Promise<{ found: ObjectAtRisk[]; refused: Finding[] }> {
-  const found: ObjectAtRisk[] = []
+  const found = new Map<string, ObjectAtRisk>()
   const refused: Finding[] = []
   const drops = (
     await Promise.all(
@@ -62,9 +62,7 @@ export async function droppedBy(
     const relation = table ? relations.shift() : undefined
     if (table && (!relation || relation.temporary)) continue
     const left = object.kind === 'schema' ? [...((await holdings(connection.sql)) ?? []).values()] : []
-    const standing = left.filter(
-      h => !found.some(f => f.column === null && !f.rows && f.table === tableText(h)),
-    )
+    const standing = left.filter(h => !found.has(keyOfRisk(tableText(h), null, false)))
     const why = await whyNotArchived(connection.sql, statement, object, relation ?? null, standing)
     if (why) {
       refused.push(refusal(statement, rollback.file, [why], 'archive', 'refused'))
@@ -75,11 +73,14 @@ export async function droppedBy(
     if (column !== null && !(await columnFacts(connection.sql, relation.text, column))) continue
     const rows = object.kind === 'rows'
     const ours = oursOf(rollback, column === null ? relation.text : columnText(relation, column))
-    const one = { migration, table: relation.text, column, rows, ours }
-    if (!found.some(f => f.table === one.table && f.column === column && f.rows === rows)) found.push(one)
+    const key = keyOfRisk(relation.text, column, rows)
+    if (!found.has(key)) found.set(key, { migration, table: relation.text, column, rows, ours })
   }
-  return { found, refused }
+  return { found: [...found.values()], refused }
 }
+
+const keyOfRisk = (table: string, column: string | null, rows: boolean): string =>
+  JSON.stringify([table, column, rows])
 
 /** DROP of what holds no rows, followed by a name: nothing that `alter table ... drop view` could mean. */
 const harmless =

@@ -1,9 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineCommand } from '../command.js'
 import { startEmbedded } from '../database/embedded.js'
+import { UsageError } from '../model/failure.js'
 import { count, flag } from '../model/options.js'
+import { finding } from '../model/report.js'
 import { demo } from '../operate/demo.js'
 
 export default defineCommand({
@@ -15,6 +17,11 @@ export default defineCommand({
   offline: true,
   run: async ({ ctx, project, options, trackName, cwd, env, home, sources }) => {
     const name = trackName ?? 'workspace-sessions'
+    const missing = ['before.sql', 'old_app.sql', 'new_app.sql']
+      .map(file => `examples/${name}/${file}`)
+      .filter(file => !existsSync(join(home, file)))
+    if (missing.length > 0)
+      throw new UsageError(`demo --track ${name}`, `the demo of a track needs ${missing.join(', ')}`)
     const dataDir = options.keep ? join(cwd, '.rethread/demo') : mkdtempSync(join(tmpdir(), 'rethread-demo-'))
     if (options.keep) rmSync(dataDir, { recursive: true, force: true })
     ctx.emit({ type: 'narrate', text: 'Starting a PostgreSQL of our own ...' })
@@ -28,14 +35,14 @@ export default defineCommand({
         newApp: read(`${name}/new_app.sql`),
         messages: options.messages,
       }
-      return await demo({ ...ctx, url: server.url }, project(), name, sources, fixture)
+      const report = await demo({ ...ctx, url: server.url }, project(), name, sources, fixture)
+      if (options.keep) report.findings.push(finding('DEMO_KEPT', name, { url: server.url, folder: dataDir }))
+      return report
+    } catch (error) {
+      if (options.keep) ctx.emit({ type: 'narrate', text: `The server still runs, at ${server.url}` })
+      throw error
     } finally {
-      if (options.keep)
-        ctx.emit({
-          type: 'narrate',
-          text: `The server stays at ${server.url}; its data is in ${dataDir}. Stop it with: kill $(head -1 ${dataDir}/postmaster.pid)`,
-        })
-      else {
+      if (!options.keep) {
         await server.stop('immediate')
         rmSync(dataDir, { recursive: true, force: true })
       }

@@ -9,6 +9,7 @@ interface ServerFault {
   position?: string
   where?: string
   internal_position?: string
+  column_name?: string
 }
 
 /**

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto'
-
 /**
- * Remembers what was made of a text, by the text's checksum, so that a file is read once in a run. At most
+ * Remembers what was made of a text, so that a file is read once in a run. At most
  * `kept` characters of text are remembered (the newest text always); those that were used longest ago are
  * forgotten first. What is made is shared by all callers: it is frozen to the last leaf.
  */
@@ -12,17 +10,16 @@ export function memoByText<T>(
   const known = new Map<string, { length: number; made: Promise<T> }>()
   let characters = 0
   return text => {
-    const checksum = createHash('sha256').update(text).digest('base64')
-    let entry = known.get(checksum)
-    if (entry) known.delete(checksum)
+    let entry = known.get(text)
+    if (entry) known.delete(text)
     else {
       entry = { length: text.length, made: make(text).then(frozen) }
       characters += text.length
     }
     // a map keeps its order: the entry that was used last is its last one
-    known.set(checksum, entry)
+    known.set(text, entry)
     for (const [oldest, { length }] of known) {
-      if (characters <= kept || oldest === checksum) break
+      if (characters <= kept || oldest === text) break
       known.delete(oldest)
       characters -= length
     }
@@ -34,6 +31,7 @@ export function memoByText<T>(
 function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const part of Object.values(value)) frozen(part)
+  // no array of the values: a parse tree has thousands of small objects
+  for (const name in value) frozen(value[name])
   return value
 }

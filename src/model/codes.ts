@@ -160,6 +160,7 @@ export const codes = {
   DRIFT: 'warn',
   // usage and the rest
   DEMO_NEXT: 'info',
+  DEMO_KEPT: 'info',
   USAGE: 'error',
   NO_EMBEDDED: 'error',
   EMBEDDED_FAILED: 'error',

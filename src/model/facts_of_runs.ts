@@ -211,6 +211,11 @@ export interface FactsOfRuns {
     /** Whether the rollback left the database as it was before. */
     identical: boolean
   }
+  DEMO_KEPT: {
+    url: string
+    /** Where its data is. */
+    folder: string
+  }
   USAGE: {
     reason: string
     /** What would be right; empty where there is no list of it. */

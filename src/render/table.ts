@@ -109,7 +109,7 @@ function terminalGrid(head: string[], rows: string[][], c: Colors): string {
 }
 
 function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
-  const rows = report.steps.map(s => [
+  const row = (s: StepResult): string[] => [
     paintOutcome(s.outcome, stepMarks[s.outcome], c),
     s.migration,
     s.direction === 'down' ? 'rollback' : s.phase,
@@ -122,7 +122,12 @@ function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
     ]
       .filter(Boolean)
       .join(', '),
-  ])
+  ]
+  const rows = (look.verbose ? [report.steps] : foldedSteps(report.steps)).flatMap((part, i) =>
+    i % 2 === 0
+      ? part.map(row)
+      : [['', `${number(part.length)} more`, '', part[0]!.outcome, duration(totalDuration(part))]],
+  )
   const parts = [
     `${c.bold('Steps')}\n${terminalGrid(['', 'migration', 'phase', report.steps[0]!.outcome === 'planned' ? 'hazards' : 'outcome', ''], rows, c)}`,
   ]
@@ -148,6 +153,39 @@ function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
   }
   return parts.join('\n\n')
 }
+
+/** The longest run of plain steps that a table shows whole, and how many of a longer one at each end. */
+const longestRun = 20
+const shownAtEnds = 5
+
+/**
+ * The steps of a run in parts: shown, folded, shown, and so on. Only the middle of many steps that
+ * all did what was planned is folded.
+ */
+function foldedSteps(steps: StepResult[]): StepResult[][] {
+  const plain = (s: StepResult) =>
+    (s.outcome === 'done' || s.outcome === 'rolled-back') &&
+    s.rows === null &&
+    s.attempts <= 1 &&
+    s.reason === null
+  const parts: StepResult[][] = [[]]
+  for (let from = 0; from < steps.length; ) {
+    const first = steps[from]!
+    let end = from + 1
+    while (end < steps.length && plain(first) && plain(steps[end]!) && steps[end]!.outcome === first.outcome)
+      end++
+    const run = steps.slice(from, end)
+    if (run.length <= longestRun) parts.at(-1)!.push(...run)
+    else {
+      parts.at(-1)!.push(...run.slice(0, shownAtEnds))
+      parts.push(run.slice(shownAtEnds, -shownAtEnds), run.slice(-shownAtEnds))
+    }
+    from = end
+  }
+  return parts
+}
+
+const totalDuration = (steps: StepResult[]): number => steps.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)
 
 const paintOutcome = (outcome: string, text: string, c: Colors): string =>
   outcome === 'done' || outcome === 'pass'

@@ -12,7 +12,7 @@ import {
   send,
   sendStatement,
 } from './execute_file.js'
-import { addLedgerRow, type NewLedgerRow } from './ledger.sql.js'
+import { addLedgerRow, addLedgerRowOrAbort, type NewLedgerRow } from './ledger.sql.js'
 import { withLockRetries } from './lock_retry.js'
 import { Tracer } from './lock_trace.js'
 import { DestructionGuard } from './refuse_destruction.js'
@@ -52,8 +52,8 @@ interface Attempt {
 
 /**
  * Begins, sends the file and its ledger row, and commits; the settings of the session afterwards where they
- * are asked for. All that belongs to a file is sent together, without waiting for each answer, then the
- * commit: two trips to the server and back, however many files were applied before.
+ * are asked for. What need not be looked at in between goes together, without waiting for each answer: one
+ * trip to the server and back, or two, however many files were applied before.
  */
 async function oneTransaction(
   run: Run,
@@ -64,6 +64,7 @@ async function oneTransaction(
   const start = ctx.clock.now()
   const statements = await parseStatements(text)
   const whole = !ctx.trace && !DestructionGuard.isNeeded(statements, step.permits)
+  const done = () => ({ ...row, outcome: 'done' as const, durationMs: ctx.clock.now() - start })
   const tx = await writer.sql.reserve()
   let open = true
   try {
@@ -73,17 +74,20 @@ async function oneTransaction(
       : begun.then(() => sendEach(run, tx, step, text, statements))
     // what goes statement by statement is still on its way when this is reached
     if (!whole) await sent
-    const role = watched ? currentRole(tx) : Promise.resolve(target.info.role)
-    const recorded = addLedgerRow(tx, run.token, {
-      ...row,
-      outcome: 'done',
-      durationMs: ctx.clock.now() - start,
-    })
-    // the first fault is the one that says what is wrong: what was sent after it is refused because of it,
-    // and a row may be refused because the file changed the role
-    for (const later of [sent, role, recorded]) later.catch(() => {})
-    await begun
-    await sent
+    if (!watched) {
+      const recorded = addLedgerRowOrAbort(tx, run.token, done())
+      // of a transaction that anything has aborted, this is the end too
+      const committed = commit(tx)
+      open = false
+      await firstFault([begun, sent, recorded, committed])
+      if (!(await recorded)) throw new Failure('FENCED', step.migration)
+      return null
+    }
+    const role = currentRole(tx)
+    const recorded = addLedgerRow(tx, run.token, done())
+    // refused because of an earlier fault, or because the file changed the role: what follows says so
+    recorded.catch(() => {})
+    await firstFault([begun, sent, role])
     const as = await role
     // whoever runs the rest must be who ran the start
     if (as !== target.info.role)
@@ -91,7 +95,7 @@ async function oneTransaction(
     if ((await recorded) === null) throw new Failure('FENCED', step.migration)
     // a commit that fails has rolled back
     open = false
-    return watched ? await commitAndLook(tx) : await commit(tx)
+    return await commitAndLook(tx)
   } finally {
     // so has a connection that is gone
     if (open && !writer.lost)
@@ -100,6 +104,15 @@ async function oneTransaction(
       })
     tx.release()
   }
+}
+
+/**
+ * Waits for answers in the order of their questions. The first fault says what is wrong: what was sent after
+ * it is refused because of it.
+ */
+async function firstFault(answers: Promise<unknown>[]): Promise<void> {
+  for (const answer of await Promise.allSettled(answers))
+    if (answer.status === 'rejected') throw answer.reason
 }
 
 /**

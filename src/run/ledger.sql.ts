@@ -1,3 +1,4 @@
+import { serverFault } from '../database/faults.js'
 import { type Db, literal } from '../database/types.js'
 import type { LedgerRow } from '../model/plan.js'
 
@@ -35,14 +36,13 @@ export interface NewLedgerRow {
   durationMs: number | null
 }
 
-/**
- * Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. As
- * one plain text: it goes with every file, and Parse and Describe would cost a round trip more.
- */
-export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): Promise<number | null> {
+/** The columns of a new row and what is in them, except whose run it is, which comes first. */
+const newColumns =
+  'run, track, migration, direction, outcome, checksum, tokens, statements, phase, error, fingerprint, duration_ms'
+
+function newValues(row: NewLedgerRow): string {
   const text = (value: string | null) => (value === null ? 'null' : literal(value))
-  const values = [
-    row.run,
+  return [
     text(row.track),
     text(row.migration),
     text(row.direction),
@@ -54,13 +54,38 @@ export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): P
     row.error === null ? 'null' : `${literal(JSON.stringify(row.error))}::jsonb`,
     text(row.fingerprint),
     row.durationMs ?? 'null',
-  ]
+  ].join(', ')
+}
+
+const leaseWith = (token: number) => `from rethread.lease where name = 'writer' and token = ${token}`
+
+/**
+ * Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. As
+ * one plain text: it goes with every file, and Parse and Describe would cost a round trip more.
+ */
+export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): Promise<number | null> {
   const [added] = await sql.unsafe<{ id: number }[]>(`
-    insert into rethread.ledger
-      (run, track, migration, direction, outcome, checksum, tokens, statements, phase, error, fingerprint, duration_ms)
-    select ${values.join(', ')} from rethread.lease where name = 'writer' and token = ${token}
+    insert into rethread.ledger (${newColumns})
+    select ${row.run}, ${newValues(row)} ${leaseWith(token)}
     returning id`)
   return added?.id ?? null
+}
+
+/**
+ * Adds a row inside a transaction whose COMMIT is sent without waiting for this answer: false when we have
+ * been fenced off, and then the row without a run has aborted the transaction.
+ */
+export async function addLedgerRowOrAbort(tx: Db, token: number, row: NewLedgerRow): Promise<boolean> {
+  try {
+    await tx.unsafe(`
+      insert into rethread.ledger (${newColumns})
+      values ((select ${row.run} ${leaseWith(token)}), ${newValues(row)})`)
+    return true
+  } catch (error) {
+    const fault = serverFault(error)
+    if (fault?.code !== '23502' || fault.column_name !== 'run') throw error
+    return false
+  }
 }
 
 /** Moves an unfinished row on. `reached` counts finished statements. False when fenced off. */

@@ -32,8 +32,9 @@ export async function relationsOf(sql: Db, names: TableName[]): Promise<(Relatio
     from unnest(${written}::text[]) with ordinality as wanted (name, position)
     join pg_catalog.pg_class c on c.oid = to_regclass(wanted.name)
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
+  const found = new Map(rows.map(row => [row.position, row]))
   return names.map((_, i) => {
-    const row = rows.find(r => r.position === i + 1)
+    const row = found.get(i + 1)
     return row ? { ...row, text: tableText(row) } : null
   })
 }

@@ -246,6 +246,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   DRIFT: ['schema', { objects: changed }],
   // usage and the rest
   DEMO_NEXT: [exampleTrack, { identical: true }],
+  DEMO_KEPT: [
+    exampleTrack,
+    { url: 'postgres://postgres@127.0.0.1:54321/postgres', folder: '/home/me/app/.rethread/demo' },
+  ],
   USAGE: [
     '--phase expnd',
     {

@@ -51,7 +51,7 @@ export const fileWords = {
   ),
   SEEN: say(
     (s, f) => sentence`\`${s}\` of track \`${f.track}\` is seen, with its rollback and its check.`,
-    () => 'Write the SQL, then: rethread plan',
+    (_, f) => sentence`Write the SQL, then: rethread plan --track ${f.track}`,
   ),
   COPIED: say(
     (s, f) => sentence`Track \`${s}\` stands in ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,

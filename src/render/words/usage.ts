@@ -9,6 +9,10 @@ export const usageWords = {
         : sentence`After the rollback of \`${s}\` the database was not as before.`,
     () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.',
   ),
+  DEMO_KEPT: say(
+    (_, f) => sentence`The server of the demo still runs, at ${f.url}`,
+    (_, f) => sentence`kill $(head -1 ${f.folder}/postmaster.pid)   stops it.`,
+  ),
   USAGE: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}${f.known.length > 0 ? sentence` (${listed(f.known)})` : ''}.`,
     (_, f) => (f.meant === null ? 'rethread --help' : sentence`Did you mean \`${f.meant}\`?`),
