@@ -3,7 +3,6 @@ import { takesOut } from '../backfill/pending_spec.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { runBackfill } from '../backfill/run_backfill.js'
 import { judgeLeaving, withLeavingRows } from '../backfill/take_out.js'
-import { announceRows } from '../backfill/take_out.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
@@ -11,7 +10,7 @@ import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { Failures } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
-import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
@@ -20,8 +19,6 @@ import { heldFindings } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
-import { readLedger } from '../run/ledger.sql.js'
-import { foldLedger } from '../run/ledger_history.js'
 import { recordBackfill } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { permitsOf } from '../run/refuse_destruction.js'
@@ -32,6 +29,7 @@ import { forgetSettings } from '../run/session_settings.js'
 import { stepResult } from '../run/step_result.js'
 import { gateRows } from '../verify/run_check.js'
 import { recordVisibility } from '../verify/visibility.js'
+import { announceHeld, refuseReopened } from './contract_guards.js'
 import type { MigrateOptions } from './migrate_options.js'
 import { reportCost } from './rollback_cost.js'
 
@@ -57,17 +55,6 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
   } finally {
     await run.close(report.verdict)
   }
-}
-
-/** What is left and how to get there, with the rows that it takes out: consent is for no more than these. */
-async function announceHeld(run: Run, track: Track, plan: Plan): Promise<Finding[]> {
-  if (run.writer.lost) return heldFindings(plan, run.target.info.database)
-  const counted = await withLeavingRows(run.writer, track, plan)
-  for (const { migration: m } of plan.held) {
-    const rows = counted.leaving?.get(m.name)
-    if (rows !== undefined) await announceRows(run.writer.sql, track.name, m.name, rows)
-  }
-  return heldFindings(counted, run.target.info.database)
 }
 
 /**
@@ -210,20 +197,6 @@ async function executePlan(
   if (ran.done.length === 0) return
   if (!run.writer.lost) await storeFingerprint(run)
   await reportCost(run, track, plan, ran.done, report)
-}
-
-/**
- * Before the steps that take something away: every backfill that was done must still be done, without a time
- * limit. Rows that failed, and rows that came since, stop the run here.
- */
-async function refuseReopened(run: Run, track: Track, before: string): Promise<void> {
-  const { applied } = foldLedger(await readLedger(run.writer.sql), track.name)
-  applied.delete(before)
-  const again = await reopenedBackfills(run.writer, track, applied, 0)
-  if (again.found.length > 0)
-    throw new Stop('attention', reopenedFindings(again, true), {
-      reason: `${again.found.join(', ')} has rows to do again`,
-    })
 }
 
 async function executeStep(
