@@ -2,10 +2,11 @@ import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { isRefused, isSqlState } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
-import { readBackfillStatement } from '../files/backfill_statement.js'
+import type { Db } from '../database/types.js'
+import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { hasPending } from './pending.sql.js'
+import { hasPending, type PendingSpec } from './pending.sql.js'
 import { pendingSpecOf, rowKeyOf } from './pending_spec.js'
 
 /** What was found when finished backfills were asked for rows to do again. */
@@ -33,39 +34,54 @@ export async function reopenedBackfills(
   timeoutMs: number = inPassingMs,
 ): Promise<Reopened> {
   const again: Reopened = { found: [], names: new Set(), unknown: [] }
-  for (const m of track.migrations) {
-    if (!m.backfill || !applied.has(m.name)) continue
-    if (m.backfill.until !== null && applied.has(m.backfill.until)) continue
-    const answer = await isToDoAgain(connection, track, m, timeoutMs)
-    if (answer) again.found.push(m.name)
-    if (answer || (again.found.length > 0 && m.phase === 'backfill')) again.names.add(m.name)
-    else if (answer === null) again.unknown.push(m.name)
+  const finished = track.migrations.filter(
+    m => m.backfill && applied.has(m.name) && !(m.backfill.until && applied.has(m.backfill.until)),
+  )
+  const answers = await areToDoAgain(connection, track, finished, timeoutMs)
+  for (const [i, m] of finished.entries()) {
+    const answer = answers[i]!
+    if (answer === 'yes') again.found.push(m.name)
+    if (answer === 'yes' || (again.found.length > 0 && m.phase === 'backfill')) again.names.add(m.name)
+    else if (answer === 'unknown') again.unknown.push(m.name)
   }
   return again
 }
 
-async function isToDoAgain(
+type Answer = 'yes' | 'no' | 'unknown'
+
+/** All of them in one message; one by one where one of them has no answer. */
+async function areToDoAgain(
   connection: Connection,
   track: Track,
-  m: Migration,
+  finished: Migration[],
   timeoutMs: number,
-): Promise<boolean | null> {
-  const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill!)
-  try {
-    const key = await rowKeyOf(connection.sql, m.backfill!)
-    const spec = pendingSpecOf(track, m, { alias, key, run: 0 })
-    return await readAside(connection.sql, async tx => {
+): Promise<Answer[]> {
+  if (finished.length === 0) return []
+  const ask = (some: Migration[]): Promise<Answer[]> =>
+    readAside(connection.sql, async tx => {
       await setLocal(tx, 0, timeoutMs)
-      return hasPending(tx, spec)
+      const found = await Promise.all(some.map(async m => hasPending(tx, await specOf(tx, track, m))))
+      return found.map(any => (any ? 'yes' : 'no'))
     })
+  try {
+    return await ask(finished)
   } catch (error) {
-    if (isSqlState(error, '57014')) return null
-    // a later step has taken away what it names, and with it the rows
-    if (isSqlState(error, '42P01', '42703', '42883', '3F000')) return false
-    if (isRefused(error)) return null
-    throw error
+    if (!isRefused(error)) throw error
+    if (finished.length === 1) return [answerOf(error)]
+    const answers: Answer[] = []
+    for (const m of finished) answers.push(...(await areToDoAgain(connection, track, [m], timeoutMs)))
+    return answers
   }
 }
+
+async function specOf(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
+  const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
+  return pendingSpecOf(track, m, { alias, key: await rowKeyOf(sql, m.backfill!), run: 0 })
+}
+
+/** Where a later step has taken away what a backfill names, its rows went with it. */
+const answerOf = (error: unknown): Answer =>
+  isSqlState(error, '42P01', '42703', '42883', '3F000') ? 'no' : 'unknown'
 
 /** What a report says of them. */
 export const reopenedFindings = ({ found, unknown }: Reopened, stops = false): Finding[] => [

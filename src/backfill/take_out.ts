@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { isRefused } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
-import { readBackfillStatement } from '../files/backfill_statement.js'
+import { aliasOf } from '../files/backfill_statement.js'
 import { Failures } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
@@ -66,7 +66,7 @@ export async function withLeavingRows(connection: Connection, track: Track, plan
 
 async function leavingRows(connection: Connection, track: Track, m: Migration): Promise<number | null> {
   try {
-    const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill!)
+    const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
     const key = await rowKeyOf(connection.sql, m.backfill!)
     const spec = pendingSpecOf(track, m, { alias, key, run: 0 })
     return await readAside(connection.sql, tx => countLeaving(tx, spec))
