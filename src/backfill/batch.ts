@@ -189,8 +189,8 @@ async function retryContention<T>(
 }
 
 /**
- * Halves pages until the page of a row that fails stands alone, then takes its rows one by one and notes those
- * that fail. Returns the rows written.
+ * Halves pages until the page of a row that fails stands alone, then takes its rows one by one and notes
+ * those that fail. Returns the rows written.
  */
 async function bisect(
   job: Job,

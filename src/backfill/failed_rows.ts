@@ -2,7 +2,7 @@ import { serverFault } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { type Finding, finding } from '../model/report.js'
 import { type Cause, failedGroups, noteFailed } from './failed_rows.sql.js'
-import type { Failures, Job } from './job.js'
+import type { Job, RowFailures } from './job.js'
 
 /**
  * A row that fails is noted and passed by; the closing sweep tries it again. The states of a row, and what
@@ -18,7 +18,7 @@ import type { Failures, Job } from './job.js'
  *
  * This is where an invocation begins.
  */
-export const noFailures = (limit: number): Failures => ({
+export const noFailures = (limit: number): RowFailures => ({
   keys: new Set(),
   limit,
   over: false,
@@ -30,8 +30,8 @@ export const noFailures = (limit: number): Failures => ({
 const firstPauseMs = 250
 
 /**
- * Waits before rows that failed are tried again: an application may refuse writes for some seconds. False when
- * the time for that is over, or somebody asks to stop.
+ * Waits before rows that failed are tried again: an application may refuse writes for some seconds. False
+ * when the time for that is over, or somebody asks to stop.
  */
 export async function pauseBeforeRetry(job: Job): Promise<boolean> {
   const { ctx } = job.run

@@ -22,8 +22,10 @@ export interface BackfillOptions {
   reopened?: boolean
 }
 
-/** The rows of one invocation that failed, shared by its workers; `failed_rows.ts` has the states of a row. */
-export interface Failures {
+/**
+ * The rows of one invocation that failed, shared by its workers; `failed_rows.ts` has the states of a row.
+ */
+export interface RowFailures {
   /** Keys of the rows that failed, since a row last succeeded after a pause. */
   keys: Set<string>
   /** More than these stop the run. */
@@ -49,7 +51,7 @@ export interface Job {
   options: BackfillOptions
   pending: PendingSpec
   /** Rows that failed in this invocation; shared by the workers. */
-  failures: Failures
+  failures: RowFailures
   progress: Progress
   /** What the health signals say now; shared by the workers. */
   advice: Advice

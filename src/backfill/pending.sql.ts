@@ -110,7 +110,10 @@ interface PendingLeft {
   rows: PendingRow[]
 }
 
-/** Between the two times that a reason is evaluated, in seconds: longer than a row is gone while it is replaced. */
+/**
+ * Between the two times that a reason is evaluated, in seconds: longer than a row is
+ * gone while it is replaced.
+ */
 const betweenReasonsSeconds = 0.2
 
 /**

@@ -1,5 +1,6 @@
 import { primaryKey } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
+import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { betweenRests } from './batch_size.js'
 import { restsFor } from './health_monitor.js'
@@ -34,6 +35,12 @@ export const pendingSpecOf = (
   removes: takesOut(m),
   explainedBefore: track !== undefined && explainsBefore(track, m),
 })
+
+/** The same, with the alias and the key read from the file and the catalog. */
+export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
+  const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
+  return pendingSpecOf(track, m, { alias, key: await rowKeyOf(sql, m.backfill!), run: 0 })
+}
 
 /** Whether an earlier backfill gives reasons why rows of the same table fit no better. */
 function explainsBefore(track: Track, m: Migration): boolean {

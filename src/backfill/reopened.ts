@@ -2,18 +2,16 @@ import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { isRefused, isSqlState } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
-import type { Db } from '../database/types.js'
-import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { hasPending, type PendingSpec } from './pending.sql.js'
-import { pendingSpecOf, rowKeyOf } from './pending_spec.js'
+import { hasPending } from './pending.sql.js'
+import { readPendingSpec } from './pending_spec.js'
 
 /** What was found when finished backfills were asked for rows to do again. */
 export interface Reopened {
   /** Names of those that have some. */
   found: string[]
-  /** Those that run once more: besides, every backfill after the first, for it may feed on what that one makes. */
+  /** Those that run once more: also every backfill after the first, which may feed on what that one makes. */
   names: Set<string>
   /** Those that could not be answered in the given time. */
   unknown: string[]
@@ -60,7 +58,9 @@ async function areToDoAgain(
   const ask = (some: Migration[]): Promise<Answer[]> =>
     readAside(connection.sql, async tx => {
       await setLocal(tx, 0, timeoutMs)
-      const found = await Promise.all(some.map(async m => hasPending(tx, await specOf(tx, track, m))))
+      const found = await Promise.all(
+        some.map(async m => hasPending(tx, await readPendingSpec(tx, track, m))),
+      )
       return found.map(any => (any ? 'yes' : 'no'))
     })
   try {
@@ -72,11 +72,6 @@ async function areToDoAgain(
     for (const m of finished) answers.push(...(await areToDoAgain(connection, track, [m], timeoutMs)))
     return answers
   }
-}
-
-async function specOf(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
-  const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
-  return pendingSpecOf(track, m, { alias, key: await rowKeyOf(sql, m.backfill!), run: 0 })
 }
 
 /** Where a later step has taken away what a backfill names, its rows went with it. */

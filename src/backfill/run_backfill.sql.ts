@@ -89,8 +89,8 @@ export async function readBackfills(
 }
 
 /**
- * Opens the backfill of a migration and cuts its heaps in ranges. An open one is taken up as it is; one that was
- * done and has rows to do again keeps its ranges and counts, so that only the sweep looks for them.
+ * Opens the backfill of a migration and cuts its heaps in ranges. An open one is taken up as it is; one that
+ * was done and has rows to do again keeps its ranges and counts, so that only the sweep looks for them.
  */
 export async function openBackfill(
   sql: Db,

@@ -1,7 +1,6 @@
 import type { Connection } from '../database/connection.js'
 import { isRefused } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
-import { aliasOf } from '../files/backfill_statement.js'
 import { Failures } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
@@ -9,7 +8,7 @@ import type { Finding } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import type { Job } from './job.js'
 import { copyLeaving, countLeaving } from './pending.sql.js'
-import { pendingScanOf, pendingSpecOf, rowKeyOf, takesOut } from './pending_spec.js'
+import { pendingScanOf, readPendingSpec, takesOut } from './pending_spec.js'
 import { announcedRows } from './take_out.sql.js'
 
 /**
@@ -44,8 +43,8 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
   )
 
 /**
- * The plan with the number of rows that its steps, and those after it, take out now. A number is missing where
- * nobody can tell yet: the table or its column is made by a step before.
+ * The plan with the number of rows that its steps, and those after it, take out now. A number is missing
+ * where nobody can tell yet: the table or its column is made by a step before.
  */
 export async function withLeavingRows(connection: Connection, track: Track, plan: Plan): Promise<Plan> {
   const leaving = new Map<string, number>()
@@ -66,9 +65,7 @@ export async function withLeavingRows(connection: Connection, track: Track, plan
 
 async function leavingRows(connection: Connection, track: Track, m: Migration): Promise<number | null> {
   try {
-    const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
-    const key = await rowKeyOf(connection.sql, m.backfill!)
-    const spec = pendingSpecOf(track, m, { alias, key, run: 0 })
+    const spec = await readPendingSpec(connection.sql, track, m)
     return await readAside(connection.sql, tx => countLeaving(tx, spec))
   } catch (error) {
     // it names what is not there yet

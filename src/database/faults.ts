@@ -46,8 +46,8 @@ export function unlessLost(error: unknown): void {
 export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
 
 /**
- * SQLSTATEs that pass by themselves: besides locks, resources that are short for a moment, an object in use and
- * an input or output error.
+ * SQLSTATEs that pass by themselves: besides locks, resources that are short for a moment, an object in use
+ * and an input or output error.
  */
 export const isTransient = (error: unknown): boolean =>
   isRetriable(error) || /^(53|55006|58030)/.test(serverFault(error)?.code ?? '')

@@ -34,8 +34,8 @@ export async function takenBack<T>(scope: Scope, work: (tx: Db) => Promise<T>): 
 }
 
 /**
- * Reads in a transaction that always goes back; inside a plan's own transaction there is only a savepoint to go
- * back to.
+ * Reads in a transaction that always goes back; inside a plan's own transaction there is only
+ * a savepoint to go back to.
  */
 export const readAside = <T>(sql: Root, work: (tx: Db) => Promise<T>): Promise<T> =>
   takenBack('savepoint' in sql ? savepoint(sql) : transaction(sql, 'read only'), work)

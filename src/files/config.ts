@@ -15,7 +15,9 @@ export interface Config {
   lockBudgetSeconds: number
   /** Wanted duration of a backfill batch in milliseconds. */
   batchTargetMs: number
-  /** Rows of a backfill that may fail before it stops: more mean that something else is wrong than the rows. */
+  /**
+   * Rows of a backfill that may fail before it stops: more mean that something else is wrong than the rows.
+   */
   maxFailedRows: number
   /** How long rows that fail are tried again with pauses, in seconds, before they count as failed. */
   retryFailedSeconds: number

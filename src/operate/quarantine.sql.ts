@@ -63,7 +63,9 @@ export async function keptRow(sql: Db, track: string, id: number, failed: boolea
   return row ?? null
 }
 
-/** The row as it is in its table now, as JSON, and its reason as the file gives it now; null where it is gone. */
+/**
+ * The row as it is in its table now, as JSON, and its reason as the file gives it now; null where it is gone.
+ */
 export async function rowNow(
   sql: Db,
   s: PendingSpec,
@@ -126,8 +128,8 @@ export async function releaseRows(sql: Db, s: PendingSpec, reason: string | null
 }
 
 /**
- * Gives rows that wait in their table a workspace. Returns how many, and the reason that one of them still has;
- * null where none has any.
+ * Gives rows that wait in their table a workspace. Returns how many, and the reason that one of them still
+ * has; null where none has any.
  */
 export async function assignUnit(
   sql: Db,

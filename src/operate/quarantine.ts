@@ -1,13 +1,12 @@
 import { failedFindings } from '../backfill/failed_rows.js'
 import { failedGroups } from '../backfill/failed_rows.sql.js'
 import type { PendingSpec } from '../backfill/pending.sql.js'
-import { pendingSpecOf, rowKeyOf } from '../backfill/pending_spec.js'
+import { readPendingSpec } from '../backfill/pending_spec.js'
 import { keyColumns } from '../backfill/walk_keys.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isSqlState } from '../database/faults.js'
 import { inspect } from '../database/server.js'
-import { readBackfillStatement } from '../files/backfill_statement.js'
 import { backfill } from '../migrate/backfill_only.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
@@ -81,7 +80,7 @@ export async function quarantineShow(ctx: Context, track: Track, id: string): Pr
   const m = track.migrations.find(o => o.name === kept.migration && o.backfill?.table === kept.table)
   const now = m
     ? await askTable(
-        specOf(connection, track, m).then(spec => rowNow(connection.sql, spec, kept.key)),
+        readPendingSpec(connection.sql, track, m).then(spec => rowNow(connection.sql, spec, kept.key)),
         null,
       )
     : null
@@ -214,13 +213,8 @@ async function specsOf(connection: Connection, track: Track): Promise<PendingSpe
   const begun = track.migrations.filter(
     m => m.backfill && (history.applied.has(m.name) || history.unfinished.has(m.name)),
   )
-  return Promise.all(begun.map(m => specOf(connection, track, m)))
-}
-
-async function specOf(connection: Connection, track: Track, m: Migration): Promise<PendingSpec> {
-  const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill!)
-  const key = await askTable(rowKeyOf(connection.sql, m.backfill!), [])
-  return pendingSpecOf(track, m, { alias, key, run: 0 })
+  const specs = begun.map(m => askTable(readPendingSpec(connection.sql, track, m), null))
+  return (await Promise.all(specs)).filter(s => s !== null)
 }
 
 /** The answer of a table; `otherwise` where a later step has taken it away. */

@@ -25,8 +25,8 @@ export async function ledgerRows(connection: Connection): Promise<LedgerRow[] | 
 }
 
 /**
- * Reads the ledger and plans; writes nothing, needs no schema of ours. `reopened` tells which applied backfills
- * have rows to do again; without it none is asked.
+ * Reads the ledger and plans; writes nothing, needs no schema of ours. `reopened` tells which applied
+ * backfills have rows to do again; without it none is asked.
  */
 export async function readHistory(
   connection: Connection,

@@ -69,8 +69,9 @@ export class Stop extends Error {
 class Halt extends Error {}
 
 /**
- * umzug's view of the ledger; a finished backfill with rows to do again counts as not executed. Its rows are written in each step's own transaction, so that there is nothing
- * left to log: a row written afterwards would be lost with a connection that breaks in between.
+ * umzug's view of the ledger; a finished backfill with rows to do again counts as not executed. Its rows are
+ * written in each step's own transaction, so that there is nothing left to log: a row written afterwards
+ * would be lost with a connection that breaks in between.
  */
 export const ledgerStorage = (
   { writer }: Pick<Run, 'writer'>,

@@ -4,8 +4,8 @@ import { configured, contract, type Ran, rethread } from '../support/cli.js'
 import { type Database, database, newest, servers } from '../support/database.js'
 
 /**
- * Rows of a backfill that fail: for good, for a while, too many of them. None is called done, none is taken out
- * of its table, and the same command tries them again.
+ * Rows of a backfill that fail: for good, for a while, too many of them. None is called done, none is taken
+ * out of its table, and the same command tries them again.
  */
 
 /** Rows that fail for good need no waiting. */
