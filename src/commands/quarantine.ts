@@ -4,7 +4,7 @@ import { text } from '../model/options.js'
 import { nearest } from '../model/similar.js'
 import { quarantineAssign, quarantineList, quarantineRetry, quarantineShow } from '../operate/quarantine.js'
 
-const verbs = ['list', 'show', 'retry', 'assign'] as const
+const deskActions = ['list', 'show', 'retry', 'assign'] as const
 
 export default defineCommand({
   summary:
@@ -15,9 +15,9 @@ export default defineCommand({
   },
   run: async ({ ctx, track, options, args, consent, leaseWaitMs }) => {
     const [typed, id] = args
-    const action = verbs.find(a => a === typed)
+    const action = deskActions.find(a => a === typed)
     if (action === undefined) {
-      const meant = nearest(typed ?? '', verbs)
+      const meant = nearest(typed ?? '', deskActions)
       throw new UsageError(`quarantine ${typed}`, 'list, show, retry or assign', {
         known: [],
         meant: meant && `rethread quarantine ${meant}`,

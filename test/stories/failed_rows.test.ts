@@ -130,7 +130,7 @@ describe.each(servers())('rows that fail on PostgreSQL $major', server => {
   })
 
   test('sessions that somebody deletes in the middle give no message a reason that is not true', async () => {
-    await using db = await database(server, 'workspace-sessions', 2000)
+    await using db = await database(server, 'workspace-sessions', 600)
     expect((await rethread(db.url, ['migrate', '--to', '004'])).code).toBe(0)
     await db.sql.unsafe(`
       create table once as select 1 as n;
