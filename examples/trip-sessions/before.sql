@@ -6,6 +6,7 @@ create table public.requests (
   iso_agent_id uuid references public.iso_agents (id) on delete set null,
   departure_airport text,
   arrival_airport text,
+  avinode_trip_id text,
   created_at timestamptz default now()
 );
 create table public.conversations (
@@ -17,7 +18,7 @@ create table public.conversations (
 create table public.messages (
   id uuid primary key default gen_random_uuid(),
   conversation_id uuid not null references public.conversations (id) on delete cascade,
-  sender text,
+  sender_type text,
   content text,
   created_at timestamptz default now()
 );
@@ -46,6 +47,10 @@ end
 $$;
 create trigger touch_chatkit_sessions before update on public.chatkit_sessions
   for each row execute function public.touch_chatkit_sessions();
+create function public.cleanup_expired_chatkit_sessions() returns int language sql as $$
+  with expired as (delete from public.chatkit_sessions where updated_at < now() - interval '30 days' returning 1)
+  select count(*)::int from expired
+$$;
 alter table public.chatkit_sessions enable row level security;
 create policy chatkit_own on public.chatkit_sessions for select to authenticated
   using (iso_agent_id in (select a.id from public.iso_agents a where a.clerk_user_id = (select auth.jwt() ->> 'sub')));
@@ -57,8 +62,8 @@ declare
 begin
   insert into public.iso_agents (id, clerk_user_id, name)
   select md5('agent ' || n)::uuid, 'user_' || n, 'Agent ' || n from generate_series(1, greatest(5, talks / 20)) n;
-  insert into public.requests (id, iso_agent_id, departure_airport, arrival_airport, created_at)
-  select md5('request ' || n)::uuid, md5('agent ' || (n % greatest(5, talks / 20) + 1))::uuid, 'EDDF', 'KTEB',
+  insert into public.requests (id, iso_agent_id, departure_airport, arrival_airport, avinode_trip_id, created_at)
+  select md5('request ' || n)::uuid, md5('agent ' || (n % greatest(5, talks / 20) + 1))::uuid, 'EDDF', 'KTEB', case when n % 3 = 0 then 'atrip-' || n end,
     timestamptz '2025-01-01 00:00+00' + n * interval '1 hour'
   from generate_series(1, talks) n;
   -- every seventh request is talked about in two conversations
@@ -68,7 +73,7 @@ begin
   insert into public.conversations (id, request_id, subject, created_at)
   select md5('second conversation ' || n)::uuid, md5('request ' || n)::uuid, 'Trip ' || n || ' again', timestamptz '2025-02-01 00:00+00'
   from generate_series(7, talks, 7) n;
-  insert into public.messages (id, conversation_id, sender, content, created_at)
+  insert into public.messages (id, conversation_id, sender_type, content, created_at)
   select md5('message ' || n)::uuid, md5('conversation ' || (n % talks + 1))::uuid, case when n % 2 = 1 then 'agent' else 'desk' end,
     'About the trip, message ' || n, timestamptz '2025-01-02 00:00+00' + n * interval '53 seconds'
   from generate_series(1, messages) n;
@@ -87,7 +92,7 @@ insert into public.conversations (id, request_id, subject) values
 insert into public.requests (id, iso_agent_id) values (md5('request of no agent')::uuid, null);
 insert into public.conversations (id, request_id, subject) values
   (md5('conversation of no agent')::uuid, md5('request of no agent')::uuid, 'Who takes this?');
-insert into public.messages (id, conversation_id, sender, content, created_at) values
+insert into public.messages (id, conversation_id, sender_type, content, created_at) values
   (md5('message of no time')::uuid, md5('second conversation 7')::uuid, 'agent', 'When?', null);
 
 analyze public.conversations;

@@ -6,7 +6,7 @@ from (select * from public.requests where iso_agent_id is not null order by id l
 select public.create_or_update_chat_session(c.id, r.iso_agent_id, r.id)
 from public.conversations c join public.requests r on r.id = c.request_id
 where c.id = md5('new conversation ' || r.id)::uuid;
-insert into public.messages (conversation_id, sender, content)
+insert into public.messages (conversation_id, sender_type, content)
 select c.id, 'agent', 'New message ' || n
 from public.conversations c cross join generate_series(1, coalesce(nullif(current_setting('demo.writes', true), ''), '1000')::int / 250) n
 where c.id = md5('new conversation ' || c.request_id)::uuid;

@@ -3,7 +3,7 @@ insert into public.requests (id, iso_agent_id, departure_airport, arrival_airpor
 values (md5('old request')::uuid, (select id from public.iso_agents order by id limit 1), 'LFPB', 'EGGW') on conflict (id) do nothing;
 insert into public.conversations (id, request_id, subject)
 values (md5('old conversation')::uuid, md5('old request')::uuid, 'From the old application') on conflict (id) do nothing;
-insert into public.messages (conversation_id, sender, content) values (md5('old conversation')::uuid, 'agent', 'Written by the old application');
+insert into public.messages (conversation_id, sender_type, content) values (md5('old conversation')::uuid, 'agent', 'Written by the old application');
 update public.conversations set subject = subject || '.' where id = md5('old conversation')::uuid;
 select r.id, r.departure_airport, m.content from public.requests r
   join public.conversations c on c.request_id = r.id join public.messages m on m.conversation_id = c.id limit 50;

@@ -45,7 +45,10 @@ create table chat_private.behind (
   caught_up_at timestamptz
 );
 create index behind_session_id on chat_private.behind (session_id);
-revoke all on chat_private.behind from public, anon, authenticated, service_role;
+-- From when on the time of a conversation follows its messages: older ones keep what they had.
+create table chat_private.times_kept (since timestamptz not null);
+insert into chat_private.times_kept (since) values (clock_timestamp());
+revoke all on chat_private.behind, chat_private.times_kept from public, anon, authenticated, service_role;
 
 -- The seal of an id that is written into an element. Without it, or in another session, the id is the text of
 -- a user and counts for nothing.
@@ -519,6 +522,27 @@ $$;
 
 -- A session that is behind, brought up to date: first what the old application wrote,
 -- then what the new one did.
+-- The time of a conversation is never before its newest message. False when somebody holds the conversation.
+create function chat_private.touch_conversation(session uuid) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform from public.conversations c where c.id = session for no key update skip locked;
+  if not found then
+    return not exists (select from public.conversations c where c.id = session);
+  end if;
+  update public.conversations c
+  set updated_at = n.newest
+  from (
+    select max(m.created_at) as newest from public.messages m
+    where m.conversation_id = session and m.created_at > (select k.since from chat_private.times_kept k)
+  ) n
+  where c.id = session and coalesce(c.updated_at, '-infinity') < n.newest;
+  return true;
+end
+$$;
+
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = ''
@@ -532,7 +556,7 @@ declare
 begin
   select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
   from public.chat_sessions s where s.id = session for no key update;
-  select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application'), false),
+  select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application' and b.operation <> 'touch'), false),
     coalesce(bool_or(b.operation = 'DELETE'), false)
   into old_wrote, new_wrote, deleted
   from chat_private.behind b where b.session_id = session and b.caught_up_at is null;
@@ -576,7 +600,7 @@ begin
     on conflict (id) do nothing;
   end if;
   perform chat_private.rebuild_session(session);
-  return true;
+  return chat_private.touch_conversation(session);
 end
 $$;
 
@@ -591,6 +615,7 @@ set lock_timeout = '300ms'
 as $$
 declare
   kept boolean := false;
+  merged boolean := false;
   session uuid := case tg_op when 'DELETE' then old.id else new.id end;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
@@ -607,7 +632,7 @@ begin
       on conflict (id) do nothing;
       if not found and tg_op = 'UPDATE' then
         update public.conversations c
-        set tenant_id = new.tenant_id, user_id = new.user_id, title = coalesce(new.title, 'New Conversation'), metadata = new.metadata, updated_at = new.updated_at
+        set tenant_id = new.tenant_id, user_id = new.user_id, title = coalesce(new.title, 'New Conversation'), metadata = new.metadata, updated_at = greatest(new.updated_at, c.updated_at)
         from (
           select k.id from public.conversations k
           where k.id = session and k.tenant_id = old.tenant_id and k.user_id = old.user_id
@@ -615,19 +640,25 @@ begin
         ) k
         where c.id = k.id
           and (c.tenant_id, c.user_id, c.title, c.metadata, c.updated_at)
-            is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.updated_at);
+            is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, greatest(new.updated_at, c.updated_at));
       end if;
       if exists (select from public.conversations c where c.id = session and c.tenant_id = new.tenant_id and c.user_id = new.user_id) then
         if tg_op = 'INSERT' or old.id <> session then
           kept := chat_private.merge_messages(session, null, new.messages::json, new.created_at);
+          merged := true;
         elsif not chat_private.same_messages(old.messages, new.messages) then
           kept := chat_private.merge_messages(session, coalesce(old.messages::json, 'null'), new.messages::json, new.created_at);
+          merged := true;
         end if;
         if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
           perform chat_private.catch_up(session);
           delete from chat_private.behind b where b.session_id = session;
         elsif kept then
           perform chat_private.rebuild_session(session);
+        end if;
+        if merged and not chat_private.touch_conversation(session) then
+          insert into chat_private.behind (session_id, written_by, operation, sqlstate)
+          values (session, 'old application', 'touch', '55P03');
         end if;
       end if;
     end if;
@@ -675,7 +706,10 @@ begin
   end if;
   begin
     perform set_config('rethread.in_step', 'on', true);
-    if tg_op = 'DELETE' or tg_op = 'UPDATE' and old.id <> new.id then
+    -- with an account or a tenant that is deleted goes the conversation; its session is the old
+    -- application's, whose own foreign keys decide
+    if tg_op = 'DELETE' and exists (select from auth.users u where u.id = old.user_id) and exists (select from public.tenants t where t.id = old.tenant_id)
+      or tg_op = 'UPDATE' and old.id <> new.id then
       delete from public.chat_sessions s where s.id = old.id and s.tenant_id = old.tenant_id and s.user_id = old.user_id;
     end if;
     if tg_op = 'INSERT' or tg_op = 'UPDATE' and old.id <> new.id then
@@ -711,6 +745,7 @@ declare
   session uuid;
   sessions uuid[];
   added jsonb;
+  newest timestamptz;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
     return null;
@@ -737,11 +772,10 @@ begin
       ) then
         -- read beforehand: where the row has changed while we waited for it, the server evaluates the SET
         -- clause a second time, and by then the transition table has been read to its end
-        added := (
-          select jsonb_agg(chat_private.element_of(m, true, true) order by m.created_at, m.id)
-          from public.messages m where m.conversation_id = session and m.id in (select n.id from new_rows n where n.conversation_id = session));
+        select jsonb_agg(chat_private.element_of(m, true, true) order by m.created_at, m.id), max(m.created_at) into added, newest
+        from public.messages m where m.conversation_id = session and m.id in (select n.id from new_rows n where n.conversation_id = session);
         update public.chat_sessions s
-        set messages = s.messages::jsonb || added
+        set messages = s.messages::jsonb || added, updated_at = greatest(s.updated_at, newest)
         where s.id = session and added is not null;
       else
         perform chat_private.rebuild_session(session);
@@ -758,10 +792,43 @@ end
 $$;
 revoke all on function chat_private.follow_messages() from public;
 
+-- The new application has written messages: their conversations are as new as they are, by one update of one
+-- row for each conversation of a statement. It goes on when the old application is gone.
+create function chat_private.touch_conversations() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+set lock_timeout = '300ms'
+as $$
+declare
+  touched record;
+begin
+  if 'on' in (coalesce(current_setting('rethread.in_step', true), ''), coalesce(current_setting('rethread.restoring', true), '')) then
+    return null;
+  end if;
+  for touched in select n.conversation_id as session, max(n.created_at) as newest from new_rows n group by 1 order by 1 loop
+    begin
+      -- the session has got its time with its array
+      perform set_config('rethread.in_step', 'on', true);
+      update public.conversations c
+      set updated_at = touched.newest
+      where c.id = touched.session and coalesce(c.updated_at, '-infinity') < touched.newest;
+      perform set_config('rethread.in_step', '', true);
+    exception
+      when others then
+        insert into chat_private.behind (session_id, written_by, operation, sqlstate)
+        values (touched.session, 'new application', 'touch', sqlstate);
+    end;
+  end loop;
+  return null;
+end
+$$;
+revoke all on function chat_private.touch_conversations() from public;
+
 -- Nothing of this is for the application to call.
 revoke all on function
   chat_private.elements(uuid, json, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_tree(uuid, json, timestamptz),
-  chat_private.rebuild_session(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid) from public;
+  chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid) from public;
 
 create trigger rethread_guard_conversation_id before insert or update of id on public.conversations
   for each row execute function chat_private.guard_conversation_id();
@@ -773,5 +840,9 @@ create trigger rethread_follow_changed_messages after update on public.messages
   referencing old table as old_rows new table as new_rows for each statement execute function chat_private.follow_messages();
 create trigger rethread_follow_deleted_messages after delete on public.messages
   referencing old table as old_rows for each statement execute function chat_private.follow_messages();
+create trigger update_conversation_on_message after insert on public.messages
+  referencing new table as new_rows for each statement execute function chat_private.touch_conversations();
+create trigger update_conversation_on_change after update on public.messages
+  referencing new table as new_rows for each statement execute function chat_private.touch_conversations();
 create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
   for each row execute function chat_private.follow_session();

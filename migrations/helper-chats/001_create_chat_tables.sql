@@ -112,7 +112,26 @@ $hide$;
 
 alter table public.chat_messages
   add constraint chat_messages_session_id_fkey foreign key (session_id) references public.chat_sessions (id) on delete cascade;
+-- A project that is deleted, be it with its owner's account, takes its owner's chats along. Those of others
+-- stay, without a project.
+create function chat_private.keep_chats_of_others() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+as $$
+begin
+  update public.chat_sessions s
+  set project_id = null
+  where s.project_id = old.id and s.user_id is distinct from old.user_id;
+  return old;
+end
+$$;
+revoke all on function chat_private.keep_chats_of_others() from public;
+
 -- Last, because these lock projects and auth.users against writes until the commit.
+create trigger rethread_keep_chats_of_others
+  before delete on public.projects
+  for each row execute function chat_private.keep_chats_of_others();
 alter table public.chat_sessions
   add constraint chat_sessions_project_id_fkey foreign key (project_id) references public.projects (id) on delete cascade;
 alter table public.chat_sessions

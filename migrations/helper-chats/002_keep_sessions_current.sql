@@ -1,28 +1,146 @@
 --! title: Let every message bring its session up to date
 --! phase: expand
 
--- By the message's own time and never backwards, so that importing history clobbers nothing.
+-- Sessions whose time, preview or title could not be changed together with the application's statement, and
+-- why. Appended only: it is written by statements that must not wait. The next message of the session brings
+-- it up to date, or the backfill 003.
+create table chat_private.behind (
+  session_id uuid not null,
+  operation text not null,
+  sqlstate text not null,
+  at timestamptz not null default clock_timestamp(),
+  caught_up_at timestamptz
+);
+create index behind_session_id on chat_private.behind (session_id);
+revoke all on chat_private.behind from public, anon, authenticated, service_role;
+
+-- The title that a first message gives its session; null when it gives none.
+create function chat_private.title_of(content text) returns text
+language sql immutable parallel safe
+as $$
+  select substring(left(regexp_replace(btrim(content, E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$')
+$$;
+
+-- Time, preview and title from the messages that there are. The session is locked first, so that what is
+-- read has seen whoever held it.
+create function chat_private.catch_up(session uuid) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform from public.chat_sessions s where s.id = session for no key update;
+  update public.chat_sessions s
+  set updated_at = greatest(s.updated_at, n.created_at),
+      last_message_at = n.created_at,
+      last_message_preview = left(n.content, 100),
+      title = case when s.title = 'New Chat' then coalesce(n.title, s.title) else s.title end
+  from (
+    select max(m.created_at) as created_at, (array_agg(m.content))[1] as content, (
+        select chat_private.title_of(f.content) from public.chat_messages f
+        where f.session_id = session and f.role = 'user' and chat_private.title_of(f.content) is not null
+        order by f.created_at, f.id limit 1) as title
+    from (
+      select x.created_at, x.content from public.chat_messages x
+      where x.session_id = session order by x.created_at desc, x.id desc limit 1
+    ) m
+  ) n
+  where s.id = session
+    and (s.last_message_at, s.last_message_preview) is distinct from (n.created_at, left(n.content, 100));
+  return true;
+end
+$$;
+revoke all on function chat_private.catch_up(uuid) from public;
+
+-- How often this transaction has written a session: after many times each version of the row is in the way of
+-- the next. Of the last fifty sessions.
+create function chat_private.times_written(session uuid) returns int
+language plpgsql
+set search_path = ''
+as $$
+declare
+  counts jsonb := coalesce(nullif(current_setting('rethread.touched', true), ''), '{}')::jsonb;
+  n int := coalesce((counts ->> session::text)::int, 0) + 1;
+begin
+  if (select count(*) from jsonb_object_keys(counts)) >= 50 then
+    counts := '{}';
+  end if;
+  perform set_config('rethread.touched', (counts || jsonb_build_object(session, n))::text, true);
+  return n;
+end
+$$;
+revoke all on function chat_private.times_written(uuid) from public;
+
+-- By the message's own time and never backwards, so that importing history clobbers nothing; an edit or a
+-- deletion of the newest message shows the one before. One update of one row for each session of a
+-- statement. Never fails the application's statement: what can't be done now is behind, and done later; so is
+-- what one transaction does with a session after 500 statements.
 create function chat_private.update_chat_session() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
+set lock_timeout = '300ms'
 as $$
+declare
+  session uuid;
+  sessions uuid[];
+  newest record;
+  named text;
+  written int;
 begin
   -- a restore brings the sessions back as they were
   if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
     return null;
   end if;
-  update public.chat_sessions s
-  set updated_at = greatest(s.updated_at, new.created_at),
-      last_message_preview = case
-        when s.last_message_at is null or new.created_at >= s.last_message_at then left(new.content, 100)
-        else s.last_message_preview end,
-      last_message_at = greatest(s.last_message_at, new.created_at),
-      title = case
-        when s.title = 'New Chat' and new.role = 'user' and new.content ~ '\S'
-        then left(regexp_replace(btrim(new.content, E' \t\r\n'), '\s+', ' ', 'g'), 60)
-        else s.title end
-  where s.id = new.session_id;
+  if tg_op = 'INSERT' then
+    sessions := array(select distinct n.session_id from new_rows n order by 1);
+  elsif tg_op = 'DELETE' then
+    sessions := array(select distinct o.session_id from old_rows o order by 1);
+  else
+    sessions := array(
+      select x.session_id from (
+        (select session_id, content, created_at from new_rows except all select session_id, content, created_at from old_rows)
+        union all
+        (select session_id, content, created_at from old_rows except all select session_id, content, created_at from new_rows)
+      ) x
+      group by 1 order by 1);
+  end if;
+  foreach session in array sessions loop
+    begin
+      written := chat_private.times_written(session);
+      if written > 500 then
+        if written = 501 then
+          insert into chat_private.behind (session_id, operation, sqlstate) values (session, tg_op, '55P03');
+        end if;
+        continue;
+      end if;
+      if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
+        perform chat_private.catch_up(session);
+        delete from chat_private.behind b where b.session_id = session;
+      elsif tg_op = 'INSERT' then
+        -- read beforehand: where the row has changed while we waited for it, the server evaluates the SET
+        -- clause a second time, and by then the transition table has been read to its end
+        select n.created_at, n.content into newest
+        from new_rows n where n.session_id = session order by n.created_at desc limit 1;
+        named := (
+          select chat_private.title_of(n.content) from new_rows n
+          where n.session_id = session and n.role = 'user' and chat_private.title_of(n.content) is not null
+          order by n.created_at limit 1);
+        update public.chat_sessions s
+        set updated_at = greatest(s.updated_at, newest.created_at),
+            last_message_preview = case
+              when s.last_message_at is null or newest.created_at >= s.last_message_at then left(newest.content, 100)
+              else s.last_message_preview end,
+            last_message_at = greatest(s.last_message_at, newest.created_at),
+            title = case when s.title = 'New Chat' then coalesce(named, s.title) else s.title end
+        where s.id = session;
+      else
+        perform chat_private.catch_up(session);
+      end if;
+    exception
+      when others then
+        insert into chat_private.behind (session_id, operation, sqlstate) values (session, tg_op, sqlstate);
+    end;
+  end loop;
   return null;
 end
 $$;
@@ -30,7 +148,16 @@ revoke all on function chat_private.update_chat_session() from public;
 
 create trigger update_chat_session_on_message
   after insert on public.chat_messages
-  for each row execute function chat_private.update_chat_session();
+  referencing new table as new_rows
+  for each statement execute function chat_private.update_chat_session();
+create trigger update_chat_session_on_edit
+  after update on public.chat_messages
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function chat_private.update_chat_session();
+create trigger update_chat_session_on_deletion
+  after delete on public.chat_messages
+  referencing old table as old_rows
+  for each statement execute function chat_private.update_chat_session();
 
 -- The setting max_sessions_per_user; without it there is no limit and no trigger.
 -- locks: none

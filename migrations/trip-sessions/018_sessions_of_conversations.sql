@@ -5,35 +5,22 @@
 --! table: public.conversations
 --! unit: id
 --! pending: not exists (select from public.chat_sessions s where s.conversation_id = c.id)
+--!   or c.id in (
+--!     select s.conversation_id from chat_private.behind b
+--!     join public.chat_sessions s on s.conversation_id = b.conversation_id or s.request_id = b.request_id)
 --! reason: case
+--!   when exists (select from public.chat_sessions s where s.conversation_id = c.id) then null
 --!   when not exists (select from public.requests r where r.id = c.request_id) then 'it has no request to take its agent from'
 --!   when not exists (select from public.requests r join public.iso_agents a on a.id = r.iso_agent_id where r.id = c.request_id)
 --!   then 'its request has no agent' end
 
--- Counters and times from the messages and quotes there are; two conversations of one request get a session
--- each. The id is always the same, so nothing is ever made twice.
+-- Two conversations of one request get a session each; a trigger counts their messages and quotes and
+-- copies what the request says. A session whose counters could not be kept is counted instead.
 insert into public.chat_sessions
-  (id, conversation_id, request_id, iso_agent_id, status, session_started_at, last_activity_at, message_count, quotes_received_count, created_at, updated_at)
-select
-  md5('rethread:legacy:' || c.id)::uuid,
-  c.id,
-  r.id,
-  a.id,
-  'active',
-  coalesce(m.first_at, r.created_at, now()),
-  coalesce(m.last_at, r.created_at, now()),
-  m.n,
-  (select count(*) from public.quotes q where q.request_id = r.id),
-  coalesce(m.first_at, r.created_at, now()),
-  coalesce(m.last_at, r.created_at, now())
+  (id, conversation_id, request_id, iso_agent_id, session_started_at, last_activity_at, created_at, updated_at)
+select n.id, n.conversation_id, n.request_id, n.iso_agent_id, n.started_at, n.last_at, n.started_at, n.last_at
 from public.conversations c
-join public.requests r on r.id = c.request_id
-join public.iso_agents a on a.id = r.iso_agent_id
-cross join lateral (
-  select count(*) as n, min(x.created_at) as first_at, max(x.created_at) as last_at
-  from public.messages x
-  where x.conversation_id = c.id
-) m
-where not exists (select from public.chat_sessions s where s.conversation_id = c.id)
+cross join lateral chat_private.new_session(c.id) n
+where not chat_private.has_caught_up(c.id)
 on conflict (id) do nothing
 returning format('Created session %s for conversation %s', id, conversation_id);

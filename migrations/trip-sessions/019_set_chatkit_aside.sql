@@ -36,17 +36,18 @@ begin
     execute format('revoke %s on public.chatkit_sessions from %s', item.privilege,
       case when item.grantee = 'public' then 'public' else quote_ident(item.grantee) end);
   end loop;
-  -- its functions: those that its triggers call and no other table's
+  -- its functions: those that its triggers call and no other table's, and those that carry its name, such as
+  -- its clean-up; the check chatkit_unused has found nothing else that needs them
   for item in
-    select distinct f.oid::regprocedure::text as name
-    from pg_catalog.pg_trigger t join pg_catalog.pg_proc f on f.oid = t.tgfoid
-    where t.tgrelid = old and not t.tgisinternal and f.pronamespace = 'public'::regnamespace
-      and f.proname like '%chatkit%'
+    select distinct format('%I(%s)', f.proname, pg_get_function_identity_arguments(f.oid)) as name, f.oid
+    from pg_catalog.pg_proc f
+    where f.pronamespace = 'public'::regnamespace and f.prokind in ('f', 'p') and f.proname ilike '%chatkit%'
+      and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e')
       and not exists (select from pg_catalog.pg_trigger o where o.tgfoid = f.oid and o.tgrelid <> old)
     order by 1
   loop
     insert into rethread_archive.chatkit_manifest values ('function', item.name, '');
-    execute format('alter function %s set schema rethread_archive', item.name);
+    execute format('alter routine public.%s set schema rethread_archive', item.name);
   end loop;
   alter table public.chatkit_sessions set schema rethread_archive;
 end

@@ -21,9 +21,23 @@ create table chat_private.legacy_sessions (
 create index legacy_sessions_session_id on chat_private.legacy_sessions (session_id);
 revoke all on chat_private.legacy_parts, chat_private.legacy_sessions from public, anon, authenticated, service_role;
 
--- Dual write: the old application knows nothing of sessions, so the database fills in what it
--- leaves out. Never fails the application's statement, touches no row but the message's own, makes
--- a legacy session at most once.
+-- Messages that did not get their session, or did not move its time, together with the application's
+-- statement, and why. Appended only: it is written by statements that must not wait. Messages without a
+-- session are the backfill 005's; times are put right by the next message.
+create table chat_private.behind (
+  message text not null,
+  session_id uuid,
+  operation text not null,
+  sqlstate text not null,
+  at timestamptz not null default clock_timestamp()
+);
+create index behind_message on chat_private.behind (message);
+create index behind_touch on chat_private.behind (session_id) where operation = 'touch';
+revoke all on chat_private.behind from public, anon, authenticated, service_role;
+
+-- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out.
+-- Touches no row but the message's own and its legacy session. A session of one author becomes the
+-- workspace's owner's when somebody else writes in it, as the backfill would have it.
 create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz) returns uuid
 language plpgsql security definer
 set search_path = ''
@@ -31,8 +45,17 @@ set row_security = off
 as $$
 declare
   legacy uuid := chat_private.legacy_session_id(workspace_id, author_id);
+  owner_id uuid := (select s.user_id from public.chat_sessions s where s.id = legacy);
 begin
-  if exists (select from public.chat_sessions s where s.id = legacy) then
+  if owner_id = author_id or owner_id is not null and author_id is null then
+    return legacy;
+  end if;
+  if owner_id is not null then
+    update public.chat_sessions s
+    set user_id = o.id
+    from public.workspaces w
+    join auth.users o on o.id = w.owner_id
+    where s.id = legacy and w.id = s.workspace_id and s.user_id <> o.id;
     return legacy;
   end if;
   insert into public.chat_sessions (id, workspace_id, user_id, title, created_at, updated_at)
@@ -67,34 +90,244 @@ end
 $$;
 revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz) from public;
 
+-- Never fails the application's statement, and waits for nobody longer than a moment: a message that can't
+-- get its session now is left without one, for the backfill.
 create function chat_private.fill_session() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
+set lock_timeout = '300ms'
 as $$
 begin
   new.session_id := chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at);
   return new;
+exception
+  when others then
+    insert into chat_private.behind (message, operation, sqlstate)
+    values (coalesce(to_jsonb(new) ->> 'id', ''), tg_op, sqlstate);
+    return new;
 end
 $$;
 revoke all on function chat_private.fill_session() from public;
 
 -- A message that is moved to another workspace, by a statement that chose no session, moves to that
--- one's legacy session. AFTER, and on one column: a BEFORE UPDATE trigger would make the server lock
--- every row that anybody updates.
+-- one's legacy session; where that fails it is left without a session. AFTER, and on one column: a BEFORE
+-- UPDATE trigger would make the server lock every row that anybody updates.
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
+set lock_timeout = '300ms'
 as $$
 begin
-  update public.chats c
-  set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at)
-  where c.id = new.id;
+  begin
+    update public.chats c
+    set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at)
+    where c.id = new.id and c.session_id is not distinct from new.session_id
+      and c.workspace_id is not distinct from new.workspace_id;
+  exception
+    when others then
+      insert into chat_private.behind (message, session_id, operation, sqlstate)
+      values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, tg_op, sqlstate);
+      update public.chats c
+      set session_id = null
+      where c.id = new.id and c.session_id is not distinct from new.session_id
+        and c.workspace_id is not distinct from new.workspace_id;
+  end;
   return null;
+exception
+  when others then
+    return null;
 end
 $$;
 revoke all on function chat_private.move_session() from public;
+
+-- The time of a session that is behind, from its newest message.
+create function chat_private.catch_up(session uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update public.chat_sessions s
+  set updated_at = n.newest
+  from (select max(c.created_at) as newest from public.chats c where c.session_id = session) n
+  where s.id = session and s.updated_at < n.newest;
+end
+$$;
+revoke all on function chat_private.catch_up(uuid) from public;
+
+-- How often this transaction has written a session: after many times each version of the row is in the way of
+-- the next. Of the last fifty sessions.
+create function chat_private.times_written(session uuid) returns int
+language plpgsql
+set search_path = ''
+as $$
+declare
+  counts jsonb := coalesce(nullif(current_setting('rethread.touched', true), ''), '{}')::jsonb;
+  n int := coalesce((counts ->> session::text)::int, 0) + 1;
+begin
+  if (select count(*) from jsonb_object_keys(counts)) >= 50 then
+    counts := '{}';
+  end if;
+  perform set_config('rethread.touched', (counts || jsonb_build_object(session, n))::text, true);
+  return n;
+end
+$$;
+revoke all on function chat_private.times_written(uuid) from public;
+
+-- A session's time is never before its newest message. One update of one row for a message, and none where
+-- the session is as new already. Like the dual write it fails no statement. A session that is locked for
+-- longer, and one that a single transaction writes more than 500 times, is put right by the next message of
+-- another transaction, in whichever session.
+create function chat_private.touch_session() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+set lock_timeout = '300ms'
+as $$
+declare
+  late uuid;
+  n int;
+  newest timestamptz := coalesce(new.created_at, now());
+begin
+  -- a restore brings the sessions back as they were
+  if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
+    return null;
+  end if;
+  if exists (select from public.chat_sessions s where s.id = new.session_id and s.updated_at < newest) then
+    n := chat_private.times_written(new.session_id);
+    if n <= 500 then
+      update public.chat_sessions s
+      set updated_at = newest
+      where s.id = new.session_id and s.updated_at < newest;
+    elsif n = 501 then
+      insert into chat_private.behind (message, session_id, operation, sqlstate)
+      values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, 'touch', '55P03');
+    end if;
+  end if;
+  for late in
+    select b.session_id from chat_private.behind b
+    where b.operation = 'touch' and b.sqlstate in ('55P03', '40P01', '40001') and b.at < now()
+    limit 3 for update skip locked
+  loop
+    perform from public.chat_sessions s where s.id = late for no key update skip locked;
+    if found then
+      perform chat_private.catch_up(late);
+      delete from chat_private.behind b where b.session_id = late and b.operation = 'touch' and b.at < now();
+    end if;
+  end loop;
+  return null;
+exception
+  when others then
+    insert into chat_private.behind (message, session_id, operation, sqlstate)
+    values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, 'touch', sqlstate);
+    return null;
+end
+$$;
+revoke all on function chat_private.touch_session() from public;
+
+-- Who chooses a session chooses one of their own, of the message's workspace, whatever older policies on
+-- messages say. With the argument `legacy` also the session that the database would have chosen. Asked of
+-- those whom the policies of sessions bind, and with the writer's own rights: it sees what they see.
+create function chat_private.guard_session() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if tg_nargs > 0 then
+    if new.session_id = chat_private.legacy_session_id(new.workspace_id, new.user_id) then
+      return new;
+    end if;
+  end if;
+  if not exists (
+    select from public.chat_sessions s
+    where s.id = new.session_id and s.workspace_id = new.workspace_id and s.user_id = (select auth.uid())
+  ) then
+    raise insufficient_privilege using
+      message = 'new row violates the rule that the session of a message is one of its writer''s in the same workspace',
+      schema = 'public', table = 'chats', column = 'session_id';
+  end if;
+  return new;
+end
+$$;
+revoke all on function chat_private.guard_session() from public;
+
+-- A session outlives the account of its owner where it is not theirs alone: a legacy session, and one with
+-- messages of others. It goes to the workspace's owner, else to the first of its authors. Where nobody is
+-- left, or the workspace is gone, messages that may be without a session stay, without one: the old
+-- application loses none that it would have kept. Fails rather than let messages go.
+create function chat_private.keep_session() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+as $$
+declare
+  kept boolean := exists (select from auth.users u where u.id = old.user_id);
+  legacy boolean := old.id in (
+    chat_private.legacy_session_id(old.workspace_id, old.user_id), chat_private.legacy_session_id(old.workspace_id, null));
+  workspace_owner uuid;
+  heir uuid;
+begin
+  select w.owner_id into workspace_owner from public.workspaces w where w.id = old.workspace_id;
+  if found and kept then
+    -- somebody deletes the session itself
+    return old;
+  end if;
+  if found then
+    if legacy then
+      heir := (select u.id from auth.users u where u.id = workspace_owner);
+    end if;
+    -- where the foreign key stands so does the index that finds the messages
+    if heir is null and (legacy or exists (
+      select from pg_catalog.pg_constraint k where k.conrelid = 'public.chats'::regclass and k.confrelid = tg_relid)) then
+      heir := (
+        select c.user_id from public.chats c join auth.users u on u.id = c.user_id
+        where c.session_id = old.id and c.user_id <> old.user_id
+        order by c.created_at limit 1);
+      if heir is not null then
+        heir := coalesce((select u.id from auth.users u where u.id = workspace_owner), heir);
+      end if;
+    end if;
+    if heir is not null then
+      update public.chat_sessions s set user_id = heir where s.id = old.id;
+      return null;
+    end if;
+    if not legacy then
+      return old;
+    end if;
+  end if;
+  if exists (
+    select from pg_catalog.pg_attribute a
+    join pg_catalog.pg_constraint k on k.conrelid = a.attrelid and k.confrelid = tg_relid and a.attnum = any (k.conkey)
+    where a.attrelid = 'public.chats'::regclass and a.attname = 'session_id' and not a.attnotnull
+  ) then
+    update public.chats c set session_id = null where c.session_id = old.id;
+  end if;
+  return old;
+end
+$$;
+revoke all on function chat_private.keep_session() from public;
+
+create trigger rethread_keep_session
+  before delete on public.chat_sessions
+  for each row execute function chat_private.keep_session();
+
+-- Who a message is, as the quarantine writes it: its primary key, whose columns are more than one where
+-- messages are partitioned.
+-- locks: none
+do $key$
+begin
+  execute format($f$
+    create function chat_private.message_key(c public.chats) returns text
+    language sql stable
+    as $$ select pg_catalog.concat_ws(',', %s) $$ $f$, coalesce((
+      select string_agg(format('c.%I', a.attname), ', ' order by k.n)
+      from pg_catalog.pg_index i
+      cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+      where i.indrelid = 'public.chats'::regclass and i.indisprimary), 'c.id'));
+end
+$key$;
 
 alter table public.chats add column session_id uuid;
 
@@ -107,3 +340,25 @@ create trigger rethread_move_session_on_update
   after update of workspace_id on public.chats
   for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
   execute function chat_private.move_session();
+
+create trigger rethread_check_session_on_insert
+  before insert on public.chats
+  for each row when (new.session_id is not null and row_security_active('public.chat_sessions'::regclass))
+  execute function chat_private.guard_session('legacy');
+
+create trigger rethread_check_session_on_update
+  after update of session_id on public.chats
+  for each row when (new.session_id is not null and new.session_id is distinct from old.session_id and row_security_active('public.chat_sessions'::regclass))
+  execute function chat_private.guard_session('legacy');
+
+create trigger update_chat_session_on_message
+  after insert on public.chats
+  for each row when (new.session_id is not null)
+  execute function chat_private.touch_session();
+
+-- Not for the backfill, which gives a message its first session.
+create trigger update_chat_session_on_change
+  after update of created_at, session_id on public.chats
+  for each row when (new.session_id is not null and old.session_id is not null
+    and (new.created_at is distinct from old.created_at or new.session_id <> old.session_id))
+  execute function chat_private.touch_session();

@@ -11,5 +11,5 @@ delete from public.chats c
 where c.session_id is null
   and exists (
     select from rethread_archive.quarantine q
-    where q.migration = '009_set_aside_unassigned' and q.relation = 'public.chats' and q.key = c.id::text
+    where q.migration = '009_set_aside_unassigned' and q.relation = 'public.chats' and q.key = chat_private.message_key(c)
   );

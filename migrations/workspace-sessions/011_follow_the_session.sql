@@ -5,6 +5,20 @@
 drop trigger rethread_fill_session_on_insert on public.chats;
 drop trigger rethread_move_session_on_update on public.chats;
 
+-- From here on a session is chosen by whoever writes, and is one of their own. That of another workspace is
+-- refused when the message moves, too.
+drop trigger rethread_check_session_on_insert on public.chats;
+drop trigger rethread_check_session_on_update on public.chats;
+create trigger rethread_check_session_on_insert
+  before insert on public.chats
+  for each row when (new.session_id is not null and row_security_active('public.chat_sessions'::regclass))
+  execute function chat_private.guard_session();
+create trigger rethread_check_session_on_update
+  after update of session_id, workspace_id on public.chats
+  for each row when (row_security_active('public.chat_sessions'::regclass)
+    and (new.session_id is distinct from old.session_id or new.workspace_id is distinct from old.workspace_id))
+  execute function chat_private.guard_session();
+
 -- what the backfill collected has served
 truncate chat_private.legacy_parts, chat_private.legacy_sessions;
 
@@ -38,3 +52,25 @@ end
 $$;
 
 alter table public.chats enable row level security;
+
+-- Who reads a partition directly passes the policies of the table by: without policies of its own nobody of
+-- the API does. The rollback must open those again that were open.
+create table chat_private.closed_partitions (relation text primary key);
+revoke all on chat_private.closed_partitions from public, anon, authenticated, service_role;
+-- locks: public.chats ACCESS EXCLUSIVE
+do $$
+declare
+  part text;
+begin
+  for part in
+    select format('%I.%I', n.nspname, c.relname)
+    from pg_catalog.pg_partition_tree('public.chats'::regclass) p
+    join pg_catalog.pg_class c on c.oid = p.relid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where p.level > 0 and not c.relrowsecurity
+  loop
+    execute format('alter table %s enable row level security', part);
+    insert into chat_private.closed_partitions (relation) values (part);
+  end loop;
+end
+$$;

@@ -1,5 +1,7 @@
 --! title: Take chat_messages and chat_sessions away
 
+drop trigger if exists rethread_keep_chats_of_others on public.projects;
+drop function if exists chat_private.keep_chats_of_others();
 drop table if exists public.chat_messages;
 drop table if exists public.chat_sessions;
 drop function if exists chat_private.can_use_project(uuid);

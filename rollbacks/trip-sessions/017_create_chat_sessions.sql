@@ -2,12 +2,45 @@
 --! ours: public.chat_sessions: id = md5('rethread:legacy:' || conversation_id)::uuid
 --! superseded: exists (select from public.chat_sessions o where o.conversation_id = chat_sessions.conversation_id and o.id <> chat_sessions.id)
 
+drop trigger if exists rethread_follow_conversations on public.conversations;
+drop trigger if exists rethread_follow_request_of_conversation on public.conversations;
+drop trigger if exists rethread_follow_requests on public.requests;
+drop trigger if exists rethread_follow_added_messages on public.messages;
+drop trigger if exists rethread_follow_changed_messages on public.messages;
+drop trigger if exists rethread_follow_deleted_messages on public.messages;
+drop trigger if exists rethread_follow_added_quotes on public.quotes;
+drop trigger if exists rethread_follow_changed_quotes on public.quotes;
+drop trigger if exists rethread_follow_deleted_quotes on public.quotes;
+drop trigger if exists rethread_follow_added_proposals on public.proposals;
+drop trigger if exists rethread_follow_changed_proposals on public.proposals;
+drop trigger if exists rethread_follow_deleted_proposals on public.proposals;
 drop function if exists public.create_or_update_chat_session(uuid, uuid, uuid, text, text);
 drop function if exists public.set_chat_session_trip(uuid, text, text, text, uuid, text);
 drop function if exists public.touch_chat_session(uuid);
 drop function if exists public.complete_chat_session(uuid);
 drop function if exists public.archive_idle_chat_sessions(interval);
 drop table if exists public.chat_sessions;
+drop function if exists chat_private.follow_conversations();
+drop function if exists chat_private.follow_request_of_conversation();
+drop function if exists chat_private.follow_requests();
+drop function if exists chat_private.follow_messages();
+drop function if exists chat_private.follow_quotes();
+drop function if exists chat_private.open_sessions(uuid[]);
+drop function if exists chat_private.count_session();
+drop function if exists chat_private.wait_for_sessions(uuid, uuid, uuid);
+drop function if exists chat_private.has_caught_up(uuid);
+drop function if exists chat_private.catch_up(uuid);
+drop function if exists chat_private.note_behind(uuid, uuid, text, text);
+drop function if exists chat_private.new_session(uuid);
+drop function if exists chat_private.links_of(uuid);
+drop function if exists chat_private.trip_of(jsonb);
+drop function if exists chat_private.first_of(jsonb, text[]);
+drop table if exists chat_private.behind;
+drop view if exists chat_private.chatkit_usage;
+drop table if exists chat_private.chatkit_reads;
+drop function if exists chat_private.can_use_proposal(uuid);
+drop function if exists chat_private.can_use_quote(uuid);
+drop function if exists chat_private.can_use_conversation(uuid);
 drop function if exists chat_private.can_use_request(uuid);
 drop function if exists chat_private.current_agent_id();
 

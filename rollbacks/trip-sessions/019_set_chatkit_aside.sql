@@ -17,7 +17,7 @@ begin
       execute format('grant %s on public.chatkit_sessions to %s', item.definition,
         case when item.name = 'public' then 'public' else quote_ident(item.name) end);
     elsif item.kind = 'function' then
-      execute format('alter function rethread_archive.%s set schema public', regexp_replace(item.name, '^.*\.', ''));
+      execute format('alter routine rethread_archive.%s set schema public', item.name);
     end if;
   end loop;
 end

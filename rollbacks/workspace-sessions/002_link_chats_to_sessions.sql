@@ -4,10 +4,22 @@
 
 drop trigger if exists rethread_fill_session_on_insert on public.chats;
 drop trigger if exists rethread_move_session_on_update on public.chats;
+drop trigger if exists rethread_check_session_on_insert on public.chats;
+drop trigger if exists rethread_check_session_on_update on public.chats;
+drop trigger if exists update_chat_session_on_message on public.chats;
+drop trigger if exists update_chat_session_on_change on public.chats;
+drop trigger if exists rethread_keep_session on public.chat_sessions;
+drop function if exists chat_private.message_key(public.chats);
+drop function if exists chat_private.keep_session();
+drop function if exists chat_private.guard_session();
+drop function if exists chat_private.times_written(uuid);
+drop function if exists chat_private.touch_session();
+drop function if exists chat_private.catch_up(uuid);
 drop function if exists chat_private.fill_session();
 drop function if exists chat_private.move_session();
 drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz);
 drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz);
+drop table if exists chat_private.behind;
 drop table if exists chat_private.legacy_sessions;
 drop table if exists chat_private.legacy_parts;
 alter table public.chats drop column if exists session_id;

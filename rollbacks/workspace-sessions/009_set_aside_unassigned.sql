@@ -8,4 +8,4 @@ on conflict do nothing;
 
 delete from rethread_archive.quarantine q
 where q.migration = '009_set_aside_unassigned' and q.relation = 'public.chats'
-  and exists (select from public.chats c where c.id::text = q.key);
+  and exists (select from public.chats c where chat_private.message_key(c) = q.key);

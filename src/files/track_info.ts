@@ -60,7 +60,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
         table,
         session: name,
         to: z.optional(name),
-        role: name,
+        role: z.union([name, z.array(name).check(z.minLength(1))]),
         content: name,
         created: name,
       }),

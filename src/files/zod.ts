@@ -24,4 +24,5 @@ export {
   string,
   unknown,
   type ZodMiniType,
+  union,
 } from 'zod/mini'

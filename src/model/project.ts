@@ -112,8 +112,18 @@ export interface TrackInfo {
     /** Tables shown with a session: `table.id` is the session's column `on`. */
     with?: { table: string; on: string; as: string; columns: string[] }[]
   }
-  /** `session` of a message is the session's `to` (its id by default). */
-  messages?: { table: string; session: string; to?: string; role: string; content: string; created: string }
+  /**
+   * `session` of a message is the session's `to` (its id by default). `role`: its column, or several of which
+   * a table has the one or the other.
+   */
+  messages?: {
+    table: string
+    session: string
+    to?: string
+    role: string | string[]
+    content: string
+    created: string
+  }
   /** What `sessions list` can be asked for, by name. */
   filters?: Record<string, SessionFilter>
   /** Settings that may stand in the configuration. */

@@ -1,4 +1,4 @@
-import { type Db, ident as q } from '../database/types.js'
+import { type Db, literal, ident as q } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
 
@@ -58,6 +58,12 @@ export async function readSession(sql: Db, info: TrackInfo, id: string): Promise
   return row?.session ?? null
 }
 
+/** The role of a message; of several columns, the first that its table has and that says something. */
+const roleOf = (role: string | string[]): string =>
+  typeof role === 'string'
+    ? `m.${q(role)}::text`
+    : `coalesce(${role.map(c => `to_jsonb(m) ->> ${literal(c)}`).join(', ')})`
+
 /** The messages of one session in order; the newest `limit` of them, or all. */
 export async function readMessages(
   sql: Db,
@@ -81,7 +87,7 @@ export async function readMessages(
   return sql.unsafe(
     `select x.at, x.role, x.content from (
        select m.${q(m.created)} as created, m.ctid as place, to_char(m.${q(m.created)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
-         m.${q(m.role)}::text as role, m.${q(m.content)}::text as content
+         ${roleOf(m.role)} as role, m.${q(m.content)}::text as content
        from ${m.table} m join ${s.table} s on m.${q(m.session)} = s.${q(m.to ?? s.id)}
        where s.${q(s.id)}::text = $1
        order by m.${q(m.created)} desc nulls last, m.ctid desc ${most}

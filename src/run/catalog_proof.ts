@@ -3,6 +3,7 @@ import type { Connection } from '../database/connection.js'
 import type { Proof } from '../files/statement_proof.js'
 import { type Node, nodeShape, parseStatements } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
+import { onPartitions } from './by_partition.js'
 
 /** What the catalog says of a statement: nothing there, done, or half done by a run that was stopped. */
 type ProofState = 'absent' | 'done' | 'half'
@@ -30,8 +31,9 @@ export async function proofState(connection: Connection, proof: Proof, ours: boo
     }
     case 'constraint': {
       const found = await constraintFacts(sql, proof.table, proof.name)
-      if (!proof.present) return found ? 'absent' : 'done'
-      if (!found) return 'absent'
+      const below = found ? 'none' : await onPartitions(connection, proof.table, proof.name)
+      if (!proof.present) return found || below !== 'none' ? 'absent' : 'done'
+      if (!found) return below === 'all' && !proof.valid ? 'done' : 'absent'
       if (proof.node && !(await sameConstraint(proof.node, found.definition))) {
         throw new Failure('DIFFERENT_DEFINITION', `${proof.table} ${proof.name}`, { found: found.definition })
       }

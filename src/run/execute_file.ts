@@ -8,6 +8,7 @@ import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import { idOf, type SqlFile } from '../model/project.js'
 import type { Finding, StatementTrace } from '../model/report.js'
+import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
 import { cancel, dropIndex, sendText } from './execute_file.sql.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from './ledger.sql.js'
@@ -93,17 +94,21 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
       } else {
         note(null)
         await refuseNamed(writer.sql, step.file, statement, step.permits)
-        if (standing === 'half' && proof.kind === 'index')
+        const parts = await byPartition(writer, statement, proof)
+        if (standing === 'half' && proof.kind === 'index' && !parts)
           await withProgress(run, () => dropIndex(writer.sql, proof.index))
-        if (ctx.trace) {
-          const traces = await traced(run, statement, async () => {
-            attempts += await runAlone(run, statement, step.file.path, text)
-          })
-          ctx.trace(
-            idOf({ track: step.track, name: step.migration }),
-            traces.map(t => ({ ...t, statement: index + 1 })),
-          )
-        } else attempts += await runAlone(run, statement, step.file.path, text)
+        for (const part of parts ?? [statement]) {
+          const alone = async () => {
+            attempts += await runAlone(run, part, step.file.path, parts ? part.text : text)
+          }
+          if (ctx.trace) {
+            const traces = await traced(run, part, alone)
+            ctx.trace(
+              idOf({ track: step.track, name: step.migration }),
+              traces.map(t => ({ ...t, statement: index + 1 })),
+            )
+          } else await alone()
+        }
         const after = await proofState(writer, proof, true)
         if (after !== 'done')
           throw new Failure('SQL_ERROR', step.file.path, {

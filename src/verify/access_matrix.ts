@@ -43,6 +43,8 @@ type Fate = 'allowed' | 'denied' | 'fault'
 interface Door extends Omit<Try, 'persona'> {
   name: string
   operation: Operation
+  /** A partition that is read directly: whoever may read the table need not be able to. */
+  partition?: boolean
   /** Reaches for all rows: many that give way are too many, whosever they are. */
   sweeps?: boolean
 }
@@ -78,6 +80,7 @@ async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
       name: doorName(kind, name),
       operation: 'select',
       statement: attempts[kind](t, name),
+      partition: kind === 'partition',
     })
   return doors
 }
@@ -121,14 +124,11 @@ async function matrixOf(
     door.name,
     ...names.map(name => {
       const tried = tries.get(door)!.get(name)
-      return tried
-        ? judgeCell(
-            { object: t.table, persona: name, what: door.name, may: may(door).includes(name) },
-            fate(door, tried),
-            tried,
-            found,
-          )
-        : '-'
+      if (!tried) return '-'
+      const came = fate(door, tried)
+      if (door.partition && came === 'denied') return came
+      const attempt = { object: t.table, persona: name, what: door.name, may: may(door).includes(name) }
+      return judgeCell(attempt, came, tried, found)
     }),
   ])
   return { title: `Who may do what: ${t.table}`, columns: ['the owner’s row', ...names], rows }

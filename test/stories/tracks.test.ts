@@ -17,7 +17,7 @@ const tracks = [
     exact: ['chats'],
     atRisk: 1054,
   },
-  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 8, exact: ['messages'], atRisk: 1052 },
+  { name: 'conversation-history', allow: 'ENDS_OLD_APP', aside: 8, exact: ['messages'], atRisk: 1053 },
   { name: 'helper-chats', allow: null, aside: 0, exact: ['chat_sessions', 'chat_messages'], atRisk: 804 },
   { name: 'codebase-sessions', allow: null, aside: 0, exact: ['codebase_chat_sessions'], atRisk: 1000 },
   { name: 'trip-sessions', allow: 'ENDS_OLD_APP', aside: 2, exact: ['messages'], atRisk: 200 },

@@ -1,4 +1,4 @@
---! title: Each agent sees and changes his own sessions, and nothing else
+--! title: Each agent sees and changes their own sessions, attaches them to nothing of others, and sees nothing else
 --! kind: access
 --! after: 017_create_chat_sessions
 
@@ -9,6 +9,11 @@ insert into public.requests (id, iso_agent_id) values
   ('b0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003');
 insert into public.conversations (id, subject) values
   ('e0000000-7e57-4000-8000-000000000001', 'probe: owner'), ('e0000000-7e57-4000-8000-000000000003', 'probe: outsider');
+-- a conversation that is the outsider's by its request, with a quote and a proposal
+insert into public.conversations (id, request_id, subject) values
+  ('e0000000-7e57-4000-8000-000000000005', 'b0000000-7e57-4000-8000-000000000003', 'probe: outsider, by its request');
+insert into public.quotes (id, request_id) values ('90000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003');
+insert into public.proposals (id, request_id) values ('80000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003');
 insert into public.chat_sessions (id, conversation_id, request_id, iso_agent_id) values
   ('c0000000-7e57-4000-8000-000000000001', 'e0000000-7e57-4000-8000-000000000001', 'b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001'),
   ('c0000000-7e57-4000-8000-000000000003', 'e0000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003');
@@ -26,13 +31,43 @@ select $access${
       "table": "public.chat_sessions",
       "row": { "id": "c0000000-7e57-4000-8000-000000000001" },
       "touch": "current_step",
-      "move": { "iso_agent_id": "a0000000-7e57-4000-8000-000000000003", "request_id": "b0000000-7e57-4000-8000-000000000003" },
+      "move": { "iso_agent_id": "a0000000-7e57-4000-8000-000000000003", "request_id": "b0000000-7e57-4000-8000-000000000003", "conversation_id": "e0000000-7e57-4000-8000-000000000005", "primary_quote_id": "90000000-7e57-4000-8000-000000000003", "proposal_id": "80000000-7e57-4000-8000-000000000003" },
       "may": { "select": ["owner", "service"], "insert": ["owner", "service"], "update": ["owner", "service"], "delete": ["owner", "service"], "move": ["service"] },
       "reads": "select * from public.chat_sessions where status in ('active', 'paused') order by last_activity_at desc limit 50",
       "sees": "iso_agent_id in (select a.id from public.iso_agents a where a.clerk_user_id = current_setting('rethread.persona'))"
     }
   ],
   "calls": [
+    {
+      "name": "open a session of the owner's on the outsider's conversation",
+      "sql": "insert into public.chat_sessions (conversation_id, iso_agent_id) values ('e0000000-7e57-4000-8000-000000000005', 'a0000000-7e57-4000-8000-000000000001')",
+      "may": ["service"]
+    },
+    {
+      "name": "open a session of the owner's on a conversation that another agent has a session on",
+      "sql": "insert into public.chat_sessions (conversation_id, iso_agent_id) values ('e0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000001')",
+      "may": ["service"]
+    },
+    {
+      "name": "open a session of the owner's on the outsider's request",
+      "sql": "insert into public.chat_sessions (conversation_id, iso_agent_id, request_id) values ('e0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'b0000000-7e57-4000-8000-000000000003')",
+      "may": ["service"]
+    },
+    {
+      "name": "open a session of the owner's on the outsider's conversation through the function",
+      "sql": "select public.create_or_update_chat_session('e0000000-7e57-4000-8000-000000000005', 'a0000000-7e57-4000-8000-000000000001')",
+      "may": ["service"]
+    },
+    {
+      "name": "open a session of the outsider's through the function",
+      "sql": "select public.create_or_update_chat_session('e0000000-7e57-4000-8000-000000000005', 'a0000000-7e57-4000-8000-000000000003')",
+      "may": ["outsider", "service"]
+    },
+    {
+      "name": "attach the outsider's request through the function",
+      "sql": "with called as materialized (select public.set_chat_session_trip('c0000000-7e57-4000-8000-000000000001', null, null, null, 'b0000000-7e57-4000-8000-000000000003')) select from called, public.chat_sessions s where s.id = 'c0000000-7e57-4000-8000-000000000001'",
+      "may": ["service"]
+    },
     {
       "name": "open a session for the owner",
       "sql": "insert into public.chat_sessions (conversation_id, iso_agent_id) values ('e0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001')",

@@ -1,10 +1,33 @@
---! title: Nothing depends on chatkit_sessions, and nobody has written to it for a day
+--! title: Nothing depends on chatkit_sessions, nobody has written to it for a day, nobody has read it for six hours
 --! level: warn
 --! until: 019_set_chatkit_aside
 --! gate: 019_set_chatkit_aside
 --! mutant: create view public.mutant as select iso_agent_id from public.chatkit_sessions
 
-with old as (select to_regclass('public.chatkit_sessions')::oid as oid)
+with old as (select to_regclass('public.chatkit_sessions')::oid as oid),
+-- functions of the table itself, such as its triggers' and its clean-up: they go along with it
+own as (
+  select f.oid, f.proname::text as name from pg_catalog.pg_proc f, old
+  where old.oid is not null and f.pronamespace = to_regnamespace('public') and f.prokind in ('f', 'p') and f.proname ilike '%chatkit%'
+    and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e')
+),
+body as (
+  select f.oid, pg_get_functiondef(f.oid) as text from pg_catalog.pg_proc f
+  where f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) and f.prokind in ('f', 'p')
+),
+-- what the statistics said when 017 was applied, or when somebody had them noted again
+before as (
+  select (xpath('//at/text()', x.x))[1]::text::float8 as at, (xpath('//reads/text()', x.x))[1]::text::bigint as reads
+  from (
+    select query_to_xml($$select extract(epoch from r.at) as at, r.reads from chat_private.chatkit_reads r order by r.at desc limit 1$$, true, false, '') as x
+    where to_regclass('chat_private.chatkit_reads') is not null
+  ) x
+),
+usage as (
+  select to_jsonb(t) as t, t.seq_scan + coalesce(t.idx_scan, 0) as reads, to_jsonb(t) ? 'last_seq_scan' as dated,
+    greatest((to_jsonb(t) ->> 'last_seq_scan')::timestamptz, (to_jsonb(t) ->> 'last_idx_scan')::timestamptz) as last_at
+  from pg_catalog.pg_stat_user_tables t, old where t.relid = old.oid
+)
 select format('foreign key %s of %s', k.conname, k.conrelid::regclass) as object, 'leads to chatkit_sessions' as detail
 from pg_catalog.pg_constraint k, old where k.contype = 'f' and k.confrelid = old.oid
 union all
@@ -19,20 +42,47 @@ join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobji
 join pg_catalog.pg_policy p on p.oid = d.objid and p.polrelid <> old.oid
 union all
 select 'function ' || f.oid::regprocedure::text, 'names chatkit_sessions'
-from pg_catalog.pg_proc f, old
-where old.oid is not null and f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
-  and f.prokind in ('f', 'p') and f.prosrc ilike '%chatkit\_sessions%'
+from body f, old
+where old.oid is not null and f.text ilike '%chatkit\_sessions%'
+  and not exists (select from own o where o.oid = f.oid)
   and not exists (select from pg_catalog.pg_trigger t where t.tgrelid = old.oid and t.tgfoid = f.oid)
+union all
+select 'function ' || f.oid::regprocedure::text, format('calls %s', o.name)
+from body f join own o on f.text ~ ('\m' || o.name || '\M')
+where not exists (select from own x where x.oid = f.oid)
+union all
+-- views, policies, defaults, triggers of other tables
+select distinct pg_describe_object(d.classid, d.objid, 0), format('calls %s', o.name)
+from own o
+join pg_catalog.pg_depend d on d.refclassid = 'pg_proc'::regclass and d.refobjid = o.oid and d.deptype = 'n' and d.classid <> 'pg_proc'::regclass
+cross join old
+where not exists (select from pg_catalog.pg_trigger t where d.classid = 'pg_trigger'::regclass and t.oid = d.objid and t.tgrelid = old.oid)
+  and not exists (select from pg_catalog.pg_policy p where d.classid = 'pg_policy'::regclass and p.oid = d.objid and p.polrelid = old.oid)
+union all
+select 'jobs of pg_cron', 'name chatkit: unschedule them'
+from old
+where old.oid is not null and to_regclass('cron.job') is not null
+  and query_to_xml($$select count(*) as n from cron.job j where j.command ilike '%chatkit%'$$, false, true, '')::text ~ '<n>[1-9]'
 union all
 select 'publication ' || p.pubname, 'sends chatkit_sessions'
 from old
 join pg_catalog.pg_publication_rel r on r.prrelid = old.oid
 join pg_catalog.pg_publication p on p.oid = r.prpubid
 union all
--- the table may be gone, so it is asked by name; whether it has updated_at is seen from the row itself
+-- The table may be gone, so it is asked by name; whether it has these columns is seen from the row itself. A
+-- sample of everything is everything, and no scan in the statistics that the next part reads.
 select 'rows of chatkit_sessions', 'written within the last day'
 from old
 where old.oid is not null
-  and query_to_xml($$select count(*) as n from public.chatkit_sessions c
-    where (to_jsonb(c) ->> 'updated_at')::timestamptz > now() - interval '1 day'$$, false, true, '')::text ~ '<n>[1-9]'
+  and query_to_xml($$select count(*) as n from public.chatkit_sessions c tablesample system (100)
+    cross join lateral (values (to_jsonb(c) ->> 'updated_at'), (to_jsonb(c) ->> 'created_at')) v (at)
+    where v.at ~ '^\d{4}-\d\d-\d\d' and v.at::timestamptz > now() - interval '1 day'$$, false, true, '')::text ~ '<n>[1-9]'
+union all
+-- Backups and copies read it too, hence not a day. Before version 16 the statistics keep no time.
+select 'reads of chatkit_sessions', case when u.dated
+    then format('the last one at %s, within six hours', to_char(u.last_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+    else format('%s since 017, or since they were noted', u.reads - case when u.reads >= b.reads then b.reads else 0 end) end
+  || '; stop what reads it, then insert into chat_private.chatkit_reads select * from chat_private.chatkit_usage, and look again later'
+from usage u cross join before b
+where case when u.dated then u.last_at > greatest(to_timestamp(b.at), now() - interval '6 hours') else u.reads > case when u.reads >= b.reads then b.reads else 0 end end
 order by 1

@@ -7,5 +7,5 @@ select c.id::text as object,
 from public.chats c
 where c.session_id is null
   and not exists (
-    select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = c.id::text)
+    select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = chat_private.message_key(c))
 order by 1

@@ -4,13 +4,15 @@
 --! after: 005_assign_messages
 --! until: 011_follow_the_session
 
--- It knows no sessions: what it writes lands in the Legacy Chat of its workspace, whose own times
--- stay those of the backfill.
+-- It knows no sessions: what it writes lands in the Legacy Chat of its workspace, after what the backfill
+-- has collected.
 select 'the old application' as object,
   format('its last message came at %s UTC, %s within the last hour: a step that ends it makes such writes fail',
     to_char(max(c.created_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
     count(*) filter (where c.created_at > now() - interval '1 hour')) as detail
 from public.chat_sessions s
-join public.chats c on c.session_id = s.id and c.created_at > s.updated_at
+join public.chats c on c.session_id = s.id
+  and c.created_at > coalesce(
+    (select max(p.last_at) from chat_private.legacy_parts p where p.workspace_id = s.workspace_id), '-infinity')
 where s.title = 'Legacy Chat'
 having count(*) > 0

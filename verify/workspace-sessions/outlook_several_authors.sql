@@ -2,10 +2,9 @@
 --! level: warn
 --! kind: outlook
 
--- Under the owner-only policy the other authors lose sight of the workspace's legacy session; and its owner's
--- account, when it is deleted, takes their messages along by two cascades.
+-- Under the owner-only policy the other authors lose sight of the workspace's legacy session.
 select 'workspaces with several authors' as object,
-  format('%s, with %s message(s): only the owner will see their Legacy Chat, and deleting the owner''s account deletes all of it (setting legacy_grouping = author gives each author a session of his own)',
+  format('%s, with %s message(s): only the owner will see their Legacy Chat (setting legacy_grouping = author gives each author a session of his own)',
     count(*), sum(w.messages)) as detail
 from (
   select c.workspace_id, count(*) as messages
@@ -15,3 +14,14 @@ from (
   having count(distinct c.user_id) > 1
 ) w
 having count(*) > 0
+union all
+-- A workspace that your own foreign key deletes with its owner's account takes its sessions along.
+select 'workspaces that are deleted with their owner''s account',
+  format('%s, with %s message(s) of others: from 010 on these go with the workspace (on delete cascade of %s)', count(distinct w.id), count(*), k.conname)
+from pg_catalog.pg_constraint k
+join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1] and a.attname = 'owner_id'
+cross join public.workspaces w
+join public.chats c on c.workspace_id = w.id and c.user_id <> w.owner_id
+where k.conrelid = 'public.workspaces'::regclass and k.confrelid = 'auth.users'::regclass and k.contype = 'f' and k.confdeltype = 'c'
+group by k.conname
+order by 1

@@ -1,0 +1,23 @@
+--! title: Every message of the old application got its session, and moved its time, together with its statement
+--! after: 002_link_chats_to_sessions
+--! gate: 009_set_aside_unassigned
+--! mutant: insert into chat_private.behind (message, session_id, operation, sqlstate)
+--!   select 'a mutant', id, 'touch', '55P03' from public.chat_sessions limit 1;
+--!   update public.chat_sessions set updated_at = '2000-01-01'
+
+-- What could not be done at once and is not done yet. Messages without a session are given one by `rethread
+-- backfill`; the time of a session by the next message, or by `select chat_private.catch_up(session_id)`.
+select b.message as object, format('no session since the %s, SQLSTATE %s', b.operation, min(b.sqlstate)) as detail
+from chat_private.behind b
+join public.chats c on c.id::text = b.message
+where b.operation <> 'touch' and c.session_id is null
+  and not exists (select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = chat_private.message_key(c))
+group by b.message, b.operation
+union all
+select b.session_id::text, format('its time is before that of its newest message, SQLSTATE %s', min(b.sqlstate))
+from chat_private.behind b
+join public.chat_sessions s on s.id = b.session_id
+where b.operation = 'touch' and exists (
+  select from public.chats c where c.session_id = s.id and c.created_at > s.updated_at)
+group by b.session_id
+order by 1
