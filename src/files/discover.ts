@@ -97,6 +97,9 @@ function judgeTrack(track: Track, rollbacks: string[], faults: Finding[]): void 
     if (m.undoneBy && !names.has(m.undoneBy)) {
       faults.push(finding('UNKNOWN_REFERENCE', m.file.path, { key: 'undone-by', names: m.undoneBy }))
     }
+    const until = m.backfill?.until
+    if (until && !names.has(until))
+      faults.push(finding('UNKNOWN_REFERENCE', m.file.path, { key: 'until', names: until }))
   }
   for (const base of rollbacks) {
     if (!names.has(base)) faults.push(finding('ORPHAN_ROLLBACK', `rollbacks/${track.name}/${base}.sql`))
@@ -210,7 +213,14 @@ function readMigration(
     hazards: hazards.filter(isHazard),
     backfill:
       table && pending
-        ? { table, pending, reason: text('reason'), unit: text('unit'), key: list('key') }
+        ? {
+            table,
+            pending,
+            reason: text('reason'),
+            unit: text('unit'),
+            key: list('key'),
+            until: text('until'),
+          }
         : null,
     irreversible: text('irreversible'),
     undoneBy: text('undone-by'),
