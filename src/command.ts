@@ -2,7 +2,7 @@ import type { Context } from './database/context.js'
 import { type Config, type ConfigRead, configName } from './files/config.js'
 import { type HazardCode, hazards } from './model/codes.js'
 import {
-  choices,
+  counted,
   factor,
   flag,
   type Options,
@@ -29,10 +29,11 @@ export const globalOptions = {
     'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
   ),
   config: text('--config <file>', `configuration (default ${configName})`),
-  allow: choices(
+  allow: counted(
     '--allow <hazards>',
     'hazards that may happen, by name, separated by commas',
     Object.keys(hazards) as HazardCode[],
+    'QUARANTINES_ROWS',
   ),
   confirm: text('--confirm <database>', 'name of the database, where data would be dropped'),
   reason: text('--reason <text>', 'why; kept in the ledger'),

@@ -308,7 +308,14 @@ describe('statements', () => {
 
 describe('the cut', () => {
   const statement = (sql: string, table = 'public.t') =>
-    readBackfillStatement(sql, 'f.sql', { table, pending: 'true', reason: null, unit: null, key: [] })
+    readBackfillStatement(sql, 'f.sql', {
+      table,
+      pending: 'true',
+      reason: null,
+      unit: null,
+      key: [],
+      until: null,
+    })
   const flat = (s: string) => s.replace(/\s+/g, ' ')
 
   test('an UPDATE by its alias', async () => {

@@ -8,7 +8,9 @@
 --!   when chat_private.session_workspace(c.workspace_id) is null then 'it has no workspace'
 --!   when not exists (select from public.workspaces w where w.id = chat_private.session_workspace(c.workspace_id))
 --!   then 'its workspace was deleted'
---!   when not exists (select from public.chat_sessions s where s.id = chat_private.legacy_session_id(c.workspace_id, c.user_id))
+--!   when not exists (select from auth.users u where u.id = c.user_id or u.id = (
+--!     select w.owner_id from public.workspaces w where w.id = chat_private.session_workspace(c.workspace_id)))
+--!   and not exists (select from public.chat_sessions s where s.id = chat_private.legacy_session_id(c.workspace_id, c.user_id))
 --!   then 'neither its author nor the owner of its workspace exists' end
 
 update public.chats c

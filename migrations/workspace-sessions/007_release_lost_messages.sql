@@ -3,6 +3,7 @@
 --! undone-by: 006_index_and_constrain
 --! table: public.chats
 --! unit: workspace_id
+--! until: 008_prove_foreign_key
 --! pending: (c.session_id is null or not exists (select from public.chat_sessions s where s.id = c.session_id))
 --! reason: case
 --!   when c.session_id is not null or exists (select from chat_private.behind b where b.message = c.id::text) then null

@@ -4,6 +4,7 @@
 --! ends-old-app: from here on a message needs a session
 --! table: public.chats
 --! pending: c.session_id is null
+--! until: 010_require_session
 
 -- The engine copies every pending row to the quarantine first; only what was copied is deleted.
 delete from public.chats c

@@ -1,5 +1,5 @@
 import type { Connection } from '../database/connection.js'
-import { isDataFault, isLost, isRetriable, serverFault, sqlFailure } from '../database/faults.js'
+import { isDataFault, isLost, isRetriable, isTransient, serverFault, sqlFailure } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import {
@@ -17,9 +17,10 @@ import {
 } from './batch.sql.js'
 import { batchPredicate, inPages } from './batch_predicate.sql.js'
 import type { BatchSize } from './batch_size.js'
+import { noteFailure, pauseBeforeRetry, trustAgain } from './failed_rows.js'
+import { rowParameter } from './failed_rows.sql.js'
 import { restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
-import { quarantineRow, rowParameter } from './pending.sql.js'
 import type { Range } from './run_backfill.sql.js'
 
 /** What a batch came to: the rows that it wrote, and how much of its time was rest. */
@@ -35,8 +36,9 @@ interface RangeBatch {
 }
 
 /**
- * One batch and its checkpoint in one transaction; contention is waited out, poison is bisected. Null when it
- * took longer than its limit and gave its rows back: the next should be smaller.
+ * One batch and its checkpoint in one transaction; contention is waited out, rows that fail are found by
+ * bisection. Null when it took longer than its limit and gave its rows back, so that the next should be
+ * smaller, or when too many rows failed.
  */
 export async function batch(
   job: Job,
@@ -73,6 +75,8 @@ export async function batch(
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, withoutOurs(error, statement))
     const rows = await bisect(job, connection, at.relation, pages)
+    // the range stays as it was: the rest of the batch has not been tried
+    if (job.failures.over) return null
     await connection.sql.begin(async tx =>
       throwIfFenced(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job),
     )
@@ -152,8 +156,9 @@ async function retryContention<T>(
     try {
       return await attempt()
     } catch (error) {
-      if (!isRetriable(error) && !(afterTimeout && isTimeout(error))) throw error
+      if (!isTransient(error) && !(afterTimeout && isTimeout(error))) throw error
       if (ctx.clock.now() - start > ctx.lockBudgetSeconds * 1000) {
+        if (!isRetriable(error) && !isTimeout(error)) throw error
         throw new Failure(
           'LOCK_TIMEOUT',
           job.migration.backfill!.table,
@@ -184,8 +189,8 @@ async function retryContention<T>(
 }
 
 /**
- * Halves pages until the poison row's page stands alone, then takes its rows one by one and sets that one
- * aside. Returns the rows written.
+ * Halves pages until the page of a row that fails stands alone, then takes its rows one by one and notes
+ * those that fail. Returns the rows written.
  */
 async function bisect(
   job: Job,
@@ -193,21 +198,19 @@ async function bisect(
   relation: string,
   [from, to]: [from: number, to: number],
 ): Promise<number> {
-  const { statement } = job
+  const { statement, failures } = job
+  if (failures.over) return 0
+  let rows = 0
   if (to - from > 1) {
     const middle = from + Math.floor((to - from) / 2)
-    let rows = 0
     for (const [lo, hi] of [
       [from, middle],
       [middle, to],
     ] as const) {
+      const predicate = inPages(statement.alias, lo, hi)
       try {
-        rows += (
-          await runStandalone(job, connection, relation, {
-            predicate: inPages(statement.alias, lo, hi),
-            args: [],
-          })
-        ).rows
+        if (!failures.over)
+          rows += (await runStandalone(job, connection, relation, { predicate, args: [] })).rows
       } catch (error) {
         if (!isDataFault(error)) throw error
         rows += await bisect(job, connection, relation, [lo, hi])
@@ -215,24 +218,47 @@ async function bisect(
     }
     return rows
   }
-  let rows = 0
   const spec = { table: relation, alias: statement.alias, pending: job.pending.pending }
   for (const at of await rowsWithin(connection.sql, spec, from, to)) {
-    try {
-      const one = { predicate: `${statement.alias}.ctid = $1::tid`, args: [at] }
-      rows += (await runStandalone(job, connection, relation, one)).rows
-    } catch (error) {
-      if (!isDataFault(error)) throw error
-      const { code, message } = serverFault(error)!
-      await quarantineRow(
-        connection.sql,
-        job.pending,
-        { from: `only ${relation}`, where: `${statement.alias}.ctid = $${rowParameter}::tid`, args: [at] },
-        `${code}: ${message}`,
-      )
+    if (failures.over) break
+    const tid = {
+      from: `only ${relation}`,
+      where: `${statement.alias}.ctid = $${rowParameter}::tid`,
+      args: [at],
     }
+    rows += await tryRow(job, connection, tid, () =>
+      runStandalone(job, connection, relation, {
+        predicate: `${statement.alias}.ctid = $1::tid`,
+        args: [at],
+      }),
+    )
   }
   return rows
+}
+
+/**
+ * One row alone. Where the next row that fails would stop the run it is tried again with pauses: the
+ * application may refuse all of them for a while. Returns the rows written.
+ */
+export async function tryRow(
+  job: Job,
+  connection: Connection,
+  row: Parameters<typeof noteFailure>[2],
+  attempt: () => Promise<Done>,
+): Promise<number> {
+  const { failures } = job
+  for (let paused = false; ; paused = true) {
+    try {
+      const { rows } = await attempt()
+      if (paused) trustAgain(job)
+      return rows
+    } catch (error) {
+      if (!isDataFault(error)) throw error
+      if (failures.keys.size >= failures.limit && (await pauseBeforeRetry(job))) continue
+      await noteFailure(job, connection.sql, row, error)
+      return 0
+    }
+  }
 }
 
 /** A batch of its own, outside the ranges' checkpoints. */

@@ -18,6 +18,23 @@ export interface BackfillOptions {
   /** The user's own query: true or above zero means stop for now. */
   throttleQuery: string | null
   consent: Consent
+  /** It was done, and has rows to do again. */
+  reopened?: boolean
+}
+
+/**
+ * The rows of one invocation that failed, shared by its workers; `failed_rows.ts` has the states of a row.
+ */
+export interface RowFailures {
+  /** Keys of the rows that failed, since a row last succeeded after a pause. */
+  keys: Set<string>
+  /** More than these stop the run. */
+  limit: number
+  /** True when the run is to stop. */
+  over: boolean
+  /** When pausing began, in milliseconds of the clock; null before the first pause. */
+  pausedSince: number | null
+  pauses: number
 }
 
 /** One invocation of one backfill, and what it works with. */
@@ -33,6 +50,8 @@ export interface Job {
   keys: KeyColumn[] | null
   options: BackfillOptions
   pending: PendingSpec
+  /** Rows that failed in this invocation; shared by the workers. */
+  failures: RowFailures
   progress: Progress
   /** What the health signals say now; shared by the workers. */
   advice: Advice

@@ -1,10 +1,11 @@
-import { type Db, ident, literal } from '../database/types.js'
+import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
+import type { KeyColumn } from './walk_keys.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
-const rowKey = (alias: string, key: string[]): string =>
+export const rowKey = (alias: string, key: KeyColumn[]): string =>
   key.length > 0
-    ? `concat_ws(',', ${key.map(c => `${alias}.${ident(c)}`).join(', ')})`
+    ? `concat_ws(',', ${key.map(c => `${alias}.${c.name}`).join(', ')})`
     : `md5(to_jsonb(${alias})::text)`
 
 /** Which rows of a backfill are to do, and how one is set aside. */
@@ -15,10 +16,12 @@ export interface PendingSpec {
   alias: string
   pending: string
   reason: string | null
-  key: string[]
+  key: KeyColumn[]
   run: number
   /** The backfill takes rows out: what is set aside must be gone as well. */
   removes: boolean
+  /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
+  explainedBefore: boolean
 }
 
 /** What a sweep looks at, and how it rests. */
@@ -45,12 +48,20 @@ const copyOf = (s: PendingSpec): string =>
   `select from rethread_archive.quarantine q
    where q.relation = ${literal(s.table)} and q.key = ${rowKey(s.alias, s.key)}`
 
-/**
- * Of a backfill that takes rows out: whether it has set a row aside as the row is now. What it
- * has not, it may not delete.
- */
+/** Of a backfill that takes rows out: a copy of the row as it is now. What has none, it may not delete. */
 export const isSetAside = (s: PendingSpec): string =>
-  `exists (${copyOf(s)} and q.migration = ${literal(s.migration)} and q.original = to_jsonb(${s.alias}))`
+  `exists (${copyOf(s)} and q.migration = ${literal(s.migration)} and q.original = to_jsonb(${s.alias})) and ${mayLeave(s)}`
+
+/**
+ * What may be taken out of its table: a row that failed may not, whatever the file says, and where an earlier
+ * backfill explains rows, only what it has explained.
+ */
+const mayLeave = (s: PendingSpec): string =>
+  [
+    `not exists (select from rethread_archive.failed_rows f where f.relation = ${literal(s.table)} and f.key = ${rowKey(s.alias, s.key)})`,
+    ...(s.explainedBefore ? [`exists (${copyOf(s)} and q.migration <> ${literal(s.migration)})`] : []),
+    ...(s.reason === null ? [] : [`(${s.reason}) is not null`]),
+  ].join(' and ')
 
 const intoQuarantine =
   'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
@@ -69,78 +80,153 @@ export async function countPending(sql: Db, s: PendingScan): Promise<number> {
   return result.flat().at(-1)!.n
 }
 
-/** What a sweep has found: rows left to do, and the keys of some of them, as `keyOf` writes them. */
+/**
+ * Whether a finished backfill has a row to do again: one that came since, or one whose reason for being set
+ * aside is no longer true. What another backfill has set aside is that one's. The first such row answers.
+ */
+export async function hasPending(sql: Db, s: PendingSpec): Promise<boolean> {
+  const own = `q.migration = ${literal(s.migration)}`
+  const released =
+    s.reason === null
+      ? ''
+      : `or exists (${copyOf(s)} and ${own}) and not exists (${copyOf(s)} and not ${own}) and (${s.reason}) is null`
+  const [row] = await sql.unsafe<{ found: boolean }[]>(
+    `select exists (
+       select from ${s.table} ${s.alias} where (${s.pending}) ${s.removes ? '' : `and (${notSetAside(s)} ${released})`}
+     ) as found`,
+  )
+  return row!.found
+}
+
+/** A row that is left: its key as the quarantine writes it, and the key's values as text. */
+export interface PendingRow {
+  key: string
+  values: string[]
+}
+
+/** What a sweep has found: rows left to do, and some of them. */
 interface PendingLeft {
   left: number
-  keys: string[]
+  rows: PendingRow[]
 }
+
+/**
+ * Between the two times that a reason is evaluated, in seconds: longer than a row is
+ * gone while it is replaced.
+ */
+const betweenReasonsSeconds = 0.2
 
 /**
  * One look at all rows: those still to do that have a reason are copied to the quarantine and stay
  * where they are until contract, the others are counted. None left is the proof: in one snapshot every
- * row was done or is set aside.
+ * row was done or is set aside. A reason is evaluated a second time before the copies are committed, and what
+ * has lost it is left. A row that another backfill failed at is never explained.
  */
-export async function scanPending(sql: Db, s: PendingScan, mostKeys: number): Promise<PendingLeft> {
+export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Promise<PendingLeft> {
   const reason = s.removes ? 'null::text' : `(${s.reason ?? 'null'})::text`
-  const result = await sql.unsafe<PendingLeft[]>(
+  const values =
+    s.key.length > 0
+      ? `json_build_array(${s.key.map(c => `${s.alias}.${c.name}::text`).join(', ')})`
+      : `'[]'::json`
+  const result = await sql.unsafe<(PendingLeft & { aside: number })[]>(
     `set local enable_mergejoin = off;
-     with found as materialized (
-       select ${rowKey(s.alias, s.key)} as key, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}) end as original
+     with seen as materialized (
+       select ${rowKey(s.alias, s.key)} as key, ${values} as values, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}) end as original
        from ${scannedRows(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}
+     ),
+     found as materialized (
+       select key, values, original, case when not exists (
+         select from rethread_archive.failed_rows f
+         where f.relation = ${literal(s.table)} and f.key = seen.key and f.migration <> ${literal(s.migration)}
+       ) then reason end as reason
+       from seen
      ),
      aside as (
        ${intoQuarantine}
        select ${literal(s.track)}, ${literal(s.migration)}, ${literal(s.table)}, key, reason, original, ${s.run}
        from found where reason is not null
        on conflict do nothing
+       returning 1
      )
-     select count(*)::int as left, coalesce(json_agg(key) filter (where n <= ${mostKeys}), '[]') as keys
-     from (select key, row_number() over () as n from found where reason is null) x`,
+     select count(*)::int as left, coalesce(json_agg(json_build_object('key', key, 'values', values)) filter (where n <= ${mostRows}), '[]') as rows,
+       (select count(*)::int from aside) as aside
+     from (select key, values, row_number() over () as n from found where reason is null) x`,
   )
-  return result.flat().at(-1) as PendingLeft
+  const { left, rows, aside } = result.flat().at(-1)!
+  if (aside === 0) return { left, rows }
+  return { left: left + (await releaseUntrue(sql, s)), rows }
+}
+
+/** Evaluates the reasons of the copies that this transaction has made again; those that are not true go. */
+async function releaseUntrue(sql: Db, s: PendingScan): Promise<number> {
+  await sql.unsafe(`select pg_sleep(${betweenReasonsSeconds})`)
+  const released = await sql.unsafe(
+    `with still as materialized (
+       select ${rowKey(s.alias, s.key)} as key, (${s.reason})::text as reason
+       from ${scannedRows(s)} where (${s.pending}) and (${s.reason}) is not null
+     )
+     delete from rethread_archive.quarantine q
+     where q.xmin = pg_current_xact_id()::xid and q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)}
+       and not exists (select from still where still.key = q.key and still.reason = q.reason)`,
+  )
+  return released.count
 }
 
 /**
- * Copies rows that are left to the quarantine, of the given keys or all, with their own
- * reason or else the given one.
+ * Copies the rows that a backfill takes out to the quarantine, in the transaction that compares their number
+ * with the consent. Returns how many rows of the table the backfill may then delete.
  */
-export async function quarantinePending(
-  sql: Db,
-  s: PendingScan,
-  reason: string,
-  keys: string[] | null,
-): Promise<void> {
-  const args: (string | number)[] = [s.track, s.migration, s.run, reason]
-  if (keys) args.push(JSON.stringify(keys))
+export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Promise<number> {
   await sql.unsafe(
     `${intoQuarantine}
      select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
      from ${scannedRows(s)}
-     where (${s.pending}) and ${s.removes ? `not ${isSetAside(s)}` : notSetAside(s)}
-       ${keys ? `and ${rowKey(s.alias, s.key)} in (select jsonb_array_elements_text($5::text::jsonb))` : ''}
-     on conflict ${s.removes ? '(relation, key, migration) do update set original = excluded.original, reason = excluded.reason, run = excluded.run' : 'do nothing'}`,
-    args,
+     where (${s.pending}) and ${mayLeave(s)}
+     on conflict (relation, key, migration) do update set original = excluded.original, reason = excluded.reason, run = excluded.run
+     where quarantine.original is distinct from excluded.original`,
+    [s.track, s.migration, s.run, reason],
   )
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending}) and ${isSetAside(s)}`,
+  )
+  return row!.n
 }
 
-/** The first parameter that `quarantineRow` leaves to its predicate. */
-export const rowParameter = 5
+/** How many rows a backfill that takes rows out would take out now. */
+export async function countLeaving(sql: Db, s: PendingSpec): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending}) and ${mayLeave(s)}`,
+  )
+  return row!.n
+}
 
 /**
- * Copies one poison row to the quarantine: the row of `from` that `where` finds, with its
- * values from `rowParameter` on.
+ * Lets rows of a backfill go that were done since, and those whose reason is no longer true: they are to do
+ * again, in their table as ever.
  */
-export async function quarantineRow(
-  sql: Db,
-  s: PendingSpec,
-  row: { from: string; where: string; args: string[] },
-  reason: string,
-): Promise<void> {
-  await sql.unsafe(
-    `${intoQuarantine}
-     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, $3, to_jsonb(${s.alias}), $4
-     from ${row.from} ${s.alias} where ${row.where}
-     on conflict do nothing`,
-    [s.track, s.migration, reason, s.run, ...row.args],
+export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> {
+  if (s.removes || s.reason === null) return 0
+  const released = await sql.unsafe(
+    `delete from rethread_archive.quarantine q
+     using ${s.table} ${s.alias}
+     where q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)} and q.key = ${rowKey(s.alias, s.key)}
+       and ((${s.pending}) is not true or (${s.reason}) is null and not exists (
+         select from rethread_archive.quarantine o
+         where o.relation = q.relation and o.key = q.key and o.migration <> q.migration))`,
   )
+  return released.count
+}
+
+/** Which of some rows are still to do. */
+export async function stillPending(sql: Db, s: PendingSpec, rows: PendingRow[]): Promise<Set<string>> {
+  const names = s.key.map(c => `${s.alias}.${c.name}`).join(', ')
+  const types = s.key.map((c, i) => `u.k${i}::${c.type}`).join(', ')
+  const left = await sql.unsafe<{ key: string }[]>(
+    `select ${rowKey(s.alias, s.key)} as key from ${s.table} ${s.alias}
+     where (${names}) in (
+       select ${types} from unnest(${s.key.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as u (${s.key.map((_, i) => `k${i}`).join(', ')})
+     ) and (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}`,
+    s.key.map((_, i) => rows.map(r => r.values[i]!)),
+  )
+  return new Set(left.map(r => r.key))
 }

@@ -1,7 +1,8 @@
+import type { BackfillStatement } from '../files/backfill_statement.js'
 import { itemsAPage } from './batch_predicate.sql.js'
 import type { BatchSize } from './batch_size.js'
 import type { Job } from './job.js'
-import type { Range } from './run_backfill.sql.js'
+import { type Range, rangePages } from './run_backfill.sql.js'
 
 /**
  * In how many batches at least a light pass covers its window. What a batch has left dead makes room once
@@ -10,6 +11,13 @@ import type { Range } from './run_backfill.sql.js'
  * each other from finding room and the heap grew by 31%; with three it grew by 18%, with a quarter less WAL.
  */
 const passBatches = 3
+
+/**
+ * Fewest pages of a range: a batch or less. Half of a whole range where a window takes two dozen batches, or
+ * where more batches write more rows.
+ */
+export const leastRangePages = ({ groups }: BackfillStatement, passes: number): number =>
+  groups || passes > 1 ? rangePages / 2 : 128
 
 /** Where the next batch of at most so many pages ends, and its window. `items`: of a page in parts. */
 export function nextBatch(

@@ -1,11 +1,25 @@
+import { relationExists } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
+import { forgetFailed } from './failed_rows.sql.js'
 
-/** A backfill as the state tables know it. */
+/**
+ * A backfill as the state tables know it. Its states, and what leads out of each:
+ *
+ *   running -> done      a sweep has found nothing left but rows that are set aside
+ *           -> failed    rows are left that nothing explains, or too many failed; nobody is at work on it
+ *           -> running   interrupted, paused, killed: the next run takes it up from its checkpoints
+ *   failed  -> running   the same command again
+ *   done    -> running   rows came since that are to do (it is reopened, with its counts), or it was rolled
+ *                        back and is applied again (a new row)
+ *
+ * `paused` is `running` while a row of `rethread.pauses` holds the track. A range goes pending -> claimed ->
+ * done, and back to pending when the walk is repeated. The states of one row are in `failed_rows.ts`.
+ */
 export interface BackfillRow {
   id: number
   track: string
   migration: string
-  state: 'running' | 'paused' | 'done'
+  state: 'running' | 'paused' | 'failed' | 'done'
   passes: number
   rows: number
   /** Seconds since it began while it runs, else the seconds that were worked. */
@@ -15,7 +29,10 @@ export interface BackfillRow {
   ranges: number
   rangesDone: number
   batches: number
+  /** Rows that were set aside with the file's reason. */
   quarantined: number
+  /** Rows that failed. */
+  failed: number
   /**
    * Units counted at the end, their rows and the order-free hash of their content; 0
    * units when they were not.
@@ -34,6 +51,11 @@ export async function readBackfills(
   track: string,
   migration: string | null,
 ): Promise<BackfillRow[]> {
+  // an older ledger, read before a run has upgraded it, has no list of them
+  const failedColumn = (await relationExists(sql, 'rethread_archive.failed_rows'))
+    ? sql`(select count(*)::int from rethread_archive.failed_rows f
+        where f.track = b.track and f.migration = b.migration)`
+    : sql`0`
   return sql<BackfillRow[]>`
     select distinct on (b.migration)
       b.id, b.track, b.migration, b.passes,
@@ -44,7 +66,8 @@ export async function readBackfills(
       r.ranges, r.done as "rangesDone", r.pages::float8 as pages, r.pages_done::float8 as "pagesDone",
       (select count(*)::int from rethread.batches x where x.backfill = b.id) as batches,
       (select count(*)::int from rethread_archive.quarantine q
-        where q.track = b.track and q.migration = b.migration) as quarantined
+        where q.track = b.track and q.migration = b.migration) as quarantined,
+      ${failedColumn} as failed
     from rethread.backfills b
     cross join lateral (
       select
@@ -65,26 +88,37 @@ export async function readBackfills(
     order by b.migration, b.id desc`
 }
 
-/** Opens the backfill of a migration and cuts its heaps in ranges; an open one is taken up as it stands. */
+/**
+ * Opens the backfill of a migration and cuts its heaps in ranges. An open one is taken up as it is; one that
+ * was done and has rows to do again keeps its ranges and counts, so that only the sweep looks for them.
+ */
 export async function openBackfill(
   sql: Db,
-  spec: { track: string; migration: string; passes: number; systemIdentifier: string | null },
+  spec: {
+    track: string
+    migration: string
+    passes: number
+    systemIdentifier: string | null
+    reopened: boolean
+  },
   heaps: { relation: string; pages: number }[],
   leastPages: number,
 ): Promise<number> {
+  const [open] = await sql<{ id: number }[]>`
+    update rethread.backfills set state = 'running', finished_at = null
+    where id = (
+      select id from rethread.backfills
+      where track = ${spec.track} and migration = ${spec.migration}
+      order by id desc limit 1
+    ) and (state <> 'done' or ${spec.reopened})
+    returning id`
+  if (open) return open.id
   const [made] = await sql<{ id: number }[]>`
     insert into rethread.backfills (track, migration, passes, system_identifier)
     values (${spec.track}, ${spec.migration}, ${spec.passes}, ${spec.systemIdentifier})
-    on conflict (track, migration) where state <> 'done' do nothing
     returning id`
-  if (!made) {
-    const [open] = await sql<{ id: number }[]>`
-      select id from rethread.backfills
-      where track = ${spec.track} and migration = ${spec.migration} and state <> 'done'`
-    return open!.id
-  }
-  await createRanges(sql, made.id, heaps, leastPages)
-  return made.id
+  await createRanges(sql, made!.id, heaps, leastPages)
+  return made!.id
 }
 
 /** Most pages of a range, the piece that a worker claims: 16 MB. */
@@ -195,7 +229,7 @@ export async function updateBackfill(
   sql: Db,
   backfill: number,
   seconds: number,
-  state: 'running' | 'done',
+  state: 'running' | 'failed' | 'done',
 ): Promise<void> {
   await sql`
     update rethread.backfills
@@ -212,6 +246,7 @@ export async function closeBackfill(sql: Db, track: string, migration: string): 
   await sql`
     update rethread.backfills set state = 'done', finished_at = clock_timestamp()
     where track = ${track} and migration = ${migration} and state <> 'done'`
+  await forgetFailed(sql, track, migration)
 }
 
 /** Sets or lifts the pause of a track's backfills; true when that changed anything. */
@@ -232,4 +267,10 @@ export async function isPaused(sql: Db, track: string): Promise<boolean> {
 /** Brings the planner's statistics up to date after a bulk change. */
 export async function analyze(sql: Db, table: string): Promise<void> {
   await sql.unsafe(`analyze ${table}`)
+}
+
+/** Whether a table holds no row at all. */
+export async function isEmpty(sql: Db, table: string): Promise<boolean> {
+  const [row] = await sql.unsafe<{ empty: boolean }[]>(`select not exists (select from ${table}) as empty`)
+  return row!.empty
 }

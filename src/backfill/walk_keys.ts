@@ -1,10 +1,10 @@
 import type { Connection } from '../database/connection.js'
-import { isDataFault, serverFault } from '../database/faults.js'
-import { fileFault, runStandalone, throwIfFenced, transact } from './batch.js'
+import { isDataFault } from '../database/faults.js'
+import { fileFault, runStandalone, throwIfFenced, transact, tryRow } from './batch.js'
 import { checkpoint, type RangePosition } from './batch.sql.js'
 import type { BatchSize } from './batch_size.js'
+import { rowParameter } from './failed_rows.sql.js'
 import type { Job } from './job.js'
-import { quarantineRow, rowParameter } from './pending.sql.js'
 import type { Range } from './run_backfill.sql.js'
 import { atKey, type KeyColumn, keyPredicate, nextKey } from './walk_keys.sql.js'
 
@@ -28,7 +28,7 @@ const reached = (range: Range, key: string[] | null): RangePosition => ({
 
 /**
  * Walks a table that has no usable ctid (a foreign or distributed one) along its key, with the last key
- * as cursor. A batch that a row poisons is halved down to that row. False when asked to stop. With a
+ * as cursor. A batch with a row that fails is halved down to that row. False when asked to stop. With a
  * unit, nothing is checkpointed.
  */
 export async function walkKeys(
@@ -70,13 +70,14 @@ export async function walkKeys(
         most = Math.floor(limit / 2)
         continue
       }
-      const { code, message } = serverFault(error)!
-      await quarantineRow(
-        connection.sql,
-        pending,
-        { from: table, where: atKey(pending.alias, columns, rowParameter), args: upper! },
-        `${code}: ${message}`,
+      const found = { from: table, where: atKey(pending.alias, columns, rowParameter), args: upper! }
+      rows = await tryRow(job, connection, found, () =>
+        runStandalone(job, connection, table, {
+          predicate: atKey(statement.alias, columns, 1),
+          args: upper!,
+        }),
       )
+      if (job.failures.over) return false
       if (range)
         await connection.sql.begin(async tx =>
           throwIfFenced(checkpoint(tx, range, { ...reached(range, upper), rows: 0, ms: 0 }), job),

@@ -105,7 +105,12 @@ function along(job: Job, connection: Connection, columns: KeyColumn[], halt: { n
 
 async function mustStop(job: Job, connection: Connection, halt: { now: boolean }): Promise<boolean> {
   const { maxRows } = job.options
-  if (halt.now || job.run.ctx.signal.aborted || (maxRows !== null && job.progress.rows >= maxRows))
+  if (
+    halt.now ||
+    job.failures.over ||
+    job.run.ctx.signal.aborted ||
+    (maxRows !== null && job.progress.rows >= maxRows)
+  )
     return true
   return isPaused(connection.sql, job.migration.track)
 }

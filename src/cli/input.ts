@@ -89,8 +89,9 @@ export async function readInput(
     }),
     trackName,
     consent: {
-      allow: new Set(options.allow),
+      allow: new Set(options.allow.words),
       confirm: options.confirm,
+      rows: options.allow.most,
       from: config.consentFrom,
     },
     leaseWaitMs: options.lockWait * 1000,

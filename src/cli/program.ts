@@ -100,6 +100,7 @@ async function runCommand(
       input.consent = {
         allow: new Set([...input.consent.allow, ...asked.allow]),
         confirm: asked.confirm ?? input.consent.confirm,
+        rows: asked.rows ?? input.consent.rows ?? null,
         from: input.consent.from,
       }
       report = await run(input)

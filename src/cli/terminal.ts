@@ -3,11 +3,18 @@ import type { Report } from '../model/report.js'
 import { duration, number } from '../render/words/numbers.js'
 import { progressLine } from './progress.js'
 
+/** What a person has typed: hazards, the database's name, and for how many rows QUARANTINES_ROWS is. */
+interface Agreed {
+  allow: string[]
+  confirm: string | null
+  rows: number | null
+}
+
 /** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
 interface Terminal {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
-  askConsent(report: Report, never: boolean): Promise<{ allow: string[]; confirm: string | null } | null>
+  askConsent(report: Report, never: boolean): Promise<Agreed | null>
   close(): void
 }
 
@@ -91,7 +98,7 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
         (await ask({ message: 'Type yes to execute it as it is now:' }, context)).trim() !== 'yes'
       )
         return null
-      if (!needed) return { allow: [], confirm: null }
+      if (!needed) return { allow: [], confirm: null, rows: null }
       const missing = needed.facts.missing
       const allow: string[] = []
       for (const hazard of missing) {
@@ -102,7 +109,7 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
         needed.facts.confirm === null
           ? null
           : (await ask({ message: 'Type the name of the database:' }, context)).trim()
-      return { allow, confirm }
+      return { allow, confirm, rows: needed.facts.rows ?? null }
     },
     close: stopBar,
   }

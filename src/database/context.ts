@@ -37,6 +37,10 @@ export interface Context extends Machine {
    * many as the server is set to.
    */
   cores: number | null
+  /** Rows of a backfill that may fail before it stops. */
+  maxFailedRows: number
+  /** How long rows that fail are tried again, in seconds: an application may refuse writes for a while. */
+  retryFailedSeconds: number
   /** WAL in bytes a second above which a backfill slows down; null for no limit. */
   walBytesPerSecond: number | null
   /** Backfills hold triggers of the application off in their own sessions, where that is safe. */

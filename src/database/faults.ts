@@ -50,14 +50,34 @@ export function unlessLost(error: unknown): void {
 /** True when waiting and trying again is right: a lock that did not come in time, a deadlock. */
 export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
 
+/**
+ * SQLSTATEs that pass by themselves: besides locks, resources that are short for a moment, an object in use
+ * and an input or output error.
+ */
+export const isTransient = (error: unknown): boolean =>
+  isRetriable(error) || /^(53|55006|58030)/.test(serverFault(error)?.code ?? '')
+
 /** True when the connection is gone, by the client's or the server's word. */
 export function isLost(error: unknown): boolean {
   const code = serverFault(error)?.code ?? codeOf(error)
   return isLostCode(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
 }
 
-/** True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE, limits. */
-export const isDataFault = (error: unknown): boolean => /^(22|23|P0|54)/.test(serverFault(error)?.code ?? '')
+/** Classes of SQLSTATE that say nothing of a row: the connection, the statement, the server. */
+const notOfRows = new Set(
+  '00 01 02 03 08 0A 0B 0F 0L 0P 0Z 20 24 25 26 28 2B 2D 34 3B 3D 3F 40 42 53 55 57 58 72 F0 HV XX'.split(
+    ' ',
+  ),
+)
+
+/**
+ * True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE with whatever
+ * SQLSTATE an application makes up, limits.
+ */
+export function isDataFault(error: unknown): boolean {
+  const fault = serverFault(error)
+  return fault !== null && !notOfRows.has(fault.code.slice(0, 2))
+}
 
 /**
  * A fault in a file, with file, line, column and the line itself. The server counts the position in

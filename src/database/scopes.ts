@@ -36,3 +36,10 @@ export async function takenBack<T>(scope: Scope, work: (tx: Db) => Promise<T>): 
   }
   return (found as unknown as { value: T }).value
 }
+
+/**
+ * Reads in a transaction that always goes back; inside a plan's own transaction there is only
+ * a savepoint to go back to.
+ */
+export const readAside = <T>(sql: Root, work: (tx: Db) => Promise<T>): Promise<T> =>
+  takenBack('savepoint' in sql ? savepoint(sql) : transaction(sql, 'read only'), work)

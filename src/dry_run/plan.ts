@@ -1,4 +1,6 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
+import { withLeavingRows } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
@@ -71,21 +73,26 @@ export function dryRunAndPlan(
   return inReadOnly(ctx, async connection => {
     const target = await inspect(ctx, connection)
     const report = emptyReport('plan', target.info)
-    const { plan, history, hasLedger } = await readHistory(connection, track, options)
+    let again: Reopened | null = null
+    const { plan, history, hasLedger } = await readHistory(connection, track, options, async applied => {
+      again = await reopenedBackfills(connection, track, applied)
+      return again.names
+    })
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
-    report.findings.push(...judgeServer(target, true), ...plan.findings)
+    report.findings.push(...judgeServer(target, true), ...plan.findings, ...reopenedFindings(again!))
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
     const changed = hasLedger ? await drifted(connection, target.major) : []
-    const { plan: described, findings: triggers } = await addDecisions(
+    const { plan: decided, findings: triggers } = await addDecisions(
       ctx,
       connection.sql,
       track,
       await describe(plan, connection.sql),
       changed,
     )
+    const described = await withLeavingRows(connection, track, decided)
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)

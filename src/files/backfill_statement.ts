@@ -88,6 +88,30 @@ export async function readBackfillStatement(
   return backfillStatement
 }
 
+/** Words that may follow the table's name where it has no alias. */
+const notAnAlias = new Set(
+  'set where using cross inner left right full natural join on group order limit returning union tablesample'.split(
+    ' ',
+  ),
+)
+
+/**
+ * How a backfill's statement calls its table. A text that names the table once is read without the parser,
+ * which a run with nothing to do does not load.
+ */
+export async function aliasOf(text: string, path: string, spec: BackfillSpec): Promise<string> {
+  const plain = text.replace(/--.*$/gm, '')
+  if (
+    !/'|"|\/\*|\$/.test(plain.slice(0, plain.indexOf(spec.table))) &&
+    plain.split(spec.table).length === 2
+  ) {
+    const after = plain.slice(plain.indexOf(spec.table) + spec.table.length)
+    const [, alias] = /^\s+(?:as\s+)?([a-z_][a-z0-9_]*)\b(?!\s*[.(])/.exec(after) ?? []
+    if (alias && !notAnAlias.has(alias)) return alias
+  }
+  return (await readBackfillStatement(text, path, spec)).alias
+}
+
 async function whereOf(text: string): Promise<{ start: number; end: number } | null> {
   const tokens = await scanTokens(text)
   let depth = 0

@@ -16,6 +16,12 @@ export interface Config {
   /** Wanted duration of a backfill batch in milliseconds. */
   batchTargetMs: number
   /**
+   * Rows of a backfill that may fail before it stops: more mean that something else is wrong than the rows.
+   */
+  maxFailedRows: number
+  /** How long rows that fail are tried again with pauses, in seconds, before they count as failed. */
+  retryFailedSeconds: number
+  /**
    * WAL in MB a second, of the whole server, above which a backfill slows down and at twice of which it
    * waits; null for no limit.
    */
@@ -53,6 +59,8 @@ const defaults: Config = {
   lockTimeoutMs: 50,
   lockBudgetSeconds: 120,
   batchTargetMs: 40,
+  maxFailedRows: 1000,
+  retryFailedSeconds: 15,
   walMbPerSecond: null,
   triggers: 'fire',
   consentFrom: 'outage',
@@ -92,6 +100,8 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
     ),
     lockBudgetSeconds: z.optional(z.int().check(z.gte(1), z.lte(3600))),
     batchTargetMs: z.optional(z.int().check(z.gte(5), z.lte(5000))),
+    maxFailedRows: z.optional(z.int().check(z.gte(1), z.lte(100_000))),
+    retryFailedSeconds: z.optional(z.int().check(z.gte(0), z.lte(600))),
     walMbPerSecond: z.optional(z.number().check(z.gt(0))),
     triggers: z.optional(z.enum(['fire', 'hold'], 'fire or hold')),
     consentFrom: z.optional(z.enum(hazardLevels, `one of ${hazardLevels.join(', ')}`)),

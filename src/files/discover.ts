@@ -19,6 +19,7 @@ import { type Finding, finding } from '../model/report.js'
 import { dottedText, nameAt, namesIn } from '../model/table_name.js'
 import { expectedPath } from './expected.js'
 import { type Header, type HeaderKind, readHeader } from './header.js'
+import { columnOf, readRequired } from './header_names.js'
 import { rawChecksum } from './statements.js'
 
 /** Folders of a project; a track has one of its own in each. */
@@ -97,6 +98,9 @@ function judgeTrack(track: Track, rollbacks: string[], faults: Finding[]): void 
     if (m.undoneBy && !names.has(m.undoneBy)) {
       faults.push(finding('UNKNOWN_REFERENCE', m.file.path, { key: 'undone-by', names: m.undoneBy }))
     }
+    const until = m.backfill?.until
+    if (until && !names.has(until))
+      faults.push(finding('UNKNOWN_REFERENCE', m.file.path, { key: 'until', names: until }))
   }
   for (const base of rollbacks) {
     if (!names.has(base)) faults.push(finding('ORPHAN_ROLLBACK', `rollbacks/${track.name}/${base}.sql`))
@@ -217,23 +221,13 @@ function readMigration(
             reason: text('reason'),
             unit: columnOf(text('unit')),
             key: list('key').map(columnOf),
+            until: text('until'),
           }
         : null,
     irreversible: text('irreversible'),
     undoneBy: text('undone-by'),
     rollback,
   }
-}
-
-/** The name of a column as SQL reads it; anything else is left for the server to refuse. */
-const columnOf = <T extends string | null>(written: T): T =>
-  (written === null ? null : (namesIn(written)?.[0] ?? written)) as T
-
-/** A requirement with the name of its table or column in the one way that names are written. */
-function readRequired(written: string): string {
-  const [kind, rest] = /^(table|column) +(.+)$/.exec(written)?.slice(1) ?? []
-  const name = rest === undefined ? null : nameAt(rest)
-  return name ? `${kind} ${dottedText(name.parts)}${name.rest}` : written
 }
 
 /** Where an object of `ours` ends and the next one begins: its name, a colon, a blank. */

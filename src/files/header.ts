@@ -13,6 +13,7 @@ const headerKeys = {
     'reason',
     'unit',
     'key',
+    'until',
     'ends-old-app',
     'hazard',
     'undone-by',

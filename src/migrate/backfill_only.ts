@@ -1,4 +1,6 @@
+import { failedFindings } from '../backfill/failed_rows.js'
 import type { BackfillOptions } from '../backfill/job.js'
+import { reopenedBackfills } from '../backfill/reopened.js'
 import { runBackfill, toResult } from '../backfill/run_backfill.js'
 import { pauseBackfills, readBackfills } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -65,8 +67,8 @@ async function assist(ctx: Context, migration: Migration, options: BackfillOnlyO
   try {
     const ended = await runBackfill(run, migration, options, true)
     report.backfill.push(ended.result)
-    report.findings.push(finding('HELPED', migration.name, { rows: ended.result.rows }))
-    report.verdict = ended.outcome === 'interrupted' ? 'interrupted' : 'clean'
+    report.findings.push(finding('HELPED', migration.name, { rows: ended.result.rows }), ...ended.findings)
+    report.verdict = verdictAfter(ended.outcome)
     return report
   } finally {
     await run.close(report.verdict)
@@ -78,7 +80,11 @@ export async function backfillStatus(ctx: Context, track: Track): Promise<Report
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('backfill', (await inspect(ctx, connection)).info)
   const { hasLedger } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
-  if (hasLedger) report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+  if (hasLedger) {
+    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
+    if (report.findings.length > 0) report.verdict = 'attention'
+  }
   return report
 }
 
@@ -109,23 +115,34 @@ async function backfillPart(
   const run = await openRun(ctx, 'backfill', leaseWaitMs)
   const report = emptyReport('backfill', run.target.info)
   try {
-    const { plan } = await readHistory(run.writer, track, { to: null, phase: 'backfill', backfills: true })
+    const wish = { to: null, phase: 'backfill' as const, backfills: true }
+    const { plan } = await readHistory(
+      run.writer,
+      track,
+      wish,
+      async applied => (await reopenedBackfills(run.writer, track, applied)).names,
+    )
     report.findings.push(...plan.findings.filter(f => f.level === 'error'), ...expandFirst(plan))
     if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
     for (const { migration } of plan.steps) {
-      const ended = await runBackfill(run, migration, part)
+      const reopened = plan.applied.includes(migration)
+      const ended = await runBackfill(run, migration, { ...part, reopened })
       report.backfill.push(ended.result)
       report.findings.push(...ended.findings)
-      if (ctx.signal.aborted) break
+      report.verdict = verdictAfter(ended.outcome)
+      if (report.verdict !== 'clean') break
     }
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    report.verdict = ctx.signal.aborted ? 'interrupted' : 'clean'
+    if (ctx.signal.aborted) report.verdict = 'interrupted'
     return report
   } finally {
     await run.close(report.verdict)
   }
 }
+
+const verdictAfter = (outcome: 'done' | 'interrupted' | 'partial' | 'failed'): Report['verdict'] =>
+  outcome === 'interrupted' ? 'interrupted' : outcome === 'failed' ? 'attention' : 'clean'
 
 /** A backfill needs what expand makes. */
 const expandFirst = (plan: Plan): Finding[] =>

@@ -1,5 +1,6 @@
 import { countPending } from '../backfill/pending.sql.js'
-import { primaryKey, relationFacts } from '../database/catalog.sql.js'
+import { pendingSpecOf, rowKeyOf } from '../backfill/pending_spec.js'
+import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused } from '../database/faults.js'
@@ -79,18 +80,13 @@ async function unproven(connection: Connection, m: Migration): Promise<string[]>
   }
   if (m.backfill && (await relationFacts(connection.sql, [m.backfill.table])).length > 0) {
     const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
-    const key = await primaryKey(connection.sql, m.backfill.table)
+    const key = await rowKeyOf(connection.sql, m.backfill)
     const left = await connection.sql
       .begin(tx =>
         countPending(tx, {
-          ...m.backfill!,
+          ...pendingSpecOf(undefined, m, { alias, key, run: 0 }),
           // rows that can't be done anyway are no proof against it
           pending: `(${m.backfill!.pending}) and (${m.backfill!.reason ?? 'null'}) is null`,
-          track: m.track,
-          migration: m.name,
-          alias,
-          key,
-          run: 0,
           removes: true,
           restEvery: null,
         }),

@@ -1,15 +1,15 @@
 import { closeArchives, sealBroken } from '../archive/archive.js'
-import { rollbackCommand } from '../archive/loss_report.js'
-import { runBackfill } from '../backfill/run_backfill.js'
+import { takesOut } from '../backfill/pending_spec.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
+import { judgeLeaving, withLeavingRows } from '../backfill/take_out.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
-import { parseStatements } from '../files/statements.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { Failures } from '../model/failure.js'
-import type { Plan, Step } from '../model/plan.js'
-import type { Migration, Track } from '../model/project.js'
-import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import type { Plan } from '../model/plan.js'
+import type { Track } from '../model/project.js'
+import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
 import { addDecisions } from '../plan/decisions.js'
@@ -18,21 +18,17 @@ import { readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings } from '../plan/make_plan.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
-import { bestEffort } from '../run/best_effort.js'
-import { runStatements } from '../run/execute_file.js'
-import { runTransaction } from '../run/execute_transaction.js'
-import { recordBackfill } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
-import { permitsOf } from '../run/refuse_destruction.js'
 import type { Run } from '../run/run.js'
-import { ledgerStorage, type Performed, type Ran, reportRan, runSteps, Stop } from '../run/run_steps.js'
+import { ledgerStorage, reportRan, runSteps } from '../run/run_steps.js'
 import { drifted, driftFinding, keepStart, storeFingerprint } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
-import { forgetSettings } from '../run/session_settings.js'
 import { stepResult } from '../run/step_result.js'
-import { trialsOf } from '../run/try_triggers.js'
 import { gateRows } from '../verify/run_check.js'
 import { recordVisibility } from '../verify/visibility.js'
+import { announceHeld, refuseReopened } from './contract_guards.js'
+import { executeStep } from './execute_step.js'
+import { leftInPlace } from './left_in_place.js'
 import type { MigrateOptions } from './migrate_options.js'
 import { reportCost } from './rollback_cost.js'
 
@@ -50,7 +46,9 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
     const held = await stillHolds(run, track, prepared, options, report)
     if (held) {
       await executePlan(run, track, held, options, report)
-      report.findings.push(...heldFindings(held.plan, run.target.info.database, options.consent.from))
+      // what comes after a step that did not finish is nothing to invite to
+      if (verdictOf(report) === 'clean')
+        report.findings.push(...(await announceHeld(run, track, held.plan, options.consent.from)))
     }
     report.verdict = verdictOf(report)
     return report
@@ -80,7 +78,10 @@ async function stillHolds(
   options: MigrateOptions,
   report: Report,
 ): Promise<PreparedRun | null> {
-  const { plan: now, newest: since } = await readHistory(run.writer, track, options)
+  // what is to do again is what was found a moment ago: an application may write such a row at any time
+  const { plan: now, newest: since } = await readHistory(run.writer, track, options, async () =>
+    reopenedSteps(approved),
+  )
   const errors = now.findings.filter(f => f.level === 'error')
   report.findings.push(...errors)
   if (now.steps.length === 0) {
@@ -106,6 +107,15 @@ async function stillHolds(
   return null
 }
 
+/** The steps of a plan that are finished backfills with rows to do again. */
+const reopenedSteps = (plan: Plan): Set<string> =>
+  new Set(
+    plan.steps
+      .map(s => s.migration)
+      .filter(m => plan.applied.includes(m))
+      .map(m => m.name),
+  )
+
 /** Everything that can be said without writing; null when nothing is to run or a guard said no. */
 async function preparePlan(
   ctx: Context,
@@ -117,31 +127,42 @@ async function preparePlan(
   const target = await inspect(ctx, connection)
   report.target = target.info
   report.findings.push(...judgeServer(target, true))
-  const { plan, history, hasLedger, newest } = await readHistory(connection, track, options)
-  report.findings.push(...plan.findings)
+  let again: Reopened | null = null
+  const { plan, history, hasLedger, newest } = await readHistory(
+    connection,
+    track,
+    options,
+    async applied => {
+      again = await reopenedBackfills(connection, track, applied)
+      return again.names
+    },
+  )
+  report.findings.push(...plan.findings, ...reopenedFindings(again!))
   if (report.findings.some(f => f.level === 'error')) return null
   // one look at the schema serves the gate, and a later rollback to before the first step
   const schema = hasLedger || plan.steps.length > 0 ? await objects(connection.sql) : null
   const changed = hasLedger && schema ? await drifted(connection, target.major, schema) : []
   if (plan.steps.length === 0) {
     await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
+    const left = await withLeavingRows(connection, track, await describe(plan, connection.sql))
     report.findings.push(
       ...driftFinding(changed),
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
-      ...heldFindings(await describe(plan, connection.sql), target.info.database, options.consent.from),
+      ...heldFindings(left, target.info.database, options.consent.from),
     )
     return null
   }
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const { plan: described, findings: firing } = await addDecisions(
+  const { plan: decided, findings: firing } = await addDecisions(
     ctx,
     connection.sql,
     track,
     await describe(plan, connection.sql),
     changed,
   )
+  const described = await withLeavingRows(connection, track, decided)
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
@@ -176,6 +197,7 @@ async function preparePlan(
     ...ahead,
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...guard(described, options.consent),
+    ...(await judgeLeaving(connection, described, options.consent)),
   )
   return report.findings.some(f => f.level === 'refused') ? null : { plan: described, schema, newest }
 }
@@ -191,95 +213,29 @@ async function executePlan(
   if (plan.applied.length === 0) await recordVisibility(run, track)
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name, schema)
   const gated = new Set(track.checks.map(c => c.gate))
+  const guarded = new Set([
+    plan.steps.find(s => s.migration.phase === 'contract'),
+    ...plan.steps.filter(s => takesOut(s.migration)),
+  ])
+  const reopened = reopenedSteps(plan)
   const ran = await runSteps(run.ctx, {
     track,
     plan,
-    storage: ledgerStorage(run, track.name),
-    gate: async ({ migration: { name } }) =>
-      gated.has(name)
+    storage: ledgerStorage(run, track.name, reopened),
+    gate: async step => {
+      const { name } = step.migration
+      if (guarded.has(step)) await refuseReopened(run, track, name)
+      return gated.has(name)
         ? (await gateRows(run.writer, track, name)).map(g =>
             finding('GATE', name, { check: g.check, rows: g.rows }, 'warn'),
           )
-        : [],
-    perform: step => executeStep(run, track, step, options),
+        : []
+    },
+    perform: step => executeStep(run, track, step, options, reopened.has(step.migration.name)),
   })
   reportRan(report, ran)
   report.findings.push(...(await leftInPlace(run, track, plan, ran)))
   if (ran.done.length === 0) return
   if (!run.writer.lost) await storeFingerprint(run)
   await reportCost(run, track, plan, ran.done, report)
-}
-
-/** After a step that failed: what of the track is in place, and the one command that takes it away. */
-async function leftInPlace(run: Run, track: Track, plan: Plan, ran: Ran): Promise<Finding[]> {
-  const failed = ran.steps.find(s => s.outcome === 'failed')
-  const applied = [...plan.applied, ...ran.done.map(s => s.migration)]
-  if (!failed || applied.length === 0) return []
-  const triggers = await triggersLeft(applied)
-  const command = await rollbackCommand(track, null, applied, run.target.info.database)
-  const migrations = applied.map(m => m.name)
-  return [finding('LEFT_IN_PLACE', track.name, { failed: failed.migration, migrations, triggers, command })]
-}
-
-/** Triggers that migrations put on tables that were there before, and that none of them takes away. */
-async function triggersLeft(applied: Migration[]): Promise<string[]> {
-  const statements = (await Promise.all(applied.map(m => parseStatements(m.file.text)))).flat()
-  return trialsOf(statements).flatMap(t => t.triggers.map(name => `${name} on ${t.table}`))
-}
-
-async function executeStep(run: Run, track: Track, step: Step, options: MigrateOptions): Promise<Performed> {
-  const { migration: m } = step
-  if (m.backfill) return backfillStep(run, step, options)
-  const file = {
-    track: m.track,
-    migration: m.name,
-    direction: 'up' as const,
-    phase: m.phase,
-    file: m.file,
-    resumes: step.resumes,
-    permits: await permitsOf(track, step, options.consent),
-  }
-  const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
-  const { durationMs, attempts, skipped, findings } = executed
-  const reason = skipped ? `${skipped} statement(s) already there` : null
-  return { outcome: 'done', result: { durationMs, attempts, reason }, skipped, findings }
-}
-
-/** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
-async function backfillStep(run: Run, step: Step, options: MigrateOptions): Promise<Performed> {
-  const { ctx } = run
-  const start = ctx.clock.now()
-  const row = await recordBackfill(run, step.migration)
-  // it sets how the writer leaves its pages to the disk
-  forgetSettings(run.writer)
-  const ended = await runBackfill(run, step.migration, {
-    unit: null,
-    maxRows: null,
-    workers: options.workers,
-    nice: options.nice,
-    throttleQuery: options.throttleQuery,
-    consent: options.consent,
-  }).catch(async error => {
-    await bestEffort(ctx, 'ledger', () => row.end('failed', ctx.clock.now() - start))
-    throw error
-  })
-  const durationMs = ctx.clock.now() - start
-  if (ended.outcome !== 'done') {
-    await row.end('interrupted', durationMs)
-    const paused = !ctx.signal.aborted
-    throw new Stop(paused ? 'attention' : 'interrupted', [
-      ...ended.findings,
-      finding('INTERRUPTED', step.migration.name, {
-        command: paused ? 'rethread backfill --resume' : null,
-      }),
-    ])
-  }
-  await row.end('done', durationMs)
-  const { result, findings } = ended
-  return {
-    outcome: 'done',
-    result: { durationMs, attempts: 1, rows: result.rows },
-    findings,
-    backfill: result,
-  }
 }

@@ -18,6 +18,8 @@ export interface FactsOfRuns {
     because: string | null
     /** Migrations that are left. */
     left: number
+    /** Rows that they take out of their tables, as far as they can be counted now. */
+    takesOut?: number
     database: string
   } & Next
   CONSENT_NEEDED: {
@@ -28,6 +30,8 @@ export interface FactsOfRuns {
     /** Name of the database, where `--confirm` must give it. */
     confirm: string | null
     because: string[]
+    /** Rows that QUARANTINES_ROWS would be for, where they are more than the consent was for. */
+    rows?: number
   }
   LOCK_TIMEOUT: {
     attempts: number
@@ -87,7 +91,36 @@ export interface FactsOfRuns {
     /** Rows that would be at risk; null where they could not be counted in passing. */
     atRisk: number | null
   } & Next
-  QUARANTINED: { migration: string; takenOut: boolean } & Rows
+  QUARANTINED: {
+    migration: string
+    /** True when the rows are no longer in their table. */
+    takenOut: boolean
+  } & Rows
+  ROWS_FAILED: {
+    migration: string
+    /** Null where the statement raised no error and left the rows to do. */
+    sqlstate: string | null
+    /** Keys of the first of them. */
+    keys: string[]
+    /** True when the run stopped because too many rows failed. */
+    stoppedEarly: boolean
+  } & Rows &
+    Reason
+  BACKFILL_REOPENED: {
+    /** True where the run stops for it; otherwise the backfill is one of its steps. */
+    stops: boolean
+  }
+  NOT_RECHECKED: {
+    /** How long it was looked for. */
+    ms: number
+  }
+  RELEASED: Rows
+  QUARANTINE_EMPTY: NoFacts
+  ASSIGNED: {
+    /** The workspace that the rows were given. */
+    unit: string
+  } & Rows
+  NO_SUCH_ROW: Reason
   WORK_LEFT: {
     /** How often the closing sweep went over the table. */
     sweeps: number

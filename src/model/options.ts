@@ -109,13 +109,23 @@ export const repeated = (flags: string, help: string): Option<string[]> => ({
   read: typed => (Array.isArray(typed) ? typed : []),
 })
 
-/** Several of some words, separated by commas; empty where it is absent. */
-export const choices = <const V extends string>(
+/** Several of some words, one of which may say how many it is for, as `WORD=9`. */
+export const counted = <const V extends string>(
   flags: string,
   help: string,
   known: readonly V[],
-): Option<V[]> =>
-  valued(flags, help, [] as V[], typed => splitAtCommas(typed).map(word => oneOf(flagOf(flags), word, known)))
+  withCount: NoInfer<V>,
+): Option<{ words: V[]; most: number | null }> =>
+  valued(flags, help, { words: [] as V[], most: null as number | null }, typed => {
+    let most: number | null = null
+    const words = splitAtCommas(typed).map(part => {
+      const [, word, n] = /^([^=]*)=(.*)$/.exec(part) ?? [null, part, null]
+      if (n === null || word !== withCount) return oneOf(flagOf(flags), part, known)
+      most = numberOf(flags, n!, `a number of rows after ${withCount}=`, x => Number.isInteger(x) && x >= 0)
+      return withCount
+    })
+    return { words, most }
+  })
 
 /** The parts of a text between commas, blanks around them cut off, empty ones left out. */
 export const splitAtCommas = (typed: string): string[] =>

@@ -70,8 +70,10 @@ export interface Plan {
   steps: Step[]
   /** Pending migrations after the steps, with the reason for stopping there. */
   held: Held[]
-  /** Applied migrations, in order. */
+  /** Applied migrations, in order; those among the steps are finished backfills with rows to do again. */
   applied: Migration[]
+  /** Rows that a step, or one after the plan, takes out of a table now, by migration; counted by who asks. */
+  leaving?: ReadonlyMap<string, number>
   findings: Finding[]
 }
 
@@ -80,6 +82,8 @@ export interface Consent {
   allow: ReadonlySet<string>
   /** Database name typed by the person, else null. */
   confirm: string | null
+  /** Most rows that QUARANTINES_ROWS is for; without it, as many as the last report named. */
+  rows?: number | null
   /** The mildest level of hazards that must be named; `outage` where it is not configured. */
   from?: HazardLevel | undefined
 }

@@ -35,6 +35,8 @@ export interface BackfillSpec {
    * empty for its primary key.
    */
   key: string[]
+  /** The migration that makes a later pending row impossible, by a constraint; else null. */
+  until: string | null
 }
 
 /** One file of migrations/<track>/. */

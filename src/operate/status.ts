@@ -1,4 +1,6 @@
 import { atRisk, rollbackCommand } from '../archive/loss_report.js'
+import { failedFindings } from '../backfill/failed_rows.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { toResult } from '../backfill/run_backfill.js'
 import { readBackfills } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -21,11 +23,17 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const report = emptyReport('status', target.info)
-  const seen = await readHistory(connection, track, { to: null, phase: null, backfills: true })
-  report.findings.push(...judgeServer(target, false), ...seen.plan.findings)
+  let again: Reopened | null = null
+  const wish = { to: null, phase: null, backfills: true }
+  const seen = await readHistory(connection, track, wish, async applied => {
+    again = await reopenedBackfills(connection, track, applied, statusCostTimeoutMs)
+    return again.names
+  })
+  report.findings.push(...judgeServer(target, false), ...seen.plan.findings, ...reopenedFindings(again!))
   report.tables.push(migrationsTable(track, seen))
   if (seen.hasLedger) {
     report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
     report.tables.push({
       title: 'Last runs',
       columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
@@ -56,7 +64,8 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     // pending work is attention here and nowhere else
     report.verdict = 'attention'
   } else report.findings.push(...heldFindings(await describe(plan, connection.sql), target.info.database))
-  if (plan.findings.length > 0) report.verdict = 'attention'
+  const failed = report.findings.some(f => f.code === 'ROWS_FAILED')
+  if (plan.findings.length > 0 || failed) report.verdict = 'attention'
   report.verdict = verdictOf({ ...report, findings: report.findings.filter(f => f.level !== 'error') })
   return report
 }

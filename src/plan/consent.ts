@@ -28,12 +28,21 @@ export function wants(
   hazards: string[],
   database: string | null,
   because: string[],
+  rows?: number,
 ): Finding[] {
   const missing = hazards.filter(h => !consent.allow.has(h))
   const confirm = consent.confirm === database ? null : database
   if (missing.length === 0 && confirm === null) return []
   const allow = [...new Set([...consent.allow, ...hazards])]
-  return [finding('CONSENT_NEEDED', subject, { allow, missing, confirm, because })]
+  return [
+    finding('CONSENT_NEEDED', subject, {
+      allow,
+      missing,
+      confirm,
+      because,
+      ...(rows === undefined ? {} : { rows }),
+    }),
+  ]
 }
 
 /** Changes that a finding names. */

@@ -26,14 +26,19 @@ export async function ledgerRows(connection: Connection): Promise<LedgerRow[] | 
   return readLedger(connection.sql)
 }
 
-/** Reads the ledger and plans; writes nothing, needs no schema of ours. */
+/**
+ * Reads the ledger and plans; writes nothing, needs no schema of ours. `reopened` tells which applied
+ * backfills have rows to do again; without it none is asked.
+ */
 export async function readHistory(
   connection: Connection,
   track: Track,
   options: PlanOptions,
+  reopened?: (applied: History['applied']) => Promise<ReadonlySet<string>>,
 ): Promise<HistoryAndPlan> {
   const rows = await ledgerRows(connection)
-  const history = foldLedger(rows ?? [], track.name)
+  const folded = foldLedger(rows ?? [], track.name)
+  const history = reopened ? { ...folded, reopened: await reopened(folded.applied) } : folded
   const changed = await changedFiles(track, history)
   const newest = (rows ?? []).reduce<string | null>((at, r) => (at === null || r.at > at ? r.at : at), null)
   return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null, newest }

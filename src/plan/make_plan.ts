@@ -19,10 +19,10 @@ export type Changed = ReadonlyMap<string, 'reformatted' | 'changed'>
 
 /** Pure: what would run, in which order, and where it stops. */
 export function makePlan(track: Track, history: History, changed: Changed, options: PlanOptions): Plan {
-  const { applied, unfinished } = history
+  const { applied, unfinished, reopened } = history
   const findings = judgeHistory(track, history, changed)
   const target = options.to === null ? null : findMigration(track, options.to)
-  const pending = track.migrations.filter(m => !applied.has(m.name))
+  const pending = track.migrations.filter(m => !applied.has(m.name) || reopened?.has(m.name))
   const steps: Step[] = []
   const held: Plan['held'] = []
   for (const migration of pending) {
@@ -122,7 +122,11 @@ export function heldFindings(plan: Plan, database: string, from: HazardLevel = '
   const hazards = new Set(
     plan.held.flatMap(h => h.hazards.map(z => z.code)).filter(c => needsConsent(c, from)),
   )
-  const allow = hazards.size === 0 ? '' : ` --allow ${[...hazards].sort().join(',')}`
+  const leaving = plan.held.flatMap(h => plan.leaving?.get(h.migration.name) ?? [])
+  const names = [...hazards]
+    .sort()
+    .map(h => (h === 'QUARANTINES_ROWS' && leaving.length > 0 ? `${h}=${Math.max(...leaving)}` : h))
+  const allow = names.length === 0 ? '' : ` --allow ${names.join(',')}`
   const command =
     first.why === 'ends-old-app'
       ? `rethread migrate --track ${plan.track} --phase contract${allow}`
@@ -132,6 +136,7 @@ export function heldFindings(plan: Plan, database: string, from: HazardLevel = '
       why: first.why,
       left: plan.held.length,
       because: first.why === 'ends-old-app' ? first.migration.endsOldApp : null,
+      takesOut: leaving.reduce((sum, rows) => sum + rows, 0),
       command,
       database,
     }),

@@ -51,6 +51,8 @@ export function openContext(opening: Opening): Opened {
     lockTimeoutMs: config.lockTimeoutMs,
     lockBudgetSeconds: config.lockBudgetSeconds,
     batchTargetMs: config.batchTargetMs,
+    maxFailedRows: config.maxFailedRows,
+    retryFailedSeconds: config.retryFailedSeconds,
     cores: null,
     walBytesPerSecond: config.walMbPerSecond === null ? null : config.walMbPerSecond * 2 ** 20,
     holdTriggers: config.triggers === 'hold',

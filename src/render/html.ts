@@ -219,11 +219,13 @@ function htmlBackfills(report: Report): string {
     number(b.rows),
     `${b.rangesDone}/${b.ranges}`,
     number(b.quarantined),
+    number(b.failed),
     `${b.seconds} s`,
   ])
-  return htmlGrid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows, [
+  return htmlGrid(['migration', 'state', 'rows', 'ranges', 'set aside', 'failed', 'time'], rows, [
     false,
     false,
+    true,
     true,
     true,
     true,

@@ -54,11 +54,12 @@ export function renderMarkdown(report: Report): string {
       number(b.rows),
       `${b.rangesDone}/${b.ranges}`,
       number(b.quarantined),
+      number(b.failed),
       `${b.seconds} s`,
     ])
     blocks.push(
       '### Backfills\n\n' +
-        markdownGrid(['migration', 'state', 'rows', 'ranges', 'quarantined', 'time'], rows),
+        markdownGrid(['migration', 'state', 'rows', 'ranges', 'set aside', 'failed', 'time'], rows),
     )
   }
   if (report.checks.length > 0) {

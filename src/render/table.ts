@@ -205,13 +205,27 @@ function backfillsTable(report: Report, c: Colors): string {
     number(b.batches),
     String(b.passes),
     number(b.quarantined),
+    number(b.failed),
     `${b.seconds} s`,
     number(b.rowsPerSecond),
     b.etaSeconds === null ? '' : duration(b.etaSeconds * 1000),
     b.slowedBy ?? '',
   ])
   return `${c.bold('Backfills')}\n${terminalGrid(
-    ['migration', 'state', 'rows', 'ranges', 'batches', 'passes', 'quarantined', 'time', 'rows/s', 'ETA', ''],
+    [
+      'migration',
+      'state',
+      'rows',
+      'ranges',
+      'batches',
+      'passes',
+      'set aside',
+      'failed',
+      'time',
+      'rows/s',
+      'ETA',
+      '',
+    ],
     rows,
     c,
   )}`

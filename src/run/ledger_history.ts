@@ -4,6 +4,8 @@ import type { LedgerRow } from '../model/plan.js'
 export interface History {
   applied: Map<string, LedgerRow>
   unfinished: Map<string, LedgerRow>
+  /** Applied backfills that have rows to do again; nobody asked where it is missing. */
+  reopened?: ReadonlySet<string>
 }
 
 /** Folds ledger rows (in the order written) of one track. */

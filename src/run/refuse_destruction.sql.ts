@@ -13,7 +13,7 @@ export interface Relation {
   temporary: boolean
   /** Whether tables inherit from it that are not its partitions. */
   inherited: boolean
-  /** Whether it is an archive, the list of archives, or the quarantine. */
+  /** Whether it is an archive, the list of archives, the quarantine, or the list of rows that failed. */
   archive: boolean
 }
 
@@ -28,7 +28,7 @@ export async function relationsOf(sql: Db, names: TableName[]): Promise<(Relatio
         select from pg_catalog.pg_inherits i join pg_catalog.pg_class child on child.oid = i.inhrelid
         where i.inhparent = c.oid and not child.relispartition
       ) as inherited,
-      n.nspname = 'rethread_archive' and c.relname ~ '^(archives|quarantine|r[0-9]+_.*)$' as archive
+      n.nspname = 'rethread_archive' and c.relname ~ '^(archives|quarantine|failed_rows|r[0-9]+_.*)$' as archive
     from unnest(${written}::text[]) with ordinality as wanted (name, position)
     join pg_catalog.pg_class c on c.oid = to_regclass(wanted.name)
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace`

@@ -50,11 +50,16 @@ export interface Ran {
   verdict: 'clean' | 'attention' | 'interrupted'
 }
 
-/** A stop that is no error: a gate found rows, a backfill was paused, or somebody pressed Ctrl-C. */
+/**
+ * A stop that is no error: a gate found rows, rows of a backfill failed, it was paused, or somebody pressed
+ * Ctrl-C.
+ */
 export class Stop extends Error {
   constructor(
     readonly verdict: 'attention' | 'interrupted',
     readonly findings: Finding[],
+    /** How far the step came, and why no further. */
+    readonly reached: { backfill?: BackfillResult; reason?: string } = {},
   ) {
     super(verdict)
   }
@@ -64,14 +69,19 @@ export class Stop extends Error {
 class Halt extends Error {}
 
 /**
- * umzug's view of the ledger. Its rows are written in each step's own transaction, so that there is nothing
- * left to log: a row written afterwards would be lost with a connection that breaks in between.
+ * umzug's view of the ledger; a finished backfill with rows to do again counts as not executed. Its rows are
+ * written in each step's own transaction, so that there is nothing left to log: a row written afterwards
+ * would be lost with a connection that breaks in between.
  */
-export const ledgerStorage = ({ writer }: Pick<Run, 'writer'>, track: string): UmzugStorage => ({
+export const ledgerStorage = (
+  { writer }: Pick<Run, 'writer'>,
+  track: string,
+  reopened: ReadonlySet<string> = new Set(),
+): UmzugStorage => ({
   executed: async () =>
-    [...foldLedger(await readLedger(writer.sql), track).applied.values()].map(row =>
-      idOf({ track, name: row.migration }),
-    ),
+    [...foldLedger(await readLedger(writer.sql), track).applied.keys()]
+      .filter(name => !reopened.has(name))
+      .map(name => idOf({ track, name })),
   logMigration: async () => {},
   unlogMigration: async () => {},
 })
@@ -136,7 +146,9 @@ export async function runSteps(
     try {
       performed = await perform(step)
     } catch (error) {
-      note({ outcome: isStop(error) ? 'interrupted' : 'failed', durationMs: took(), reason: null })
+      const { backfill, reason = null } = error instanceof Stop ? error.reached : {}
+      note({ outcome: isStop(error) ? 'interrupted' : 'failed', durationMs: took(), reason })
+      if (backfill) ran.backfill.push(backfill)
       throw error
     }
     const { outcome, result = {}, skipped = 0, findings = [], backfill, ends } = performed

@@ -5,7 +5,7 @@ import { putBackFunctions, putBackSql } from './put_back.sql.js'
 /**
  * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one
  * that was released: add another. `rethread` may be dropped at any time without harm to the application; what
- * must outlive it (archives, quarantine) stands in `rethread_archive`.
+ * must outlive it (archives, quarantine, rows that failed) stands in `rethread_archive`.
  */
 export const upgrades: readonly string[] = [
   `create table rethread.runs (
@@ -145,6 +145,27 @@ export const upgrades: readonly string[] = [
     finished_at timestamptz
   );
   create unique index restores_open on rethread.restores (track, archive) where state <> 'done';`,
+  // Rows that failed are told apart from those that were set aside. Older versions kept both in the
+  // quarantine; their rows are still in their tables, so a copy that moves over takes nothing away.
+  `alter table rethread.backfills drop constraint backfills_state_check;
+  alter table rethread.backfills add constraint backfills_state_check check (state in ('running', 'failed', 'done'));
+  create table rethread.announced (
+    track text not null,
+    migration text not null,
+    rows bigint not null,
+    at timestamptz not null default clock_timestamp(),
+    primary key (track, migration)
+  );
+  insert into rethread_archive.failed_rows (track, migration, relation, key, sqlstate, reason, original, run, at)
+  select q.track, q.migration, q.relation, q.key, substring(q.reason from '^([0-9A-Z]{5}): '),
+    regexp_replace(q.reason, '^[0-9A-Z]{5}: ', ''), q.original, q.run, q.at
+  from rethread_archive.quarantine q
+  where q.reason ~ '^[0-9A-Z]{5}: ' or q.reason = 'the statement did not change this row'
+  on conflict do nothing;
+  delete from rethread_archive.quarantine q
+  using rethread_archive.failed_rows f
+  where f.relation = q.relation and f.key = q.key and f.migration = q.migration and f.original is not null
+    and f.original = q.original;`,
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
@@ -159,6 +180,20 @@ const archiveSchemaSql = `
     reason text not null,
     original jsonb not null,
     run bigint,
+    at timestamptz not null default clock_timestamp(),
+    unique (relation, key, migration)
+  );
+  create table if not exists rethread_archive.failed_rows (
+    id bigint generated always as identity primary key,
+    track text not null,
+    migration text not null,
+    relation text not null,
+    key text not null,
+    sqlstate text,
+    reason text not null,
+    original jsonb,
+    run bigint,
+    attempts int not null default 1,
     at timestamptz not null default clock_timestamp(),
     unique (relation, key, migration)
   );

@@ -1,3 +1,4 @@
+import { failedFindings } from '../backfill/failed_rows.js'
 import { toResult } from '../backfill/run_backfill.js'
 import { readBackfills } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -10,7 +11,7 @@ import { accessOf, type VerifyOptions, verify } from './verify.js'
 import { compareVisibility } from './visibility.js'
 
 /**
- * The page to sign off after a run: what came in is migrated or in the quarantine; the content that
+ * The page to sign off after a run: what came in is migrated, set aside or failed; the content that
  * the backfills left is there; every check passes; and sampled persons see what they saw before.
  * Writes nothing that lasts.
  */
@@ -24,17 +25,21 @@ export async function prove(ctx: Context, track: Track, options: VerifyOptions):
     report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
     const accounts: Table = {
       title: 'What came in',
-      columns: ['of', 'object', 'came in', 'migrated', 'in the quarantine', 'missing'],
+      columns: ['of', 'object', 'came in', 'migrated', 'set aside', 'failed', 'missing'],
       rows: [],
     }
+    report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
     for (const check of track.checks.filter(c => c.kind === 'account')) {
       const { result, tables, findings } = await runCheck(ctx, connection, check, applied)
       report.findings.push(...findings)
       if (result.outcome === 'failed')
         report.findings.push(finding('CHECK_FAILED', check.name, { reason: result.reason ?? result.outcome }))
-      for (const row of tables[0]?.rows ?? []) {
-        accounts.rows.push([check.title, ...row])
-        report.findings.push(...missing(row))
+      const { columns = [], rows = [] } = tables[0] ?? {}
+      for (const row of rows) {
+        const value = (name: string) => row[columns.indexOf(name)] ?? 0
+        const account = accountColumns.map(value)
+        accounts.rows.push([check.title, String(value('object')), ...account])
+        report.findings.push(...unaccounted(String(value('object')), account.map(Number)))
       }
     }
     if (accounts.rows.length > 0) report.tables.push(accounts)
@@ -56,14 +61,21 @@ export async function prove(ctx: Context, track: Track, options: VerifyOptions):
     findings: [...report.findings, ...verified.findings],
     verdict: verified.verdict,
   }
-  const doubts = report.findings.some(f => ['NOT_ACCOUNTED', 'SEES_MORE', 'SEES_LESS'].includes(f.code))
+  const doubts = report.findings.some(f =>
+    ['NOT_ACCOUNTED', 'ROWS_FAILED', 'SEES_MORE', 'SEES_LESS'].includes(f.code),
+  )
   if (doubts && all.verdict === 'clean') all.verdict = 'attention'
   all.verdict = verdictOf(all)
   return all
 }
 
-/** The last value of an account's row counts what is neither migrated nor set aside. */
-function missing(row: Table['rows'][number]): Finding[] {
-  const lost = Number(row.at(-1))
-  return lost === 0 ? [] : [finding('NOT_ACCOUNTED', String(row[0]), { rows: lost })]
+/** What an account counts. A file without `failed` has none. */
+const accountColumns = ['came_in', 'migrated', 'quarantined', 'failed', 'missing']
+
+/** What came in and is nowhere, or is counted twice: then the sum is not what came in. */
+function unaccounted(object: string, [cameIn = 0, ...parts]: number[]): Finding[] {
+  const missing = parts.at(-1)!
+  const off = cameIn - parts.reduce((sum, n) => sum + n, 0)
+  const rows = missing === 0 ? Math.abs(off) : missing
+  return rows === 0 ? [] : [finding('NOT_ACCOUNTED', object, { rows })]
 }

@@ -1,8 +1,9 @@
+import { failedRows } from '../backfill/failed_rows.sql.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
 import { isFiltered, isRefused, serverFault } from '../database/faults.js'
-import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
+import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
 import { withoutByteOrderMark } from '../files/statements.js'
@@ -172,18 +173,21 @@ function readCheckRows(
   check: Check,
   known: SharedFacts & { deep: boolean } = { tables: [], expected: [], deep: false },
 ): Promise<Record<string, unknown>[]> {
-  // inside a plan's transaction there is only a savepoint to go back to
-  const scope =
-    'savepoint' in connection.sql ? savepoint(connection.sql) : transaction(connection.sql, 'read only')
-  return takenBack(scope, async tx => {
+  return readAside(connection.sql, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
       'rethread.tables': known.tables.join(','),
       'rethread.expected': JSON.stringify(known.expected),
       'rethread.deep': known.deep ? 'yes' : 'no',
+      ...(check.file.text.includes(`'${failedSetting}'`)
+        ? { [failedSetting]: JSON.stringify(await failedRows(tx, check.track)) }
+        : {}),
     })
     return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : mostShownRows + 1)
   })
 }
+
+/** The rows of the track that failed, for checks that name it: an older ledger has no list of them. */
+const failedSetting = 'rethread.failed'
 
 /** Checks whose rows are told as they are. */
 export const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'

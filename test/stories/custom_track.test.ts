@@ -11,6 +11,8 @@ function track(backfill: string, first = 'select 1;'): string {
     'rollbacks/mine/1_prepare.sql': 'select 1;',
     'rollbacks/mine/2_fill.sql': 'select 1;',
     'verify/mine/nothing.sql': `select 'x' as object, 'y' as detail where false`,
+    // rows that fail here fail for good
+    'rethread.config.json': '{"retryFailedSeconds": 1}',
   })
 }
 
@@ -245,11 +247,17 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     expect(sofar!.n).toBeGreaterThan(0)
     const again = await rethread(db.url, ['migrate'], { cwd })
     const [backfill] = again.report.backfill
-    expect([again.code, backfill!.rows, backfill!.quarantined]).toEqual([0, 299, 1])
+    expect([again.code, backfill!.state, backfill!.rows, backfill!.quarantined, backfill!.failed]).toEqual([
+      1,
+      'failed',
+      299,
+      0,
+      1,
+    ])
     const [printed] = await db.sql`select count(*)::int as n, count(distinct card)::int as cards from prints`
     expect(printed).toEqual({ n: 299, cards: 299 })
-    const [poison] = await db.sql`select key, reason from rethread_archive.quarantine`
-    expect(poison).toEqual({ key: '142', reason: expect.stringContaining('division by zero') })
+    const [poison] = await db.sql`select key, sqlstate, reason from rethread_archive.failed_rows`
+    expect(poison).toEqual({ key: '142', sqlstate: '22012', reason: 'division by zero' })
     // a batch is ended after 80 ms
     const [batches] =
       await db.sql`select max(rows)::int as most, sum(rows)::int as rows from rethread.batches`
@@ -257,7 +265,7 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     expect(batches!.most).toBeLessThanOrEqual(16)
   })
 
-  test('a row that a deferred constraint turns away at the commit is set aside', async () => {
+  test('a row that a deferred constraint turns away at the commit failed, and is not set aside', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(`
       create table notes (id int primary key, kind text);
@@ -271,9 +279,10 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
       `--! phase: backfill\n--! table: public.notes\n--! pending: n.kind is null\nupdate public.notes n set kind = 'note' where n.kind is null;`,
     )
     const ran = await rethread(db.url, ['migrate', '--allow', 'QUARANTINES_ROWS'], { cwd })
-    expect(ran.report.backfill[0]).toMatchObject({ state: 'done', rows: 9, quarantined: 1 })
-    const [poison] = await db.sql`select key, reason from rethread_archive.quarantine`
-    expect(poison).toEqual({ key: '7', reason: expect.stringContaining('no sevens') })
+    expect(ran.code).toBe(1)
+    expect(ran.report.backfill[0]).toMatchObject({ state: 'failed', rows: 9, quarantined: 0, failed: 1 })
+    const [poison] = await db.sql`select key, reason from rethread_archive.failed_rows`
+    expect(poison).toEqual({ key: '7', reason: 'no sevens' })
   })
 
   test('a column that a rollback drops without the word COLUMN is archived like any other', async () => {
@@ -299,7 +308,7 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     expect(back!.n).toBe(7)
   })
 
-  test('arrays explode into rows: killed and resumed, nothing doubled, order kept, poison in the quarantine', async () => {
+  test('arrays explode into rows: killed and resumed, nothing doubled, order kept, a row that fails is named', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(`
       create table threads (id int primary key, items jsonb);
@@ -322,15 +331,16 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
       await run
     }
     const ran = await rethread(db.url, ['migrate', '--workers', '2'], { cwd: folder })
-    expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+    expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([1, []])
     const [state] = await db.sql`
       select (select count(*)::int from items) as items,
         (select count(*)::int from items where thread_id <= 8000 and body <> 'thread ' || thread_id || ' item ' || position) as disordered,
-        (select array_agg(key order by key)::text from rethread_archive.quarantine) as quarantined`
-    expect(state).toEqual({ items: 8000 * 12 + 2, disordered: 0, quarantined: '{9005}' })
+        (select array_agg(key order by key)::text from rethread_archive.failed_rows) as failed,
+        (select count(*)::int from rethread_archive.quarantine) as quarantined`
+    expect(state).toEqual({ items: 8000 * 12 + 2, disordered: 0, failed: '{9005}', quarantined: 0 })
   })
 
-  test('a foreign table is walked along its key: resumed, poison set aside, one workspace first', async () => {
+  test('a foreign table is walked along its key: resumed, a row that fails is named, one workspace first', async () => {
     await using far = await database(server, 'empty')
     await far.sql.unsafe(`
       create table far (id int, part text collate "C", room int, done boolean, n text, primary key (id, part));
@@ -362,7 +372,7 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     const piece = await rethread(db.url, ['backfill', '--max-rows', '500'], { cwd: folder })
     expect([piece.code, piece.report.backfill[0]!.state]).toEqual([0, 'running'])
     const ran = await rethread(db.url, ['migrate'], { cwd: folder })
-    expect([ran.code, ran.report.backfill[0]!.quarantined]).toEqual([0, 1])
+    expect([ran.code, ran.report.backfill[0]!.quarantined, ran.report.backfill[0]!.failed]).toEqual([1, 0, 1])
     expect((await counts())[0]).toEqual({ three: 300, others: 3000 - 300 - 1 })
   })
 

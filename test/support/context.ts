@@ -11,6 +11,8 @@ export const contextOf = (url: string, tracks: Track[] = []): Context => ({
   lockTimeoutMs: 80,
   lockBudgetSeconds: 30,
   batchTargetMs: 50,
+  maxFailedRows: 1000,
+  retryFailedSeconds: 0,
   cores: 1,
   walBytesPerSecond: null,
   holdTriggers: false,

@@ -5,8 +5,14 @@
 
 select 'public.chat_sessions' as object, count(*) as came_in, count(m.id) as migrated,
   count(*) filter (where m.id is null and (x.reason is not null or q.key is not null)) as quarantined,
-  count(*) filter (where m.id is null and x.reason is null and q.key is null) as missing
+  count(*) filter (where m.id is null and x.reason is null and q.key is null and f.key is not null) as failed,
+  count(*) filter (where m.id is null and x.reason is null and q.key is null and f.key is null) as missing
 from public.chat_sessions s
 cross join lateral chat_private.elements(s.id, s.messages::json, s.created_at) x
 left join public.messages m on m.id = x.id
 left join rethread_archive.quarantine q on q.relation = 'public.chat_sessions' and q.key = s.id::text
+left join (
+  select distinct f.key
+  from jsonb_to_recordset(coalesce(nullif(current_setting('rethread.failed', true), ''), '[]')::jsonb) as f (relation text, key text)
+  where f.relation = 'public.chat_sessions'
+) f on f.key = s.id::text

@@ -35,7 +35,7 @@ export const checkWords = {
     null,
   ),
   NOT_ACCOUNTED: say(
-    (s, f) => sentence`${f.rows} of what came in as \`${s}\` is neither migrated nor in the quarantine.`,
+    (s, f) => sentence`${f.rows} of what came in as \`${s}\` is neither migrated nor set aside nor failed.`,
     () => 'rethread verify   names the rows; rethread backfill   takes up what is pending.',
   ),
   NOTHING_CAME_IN: say(s => sentence`Track \`${s}\` had nothing to bring over.`, null),

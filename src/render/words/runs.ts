@@ -13,6 +13,10 @@ const cure = (sqlstate: string | null): string =>
   cures.find(([states]) => states.test(sqlstate ?? ''))?.[1] ??
   'Fix the file, or the object that the message names.'
 
+/** Hazards as `--allow` wants them, with the number of rows where one is for no more than these. */
+const withRows = (allow: string[], rows: number | undefined): string[] =>
+  allow.map(name => (name === 'QUARANTINES_ROWS' && rows !== undefined ? `${name}=${rows}` : name))
+
 /** What a run did, or why it did not. */
 export const runWords = {
   NOTHING_TO_DO: say(
@@ -27,14 +31,14 @@ export const runWords = {
     (s, f) =>
       f.because === null
         ? sentence`Stopped before \`${s}\`, as asked. ${f.left} migration(s) are left.`
-        : sentence`Stopped before \`${s}\`: ${f.because}. ${f.left} migration(s) wait until the old application is gone.`,
+        : sentence`Stopped before \`${s}\`: ${f.because}. ${f.left} migration(s) wait until the old application is gone${!f.takesOut ? '' : sentence`; they take ${f.takesOut} row(s) out of their tables`}.`,
     (_, f) => f.command,
   ),
   CONSENT_NEEDED: say(
     (_, f) => sentence`This needs consent by name:${bullets(f.because)}`,
     (_, f) =>
       [
-        f.allow.length > 0 ? sentence`--allow ${f.allow.join(',')}` : '',
+        f.allow.length > 0 ? sentence`--allow ${withRows(f.allow, f.rows).join(',')}` : '',
         f.confirm ? sentence`--confirm ${f.confirm}` : '',
       ]
         .filter(Boolean)
@@ -106,9 +110,35 @@ export const runWords = {
   ),
   QUARANTINED: say(
     (s, f) =>
-      sentence`${f.rows} row(s) of \`${s}\` ${f.takenOut ? 'were taken out; rethread_archive.quarantine has them, and a rollback puts them back' : 'could not be backfilled; they are copied to rethread_archive.quarantine and still in place'}.`,
-    (_, f) =>
-      sentence`select reason, count(*) from rethread_archive.quarantine where migration = '${f.migration}' group by 1;`,
+      f.takenOut
+        ? sentence`${f.rows} row(s) were taken out of \`${s}\`; their copies are in rethread_archive.quarantine, and a rollback of \`${f.migration}\` puts them back.`
+        : sentence`${f.rows} row(s) of \`${s}\` are set aside: the file gives a reason why they do not fit. They are still in place.`,
+    () => 'rethread quarantine list',
+  ),
+  ROWS_FAILED: say(
+    (s, f) =>
+      sentence`${f.stoppedEarly ? 'At least ' : ''}${f.rows} row(s) of \`${s}\` failed in \`${f.migration}\`: ${f.reason}${f.sqlstate === null ? '' : sentence` (SQLSTATE ${f.sqlstate})`}. They are in place and unchanged, such as ${listed(f.keys)}.`,
+    () => 'Remove the cause, then run the same command: it tries them again. Nothing takes them out.',
+  ),
+  BACKFILL_REOPENED: say(
+    (s, f) =>
+      sentence`\`${s}\` was done and has rows to do again${f.stops ? ': nothing after it runs before they are done' : '; it runs once more'}.`,
+    (_, f) => (f.stops ? 'rethread migrate' : null),
+  ),
+  NOT_RECHECKED: say(
+    (s, f) =>
+      sentence`Whether \`${s}\` has rows to do again takes longer than ${f.ms} ms to tell; it was left open.`,
+    () => 'rethread verify',
+  ),
+  RELEASED: say(
+    (s, f) => sentence`${f.rows} row(s) of \`${s}\` were released from the quarantine and tried again.`,
+    null,
+  ),
+  QUARANTINE_EMPTY: say(s => sentence`No row of \`${s}\` was set aside, and none failed.`, null),
+  ASSIGNED: say((s, f) => sentence`${f.rows} row(s) of \`${s}\` now belong to workspace ${f.unit}.`, null),
+  NO_SUCH_ROW: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    () => 'rethread quarantine list',
   ),
   WORK_LEFT: say(
     (s, f) => sentence`${f.rows} row(s) of \`${s}\` are still to do after ${f.sweeps} sweeps.`,
@@ -119,7 +149,8 @@ export const runWords = {
     () => 'rethread backfill --status',
   ),
   NO_ROWS: say(
-    (s, f) => sentence`\`${f.migration}\` found nothing to do in \`${s}\`: normal for a fresh installation.`,
+    (s, f) =>
+      sentence`\`${f.migration}\` found nothing to do in \`${s}\`: the table is empty, which is normal for a fresh installation.`,
     null,
   ),
 } satisfies Group

@@ -1,0 +1,91 @@
+import { serverFault } from '../database/faults.js'
+import type { Db } from '../database/types.js'
+import { type Finding, finding } from '../model/report.js'
+import { type Cause, failedGroups, noteFailed } from './failed_rows.sql.js'
+import type { Job, RowFailures } from './job.js'
+
+/**
+ * A row that fails is noted and passed by; the closing sweep tries it again. The states of a row, and what
+ * leads out of each:
+ *
+ *   to do     -> done       the statement changed it
+ *             -> set aside  the file's reason explains it, evaluated twice
+ *             -> failed     the statement raised an error for it alone, or ran and left it to do
+ *   failed    -> done, set aside or failed again, by the closing sweep or the next run of the same command
+ *   set aside -> to do      its reason is no longer true, or a person says retry
+ *
+ * Nothing leads from failed to a row that is taken out, and no backfill is done while it has a failed row.
+ *
+ * This is where an invocation begins.
+ */
+export const noFailures = (limit: number): RowFailures => ({
+  keys: new Set(),
+  limit,
+  over: false,
+  pausedSince: null,
+  pauses: 0,
+})
+
+/** The first pause, in milliseconds; each next one is twice as long. */
+const firstPauseMs = 250
+
+/**
+ * Waits before rows that failed are tried again: an application may refuse writes for some seconds. False
+ * when the time for that is over, or somebody asks to stop.
+ */
+export async function pauseBeforeRetry(job: Job): Promise<boolean> {
+  const { ctx } = job.run
+  const { failures } = job
+  failures.pausedSince ??= ctx.clock.now()
+  const left = ctx.retryFailedSeconds * 1000 - (ctx.clock.now() - failures.pausedSince)
+  if (left <= 0 || ctx.signal.aborted) return false
+  const nextMs = Math.min(left, firstPauseMs * 2 ** failures.pauses++)
+  const { table } = job.migration.backfill!
+  ctx.emit({
+    type: 'notice',
+    text: `rows of ${table} fail: they are tried again in ${Math.round(nextMs)} ms`,
+  })
+  await ctx.clock.sleep(nextMs, ctx.signal)
+  return !ctx.signal.aborted
+}
+
+/** What was wrong has passed: the next trouble is waited for as long again. */
+export function trustAgain({ failures }: Job): void {
+  failures.keys.clear()
+  failures.pausedSince = null
+  failures.pauses = 0
+}
+
+/** What the server says of a fault, as the cause of a failed row. */
+export function causeOf(error: unknown): Cause {
+  const { code, message } = serverFault(error)!
+  return { sqlstate: code, reason: message }
+}
+
+/** Notes a row that failed; more of them than the limit stop the run. */
+export async function noteFailure(
+  job: Job,
+  sql: Db,
+  row: Parameters<typeof noteFailed>[2],
+  error: unknown,
+): Promise<void> {
+  const key = await noteFailed(sql, job.pending, row, causeOf(error))
+  if (key !== null) job.failures.keys.add(key)
+  if (job.failures.keys.size > job.failures.limit) job.failures.over = true
+}
+
+/** Reasons that a report names. */
+const namedCauses = 3
+
+/** What a report says of the rows that failed; nothing where none did. */
+export async function failedFindings(
+  sql: Db,
+  track: string,
+  migration: string | null,
+  stoppedEarly = false,
+): Promise<Finding[]> {
+  const groups = await failedGroups(sql, track, migration)
+  return groups
+    .slice(0, namedCauses)
+    .map(({ relation, ...facts }) => finding('ROWS_FAILED', relation, { ...facts, stoppedEarly }))
+}

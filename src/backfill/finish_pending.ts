@@ -1,0 +1,118 @@
+import { heapsOf } from '../database/catalog.sql.js'
+import type { Connection } from '../database/connection.js'
+import { setFlushSize } from '../database/connection.sql.js'
+import { connect } from '../database/context.js'
+import { Failure } from '../model/failure.js'
+import { runStandalone, tryRow } from './batch.js'
+import { pauseBeforeRetry, trustAgain } from './failed_rows.js'
+import { rowParameter, settleFailed } from './failed_rows.sql.js'
+import { flushSizeFor } from './health_monitor.js'
+import type { Job } from './job.js'
+import { type PendingRow, scanPending, stillPending } from './pending.sql.js'
+import { pendingScanOf } from './pending_spec.js'
+import { leastRangePages } from './range_cursor.js'
+import { createRanges, resetRanges } from './run_backfill.sql.js'
+import { copyBeforeDeletion } from './take_out.js'
+import { atKey } from './walk_keys.sql.js'
+import { allRanges } from './walk_pages.js'
+
+/** Sweeps that may follow each other while an application writes rows that its trigger has not done. */
+const maxPendingScans = 20
+
+/** How the closing sweep ended: `failed` where rows are left that nothing explains. */
+export type Finished = 'done' | 'stopped' | 'failed'
+
+/**
+ * Pending minus set aside, until it is empty: rows that moved under the walk, rows of a failed trigger, rows
+ * beyond the frozen end. A row with a reason is set aside, and never holds the rest up; the others are tried
+ * again, with pauses, before they count as failed.
+ */
+export async function finishPending(job: Job): Promise<Finished> {
+  const { run, failures, pending } = job
+  let before = Number.POSITIVE_INFINITY
+  let tried = new Set<string>()
+  for (let scans = 1; ; scans++) {
+    // the first to read a row marks it as committed, and so changes its page
+    await setFlushSize(run.writer.sql, flushSizeFor(job))
+    const { left, rows } = await run.writer.sql.begin(tx =>
+      scanPending(tx, pendingScanOf(job), failures.limit + 1),
+    )
+    if (left === 0) {
+      await settleFailed(run.writer.sql, pending, [], '')
+      return 'done'
+    }
+    if (run.ctx.signal.aborted) return 'stopped'
+    const few = left <= failures.limit && pending.key.length > 0
+    const stuck = few ? rows.every(r => tried.has(r.key)) : left >= before && !(await pauseBeforeRetry(job))
+    if (stuck || scans > maxPendingScans) {
+      const known = few ? rows.filter(r => tried.has(r.key)) : rows
+      // only rows that came since, sweep after sweep: none of them failed
+      if (known.length === 0)
+        throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: scans - 1 })
+      failures.over = left > failures.limit
+      await settleFailed(run.writer.sql, pending, known, unchanged(job))
+      return 'failed'
+    }
+    if (left < before) trustAgain(job)
+    before = left
+    await copyBeforeDeletion(job)
+    if (few) {
+      await retryRows(job, rows)
+      tried = new Set(rows.map(r => r.key))
+    } else if (!(await walkAgain(job))) return failures.over ? 'failed' : 'stopped'
+  }
+}
+
+/** What is said of a row that the statement left to do without an error. */
+const unchanged = ({ statement, pending }: Job): string =>
+  pending.removes
+    ? 'no backfill explains it, or one failed at it: it stays in its table'
+    : statement.updatesTable
+      ? 'unchanged after the update'
+      : 'still to do after the statement'
+
+/** The walk once more, over all pages: for rows that moved, and for more than are tried one by one. */
+async function walkAgain(job: Job): Promise<boolean> {
+  const { run, migration, id } = job
+  const heaps = await heapsOf(run.writer.sql, migration.backfill!.table)
+  await createRanges(run.writer.sql, id, heaps, leastRangePages(job.statement, 1))
+  await resetRanges(run.writer.sql, id)
+  job.passes = 1
+  job.progress.pagesDone = 0
+  return allRanges(job)
+}
+
+/**
+ * Tries rows one by one, by their key: once, then one of them after each pause until it succeeds, and all of
+ * them a last time. Rows of a backfill that takes rows out are not waited for.
+ */
+async function retryRows(job: Job, rows: PendingRow[]): Promise<void> {
+  const connection = await connect(job.run.ctx, 'worker')
+  try {
+    let left = await tryRows(job, connection, rows)
+    while (left.length > 0 && !job.pending.removes && !job.failures.over && (await pauseBeforeRetry(job))) {
+      if ((await tryRows(job, connection, left.slice(0, 1))).length > 0) continue
+      left = await tryRows(job, connection, left.slice(1))
+      trustAgain(job)
+    }
+    await tryRows(job, connection, left)
+  } finally {
+    await connection.close()
+  }
+}
+
+/** Runs the statement for each row; those that are still to do. */
+async function tryRows(job: Job, connection: Connection, rows: PendingRow[]): Promise<PendingRow[]> {
+  const { pending, statement } = job
+  const { table, key } = pending
+  for (const { values } of rows) {
+    if (job.failures.over || job.run.ctx.signal.aborted) break
+    const row = { from: table, where: atKey(pending.alias, key, rowParameter), args: values }
+    job.progress.rows += await tryRow(job, connection, row, () =>
+      runStandalone(job, connection, table, { predicate: atKey(statement.alias, key, 1), args: values }),
+    )
+  }
+  if (rows.length === 0) return []
+  const left = await stillPending(connection.sql, pending, rows)
+  return rows.filter(r => left.has(r.key))
+}

@@ -1,0 +1,64 @@
+import { primaryKey } from '../database/catalog.sql.js'
+import type { Db } from '../database/types.js'
+import { aliasOf } from '../files/backfill_statement.js'
+import type { Migration, Track } from '../model/project.js'
+import { betweenRests } from './batch_size.js'
+import { restsFor } from './health_monitor.js'
+import type { Job } from './job.js'
+import type { PendingScan, PendingSpec } from './pending.sql.js'
+import { type KeyColumn, keyColumns } from './walk_keys.sql.js'
+
+/** The columns that tell the rows of a backfill's table apart: its header's, else the primary key. */
+export async function rowKeyOf(
+  sql: Db,
+  { table, key }: NonNullable<Migration['backfill']>,
+): Promise<KeyColumn[]> {
+  return keyColumns(sql, table, key.length > 0 ? key : await primaryKey(sql, table))
+}
+
+/** Whether a backfill takes rows out of its table, into the quarantine. */
+export const takesOut = (m: Migration): boolean =>
+  m.backfill !== null && m.hazards.includes('QUARANTINES_ROWS')
+
+/** Which rows of a backfill are to do; `alias` is how its statement calls the table. */
+export const pendingSpecOf = (
+  track: Track | undefined,
+  m: Migration,
+  { alias, key, run }: { alias: string; key: KeyColumn[]; run: number },
+): PendingSpec => ({
+  ...m.backfill!,
+  track: m.track,
+  migration: m.name,
+  alias,
+  key,
+  run,
+  removes: takesOut(m),
+  explainedBefore: track !== undefined && explainsBefore(track, m),
+})
+
+/** The same, with the alias and the key read from the file and the catalog. */
+export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
+  const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
+  return pendingSpecOf(track, m, { alias, key: await rowKeyOf(sql, m.backfill!), run: 0 })
+}
+
+/** Whether an earlier backfill gives reasons why rows of the same table fit no better. */
+function explainsBefore(track: Track, m: Migration): boolean {
+  const before = track.migrations.slice(
+    0,
+    track.migrations.findIndex(o => o.name === m.name),
+  )
+  return before.some(o => o.backfill?.table === m.backfill!.table && o.backfill.reason !== null)
+}
+
+/** What a sweep takes to read a page of messages, in milliseconds: about. */
+const scannedPageMs = 0.03
+
+/** What a sweep looks at, with the rests that are asked for now. */
+export function pendingScanOf(job: Job): PendingScan {
+  const factor = restsFor(job)
+  return {
+    ...job.pending,
+    restEvery: factor > 0 && !job.keys ? betweenRests(factor, scannedPageMs) : null,
+  }
+}

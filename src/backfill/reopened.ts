@@ -1,0 +1,85 @@
+import type { Connection } from '../database/connection.js'
+import { setLocal } from '../database/connection.sql.js'
+import { isRefused, isSqlState } from '../database/faults.js'
+import { readAside } from '../database/scopes.js'
+import type { Migration, Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { hasPending } from './pending.sql.js'
+import { readPendingSpec } from './pending_spec.js'
+
+/** What was found when finished backfills were asked for rows to do again. */
+export interface Reopened {
+  /** Names of those that have some. */
+  found: string[]
+  /** Those that run once more: also every backfill after the first, which may feed on what that one makes. */
+  names: Set<string>
+  /** Those that could not be answered in the given time. */
+  unknown: string[]
+}
+
+/** Longest question in passing, in milliseconds: where an index answers it takes one. */
+export const inPassingMs = 1000
+
+/**
+ * Asks each finished backfill of a track for one row that is to do again: a row that came since, or one whose
+ * reason for being set aside is no longer true. Without an index that is a scan of the table up to the first
+ * such row, so it has a time limit; 0 is none.
+ */
+export async function reopenedBackfills(
+  connection: Connection,
+  track: Track,
+  applied: { has(name: string): boolean },
+  timeoutMs: number = inPassingMs,
+): Promise<Reopened> {
+  const again: Reopened = { found: [], names: new Set(), unknown: [] }
+  const finished = track.migrations.filter(
+    m => m.backfill && applied.has(m.name) && !(m.backfill.until && applied.has(m.backfill.until)),
+  )
+  const answers = await areToDoAgain(connection, track, finished, timeoutMs)
+  for (const [i, m] of finished.entries()) {
+    const answer = answers[i]!
+    if (answer === 'yes') again.found.push(m.name)
+    if (answer === 'yes' || (again.found.length > 0 && m.phase === 'backfill')) again.names.add(m.name)
+    else if (answer === 'unknown') again.unknown.push(m.name)
+  }
+  return again
+}
+
+type Answer = 'yes' | 'no' | 'unknown'
+
+/** All of them in one message; one by one where one of them has no answer. */
+async function areToDoAgain(
+  connection: Connection,
+  track: Track,
+  finished: Migration[],
+  timeoutMs: number,
+): Promise<Answer[]> {
+  if (finished.length === 0) return []
+  const ask = (some: Migration[]): Promise<Answer[]> =>
+    readAside(connection.sql, async tx => {
+      await setLocal(tx, 0, timeoutMs)
+      const found = await Promise.all(
+        some.map(async m => hasPending(tx, await readPendingSpec(tx, track, m))),
+      )
+      return found.map(any => (any ? 'yes' : 'no'))
+    })
+  try {
+    return await ask(finished)
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    if (finished.length === 1) return [answerOf(error)]
+    const answers: Answer[] = []
+    for (const m of finished) answers.push(...(await areToDoAgain(connection, track, [m], timeoutMs)))
+    return answers
+  }
+}
+
+/** Where a later step has taken away what a backfill names, its rows went with it. */
+const answerOf = (error: unknown): Answer =>
+  isSqlState(error, '42P01', '42703', '42883', '3F000') ? 'no' : 'unknown'
+
+/** What a report says of them. */
+export const reopenedFindings = ({ found, unknown }: Reopened, stops = false): Finding[] => [
+  ...found.map(name => finding('BACKFILL_REOPENED', name, { stops }, stops ? 'warn' : 'info')),
+  ...unknown.map(name => finding('NOT_RECHECKED', name, { ms: inPassingMs })),
+]

@@ -1,0 +1,88 @@
+import type { Connection } from '../database/connection.js'
+import { isRefused } from '../database/faults.js'
+import { readAside } from '../database/scopes.js'
+import { Failures } from '../model/failure.js'
+import type { Consent, Plan } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import type { Finding } from '../model/report.js'
+import { wants } from '../plan/consent.js'
+import type { Job } from './job.js'
+import { copyLeaving, countLeaving } from './pending.sql.js'
+import { pendingScanOf, readPendingSpec, takesOut } from './pending_spec.js'
+import { announcedRows } from './take_out.sql.js'
+
+/**
+ * A backfill that takes rows out copies every one of them first; its statement deletes only what was copied.
+ * Throws CONSENT_NEEDED where they are more than the report named that the consent answers.
+ */
+export async function copyBeforeDeletion(job: Job): Promise<void> {
+  const { run, pending, options } = job
+  if (!pending.removes) return
+  const scan = pendingScanOf(job)
+  const known =
+    options.consent.rows ?? (await announcedRows(run.writer.sql, pending.track, pending.migration))
+  await run.writer.sql.begin(async tx => {
+    const leaving = await copyLeaving(tx, scan, 'taken out: it does not fit the new schema')
+    const rows = job.progress.rows + leaving
+    if (known !== null && rows > known)
+      throw new Failures(moreThanKnown(job.migration, rows, known, options.consent))
+  })
+}
+
+/** The refusal: which rows, and how many more than the report named. */
+const moreThanKnown = (m: Migration, rows: number, known: number, consent: Consent): Finding[] =>
+  wants(
+    m.track,
+    { ...consent, allow: new Set([...consent.allow].filter(a => a !== 'QUARANTINES_ROWS')) },
+    ['QUARANTINES_ROWS'],
+    consent.confirm,
+    [
+      `QUARANTINES_ROWS: ${m.name} takes ${rows} row(s) out of ${m.backfill!.table}; ${known} when it was reported`,
+    ],
+    rows,
+  )
+
+/**
+ * The plan with the number of rows that its steps, and those after it, take out now. A number is missing
+ * where nobody can tell yet: the table or its column is made by a step before.
+ */
+export async function withLeavingRows(connection: Connection, track: Track, plan: Plan): Promise<Plan> {
+  const leaving = new Map<string, number>()
+  for (const m of [...plan.steps, ...plan.held].map(s => s.migration)) {
+    const rows = takesOut(m) ? await leavingRows(connection, track, m) : null
+    if (rows !== null) leaving.set(m.name, rows)
+  }
+  const steps = plan.steps.map(s => ({
+    ...s,
+    hazards: s.hazards.map(h =>
+      h.code === 'QUARANTINES_ROWS' && leaving.has(s.migration.name)
+        ? { ...h, detail: `${leaving.get(s.migration.name)} row(s): ${h.detail}` }
+        : h,
+    ),
+  }))
+  return { ...plan, steps, leaving }
+}
+
+async function leavingRows(connection: Connection, track: Track, m: Migration): Promise<number | null> {
+  try {
+    const spec = await readPendingSpec(connection.sql, track, m)
+    return await readAside(connection.sql, tx => countLeaving(tx, spec))
+  } catch (error) {
+    // it names what is not there yet
+    if (!isRefused(error)) throw error
+    return null
+  }
+}
+
+/** What the consent given so far does not cover: more rows than the report named. */
+export async function judgeLeaving(connection: Connection, plan: Plan, consent: Consent): Promise<Finding[]> {
+  const findings: Finding[] = []
+  if (!consent.allow.has('QUARANTINES_ROWS')) return findings
+  for (const { migration: m } of plan.steps) {
+    const rows = plan.leaving?.get(m.name)
+    if (rows === undefined) continue
+    const known = consent.rows ?? (await announcedRows(connection.sql, m.track, m.name))
+    if (known !== null && rows > known) findings.push(...moreThanKnown(m, rows, known, consent))
+  }
+  return findings
+}

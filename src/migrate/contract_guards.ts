@@ -1,0 +1,42 @@
+import { reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
+import { withLeavingRows } from '../backfill/take_out.js'
+import { announceRows } from '../backfill/take_out.sql.js'
+import type { HazardLevel } from '../model/codes.js'
+import type { Plan } from '../model/plan.js'
+import type { Track } from '../model/project.js'
+import type { Finding } from '../model/report.js'
+import { heldFindings } from '../plan/make_plan.js'
+import { readLedger } from '../run/ledger.sql.js'
+import { foldLedger } from '../run/ledger_history.js'
+import type { Run } from '../run/run.js'
+import { Stop } from '../run/run_steps.js'
+
+/** What is left and how to get there, with the rows that it takes out: consent is for no more than these. */
+export async function announceHeld(
+  run: Run,
+  track: Track,
+  plan: Plan,
+  from: HazardLevel | undefined,
+): Promise<Finding[]> {
+  if (run.writer.lost) return heldFindings(plan, run.target.info.database, from)
+  const counted = await withLeavingRows(run.writer, track, plan)
+  for (const { migration: m } of plan.held) {
+    const rows = counted.leaving?.get(m.name)
+    if (rows !== undefined) await announceRows(run.writer.sql, track.name, m.name, rows)
+  }
+  return heldFindings(counted, run.target.info.database, from)
+}
+
+/**
+ * Before the steps that take something away: every backfill that was done must still be done, without a time
+ * limit. Rows that failed, and rows that came since, stop the run here.
+ */
+export async function refuseReopened(run: Run, track: Track, before: string): Promise<void> {
+  const { applied } = foldLedger(await readLedger(run.writer.sql), track.name)
+  applied.delete(before)
+  const again = await reopenedBackfills(run.writer, track, applied, 0)
+  if (again.found.length > 0)
+    throw new Stop('attention', reopenedFindings(again, true), {
+      reason: `${again.found.join(', ')} has rows to do again`,
+    })
+}

@@ -1,0 +1,25 @@
+import { rollbackCommand } from '../archive/loss_report.js'
+import { parseStatements } from '../files/statements.js'
+import type { Plan } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import type { Run } from '../run/run.js'
+import type { Ran } from '../run/run_steps.js'
+import { trialsOf } from '../run/try_triggers.js'
+
+/** After a step that failed: what of the track is in place, and the one command that takes it away. */
+export async function leftInPlace(run: Run, track: Track, plan: Plan, ran: Ran): Promise<Finding[]> {
+  const failed = ran.steps.find(s => s.outcome === 'failed')
+  const applied = [...plan.applied, ...ran.done.map(s => s.migration)]
+  if (!failed || applied.length === 0) return []
+  const triggers = await triggersLeft(applied)
+  const command = await rollbackCommand(track, null, applied, run.target.info.database)
+  const migrations = applied.map(m => m.name)
+  return [finding('LEFT_IN_PLACE', track.name, { failed: failed.migration, migrations, triggers, command })]
+}
+
+/** Triggers that migrations put on tables that were there before, and that none of them takes away. */
+async function triggersLeft(applied: Migration[]): Promise<string[]> {
+  const statements = (await Promise.all(applied.map(m => parseStatements(m.file.text)))).flat()
+  return trialsOf(statements).flatMap(t => t.triggers.map(name => `${name} on ${t.table}`))
+}

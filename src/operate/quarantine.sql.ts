@@ -1,0 +1,151 @@
+import { type PendingSpec, rowKey } from '../backfill/pending.sql.js'
+import type { KeyColumn } from '../backfill/walk_keys.sql.js'
+import { relationExists } from '../database/catalog.sql.js'
+import { type Db, literal } from '../database/types.js'
+import type { Cells } from '../model/report.js'
+
+/** Whether a run has made the quarantine here. */
+export const hasQuarantine = (sql: Db): Promise<boolean> =>
+  relationExists(sql, 'rethread_archive.failed_rows')
+
+/** The rows that were set aside, by reason: how many wait in their table, and what became of the others. */
+export async function asideByReason(sql: Db, s: PendingSpec): Promise<Cells[]> {
+  return sql.unsafe<Cells[]>(
+    `select q.reason, q.migration, q.relation as "table", count(*)::int as rows,
+       count(*) filter (where r.waits)::int as waiting,
+       count(*) filter (where not r.waits)::int as "done since",
+       count(*) filter (where r.waits is null)::int as ${s.removes ? '"taken out"' : '"not in the table"'}
+     from rethread_archive.quarantine q
+     left join lateral (
+       select coalesce((${s.pending}), false) as waits from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = q.key
+     ) r on true
+     where q.track = ${literal(s.track)} and q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)}
+     group by 1, 2, 3 order by 4 desc, 1`,
+  )
+}
+
+/** The first rows of the quarantine of a track, and those that failed, each with the number for `show`. */
+export async function waitingRows(sql: Db, track: string, most: number): Promise<Cells[]> {
+  return sql<Cells[]>`
+    (select 'f' || f.id as id, 'failed' as outcome, f.relation as "table", f.key, f.migration,
+      concat_ws(' ', f.sqlstate, f.reason) as reason
+    from rethread_archive.failed_rows f where f.track = ${track} order by f.id limit ${most})
+    union all
+    (select q.id::text, 'set aside', q.relation, q.key, q.migration, q.reason
+    from rethread_archive.quarantine q where q.track = ${track} order by q.id limit ${most})`
+}
+
+/** One row of the quarantine, or one that failed. */
+export interface KeptRow {
+  outcome: string
+  table: string
+  key: string
+  migration: string
+  sqlstate: string | null
+  reason: string
+  run: number | null
+  at: string
+  /** The copy that was made of it, as JSON; null of a row that failed. */
+  original: string | null
+}
+
+/** The row with this number; null where there is none. */
+export async function keptRow(sql: Db, track: string, id: number, failed: boolean): Promise<KeptRow | null> {
+  const [row] = failed
+    ? await sql<KeptRow[]>`
+        select 'failed' as outcome, relation as "table", key, migration, sqlstate, reason, run::float8 as run,
+          at::text as at, original::text as original
+        from rethread_archive.failed_rows where track = ${track} and id = ${id}`
+    : await sql<KeptRow[]>`
+        select 'set aside' as outcome, relation as "table", key, migration, null as sqlstate, reason,
+          run::float8 as run, at::text as at, original::text as original
+        from rethread_archive.quarantine where track = ${track} and id = ${id}`
+  return row ?? null
+}
+
+/**
+ * The row as it is in its table now, as JSON, and its reason as the file gives it now; null where it is gone.
+ */
+export async function rowNow(
+  sql: Db,
+  s: PendingSpec,
+  key: string,
+): Promise<{ row: string; pending: boolean; reason: string | null } | null> {
+  const [now] = await sql.unsafe<{ row: string; pending: boolean; reason: string | null }[]>(
+    `select to_jsonb(${s.alias})::text as row, coalesce((${s.pending}), false) as pending, (${s.reason ?? 'null'})::text as reason
+     from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = $1`,
+    [key],
+  )
+  return now ?? null
+}
+
+/** What came in of one backfill's table, and what it became. */
+export interface Account {
+  cameIn: number
+  done: number
+  aside: number
+  failed: number
+  takenOut: number
+  toDo: number
+}
+
+/** The account of a backfill: what came in = done + set aside + failed + taken out + still to do. */
+export async function accountOf(sql: Db, s: PendingSpec): Promise<Account> {
+  const [account] = await sql.unsafe<Account[]>(
+    `with rows as (
+       select coalesce((${s.pending}), false) as pending,
+         exists (select from rethread_archive.failed_rows f where f.relation = ${literal(s.table)} and f.key = ${rowKey(s.alias, s.key)}) as failed,
+         exists (select from rethread_archive.quarantine q where q.relation = ${literal(s.table)} and q.key = ${rowKey(s.alias, s.key)}) as aside
+       from ${s.table} ${s.alias}
+     ),
+     gone as (
+       select count(distinct q.key) as n from rethread_archive.quarantine q
+       where q.relation = ${literal(s.table)} and q.track = ${literal(s.track)}
+         and not exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = q.key)
+     )
+     select (count(*) + (select n from gone))::int as "cameIn",
+       count(*) filter (where not pending)::int as done,
+       count(*) filter (where pending and aside)::int as aside,
+       count(*) filter (where pending and failed and not aside)::int as failed,
+       (select n from gone)::int as "takenOut",
+       count(*) filter (where pending and not aside and not failed)::int as "toDo"
+     from rows`,
+  )
+  return account!
+}
+
+const inPlace = (s: PendingSpec, reason: string): string =>
+  `q.track = ${literal(s.track)} and q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)}
+   and (${reason}::text is null or q.reason = ${reason}) and q.key = ${rowKey(s.alias, s.key)}`
+
+/** Lets rows that are in their table go, of one reason or of all: what is not done is to do again. */
+export async function releaseRows(sql: Db, s: PendingSpec, reason: string | null): Promise<number> {
+  const released = await sql.unsafe(
+    `delete from rethread_archive.quarantine q using ${s.table} ${s.alias} where ${inPlace(s, '$1')}`,
+    [reason],
+  )
+  return released.count
+}
+
+/**
+ * Gives rows that wait in their table a workspace. Returns how many, and the reason that one of them still
+ * has; null where none has any.
+ */
+export async function assignUnit(
+  sql: Db,
+  s: PendingSpec,
+  { unit, value, reason }: { unit: KeyColumn; value: string; reason: string | null },
+): Promise<{ rows: number; left: string | null }> {
+  const updated = await sql.unsafe(
+    `update ${s.table} ${s.alias} set ${unit.name} = $1::text::${unit.type}
+     from rethread_archive.quarantine q where ${inPlace(s, '$2')} and (${s.pending})`,
+    [value, reason],
+  )
+  const [left] = await sql.unsafe<{ reason: string }[]>(
+    `select (${s.reason ?? 'null'})::text as reason
+     from ${s.table} ${s.alias} join rethread_archive.quarantine q on ${inPlace(s, '$1')}
+     where ${s.alias}.${unit.name} = $2::text::${unit.type} and (${s.reason ?? 'null'})::text is not null limit 1`,
+    [reason, value],
+  )
+  return { rows: updated.count, left: left?.reason ?? null }
+}

@@ -1,0 +1,229 @@
+import { failedFindings } from '../backfill/failed_rows.js'
+import { failedGroups } from '../backfill/failed_rows.sql.js'
+import type { PendingSpec } from '../backfill/pending.sql.js'
+import { readPendingSpec } from '../backfill/pending_spec.js'
+import { keyColumns } from '../backfill/walk_keys.sql.js'
+import type { Connection } from '../database/connection.js'
+import { type Context, connect } from '../database/context.js'
+import { isSqlState } from '../database/faults.js'
+import { inspect } from '../database/server.js'
+import { backfill } from '../migrate/backfill_only.js'
+import { Failure } from '../model/failure.js'
+import type { Consent } from '../model/plan.js'
+import type { Track } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
+import { readHistory } from '../plan/history.js'
+import { openRun } from '../run/open_run.js'
+import {
+  type Account,
+  accountOf,
+  asideByReason,
+  assignUnit,
+  hasQuarantine,
+  keptRow,
+  releaseRows,
+  rowNow,
+  waitingRows,
+} from './quarantine.sql.js'
+
+/** Rows of each outcome that `quarantine list` names. */
+const mostListed = 50
+
+/** What a person asked `quarantine retry` and `quarantine assign` for. */
+export interface QuarantineOptions {
+  /** Only rows with this reason; null for all. */
+  reason: string | null
+  consent: Consent
+  leaseWaitMs: number
+}
+
+/** What waits in the quarantine and why, how many by reason, and the rows that failed. */
+export async function quarantineList(ctx: Context, track: Track): Promise<Report> {
+  await using connection = await connect(ctx, 'reader')
+  const report = emptyReport('quarantine', (await inspect(ctx, connection)).info)
+  if (!(await hasQuarantine(connection.sql))) return nothingKept(report, track)
+  for (const spec of await specsOf(connection, track)) {
+    const rows = await askTable(asideByReason(connection.sql, spec), [])
+    if (rows.length > 0) report.tables.push(tableOfCells(`Set aside by ${spec.migration}`, rows))
+  }
+  const failed = await failedGroups(connection.sql, track.name, null)
+  if (failed.length > 0)
+    report.tables.push(
+      tableOfCells(
+        'Failed',
+        failed.map(({ keys, ...group }) => ({ ...group, keys: keys.join(', ') })),
+      ),
+    )
+  const rows = await waitingRows(connection.sql, track.name, mostListed)
+  if (rows.length === 0) return nothingKept(report, track)
+  report.tables.push(tableOfCells(`The first rows, at most ${mostListed} of each kind`, rows))
+  report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
+  if (failed.length > 0) report.verdict = 'attention'
+  return report
+}
+
+const nothingKept = (report: Report, track: Track): Report => ({
+  ...report,
+  findings: [...report.findings, finding('QUARANTINE_EMPTY', track.name)],
+})
+
+/** One row: what it was when it was set aside, what it is now, and the reason that the file gives now. */
+export async function quarantineShow(ctx: Context, track: Track, id: string): Promise<Report> {
+  const parts = /^(f?)(\d{1,15})$/.exec(id)
+  await using connection = await connect(ctx, 'reader')
+  const report = emptyReport('quarantine', (await inspect(ctx, connection)).info)
+  const kept =
+    parts && (await hasQuarantine(connection.sql))
+      ? await keptRow(connection.sql, track.name, Number(parts[2]), parts[1] === 'f')
+      : null
+  if (!kept) throw new Failure('NO_SUCH_ROW', id, { reason: 'the quarantine has no row with this number' })
+  const m = track.migrations.find(o => o.name === kept.migration && o.backfill?.table === kept.table)
+  const now = m
+    ? await askTable(
+        readPendingSpec(connection.sql, track, m).then(spec => rowNow(connection.sql, spec, kept.key)),
+        null,
+      )
+    : null
+  const cells = {
+    ...kept,
+    'in its table now': now?.row ?? null,
+    'to do now': now?.pending ?? null,
+    'reason now': now?.reason ?? null,
+  }
+  report.tables.push({ title: `Row ${id}`, columns: ['of the row', 'value'], rows: Object.entries(cells) })
+  if (kept.outcome === 'failed') report.verdict = 'attention'
+  return report
+}
+
+/**
+ * Tries rows again after the data was repaired or a setting was changed: releases those that wait in their
+ * table and runs the backfills. Rows that still have a reason are set aside again. The account of each table
+ * is in the report, before and after.
+ */
+export async function quarantineRetry(
+  ctx: Context,
+  track: Track,
+  options: QuarantineOptions,
+): Promise<Report> {
+  return tryAgain(ctx, track, options, async (connection, specs, report) => {
+    for (const spec of specs) {
+      const rows = await askTable(releaseRows(connection.sql, spec, options.reason), 0)
+      if (rows > 0) report.findings.push(finding('RELEASED', spec.table, { rows }))
+    }
+  })
+}
+
+/** Gives rows that were set aside a workspace, and tries them again. Refused where the workspace is none. */
+export async function quarantineAssign(
+  ctx: Context,
+  track: Track,
+  workspace: string,
+  options: QuarantineOptions,
+): Promise<Report> {
+  return tryAgain(ctx, track, options, async (connection, specs, report) => {
+    let rows = 0
+    for (const spec of specs) {
+      const m = track.migrations.find(o => o.name === spec.migration)!
+      const [unit] = await keyColumns(connection.sql, spec.table, m.backfill!.unit ? [m.backfill!.unit] : [])
+      // a unit that is the row's own key is no workspace that it could be given
+      if (!unit || spec.key.some(k => k.name === unit.name)) continue
+      const given = await connection.sql.begin(async tx => {
+        const assigned = await assignUnit(tx, spec, { unit, value: workspace, reason: options.reason })
+        if (assigned.left !== null)
+          throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
+            reason: `rows of ${spec.table} would still not fit: ${assigned.left}; nothing was changed`,
+          })
+        return assigned.rows
+      })
+      await releaseRows(connection.sql, spec, options.reason)
+      if (given > 0) report.findings.push(finding('ASSIGNED', spec.table, { rows: given, unit: workspace }))
+      rows += given
+    }
+    if (rows === 0)
+      throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
+        reason: 'no row that waits in its table can be given a workspace',
+      })
+  })
+}
+
+/** Changes the quarantine under the lease, then runs the backfills, with the accounts before and after. */
+async function tryAgain(
+  ctx: Context,
+  track: Track,
+  { consent, leaseWaitMs }: QuarantineOptions,
+  change: (connection: Connection, specs: PendingSpec[], report: Report) => Promise<void>,
+): Promise<Report> {
+  const report = emptyReport('quarantine')
+  const accounts: Table = {
+    title: 'Accounts',
+    columns: ['table', 'when', 'came in', 'done', 'set aside', 'failed', 'taken out', 'to do'],
+    rows: [],
+  }
+  const count = async (connection: Connection, when: string) => {
+    for (const spec of await specsOf(connection, track)) {
+      const account = await askTable(accountOf(connection.sql, spec), null)
+      if (account) accounts.rows.push([`${spec.table} (${spec.migration})`, when, ...cellsOf(account)])
+    }
+  }
+  const run = await openRun(ctx, 'quarantine', leaseWaitMs)
+  try {
+    report.target = run.target.info
+    await count(run.writer, 'before')
+    await change(run.writer, await specsOf(run.writer, track), report)
+  } catch (error) {
+    await run.close('failed')
+    throw error
+  }
+  await run.close('clean')
+  const worked = await backfill(ctx, track, {
+    unit: null,
+    maxRows: null,
+    workers: 1,
+    nice: 0,
+    throttleQuery: null,
+    resume: false,
+    consent,
+    leaseWaitMs,
+  })
+  {
+    await using connection = await connect(ctx, 'reader')
+    await count(connection, 'after')
+  }
+  const all: Report = {
+    ...worked,
+    command: 'quarantine',
+    tables: [accounts, ...worked.tables],
+    findings: [...report.findings, ...worked.findings],
+  }
+  return { ...all, verdict: verdictOf(all) }
+}
+
+const cellsOf = ({ cameIn, done, aside, failed, takenOut, toDo }: Account): number[] => [
+  cameIn,
+  done,
+  aside,
+  failed,
+  takenOut,
+  toDo,
+]
+
+/** The applied or begun backfills of a track that set rows aside; those that take rows out come last. */
+async function specsOf(connection: Connection, track: Track): Promise<PendingSpec[]> {
+  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const begun = track.migrations.filter(
+    m => m.backfill && (history.applied.has(m.name) || history.unfinished.has(m.name)),
+  )
+  const specs = begun.map(m => askTable(readPendingSpec(connection.sql, track, m), null))
+  return (await Promise.all(specs)).filter(s => s !== null)
+}
+
+/** The answer of a table; `otherwise` where a later step has taken it away. */
+async function askTable<T>(question: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await question
+  } catch (error) {
+    // table, column, function or schema that is not there
+    if (!isSqlState(error, '42P01', '42703', '42883', '3F000')) throw error
+    return otherwise
+  }
+}

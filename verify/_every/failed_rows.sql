@@ -1,0 +1,11 @@
+--! title: No row failed in a backfill
+--! mutant: insert into rethread_archive.failed_rows (track, migration, relation, key, sqlstate, reason)
+--!   select b.track, b.migration, 'public.mutant', 'mutant', 'P0001', 'a mutant' from rethread.backfills b
+
+-- What is set aside is explained; what failed is not, and waits in its table for the next run.
+select concat_ws(' ', f.migration, f.sqlstate, f.reason) as object,
+  format('%s row(s) of %s failed and are still to do, such as %s', count(*), min(f.relation), min(f.key)) as detail
+from jsonb_to_recordset(coalesce(nullif(current_setting('rethread.failed', true), ''), '[]')::jsonb)
+  as f (migration text, relation text, key text, sqlstate text, reason text)
+group by f.migration, f.sqlstate, f.reason
+order by 1
