@@ -88,7 +88,7 @@ export async function deleteSessions(
   { follows }: Follows,
   ids: string[],
 ): Promise<number> {
-  const before = await counted(tx)
+  const before = await toLose(tx)
   const archived = new Map<string, number>()
   let sessions = 0
   for (const f of follows) {
@@ -146,7 +146,7 @@ async function storeOf(
 }
 
 /** What there is to lose. A server that does not count deleted rows can not say. */
-async function counted(tx: Db): Promise<Map<number, Holding>> {
+async function toLose(tx: Db): Promise<Map<number, Holding>> {
   const now = await holdings(tx)
   if (now) return now
   throw unarchived('rows', 'the server does not count deleted rows while track_counts is off', {
@@ -160,7 +160,7 @@ async function refuseMore(
   before: Map<number, Holding>,
   archived: Map<string, number>,
 ): Promise<void> {
-  const now = await counted(tx)
+  const now = await toLose(tx)
   const roots = new Map<string, number>()
   for (const h of now.values()) {
     const deleted = h.deleted - (before.get(h.oid)?.deleted ?? 0)

@@ -132,7 +132,8 @@ describe.each(servers())('what is said of a run on PostgreSQL $major is so', ser
     )
     expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
     await db.sql.unsafe(
-      `grant usage on schema rethread to ${role}; grant select on all tables in schema rethread to ${role}`,
+      `grant usage on schema rethread to ${role}; grant select on all tables in schema rethread to ${role};
+      grant usage on schema rethread_archive to ${role}; grant select on all tables in schema rethread_archive to ${role}`,
     )
     const url = new URL(db.url)
     url.username = role
@@ -188,11 +189,11 @@ test('rows that were taken out are not called still in place', async () => {
   await using db = await database(newest(), 'workspace-sessions')
   const expanded = await rethread(db.url, ['migrate'])
   const aside = expanded.report.findings.filter(f => f.code === 'QUARANTINED')
-  expect(aside.map(f => f.message)).toEqual([expect.stringContaining('and still in place')])
+  expect(aside.map(f => f.message)).toEqual([expect.stringContaining('They are still in place')])
   const done = await rethread(db.url, ['migrate', ...contract])
   const taken = done.report.findings.filter(f => f.code === 'QUARANTINED')
   expect(taken.map(f => f.message)).toEqual([
-    expect.stringMatching(/were taken out; .* a rollback puts them back/),
+    expect.stringMatching(/were taken out of .* a rollback of .* puts them back/),
   ])
 })
 
