@@ -1,4 +1,4 @@
-import { type ArchiveRow, type ForeignKey, foreignKeys } from '../archive/archive.sql.js'
+import { type ArchiveRow, foreignKeys, type ParentKey } from '../archive/archive.sql.js'
 import { tid } from '../backfill/batch_predicate.sql.js'
 import { columnFacts, columnNames, heapsOf } from '../database/catalog.sql.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
@@ -78,7 +78,7 @@ export async function tableMerge(
 }
 
 /** Foreign keys of a table: those that are there, and those that a later step of the track adds. */
-async function parentsOf(sql: Db, track: Track, table: string): Promise<ForeignKey[]> {
+async function parentsOf(sql: Db, track: Track, table: string): Promise<ParentKey[]> {
   const present = await foreignKeys(sql, table)
   const declared = await declaredKeys(sql, track, table)
   return [...present, ...declared.filter(d => !present.some(p => p.name === d.name))]
