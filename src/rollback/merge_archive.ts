@@ -66,6 +66,7 @@ export async function tableMerge(
     key: a.keyColumns,
     ours: a.ours,
     mirrored: rollback?.mirrored.find(o => o.object === a.relation)?.predicate ?? null,
+    alike: rollback?.alike.find(o => o.object === a.relation)?.predicate ?? null,
     track: a.track,
     parents: await parentsOf(sql, track, a.relation),
     only: a.left,

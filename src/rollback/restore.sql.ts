@@ -21,6 +21,8 @@ export interface TableMerge {
   ours: string | null
   /** Predicate of rows that stand in another table too, edits included. */
   mirrored: string | null
+  /** Columns, as SQL, by which a mirrored row is known to be what was archived. */
+  alike: string | null
   track: string
   parents: ParentKey[]
   /** Keys that an earlier restore could not bring back; null for all rows. */
@@ -71,6 +73,14 @@ const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in $
 const leftToMigrate = (m: TableMerge): string =>
   `(${holds('a', m.mirrored)} or ${holds('a', m.ours)} and ${madeByBatch('a')})`
 
+/** A mirrored row that the migrate made again, and that nobody has edited in the other table since. */
+const isAlike = (m: TableMerge): string =>
+  m.alike === null
+    ? 'false'
+    : ['a', 't']
+        .map(alias => `(select row(${m.alike})::text from (select ${alias}.*) as own)`)
+        .join(' is not distinct from ')
+
 /** Where a restore has been through, the rows that it left. The rest may have been deleted since. */
 const inScope = (m: { key: string[]; only: string[] | null }): string =>
   m.only === null
@@ -106,7 +116,7 @@ export async function mergeTable(
     `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${archivedValue(m, c)}`).join(', ')}
      from only ${source} a
      where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')} and (${presentDiffers(m, m.writable)})
-       and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
+       and ${inScope(m)} and (not ${leftToMigrate(m)} or ${isAlike(m)}) and ${parentsThere(m)}
        and not ${madeByBatch('a')} and ${madeByBatch('t')}`,
     [m.track],
   )
