@@ -6,7 +6,7 @@
 export type { ConfigValues } from './files/config.js'
 export { openProject } from './library/open_project.js'
 export type { OpenedProject, Verbs } from './library/opened_project.js'
-export { type Format, type RenderOptions, render } from './library/render.js'
+export { type RenderOptions, render } from './library/render.js'
 export type {
   BackfillRequest,
   BaselineRequest,

@@ -10,6 +10,7 @@ import {
   circles,
   clockReads,
   globalsUsed,
+  lostBackslashes,
   parse,
   queries,
   readSources,
@@ -156,6 +157,10 @@ describe('src/', () => {
     expect(files.flatMap(strayQueries)).toEqual([])
   })
 
+  test('no template loses a backslash', () => {
+    expect(files.flatMap(lostBackslashes)).toEqual([])
+  })
+
   test('queries are beside their callers', () => {
     const lonely = files.filter(
       f =>
@@ -281,6 +286,8 @@ describe('the rules see what they forbid', () => {
       'run/a.ts',
       'const text = `\n  with a as (select 1) select * from a`',
     ],
+    ['a lost backslash', lostBackslashes, 'run/a.sql.ts', "await sql`select '\\s+'`"],
+    ['one behind a value', lostBackslashes, 'run/a.ts', `const a = \`\${b} \\d \${c}\``],
     ['a type of postgres', strayPackages, 'run/a.ts', "import type postgres from 'postgres'"],
     ['a package of nobody', strayPackages, 'cli/a.ts', "import pad from 'left-pad'"],
     ['a package within a package', strayPackages, 'run/a.ts', "import { z } from 'zod/mini'"],
@@ -297,6 +304,12 @@ describe('the rules see what they forbid', () => {
     ['a date of a text', clockReads, 'run/a.ts', "const at = new Date('2026-01-01')"],
     ['prose that begins like SQL', strayQueries, 'run/a.ts', "const text = 'select the track with --track'"],
     ['a query in its place', strayQueries, 'run/a.sql.ts', 'await sql`select 1`'],
+    [
+      'a backslash that is kept',
+      lostBackslashes,
+      'run/a.ts',
+      `const a = \`\\n \\\\s\` + String.raw\`\\s \${b} \\d\``,
+    ],
     ['process in cli/', processUses, 'cli/a.ts', 'process.exit(1)'],
     ['a name with words', undocumented, 'run/a.ts', '/** The first letter. */\nexport const a = 1'],
   ])('but not %s', (_, rule, path, text) => {

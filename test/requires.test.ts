@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { missingObjects } from '../src/database/catalog.sql.js'
+import { missingObjects } from '../src/database/requirements.sql.js'
 import { discover } from '../src/files/discover.js'
 import { columnsRead } from './support/columns_read.js'
 import { database, newest, root } from './support/database.js'

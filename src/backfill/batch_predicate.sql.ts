@@ -1,4 +1,4 @@
-import { literal } from '../database/types.js'
+import { ident, literal } from '../database/types.js'
 
 /**
  * What a batch is: a heap between two positions, the rows of one light pass and how it
@@ -36,7 +36,7 @@ export function batchPredicate({ alias, pages, pass, passes, restEvery, unit }: 
     parts.push(
       `(${skips(alias, 4)} or pg_catalog.int4gt(${itemOf(alias)}, ${passes}) or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class', 'init'), 0))`,
     )
-  if (unit !== null) parts.push(`${alias}.${unit.column}::text = ${literal(unit.value)}`)
+  if (unit !== null) parts.push(`${alias}.${ident(unit.column)}::text = ${literal(unit.value)}`)
   return parts.join(' and ')
 }
 

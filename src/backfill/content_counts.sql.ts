@@ -1,5 +1,5 @@
 import { relationExists } from '../database/catalog.sql.js'
-import { type Db, ident } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 import { inPages, restAmong, restPredicate, sleptSql } from './batch_predicate.sql.js'
 
 /** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
@@ -192,7 +192,7 @@ export async function unitCounts(
       ? ''
       : `union all
          select ${list('r')} from rethread_archive.quarantine q cross join lateral jsonb_populate_record(null::${table}, q.original) r
-         where q.relation = '${table}' and not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
+         where q.relation = ${literal(table)} and not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
   const rows = await sql.unsafe<(Counted & { kind: string; name: string })[]>(
     `with counted as (
        select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash

@@ -1,4 +1,4 @@
-import type { Db } from '../database/types.js'
+import { type Db, ident } from '../database/types.js'
 
 /** A column of the key that a walk follows, quoted, with its type as `format_type` writes it. */
 export interface KeyColumn {
@@ -52,7 +52,7 @@ export function keyPredicate(
     parts.push(`${tuple(alias, columns)} ${sign} ${values(columns, args.length + 1)}`)
     args.push(...key)
   }
-  if (unit !== null) parts.push(`${alias}.${unit}::text = $${args.length + 1}`)
+  if (unit !== null) parts.push(`${alias}.${ident(unit)}::text = $${args.length + 1}`)
   return { predicate: parts.join(' and '), args }
 }
 

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import { Option, Command as Program } from 'commander'
-import { configName, readConfig } from '../files/config.js'
+import { globalOptions } from '../command.js'
+import { type ConfigRead, configName, readConfig } from '../files/config.js'
 import { looksLikeProject } from '../files/discover.js'
 import { filtersIn } from '../files/track_info.js'
+import { Failure, Failures } from '../model/failure.js'
 import { attributeOf, type Option as Declared, flagOf, list, type Typed } from '../model/options.js'
 
 /** An option as a command declares it. */
@@ -22,6 +24,18 @@ export function optionOf(flag: Flag, formats: string[]): Option {
   return flag.repeated ? option.argParser((value, before: string[] = []) => [...before, value]) : option
 }
 
+/** The global flags that a text follows. */
+const withText = new Set(
+  Object.values(globalOptions).flatMap(({ flags }) => (flags.includes(' <') ? [flagOf(flags)] : [])),
+)
+
+/**
+ * Where the command stands in a command line, -1 where it names none. A text that belongs to a global flag is
+ * not the command, whatever it says: `--track demo status`.
+ */
+export const commandPlace = (argv: string[], commands: { has(name: string): boolean }): number =>
+  argv.findIndex((word, i) => commands.has(word) && !withText.has(argv[i - 1] ?? ''))
+
 /** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
 export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>
   named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeProject(cwd) ? cwd : home
@@ -31,10 +45,19 @@ export async function filterFlags(argv: string[], cwd: string, home: string): Pr
   const early = new Program().allowUnknownOption().option('--dir <folder>').option('--config <file>')
   early.parseOptions(argv)
   const { dir, config } = early.opts<{ dir?: string; config?: string }>()
-  // what is wrong with the configuration is said when the command runs
-  const read = await readConfig(resolve(cwd, config ?? configName), false).catch(() => null)
+  const read = await configOrNone(resolve(cwd, config ?? configName))
   const filters = filtersIn(rootOf(dir ?? null, read?.config.dir ?? null, cwd, home))
   return [...filters].map(([name, help]) => list(`--${name} <values>`, help))
+}
+
+/** The configuration; none where it has faults, which are reported when the command runs. */
+async function configOrNone(path: string): Promise<ConfigRead | null> {
+  try {
+    return await readConfig(path, false)
+  } catch (error) {
+    if (!(error instanceof Failure || error instanceof Failures)) throw error
+    return null
+  }
 }
 
 /** The flags whose names are not taken by others; a filter with a taken name works by `--filter` alone. */

@@ -2,18 +2,14 @@ import { appendFileSync } from 'node:fs'
 import { CommanderError, Command as Program } from 'commander'
 import { type Command, globalOptions } from '../command.js'
 import { home, packageVersion } from '../files/package.js'
+import { filesIn, folderOf, formats, rendererOf } from '../library/discovery.js'
 import { findingsOf } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from '../model/report.js'
-import { filesIn, formatsIn, rendererIn } from './discovery.js'
-import { filterFlags, foldFilters, optionOf, without } from './flags.js'
+import { commandPlace, filterFlags, foldFilters, optionOf, without } from './flags.js'
 import { databaseUrl, type Process, readInput } from './input.js'
 import { maskSecrets, writeOutput } from './output.js'
 import { openTerminal } from './terminal.js'
-
-/** One file = one command, and one file = one format: found beside this file, in `src/` and in `dist/`. */
-const commandFolder = new URL('../commands/', import.meta.url)
-const renderFolder = new URL('../render/', import.meta.url)
 
 /** The format where none is named. */
 const usualFormat = 'table'
@@ -37,17 +33,18 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     .showSuggestionAfterError()
     .helpCommand(false)
   // only the named command is loaded, all of them for --help
-  const files = filesIn(commandFolder)
-  const named = argv.find(a => files.has(a))
+  const files = filesIn(folderOf('commands'))
+  const place = commandPlace(argv, files)
+  const named = argv[place]
   // global flags may stand before the command
-  if (named && argv[0]!.startsWith('-')) argv = [named, ...argv.filter((_, i) => i !== argv.indexOf(named))]
+  if (named !== undefined) argv = [named, ...argv.slice(0, place), ...argv.slice(place + 1)]
   for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
     const command = (await import(file)).default as Command
     const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
     const own = [...Object.values(command.options), ...Object.values(globalOptions)]
     const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
-    const formats = argv.some(a => a === '--help' || a === '-h') ? await formatsIn(renderFolder) : []
-    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, formats))
+    const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
+    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, listed))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       const typed = given.at(-2) as Record<string, Typed>
@@ -68,7 +65,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
         verdict: 'failed' as const,
         findings: [finding('USAGE', argv.join(' '), { reason: error.message, known: [], meant: null })],
       }
-      const json = await rendererIn(renderFolder, 'json')
+      const json = await rendererOf('json')
       process.stdout.write(await json!.render(report, { color: false, verbose: false, width: 100 }))
     }
     return exitCodes.failed
@@ -83,7 +80,7 @@ async function runCommand(
   process: Process,
 ): Promise<number> {
   // how to say it must be known before anything that was typed may be wrong
-  const renderer = await rendererIn(renderFolder, String(typed.format ?? usualFormat))
+  const renderer = await rendererOf(String(typed.format ?? usualFormat))
   const verbose = typed.verbose === true
   const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
   const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
@@ -91,7 +88,7 @@ async function runCommand(
   let report: Report
   const cleanup: (() => Promise<void>)[] = []
   try {
-    if (!renderer) oneOf('--format', String(typed.format), await formatsIn(renderFolder))
+    if (!renderer) oneOf('--format', String(typed.format), await formats())
     const run = command.read(typed)
     const options = readOptions(globalOptions, typed)
     const input = await readInput(command, args, options, process, events.emit, cleanup)
@@ -123,7 +120,7 @@ async function runCommand(
   const look = { color, verbose, width: process.stdout.columns ?? 100 }
   if (typeof typed.out === 'string' && report.pin)
     note(report, writeOutput(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
-  const { render, page } = renderer ?? (await rendererIn(renderFolder, usualFormat))!
+  const { render, page } = renderer ?? (await rendererOf(usualFormat))!
   const file = page && process.env[page.env]
   if (page && file) appendFileSync(file, await page.render(report))
   if (typeof typed.output === 'string') {

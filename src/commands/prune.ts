@@ -12,8 +12,9 @@ export default defineCommand({
     apply: flag('--apply', 'do it; without this flag nothing is changed'),
     remove: flag(
       '--delete',
-      'delete sessions with their messages instead of archiving them (wants DELETES_DATA)',
+      'delete sessions with what follows them; `restore` brings them back (wants DELETES_DATA)',
     ),
+    soft: flag('--soft', 'mark sessions as deleted, where the track has a column for that'),
     archives: flag('--archives', 'prune the archives of rollbacks instead of sessions (wants DELETES_DATA)'),
   },
   run: async ({ ctx, track, config, options, consent, leaseWaitMs }) => {
@@ -23,7 +24,7 @@ export default defineCommand({
         options.olderThan ?? (options.archives ? null : await defaultRetention(chosen, config.settings)),
       ),
       apply: options.apply,
-      remove: options.remove,
+      how: options.remove ? 'deleted' : options.soft ? 'marked' : 'archived',
       consent,
       leaseWaitMs,
     })

@@ -21,11 +21,10 @@ export interface RelationFacts {
   forced: boolean
   /** Whether row security applies to the current role. */
   filtered: boolean
-  triggers: string[]
   publications: string[]
 }
 
-/** Sizes, owners and what would fire, of the tables that exist. Reads the catalog only. */
+/** Sizes, owners and publications of the tables that exist. Reads the catalog only. */
 export async function relationFacts(sql: Db, names: string[]): Promise<RelationFacts[]> {
   return sql<RelationFacts[]>`
     select
@@ -41,11 +40,6 @@ export async function relationFacts(sql: Db, names: string[]): Promise<RelationF
       c.relrowsecurity as "rowSecurity",
       c.relforcerowsecurity as forced,
       row_security_active(c.oid) as filtered,
-      array(
-        select t.tgname::text from pg_catalog.pg_trigger t
-        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('O', 'A')
-        order by t.tgname
-      ) as triggers,
       array(
         select p.pubname::text from pg_catalog.pg_publication p
         where p.puballtables or exists (
@@ -94,63 +88,6 @@ export async function primaryKey(sql: Db, table: string): Promise<string[]> {
 export async function relationExists(sql: Db, name: string): Promise<boolean> {
   const [row] = await sql<{ there: boolean }[]>`select to_regclass(${name}) is not null as there`
   return row!.there
-}
-
-/**
- * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several types
- * with `|`), `function f(args)`, `schema s`, `extension e`, `role r`.
- */
-export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
-  const rows = await sql<{ object: string }[]>`
-    select o.object
-    from (
-      select w.object, split_part(w.object, ' ', 1) as kind, substr(w.object, strpos(w.object, ' ') + 1) as name
-      from unnest(${objects}::text[]) as w (object)
-    ) o
-    where not case o.kind
-      when 'table' then to_regclass(o.name) is not null
-      when 'function' then to_regprocedure(o.name) is not null
-      when 'schema' then to_regnamespace(o.name) is not null
-      when 'role' then to_regrole(o.name) is not null
-      when 'extension' then exists (select from pg_catalog.pg_extension e where e.extname = o.name)
-      when 'column' then exists (
-        select from pg_catalog.pg_attribute a join pg_catalog.pg_type y on y.oid = a.atttypid
-        where a.attrelid = to_regclass(regexp_replace(split_part(o.name, ' ', 1), '\.[^.]+$', ''))
-          and a.attname = substring(split_part(o.name, ' ', 1) from '[^.]+$') and not a.attisdropped
-          -- a type where one is said, or one of several: jsonb|json
-          and (strpos(o.name, ' ') = 0
-            -- a domain is as good as the type that it stands on
-            or coalesce(nullif(y.typbasetype, 0), a.atttypid) in (
-              select to_regtype(t) from unnest(string_to_array(substr(o.name, strpos(o.name, ' ') + 1), '|')) t)))
-      when 'policy' then exists (
-        select from pg_catalog.pg_policy p
-        where p.polrelid = to_regclass(split_part(o.name, ' on ', 2)) and p.polname = split_part(o.name, ' on ', 1))
-      when 'trigger' then exists (
-        select from pg_catalog.pg_trigger t
-        where t.tgrelid = to_regclass(split_part(o.name, ' on ', 2)) and t.tgname = split_part(o.name, ' on ', 1))
-      else false
-    end`
-  return rows.map(r => r.object)
-}
-
-/** A column that has not the type that is needed. */
-export interface WrongType {
-  /** As it was required: `column t.c type`. */
-  required: string
-  /** The type that it has. */
-  type: string
-}
-
-/** Of the columns that are required and missing with their type: those that are there with another one. */
-export async function columnsOfOtherType(sql: Db, missing: string[]): Promise<WrongType[]> {
-  const typed = missing.filter(o => /^column \S+ ./.test(o))
-  if (typed.length === 0) return []
-  return sql<WrongType[]>`
-    select w.required, format_type(a.atttypid, a.atttypmod) as type
-    from (select r as required, split_part(r, ' ', 2) as name from unnest(${typed}::text[]) r) w
-    join pg_catalog.pg_attribute a
-      on a.attrelid = to_regclass(regexp_replace(w.name, '\.[^.]+$', ''))
-      and a.attname = substring(w.name from '[^.]+$') and not a.attisdropped and a.attnum > 0`
 }
 
 /** An index as it stands. */
@@ -258,7 +195,7 @@ export async function dependantsOf(
     )
     select
       pg_describe_object(h.classid, h.objid, 0) as what,
-      coalesce(k.conname, p.polname, f.oid::regproc::text, w.rulename::text)::text as name
+      coalesce(k.conname, p.polname, f.proname, w.rulename)::text as name
     from hanging h
     left join pg_catalog.pg_proc f on h.classid = 'pg_proc'::regclass and f.oid = h.objid
     left join pg_catalog.pg_rewrite w on h.classid = 'pg_rewrite'::regclass and w.oid = h.objid

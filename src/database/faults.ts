@@ -9,6 +9,8 @@ interface ServerFault {
   position?: string
   where?: string
   internal_position?: string
+  /** The function of the server that raised it: the same in every language of messages. */
+  routine?: string
   column_name?: string
 }
 
@@ -36,6 +38,9 @@ export const isSqlState = (error: unknown, ...states: string[]): boolean =>
 
 /** True when the server refused a statement, whatever its reason, and the connection is still there. */
 export const isRefused = (error: unknown): boolean => serverFault(error) !== null && !isLost(error)
+
+/** True where row level security would have hidden rows, and `row_security = off` made that an error. */
+export const isFiltered = (error: unknown): boolean => serverFault(error)?.routine === 'check_enable_rls'
 
 /** Rethrows an error unless it says that the connection is gone: of work that only tidies one up. */
 export function unlessLost(error: unknown): void {

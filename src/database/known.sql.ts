@@ -1,4 +1,5 @@
 import type { ForeignKey } from '../model/plan.js'
+import { nameSql } from './names.sql.js'
 import type { Db } from './types.js'
 
 /** A column as the catalog has it. */
@@ -70,8 +71,8 @@ export interface Descent {
 export async function allForeignKeys(sql: Db): Promise<ForeignKey[]> {
   return sql<ForeignKey[]>`
     select k.conname as name,
-      n.nspname || '.' || c.relname as "table",
-      rn.nspname || '.' || r.relname as references,
+      ${nameSql(sql, 'n.nspname', 'c.relname')} as "table",
+      ${nameSql(sql, 'rn.nspname', 'r.relname')} as references,
       array(select a.attname::text from unnest(k.conkey) x join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = x) as columns,
       array(select a.attname::text from unnest(k.confkey) x join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = x) as referenced
     from pg_catalog.pg_constraint k
@@ -90,7 +91,7 @@ export async function belongings(
   sql: Db,
 ): Promise<{ name: string; table: string; kind: 'index' | 'sequence' | 'statistics' }[]> {
   return sql`
-    select n.nspname || '.' || x.relname as name, tn.nspname || '.' || t.relname as "table",
+    select ${nameSql(sql, 'n.nspname', 'x.relname')} as name, ${nameSql(sql, 'tn.nspname', 't.relname')} as "table",
       case when x.relkind = 'S' then 'sequence' else 'index' end as kind
     from (
       select indexrelid as part, indrelid as whole from pg_catalog.pg_index
@@ -105,7 +106,7 @@ export async function belongings(
     join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     union all
-    select n.nspname || '.' || s.stxname, tn.nspname || '.' || t.relname, 'statistics'
+    select ${nameSql(sql, 'n.nspname', 's.stxname')}, ${nameSql(sql, 'tn.nspname', 't.relname')}, 'statistics'
     from pg_catalog.pg_statistic_ext s
     join pg_catalog.pg_namespace n on n.oid = s.stxnamespace
     join pg_catalog.pg_class t on t.oid = s.stxrelid
@@ -115,7 +116,7 @@ export async function belongings(
 /** Every parent with its children; an index is no child of an index here. */
 export async function descents(sql: Db): Promise<Descent[]> {
   return sql<Descent[]>`
-    select pn.nspname || '.' || p.relname as parent, cn.nspname || '.' || c.relname as child,
+    select ${nameSql(sql, 'pn.nspname', 'p.relname')} as parent, ${nameSql(sql, 'cn.nspname', 'c.relname')} as child,
       c.relispartition as partition, coalesce(d.partdefid = c.oid, false) as "isDefault"
     from pg_catalog.pg_inherits i
     join pg_catalog.pg_class p on p.oid = i.inhparent and p.relkind in ('r', 'p', 'f')
@@ -131,7 +132,7 @@ export async function descents(sql: Db): Promise<Descent[]> {
  */
 export async function relationKinds(sql: Db): Promise<Map<string, string>> {
   const rows = await sql<{ name: string; kind: string }[]>`
-    select n.nspname || '.' || c.relname as name, c.relkind as kind
+    select ${nameSql(sql, 'n.nspname', 'c.relname')} as name, c.relkind as kind
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'm', 'v', 'f', 'S') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'rethread')`
   return new Map(rows.map(r => [r.name, r.kind]))
@@ -140,7 +141,7 @@ export async function relationKinds(sql: Db): Promise<Map<string, string>> {
 /** What the catalog says of the tables and views of these names (`schema.name`), by name. */
 export async function relationDetails(sql: Db, names: string[]): Promise<Map<string, RelationDetails>> {
   const rows = await sql<({ name: string } & RelationDetails)[]>`
-    select n.nspname || '.' || c.relname as name,
+    select ${nameSql(sql, 'n.nspname', 'c.relname')} as name,
       c.relpersistence = 'u' as unlogged,
       (select amname::text from pg_catalog.pg_am where oid = c.relam) as "accessMethod",
       c.relrowsecurity or coalesce(array_to_string(c.reloptions, ',') ~* 'security_invoker=(true|on|yes|1)', false) as "rowSecurity",
@@ -176,7 +177,7 @@ export async function relationDetails(sql: Db, names: string[]): Promise<Map<str
       coalesce((
         select json_object_agg(p.polname, not p.polpermissive) from pg_catalog.pg_policy p where p.polrelid = c.oid), '{}') as policies
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname || '.' || c.relname = any (${names}::text[]) and c.relkind in ('r', 'p', 'm', 'v', 'f')`
+    where ${nameSql(sql, 'n.nspname', 'c.relname')} = any (${names}::text[]) and c.relkind in ('r', 'p', 'm', 'v', 'f')`
   return new Map(rows.map(({ name, ...facts }) => [name, facts]))
 }
 
@@ -228,13 +229,13 @@ export async function alikeTypes(sql: Db): Promise<Set<string>> {
 export async function domainTables(sql: Db, domains: string[]): Promise<string[]> {
   const rows = await sql<{ pair: string }[]>`
     with recursive over (asked, oid) as (
-      select n.nspname || '.' || t.typname, t.oid
+      select ${nameSql(sql, 'n.nspname', 't.typname')}, t.oid
       from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-      where n.nspname || '.' || t.typname = any (${domains}::text[])
+      where ${nameSql(sql, 'n.nspname', 't.typname')} = any (${domains}::text[])
       union
       select o.asked, t.oid from over o join pg_catalog.pg_type t on t.typbasetype = o.oid
     )
-    select distinct o.asked || '>' || n.nspname || '.' || c.relname as pair
+    select distinct o.asked || '>' || ${nameSql(sql, 'n.nspname', 'c.relname')} as pair
     from over o
     join pg_catalog.pg_attribute a on a.atttypid = o.oid and not a.attisdropped
     join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'm')

@@ -1,4 +1,4 @@
-import { type Node, pathName, type Statement, strings } from '../files/statements.js'
+import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import type { ForeignKey } from '../model/plan.js'
 import {
   alikeTypes,
@@ -201,7 +201,7 @@ function namesAskedFor(statements: Statement[]) {
     if (Array.isArray(value)) for (const item of value) visit(item)
     else if (value !== null && typeof value === 'object') {
       const node = value as Node
-      if (typeof node.relname === 'string') relations.add(`${node.schemaname ?? 'public'}.${node.relname}`)
+      if (typeof node.relname === 'string') relations.add(relationName(node))
       if (Array.isArray(node.funcname)) functions.add(askedName(node.funcname))
       if (Array.isArray(node.names)) types.add(askedName(node.names))
       for (const inner of Object.values(node)) visit(inner)

@@ -2,9 +2,10 @@ import { type Node, parseStatements, relationName } from '../files/statements.js
 import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
-import { columnsOfOtherType, missingObjects, relationFacts } from './catalog.sql.js'
+import { relationFacts } from './catalog.sql.js'
 import { type Connection, readUrl } from './connection.js'
 import type { Context } from './context.js'
+import { columnsOfOtherType, missingObjects } from './requirements.sql.js'
 import { backend, type ServerFacts, serverFacts } from './server.sql.js'
 import type { Db } from './types.js'
 

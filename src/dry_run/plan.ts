@@ -22,6 +22,7 @@ import {
   type Table,
   tableOfCells,
 } from '../model/report.js'
+import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
 import { addDecisions } from '../plan/decisions.js'
@@ -195,7 +196,7 @@ export function dryRunRollback(ctx: Context, track: Track, options: RollbackOpti
 
 const touched = (report: Report): string[] => [
   ...new Set(
-    report.steps.flatMap(s => s.hazards.map(h => h.subject)).filter(name => /^[^.]+\.[^.]+$/.test(name)),
+    report.steps.flatMap(s => s.hazards.map(h => h.subject)).filter(name => namesIn(name)?.length === 2),
   ),
 ]
 

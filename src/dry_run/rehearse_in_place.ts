@@ -5,13 +5,17 @@ import { isRefused, serverFault } from '../database/faults.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
+import { droppedObjects, keysOf } from '../files/dropped_objects.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
+import type { HazardCode } from '../model/codes.js'
+import { Failure } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
-import { acts, idOf, type Migration, type Track, whyNotRun } from '../model/project.js'
+import { acts, idOf, type Migration, type SqlFile, type Track, whyNotRun } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { Tracer, waitedFor } from '../run/lock_trace.js'
+import { DestructionGuard, type Permits, permitsOf, sparedBy } from '../run/refuse_destruction.js'
 import { type Performed, type Ran, rehearsalStorage, runSteps, type StepStorage } from '../run/run_steps.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
@@ -62,11 +66,11 @@ export async function rehearseInPlace(
       plan: described,
       storage,
       unreached: 'an earlier step was not rehearsed',
-      perform: async ({ migration }) => {
-        const why = await whyNot(tx, migration)
+      perform: async step => {
+        const why = await whyNot(tx, step.migration)
         return why
           ? { outcome: 'not-run', result: { reason: why.reason }, ends: why.ends }
-          : rehearseStep(ctx, tx, migration.file.text)
+          : rehearseStep(ctx, tx, step.migration.file, await permitsOf(track, step, allowed))
       },
     })
     rehearsed.steps = ran.steps
@@ -119,19 +123,45 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
  * Sends the statements of a file one by one, each with its trace; what fails is taken
  * back and ends the rehearsal.
  */
-async function rehearseStep(ctx: Context, tx: Db, source: string): Promise<Performed> {
+async function rehearseStep(ctx: Context, tx: Db, file: SqlFile, permits: Permits): Promise<Performed> {
   try {
     const traces = await savepoint(tx)(async inner => {
       const tracer = new Tracer(inner, ctx.clock)
-      for (const s of await parseStatements(withoutByteOrderMark(source)))
-        await tracer.run(s.text, () => sendText(inner, s.text))
+      const statements = await parseStatements(withoutByteOrderMark(file.text))
+      const guard = await DestructionGuard.open(inner, file, statements, permits)
+      for (const s of statements)
+        await guard.run(s, null, left => tracer.run(left.text, () => sendText(inner, left.text)))
+      // what is put off to the commit of this file is not to be done at once in the next
+      await takenBack(savepoint(inner), () => guard.end(statements.at(-1)))
       return tracer.end()
     })
     return { outcome: 'rolled-back', result: { traces } }
   } catch (error) {
+    if (error instanceof Failure && error.finding.code === 'DESTROYS_UNARCHIVED')
+      return {
+        outcome: 'failed',
+        result: { reason: 'it would take away what nobody has named' },
+        // it has failed nobody yet: the reviewer is told
+        findings: [{ ...error.finding, level: 'warn' }],
+        ends: true,
+      }
     if (!isRefused(error)) throw error
     const fault = serverFault(error)!
     return { outcome: 'failed', result: { reason: `${fault.code}: ${fault.message}` }, ends: true }
+  }
+}
+
+/** What a run may take away that was allowed all that its plan names. */
+const allowed = { allow: new Set<HazardCode>(['DELETES_DATA']), confirm: null }
+
+/** What a rollback may take away: what its statements name is archived first, here nothing is. */
+async function archivable(track: Track, m: Migration): Promise<Permits> {
+  const objects = (await parseStatements(m.rollback!.file.text)).flatMap(droppedObjects)
+  return {
+    keys: new Set(objects.flatMap(keysOf)),
+    spared: await sparedBy(track.migrations, objects),
+    everything: false,
+    wanted: 'archive',
   }
 }
 
@@ -185,7 +215,7 @@ async function back(
     track,
     plan: { track: track.name, steps, held: [], applied: done, findings: [] },
     storage,
-    perform: ({ migration }) => rehearseStep(ctx, tx, migration.rollback!.file.text),
+    perform: async ({ migration: m }) => rehearseStep(ctx, tx, m.rollback!.file, await archivable(track, m)),
   })
   if (ran.verdict !== 'clean') rehearsed.verdict = ran.verdict
   rehearsed.findings.push(...ran.findings)

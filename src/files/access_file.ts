@@ -1,5 +1,7 @@
 import { type Access, operations } from '../model/project.js'
+import { dottedText, namesIn } from '../model/table_name.js'
 import { describeIssue } from './config.js'
+import { nameSchemas } from './name_schemas.js'
 
 /**
  * Every word of an access file that could name a table, one it does not write to included: who asks
@@ -7,7 +9,15 @@ import { describeIssue } from './config.js'
  * more than all its checks.
  */
 export const personasIn = (text: string): string[] => [
-  ...new Set(text.match(/(?:"[^"\n]+"|\b[a-z_]\w*)(?:\.(?:"[^"\n]+"|[a-z_]\w*))?/gi)),
+  ...new Set(
+    (text.match(/(?:"(?:[^"\n]|"")+"|\b[a-z_]\w*)(?:\.(?:"(?:[^"\n]|"")+"|[a-z_]\w*))?/gi) ?? []).flatMap(
+      word => {
+        // what is between two quotes by chance is no name to some servers, which refuse to look for it
+        const parts = namesIn(word)
+        return parts ? [dottedText(parts)] : []
+      },
+    ),
+  ),
 ]
 
 /**
@@ -17,8 +27,7 @@ export const personasIn = (text: string): string[] => [
 export async function readAccess(json: unknown): Promise<{ access: Access } | { reason: string }> {
   const z = await import('./zod.js')
   const text = z.string()
-  const name = text.check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
-  const table = text.check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
+  const { plain: name, table } = nameSchemas(z)
   const schema = z.strictObject({
     personas: z.record(text, z.strictObject({ role: name, claims: z.record(text, z.unknown()) })),
     tables: z.array(

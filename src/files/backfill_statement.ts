@@ -1,5 +1,6 @@
 import { Failure } from '../model/failure.js'
 import type { BackfillSpec } from '../model/project.js'
+import { partText } from '../model/table_name.js'
 import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
 
 /** A backfill statement that the engine can restrict to a part of its table. */
@@ -135,7 +136,7 @@ async function whereOf(text: string): Promise<{ start: number; end: number } | n
  */
 function batchedAlias(node: Node, kind: string, table: string): { name: string; target: boolean } | null {
   const named = (range: Node | undefined) =>
-    range && relationName(range) === table ? (range.alias?.aliasname ?? range.relname) : null
+    range && relationName(range) === table ? partText(range.alias?.aliasname ?? range.relname) : null
   if (kind === 'UpdateStmt' || kind === 'DeleteStmt') {
     const own = named(node.relation)
     if (own) return { name: own, target: true }

@@ -16,9 +16,10 @@ import {
   type Track,
 } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { namesIn, partText } from '../model/table_name.js'
+import { dottedText, nameAt, namesIn } from '../model/table_name.js'
 import { expectedPath } from './expected.js'
 import { type Header, type HeaderKind, readHeader } from './header.js'
+import { columnOf, readRequired } from './header_names.js'
 import { rawChecksum } from './statements.js'
 
 /** Folders of a project; a track has one of its own in each. */
@@ -176,10 +177,10 @@ function reader(source: Source, kind: HeaderKind, faults: Finding[]) {
   return { text, fault, oneOf, list, line }
 }
 
-/** Splits at commas that stand outside parentheses. */
+/** Splits at commas that stand outside parentheses and quoted names. */
 const splitList = (value: string): string[] =>
   value
-    .split(/,(?![^()]*\))/)
+    .split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)(?![^()]*\))/)
     .map(part => part.trim())
     .filter(Boolean)
 
@@ -191,13 +192,14 @@ function readMigration(
   faults: Finding[],
 ): Migration {
   const { text, fault, oneOf, list } = reader(source, 'migration', faults)
-  const table = text('table')
+  const written = text('table')
+  const names = written === null ? null : namesIn(written)
+  const table = names ? dottedText(names) : written
   const pending = text('pending')
   const phase: Phase = oneOf('phase', phases, table ? 'backfill' : 'expand')
   if (phase === 'backfill' && (!table || !pending)) fault('phase', 'a backfill needs `table` and `pending`')
   if (!table !== !pending) fault(table ? 'table' : 'pending', '`table` and `pending` go together')
-  if (table && !/^[^.\s]+\.[^.\s]+$/.test(table))
-    fault('table', 'name the table with its schema: `public.chats`')
+  if (written && names?.length !== 2) fault('table', 'name the table with its schema: `public.chats`')
   const hazards = list('hazard')
   for (const name of hazards) if (!isHazard(name)) fault('hazard', `unknown hazard \`${name}\``)
   return {
@@ -208,7 +210,7 @@ function readMigration(
     file: source.file,
     phase,
     transaction: oneOf('transaction', ['one', 'none'] as const, 'one'),
-    requires: list('requires'),
+    requires: list('requires').map(readRequired),
     endsOldApp: text('ends-old-app'),
     hazards: hazards.filter(isHazard),
     backfill:
@@ -217,8 +219,8 @@ function readMigration(
             table,
             pending,
             reason: text('reason'),
-            unit: text('unit'),
-            key: list('key'),
+            unit: columnOf(text('unit')),
+            key: list('key').map(columnOf),
             until: text('until'),
           }
         : null,
@@ -228,22 +230,27 @@ function readMigration(
   }
 }
 
-const namePart = '(?:"(?:[^"]|"")+"|[A-Za-z_][\\w$]*)'
-const objectName = `${namePart}(?:\\.${namePart}){1,2}`
-/** Where an object of `ours` ends and the next one begins. */
-const nextOurs = new RegExp(`;\\s+(?=${objectName}: )`)
-const oneOurs = new RegExp(`^(${objectName}): +(.+)$`)
+/** Where an object of `ours` ends and the next one begins: its name, a colon, a blank. */
+function splitOurs(text: string): string[] {
+  const parts: string[] = []
+  for (const part of text.split(/;\s+/)) {
+    if (parts.length > 0 && !readOurs(part)) parts[parts.length - 1] += `; ${part}`
+    else parts.push(part)
+  }
+  return parts.filter(Boolean)
+}
 
 function readOurs(part: string): Rollback['ours'][number] | null {
-  const [, object, predicate] = oneOurs.exec(part) ?? []
-  const names = object === undefined ? null : namesIn(object)
-  return names && { object: names.map(partText).join('.'), predicate: predicate! }
+  const name = nameAt(part)
+  const [, predicate] = /^: +(.+)$/.exec(name?.rest ?? '') ?? []
+  const dotted = name !== null && name.parts.length > 1 && name.parts.length < 4
+  return dotted && predicate !== undefined ? { object: dottedText(name.parts), predicate } : null
 }
 
 function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
   const predicates = (key: 'ours' | 'mirrored' | 'alike') => {
-    const parts = (text(key) ?? '').split(nextOurs).filter(Boolean).map(readOurs)
+    const parts = splitOurs(text(key) ?? '').map(readOurs)
     if (parts.includes(null))
       fault(key, `expected \`--! ${key}: schema.table[.column]: <predicate>\`, several separated by \`; \``)
     return parts.flatMap(p => p ?? [])

@@ -4,6 +4,7 @@ import { type Expectation, policyCommands, tablePrivileges } from '../model/expe
 import { Failures } from '../model/failure.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { namesIn } from '../model/table_name.js'
 import { describeIssue } from './config.js'
 
 /** Name of the file beside a track's checks that says how its objects should be. */
@@ -45,9 +46,7 @@ async function expectedSchema() {
   const z = await import('./zod.js')
   const words = z.string().check(z.minLength(1, 'may not be empty'))
   const name = z.string().check(z.minLength(1, 'a name'))
-  const qualified = z
-    .string()
-    .check(z.regex(/^("[^"]+"|[a-z_][\w$]*)\.("[^"]+"|[a-z_][\w$]*)$/, 'a name with its schema'))
+  const qualified = z.string().check(z.refine(text => namesIn(text)?.length === 2, 'a name with its schema'))
   const column = z.strictObject({ type: words, nullable: z.boolean(), default: z.optional(words) })
   const index = z.strictObject({
     definition: z.string().check(z.regex(/^\w+ \(/, 'what follows USING, such as `btree (user_id)`')),

@@ -79,10 +79,12 @@ async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
  */
 async function oursOfOthers({ file, ours, oursLine }: Rollback): Promise<Finding[]> {
   if (ours.length === 0) return []
-  const statements = await parseStatements(file.text).catch(() => null)
-  const taken = new Set(statements?.flatMap(droppedObjects).flatMap(objectText))
+  const statements = await statementsOrNone(file.text)
+  // a file that does not parse is reported for that
+  if (statements.length === 0) return []
+  const taken = new Set(statements.flatMap(droppedObjects).flatMap(objectText))
   return ours
-    .filter(o => statements !== null && !taken.has(o.object))
+    .filter(o => !taken.has(o.object))
     .map(o =>
       finding('BAD_HEADER', `${file.path}:${oursLine}`, {
         reason: `\`ours\` names ${o.object}, which no statement of the file drops or deletes from`,

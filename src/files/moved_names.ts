@@ -1,3 +1,4 @@
+import { partText } from '../model/table_name.js'
 import { SyntaxFault, scanTokens } from './statements.js'
 
 /** The name of a schema and of something in it, neither folded nor quoted. */
@@ -8,6 +9,8 @@ export interface QualifiedName {
 
 const unquoted = (token: string): string =>
   token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase()
+
+const textOrNull = (schema: string | null): string | null => (schema === null ? null : partText(schema))
 
 /** A word that may be a name: an identifier, or a keyword that is one here. */
 const isName = (token: { name: string; keyword: boolean }): boolean => token.name === 'IDENT' || token.keyword
@@ -41,7 +44,7 @@ export async function movedNames(
     let now: string | null = null
     const [dot, name] = [tokens[i + 1], tokens[i + 2]]
     if (isName(token) && tokens[i - 1]?.text !== '.' && dot?.text === '.' && name && isName(name))
-      now = schemaFor(unquoted(raw), unquoted(text.slice(name.start, name.end)))
+      now = textOrNull(schemaFor(unquoted(raw), unquoted(text.slice(name.start, name.end))))
     else if (token.name === 'SCONST') now = await movedInLiteral(raw, schemaFor)
     if (now === null) continue
     out += text.slice(at, token.start) + now

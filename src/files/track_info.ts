@@ -5,6 +5,7 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
+import { nameSchemas } from './name_schemas.js'
 
 /** Name of the file beside a track's migrations that says what its tables mean. */
 const fileName = 'track.json'
@@ -23,8 +24,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   const read = readJson(join(track.root, path))
   if ('reason' in read) return fault(read.reason)
   const z = await import('./zod.js')
-  const name = z.string().check(z.regex(/^[a-z_][a-z0-9_]*$/, 'a plain column name'))
-  const table = z.string().check(z.regex(/^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$/, 'a table with its schema'))
+  const { plain: name, table, column } = nameSchemas(z)
   const setting = z.strictObject({
     help: z.string(),
     default: z.nullable(z.string()),
@@ -50,6 +50,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       status: z.optional(name),
       archivedStatus: z.optional(name),
       ended: z.optional(name),
+      deleted: z.optional(name),
       history: z.optional(name),
       with: z.optional(
         z.array(z.strictObject({ table, on: name, as: name, columns: z.array(name).check(z.minLength(1)) })),
@@ -68,12 +69,10 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
     settings: z.optional(z.record(z.string(), setting)),
     shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
-    persona: z.strictObject({ claim: z.string(), of: z.string() }),
+    persona: z.strictObject({ claim: z.string(), of: column }),
     sight: z.optional(
       z.strictObject({
-        persons: z
-          .string()
-          .check(z.regex(/^[a-z_]\w*\.[a-z_]\w*\.[a-z_]\w*$/, 'a column with schema and table')),
+        persons: column,
         rows: z.array(
           z.strictObject({
             before: z.strictObject({ table, id: name }),

@@ -1,13 +1,6 @@
 import type { Migration, Track, TrackObjects } from '../model/project.js'
 import { droppedTables } from './dropped_objects.js'
-import {
-  indexName,
-  parseStatements,
-  pathName,
-  relationName,
-  statementsOrNone,
-  strings,
-} from './statements.js'
+import { indexName, pathName, relationName, statementsOrNone, strings } from './statements.js'
 import { readTrackInfo } from './track_info.js'
 
 /** Schemas that the application's users never reach. */
@@ -69,7 +62,7 @@ async function readBookkeeping(migrations: Migration[]): Promise<ReadonlySet<str
   const made = new Set<string>()
   for (const m of migrations) {
     if (!/\b(chat_private|rethread_archive)\b/i.test(m.file.text)) continue
-    for (const { kind, node } of await parseStatements(m.file.text).catch(() => []))
+    for (const { kind, node } of await statementsOrNone(m.file.text))
       if (kind === 'CreateStmt' && ours.test(relationName(node.relation)))
         made.add(relationName(node.relation))
   }

@@ -115,6 +115,7 @@ export const shapes = {
     olderThanDays: wholeNumber,
     apply: trueOrFalse,
     delete: trueOrFalse,
+    soft: trueOrFalse,
     archives: trueOrFalse,
     consent,
   } satisfies RequestShape<PruneRequest>,

@@ -1,7 +1,6 @@
+import { oneOf } from '../model/options.js'
 import type { Report } from '../model/report.js'
-
-/** What a report can be rendered to. */
-export type Format = 'table' | 'json' | 'markdown' | 'html' | 'github'
+import { formats, rendererOf } from './discovery.js'
 
 /** How the table for a terminal looks; the other formats have no choice. */
 export interface RenderOptions {
@@ -14,22 +13,11 @@ export interface RenderOptions {
 }
 
 /**
- * A report as the command line would write it. JSON and the tables have each finding's
- * sentence and fix in words.
+ * A report as the command line would write it with `--format`. JSON and the tables have each finding's
+ * sentence and fix in words. Throws UsageError, with the formats that there are, for any other name.
  */
-export async function render(report: Report, format: Format, options: RenderOptions = {}): Promise<string> {
-  switch (format) {
-    case 'json':
-      return (await import('../render/json.js')).renderJson(report)
-    case 'html':
-      return (await import('../render/html.js')).renderHtml(report)
-    case 'github':
-      return (await import('../render/github.js')).renderGithub(report)
-    case 'markdown':
-      return (await import('../render/markdown.js')).renderMarkdown(report)
-    case 'table': {
-      const look = { color: false, verbose: false, width: 100, ...options }
-      return (await import('../render/table.js')).renderTable(report, look)
-    }
-  }
+export async function render(report: Report, format: string, options: RenderOptions = {}): Promise<string> {
+  const renderer = await rendererOf(format)
+  if (!renderer) return oneOf('format', format, await formats()) as never
+  return renderer.render(report, { color: false, verbose: false, width: 100, ...options })
 }

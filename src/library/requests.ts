@@ -192,8 +192,10 @@ export interface PruneRequest {
   olderThanDays?: number | undefined
   /** Do it; otherwise nothing is changed. Default: false. */
   apply?: boolean | undefined
-  /** Delete sessions with their messages instead of archiving them. Default: false. */
+  /** Delete sessions with what follows them; `restore` brings them back. Default: false. */
   delete?: boolean | undefined
+  /** Mark sessions as deleted, where the track has a column for that. Default: false. */
+  soft?: boolean | undefined
   /** Drop old archives of rollbacks instead of pruning sessions. Default: false. */
   archives?: boolean | undefined
   consent?: ConsentRequest | undefined

@@ -169,7 +169,7 @@ async function callPrune(c: Call, request: PruneRequest): Promise<Report> {
   return (request.archives ? pruneArchives : prune)(c.ctx, track, {
     days: olderThanDays ?? retentionDays(retention),
     apply: request.apply ?? false,
-    remove: request.delete ?? false,
+    how: request.delete ? 'deleted' : request.soft ? 'marked' : 'archived',
     consent: consentOf(c, request.consent),
     leaseWaitMs: c.leaseWaitMs,
   })

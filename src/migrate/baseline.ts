@@ -1,15 +1,17 @@
 import { countPending } from '../backfill/pending.sql.js'
 import { pendingSpecOf, rowKeyOf } from '../backfill/pending_spec.js'
-import { missingObjects, relationFacts } from '../database/catalog.sql.js'
+import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused } from '../database/faults.js'
+import { missingObjects } from '../database/requirements.sql.js'
 import { inspect } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { proofOf } from '../files/statement_proof.js'
 import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
 import { proofState } from '../run/catalog_proof.js'
@@ -106,15 +108,15 @@ function objectsMadeBy({ kind, node }: Statement): string[] {
     case 'CreateStmt':
       return [`table ${relationName(node.relation)}`]
     case 'CreatePolicyStmt':
-      return [`policy ${node.policy_name} on ${relationName(node.table)}`]
+      return [`policy ${partText(node.policy_name)} on ${relationName(node.table)}`]
     case 'CreateTrigStmt':
-      return [`trigger ${node.trigname} on ${relationName(node.relation)}`]
+      return [`trigger ${partText(node.trigname)} on ${relationName(node.relation)}`]
     case 'CreateSchemaStmt':
-      return [`schema ${node.schemaname}`]
+      return [`schema ${partText(node.schemaname)}`]
     case 'AlterTableStmt':
       return node.cmds.flatMap(({ AlterTableCmd: c }: Node) =>
         c.subtype === 'AT_AddColumn'
-          ? [`column ${relationName(node.relation)}.${c.def.ColumnDef.colname}`]
+          ? [`column ${relationName(node.relation)}.${partText(c.def.ColumnDef.colname)}`]
           : [],
       )
     default:

@@ -2,6 +2,7 @@ import { runBackfill } from '../backfill/run_backfill.js'
 import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
+import { bestEffort } from '../run/best_effort.js'
 import { runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { recordBackfill } from '../run/ledger_rows.js'
@@ -57,7 +58,7 @@ async function backfillStep(
     consent: options.consent,
     reopened,
   }).catch(async error => {
-    if (!run.writer.lost) await row.end('failed', ctx.clock.now() - start).catch(() => {})
+    await bestEffort(ctx, 'ledger', () => row.end('failed', ctx.clock.now() - start))
     throw error
   })
   const durationMs = ctx.clock.now() - start

@@ -211,6 +211,7 @@ export const hazards = {
   IGNORES_RECENT_WRITES: 'loss',
   SKIPS_IRREVERSIBLE: 'loss',
   FILLS_DISK: 'loss',
+  PRUNES_MOST: 'loss',
 } as const satisfies Record<string, HazardLevel>
 
 /** The name of a hazard. */

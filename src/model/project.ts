@@ -117,6 +117,8 @@ export interface TrackInfo {
     archivedStatus?: string
     /** Column with the time of the end. */
     ended?: string
+    /** Column with the time at which a session was marked as deleted, for `prune --soft`. */
+    deleted?: string
     /** JSON column that holds the messages, where there is no table of them. */
     history?: string
     /** Tables shown with a session: `table.id` is the session's column `on`. */

@@ -5,9 +5,18 @@ export interface TableName {
   name: string
 }
 
+/**
+ * What a part of a name looks like that stands without quotes; the same pattern for JavaScript and the
+ * server.
+ */
+export const barePart = '^[a-z_][a-z0-9_$]*$'
+
 /** One part of a name as SQL: in quotes where PostgreSQL would fold it or stop reading. */
 export const partText = (part: string): string =>
-  /^[a-z_][a-z0-9_$]*$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`
+  new RegExp(barePart).test(part) ? part : `"${part.replaceAll('"', '""')}"`
+
+/** The parts of a name as SQL. */
+export const dottedText = (parts: string[]): string => parts.map(partText).join('.')
 
 /**
  * A table's name as SQL, the same for the same table: `public.chats`, `public."My.Chats"`. Reports
@@ -22,17 +31,23 @@ export const columnText = (table: TableName, column: string): string =>
   `${tableText(table)}.${partText(column)}`
 
 /**
- * The parts of a dotted name as a person writes it in SQL, folded like there; null when it is no such name.
+ * The parts of the dotted name that a text begins with, as a person writes it in SQL and folded like there,
+ * and what follows it; null where it begins with none.
  */
-export function namesIn(text: string): string[] | null {
+export function nameAt(text: string): { parts: string[]; rest: string } | null {
   const part = /"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/y
-  const names: string[] = []
+  const parts: string[] = []
   for (let at = 0; ; at = part.lastIndex + 1) {
     part.lastIndex = at
     const found = part.exec(text)
     if (!found) return null
-    names.push(found[1]?.replaceAll('""', '"') ?? found[2]!.toLowerCase())
-    if (part.lastIndex === text.length) return names
-    if (text[part.lastIndex] !== '.') return null
+    parts.push(found[1]?.replaceAll('""', '"') ?? found[2]!.toLowerCase())
+    if (text[part.lastIndex] !== '.') return { parts, rest: text.slice(part.lastIndex) }
   }
+}
+
+/** The parts of a dotted name that is all of a text; null where it is no such name. */
+export function namesIn(text: string): string[] | null {
+  const found = nameAt(text)
+  return found?.rest === '' ? found.parts : null
 }

@@ -1,57 +1,200 @@
-import { type Db, ident as q } from '../database/types.js'
+import { type Db, literal, ident as q } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
 
+/** What becomes of sessions that nobody uses. */
+export type PruneHow = 'archived' | 'marked' | 'deleted'
+
+/** A foreign key that points at a table: whose rows follow the rows there, hold them, or lose their value. */
+export interface Follower {
+  table: string
+  columns: string[]
+  parentColumns: string[]
+  /** `pg_constraint.confdeltype`: c deletes, n and d set another value, a and r refuse. */
+  action: 'a' | 'r' | 'c' | 'n' | 'd'
+}
+
+/** The foreign keys of other tables that point at a table. */
+export async function followersOf(sql: Db, table: string): Promise<Follower[]> {
+  const rows = await sql<(Omit<Follower, 'table'> & { schema: string; name: string; table: string })[]>`
+    select format('%I.%I', n.nspname, t.relname) as table, c.confdeltype::text as action,
+      array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)
+        join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by k.o) as columns,
+      array(select a.attname::text from unnest(c.confkey) with ordinality k (n, o)
+        join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.n order by k.o) as "parentColumns"
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_class t on t.oid = c.conrelid
+    join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+    where c.contype = 'f' and c.confrelid = ${table}::regclass and c.conparentid = 0
+    order by 1, c.conname`
+  return [...rows]
+}
+
+/** Which sessions are looked at: older than a moment of the server's clock, in days before now. */
+export interface Retention {
+  info: TrackInfo
+  days: number
+  how: PruneHow
+  /** Foreign keys whose rows keep their session: they would refuse the deletion. */
+  keepers: Follower[]
+}
+
+const cut = 'now() - make_interval(days => $1)'
+
 /**
- * Sessions idle for more than so many days; those that are archived already count only
- * where they are to be deleted.
+ * Whether nobody has used a session: neither its own time nor a message of it is newer than the retention.
  */
-const idle = (info: TrackInfo, remove: boolean): string => {
-  const { sessions: s } = info
-  const open =
-    !remove && s.status && s.archivedStatus
-      ? ` and s.${q(s.status)} is distinct from '${s.archivedStatus}'`
-      : ''
-  return `s.${q(s.active)} < now() - make_interval(days => $1)${open}`
+const unused = ({ info }: Retention): string => {
+  const { sessions: s, messages: m } = info
+  const own = `s.${q(s.active)}`
+  if (!m || s.history) return `${own} < ${cut}`
+  const mine = `m.${q(m.session)} = s.${q(m.to ?? s.id)}`
+  // by the index on a session's messages and their time; a session without a time has that of its messages
+  return `(${own} < ${cut} or ${own} is null and exists (select from ${m.table} m where ${mine}))
+    and not exists (select from ${m.table} m where ${mine} and m.${q(m.created)} >= ${cut})`
 }
 
-/** How many sessions that are. */
-export async function countIdle(sql: Db, info: TrackInfo, days: number, remove: boolean): Promise<number> {
-  const [row] = await sql.unsafe<{ n: number }[]>(
-    `select count(*)::float8 as n from ${info.sessions.table} s where ${idle(info, remove)}`,
-    [days],
+/** Sessions that are archived, or marked as deleted, already. */
+const isSettled = ({ info: { sessions: s }, how }: Retention): string =>
+  how === 'archived' && s.status && s.archivedStatus
+    ? `s.${q(s.status)} is not distinct from ${literal(s.archivedStatus)}`
+    : how === 'marked' && s.deleted
+      ? `s.${q(s.deleted)} is not null`
+      : 'false'
+
+const isKept = ({ keepers }: Retention): string =>
+  keepers
+    .map(
+      k =>
+        `exists (select from ${k.table} k where ${k.columns.map((c, i) => `k.${q(c)} = s.${q(k.parentColumns[i]!)}`).join(' and ')})`,
+    )
+    .join(' or ') || 'false'
+
+const idle = (r: Retention): string => `${unused(r)} and not (${isSettled(r)}) and not (${isKept(r)})`
+
+/** How many sessions there are, how many would go, and how many stay for each reason. */
+export interface PruneCount {
+  all: number
+  idle: number
+  /** Old by their own time, with a newer message. */
+  inUse: number
+  settled: number
+  kept: number
+}
+
+/** Counts them. */
+export async function countIdle(sql: Db, r: Retention): Promise<PruneCount> {
+  const own = `s.${q(r.info.sessions.active)} < ${cut}`
+  const [row] = await sql.unsafe<PruneCount[]>(
+    `select count(*)::float8 as all,
+       (count(*) filter (where unused and not settled and not kept))::float8 as idle,
+       (count(*) filter (where old and not unused))::float8 as "inUse",
+       (count(*) filter (where unused and settled))::float8 as settled,
+       (count(*) filter (where unused and not settled and kept))::float8 as kept
+     from (
+       select coalesce(${own}, false) as old, coalesce(${unused(r)}, false) as unused, coalesce(${isSettled(r)}, false) as settled,
+         case when ${own} then ${isKept(r)} else false end as kept
+       from ${r.info.sessions.table} s
+     ) x`,
+    [r.days],
   )
-  return row!.n
+  return row!
 }
 
-/** The same by state, with the last activity of the newest and the oldest. */
-export async function idleByState(sql: Db, info: TrackInfo, days: number, remove: boolean): Promise<Cells[]> {
-  const { sessions: s } = info
+/** Those that would go by state, with the last activity of the oldest and the newest by their own time. */
+export async function idleByState(sql: Db, r: Retention): Promise<Cells[]> {
+  const { sessions: s } = r.info
   return sql.unsafe<Cells[]>(
     `select ${s.status ? `s.${q(s.status)}::text` : "'session'"} as state, count(*)::float8 as sessions,
        to_char(min(s.${q(s.active)}) at time zone 'UTC', 'YYYY-MM-DD') as "idle since, oldest",
        to_char(max(s.${q(s.active)}) at time zone 'UTC', 'YYYY-MM-DD') as "newest"
-     from ${s.table} s where ${idle(info, remove)} group by 1 order by 1`,
-    [days],
+     from ${s.table} s where ${idle(r)} group by 1 order by 1`,
+    [r.days],
   )
 }
 
-/** Archives or deletes some of them, the longest idle first; how many. */
-export async function pruneSome(
-  sql: Db,
-  info: TrackInfo,
-  days: number,
-  remove: boolean,
-  limit: number,
-): Promise<number> {
+/**
+ * Locks some of them, the longest idle first; their ids. One that somebody else has locked is passed over:
+ * it is in use. What is to become of them is judged again afterwards, when nobody can write a message to
+ * them any more.
+ */
+export async function lockIdle(sql: Db, r: Retention, limit: number): Promise<string[]> {
+  const { sessions: s } = r.info
+  const rows = await sql.unsafe<{ id: string }[]>(
+    `select s.${q(s.id)}::text as id from ${s.table} s where ${idle(r)}
+     order by s.${q(s.active)} limit ${limit} for update skip locked`,
+    [r.days],
+  )
+  return rows.map(row => row.id)
+}
+
+/**
+ * Those of the locked sessions that are still idle in a snapshot of now; a message may have come before the
+ * lock.
+ */
+export async function stillIdle(sql: Db, r: Retention, ids: string[]): Promise<string[]> {
+  const { sessions: s } = r.info
+  const rows = await sql.unsafe<{ id: string }[]>(
+    `select s.${q(s.id)}::text as id from ${s.table} s
+     where s.${q(s.id)}::text in (select jsonb_array_elements_text($2::text::jsonb)) and ${idle(r)}`,
+    [r.days, JSON.stringify(ids)] as never[],
+  )
+  return rows.map(row => row.id)
+}
+
+/**
+ * The rows of a table that belong to sessions of these ids, as a predicate over `alias` and its first
+ * parameter.
+ */
+export const ofSessions = (info: TrackInfo, alias: string): string =>
+  `${alias}.${q(info.sessions.id)}::text in (select jsonb_array_elements_text($1::text::jsonb))`
+
+/** Sets sessions to the state of archived ones, or marks them as deleted; how many. */
+export async function settle(sql: Db, { info, how }: Retention, ids: string[]): Promise<number> {
   const { sessions: s } = info
-  const some = `(select s.${q(s.id)} from ${s.table} s where ${idle(info, remove)} order by s.${q(s.active)} limit ${limit} for update)`
   const ended = s.ended ? `, ${q(s.ended)} = coalesce(${q(s.ended)}, now())` : ''
+  const set =
+    how === 'marked' ? `${q(s.deleted!)} = now()` : `${q(s.status!)} = ${literal(s.archivedStatus!)}${ended}`
+  const result = await sql.unsafe(`update ${s.table} s set ${set} where ${ofSessions(info, 's')}`, [
+    JSON.stringify(ids),
+  ])
+  return result.count
+}
+
+/** Deletes rows, and puts them into a table of the archive in the same statement; how many. */
+export async function deleteInto(
+  sql: Db,
+  { table, where, storedAs }: { table: string; where: string; storedAs: string },
+  ids: string[],
+): Promise<number> {
   const result = await sql.unsafe(
-    remove
-      ? `delete from ${s.table} where ${q(s.id)} in ${some}`
-      : `update ${s.table} set ${q(s.status!)} = '${s.archivedStatus}'${ended} where ${q(s.id)} in ${some}`,
-    [days],
+    `with gone as (delete from ${table} t where ${where} returning t.*)
+     insert into ${storedAs} select * from gone`,
+    [JSON.stringify(ids)],
   )
   return result.count
+}
+
+/** Makes the table for values of a column that a deletion will take away elsewhere. */
+export async function makeValueStore(
+  sql: Db,
+  { table, key, column, storedAs }: { table: string; key: string[]; column: string; storedAs: string },
+): Promise<void> {
+  await sql.unsafe(
+    `create table ${storedAs} as select ${[...key, column].map(q).join(', ')} from ${table} with no data;
+     alter table ${storedAs} add primary key (${key.map(q).join(', ')})`,
+  )
+}
+
+/** Copies values of a column that a deletion will take away. */
+export async function copyValuesInto(
+  sql: Db,
+  from: { table: string; key: string[]; column: string; where: string; storedAs: string },
+  ids: string[],
+): Promise<void> {
+  const columns = [...from.key, from.column].map(q).join(', ')
+  await sql.unsafe(
+    `insert into ${from.storedAs} (${columns}) select ${columns} from ${from.table} t where ${from.where} on conflict do nothing`,
+    [JSON.stringify(ids)],
+  )
 }

@@ -1,4 +1,4 @@
-import { archivesTable } from '../archive/archive.js'
+import { archivesTable, sealArchives } from '../archive/archive.js'
 import { dropArchive, listArchives, oldArchives } from '../archive/archive.sql.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -6,12 +6,23 @@ import { inspect } from '../database/server.js'
 import { readTrackInfo, requireTrackInfo } from '../files/track_info.js'
 import { UsageError } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
-import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, tableOfCells, verdictOf } from '../model/report.js'
+import type { Track, TrackInfo } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
-import { countIdle, idleByState, pruneSome } from './prune.sql.js'
+import type { Run } from '../run/run.js'
+import { deleteSessions, type Follows, followsOf } from './delete_sessions.js'
+import {
+  countIdle,
+  idleByState,
+  lockIdle,
+  type PruneCount,
+  type PruneHow,
+  type Retention,
+  settle,
+  stillIdle,
+} from './prune.sql.js'
 import { requireTable } from './sessions.js'
 
 /** What a person asked for. */
@@ -19,8 +30,8 @@ export interface PruneOptions {
   /** Sessions idle, or archives made, longer ago than so many days. */
   days: number
   apply: boolean
-  /** Delete sessions with their messages, instead of giving them the state of archived ones. */
-  remove: boolean
+  /** What becomes of sessions: the state of archived ones, a mark that they are deleted, or the archive. */
+  how: PruneHow
   consent: Consent
   leaseWaitMs: number
 }
@@ -48,71 +59,156 @@ export function retentionDays(text: string | null): number {
 /** Sessions of one transaction: short enough that nobody waits. */
 const pruneAtOnce = 200
 
-/** Archives or deletes sessions that nobody has used for so long; a dry run unless told to apply. */
-export async function prune(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
-  const info = await requireTrackInfo(track)
-  const state = info.sessions.archivedStatus ?? null
-  if (!options.remove && state === null)
+/** What the track's sessions have for each way to prune them; else the words of what they lack. */
+function refuseHow(track: Track, { sessions: s }: TrackInfo, how: PruneHow): void {
+  if (how === 'archived' && !(s.status && s.archivedStatus))
     throw new UsageError(
       'prune',
       `the sessions of ${track.name} have no state for archived ones: --delete takes them away`,
     )
+  if (how === 'marked' && !s.deleted)
+    throw new UsageError(
+      'prune --soft',
+      `the sessions of ${track.name} have no column that marks them as deleted (\`deleted\` in track.json)`,
+    )
+}
+
+/** What becomes of them, in words. */
+const wordOf = ({ sessions: s }: TrackInfo, how: PruneHow): string =>
+  how === 'archived'
+    ? `set to ${s.archivedStatus}`
+    : how === 'marked'
+      ? `marked as deleted (${s.deleted})`
+      : 'deleted, with what follows them'
+
+/** What was kept and why. */
+const keptTable = (count: PruneCount, keepers: string[]): Table => ({
+  title: 'Kept',
+  columns: ['sessions', 'because'],
+  rows: [
+    [count.all - count.idle - count.inUse - count.settled - count.kept, 'they are newer than the retention'],
+    [count.inUse, 'a message is newer than their own time'],
+    [count.settled, 'they were pruned before'],
+    [count.kept, `rows of ${keepers.join(', ')} point at them`],
+  ].filter(([n]) => Number(n) > 0) as Table['rows'],
+})
+
+/**
+ * Archives, marks or deletes sessions that nobody has used for so long, by the newest of their own time and
+ * their messages'; a dry run unless told to apply. What is deleted goes to the archive, as in a rollback.
+ */
+export async function prune(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
+  const info = await requireTrackInfo(track)
+  const { how } = options
+  refuseHow(track, info, how)
   const report = emptyReport('prune')
-  const how = options.remove ? 'deleted with their messages' : `set to ${state}`
+  let follows: Follows
+  let retention: Retention
+  let planned: PruneCount
   {
     await using connection = await connect(ctx, 'reader')
     const target = await inspect(ctx, connection)
     report.target = target.info
     await requireTable(connection.sql, info.sessions.table)
-    const count = await countIdle(connection.sql, info, options.days, options.remove)
+    follows = how === 'deleted' ? await followsOf(connection.sql, info) : { follows: [], keepers: [] }
+    retention = { info, days: options.days, how, keepers: follows.keepers }
+    planned = await countIdle(connection.sql, retention)
     report.tables.push(
       tableOfCells(
         `Sessions idle for more than ${options.days} days`,
-        await idleByState(connection.sql, info, options.days, options.remove),
+        await idleByState(connection.sql, retention),
+      ),
+      keptTable(
+        planned,
+        follows.keepers.map(k => k.table),
       ),
     )
-    if (!options.apply || count === 0) {
-      const flags = options.remove ? ` --delete --allow DELETES_DATA --confirm ${target.info.database}` : ''
+    const hazards = [
+      ...(how === 'deleted' ? ['DELETES_DATA'] : []),
+      ...(planned.idle > planned.all / 2 ? ['PRUNES_MOST'] : []),
+    ]
+    if (!options.apply || planned.idle === 0) {
+      const flags = [
+        how === 'deleted' ? ' --delete' : how === 'marked' ? ' --soft' : '',
+        hazards.length > 0 ? ` --allow ${hazards.join(',')}` : '',
+        how === 'deleted' ? ` --confirm ${target.info.database}` : '',
+      ].join('')
       report.findings.push(
         finding('PRUNABLE', info.sessions.table, {
-          count,
+          count: planned.idle,
           what: 'session(s)',
-          how,
+          how: wordOf(info, how),
           command: `rethread prune --track ${track.name} --older-than ${options.days}d --apply${flags}`,
         }),
       )
       return report
     }
-    if (options.remove)
-      report.findings.push(
-        ...wants(track.name, options.consent, ['DELETES_DATA'], target.info.database, [
-          `DELETES_DATA: deletes ${count} session(s) with their messages`,
-        ]),
-      )
+    report.findings.push(
+      ...wants(track.name, options.consent, hazards, how === 'deleted' ? target.info.database : null, [
+        ...(how === 'deleted'
+          ? [`DELETES_DATA: deletes ${planned.idle} session(s) with ${followText(follows)}`]
+          : []),
+        ...(hazards.includes('PRUNES_MOST')
+          ? [`PRUNES_MOST: takes ${planned.idle} of ${planned.all} sessions`]
+          : []),
+      ]),
+    )
     if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   }
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
-  let done = 0
   try {
-    for (let more = true; more && !ctx.signal.aborted; ) {
-      await withLockRetries(run, info.sessions.table, timeout =>
-        run.writer.sql.begin(async tx => {
-          await setLocal(tx, timeout, 30_000)
-          const n = await pruneSome(tx, info, options.days, options.remove, pruneAtOnce)
-          done += n
-          more = n === pruneAtOnce
-        }),
-      )
-    }
-    report.findings.push(finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how }))
+    const done = await pruneAll(run, track, retention, follows)
+    report.findings.push(
+      finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how: wordOf(info, how) }),
+    )
     if (ctx.signal.aborted) {
       report.findings.push(finding('INTERRUPTED', info.sessions.table, { command: null }))
       report.verdict = 'interrupted'
+    }
+    const sealed = how === 'deleted' && !run.writer.lost ? await sealArchives(run, track.name) : []
+    if (sealed.length > 0) {
+      report.tables.push(archivesTable(sealed))
+      report.findings.push(
+        finding('ARCHIVED', `r${run.id}`, {
+          rows: sealed.reduce((n, a) => n + a.rows, 0),
+          command: `rethread restore r${run.id} --track ${track.name}`,
+        }),
+      )
     }
     return report
   } finally {
     await run.close(report.verdict)
   }
+}
+
+/** The tables whose rows or values go with the sessions. */
+const followText = ({ follows }: Follows): string =>
+  follows
+    .slice(0, -1)
+    .map(f => (f.columns ? `values of ${f.table}` : `rows of ${f.table}`))
+    .join(', ') || 'nothing else'
+
+/**
+ * Prunes some at a time, each in a short transaction: run again after a kill, it goes on with what is left.
+ */
+async function pruneAll(run: Run, track: Track, retention: Retention, follows: Follows): Promise<number> {
+  let done = 0
+  for (let more = true; more && !run.ctx.signal.aborted; ) {
+    await withLockRetries(run, retention.info.sessions.table, async timeout => {
+      const pruned = await run.writer.sql.begin(async tx => {
+        await setLocal(tx, timeout, 30_000)
+        const locked = await lockIdle(tx, retention, pruneAtOnce)
+        const ids = await stillIdle(tx, retention, locked)
+        more = locked.length > 0
+        if (ids.length === 0) return 0
+        return retention.how === 'deleted'
+          ? deleteSessions(run, tx, track, follows, ids)
+          : settle(tx, retention, ids)
+      })
+      done += pruned
+    })
+  }
+  return done
 }
 
 /** Drops archives past their retention; a dry run unless told to apply. */

@@ -48,9 +48,11 @@ export async function listSessions(
 /** One session with all its columns, what it is joined with nested; null when there is none. */
 export async function readSession(sql: Db, info: TrackInfo, id: string): Promise<Cells | null> {
   const { sessions: s } = info
-  const nested = (s.with ?? []).map((w, i) => ` || jsonb_build_object('${w.as}', to_jsonb(w${i}))`).join('')
+  const nested = (s.with ?? [])
+    .map((w, i) => ` || jsonb_build_object(${literal(w.as)}, to_jsonb(w${i}))`)
+    .join('')
   const [row] = await sql.unsafe<{ session: Cells }[]>(
-    `select (to_jsonb(s)${s.history ? ` - '${s.history}'` : ''}${nested}) as session
+    `select (to_jsonb(s)${s.history ? ` - ${literal(s.history)}` : ''}${nested}) as session
      from ${s.table} s${joins(info).from}
      where s.${q(s.id)}::text = $1`,
     [id],

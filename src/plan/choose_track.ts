@@ -1,6 +1,7 @@
-import { columnsOfOtherType, countShape, missingObjects, type WrongType } from '../database/catalog.sql.js'
+import { countShape } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
+import { columnsOfOtherType, missingObjects, type WrongType } from '../database/requirements.sql.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'

@@ -1,6 +1,7 @@
 import { askedName, type Known } from '../database/known.js'
 import { indexName, type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import type { ForeignKey } from '../model/plan.js'
+import { namesIn } from '../model/table_name.js'
 
 /**
  * Takes note of what a statement changes, so that those after it in the plan are judged by what they will
@@ -256,7 +257,7 @@ function foreignKeyOf(table: string, c: Node | undefined, columns: string[]): Fo
   if (c?.contype !== 'CONSTR_FOREIGN') return []
   return [
     {
-      name: c.conname ?? `${table.split('.').at(-1)}_${columns.join('_')}_fkey`,
+      name: c.conname ?? `${namesIn(table)!.at(-1)}_${columns.join('_')}_fkey`,
       table,
       columns,
       references: relationName(c.pktable),

@@ -2,6 +2,7 @@ import type { Known } from '../database/known.js'
 import { type Node, pathName, relationName, type Statement } from '../files/statements.js'
 import { blocks, isStronger, type LockMode, lockAll, lockModes, type Taken } from '../model/lock_mode.js'
 import type { StatementLock } from '../model/plan.js'
+import { namesIn } from '../model/table_name.js'
 import { alterTableLocks } from './alter_table_locks.js'
 import {
   allOrUnknown,
@@ -50,7 +51,7 @@ export function locksOf(statement: Statement, known: Known): StatementLock[] | n
  * The locks that a person has written above a statement: `-- locks: public.chats ACCESS EXCLUSIVE`, one a
  * table, or `-- locks: none`.
  */
-const declaration = /^--[ \t]*locks:[ \t]*(?:(none)|(\S+)[ \t]+([A-Z ]+?))[ \t]*$/gim
+const declaration = /^--[ \t]*locks:[ \t]*(?:(none)|((?:"[^"]+"|[^\s"])+)[ \t]+([A-Z ]+?))[ \t]*$/gim
 
 /**
  * What a statement locks: what it says itself, else what is written above it. Null where neither tells:
@@ -61,10 +62,15 @@ export function foretoldLocks(statement: Statement, known: Known): StatementLock
   if (said) return said
   const lines = [...statement.above.matchAll(declaration)]
   const declared = lines.flatMap(([, none, table, mode]) =>
-    none ? [] : [{ table: pathName(table!.split('.')), mode: mode!.toUpperCase() as LockMode }],
+    none ? [] : [{ parts: namesIn(table!), mode: mode!.toUpperCase() as LockMode }],
   )
-  if (lines.length === 0 || declared.some(l => !lockModes.includes(l.mode))) return null
-  return declared.map(l => ({ ...l, blocks: blocks(l.mode), by: labelOf(statement) }))
+  if (lines.length === 0 || declared.some(l => l.parts === null || !lockModes.includes(l.mode))) return null
+  return declared.map(({ parts, mode }) => ({
+    table: pathName(parts!),
+    mode,
+    blocks: blocks(mode),
+    by: labelOf(statement),
+  }))
 }
 
 const readLocks = ({ kind, node }: Statement, known: Known): Taken[] | null =>

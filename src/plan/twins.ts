@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -163,7 +164,13 @@ async function makeTwins(tx: Db, originals: Original[], moved: string[]): Promis
 }
 
 /** Where the twins of a schema's tables are. */
-const twinSchema = (schema: string): string => `rethread_twin_${schema}`.slice(0, 63)
+const twinSchema = (schema: string): string => {
+  const name = `rethread_twin_${schema}`
+  // a longer name would be cut, and two could be cut to the same
+  return Buffer.byteLength(name) <= 63
+    ? name
+    : `rethread_twin_${createHash('sha256').update(schema).digest('hex').slice(0, 32)}`
+}
 
 const pairKey = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
 

@@ -1,5 +1,6 @@
 import type { Known } from '../database/known.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
+import { namesIn } from '../model/table_name.js'
 
 /** Whom a statement gives more than before, on what. */
 export interface Widening {
@@ -224,9 +225,12 @@ const isRevoked = (name: string, kinds: string[], role: string, file: Statement[
         ? relationName(o.RangeVar) === name
         : o.ObjectWithArgs
           ? pathName(strings(o.ObjectWithArgs.objname)) === name
-          : strings([o]).at(-1) === name.split('.')[0],
+          : strings([o]).at(-1) === schemaIn(name),
     )
   })
+
+/** The schema of a name that has one. */
+const schemaIn = (name: string): string => namesIn(name)![0]!
 
 /**
  * A function with its owner's rights is everybody's until EXECUTE is revoked; a trigger's can't be called.
@@ -236,9 +240,7 @@ function wideningsOfFunction(node: Node, file: Statement[], known: Known): Widen
   if (!isDefiner(node.options) || /^(event_)?trigger$/.test(returns)) return []
   const name = pathName(strings(node.funcname))
   const everywhere = known.defaults.filter(d => d.kind === 'f' && d.schema === null)
-  const roles = new Set(
-    bornWith('f', name.split('.')[0]!, known).filter(r => anonymous.has(r) || r === 'PUBLIC'),
-  )
+  const roles = new Set(bornWith('f', schemaIn(name), known).filter(r => anonymous.has(r) || r === 'PUBLIC'))
   // it is everybody's, unless default privileges for all schemas say otherwise
   if (everywhere.length === 0) roles.add('PUBLIC')
   const kinds = ['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE']
@@ -264,7 +266,7 @@ function wideningsOfCopy(kind: string, node: Node, file: Statement[], known: Kno
   )
   if (invoker || known.exists(name) || switchesOn(name, file)) return []
   const open = new Set(
-    bornWith('r', name.split('.')[0]!, known)
+    bornWith('r', schemaIn(name), known)
       .filter(r => r === 'PUBLIC' || anonymous.has(r) || signedIn.has(r))
       .filter(r => !isRevoked(name, ['OBJECT_TABLE'], r, file)),
   )

@@ -241,9 +241,7 @@ async function dependants(
   }
   const tables = objects.filter(o => o.column === null && !o.rows).map(o => o.table)
   const columns = objects.flatMap(o => (o.column ? [{ table: o.table, column: o.column }] : []))
-  const hanging = (await dependantsOf(connection.sql, tables, columns)).filter(
-    d => !dropped.has(d.name) && !dropped.has(d.name.split('.').at(-1)!),
-  )
+  const hanging = (await dependantsOf(connection.sql, tables, columns)).filter(d => !dropped.has(d.name))
   return hanging.length === 0
     ? []
     : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]

@@ -8,6 +8,8 @@ import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import { idOf, type SqlFile } from '../model/project.js'
 import type { Finding, StatementTrace } from '../model/report.js'
+import { beside } from './beside.js'
+import { bestEffort } from './best_effort.js'
 import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
 import { cancel, dropIndex, sendText } from './execute_file.sql.js'
@@ -135,9 +137,8 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
       await update('interrupted', reached)
       throw new Failure('INTERRUPTED', step.migration, { command: null }, error)
     }
-    if (!writer.lost && !(error instanceof Failure && error.finding.code === 'INTERRUPTED')) {
-      await update('failed', reached, findingsOf(error)[0] ?? null).catch(() => {})
-    }
+    if (!(error instanceof Failure && error.finding.code === 'INTERRUPTED'))
+      await bestEffort(ctx, 'ledger', () => update('failed', reached, findingsOf(error)[0] ?? null))
     throw error
   }
   return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
@@ -192,20 +193,25 @@ async function traced(run: Run, statement: Statement, alone: () => Promise<void>
 async function withProgress(run: Run, work: () => Promise<unknown>): Promise<void> {
   const { ctx, monitor, writer } = run
   const done = new AbortController()
-  const watching = (async () => {
-    while (!done.signal.aborted) {
-      await ctx.clock.sleep(500, done.signal)
-      if (done.signal.aborted || monitor.lost) return
-      const progress = await indexProgress(monitor.sql, writer.pid).catch(() => null)
-      if (progress) ctx.emit({ type: 'index', ...progress })
-      if (ctx.signal.aborted) await cancel(monitor.sql, writer.pid).catch(() => {})
-    }
-  })()
+  const watching = beside(
+    (async () => {
+      while (!done.signal.aborted) {
+        await ctx.clock.sleep(500, done.signal)
+        if (done.signal.aborted || monitor.lost) return
+        const progress = await bestEffort(ctx, 'progress of the index build', () =>
+          indexProgress(monitor.sql, writer.pid),
+        )
+        if (progress) ctx.emit({ type: 'index', ...progress })
+        if (ctx.signal.aborted)
+          await bestEffort(ctx, 'cancelling the index build', () => cancel(monitor.sql, writer.pid))
+      }
+    })(),
+  )
   try {
     await work()
   } finally {
     done.abort()
-    await watching
+    await watching.end()
   }
 }
 
@@ -252,18 +258,13 @@ export async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow>
   }
 }
 
-/** Failures stand in the ledger too; best effort, because the connection may be what failed. */
+/** Failures stand in the ledger too, unless the connection is what failed. */
 export async function recordFailure(
   run: Run,
   row: NewLedgerRow,
   error: unknown,
   durationMs: number,
 ): Promise<void> {
-  if (run.writer.lost) return
-  await addLedgerRow(run.writer.sql, run.token, {
-    ...row,
-    outcome: 'failed',
-    error: findingsOf(error)[0] ?? null,
-    durationMs,
-  }).catch(() => {})
+  const failed = { ...row, outcome: 'failed' as const, error: findingsOf(error)[0] ?? null, durationMs }
+  await bestEffort(run.ctx, 'ledger', () => addLedgerRow(run.writer.sql, run.token, failed))
 }

@@ -1,22 +1,31 @@
 import type { Db } from '../database/types.js'
+import { withoutLiterals } from '../files/redact.js'
 import type { Blocker } from '../model/event.js'
 
-/**
- * Who blocks a backend. Literals are cut from the statements before they leave the server:
- * they may be people's data.
- */
+/** Characters of a blocker's statement that are shown, and those that are read for it. */
+const shownCharacters = 100
+const readCharacters = 2000
+
+/** Takes the literals out of the blockers' statements. */
+const redacted = <B extends Blocker>(blockers: B[]): Promise<B[]> =>
+  Promise.all(
+    blockers.map(async b => ({ ...b, query: (await withoutLiterals(b.query)).slice(0, shownCharacters) })),
+  )
+
+/** Who blocks a backend. */
 export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
-  return sql<Blocker[]>`
+  const blockers = await sql<Blocker[]>`
     select
       a.pid,
       coalesce(a.application_name, '') as application,
       coalesce(a.state, a.backend_type) as state,
       round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.backend_start)), 1)::float8 as seconds,
-      left(regexp_replace(regexp_replace(coalesce(a.query, ''), '''(?:[^'']|'''')*''', '''…''', 'g'), '\s+', ' ', 'g'), 100) as query
+      left(coalesce(a.query, ''), ${readCharacters}) as query
     from pg_catalog.pg_stat_activity a
     where a.pid = any (pg_catalog.pg_blocking_pids(${pid}))
     order by a.xact_start nulls last
     limit 5`
+  return redacted(blockers)
 }
 
 /** Transactions that hold a lock on a table now, oldest first: who would make us wait. */
@@ -24,18 +33,19 @@ export async function holdersOf(
   sql: Db,
   tables: string[],
 ): Promise<(Blocker & { table: string; mode: string })[]> {
-  return sql<(Blocker & { table: string; mode: string })[]>`
+  const holders = await sql<(Blocker & { table: string; mode: string })[]>`
     select distinct on (a.pid)
       l.relation::regclass::text as table, l.mode, a.pid,
       coalesce(a.application_name, '') as application, coalesce(a.state, a.backend_type) as state,
       round(extract(epoch from clock_timestamp() - a.xact_start), 1)::float8 as seconds,
-      left(regexp_replace(regexp_replace(coalesce(a.query, ''), '''(?:[^'']|'''')*''', '''…''', 'g'), '\s+', ' ', 'g'), 100) as query
+      left(coalesce(a.query, ''), ${readCharacters}) as query
     from pg_catalog.pg_locks l
     join pg_catalog.pg_stat_activity a on a.pid = l.pid
     where l.relation = any (select to_regclass(t) from unnest(${tables}::text[]) t)
       and l.granted and a.pid <> pg_backend_pid()
       and a.xact_start < clock_timestamp() - interval '1 second'
     order by a.pid`
+  return redacted(holders)
 }
 
 /** Progress of an index build by this backend; null when it builds none. */

@@ -1,7 +1,8 @@
-import { isLost, isRefused, isRetriable, serverFault } from '../database/faults.js'
+import { isRetriable, serverFault } from '../database/faults.js'
 import type { Blocker } from '../model/event.js'
 import { Failure } from '../model/failure.js'
 import { beside } from './beside.js'
+import { bestEffort } from './best_effort.js'
 import { blockersOf } from './lock_retry.sql.js'
 import type { Run } from './run.js'
 
@@ -67,16 +68,9 @@ function reportBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[
   const looking = async () => {
     await ctx.clock.sleep(timeoutMs * 0.6, done.signal)
     while (!done.signal.aborted && !monitor.lost) {
-      try {
-        const now = await blockersOf(monitor.sql, writer.pid)
-        if (now.length > 0) seen = now
-      } catch (error) {
-        // only the message would have named them
-        if (!isLost(error) && !isRefused(error)) throw error
-        if (isRefused(error))
-          ctx.emit({ type: 'notice', text: `who holds the lock: ${(error as Error).message}` })
-        return
-      }
+      const now = await bestEffort(ctx, 'who holds the lock', () => blockersOf(monitor.sql, writer.pid))
+      if (now === null) return
+      if (now.length > 0) seen = now
       await ctx.clock.sleep(10, done.signal)
     }
   }

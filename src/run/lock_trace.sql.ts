@@ -1,3 +1,4 @@
+import { nameSql } from '../database/names.sql.js'
 import type { Db } from '../database/types.js'
 
 /** A table lock of this session; the mode's name in capitals and without `Lock`. */
@@ -16,7 +17,7 @@ export type Places = Map<number, { name: string; node: number }>
 /** Where everything of users is now; the server's own tables and the tool's ledger are left out. */
 export async function places(sql: Db): Promise<Places> {
   const rows = await sql<{ oid: number; name: string; node: number }[]>`
-    select c.oid::int8 as oid, tn.nspname || '.' || t.relname as name,
+    select c.oid::int8 as oid, ${nameSql(sql, 'tn.nspname', 't.relname')} as name,
       case when c.relkind in ('r', 'm') then c.relfilenode::int8 else 0 end as node
     from pg_catalog.pg_class c
     left join pg_catalog.pg_index i on i.indexrelid = c.oid

@@ -1,8 +1,10 @@
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
-import { isLost } from '../database/faults.js'
+import { isLost, unlessLost } from '../database/faults.js'
 import { inspect, refusePooler, type Target } from '../database/server.js'
 import { Failure } from '../model/failure.js'
+import { beside } from './beside.js'
+import { bestEffort } from './best_effort.js'
 import { beat, readLease, releaseLease, takeLease } from './lease.sql.js'
 import { addRun, endRun } from './ledger.sql.js'
 import type { Run } from './run.js'
@@ -23,7 +25,7 @@ async function prepareLedger(connection: Connection, tool: string): Promise<void
 
 /**
  * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a
- * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over.
+ * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over, INTERRUPTED at Ctrl-C.
  */
 async function acquire(
   ctx: Context,
@@ -38,7 +40,8 @@ async function acquire(
     if (token !== null) return token
     const lease = await readLease(connection.sql)
     const waited = ctx.clock.now() - start
-    if (waited >= waitMs || ctx.signal.aborted) {
+    if (ctx.signal.aborted) throw new Failure('INTERRUPTED', 'the wait for another run', { command: null })
+    if (waited >= waitMs) {
       throw new Failure('ANOTHER_RUN', lease.holder ?? 'another run', {
         pid: lease.backendPid,
         waitedSeconds: Math.round(waited / 1000),
@@ -109,14 +112,10 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
     while (!stopped) {
       await ctx.clock.sleep(heartbeatMs, stop.signal)
       if (stopped) return
-      try {
-        await beat(monitor.sql, token)
-      } catch {
-        // a broken monitor shows at the next statement of the writer, which says what is wrong
-      }
+      await bestEffort(ctx, 'heartbeat of the lease', () => beat(monitor.sql, token))
     }
   }
-  const beating = heart()
+  const beating = beside(heart())
 
   const run: Run = {
     ctx,
@@ -135,7 +134,7 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
     },
     reconnect: async () => {
       const before = token
-      await Promise.all([writer.close(), monitor.close()].map(p => p.catch(() => {})))
+      await closeLost(writer, monitor)
       writer = await connectAgain(ctx)
       monitor = await connectAgain(ctx)
       const lease = await readLease(writer.sql)
@@ -153,7 +152,7 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
         }
       }
       await shut()
-      await beating
+      await beating.end()
     },
   }
   try {
@@ -164,6 +163,11 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
     throw error
   }
   return run
+}
+
+/** Closes connections one of which is gone; the other may be there yet. */
+const closeLost = async (...connections: Connection[]): Promise<void> => {
+  await Promise.all(connections.map(c => c.close().catch(unlessLost)))
 }
 
 /** A server that restarts is away for seconds: keeps knocking for a minute. */
@@ -207,7 +211,7 @@ export async function joinRun(ctx: Context, command: string): Promise<Run> {
       return monitor
     },
     reconnect: async () => {
-      await Promise.all([writer.close(), monitor.close()].map(p => p.catch(() => {})))
+      await closeLost(writer, monitor)
       writer = await connectAgain(ctx)
       monitor = await connectAgain(ctx)
     },

@@ -77,6 +77,19 @@ export async function holdings(sql: Db): Promise<Map<number, Holding> | null> {
   return rows.some(r => !r.counted) ? null : new Map(rows.map(r => [r.oid, r]))
 }
 
+/**
+ * The relations that this transaction holds ACCESS EXCLUSIVE on: whatever it has dropped, emptied or written
+ * anew is among them, and what another session has dropped meanwhile is not.
+ */
+export async function exclusivelyLocked(sql: Db): Promise<ReadonlySet<number>> {
+  const rows = await sql<{ oid: number }[]>`
+    select l.relation::int8 as oid
+    from pg_catalog.pg_locks l
+    where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.granted and l.mode = 'AccessExclusiveLock'
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())`
+  return new Set(rows.map(r => r.oid))
+}
+
 /** Runs what constraints and their triggers have put off to the commit. */
 export async function runDeferred(sql: Db): Promise<void> {
   await sql.unsafe('set constraints all immediate')

@@ -14,7 +14,7 @@ import { type Failure, failureOf } from '../model/failure.js'
 import type { Consent, Step } from '../model/plan.js'
 import type { Migration, SqlFile, Track } from '../model/project.js'
 import { tableText } from '../model/table_name.js'
-import { holdings, relationsOf, runDeferred } from './refuse_destruction.sql.js'
+import { exclusivelyLocked, holdings, relationsOf, runDeferred } from './refuse_destruction.sql.js'
 import { type Holdings, hasMoved, isPermitted, takenBetween, wordedLoss } from './taken_between.js'
 import { refusal, type WouldTake, whyNotArchived } from './why_not_archived.js'
 
@@ -185,9 +185,12 @@ export class DestructionGuard {
     const now = await seen(this.tx, this.file, statement)
     this.now = now
     const { spared, wanted } = this.permits
-    const taken = takenBetween(before, now, statement.kind)
+    const gone = takenBetween(before, now, statement.kind)
       .filter(({ holding: h }) => this.existed(h.oid) && !spared.has(tableText(h)))
       .filter(t => !isPermitted(keys, t, before) && !hasMoved(statement, t, before, now))
+    // rows are counted for this session alone; anything else may be another session's doing
+    const ours = gone.some(t => t.rows === null) ? await exclusivelyLocked(this.tx) : null
+    const taken = gone.filter(t => t.rows !== null || ours!.has(t.holding.oid))
     if (taken.length > 0)
       throw failure(
         statement,

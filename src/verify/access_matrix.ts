@@ -1,6 +1,7 @@
 import type { Db } from '../database/types.js'
 import type { Access, AccessTable, Check, Operation, Persona } from '../model/project.js'
 import { type Finding, finding, type Probed, type Table } from '../model/report.js'
+import { tableText } from '../model/table_name.js'
 import {
   attemptAll,
   attempts,
@@ -221,7 +222,7 @@ async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
       if (/\b(auth\.(uid|jwt|role)|current_setting)\(/.test(filter) && node['Node Type'] !== 'Result')
         found.push(finding('POLICY_PER_ROW', t.table, { filter, node: String(node['Node Type']) }))
       if (node['Node Type'] === 'Seq Scan') {
-        const name = `${node.Schema}.${node['Relation Name']}`
+        const name = tableText({ schema: String(node.Schema), name: String(node['Relation Name']) })
         const size = await rowEstimate(tx, name)
         if (size > largeTable)
           found.push(finding('POLICY_SCANS', name, { rows: size, filter: filter || null }))

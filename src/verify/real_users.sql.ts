@@ -1,4 +1,5 @@
 import { type Db, ident } from '../database/types.js'
+import { namesIn } from '../model/table_name.js'
 
 /** Pages of a table that are looked through for persons; all of a smaller one. */
 const pagesOfRealUsers = 2000
@@ -8,7 +9,7 @@ const pagesOfRealUsers = 2000
  * is `schema.table.column`.
  */
 export async function sampleRealUsers(sql: Db, column: string, n: number): Promise<string[]> {
-  const [schema, table, name] = column.split('.') as [string, string, string]
+  const [schema, table, name] = namesIn(column) as [string, string, string]
   const from = `${ident(schema)}.${ident(table)}`
   const persons = (sample: string) =>
     sql.unsafe<{ person: string }[]>(

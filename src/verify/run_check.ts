@@ -2,7 +2,7 @@ import { failedRows } from '../backfill/failed_rows.sql.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { isFiltered, isRefused, serverFault } from '../database/faults.js'
 import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
@@ -128,9 +128,9 @@ export async function runCheck(
     const fault = serverFault(error)
     const reason = !fault
       ? (error as Error).message
-      : fault.code === '42501'
+      : isFiltered(error)
         ? `${fault.message} (this role can't see every row: a check would count too few)`
-        : `${fault.code}: ${fault.message}`
+        : `${fault.code}: ${fault.message}${fault.code === '42501' ? ' (this role lacks a right: grant it as the owner)' : ''}`
     return only({ ...base, outcome: 'failed', reason, durationMs: spent() })
   }
 }

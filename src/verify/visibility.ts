@@ -4,9 +4,11 @@ import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused, isSqlState } from '../database/faults.js'
 import { takenBack, transaction } from '../database/scopes.js'
+import { ident, literal } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Persona, Track, TrackInfo, VisibleRows } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
+import { namesIn, tableText } from '../model/table_name.js'
 import type { Run } from '../run/run.js'
 import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
@@ -59,8 +61,8 @@ export async function recordVisibility(run: Run, track: Track): Promise<void> {
   if (!info?.sight) return
   await using connection = await connect(run.ctx, 'probe')
   if ((await unreachable(connection.sql, [role])).length > 0) return
-  const [schema, table, column] = info.sight.persons.split('.') as [string, string, string]
-  if (!(await columnFacts(connection.sql, `${schema}.${table}`, column))) return
+  const [schema, table, column] = namesIn(info.sight.persons) as [string, string, string]
+  if (!(await columnFacts(connection.sql, tableText({ schema, name: table }), column))) return
   const sampled = await sampleRealUsers(connection.sql, info.sight.persons, mostRealUsers)
   for (const { before } of info.sight.rows) {
     const [facts] = await relationFacts(connection.sql, [before.table])
@@ -126,7 +128,7 @@ function bornBefore(info: TrackInfo, table: string, at: string): string {
       : info.sessions.table === table
         ? info.sessions.started
         : null
-  return column ? `(${column} is null or ${column} <= '${at}')` : 'true'
+  return column ? `(${ident(column)} is null or ${ident(column)} <= ${literal(at)})` : 'true'
 }
 
 /** How many rows were won and lost from sight; null where that can't be known. */

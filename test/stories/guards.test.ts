@@ -163,7 +163,13 @@ test('prune: a dry run first, then archived by state, deleted only by name; arch
   const remove = ['prune', ...track, '--older-than', '30d', '--apply', '--delete']
   const refused = await rethread(db.url, remove)
   expect([refused.code, await states()]).toEqual([3, await states()])
-  const gone = await rethread(db.url, [...remove, '--allow', 'DELETES_DATA', '--confirm', db.name])
+  const gone = await rethread(db.url, [
+    ...remove,
+    '--allow',
+    'DELETES_DATA,PRUNES_MOST',
+    '--confirm',
+    db.name,
+  ])
   expect([gone.code, await states()]).toEqual([0, []])
   const wrong = await rethread(db.url, ['prune', ...track, '--older-than', 'soon'])
   expect([wrong.code, wrong.report.findings[0]!.code]).toEqual([2, 'USAGE'])

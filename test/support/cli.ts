@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Code } from '../../src/model/codes.js'
 import type { Finding, FindingOf, Report } from '../../src/model/report.js'
 import { root } from './database.js'
+import { record } from './recorder.js'
 
 /** What a command line came to. */
 export interface Ran {
@@ -61,13 +62,19 @@ export function ended(child: ChildProcess, json = true): Promise<Ran> {
   child.stderr!.on('data', chunk => {
     stderr += chunk
   })
-  return new Promise(done => {
+  return new Promise((done, failed) => {
     child.once('close', code => {
       let report = null
       try {
         report = json ? JSON.parse(stdout) : null
       } catch {
         // a killed process has no report
+      }
+      try {
+        if (report) record((report as Ran['report']).findings ?? [])
+      } catch (error) {
+        failed(error)
+        return
       }
       done({ code, stdout, stderr, report: report as never })
     })

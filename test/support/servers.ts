@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import postgres from 'postgres'
 import type { TestProject } from 'vitest/node'
 import { startEmbedded } from '../../src/database/embedded.js'
+import { startRecord } from './recorder.js'
 
 /** A server that the tests run on. */
 export interface Server {
@@ -18,6 +19,9 @@ declare module 'vitest' {
   }
 }
 
+/** Codes that may be left over where all stories have run. */
+const mostUnraised = 60
+
 /** Durability is not what most tests are about; the crash stories start servers of their own. */
 const settings = { fsync: 'off', max_connections: '200', wal_level: 'logical', max_wal_size: '4GB' }
 
@@ -27,6 +31,7 @@ const settings = { fsync: 'off', max_connections: '200', wal_level: 'logical', m
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const stops: (() => Promise<unknown>)[] = []
   const servers: Server[] = []
+  const endRecord = startRecord()
   const root = resolve(import.meta.dirname, '../..')
   if (process.env.TEST_DATABASE_URL && process.env.TEST_DATABASE_ONLY) servers.push(await given())
   else if (await dockerAnswers()) {
@@ -66,6 +71,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('servers', servers)
   return async () => {
     await Promise.all(stops.map(stop => stop()))
+    const unraised = endRecord()
+    // after a few files it would only say which
+    if (unraised.length < mostUnraised)
+      process.stdout.write(`Codes that no story raised: ${unraised.join(', ')}\n`)
   }
 }
 

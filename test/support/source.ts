@@ -175,6 +175,27 @@ export function queries(file: Source): string[] {
   return found
 }
 
+/**
+ * Templates with a backslash that JavaScript takes away: `\\s` in one is the letter s, to the server too.
+ * Those of String.raw keep theirs.
+ */
+export function lostBackslashes(file: Source): string[] {
+  const found: string[] = []
+  for (const node of nodes(file.tree)) {
+    const part =
+      ts.isNoSubstitutionTemplateLiteral(node) ||
+      ts.isTemplateHead(node) ||
+      ts.isTemplateMiddle(node) ||
+      ts.isTemplateTail(node)
+    if (!part) continue
+    const whole = ts.isNoSubstitutionTemplateLiteral(node) ? node.parent : node.parent.parent
+    const tagged = ts.isTemplateExpression(whole) ? whole.parent : whole
+    if (ts.isTaggedTemplateExpression(tagged) && tagged.tag.getText() === 'String.raw') continue
+    if (/(?<!\\)(\\\\)*\\[^\\nrtux0`$'"\n]/.test(node.getText())) found.push(at(file, node))
+  }
+  return found
+}
+
 /** Exported declarations without a docstring. */
 export const undocumented = (file: Source): string[] =>
   file.tree.statements

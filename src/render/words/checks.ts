@@ -19,7 +19,7 @@ export const checkWords = {
   ),
   ACCEPTANCE_OVER: say(
     (s, f) => sentence`\`${s}\` was accepted until ${f.until} (${f.reason}).`,
-    () => 'Mend it, or accept it anew in rethread.config.json.',
+    () => 'Fix it, or accept it again in rethread.config.json.',
   ),
   ACCEPTANCE_UNUSED: say(
     s => sentence`\`${s}\` is accepted in the configuration and was not found.`,
@@ -42,12 +42,12 @@ export const checkWords = {
   SEES_MORE: say(
     (s, f) => sentence`\`${s}\`: ${f.rows} row(s) are seen that were hidden before the migration.`,
     () =>
-      'By design where the track says so (an admin reads his tenant); else rethread verify --only access   shows which policy lets them through.',
+      'By design where the track says so (an admin reads all of their tenant); else rethread verify --only access   shows which policy lets them through.',
   ),
   SEES_LESS: say(
     (s, f) => sentence`\`${s}\`: ${f.rows} row(s) that were seen before the migration are hidden now.`,
     () =>
-      'See docs/tracks.md: who shared a workspace sees his own sessions only, unless you group by author.',
+      'See docs/tracks.md: whoever shared a workspace sees their own sessions only, unless you group by author.',
   ),
   SAW_EVERYTHING: say(
     s => sentence`Before \`${s}\`, some tables had no row security: everybody of the API saw all of them.`,

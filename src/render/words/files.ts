@@ -178,6 +178,6 @@ export const fileWords = {
   ),
   BAD_CONFIG: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
-    () => 'Mend the file; docs/operating.md lists every setting.',
+    () => 'Fix the file; docs/operating.md lists every setting.',
   ),
 } satisfies Group

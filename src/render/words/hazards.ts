@@ -7,7 +7,7 @@ export const hazardWords: Record<HazardCode, string> = {
   BLOCKS_WRITES: 'Writes of the table wait while the lock is held or waited for; reads go on.',
   SCANS_TABLE: 'Reads the whole table; nobody waits for it unless the entry says so.',
   REWRITES_TABLE:
-    'Writes the whole table anew under ACCESS EXCLUSIVE: the application stands still for as long as that takes.',
+    'Writes the whole table again under ACCESS EXCLUSIVE: the application stands still for as long as that takes.',
   CANNOT_TELL:
     'Only running the statement tells what it locks and changes: a DO block, a CALL, a function of your own, CASCADE. Read it, and write the locks above it: `-- locks: public.chats ACCESS EXCLUSIVE`, one line for each table, or `-- locks: none`. A rehearsal (`plan --rehearse-url`) shows what it takes.',
   WIDENS_ACCESS:
@@ -23,5 +23,7 @@ export const hazardWords: Record<HazardCode, string> = {
   IGNORES_RECENT_WRITES:
     'Rolls back although the new application has written within the last minute: what it writes next will fail.',
   SKIPS_IRREVERSIBLE: 'Counts a migration as rolled back whose file says that it can not be, and why.',
+  PRUNES_MOST:
+    'Prunes more than half of all sessions: a retention that is too short, or times that are wrong.',
   FILLS_DISK: 'Archives more than the free space that the configuration tells of.',
 }

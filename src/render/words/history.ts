@@ -70,7 +70,7 @@ export const historyWords = {
   REHEARSED_ELSEWHERE: say(
     (s, f) =>
       sentence`The copy \`${s}\` stands elsewhere: ${f.applied} migration(s) are applied there, ${f.target} on the target.`,
-    () => 'Make the copy anew, so that the rehearsal is of this plan.',
+    () => 'Make the copy again, so that the rehearsal is of this plan.',
   ),
   REHEARSAL_STUCK: say(
     (s, f) => sentence`The way back could not be rehearsed to its end: \`${s}\`, ${f.reason}.`,
@@ -79,6 +79,6 @@ export const historyWords = {
   REHEARSAL_DIFFERS: say(
     (s, f) =>
       sentence`After the way back ${f.on === 'target' ? 'this database' : sentence`\`${s}\``} differs from before:${bullets(f.objects)}`,
-    () => 'Mend the rollback files.',
+    () => 'Fix the rollback files.',
   ),
 } satisfies Group

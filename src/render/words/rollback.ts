@@ -63,7 +63,7 @@ export const rollbackWords = {
   ),
   UNTESTED_ROLLBACK: say(
     (s, f) => sentence`The way back of \`${s}\` is ${f.result}:${bullets(f.objects)}`,
-    () => 'Mend the rollback file.',
+    () => 'Fix the rollback file.',
   ),
   PRUNABLE: say(
     (s, f) => sentence`${f.count} ${f.what} of \`${s}\` would be ${f.how}; nothing was changed.`,

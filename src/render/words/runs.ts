@@ -1,5 +1,18 @@
 import { bullets, caret, type Group, listed, say, sentence } from './say.js'
 
+/** What to do about a fault, by the class of its SQLSTATE: not every fault is one of the file. */
+const cures: [states: RegExp, cure: string][] = [
+  [/^2[23]/, 'The rows do not fit the statement: fix those that the message names, or the file.'],
+  [/^42501/, 'This role lacks a right: grant it, or connect as the owner of what the message names.'],
+  [/^(53|58|XX)/, 'The server could not do it: free what it lacks.'],
+  [/^57014/, 'It took longer than it may: look for what it waits for or reads.'],
+  [/^(P0|0A|2F|38|39|44|55)/, 'The database refuses it: look at the trigger, rule or setting that does.'],
+]
+
+const cure = (sqlstate: string | null): string =>
+  cures.find(([states]) => states.test(sqlstate ?? ''))?.[1] ??
+  'Fix the file, or the object that the message names.'
+
 /** Hazards as `--allow` wants them, with the number of rows where one is for no more than these. */
 const withRows = (allow: string[], rows: number | undefined): string[] =>
   allow.map(name => (name === 'QUARANTINES_ROWS' && rows !== undefined ? `${name}=${rows}` : name))
@@ -33,7 +46,7 @@ export const runWords = {
   ),
   LOCK_TIMEOUT: say(
     (s, f) =>
-      sentence`\`${s}\` did not get its locks in ${f.attempts} attempts over ${f.seconds} s; in the way:${bullets(f.blockers) || ' somebody who left before he could be named'}`,
+      sentence`\`${s}\` did not get its locks in ${f.attempts} attempts over ${f.seconds} s; in the way:${bullets(f.blockers) || ' somebody who left before they could be named'}`,
     (_, { pids: [first] }) =>
       first === undefined
         ? 'Run the same command again at a quieter time.'
@@ -46,7 +59,7 @@ export const runWords = {
       (f.detail ? sentence`\n    DETAIL: ${f.detail}` : '') +
       (f.hint ? sentence`\n    HINT: ${f.hint}` : '') +
       (f.context ? sentence`\n    ${f.context}` : ''),
-    () => 'The step was rolled back. Mend the file, then run the same command.',
+    (_, f) => sentence`Nothing of the statement is kept. ${cure(f.sqlstate)} Then run the same command.`,
   ),
   TRIGGERS_RAISE: say(
     (s, f) =>

@@ -46,7 +46,7 @@ export const targetWords = {
   ),
   NO_SUCH_DATABASE: say(
     (s, f) => sentence`There is no database \`${s}\` on ${f.server}.`,
-    s => sentence`createdb ${s}   or mend the name at the end of the URL.`,
+    s => sentence`createdb ${s}   or fix the name at the end of the URL.`,
   ),
   CONNECTION_LOST: say(
     (s, f) => sentence`The connection broke during ${s}: ${f.reason}.`,
@@ -171,7 +171,7 @@ export const targetWords = {
   SERVER_STRAINED: say(
     (_, f) =>
       sentence`The server is under strain now (${listed(f.reasons)}): a backfill would go slowly, or wait.`,
-    () => 'Run it at a quieter time; rethread backfill --status   tells what it waits for.',
+    () => 'Run it at a quieter time; rethread backfill --status   shows what it waits for.',
   ),
   INVALID_INDEX: say(
     s => sentence`Index \`${s}\` is invalid: every write keeps it up, and no query uses it.`,

@@ -1,0 +1,83 @@
+import { dottedText, nameAt } from '../model/table_name.js'
+import type { Db } from './types.js'
+
+/** What is looked for: its kind, the table and the name of it, its types where some are wanted. */
+interface Wanted {
+  object: string
+  kind: string
+  /** Name of the table, as SQL; of a table, schema, role or function its own. */
+  relation: string
+  name: string
+  types: string[] | null
+}
+
+/** Reads `column public.chats."My id" uuid|text`, `policy "Own rows" on public.chats` and the like. */
+function wantedOf(object: string): Wanted {
+  const space = object.indexOf(' ')
+  const kind = object.slice(0, Math.max(0, space))
+  const text = object.slice(space + 1)
+  const found = nameAt(text)
+  const wanted = { object, kind, relation: text, name: text, types: null }
+  if (!found) return wanted
+  const { parts, rest } = found
+  const name = parts.at(-1)!
+  if (kind === 'column')
+    return {
+      ...wanted,
+      relation: dottedText(parts.slice(0, -1)),
+      name,
+      types: rest.trim() === '' ? null : rest.trim().split('|'),
+    }
+  const on = / on (.+)$/.exec(rest)?.[1]
+  if (on !== undefined) return { ...wanted, relation: on, name }
+  return kind === 'table' ? { ...wanted, relation: dottedText(parts) } : { ...wanted, name }
+}
+
+/**
+ * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several
+ * types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`, `policy p on t`, `trigger g on
+ * t`; names are SQL.
+ */
+export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
+  const rows = await sql<{ object: string }[]>`
+    select o.object
+    from jsonb_to_recordset(${JSON.stringify(objects.map(wantedOf))}::text::jsonb)
+      as o (object text, kind text, relation text, name text, types text[])
+    where not case o.kind
+      when 'table' then to_regclass(o.relation) is not null
+      when 'function' then to_regprocedure(o.relation) is not null
+      when 'schema' then exists (select from pg_catalog.pg_namespace n where n.nspname = o.name)
+      when 'role' then exists (select from pg_catalog.pg_roles r where r.rolname = o.name)
+      when 'extension' then exists (select from pg_catalog.pg_extension e where e.extname = o.name)
+      when 'column' then exists (
+        select from pg_catalog.pg_attribute a join pg_catalog.pg_type y on y.oid = a.atttypid
+        where a.attrelid = to_regclass(o.relation) and a.attname = o.name and not a.attisdropped
+          -- a type where one is said, or one of several: jsonb|json; a domain is as good as the type below it
+          and (o.types is null or coalesce(nullif(y.typbasetype, 0), a.atttypid) in (select to_regtype(t) from unnest(o.types) t)))
+      when 'policy' then exists (
+        select from pg_catalog.pg_policy p where p.polrelid = to_regclass(o.relation) and p.polname = o.name)
+      when 'trigger' then exists (
+        select from pg_catalog.pg_trigger t where t.tgrelid = to_regclass(o.relation) and t.tgname = o.name)
+      else false
+    end`
+  return rows.map(r => r.object)
+}
+
+/** A column that has not the type that is needed. */
+export interface WrongType {
+  /** As it was required: `column t.c type`. */
+  required: string
+  /** The type that it has. */
+  type: string
+}
+
+/** Of the columns that are required and missing with their type: those that are there with another one. */
+export async function columnsOfOtherType(sql: Db, missing: string[]): Promise<WrongType[]> {
+  const typed = missing.map(wantedOf).filter(w => w.kind === 'column' && w.types !== null)
+  if (typed.length === 0) return []
+  return sql<WrongType[]>`
+    select w.object as required, format_type(a.atttypid, a.atttypmod) as type
+    from jsonb_to_recordset(${JSON.stringify(typed)}::text::jsonb) as w (object text, relation text, name text)
+    join pg_catalog.pg_attribute a
+      on a.attrelid = to_regclass(w.relation) and a.attname = w.name and not a.attisdropped and a.attnum > 0`
+}

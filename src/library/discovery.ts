@@ -1,0 +1,38 @@
+import { readdirSync } from 'node:fs'
+import { relative, sep } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { home } from '../files/package.js'
+import type { Renderer } from '../render/renderer.js'
+
+/**
+ * The folder that the running code is in: `src`, or `dist` where it is built, whatever file it was put in.
+ */
+const codeFolder = relative(home, fileURLToPath(import.meta.url)).split(sep)[0]!
+
+/** A folder of files that are found at run time: one file = one command, or one format. */
+export const folderOf = (name: 'commands' | 'render'): URL => pathToFileURL(`${home}/${codeFolder}/${name}/`)
+
+/** The files of such a folder, name -> address. None of them is loaded. */
+export function filesIn(folder: URL): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const file of readdirSync(folder).sort()) {
+    const name = /^(.+)\.(?:js|ts)$/.exec(file)?.[1]
+    if (name && !name.endsWith('.d')) found.set(name, new URL(file, folder).href)
+  }
+  return found
+}
+
+/** The renderer of a format; null where no file declares it. No other file is loaded. */
+export async function rendererOf(format: string): Promise<Renderer | null> {
+  const file = filesIn(folderOf('render')).get(format)
+  if (file === undefined) return null
+  // a file without a default export is no format but what formats share
+  return ((await import(file)) as { default?: Renderer }).default ?? null
+}
+
+/** The names of all formats. Loads every file: for help texts, and for the error about an unknown format. */
+export async function formats(): Promise<string[]> {
+  const names = [...filesIn(folderOf('render')).keys()]
+  const renderers = await Promise.all(names.map(rendererOf))
+  return names.filter((_, i) => renderers[i] !== null)
+}

@@ -1,0 +1,188 @@
+import { storedName } from '../archive/archive.js'
+import { addArchive, listArchives } from '../archive/archive.sql.js'
+import { makeStore } from '../archive/deleted_rows.sql.js'
+import { columnNames, primaryKey } from '../database/catalog.sql.js'
+import { type Db, ident } from '../database/types.js'
+import { Failure } from '../model/failure.js'
+import type { Track, TrackInfo } from '../model/project.js'
+import { namesIn, tableText } from '../model/table_name.js'
+import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
+import type { Run } from '../run/run.js'
+import {
+  copyValuesInto,
+  deleteInto,
+  type Follower,
+  followersOf,
+  makeValueStore,
+  ofSessions,
+} from './prune.sql.js'
+
+/** What the archive notes as the migration of rows that `prune` has deleted. */
+export const pruneStep = 'prune'
+
+/** A table whose rows go with their sessions, or whose values of some columns do. */
+export interface Follow {
+  table: string
+  /** The rows, as a predicate over `t`; its parameter is the ids of the sessions. */
+  where: string
+  /** Columns whose values go; null where the rows do. */
+  columns: string[] | null
+}
+
+/** What goes with sessions that are deleted, the last first; and the foreign keys that keep their session. */
+export interface Follows {
+  follows: Follow[]
+  keepers: Follower[]
+}
+
+/** A predicate over the rows of a table, which goes by `alias`. */
+type RowsOf = (alias: string) => string
+
+/** The rows whose foreign key points at rows of the parent; each level down has an alias of its own. */
+const pointingAt =
+  (f: Follower, parent: string, where: RowsOf): RowsOf =>
+  alias => {
+    const up = `${alias}p`
+    return `(${f.columns.map(c => `${alias}.${ident(c)}`).join(', ')}) in (
+      select ${f.parentColumns.map(c => `${up}.${ident(c)}`).join(', ')} from ${parent} ${up} where ${where(up)})`
+  }
+
+/**
+ * Looks up what the foreign keys of other tables do with the rows of sessions that are deleted. Messages are
+ * deleted by themselves where their key refuses; any other key that refuses keeps its session.
+ */
+export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
+  const { sessions, messages } = info
+  const follows: Follow[] = []
+  const keepers: Follower[] = []
+  const seen = new Set([sessions.table])
+  const visit = async (parent: string, where: RowsOf): Promise<void> => {
+    for (const f of await followersOf(sql, parent)) {
+      const rows = pointingAt(f, parent, where)
+      const deletes = f.action === 'c' || (f.table === messages?.table && 'ar'.includes(f.action))
+      if (deletes) {
+        // a table that follows in two ways, or itself: the guard of the deletion counts what went
+        if (seen.has(f.table)) continue
+        seen.add(f.table)
+        await visit(f.table, rows)
+        follows.push({ table: f.table, where: rows('t'), columns: null })
+      } else if ('nd'.includes(f.action))
+        follows.unshift({ table: f.table, where: rows('t'), columns: f.columns })
+      else if (parent === sessions.table) keepers.push(f)
+    }
+  }
+  await visit(sessions.table, alias => ofSessions(info, alias))
+  follows.push({ table: sessions.table, where: ofSessions(info, 't'), columns: null })
+  return { follows, keepers }
+}
+
+/**
+ * Deletes sessions of these ids with what follows them, each row and each value put into the archive in the
+ * same transaction. Throws DESTROYS_UNARCHIVED where the server has deleted more than that: a trigger, or a
+ * key that leads elsewhere.
+ */
+export async function deleteSessions(
+  run: Run,
+  tx: Db,
+  track: Track,
+  { follows }: Follows,
+  ids: string[],
+): Promise<number> {
+  const before = await counted(tx)
+  const archived = new Map<string, number>()
+  let sessions = 0
+  for (const f of follows) {
+    if (f.columns) {
+      const keys = await primaryKey(tx, f.table)
+      for (const column of keys.length > 0 ? f.columns : []) {
+        const storedAs = await storeOf(run, tx, track, f.table, column, keys)
+        await copyValuesInto(tx, { table: f.table, key: keys, column, where: f.where, storedAs }, ids)
+      }
+      continue
+    }
+    const storedAs = await storeOf(run, tx, track, f.table, null, await primaryKey(tx, f.table))
+    sessions = await deleteInto(tx, { table: f.table, where: f.where, storedAs }, ids)
+    archived.set(f.table, (archived.get(f.table) ?? 0) + sessions)
+  }
+  await refuseMore(tx, before, archived)
+  return sessions
+}
+
+/** The table of the archive for what goes; that of a prune that was broken off is gone on with. */
+async function storeOf(
+  run: Run,
+  tx: Db,
+  track: Track,
+  table: string,
+  column: string | null,
+  keyColumns: string[],
+): Promise<string> {
+  const open = (await listArchives(tx)).find(
+    a =>
+      a.track === track.name &&
+      a.migration === pruneStep &&
+      a.relation === table &&
+      a.column === column &&
+      a.state === 'capturing',
+  )
+  const columns = column === null ? await columnNames(tx, table) : [...keyColumns, column]
+  if (open && (await columnNames(tx, open.storedAs)).join('\0') === columns.join('\0')) return open.storedAs
+  const storedAs = await storedName(tx, run.id, namesIn(table)!.at(-1)!, column ?? 'rows')
+  if (column === null) await makeStore(tx, storedAs, table)
+  else await makeValueStore(tx, { table, key: keyColumns, column, storedAs })
+  await addArchive(tx, {
+    run: run.id,
+    track: track.name,
+    migration: pruneStep,
+    relation: table,
+    column,
+    storedAs,
+    keyColumns,
+    ours: null,
+    state: 'capturing',
+    manifest: column === null ? [{ kind: 'deleted rows' }] : [],
+  })
+  return storedAs
+}
+
+/** What there is to lose. A server that does not count deleted rows can not say. */
+async function counted(tx: Db): Promise<Map<number, Holding>> {
+  const now = await holdings(tx)
+  if (now) return now
+  throw unarchived('rows', 'the server does not count deleted rows while track_counts is off', {
+    instead: 'alter system set track_counts = on; select pg_reload_conf();',
+  })
+}
+
+/** Refuses what was deleted beyond the rows that were archived. Throws DESTROYS_UNARCHIVED. */
+async function refuseMore(
+  tx: Db,
+  before: Map<number, Holding>,
+  archived: Map<string, number>,
+): Promise<void> {
+  const now = await counted(tx)
+  const roots = new Map<string, number>()
+  for (const h of now.values()) {
+    const deleted = h.deleted - (before.get(h.oid)?.deleted ?? 0)
+    const root = tableText(now.get(h.root) ?? h)
+    if (deleted > 0) roots.set(root, (roots.get(root) ?? 0) + deleted)
+  }
+  for (const [table, deleted] of roots) {
+    const kept = [...archived].find(([name]) => sameName(name, table))?.[1] ?? 0
+    if (deleted > kept)
+      throw unarchived(table, `${deleted - kept} row(s) of ${table} that do not follow by a foreign key`, {
+        instead: `Look at the triggers of ${[...archived.keys()].join(', ')}.`,
+      })
+  }
+}
+
+const sameName = (a: string, b: string): boolean => namesIn(a)?.join('\0') === namesIn(b)?.join('\0')
+
+const unarchived = (object: string, taken: string, { instead }: { instead: string }): Failure =>
+  new Failure('DESTROYS_UNARCHIVED', object, {
+    at: 'prune --delete',
+    sql: 'delete',
+    takes: [taken],
+    wanted: 'archive',
+    instead,
+  })

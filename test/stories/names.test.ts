@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { partText } from '../../src/model/table_name.js'
+import { rethread, undoAll } from '../support/cli.js'
+import { database, servers } from '../support/database.js'
+import { hostileTrack } from '../support/hostile_track.js'
+
+/** Everything that a name may hold, up to its last byte; and names that only need their quotes. */
+const styles: [style: string, long: boolean][] = [
+  [`It's "100%" \\d $1 é💬`, true],
+  ['Two Words', false],
+]
+
+describe.each(servers())('names that need quotes, on PostgreSQL $major', server => {
+  test.each(styles)('every command works on a track of %s (to 63 bytes: %s)', async (style, long) => {
+    await using db = await database(server, 'empty')
+    const role = `R ${style.slice(0, 12)} ${randomBytes(4).toString('hex')}`
+    await db.sql.unsafe(`create role ${partText(role)} nologin`)
+    try {
+      const track = hostileTrack(style, long, role)
+      await db.sql.unsafe(track.before)
+      const cwd = track.folder
+      const [start] = await db.sql.unsafe<{ n: number }[]>(`select count(*)::int as n from ${track.messages}`)
+      const run = async (...args: string[]) => {
+        const ran = await rethread(db.url, args, { cwd })
+        const said = JSON.stringify(ran.report, null, 1)
+        const loud = ran.report.findings.filter(f => f.level === 'error' || f.level === 'refused')
+        expect(
+          ran.report.steps.filter(s => s.outcome === 'failed').map(s => [s.migration, s.reason]),
+        ).toEqual([])
+        return {
+          ...ran,
+          said,
+          loud: loud.map(f => `${args[0]}: ${f.message}`),
+          codes: ran.report.findings.map(f => f.code),
+        }
+      }
+      const good = async (...args: string[]) => {
+        const ran = await run(...args)
+        expect([args.join(' '), ran.loud, ran.code]).toEqual([args.join(' '), [], 0])
+        return ran
+      }
+      expect((await good('doctor')).codes).toContain('FITS')
+      writeFileSync(join(cwd, 'old.sql'), track.oldApp)
+      expect((await good('plan')).report.steps.map(s => s.migration.slice(0, 3))).toEqual([
+        '001',
+        '002',
+        '003',
+        '004',
+      ])
+      await good('plan', '--rehearse', '--old-app', 'old.sql')
+      await good('migrate', '--phase', 'expand', '--allow', 'WIDENS_ACCESS')
+      await good('plan', '--sample')
+      await good('backfill', '--workers', '2')
+      await good('migrate')
+      await good('migrate', '--phase', 'contract', '--allow', 'ENDS_OLD_APP')
+      const migrated = await db.sql.unsafe<{ n: number; without: number }[]>(
+        `select count(*)::int as n, count(*) filter (where ${track.column('session')} is null)::int as without from ${track.messages}`,
+      )
+      expect(migrated[0]).toEqual({ n: start!.n, without: 5 })
+      await good('status')
+      const verified = await run('verify')
+      expect([
+        verified.loud,
+        verified.report.checks.filter(c => c.outcome === 'failed' || c.outcome === 'found'),
+      ]).toEqual([[], []])
+      expect(verified.report.checks.filter(c => c.outcome === 'pass').map(c => c.check)).toEqual(
+        expect.arrayContaining([
+          'access',
+          'columns',
+          'functions',
+          'grants',
+          'indexes',
+          'policies',
+          'triggers',
+          'with_session',
+        ]),
+      )
+      await good('prove')
+      const listed = (await good('sessions', 'list', '--owner', 'owner 1')).report.tables[0]!
+      expect(listed.rows.length).toBe(1)
+      await good('sessions', 'show', String(listed.rows[0]![0]))
+      await good('stats')
+      await db.sql.unsafe(
+        `update ${track.sessions} set ${track.column('owner')} = ${track.column('owner')} || ' ''of'' %'`,
+      )
+      const down = await good('rollback', ...undoAll(db.name))
+      expect(down.codes).toContain('ARCHIVED')
+      const back = await run('restore', 'latest', '--allow', 'ENDS_OLD_APP,WIDENS_ACCESS')
+      expect(back.loud).toEqual([])
+      expect(back.codes).toContain('RESTORED')
+      await good('restore', '--list')
+      const pruned = await run('prune', '--older-than', '1d', '--apply', '--allow', 'PRUNES_MOST')
+      expect([pruned.code, pruned.loud]).toEqual([0, []])
+      await good('prune', '--older-than', '1d', '--delete')
+      await good('rollback', ...undoAll(db.name))
+      const [after] = await db.sql.unsafe<{ n: number }[]>(`select count(*)::int as n from ${track.messages}`)
+      expect(after!.n).toBe(start!.n)
+    } finally {
+      await db.sql.unsafe(`drop owned by ${partText(role)}; drop role ${partText(role)}`)
+    }
+  })
+})

@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest'
+import { ended, rethread, start } from '../support/cli.js'
+import { type Database, database, picture, servers } from '../support/database.js'
+import { random, seed } from '../support/random.js'
+
+const track = ['--track', 'workspace-sessions']
+const prune = (...flags: string[]) => ['prune', ...track, '--older-than', '200d', ...flags]
+const remove = (db: Database, ...hazards: string[]) => [
+  ...prune('--delete', '--apply', '--allow', ['DELETES_DATA', ...hazards].join(','), '--confirm', db.name),
+]
+
+/** Sessions of 2025 with two messages each, in the first workspace. */
+async function withSessions(db: Database, n: number): Promise<void> {
+  expect((await rethread(db.url, ['migrate', ...track])).code).toBe(0)
+  await db.sql`
+    with made as (
+      insert into public.chat_sessions (workspace_id, user_id, title, created_at, updated_at)
+      select w.id, w.owner_id, 'Old ' || i, '2025-01-01', '2025-01-01'
+      from (select id, owner_id from public.workspaces where owner_id is not null order by id limit 1) w, generate_series(1, ${n}) i
+      returning id, workspace_id, user_id
+    )
+    insert into public.chats (workspace_id, user_id, role, message, session_id, created_at)
+    select workspace_id, user_id, 'user', 'message ' || i, id, '2025-01-01' from made, generate_series(1, 2) i`
+  await db.sql`update public.chat_sessions set updated_at = '2025-01-01' where title like 'Old %'`
+}
+
+/** Sessions and messages now. */
+const counted = async (db: Database): Promise<{ sessions: number; messages: number }> => {
+  const [row] = await db.sql<{ sessions: number; messages: number }[]>`
+    select (select count(*)::int from public.chat_sessions) as sessions, (select count(*)::int from public.chats) as messages`
+  return row!
+}
+
+describe.each(servers())('prune on PostgreSQL $major', server => {
+  test('a session of last year with a message of today is in use; what is deleted can be restored, to the last byte', async () => {
+    await using db = await database(server, 'workspace-sessions', 300)
+    await withSessions(db, 4)
+    // all that the fixture has is in use
+    await db.sql`update public.chat_sessions set updated_at = now() where title is null or title not like 'Old %'`
+    const [used] = await db.sql`select id from public.chat_sessions where title = 'Old 1'`
+    await db.sql`update public.chats set created_at = now() where id in (select id from public.chats where session_id = ${used!.id} limit 1)`
+    // as an application leaves it that does not keep the session's own time
+    const [{ at }] = (await db.sql`
+      select max(created_at)::text as at from public.chats where session_id = ${used!.id}`) as unknown as [
+      { at: string },
+    ]
+    const setTime = (time: string) =>
+      db.sql`update public.chat_sessions set updated_at = ${time}::text::timestamptz where id = ${used!.id}`
+    await setTime(at)
+    const whole = await picture(db.sql)
+    await setTime('2025-01-01')
+    const before = await picture(db.sql)
+    const had = await counted(db)
+    const dry = await rethread(db.url, prune('--delete'))
+    const kept = Object.fromEntries(
+      dry.report.tables.find(t => t.title === 'Kept')!.rows.map(r => [r[1], r[0]]),
+    )
+    expect([dry.code, dry.report.findings.map(f => [f.code, (f.facts as { count: number }).count])]).toEqual([
+      0,
+      [['PRUNABLE', 3]],
+    ])
+    expect(kept).toEqual({
+      'they are newer than the retention': had.sessions - 4,
+      'a message is newer than their own time': 1,
+    })
+    expect(await picture(db.sql)).toEqual(before)
+    const done = await rethread(db.url, remove(db))
+    expect([done.code, done.report.findings.map(f => f.code)]).toEqual([0, ['PRUNED', 'ARCHIVED']])
+    expect(await counted(db)).toEqual({ sessions: had.sessions - 3, messages: had.messages - 6 })
+    expect(
+      (await db.sql`select title from public.chat_sessions where title like 'Old %'`).map(r => r.title),
+    ).toEqual(['Old 1'])
+    // the checks have the last word on a restore
+    await setTime(at)
+    const archived = done.report.findings.find(f => f.code === 'ARCHIVED')!
+    const back = await rethread(db.url, archived.fix!.replace(/^rethread /, '').split(' '))
+    expect([back.code, back.report.findings.map(f => f.code)]).toEqual([
+      0,
+      expect.arrayContaining(['RESTORED']),
+    ])
+    expect(await picture(db.sql)).toEqual(whole)
+  })
+
+  test('more than half of the sessions go only by name; marked as deleted, nothing is taken away', async () => {
+    await using db = await database(server, 'workspace-sessions', 100)
+    await withSessions(db, 40)
+    const before = await picture(db.sql)
+    const refused = await rethread(db.url, remove(db))
+    expect([refused.code, refused.report.findings[0]!.code, refused.report.findings[0]!.message]).toEqual([
+      3,
+      'CONSENT_NEEDED',
+      expect.stringMatching(/PRUNES_MOST: takes 4\d of 4\d sessions/),
+    ])
+    expect(await picture(db.sql)).toEqual(before)
+    const had = await counted(db)
+    const marked = await rethread(db.url, prune('--soft', '--apply', '--allow', 'PRUNES_MOST'))
+    expect([marked.code, marked.report.findings.map(f => f.code)]).toEqual([0, ['PRUNED']])
+    expect(await counted(db)).toEqual(had)
+    const [row] =
+      await db.sql`select count(*) filter (where deleted_at is null and title like 'Old %')::int as n from public.chat_sessions`
+    expect(row!.n).toBe(0)
+    const again = await rethread(db.url, prune('--soft'))
+    expect((again.report.findings[0]!.facts as { count: number }).count).toBe(0)
+  })
+
+  test('rows of others that point at a session keep it; a trigger that deletes more is refused, and nothing is gone', async () => {
+    await using db = await database(server, 'workspace-sessions', 100)
+    await withSessions(db, 3)
+    await db.sql.unsafe(`
+      create table public.invoices (id int primary key, session_id uuid references public.chat_sessions (id));
+      insert into public.invoices select 1, id from public.chat_sessions where title = 'Old 1';
+      create table public.reminders (id int primary key, session_id uuid references public.chat_sessions (id) on delete set null);
+      insert into public.reminders select 1, id from public.chat_sessions where title = 'Old 2';
+      create table public.notes (id int primary key);
+      insert into public.notes values (1);
+      create function public.forget() returns trigger language plpgsql as $$ begin delete from public.notes; return null; end $$;
+      create trigger forget after delete on public.chats for each statement execute function public.forget()`)
+    const before = await picture(db.sql)
+    const refused = await rethread(db.url, remove(db, 'PRUNES_MOST'))
+    expect([refused.code, refused.report.findings.map(f => [f.code, f.subject])]).toEqual([
+      2,
+      [['DESTROYS_UNARCHIVED', 'public.notes']],
+    ])
+    expect(await picture(db.sql)).toEqual(before)
+    await db.sql`drop trigger forget on public.chats`
+    const pictured = await picture(db.sql)
+    const done = await rethread(db.url, remove(db, 'PRUNES_MOST'))
+    expect(done.code).toBe(0)
+    expect(done.report.tables.find(t => t.title === 'Kept')!.rows).toContainEqual([
+      1,
+      'rows of public.invoices point at them',
+    ])
+    expect((await db.sql`select session_id from public.reminders`)[0]!.session_id).toBe(null)
+    expect((await rethread(db.url, ['restore', 'latest', ...track])).code).toBe(0)
+    expect(await picture(db.sql)).toEqual(pictured)
+  })
+})
+
+test(`killed at random moments and run again, prune ends as if it had run once (seed ${seed})`, async () => {
+  const server = servers().at(-1)!
+  await using db = await database(server, 'workspace-sessions', 100)
+  await withSessions(db, 2500)
+  await db.sql`update public.chat_sessions set updated_at = now() where title is null or title not like 'Old %'`
+  const before = await picture(db.sql)
+  const had = await counted(db)
+  const next = random(seed)
+  let killed = 0
+  for (let code: number | null = null; code !== 0 && killed < 12; ) {
+    const child = start([...remove(db, 'PRUNES_MOST'), '--format', 'json'], { DATABASE_URL: db.url })
+    const timer = killed < 5 ? setTimeout(() => child.kill('SIGKILL'), 350 + next() * 500) : undefined
+    code = (await ended(child)).code
+    clearTimeout(timer)
+    if (code !== 0) killed++
+  }
+  expect(await counted(db)).toEqual({ sessions: had.sessions - 2500, messages: had.messages - 5000 })
+  const back = await rethread(db.url, ['restore', 'latest', ...track])
+  expect([back.code, back.report.findings.filter(f => f.level !== 'info')]).toEqual([0, []])
+  expect(await picture(db.sql)).toEqual(before)
+})
