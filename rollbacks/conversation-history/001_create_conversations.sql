@@ -2,6 +2,7 @@
 --! ours: public.conversations: true; public.messages: true
 --! mirrored: public.conversations: id not in (select b.session_id from rethread_archive.sessions_behind b);
 --!   public.messages: conversation_id not in (select b.session_id from rethread_archive.sessions_behind b)
+--! alike: public.messages: conversation_id, role, content
 
 drop table if exists public.messages;
 drop table if exists public.conversations;

@@ -99,7 +99,7 @@ export async function countRows(sql: Db, table: string): Promise<number> {
  * A foreign key: its columns, the table and columns they point at, and what becomes of its rows with
  * theirs.
  */
-export interface ForeignKey {
+export interface ParentKey {
   name: string
   columns: string[]
   parent: string
@@ -110,8 +110,8 @@ export interface ForeignKey {
 }
 
 /** Foreign keys of a table. */
-export async function foreignKeys(sql: Db, table: string): Promise<ForeignKey[]> {
-  return sql<ForeignKey[]>`
+export async function foreignKeys(sql: Db, table: string): Promise<ParentKey[]> {
+  return sql<ParentKey[]>`
     select c.conname::text as name, c.convalidated as validated, c.confdeltype::text as "onDelete",
       array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)
         join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by k.o) as columns,

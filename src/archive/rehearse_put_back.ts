@@ -18,7 +18,7 @@ export interface PutBackRehearsal {
 }
 
 /** Rows of each migration that are put back, in their order. */
-const sampledRows = 20
+const rowsTried = 20
 
 /**
  * SQLSTATEs that say nothing of the rows: a time-out, a lock that is not waited for, a right that is
@@ -56,7 +56,7 @@ export async function rehearsePutBack(
       try {
         const orphans = await takenBack(transaction(connection.sql, 'read write'), async tx => {
           await setLocal(tx, lockTimeoutMs, timeoutMs, {
-            'rethread.sample': String(sampledRows),
+            'rethread.sample': String(rowsTried),
             'rethread.twin': twin,
           })
           return tryOn(tx, put, before)

@@ -249,7 +249,7 @@ function readOurs(part: string): Rollback['ours'][number] | null {
 
 function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
-  const predicates = (key: 'ours' | 'mirrored') => {
+  const predicates = (key: 'ours' | 'mirrored' | 'alike') => {
     const parts = splitOurs(text(key) ?? '').map(readOurs)
     if (parts.includes(null))
       fault(key, `expected \`--! ${key}: schema.table[.column]: <predicate>\`, several separated by \`; \``)
@@ -265,6 +265,7 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
     transaction: oneOf('transaction', ['one', 'none'] as const, 'one'),
     ours: predicates('ours'),
     mirrored: predicates('mirrored'),
+    alike: predicates('alike'),
     oursLine: line('ours'),
     superseded,
   }

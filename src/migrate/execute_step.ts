@@ -12,7 +12,7 @@ import { type Performed, Stop } from '../run/run_steps.js'
 import { forgetSettings } from '../run/session_settings.js'
 import type { MigrateOptions } from './migrate_options.js'
 
-/** Executes one step of a migration: a file, or a backfill. `reopened`: it was done before, and has rows to do again. */
+/** Executes a step, a file or a backfill. `reopened`: it was done before, and has rows to do again. */
 export async function executeStep(
   run: Run,
   track: Track,

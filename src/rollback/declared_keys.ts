@@ -1,4 +1,4 @@
-import type { ForeignKey } from '../archive/archive.sql.js'
+import type { ParentKey } from '../archive/archive.sql.js'
 import { primaryKey, relationExists } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 import { type Node, relationName, statementsOrNone, strings } from '../files/statements.js'
@@ -8,8 +8,8 @@ import type { Track } from '../model/project.js'
  * Foreign keys that the track's files give a table, as far as their parents are there: one that a later phase
  * adds binds the rows that are brought back before it.
  */
-export async function declaredKeys(sql: Db, track: Track, table: string): Promise<ForeignKey[]> {
-  const keys: ForeignKey[] = []
+export async function declaredKeys(sql: Db, track: Track, table: string): Promise<ParentKey[]> {
+  const keys: ParentKey[] = []
   for (const m of track.migrations) {
     for (const { kind, node } of await statementsOrNone(m.file.text)) {
       if (kind !== 'AlterTableStmt' || relationName(node.relation) !== table) continue

@@ -1,4 +1,4 @@
-import { type ArchiveRow, type ForeignKey, foreignKeys } from '../archive/archive.sql.js'
+import { type ArchiveRow, foreignKeys, type ParentKey } from '../archive/archive.sql.js'
 import { tid } from '../backfill/batch_predicate.sql.js'
 import { columnFacts, columnNames, heapsOf } from '../database/catalog.sql.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
@@ -66,6 +66,7 @@ export async function tableMerge(
     key: a.keyColumns,
     ours: a.ours,
     mirrored: rollback?.mirrored.find(o => o.object === a.relation)?.predicate ?? null,
+    alike: rollback?.alike.find(o => o.object === a.relation)?.predicate ?? null,
     track: a.track,
     parents: await parentsOf(sql, track, a.relation),
     only: a.left,
@@ -78,7 +79,7 @@ export async function tableMerge(
 }
 
 /** Foreign keys of a table: those that are there, and those that a later step of the track adds. */
-async function parentsOf(sql: Db, track: Track, table: string): Promise<ForeignKey[]> {
+async function parentsOf(sql: Db, track: Track, table: string): Promise<ParentKey[]> {
   const present = await foreignKeys(sql, table)
   const declared = await declaredKeys(sql, track, table)
   return [...present, ...declared.filter(d => !present.some(p => p.name === d.name))]

@@ -36,7 +36,7 @@ export async function moveBack(run: Run, archives: ArchiveRow[]): Promise<Map<nu
       for (const a of moved) {
         const left: Conflict[] = []
         for (const m of all.get(a.id)!) {
-          const why = m.again && m.kind !== 'move back' ? await tryAgain(tx, m.again) : null
+          const why = m.again && m.kind !== 'move back' ? await defineAgain(tx, m.again) : null
           if (why) left.push({ key: `${m.kind} ${m.name}`, reason: `not attached again: ${why}` })
         }
         conflicts.set(a.id, left)
@@ -47,7 +47,7 @@ export async function moveBack(run: Run, archives: ArchiveRow[]): Promise<Map<nu
 }
 
 /** Sends statements as a part of a transaction that goes on; why the server refused one, else null. */
-async function tryAgain(tx: Db, text: string): Promise<string | null> {
+async function defineAgain(tx: Db, text: string): Promise<string | null> {
   try {
     await savepoint(tx)(t => sendAll(t, [text]))
     return null

@@ -1,4 +1,4 @@
-import type { ForeignKey } from '../archive/archive.sql.js'
+import type { ParentKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
 
@@ -21,8 +21,10 @@ export interface TableMerge {
   ours: string | null
   /** Predicate of rows that stand in another table too, edits included. */
   mirrored: string | null
+  /** Columns, as SQL, by which a mirrored row is known to be what was archived. */
+  alike: string | null
   track: string
-  parents: ForeignKey[]
+  parents: ParentKey[]
   /** Keys that an earlier restore could not bring back; null for all rows. */
   only: string[] | null
 }
@@ -35,20 +37,19 @@ const sameKey = (key: string[], a: string, b: string) =>
 const holds = (alias: string, predicate: string | null): string =>
   predicate === null ? 'false' : `exists (select from (select ${alias}.*) as own where ${predicate})`
 
-const parentOf = (k: ForeignKey): string => `exists (
+const parentOf = (k: ParentKey): string => `exists (
   select from ${k.parent} p where ${k.columns.map((c, i) => `p.${ident(k.parentColumns[i]!)} = a.${ident(c)}`).join(' and ')})`
 
 /** True where the row points nowhere, or where what it points at is there. */
-const hasParent = (k: ForeignKey): string =>
+const hasParent = (k: ParentKey): string =>
   `(${k.columns.map(c => `a.${ident(c)} is null`).join(' or ')} or ${parentOf(k)})`
 
 /** Foreign keys that would have set the column to null, had the row been there when its parent went. */
-const clears = (k: ForeignKey): boolean => k.onDelete === 'n' || k.onDelete === 'd'
+const clears = (k: ParentKey): boolean => k.onDelete === 'n' || k.onDelete === 'd'
 
 /** Foreign keys whose parent must be there: the others lose their value instead. */
-const needed = (m: { parents: ForeignKey[] }): ForeignKey[] => m.parents.filter(k => !clears(k))
-const parentsThere = (m: { parents: ForeignKey[] }): string =>
-  needed(m).map(hasParent).join(' and ') || 'true'
+const needed = (m: { parents: ParentKey[] }): ParentKey[] => m.parents.filter(k => !clears(k))
+const parentsThere = (m: { parents: ParentKey[] }): string => needed(m).map(hasParent).join(' and ') || 'true'
 
 /** An archived value, as it can be put back today. */
 function archivedValue(m: TableMerge, column: string): string {
@@ -56,10 +57,10 @@ function archivedValue(m: TableMerge, column: string): string {
   const cleared = m.parents.filter(k => clears(k) && k.columns.includes(column))
   return cleared.length === 0 ? value : `case when ${cleared.map(hasParent).join(' and ')} then ${value} end`
 }
-const values = (m: TableMerge, columns: string[]) => columns.map(c => archivedValue(m, c)).join(', ')
+const archivedValues = (m: TableMerge, columns: string[]) => columns.map(c => archivedValue(m, c)).join(', ')
 
 /** Whether the present row differs. As text: not every type can be compared. */
-const differs = (m: TableMerge, columns: string[]): string =>
+const presentDiffers = (m: TableMerge, columns: string[]): string =>
   columns.map(c => `t.${ident(c)}::text is distinct from (${archivedValue(m, c)})::text`).join(' or ') ||
   'false'
 
@@ -71,6 +72,14 @@ const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in $
  */
 const leftToMigrate = (m: TableMerge): string =>
   `(${holds('a', m.mirrored)} or ${holds('a', m.ours)} and ${madeByBatch('a')})`
+
+/** A mirrored row that the migrate made again, and that nobody has edited in the other table since. */
+const isAlike = (m: TableMerge): string =>
+  m.alike === null
+    ? 'false'
+    : ['a', 't']
+        .map(alias => `(select row(${m.alike})::text from (select ${alias}.*) as own)`)
+        .join(' is not distinct from ')
 
 /** Where a restore has been through, the rows that it left. The rest may have been deleted since. */
 const inScope = (m: { key: string[]; only: string[] | null }): string =>
@@ -97,7 +106,7 @@ export async function mergeTable(
 ): Promise<{ inserted: number; updated: number }> {
   const inserted = await sql.unsafe(
     `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
-     select ${values(m, m.columns)} from only ${source} a
+     select ${archivedValues(m, m.columns)} from only ${source} a
      where ${inStretch(stretch)} and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
      on conflict do nothing`,
     [m.track],
@@ -106,8 +115,8 @@ export async function mergeTable(
   const updated = await sql.unsafe(
     `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${archivedValue(m, c)}`).join(', ')}
      from only ${source} a
-     where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')} and (${differs(m, m.writable)})
-       and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
+     where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')} and (${presentDiffers(m, m.writable)})
+       and ${inScope(m)} and (not ${leftToMigrate(m)} or ${isAlike(m)}) and ${parentsThere(m)}
        and not ${madeByBatch('a')} and ${madeByBatch('t')}`,
     [m.track],
   )
@@ -148,7 +157,7 @@ export async function tableConflicts(
     `select concat_ws(',', ${quoted('a', m.key)}) as key,
        case when not (${missing}) then 'it was changed after the rollback' ${gone} else 'another row has values that only one may have' end as reason
      from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${differs(m, m.writable)}))
+     where ${inScope(m)} and not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${presentDiffers(m, m.writable)}))
      order by 1`,
     [m.track],
   )
@@ -177,7 +186,7 @@ export interface ColumnMerge {
   storedAs: string
   key: string[]
   ours: string | null
-  parents: ForeignKey[]
+  parents: ParentKey[]
   only: string[] | null
 }
 

@@ -54,7 +54,7 @@ export async function archives(ctx: Context): Promise<Report> {
  * and the track's checks have the last word.
  */
 export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
-  const { chosen, report: begun, pending } = await begin(ctx, track, options)
+  const { chosen, report: begun, pending } = await prepareRestore(ctx, track, options)
   let report = begun
   if (pending) {
     const migrated = await migrate(ctx, track, {
@@ -103,7 +103,7 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
 }
 
 /** Chooses the archives, and writes down what has to be applied again before they can be merged. */
-async function begin(
+async function prepareRestore(
   ctx: Context,
   track: Track,
   options: RestoreOptions,
