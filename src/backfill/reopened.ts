@@ -18,7 +18,7 @@ export interface Reopened {
 }
 
 /** Longest question in passing, in milliseconds: where an index answers it takes one. */
-export const inPassingMs = 1000
+const inPassingMs = 1000
 
 /**
  * Asks each finished backfill of a track for one row that is to do again: a row that came since, or one whose

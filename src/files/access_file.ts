@@ -27,7 +27,7 @@ export const personasIn = (text: string): string[] => [
 export async function readAccess(json: unknown): Promise<{ access: Access } | { reason: string }> {
   const z = await import('./zod.js')
   const text = z.string()
-  const { plain: name, table } = nameSchemas(z)
+  const { plain: name, table } = await nameSchemas()
   const schema = z.strictObject({
     personas: z.record(text, z.strictObject({ role: name, claims: z.record(text, z.unknown()) })),
     tables: z.array(

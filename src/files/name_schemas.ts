@@ -1,7 +1,8 @@
 import { dottedText, namesIn } from '../model/table_name.js'
 
-/** How names stand in JSON files; zod is loaded by whoever reads one. */
-export const nameSchemas = (z: typeof import('./zod.js')) => {
+/** How names stand in JSON files. Loads zod, so only for whoever reads one. */
+export async function nameSchemas() {
+  const z = await import('./zod.js')
   const dotted = (parts: number, what: string) =>
     z.pipe(
       z.string().check(z.refine(text => namesIn(text)?.length === parts, what)),

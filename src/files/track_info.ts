@@ -24,7 +24,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   const read = readJson(join(track.root, path))
   if ('reason' in read) return fault(read.reason)
   const z = await import('./zod.js')
-  const { plain: name, table, column } = nameSchemas(z)
+  const { plain: name, table, column } = await nameSchemas()
   const setting = z.strictObject({
     help: z.string(),
     default: z.nullable(z.string()),

@@ -18,10 +18,10 @@ import {
 } from './prune.sql.js'
 
 /** What the archive notes as the migration of rows that `prune` has deleted. */
-export const pruneStep = 'prune'
+const pruneStep = 'prune'
 
 /** A table whose rows go with their sessions, or whose values of some columns do. */
-export interface Follow {
+interface Follow {
   table: string
   /** The rows, as a predicate over `t`; its parameter is the ids of the sessions. */
   where: string
