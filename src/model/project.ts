@@ -81,8 +81,8 @@ export interface Rollback {
    */
   mirrored: { object: string; predicate: string }[]
   /**
-   * For a table of `mirrored`, the columns (as SQL) that the other table holds too: a row that a `migrate` made
-   * again and in which they are as in the archive gets its other archived values back.
+   * For a table of `mirrored`, the columns (as SQL) that the other table holds too: a row that a `migrate`
+   * made again and in which they are as in the archive gets its other archived values back.
    */
   alike: { object: string; predicate: string }[]
   /** Line of the header's `ours`; 0 without one. */

@@ -36,12 +36,20 @@ export async function createSchema(sql: Db, schema: string): Promise<void> {
 }
 
 /**
- * An empty table like the original: columns, defaults, checks, indexes, identity. It takes ACCESS SHARE on
- * the original. A divided one is divided in the same way, with a partition for whatever comes.
+ * An empty table like the original: columns, defaults, checks, indexes, identity; of a view, a view of it. It
+ * takes ACCESS SHARE on the original. A divided one is divided in the same way, with a partition for whatever
+ * comes.
  */
 export async function createTwin(sql: Db, original: Original, schema: string): Promise<void> {
-  const { name, partitioned } = original
+  const { name, kind, partitioned } = original
   const twin = textOf(schema, name)
+  if (kind === 'v' || kind === 'm') {
+    // of the same kind, or a statement for views would be refused there; LIMIT keeps writes from going through
+    const view = kind === 'v' ? 'view' : 'materialized view'
+    const rows = kind === 'v' ? 'limit 0' : 'with no data'
+    await sql.unsafe(`create ${view} ${twin} as select * from ${textOf(original.schema, name)} ${rows}`)
+    return
+  }
   const like = `(like ${textOf(original.schema, name)} including all)`
   await sql.unsafe(
     `create table ${twin} ${like}${partitioned === null ? '' : ` partition by ${partitioned}`}`,
