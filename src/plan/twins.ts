@@ -101,7 +101,10 @@ export async function rehearseOnTwins(ctx: Context, track: Track, pending: Migra
     for (const statement of statements) {
       const locks = foretoldLocks(statement, known)
       learnStatement(known, statement)
-      const dynamic = locks === null || (statement.kind === 'DoStmt' && locks.length > 0)
+      // names in a text that is put together are not moved
+      const dynamic =
+        locks === null ||
+        (statement.kind === 'DoStmt' && (locks.length > 0 || /\bexecute\b/i.test(statement.text)))
       const text = dynamic ? null : await onTwin(statement, schemaFor)
       if (text !== null) script.push({ migration, statement, text })
       else if (dynamic || !needless.has(statement.kind)) whole = false
