@@ -326,6 +326,6 @@ describe('the cost of a step', () => {
     expect(none).toEqual({ statements: expect.any(Number), connections: 1 })
     // the ledger, whether the schema has drifted, and whether an archive waits for its seal
     expect(none.statements).toBeLessThanOrEqual(9)
-    expect(look.statements).toBeLessThanOrEqual(14)
+    expect(look.statements).toBeLessThanOrEqual(15)
   })
 })
