@@ -156,12 +156,12 @@ export async function storedFingerprint(
   sql: Db,
 ): Promise<{ fingerprint: string; catalog: Record<string, string>; major: number } | null> {
   const [row] = await sql<{ fingerprint: string; catalog: Record<string, string>; major: number }[]>`
-    select fingerprint, coalesce(catalog, '{}') as catalog, split_part(server_version, '.', 1)::int as major
-    from rethread.ledger
+    select fingerprint, to_jsonb(l) -> 'catalog' as catalog, split_part(server_version, '.', 1)::int as major
+    from rethread.ledger l
     where outcome = 'done'
     order by id desc
     limit 1`
-  return row?.fingerprint ? row : null
+  return row?.fingerprint && row.catalog ? row : null
 }
 
 /** Puts a fingerprint on the newest finished row of a run. */
