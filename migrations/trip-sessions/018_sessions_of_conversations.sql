@@ -2,9 +2,8 @@
 --! phase: backfill
 --! undone-by: 017_create_chat_sessions
 --! requires: column public.conversations.request_id uuid, column public.conversations.subject,
---!   column public.requests.created_at timestamptz|timestamp|date, column public.requests.departure_airport,
---!   column public.requests.arrival_airport, column public.messages.id uuid,
---!   column public.messages.content
+--!   column public.requests.departure_airport, column public.requests.arrival_airport,
+--!   column public.messages.id uuid, column public.messages.content
 --! table: public.conversations
 --! unit: id
 --! pending: not exists (select from public.chat_sessions s where s.conversation_id = c.id)
