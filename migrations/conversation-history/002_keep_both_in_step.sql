@@ -685,8 +685,8 @@ begin
     select from public.chat_sessions s
     where s.id = new.id and (s.tenant_id, s.user_id) is distinct from (new.tenant_id, new.user_id)
   ) then
-    raise unique_violation using
-      message = 'duplicate key value violates unique constraint "conversations_pkey"', schema = 'public', table = 'conversations', constraint = 'conversations_pkey';
+    raise exception 'duplicate key value violates unique constraint "conversations_pkey"'
+      using errcode = 'unique_violation', schema = 'public', table = 'conversations', constraint = 'conversations_pkey';
   end if;
   return new;
 end

@@ -243,9 +243,8 @@ begin
     select from public.chat_sessions s
     where s.id = new.session_id and s.workspace_id = new.workspace_id and s.user_id = (select auth.uid())
   ) then
-    raise insufficient_privilege using
-      message = 'new row violates the rule that the session of a message is one of its writer''s in the same workspace',
-      schema = 'public', table = 'chats', column = 'session_id';
+    raise exception 'new row violates the rule that the session of a message is one of its writer''s in the same workspace'
+      using errcode = 'insufficient_privilege', schema = 'public', table = 'chats', column = 'session_id';
   end if;
   return new;
 end

@@ -33,8 +33,12 @@ export async function addDecisions(
   const steps = []
   for (const step of plan.steps) steps.push(step.direction === 'up' ? await withTriggers(step) : step)
   // one place for what is said of the whole track: the first step
+  const resumed = plan.steps.filter(s => s.resumes !== null).map(s => s.migration)
   if (steps[0])
-    steps[0] = { ...steps[0], hazards: [...steps[0].hazards, ...(await driftHazards(track, changed))] }
+    steps[0] = {
+      ...steps[0],
+      hazards: [...steps[0].hazards, ...(await driftHazards(track, changed, resumed))],
+    }
   const held = []
   for (const step of plan.held) held.push(await withTriggers(step))
   return { plan: { ...plan, steps, held }, findings }

@@ -265,7 +265,11 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
     const run = ended(child)
     await until(
       async () =>
-        (await db.sql`select 1 from pg_stat_progress_create_index where datname = ${db.name}`).length > 0,
+        // not on a copy of the table, where the plan is tried first
+        (
+          await db.sql`select 1 from pg_stat_progress_create_index
+            where datname = ${db.name} and relid = 'public.chats'::regclass`
+        ).length > 0,
     )
     child.kill('SIGINT')
     const ran = await run
@@ -320,7 +324,8 @@ describe('the cost of a step', () => {
     // making the tool's own schema is the first run's
     expect(one.connections).toBe(nine.connections)
     expect(none).toEqual({ statements: expect.any(Number), connections: 1 })
-    expect(none.statements).toBeLessThanOrEqual(5)
-    expect(look.statements).toBeLessThanOrEqual(14)
+    // the ledger, whether the schema has drifted, and whether an archive waits for its seal
+    expect(none.statements).toBeLessThanOrEqual(9)
+    expect(look.statements).toBeLessThanOrEqual(15)
   })
 })
