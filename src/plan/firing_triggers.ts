@@ -46,7 +46,7 @@ export async function firingTriggers(
   const table = relationName(statement.node.relation)
   const { events, columns } = firedBy(statement)
   const { triggers: made } = await objectsOf(track)
-  const bound = { columns, emptyBefore: emptyBefore(statement), emptyAfter: emptyAfter(statement) }
+  const bound = { columns, emptyBefore: emptyBefore(statement) }
   const own: Trigger[] = []
   const theirs: Trigger[] = []
   for (const t of await triggersFiredBy(sql, table, events, columns)) {
@@ -124,8 +124,6 @@ interface Bound {
   columns: string[]
   /** Columns that are null in each row that it takes. */
   emptyBefore: string[]
-  /** Columns that it sets to null. */
-  emptyAfter: string[]
 }
 
 /** Whether a trigger's own WHEN says that it does not fire for the rows of a backfill, in this role's sessions. */
@@ -154,15 +152,16 @@ async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
   }
   if (nullTest) {
     const [row, column, more] = strings(nullTest.arg?.ColumnRef?.fields)
-    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || !column || more) return false
-    return (row === 'old' ? bound.emptyBefore : row === 'new' ? bound.emptyAfter : []).includes(column)
+    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || row !== 'old' || !column || more) return false
+    return bound.emptyBefore.includes(column)
   }
   if (call) {
     // printed as ('public.t'::regclass)::oid
     let [table] = call.args ?? []
     while (table?.TypeCast) table = table.TypeCast.arg
     table = table?.A_Const?.sval?.sval
-    if (strings(call.funcname).at(-1) !== 'row_security_active' || !table) return false
+    // search_path is empty: a name without a schema is the server's own
+    if (strings(call.funcname).join('.') !== 'row_security_active' || !table) return false
     return (await rowSecurityActive(sql, table)) === false
   }
   return compared ? staysAsItIs(compared, bound.columns) : false
@@ -204,15 +203,6 @@ function emptyBefore({ kind, node }: Statement): string[] {
   }
   return of(node.whereClause).filter(column => column !== null)
 }
-
-/** Columns that an update sets to NULL as such. */
-const emptyAfter = ({ kind, node }: Statement): string[] =>
-  kind === 'UpdateStmt'
-    ? (node.targetList ?? [])
-        .map((t: Node) => t.ResTarget)
-        .filter((t: Node) => t?.val?.A_Const?.isnull)
-        .map((t: Node) => t.name)
-    : []
 
 /** The decision that a step's backfill needs, as a hazard; none where the triggers are held off. */
 export const triggerHazards = (firing: FiringTriggers | null, hold: boolean): Hazard[] =>
