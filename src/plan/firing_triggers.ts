@@ -126,7 +126,7 @@ interface Bound {
   emptyBefore: string[]
 }
 
-/** Whether a trigger's own WHEN says that it does not fire for the rows of a backfill, in this role's sessions. */
+/** Whether a trigger's own WHEN says that it does not fire for rows of a backfill by this role. */
 async function isRuledOut(
   sql: Db,
   { definition }: Trigger,
@@ -184,7 +184,7 @@ function staysAsItIs(compared: Node, columns: string[]): boolean {
   )
 }
 
-/** Columns that the statement's own WHERE wants to be null: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`. */
+/** Columns that the WHERE wants null: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`. */
 function emptyBefore({ kind, node }: Statement): string[] {
   if (kind !== 'UpdateStmt' || !node.whereClause) return []
   const alias = node.relation.alias?.aliasname ?? node.relation.relname

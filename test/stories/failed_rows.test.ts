@@ -92,7 +92,7 @@ describe.each(servers())('rows that fail on PostgreSQL $major', server => {
 
   test('a constraint that old rows violate, and a trigger that leaves a row as it is: only those rows fail', async () => {
     await using db = await database(server, 'workspace-sessions', 200)
-    // what is NOT VALID is looked at before the first step; here a rule got stricter after its rows were proven
+    // NOT VALID is found before the first step; a rule that got stricter after its rows were proven is not
     await db.sql.unsafe(`
       update chats set role = 'bot' where role = 'assistant';
       create function public.is_known(role text) returns boolean language sql immutable as 'select true';
