@@ -7,10 +7,10 @@ import { namesIn, partText } from '../model/table_name.js'
 
 /**
  * What of the objects that changed since the last step belongs to the track, as the hazard that must be
- * allowed by name: tables that it makes or alters and everything on them, the application's own triggers and
- * constraints excepted, and functions that it makes. None where nothing of the track has changed. `changed` is
- * what `drifted` found; `resumed` are the steps that an
- * earlier run began and did not finish, whose statements may have been the change.
+ * allowed by name: tables that it makes or alters and everything on them (the application's own triggers and
+ * constraints excepted), and functions that it makes. None where nothing of the track has changed. `changed`
+ * is what `drifted` found; `resumed` are the steps that an earlier run began and did not finish: their
+ * statements may have been the change.
  */
 export async function driftHazards(
   track: Track,
