@@ -190,3 +190,9 @@ export const strings = (list: Node[] | undefined): string[] =>
 /** A parse tree without positions, as text: equal for statements that mean the same. */
 export const nodeShape = (node: unknown): string =>
   JSON.stringify(node, (key, value) => (key === 'location' || key.endsWith('_location') ? undefined : value))
+
+/** True for a command of ALTER TABLE that adds a foreign key NOT VALID. */
+export function isUnprovenKey({ AlterTableCmd: c }: Node): boolean {
+  const added = c?.subtype === 'AT_AddConstraint' ? c.def.Constraint : null
+  return added?.contype === 'CONSTR_FOREIGN' && added.skip_validation === true
+}

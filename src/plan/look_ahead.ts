@@ -5,7 +5,8 @@ import { type Known, knownOf } from '../database/known.js'
 import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
-import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
+import { proofOf } from '../files/statement_proof.js'
+import { isUnprovenKey, type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { learnStatement } from './learn_changes.js'
@@ -94,7 +95,9 @@ function ofPartitions({ migration, statements }: FileOfStatements, known: Known,
   for (const s of statements) {
     const { kind, node } = s
     const table = node.relation ? relationName(node.relation) : ''
-    if (known.isPartitioned(table)) {
+    // without a transaction, what has a proof is run partition by partition
+    const divided = migration.transaction === 'none' && proofOf(s) !== null
+    if (!divided && known.isPartitioned(table)) {
       const reason = whyNotPartitioned(kind, node, major)
       const facts = { migration: migration.file.path, sql: firstLine(s.text) }
       if (reason) found.push(finding('PARTITIONED_TABLE', table, { ...facts, reason }))
@@ -108,13 +111,7 @@ function whyNotPartitioned(kind: string, node: Node, major: number): string | nu
   if (kind === 'IndexStmt' && node.concurrent && node.relation.inh)
     return 'an index on all partitions can not be built concurrently'
   if (kind !== 'AlterTableStmt' || major >= keysOfPartitions) return null
-  const unproven = node.cmds.some(
-    ({ AlterTableCmd: c }: Node) =>
-      c.subtype === 'AT_AddConstraint' &&
-      c.def.Constraint.contype === 'CONSTR_FOREIGN' &&
-      c.def.Constraint.skip_validation,
-  )
-  return unproven ? `PostgreSQL ${major} has no foreign key NOT VALID there` : null
+  return node.cmds.some(isUnprovenKey) ? `PostgreSQL ${major} has no foreign key NOT VALID there` : null
 }
 
 /** The first major version that takes a foreign key of a partitioned table without looking at its rows. */
