@@ -63,6 +63,13 @@ export async function keysOfColumns(sql: Db, table: string, columns: string[]): 
   return rows.map(r => r.name)
 }
 
+/** Whether row security of a table applies to this role; null where there is no such table. */
+export async function rowSecurityActive(sql: Db, table: string): Promise<boolean | null> {
+  const [row] = await sql<{ active: boolean | null }[]>`
+    select pg_catalog.row_security_active(to_regclass(${table})::oid) as active`
+  return row!.active
+}
+
 /** What makes a session one in which the triggers of users do not fire, nor those of foreign keys. */
 export const holdTriggersSql = 'set session_replication_role = replica;'
 

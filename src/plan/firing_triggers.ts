@@ -13,6 +13,7 @@ import {
   holdTriggersSql,
   keysOfColumns,
   mayHoldTriggers,
+  rowSecurityActive,
   type Trigger,
   type TriggerEvent,
   triggersFiredBy,
@@ -45,10 +46,11 @@ export async function firingTriggers(
   const table = relationName(statement.node.relation)
   const { events, columns } = firedBy(statement)
   const { triggers: made } = await objectsOf(track)
+  const bound = { columns, emptyBefore: emptyBefore(statement) }
   const own: Trigger[] = []
   const theirs: Trigger[] = []
   for (const t of await triggersFiredBy(sql, table, events, columns)) {
-    if (await isRuledOut(t, events, columns)) continue
+    if (await isRuledOut(sql, t, events, bound)) continue
     const ours =
       /^(chat_private|rethread_archive|rethread)\./.test(t.function) ||
       made.some(m => m.table === t.table && m.name === t.name)
@@ -116,29 +118,57 @@ async function whyNotByCatalog(
   return acting ? `its function ${acting.asked} may write other tables` : null
 }
 
-/** Whether a trigger's own WHEN says that it does not fire where only these columns are set. */
+/** What is known of the rows that an update writes. */
+interface Bound {
+  /** The columns that it sets; all others stay as they are. */
+  columns: string[]
+  /** Columns that are null in each row that it takes. */
+  emptyBefore: string[]
+}
+
+/** Whether a trigger's own WHEN says that it does not fire for rows of a backfill by this role. */
 async function isRuledOut(
+  sql: Db,
   { definition }: Trigger,
   events: TriggerEvent[],
-  columns: string[],
+  bound: Bound,
 ): Promise<boolean> {
   if (events.some(e => e !== 'UPDATE')) return false
   const [made] = await parseStatements(definition)
-  return made?.node.whenClause ? isFalse(made.node.whenClause, columns) : false
+  return made?.node.whenClause ? isFalse(sql, made.node.whenClause, bound) : false
 }
 
-/** Pure: an expression over OLD and NEW that is false where no other columns than these differ. */
-function isFalse(node: Node, columns: string[]): boolean {
-  const { BoolExpr: bool, A_Expr: compared } = node
+/** Whether a WHEN, or a part of it, is false for every row that the update writes. */
+async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
+  const { BoolExpr: bool, A_Expr: compared, NullTest: nullTest, FuncCall: call } = node
   if (bool) {
-    const each = bool.args.map((a: Node) => isFalse(a, columns))
+    const each: boolean[] = []
+    for (const part of bool.args) each.push(await isFalse(sql, part, bound))
     return bool.boolop === 'AND_EXPR'
       ? each.some(Boolean)
       : bool.boolop === 'OR_EXPR'
         ? each.every(Boolean)
         : false
   }
-  if (!compared) return false
+  if (nullTest) {
+    const [row, column, more] = strings(nullTest.arg?.ColumnRef?.fields)
+    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || row !== 'old' || !column || more) return false
+    return bound.emptyBefore.includes(column)
+  }
+  if (call) {
+    // printed as ('public.t'::regclass)::oid
+    let [table] = call.args ?? []
+    while (table?.TypeCast) table = table.TypeCast.arg
+    table = table?.A_Const?.sval?.sval
+    // search_path is empty: a name without a schema is the server's own
+    if (strings(call.funcname).join('.') !== 'row_security_active' || !table) return false
+    return (await rowSecurityActive(sql, table)) === false
+  }
+  return compared ? staysAsItIs(compared, bound.columns) : false
+}
+
+/** Whether a comparison asks if a column has changed that the update does not set. */
+function staysAsItIs(compared: Node, columns: string[]): boolean {
   const differs =
     compared.kind === 'AEXPR_DISTINCT' ||
     (compared.kind === 'AEXPR_OP' && ['<>', '!='].includes(strings(compared.name)[0] ?? ''))
@@ -152,6 +182,26 @@ function isFalse(node: Node, columns: string[]): boolean {
     new Set([left![0], right![0]]).size === 2 &&
     !columns.includes(left![1]!)
   )
+}
+
+/** Columns that the WHERE wants null: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`. */
+function emptyBefore({ kind, node }: Statement): string[] {
+  if (kind !== 'UpdateStmt' || !node.whereClause) return []
+  const alias = node.relation.alias?.aliasname ?? node.relation.relname
+  const own = (side: Node | undefined): string | null => {
+    const [table, column, more] = strings(side?.ColumnRef?.fields)
+    return table === alias && column && !more ? column : null
+  }
+  const of = (part: Node): (string | null)[] => {
+    const { BoolExpr: bool, NullTest: nullTest, A_Expr: compared } = part
+    if (bool) return bool.boolop === 'AND_EXPR' ? bool.args.flatMap(of) : []
+    if (nullTest) return nullTest.nulltesttype === 'IS_NULL' ? [own(nullTest.arg)] : []
+    if (compared?.kind !== 'AEXPR_DISTINCT') return []
+    // the first value of COALESCE is the column itself unless that is null
+    const column = own(compared.rexpr)
+    return column === own(compared.lexpr?.CoalesceExpr?.args?.[0]) ? [column] : []
+  }
+  return of(node.whereClause).filter(column => column !== null)
 }
 
 /** The decision that a step's backfill needs, as a hazard; none where the triggers are held off. */

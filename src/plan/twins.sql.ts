@@ -44,7 +44,7 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
   const { name, kind, partitioned } = original
   const twin = textOf(schema, name)
   if (kind === 'v' || kind === 'm') {
-    // of the same kind, or a statement for views would be refused there; LIMIT keeps writes from going through
+    // of the same kind, or a statement for views would be refused there; LIMIT keeps writes off the original
     const view = kind === 'v' ? 'view' : 'materialized view'
     const rows = kind === 'v' ? 'limit 0' : 'with no data'
     await sql.unsafe(`create ${view} ${twin} as select * from ${textOf(original.schema, name)} ${rows}`)

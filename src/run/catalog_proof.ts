@@ -24,7 +24,7 @@ export async function proofState(connection: Connection, proof: Proof, ours: boo
         throw new Failure('FOREIGN_INVALID_INDEX', proof.index, { builder: found.builder })
       }
       const [existing] = await parseStatements(found.definition)
-      if (indexShape(existing!.node) !== indexShape(proof.node)) {
+      if (!sameIndex(proof.node, existing!.node)) {
         throw new Failure('DIFFERENT_DEFINITION', proof.index, { found: found.definition })
       }
       return 'done'
@@ -54,6 +54,26 @@ export async function proofState(connection: Connection, proof: Proof, ours: boo
  * What makes two index definitions the same: method, columns with order, predicate,
  * uniqueness, included columns.
  */
+const sameIndex = (wanted: Node, found: Node): boolean =>
+  indexShape(wanted) === indexShape(found) && sameExpression(wanted.whereClause, found.whereClause)
+
+/** An expression of a file and how the server prints it: a string without a type is printed with its type. */
+const sameExpression = (wanted: Node | undefined, found: Node | undefined): boolean =>
+  nodeShape(wanted ?? null) === nodeShape(withoutTypes(found ?? null, wanted ?? null))
+
+/** What the server printed, without the types of the strings that were wanted without one. */
+function withoutTypes(found: unknown, wanted: unknown): unknown {
+  if (found === null || typeof found !== 'object' || wanted === null || typeof wanted !== 'object')
+    return found
+  const cast = (found as Node).TypeCast
+  if (cast?.arg?.A_Const?.sval && (wanted as Node).A_Const?.sval) return cast.arg
+  if (Array.isArray(found)) return found.map((item, n) => withoutTypes(item, (wanted as Node)[n] ?? null))
+  return Object.fromEntries(
+    Object.entries(found).map(([key, value]) => [key, withoutTypes(value, (wanted as Node)[key] ?? null)]),
+  )
+}
+
+/** All of a definition but its predicate. */
 function indexShape(node: Node): string {
   const elements = (list: Node[] | undefined) =>
     (list ?? []).map(({ IndexElem: e }) => {
@@ -68,7 +88,6 @@ function indexShape(node: Node): string {
     Boolean(node.unique),
     elements(node.indexParams),
     elements(node.indexIncludingParams),
-    node.whereClause ? nodeShape(node.whereClause) : null,
   ])
 }
 
@@ -81,6 +100,6 @@ async function sameConstraint(wanted: Node, definition: string): Promise<boolean
     const key = (c: Node) => nodeShape([c.fk_attrs, c.pktable.relname, c.fk_del_action, c.fk_upd_action])
     return key(wanted) === key(found)
   }
-  if (wanted.contype === 'CONSTR_CHECK') return nodeShape(wanted.raw_expr) === nodeShape(found.raw_expr)
+  if (wanted.contype === 'CONSTR_CHECK') return sameExpression(wanted.raw_expr, found.raw_expr)
   return nodeShape(wanted.keys) === nodeShape(found.keys)
 }

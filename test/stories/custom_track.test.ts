@@ -278,7 +278,7 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     const cwd = track(
       `--! phase: backfill\n--! table: public.notes\n--! pending: n.kind is null\nupdate public.notes n set kind = 'note' where n.kind is null;`,
     )
-    const ran = await rethread(db.url, ['migrate', '--allow', 'QUARANTINES_ROWS'], { cwd })
+    const ran = await rethread(db.url, ['migrate', '--allow', 'QUARANTINES_ROWS,FIRES_TRIGGERS'], { cwd })
     expect(ran.code).toBe(1)
     expect(ran.report.backfill[0]).toMatchObject({ state: 'failed', rows: 9, quarantined: 0, failed: 1 })
     const [poison] = await db.sql`select key, reason from rethread_archive.failed_rows`
