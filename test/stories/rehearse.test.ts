@@ -46,7 +46,7 @@ describe.each(servers())('rehearsals on PostgreSQL $major', server => {
       const made = new Set(
         plan.report.steps.flatMap(s =>
           s.statements.flatMap(x => {
-            const m = /^create table (?:if not exists )?([\w.]+)/.exec(x)
+            const m = /^create (?:table|view) (?:if not exists )?([\w.]+)/.exec(x)
             return m ? [m[1]!] : []
           }),
         ),
