@@ -6,7 +6,13 @@ import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
-import { isUnprovenKey, type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
+import {
+  isUnprovenKey,
+  type Node,
+  parseStatements,
+  relationName,
+  type Statement,
+} from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { learnStatement } from './learn_changes.js'
