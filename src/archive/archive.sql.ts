@@ -37,18 +37,7 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
 /** Notes an archive; returns its id. */
 export async function addArchive(
   sql: Db,
-  a: {
-    run: number
-    track: string
-    migration: string
-    relation: string
-    column: string | null
-    storedAs: string
-    keyColumns: string[]
-    ours: string | null
-    state: string
-    manifest?: object[]
-  },
+  a: Omit<ArchiveRow, 'id' | 'rows' | 'hash' | 'at' | 'deleted' | 'left'> & { manifest?: object[] },
 ): Promise<number> {
   const [row] = await sql<{ id: number }[]>`
     insert into rethread_archive.archives (run, track, migration, relation, column_name, stored_as, key_columns, ours, state, manifest)

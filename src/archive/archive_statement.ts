@@ -100,7 +100,7 @@ async function archiveTables(
 }
 
 async function archiveTable(a: Archiving, relation: Relation): Promise<void> {
-  const { run, tx, migration } = a
+  const { run, tx } = a
   const table = relation.text
   const storedAs = await storedName(tx, run.id, relation.name, null)
   const keyColumns = await primaryKey(tx, table)
@@ -113,23 +113,30 @@ async function archiveTable(a: Archiving, relation: Relation): Promise<void> {
     run.id,
     attached.flatMap(m => (m.drop ? [m.drop] : [])),
   )
-  await addArchive(tx, {
+  const moved = back.map(again => ({ kind: 'move back', name: table, again }))
+  await noteArchive(a, table, { storedAs, keyColumns, manifest: [...parents, ...attached, ...moved] })
+}
+
+/** Notes the archive of a table, or of rows of it, in the file's transaction: it is sealed after the run. */
+const noteArchive = (
+  { run, tx, migration }: Archiving,
+  table: string,
+  kept: { storedAs: string; keyColumns: string[]; manifest: object[] },
+): Promise<number> =>
+  addArchive(tx, {
     run: run.id,
     track: migration.track,
     migration: migration.name,
     relation: table,
     column: null,
-    storedAs,
-    keyColumns,
     ours: oursOf(migration.rollback!, table),
     state: 'capturing',
-    manifest: [...parents, ...attached, ...back.map(again => ({ kind: 'move back', name: table, again }))],
+    ...kept,
   })
-}
 
 /** Runs a DELETE so that its rows go to the archive; nothing is left of it. */
 async function archiveRows(a: Archiving, statement: Statement, relation: Relation): Promise<null> {
-  const { run, tx, migration } = a
+  const { run, tx } = a
   const alias = statement.node.relation.alias?.aliasname ?? statement.node.relation.relname
   if (isPutBack(statement, relation)) {
     const lost = await inFile(a, statement, () => putBack(tx, statement.text, alias))
@@ -149,18 +156,8 @@ async function archiveRows(a: Archiving, statement: Statement, relation: Relatio
   const storedAs = open?.storedAs ?? (await storedName(tx, run.id, relation.name, 'rows'))
   if (!open) {
     await makeStore(tx, storedAs, table)
-    await addArchive(tx, {
-      run: run.id,
-      track: migration.track,
-      migration: migration.name,
-      relation: table,
-      column: null,
-      storedAs,
-      keyColumns: await primaryKey(tx, table),
-      ours: oursOf(migration.rollback!, table),
-      state: 'capturing',
-      manifest: [{ kind: 'deleted rows' }],
-    })
+    const keyColumns = await primaryKey(tx, table)
+    await noteArchive(a, table, { storedAs, keyColumns, manifest: [{ kind: 'deleted rows' }] })
   }
   await inFile(a, statement, () => keepDeleted(tx, statement.text, alias, storedAs))
   return null

@@ -1,6 +1,4 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
-import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
-import { withLeavingRows } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
@@ -11,6 +9,7 @@ import { readBackfillStatement } from '../files/backfill_statement.js'
 import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
+import { judgePlan, readPlan } from '../migrate/judge_plan.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import {
@@ -25,9 +24,6 @@ import {
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
-import { addDecisions } from '../plan/decisions.js'
-import { describe } from '../plan/describe_steps.js'
-import { readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
@@ -73,26 +69,15 @@ export function dryRunAndPlan(
   return inReadOnly(ctx, async connection => {
     const target = await inspect(ctx, connection)
     const report = emptyReport('plan', target.info)
-    let again: Reopened | null = null
-    const { plan, history, hasLedger } = await readHistory(connection, track, options, async applied => {
-      again = await reopenedBackfills(connection, track, applied)
-      return again.names
-    })
+    const { plan, history, hasLedger, reopened } = await readPlan(connection, track, options)
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
-    report.findings.push(...judgeServer(target, true), ...plan.findings, ...reopenedFindings(again!))
+    report.findings.push(...judgeServer(target, true), ...plan.findings, ...reopened)
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
     const changed = hasLedger ? await drifted(connection, target.major) : []
-    const { plan: decided, findings: triggers } = await addDecisions(
-      ctx,
-      connection.sql,
-      track,
-      await describe(plan, connection.sql),
-      changed,
-    )
-    const described = await withLeavingRows(connection, track, decided)
+    const { plan: described, findings: triggers } = await judgePlan(ctx, connection, track, plan, changed)
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -109,14 +94,13 @@ export function dryRunAndPlan(
     if (sessions.length > 0 && plan.steps.length > 0)
       report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
     const obstacles = await preflight(connection, migrations)
-    const ahead = obstacles.some(f => f.level === 'refused')
-      ? []
-      : await lookAhead(ctx, connection, track, {
-          applied: plan.applied,
-          pending: [...migrations, ...plan.held.map(h => h.migration)],
-          resumed: new Set(history.unfinished.keys()),
-          major: target.major,
-        })
+    const ahead = await lookAhead(ctx, connection, track, {
+      applied: plan.applied,
+      pending: [...migrations, ...plan.held.map(h => h.migration)],
+      resumed: new Set(history.unfinished.keys()),
+      major: target.major,
+      obstacles,
+    })
     report.findings.push(
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,

@@ -1,6 +1,5 @@
 import { closeArchives, sealBroken } from '../archive/archive.js'
 import { takesOut } from '../backfill/pending_spec.js'
-import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { judgeLeaving, withLeavingRows } from '../backfill/take_out.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
@@ -12,7 +11,6 @@ import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard, outdated } from '../plan/consent.js'
-import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
 import { readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
@@ -28,6 +26,7 @@ import { gateRows } from '../verify/run_check.js'
 import { recordVisibility } from '../verify/visibility.js'
 import { announceHeld, refuseReopened } from './contract_guards.js'
 import { executeStep } from './execute_step.js'
+import { judgePlan, readPlan } from './judge_plan.js'
 import { leftInPlace } from './left_in_place.js'
 import type { MigrateOptions } from './migrate_options.js'
 import { reportCost } from './rollback_cost.js'
@@ -127,17 +126,8 @@ async function preparePlan(
   const target = await inspect(ctx, connection)
   report.target = target.info
   report.findings.push(...judgeServer(target, true))
-  let again: Reopened | null = null
-  const { plan, history, hasLedger, newest } = await readHistory(
-    connection,
-    track,
-    options,
-    async applied => {
-      again = await reopenedBackfills(connection, track, applied)
-      return again.names
-    },
-  )
-  report.findings.push(...plan.findings, ...reopenedFindings(again!))
+  const { plan, history, hasLedger, newest, reopened } = await readPlan(connection, track, options)
+  report.findings.push(...plan.findings, ...reopened)
   if (report.findings.some(f => f.level === 'error')) return null
   // one look at the schema serves the gate, and a later rollback to before the first step
   const schema = hasLedger || plan.steps.length > 0 ? await objects(connection.sql) : null
@@ -155,14 +145,7 @@ async function preparePlan(
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const { plan: decided, findings: firing } = await addDecisions(
-    ctx,
-    connection.sql,
-    track,
-    await describe(plan, connection.sql),
-    changed,
-  )
-  const described = await withLeavingRows(connection, track, decided)
+  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, plan, changed)
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
@@ -179,14 +162,13 @@ async function preparePlan(
       return preparePlan(ctx, track, options, report)
     }
   }
-  const ahead = obstacles.some(f => f.level === 'refused')
-    ? []
-    : await lookAhead(ctx, connection, track, {
-        applied: plan.applied,
-        pending: [...plan.steps, ...plan.held].map(s => s.migration),
-        resumed: new Set(history.unfinished.keys()),
-        major: target.major,
-      })
+  const ahead = await lookAhead(ctx, connection, track, {
+    applied: plan.applied,
+    pending: [...plan.steps, ...plan.held].map(s => s.migration),
+    resumed: new Set(history.unfinished.keys()),
+    major: target.major,
+    obstacles,
+  })
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
     ...driftFinding(changed),

@@ -56,17 +56,15 @@ export async function doctor(
       ...(await lint(track, await squawk(track))),
       ...(await readTrackInfo(track)).faults,
       ...obstacles,
-      // what is missing shows up in everything that would need it
-      ...(obstacles.some(f => f.level === 'refused')
-        ? []
-        : await lookAhead(ctx, connection, track, {
-            applied: track.migrations.filter(m => applied.has(m.name)),
-            pending,
-            resumed: new Set(
-              (rows ?? []).filter(r => r.track === track.name && r.outcome !== 'done').map(r => r.migration),
-            ),
-            major: target.major,
-          })),
+      ...(await lookAhead(ctx, connection, track, {
+        applied: track.migrations.filter(m => applied.has(m.name)),
+        pending,
+        resumed: new Set(
+          (rows ?? []).filter(r => r.track === track.name && r.outcome !== 'done').map(r => r.migration),
+        ),
+        major: target.major,
+        obstacles,
+      })),
       ...(await foretell(
         ctx,
         connection,

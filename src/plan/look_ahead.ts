@@ -6,28 +6,16 @@ import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
-import {
-  isUnprovenKey,
-  type Node,
-  parseStatements,
-  relationName,
-  type Statement,
-} from '../files/statements.js'
+import { isUnprovenKey, type Node, parseStatements, relationName } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { learnStatement } from './learn_changes.js'
 import { hasViolation, notReferable, tablesWithoutIdentity, unprovenChecks } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
-import { rehearseOnTwins } from './twins.js'
+import { type FileOfStatements, rehearseOnTwins } from './twins.js'
 
 /** SQLSTATE of a look that took too long. */
 const tookTooLong = '57014'
-
-/** A pending file and what is in it. */
-interface FileOfStatements {
-  migration: Migration
-  statements: Statement[]
-}
 
 /**
  * What would stop a run later, looked for before its first step: for every pending file, also those that this
@@ -40,8 +28,8 @@ export async function lookAhead(
   track: Track,
   ahead: Ahead,
 ): Promise<Finding[]> {
-  const { pending, major } = ahead
-  if (pending.length === 0) return []
+  const { pending, major, obstacles } = ahead
+  if (pending.length === 0 || obstacles.some(f => f.level === 'refused')) return []
   const { sql } = connection
   const files: FileOfStatements[] = []
   for (const migration of pending)
@@ -59,7 +47,7 @@ export async function lookAhead(
     ...(await unreferable(sql, files)),
   ]
   // one fault has one finding
-  return found.length > 0 ? found : rehearseOnTwins(ctx, track, pending)
+  return found.length > 0 ? found : rehearseOnTwins(ctx, track, files)
 }
 
 /** Tables whose rows a file updates or deletes, each with the first file that does. */

@@ -25,6 +25,8 @@ export interface Ahead {
   resumed: ReadonlySet<string>
   /** Major version of the server. */
   major: number
+  /** What `preflight` found: where something is missing, it would show up in all that needs it. */
+  obstacles: Finding[]
 }
 
 /** A name that a file gives to something new. */

@@ -74,19 +74,25 @@ const telling = /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|2
 /** Faults that may also follow from a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
 
+/** A pending file and what is in it. */
+export interface FileOfStatements {
+  migration: Migration
+  statements: Statement[]
+}
+
 /**
  * Runs the statements of pending files on empty twins of the tables that they name, in schemas of their own
  * and one transaction that is rolled back: what the server would refuse later shows before the first step.
  * The tables themselves are only looked at (ACCESS SHARE). The findings say where a file would fail, or why
  * nobody could find out.
  */
-export async function rehearseOnTwins(ctx: Context, track: Track, pending: Migration[]): Promise<Finding[]> {
-  const files: { migration: Migration; statements: Statement[] }[] = []
+export async function rehearseOnTwins(
+  ctx: Context,
+  track: Track,
+  files: FileOfStatements[],
+): Promise<Finding[]> {
   const pairs: QualifiedName[] = []
-  for (const migration of pending) {
-    files.push({ migration, statements: await parseStatements(migration.file.text) })
-    pairs.push(...(await pairsIn(migration.file.text)))
-  }
+  for (const { migration } of files) pairs.push(...(await pairsIn(migration.file.text)))
   await using connection = await connect(ctx, 'writer')
   const originals = await originalsOf(connection.sql, unique(pairs))
   // nothing of the application is touched: there is nothing that could differ from what the files expect
