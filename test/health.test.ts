@@ -150,7 +150,7 @@ describe('the pace', () => {
     }
     // 16 pages are 1.25 ms of work
     expect(batchSize.restEvery(1)).toBe(16)
-    // who has to wait for the core rests longer than he asked for; the work between does not grow with it
+    // who has to wait for the core rests longer than they asked for; the work between does not grow with it
     for (let i = 0; i < 20; i++) {
       const rests = 1024 / batchSize.restEvery(1)!
       batchSize.note(80 + rests * 9, 1024, 0, rests * 9)

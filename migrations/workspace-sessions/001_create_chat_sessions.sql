@@ -20,7 +20,7 @@ create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid
 language sql immutable parallel safe
 as $$ select pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text)::uuid $$;
 
--- The author as far as he counts for the grouping: not at all, unless each author gets a session of his own.
+-- The author as far as they count for the grouping: not at all, unless each author gets their own session.
 create function chat_private.legacy_author(author_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select '00000000-0000-0000-0000-000000000000'::uuid $$;

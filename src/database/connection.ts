@@ -28,7 +28,7 @@ interface ConnectionOptions {
 /**
  * Opens a connection of its own (`max: 1`: a pool could take a lock on one and release it on another). When
  * it breaks it stays broken: postgres.js would connect again behind our back, without our settings and our
- * lock. Throws Failure with what to mend.
+ * lock. Throws Failure with what to fix.
  */
 export async function openConnection(options: ConnectionOptions): Promise<Connection> {
   const { url, application, setup } = options

@@ -160,7 +160,7 @@ const renamedFile = (file: string, text: string, map: NameMap, names: Map<string
       : renamedInfo(text, names)
 
 /**
- * Copies a track's three folders and its description into a user's folder, with his own
+ * Copies a track's three folders and its description into a user's folder, with their own
  * names; the paths written.
  */
 export async function copyTrack(track: Track, to: string, map: NameMap): Promise<string[]> {

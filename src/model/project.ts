@@ -218,7 +218,7 @@ export interface TrackObjects {
   functions: string[]
 }
 
-/** Somebody as the API presents him: a role and the claims of his token. */
+/** Somebody as the API presents them: a role and the claims of their token. */
 export interface Persona {
   role: string
   claims: Record<string, unknown>

@@ -12,7 +12,7 @@ import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 
-/** Looks at target and files without writing, and says for each thing how to mend it. */
+/** Looks at target and files without writing, and says for each thing how to fix it. */
 export async function doctor(
   ctx: Context,
   project: Project,

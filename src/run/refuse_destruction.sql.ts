@@ -78,8 +78,8 @@ export async function holdings(sql: Db): Promise<Map<number, Holding> | null> {
 }
 
 /**
- * The relations that this transaction holds ACCESS EXCLUSIVE on: whatever it has dropped, emptied or written
- * anew is among them, and what another session has dropped meanwhile is not.
+ * The relations that this transaction holds ACCESS EXCLUSIVE on: whatever it has dropped, emptied or
+ * rewritten is among them, and what another session has dropped meanwhile is not.
  */
 export async function exclusivelyLocked(sql: Db): Promise<ReadonlySet<number>> {
   const rows = await sql<{ oid: number }[]>`

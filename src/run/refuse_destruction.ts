@@ -162,7 +162,7 @@ export class DestructionGuard {
     else this.stale = true
   }
 
-  /** What statements that nobody watches have written anew is not the next one's doing. */
+  /** What statements that nobody watches have rewritten is not the next one's doing. */
   private async lookBefore(statement: Statement): Promise<void> {
     if (this.stale) this.now = await seen(this.tx, this.file, statement)
     this.stale = false

@@ -50,7 +50,7 @@ export const upgrades: readonly string[] = [
   );
   insert into rethread.lease (name) values ('writer');`,
   // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A
-  // range goes pending -> claimed -> done, and is claimed anew when the backend that claimed it is gone;
+  // range goes pending -> claimed -> done, and is claimed again when the backend that claimed it is gone;
   // batches keep the transaction ids that prove which rows nobody touched since.
   `create table rethread.backfills (
     id bigint generated always as identity primary key,

@@ -12,11 +12,11 @@ export interface Gone {
   kind: 'table' | 'column' | 'rows'
   holding: Holding
   column: string | null
-  /** Rows that were deleted; null where the table was emptied or written anew. */
+  /** Rows that were deleted; null where the table was emptied or rewritten. */
   rows: number | null
 }
 
-/** Statements that write a table anew and keep its rows. */
+/** Statements that rewrite a table and keep its rows. */
 const rewritingKinds = new Set(['AlterTableStmt', 'ClusterStmt', 'VacuumStmt'])
 
 /** Pure: the tables, columns and rows that are there in one look and not in the next. */

@@ -7,7 +7,7 @@ import { become, becomeUs, setPerson } from './probes.sql.js'
 import { sampleRealUsers } from './real_users.sql.js'
 import { readVisibility } from './visibility.sql.js'
 
-/** A real person as the API presents him: the token's claim that says who he is, and a role. */
+/** A real person as the API presents them: the token's claim that says who they are, and a role. */
 export const asRealUser = (claim: string, person: string, role: string): Persona => ({
   role,
   claims: { [claim]: person, role },

@@ -137,7 +137,7 @@ function visibilityDifference(
   now: Visibility | null,
 ): { more: number | null; less: number | null } {
   if (!now) return { more: null, less: null }
-  // who saw everything can't see more; what he sees less, the policies wanted
+  // who saw everything can't see more; what they see less, the policies wanted
   if (then.rows === null || then.ids === null) return { more: 0, less: null }
   if (then.hash === now.hash && then.rows === now.rows) return { more: 0, less: 0 }
   if (then.ids.length < then.rows || now.ids.length < now.rows)

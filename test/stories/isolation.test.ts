@@ -218,7 +218,7 @@ test('a policy that asks for every row who is asking, and one that reads a large
 
 test('prove: what came in is accounted for, persons see what they saw; a lost message and a wider sight are told', async () => {
   await using db = await database(newest(), 'workspace-sessions', 300)
-  // a messages table whose policies show each person his own messages
+  // a messages table whose policies show each person their own messages
   await db.sql.unsafe(`
     alter table public.chats enable row level security;
     create policy mine on public.chats for select to authenticated using (user_id = (select auth.uid()))`)

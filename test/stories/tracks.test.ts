@@ -6,7 +6,7 @@ import { type Database, database, picture, root, servers, some } from '../suppor
 
 /**
  * Each shipped track with the flags that take it all the way, what its fixture leaves in the quarantine, the
- * tables that come back to the letter (a session that the backfill makes anew may get another time where its
+ * tables that come back to the letter (a session that the backfill makes again may get another time where its
  * messages have none), and the rows that a rollback would put at risk after `new_app.sql`.
  */
 const tracks = [

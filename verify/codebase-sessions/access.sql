@@ -1,4 +1,4 @@
---! title: Each person sees and changes his own sessions; a session without an owner is nobody's
+--! title: Each person sees and changes their own sessions; a session without an owner is nobody's
 --! kind: access
 --! after: 001_create_codebase_chat_sessions
 

@@ -1,4 +1,4 @@
---! title: Each person sees and changes his own conversations, an admin reads his tenant's, nobody lets himself in
+--! title: Each person sees and changes their own conversations, an admin reads their tenant's, nobody lets themselves in
 --! kind: access
 --! after: 001_create_conversations
 

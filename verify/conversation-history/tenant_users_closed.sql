@@ -1,4 +1,4 @@
---! title: Nobody can add himself to a tenant, and no policy of tenant_users asks tenant_users
+--! title: Nobody can add themselves to a tenant, and no policy of tenant_users asks tenant_users
 --! level: warn
 --! mutant: create policy mutant on public.tenant_users for insert to authenticated with check (user_id = auth.uid())
 
@@ -6,7 +6,7 @@ select 'tenant_users' as object, 'row level security is off: whoever may write c
 where not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = 'public.tenant_users'::regclass)
   and has_table_privilege('authenticated', 'public.tenant_users', 'insert')
 union all
-select p.polname::text, 'lets a user write a membership for himself'
+select p.polname::text, 'lets a user write a membership for themselves'
 from pg_catalog.pg_policy p
 where p.polrelid = 'public.tenant_users'::regclass and p.polpermissive and p.polcmd in ('a', 'w', '*')
   and coalesce(pg_get_expr(coalesce(p.polwithcheck, p.polqual), p.polrelid), 'true') !~ 'admin|tenant_role'

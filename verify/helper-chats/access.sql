@@ -1,4 +1,4 @@
---! title: Each person sees and changes his own chats with helpers, and nothing else
+--! title: Each person sees and changes their own chats with helpers, and nothing else
 --! kind: access
 --! after: 001_create_chat_tables
 

@@ -1,4 +1,4 @@
---! title: Each person sees and changes his own sessions and messages, and nothing else
+--! title: Each person sees and changes their own sessions and messages, and nothing else
 --! kind: access
 --! after: 011_follow_the_session
 
@@ -11,7 +11,7 @@ insert into public.chat_sessions (id, workspace_id, user_id, title) values
   ('c0000000-7e57-4000-8000-000000000001', 'b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'probe: owner'),
   ('c0000000-7e57-4000-8000-000000000002', 'b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000002', 'probe: member'),
   ('c0000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003', 'probe: outsider');
--- the member is one because he has written in the workspace
+-- the member is one because they have written in the workspace
 insert into public.chats (id, workspace_id, user_id, role, message, session_id) values
   ('d0000000-7e57-4000-8000-000000000001', 'b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'user', 'probe: owner', 'c0000000-7e57-4000-8000-000000000001'),
   ('d0000000-7e57-4000-8000-000000000002', 'b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000002', 'user', 'probe: member', 'c0000000-7e57-4000-8000-000000000002'),
