@@ -15,6 +15,20 @@ import { folder } from './support/folder.js'
 
 const plain = { json: false }
 
+/** A server that nobody else uses: its transaction ids and its load are of one test alone. */
+async function ownServer(settings: Record<string, string> = {}) {
+  const dataDir = mkdtempSync('/tmp/rethread-alone-')
+  const server = await startEmbedded({ dataDir, from: [root], settings })
+  return {
+    ...newest(),
+    url: server.url,
+    [Symbol.asyncDispose]: async () => {
+      await server.stop('immediate')
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
 describe('help and usage', () => {
   // lists of commands, formats and filters are compared with the files, so that a new file changes no golden
   test('the help of every command is reviewed like code', async () => {
@@ -145,36 +159,30 @@ describe('reports', () => {
   })
 
   test('plan writes nothing and creates nothing; its rehearsal on twins takes the only transaction id', async () => {
-    // ids belong to a whole server, so the server must be nobody else's
-    const dataDir = mkdtempSync('/tmp/rethread-alone-')
-    const server = await startEmbedded({ dataDir, from: [root], settings: { autovacuum: 'off' } })
-    try {
-      await using alone = await database({ ...newest(), url: server.url })
-      const next = async () =>
-        (await alone.sql`select pg_snapshot_xmax(pg_current_snapshot())::text as id`)[0]!.id
-      const before = await picture(alone.sql)
-      const first = Number(await next())
-      for (const [ids, ...args] of [
-        [1, 'plan'],
-        [1, 'plan', ...contract],
-        [0, 'plan', '--rollback', '--all'],
-        [0, 'status'],
-        [1, 'doctor'],
-      ] as [number, ...string[]][]) {
-        const before = Number(await next())
-        const ran = await rethread(alone.url, args)
-        expect([args, ran.code]).toEqual([args, args[0] === 'status' ? 1 : 0])
-        expect([args, Number(await next()) - before]).toEqual([args, ids])
-      }
-      expect(Number(await next()) - first).toBe(3)
-      expect((await rethread(alone.url, ['verify'])).code).toBe(1)
-      const [there] = await alone.sql`select to_regnamespace('rethread') as ours`
-      expect(there!.ours).toBeNull()
-      expect(await picture(alone.sql)).toEqual(before)
-    } finally {
-      await server.stop('immediate')
-      rmSync(dataDir, { recursive: true, force: true })
+    // ids belong to a whole server
+    await using server = await ownServer({ autovacuum: 'off' })
+    await using alone = await database(server)
+    const next = async () =>
+      (await alone.sql`select pg_snapshot_xmax(pg_current_snapshot())::text as id`)[0]!.id
+    const before = await picture(alone.sql)
+    const first = Number(await next())
+    for (const [ids, ...args] of [
+      [1, 'plan'],
+      [1, 'plan', ...contract],
+      [0, 'plan', '--rollback', '--all'],
+      [0, 'status'],
+      [1, 'doctor'],
+    ] as [number, ...string[]][]) {
+      const before = Number(await next())
+      const ran = await rethread(alone.url, args)
+      expect([args, ran.code]).toEqual([args, args[0] === 'status' ? 1 : 0])
+      expect([args, Number(await next()) - before]).toEqual([args, ids])
     }
+    expect(Number(await next()) - first).toBe(3)
+    expect((await rethread(alone.url, ['verify'])).code).toBe(1)
+    const [there] = await alone.sql`select to_regnamespace('rethread') as ours`
+    expect(there!.ours).toBeNull()
+    expect(await picture(alone.sql)).toEqual(before)
   })
 
   test('plan shows the SQL, the phase, the hazards, the tables, and what lies ahead', async () => {
@@ -222,7 +230,9 @@ describe('reports', () => {
   })
 
   test('the table and the Markdown of a plan are reviewed like code', async () => {
-    await using fresh = await database(newest())
+    // a server that others load is said to be strained
+    await using server = await ownServer()
+    await using fresh = await database(server)
     const steady = (text: string) =>
       text
         .replaceAll(fresh.name, 'chat')
