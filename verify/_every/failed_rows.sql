@@ -1,6 +1,6 @@
 --! title: No row failed in a backfill
 --! mutant: insert into rethread_archive.failed_rows (track, migration, relation, key, sqlstate, reason)
---!   select b.track, b.migration, 'public.mutant', 'mutant', 'P0001', 'a mutant' from rethread.backfills b
+--!   select b.track, b.migration, 'public.mutant', 'mutant', 'P0001', 'a mutant' from rethread.ledger b
 
 -- What is set aside is explained; what failed is not, and waits in its table for the next run.
 select concat_ws(' ', f.migration, f.sqlstate, f.reason) as object,

@@ -1,6 +1,11 @@
 --! title: The backfill has left updated_at of messages as it was
 --! level: warn
 --! after: 005_assign_messages
+--! mutant: alter table public.chats add column updated_at timestamptz;
+--!   update public.chats set updated_at = now() where created_at < now();
+--!   insert into rethread.batches (backfill, relation, xid, rows, ms)
+--!   select b.id, 'public.chats', (select max(c.xmin::text::bigint) from public.chats c)::text::xid8, 1, 1
+--!   from rethread.backfills b where b.migration = '005_assign_messages'
 
 -- Where the application keeps when a message was last changed. Only rows that the backfill wrote last are
 -- looked at: what people changed afterwards has a time of its own, and another transaction.
