@@ -9,7 +9,9 @@ import { root } from './root.mjs'
 const discovered = ['src/commands', 'src/render']
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const sources = ['dist/cli/program.js', ...Object.values(manifest.bin), manifest.exports['.'].default].map(path =>
+// the program itself, which tests call in their own process
+const program = 'src/cli/program.ts'
+const sources = [...Object.values(manifest.bin), manifest.exports['.'].default].map(path =>
   path.replace(/^(\.\/)?dist\//, 'src/').replace(/\.js$/, '.ts'),
 )
 // a file without a default export is a helper of its neighbours and ends up in their bundles
@@ -23,7 +25,7 @@ const found = discovered.flatMap(folder =>
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 await build({
   absWorkingDir: root,
-  entryPoints: [...sources, ...found],
+  entryPoints: [program, ...sources, ...found],
   bundle: true,
   splitting: true,
   minifySyntax: true,

@@ -1,5 +1,11 @@
 import { defineConfig } from 'vitest/config'
-import type { Reporter, TestModule, Vitest } from 'vitest/node'
+import {
+  BaseSequencer,
+  type Reporter,
+  type TestModule,
+  type TestSpecification,
+  type Vitest,
+} from 'vitest/node'
 
 /** A name after -t that fits no test must not pass for a success. */
 class NoNameFits implements Reporter {
@@ -17,6 +23,36 @@ class NoNameFits implements Reporter {
   }
 }
 
+/** The files that take longest: one that begins last would keep one worker busy and leave the other idle. */
+const longest = [
+  'in_step',
+  'mutants',
+  'failed_rows',
+  'custom_track',
+  'look_ahead',
+  'destruction',
+  'promises',
+  'concurrent',
+  'tracks',
+  'mishaps',
+  'lifecycle',
+  'dual_write',
+  'locks',
+  'docs',
+  'cli',
+  'bad_input',
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const at = longest.findIndex(name => moduleId.endsWith(`/${name}.test.ts`))
+      return at < 0 ? longest.length : at
+    }
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b))
+  }
+}
+
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
@@ -26,6 +62,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // two cores: more files at once would only make the stories about time-outs flaky
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // as src/cli/main.ts does
     execArgv: ['--liftoff-only'],
     // what is built is run as it is, as Node runs it

@@ -5,10 +5,11 @@ import { findingsOf } from '../model/failure.js'
 import type { Finding } from '../model/report.js'
 
 /** Writes a file that a flag names, and the folders above it; what the system has against it. */
-export function writeOutput(path: string, text: string): Finding[] {
+export function writeOutput(cwd: string, path: string, text: string): Finding[] {
   try {
-    mkdirSync(dirname(resolve(path)), { recursive: true })
-    writeFileSync(path, text)
+    const to = resolve(cwd, path)
+    mkdirSync(dirname(to), { recursive: true })
+    writeFileSync(to, text)
     return []
   } catch (error) {
     return findingsOf(error)

@@ -119,12 +119,12 @@ async function runCommand(
   }
   const look = { color, verbose, width: process.stdout.columns ?? 100 }
   if (typeof typed.out === 'string' && report.pin)
-    note(report, writeOutput(typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
+    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
   const { render, page } = renderer ?? (await rendererOf(usualFormat))!
   const file = page && process.env[page.env]
   if (page && file) appendFileSync(file, await page.render(report))
   if (typeof typed.output === 'string') {
-    const faults = writeOutput(typed.output, await render(report, look))
+    const faults = writeOutput(process.cwd(), typed.output, await render(report, look))
     if (faults.length === 0) return exitCodes[report.verdict]
     note(report, faults)
   }

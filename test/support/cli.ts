@@ -41,8 +41,8 @@ export function start(
 }
 
 /**
- * Runs a command line to its end. The one that is built here runs in this process, which spares half of the
- * time of the tests: what a process, its signals and its end are about uses `start`.
+ * Runs a command line to its end. The one that is built here runs in this process, which spares its start;
+ * what is about a process, its signals and its end uses `start`. `npm run test:all` starts every one.
  */
 export function rethread(
   url: string,
@@ -53,7 +53,7 @@ export function rethread(
   const line = [...args, ...(json ? ['--format', 'json'] : [])]
   const env = url ? { DATABASE_URL: url } : {}
   // variables such as PGPASSWORD are read by the driver, from the environment of the process itself
-  if (options.env || options.home)
+  if (options.env || options.home || process.env.RETHREAD_ALL || process.env.RETHREAD_SOAK)
     return ended(start(line, { ...env, ...options.env }, options.cwd, [], options.home), json)
   return inProcess(line, env, options.cwd ?? root, json)
 }

@@ -23,7 +23,14 @@ declare module 'vitest' {
 const mostUnraised = 60
 
 /** Durability is not what most tests are about; the crash stories start servers of their own. */
-const settings = { fsync: 'off', max_connections: '200', wal_level: 'logical', max_wal_size: '4GB' }
+const settings = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  max_connections: '200',
+  wal_level: 'logical',
+  max_wal_size: '4GB',
+}
 
 /**
  * One server a run and major: containers where Docker answers, else embedded ones, else TEST_DATABASE_URL.
