@@ -30,7 +30,7 @@ import { pinOf } from '../plan/pinned_plan.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
-import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
@@ -76,8 +76,14 @@ export function dryRunAndPlan(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const changed = hasLedger ? await drifted(connection, target.major) : []
-    const { plan: described, findings: triggers } = await judgePlan(ctx, connection, track, plan, changed)
+    const drift = hasLedger ? await drifted(connection, target.major) : noDrift
+    const { plan: described, findings: triggers } = await judgePlan(
+      ctx,
+      connection,
+      track,
+      plan,
+      drift.changed,
+    )
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -121,7 +127,7 @@ export function dryRunAndPlan(
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...driftFinding(changed),
+      ...driftFinding(drift),
       ...heldFindings(described, target.info.database, options.consent.from),
     )
     if (plan.steps.length === 0)

@@ -19,7 +19,7 @@ import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { ledgerStorage, reportRan, runSteps } from '../run/run_steps.js'
-import { drifted, driftFinding, keepStart, storeFingerprint } from '../run/schema_snapshot.js'
+import { drifted, driftFinding, keepStart, noDrift, storeFingerprint } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
 import { gateRows } from '../verify/run_check.js'
@@ -131,12 +131,12 @@ async function preparePlan(
   if (report.findings.some(f => f.level === 'error')) return null
   // one look at the schema serves the gate, and a later rollback to before the first step
   const schema = hasLedger || plan.steps.length > 0 ? await objects(connection.sql) : null
-  const changed = hasLedger && schema ? await drifted(connection, target.major, schema) : []
+  const drift = hasLedger && schema ? await drifted(connection, target.major, schema) : noDrift
   if (plan.steps.length === 0) {
     await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
     const left = await withLeavingRows(connection, track, await describe(plan, connection.sql))
     report.findings.push(
-      ...driftFinding(changed),
+      ...driftFinding(drift),
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
       ...heldFindings(left, target.info.database, options.consent.from),
     )
@@ -145,7 +145,7 @@ async function preparePlan(
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, plan, changed)
+  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, plan, drift.changed)
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
@@ -171,7 +171,7 @@ async function preparePlan(
   })
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
-    ...driftFinding(changed),
+    ...driftFinding(drift),
     ...firing,
     ...judgeRights(target, hasLedger),
     ...judgeSettings(track.name, info, ctx.settings),

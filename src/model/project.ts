@@ -216,6 +216,8 @@ export interface TrackObjects {
   constraints: { table: string; name: string }[]
   /** Functions outside of the tool's own schemas, without their arguments. */
   functions: string[]
+  /** Tables and functions in the schemas that users never reach, functions without their arguments. */
+  internal: string[]
 }
 
 /** Somebody as the API presents them: a role and the claims of their token. */

@@ -1,8 +1,15 @@
 import { relationFacts } from '../database/catalog.sql.js'
-import { knownOf } from '../database/known.js'
+import { functionsNamed, type Known, knownOf } from '../database/known.js'
 import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
+import {
+  type Node,
+  parseStatements,
+  relationName,
+  type Statement,
+  statementsOrNone,
+  strings,
+} from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
 import { needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
@@ -11,13 +18,14 @@ import type { Migration, Track } from '../model/project.js'
 import type { Run } from '../run/run.js'
 import {
   holdTriggersSql,
-  keysOfColumns,
   mayHoldTriggers,
   rowSecurityActive,
   type Trigger,
   type TriggerEvent,
   triggersFiredBy,
 } from './firing_triggers.sql.js'
+import { learnStatement } from './learn_changes.js'
+import { triggersAfter } from './triggers_after.js'
 
 /** The triggers of the application that a backfill fires for the rows that it writes. */
 export interface FiringTriggers {
@@ -32,14 +40,15 @@ export interface FiringTriggers {
 }
 
 /**
- * The triggers of the application that a backfill would fire, by the catalog: of the kind of its statement
- * and the columns that it sets, and whose WHEN does not rule it out. Null where it fires none. Triggers of
- * the track itself are part of the migration.
+ * The triggers of the application that a backfill would fire: of the kind of its statement and the columns
+ * that it sets, and whose WHEN does not rule it out. Null where it fires none. Triggers of the track itself
+ * are part of the migration. The catalog is asked, and what the files `before` will have changed by then.
  */
 export async function firingTriggers(
   sql: Db,
   track: Track,
   migration: Migration,
+  before: Migration[] = [],
 ): Promise<FiringTriggers | null> {
   const [statement] = await parseStatements(migration.file.text)
   if (!migration.backfill || !statement?.node.relation) return null
@@ -49,7 +58,12 @@ export async function firingTriggers(
   const bound = { columns, emptyBefore: emptyBefore(statement) }
   const own: Trigger[] = []
   const theirs: Trigger[] = []
-  for (const t of await triggersFiredBy(sql, table, events, columns)) {
+  const earlier: Statement[] = []
+  for (const m of before) earlier.push(...(await statementsOrNone(m.file.text)))
+  const known = await knownOf(sql, [statement, ...earlier])
+  for (const s of earlier) learnStatement(known, s)
+  const fired = await triggersFiredBy(sql, table, events, columns)
+  for (const t of triggersAfter(earlier, fired, { tables: known.family(table), events, columns })) {
     if (await isRuledOut(sql, t, events, bound)) continue
     const ours =
       /^(chat_private|rethread_archive|rethread)\./.test(t.function) ||
@@ -62,7 +76,8 @@ export async function firingTriggers(
   const whyNotHeld =
     whyNotByKind(statement) ??
     whyNotByTriggers(own, theirs) ??
-    (await whyNotByCatalog(sql, statement, table, columns)) ??
+    whyNotByKeys(known, table, columns) ??
+    whyNotByFunctions(known, statement) ??
     ((await mayHoldTriggers(scopeOf(sql)))
       ? null
       : `this role may not: grant set on parameter session_replication_role to ${facts!.role};   as an administrator (PostgreSQL 15 or later)`)
@@ -105,16 +120,17 @@ function whyNotByTriggers(own: Trigger[], theirs: Trigger[]): string | null {
     : null
 }
 
-async function whyNotByCatalog(
-  sql: Db,
-  statement: Statement,
-  table: string,
-  columns: string[],
-): Promise<string | null> {
-  const [key] = await keysOfColumns(sql, table, columns)
-  if (key) return `it sets a column of the foreign key ${key}, which would not be looked after`
-  const known = await knownOf(sql, [statement])
-  const acting = [...known.functions.values()].find(f => f.acts)
+function whyNotByKeys(known: Known, table: string, columns: string[]): string | null {
+  const among = (names: string[]) => names.some(name => columns.includes(name))
+  const key = known.foreignKeys.find(
+    k => (k.table === table && among(k.columns)) || (k.references === table && among(k.referenced)),
+  )
+  return key ? `it sets a column of the foreign key ${key.name}, which would not be looked after` : null
+}
+
+function whyNotByFunctions(known: Known, statement: Statement): string | null {
+  const named = functionsNamed([statement])
+  const acting = [...known.functions].find(([asked, f]) => f.acts && named.has(asked))?.[1]
   return acting ? `its function ${acting.asked} may write other tables` : null
 }
 

@@ -10,14 +10,14 @@ export interface ObjectRow {
 
 /**
  * Every object of the application's schemas as the server itself writes it down. Columns by order,
- * not by number, so that a column added and dropped again leaves no trace. The tool's schemas and the schema
- * of the policies' functions are left out when schemas are compared.
+ * not by number, so that a column added and dropped again leaves no trace. The tool's own schemas are left out
+ * when schemas are compared.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
   return sql<ObjectRow[]>`
     with ns as (
       select oid, nspname from pg_catalog.pg_namespace
-      where nspname !~ '^pg_' and nspname not in ('information_schema', 'rethread', 'rethread_archive', 'chat_private')
+      where nspname !~ '^pg_' and nspname not in ('information_schema', 'rethread', 'rethread_archive')
     ),
     rel as (
       select c.*, format('%I.%I', ns.nspname, c.relname) as name
