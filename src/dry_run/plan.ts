@@ -20,6 +20,7 @@ import {
   type StepResult,
   type Table,
   tableOfCells,
+  verdictOf,
 } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
@@ -136,7 +137,7 @@ export function dryRunAndPlan(
     // a plan refuses nothing itself: what `migrate` would refuse is attention
     if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { report, plan }
+    return { report: { ...report, verdict: verdictOf(report) }, plan }
   })
 }
 
@@ -180,7 +181,7 @@ export function dryRunRollback(ctx: Context, track: Track, options: RollbackOpti
     const { plan, report } = await planRollback(connection, target, track, options)
     report.findings.push(...rollbackConsent(plan, options, target.info.database))
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { ...report, command: 'plan' }
+    return { ...report, command: 'plan', verdict: verdictOf(report) }
   })
 }
 

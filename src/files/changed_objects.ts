@@ -2,7 +2,8 @@ import { type Node, pathName, relationName, type Statement, strings } from './st
 
 /**
  * What statements may have made, changed or dropped, by the names of the schema snapshot:
- * `public.chats.session_id`, a table or what is on it; `public.f(uuid)`, a function.
+ * `public.chats.session_id`, a table or what is on it; `public.f(uuid)`, a function. What CASCADE takes along
+ * and what code builds the names of is not known here.
  */
 export class ChangedObjects {
   /** Objects by their whole names. */
@@ -15,10 +16,10 @@ export class ChangedObjects {
   readonly #functions = new Set<string>()
   /** Indexes that were dropped, without the table that they were on. */
   readonly #indexes = new Set<string>()
+  /** What blocks of code name. */
+  readonly #words = new Set<string>()
   /** Tables whose children may have changed with them. */
   readonly #parents = new Set<string>()
-  /** Set where a statement can not be read so: it may have changed anything. */
-  #anything = false
 
   /** `descents`: what inherits from what. A change of a table goes on to its children under other names. */
   constructor(statements: Statement[], descents: readonly { parent: string; child: string }[] = []) {
@@ -31,17 +32,11 @@ export class ChangedObjects {
         }
   }
 
-  /** Whether a statement may have changed any object: nothing can be said of the others. */
-  get anything(): boolean {
-    return this.#anything
-  }
-
   /** Whether one of the statements may have changed an object of the snapshot. */
   has(kind: string, name: string): boolean {
-    if (kind === 'function') {
-      const at = name.indexOf('(')
-      return this.#functions.has(at < 0 ? name : name.slice(0, at)) || this.#within(name)
-    }
+    const [plain] = kind === 'function' ? name.split('(') : [name]
+    if (this.#words.has(plain!.split('.').at(-1)!)) return true
+    if (kind === 'function') return this.#functions.has(plain!) || this.#within(name)
     return (
       (kind === 'index' && [...this.#indexes].some(index => name.endsWith(`.${index}`))) ||
       this.#names.has(name) ||
@@ -55,7 +50,6 @@ export class ChangedObjects {
   }
 
   #add({ kind, node }: Statement): void {
-    if (harmless.has(kind)) return
     switch (kind) {
       case 'CreateStmt':
       case 'CreateForeignTableStmt':
@@ -119,8 +113,7 @@ export class ChangedObjects {
       case 'RenameStmt':
       case 'AlterObjectSchemaStmt':
       case 'AlterOwnerStmt':
-        if (!node.relation) this.#anything = true
-        else {
+        if (node.relation) {
           this.#whole.add(relationName(node.relation))
           const moved = { ...node.relation, relname: node.newname ?? node.relation.relname }
           this.#whole.add(relationName({ ...moved, schemaname: node.newschema ?? moved.schemaname }))
@@ -129,16 +122,35 @@ export class ChangedObjects {
       case 'DropStmt':
         this.#drops(node)
         return
-      default:
-        this.#anything = true
+      case 'DoStmt':
+        this.#does(node)
     }
   }
 
+  /** A block may change whatever it names. */
+  #does(node: Node): void {
+    const body: string =
+      node.args?.find((a: Node) => a.DefElem?.defname === 'as')?.DefElem.arg.String.sval ?? ''
+    for (const [word] of body.matchAll(/[\p{L}\p{N}_$]+/gu)) this.#words.add(word)
+  }
+
   #makesTable(node: Node): void {
-    this.#whole.add(relationName(node.relation))
-    // sequences of serial and identity columns
-    for (const { ColumnDef: column } of node.tableElts ?? [])
-      if (column) this.#sequence(node.relation, column.colname)
+    const table = relationName(node.relation)
+    const elements: Node[] = node.tableElts ?? []
+    // columns of other tables
+    if (node.inhRelations || node.ofTypename || elements.some(e => e.TableLikeClause)) this.#whole.add(table)
+    this.#names.add(table)
+    // keys and checks without a name
+    this.#prefixes.add(`${table}.${node.relation.relname}_`)
+    for (const { ColumnDef: column, Constraint: constraint } of elements) {
+      if (column) {
+        this.#names.add(`${table}.${column.colname}`)
+        // of serial and identity columns
+        this.#sequence(node.relation, column.colname)
+      }
+      for (const c of [constraint, ...(column?.constraints ?? []).map((n: Node) => n.Constraint)])
+        if (c?.conname) this.#names.add(`${table}.${c.conname}`)
+    }
   }
 
   #sequence(range: Node, column: string): void {
@@ -191,7 +203,6 @@ export class ChangedObjects {
           // indexes, constraints and policies go with a column, or change with its type
           this.#whole.add(table)
       }
-      if (cmd.behavior === 'DROP_CASCADE') this.#anything = true
     }
   }
 
@@ -213,7 +224,6 @@ export class ChangedObjects {
   }
 
   #drops(node: Node): void {
-    if (node.behavior === 'DROP_CASCADE') this.#anything = true
     for (const object of node.objects ?? []) {
       const path = object.TypeName ? strings(object.TypeName.names) : strings([object])
       switch (node.removeType) {
@@ -238,20 +248,3 @@ export class ChangedObjects {
     }
   }
 }
-
-/** Statements that change rows, settings or comments, and nothing that a snapshot of the schema shows. */
-const harmless: ReadonlySet<string> = new Set([
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-  'MergeStmt',
-  'SelectStmt',
-  'TruncateStmt',
-  'VariableSetStmt',
-  'CommentStmt',
-  'LockStmt',
-  'VacuumStmt',
-  'TransactionStmt',
-  'CreateStatsStmt',
-  'NotifyStmt',
-])

@@ -179,13 +179,13 @@ export async function storedSchema(sql: Db): Promise<{ stored: StoredSchema | nu
   const { id, at, steps } = row!
   if (id === null && at === null) return { stored: null, steps }
   const [look] = await sql<Pick<StoredSchema, 'catalog' | 'major'>[]>`
-    select catalog, major from rethread.catalogs where at = ${at}::timestamptz
+    select catalog, major from rethread.catalogs where at = ${at}::text::timestamptz
     union all
     select to_jsonb(l) -> 'catalog', split_part(server_version, '.', 1)::int
     from rethread.ledger l where ${at}::text is null and id = ${id}`
   const since = await sql<StoredSchema['since']>`
     select outcome, statements, reached from rethread.ledger
-    where direction <> 'baseline' and case when ${at}::text is null then id > ${id} else started_at >= ${at}::timestamptz end
+    where direction <> 'baseline' and case when ${at}::text is null then id > ${id} else started_at >= ${at}::text::timestamptz end
     order by id`
   return { stored: { ...look!, since: [...since] }, steps }
 }

@@ -68,16 +68,17 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     union all
     select 'view', r.name, pg_get_viewdef(r.oid) from rel r where r.relkind in ('v', 'm')
     union all
-    select 'function', f.oid::regprocedure::text,
+    select 'function', format('%I.%I(%s)', ns.nspname, f.proname, oidvectortypes(f.proargtypes)),
       case when f.prokind in ('f', 'p') then pg_get_functiondef(f.oid) else f.prokind::text end || coalesce(f.proacl::text, '')
     from pg_catalog.pg_proc f join ns on ns.oid = f.pronamespace
     where not exists (select from pg_catalog.pg_depend d where d.objid = f.oid and d.deptype = 'e')
     union all
-    select 'publication', p.pubname, string_agg(pr.prrelid::regclass::text, ',' order by pr.prrelid::regclass::text)
+    select 'publication', p.pubname, string_agg(format('%I.%I', pn.nspname, pc.relname), ',' order by pn.nspname, pc.relname)
     from pg_catalog.pg_publication p join pg_catalog.pg_publication_rel pr on pr.prpubid = p.oid
+    join pg_catalog.pg_class pc on pc.oid = pr.prrelid join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace
     group by p.pubname
     union all
-    select 'type', t.oid::regtype::text, coalesce(
+    select 'type', format('%I.%I', ns.nspname, t.typname), coalesce(
       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid), t.typtype::text)
     from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace
     where t.typtype in ('e', 'd')
