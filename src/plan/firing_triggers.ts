@@ -15,6 +15,7 @@ import { needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Consent, Hazard } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
+import { dottedText, namesIn } from '../model/table_name.js'
 import type { Run } from '../run/run.js'
 import {
   holdTriggersSql,
@@ -55,13 +56,13 @@ export async function firingTriggers(
   const table = relationName(statement.node.relation)
   const { events, columns } = firedBy(statement)
   const { triggers: made } = await objectsOf(track)
-  const bound = { columns, emptyBefore: emptyBefore(statement) }
   const own: Trigger[] = []
   const theirs: Trigger[] = []
   const earlier: Statement[] = []
   for (const m of before) earlier.push(...(await statementsOrNone(m.file.text)))
   const known = await knownOf(sql, [statement, ...earlier])
   for (const s of earlier) learnStatement(known, s)
+  const bound = { columns, emptyBefore: emptyBefore(statement), opened: openTables(known, earlier) }
   const fired = await triggersFiredBy(sql, table, events, columns)
   for (const t of triggersAfter(earlier, fired, { tables: known.family(table), events, columns })) {
     if (await isRuledOut(sql, t, events, bound)) continue
@@ -140,6 +141,19 @@ interface Bound {
   columns: string[]
   /** Columns that are null in each row that it takes. */
   emptyBefore: string[]
+  /** Tables that will have been made by then, whose row security does not hold for who makes them. */
+  opened: ReadonlySet<string>
+}
+
+/** Tables that earlier files make, but those that FORCE ROW LEVEL SECURITY or give to another owner. */
+function openTables(known: Known, earlier: Statement[]): ReadonlySet<string> {
+  const found = new Set(known.made)
+  for (const { kind, node } of earlier)
+    if (kind === 'AlterTableStmt')
+      for (const { AlterTableCmd: cmd } of node.cmds)
+        if (['AT_ForceRowSecurity', 'AT_ChangeOwner'].includes(cmd.subtype))
+          found.delete(relationName(node.relation))
+  return found
 }
 
 /** Whether a trigger's own WHEN says that it does not fire for rows of a backfill by this role. */
@@ -178,7 +192,8 @@ async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
     table = table?.A_Const?.sval?.sval
     // search_path is empty: a name without a schema is the server's own
     if (strings(call.funcname).join('.') !== 'row_security_active' || !table) return false
-    return (await rowSecurityActive(sql, table)) === false
+    const names = namesIn(table)
+    return bound.opened.has(names ? dottedText(names) : '') || (await rowSecurityActive(sql, table)) === false
   }
   return compared ? staysAsItIs(compared, bound.columns) : false
 }

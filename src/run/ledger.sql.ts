@@ -1,3 +1,4 @@
+import { relationExists } from '../database/catalog.sql.js'
 import { serverFault } from '../database/faults.js'
 import { type Db, literal } from '../database/types.js'
 import type { LedgerRow } from '../model/plan.js'
@@ -166,23 +167,27 @@ export interface StoredSchema {
  * how many steps are finished.
  */
 export async function storedSchema(sql: Db): Promise<{ stored: StoredSchema | null; steps: number }> {
+  // an older version of the ledger may have none
+  const starts = (await relationExists(sql, 'rethread.catalogs'))
+    ? sql`select max(at) as at from rethread.catalogs`
+    : sql`select null::timestamptz as at`
   const [row] = await sql<{ id: number | null; at: string | null; steps: number }[]>`
     with newest as (
       select l.id, r.finished_at from rethread.ledger l join rethread.runs r on r.id = l.run
       where l.outcome = 'done' and l.fingerprint is not null and to_jsonb(l) ? 'catalog'
       order by l.id desc limit 1
     ),
-    began as (select max(at) as at from rethread.catalogs)
+    began as (${starts})
     select n.id, (select count(*)::int from rethread.ledger where outcome = 'done') as steps,
       case when n.id is null or b.at > n.finished_at then b.at::text end as at
     from began b left join newest n on true`
   const { id, at, steps } = row!
   if (id === null && at === null) return { stored: null, steps }
-  const [look] = await sql<Pick<StoredSchema, 'catalog' | 'major'>[]>`
-    select catalog, major from rethread.catalogs where at = ${at}::text::timestamptz
-    union all
-    select to_jsonb(l) -> 'catalog', split_part(server_version, '.', 1)::int
-    from rethread.ledger l where ${at}::text is null and id = ${id}`
+  const [look] = await sql<Pick<StoredSchema, 'catalog' | 'major'>[]>`${
+    at === null
+      ? sql`select to_jsonb(l) -> 'catalog' as catalog, split_part(server_version, '.', 1)::int as major from rethread.ledger l where id = ${id}`
+      : sql`select catalog, major from rethread.catalogs where at = ${at}::text::timestamptz`
+  }`
   const since = await sql<StoredSchema['since']>`
     select outcome, statements, reached from rethread.ledger
     where direction <> 'baseline' and case when ${at}::text is null then id > ${id} else started_at >= ${at}::text::timestamptz end
