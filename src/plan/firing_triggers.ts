@@ -62,7 +62,12 @@ export async function firingTriggers(
   for (const m of before) earlier.push(...(await statementsOrNone(m.file.text)))
   const known = await knownOf(sql, [statement, ...earlier])
   for (const s of earlier) learnStatement(known, s)
-  const bound = { columns, emptyBefore: emptyBefore(statement), opened: openTables(known, earlier) }
+  const bound = {
+    columns,
+    emptyBefore: emptyBefore(statement),
+    emptied: emptied(statement),
+    opened: openTables(known, earlier),
+  }
   const fired = await triggersFiredBy(sql, table, events, columns)
   for (const t of triggersAfter(earlier, fired, { tables: known.family(table), events, columns })) {
     if (await isRuledOut(sql, t, events, bound)) continue
@@ -141,6 +146,8 @@ interface Bound {
   columns: string[]
   /** Columns that are null in each row that it takes. */
   emptyBefore: string[]
+  /** Columns that it sets to null. */
+  emptied: string[]
   /** Tables that will have been made by then, whose row security does not hold for who makes them. */
   opened: ReadonlySet<string>
 }
@@ -182,8 +189,8 @@ async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
   }
   if (nullTest) {
     const [row, column, more] = strings(nullTest.arg?.ColumnRef?.fields)
-    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || row !== 'old' || !column || more) return false
-    return bound.emptyBefore.includes(column)
+    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || !column || more) return false
+    return (row === 'old' ? bound.emptyBefore : row === 'new' ? bound.emptied : []).includes(column)
   }
   if (call) {
     // printed as ('public.t'::regclass)::oid
@@ -214,6 +221,12 @@ function staysAsItIs(compared: Node, columns: string[]): boolean {
     !columns.includes(left![1]!)
   )
 }
+
+/** Columns that an update sets to null whatever they were. */
+const emptied = ({ kind, node }: Statement): string[] =>
+  kind !== 'UpdateStmt'
+    ? []
+    : node.targetList.flatMap(({ ResTarget: t }: Node) => (t?.val?.A_Const?.isnull ? [t.name] : []))
 
 /** Columns that the WHERE wants null: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`. */
 function emptyBefore({ kind, node }: Statement): string[] {
