@@ -1,12 +1,7 @@
 import type { Connection } from '../database/connection.js'
-import { descents } from '../database/known.sql.js'
-import type { Db } from '../database/types.js'
-import { ChangedObjects } from '../files/changed_objects.js'
-import { proofOf } from '../files/statement_proof.js'
-import { type Statement, statementsOrNone } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { keepCatalog, keptCatalog, type StoredSchema, setFingerprint, storedSchema } from './ledger.sql.js'
+import { keepCatalog, keptCatalog, setFingerprint, storedSchema } from './ledger.sql.js'
 import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
@@ -45,25 +40,14 @@ export async function drifted(connection: Connection, major: number, rows?: Obje
   const found = changes(stored.catalog, catalogOf(now))
   if (found.length === 0 || stored.since.length === 0)
     return { changed: found.map(shown), whyNotCompared: null }
+  // reads files of SQL: only after a run that was killed
+  const { changedSince } = await import('./changed_since.js')
   const since = await changedSince(connection.sql, stored)
   const left = found.filter(({ name }) => {
     const [, kind, object] = /^(\w+) (.*)$/s.exec(name)!
     return !since.has(kind!, object!)
   })
   return { changed: left.map(shown), whyNotCompared: null }
-}
-
-/** What the steps that were begun since a look may have changed. */
-async function changedSince(sql: Db, { since }: StoredSchema): Promise<ChangedObjects> {
-  const statements: Statement[] = []
-  for (const row of since) {
-    const all = await statementsOrNone(row.statements.map(s => `${s};`).join('\n'))
-    // a failed transaction has left nothing; a file without one has come to the statement after the last
-    if (row.outcome === 'failed') {
-      if (all.every(s => proofOf(s) !== null)) statements.push(...all.slice(0, row.reached + 1))
-    } else statements.push(...all)
-  }
-  return new ChangedObjects(statements, await descents(sql))
 }
 
 /** Objects that a report shows. */
