@@ -196,8 +196,8 @@ const rollbackWish = (c: Call, request: RollbackRequest) => ({
   guards: { protected: c.config.protected, diskFreeBytes: c.config.diskFreeBytes },
 })
 
-const deskOptions = (c: Call, { reason = null, consent }: RetryRequest) => ({
-  reason,
+const deskOptions = (c: Call, { reason, consent }: RetryRequest) => ({
+  reason: reason ?? null,
   consent: consentOf(c, consent),
   leaseWaitMs: c.leaseWaitMs,
 })

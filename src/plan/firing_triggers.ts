@@ -82,7 +82,7 @@ export async function firingTriggers(
   const whyNotHeld =
     whyNotByKind(statement) ??
     whyNotByTriggers(own, theirs) ??
-    whyNotByKeys(known, table, columns) ??
+    whyNotByKeys(known, table, bound) ??
     whyNotByFunctions(known, statement) ??
     ((await mayHoldTriggers(scopeOf(sql)))
       ? null
@@ -126,11 +126,15 @@ function whyNotByTriggers(own: Trigger[], theirs: Trigger[]): string | null {
     : null
 }
 
-function whyNotByKeys(known: Known, table: string, columns: string[]): string | null {
-  const among = (names: string[]) => names.some(name => columns.includes(name))
-  const key = known.foreignKeys.find(
-    k => (k.table === table && among(k.columns)) || (k.references === table && among(k.referenced)),
-  )
+function whyNotByKeys(known: Known, table: string, { columns, emptied }: Bound): string | null {
+  const key = known.foreignKeys.find(k => {
+    // a key of one column has nothing to look after in a null
+    const checked = k.columns.length === 1 ? columns.filter(c => !emptied.includes(c)) : columns
+    return (
+      (k.table === table && k.columns.some(c => checked.includes(c))) ||
+      (k.references === table && k.referenced.some(c => columns.includes(c)))
+    )
+  })
   return key ? `it sets a column of the foreign key ${key.name}, which would not be looked after` : null
 }
 

@@ -3,6 +3,7 @@ import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
+import { verdictWords } from './words/verdicts.js'
 
 const plain = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
