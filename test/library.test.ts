@@ -80,6 +80,15 @@ test('each verb gives the report of its command, with the defaults of the comman
   await same(['sessions', 'show', id], p => p.session({ id }))
   await same(['sessions', 'export', id], p => p.session({ id, limit: null }))
   await same(['sessions', 'show', 'nobody'], p => p.session({ id: 'nobody' }))
+  await same(['quarantine', 'list'], p => p.listQuarantine())
+  await same(['quarantine', 'show', '1'], p => p.showQuarantined({ id: '1' }))
+  await same(['quarantine', 'show', 'f1'], p => p.showQuarantined({ id: 'f1' }))
+  await same(['quarantine', 'retry', '--reason', 'it has no workspace'], p =>
+    p.retryQuarantined({ reason: 'it has no workspace' }),
+  )
+  await same(['quarantine', 'assign', '--workspace', 'nobody'], p =>
+    p.assignQuarantined({ workspace: 'nobody' }),
+  )
   await same(['stats'], p => p.stats())
   await same(['prune', '--older-than', '30d', '--delete'], p => p.prune({ olderThanDays: 30, delete: true }))
   await same(['prune', '--older-than', '30d', '--archives'], p =>

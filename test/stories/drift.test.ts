@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { render } from '../../src/index.js'
 import { database, newest, root, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess, said, sentenceOf } from '../support/in_process.js'
@@ -152,5 +153,29 @@ update public.notes n set colour = 'red' where n.colour is null;`,
       // nothing was begun
       expect((await db.sql`select to_regnamespace('rethread') as made`)[0]!.made).toBeNull()
     }
+  })
+
+  test('one that the application makes while the run is under way stops it, and the verdict says what was done before', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(before.split('create trigger theirs')[0]!)
+    const dir = dirOf('alter table public.notes add column note text;')
+    const project = await inProcess(db.url, { dir })
+    const consent = { allow: ['WIDENS_ACCESS' as const, 'CANNOT_TELL' as const] }
+    await db.sql.unsafe(`
+      create schema if not exists spare;
+      create function spare.meanwhile() returns event_trigger language plpgsql as $f$ begin
+        if to_regclass('rethread.ledger') is not null and not exists (select from pg_trigger where tgname = 'meanwhile') then
+          create trigger meanwhile before update on public.notes for each row execute function public.note();
+        end if; end $f$;
+      create event trigger meanwhile on ddl_command_end when tag in ('ALTER TABLE') execute function spare.meanwhile()`)
+    const ran = await said(project.migrate({ consent }))
+    expect([ran.verdict, ran.steps.map(s => s.outcome)]).toEqual(['refused', ['done', 'failed']])
+    expect(sentenceOf(ran, 'CONSENT_NEEDED')).toContain('meanwhile (public.note)')
+    const text = await render({ ...ran, findings: [] }, 'table')
+    expect(text).toContain('refused: one step finished before; this step changed nothing')
+    expect(await render(await project.plan(), 'table')).not.toContain('nothing was changed')
+    // the second time no step comes before it
+    const again = await project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } })
+    expect(await render(again, 'table')).toContain('refused: nothing was changed')
   })
 })
