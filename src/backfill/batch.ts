@@ -261,7 +261,7 @@ export async function tryRow(
   }
 }
 
-/** Some pages outside the ranges' checkpoints; rows that fail are found by bisection. Returns the rows written. */
+/** Some pages outside the ranges' checkpoints; rows that fail are found by bisection. The rows written. */
 export async function standalone(
   job: Job,
   connection: Connection,

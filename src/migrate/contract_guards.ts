@@ -29,7 +29,8 @@ export async function announceHeld(
 
 /**
  * Before the steps that take something away: every backfill that was done must still be done, without a time
- * limit. Rows that failed, and rows that came since, stop the run here; `closed` are the gates that they closed.
+ * limit. Rows that failed, and rows that came since, stop the run here; `closed` are the gates that they
+ * closed.
  */
 export async function refuseReopened(
   run: Run,

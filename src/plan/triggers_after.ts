@@ -12,18 +12,18 @@ interface Firing {
 
 /** Pure: the triggers that will be fired once these statements have run, from those that would be fired now. */
 export function triggersAfter(statements: Statement[], now: Trigger[], firing: Firing): Trigger[] {
-  const found = new Map(now.map(t => [keyOf(t.table, t.name), t]))
+  const found = new Map(now.map(t => [placeOf(t.table, t.name), t]))
   for (const { kind, node, text } of statements) {
     if (kind === 'CreateTrigStmt') {
       const made = triggerOf(node, text)
       if (firing.tables.includes(made.table) && fires(node, firing))
-        found.set(keyOf(made.table, made.name), made)
-      else found.delete(keyOf(made.table, made.name))
+        found.set(placeOf(made.table, made.name), made)
+      else found.delete(placeOf(made.table, made.name))
     }
     if (kind === 'DropStmt' && node.removeType === 'OBJECT_TRIGGER')
       for (const object of node.objects) {
         const path = strings([object])
-        found.delete(keyOf(pathName(path.slice(0, -1)), path.at(-1)!))
+        found.delete(placeOf(pathName(path.slice(0, -1)), path.at(-1)!))
       }
     if (kind === 'AlterTableStmt')
       for (const { AlterTableCmd: cmd } of node.cmds) enables(found, relationName(node.relation), cmd)
@@ -31,7 +31,7 @@ export function triggersAfter(statements: Statement[], now: Trigger[], firing: F
   return [...found.values()].filter(t => t.enabled !== 'D')
 }
 
-const keyOf = (table: string, name: string): string => JSON.stringify([table, name])
+const placeOf = (table: string, name: string): string => JSON.stringify([table, name])
 
 const triggerOf = (node: Node, definition: string): Trigger => ({
   table: relationName(node.relation),

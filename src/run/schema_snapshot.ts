@@ -39,7 +39,7 @@ export async function drifted(connection: Connection, major: number, rows?: Obje
   const now = rows ?? (await objects(connection.sql))
   const found = changes(stored.catalog, catalogOf(now))
   if (found.length === 0 || stored.since.length === 0)
-    return { changed: found.map(shown), whyNotCompared: null }
+    return { changed: found.map(changeText), whyNotCompared: null }
   // reads files of SQL: only after a run that was killed
   const { changedSince } = await import('./changed_since.js')
   const since = await changedSince(connection.sql, stored)
@@ -47,7 +47,7 @@ export async function drifted(connection: Connection, major: number, rows?: Obje
     const [, kind, object] = /^(\w+) (.*)$/s.exec(name)!
     return !since.has(kind!, object!)
   })
-  return { changed: left.map(shown), whyNotCompared: null }
+  return { changed: left.map(changeText), whyNotCompared: null }
 }
 
 /** Objects that a report shows. */
@@ -107,9 +107,9 @@ function changes(then: Record<string, string>, now: Record<string, string>): Cha
 
 /** The same as a report shows it. */
 export const changedObjects = (then: Record<string, string>, now: Record<string, string>): string[] =>
-  changes(then, now).map(shown)
+  changes(then, now).map(changeText)
 
-const shown = (c: Change): string => `${c.mark} ${c.name}`
+const changeText = (c: Change): string => `${c.mark} ${c.name}`
 
 /** The same of two looks, with the definitions before and after. */
 export function differences(before: ObjectRow[], after: ObjectRow[]): string[] {
