@@ -4,7 +4,7 @@ import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { root } from './support/database.js'
 
-/** What the compiler says of src/model/facts.ts and who uses it, with a text of codes.ts that is on no disk. */
+/** What the compiler says of src/model/ with a text of codes.ts that is on no disk. */
 function faultsOf(codesText: string): string[] {
   const options: ts.CompilerOptions = {
     strict: true,

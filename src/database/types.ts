@@ -7,7 +7,7 @@ export type Types = { bigint: number; textArray: string[] }
 /** A connection or a transaction on it; the only thing a statement needs. */
 export type Db = postgres.ISql<Types>
 
-/** A name as an identifier of SQL that is sent: always in quotes. What is shown and compared is `partText`. */
+/** A name as an identifier of SQL that is sent, always in quotes; shown and compared is `partText`. */
 export const ident = quotedPart
 
 /** A text as a literal of SQL. */

@@ -9,7 +9,7 @@ export type FactValue = string | number | boolean | null | string[]
 /** Codes that neither file of facts lists. */
 type Unlisted = Exclude<Code, keyof FactsOfFiles | keyof FactsOfRuns>
 
-/** The one error of a contributor who adds a code and forgets its facts: what is missing, and where it goes. */
+/** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
 type Complete<C> = [C] extends [never]
   ? true
   : `${C & string} has no facts: add them to src/model/facts_of_files.ts or src/model/facts_of_runs.ts`

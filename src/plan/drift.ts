@@ -6,8 +6,8 @@ import type { Track } from '../model/project.js'
 /**
  * What of the objects that changed since the last step belongs to the track, as the hazard that must be
  * allowed by name: tables that it makes or alters and everything on them (the application's own triggers and
- * constraints excepted), functions that it makes, and what it has in `chat_private`. None where nothing of the
- * track has changed. `changed` is what `drifted` found.
+ * constraints excepted), functions that it makes, and what it has in `chat_private`. None where nothing of
+ * the track has changed. `changed` is what `drifted` found.
  */
 export async function driftHazards(track: Track, changed: string[]): Promise<Hazard[]> {
   if (changed.length === 0) return []

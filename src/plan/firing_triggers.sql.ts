@@ -15,7 +15,7 @@ export interface Trigger {
   name: string
   /** The function with its schema, as SQL. */
   function: string
-  /** `O` for the application's sessions, `A` always, `R` where session_replication_role is replica, `D` off. */
+  /** `O` for the application, `A` always, `R` where session_replication_role is replica, `D` off. */
   enabled: string
   /** The statement that makes it. */
   definition: string

@@ -10,7 +10,7 @@ interface Firing {
   columns: string[]
 }
 
-/** Pure: the triggers that will be fired once these statements have run, from those that would be fired now. */
+/** Pure: the triggers that are fired once these statements have run, from those that are fired now. */
 export function triggersAfter(statements: Statement[], now: Trigger[], firing: Firing): Trigger[] {
   const found = new Map(now.map(t => [placeOf(t.table, t.name), t]))
   for (const { kind, node, text } of statements) {

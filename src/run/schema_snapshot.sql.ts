@@ -10,7 +10,7 @@ export interface ObjectRow {
 
 /**
  * Every object of the application's schemas as the server itself writes it down. Columns by order,
- * not by number, so that a column added and dropped again leaves no trace. The tool's own schemas are left out
+ * not by number, so that a column added and dropped again leaves no trace. Schemas of the tool are left out
  * when schemas are compared.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {

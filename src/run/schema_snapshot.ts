@@ -23,7 +23,7 @@ export interface Drift {
 export const noDrift: Drift = { changed: [], whyNotCompared: null }
 
 /**
- * Compares the schema with the last complete look at it. A run that was killed has stored none: what its files
+ * Compares the schema with the last complete look at it. A run that was killed stored none: what its files
  * may have made, changed or dropped is not drift. Compared only within one major version, as each
  * writes definitions its own way. `rows` is how the schema is now, where the caller has looked.
  */

@@ -20,7 +20,7 @@ export interface HostileTrack {
 const nameBytes = 63
 
 /**
- * Names of one style that differ in a number, or the words of a list. Each of a style is filled up to 63 bytes
+ * Names of one style that differ in a number, or the words of a list. Those of a style are filled to 63 bytes
  * where `long` says so, which is where the server would cut.
  */
 const namer =
