@@ -88,6 +88,11 @@ export interface Rollback {
   /** Line of the header's `ours`; 0 without one. */
   oursLine: number
   /**
+   * For a table, the expression over a row that brings what it derives from other rows into step: a restore
+   * evaluates it for each row, because rows come back with what they said before the rollback.
+   */
+  catchUp: { object: string; predicate: string }[]
+  /**
    * Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows
    * do their work; else null.
    */

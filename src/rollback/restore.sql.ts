@@ -223,6 +223,22 @@ export async function columnConflicts(
   return { conflicts: [...rows], left: counted!.left }
 }
 
+/**
+ * Evaluates an expression of the track for each row of a stretch, the row locked: it reads what nobody can
+ * change meanwhile.
+ */
+export async function catchUpRows(
+  sql: Db,
+  relation: string,
+  expression: string,
+  stretch: Stretch,
+): Promise<void> {
+  await sql.unsafe(
+    `with own as materialized (select a.* from only ${relation} a where ${inStretch(stretch)} for no key update)
+     select count((${expression})::text) from own`,
+  )
+}
+
 /** A column as a merge has to know it. */
 export interface MergedColumn {
   name: string
