@@ -353,6 +353,30 @@ begin
 end
 $$;
 
+-- For a restore: a session goes along with its conversation, which may have got another request since, and is
+-- counted again. One that the new application gave a request of its own keeps it, unless that is now another
+-- agent's than the conversation.
+create function chat_private.catch_up_session(session uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  is_noted constant boolean := to_regclass('rethread_archive.own_requests') is not null;
+  has_own boolean;
+begin
+  if is_noted then
+    execute 'select exists (select from rethread_archive.own_requests o where o.session_id = $1)' into has_own using session;
+  end if;
+  update public.chat_sessions s
+  set request_id = c.request_id
+  from public.conversations c
+  left join public.requests r on r.id = c.request_id
+  where s.id = session and c.id = s.conversation_id and s.request_id is distinct from c.request_id
+    and (not has_own or r.iso_agent_id <> coalesce((select o.iso_agent_id from public.requests o where o.id = s.request_id), s.iso_agent_id));
+  perform chat_private.catch_up(s.conversation_id) from public.chat_sessions s where s.id = session;
+end
+$$;
+
 -- For the backfill: false where a conversation has no session yet. Where it has and is behind, it has caught
 -- up now.
 create function chat_private.has_caught_up(conversation uuid) returns boolean
@@ -703,7 +727,7 @@ $$;
 -- Nothing of this is for the application to call.
 revoke all on function
   chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.trip_of(jsonb), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
-  chat_private.catch_up(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.open_sessions(uuid[]),
+  chat_private.catch_up(uuid), chat_private.catch_up_session(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.open_sessions(uuid[]),
   chat_private.follow_conversations(), chat_private.follow_request_of_conversation(), chat_private.follow_requests(), chat_private.follow_messages(),
   chat_private.follow_quotes() from public;
 

@@ -14,8 +14,8 @@ import { contentHash } from '../run/schema_snapshot.sql.js'
 import { declaredKeys } from './declared_keys.js'
 import {
   advanceSequences,
-  catchUpRows,
   type Conflict,
+  catchUpRows,
   columnAgain,
   columnConflicts,
   holdOff,

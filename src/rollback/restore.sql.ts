@@ -233,10 +233,10 @@ export async function catchUpRows(
   expression: string,
   stretch: Stretch,
 ): Promise<void> {
-  await sql.unsafe(
-    `with own as materialized (select a.* from only ${relation} a where ${inStretch(stretch)} for no key update)
-     select count((${expression})::text) from own`,
-  )
+  const rows = `from only ${relation} a where ${inStretch(stretch)}`
+  // a statement of its own: FOR UPDATE passes over rows that the expression has written for another row
+  await sql.unsafe(`select count(*) from (select ${rows} for no key update) locked`)
+  await sql.unsafe(`select count((${expression})::text) from (select a.* ${rows}) own`)
 }
 
 /** A column as a merge has to know it. */

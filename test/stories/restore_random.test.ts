@@ -14,6 +14,10 @@ const rounds = Number(process.env.RETHREAD_ROUNDS ?? (process.env.RETHREAD_SOAK 
 const changes = 60
 
 const faults = (report: Report) => report.findings.filter(f => f.level === 'error' || f.level === 'refused')
+const found = (report: Report) =>
+  report.checks.flatMap(c =>
+    c.level === 'error' ? c.found.map(f => `${c.check}: ${f.key} ${f.detail}`) : [],
+  )
 const conflicts = (report: Report) =>
   Object.fromEntries(
     report.findings.flatMap(f => (f.code === 'RESTORE_CONFLICT' ? [[f.subject, f.facts.rows]] : [])),
@@ -69,7 +73,7 @@ async function round(origin: Database, server: Server, track: string, from: numb
     : null
   const restored = await project.restore({ archive: 'latest' })
   const left = conflicts(restored)
-  expect([from, faults(restored)]).toEqual([from, []])
+  expect([from, faults(restored), found(restored)]).toEqual([from, [], []])
   expect([from, restored.verdict]).toEqual([from, Object.keys(left).length > 0 ? 'attention' : 'clean'])
   if (app.modelled) expect([from, left]).toEqual([from, {}])
   if (lost) expect([from, left]).toEqual([from, lost])

@@ -134,30 +134,32 @@ const trips: Applications = {
     insert into public.conversations (id, request_id, subject)
     select md5('fresh ' || r.id)::uuid, r.id, 'Fresh' from (select * from public.requests where iso_agent_id is not null order by id limit 6) r;
     update public.chat_sessions set current_step = 'fresh' where conversation_id in (select id from public.conversations where subject = 'Fresh');
-    insert into public.chat_sessions (conversation_id, request_id, iso_agent_id, status, current_step)
-    select s.conversation_id, s.request_id, s.iso_agent_id, 'completed', 'a second one' from public.chat_sessions s order by md5(s.id::text || 'x') limit 5;
+    insert into public.chat_sessions (conversation_id, request_id, iso_agent_id, status, current_step, session_ended_at)
+    select s.conversation_id, s.request_id, s.iso_agent_id, 'completed', 'a second one', now() from public.chat_sessions s order by md5(s.id::text || 'x') limit 5;
     insert into public.messages (conversation_id, sender_type, content)
     select s.conversation_id, 'agent', 'new ' || k from (select * from public.chat_sessions order by md5(id::text || 'y') limit 10) s, generate_series(1, 2) k;
+    update public.chat_sessions set current_step = 'talked'
+    where current_step is null and conversation_id in (select conversation_id from public.messages where content like 'new %');
     create table rethread_test.sessions as
     select id, conversation_id, iso_agent_id, request_id, status, current_step, metadata from public.chat_sessions where current_step is not null;`,
   said: `
     select c.id as key, json_build_array(
         (select json_agg(m.content order by m.created_at, m.id) from public.messages m where m.conversation_id = c.id),
-        (select json_agg(json_build_array(s.status, s.current_step, s.metadata, s.iso_agent_id, s.request_id, s.message_count, s.quotes_received_count)
+        (select json_agg(json_build_array(s.status, s.current_step, s.metadata, case when r.iso_agent_id is not null then s.iso_agent_id end, s.request_id, s.message_count, s.quotes_received_count)
           order by s.current_step, s.id) from public.chat_sessions s where s.conversation_id = c.id)) as said
-    from public.conversations c`,
-  // what the archive has of a conversation that is still there, by an agent who is; else what a migrate makes
+    from public.conversations c left join public.requests r on r.id = c.request_id`,
+  // where the request has an agent, the session is theirs; what the archive has of a conversation that is still there, by an agent who is; else what a migrate makes
   expected: `
     select c.id as key, json_build_array(
         (select json_agg(m.content order by m.created_at, m.id) from public.messages m where m.conversation_id = c.id),
-        (select json_agg(json_build_array(x.status, x.current_step, x.metadata, coalesce(r.iso_agent_id, x.iso_agent_id), r.id,
+        (select json_agg(json_build_array(x.status, x.current_step, x.metadata, r.iso_agent_id, r.id,
             (select count(*) from public.messages m where m.conversation_id = c.id), (select count(*) from public.quotes q where q.request_id = r.id))
           order by x.current_step, x.id)
         from (
-          select v.id, v.status, v.current_step, v.metadata, v.iso_agent_id
+          select v.id, v.status, v.current_step, v.metadata
           from rethread_test.sessions v join public.iso_agents a on a.id = v.iso_agent_id where v.conversation_id = c.id
           union all
-          select null, 'active', null, '{}', null where r.iso_agent_id is not null and not exists (
+          select null, 'active', null, '{}' where r.iso_agent_id is not null and not exists (
             select from rethread_test.sessions v join public.iso_agents a on a.id = v.iso_agent_id where v.conversation_id = c.id)
         ) x)) as said
     from public.conversations c left join public.requests r on r.id = c.request_id`,
