@@ -29,6 +29,8 @@ export interface Database extends AsyncDisposable {
   url: string
   name: string
   sql: Sql
+  /** The track whose example it holds, where a test sets it. */
+  track?: string
 }
 
 export const open = (url: string, max = 2): Sql =>
