@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { type OpenedProject, openProject, type Report } from '../../src/index.js'
+import { type HazardCode, type OpenedProject, openProject, type Report } from '../../src/index.js'
 import { objects } from '../../src/run/schema_snapshot.sql.js'
 import { applications } from '../support/applications.js'
+import { ended, start, undoAll } from '../support/cli.js'
 import { copyOf, type Database, database, some } from '../support/database.js'
 import { proxy } from '../support/proxy.js'
 import { seed } from '../support/random.js'
@@ -16,13 +17,14 @@ const whole = process.env.RETHREAD_SOAK !== undefined
 const stride = (most: number): number => Number(process.env.RETHREAD_STRIDE ?? (whole ? 1 : most))
 
 const consent = (db: Database) => ({
-  allow: ['DELETES_DATA' as const, 'IGNORES_RECENT_WRITES' as const, 'PRUNES_MOST' as const],
+  allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES', 'PRUNES_MOST'] as HazardCode[],
   confirm: db.name,
 })
 
 /** A command, and what a database needs before it. */
 interface Verb {
   prepare(project: OpenedProject, db: Database): Promise<Report | null>
+  args(db: Database): string[]
   call(project: OpenedProject, db: Database): Promise<Report>
 }
 
@@ -61,6 +63,7 @@ const migrate: Verb['prepare'] = async (project, db) => {
 const verbs: Record<string, Verb> = {
   rollback: {
     prepare: migrate,
+    args: db => ['rollback', ...undoAll(db.name)],
     call: (project, db) => project.rollback({ all: true, consent: consent(db) }),
   },
   restore: {
@@ -68,6 +71,7 @@ const verbs: Record<string, Verb> = {
       await migrate(project, db)
       return project.rollback({ all: true, consent: consent(db) })
     },
+    args: () => ['restore', 'latest'],
     call: project => project.restore({ archive: 'latest' }),
   },
   prune: {
@@ -76,6 +80,10 @@ const verbs: Record<string, Verb> = {
       await db.sql.unsafe(idle[db.track!]!)
       return up
     },
+    args: db => [
+      ...['prune', '--delete', '--apply', '--older-than', '30d', '--confirm', db.name],
+      ...['--allow', 'DELETES_DATA,PRUNES_MOST'],
+    ],
     call: (project, db) =>
       project.prune({ delete: true, apply: true, olderThanDays: 30, consent: consent(db) }),
   },
@@ -85,6 +93,7 @@ const verbs: Record<string, Verb> = {
       await db.sql.unsafe('drop schema rethread cascade')
       return up
     },
+    args: db => ['migrate', '--baseline', last[db.track!]!],
     call: (project, db) => project.baseline({ to: last[db.track!]! }),
   },
 }
@@ -122,18 +131,13 @@ async function left(db: Database, began: number): Promise<object> {
 
 const faults = (report: Report) => report.findings.filter(f => f.level === 'error' || f.level === 'refused')
 
-/** Calls through a proxy that cuts all connections when the nth statement comes; how many came. */
-async function cutAt(
-  db: Database,
-  verb: Verb,
-  nth: number,
-): Promise<{ sent: string[]; report: Report | null }> {
+/** Statements of a command line, which is killed when the nth comes; null for the report of one that was not. */
+async function killedAt(db: Database, args: string[], nth: number) {
   await using between = await proxy(db.url)
-  const ended = new AbortController()
-  const project = await openProject({ databaseUrl: between.url, track: db.track!, signal: ended.signal })
-  between.cutAt(nth, () => ended.abort())
-  const report = await verb.call(project, db)
-  return { sent: between.sent.map(s => s.text), report: between.cut ? null : report }
+  const child = start([...args, '--track', db.track!, '--format', 'json'], { DATABASE_URL: between.url })
+  between.cutAt(nth, () => child.kill('SIGKILL'))
+  const { report } = await ended(child)
+  return { sent: between.sent.map(s => s.text), cut: between.cut, report: between.cut ? null : report }
 }
 
 async function everyBoundary(server: Server, track: string, name: string, every: number): Promise<void> {
@@ -145,14 +149,14 @@ async function everyBoundary(server: Server, track: string, name: string, every:
   const began = Date.now() - 1000
   const fresh = async () => Object.assign(await copyOf(server, origin.name), { track })
   await using undisturbed = await fresh()
-  const exact = await cutAt(undisturbed, verb, Number.POSITIVE_INFINITY)
+  const exact = await killedAt(undisturbed, verb.args(undisturbed), Number.POSITIVE_INFINITY)
   expect([track, name, faults(exact.report!)]).toEqual([track, name, []])
   const wanted = await left(undisturbed, began)
   let cuts = 0
   for (let k = 1 + (seed % every); k <= exact.sent.length; k += every) {
     await using db = await fresh()
-    const { report: uncut, sent } = await cutAt(db, verb, k)
-    if (!uncut) cuts++
+    const { cut, sent } = await killedAt(db, verb.args(db), k)
+    if (cut) cuts++
     const at = [track, name, k, sent.at(-1)!.slice(0, 120)]
     const project = await openProject({ databaseUrl: db.url, track })
     // in between nobody is given nonsense
@@ -171,7 +175,7 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
   const chosen = whole || process.env.RETHREAD_STRIDE ? Object.keys(applications) : ['helper-chats']
   test.each(chosen.flatMap(track => Object.keys(verbs).map(verb => [track, verb] as const)))(
     `%s, %s: run again, exact (seed ${seed})`,
-    (track, verb) => everyBoundary(server, track, verb, stride(60)),
+    (track, verb) => everyBoundary(server, track, verb, stride(90)),
     whole || process.env.RETHREAD_STRIDE ? 7_200_000 : 120_000,
   )
 })
