@@ -14,6 +14,12 @@ where s.request_id is distinct from c.request_id
   and not exists (select from chat_private.behind b where b.conversation_id = c.id and b.operation = 'UPDATE of conversations')
 on conflict do nothing;
 
+-- What prune has taken away stays away when this is migrated again.
+create table if not exists rethread_archive.pruned_conversations (conversation_id uuid primary key);
+revoke all on rethread_archive.pruned_conversations from public;
+delete from rethread_archive.pruned_conversations;
+insert into rethread_archive.pruned_conversations (conversation_id) select p.conversation_id from chat_private.pruned p;
+
 drop trigger if exists rethread_follow_conversations on public.conversations;
 drop trigger if exists rethread_follow_request_of_conversation on public.conversations;
 drop trigger if exists rethread_follow_requests on public.requests;
@@ -37,6 +43,7 @@ drop function if exists chat_private.follow_request_of_conversation();
 drop function if exists chat_private.follow_requests();
 drop function if exists chat_private.follow_messages();
 drop function if exists chat_private.follow_quotes();
+drop function if exists chat_private.note_pruned();
 drop function if exists chat_private.open_sessions(uuid[]);
 drop function if exists chat_private.count_session();
 drop function if exists chat_private.wait_for_sessions(uuid, uuid, uuid);
@@ -49,6 +56,7 @@ drop function if exists chat_private.links_of(uuid);
 drop function if exists chat_private.trip_of(jsonb);
 drop function if exists chat_private.first_of(jsonb, text[]);
 drop table if exists chat_private.behind;
+drop table if exists chat_private.pruned;
 drop view if exists chat_private.chatkit_usage;
 drop table if exists chat_private.chatkit_reads;
 drop function if exists chat_private.can_use_proposal(uuid);
