@@ -157,7 +157,7 @@ async function everyBoundary(server: Server, track: string, name: string, every:
     await using db = await fresh()
     const { cut, sent } = await killedAt(db, verb.args(db), k)
     if (cut) cuts++
-    const at = [track, name, k, sent.at(-1)!.slice(0, 120)]
+    const at = [track, name, k, sent.at(-1)?.slice(0, 120)]
     const project = await openProject({ databaseUrl: db.url, track })
     // in between nobody is given nonsense
     if (k % 4 === 0)
