@@ -88,8 +88,7 @@ export interface Rollback {
   /** Line of the header's `ours`; 0 without one. */
   oursLine: number
   /**
-   * For a table, the expression over a row that brings what it derives from other rows into step: a restore
-   * evaluates it for each row, because rows come back with what they said before the rollback.
+   * Of a table, the expression that brings what a row derives from others into step, at a restore's end.
    */
   catchUp: { object: string; predicate: string }[]
   /**

@@ -131,7 +131,7 @@ async function left(db: Database, began: number): Promise<object> {
 
 const faults = (report: Report) => report.findings.filter(f => f.level === 'error' || f.level === 'refused')
 
-/** Statements of a command line, which is killed when the nth comes; null for the report of one that was not. */
+/** Runs a command line, which is killed when its nth statement comes; a report only where it was not. */
 async function killedAt(db: Database, args: string[], nth: number) {
   await using between = await proxy(db.url)
   const child = start([...args, '--track', db.track!, '--format', 'json'], { DATABASE_URL: between.url })

@@ -148,7 +148,7 @@ const trips: Applications = {
         (select json_agg(json_build_array(s.status, s.current_step, s.metadata, case when r.iso_agent_id is not null then s.iso_agent_id end, s.request_id, s.message_count, s.quotes_received_count)
           order by s.current_step, s.id) from public.chat_sessions s where s.conversation_id = c.id)) as said
     from public.conversations c left join public.requests r on r.id = c.request_id`,
-  // where the request has an agent, the session is theirs; what the archive has of a conversation that is still there, by an agent who is; else what a migrate makes
+  // what the archive has of a conversation and an agent that are still there; else what a migrate makes
   expected: `
     select c.id as key, json_build_array(
         (select json_agg(m.content order by m.created_at, m.id) from public.messages m where m.conversation_id = c.id),
