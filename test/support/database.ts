@@ -29,6 +29,8 @@ export interface Database extends AsyncDisposable {
   url: string
   name: string
   sql: Sql
+  /** The track whose example it holds, where a test sets it. */
+  track?: string
 }
 
 export const open = (url: string, max = 2): Sql =>
@@ -82,7 +84,11 @@ export async function database(
   messages = 2000,
   large = false,
 ): Promise<Database> {
-  const from = await template(server, fixture, messages, large)
+  return copyOf(server, await template(server, fixture, messages, large))
+}
+
+/** A copy of a database, in some milliseconds. Nobody may be connected to what is copied. */
+export async function copyOf(server: Server, from: string): Promise<Database> {
   const name = `t_${randomBytes(6).toString('hex')}`
   const admin = open(server.url, 1)
   await admin.unsafe(`create database ${name} template ${from}`)
