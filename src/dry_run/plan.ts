@@ -9,7 +9,8 @@ import { readBackfillStatement } from '../files/backfill_statement.js'
 import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
-import { judgePlan, readPlan } from '../migrate/judge_plan.js'
+import { judgePlan } from '../migrate/judge_plan.js'
+import { readPlan } from '../migrate/read_plan.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import {
@@ -20,6 +21,7 @@ import {
   type StepResult,
   type Table,
   tableOfCells,
+  verdictOf,
 } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
@@ -30,7 +32,7 @@ import { pinOf } from '../plan/pinned_plan.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
-import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
@@ -76,8 +78,14 @@ export function dryRunAndPlan(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const changed = hasLedger ? await drifted(connection, target.major) : []
-    const { plan: described, findings: triggers } = await judgePlan(ctx, connection, track, plan, changed)
+    const drift = hasLedger ? await drifted(connection, target.major) : noDrift
+    const { plan: described, findings: triggers } = await judgePlan(
+      ctx,
+      connection,
+      track,
+      plan,
+      drift.changed,
+    )
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -121,7 +129,7 @@ export function dryRunAndPlan(
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...driftFinding(changed),
+      ...driftFinding(drift),
       ...heldFindings(described, target.info.database, options.consent.from),
     )
     if (plan.steps.length === 0)
@@ -130,7 +138,7 @@ export function dryRunAndPlan(
     // a plan refuses nothing itself: what `migrate` would refuse is attention
     if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { report, plan }
+    return { report: { ...report, verdict: verdictOf(report) }, plan }
   })
 }
 
@@ -174,7 +182,7 @@ export function dryRunRollback(ctx: Context, track: Track, options: RollbackOpti
     const { plan, report } = await planRollback(connection, target, track, options)
     report.findings.push(...rollbackConsent(plan, options, target.info.database))
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { ...report, command: 'plan' }
+    return { ...report, command: 'plan', verdict: verdictOf(report) }
   })
 }
 

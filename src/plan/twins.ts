@@ -19,6 +19,7 @@ import {
 } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { namesIn } from '../model/table_name.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { learnStatement } from './learn_changes.js'
 import { foretoldLocks } from './statement_locks.js'
@@ -214,15 +215,7 @@ function madeBy({ kind, node }: Statement): QualifiedName[] {
     case 'CreateSeqStmt':
       return [named([node.sequence.schemaname, node.sequence.relname].filter(Boolean))]
     case 'IndexStmt':
-      return node.idxname
-        ? [
-            named(
-              indexName(node)
-                .split('.')
-                .map(p => p.replaceAll('"', '')),
-            ),
-          ]
-        : []
+      return node.idxname ? [named(namesIn(indexName(node))!)] : []
     case 'CreateFunctionStmt':
       return [named(strings(node.funcname))]
     case 'CreateEnumStmt':
