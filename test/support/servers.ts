@@ -25,7 +25,6 @@ const mostUnraised = 60
 /** Durability is not what most tests are about; the crash stories start servers of their own. */
 const settings = {
   fsync: 'off',
-  synchronous_commit: 'off',
   full_page_writes: 'off',
   max_connections: '200',
   wal_level: 'logical',
