@@ -219,6 +219,8 @@ export interface FactsOfFiles {
   NO_REPLICA_IDENTITY: { publications: string[]; migration: string }
   /** A constraint that was never validated, as the server prints it. */
   ROWS_VIOLATE: { constraint: string; definition: string; migration: string }
+  /** Why nobody knows yet whether rows violate the constraint. */
+  ROWS_NOT_LOOKED_AT: { constraint: string; definition: string; migration: string; reason: string }
   /** What the file does that the server does not do with a partitioned table. */
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }

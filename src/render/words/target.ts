@@ -110,6 +110,11 @@ export const targetWords = {
       sentence`Rows of \`${s}\` violate \`${f.constraint}\`, which was never validated (${f.definition}): \`${f.migration}\` can not update them.`,
     (s, f) => sentence`Correct the rows, then: alter table ${s} validate constraint ${f.constraint};`,
   ),
+  ROWS_NOT_LOOKED_AT: say(
+    (s, f) =>
+      sentence`Rows of \`${s}\` may violate \`${f.constraint}\`, which was never validated (${f.definition}); whether \`${f.migration}\` would have to update one is not known: ${f.reason}.`,
+    (s, f) => sentence`To know before the run: alter table ${s} validate constraint ${f.constraint};`,
+  ),
   PARTITIONED_TABLE: say(
     (s, f) => sentence`\`${s}\` is partitioned; \`${f.migration}\` would fail at \`${f.sql}\`: ${f.reason}.`,
     () => 'Copy the track with rethread init, and write the statement for each partition.',
