@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import { Failure } from '../model/failure.js'
 import { sendSetup } from './connection.sql.js'
-import { unlessLost } from './faults.js'
+import { afterClose, unlessLost } from './faults.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
 export interface Connection extends AsyncDisposable {
@@ -59,6 +59,13 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       void sql.end({ timeout: 0 }).catch(unlessLost)
     },
   })
+  const { begin } = sql
+  sql.begin = ((...given: [...unknown[], (tx: unknown) => Promise<unknown>]) => {
+    const work = given.pop() as (tx: unknown) => Promise<unknown>
+    return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: unknown) =>
+      afterClose(() => work(tx)),
+    )
+  }) as typeof begin
   try {
     const pid = await sendSetup(sql, setup)
     const close = async () => {

@@ -1,3 +1,4 @@
+import { afterClose } from './faults.js'
 import type { Db, Root } from './types.js'
 
 /** Something that a transaction can be gone back to: its start, or a savepoint in it. */
@@ -13,7 +14,7 @@ export const transaction =
 export const savepoint =
   (tx: Db): Scope =>
   work =>
-    (tx as unknown as { savepoint: Scope }).savepoint(work)
+    (tx as unknown as { savepoint: Scope }).savepoint(inside => afterClose(() => work(inside)))
 
 /** A savepoint where statements are in a transaction already, else a transaction. */
 export const scopeOf = (sql: Db): Scope =>
