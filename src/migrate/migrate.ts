@@ -1,6 +1,6 @@
 import { closeArchives, sealBroken } from '../archive/archive.js'
 import { takesOut } from '../backfill/pending_spec.js'
-import { judgeLeaving, withLeavingRows } from '../backfill/take_out.js'
+import { judgeLeaving, judgeReferring, withLeavingRows } from '../backfill/take_out.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
@@ -180,6 +180,7 @@ async function preparePlan(
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...guard(described, options.consent),
     ...(await judgeLeaving(connection, described, options.consent)),
+    ...(await judgeReferring(connection, track, described)),
   )
   return report.findings.some(f => f.level === 'refused') ? null : { plan: described, schema, newest }
 }
@@ -203,7 +204,7 @@ async function executePlan(
   const ran = await runSteps(run.ctx, {
     track,
     plan,
-    storage: ledgerStorage(run, track.name, reopened),
+    storage: ledgerStorage(run, track.name, { reopened }),
     gate: async step => {
       const { name } = step.migration
       if (guarded.has(step)) await refuseReopened(run, track, name)

@@ -110,6 +110,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: file,
     },
   ],
+  REFERRING_ROWS: [
+    'public.reactions',
+    { constraint: 'reactions_chat_fkey', deletes: true, rows: 3, migration: file, of: chats },
+  ],
   ROWS_NOT_LOOKED_AT: [
     chats,
     {
