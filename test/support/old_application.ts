@@ -31,8 +31,8 @@ const time = (d: Dice, n: number): string =>
 const some = (table: string, d: Dice, where = 'true'): string =>
   `(select id from ${table} where ${where} order by md5(id::text || '${d.upTo(99)}') limit 1)`
 const id = (what: string, n: number): string => `md5('${what} of vary ${n}')::uuid`
-const workspace = (d: Dice, when: When): string =>
-  d.chance(0.7) || when === 'contracted'
+const workspace = (d: Dice): string =>
+  d.chance(0.7)
     ? some('public.workspaces', d, 'owner_id is not null')
     : d.one(['null', `md5('no such workspace')::uuid`, some('public.workspaces', d)])
 
@@ -48,18 +48,23 @@ const message = (d: Dice, n: number): string =>
   ])
 
 const chats: Statement[] = [
+  // without the triggers of the way there, a message needs a session
   (d, n, insert, when) =>
-    insert('chats', {
-      id: id('chat', n),
-      workspace_id: workspace(d, when),
-      user_id: d.chance(0.8) ? some('auth.users', d) : 'null',
-      role: d.one([`'user'`, `'assistant'`, 'null', `'tool'`]),
-      message: text(d, n),
-      created_at: time(d, n),
-    }),
+    when === 'contracted'
+      ? null
+      : insert('chats', {
+          id: id('chat', n),
+          workspace_id: workspace(d),
+          user_id: d.chance(0.8) ? some('auth.users', d) : 'null',
+          role: d.one([`'user'`, `'assistant'`, 'null', `'tool'`]),
+          message: text(d, n),
+          created_at: time(d, n),
+        }),
   (d, n) => `update public.chats set message = ${text(d, n)} where id = ${some('public.chats', d)}`,
   (d, _n, _i, when) =>
-    `update public.chats set workspace_id = ${workspace(d, when)} where id = ${some('public.chats', d)}`,
+    when === 'contracted'
+      ? null
+      : `update public.chats set workspace_id = ${workspace(d)} where id = ${some('public.chats', d)}`,
   d => `update public.chats set user_id = ${some('auth.users', d)} where id = ${some('public.chats', d)}`,
   (d, n) => `update public.chats set created_at = ${time(d, n)} where id = ${some('public.chats', d)}`,
   d => `delete from public.chats where id = ${some('public.chats', d)}`,
