@@ -209,7 +209,9 @@ export interface Referring {
   rows: number
 }
 
-/** The rows of the application that refer to rows which a backfill may take out, by keys that do not refuse. */
+/**
+ * The rows of the application that refer to rows which a backfill may take out, by keys that do not refuse.
+ */
 export async function referringRows(sql: Db, s: PendingSpec): Promise<Referring[]> {
   const keys = await sql<{ table: string; constraint: string; deletes: boolean; pairs: string[] }[]>`
     select format('%I.%I', n.nspname, t.relname) as table, c.conname::text as constraint, c.confdeltype = 'c' as deletes,

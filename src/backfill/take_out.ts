@@ -31,7 +31,10 @@ export async function copyBeforeDeletion(job: Job): Promise<void> {
   })
 }
 
-/** The refusal: rows of the application that a foreign key would change or delete, and no rollback brings back. */
+/**
+ * The refusal: rows of the application that a foreign key would change or delete, and no rollback brings
+ * back.
+ */
 const wouldFollow = (m: Migration, { table, constraint, deletes, rows }: Referring): Finding =>
   finding('REFERRING_ROWS', table, {
     constraint,

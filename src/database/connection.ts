@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import { Failure } from '../model/failure.js'
 import { sendSetup } from './connection.sql.js'
-import { afterClose, unlessLost } from './faults.js'
+import { unlessLost } from './faults.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
 export interface Connection extends AsyncDisposable {
@@ -84,7 +84,8 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
 
 /**
  * Has transactions and reserved connections refuse what is sent after the end of the connection. postgres.js
- * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the process.
+ * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
+ * process.
  */
 function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
   const guarded = <T extends object>(db: T): T => {
@@ -101,7 +102,11 @@ function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
   sql.begin = ((...given: [...unknown[], Work]) => {
     const work = given.pop() as Work
     return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: object) =>
-      afterClose(() => work(guarded(tx))),
+      work(guarded(tx)).catch(error => {
+        if (!isGone()) throw error
+        // begin() has been rejected; this would only make it send a rollback
+        return new Promise(() => {})
+      }),
     )
   }) as typeof begin
   sql.reserve = async () => guarded(await reserve())

@@ -63,23 +63,6 @@ export function isLost(error: unknown): boolean {
   return isLostCode(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
 }
 
-/**
- * Does work of a transaction; a fault of a connection that is gone is passed on a moment later. postgres.js
- * (3.4.9) answers it with a rollback at once, into a socket that it has forgotten: a TypeError which nobody can
- * catch ends the process. A moment later it knows.
- */
-export async function afterClose<T>(work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (isLost(error)) await new Promise(done => setTimeout(done, forgetMs))
-    throw error
-  }
-}
-
-/** Longer than postgres.js takes from the end of a connection to refusing what is sent on it, in milliseconds. */
-const forgetMs = 20
-
 /** Classes of SQLSTATE that say nothing of a row: the connection, the statement, the server. */
 const notOfRows = new Set(
   '00 01 02 03 08 0A 0B 0F 0L 0P 0Z 20 24 25 26 28 2B 2D 34 3B 3D 3F 40 42 53 55 57 58 72 F0 HV XX'.split(

@@ -1,4 +1,3 @@
-import { afterClose } from './faults.js'
 import type { Db, Root } from './types.js'
 
 /** Something that a transaction can be gone back to: its start, or a savepoint in it. */
@@ -14,7 +13,7 @@ export const transaction =
 export const savepoint =
   (tx: Db): Scope =>
   work =>
-    (tx as unknown as { savepoint: Scope }).savepoint(inside => afterClose(() => work(inside)))
+    (tx as unknown as { savepoint: Scope }).savepoint(work)
 
 /** A savepoint where statements are in a transaction already, else a transaction. */
 export const scopeOf = (sql: Db): Scope =>

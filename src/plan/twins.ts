@@ -45,7 +45,7 @@ export interface FileOfStatements {
 export type Question = (scope: Scope, asMade: (text: string) => Promise<string>) => Promise<boolean>
 
 /** What a rehearsal found out. */
-export interface Rehearsed {
+export interface TwinAnswers {
   findings: Finding[]
   /** What was asked, in order: the answer, or why there is none. */
   answers: (boolean | string)[]
@@ -62,8 +62,8 @@ export async function rehearseOnTwins(
   track: Track,
   files: FileOfStatements[],
   questions: Question[],
-): Promise<Rehearsed> {
-  const without = (reason: string, ...findings: Finding[]): Rehearsed => ({
+): Promise<TwinAnswers> {
+  const without = (reason: string, ...findings: Finding[]): TwinAnswers => ({
     findings,
     answers: questions.map(() => reason),
   })
@@ -92,7 +92,7 @@ export async function rehearseOnTwins(
       else if (dynamic || !isNeedless(statement)) leftOut.push(statement.text)
     }
   const asMade = namesOfMade(files, originals, leftOut)
-  let answers: Rehearsed['answers'] = []
+  let answers: TwinAnswers['answers'] = []
   for (let rounds = 0; rounds < mostRounds; rounds++) {
     const stopped = await play(
       connection,
@@ -101,7 +101,7 @@ export async function rehearseOnTwins(
       script.map(s => s.text),
       async tx => {
         answers = []
-        for (const question of questions) answers.push(await answerOf(tx, question, asMade))
+        for (const question of questions) answers.push(await answered(tx, question, asMade))
       },
     )
     if (stopped === null) return { findings: [], answers }
@@ -122,7 +122,8 @@ export async function rehearseOnTwins(
 const mostRounds = 8
 
 /**
- * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as no
+ * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
+ * no
  * statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
  */
 async function play(
@@ -152,7 +153,7 @@ async function play(
 }
 
 /** The answer of the database, or why it gives none. */
-async function answerOf(tx: Db, question: Question, asMade: Parameters<Question>[1]) {
+async function answered(tx: Db, question: Question, asMade: Parameters<Question>[1]) {
   try {
     return await question(savepoint(tx), asMade)
   } catch (error) {

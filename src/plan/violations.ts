@@ -7,7 +7,7 @@ import { type Finding, finding } from '../model/report.js'
 import { namesIn, partText } from '../model/table_name.js'
 import { hasViolation, type Unproven, unprovenChecks, updatesViolation } from './look_ahead.sql.js'
 import { twinSchema } from './twin_statements.js'
-import type { FileOfStatements, Question, Rehearsed } from './twins.js'
+import type { FileOfStatements, Question, TwinAnswers } from './twins.js'
 
 /** SQLSTATE of a look that took too long. */
 const tookTooLong = '57014'
@@ -55,7 +55,7 @@ export async function questionsOf(
 }
 
 /** What the answers come to: a refusal, or what nobody could find out. */
-export const judgeAnswers = (questions: ViolationQuestion[], answers: Rehearsed['answers']): Finding[] =>
+export const judgeAnswers = (questions: ViolationQuestion[], answers: TwinAnswers['answers']): Finding[] =>
   questions.flatMap((asked, i) => {
     const answer = answers[i]!
     if (answer === false) return []
@@ -72,7 +72,9 @@ const notLookedAt = ({ check, path }: Pick<ViolationQuestion, 'check' | 'path'>,
     reason,
   })
 
-/** Whether an update gives one of these columns a new value: only the update itself can say what then holds. */
+/**
+ * Whether an update gives one of these columns a new value: only the update itself can say what then holds.
+ */
 const sets = ({ node }: Statement, columns: string[]): boolean =>
   (node.targetList ?? []).some((t: Node) => columns.includes(t.ResTarget?.name ?? ''))
 
@@ -119,7 +121,10 @@ async function question(
 const aliasIn = ({ node }: Statement): string =>
   partText(node.relation.alias?.aliasname ?? node.relation.relname)
 
-/** Which rows a plain DELETE takes; null where it takes those of another table, or the condition is not its own. */
+/**
+ * Which rows a plain DELETE takes; null where it takes those of another table, or the condition is not its
+ * own.
+ */
 function whereOfDelete(s: Statement, table: string): { alias: string; predicate: string } | null {
   const { node, text } = s
   if (relationName(node.relation) !== table || node.usingClause || node.withClause) return null

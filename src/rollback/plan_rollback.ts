@@ -175,7 +175,8 @@ async function ignored(
 
 /** The migrations to undo, newest first. */
 /**
- * Whether a migration was stopped in its middle and has left something that its rollback takes back: rows that it
+ * Whether a migration was stopped in its middle and has left something that its rollback takes back: rows
+ * that it
  * has taken out, or statements without a transaction. A rollback asks the catalog what is there of these.
  */
 function isHalfDone({ unfinished }: History, m: Migration): boolean {

@@ -6,8 +6,10 @@ import { type Ending, VariationStory } from '../support/variation_story.js'
 
 /**
  * The tracks on schemas that nobody has thought of: extra columns of any type, partitions, other triggers,
- * constraints, keys and owners, with random rows, an application that goes on writing, and runs that are cut off.
- * Either the looks say no and nothing has changed, or no message is lost, the application sees no error, and the
+ * constraints, keys and owners, with random rows, an application that goes on writing, and runs that are
+ * cut off.
+ * Either the looks say no and nothing has changed, or no message is lost, the application sees no error,
+ * and the
  * rollback is exact. RETHREAD_SEED repeats one that failed.
  */
 

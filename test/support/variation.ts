@@ -1,5 +1,6 @@
 /**
- * The schema of an application, varied at random: what other people's databases have and the examples have not.
+ * The schema of an application, varied at random: what other people's databases have and the examples have
+ * not.
  * The same seed gives the same variation.
  */
 export interface Variation {

@@ -28,7 +28,8 @@ interface Sent {
 }
 
 /**
- * One variation, from its first look to its rollback: throws where a row is lost, the application sees an error
+ * One variation, from its first look to its rollback: throws where a row is lost, the application sees an
+ * error
  * that it would not have seen, or the rollback is not exact. `full` goes on after the plan.
  */
 export class VariationStory implements AsyncDisposable {
