@@ -1,4 +1,5 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
+import { judgeReferring } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
@@ -115,6 +116,7 @@ export function dryRunAndPlan(
       ...ahead,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...guard(described, options.consent),
+      ...(await judgeReferring(connection, track, described)),
       ...(await inTheWay(connection, tables)),
       ...(await strain(connection, tables)),
       ...triggers,
@@ -136,7 +138,8 @@ export function dryRunAndPlan(
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
-    if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
+    if (report.findings.some(f => f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT'))
+      report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { report: { ...report, verdict: verdictOf(report) }, plan }
   })

@@ -86,6 +86,8 @@ export const codes = {
   NAME_TAKEN: 'refused',
   NO_REPLICA_IDENTITY: 'refused',
   ROWS_VIOLATE: 'refused',
+  ROWS_NOT_LOOKED_AT: 'warn',
+  REFERRING_ROWS: 'refused',
   PARTITIONED_TABLE: 'refused',
   WOULD_FAIL: 'refused',
   NOT_REHEARSED: 'info',
