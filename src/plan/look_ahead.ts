@@ -9,8 +9,16 @@ import { proofOf } from '../files/statement_proof.js'
 import { isUnprovenKey, type Node, parseStatements, relationName } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { countedColumns } from './counted_columns.js'
 import { learnStatement } from './learn_changes.js'
-import { hasViolation, notReferable, tablesWithoutIdentity, unprovenChecks } from './look_ahead.sql.js'
+import {
+  hasViolation,
+  inheritedTables,
+  insteadRules,
+  notReferable,
+  tablesWithoutIdentity,
+  unprovenChecks,
+} from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
 
@@ -39,10 +47,14 @@ export async function lookAhead(
     files.flatMap(f => f.statements),
   )
   const writes = writtenBy(files)
+  const widened = widenedBy(files)
   const found = [
     ...(await namesTaken(connection, ahead)),
     ...files.flatMap(f => ofPartitions(f, known, major)),
     ...(await withoutIdentity(sql, writes)),
+    ...(await rewritten(sql, writes)),
+    ...(await inherited(sql, widened)),
+    ...(await countedColumns(sql, widened)),
     ...(await violations(sql, writes)),
     ...(await unreferable(sql, files)),
   ]
@@ -58,6 +70,36 @@ function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
       if ((kind === 'UpdateStmt' || kind === 'DeleteStmt') && !found.has(relationName(node.relation)))
         found.set(relationName(node.relation), migration)
   return found
+}
+
+/** Tables that are there and get a column, each with the first file that adds one. */
+function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
+  const made = new Set<string>()
+  const found = new Map<string, Migration>()
+  for (const { migration, statements } of files)
+    for (const { kind, node } of statements) {
+      if (kind === 'CreateStmt') made.add(relationName(node.relation))
+      if (kind !== 'AlterTableStmt' || !node.cmds.some(addsColumn)) continue
+      const table = relationName(node.relation)
+      if (!made.has(table) && !found.has(table)) found.set(table, migration)
+    }
+  return found
+}
+
+const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
+
+/** Tables whose rules would turn a backfill's statement into something else. */
+async function rewritten(sql: Db, writes: Map<string, Migration>): Promise<Finding[]> {
+  return (await insteadRules(sql, [...writes.keys()])).map(({ name, table, event }) =>
+    finding('REWRITTEN_BY_RULE', table, { rule: name, event, migration: writes.get(table)!.file.path }),
+  )
+}
+
+/** Tables that others inherit from: those would get the column too, and no rollback could keep their values. */
+async function inherited(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {
+  return (await inheritedTables(sql, [...widened.keys()])).map(({ table, children }) =>
+    finding('INHERITED_TABLE', table, { children, migration: widened.get(table)!.file.path }),
+  )
 }
 
 /** Published tables of which the server refuses to change a row. */

@@ -66,6 +66,7 @@ export async function namesTaken(
       }
     }
   const wanted = [...given.values()]
+  if (pending[0]) wanted.push({ kind: 'schema', table: null, name: 'rethread', migration: pending[0] })
   const there = await namesThere(connection.sql, wanted)
   return wanted.flatMap(({ migration, ...o }, i) =>
     there[i]
@@ -99,7 +100,8 @@ function givenBy({ kind, node }: Statement, replaceable: Set<string>): NamedObje
       // its primary key has an index of this name, which statements refer to
       const keyed = JSON.stringify(node.tableElts ?? []).includes('CONSTR_PRIMARY')
       const index = pathName([node.relation.schemaname ?? 'public', `${node.relation.relname}_pkey`])
-      return keyed ? [{ kind: 'index', table: null, name: index }] : []
+      const type: NamedObject = { kind: 'type', table: null, name: relationName(node.relation) }
+      return keyed ? [type, { kind: 'index', table: null, name: index }] : [type]
     }
     case 'IndexStmt':
       return node.idxname ? [{ kind: 'index', table: null, name: indexName(node) }] : []

@@ -22,7 +22,7 @@ import { type Finding, finding } from '../model/report.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { learnStatement } from './learn_changes.js'
 import { foretoldLocks } from './statement_locks.js'
-import { createSchema, createTwin, type Original, originalsOf } from './twins.sql.js'
+import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
 /** Longest statement on the twins, in milliseconds: they are empty. */
 const twinStatementMs = 5000
@@ -71,6 +71,12 @@ const needless = new Set([
  * names and grants that they do not have, or a server that is busy.
  */
 const telling = /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01)$/
+/**
+ * SQLSTATE of what an object does not allow: a key that can be deferred, as the target of a foreign key. Of a
+ * statement that writes it may be the twins' own, such as a replica identity that they do not have.
+ */
+const notThatWay = '55000'
+
 /** Faults that may also follow from a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
 
@@ -118,6 +124,7 @@ export async function rehearseOnTwins(
       if (text !== null) script.push({ migration, statement, text })
       else if (dynamic || !needless.has(statement.kind)) whole = false
     }
+  const eventTriggers = await eventTriggerFunctions(connection.sql)
   for (let rounds = 0; rounds < mostRounds; rounds++) {
     const stopped = await play(
       connection,
@@ -128,8 +135,19 @@ export async function rehearseOnTwins(
     if (stopped === null) return []
     const { at, fault } = stopped
     const failed = script[at]
+    const raising = raisedBy(fault.where, eventTriggers)
+    if (raising)
+      return [
+        finding('EVENT_TRIGGER_RAISES', raising, {
+          sql: failed ? firstLine(failed.statement.text) : 'create table',
+          sqlstate: fault.code,
+          reason: fault.message,
+        }),
+      ]
     if (!failed) return [finding('NOT_REHEARSED', track.name, { reason: `${fault.code}: ${fault.message}` })]
-    if (telling.test(fault.code) && (whole || !mayFollow.test(fault.code)))
+    const tells =
+      telling.test(fault.code) || (fault.code === notThatWay && failed.statement.kind === 'AlterTableStmt')
+    if (tells && (whole || !mayFollow.test(fault.code)))
       return [wouldFail(failed.migration, failed.statement, fault)]
     script.splice(at, 1)
     whole = false
@@ -138,6 +156,19 @@ export async function rehearseOnTwins(
     finding('NOT_REHEARSED', track.name, { reason: 'too much of it needs what the copies do not have' }),
   ]
 }
+
+/** What the server said of a statement on the twins. */
+interface TwinFault {
+  code: string
+  message: string
+  /** The functions that were at work, innermost first, as the server writes them. */
+  where?: string
+}
+
+/** The event trigger whose function has raised a fault; null where none has. */
+const raisedBy = (where: string | undefined, triggers: { name: string; function: string }[]): string | null =>
+  triggers.find(t => where?.includes(`function ${t.function}(`) || where?.includes(`.${t.function}(`))
+    ?.name ?? null
 
 /** How often the rehearsal begins again without a statement that only the twins refuse. */
 const mostRounds = 8
@@ -151,7 +182,7 @@ async function play(
   originals: Original[],
   moved: string[],
   texts: string[],
-): Promise<{ at: number; fault: { code: string; message: string } } | null> {
+): Promise<{ at: number; fault: TwinFault } | null> {
   let at = -1
   try {
     await takenBack(transaction(connection.sql), async tx => {
