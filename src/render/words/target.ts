@@ -121,7 +121,7 @@ export const targetWords = {
   ),
   REWRITTEN_BY_RULE: say(
     (s, f) =>
-      sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of an ${f.event}: the statement of \`${f.migration}\` would not do what it says.`,
+      sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`,
     (s, f) =>
       sentence`drop rule ${f.rule} on ${s};   a trigger can do the same for the statements of the application.`,
   ),
@@ -129,7 +129,7 @@ export const targetWords = {
     (s, f) =>
       sentence`${s} works only with the columns that \`${f.table}\` has now: \`${f.sql}\`. \`${f.migration}\` adds one, and the application's statement would fail from then on.`,
     () =>
-      'Name the columns in that statement instead of *, with create or replace function; then run the same command.',
+      'Name in that statement the columns that it works with, with create or replace function; then run the same command.',
   ),
   EVENT_TRIGGER_RAISES: say(
     (s, f) =>
