@@ -71,10 +71,10 @@ function loud(report: Report): string[] {
 }
 
 /** What \`plan\` and \`doctor\` warn of and \`migrate\` refuses, all the same, with nothing changed. */
-async function refusal(db: Database, project: OpenedProject): Promise<string[]> {
+async function refusal(db: Database, project: OpenedProject, withDoctor = false): Promise<string[]> {
   const before = await picture(db.sql)
   const refused = loud(await project.migrate()).sort()
-  for (const report of [await project.plan(), await project.doctor()]) {
+  for (const report of [await project.plan(), ...(withDoctor ? [await project.doctor()] : [])]) {
     const codes = new Set(refused.map(r => r.split(' ')[0]))
     const said = report.findings.filter(f => codes.has(f.code)).map(f => `${f.code} ${f.subject}`)
     expect([report.command, report.verdict, said.sort()]).toEqual([report.command, 'attention', refused])
@@ -122,7 +122,7 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
         create schema rethread; create table rethread.ledger (amount numeric);`,
       ),
       async (db, project) => {
-        expect(await refusal(db, project)).toEqual([
+        expect(await refusal(db, project, true)).toEqual([
           'COUNTS_COLUMNS function public.blank()',
           'COUNTS_COLUMNS function public.count_both()',
           'COUNTS_COLUMNS function public.keep_before()',
@@ -301,9 +301,9 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
 test('a gate that the server cannot answer is said so, and stops the run', async () => {
   const dir = folder({
     'migrations/own/001_notes.sql': 'create table public.notes (id int primary key);',
-    'migrations/own/002_more.sql': '--! phase: contract\nalter table public.notes add column body text;',
+    'migrations/own/002_more.sql': '--! phase: contract\ncreate table public.books (id int);',
     'rollbacks/own/001_notes.sql': 'drop table public.notes;',
-    'rollbacks/own/002_more.sql': 'alter table public.notes drop column body;',
+    'rollbacks/own/002_more.sql': 'drop table public.books;',
     'verify/own/empty.sql': `--! title: Nobody has notes yet
 --! gate: 002_more
 select id::text as object, 'x' as detail from public.notes tablesample system (100) order by 1`,
