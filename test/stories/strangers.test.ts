@@ -19,7 +19,7 @@ import type { Server } from '../support/servers.js'
 
 const people = `insert into auth.users (id, email) select md5('person ' || n)::uuid, n || '@example.org' from generate_series(1, 3) n;`
 
-/** Rooms with notes in them; \`key\` is the key of a note, \`more\` what else is there. */
+/** Rooms with notes in them; `key` is the key of a note, `more` what else is there. */
 const rooms = (key: string, more = '') => `
   create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
   create table public.workspaces (id uuid primary key, name text not null, owner_id uuid references auth.users (id), updated_at timestamptz default now());
@@ -32,7 +32,7 @@ const rooms = (key: string, more = '') => `
 
 const keyed = 'id uuid primary key default gen_random_uuid()'
 
-/** Threads with their messages in one column of type \`kept\`; \`columns\` are further ones. */
+/** Threads with their messages in one column of type `kept`; `columns` are further ones. */
 const threads = (kept: string, columns = '', more = '') => `
   create table public.tenants (id uuid primary key, name text);
   create table public.tenant_users (tenant_id uuid references public.tenants (id), user_id uuid references auth.users (id), role text not null default 'user', primary key (tenant_id, user_id));
@@ -70,7 +70,7 @@ function loud(report: Report): string[] {
     .map(f => `${f.code} ${f.subject}`)
 }
 
-/** What \`plan\` and \`doctor\` warn of and \`migrate\` refuses, all the same, with nothing changed. */
+/** What `migrate` refuses with nothing changed; `plan` warns of the same, and `doctor` where it is asked too. */
 async function refusal(db: Database, project: OpenedProject, withDoctor = false): Promise<string[]> {
   const before = await picture(db.sql)
   const refused = loud(await project.migrate()).sort()
