@@ -185,8 +185,8 @@ as $$
 $$;
 
 -- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported
--- tree, an object with a mapping of nodes, each with its message, its parent and its children. A tree of which
--- a part can't be read is not: none of it could be.
+-- tree, an object with a mapping of nodes, each with its message, its parent and its children. A tree of
+-- which a part can't be read is not: none of it could be.
 create function chat_private.keeps_messages(messages json) returns boolean
 language sql immutable parallel safe
 as $$

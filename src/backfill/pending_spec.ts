@@ -45,7 +45,7 @@ export async function readPendingSpec(sql: Db, track: Track, m: Migration): Prom
   return pendingSpecOf(track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
 }
 
-/** The foreign keys that a backfill must leave whole: those that point at the table whose rows it takes out. */
+/** The foreign keys that a backfill must leave whole: those that point at a table whose rows it takes out. */
 export const referencesOf = async (sql: Db, m: Migration): Promise<Reference[]> =>
   takesOut(m) ? referencesTo(sql, m.backfill!.table) : []
 

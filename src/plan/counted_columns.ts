@@ -7,9 +7,9 @@ import { type AppFunction, functionsAbout } from './counted_columns.sql.js'
 
 /**
  * Functions of the application that work only as long as a table has the columns that it has: they put its
- * rows into another table or a list of columns without naming theirs. With one column more they raise, and the
- * application's statement with them. `widened` are the tables that get a column, each with the file that adds
- * it.
+ * rows into another table or a list of columns without naming theirs. With one column more they raise,
+ * and the application's statement with them. `widened` are the tables that get a column, each with the file
+ * that adds it.
  */
 export async function countedColumns(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {
   const found: Finding[] = []
@@ -66,7 +66,7 @@ function statementsOf({ language, source }: AppFunction): { text: string; return
   })
 }
 
-/** Questions about `*`, `alias.*` and, in a trigger function, `new.*`: whether they are the rows of a table. */
+/** Whether `*`, `alias.*` and, in a trigger function, `new.*` are the rows of a table. */
 function starsOf(table: string, trigger: boolean) {
   const ofList = (list: Node[] | undefined, from: Node[] | undefined): boolean =>
     (list ?? []).some(item => {
@@ -76,7 +76,7 @@ function starsOf(table: string, trigger: boolean) {
         : starPath(value)
       if (path === null || path.at(-1) !== '*') return false
       if (trigger && path.length === 2 && ['new', 'old'].includes(path[0]!)) return true
-      return rangesIn(from).some(r => r.table === table && (path.length === 1 || path.at(-2) === r.alias))
+      return tablesIn(from).some(r => r.table === table && (path.length === 1 || path.at(-2) === r.alias))
     })
   const ofSelect = (node: Node | undefined): boolean => {
     const select = node?.SelectStmt
@@ -107,7 +107,7 @@ function starPath(value: Node): string[] | null {
 }
 
 /** The tables of a FROM, with the names that the statement has for them. */
-const rangesIn = (from: Node[] | undefined): { table: string; alias: string }[] =>
+const tablesIn = (from: Node[] | undefined): { table: string; alias: string }[] =>
   (from ?? []).flatMap(item => {
     if (item.RangeVar)
       return [
@@ -116,7 +116,7 @@ const rangesIn = (from: Node[] | undefined): { table: string; alias: string }[] 
           alias: item.RangeVar.alias?.aliasname ?? item.RangeVar.relname,
         },
       ]
-    return item.JoinExpr ? rangesIn([item.JoinExpr.larg, item.JoinExpr.rarg]) : []
+    return item.JoinExpr ? tablesIn([item.JoinExpr.larg, item.JoinExpr.rarg]) : []
   })
 
 /** Whether somewhere a list of values is made a row of the table: `row(...)::chats`. */

@@ -52,7 +52,7 @@ export async function lookAhead(
     ...(await namesTaken(connection, ahead)),
     ...files.flatMap(f => ofPartitions(f, known, major)),
     ...(await withoutIdentity(sql, await changedBy(files))),
-    ...(await rewritten(sql, files, writes)),
+    ...(await ruledOut(sql, files, writes)),
     ...(await inherited(sql, widened)),
     ...(await countedColumns(sql, widened)),
     ...(await violations(sql, writes)),
@@ -121,7 +121,7 @@ function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
 const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
 
 /** Tables whose rules would turn a statement of the files into something else. */
-async function rewritten(
+async function ruledOut(
   sql: Db,
   files: FileOfStatements[],
   writes: Map<string, Migration>,
@@ -137,7 +137,7 @@ async function rewritten(
   })
 }
 
-/** Tables that others inherit from: those would get the column too, and no rollback could keep their values. */
+/** Tables that others inherit from: those would get the column too, and no rollback could keep the values. */
 async function inherited(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {
   return (await inheritedTables(sql, [...widened.keys()])).map(({ table, children }) =>
     finding('INHERITED_TABLE', table, { children, migration: widened.get(table)!.file.path }),

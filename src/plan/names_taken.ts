@@ -96,13 +96,13 @@ const nameKey = ({ kind, table, name }: NamedObject): string => [kind, table, na
  * The indexes that the keys of a new table have, by the names of their constraints. A primary key without one
  * has `primary`, which statements refer to; for others the server finds a name that is free.
  */
-const keysOf = (elements: unknown, primary: string): string[] => {
-  if (Array.isArray(elements)) return elements.flatMap(e => keysOf(e, primary))
+const keyIndexes = (elements: unknown, primary: string): string[] => {
+  if (Array.isArray(elements)) return elements.flatMap(e => keyIndexes(e, primary))
   if (elements === null || typeof elements !== 'object') return []
   const { Constraint: c } = elements as Node
   const name = c?.conname ?? (c?.contype === 'CONSTR_PRIMARY' ? primary : null)
   const keyed = name && ['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_EXCLUSION'].includes(c.contype)
-  return keyed ? [name] : Object.values(elements).flatMap(e => keysOf(e, primary))
+  return keyed ? [name] : Object.values(elements).flatMap(e => keyIndexes(e, primary))
 }
 
 /** What a statement makes, by name. */
@@ -112,7 +112,7 @@ function givenBy({ kind, node }: Statement, replaceable: Set<string>): NamedObje
       if (node.if_not_exists) return []
       const schema = node.relation.schemaname ?? 'public'
       const type: NamedObject = { kind: 'type', table: null, name: relationName(node.relation) }
-      const keys = keysOf(node.tableElts, `${node.relation.relname}_pkey`)
+      const keys = keyIndexes(node.tableElts, `${node.relation.relname}_pkey`)
       return [
         type,
         ...keys.map(name => ({ kind: 'index' as const, table: null, name: pathName([schema, name]) })),

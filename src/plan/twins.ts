@@ -7,64 +7,20 @@ import { knownOf } from '../database/known.js'
 import { takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
-import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
-import {
-  indexName,
-  isUnprovenKey,
-  lineOf,
-  type Node,
-  parseStatements,
-  type Statement,
-  strings,
-} from '../files/statements.js'
+import { pairsIn, type QualifiedName } from '../files/moved_names.js'
+import { lineOf, type Statement } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { learnStatement } from './learn_changes.js'
 import { foretoldLocks } from './statement_locks.js'
+import { isNeedless, madeBy, onTwin } from './twin_statements.js'
 import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
 /** Longest statement on the twins, in milliseconds: they are empty. */
 const twinStatementMs = 5000
 /** Nobody waits for the twins; a wait for something else ends the rehearsal. */
 const twinLockMs = 50
-
-/** Statements that mean something on a twin. */
-const played = new Set([
-  'CreateStmt',
-  'CreateTableAsStmt',
-  'IndexStmt',
-  'AlterTableStmt',
-  'CreateFunctionStmt',
-  'CreatePolicyStmt',
-  'AlterPolicyStmt',
-  'CreateTrigStmt',
-  'ViewStmt',
-  'CreateEnumStmt',
-  'CreateDomainStmt',
-  'CompositeTypeStmt',
-  'CreateSeqStmt',
-  'DropStmt',
-  'RenameStmt',
-  'TruncateStmt',
-  'DoStmt',
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-])
-
-/** Statements that nothing after them needs on a twin. */
-const needless = new Set([
-  'SelectStmt',
-  'CommentStmt',
-  'GrantStmt',
-  'CreateSchemaStmt',
-  'AlterFunctionStmt',
-  'AlterOwnerStmt',
-  'AlterDefaultPrivilegesStmt',
-  'VacuumStmt',
-  'VariableSetStmt',
-])
 
 /**
  * What a fault on a twin says of the real run: it would fail too. Everything else may be the twins' own:
@@ -122,7 +78,7 @@ export async function rehearseOnTwins(
         (statement.kind === 'DoStmt' && (locks.length > 0 || /\bexecute\b/i.test(statement.text)))
       const text = dynamic ? null : await onTwin(statement, schemaFor)
       if (text !== null) script.push({ migration, statement, text })
-      else if (dynamic || !needless.has(statement.kind)) whole = false
+      else if (dynamic || !isNeedless(statement)) whole = false
     }
   const eventTriggers = await eventTriggerFunctions(connection.sql)
   for (let rounds = 0; rounds < mostRounds; rounds++) {
@@ -232,82 +188,4 @@ function wouldFail(
     // the reader knows no twin
     reason: message.replaceAll('rethread_twin_', ''),
   })
-}
-
-/** The names that a statement makes in a schema. */
-function madeBy({ kind, node }: Statement): QualifiedName[] {
-  const named = (path: string[]) => ({ schema: path.at(-2) ?? 'public', name: path.at(-1) ?? '' })
-  switch (kind) {
-    case 'CreateStmt':
-      return [named([node.relation.schemaname, node.relation.relname].filter(Boolean))]
-    case 'ViewStmt':
-      return [named([node.view.schemaname, node.view.relname].filter(Boolean))]
-    case 'CreateSeqStmt':
-      return [named([node.sequence.schemaname, node.sequence.relname].filter(Boolean))]
-    case 'IndexStmt':
-      return node.idxname
-        ? [
-            named(
-              indexName(node)
-                .split('.')
-                .map(p => p.replaceAll('"', '')),
-            ),
-          ]
-        : []
-    case 'CreateFunctionStmt':
-      return [named(strings(node.funcname))]
-    case 'CreateEnumStmt':
-      return [named(strings(node.typeName))]
-    case 'CreateDomainStmt':
-      return [named(strings(node.domainname))]
-    default:
-      return []
-  }
-}
-
-/**
- * A statement as it is sent to the twins; null where it means nothing there or might reach a table itself:
- * every relation that it names must have moved.
- */
-async function onTwin(
-  s: Statement,
-  schemaFor: (schema: string, name: string) => string | null,
-): Promise<string | null> {
-  if (!played.has(s.kind)) return null
-  const text = await movedNames(s.text, schemaFor)
-  if (s.kind === 'CreateFunctionStmt') return text
-  // it names nothing that has moved
-  if (s.kind === 'DropStmt' && text === s.text) return null
-  const [twin] = await parseStatements(text)
-  if (!twin || relationsIn(twin).some(r => !r.startsWith('rethread_twin_'))) return null
-  // an empty twin has nothing to prove, and a partitioned one refuses NOT VALID before PostgreSQL 18
-  if (s.kind === 'AlterTableStmt' && s.node.cmds.length === 1 && isUnprovenKey(s.node.cmds[0]))
-    return text.replace(/\bnot\s+valid\s*;?\s*$/i, '')
-  // nobody writes to a twin, and a transaction may not build an index beside writers
-  return s.node.concurrent ? text.replace(/\bconcurrently\b/i, '') : text
-}
-
-/** Schemas of the relations that a statement names, those of WITH left out; `public` where it names none. */
-function relationsIn({ kind, node }: Statement): string[] {
-  const found: string[] = []
-  const own = new Set<string>()
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) visit(item)
-    else if (value !== null && typeof value === 'object') {
-      const part = value as Node
-      if (typeof part.ctename === 'string') own.add(part.ctename)
-      for (const inside of Object.values(part)) visit(inside)
-      if (typeof part.relname === 'string' && (part.schemaname || !own.has(part.relname)))
-        found.push(part.schemaname ?? 'public')
-    }
-  }
-  visit(node)
-  if (kind === 'DropStmt' && node.removeType !== 'OBJECT_FUNCTION')
-    for (const o of node.objects) {
-      const path = strings([o])
-      const inTable = ['OBJECT_POLICY', 'OBJECT_TRIGGER', 'OBJECT_RULE'].includes(node.removeType)
-      found.push(path.at(inTable ? -3 : -2) ?? 'public')
-    }
-  // of a policy on a pseudo relation nothing is touched
-  return found.filter(schema => schema !== 'pg_catalog')
 }

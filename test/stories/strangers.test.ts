@@ -60,7 +60,7 @@ async function on(
   }
 }
 
-/** The findings of a report that are no mere information, each with a fix, as the recorder of codes sees them. */
+/** The findings that refuse or fail, each with a fix; the recorder of codes sees all of them. */
 function loud(report: Report): string[] {
   record(report.findings.map(worded))
   for (const f of report.findings.filter(f => f.level === 'refused' || f.level === 'error'))
@@ -70,7 +70,7 @@ function loud(report: Report): string[] {
     .map(f => `${f.code} ${f.subject}`)
 }
 
-/** What `migrate` refuses with nothing changed; `plan` warns of the same, and `doctor` where it is asked too. */
+/** What `migrate` refuses with nothing changed; `plan` warns of it too, and `doctor` where it is asked. */
 async function refusal(db: Database, project: OpenedProject, withDoctor = false): Promise<string[]> {
   const before = await picture(db.sql)
   const refused = loud(await project.migrate()).sort()
