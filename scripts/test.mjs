@@ -7,6 +7,7 @@ import { root } from './root.mjs'
 /** What runs for hours where it is asked to; every other test is quick. */
 const soaked = [
   'test/stories/killed',
+  'test/stories/restore_random',
   'test/stories/cycle',
   'test/stories/mishaps',
   'test/stories/variations',

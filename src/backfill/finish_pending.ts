@@ -14,7 +14,7 @@ import { leastRangePages } from './range_cursor.js'
 import { createRanges, resetRanges } from './run_backfill.sql.js'
 import { copyBeforeDeletion } from './take_out.js'
 import { atKey } from './walk_keys.sql.js'
-import { allRanges } from './walk_pages.js'
+import { allRanges, canary } from './walk_pages.js'
 
 /** Sweeps that may follow each other while an application writes rows that its trigger has not done. */
 const maxPendingScans = 20
@@ -77,6 +77,7 @@ const unchanged = ({ statement, pending }: Job): string =>
 /** The walk once more, over all pages: for rows that moved, and for more than are tried one by one. */
 async function walkAgain(job: Job): Promise<boolean> {
   const { run, migration, id } = job
+  if (job.options.unit !== null) return canary(job)
   const heaps = await heapsOf(run.writer.sql, migration.backfill!.table)
   await createRanges(run.writer.sql, id, heaps, leastRangePages(job.statement, 1))
   await resetRanges(run.writer.sql, id)

@@ -20,6 +20,8 @@ export interface PendingSpec {
   run: number
   /** The backfill takes rows out: what is set aside must be gone as well. */
   removes: boolean
+  /** The predicate of a canary's unit, which `pending` has too; null for all rows. */
+  within: string | null
   /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
   explainedBefore: boolean
 }

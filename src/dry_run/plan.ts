@@ -22,6 +22,7 @@ import {
   type StepResult,
   type Table,
   tableOfCells,
+  verdictOf,
 } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
@@ -32,7 +33,7 @@ import { pinOf } from '../plan/pinned_plan.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
-import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
@@ -78,8 +79,14 @@ export function dryRunAndPlan(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const changed = hasLedger ? await drifted(connection, target.major) : []
-    const { plan: described, findings: triggers } = await judgePlan(ctx, connection, track, plan, changed)
+    const drift = hasLedger ? await drifted(connection, target.major) : noDrift
+    const { plan: described, findings: triggers } = await judgePlan(
+      ctx,
+      connection,
+      track,
+      plan,
+      drift.changed,
+    )
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -124,7 +131,7 @@ export function dryRunAndPlan(
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...driftFinding(changed),
+      ...driftFinding(drift),
       ...heldFindings(described, target.info.database, options.consent.from),
     )
     if (plan.steps.length === 0)
@@ -134,7 +141,7 @@ export function dryRunAndPlan(
     if (report.findings.some(f => f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT'))
       report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { report, plan }
+    return { report: { ...report, verdict: verdictOf(report) }, plan }
   })
 }
 
@@ -178,7 +185,7 @@ export function dryRunRollback(ctx: Context, track: Track, options: RollbackOpti
     const { plan, report } = await planRollback(connection, target, track, options)
     report.findings.push(...rollbackConsent(plan, options, target.info.database))
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { ...report, command: 'plan' }
+    return { ...report, command: 'plan', verdict: verdictOf(report) }
   })
 }
 

@@ -172,6 +172,7 @@ export const codes = {
   RESTORED: 'info',
   RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
+  DRIFT_UNKNOWN: 'warn',
   // usage and the rest
   DEMO_NEXT: 'info',
   DEMO_KEPT: 'info',

@@ -9,6 +9,7 @@ import {
   strings,
 } from '../files/statements.js'
 import type { StatementLock } from '../model/plan.js'
+import { namesIn } from '../model/table_name.js'
 
 /** Where the twins of a schema's tables are. */
 export const twinSchema = (schema: string): string => {
@@ -83,15 +84,7 @@ export function madeBy({ kind, node }: Statement): QualifiedName[] {
     case 'CreateSeqStmt':
       return [named([node.sequence.schemaname, node.sequence.relname].filter(Boolean))]
     case 'IndexStmt':
-      return node.idxname
-        ? [
-            named(
-              indexName(node)
-                .split('.')
-                .map(p => p.replaceAll('"', '')),
-            ),
-          ]
-        : []
+      return node.idxname ? [named(namesIn(indexName(node))!)] : []
     case 'CreateFunctionStmt':
       return [named(strings(node.funcname))]
     case 'CreateEnumStmt':

@@ -88,10 +88,10 @@ export async function planRollback(
   )
   const { found: objects, refused } = await droppedBy(connection, track, undone)
   report.findings.push(...refused)
-  const changed = await drifted(connection, target.major)
+  const drift = await drifted(connection, target.major)
   // one place for all that must be allowed by name: the first step's hazards
   plan.steps[0]!.hazards.push(
-    ...(await ignored(connection, changed, track, objects, options)),
+    ...(await ignored(connection, drift.changed, track, objects, options)),
     ...undone.flatMap(m =>
       m.irreversible
         ? [{ code: 'SKIPS_IRREVERSIBLE' as const, subject: m.name, detail: m.irreversible }]
@@ -106,7 +106,7 @@ export async function planRollback(
       report.findings.push(finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited, users, rows }))
     }
   report.findings.push(
-    ...driftFinding(changed),
+    ...driftFinding(drift),
     ...(await preflight(connection, undone.map(rollbackAsMigration))),
     ...(await dependants(connection, objects, undone)),
   )

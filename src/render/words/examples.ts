@@ -327,6 +327,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   RESTORED: ['r7', { rows: 400 }],
   RESTORE_UNPROVEN: ['workspace-sessions', { checks: ['orphaned_messages'] }],
   DRIFT: ['schema', { objects: changed }],
+  DRIFT_UNKNOWN: ['schema', { reason: 'it was stored by PostgreSQL 15, and this is 18' }],
   // usage and the rest
   DEMO_NEXT: [exampleTrack, { identical: true }],
   DEMO_KEPT: [
