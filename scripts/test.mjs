@@ -10,6 +10,7 @@ const soaked = [
   'test/stories/restore_random',
   'test/stories/cycle',
   'test/stories/mishaps',
+  'test/stories/variations',
 ]
 
 const given = process.argv.slice(2)

@@ -218,6 +218,8 @@ create table chat_private.behind (
   sqlstate text,
   at timestamptz not null default clock_timestamp()
 );
+-- a publication of all tables has it too, and wants to name the rows that are changed
+alter table chat_private.behind replica identity full;
 create index behind_conversation_id on chat_private.behind (conversation_id);
 create index behind_request_id on chat_private.behind (request_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;

@@ -31,6 +31,8 @@ create table chat_private.behind (
   sqlstate text not null,
   at timestamptz not null default clock_timestamp()
 );
+-- a publication of all tables has it too, and wants to name the rows that are changed
+alter table chat_private.behind replica identity full;
 create index behind_message on chat_private.behind (message);
 create index behind_touch on chat_private.behind (session_id) where operation = 'touch';
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
@@ -324,7 +326,7 @@ begin
       from pg_catalog.pg_index i
       cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-      where i.indrelid = 'public.chats'::regclass and i.indisprimary), 'c.id'));
+      where i.indrelid = 'public.chats'::regclass and i.indisprimary), 'pg_catalog.md5(pg_catalog.to_jsonb(c)::text)'));
 end
 $key$;
 

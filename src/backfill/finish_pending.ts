@@ -43,7 +43,10 @@ export async function finishPending(job: Job): Promise<Finished> {
     }
     if (run.ctx.signal.aborted) return 'stopped'
     const few = left <= failures.limit && pending.key.length > 0
-    const stuck = few ? rows.every(r => tried.has(r.key)) : left >= before && !(await pauseBeforeRetry(job))
+    // none to try: what was left has lost its reason while it was set aside, and is looked at again
+    const stuck = few
+      ? rows.length > 0 && rows.every(r => tried.has(r.key))
+      : left >= before && !(await pauseBeforeRetry(job))
     if (stuck || scans > maxPendingScans) {
       const known = few ? rows.filter(r => tried.has(r.key)) : rows
       // only rows that came since, sweep after sweep: none of them failed

@@ -1,5 +1,6 @@
 import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
+import { isReferenced, type Reference } from './take_out.sql.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
@@ -22,6 +23,8 @@ export interface PendingSpec {
   removes: boolean
   /** The predicate of a canary's unit, which `pending` has too; null for all rows. */
   within: string | null
+  /** Foreign keys that point at the table, where the backfill takes rows out. */
+  references: Reference[]
   /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
   explainedBefore: boolean
 }
@@ -56,9 +59,13 @@ export const isSetAside = (s: PendingSpec): string =>
 
 /**
  * What may be taken out of its table: a row that failed may not, whatever the file says, and where an earlier
- * backfill explains rows, only what it has explained.
+ * backfill explains rows, only what it has explained. A row that others point at may not either: they would
+ * go with it, or lose what they point at, and no copy has them.
  */
 const mayLeave = (s: PendingSpec): string =>
+  `${isExplained(s)} and not ${isReferenced(s.alias, s.table, s.references)}`
+
+const isExplained = (s: PendingSpec): string =>
   [
     `not exists (select from rethread_archive.failed_rows f where f.relation = ${literal(s.table)} and f.key = ${rowKey(s.alias, s.key)})`,
     ...(s.explainedBefore ? [`exists (${copyOf(s)} and q.migration <> ${literal(s.migration)})`] : []),
@@ -198,6 +205,16 @@ export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Prom
 export async function countLeaving(sql: Db, s: PendingSpec): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending}) and ${mayLeave(s)}`,
+  )
+  return row!.n
+}
+
+/** How many rows a backfill would take out that others point at. */
+export async function countReferenced(sql: Db, s: PendingSpec): Promise<number> {
+  if (s.references.length === 0) return 0
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::int as n from ${s.table} ${s.alias}
+     where (${s.pending}) and ${isExplained(s)} and ${isReferenced(s.alias, s.table, s.references)}`,
   )
   return row!.n
 }

@@ -115,7 +115,7 @@ async function executePlan(
   const ran = await runSteps(run.ctx, {
     track,
     plan,
-    storage: ledgerStorage(run, track.name, reopened),
+    storage: ledgerStorage(run, track.name, { reopened }),
     gate: async step => {
       const { name } = step.migration
       const closed = gated.has(name)

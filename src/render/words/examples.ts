@@ -110,6 +110,25 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: file,
     },
   ],
+  INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
+  REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', migration: file }],
+  COUNTS_COLUMNS: [
+    'function public.keep_history()',
+    { table: chats, sql: 'insert into public.chats_history select new.*', migration: file },
+  ],
+  EVENT_TRIGGER_RAISES: [
+    'no_ddl',
+    { sql: 'create table public.chat_sessions (', sqlstate: 'P0001', reason: 'ask first' },
+  ],
+  ROWS_NOT_LOOKED_AT: [
+    chats,
+    {
+      constraint: 'chats_message_check',
+      definition: 'CHECK ((length(message) > 0)) NOT VALID',
+      migration: file,
+      reason: 'the table is too large for a look before the run',
+    },
+  ],
   PARTITIONED_TABLE: [
     chats,
     { migration: file, sql: 'create index concurrently', reason: 'it builds no index concurrently on one' },
@@ -216,6 +235,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   INTERRUPTED: [exampleMigration, { command: null }],
   ROLLBACK_COST: [exampleTrack, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
   QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false }],
+  ROWS_REFERENCED: [
+    chats,
+    { rows: 2, by: ['reactions_chat_id_fkey of public.reactions'], migration: '009_set_aside_unassigned' },
+  ],
   ROWS_FAILED: [
     chats,
     {
