@@ -22,7 +22,6 @@ export const ownPathSql = `set local search_path = ${ownPath}`
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
-    `set search_path = ${ownPath}`,
     'set row_security = off',
     "set timezone = 'UTC'",
     "set client_connection_check_interval = '1s'",

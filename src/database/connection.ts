@@ -1,5 +1,5 @@
 import postgres from 'postgres'
-import { Failure } from '../model/failure.js'
+import { Failure, Failures } from '../model/failure.js'
 import { greet, type Planted, sendSetup } from './connection.sql.js'
 import { unlessLost } from './faults.js'
 
@@ -163,8 +163,8 @@ export function readUrl(url: string): { host: string; port: number; database: st
 }
 
 /** Says what a failed connection means, with the words of the server where it has some. */
-function connectFailure(error: unknown, url: string): Failure {
-  if (error instanceof Failure) return error
+function connectFailure(error: unknown, url: string): Failure | Failures {
+  if (error instanceof Failure || error instanceof Failures) return error
   const { database } = readUrl(url)
   const where = whereOf(url)
   const { code = '', message = '' } = error as { code?: string; message?: string }

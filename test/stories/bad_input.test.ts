@@ -130,7 +130,22 @@ describe('the connection', () => {
         await new Promise(done => setTimeout(done, 700))
         const before = await picture(db.sql)
         const ran = await rethread(`postgres://postgres@127.0.0.1:${listen}/${db.name}`, ['migrate'])
-        expectFinding(ran, 'TRANSACTION_POOLER', 2, /pooler in transaction mode/)
+        expectFinding(ran, 'TRANSACTION_POOLER', 3, /pooler in transaction mode/)
+        // a setting sent through it would be the application's next
+        const through = open(`postgres://postgres@127.0.0.1:${listen}/${db.name}`, 3)
+        for (const command of ['status', 'plan', 'doctor', 'verify']) {
+          const read = await rethread(`postgres://postgres@127.0.0.1:${listen}/${db.name}`, [command])
+          expectFinding(read, 'TRANSACTION_POOLER', 3, /pooler in transaction mode/)
+          const left = await Promise.all(
+            [1, 2, 3].map(
+              () => through`
+              select name from pg_settings, pg_sleep(0.05) where source = 'session' and name <> 'application_name'
+                and name in ('default_transaction_read_only', 'row_security', 'search_path', 'statement_timeout', 'idle_in_transaction_session_timeout')`,
+            ),
+          )
+          expect(left.flat()).toEqual([])
+        }
+        await through.end()
         expect(await picture(db.sql)).toEqual(before)
       } finally {
         pooler.kill('SIGKILL')
