@@ -77,11 +77,15 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       void sql.end({ timeout: 0 }).catch(unlessLost)
     },
   })
+<<<<<<< HEAD
   const answered = new AbortController()
   const late = options.deadline(answered.signal).then(() => {
     if (!answered.signal.aborted) throw new Failure('NO_SERVER', whereOf(url), noAnswer)
   })
   const inTime = <T>(answer: Promise<T>): Promise<T> => Promise.race([answer, late as Promise<never>])
+=======
+  refuseWhenLost(sql, () => lost)
+>>>>>>> main
   try {
     const { pid, named, planted } = await inTime(greet(sql, options.looksForPlanted))
     const again = async () => (await inTime(greet(sql, false))).pid
@@ -110,6 +114,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
   }
 }
 
+<<<<<<< HEAD
 /** Longest wait for a server to take a connection, in seconds. */
 const connectSeconds = 10
 /** What is said of a server that takes a connection and then says nothing. */
@@ -119,6 +124,36 @@ const noAnswer = { code: 'NO_ANSWER', reason: 'it took the connection and did no
 export function whereOf(url: string): string {
   const { host, port } = readUrl(url)
   return `${host}:${port}`
+=======
+/**
+ * Has transactions and reserved connections refuse what is sent after the end of the connection. postgres.js
+ * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
+ * process.
+ */
+function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
+  const guarded = <T extends object>(db: T): T => {
+    const refused = () =>
+      Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
+    return new Proxy(db, {
+      apply: (send, _, given) =>
+        isGone() && Array.isArray(given[0]?.raw) ? refused() : Reflect.apply(send as never, undefined, given),
+      get: (target, name) => (name === 'unsafe' && isGone() ? refused : Reflect.get(target, name)),
+    })
+  }
+  const { begin, reserve } = sql
+  type Work = (tx: object) => Promise<unknown>
+  sql.begin = ((...given: [...unknown[], Work]) => {
+    const work = given.pop() as Work
+    return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: object) =>
+      work(guarded(tx)).catch(error => {
+        if (!isGone()) throw error
+        // begin() has been rejected; this would only make it send a rollback
+        return new Promise(() => {})
+      }),
+    )
+  }) as typeof begin
+  sql.reserve = async () => guarded(await reserve())
+>>>>>>> main
 }
 
 /** The URL with its password masked; an unreadable one is not shown at all. */

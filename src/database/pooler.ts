@@ -1,12 +1,18 @@
 import { Failure } from '../model/failure.js'
 import { type Greeted, openConnection, whereOf } from './connection.js'
-import type { Context } from './context.js'
+
+/** The part of a verb's context that finding a pooler needs. */
+interface Asking {
+  url: string
+  signal: AbortSignal
+  clock: { sleep(ms: number, signal?: AbortSignal): Promise<void> }
+}
 
 /** Poolers that were found to give each client a session of its own, for as long as a command lasts. */
 const proven = new WeakMap<AbortSignal, Set<string>>()
 
 /** Whether the sessions of this command come from a pooler that keeps them apart. */
-export const isPooled = ({ signal, url }: Context): boolean => proven.get(signal)?.has(url) ?? false
+export const isPooled = ({ signal, url }: Asking): boolean => proven.get(signal)?.has(url) ?? false
 
 /**
  * Throws TRANSACTION_POOLER unless a session is ours alone. A backend that is not the one which the start-up
@@ -14,7 +20,7 @@ export const isPooled = ({ signal, url }: Context): boolean => proven.get(signal
  * session beside it: each must stay with its backend while the other works. One that hands out what was given
  * back last gives both the same; one that goes round gives the first another.
  */
-export async function refuseSharedSessions(ctx: Context, first: Greeted): Promise<void> {
+export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise<void> {
   if (first.direct || isPooled(ctx)) return
   const shared = () => new Failure('TRANSACTION_POOLER', whereOf(ctx.url))
   const stays = async (session: Greeted) => {
@@ -45,5 +51,5 @@ export async function refuseSharedSessions(ctx: Context, first: Greeted): Promis
 const secondMs = 5_000
 
 /** The failure of a session that a pooler has none left for. */
-export const usedUp = (ctx: Context, most: number): Failure =>
+export const usedUp = (ctx: Asking, most: number): Failure =>
   new Failure('POOL_USED_UP', whereOf(ctx.url), { most })
