@@ -77,15 +77,12 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       void sql.end({ timeout: 0 }).catch(unlessLost)
     },
   })
-<<<<<<< HEAD
+  refuseWhenLost(sql, () => lost)
   const answered = new AbortController()
   const late = options.deadline(answered.signal).then(() => {
     if (!answered.signal.aborted) throw new Failure('NO_SERVER', whereOf(url), noAnswer)
   })
   const inTime = <T>(answer: Promise<T>): Promise<T> => Promise.race([answer, late as Promise<never>])
-=======
-  refuseWhenLost(sql, () => lost)
->>>>>>> main
   try {
     const { pid, named, planted } = await inTime(greet(sql, options.looksForPlanted))
     const again = async () => (await inTime(greet(sql, false))).pid
@@ -114,7 +111,6 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
   }
 }
 
-<<<<<<< HEAD
 /** Longest wait for a server to take a connection, in seconds. */
 const connectSeconds = 10
 /** What is said of a server that takes a connection and then says nothing. */
@@ -124,7 +120,8 @@ const noAnswer = { code: 'NO_ANSWER', reason: 'it took the connection and did no
 export function whereOf(url: string): string {
   const { host, port } = readUrl(url)
   return `${host}:${port}`
-=======
+}
+
 /**
  * Has transactions and reserved connections refuse what is sent after the end of the connection. postgres.js
  * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
@@ -153,7 +150,6 @@ function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
     )
   }) as typeof begin
   sql.reserve = async () => guarded(await reserve())
->>>>>>> main
 }
 
 /** The URL with its password masked; an unreadable one is not shown at all. */

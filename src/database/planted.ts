@@ -16,7 +16,7 @@ export function refusePlanted(planted: Planted[]): void {
   if (found.length > 0)
     throw new Failures(
       found
-        .slice(0, mostShownObjects)
+        .slice(0, mostShownPlanted)
         .map(({ kind, name, owner, role, grants }) =>
           finding('FOREIGN_OBJECT', `${kind} ${name}`, { kind, name, owner, role, grants }),
         ),
@@ -24,4 +24,4 @@ export function refusePlanted(planted: Planted[]): void {
 }
 
 /** Objects that a report shows. */
-const mostShownObjects = 10
+const mostShownPlanted = 10
