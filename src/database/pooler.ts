@@ -1,5 +1,5 @@
 import { Failure } from '../model/failure.js'
-import { type Greeted, openConnection, whereOf } from './connection.js'
+import { type Greeted, openConnection, addressOf } from './connection.js'
 
 /** The part of a verb's context that finding a pooler needs. */
 interface Asking {
@@ -22,7 +22,7 @@ export const isPooled = ({ signal, url }: Asking): boolean => proven.get(signal)
  */
 export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise<void> {
   if (first.direct || isPooled(ctx)) return
-  const shared = () => new Failure('TRANSACTION_POOLER', whereOf(ctx.url))
+  const shared = () => new Failure('TRANSACTION_POOLER', addressOf(ctx.url))
   const stays = async (session: Greeted) => {
     if ((await session.again()) !== session.pid) throw shared()
   }
@@ -38,7 +38,6 @@ export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise
         await stays(session)
       }
     },
-    looksForPlanted: false,
     deadline: signal => ctx.clock.sleep(secondMs, signal),
   }).catch(error => {
     throw error instanceof Failure && error.finding.code === 'NO_SERVER' ? usedUp(ctx, 1) : error
@@ -52,4 +51,4 @@ const secondMs = 5_000
 
 /** The failure of a session that a pooler has none left for. */
 export const usedUp = (ctx: Asking, most: number): Failure =>
-  new Failure('POOL_USED_UP', whereOf(ctx.url), { most })
+  new Failure('POOL_USED_UP', addressOf(ctx.url), { most })
