@@ -29,7 +29,7 @@ const telling = /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|2
 /** Faults that may also follow from a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
 
-/** A published table without an identity refuses these, with `notThatWay`: a new one, for the twins of others have one. */
+/** A published table without an identity refuses these: a new one, for the twins of others have one. */
 const isChange = ({ kind }: Statement): boolean => kind === 'UpdateStmt' || kind === 'DeleteStmt'
 
 /** SQLSTATE of what an object does not allow: a key that can be deferred, as the target of a foreign key. */
@@ -150,8 +150,8 @@ const raisedBy = (where: string | undefined, triggers: { name: string; function:
 const mostRounds = 8
 
 /**
- * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as no
- * statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
+ * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
+ * no statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
  */
 async function play(
   connection: Connection,
