@@ -1,5 +1,5 @@
 import { Failure } from '../model/failure.js'
-import { type Greeted, openConnection, addressOf } from './connection.js'
+import { addressOf, type Greeted, openConnection } from './connection.js'
 
 /** The part of a verb's context that finding a pooler needs. */
 interface Asking {

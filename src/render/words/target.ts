@@ -1,4 +1,3 @@
-import type { Facts } from '../../model/facts.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** SQL for prerequisites that people are known to lack. */
