@@ -18,7 +18,6 @@ const commands = [
   ['stats'],
   ['sessions', 'list'],
   ['quarantine', 'list'],
-  ['prune', '--older-than', '30'],
   ['migrate'],
   ['backfill'],
   ['rollback'],
