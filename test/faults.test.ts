@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { atRisk } from '../src/archive/loss_report.js'
-import { type Connection, openConnection } from '../src/database/connection.js'
-import { setupSql } from '../src/database/connection.sql.js'
+import type { Connection } from '../src/database/connection.js'
+import { connect } from '../src/database/context.js'
 import { isLost, isRefused, isSqlState, unlessLost } from '../src/database/faults.js'
 import { discover } from '../src/files/discover.js'
 import { rethread } from './support/cli.js'
+import { contextOf } from './support/context.js'
 import { type Database, database, newest, root } from './support/database.js'
 
-const connected = (db: Database): Promise<Connection> =>
-  openConnection({ url: db.url, application: 'test', setup: setupSql('reader', {}, null) })
+const connected = (db: Database): Promise<Connection> => connect(contextOf(db.url), 'reader')
 
 const thrown = (work: Promise<unknown>): Promise<unknown> =>
   work.then(

@@ -5,7 +5,7 @@ import { type Db, literal } from './types.js'
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
 /**
- * The settings of a fresh session, sent after connecting because poolers refuse start-up parameters.
+ * The settings of a fresh session, sent once it is known that they stay in it.
  * `row_security = off` makes a filtered view of the data an error instead of a smaller number.
  * `client_connection_check_interval` lets the backend of a killed client go within a second, so that the
  * next run finds the lease free. Time-outs are explicit: those of the role are not ours.
@@ -48,11 +48,15 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
   return lines.map(line => line + ';').join('\n')
 }
 
-/** Sends the settings of a fresh connection and asks for the pid of its backend, in one message. */
-export async function sendSetup(sql: Db, setup: string): Promise<number> {
-  const results = await sql.unsafe(`${setup}\nselect pg_catalog.pg_backend_pid() as pid`)
-  const last = (Array.isArray(results[0]) ? results.at(-1) : results) as unknown as { pid: number }[]
-  return last[0]!.pid
+/** Sends the settings of a fresh connection. */
+export async function sendSetup(sql: Db, setup: string): Promise<void> {
+  await sql.unsafe(setup)
+}
+
+/** The first question to a session: which backend answers, and which one the start-up named. */
+export async function greet(sql: Db): Promise<{ pid: number; named: number }> {
+  const answer = await sql.unsafe<{ pid: number }[]>('select pg_catalog.pg_backend_pid() as pid')
+  return { pid: answer[0]!.pid, named: answer.state.pid }
 }
 
 /** How much of evicted pages goes to the disk at once. */

@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { Failure } from '../model/failure.js'
-import { sendSetup } from './connection.sql.js'
+import { greet, sendSetup } from './connection.sql.js'
 import { unlessLost } from './faults.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
@@ -13,16 +13,30 @@ export interface Connection extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/**
- * How a session is opened. `setup` is sent after connecting, never as start-up
- * parameters: poolers refuse them.
- */
+/** How a session is opened. */
 interface ConnectionOptions {
   url: string
   application: string
+  /** Settings of the session, sent once `admit` has let it pass. */
   setup: string
+  /**
+   * Looks at a fresh session before anything is set in it and throws where it may not be used: a setting
+   * sent through a pooler would stay behind in a connection that the application gets next.
+   */
+  admit: (greeted: Greeted) => Promise<void>
+  /** Resolves when the server has had long enough to answer; stops waiting when its signal fires. */
+  deadline: (signal: AbortSignal) => Promise<void>
   onNotice?: (text: string) => void
-  connectSeconds?: number
+}
+
+/** What a fresh session has said of itself, before any setting of ours. */
+export interface Greeted {
+  /** Pid of the backend that answered. */
+  pid: number
+  /** Whether it is the backend that the start-up named: a pooler names one of its own making. */
+  direct: boolean
+  /** Asks once more which backend answers. */
+  again(): Promise<number>
 }
 
 /**
@@ -38,7 +52,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     max: 1,
     idle_timeout: 0,
     max_lifetime: null,
-    connect_timeout: options.connectSeconds ?? 10,
+    connect_timeout: connectSeconds,
     fetch_types: false,
     prepare: false,
     connection: { application_name: `rethread ${application}` },
@@ -60,8 +74,16 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     },
   })
   refuseWhenLost(sql, () => lost)
+  const answered = new AbortController()
+  const late = options.deadline(answered.signal).then(() => {
+    if (!answered.signal.aborted) throw new Failure('NO_SERVER', addressOf(url), noAnswer)
+  })
+  const inTime = <T>(answer: Promise<T>): Promise<T> => Promise.race([answer, late as Promise<never>])
   try {
-    const pid = await sendSetup(sql, setup)
+    const { pid, named } = await inTime(greet(sql))
+    const again = async () => (await inTime(greet(sql))).pid
+    await options.admit({ pid, direct: pid === named, again })
+    await inTime(sendSetup(sql, setup))
     const close = async () => {
       closing = true
       await sql.end({ timeout: 2 }).catch(unlessLost)
@@ -79,7 +101,21 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     closing = true
     await sql.end({ timeout: 0 }).catch(unlessLost)
     throw connectFailure(error, url)
+  } finally {
+    answered.abort()
+    await late.catch(() => {})
   }
+}
+
+/** Longest wait for a server to take a connection, in seconds. */
+const connectSeconds = 10
+/** What is said of a server that takes a connection and then says nothing. */
+const noAnswer = { code: 'NO_ANSWER', reason: 'it took the connection and did not answer' }
+
+/** Host and port of a URL, for people. */
+export function addressOf(url: string): string {
+  const { host, port } = readUrl(url)
+  return `${host}:${port}`
 }
 
 /**
@@ -156,8 +192,8 @@ export function readUrl(url: string): { host: string; port: number; database: st
 /** Says what a failed connection means, with the words of the server where it has some. */
 function connectFailure(error: unknown, url: string): Failure {
   if (error instanceof Failure) return error
-  const { host, port, database } = readUrl(url)
-  const where = `${host}:${port}`
+  const { database } = readUrl(url)
+  const where = addressOf(url)
   const { code = '', message = '' } = error as { code?: string; message?: string }
   if (code === '28P01' || code === '28000')
     return new Failure('WRONG_PASSWORD', where, { reason: message }, error)

@@ -4,6 +4,8 @@ import type { Track } from '../model/project.js'
 import type { StatementTrace } from '../model/report.js'
 import { type Connection, openConnection, readUrl } from './connection.js'
 import { type Purpose, sendSetup, setupSql } from './connection.sql.js'
+import { isLost } from './faults.js'
+import { isPooled, refuseSharedSessions, usedUp } from './pooler.js'
 import type { Db, Root } from './types.js'
 
 /** Time, injected: the core never reads the clock of the machine. */
@@ -60,7 +62,13 @@ export interface Context extends Machine {
   signal: AbortSignal
 }
 
-/** Opens a session for a purpose, with the settings that belong to it and those in `more`, as SQL. */
+/** How long a server may take to answer a fresh session, in milliseconds. */
+const answerMs = 10_000
+
+/**
+ * Opens a session for a purpose, with the settings that belong to it and those in `more`, as SQL. Refuses a
+ * pooler that shares sessions (TRANSACTION_POOLER) before anything is set.
+ */
 export async function connect(ctx: Context, purpose: Purpose, more = ''): Promise<Connection> {
   if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
   readUrl(ctx.url)
@@ -76,11 +84,18 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
       await reader.close()
     }
   }
-  return openConnection({
+  const opened = openConnection({
     url: ctx.url,
     application: purpose,
     setup,
+    admit: greeted => refuseSharedSessions(ctx, greeted),
+    deadline: signal => ctx.clock.sleep(answerMs, signal),
     onNotice: text => ctx.emit({ type: 'notice', text }),
+  })
+  if (!isPooled(ctx)) return opened
+  return opened.catch(error => {
+    // a pooler takes every client, and lets it wait for a session
+    throw isLost(error) ? usedUp(ctx, 2) : error
   })
 }
 

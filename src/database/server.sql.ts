@@ -33,9 +33,3 @@ export async function serverFacts(sql: Db): Promise<ServerFacts> {
     where r.rolname = current_user`
   return row!
 }
-
-/** Backend pid of this session; two sessions with one pid stand behind a transaction pooler. */
-export async function backend(sql: Db): Promise<number> {
-  const [row] = await sql<{ pid: number }[]>`select pg_catalog.pg_backend_pid() as pid`
-  return row!.pid
-}

@@ -1,12 +1,11 @@
 import { type Node, parseStatements, relationName } from '../files/statements.js'
-import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
 import { relationFacts } from './catalog.sql.js'
 import { type Connection, readUrl } from './connection.js'
 import type { Context } from './context.js'
 import { columnsOfOtherType, missingObjects } from './requirements.sql.js'
-import { backend, type ServerFacts, serverFacts } from './server.sql.js'
+import { type ServerFacts, serverFacts } from './server.sql.js'
 import type { Db } from './types.js'
 
 /** Majors that are tested in every release; 14 works untested, 13 and older are refused. */
@@ -54,15 +53,6 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
     )
   }
   return found
-}
-
-/** Two sessions with one backend, or a setting that has vanished, prove transaction pooling. */
-export async function refusePooler(ctx: Context, one: Connection, two: Connection): Promise<void> {
-  const pids = [await backend(one.sql), await backend(two.sql)]
-  if (pids[0] === pids[1] || pids[0] !== one.pid) {
-    const { host, port } = readUrl(ctx.url)
-    throw new Failure('TRANSACTION_POOLER', `${host}:${port}`)
-  }
 }
 
 /**

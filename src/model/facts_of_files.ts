@@ -165,6 +165,8 @@ export interface FactsOfFiles {
   SERVER_UNTESTED: NoFacts
   READ_ONLY_SERVER: { why: string }
   TRANSACTION_POOLER: NoFacts
+  /** `most`: sessions that the tool could get at least one of less than it needs. */
+  POOL_USED_UP: { most: number }
   /**
    * A table that only its owner may alter, read or point a foreign key at, or a database where we may
    * create no schema; `role` is ours.

@@ -1,10 +1,9 @@
 import { eventTriggers } from '../database/catalog.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { inspect, judgeRights, judgeServer, preflight, refusePooler } from '../database/server.js'
+import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
-import { Failure } from '../model/failure.js'
 import type { Check, Project } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf } from '../plan/choose_track.js'
@@ -20,17 +19,10 @@ export async function doctor(
   sources: Table,
 ): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
-  await using second = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const report = emptyReport('doctor', target.info)
   report.tables.push(sources)
   report.findings.push(...project.faults, ...judgeServer(target, true))
-  try {
-    await refusePooler(ctx, connection, second)
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    report.findings.push(error.finding)
-  }
   const rows = await ledgerRows(connection)
   if (!rows) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
   report.findings.push(...judgeRights(target, rows !== null))

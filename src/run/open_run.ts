@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isLost, unlessLost } from '../database/faults.js'
-import { inspect, refusePooler, type Target } from '../database/server.js'
+import { inspect, type Target } from '../database/server.js'
 import { Failure } from '../model/failure.js'
 import { beside } from './beside.js'
 import { bestEffort } from './best_effort.js'
@@ -92,7 +92,6 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
   }
   let target: Target
   try {
-    await refusePooler(ctx, writer, monitor)
     target = await inspect(ctx, writer)
     await prepareLedger(writer, ctx.tool)
     token = await acquire(ctx, writer, command, leaseWaitMs)
@@ -190,7 +189,6 @@ async function connectAgain(ctx: Context): Promise<Connection> {
 export async function joinRun(ctx: Context, command: string): Promise<Run> {
   let writer = await connect(ctx, 'writer')
   let monitor = await connect(ctx, 'monitor')
-  await refusePooler(ctx, writer, monitor)
   const target = await inspect(ctx, writer)
   const id = await addRun(writer.sql, {
     command,

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/database/embedded.js'
@@ -106,37 +105,6 @@ describe('the connection', () => {
       rmSync(dataDir, { recursive: true, force: true })
     }
   })
-
-  // pgbouncer comes from the system's packages; where it is not installed there is nothing to refuse
-  test.skipIf(!existsSync('/usr/sbin/pgbouncer'))(
-    'a pooler in transaction mode: refused before anything is written',
-    async () => {
-      await using db = await database(newest())
-      const folder = mkdtempSync('/tmp/rethread-pooler-')
-      const listen = 20_000 + Math.floor(Math.random() * 20_000)
-      writeFileSync(join(folder, 'users.txt'), '"postgres" ""\n')
-      writeFileSync(
-        join(folder, 'pgbouncer.ini'),
-        `[databases]\n* = host=${hostname} port=${port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${listen}\nauth_type = any\nauth_file = ${folder}/users.txt\npool_mode = transaction\nunix_socket_dir =\nlogfile = /dev/null\n`.replace(
-          'host=',
-          'user=postgres host=',
-        ),
-      )
-      chmodSync(folder, 0o755)
-      const pooler = spawn('/usr/sbin/pgbouncer', ['-q', '-u', 'nobody', join(folder, 'pgbouncer.ini')], {
-        stdio: 'ignore',
-      })
-      try {
-        await new Promise(done => setTimeout(done, 700))
-        const before = await picture(db.sql)
-        const ran = await rethread(`postgres://postgres@127.0.0.1:${listen}/${db.name}`, ['migrate'])
-        expectFinding(ran, 'TRANSACTION_POOLER', 2, /pooler in transaction mode/)
-        expect(await picture(db.sql)).toEqual(before)
-      } finally {
-        pooler.kill('SIGKILL')
-      }
-    },
-  )
 
   test('a database that is read-only by its settings', async () => {
     await using db = await database(newest())

@@ -66,6 +66,10 @@ export const targetWords = {
       sentence`${s} is a pooler in transaction mode: settings and locks would get lost between statements.`,
     () => 'Use the direct connection or the session pooler (Supabase: port 5432, not 6543).',
   ),
+  POOL_USED_UP: say(
+    (s, f) => sentence`${s} is a pooler that has no session left after ${f.most}.`,
+    () => 'Raise its pool size to 6, or use the direct connection.',
+  ),
   MISSING_PRIVILEGE: say(
     (s, f) =>
       f.wants === 'CREATE'

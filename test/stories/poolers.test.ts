@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { rethread } from '../support/cli.js'
+import { database, newest, open, picture } from '../support/database.js'
+
+const program = '/usr/sbin/pgbouncer'
+
+/** Every command that connects to the database it is given. */
+const commands = [
+  ['status'],
+  ['plan'],
+  ['plan', '--rehearse'],
+  ['doctor'],
+  ['verify'],
+  ['prove'],
+  ['stats'],
+  ['sessions', 'list'],
+  ['quarantine', 'list'],
+  ['migrate'],
+  ['backfill'],
+  ['rollback'],
+  ['restore'],
+]
+
+/** A pgbouncer in front of a database, and the URL that leads through it. */
+class Pooler implements AsyncDisposable {
+  private constructor(
+    readonly url: string,
+    private readonly process: ChildProcess,
+    private readonly folder: string,
+  ) {}
+
+  static async start(name: string, settings: Record<string, string | number>): Promise<Pooler> {
+    const { hostname, port } = new URL(newest().url)
+    const folder = mkdtempSync('/tmp/rethread-pooler-')
+    const listen = 20_000 + Math.floor(Math.random() * 12_000)
+    const all = { listen_addr: '127.0.0.1', listen_port: listen, auth_type: 'any', ...settings }
+    writeFileSync(
+      join(folder, 'pgbouncer.ini'),
+      `[databases]
+* = user=postgres host=${hostname} port=${port}
+[pgbouncer]
+unix_socket_dir =
+logfile = /dev/null
+${Object.entries(all)
+  .map(([key, value]) => `${key} = ${value}`)
+  .join('\n')}
+`,
+    )
+    chmodSync(folder, 0o755)
+    const process = spawn(program, ['-q', '-u', 'nobody', join(folder, 'pgbouncer.ini')], { stdio: 'ignore' })
+    const pooler = new Pooler(`postgres://postgres@127.0.0.1:${listen}/${name}`, process, folder)
+    for (let tries = 0; ; tries++) {
+      const sql = open(pooler.url, 1)
+      try {
+        await sql.unsafe('select')
+        return pooler
+      } catch (error) {
+        if (tries === 50) throw error
+        await new Promise(done => setTimeout(done, 100))
+      } finally {
+        await sql.end()
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.process.kill('SIGKILL')
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+// pgbouncer comes from the system's packages; where it is not installed there is nothing to refuse
+describe.skipIf(!existsSync(program))('poolers', () => {
+  test.each([
+    { mode: 'transaction', asked: commands },
+    { mode: 'statement', asked: [['status'], ['migrate']] },
+  ])(
+    'a pooler in $mode mode is refused by every command, and its connections stay as they were',
+    async ({ mode, asked }) => {
+      await using db = await database(newest(), 'workspace-sessions', 20)
+      await using pooler = await Pooler.start(db.name, { pool_mode: mode, default_pool_size: 3 })
+      const application = open(pooler.url, 3)
+      /** What is set in each of the three connections that the application shares with us. */
+      const settings = async () => {
+        const each = () =>
+          application.unsafe<{ pid: number; set: string }[]>(
+            `select pg_backend_pid() as pid, (select string_agg(name || '=' || setting, ' ' order by name)
+               from pg_settings where source = 'session' and name <> 'application_name') as set from pg_sleep(0.1)`,
+          )
+        const rows = (await Promise.all([each(), each(), each()])).flat()
+        return rows.sort((a, b) => a.pid - b.pid)
+      }
+      try {
+        const [before, data] = [await settings(), await picture(db.sql)]
+        expect(new Set(before.map(row => row.pid)).size).toBe(3)
+        for (const command of asked) {
+          const ran = await rethread(pooler.url, [...command, '--track', 'workspace-sessions'])
+          const findings = ran.report?.findings.map(f => [f.code, f.level])
+          expect([command, ran.code, findings]).toEqual([command, 3, [['TRANSACTION_POOLER', 'refused']]])
+          expect(ran.report.findings[0]!.fix).toMatch(/direct connection or the session pooler/)
+          expect([command, await settings()]).toEqual([command, before])
+        }
+        expect(await picture(db.sql)).toEqual(data)
+      } finally {
+        await application.end()
+      }
+    },
+  )
+
+  test('a pooler in session mode is used; one with too few sessions is said to be used up', async () => {
+    await using db = await database(newest(), 'workspace-sessions', 20)
+    const through = async (size: number, command: string) => {
+      await using pooler = await Pooler.start(db.name, { pool_mode: 'session', default_pool_size: size })
+      const { code, report } = await rethread(pooler.url, [command, '--track', 'workspace-sessions'])
+      return [code, report?.findings.filter(f => f.level === 'error').map(f => `${f.code} ${f.message}`)]
+    }
+    const usedUp = (after: number) => [
+      2,
+      [expect.stringMatching(`POOL_USED_UP .* is a pooler that has no session left after ${after}`)],
+    ]
+    expect(await Promise.all([through(8, 'status'), through(1, 'status'), through(2, 'migrate')])).toEqual([
+      // what is not done yet is no error
+      [1, []],
+      usedUp(1),
+      usedUp(2),
+    ])
+  })
+})
