@@ -45,7 +45,7 @@ async function parser() {
 }
 
 /** A function from byte offsets, which libpg-query counts in, to character offsets. */
-const charsOf = (text: string, bytes: Buffer) =>
+export const charsOf = (text: string, bytes: Buffer) =>
   text.length === bytes.length
     ? (byte: number) => byte
     : (byte: number) => bytes.toString('utf8', 0, byte).length
@@ -89,6 +89,16 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
     throw error
   }
 })
+
+/** What PL/pgSQL makes of a `create function` or `do` statement, as libpg-query gives it. Throws SyntaxFault. */
+export async function parsePlpgsql(statement: string): Promise<Node> {
+  const { parsePlPgSQL } = await parser()
+  try {
+    return (await parsePlPgSQL(statement)) as unknown as Node
+  } catch (error) {
+    throw new SyntaxFault(error instanceof Error ? error.message : String(error), 0)
+  }
+}
 
 /** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
 export async function statementsOrNone(text: string): Promise<Statement[]> {
