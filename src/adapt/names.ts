@@ -106,7 +106,11 @@ const none: ReadonlySet<string> = new Set()
 
 /** The binding of an attribute, short or long. */
 export const bindingOf = (value: string | ColumnBinding | null | undefined): ColumnBinding | null =>
-  value === undefined || value === null ? null : typeof value === 'string' ? { column: columnOf(value) } : value
+  value === undefined || value === null
+    ? null
+    : typeof value === 'string'
+      ? { column: columnOf(value) }
+      : value
 
 /** A table's new name as SQL, always with its schema. */
 export const newTable = (names: Names, table: string): string => {

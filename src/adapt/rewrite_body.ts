@@ -107,8 +107,7 @@ function partsOf(tree: unknown, line: number, runs: boolean, found: Part[]): Par
   if (Array.isArray(tree)) for (const item of tree) partsOf(item, line, runs, found)
   else if (typeof tree === 'object' && tree !== null)
     for (const [key, value] of Object.entries(tree as Node)) {
-      if (key === 'PLpgSQL_expr')
-        found.push({ query: value.query, mode: value.parseMode ?? 0, line, runs })
+      if (key === 'PLpgSQL_expr') found.push({ query: value.query, mode: value.parseMode ?? 0, line, runs })
       else if (typeof value === 'object')
         partsOf(
           value,
@@ -177,7 +176,9 @@ async function rewritePlpgsql(
   }
   declarations(to)
   const out = edits.apply()
-  return body && out !== text ? out.replace(/^\s*\n/, first => `${first}#variable_conflict use_variable\n`) : out
+  return body && out !== text
+    ? out.replace(/^\s*\n/, first => `${first}#variable_conflict use_variable\n`)
+    : out
 }
 
 /** Where the tokens of a part stand in its body: in a row, but for an INTO that the part has lost. */
@@ -192,7 +193,8 @@ function placesOf(part: Token[], body: Token[], start: number, taken: Set<number
       if (body[at]?.raw !== token.raw && !performed) {
         if (n === 0 || body[at]?.name !== 'into') break
         let skip = at + 1
-        while (skip < body.length && (body[skip]!.raw !== token.raw || /^[,.]$/.test(body[skip - 1]!.raw))) skip++
+        while (skip < body.length && (body[skip]!.raw !== token.raw || /^[,.]$/.test(body[skip - 1]!.raw)))
+          skip++
         at = skip
         if (body[at]?.raw !== token.raw) break
       }

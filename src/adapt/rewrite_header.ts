@@ -115,7 +115,8 @@ async function rewriteOwned(track: Track, key: string, value: string): Promise<s
   for (const part of value.split(/;\s*/)) {
     const object = nameAt(part.trimStart())
     const predicate = object?.rest.replace(/^\s*:/, '')
-    if (!object || predicate === undefined || predicate === object.rest || object.parts.length < 2) return value
+    if (!object || predicate === undefined || predicate === object.rest || object.parts.length < 2)
+      return value
     const table = dottedText(object.parts.slice(0, 2))
     const column = object.parts[2]
     const now =
@@ -140,4 +141,3 @@ async function rewriteSupersedes(track: Track, value: string): Promise<string> {
   const now = await rewriteSql(track, `select (${value}\n)`, { ...emptyScope(), sources })
   return now.slice('select ('.length, -2)
 }
-

@@ -1,6 +1,7 @@
 import { type Node, strings } from '../files/statements.js'
 import { namesIn, partText, tableText } from '../model/table_name.js'
 import { closing, nextNamed } from './edits.js'
+import { rewriteType } from './rewrite_type.js'
 import { rewriteValues, wrap } from './rewrite_values.js'
 import {
   emptyScope,
@@ -13,7 +14,6 @@ import {
   sourceNamed,
   tableSource,
 } from './scope.js'
-import { rewriteType } from './rewrite_type.js'
 
 type Visit = (to: Rewrite, node: Node, scope: Scope, plain: boolean) => void
 
@@ -63,7 +63,11 @@ function expression(to: Rewrite, node: Node, scope: Scope, plain: boolean): void
   const operator = strings(node.name).at(-1)
   const key = node.rexpr?.A_Const
   const made = node.lexpr?.FuncCall
-  if ((operator === '->>' || operator === '->') && key?.sval && strings(made?.funcname).at(-1) === 'to_jsonb') {
+  if (
+    (operator === '->>' || operator === '->') &&
+    key?.sval &&
+    strings(made?.funcname).at(-1) === 'to_jsonb'
+  ) {
     const [row] = strings(made.args?.[0]?.ColumnRef?.fields)
     const table = row ? sourceNamed(scope, row)?.table : null
     const now = table ? to.names.column(table, key.sval.sval) : null
@@ -206,7 +210,14 @@ function select(to: Rewrite, node: Node, outer: Scope, named: boolean): void {
     if (fields.length === 1 && said?.has(fields[0]!)) continue
     visit(to, sort.node, scope, !node.distinctClause)
   }
-  for (const key of ['distinctClause', 'whereClause', 'groupClause', 'havingClause', 'windowClause', 'valuesLists'])
+  for (const key of [
+    'distinctClause',
+    'whereClause',
+    'groupClause',
+    'havingClause',
+    'windowClause',
+    'valuesLists',
+  ])
     visit(to, node[key], scope)
   visit(to, node.limitCount, scope)
   visit(to, node.limitOffset, scope)
@@ -247,7 +258,11 @@ function assigned(to: Rewrite, columns: Node[], target: Source): void {
 
 /** `set column = value`. */
 function assignments(to: Rewrite, list: Node[] | undefined, target: Source, scope: Scope): void {
-  assigned(to, (list ?? []).map(t => t.ResTarget), target)
+  assigned(
+    to,
+    (list ?? []).map(t => t.ResTarget),
+    target,
+  )
   for (const { ResTarget: t } of list ?? []) {
     visit(to, t.val, scope)
     const writes = target.table ? to.names.column(target.table, t.name)?.writes : null

@@ -138,7 +138,9 @@ export function noteSignatures(names: Rewrite['names'], statements: readonly Sta
         (node.parameters ?? [])
           .map((p: Node) => p.FunctionParameter)
           .filter((p: Node) => p.mode !== 'FUNC_PARAM_TABLE' && p.mode !== 'FUNC_PARAM_OUT')
-          .map((p: Node) => (p.name && strings(p.argType.names).at(-1) === 'uuid' ? names.type(p.name) : null)),
+          .map((p: Node) =>
+            p.name && strings(p.argType.names).at(-1) === 'uuid' ? names.type(p.name) : null,
+          ),
       )
 }
 
@@ -160,4 +162,3 @@ export function noteTriggers(fired: Map<string, FiredBy[]>, statements: readonly
       ])
     }
 }
-

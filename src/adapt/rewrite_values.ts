@@ -18,9 +18,7 @@ export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: 
   if (!bound.some(b => b?.writes) && !absent.includes(true) && more.length === 0 && !always) return
   if (columns.length === 0) return
   const lists: Item[][] = query.valuesLists
-    ? query.valuesLists.map((list: Node) =>
-        itemsIn(edits, opening(edits, edits.at(firstLocation(list)))),
-      )
+    ? query.valuesLists.map((list: Node) => itemsIn(edits, opening(edits, edits.at(firstLocation(list)))))
     : [selectItems(edits, query)]
   for (const items of lists) {
     for (const [n, item] of items.entries()) {
@@ -28,11 +26,19 @@ export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: 
       if (absent[n]) leaveOut(edits, items, n)
       else if (writes) wrap(to, item, writes)
     }
-    add(edits, items, more.map(m => m.value))
+    add(
+      edits,
+      items,
+      more.map(m => m.value),
+    )
   }
   const named = columns.map(c => ({ first: edits.at(c.location), last: edits.at(c.location) }))
   for (const n of named.keys()) if (absent[n]) leaveOut(edits, named, n)
-  add(edits, named, more.map(m => m.text))
+  add(
+    edits,
+    named,
+    more.map(m => m.text),
+  )
   if (always) {
     const end = edits.tokens[closing(edits, opening(edits, named[0]!.first))]!.end
     edits.replace(end, end, ' overriding system value')
@@ -98,4 +104,3 @@ export function wrap({ edits }: Rewrite, { first, last }: Item, writes: string):
   edits.replace(start, start, `(${before}(`)
   edits.replace(end, end, `)${after})`)
 }
-

@@ -1,7 +1,7 @@
 import { type Node, rangeTable, strings } from '../files/statements.js'
 import { partText, tableText } from '../model/table_name.js'
 import type { Edits } from './edits.js'
-import type { NewColumn, Names } from './names.js'
+import type { Names, NewColumn } from './names.js'
 
 /** What a FROM clause offers under one name. */
 export interface Source {
@@ -99,7 +99,8 @@ export function resolve(names: Names, ref: Node, scope: Scope): { column: NewCol
   const fields = strings(ref.fields)
   const last = fields.at(-1)
   if (!last || fields.length !== ref.fields.length) return null
-  const source = fields.length === 1 ? sourceWith(scope, last) : qualified(names, fields.slice(0, -1), last, scope)
+  const source =
+    fields.length === 1 ? sourceWith(scope, last) : qualified(names, fields.slice(0, -1), last, scope)
   const column = source?.table ? names.column(source.table, last) : null
   return source && column ? { column, source } : null
 }
@@ -146,7 +147,11 @@ export function renameColumn(to: Rewrite, ref: Node, scope: Scope, plain: boolea
     if (fields.length === 2) renameQualifier(to, fields[0], at, scope)
     if (fields.length === 3) renameTable(to, tableText({ schema: fields[0]!, name: fields[1]! }), at)
     if (found && found.column.column !== fields.at(-1))
-      edits.replace(last.start, last.end, owner ? `${partText(owner)}.${found.column.text}` : found.column.text)
+      edits.replace(
+        last.start,
+        last.end,
+        owner ? `${partText(owner)}.${found.column.text}` : found.column.text,
+      )
     return found !== null && found.column.column !== fields.at(-1)
   }
   const qualifier =

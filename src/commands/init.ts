@@ -1,7 +1,10 @@
 import { relative, resolve } from 'node:path'
+import { readMap } from '../adapt/mapping.js'
+import { trackRewriter } from '../adapt/rewrite_track.js'
 import { defineCommand } from '../command.js'
 import { discover } from '../files/discover.js'
-import { copyTrack, readMap } from '../files/scaffold.js'
+import { copyTrack } from '../files/scaffold.js'
+import { readTrackInfo } from '../files/track_info.js'
 import { Failure, UsageError } from '../model/failure.js'
 import { list } from '../model/options.js'
 import { finding } from '../model/report.js'
@@ -27,12 +30,18 @@ export default defineCommand({
     const to = resolve(cwd, options.dir ?? '.')
     if (to === home) throw new UsageError('init', 'name your own folder: --dir <folder>')
     const map = readMap(options.map)
-    const written = await copyTrack(track, to, map)
+    const names = Object.keys(map).length
+    const { info } = await readTrackInfo(track)
+    const rewrite = names === 0 ? null : await trackRewriter(track, info, map)
+    const written = await copyTrack(track, to, rewrite, {
+      track: track.name,
+      ...(names > 0 ? { mapping: map } : {}),
+    })
     return scaffolded('init', written, discover(to, home), track.name, () =>
       finding('COPIED', track.name, {
         to: relative(cwd, to) || '.',
         files: written.length,
-        names: map.length,
+        names,
       }),
     )
   },

@@ -147,6 +147,13 @@ export interface TrackInfo {
   shapes?: { table: string; what: string; is: string }[]
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
+  /**
+   * For a column of the application's (`workspaces.id`), the parameters, variables, functions and columns of the
+   * track that have its type: `init` gives them the type that a database has.
+   */
+  typed?: Record<string, string[]>
+  /** For the first letter of the ids that probes write, the column that they are of. */
+  probes?: Record<string, string>
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
   sight?: { persons: string; rows: { before: VisibleRows; after: VisibleRows }[] }
 }
