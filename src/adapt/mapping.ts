@@ -19,7 +19,7 @@ export function readMap(entries: string[]): Mapping {
       continue
     }
     const from = nameAt(left)
-    const to = nameAt(/^[\w$]*[A-Z][\w$]*$/.test(right) ? `"${right}"` : right)
+    const to = nameAt(right.replace(/"[^"]*"|[\w$]*[A-Z][\w$]*/g, p => (p.startsWith('"') ? p : `"${p}"`)))
     if (!from || from.rest !== '' || !to || to.rest !== '') throw new UsageError(`--map ${entry}`, shape)
     // a schema of the track's own is no more than a reminder: no track has two tables of one name
     const parts = /^(public|auth)$/.test(from.parts[0]!) ? from.parts.slice(1) : from.parts

@@ -13,6 +13,8 @@ export interface NewColumn extends ColumnBinding {
 export interface Names {
   /** True when the track's files name this table. */
   knows(table: string): boolean
+  /** All tables that the track's files name. */
+  tables(): Iterable<string>
   /** Columns of a table as the track's files name them. */
   columns(table: string): ReadonlySet<string>
   /** The table's new name; itself where it keeps it. */
@@ -90,6 +92,7 @@ export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Se
   const identity = mapping.identity
   return {
     knows: table => tables.has(table) || known.has(table),
+    tables: () => known.keys(),
     columns: table => known.get(table) ?? none,
     table: table => tables.get(table) ?? parts(table),
     column: (table, column) => columns.get(table)?.get(column) ?? null,

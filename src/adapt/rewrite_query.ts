@@ -76,8 +76,19 @@ function expression(to: Rewrite, node: Node, scope: Scope, plain: boolean): void
       to.edits.replace(token.start, token.end, `'${now.column.replaceAll("'", "''")}'`)
     }
   }
+  if (operator === '=' && key?.sval && strings(node.lexpr?.ColumnRef?.fields).at(-1) === 'attname')
+    catalogColumn(to, key)
   visit(to, node.lexpr, scope, plain)
   visit(to, node.rexpr, scope, plain)
+}
+
+/** A column's name as the catalog has it: that of a table which the same text names as a literal. */
+function catalogColumn({ edits, names }: Rewrite, key: Node): void {
+  const token = edits.tokens[edits.at(key.location)]!
+  for (const table of names.tables()) {
+    const now = edits.text.includes(`'${table}'`) ? names.column(table, key.sval.sval) : null
+    if (now) edits.replace(token.start, token.end, `'${now.column.replaceAll("'", "''")}'`)
+  }
 }
 
 function call(to: Rewrite, node: Node, scope: Scope): void {

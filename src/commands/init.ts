@@ -1,14 +1,29 @@
 import { relative, resolve } from 'node:path'
+import { bindTypes } from '../adapt/bind.js'
 import { readMap } from '../adapt/mapping.js'
 import { trackRewriter } from '../adapt/rewrite_track.js'
 import { defineCommand } from '../command.js'
+import { type Context, connect } from '../database/context.js'
 import { discover } from '../files/discover.js'
 import { copyTrack } from '../files/scaffold.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure, UsageError } from '../model/failure.js'
-import { list } from '../model/options.js'
+import type { Mapping } from '../model/mapping.js'
+import { choice, list, text } from '../model/options.js'
+import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 import { scaffolded } from '../operate/scaffold.js'
+
+/** The mapping with the types that the target has. */
+async function bound(
+  ctx: Context,
+  track: Track,
+  map: Mapping,
+  options: { epoch: 'seconds' | 'milliseconds'; zone: string | null },
+): Promise<Mapping> {
+  await using connection = await connect(ctx, 'reader')
+  return bindTypes(connection.sql, track, map, options.epoch, options.zone)
+}
 
 export default defineCommand({
   summary: 'copy a track into your repository, with your own names, and write the configuration',
@@ -17,9 +32,19 @@ export default defineCommand({
       '--map <names>',
       'your names for the track’s tables and columns: chats=messages,chats.workspace_id=org_id',
     ),
+    epoch: choice(
+      '--epoch <unit>',
+      'unit of times that are numbers',
+      ['seconds', 'milliseconds'],
+      'milliseconds',
+    ),
+    zone: text(
+      '--zone <zone>',
+      'time zone of times without one, such as UTC (default: that of each session)',
+    ),
   },
   offline: true,
-  run: async ({ options, trackName, cwd, home }) => {
+  run: async ({ options, trackName, cwd, home, ctx }) => {
     const shipped = discover(home).tracks
     const track = shipped.find(t => t.name === trackName)
     if (!track)
@@ -29,13 +54,14 @@ export default defineCommand({
       })
     const to = resolve(cwd, options.dir ?? '.')
     if (to === home) throw new UsageError('init', 'name your own folder: --dir <folder>')
-    const map = readMap(options.map)
-    const names = Object.keys(map).length
+    const given = readMap(options.map)
+    const map = ctx.url === '' ? given : await bound(ctx, track, given, options)
+    const names = Object.keys(given).length
     const { info } = await readTrackInfo(track)
-    const rewrite = names === 0 ? null : await trackRewriter(track, info, map)
+    const rewrite = Object.keys(map).length === 0 ? null : await trackRewriter(track, info, map)
     const written = await copyTrack(track, to, rewrite, {
       track: track.name,
-      ...(names > 0 ? { mapping: map } : {}),
+      ...(Object.keys(map).length > 0 ? { mapping: map } : {}),
     })
     return scaffolded('init', written, discover(to, home), track.name, () =>
       finding('COPIED', track.name, {
