@@ -26,6 +26,10 @@ export default defineConfig({
     hookTimeout: 120_000,
     // two cores: more files at once would only make the stories about time-outs flaky
     maxWorkers: 2,
+    // as src/cli/main.ts does
+    execArgv: ['--liftoff-only'],
+    // what is built is run as it is, as Node runs it
+    server: { deps: { external: [/\/dist\/.*\.js$/] } },
     // the one test that was asked for is not hidden among those that were left out
     hideSkippedTests: true,
     reporters: process.env.CI

@@ -34,6 +34,10 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
     order by id desc`
 }
 
+/** Whether a rollback of a track was killed before its archives were sealed. */
+export const hasUnsealed = async (sql: Db, track: string): Promise<boolean> =>
+  (await listArchives(sql)).some(a => a.track === track && a.state === 'capturing')
+
 /** Notes an archive; returns its id. */
 export async function addArchive(
   sql: Db,

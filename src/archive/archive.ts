@@ -17,6 +17,7 @@ import {
   addArchive,
   adoptArchives,
   countRows,
+  hasUnsealed,
   listArchives,
   sealArchive,
 } from './archive.sql.js'
@@ -169,8 +170,7 @@ export async function sealBroken(
   track: string,
   leaseWaitMs: number,
 ): Promise<boolean> {
-  const open = (await listArchives(connection.sql)).some(a => a.track === track && a.state === 'capturing')
-  if (!open) return false
+  if (!(await hasUnsealed(connection.sql, track))) return false
   let run: Run
   try {
     run = await openRun(ctx, 'seal', leaseWaitMs)

@@ -76,6 +76,7 @@ export async function readInput(
     emit,
     signal: interruptible(process, cleanup),
   })
+  cleanup.push(opened.close)
   return {
     args,
     ...opened,

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { defineCommand, throttleOptions } from '../command.js'
 import { readPin } from '../files/pin.js'
-import { baseline } from '../migrate/baseline.js'
 import { migrate } from '../migrate/migrate.js'
 import { choice, count, flag, text } from '../model/options.js'
 import { phases } from '../model/project.js'
@@ -31,7 +30,10 @@ export default defineCommand({
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
     const chosen = await track()
-    if (options.baseline) return baseline(ctx, chosen, options.baseline, leaseWaitMs)
+    if (options.baseline) {
+      const { baseline } = await import('../migrate/baseline.js')
+      return baseline(ctx, chosen, options.baseline, leaseWaitMs)
+    }
     const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
     return migrate({ ...ctx, cores: options.workers }, chosen, {
       ...wishOf(

@@ -3,7 +3,7 @@ import { Failure } from '../model/failure.js'
 import type { Track } from '../model/project.js'
 import type { StatementTrace } from '../model/report.js'
 import { type Connection, openConnection, readUrl } from './connection.js'
-import { type Purpose, setupSql } from './connection.sql.js'
+import { type Purpose, sendSetup, setupSql } from './connection.sql.js'
 import type { Db, Root } from './types.js'
 
 /** Time, injected: the core never reads the clock of the machine. */
@@ -52,6 +52,8 @@ export interface Context extends Machine {
   /** All tracks of the folder, to tell which other one fits. */
   tracks(): Track[]
   emit: Emit
+  /** A reader that is done with and still open, for the next one who wants a reader. */
+  spare: { reader: Connection | null }
   /** Takes what each statement of a step did, in a rehearsal; elsewhere nobody looks. */
   trace?: (step: string, traces: StatementTrace[]) => void
   /** Fires at the first Ctrl-C: finish the batch, then report. */
@@ -62,12 +64,31 @@ export interface Context extends Machine {
 export async function connect(ctx: Context, purpose: Purpose, more = ''): Promise<Connection> {
   if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
   readUrl(ctx.url)
+  const setup = [setupSql(purpose, ctx.settings, ctx.cores), more].filter(Boolean).join('\n')
+  const { reader } = ctx.spare
+  if (reader && purpose === 'reader') {
+    ctx.spare.reader = null
+    try {
+      await sendSetup(reader.sql, setup)
+      return reader
+    } catch {
+      // it was lost meanwhile: a new one says what is wrong, if anything still is
+      await reader.close()
+    }
+  }
   return openConnection({
     url: ctx.url,
     application: purpose,
-    setup: [setupSql(purpose, ctx.settings, ctx.cores), more].filter(Boolean).join('\n'),
+    setup,
     onNotice: text => ctx.emit({ type: 'notice', text }),
   })
+}
+
+/** Closes the reader that nobody took over. */
+export async function closeSpare({ spare }: Context): Promise<void> {
+  const { reader } = spare
+  spare.reader = null
+  await reader?.close()
 }
 
 /** A session whose statements all run in one transaction. */

@@ -73,14 +73,15 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
   const onEvent = options.onEvent ?? (() => {})
   return async (verb: Verb<object>, request: object): Promise<Report> => {
     const events = guarded(onEvent)
+    const opened = openContext({ ...opening, emit: events.emit })
     const call: Call = {
-      ...openContext({ ...opening, emit: events.emit }),
+      ...opened,
       config: opening.config,
       named: opening.track,
       leaseWaitMs: (options.lockWaitSeconds ?? 60) * 1000,
       sources: sourcesOf(options, opening),
     }
-    const report = await reported(verb.command, () => verb.run(call, request))
+    const report = await reported(verb.command, () => verb.run(call, request)).finally(opened.close)
     events.rethrow()
     return report
   }

@@ -1,4 +1,3 @@
-import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { withLeavingRows } from '../backfill/take_out.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
@@ -7,25 +6,6 @@ import type { Track } from '../model/project.js'
 import type { Finding } from '../model/report.js'
 import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
-import { type HistoryAndPlan, readHistory } from '../plan/history.js'
-import type { PlanOptions } from '../plan/make_plan.js'
-
-/**
- * The plan from ledger and files, with the finished backfills among its steps that have rows to do again; the
- * findings name those, and say of the others which could not be asked.
- */
-export async function readPlan(
-  connection: Connection,
-  track: Track,
-  options: PlanOptions,
-): Promise<HistoryAndPlan & { reopened: Finding[] }> {
-  let again: Reopened | null = null
-  const read = await readHistory(connection, track, options, async applied => {
-    again = await reopenedBackfills(connection, track, applied)
-    return again.names
-  })
-  return { ...read, reopened: reopenedFindings(again!) }
-}
 
 /**
  * A plan with everything that wants a decision: the hazards of its statements and of the database, and the

@@ -7,9 +7,8 @@ import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
-import { describe } from '../plan/describe_steps.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
-import { heldFindings } from '../plan/make_plan.js'
+import { undescribedHeld } from '../plan/make_plan.js'
 import { recentRuns } from '../run/ledger.sql.js'
 
 /** Longest look for the cost line, in milliseconds: `status` starts fast. */
@@ -63,7 +62,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     )
     // pending work is attention here and nowhere else
     report.verdict = 'attention'
-  } else report.findings.push(...heldFindings(await describe(plan, connection.sql), target.info.database))
+  } else report.findings.push(...undescribedHeld(plan, target.info.database))
   const failed = report.findings.some(f => f.code === 'ROWS_FAILED')
   if (plan.findings.length > 0 || failed) report.verdict = 'attention'
   report.verdict = verdictOf({ ...report, findings: report.findings.filter(f => f.level !== 'error') })

@@ -117,8 +117,6 @@ export function findMigration(track: Track, text: string): Migration {
  * allowed.
  */
 export function heldFindings(plan: Plan, database: string, from: HazardLevel = 'outage'): Finding[] {
-  const first = plan.held[0]
-  if (!first) return []
   const hazards = new Set(
     plan.held.flatMap(h => h.hazards.map(z => z.code)).filter(c => needsConsent(c, from)),
   )
@@ -127,17 +125,34 @@ export function heldFindings(plan: Plan, database: string, from: HazardLevel = '
     .sort()
     .map(h => (h === 'QUARANTINES_ROWS' && leaving.length > 0 ? `${h}=${Math.max(...leaving)}` : h))
   const allow = names.length === 0 ? '' : ` --allow ${names.join(',')}`
-  const command =
-    first.why === 'ends-old-app'
-      ? `rethread migrate --track ${plan.track} --phase contract${allow}`
-      : `rethread migrate --track ${plan.track}`
+  const takesOut = leaving.reduce((sum, rows) => sum + rows, 0)
+  return stoppedBefore(
+    plan,
+    database,
+    `rethread migrate --track ${plan.track} --phase contract${allow}`,
+    takesOut,
+  )
+}
+
+/**
+ * What is left of a plan whose statements nobody has looked at: the next command is the one that looks, and
+ * that names what will have to be allowed.
+ */
+export const undescribedHeld = (plan: Plan, database: string): Finding[] =>
+  stoppedBefore(plan, database, `rethread plan --track ${plan.track} --phase contract`)
+
+/** `contract` is the command where what is left ends the old application. */
+function stoppedBefore(plan: Plan, database: string, contract: string, takesOut?: number): Finding[] {
+  const first = plan.held[0]
+  if (!first) return []
+  const ends = first.why === 'ends-old-app'
   return [
     finding('STOPPED_BEFORE', first.migration.name, {
       why: first.why,
       left: plan.held.length,
-      because: first.why === 'ends-old-app' ? first.migration.endsOldApp : null,
-      takesOut: leaving.reduce((sum, rows) => sum + rows, 0),
-      command,
+      because: ends ? first.migration.endsOldApp : null,
+      ...(takesOut === undefined ? {} : { takesOut }),
+      command: ends ? contract : `rethread migrate --track ${plan.track}`,
       database,
     }),
   ]

@@ -1,4 +1,4 @@
-import { type Context, connect, type Machine } from '../database/context.js'
+import { type Context, closeSpare, connect, type Machine } from '../database/context.js'
 import type { Config } from '../files/config.js'
 import { discover } from '../files/discover.js'
 import type { Emit } from '../model/event.js'
@@ -34,6 +34,8 @@ export interface Opened {
   project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
+  /** Closes the session that chose the track, where the verb took none over. */
+  close(): Promise<void>
 }
 
 /** Makes the context of a verb. Opens no connection and reads no file until asked for a track. */
@@ -60,9 +62,15 @@ export function openContext(opening: Opening): Opened {
     tool: `rethread ${opening.version}`,
     tracks: () => project().tracks,
     emit,
+    spare: { reader: null },
     signal,
   }
-  return { ctx, project, track: () => pickTrack(ctx, project(), opening.track) }
+  return {
+    ctx,
+    project,
+    track: () => pickTrack(ctx, project(), opening.track),
+    close: () => closeSpare(ctx),
+  }
 }
 
 /** The track, after the faults of the files: all of them at once. */
@@ -72,8 +80,16 @@ async function pickTrack(ctx: Context, project: Project, name: string | null): P
   const named = project.tracks.find(t => t.name === name)
   if (named) return named
   if (project.tracks.length === 1 && !name) return project.tracks[0]!
-  await using connection = await connect(ctx, 'reader')
-  return await chooseTrack(connection, project, name)
+  const connection = await connect(ctx, 'reader')
+  try {
+    const track = await chooseTrack(connection, project, name)
+    // a verb begins by opening a reader: a deploy with nothing to do connects once
+    ctx.spare.reader = connection
+    return track
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
 }
 
 /** Where each value came from, as `doctor` shows it. */

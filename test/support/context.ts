@@ -22,6 +22,7 @@ export const contextOf = (url: string, tracks: Track[] = []): Context => ({
   tool: 'rethread test',
   tracks: () => tracks,
   emit: () => {},
+  spare: { reader: null },
   clock: {
     now: () => performance.now(),
     sleep: (ms, signal) =>

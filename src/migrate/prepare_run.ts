@@ -1,0 +1,89 @@
+import { judgeLeaving } from '../backfill/take_out.js'
+import type { Connection } from '../database/connection.js'
+import type { Context } from '../database/context.js'
+import { judgeRights, preflight, type Target } from '../database/server.js'
+import { lint } from '../files/lint.js'
+import { judgeSettings, readTrackInfo } from '../files/track_info.js'
+import { Failures } from '../model/failure.js'
+import type { Plan } from '../model/plan.js'
+import type { Track } from '../model/project.js'
+import type { Report } from '../model/report.js'
+import { otherTracks } from '../plan/choose_track.js'
+import { guard } from '../plan/consent.js'
+import { type HistoryAndPlan, readHistory } from '../plan/history.js'
+import { lookAhead } from '../plan/look_ahead.js'
+import { judgePin, pinOf } from '../plan/pinned_plan.js'
+import { driftFinding } from '../run/schema_snapshot.js'
+import type { ObjectRow } from '../run/schema_snapshot.sql.js'
+import { stepResult } from '../run/step_result.js'
+import { judgePlan } from './judge_plan.js'
+import type { MigrateOptions } from './migrate_options.js'
+
+/** A plan that may be executed, and what was looked at to say so. */
+export interface PreparedRun {
+  plan: Plan
+  /** How the schema looked before the first step; null where another run has been at work since. */
+  schema: ObjectRow[] | null
+  /** Newest row of the ledger at that time. */
+  newest: string | null
+}
+
+/** What was read before anything is judged. */
+export interface Seen extends HistoryAndPlan {
+  target: Target
+  /** How the schema looks; null only where there is neither a ledger nor a step. */
+  schema: ObjectRow[] | null
+  /** Objects that are not as the newest finished step left them. */
+  changed: string[]
+}
+
+/**
+ * Judges a plan that has steps, without writing: null where a guard said no, 'outrun' where another run has
+ * applied some of it since the ledger was read.
+ */
+export async function prepareRun(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  { plan, history, hasLedger, newest, target, schema, changed }: Seen,
+  options: MigrateOptions,
+  report: Report,
+): Promise<PreparedRun | null | 'outrun'> {
+  const { info, faults: wrong } = await readTrackInfo(track)
+  const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
+  if (faults.length > 0) throw new Failures(faults)
+  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, plan, changed)
+  if (options.pin)
+    report.findings.push(
+      ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
+    )
+  const obstacles = await preflight(
+    connection,
+    plan.steps.map(s => s.migration),
+  )
+  if (obstacles.some(f => f.code === 'ALREADY_EXISTS')) {
+    // a run beside this one may have made it since the ledger was read: its row came in the same commit
+    const now = await readHistory(connection, track, options)
+    if (now.history.applied.size !== history.applied.size) return 'outrun'
+  }
+  const ahead = await lookAhead(ctx, connection, track, {
+    applied: plan.applied,
+    pending: [...plan.steps, ...plan.held].map(s => s.migration),
+    resumed: new Set(history.unfinished.keys()),
+    major: target.major,
+    obstacles,
+  })
+  report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
+  report.findings.push(
+    ...driftFinding(changed),
+    ...firing,
+    ...judgeRights(target, hasLedger),
+    ...judgeSettings(track.name, info, ctx.settings),
+    ...obstacles,
+    ...ahead,
+    ...(await otherTracks(connection, ctx, track, obstacles)),
+    ...guard(described, options.consent),
+    ...(await judgeLeaving(connection, described, options.consent)),
+  )
+  return report.findings.some(f => f.level === 'refused') ? null : { plan: described, schema, newest }
+}
