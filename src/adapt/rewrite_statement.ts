@@ -57,7 +57,6 @@ const relation = (to: Rewrite, range: Node): Source => rangeSource(to, range, em
 
 function createTable(to: Rewrite, node: Node): void {
   const { table } = relation(to, node.relation)
-  const scope = rowScope(to, table!, null)
   for (const elem of node.tableElts ?? []) {
     if (elem.ColumnDef) column(to, elem.ColumnDef, table!)
     if (elem.Constraint) constraint(to, elem.Constraint, table!)

@@ -179,7 +179,7 @@ const list: Schema[] = [
 test.each(list.map((s, n) => [s.name, s, n] as const))(
   '%s: from init to restore',
   async (_, s, n) => {
-    const cwd = folder()
+    const cwd = folder({})
     const server = servers()[n % servers().length]!
     await using db = await database(server, 'empty')
     await db.sql.unsafe(s.tables)
@@ -191,7 +191,7 @@ test.each(list.map((s, n) => [s.name, s, n] as const))(
         .map(f => `${f.code} ${f.message}`),
       ...report.checks
         .filter(c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'))
-        .map(c => JSON.stringify([c.check, c.found.map(f => f.message ?? f.key)])),
+        .map(c => JSON.stringify([c.check, c.found.map(f => f.detail)])),
     ]
     const ran = async (...args: string[]) => {
       const { code, report } = await rethread(db.url, args, { cwd })
