@@ -52,15 +52,14 @@ export async function bindTypes(
           bindOne(role, binding, found, wanted.get(`${table}.${column}`) ?? [], unit, zone),
         )
     }
-    for (const c of catalog.filter(c => c.required && !taken.has(c.column)))
+    for (const c of catalog.filter(c => c.required && c.column !== 'name' && !taken.has(c.column)))
       bound[`${entity}.${c.column}`] ??= probed(c)
   }
   return bound
 }
 
-/** Probes write such a column; the shipped ones know `name`, which is written as it is. */
-const probed = (c: CatalogColumn): ColumnBinding | string =>
-  c.column === 'name' ? c.column : { column: c.column, probe: probeValue(c.base) }
+/** A column that a row needs and the track does not know: probes write it. */
+const probed = (c: CatalogColumn): ColumnBinding => ({ column: c.column, probe: probeValue(c.base) })
 
 const probeValue = (type: string): string =>
   /int|numeric|double|real/.test(type)

@@ -220,9 +220,27 @@ async function rewriteDynamic(track: Track, edits: Rewrite['edits']): Promise<vo
       if (now !== inner) edits.replace(token.start, token.end, `${quote}${now}${quote}`)
     } catch (error) {
       if (!(error instanceof SyntaxFault)) throw error
-      // a piece of a statement, put together elsewhere
+      // a piece of a statement, or one with a place where the grammar wants a literal: its tables at least
+      const now = await renameTables(track, inner!)
+      if (now !== inner) edits.replace(token.start, token.end, `${quote}${now}${quote}`)
     }
   }
+}
+
+/** A text that does not parse, with the tables that it names with their schema under their new names. */
+async function renameTables(track: Track, text: string): Promise<string> {
+  const edits = await editsOf(text.replaceAll('%', '?'))
+  const { tokens } = edits
+  for (const [i, token] of tokens.entries())
+    if (tokens[i + 1]?.raw === '.' && tokens[i + 2] && tokens[i - 1]?.raw !== '.')
+      renameTable(
+        { edits, names: track.names, probing: false, body: null },
+        tableText({ schema: token.name, name: tokens[i + 2]!.name }),
+        i,
+      )
+  const places = text.match(/[%?]/g) ?? []
+  let n = 0
+  return edits.apply().replace(/\?/g, () => places[n++] ?? '?')
 }
 
 async function rewriteDynamicText(track: Track, parsed: string, text: string): Promise<string> {

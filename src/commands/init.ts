@@ -22,7 +22,7 @@ async function bound(
   options: { epoch: 'seconds' | 'milliseconds'; zone: string | null },
 ): Promise<Mapping> {
   await using connection = await connect(ctx, 'reader')
-  return bindTypes(connection.sql, track, map, options.epoch, options.zone)
+  return await bindTypes(connection.sql, track, map, options.epoch, options.zone)
 }
 
 export default defineCommand({
