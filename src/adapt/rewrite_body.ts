@@ -9,6 +9,7 @@ import {
 import { tableText } from '../model/table_name.js'
 import { editsOf, type Token } from './edits.js'
 import type { Names } from './names.js'
+import { rewriteDynamic } from './rewrite_dynamic.js'
 import { visit } from './rewrite_query.js'
 import { type FiredBy, rewriteStatement } from './rewrite_statement.js'
 import { emptyScope, type Rewrite, renameTable, type Scope, type Source, tableSource } from './scope.js'
@@ -170,7 +171,7 @@ async function rewritePlpgsql(
       }
       for (const parsed of await parseStatements(piece)) {
         visit({ ...to, edits: placed }, { [parsed.kind]: parsed.node }, scope)
-        if (part.runs) await rewriteDynamic(track, placed)
+        if (part.runs) await rewriteDynamic({ ...to, edits: placed }, inner => rewriteSql(track, inner))
       }
     }
   }
@@ -203,53 +204,6 @@ function placesOf(part: Token[], body: Token[], start: number, taken: Set<number
     if (places.length === part.length) return places
   }
   return null
-}
-
-/** `%` places of format() as parameters, so that the rest can be parsed; as long as they are. */
-const parameters = (text: string): string =>
-  text.replace(/%(?:(\d+)\$)?[sIL]/g, found => `$${'1'.padEnd(found.length - 1, '0')}`)
-
-/** SQL in a literal that is run: the literals of a format() or a plain EXECUTE. */
-async function rewriteDynamic(track: Track, edits: Rewrite['edits']): Promise<void> {
-  for (const token of edits.tokens.filter(t => t.kind === 'SCONST')) {
-    const [, quote, inner] = dollars.exec(token.raw) ?? [null, "'", token.raw.slice(1, -1)]
-    if (!/^\s*\w+\s/.test(inner!)) continue
-    const asSql = quote === "'" ? inner!.replaceAll("''", "' ") : inner!
-    try {
-      const now = await rewriteDynamicText(track, parameters(asSql), inner!)
-      if (now !== inner) edits.replace(token.start, token.end, `${quote}${now}${quote}`)
-    } catch (error) {
-      if (!(error instanceof SyntaxFault)) throw error
-      // a piece of a statement, or one with a place where the grammar wants a literal: its tables at least
-      const now = await renameTables(track, inner!)
-      if (now !== inner) edits.replace(token.start, token.end, `${quote}${now}${quote}`)
-    }
-  }
-}
-
-/** A text that does not parse, with the tables that it names with their schema under their new names. */
-async function renameTables(track: Track, text: string): Promise<string> {
-  const edits = await editsOf(text.replaceAll('%', '?'))
-  const { tokens } = edits
-  for (const [i, token] of tokens.entries())
-    if (tokens[i + 1]?.raw === '.' && tokens[i + 2] && tokens[i - 1]?.raw !== '.')
-      renameTable(
-        { edits, names: track.names, probing: false, body: null },
-        tableText({ schema: token.name, name: tokens[i + 2]!.name }),
-        i,
-      )
-  const places = text.match(/[%?]/g) ?? []
-  let n = 0
-  return edits.apply().replace(/\?/g, () => places[n++] ?? '?')
-}
-
-async function rewriteDynamicText(track: Track, parsed: string, text: string): Promise<string> {
-  const now = await rewriteSql(track, parsed)
-  if (now === parsed) return text
-  // the places of format() come back in their order
-  const places = text.match(/%(?:(\d+)\$)?[sIL]/g) ?? []
-  let n = 0
-  return now.replace(/\$10*(?!\d|\$)/g, () => places[n++] ?? '')
 }
 
 /** Types of variables, and `schema.table.column%type`, which no part of the tree has. */
