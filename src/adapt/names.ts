@@ -89,6 +89,13 @@ export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Se
         return bound?.probe ? [{ text: partText(bound.column), value: bound.probe }] : []
       }),
     )
+  // a track may set a table of the application's aside in the archive, under the name that it has
+  for (const [table, now] of [...tables]) {
+    const aside = `rethread_archive.${parts(table).name}`
+    tables.set(aside, { schema: 'rethread_archive', name: now.name })
+    columns.set(aside, columns.get(table)!)
+    known.set(aside, known.get(table)!)
+  }
   const identity = mapping.identity
   return {
     knows: table => tables.has(table) || known.has(table),

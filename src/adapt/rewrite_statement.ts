@@ -1,5 +1,5 @@
 import { type Node, rangeTable, type Statement, strings } from '../files/statements.js'
-import { tableText } from '../model/table_name.js'
+import { partText, tableText } from '../model/table_name.js'
 import { nextNamed } from './edits.js'
 import { renameWord, rowScope, visit } from './rewrite_query.js'
 import { rewriteType } from './rewrite_type.js'
@@ -38,6 +38,11 @@ const rules: Record<string, Rule> = {
     }
   },
   DropStmt: (to, node, from) => drop(to, node, from),
+  AlterObjectSchemaStmt: (to, node, from) => setSchema(to, node, from),
+  CommentStmt: (to, node, from) => {
+    const [schema, name] = strings(node.object.List?.items)
+    if (/TABLE|VIEW|COLUMN|POLICY|TRIGGER|CONSTRAINT/.test(node.objtype)) renameNext(to, schema!, name!, from)
+  },
   TruncateStmt: (to, node) => {
     for (const item of node.relations ?? []) relation(to, item.RangeVar)
   },
@@ -120,12 +125,30 @@ function drop(to: Rewrite, node: Node, from: number): void {
     // a policy or a trigger stands before its table, whose name has its schema
     const names = /TRIGGER|POLICY|RULE/.test(node.removeType) ? path.slice(0, -1) : path
     if (names.length !== 2 || !/TABLE|VIEW|TRIGGER|POLICY|RULE|SEQUENCE/.test(node.removeType)) continue
-    for (; at < to.edits.tokens.length; at++) {
-      const [schema, dot, name] = to.edits.tokens.slice(at, at + 3)
-      if (schema?.name === names[0] && dot?.raw === '.' && name?.name === names[1]) break
-    }
-    renameTable(to, tableText({ schema: names[0]!, name: names[1]! }), at)
+    at = renameNext(to, names[0]!, names[1]!, at)
   }
+}
+
+/** Renames the table that is named next, with its schema, at or after a token; the index of its first token. */
+function renameNext(to: Rewrite, schema: string, name: string, from: number): number {
+  for (let at = from; at < to.edits.tokens.length; at++) {
+    const [first, dot, last] = to.edits.tokens.slice(at, at + 3)
+    if (first?.name !== schema || dot?.raw !== '.' || last?.name !== name) continue
+    renameTable(to, tableText({ schema, name }), at)
+    return at
+  }
+  return from
+}
+
+/** A table that goes to the archive, or comes back to the schema that it has in the database. */
+function setSchema(to: Rewrite, node: Node, from: number): void {
+  if (!node.relation) return
+  relation(to, node.relation)
+  const home = tableText({ schema: node.newschema, name: node.relation.relname })
+  const at = nextNamed(to.edits, node.newschema, nextNamed(to.edits, 'set', from))
+  const schema = to.names.table(home).schema
+  const token = to.edits.tokens[at]
+  if (to.names.knows(home) && schema && token) to.edits.replace(token.start, token.end, partText(schema))
 }
 
 /** Parameters of the functions that a text creates: for whoever names them with their types. */

@@ -1,10 +1,10 @@
 import { aliasOf } from '../files/backfill_statement.js'
 import { expectedName } from '../files/expected.js'
 import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
-import { UsageError } from '../model/failure.js'
 import type { Mapping, Roles } from '../model/mapping.js'
 import type { Track as ProjectTrack, TrackInfo } from '../model/project.js'
 import { nameAt, namesIn, tableText } from '../model/table_name.js'
+import { judgeMapping } from './judge_mapping.js'
 import { namesOf } from './names.js'
 import { rewriteSql, type Track } from './rewrite_body.js'
 import { rewriteHeader } from './rewrite_header.js'
@@ -51,19 +51,6 @@ export async function readTrackNames(track: ProjectTrack): Promise<TrackNames> {
     }
   }
   return { roles, own, statements }
-}
-
-/** Throws USAGE for a key of a mapping that the track has no table or column for. */
-export function judgeMapping(track: string, { roles, own }: TrackNames, mapping: Mapping): void {
-  for (const [role, value] of Object.entries(mapping)) {
-    const [entity, column] = role.split('.') as [string, string | undefined]
-    const found = roles[entity]
-    const extra = typeof value === 'object' && value !== null && value.probe !== undefined
-    const known =
-      role === 'identity' ||
-      (found && (!column || extra || column in found.columns || own.get(found.table)?.has(column)))
-    if (!known) throw new UsageError(`--map ${role}`, `track ${track} has no such name`)
-  }
 }
 
 /** A function that rewrites the files of a track for one database, by their folder and name. */
