@@ -9,8 +9,8 @@ import { root } from './root.mjs'
 const discovered = ['src/commands', 'src/render']
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const sources = ['dist/cli/program.js', ...Object.values(manifest.bin), manifest.exports['.'].default].map(path =>
-  path.replace(/^(\.\/)?dist\//, 'src/').replace(/\.js$/, '.ts'),
+const sources = ['dist/cli/program.js', ...Object.values(manifest.bin), manifest.exports['.'].default].map(
+  path => path.replace(/^(\.\/)?dist\//, 'src/').replace(/\.js$/, '.ts'),
 )
 // a file without a default export is a helper of its neighbours and ends up in their bundles
 const found = discovered.flatMap(folder =>

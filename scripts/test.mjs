@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { root } from './root.mjs'
 
 /** What runs for hours where it is asked to; every other test is quick. */
-const soaked = ['test/stories/killed', 'test/stories/cycle', 'test/stories/mishaps']
+const soaked = [
+  'test/stories/killed',
+  'test/stories/restore_random',
+  'test/stories/cycle',
+  'test/stories/mishaps',
+  'test/stories/variations',
+]
 
 const given = process.argv.slice(2)
 const rest = given.filter(a => a !== '--all' && a !== '--soak')

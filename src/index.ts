@@ -8,6 +8,7 @@ export { openProject } from './library/open_project.js'
 export type { OpenedProject, Verbs } from './library/opened_project.js'
 export { type RenderOptions, render } from './library/render.js'
 export type {
+  AssignRequest,
   BackfillRequest,
   BaselineRequest,
   ConsentRequest,
@@ -17,7 +18,9 @@ export type {
   PlanRequest,
   ProveRequest,
   PruneRequest,
+  QuarantinedRequest,
   RestoreRequest,
+  RetryRequest,
   RollbackRequest,
   ScratchRequest,
   SessionRequest,

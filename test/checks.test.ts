@@ -102,7 +102,7 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
               select distinct migration from rethread.ledger where track = ${track.name} and outcome = 'done'`)
         const holding = expectedNow(expected, new Set(done.map(d => d.migration)))
         await tx`
-            select set_config('rethread.tables', ${tables.join(',')}, true),
+            select set_config('rethread.tables', ${JSON.stringify(tables)}, true),
               set_config('rethread.expected', ${JSON.stringify(holding)}, true)`
         const look = async () => {
           if (acts(check)) {

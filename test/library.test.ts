@@ -80,6 +80,16 @@ test('each verb gives the report of its command, with the defaults of the comman
   await same(['sessions', 'show', id], p => p.session({ id }))
   await same(['sessions', 'export', id], p => p.session({ id, limit: null }))
   await same(['sessions', 'show', 'nobody'], p => p.session({ id: 'nobody' }))
+  await same(['quarantine', 'list'], p => p.listQuarantine())
+  await same(['quarantine', 'show', '1'], p => p.showQuarantined({ id: '1' }))
+  await same(['quarantine', 'show', 'f1'], p => p.showQuarantined({ id: 'f1' }))
+  // the backfills are paused: what is released would wait
+  await same(['quarantine', 'retry', '--reason', 'a reason of no row'], p =>
+    p.retryQuarantined({ reason: 'a reason of no row' }),
+  )
+  await same(['quarantine', 'assign', '--workspace', '00000000-0000-4000-8000-000000000000'], p =>
+    p.assignQuarantined({ workspace: '00000000-0000-4000-8000-000000000000' }),
+  )
   await same(['stats'], p => p.stats())
   await same(['prune', '--older-than', '30d', '--delete'], p => p.prune({ olderThanDays: 30, delete: true }))
   await same(['prune', '--older-than', '30d', '--archives'], p =>

@@ -56,6 +56,11 @@ const wrong = `
   await project.migrate({ phase: 'later' })
   // @ts-expect-error a hazard that there is not
   await project.rollback({ all: true, consent: { allow: ['EVERYTHING'] } })
+  await project.assignQuarantined({ workspace: 'w', reason: 'it has none', consent: { allow: ['FIRES_TRIGGERS'] } })
+  // @ts-expect-error assign needs a workspace
+  await project.assignQuarantined({ reason: 'it has none' })
+  // @ts-expect-error show needs the number of a row
+  await project.showQuarantined()
   // @ts-expect-error restore needs an archive
   await project.restore({})
   // @ts-expect-error a verdict that there is not
@@ -141,7 +146,7 @@ describe('in a TypeScript project', () => {
   })
 
   test('the examples of docs/library.md print what the page says', async () => {
-    expect([examples.length, page.match(/```ts\n/g)!.length]).toEqual([4, 4])
+    expect([examples.length, page.match(/```ts\n/g)!.length]).toEqual([5, 5])
     await using db = await database(newest())
     const env = { ...process.env, DATABASE_URL: db.url }
     for (const [i, { printed }] of examples.entries())

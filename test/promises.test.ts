@@ -129,7 +129,7 @@ update chat_sessions set title = 'short' where length(title) > 80;
 --! mutant: create rule mutant as on delete to public.chat_sessions do instead nothing
 
 select r.ev_class::regclass::text as object, 'rule ' || r.rulename as detail
-from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_rewrite r on r.ev_class = to_regclass(n.name)
 `,
     'test/checks/_every/no_rules.sql': `-- fault

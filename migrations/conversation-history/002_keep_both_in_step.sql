@@ -44,6 +44,8 @@ create table chat_private.behind (
   at timestamptz not null default clock_timestamp(),
   caught_up_at timestamptz
 );
+-- a publication of all tables has it too, and wants to name the rows that are changed
+alter table chat_private.behind replica identity full;
 create index behind_session_id on chat_private.behind (session_id);
 -- From when on the time of a conversation follows its messages: older ones keep what they had.
 create table chat_private.times_kept (since timestamptz not null);

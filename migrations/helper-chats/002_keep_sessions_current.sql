@@ -11,6 +11,8 @@ create table chat_private.behind (
   at timestamptz not null default clock_timestamp(),
   caught_up_at timestamptz
 );
+-- a publication of all tables has it too, and wants to name the rows that are changed
+alter table chat_private.behind replica identity full;
 create index behind_session_id on chat_private.behind (session_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 

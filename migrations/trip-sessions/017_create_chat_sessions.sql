@@ -218,9 +218,24 @@ create table chat_private.behind (
   sqlstate text,
   at timestamptz not null default clock_timestamp()
 );
+-- a publication of all tables has it too, and wants to name the rows that are changed
+alter table chat_private.behind replica identity full;
 create index behind_conversation_id on chat_private.behind (conversation_id);
 create index behind_request_id on chat_private.behind (request_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
+
+-- Conversations whose last session `rethread prune --delete` has taken away: they are given none again until
+-- somebody writes in them. A rollback hands the list on to the archive.
+create table chat_private.pruned (conversation_id uuid primary key);
+revoke all on chat_private.pruned from public, anon, authenticated, service_role;
+-- locks: none
+do $pruned$
+begin
+  if to_regclass('rethread_archive.pruned_conversations') is not null then
+    execute 'insert into chat_private.pruned (conversation_id) select p.conversation_id from rethread_archive.pruned_conversations p';
+  end if;
+end
+$pruned$;
 
 -- How often the deprecated table had been read, and when that was noted: 019 asks for reads since then.
 -- Insert another row of the same where the reads were those of a backup, or when what reads it was stopped.
@@ -353,6 +368,30 @@ begin
 end
 $$;
 
+-- For a restore: a session goes along with its conversation, which may have got another request since, and is
+-- counted again. One that the new application gave a request of its own keeps it, unless that is now another
+-- agent's than the conversation.
+create function chat_private.catch_up_session(session uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  is_noted constant boolean := to_regclass('rethread_archive.own_requests') is not null;
+  has_own boolean;
+begin
+  if is_noted then
+    execute 'select exists (select from rethread_archive.own_requests o where o.session_id = $1)' into has_own using session;
+  end if;
+  update public.chat_sessions s
+  set request_id = c.request_id
+  from public.conversations c
+  left join public.requests r on r.id = c.request_id
+  where s.id = session and c.id = s.conversation_id and s.request_id is distinct from c.request_id
+    and (not has_own or r.iso_agent_id <> coalesce((select o.iso_agent_id from public.requests o where o.id = s.request_id), s.iso_agent_id));
+  perform chat_private.catch_up(s.conversation_id) from public.chat_sessions s where s.id = session;
+end
+$$;
+
 -- For the backfill: false where a conversation has no session yet. Where it has and is behind, it has caught
 -- up now.
 create function chat_private.has_caught_up(conversation uuid) returns boolean
@@ -413,6 +452,7 @@ begin
     perform from public.requests r where r.id = new.request_id for key share;
     perform from public.quotes q where q.id = new.primary_quote_id for key share;
     perform from public.proposals p where p.id = new.proposal_id for key share;
+    delete from chat_private.pruned p where p.conversation_id = new.conversation_id;
     perform from public.chat_sessions s
     where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id)
     for no key update skip locked;
@@ -452,6 +492,21 @@ begin
   from public.messages m where m.conversation_id = new.conversation_id;
   new.quotes_received_count := (select count(*) from public.quotes q where q.request_id = new.request_id);
   return new;
+end
+$$;
+
+-- Notes the conversations that prune leaves without a session; a session that people delete is opened again.
+create function chat_private.note_pruned() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+as $$
+begin
+  insert into chat_private.pruned (conversation_id)
+  select c.id from public.conversations c
+  where c.id = old.conversation_id and not exists (select from public.chat_sessions s where s.conversation_id = c.id)
+  on conflict do nothing;
+  return null;
 end
 $$;
 
@@ -631,6 +686,9 @@ begin
         perform chat_private.catch_up(one.id);
       elsif exists (select from public.conversations c where c.id = one.id) then
         perform chat_private.note_behind(one.id, null, tg_op || ' of messages', null);
+        if tg_op <> 'DELETE' then
+          delete from chat_private.pruned p where p.conversation_id = one.id;
+        end if;
       end if;
     end loop;
   exception
@@ -703,7 +761,7 @@ $$;
 -- Nothing of this is for the application to call.
 revoke all on function
   chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.trip_of(jsonb), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
-  chat_private.catch_up(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.open_sessions(uuid[]),
+  chat_private.catch_up(uuid), chat_private.catch_up_session(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.note_pruned(), chat_private.open_sessions(uuid[]),
   chat_private.follow_conversations(), chat_private.follow_request_of_conversation(), chat_private.follow_requests(), chat_private.follow_messages(),
   chat_private.follow_quotes() from public;
 
@@ -716,6 +774,9 @@ create trigger rethread_recount_session before update on public.chat_sessions
     or pg_trigger_depth() = 0 and (old.message_count is distinct from new.message_count
       or old.quotes_received_count is distinct from new.quotes_received_count or new.last_activity_at < old.last_activity_at))
   execute function chat_private.count_session();
+create trigger rethread_note_pruned after delete on public.chat_sessions
+  for each row when (current_setting('rethread.pruning', true) = 'on')
+  execute function chat_private.note_pruned();
 
 -- Last, because these lock the application's tables against writes until the commit.
 alter table public.chat_sessions

@@ -7,6 +7,7 @@
 --! table: public.conversations
 --! unit: id
 --! pending: not exists (select from public.chat_sessions s where s.conversation_id = c.id)
+--!     and not exists (select from chat_private.pruned p where p.conversation_id = c.id)
 --!   or c.id in (
 --!     select s.conversation_id from chat_private.behind b
 --!     join public.chat_sessions s on s.conversation_id = b.conversation_id or s.request_id = b.request_id)
@@ -23,6 +24,6 @@ insert into public.chat_sessions
 select n.id, n.conversation_id, n.request_id, n.iso_agent_id, n.started_at, n.last_at, n.started_at, n.last_at
 from public.conversations c
 cross join lateral chat_private.new_session(c.id) n
-where not chat_private.has_caught_up(c.id)
+where not chat_private.has_caught_up(c.id) and not exists (select from chat_private.pruned p where p.conversation_id = c.id)
 on conflict (id) do nothing
 returning format('Created session %s for conversation %s', id, conversation_id);

@@ -31,6 +31,8 @@ create table chat_private.behind (
   sqlstate text not null,
   at timestamptz not null default clock_timestamp()
 );
+-- a publication of all tables has it too, and wants to name the rows that are changed
+alter table chat_private.behind replica identity full;
 create index behind_message on chat_private.behind (message);
 create index behind_touch on chat_private.behind (session_id) where operation = 'touch';
 revoke all on chat_private.behind from public, anon, authenticated, service_role;

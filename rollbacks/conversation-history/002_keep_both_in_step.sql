@@ -1,4 +1,5 @@
 --! title: Let go of the triggers that keep both in step
+--! catch-up: public.conversations: chat_private.touch_conversation(id)
 
 -- What the new application wrote and chat_sessions could not take at the time, it takes now. A session that
 -- still can't be written, or that both have written, is noted: a restore brings back what the archive

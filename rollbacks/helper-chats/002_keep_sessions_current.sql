@@ -1,4 +1,5 @@
 --! title: Stop bringing sessions up to date
+--! catch-up: public.chat_sessions: chat_private.catch_up(id)
 
 drop trigger if exists update_chat_session_on_message on public.chat_messages;
 drop trigger if exists update_chat_session_on_edit on public.chat_messages;

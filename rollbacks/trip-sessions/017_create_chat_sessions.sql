@@ -1,6 +1,24 @@
 --! title: Take chat_sessions and its functions away
 --! ours: public.chat_sessions: id = md5('rethread:legacy:' || conversation_id)::uuid
 --! superseded: exists (select from public.chat_sessions o where o.conversation_id = chat_sessions.conversation_id and o.id <> chat_sessions.id)
+--! catch-up: public.chat_sessions: chat_private.catch_up_session(id)
+
+-- Sessions that the new application gave a request of their own. All others go along with their conversations
+-- when a restore brings them back.
+create table if not exists rethread_archive.own_requests (session_id uuid primary key);
+revoke all on rethread_archive.own_requests from public;
+insert into rethread_archive.own_requests (session_id)
+select s.id from public.chat_sessions s
+join public.conversations c on c.id = s.conversation_id
+where s.request_id is distinct from c.request_id
+  and not exists (select from chat_private.behind b where b.conversation_id = c.id and b.operation = 'UPDATE of conversations')
+on conflict do nothing;
+
+-- What prune has taken away stays away when this is migrated again.
+create table if not exists rethread_archive.pruned_conversations (conversation_id uuid primary key);
+revoke all on rethread_archive.pruned_conversations from public;
+delete from rethread_archive.pruned_conversations;
+insert into rethread_archive.pruned_conversations (conversation_id) select p.conversation_id from chat_private.pruned p;
 
 drop trigger if exists rethread_follow_conversations on public.conversations;
 drop trigger if exists rethread_follow_request_of_conversation on public.conversations;
@@ -25,10 +43,12 @@ drop function if exists chat_private.follow_request_of_conversation();
 drop function if exists chat_private.follow_requests();
 drop function if exists chat_private.follow_messages();
 drop function if exists chat_private.follow_quotes();
+drop function if exists chat_private.note_pruned();
 drop function if exists chat_private.open_sessions(uuid[]);
 drop function if exists chat_private.count_session();
 drop function if exists chat_private.wait_for_sessions(uuid, uuid, uuid);
 drop function if exists chat_private.has_caught_up(uuid);
+drop function if exists chat_private.catch_up_session(uuid);
 drop function if exists chat_private.catch_up(uuid);
 drop function if exists chat_private.note_behind(uuid, uuid, text, text);
 drop function if exists chat_private.new_session(uuid);
@@ -36,6 +56,7 @@ drop function if exists chat_private.links_of(uuid);
 drop function if exists chat_private.trip_of(jsonb);
 drop function if exists chat_private.first_of(jsonb, text[]);
 drop table if exists chat_private.behind;
+drop table if exists chat_private.pruned;
 drop view if exists chat_private.chatkit_usage;
 drop table if exists chat_private.chatkit_reads;
 drop function if exists chat_private.can_use_proposal(uuid);

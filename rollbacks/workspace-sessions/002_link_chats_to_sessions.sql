@@ -1,6 +1,7 @@
 --! title: Take session_id away from messages
 --! ours: public.chats.session_id: session_id not in (select s.id from public.chat_sessions s
 --!   where s.id not in (chat_private.legacy_session_id(s.workspace_id, s.user_id), chat_private.legacy_session_id(s.workspace_id, null)))
+--! catch-up: public.chat_sessions: chat_private.catch_up(id)
 
 drop trigger if exists rethread_fill_session_on_insert on public.chats;
 drop trigger if exists rethread_move_session_on_update on public.chats;

@@ -6,16 +6,14 @@ import { type CatalogColumn, columnsOf } from './bind.sql.js'
 import { bindingOf } from './names.js'
 import { readTrackNames } from './rewrite_track.js'
 
-/** What is read as a time from a column of another type, and written to it. */
-function timeOf(type: string, unit: 'seconds' | 'milliseconds', zone: string | null): Partial<ColumnBinding> {
-  const factor = unit === 'seconds' ? '' : ' / 1000.0'
-  const times = unit === 'seconds' ? '' : ' * 1000'
-  if (/^(bigint|integer|numeric|double precision)/.test(type))
-    return { reads: `to_timestamp({}${factor})`, writes: `(extract(epoch from {})${times})::${type}` }
-  if (type === 'timestamp without time zone' && zone !== null)
-    return { reads: `{} at time zone '${zone}'`, writes: `({})::timestamptz at time zone '${zone}'` }
-  return /^(text|character varying)/.test(type) ? { reads: '{}::timestamptz', writes: `({})::${type}` } : {}
-}
+/**
+ * How a time without a zone is read and written. Times that are numbers or text stay what they are: reports order
+ * and compare messages by the column itself, and the headers' `requires` refuses them before anything is changed.
+ */
+const timeOf = (type: string, zone: string | null): Partial<ColumnBinding> =>
+  type === 'timestamp without time zone' && zone !== null
+    ? { reads: `{} at time zone '${zone}'`, writes: `({})::timestamptz at time zone '${zone}'` }
+    : {}
 
 /** Types that the tracks read as they are, beside those that a file requires. */
 const asIs = /^(timestamp with|date)/
@@ -28,7 +26,6 @@ export async function bindTypes(
   sql: Db,
   track: Track,
   mapping: Mapping,
-  unit: 'seconds' | 'milliseconds',
   zone: string | null,
 ): Promise<Mapping> {
   const { roles } = await readTrackNames(track)
@@ -47,10 +44,7 @@ export async function bindTypes(
       const found = catalog.find(c => c.column === binding.column)
       taken.add(binding.column)
       if (found)
-        Object.assign(
-          bound,
-          bindOne(role, binding, found, wanted.get(`${table}.${column}`) ?? [], unit, zone),
-        )
+        Object.assign(bound, bindOne(role, binding, found, wanted.get(`${table}.${column}`) ?? [], zone))
     }
     for (const c of catalog.filter(c => c.required && c.column !== 'name' && !taken.has(c.column)))
       bound[`${entity}.${c.column}`] ??= probed(c)
@@ -89,12 +83,11 @@ function bindOne(
   binding: ColumnBinding,
   found: CatalogColumn,
   allowed: string[],
-  unit: 'seconds' | 'milliseconds',
   zone: string | null,
 ): Mapping {
   const more: Partial<ColumnBinding> = {}
   const time = allowed.includes('timestamptz')
-  if (time && !asIs.test(found.base)) Object.assign(more, timeOf(found.base, unit, zone))
+  if (time && !asIs.test(found.base)) Object.assign(more, timeOf(found.base, zone))
   const usual = allowed.length === 0 || allowed.includes('uuid') ? found.base === 'uuid' : true
   if (!usual || more.reads) more.type = found.type
   if (/^(bigint|integer|smallint|numeric)/.test(found.base) && !time) more.number = true

@@ -170,7 +170,9 @@ async function rewritePlpgsql(
         },
       }
       for (const parsed of await parseStatements(piece)) {
-        visit({ ...to, edits: placed }, { [parsed.kind]: parsed.node }, scope)
+        if (/^(Select|Insert|Update|Delete)Stmt$/.test(parsed.kind))
+          visit({ ...to, edits: placed }, { [parsed.kind]: parsed.node }, scope)
+        else rewriteStatement({ ...to, edits: placed }, parsed, 0)
         if (part.runs) await rewriteDynamic({ ...to, edits: placed }, inner => rewriteSql(track, inner))
       }
     }

@@ -5,7 +5,7 @@ import type { Mapping, Roles } from '../model/mapping.js'
 import type { Track as ProjectTrack, TrackInfo } from '../model/project.js'
 import { nameAt, namesIn, tableText } from '../model/table_name.js'
 import { judgeMapping } from './judge_mapping.js'
-import { namesOf } from './names.js'
+import { namesOf, newTable } from './names.js'
 import { rewriteSql, type Track } from './rewrite_body.js'
 import { rewriteHeader } from './rewrite_header.js'
 import { rewriteAccess, rewriteExpected, rewriteTrackInfo } from './rewrite_json.js'
@@ -80,7 +80,11 @@ export async function trackRewriter(
     const headed = await rewriteHeader(with_, text, bare)
     const ids = probing ? probeIds(names.isNumber, headed) : headed
     const access = /(\$access\$)([\s\S]*?)\$access\$/.exec(ids)
-    const sql = await rewriteSql(with_, ids)
+    const sql = (await rewriteSql(with_, ids)).replace(
+      // a comment that the planner reads
+      /^-- locks: .*$/gm,
+      line => line.replace(/\b\w+\.\w+\b/g, t => (names.knows(t) ? newTable(names, t) : t)),
+    )
     if (!access) return sql
     const json = await rewriteAccess(with_, access[2]!)
     return sql.replace(access[0], () => `$access$${json}$access$`)

@@ -69,11 +69,11 @@ function opening({ tokens }: Edits, at: number): number {
   return 0
 }
 
-/** The least position in a tree. */
+/** The least position in a tree; what the parser adds by itself has none, and says -1. */
 function firstLocation(node: unknown): number {
   let least = Number.POSITIVE_INFINITY
   JSON.stringify(node, (key, value) => {
-    if (key === 'location' && typeof value === 'number') least = Math.min(least, value)
+    if (key === 'location' && typeof value === 'number' && value >= 0) least = Math.min(least, value)
     return value
   })
   return least

@@ -1,4 +1,5 @@
 import { type Db, ident } from '../database/types.js'
+import { namesIn, partText } from '../model/table_name.js'
 
 /**
  * Something attached to a table, as the server writes it down; `drop` is the statement that detaches it,
@@ -102,7 +103,7 @@ export async function moveTable(
   drops: string[],
 ): Promise<string[]> {
   const back: string[] = []
-  const [archive, stored] = storedAs.split('.') as [string, string]
+  const [archive, stored] = namesIn(storedAs)!.map(partText) as [string, string]
   for (const drop of new Set(drops)) await sql.unsafe(drop)
   const members = await sql.unsafe<
     { name: string; schema: string; plain: string; oid: number; root: boolean }[]

@@ -207,7 +207,7 @@ async function bisect(
       [from, middle],
       [middle, to],
     ] as const) {
-      const predicate = inPages(statement.alias, lo, hi)
+      const predicate = [inPages(statement.alias, lo, hi), job.pending.within ?? 'true'].join(' and ')
       try {
         if (!failures.over)
           rows += (await runStandalone(job, connection, relation, { predicate, args: [] })).rows
@@ -258,6 +258,21 @@ export async function tryRow(
       await noteFailure(job, connection.sql, row, error)
       return 0
     }
+  }
+}
+
+/** Some pages outside the ranges' checkpoints; rows that fail are found by bisection. The rows written. */
+export async function standalone(
+  job: Job,
+  connection: Connection,
+  relation: string,
+  { predicate, pages }: { predicate: string; pages: [from: number, to: number] },
+): Promise<number> {
+  try {
+    return (await runStandalone(job, connection, relation, { predicate, args: [] })).rows
+  } catch (error) {
+    if (!isDataFault(error)) throw error
+    return bisect(job, connection, relation, pages)
   }
 }
 

@@ -36,9 +36,13 @@ export function batchPredicate({ alias, pages, pass, passes, restEvery, unit }: 
     parts.push(
       `(${skips(alias, 4)} or pg_catalog.int4gt(${itemOf(alias)}, ${passes}) or pg_catalog.int8ge(pg_catalog.pg_relation_size('pg_catalog.pg_class', 'init'), 0))`,
     )
-  if (unit !== null) parts.push(`${alias}.${ident(unit.column)}::text = ${literal(unit.value)}`)
+  if (unit !== null) parts.push(unitPredicate(alias, unit))
   return parts.join(' and ')
 }
+
+/** The rows of one unit, such as a workspace. */
+export const unitPredicate = (alias: string, { column, value }: { column: string; value: string }): string =>
+  `${alias}.${ident(column)}::text = ${literal(value)}`
 
 /**
  * What a position counts in a page: more line pointers than any page has (291 of 8 kB, 1169 of

@@ -43,17 +43,22 @@ export async function settleFailed(
   left: PendingRow[],
   unchanged: string,
 ): Promise<void> {
-  const keys = JSON.stringify(left.map(r => r.key))
-  await sql`
-    with left_over as (select jsonb_array_elements_text(${keys}::text::jsonb) as key),
-    done as (
-      delete from rethread_archive.failed_rows f
-      where f.track = ${s.track} and f.migration = ${s.migration} and f.relation = ${s.table}
-        and not exists (select from left_over l where l.key = f.key)
-    )
-    insert into rethread_archive.failed_rows (track, migration, relation, key, reason, run)
-    select ${s.track}, ${s.migration}, ${s.table}, key, ${unchanged}, ${s.run} from left_over
-    on conflict do nothing`
+  const within =
+    s.within === null
+      ? 'true'
+      : `exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = f.key and ${s.within})`
+  await sql.unsafe(
+    `with left_over as (select jsonb_array_elements_text($1::text::jsonb) as key),
+     done as (
+       delete from rethread_archive.failed_rows f
+       where f.track = $2 and f.migration = $3 and f.relation = $4 and ${within}
+         and not exists (select from left_over l where l.key = f.key)
+     )
+     insert into rethread_archive.failed_rows (track, migration, relation, key, reason, run)
+     select $2, $3, $4, key, $5, $6 from left_over
+     on conflict do nothing`,
+    [JSON.stringify(left.map(r => r.key)), s.track, s.migration, s.table, unchanged, s.run],
+  )
 }
 
 /** Rows that failed for one reason. */

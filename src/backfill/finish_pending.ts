@@ -14,7 +14,7 @@ import { leastRangePages } from './range_cursor.js'
 import { createRanges, resetRanges } from './run_backfill.sql.js'
 import { copyBeforeDeletion } from './take_out.js'
 import { atKey } from './walk_keys.sql.js'
-import { allRanges } from './walk_pages.js'
+import { allRanges, canary } from './walk_pages.js'
 
 /** Sweeps that may follow each other while an application writes rows that its trigger has not done. */
 const maxPendingScans = 20
@@ -43,7 +43,10 @@ export async function finishPending(job: Job): Promise<Finished> {
     }
     if (run.ctx.signal.aborted) return 'stopped'
     const few = left <= failures.limit && pending.key.length > 0
-    const stuck = few ? rows.every(r => tried.has(r.key)) : left >= before && !(await pauseBeforeRetry(job))
+    // none to try: what was left has lost its reason while it was set aside, and is looked at again
+    const stuck = few
+      ? rows.length > 0 && rows.every(r => tried.has(r.key))
+      : left >= before && !(await pauseBeforeRetry(job))
     if (stuck || scans > maxPendingScans) {
       const known = few ? rows.filter(r => tried.has(r.key)) : rows
       // only rows that came since, sweep after sweep: none of them failed
@@ -74,6 +77,7 @@ const unchanged = ({ statement, pending }: Job): string =>
 /** The walk once more, over all pages: for rows that moved, and for more than are tried one by one. */
 async function walkAgain(job: Job): Promise<boolean> {
   const { run, migration, id } = job
+  if (job.options.unit !== null) return canary(job)
   const heaps = await heapsOf(run.writer.sql, migration.backfill!.table)
   await createRanges(run.writer.sql, id, heaps, leastRangePages(job.statement, 1))
   await resetRanges(run.writer.sql, id)

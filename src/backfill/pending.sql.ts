@@ -20,6 +20,8 @@ export interface PendingSpec {
   run: number
   /** The backfill takes rows out: what is set aside must be gone as well. */
   removes: boolean
+  /** The predicate of a canary's unit, which `pending` has too; null for all rows. */
+  within: string | null
   /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
   explainedBefore: boolean
 }
@@ -198,6 +200,43 @@ export async function countLeaving(sql: Db, s: PendingSpec): Promise<number> {
     `select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending}) and ${mayLeave(s)}`,
   )
   return row!.n
+}
+
+/** Rows of a table that a foreign key changes or deletes together with rows that are taken out. */
+export interface Referring {
+  table: string
+  constraint: string
+  /** True where they would be deleted, false where the key would lose its value. */
+  deletes: boolean
+  rows: number
+}
+
+/**
+ * The rows of the application that refer to rows which a backfill may take out, by keys that do not refuse.
+ */
+export async function referringRows(sql: Db, s: PendingSpec): Promise<Referring[]> {
+  const keys = await sql<{ table: string; constraint: string; deletes: boolean; pairs: string[] }[]>`
+    select format('%I.%I', n.nspname, t.relname) as table, c.conname::text as constraint, c.confdeltype = 'c' as deletes,
+      array(select format('f.%I = %s.%I', a.attname, ${s.alias}::text, b.attname)
+        from unnest(c.conkey, c.confkey) as k (own, other)
+        join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.own
+        join pg_catalog.pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.other) as pairs
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_class t on t.oid = c.conrelid
+    join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+    where c.contype = 'f' and c.conparentid = 0 and c.confdeltype in ('c', 'n', 'd')
+      and n.nspname not in ('chat_private', 'rethread', 'rethread_archive')
+      and c.confrelid in (select to_regclass(${s.table})::oid union select relid::oid from pg_catalog.pg_partition_tree(to_regclass(${s.table})))
+    order by 1, 2`
+  const found: Referring[] = []
+  for (const { pairs, ...key } of keys) {
+    const [row] = await sql.unsafe<{ n: number }[]>(
+      `select count(*)::int as n from ${key.table} f where exists (
+         select from ${s.table} ${s.alias} where ${pairs.join(' and ')} and (${s.pending}) and ${mayLeave(s)})`,
+    )
+    if (row!.n > 0) found.push({ ...key, rows: row!.n })
+  }
+  return found
 }
 
 /**

@@ -2,6 +2,7 @@ import { primaryKey } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
+import { unitPredicate } from './batch_predicate.sql.js'
 import { betweenRests } from './batch_size.js'
 import { restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
@@ -33,8 +34,15 @@ export const pendingSpecOf = (
   key,
   run,
   removes: takesOut(m),
+  within: null,
   explainedBefore: track !== undefined && explainsBefore(track, m),
 })
+
+/** The same of one unit alone, such as a workspace. */
+export function withinUnit(spec: PendingSpec, column: string, value: string): PendingSpec {
+  const within = unitPredicate(spec.alias, { column, value })
+  return { ...spec, within, pending: `(${spec.pending}) and ${within}` }
+}
 
 /** The same, with the alias and the key read from the file and the catalog. */
 export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {

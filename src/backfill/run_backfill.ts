@@ -14,7 +14,7 @@ import { finishPending } from './finish_pending.js'
 import { monitorHealth, noAdvice } from './health_monitor.js'
 import type { BackfillOptions, Job } from './job.js'
 import { countPending, isSetAside, releaseRepaired } from './pending.sql.js'
-import { pendingScanOf, pendingSpecOf, rowKeyOf } from './pending_spec.js'
+import { pendingScanOf, pendingSpecOf, rowKeyOf, withinUnit } from './pending_spec.js'
 import { leastRangePages, passesFor } from './range_cursor.js'
 import {
   analyze,
@@ -82,7 +82,8 @@ export async function runBackfill(
     leastRangePages(whole, passes),
   )
   const track = ctx.tracks().find(t => t.name === migration.track)
-  const pending = pendingSpecOf(track, migration, { alias: whole.alias, key, run: run.id })
+  const every = pendingSpecOf(track, migration, { alias: whole.alias, key, run: run.id })
+  const pending = options.unit === null ? every : withinUnit(every, spec.unit!, options.unit)
   // whatever the file's own condition says
   const statement =
     pending.removes && whole.deletesTable
@@ -118,7 +119,9 @@ export async function runBackfill(
   if (helper)
     return { outcome, result: toResult(await readRow(run, migration)), written: progress.rows, findings }
   const seconds = (ctx.clock.now() - progress.since) / 1000
-  const state = outcome === 'done' || outcome === 'failed' ? outcome : 'running'
+  // of all other rows a canary says nothing
+  const ended = options.unit === null && (outcome === 'done' || outcome === 'failed')
+  const state = ended ? outcome : 'running'
   await updateBackfill(sql, id, seconds, state)
   const result = toResult(await readRow(run, migration))
   if (result.quarantined > 0)
@@ -148,8 +151,9 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
       if (!job.helper && job.passes > 1)
         await holdBackAnalyze(run, await heapsOf(run.writer.sql, job.migration.backfill!.table))
       if (job.options.unit !== null) {
-        await canary(job)
-        return 'partial'
+        if (!(await canary(job))) return stoppedOutcome(job)
+        const unit = await finishPending(job)
+        return unit === 'failed' ? unit : unit === 'done' ? 'partial' : stoppedOutcome(job)
       }
       if (await nothingPending(job)) return 'done'
       if (!job.helper) await releaseRepaired(run.writer.sql, job.pending)

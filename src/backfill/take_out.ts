@@ -4,10 +4,10 @@ import { readAside } from '../database/scopes.js'
 import { Failures } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
-import type { Finding } from '../model/report.js'
+import { type Finding, finding } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import type { Job } from './job.js'
-import { copyLeaving, countLeaving } from './pending.sql.js'
+import { copyLeaving, countLeaving, type Referring, referringRows } from './pending.sql.js'
 import { pendingScanOf, readPendingSpec, takesOut } from './pending_spec.js'
 import { announcedRows } from './take_out.sql.js'
 
@@ -26,8 +26,23 @@ export async function copyBeforeDeletion(job: Job): Promise<void> {
     const rows = job.progress.rows + leaving
     if (known !== null && rows > known)
       throw new Failures(moreThanKnown(job.migration, rows, known, options.consent))
+    const referring = await referringRows(tx, scan)
+    if (referring.length > 0) throw new Failures(referring.map(r => wouldFollow(job.migration, r)))
   })
 }
+
+/**
+ * The refusal: rows of the application that a foreign key would change or delete, and no rollback brings
+ * back.
+ */
+const wouldFollow = (m: Migration, { table, constraint, deletes, rows }: Referring): Finding =>
+  finding('REFERRING_ROWS', table, {
+    constraint,
+    deletes,
+    rows,
+    migration: m.file.path,
+    of: m.backfill!.table,
+  })
 
 /** The refusal: which rows, and how many more than the report named. */
 const moreThanKnown = (m: Migration, rows: number, known: number, consent: Consent): Finding[] =>
@@ -72,6 +87,18 @@ async function leavingRows(connection: Connection, track: Track, m: Migration): 
     if (!isRefused(error)) throw error
     return null
   }
+}
+
+/** The rows of other tables that would go or change with the rows that a plan's steps take out now. */
+export async function judgeReferring(connection: Connection, track: Track, plan: Plan): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const { migration: m } of plan.steps) {
+    if (!plan.leaving?.get(m.name)) continue
+    const spec = await readPendingSpec(connection.sql, track, m)
+    const referring = await readAside(connection.sql, tx => referringRows(tx, spec))
+    findings.push(...referring.map(r => wouldFollow(m, r)))
+  }
+  return findings
 }
 
 /** What the consent given so far does not cover: more rows than the report named. */

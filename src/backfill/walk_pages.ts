@@ -4,7 +4,7 @@ import { type FlushSize, setFlushSize } from '../database/connection.sql.js'
 import { connect } from '../database/context.js'
 import { isRetriable, isSqlState } from '../database/faults.js'
 import { backfillSettings } from '../plan/firing_triggers.js'
-import { batch, runStandalone } from './batch.js'
+import { batch, standalone } from './batch.js'
 import { checkpoint, lastItem, readOnceMore } from './batch.sql.js'
 import { batchPredicate } from './batch_predicate.sql.js'
 import { type BatchSize, makeBatchSize } from './batch_size.js'
@@ -200,20 +200,23 @@ async function walkPages(
 /** Longest batch, in milliseconds: the application waits for its rows no longer than for a lock. */
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 
-/** Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. */
-export async function canary(job: Job): Promise<void> {
+/**
+ * Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. False when it
+ * was stopped.
+ */
+export async function canary(job: Job): Promise<boolean> {
   const { run, migration, statement, options } = job
   const settings = await backfillSettings(run, migration, options.consent)
   const connection = await connect(run.ctx, 'worker', settings)
   try {
     if (job.keys) {
-      await walkKeys(job, connection, null, along(job, connection, job.keys, { now: false }))
-      return
+      return await walkKeys(job, connection, null, along(job, connection, job.keys, { now: false }))
     }
     const batchSize = makeBatchSize(run.ctx.batchTargetMs, 64, 1 << 20)
     const unit = { column: migration.backfill!.unit!, value: options.unit! }
     for (const heap of await heapsOf(connection.sql, migration.backfill!.table)) {
-      for (let page = 0; page < heap.pages && !run.ctx.signal.aborted; ) {
+      for (let page = 0; page < heap.pages; ) {
+        if (run.ctx.signal.aborted || job.failures.over) return false
         const end = Math.min(page + batchSize.pages(), heap.pages)
         const start = run.ctx.clock.now()
         const predicate = batchPredicate({
@@ -224,7 +227,7 @@ export async function canary(job: Job): Promise<void> {
           restEvery: null,
           unit,
         })
-        const { rows } = await runStandalone(job, connection, heap.relation, { predicate, args: [] })
+        const rows = await standalone(job, connection, heap.relation, { predicate, pages: [page, end] })
         batchSize.note(run.ctx.clock.now() - start, end - page)
         job.progress.pagesDone = end
         job.progress.pages = heap.pages
@@ -232,6 +235,7 @@ export async function canary(job: Job): Promise<void> {
         page = end
       }
     }
+    return true
   } finally {
     await connection.close()
   }

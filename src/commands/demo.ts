@@ -8,6 +8,14 @@ import { count, flag } from '../model/options.js'
 import { finding } from '../model/report.js'
 import { demo } from '../operate/demo.js'
 
+/** A folder of its own for each demo that is kept: its server may still run, and its data is somebody's. */
+function keptFolder(cwd: string): string {
+  for (let n = 1; ; n++) {
+    const folder = join(cwd, `.rethread/demo${n === 1 ? '' : `-${n}`}`)
+    if (!existsSync(folder)) return folder
+  }
+}
+
 export default defineCommand({
   summary: 'start a PostgreSQL of its own, fill it with a chat database, and walk the whole life cycle',
   options: {
@@ -22,8 +30,7 @@ export default defineCommand({
       .filter(file => !existsSync(join(home, file)))
     if (missing.length > 0)
       throw new UsageError(`demo --track ${name}`, `the demo of a track needs ${missing.join(', ')}`)
-    const dataDir = options.keep ? join(cwd, '.rethread/demo') : mkdtempSync(join(tmpdir(), 'rethread-demo-'))
-    if (options.keep) rmSync(dataDir, { recursive: true, force: true })
+    const dataDir = options.keep ? keptFolder(cwd) : mkdtempSync(join(tmpdir(), 'rethread-demo-'))
     ctx.emit({ type: 'narrate', text: 'Starting a PostgreSQL of our own ...' })
     const server = await startEmbedded({ dataDir, from: [cwd, home], env })
     try {

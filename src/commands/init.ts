@@ -9,7 +9,7 @@ import { copyTrack } from '../files/scaffold.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure, UsageError } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
-import { choice, list, text } from '../model/options.js'
+import { list, text } from '../model/options.js'
 import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 import { scaffolded } from '../operate/scaffold.js'
@@ -19,10 +19,10 @@ async function bound(
   ctx: Context,
   track: Track,
   map: Mapping,
-  options: { epoch: 'seconds' | 'milliseconds'; zone: string | null },
+  options: { zone: string | null },
 ): Promise<Mapping> {
   await using connection = await connect(ctx, 'reader')
-  return await bindTypes(connection.sql, track, map, options.epoch, options.zone)
+  return await bindTypes(connection.sql, track, map, options.zone)
 }
 
 export default defineCommand({
@@ -32,15 +32,9 @@ export default defineCommand({
       '--map <names>',
       'your names for the track’s tables and columns: chats=messages,chats.workspace_id=org_id',
     ),
-    epoch: choice(
-      '--epoch <unit>',
-      'unit of times that are numbers',
-      ['seconds', 'milliseconds'],
-      'milliseconds',
-    ),
     zone: text(
       '--zone <zone>',
-      'time zone of times without one, such as UTC (default: that of each session)',
+      'zone of times that are stored without one, such as UTC (default: that of each connection)',
     ),
   },
   offline: true,

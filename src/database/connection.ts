@@ -59,6 +59,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       void sql.end({ timeout: 0 }).catch(unlessLost)
     },
   })
+  refuseWhenLost(sql, () => lost)
   try {
     const pid = await sendSetup(sql, setup)
     const close = async () => {
@@ -79,6 +80,36 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     await sql.end({ timeout: 0 }).catch(unlessLost)
     throw connectFailure(error, url)
   }
+}
+
+/**
+ * Has transactions and reserved connections refuse what is sent after the end of the connection. postgres.js
+ * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
+ * process.
+ */
+function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
+  const guarded = <T extends object>(db: T): T => {
+    const refused = () =>
+      Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
+    return new Proxy(db, {
+      apply: (send, _, given) =>
+        isGone() && Array.isArray(given[0]?.raw) ? refused() : Reflect.apply(send as never, undefined, given),
+      get: (target, name) => (name === 'unsafe' && isGone() ? refused : Reflect.get(target, name)),
+    })
+  }
+  const { begin, reserve } = sql
+  type Work = (tx: object) => Promise<unknown>
+  sql.begin = ((...given: [...unknown[], Work]) => {
+    const work = given.pop() as Work
+    return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: object) =>
+      work(guarded(tx)).catch(error => {
+        if (!isGone()) throw error
+        // begin() has been rejected; this would only make it send a rollback
+        return new Promise(() => {})
+      }),
+    )
+  }) as typeof begin
+  sql.reserve = async () => guarded(await reserve())
 }
 
 /** The URL with its password masked; an unreadable one is not shown at all. */

@@ -191,6 +191,10 @@ export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> 
 /** A dotted name as the catalog is asked for it: with its schema where the statement gives one. */
 export const askedName = (names: Node[] | undefined): string => strings(names).slice(-2).join('.')
 
+/** The functions that statements name, as `Known.functions` has them. */
+export const functionsNamed = (statements: Statement[]): ReadonlySet<string> =>
+  namesAskedFor(statements).functions
+
 /** The relations, types, functions and domains that statements name anywhere. */
 function namesAskedFor(statements: Statement[]) {
   const relations = new Set<string>()

@@ -1,4 +1,5 @@
 import type postgres from 'postgres'
+import { quotedPart } from '../model/table_name.js'
 
 /** int8 arrives as a number: our counts and ids stay far below 2^53 (postgres.js would give strings). */
 export type Types = { bigint: number; textArray: string[] }
@@ -6,8 +7,8 @@ export type Types = { bigint: number; textArray: string[] }
 /** A connection or a transaction on it; the only thing a statement needs. */
 export type Db = postgres.ISql<Types>
 
-/** A name as an identifier of SQL. */
-export const ident = (name: string): string => `"${name.replaceAll('"', '""')}"`
+/** A name as an identifier of SQL that is sent, always in quotes; shown and compared is `partText`. */
+export const ident = quotedPart
 
 /** A text as a literal of SQL. */
 export const literal = (text: string): string => {

@@ -1,5 +1,5 @@
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
-import type { Db, Root } from '../database/types.js'
+import { type Db, ident, type Root } from '../database/types.js'
 import { walPosition } from '../run/lock_trace.sql.js'
 
 /**
@@ -99,7 +99,7 @@ export const sampleRoom = (
       )
       const before = await walPosition(tx)
       const start = now()
-      await tx.unsafe(`update ${copy} set ${columns.map(c => `"${c}" = "${c}"`).join(', ')}`)
+      await tx.unsafe(`update ${copy} set ${columns.map(c => `${ident(c)} = ${ident(c)}`).join(', ')}`)
       return { ms: now() - start, wal: (await walPosition(tx)) - before }
     }
     const moved = await update('rethread_without_room', 100)

@@ -1,4 +1,5 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
+import { judgeReferring } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
@@ -21,6 +22,7 @@ import {
   type StepResult,
   type Table,
   tableOfCells,
+  verdictOf,
 } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
@@ -31,7 +33,7 @@ import { pinOf } from '../plan/pinned_plan.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
-import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
@@ -77,8 +79,14 @@ export function dryRunAndPlan(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
-    const changed = hasLedger ? await drifted(connection, target.major) : []
-    const { plan: described, findings: triggers } = await judgePlan(ctx, connection, track, plan, changed)
+    const drift = hasLedger ? await drifted(connection, target.major) : noDrift
+    const { plan: described, findings: triggers } = await judgePlan(
+      ctx,
+      connection,
+      track,
+      plan,
+      drift.changed,
+    )
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
@@ -108,6 +116,7 @@ export function dryRunAndPlan(
       ...ahead,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...guard(described, options.consent),
+      ...(await judgeReferring(connection, track, described)),
       ...(await inTheWay(connection, tables)),
       ...(await strain(connection, tables)),
       ...triggers,
@@ -122,16 +131,17 @@ export function dryRunAndPlan(
         plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
         new Set(history.applied.keys()),
       )),
-      ...driftFinding(changed),
+      ...driftFinding(drift),
       ...heldFindings(described, target.info.database, options.consent.from),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
-    if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
+    if (report.findings.some(f => f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT'))
+      report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { report, plan }
+    return { report: { ...report, verdict: verdictOf(report) }, plan }
   })
 }
 
@@ -175,7 +185,7 @@ export function dryRunRollback(ctx: Context, track: Track, options: RollbackOpti
     const { plan, report } = await planRollback(connection, target, track, options)
     report.findings.push(...rollbackConsent(plan, options, target.info.database))
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
-    return { ...report, command: 'plan' }
+    return { ...report, command: 'plan', verdict: verdictOf(report) }
   })
 }
 

@@ -249,7 +249,7 @@ function readOurs(part: string): Rollback['ours'][number] | null {
 
 function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
-  const predicates = (key: 'ours' | 'mirrored' | 'alike') => {
+  const predicates = (key: 'ours' | 'mirrored' | 'alike' | 'catch-up') => {
     const parts = splitOurs(text(key) ?? '').map(readOurs)
     if (parts.includes(null))
       fault(key, `expected \`--! ${key}: schema.table[.column]: <predicate>\`, several separated by \`; \``)
@@ -266,6 +266,7 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
     ours: predicates('ours'),
     mirrored: predicates('mirrored'),
     alike: predicates('alike'),
+    catchUp: predicates('catch-up'),
     oursLine: line('ours'),
     superseded,
   }

@@ -18,7 +18,7 @@ const headerKeys = {
     'hazard',
     'undone-by',
   ],
-  rollback: ['title', 'transaction', 'ours', 'mirrored', 'alike', 'superseded'],
+  rollback: ['title', 'transaction', 'ours', 'mirrored', 'alike', 'superseded', 'catch-up'],
   check: ['title', 'level', 'after', 'until', 'gate', 'kind', 'as', 'deep', 'mutant', 'expects'],
 } as const
 

@@ -42,6 +42,7 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
     triggers,
     constraints,
     functions: [...functions].filter(f => !ours.test(f)),
+    internal: [...tables, ...functions].filter(name => ours.test(name)),
   }
 }
 

@@ -4,6 +4,7 @@ import { type HazardCode, hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
 import { phases } from '../model/project.js'
 import type {
+  AssignRequest,
   BackfillRequest,
   BaselineRequest,
   ConsentRequest,
@@ -13,7 +14,9 @@ import type {
   PlanRequest,
   ProveRequest,
   PruneRequest,
+  QuarantinedRequest,
   RestoreRequest,
+  RetryRequest,
   RollbackRequest,
   ScratchRequest,
   SessionRequest,
@@ -102,6 +105,9 @@ export const shapes = {
   planRollback: rollbackShape,
   rollback: rollbackShape,
   restore: { archive: z.string(), consent } satisfies RequestShape<RestoreRequest>,
+  quarantined: { id: z.string() } satisfies RequestShape<QuarantinedRequest>,
+  retry: { reason: anyText, consent } satisfies RequestShape<RetryRequest>,
+  assign: { workspace: z.string(), reason: anyText, consent } satisfies RequestShape<AssignRequest>,
   scratch: { consent } satisfies RequestShape<ScratchRequest>,
   sessions: {
     filter: z.optional(z.record(z.string(), z.array(z.string()))),

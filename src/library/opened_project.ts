@@ -1,12 +1,15 @@
 import type { Report } from '../model/report.js'
 import type {
+  AssignRequest,
   BackfillRequest,
   BaselineRequest,
   MigrateRequest,
   PlanRequest,
   ProveRequest,
   PruneRequest,
+  QuarantinedRequest,
   RestoreRequest,
+  RetryRequest,
   RollbackRequest,
   ScratchRequest,
   SessionRequest,
@@ -27,7 +30,7 @@ export interface Verbs {
   status(): Promise<Report>
   /** The dry run of `migrate`. It reads only; the server refuses it any write. */
   plan(request?: PlanRequest): Promise<Report>
-  /** The dry run of `rollbackShape`: what would go, and whose rows they are. */
+  /** The dry run of `rollback`: what would go, and whose rows they are. */
   planRollback(request?: RollbackRequest): Promise<Report>
   /**
    * Applies what is pending, backfills included, up to the first step that the old
@@ -58,6 +61,14 @@ export interface Verbs {
   restore(request: RestoreRequest): Promise<Report>
   /** The archives of rollbacks. */
   listArchives(): Promise<Report>
+  /** What waits in the quarantine and why, how many by reason, and the rows that failed. */
+  listQuarantine(): Promise<Report>
+  /** One row of the quarantine: what it was, what it is now, and the reason that the file gives now. */
+  showQuarantined(request: QuarantinedRequest): Promise<Report>
+  /** Tries rows again, after the data was repaired or a setting was changed. Runs the backfills. */
+  retryQuarantined(request?: RetryRequest): Promise<Report>
+  /** Gives rows that were set aside a workspace, and tries them again. */
+  assignQuarantined(request: AssignRequest): Promise<Report>
   /** Sessions, the most recent first. */
   sessions(request?: SessionsRequest): Promise<Report>
   /** One session with its messages. */

@@ -141,7 +141,7 @@ export interface ProveRequest {
   sample?: number | undefined
 }
 
-/** What `rollbackShape` and `planRollback` are asked for: exactly one of `to`, `steps` and `allOrUnknown`. */
+/** What `rollback` and `planRollback` are asked for: exactly one of `to`, `steps` and `all`. */
 export interface RollbackRequest {
   /** Undo back to this migration, which stays. */
   to?: string | undefined
@@ -162,6 +162,25 @@ export interface RestoreRequest {
   /** Name of the archive, such as `r12`, or `latest`. */
   archive: string
   consent?: ConsentRequest | undefined
+}
+
+/** What `showQuarantined` is asked for. */
+export interface QuarantinedRequest {
+  /** Number of the row, as `listQuarantine` gives it: `12`, or `f3` of a row that failed. */
+  id: string
+}
+
+/** What `retryQuarantined` is asked for. */
+export interface RetryRequest {
+  /** Only rows with this reason, word for word. Default: all. */
+  reason?: string | undefined
+  consent?: ConsentRequest | undefined
+}
+
+/** What `assignQuarantined` is asked for. */
+export interface AssignRequest extends RetryRequest {
+  /** The workspace that the rows are given. */
+  workspace: string
 }
 
 /** What `sessions` is asked for. */

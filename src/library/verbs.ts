@@ -9,6 +9,7 @@ import type { Consent } from '../model/plan.js'
 import type { Report, Table } from '../model/report.js'
 import { doctor } from '../operate/doctor.js'
 import { defaultRetention, prune, pruneArchives, retentionDays } from '../operate/prune.js'
+import { quarantineAssign, quarantineList, quarantineRetry, quarantineShow } from '../operate/quarantine.js'
 import { sessionsList, sessionsShow } from '../operate/sessions.js'
 import { stats } from '../operate/stats.js'
 import { status } from '../operate/status.js'
@@ -29,6 +30,7 @@ import type {
   PaceRequest,
   PlanRequest,
   PruneRequest,
+  RetryRequest,
   RollbackRequest,
   SessionsRequest,
   VerifyRequest,
@@ -104,6 +106,16 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
     return restore(c.ctx, await c.track(), options)
   }),
   listArchives: verb('restore', {}, async c => archives(c.ctx)),
+  listQuarantine: verb('quarantine', {}, async c => quarantineList(c.ctx, await c.track())),
+  showQuarantined: verb('quarantine', shapes.quarantined, async (c, { id }) =>
+    quarantineShow(c.ctx, await c.track(), id),
+  ),
+  retryQuarantined: verb('quarantine', shapes.retry, async (c, request) =>
+    quarantineRetry(c.ctx, await c.track(), deskOptions(c, request)),
+  ),
+  assignQuarantined: verb('quarantine', shapes.assign, async (c, request) =>
+    quarantineAssign(c.ctx, await c.track(), request.workspace, deskOptions(c, request)),
+  ),
   sessions: verb('sessions', shapes.sessions, async (c, { filter = {}, limit = 50 }: SessionsRequest) =>
     sessionsList(c.ctx, await c.track(), filter, limit),
   ),
@@ -182,6 +194,12 @@ const rollbackWish = (c: Call, request: RollbackRequest) => ({
   consent: consentOf(c, request.consent),
   leaseWaitMs: c.leaseWaitMs,
   guards: { protected: c.config.protected, diskFreeBytes: c.config.diskFreeBytes },
+})
+
+const deskOptions = (c: Call, { reason, consent }: RetryRequest) => ({
+  reason: reason ?? null,
+  consent: consentOf(c, consent),
+  leaseWaitMs: c.leaseWaitMs,
 })
 
 const paceOf = (request: PaceRequest) => ({

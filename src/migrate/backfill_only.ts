@@ -134,6 +134,9 @@ async function backfillPart(
     }
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    // also rows of other workspaces, which an earlier run has left
+    if (report.verdict === 'clean' && report.findings.some(f => f.code === 'ROWS_FAILED'))
+      report.verdict = 'attention'
     if (ctx.signal.aborted) report.verdict = 'interrupted'
     return report
   } finally {

@@ -29,14 +29,20 @@ export async function announceHeld(
 
 /**
  * Before the steps that take something away: every backfill that was done must still be done, without a time
- * limit. Rows that failed, and rows that came since, stop the run here.
+ * limit. Rows that failed, and rows that came since, stop the run here; `closed` are the gates that they
+ * closed.
  */
-export async function refuseReopened(run: Run, track: Track, before: string): Promise<void> {
+export async function refuseReopened(
+  run: Run,
+  track: Track,
+  before: string,
+  closed: Finding[],
+): Promise<void> {
   const { applied } = foldLedger(await readLedger(run.writer.sql), track.name)
   applied.delete(before)
   const again = await reopenedBackfills(run.writer, track, applied, 0)
   if (again.found.length > 0)
-    throw new Stop('attention', reopenedFindings(again, true), {
+    throw new Stop('attention', [...closed, ...reopenedFindings(again, true)], {
       reason: `${again.found.join(', ')} has rows to do again`,
     })
 }

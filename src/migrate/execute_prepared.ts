@@ -115,15 +115,16 @@ async function executePlan(
   const ran = await runSteps(run.ctx, {
     track,
     plan,
-    storage: ledgerStorage(run, track.name, reopened),
+    storage: ledgerStorage(run, track.name, { reopened }),
     gate: async step => {
       const { name } = step.migration
-      if (guarded.has(step)) await refuseReopened(run, track, name)
-      return gated.has(name)
+      const closed = gated.has(name)
         ? (await gateRows(run.writer, track, name)).map(g =>
             finding('GATE', name, { check: g.check, rows: g.rows }, 'warn'),
           )
         : []
+      if (guarded.has(step)) await refuseReopened(run, track, name, closed)
+      return closed
     },
     perform: step => executeStep(run, track, step, options, reopened.has(step.migration.name)),
   })

@@ -4,7 +4,7 @@ import { inspect, judgeServer } from '../database/server.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { undescribedHeld } from '../plan/make_plan.js'
-import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { objects } from '../run/schema_snapshot.sql.js'
 import type { MigrateOptions } from './migrate_options.js'
 import type { PreparedRun, Seen } from './prepare_run.js'
@@ -39,14 +39,14 @@ async function prepare(
   if (report.findings.some(f => f.level === 'error')) return null
   // one look at the schema serves the gate, and a later rollback to before the first step
   const schema = hasLedger || plan.steps.length > 0 ? await objects(connection.sql) : null
-  const changed = hasLedger && schema ? await drifted(connection, target.major, schema) : []
+  const drift = hasLedger && schema ? await drifted(connection, target.major, schema) : noDrift
   if (plan.steps.length === 0) {
     if (await hasUnsealed(connection.sql, track.name)) {
       const { sealBroken } = await import('../archive/archive.js')
       await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
     }
     report.findings.push(
-      ...driftFinding(changed),
+      ...driftFinding(drift),
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
       ...undescribedHeld(plan, target.info.database),
     )
@@ -55,7 +55,7 @@ async function prepare(
   // what parses, judges and applies is loaded only where something is pending: a deploy that
   // changes nothing is the usual one
   const { prepareRun } = await import('./prepare_run.js')
-  const seen: Seen = { ...read, target, schema, changed }
+  const seen: Seen = { ...read, target, schema, drift }
   const prepared = await prepareRun(ctx, connection, track, seen, options, report)
   if (prepared !== 'outrun') return prepared
   report.findings = []

@@ -1,4 +1,4 @@
-import { judgeLeaving } from '../backfill/take_out.js'
+import { judgeLeaving, judgeReferring } from '../backfill/take_out.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { judgeRights, preflight, type Target } from '../database/server.js'
@@ -13,7 +13,7 @@ import { guard } from '../plan/consent.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
-import { driftFinding } from '../run/schema_snapshot.js'
+import { type Drift, driftFinding } from '../run/schema_snapshot.js'
 import type { ObjectRow } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
 import { judgePlan } from './judge_plan.js'
@@ -34,7 +34,7 @@ export interface Seen extends HistoryAndPlan {
   /** How the schema looks; null only where there is neither a ledger nor a step. */
   schema: ObjectRow[] | null
   /** Objects that are not as the newest finished step left them. */
-  changed: string[]
+  drift: Drift
 }
 
 /**
@@ -45,14 +45,14 @@ export async function prepareRun(
   ctx: Context,
   connection: Connection,
   track: Track,
-  { plan, history, hasLedger, newest, target, schema, changed }: Seen,
+  { plan, history, hasLedger, newest, target, schema, drift }: Seen,
   options: MigrateOptions,
   report: Report,
 ): Promise<PreparedRun | null | 'outrun'> {
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, plan, changed)
+  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, plan, drift.changed)
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
@@ -75,7 +75,7 @@ export async function prepareRun(
   })
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
-    ...driftFinding(changed),
+    ...driftFinding(drift),
     ...firing,
     ...judgeRights(target, hasLedger),
     ...judgeSettings(track.name, info, ctx.settings),
@@ -84,6 +84,7 @@ export async function prepareRun(
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...guard(described, options.consent),
     ...(await judgeLeaving(connection, described, options.consent)),
+    ...(await judgeReferring(connection, track, described)),
   )
   return report.findings.some(f => f.level === 'refused') ? null : { plan: described, schema, newest }
 }

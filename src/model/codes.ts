@@ -86,6 +86,8 @@ export const codes = {
   NAME_TAKEN: 'refused',
   NO_REPLICA_IDENTITY: 'refused',
   ROWS_VIOLATE: 'refused',
+  ROWS_NOT_LOOKED_AT: 'warn',
+  REFERRING_ROWS: 'refused',
   PARTITIONED_TABLE: 'refused',
   WOULD_FAIL: 'refused',
   NOT_REHEARSED: 'info',
@@ -170,6 +172,7 @@ export const codes = {
   RESTORED: 'info',
   RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
+  DRIFT_UNKNOWN: 'warn',
   // usage and the rest
   DEMO_NEXT: 'info',
   DEMO_KEPT: 'info',

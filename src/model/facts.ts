@@ -6,12 +6,22 @@ import type { FactsOfRuns } from './facts_of_runs.js'
 /** What one fact can be: a value of JSON, or a list of texts. */
 export type FactValue = string | number | boolean | null | string[]
 
+/** Codes that neither file of facts lists. */
+type Unlisted = Exclude<Code, keyof FactsOfFiles | keyof FactsOfRuns>
+
+/** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
+type Complete<C> = [C] extends [never]
+  ? true
+  : `${C & string} has no facts: add them to src/model/facts_of_files.ts or src/model/facts_of_runs.ts`
+
+true satisfies Complete<Unlisted>
+
 /**
  * The facts of every finding, by its code. `finding()` and `Failure` take them, the sentences in
  * `render/words/` are made from them, and a reader of a report narrows on `code` to get at them. None is ever
  * left out: what may be unknown is null.
  */
-export interface Facts extends FactsOfFiles, FactsOfRuns {}
+export interface Facts extends FactsOfFiles, FactsOfRuns, Record<Unlisted, NoFacts> {}
 
 /** Codes whose finding a comment in the SQL can excuse. */
 export type ExcusableCode = { [C in Code]: Facts[C] extends Excusable ? C : never }[Code]

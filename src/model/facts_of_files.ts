@@ -219,6 +219,18 @@ export interface FactsOfFiles {
   NO_REPLICA_IDENTITY: { publications: string[]; migration: string }
   /** A constraint that was never validated, as the server prints it. */
   ROWS_VIOLATE: { constraint: string; definition: string; migration: string }
+  /** Rows that a foreign key would change with those that a migration takes out. */
+  REFERRING_ROWS: {
+    constraint: string
+    /** True where they would be deleted, false where the key would lose its value. */
+    deletes: boolean
+    rows: number
+    migration: string
+    /** The table that rows are taken out of. */
+    of: string
+  }
+  /** Why nobody knows yet whether rows violate the constraint. */
+  ROWS_NOT_LOOKED_AT: { constraint: string; definition: string; migration: string; reason: string }
   /** What the file does that the server does not do with a partitioned table. */
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }

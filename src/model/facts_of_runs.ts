@@ -239,6 +239,7 @@ export interface FactsOfRuns {
     checks: string[]
   }
   DRIFT: Differences
+  DRIFT_UNKNOWN: Reason
   // usage and the rest
   DEMO_NEXT: {
     /** Whether the rollback left the database as it was before. */

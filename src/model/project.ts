@@ -88,6 +88,10 @@ export interface Rollback {
   /** Line of the header's `ours`; 0 without one. */
   oursLine: number
   /**
+   * Of a table, the expression that brings what a row derives from others into step, at a restore's end.
+   */
+  catchUp: { object: string; predicate: string }[]
+  /**
    * Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows
    * do their work; else null.
    */
@@ -223,6 +227,8 @@ export interface TrackObjects {
   constraints: { table: string; name: string }[]
   /** Functions outside of the tool's own schemas, without their arguments. */
   functions: string[]
+  /** Tables and functions in the schemas that users never reach, functions without their arguments. */
+  internal: string[]
 }
 
 /** Somebody as the API presents them: a role and the claims of their token. */

@@ -86,7 +86,9 @@ export function verdictOf(report: Report): Verdict {
   const interrupted =
     report.steps.some(s => s.outcome === 'interrupted') || report.findings.some(f => f.code === 'INTERRUPTED')
   if (report.verdict === 'clean' && interrupted) return 'interrupted'
-  return report.verdict
+  // clean means that everything was looked at
+  const unseen = report.findings.some(f => f.code === 'DRIFT_UNKNOWN')
+  return report.verdict === 'clean' && unseen ? 'attention' : report.verdict
 }
 
 /**

@@ -6,14 +6,46 @@ export interface TableName {
 }
 
 /**
- * What a part of a name looks like that stands without quotes; the same pattern for JavaScript and the
- * server.
+ * Words that PostgreSQL 18 does not take everywhere as a name: all keywords but the unreserved ones of its
+ * `src/include/parser/kwlist.h`. `quote_ident` puts them in quotes.
  */
-export const barePart = '^[a-z_][a-z0-9_$]*$'
+const keywords: ReadonlySet<string> = new Set(
+  `
+  all analyse analyze and any array as asc asymmetric authorization between bigint binary bit
+  boolean both case cast char character check coalesce collate collation column concurrently
+  constraint create cross current_catalog current_date current_role current_schema current_time
+  current_timestamp current_user dec decimal default deferrable desc distinct do else end except
+  exists extract false fetch float for foreign freeze from full grant greatest group grouping
+  having ilike in initially inner inout int integer intersect interval into is isnull join json
+  json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar
+  json_serialize json_table json_value lateral leading least left like limit localtime
+  localtimestamp merge_action national natural nchar none normalize not notnull null nullif
+  numeric offset on only or order out outer overlaps overlay placing position precision primary
+  real references returning right row select session_user setof similar smallint some substring
+  symmetric system_user table tablesample then time timestamp to trailing treat trim true union
+  unique user using values varchar variadic verbose when where window with xmlattributes
+  xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize
+  xmltable
+`
+    .trim()
+    .split(/\s+/),
+)
 
-/** One part of a name as SQL: in quotes where PostgreSQL would fold it or stop reading. */
+/** Keywords since PostgreSQL 16: an earlier server does not quote them by itself. */
+export const newKeywords: readonly string[] =
+  'json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value merge_action system_user'.split(
+    ' ',
+  )
+
+/** One part of a name in quotes: the same for any server, whatever its keywords are. */
+export const quotedPart = (part: string): string => `"${part.replaceAll('"', '""')}"`
+
+/**
+ * One part of a name as SQL, as `quote_ident` of PostgreSQL 18 writes it: in quotes where the server would
+ * fold it, stop reading or take it for a keyword.
+ */
 export const partText = (part: string): string =>
-  new RegExp(barePart).test(part) ? part : `"${part.replaceAll('"', '""')}"`
+  /^[a-z_][a-z0-9_]*$/.test(part) && !keywords.has(part) ? part : quotedPart(part)
 
 /** The parts of a name as SQL. */
 export const dottedText = (parts: string[]): string => parts.map(partText).join('.')

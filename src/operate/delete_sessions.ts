@@ -2,6 +2,7 @@ import { storedName } from '../archive/archive.js'
 import { addArchive, listArchives } from '../archive/archive.sql.js'
 import { makeStore } from '../archive/deleted_rows.sql.js'
 import { columnNames, primaryKey } from '../database/catalog.sql.js'
+import { setParameter } from '../database/connection.sql.js'
 import { type Db, ident } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
@@ -88,6 +89,8 @@ export async function deleteSessions(
   { follows }: Follows,
   ids: string[],
 ): Promise<number> {
+  // for triggers of the track: what prune takes away no backfill makes again
+  await setParameter(tx, 'rethread.pruning', 'on')
   const before = await toLose(tx)
   const archived = new Map<string, number>()
   let sessions = 0

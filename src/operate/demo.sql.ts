@@ -1,4 +1,4 @@
-import type { Root } from '../database/types.js'
+import { ident, literal, type Root } from '../database/types.js'
 
 /** A table and the expression of its key. */
 interface Keyed {
@@ -27,7 +27,7 @@ export async function fillDemo(
   await sql.unsafe('create temp table demo_before (name text, key text)')
   for (const t of tables)
     await sql.unsafe(
-      `insert into demo_before select '${t.name}', concat_ws(',', ${t.key}) from public."${t.name}" t`,
+      `insert into demo_before select ${literal(t.name)}, concat_ws(',', ${t.key}) from public.${ident(t.name)} t`,
     )
   const [row] = await sql<{ rows: number }[]>`select count(*)::int as rows from demo_before`
   return { tables: [...tables], rows: row!.rows }
@@ -39,8 +39,8 @@ export async function missingRows(sql: Root, tables: Keyed[]): Promise<number> {
   for (const t of tables) {
     const [row] = await sql.unsafe<{ n: number }[]>(
       `select count(*)::int as n from (
-         select key from demo_before where name = '${t.name}'
-         except select concat_ws(',', ${t.key}) from public."${t.name}" t) gone`,
+         select key from demo_before where name = ${literal(t.name)}
+         except select concat_ws(',', ${t.key}) from public.${ident(t.name)} t) gone`,
     )
     missing += row!.n
   }

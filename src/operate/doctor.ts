@@ -83,7 +83,9 @@ export async function doctor(
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
   // the doctor refuses nothing: what would stop a run is attention here
-  report.verdict = report.findings.some(f => f.level === 'error' || f.level === 'refused')
+  report.verdict = report.findings.some(
+    f => f.level === 'error' || f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT',
+  )
     ? 'attention'
     : 'clean'
   return report

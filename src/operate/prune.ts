@@ -1,4 +1,4 @@
-import { archivesTable, sealArchives } from '../archive/archive.js'
+import { archivesTable, sealArchives, sealBroken } from '../archive/archive.js'
 import { dropArchive, listArchives, oldArchives } from '../archive/archive.sql.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -128,6 +128,8 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
       ...(planned.idle > planned.all / 2 ? ['PRUNES_MOST'] : []),
     ]
     if (!options.apply || planned.idle === 0) {
+      // one that was killed when all was deleted has left its archive open
+      if (options.apply) await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
       const flags = [
         how === 'deleted' ? ' --delete' : how === 'marked' ? ' --soft' : '',
         hazards.length > 0 ? ` --allow ${hazards.join(',')}` : '',

@@ -1,6 +1,7 @@
 import { askedName, type Known } from '../database/known.js'
 import type { ColumnFacts } from '../database/known.sql.js'
 import { type Node, strings } from '../files/statements.js'
+import { dottedText, namesIn } from '../model/table_name.js'
 
 /** Text and varchar are indexed alike. */
 export const sameFamily = (a: string, b: string): boolean =>
@@ -21,8 +22,8 @@ export function targetOf(column: Node, known: Known): Type | null {
   if (facts.args.length > 0 && given.length > 0) return null
   const args = facts.args.length > 0 ? facts.args : given
   if (facts.type === 'pg_catalog.numeric' && args.length === 1) args.push(0)
-  const [schema, name] = facts.type.split('.')
-  return { type: arrayBounds ? `${schema}._${name}` : facts.type, args }
+  const [schema, name] = namesIn(facts.type)!
+  return { type: arrayBounds ? dottedText([schema!, `_${name}`]) : facts.type, args }
 }
 
 /** Without USING, or with one that only names the column or casts it to the very type. */

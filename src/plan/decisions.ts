@@ -19,8 +19,10 @@ export async function addDecisions(
   changed: string[],
 ): Promise<{ plan: Plan; findings: Finding[] }> {
   const findings: Finding[] = []
+  const pending = [...plan.steps, ...plan.held].map(s => s.migration)
   const withTriggers = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S) => {
-    const firing = await firingTriggers(sql, track, step.migration)
+    const before = pending.slice(0, pending.indexOf(step.migration))
+    const firing = await firingTriggers(sql, track, step.migration, before)
     if (!firing) return step
     const { table, rows, triggers, whyNotHeld } = firing
     const held = ctx.holdTriggers && whyNotHeld === null
@@ -33,11 +35,10 @@ export async function addDecisions(
   const steps = []
   for (const step of plan.steps) steps.push(step.direction === 'up' ? await withTriggers(step) : step)
   // one place for what is said of the whole track: the first step
-  const resumed = plan.steps.filter(s => s.resumes !== null).map(s => s.migration)
   if (steps[0])
     steps[0] = {
       ...steps[0],
-      hazards: [...steps[0].hazards, ...(await driftHazards(track, changed, resumed))],
+      hazards: [...steps[0].hazards, ...(await driftHazards(track, changed))],
     }
   const held = []
   for (const step of plan.held) held.push(await withTriggers(step))

@@ -1,30 +1,22 @@
-import { proofOf } from '../files/statement_proof.js'
-import { parseStatements, scanTokens } from '../files/statements.js'
+import { scanTokens } from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
 import type { Hazard } from '../model/plan.js'
-import type { Migration, Track } from '../model/project.js'
-import { namesIn, partText } from '../model/table_name.js'
+import type { Track } from '../model/project.js'
 
 /**
  * What of the objects that changed since the last step belongs to the track, as the hazard that must be
  * allowed by name: tables that it makes or alters and everything on them (the application's own triggers and
- * constraints excepted), and functions that it makes. None where nothing of the track has changed. `changed`
- * is what `drifted` found; `resumed` are the steps that an earlier run began and did not finish: their
- * statements may have been the change.
+ * constraints excepted), functions that it makes, and what it has in `chat_private`. None where nothing of
+ * the track has changed. `changed` is what `drifted` found.
  */
-export async function driftHazards(
-  track: Track,
-  changed: string[],
-  resumed: Migration[] = [],
-): Promise<Hazard[]> {
+export async function driftHazards(track: Track, changed: string[]): Promise<Hazard[]> {
   if (changed.length === 0) return []
-  const begun = await madeOneByOne(resumed)
-  const { tables, touched, functions } = await objectsOf(track)
+  const { tables, touched, functions, internal } = await objectsOf(track)
   const named = await namesOf(track)
   const ours = changed.filter(change => {
     const [, kind, name] = /^. (\w+) (.*)$/s.exec(change)!
-    if (begun.some(made => name!.endsWith(`.${made}`))) return false
-    if (kind === 'function') return functions.some(f => name!.startsWith(`${f.replace(/^public\./, '')}(`))
+    if (kind === 'function') return [...functions, ...internal].some(f => name!.startsWith(`${f}(`))
+    if (internal.some(r => name === r || name!.startsWith(`${r}.`))) return true
     // a table, or something that is on it: `public.chats.workspace_id`
     if (tables.some(r => name === r || name!.startsWith(`${r}.`))) return true
     // triggers and constraints of the application, on its own tables: those that fire have a hazard of their
@@ -39,27 +31,15 @@ export async function driftHazards(
     : [{ code: 'IGNORES_DRIFT', subject: track.name, detail: ours.slice(0, mostNamed).join(', ') }]
 }
 
-/** Every name that a track's files mention, as SQL. */
+/** Every name that a track's files mention, as the catalog has it. */
 async function namesOf(track: Track): Promise<ReadonlySet<string>> {
   const names = new Set<string>()
   for (const m of track.migrations)
     for (const token of await scanTokens(m.file.text))
       if (token.name === 'IDENT' || token.keyword) {
         const quoted = token.text.startsWith('"')
-        names.add(partText(quoted ? token.text.slice(1, -1).replaceAll('""', '"') : token.text.toLowerCase()))
+        names.add(quoted ? token.text.slice(1, -1).replaceAll('""', '"') : token.text.toLowerCase())
       }
-  return names
-}
-
-/** What files without a transaction make or change, statement after statement: the last part of each name. */
-async function madeOneByOne(migrations: Migration[]): Promise<string[]> {
-  const names: string[] = []
-  for (const m of migrations.filter(m => m.transaction === 'none'))
-    for (const statement of await parseStatements(m.file.text)) {
-      const proof = proofOf(statement)
-      if (proof?.kind === 'index') names.push(partText(namesIn(proof.index)!.at(-1)!))
-      else if (proof) names.push(partText('name' in proof ? proof.name : proof.column))
-    }
   return names
 }
 

@@ -2,11 +2,11 @@ import { isRefused } from '../database/faults.js'
 import { type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 
-/** The bits of `pg_trigger.tgtype`. */
-const bits = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const
+/** The bits of `pg_trigger.tgtype`, which the parse tree has too. */
+export const triggerBits = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const
 
 /** A kind of statement that fires triggers. */
-export type TriggerEvent = keyof typeof bits
+export type TriggerEvent = keyof typeof triggerBits
 
 /** A trigger that a statement fires, as far as its kind and the columns that it sets tell. */
 export interface Trigger {
@@ -15,21 +15,21 @@ export interface Trigger {
   name: string
   /** The function with its schema, as SQL. */
   function: string
-  /** `O` for the application's sessions, `A` always, `R` only where session_replication_role is replica. */
+  /** `O` for the application, `A` always, `R` where session_replication_role is replica, `D` off. */
   enabled: string
   /** The statement that makes it. */
   definition: string
 }
 
-/** The triggers of a table and of all that inherits from it, which a statement of these kinds fires. */
+/** The triggers of a table and of all that inherits from it that are for a statement of these kinds. */
 export async function triggersFiredBy(
   sql: Db,
   table: string,
   events: TriggerEvent[],
   columns: string[],
 ): Promise<Trigger[]> {
-  const others = events.reduce((mask, e) => mask | (e === 'UPDATE' ? 0 : bits[e]), 0)
-  const update = events.includes('UPDATE') ? bits.UPDATE : 0
+  const others = events.reduce((mask, e) => mask | (e === 'UPDATE' ? 0 : triggerBits[e]), 0)
+  const update = events.includes('UPDATE') ? triggerBits.UPDATE : 0
   return sql<Trigger[]>`
     with recursive family as (
       select to_regclass(${table})::oid as relid
@@ -41,7 +41,7 @@ export async function triggersFiredBy(
     from family f
     join pg_catalog.pg_class c on c.oid = f.relid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0 and t.tgenabled <> 'D'
+    join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0
     join pg_catalog.pg_proc p on p.oid = t.tgfoid
     join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
     where t.tgtype & ${others}::int <> 0
@@ -49,18 +49,6 @@ export async function triggersFiredBy(
          select from pg_catalog.pg_attribute a
          where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr::int2[]) and a.attname = any (${columns}::text[])))
     order by 1, 2`
-}
-
-/** Foreign keys, of either side, that columns of a table belong to. */
-export async function keysOfColumns(sql: Db, table: string, columns: string[]): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`
-    select k.conname::text as name
-    from pg_catalog.pg_constraint k
-    join pg_catalog.pg_attribute a on a.attrelid = to_regclass(${table}) and a.attname = any (${columns}::text[])
-    where k.contype = 'f'
-      and (k.conrelid = a.attrelid and a.attnum = any (k.conkey) or k.confrelid = a.attrelid and a.attnum = any (k.confkey))
-    order by 1`
-  return rows.map(r => r.name)
 }
 
 /** Whether row security of a table applies to this role; null where there is no such table. */

@@ -1,23 +1,32 @@
 import { relationFacts } from '../database/catalog.sql.js'
-import { knownOf } from '../database/known.js'
+import { functionsNamed, type Known, knownOf } from '../database/known.js'
 import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
+import {
+  type Node,
+  parseStatements,
+  relationName,
+  type Statement,
+  statementsOrNone,
+  strings,
+} from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
 import { needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Consent, Hazard } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
+import { dottedText, namesIn } from '../model/table_name.js'
 import type { Run } from '../run/run.js'
 import {
   holdTriggersSql,
-  keysOfColumns,
   mayHoldTriggers,
   rowSecurityActive,
   type Trigger,
   type TriggerEvent,
   triggersFiredBy,
 } from './firing_triggers.sql.js'
+import { learnStatement } from './learn_changes.js'
+import { triggersAfter } from './triggers_after.js'
 
 /** The triggers of the application that a backfill fires for the rows that it writes. */
 export interface FiringTriggers {
@@ -32,24 +41,35 @@ export interface FiringTriggers {
 }
 
 /**
- * The triggers of the application that a backfill would fire, by the catalog: of the kind of its statement
- * and the columns that it sets, and whose WHEN does not rule it out. Null where it fires none. Triggers of
- * the track itself are part of the migration.
+ * The triggers of the application that a backfill would fire: of the kind of its statement and the columns
+ * that it sets, and whose WHEN does not rule it out. Null where it fires none. Triggers of the track itself
+ * are part of the migration. The catalog is asked, and what the files `before` will have changed by then.
  */
 export async function firingTriggers(
   sql: Db,
   track: Track,
   migration: Migration,
+  before: Migration[] = [],
 ): Promise<FiringTriggers | null> {
   const [statement] = await parseStatements(migration.file.text)
   if (!migration.backfill || !statement?.node.relation) return null
   const table = relationName(statement.node.relation)
   const { events, columns } = firedBy(statement)
   const { triggers: made } = await objectsOf(track)
-  const bound = { columns, emptyBefore: emptyBefore(statement) }
   const own: Trigger[] = []
   const theirs: Trigger[] = []
-  for (const t of await triggersFiredBy(sql, table, events, columns)) {
+  const earlier: Statement[] = []
+  for (const m of before) earlier.push(...(await statementsOrNone(m.file.text)))
+  const known = await knownOf(sql, [statement, ...earlier])
+  for (const s of earlier) learnStatement(known, s)
+  const bound = {
+    columns,
+    emptyBefore: emptyBefore(statement),
+    emptied: emptied(statement),
+    opened: openTables(known, earlier),
+  }
+  const fired = await triggersFiredBy(sql, table, events, columns)
+  for (const t of triggersAfter(earlier, fired, { tables: known.family(table), events, columns })) {
     if (await isRuledOut(sql, t, events, bound)) continue
     const ours =
       /^(chat_private|rethread_archive|rethread)\./.test(t.function) ||
@@ -62,7 +82,8 @@ export async function firingTriggers(
   const whyNotHeld =
     whyNotByKind(statement) ??
     whyNotByTriggers(own, theirs) ??
-    (await whyNotByCatalog(sql, statement, table, columns)) ??
+    whyNotByKeys(known, table, bound) ??
+    whyNotByFunctions(known, statement) ??
     ((await mayHoldTriggers(scopeOf(sql)))
       ? null
       : `this role may not: grant set on parameter session_replication_role to ${facts!.role};   as an administrator (PostgreSQL 15 or later)`)
@@ -105,16 +126,21 @@ function whyNotByTriggers(own: Trigger[], theirs: Trigger[]): string | null {
     : null
 }
 
-async function whyNotByCatalog(
-  sql: Db,
-  statement: Statement,
-  table: string,
-  columns: string[],
-): Promise<string | null> {
-  const [key] = await keysOfColumns(sql, table, columns)
-  if (key) return `it sets a column of the foreign key ${key}, which would not be looked after`
-  const known = await knownOf(sql, [statement])
-  const acting = [...known.functions.values()].find(f => f.acts)
+function whyNotByKeys(known: Known, table: string, { columns, emptied }: Bound): string | null {
+  const key = known.foreignKeys.find(k => {
+    // a key of one column has nothing to look after in a null
+    const checked = k.columns.length === 1 ? columns.filter(c => !emptied.includes(c)) : columns
+    return (
+      (k.table === table && k.columns.some(c => checked.includes(c))) ||
+      (k.references === table && k.referenced.some(c => columns.includes(c)))
+    )
+  })
+  return key ? `it sets a column of the foreign key ${key.name}, which would not be looked after` : null
+}
+
+function whyNotByFunctions(known: Known, statement: Statement): string | null {
+  const named = functionsNamed([statement])
+  const acting = [...known.functions].find(([asked, f]) => f.acts && named.has(asked))?.[1]
   return acting ? `its function ${acting.asked} may write other tables` : null
 }
 
@@ -124,6 +150,21 @@ interface Bound {
   columns: string[]
   /** Columns that are null in each row that it takes. */
   emptyBefore: string[]
+  /** Columns that it sets to null. */
+  emptied: string[]
+  /** Tables that will have been made by then, whose row security does not hold for who makes them. */
+  opened: ReadonlySet<string>
+}
+
+/** Tables that earlier files make, but those that FORCE ROW LEVEL SECURITY or give to another owner. */
+function openTables(known: Known, earlier: Statement[]): ReadonlySet<string> {
+  const found = new Set(known.made)
+  for (const { kind, node } of earlier)
+    if (kind === 'AlterTableStmt')
+      for (const { AlterTableCmd: cmd } of node.cmds)
+        if (['AT_ForceRowSecurity', 'AT_ChangeOwner'].includes(cmd.subtype))
+          found.delete(relationName(node.relation))
+  return found
 }
 
 /** Whether a trigger's own WHEN says that it does not fire for rows of a backfill by this role. */
@@ -152,8 +193,8 @@ async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
   }
   if (nullTest) {
     const [row, column, more] = strings(nullTest.arg?.ColumnRef?.fields)
-    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || row !== 'old' || !column || more) return false
-    return bound.emptyBefore.includes(column)
+    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || !column || more) return false
+    return (row === 'old' ? bound.emptyBefore : row === 'new' ? bound.emptied : []).includes(column)
   }
   if (call) {
     // printed as ('public.t'::regclass)::oid
@@ -162,7 +203,8 @@ async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
     table = table?.A_Const?.sval?.sval
     // search_path is empty: a name without a schema is the server's own
     if (strings(call.funcname).join('.') !== 'row_security_active' || !table) return false
-    return (await rowSecurityActive(sql, table)) === false
+    const names = namesIn(table)
+    return bound.opened.has(names ? dottedText(names) : '') || (await rowSecurityActive(sql, table)) === false
   }
   return compared ? staysAsItIs(compared, bound.columns) : false
 }
@@ -183,6 +225,12 @@ function staysAsItIs(compared: Node, columns: string[]): boolean {
     !columns.includes(left![1]!)
   )
 }
+
+/** Columns that an update sets to null whatever they were. */
+const emptied = ({ kind, node }: Statement): string[] =>
+  kind !== 'UpdateStmt'
+    ? []
+    : node.targetList.flatMap(({ ResTarget: t }: Node) => (t?.val?.A_Const?.isnull ? [t.name] : []))
 
 /** Columns that the WHERE wants null: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`. */
 function emptyBefore({ kind, node }: Statement): string[] {

@@ -107,11 +107,13 @@ export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<
 }
 
 /** A CHECK constraint that was never validated. */
-interface Unproven {
+export interface Unproven {
   table: string
   /** The table as it was asked for. */
   asked: string
   name: string
+  /** The columns that it reads. */
+  columns: string[]
   /** As the server prints it, with CHECK before it. */
   definition: string
   expression: string
@@ -121,28 +123,87 @@ interface Unproven {
 export async function unprovenChecks(sql: Db, tables: string[]): Promise<Unproven[]> {
   if (tables.length === 0) return []
   return sql<Unproven[]>`
-    select format('%I.%I', n.nspname, c.relname) as table, t as asked, k.conname as name,
-      pg_get_constraintdef(k.oid) as definition, pg_get_expr(k.conbin, k.conrelid) as expression
-    from unnest(${tables}::text[]) as t
-    join pg_catalog.pg_class c on c.oid = to_regclass(t)
+    with recursive family as (
+      select to_regclass(t)::oid as relid, t as asked, true as top from unnest(${tables}::text[]) as t
+      union
+      select i.inhrelid, f.asked, false from family f join pg_catalog.pg_inherits i on i.inhparent = f.relid
+    )
+    select format('%I.%I', n.nspname, c.relname) as table, f.asked, k.conname as name,
+      pg_get_constraintdef(k.oid) as definition, pg_get_expr(k.conbin, k.conrelid) as expression,
+      array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum = any (k.conkey)) as columns
+    from family f
+    join pg_catalog.pg_class c on c.oid = f.relid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype = 'c' and not k.convalidated
-    order by 1, 2`
+    -- what a child has from its parent is asked of the parent
+    join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype = 'c' and not k.convalidated and (f.top or k.coninhcount = 0)
+    order by 1, 3`
 }
 
 /** Longest look for a row that violates a constraint, in milliseconds. */
 const violationMs = 3000
 
 /** Whether a row violates a constraint. Throws the server's 57014 where a large table took too long. */
-export const hasViolation = (scope: Scope, { table, expression }: Unproven): Promise<boolean> =>
+export const hasViolation = (scope: Scope, check: Unproven): Promise<boolean> =>
   scope(async tx => {
     await setLocal(tx, 0, violationMs)
     const [row] = await tx.unsafe<{ found: boolean }[]>(
-      `select exists (select from ${table} where not (${expression})) as found`,
+      `select exists (select from (${violating(check, [])}) v) as found`,
     )
     await setLocal(tx, 0, 0)
     return row!.found
   })
+
+/** The rows that violate a constraint, with columns that the table is going to have. */
+const violating = ({ table, expression }: Unproven, added: string[]): string =>
+  `select ${['t.*', ...added].join(', ')} from ${table} t where not (${expression})`
+
+/** Columns that a twin has and its original has not, as SQL with the values that rows will have. */
+async function addedColumns(tx: Db, original: string, twin: string): Promise<string[]> {
+  const rows = await tx<{ column: string }[]>`
+    select format('(%s)::%s as %I', coalesce(pg_get_expr(d.adbin, d.adrelid), 'null'), format_type(a.atttypid, a.atttypmod), a.attname) as column
+    from pg_catalog.pg_attribute a left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = to_regclass(${twin}) and a.attnum > 0 and not a.attisdropped and not exists (
+      select from pg_catalog.pg_attribute o where o.attrelid = to_regclass(${original}) and o.attname = a.attname and not o.attisdropped)
+    order by a.attnum`
+  return rows.map(r => r.column)
+}
+
+/** Rows of one table that a statement will take: as it calls the table, and which of its rows. */
+export interface RowsTaken {
+  alias: string
+  predicate: string
+}
+
+/**
+ * Whether an update will meet a row that violates a constraint. Rows that an earlier statement has deleted by
+ * then do not count. `twin` has the columns that the pending files add. It writes nothing.
+ */
+export async function updatesViolation(
+  scope: Scope,
+  {
+    check,
+    twin,
+    deleted,
+    updated,
+  }: { check: Unproven; twin: string; deleted: RowsTaken[]; updated: RowsTaken },
+): Promise<boolean> {
+  return scope(async tx => {
+    await tx.unsafe('set local transaction_read_only = on')
+    const added = await addedColumns(tx, check.table, twin)
+    const left = deleted.reduce(
+      (rows, d) => `select ${d.alias}.* from (${rows}) ${d.alias} where (${d.predicate}) is not true`,
+      violating(check, added),
+    )
+    await setLocal(tx, lookLockMs, violationMs)
+    const [row] = await tx.unsafe<{ found: boolean }[]>(
+      `select exists (select from (${left}) ${updated.alias} where ${updated.predicate}) as found`,
+    )
+    return row!.found
+  })
+}
+
+/** Nobody waits for a look. */
+const lookLockMs = 50
 
 /** What a role may not do with tables that statements name. */
 export interface Refused {

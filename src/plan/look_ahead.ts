@@ -1,8 +1,6 @@
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
-import { isSqlState } from '../database/faults.js'
 import { type Known, knownOf } from '../database/known.js'
-import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
@@ -10,12 +8,10 @@ import { isUnprovenKey, type Node, parseStatements, relationName } from '../file
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { learnStatement } from './learn_changes.js'
-import { hasViolation, notReferable, tablesWithoutIdentity, unprovenChecks } from './look_ahead.sql.js'
+import { notReferable, tablesWithoutIdentity } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
-
-/** SQLSTATE of a look that took too long. */
-const tookTooLong = '57014'
+import { judgeAnswers, questionsOf } from './violations.js'
 
 /**
  * What would stop a run later, looked for before its first step: for every pending file, also those that this
@@ -43,11 +39,14 @@ export async function lookAhead(
     ...(await namesTaken(connection, ahead)),
     ...files.flatMap(f => ofPartitions(f, known, major)),
     ...(await withoutIdentity(sql, writes)),
-    ...(await violations(sql, writes)),
     ...(await unreferable(sql, files)),
   ]
+  const { findings, questions } = await questionsOf(sql, files)
+  found.push(...findings)
   // one fault has one finding
-  return found.length > 0 ? found : rehearseOnTwins(ctx, track, files)
+  if (found.some(f => f.level === 'refused')) return found
+  const rehearsed = await rehearseOnTwins(ctx, track, files, questions)
+  return [...found, ...rehearsed.findings, ...judgeAnswers(questions, rehearsed.answers)]
 }
 
 /** Tables whose rows a file updates or deletes, each with the first file that does. */
@@ -65,22 +64,6 @@ async function withoutIdentity(sql: Db, writes: Map<string, Migration>): Promise
   return (await tablesWithoutIdentity(sql, [...writes.keys()])).map(({ table, asked, publications }) =>
     finding('NO_REPLICA_IDENTITY', table, { publications, migration: writes.get(asked)!.file.path }),
   )
-}
-
-/** Constraints that nobody validated, and that rows of a backfill violate. */
-async function violations(sql: Db, writes: Map<string, Migration>): Promise<Finding[]> {
-  const found: Finding[] = []
-  for (const check of await unprovenChecks(sql, [...writes.keys()])) {
-    const { table, asked, name: constraint, definition } = check
-    const violated = await hasViolation(scopeOf(sql), check).catch(error => {
-      // a large table: what nobody could find out here, the backfill will
-      if (!isSqlState(error, tookTooLong)) throw error
-      return false
-    })
-    const migration = writes.get(asked)!.file.path
-    if (violated) found.push(finding('ROWS_VIOLATE', table, { constraint, definition, migration }))
-  }
-  return found
 }
 
 /** What PostgreSQL does not do with a partitioned table, and a file wants. */

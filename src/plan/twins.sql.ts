@@ -54,7 +54,11 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
   await sql.unsafe(
     `create table ${twin} ${like}${partitioned === null ? '' : ` partition by ${partitioned}`}`,
   )
+  // whether its rows have an identity was asked of the original
+  await sql.unsafe(`alter table ${twin} replica identity full`)
   if (partitioned === null) return
   const rest = /^hash/i.test(partitioned) ? 'for values with (modulus 1, remainder 0)' : 'default'
-  await sql.unsafe(`create table ${textOf(schema, `${name.slice(0, 50)}_rest`)} partition of ${twin} ${rest}`)
+  const part = textOf(schema, `${name.slice(0, 50)}_rest`)
+  await sql.unsafe(`create table ${part} partition of ${twin} ${rest}`)
+  await sql.unsafe(`alter table ${part} replica identity full`)
 }

@@ -1,70 +1,25 @@
-import { createHash } from 'node:crypto'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
 import { knownOf } from '../database/known.js'
-import { takenBack, transaction } from '../database/scopes.js'
+import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
-import {
-  indexName,
-  isUnprovenKey,
-  lineOf,
-  type Node,
-  parseStatements,
-  type Statement,
-  strings,
-} from '../files/statements.js'
+import { lineOf, type Statement } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { learnStatement } from './learn_changes.js'
 import { foretoldLocks } from './statement_locks.js'
+import { isDynamic, isNeedless, madeBy, onTwin, twinSchema } from './twin_statements.js'
 import { createSchema, createTwin, type Original, originalsOf } from './twins.sql.js'
 
 /** Longest statement on the twins, in milliseconds: they are empty. */
 const twinStatementMs = 5000
 /** Nobody waits for the twins; a wait for something else ends the rehearsal. */
 const twinLockMs = 50
-
-/** Statements that mean something on a twin. */
-const played = new Set([
-  'CreateStmt',
-  'CreateTableAsStmt',
-  'IndexStmt',
-  'AlterTableStmt',
-  'CreateFunctionStmt',
-  'CreatePolicyStmt',
-  'AlterPolicyStmt',
-  'CreateTrigStmt',
-  'ViewStmt',
-  'CreateEnumStmt',
-  'CreateDomainStmt',
-  'CompositeTypeStmt',
-  'CreateSeqStmt',
-  'DropStmt',
-  'RenameStmt',
-  'TruncateStmt',
-  'DoStmt',
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-])
-
-/** Statements that nothing after them needs on a twin. */
-const needless = new Set([
-  'SelectStmt',
-  'CommentStmt',
-  'GrantStmt',
-  'CreateSchemaStmt',
-  'AlterFunctionStmt',
-  'AlterOwnerStmt',
-  'AlterDefaultPrivilegesStmt',
-  'VacuumStmt',
-  'VariableSetStmt',
-])
 
 /**
  * What a fault on a twin says of the real run: it would fail too. Everything else may be the twins' own:
@@ -74,6 +29,9 @@ const telling = /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|2
 /** Faults that may also follow from a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
 
+/** A published table without an identity refuses these: a new one, for the twins of others have one. */
+const isChange = ({ kind }: Statement): boolean => kind === 'UpdateStmt' || kind === 'DeleteStmt'
+
 /** A pending file and what is in it. */
 export interface FileOfStatements {
   migration: Migration
@@ -81,22 +39,40 @@ export interface FileOfStatements {
 }
 
 /**
+ * Something that is asked of the database as the pending files will have made it, in their transaction.
+ * `asMade` gives a text the names of what they make; all other names stay those of the application.
+ */
+export type Question = (scope: Scope, asMade: (text: string) => Promise<string>) => Promise<boolean>
+
+/** What a rehearsal found out. */
+export interface TwinAnswers {
+  findings: Finding[]
+  /** What was asked, in order: the answer, or why there is none. */
+  answers: (boolean | string)[]
+}
+
+/**
  * Runs the statements of pending files on empty twins of the tables that they name, in schemas of their own
  * and one transaction that is rolled back: what the server would refuse later shows before the first step.
  * The tables themselves are only looked at (ACCESS SHARE). The findings say where a file would fail, or why
- * nobody could find out.
+ * nobody could find out. Questions are asked when all files have run.
  */
 export async function rehearseOnTwins(
   ctx: Context,
   track: Track,
   files: FileOfStatements[],
-): Promise<Finding[]> {
+  questions: Question[],
+): Promise<TwinAnswers> {
+  const without = (reason: string, ...findings: Finding[]): TwinAnswers => ({
+    findings,
+    answers: questions.map(() => reason),
+  })
   const pairs: QualifiedName[] = []
   for (const { migration } of files) pairs.push(...(await pairsIn(migration.file.text)))
   await using connection = await connect(ctx, 'writer')
   const originals = await originalsOf(connection.sql, unique(pairs))
   // nothing of the application is touched: there is nothing that could differ from what the files expect
-  if (originals.length === 0) return []
+  if (originals.length === 0) return without('the files name no table of the application')
   const known = await knownOf(
     connection.sql,
     files.flatMap(f => f.statements),
@@ -105,45 +81,49 @@ export async function rehearseOnTwins(
   const schemaFor = (schema: string, name: string) =>
     moved.has(pairKey({ schema, name })) ? twinSchema(schema) : null
   const script: { migration: Migration; statement: Statement; text: string }[] = []
-  let whole = true
+  const leftOut: string[] = []
   for (const { migration, statements } of files)
     for (const statement of statements) {
       const locks = foretoldLocks(statement, known)
       learnStatement(known, statement)
-      // names in a text that is put together are not moved
-      const dynamic =
-        locks === null ||
-        (statement.kind === 'DoStmt' && (locks.length > 0 || /\bexecute\b/i.test(statement.text)))
+      const dynamic = isDynamic(statement, locks)
       const text = dynamic ? null : await onTwin(statement, schemaFor)
       if (text !== null) script.push({ migration, statement, text })
-      else if (dynamic || !needless.has(statement.kind)) whole = false
+      else if (dynamic || !isNeedless(statement)) leftOut.push(statement.text)
     }
+  const asMade = namesOfMade(files, originals, leftOut)
+  let answers: TwinAnswers['answers'] = []
   for (let rounds = 0; rounds < mostRounds; rounds++) {
     const stopped = await play(
       connection,
       originals,
       [...moved],
       script.map(s => s.text),
+      async tx => {
+        answers = []
+        for (const question of questions) answers.push(await answered(tx, question, asMade))
+      },
     )
-    if (stopped === null) return []
+    if (stopped === null) return { findings: [], answers }
     const { at, fault } = stopped
     const failed = script[at]
-    if (!failed) return [finding('NOT_REHEARSED', track.name, { reason: `${fault.code}: ${fault.message}` })]
-    if (telling.test(fault.code) && (whole || !mayFollow.test(fault.code)))
-      return [wouldFail(failed.migration, failed.statement, fault)]
-    script.splice(at, 1)
-    whole = false
+    const said = `${fault.code}: ${fault.message}`
+    if (!failed) return without(said, finding('NOT_REHEARSED', track.name, { reason: said }))
+    const tells = telling.test(fault.code) || (fault.code === '55000' && isChange(failed.statement))
+    if (tells && (leftOut.length === 0 || !mayFollow.test(fault.code)))
+      return without(said, wouldFail(failed.migration, failed.statement, fault))
+    leftOut.push(...script.splice(at, 1).map(s => s.statement.text))
   }
-  return [
-    finding('NOT_REHEARSED', track.name, { reason: 'too much of it needs what the copies do not have' }),
-  ]
+  const reason = 'too much of it needs what the copies do not have'
+  return without(reason, finding('NOT_REHEARSED', track.name, { reason }))
 }
 
 /** How often the rehearsal begins again without a statement that only the twins refuse. */
 const mostRounds = 8
 
 /**
- * Makes the twins and sends the texts, in one transaction that is rolled back: one transaction id, as no
+ * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
+ * no
  * statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
  */
 async function play(
@@ -151,6 +131,7 @@ async function play(
   originals: Original[],
   moved: string[],
   texts: string[],
+  ask: (tx: Db) => Promise<void>,
 ): Promise<{ at: number; fault: { code: string; message: string } } | null> {
   let at = -1
   try {
@@ -161,6 +142,8 @@ async function play(
         at++
         await sendText(tx, text)
       }
+      at = texts.length
+      await ask(tx)
     })
     return null
   } catch (error) {
@@ -169,19 +152,67 @@ async function play(
   }
 }
 
+/** The answer of the database, or why it gives none. */
+async function answered(tx: Db, question: Question, asMade: Parameters<Question>[1]) {
+  try {
+    return await question(savepoint(tx), asMade)
+  } catch (error) {
+    if (error instanceof Unanswerable) return error.message
+    if (!isRefused(error)) throw error
+    const { code, message } = serverFault(error)!
+    return `${code}: ${message.replaceAll('rethread_twin_', '')}`
+  }
+}
+
+/** The twins would not say what the database will. */
+class Unanswerable extends Error {}
+
+/**
+ * Gives a text the names of what the files make. Throws `Unanswerable` where it calls a function that reads a
+ * table of the application, which on the twins is empty, or one that a statement which was left out names.
+ */
+function namesOfMade(
+  files: FileOfStatements[],
+  originals: Original[],
+  leftOut: string[],
+): Parameters<Question>[1] {
+  const there = new Set(originals.map(pairKey))
+  const made = new Set<string>()
+  const bodies = new Map<string, string>()
+  for (const statement of files.flatMap(f => f.statements))
+    for (const key of madeBy(statement).map(pairKey)) {
+      made.add(key)
+      if (statement.kind === 'CreateFunctionStmt') bodies.set(key, statement.text)
+    }
+  const judge = async (text: string, seen: Set<string>): Promise<void> => {
+    for (const pair of await pairsIn(text)) {
+      const key = pairKey(pair)
+      const body = bodies.get(key)
+      if (body === undefined || seen.has(key)) continue
+      seen.add(key)
+      const table = (await pairsIn(body)).find(p => there.has(pairKey(p)))
+      if (table)
+        throw new Unanswerable(`${pair.schema}.${pair.name}() reads ${table.schema}.${table.name} by itself`)
+      for (const text of leftOut)
+        if ((await pairsIn(text)).some(p => pairKey(p) === key))
+          throw new Unanswerable(`${pair.schema}.${pair.name}() was not made like that on the copies`)
+      await judge(body, seen)
+    }
+  }
+  return async text => {
+    await judge(text, new Set())
+    return movedNames(text, (schema, name) =>
+      made.has(pairKey({ schema, name })) && !there.has(pairKey({ schema, name }))
+        ? twinSchema(schema)
+        : null,
+    )
+  }
+}
+
 async function makeTwins(tx: Db, originals: Original[], moved: string[]): Promise<void> {
   const schemas = new Set(moved.map(key => twinSchema(key.split('\0')[0]!)))
   for (const schema of schemas) await createSchema(tx, schema)
   for (const original of originals) await createTwin(tx, original, twinSchema(original.schema))
-}
-
-/** Where the twins of a schema's tables are. */
-const twinSchema = (schema: string): string => {
-  const name = `rethread_twin_${schema}`
-  // a longer name would be cut, and two could be cut to the same
-  return Buffer.byteLength(name) <= 63
-    ? name
-    : `rethread_twin_${createHash('sha256').update(schema).digest('hex').slice(0, 32)}`
 }
 
 const pairKey = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
@@ -201,82 +232,4 @@ function wouldFail(
     // the reader knows no twin
     reason: message.replaceAll('rethread_twin_', ''),
   })
-}
-
-/** The names that a statement makes in a schema. */
-function madeBy({ kind, node }: Statement): QualifiedName[] {
-  const named = (path: string[]) => ({ schema: path.at(-2) ?? 'public', name: path.at(-1) ?? '' })
-  switch (kind) {
-    case 'CreateStmt':
-      return [named([node.relation.schemaname, node.relation.relname].filter(Boolean))]
-    case 'ViewStmt':
-      return [named([node.view.schemaname, node.view.relname].filter(Boolean))]
-    case 'CreateSeqStmt':
-      return [named([node.sequence.schemaname, node.sequence.relname].filter(Boolean))]
-    case 'IndexStmt':
-      return node.idxname
-        ? [
-            named(
-              indexName(node)
-                .split('.')
-                .map(p => p.replaceAll('"', '')),
-            ),
-          ]
-        : []
-    case 'CreateFunctionStmt':
-      return [named(strings(node.funcname))]
-    case 'CreateEnumStmt':
-      return [named(strings(node.typeName))]
-    case 'CreateDomainStmt':
-      return [named(strings(node.domainname))]
-    default:
-      return []
-  }
-}
-
-/**
- * A statement as it is sent to the twins; null where it means nothing there or might reach a table itself:
- * every relation that it names must have moved.
- */
-async function onTwin(
-  s: Statement,
-  schemaFor: (schema: string, name: string) => string | null,
-): Promise<string | null> {
-  if (!played.has(s.kind)) return null
-  const text = await movedNames(s.text, schemaFor)
-  if (s.kind === 'CreateFunctionStmt') return text
-  // it names nothing that has moved
-  if (s.kind === 'DropStmt' && text === s.text) return null
-  const [twin] = await parseStatements(text)
-  if (!twin || relationsIn(twin).some(r => !r.startsWith('rethread_twin_'))) return null
-  // an empty twin has nothing to prove, and a partitioned one refuses NOT VALID before PostgreSQL 18
-  if (s.kind === 'AlterTableStmt' && s.node.cmds.length === 1 && isUnprovenKey(s.node.cmds[0]))
-    return text.replace(/\bnot\s+valid\s*;?\s*$/i, '')
-  // nobody writes to a twin, and a transaction may not build an index beside writers
-  return s.node.concurrent ? text.replace(/\bconcurrently\b/i, '') : text
-}
-
-/** Schemas of the relations that a statement names, those of WITH left out; `public` where it names none. */
-function relationsIn({ kind, node }: Statement): string[] {
-  const found: string[] = []
-  const own = new Set<string>()
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) visit(item)
-    else if (value !== null && typeof value === 'object') {
-      const part = value as Node
-      if (typeof part.ctename === 'string') own.add(part.ctename)
-      for (const inside of Object.values(part)) visit(inside)
-      if (typeof part.relname === 'string' && (part.schemaname || !own.has(part.relname)))
-        found.push(part.schemaname ?? 'public')
-    }
-  }
-  visit(node)
-  if (kind === 'DropStmt' && node.removeType !== 'OBJECT_FUNCTION')
-    for (const o of node.objects) {
-      const path = strings([o])
-      const inTable = ['OBJECT_POLICY', 'OBJECT_TRIGGER', 'OBJECT_RULE'].includes(node.removeType)
-      found.push(path.at(inTable ? -3 : -2) ?? 'public')
-    }
-  // of a policy on a pseudo relation nothing is touched
-  return found.filter(schema => schema !== 'pg_catalog')
 }

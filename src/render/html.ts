@@ -3,6 +3,7 @@ import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
+import { verdictWords } from './words/verdicts.js'
 
 const plain = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
@@ -54,14 +55,6 @@ const section = (title: string, body: string): string => {
   return `<section aria-labelledby="${id}">\n<h2 id="${id}">${plain(title)}</h2>\n${body}\n</section>`
 }
 
-const verdicts: Record<Report['verdict'], string> = {
-  clean: 'clean',
-  attention: 'attention',
-  failed: 'failed',
-  refused: 'refused: nothing was changed',
-  interrupted: 'interrupted',
-}
-
 function header(report: Report): string {
   const { target } = report
   const counts = [
@@ -77,7 +70,7 @@ function header(report: Report): string {
     }),
   ].filter(Boolean)
   return `<header>
-<h1>rethread ${plain(report.command)} <span class="verdict ${report.verdict}">${verdicts[report.verdict]}</span></h1>
+<h1>rethread ${plain(report.command)} <span class="verdict ${report.verdict}">${verdictWords(report)}</span></h1>
 ${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(target.host)}:${target.port}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
 <p>${counts.join(' · ')}</p>
 </header>`

@@ -4,6 +4,7 @@ import type { CheckResult, Report, StepResult } from '../model/report.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { hazardWords, worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
+import { verdictWords } from './words/verdicts.js'
 
 let Grid: typeof Table | null = null
 
@@ -270,14 +271,8 @@ function findingLines(report: Report, c: Colors): string {
 }
 
 function verdict(report: Report, c: Colors): string {
-  const text = {
-    clean: c.green('clean'),
-    attention: c.yellow('attention'),
-    failed: c.red('failed'),
-    refused: c.red('refused: nothing was changed'),
-    interrupted: c.yellow('interrupted'),
-  }
-  return `${c.bold('Verdict:')} ${text[report.verdict]}`
+  const paint = { clean: c.green, attention: c.yellow, failed: c.red, refused: c.red, interrupted: c.yellow }
+  return `${c.bold('Verdict:')} ${paint[report.verdict](verdictWords(report))}`
 }
 
 async function explanations(report: Report, c: Colors): Promise<string> {

@@ -4,8 +4,10 @@ import { columnFacts, columnNames, heapsOf } from '../database/catalog.sql.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
 import { isDataFault, serverFault } from '../database/faults.js'
 import type { Db } from '../database/types.js'
+import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure } from '../model/failure.js'
 import type { Track } from '../model/project.js'
+import { readHistory } from '../plan/history.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
@@ -13,6 +15,7 @@ import { declaredKeys } from './declared_keys.js'
 import {
   advanceSequences,
   type Conflict,
+  catchUpRows,
   columnAgain,
   columnConflicts,
   holdOff,
@@ -30,6 +33,9 @@ import {
 
 /** Pages of an archive that are merged in one statement. */
 const mergePages = 64
+
+/** Pages whose rows catch up in one transaction, which locks them: fewer, because the application waits. */
+const caughtUpPages = 8
 
 /** What one part of a restore did. */
 export interface Merged {
@@ -177,6 +183,20 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
       updated += await inTransaction(run, a.relation, tx => mergeColumn(tx, merge, stretch))
     }
   return { inserted: 0, updated, ...(await columnConflicts(sql, merge)) }
+}
+
+/**
+ * Brings what rows derive from others into step, where the files of applied migrations say how: a session
+ * comes back with the time that it had, and somebody may have written in it since.
+ */
+export async function catchUp(run: Run, track: Track): Promise<void> {
+  const { plan } = await readHistory(run.writer, track, bareMigrateOptions)
+  for (const { object, predicate } of plan.applied.flatMap(m => m.rollback?.catchUp ?? []))
+    for (const heap of await heapsOf(run.writer.sql, object))
+      for (let page = 0; page < heap.pages; page += caughtUpPages) {
+        const stretch = { from: tid(page), to: tid(page + caughtUpPages) }
+        await inTransaction(run, object, tx => catchUpRows(tx, heap.relation, predicate, stretch))
+      }
 }
 
 /** How an archived column is merged. */

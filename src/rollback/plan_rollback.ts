@@ -1,6 +1,7 @@
 import { copiedBytes } from '../archive/archive.sql.js'
 import { droppedBy, type Loss, losses, type ObjectAtRisk } from '../archive/loss_report.js'
 import { recentRows } from '../archive/loss_report.sql.js'
+import { takesOut } from '../backfill/pending_spec.js'
 import { dependantsOf } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { judgeServer, preflight, type Target } from '../database/server.js'
@@ -17,6 +18,7 @@ import { describe } from '../plan/describe_steps.js'
 import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
+import type { History } from '../run/ledger_history.js'
 import { drifted, driftFinding } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 
@@ -63,7 +65,8 @@ export async function planRollback(
     ...judgeServer(target, true),
     ...forward.findings.filter(f => f.code !== 'OUT_OF_ORDER'),
   )
-  const undone = range(track, forward.applied, options)
+  const begun = track.migrations.filter(m => forward.applied.includes(m) || isHalfDone(history, m))
+  const undone = range(track, begun, options)
   if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], report }
   report.findings.push(...judgeRange(undone, options.consent))
   const steps = undone.map(migration => {
@@ -85,10 +88,10 @@ export async function planRollback(
   )
   const { found: objects, refused } = await droppedBy(connection, track, undone)
   report.findings.push(...refused)
-  const changed = await drifted(connection, target.major)
+  const drift = await drifted(connection, target.major)
   // one place for all that must be allowed by name: the first step's hazards
   plan.steps[0]!.hazards.push(
-    ...(await ignored(connection, changed, track, objects, options)),
+    ...(await ignored(connection, drift.changed, track, objects, options)),
     ...undone.flatMap(m =>
       m.irreversible
         ? [{ code: 'SKIPS_IRREVERSIBLE' as const, subject: m.name, detail: m.irreversible }]
@@ -103,7 +106,7 @@ export async function planRollback(
       report.findings.push(finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited, users, rows }))
     }
   report.findings.push(
-    ...driftFinding(changed),
+    ...driftFinding(drift),
     ...(await preflight(connection, undone.map(rollbackAsMigration))),
     ...(await dependants(connection, objects, undone)),
   )
@@ -171,6 +174,16 @@ async function ignored(
 }
 
 /** The migrations to undo, newest first. */
+/**
+ * Whether a migration was stopped in its middle and has left something that its rollback takes back: rows
+ * that it
+ * has taken out, or statements without a transaction. A rollback asks the catalog what is there of these.
+ */
+function isHalfDone({ unfinished }: History, m: Migration): boolean {
+  if (unfinished.get(m.name)?.direction !== 'up' || !m.rollback) return false
+  return takesOut(m) || (m.transaction === 'none' && m.rollback.transaction === 'none')
+}
+
 function range(track: Track, applied: Migration[], options: RollbackOptions): Migration[] {
   const newestFirst = [...applied].reverse()
   if (options.all) return newestFirst

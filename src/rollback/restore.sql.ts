@@ -223,6 +223,22 @@ export async function columnConflicts(
   return { conflicts: [...rows], left: counted!.left }
 }
 
+/**
+ * Evaluates an expression of the track for each row of a stretch, the row locked: it reads what nobody can
+ * change meanwhile.
+ */
+export async function catchUpRows(
+  sql: Db,
+  relation: string,
+  expression: string,
+  stretch: Stretch,
+): Promise<void> {
+  const rows = `from only ${relation} a where ${inStretch(stretch)}`
+  // a statement of its own: FOR UPDATE passes over rows that the expression has written for another row
+  await sql.unsafe(`select count(*) from (select ${rows} for no key update) locked`)
+  await sql.unsafe(`select count((${expression})::text) from (select a.* ${rows}) own`)
+}
+
 /** A column as a merge has to know it. */
 export interface MergedColumn {
   name: string

@@ -15,6 +15,7 @@ import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
 import {
+  catchUp,
   columnMerge,
   type Merged,
   mergeRows,
@@ -179,6 +180,7 @@ async function mergeAll(
     if (superseded && !gone.includes(a))
       await removeSuperseded(sql, (await tableMerge(sql, track, a)).merge, superseded)
   }
+  await catchUp(run, track)
   return [...merged].map(([id, m]) => {
     const a = chosen.find(x => x.id === id)!
     if (m.conflicts.length > 0) {

@@ -111,7 +111,7 @@ async function executeRollback(
     const ran = await runSteps(run.ctx, {
       track,
       plan,
-      storage: ledgerStorage(run, track.name),
+      storage: ledgerStorage(run, track.name, { begun: new Set(plan.steps.map(s => s.migration.name)) }),
       perform: step => perform(run, track, step, captures),
     })
     reportRan(report, ran)

@@ -1,4 +1,5 @@
 import type { Connection } from '../database/connection.js'
+import { ident } from '../database/types.js'
 import type { Proof } from '../files/statement_proof.js'
 import { parseStatements, relationName, type Statement, scanTokens } from '../files/statements.js'
 import {
@@ -44,8 +45,8 @@ export async function byPartition(
   if (!proof.present) {
     const loose = rows.filter(p => p.constraintValid !== null)
     return toStatements([
-      dropConstraintText(proof.table, alwaysQuoted(name)),
-      ...loose.map(p => dropConstraintText(p.table, alwaysQuoted(name))),
+      dropConstraintText(proof.table, ident(name)),
+      ...loose.map(p => dropConstraintText(p.table, ident(name))),
     ])
   }
   if ((await versionNumber(sql)) >= invalidKeysFrom) return null
@@ -58,8 +59,8 @@ export async function byPartition(
   if (node || !definition?.startsWith('FOREIGN KEY')) return null
   // the table's own constraint takes those of its partitions over, and reads no row
   return toStatements([
-    ...rows.filter(p => p.constraintValid === false).map(p => validateText(p.table, alwaysQuoted(name))),
-    addConstraintText(proof.table, alwaysQuoted(name), definition.replace(/ NOT VALID$/, '')),
+    ...rows.filter(p => p.constraintValid === false).map(p => validateText(p.table, ident(name))),
+    addConstraintText(proof.table, ident(name), definition.replace(/ NOT VALID$/, '')),
   ])
 }
 
@@ -81,7 +82,7 @@ async function indexByPartition(statement: Statement, parts: Part[], index: stri
   const create = head.replace(/\s+concurrently\b[\s\S]*$/i, '')
   const root = createIndexText(
     create,
-    `if not exists ${alwaysQuoted(statement.node.idxname)}`,
+    `if not exists ${ident(statement.node.idxname)}`,
     true,
     relationName(statement.node.relation),
     tail,
@@ -98,8 +99,6 @@ async function indexByPartition(statement: Statement, parts: Part[], index: stri
     .map(p => attachText(p.level === 1 ? index : p.parentIndex, p.index))
   return [root, ...built, ...joined]
 }
-
-const alwaysQuoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /** The text before the keyword of a statement, and that behind the name which follows it. */
 async function around(

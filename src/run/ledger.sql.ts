@@ -1,3 +1,4 @@
+import { relationExists } from '../database/catalog.sql.js'
 import { serverFault } from '../database/faults.js'
 import { type Db, literal } from '../database/types.js'
 import type { LedgerRow } from '../model/plan.js'
@@ -151,17 +152,47 @@ export async function recentRuns(sql: Db, limit: number): Promise<RunRow[]> {
     limit ${limit}`
 }
 
-/** Newest fingerprint stored with a finished step, and the server that it was taken on. */
-export async function storedFingerprint(
-  sql: Db,
-): Promise<{ fingerprint: string; catalog: Record<string, string>; major: number } | null> {
-  const [row] = await sql<{ fingerprint: string; catalog: Record<string, string>; major: number }[]>`
-    select fingerprint, to_jsonb(l) -> 'catalog' as catalog, split_part(server_version, '.', 1)::int as major
-    from rethread.ledger l
-    where outcome = 'done'
-    order by id desc
-    limit 1`
-  return row?.fingerprint && row.catalog ? row : null
+/** How the schema looked at some time, and what was begun since. */
+export interface StoredSchema {
+  catalog: Record<string, string>
+  /** Major version of the server that wrote the definitions. */
+  major: number
+  /** Rows of the ledger since then, finished or not, in the order written. */
+  since: { outcome: LedgerRow['outcome']; statements: string[]; reached: number }[]
+}
+
+/**
+ * The newest complete look at the schema: the one of the last run that came to its end, or the one from which
+ * a later run began. A run that is killed has left only the latter. Null where nobody has looked; `steps` is
+ * how many steps are finished.
+ */
+export async function storedSchema(sql: Db): Promise<{ stored: StoredSchema | null; steps: number }> {
+  // an older version of the ledger may have none
+  const starts = (await relationExists(sql, 'rethread.catalogs'))
+    ? sql`select max(at) as at from rethread.catalogs`
+    : sql`select null::timestamptz as at`
+  const [row] = await sql<{ id: number | null; at: string | null; steps: number }[]>`
+    with newest as (
+      select l.id, r.finished_at from rethread.ledger l join rethread.runs r on r.id = l.run
+      where l.outcome = 'done' and l.fingerprint is not null and to_jsonb(l) ? 'catalog'
+      order by l.id desc limit 1
+    ),
+    began as (${starts})
+    select n.id, (select count(*)::int from rethread.ledger where outcome = 'done') as steps,
+      case when n.id is null or b.at > n.finished_at then b.at::text end as at
+    from began b left join newest n on true`
+  const { id, at, steps } = row!
+  if (id === null && at === null) return { stored: null, steps }
+  const [look] = await sql<Pick<StoredSchema, 'catalog' | 'major'>[]>`${
+    at === null
+      ? sql`select to_jsonb(l) -> 'catalog' as catalog, split_part(server_version, '.', 1)::int as major from rethread.ledger l where id = ${id}`
+      : sql`select catalog, major from rethread.catalogs where at = ${at}::text::timestamptz`
+  }`
+  const since = await sql<StoredSchema['since']>`
+    select outcome, statements, reached from rethread.ledger
+    where direction <> 'baseline' and case when ${at}::text is null then id > ${id} else started_at >= ${at}::text::timestamptz end
+    order by id`
+  return { stored: { ...look!, since: [...since] }, steps }
 }
 
 /** Puts a fingerprint on the newest finished row of a run. */

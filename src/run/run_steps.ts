@@ -76,12 +76,15 @@ class Halt extends Error {}
 export const ledgerStorage = (
   { writer }: Pick<Run, 'writer'>,
   track: string,
-  reopened: ReadonlySet<string> = new Set(),
+  { reopened, begun }: { reopened?: ReadonlySet<string>; begun?: ReadonlySet<string> } = {},
 ): UmzugStorage => ({
-  executed: async () =>
-    [...foldLedger(await readLedger(writer.sql), track).applied.keys()]
-      .filter(name => !reopened.has(name))
-      .map(name => idOf({ track, name })),
+  executed: async () => {
+    const { applied, unfinished } = foldLedger(await readLedger(writer.sql), track)
+    const halfDone = [...unfinished.keys()].filter(name => begun?.has(name) && !applied.has(name))
+    return [...applied.keys(), ...halfDone]
+      .filter(name => !reopened?.has(name))
+      .map(name => idOf({ track, name }))
+  },
   logMigration: async () => {},
   unlogMigration: async () => {},
 })

@@ -10,14 +10,14 @@ export interface ObjectRow {
 
 /**
  * Every object of the application's schemas as the server itself writes it down. Columns by order,
- * not by number, so that a column added and dropped again leaves no trace. The tool's schemas and the schema
- * of the policies' functions are left out when schemas are compared.
+ * not by number, so that a column added and dropped again leaves no trace. Schemas of the tool are left out
+ * when schemas are compared.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
   return sql<ObjectRow[]>`
     with ns as (
       select oid, nspname from pg_catalog.pg_namespace
-      where nspname !~ '^pg_' and nspname not in ('information_schema', 'rethread', 'rethread_archive', 'chat_private')
+      where nspname !~ '^pg_' and nspname not in ('information_schema', 'rethread', 'rethread_archive')
     ),
     rel as (
       select c.*, format('%I.%I', ns.nspname, c.relname) as name
@@ -68,16 +68,17 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     union all
     select 'view', r.name, pg_get_viewdef(r.oid) from rel r where r.relkind in ('v', 'm')
     union all
-    select 'function', f.oid::regprocedure::text,
+    select 'function', format('%I.%I(%s)', ns.nspname, f.proname, oidvectortypes(f.proargtypes)),
       case when f.prokind in ('f', 'p') then pg_get_functiondef(f.oid) else f.prokind::text end || coalesce(f.proacl::text, '')
     from pg_catalog.pg_proc f join ns on ns.oid = f.pronamespace
     where not exists (select from pg_catalog.pg_depend d where d.objid = f.oid and d.deptype = 'e')
     union all
-    select 'publication', p.pubname, string_agg(pr.prrelid::regclass::text, ',' order by pr.prrelid::regclass::text)
+    select 'publication', p.pubname, string_agg(format('%I.%I', pn.nspname, pc.relname), ',' order by pn.nspname, pc.relname)
     from pg_catalog.pg_publication p join pg_catalog.pg_publication_rel pr on pr.prpubid = p.oid
+    join pg_catalog.pg_class pc on pc.oid = pr.prrelid join pg_catalog.pg_namespace pn on pn.oid = pc.relnamespace
     group by p.pubname
     union all
-    select 'type', t.oid::regtype::text, coalesce(
+    select 'type', format('%I.%I', ns.nspname, t.typname), coalesce(
       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid), t.typtype::text)
     from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace
     where t.typtype in ('e', 'd')

@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { keepCatalog, keptCatalog, setFingerprint, storedFingerprint } from './ledger.sql.js'
+import { keepCatalog, keptCatalog, setFingerprint, storedSchema } from './ledger.sql.js'
 import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
@@ -11,23 +11,55 @@ export async function storeFingerprint(run: Run): Promise<void> {
   await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(rows), catalogOf(rows))
 }
 
+/** What has changed since the last look at the schema. */
+export interface Drift {
+  /** Objects that are not as they were, except those that steps since that look may have changed. */
+  changed: string[]
+  /** Why not all of them could be compared; null where they were. */
+  whyNotCompared: string | null
+}
+
+/** Nothing was stored that could have changed. */
+export const noDrift: Drift = { changed: [], whyNotCompared: null }
+
 /**
- * Objects that are not as they were stored, all of them; compared only within one major version, as
- * each writes them its own way. `rows` is how they are now, where the caller has looked.
+ * Compares the schema with the last complete look at it. A run that was killed stored none: what its files
+ * may have made, changed or dropped is not drift. Compared only within one major version, as each
+ * writes definitions its own way. `rows` is how the schema is now, where the caller has looked.
  */
-export async function drifted(connection: Connection, major: number, rows?: ObjectRow[]): Promise<string[]> {
-  const stored = await storedFingerprint(connection.sql)
-  if (!stored || stored.major !== major) return []
+export async function drifted(connection: Connection, major: number, rows?: ObjectRow[]): Promise<Drift> {
+  const { stored, steps } = await storedSchema(connection.sql)
+  if (!stored)
+    return { changed: [], whyNotCompared: steps === 0 ? null : 'no run has stored how the schema looked' }
+  if (stored.major !== major)
+    return {
+      changed: [],
+      whyNotCompared: `it was stored by PostgreSQL ${stored.major}, and this is ${major}`,
+    }
   const now = rows ?? (await objects(connection.sql))
-  return stored.fingerprint === fingerprintOf(now) ? [] : changedObjects(stored.catalog, catalogOf(now))
+  const found = changes(stored.catalog, catalogOf(now))
+  if (found.length === 0 || stored.since.length === 0)
+    return { changed: found.map(changeText), whyNotCompared: null }
+  // reads files of SQL: only after a run that was killed
+  const { changedSince } = await import('./changed_since.js')
+  const since = await changedSince(connection.sql, stored)
+  const left = found.filter(({ name }) => {
+    const [, kind, object] = /^(\w+) (.*)$/s.exec(name)!
+    return !since.has(kind!, object!)
+  })
+  return { changed: left.map(changeText), whyNotCompared: null }
 }
 
 /** Objects that a report shows. */
 const mostShownChanges = 30
 
-/** Drift as a finding; none where nothing has changed. */
-export const driftFinding = (changed: string[]): Finding[] =>
-  changed.length === 0 ? [] : [finding('DRIFT', 'schema', { objects: changed.slice(0, mostShownChanges) })]
+/** Drift as a finding, or why it could not be looked for; none where nothing has changed. */
+export const driftFinding = ({ changed, whyNotCompared }: Drift): Finding[] => [
+  ...(changed.length === 0
+    ? []
+    : [finding('DRIFT', 'schema', { objects: changed.slice(0, mostShownChanges) })]),
+  ...(whyNotCompared === null ? [] : [finding('DRIFT_UNKNOWN', 'schema', { reason: whyNotCompared })]),
+]
 
 /**
  * Before the first step of a run: how the schema looks, so that a rollback to here can be proved exact.
@@ -75,7 +107,9 @@ function changes(then: Record<string, string>, now: Record<string, string>): Cha
 
 /** The same as a report shows it. */
 export const changedObjects = (then: Record<string, string>, now: Record<string, string>): string[] =>
-  changes(then, now).map(c => `${c.mark} ${c.name}`)
+  changes(then, now).map(changeText)
+
+const changeText = (c: Change): string => `${c.mark} ${c.name}`
 
 /** The same of two looks, with the definitions before and after. */
 export function differences(before: ObjectRow[], after: ObjectRow[]): string[] {

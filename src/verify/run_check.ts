@@ -175,7 +175,7 @@ function readCheckRows(
 ): Promise<Record<string, unknown>[]> {
   return readAside(connection.sql, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
-      'rethread.tables': known.tables.join(','),
+      'rethread.tables': JSON.stringify(known.tables),
       'rethread.expected': JSON.stringify(known.expected),
       'rethread.deep': known.deep ? 'yes' : 'no',
       ...(check.file.text.includes(`'${failedSetting}'`)

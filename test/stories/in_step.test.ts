@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { HazardCode } from '../../src/index.js'
 import { rethread } from '../support/cli.js'
 import { type Database, database, open, servers } from '../support/database.js'
+import { inProcess, said } from '../support/in_process.js'
 import { random as randomFrom, seed } from '../support/random.js'
 
 /**
@@ -335,29 +337,53 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
   })
 
   test('a fault while the other side is written is noted, gates the end of the old application, and is made good', async () => {
-    await using db = await database(server, 'conversation-history')
-    await migrated(db)
+    await using db = await database(server, 'conversation-history', 300)
+    // a fault that stays is not waited for
+    const project = await inProcess(db.url, { track: track[1], config: { retryFailedSeconds: 0 } })
+    expect((await said(project.migrate())).verdict).toBe('clean')
     const { own } = await twoTenants(db)
     await db.sql.unsafe(`
       create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'no more messages'; end $$;
       create trigger refuse before insert on public.messages for each row execute function public.refuse()`)
-    await db.sql`update public.chat_sessions set messages = messages || '[{"role": "user", "content": "while it was broken"}]' where id = ${own}`
+    const write = `update public.chat_sessions set messages = messages || '[{"role": "user", "content": "while it was broken"}]' where id = '${own}'`
+    await db.sql.unsafe(write)
     expect(await behind(db)).toBe(1)
-    const verified = await rethread(db.url, ['verify', ...track, '--only', 'behind'])
-    expect([verified.code, verified.report.checks[0]!.found[0]!.object]).toEqual([1, own])
+    const verified = await said(project.verify({ only: ['behind'] }))
+    expect([verified.verdict, verified.checks[0]!.found[0]!.object]).toEqual(['attention', own])
     // the rows to do again meet the trigger that is new: it needs consent before the backfill may fire it
-    const gated = await rethread(db.url, [
-      'migrate',
-      ...track,
-      '--phase',
-      'contract',
-      '--allow',
-      'ENDS_OLD_APP,FIRES_TRIGGERS,IGNORES_DRIFT',
+    const ending = {
+      phase: 'contract' as const,
+      consent: { allow: ['ENDS_OLD_APP', 'FIRES_TRIGGERS', 'IGNORES_DRIFT'] as HazardCode[] },
+    }
+    const failed = await said(project.migrate(ending))
+    expect([failed.verdict, failed.codes]).toEqual(['attention', expect.arrayContaining(['ROWS_FAILED'])])
+    const repaired = async () => {
+      await db.sql`alter table public.messages disable trigger refuse`
+      await db.sql`update public.chat_sessions set title = 'touched' where id = ${own}`
+      expect([await behind(db), (await contents(db, own)).at(-1)]).toEqual([0, 'while it was broken'])
+    }
+    await repaired()
+    expect((await said(project.migrate({ consent: ending.consent }))).verdict).toBe('clean')
+    // the same again when the run has begun: nothing is to do by the plan, and the gate finds it
+    await db.sql.unsafe(`
+      create function public.write() returns trigger language plpgsql as $f$ begin
+        alter table public.messages enable trigger refuse;
+        ${write};
+        return null; end $f$;
+      create trigger write after insert on rethread.runs for each row execute function public.write()`)
+    const gated = await said(project.migrate(ending))
+    expect([gated.verdict, gated.codes, gated.steps.map(s => s.outcome)]).toEqual([
+      'attention',
+      expect.arrayContaining(['GATE', 'BACKFILL_REOPENED']),
+      ['not-run'],
     ])
-    expect(gated.code).toBe(1)
-    await db.sql`drop trigger refuse on public.messages`
-    await db.sql`update public.chat_sessions set title = 'touched' where id = ${own}`
-    expect([await behind(db), (await contents(db, own)).at(-1)]).toEqual([0, 'while it was broken'])
+    const gates = gated.findings.filter(f => f.code === 'GATE')
+    expect(gates.map(f => f.facts)).toContainEqual({ check: 'behind', rows: 1 })
+    expect(gates.some(f => f.message.includes('behind'))).toBe(true)
+    await db.sql`drop trigger write on rethread.runs`
+    await repaired()
+    const ended = await said(project.migrate(ending))
+    expect([ended.verdict, ended.codes]).toEqual(['clean', expect.not.arrayContaining(['GATE'])])
   })
 
   test('text is found wherever applications keep it; where it is not found the element is set aside, never blank', async () => {

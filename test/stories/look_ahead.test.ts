@@ -82,6 +82,47 @@ describe.each(servers())('looked for first on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['plan', ...track])).code).toBe(0)
   })
 
+  test('rows that violate such a check and that no backfill updates refuse nothing', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    await db.sql.unsafe(`update public.chats set message = '' where workspace_id is null;
+      alter table public.chats add constraint not_blank check (message <> '') not valid`)
+    for (const command of ['doctor', 'plan']) {
+      const ran = await rethread(db.url, [command, ...track])
+      const codes = ran.report.findings.map(f => f.code)
+      expect([command, ran.code, codes.filter(c => c.startsWith('ROWS_'))]).toEqual([command, 0, []])
+    }
+    // with this setting they are messages of a workspace like any other: the backfill would update them
+    const [some] = await db.sql`select id from public.workspaces where owner_id is not null limit 1`
+    const cwd = configured({ settings: { null_workspace: some!.id }, dir: root })
+    const other = await rethread(db.url, ['migrate', ...track], { cwd })
+    expect([other.code, other.report.findings.filter(f => f.level === 'refused').map(f => f.code)]).toEqual([
+      3,
+      ['ROWS_VIOLATE'],
+    ])
+    expect((await rethread(db.url, ['migrate', ...track])).code).toBe(0)
+    const gone = await rethread(db.url, ['migrate', ...track, ...contract])
+    expect([gone.code, gone.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+  })
+
+  test('a check that takes too long to look at is named, and no plan is clean', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    await db.sql.unsafe(`create function public.slow(text) returns boolean language plpgsql immutable as $$ begin perform pg_sleep(0.2); return true; end $$;
+      alter table public.chats add constraint slow check (public.slow(message)) not valid`)
+    for (const command of ['doctor', 'plan']) {
+      const ran = await rethread(db.url, [command, ...track])
+      const found = ran.report.findings.filter(f => f.code.startsWith('ROWS_'))
+      expect([command, ran.code, ran.report.verdict, found.map(f => [f.code, f.subject])]).toEqual([
+        command,
+        1,
+        'attention',
+        [
+          ['ROWS_NOT_LOOKED_AT', 'public.chats'],
+          ['ROWS_NOT_LOOKED_AT', 'public.chats'],
+        ],
+      ])
+    }
+  })
+
   test('a partitioned table: what is run partition by partition is not refused', async () => {
     await using db = await database(server, 'workspace-sessions', 50)
     await db.sql.unsafe(`

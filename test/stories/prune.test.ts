@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { ended, rethread, start } from '../support/cli.js'
-import { type Database, database, picture, servers } from '../support/database.js'
+import { ended, rethread, start, undoAll } from '../support/cli.js'
+import { type Database, database, newest, picture, servers } from '../support/database.js'
 import { random, seed } from '../support/random.js'
 
 const track = ['--track', 'workspace-sessions']
@@ -134,6 +134,44 @@ describe.each(servers())('prune on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['restore', 'latest', ...track])).code).toBe(0)
     expect(await picture(db.sql)).toEqual(pictured)
   })
+})
+
+test('a conversation whose session was pruned gets none by a migrate or a rollback, but by a message', async () => {
+  await using db = await database(newest(), 'trip-sessions', 100)
+  const run = async (...args: string[]) => {
+    const ran = await rethread(db.url, [...args, '--track', 'trip-sessions'])
+    expect([args, ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([args, 0, []])
+    return ran.report
+  }
+  const without = async () =>
+    (
+      await db.sql`
+        select c.subject from public.conversations c join public.requests r on r.id = c.request_id
+        where r.iso_agent_id is not null and not exists (select from public.chat_sessions s where s.conversation_id = c.id) order by 1`
+    ).map(r => r.subject)
+  await run('migrate')
+  await db.sql.unsafe(`
+    update public.chat_sessions set last_activity_at = now();
+    set session_replication_role = replica;
+    update public.chat_sessions set last_activity_at = '2020-01-01' where conversation_id in (select id from public.conversations where subject in ('Trip 1', 'Trip 2'));
+    update public.messages set created_at = '2020-01-01';
+    reset session_replication_role;`)
+  await run(...['prune', '--delete', '--apply', '--older-than', '90d'], ...undoAll(db.name).slice(1))
+  expect(await without()).toEqual(['Trip 1', 'Trip 2'])
+  await run('migrate')
+  expect(await without()).toEqual(['Trip 1', 'Trip 2'])
+  await run('verify', '--only', 'every_conversation')
+  await run('rollback', ...undoAll(db.name))
+  await run('migrate')
+  expect(await without()).toEqual(['Trip 1', 'Trip 2'])
+  await db.sql`
+    insert into public.messages (conversation_id, sender_type, content) select id, 'agent', 'again' from public.conversations where subject = 'Trip 1'`
+  await run('migrate')
+  expect(await without()).toEqual(['Trip 2'])
+  // a session that people delete is opened again, as for every conversation
+  await db.sql`delete from public.chat_sessions where conversation_id = (select id from public.conversations where subject = 'Trip 3')`
+  await run('migrate')
+  expect(await without()).toEqual(['Trip 2'])
 })
 
 test(`killed at random moments and run again, prune ends as if it had run once (seed ${seed})`, async () => {

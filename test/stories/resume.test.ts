@@ -18,7 +18,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     await db.sql`update pg_index set indisvalid = false where indexrelid = 'idx_chats_session_id'::regclass`
     await db.sql`
       insert into rethread.ledger (run, track, migration, direction, outcome, checksum, tokens, statements, phase)
-      select max(id), 'workspace-sessions', '006_index_and_constrain', 'up', 'started', '', '', '{}', 'contract' from rethread.runs`
+      select max(id), 'workspace-sessions', '006_index_and_constrain', 'up', 'started', '', '', array['create index concurrently idx_chats_session_id on public.chats (session_id)'], 'contract' from rethread.runs`
     const status = await rethread(db.url, ['status'])
     expect(status.report.findings.map(f => f.code)).toContain('UNFINISHED')
     expect(status.report.tables[0]!.rows.find(r => r[0] === '006_index_and_constrain')![2]).toBe(

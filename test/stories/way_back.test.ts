@@ -63,7 +63,8 @@ describe.each(servers())('the way back on PostgreSQL $major', server => {
     await rooms(
       db,
       id,
-      `alter table public.chats add constraint chats_not_blank check (message <> '') not valid;
+      `update public.chats set message = '' where workspace_id is null and words % 2 = 0;
+       alter table public.chats add constraint chats_not_blank check (message <> '') not valid;
        comment on constraint chats_not_blank on public.chats is 'new ones only';
        truncate public.calls;`,
     )

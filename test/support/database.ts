@@ -29,6 +29,8 @@ export interface Database extends AsyncDisposable {
   url: string
   name: string
   sql: Sql
+  /** The track whose example it holds, where a test sets it. */
+  track?: string
 }
 
 export const open = (url: string, max = 2): Sql =>
@@ -82,7 +84,11 @@ export async function database(
   messages = 2000,
   large = false,
 ): Promise<Database> {
-  const from = await template(server, fixture, messages, large)
+  return copyOf(server, await template(server, fixture, messages, large))
+}
+
+/** A copy of a database, in some milliseconds. Nobody may be connected to what is copied. */
+export async function copyOf(server: Server, from: string): Promise<Database> {
   const name = `t_${randomBytes(6).toString('hex')}`
   const admin = open(server.url, 1)
   await admin.unsafe(`create database ${name} template ${from}`)
@@ -112,5 +118,7 @@ export async function picture(
     where c.relkind = 'r' and n.nspname in ('public', 'auth') order by 1`
   const content: Record<string, { rows: number; hash: string }> = {}
   for (const t of tables) content[t.name] = await contentHash(sql, t.name, t.columns)
+  // what was read here would else be noted seconds later, as reads of an application
+  await sql`select pg_stat_force_next_flush()`
   return { schema: fingerprintOf(await objects(sql)), content }
 }

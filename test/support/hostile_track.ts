@@ -20,12 +20,13 @@ export interface HostileTrack {
 const nameBytes = 63
 
 /**
- * Names of one style that differ in a number. Each is filled up to 63 bytes where `long` says so, which is
- * where the server would cut.
+ * Names of one style that differ in a number, or the words of a list. Those of a style are filled to 63 bytes
+ * where `long` says so, which is where the server would cut.
  */
 const namer =
-  (style: string, long: boolean) =>
+  (style: string | string[], long: boolean) =>
   (n: number): string => {
+    if (typeof style !== 'string') return style[n]!
     const name = `${n} ${style}`
     const left = nameBytes - Buffer.byteLength(name)
     if (left < 0) throw new Error(`${name} is too long`)
@@ -33,7 +34,7 @@ const namer =
   }
 
 /** Makes a track of one's own: expand, an index, a backfill with a row that can't be done, contract. */
-export function hostileTrack(style: string, long: boolean, role: string): HostileTrack {
+export function hostileTrack(style: string | string[], long: boolean, role: string): HostileTrack {
   const name = namer(style, long)
   const q = (n: number): string => partText(name(n))
   const dotted = (...ns: number[]): string => dottedText(ns.map(name))

@@ -9,7 +9,7 @@ select k.conrelid::regclass::text || '.' || k.conname as object,
   || ': each deletion in ' || k.confrelid::regclass::text || ' reads the whole table' as detail
 from pg_catalog.pg_constraint k
 where k.contype = 'f'
-  and k.conrelid in (select to_regclass(name) from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name))
+  and k.conrelid in (select to_regclass(name) from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name))
   and not exists (
     select from pg_catalog.pg_index i
     where i.indrelid = k.conrelid and i.indisvalid

@@ -15,7 +15,7 @@ where f.prosecdef
     or f.oid in (
       select t.tgfoid from pg_catalog.pg_trigger t
       where not t.tgisinternal
-        and t.tgrelid in (select to_regclass(name) from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name))))
+        and t.tgrelid in (select to_regclass(name) from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name))))
   and (not exists (select from unnest(f.proconfig) s where s like 'search_path=%')
     or anon.oid is not null and has_function_privilege(anon.oid, f.oid, 'EXECUTE')
       and has_schema_privilege(anon.oid, f.pronamespace, 'USAGE') and f.prorettype <> 'trigger'::regtype)

@@ -9,7 +9,7 @@ select p.polrelid::regclass::text || ' ' || p.polname as object,
       then 'WITH CHECK (true) lets everybody write any row' end,
     case when coalesce(pg_get_expr(p.polqual, p.polrelid), '') || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') ~ 'user_metadata'
       then 'believes user_metadata, which users can change' end) as detail
-from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_policy p on p.polrelid = to_regclass(n.name)
 cross join lateral (
   select bool_and(o <> 0 and (select a.rolbypassrls or a.rolsuper from pg_catalog.pg_roles a where a.oid = o)) as trusted

@@ -3,7 +3,7 @@
 
 select c.oid::regclass::text || '.' || a.attname as object,
   'policy ' || string_agg(p.polname, ', ' order by p.polname) || ' compares it, and no valid index starts with it' as detail
-from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_class c on c.oid = to_regclass(n.name)
 join pg_catalog.pg_policy p on p.polrelid = c.oid and p.polcmd in ('r', 'w', 'd', '*')
 -- which columns a policy reads, the server has written down itself

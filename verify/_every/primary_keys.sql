@@ -1,7 +1,7 @@
 --! title: Every table of the track has its primary key
 
 select c.oid::regclass::text as object, 'no valid primary key: rows could stand twice, and nothing could point at them' as detail
-from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_class c on c.oid = to_regclass(n.name) and c.relkind in ('r', 'p')
 where not exists (
   select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid)

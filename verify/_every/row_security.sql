@@ -4,7 +4,7 @@ select c.oid::regclass::text as object,
   case when exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid)
     then 'row level security is off, and its policies do nothing'
     else 'row level security is off' end as detail
-from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 cross join lateral (
   select to_regclass(n.name)::oid as oid
   union

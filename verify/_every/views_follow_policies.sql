@@ -3,7 +3,7 @@
 select v.oid::regclass::text as object,
   case when v.relkind = 'm' then 'a materialized view of ' else 'a view without security_invoker of ' end
     || string_agg(distinct n.name, ', ') || ' that ' || string_agg(distinct r.rolname, ', ') || ' may read' as detail
-from unnest(string_to_array(current_setting('rethread.tables'), ',')) as n (name)
+from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_class c on c.oid = to_regclass(n.name) and c.relrowsecurity
 join pg_catalog.pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
 join pg_catalog.pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass

@@ -7,7 +7,11 @@ select 'public.conversations' as object, count(*) as came_in, count(*) filter (w
   count(*) filter (where not s.there and not q.there and f.key is not null) as failed,
   count(*) filter (where not s.there and not q.there and f.key is null) as missing
 from public.conversations c
-cross join lateral (select exists (select from public.chat_sessions x where x.conversation_id = c.id) as there) s
+cross join lateral (
+  -- one that was pruned had its session
+  select exists (select from public.chat_sessions x where x.conversation_id = c.id)
+    or exists (select from chat_private.pruned p where p.conversation_id = c.id) as there
+) s
 cross join lateral (
   select exists (select from rethread_archive.quarantine x where x.relation = 'public.conversations' and x.key = c.id::text) as there
 ) q

@@ -1,4 +1,4 @@
---! title: Every conversation has a session, or stands in the quarantine with a reason
+--! title: Every conversation has a session, was pruned, or stands in the quarantine with a reason
 --! after: 018_sessions_of_conversations
 --! mutant: set local session_replication_role = replica;
 --!   delete from public.chat_sessions where conversation_id = (select min(conversation_id::text)::uuid from public.chat_sessions);
@@ -7,6 +7,7 @@
 select c.id::text as object, 'no session: the application calls create_or_update_chat_session when a conversation starts' as detail
 from public.conversations c
 where not exists (select from public.chat_sessions s where s.conversation_id = c.id)
+  and not exists (select from chat_private.pruned p where p.conversation_id = c.id)
   and not exists (
     select from rethread_archive.quarantine q where q.relation = 'public.conversations' and q.key = c.id::text)
 order by 1

@@ -110,6 +110,19 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: file,
     },
   ],
+  REFERRING_ROWS: [
+    'public.reactions',
+    { constraint: 'reactions_chat_fkey', deletes: true, rows: 3, migration: file, of: chats },
+  ],
+  ROWS_NOT_LOOKED_AT: [
+    chats,
+    {
+      constraint: 'chats_message_check',
+      definition: 'CHECK ((length(message) > 0)) NOT VALID',
+      migration: file,
+      reason: 'the table is too large for a look before the run',
+    },
+  ],
   PARTITIONED_TABLE: [
     chats,
     { migration: file, sql: 'create index concurrently', reason: 'it builds no index concurrently on one' },
@@ -314,6 +327,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   RESTORED: ['r7', { rows: 400 }],
   RESTORE_UNPROVEN: ['workspace-sessions', { checks: ['orphaned_messages'] }],
   DRIFT: ['schema', { objects: changed }],
+  DRIFT_UNKNOWN: ['schema', { reason: 'it was stored by PostgreSQL 15, and this is 18' }],
   // usage and the rest
   DEMO_NEXT: [exampleTrack, { identical: true }],
   DEMO_KEPT: [

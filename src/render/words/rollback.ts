@@ -93,4 +93,10 @@ export const rollbackWords = {
     () =>
       'Put the objects back, or write the change down as a migration; - is gone, + is new, ~ is defined otherwise.',
   ),
+  DRIFT_UNKNOWN: say(
+    (_, f) =>
+      sentence`Nobody could look whether the schema has changed since the last step of rethread: ${f.reason}.`,
+    () =>
+      'rethread verify compares the objects of the track with what they should be. The next run that finishes a step stores how the schema looks.',
+  ),
 } satisfies Group

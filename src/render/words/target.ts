@@ -110,6 +110,17 @@ export const targetWords = {
       sentence`Rows of \`${s}\` violate \`${f.constraint}\`, which was never validated (${f.definition}): \`${f.migration}\` can not update them.`,
     (s, f) => sentence`Correct the rows, then: alter table ${s} validate constraint ${f.constraint};`,
   ),
+  REFERRING_ROWS: say(
+    (s, f) =>
+      sentence`${f.rows} row(s) of \`${s}\` refer to rows that \`${f.migration}\` takes out of \`${f.of}\`: \`${f.constraint}\` would ${f.deletes ? 'delete them' : 'change them'}, and no rollback brings that back.`,
+    (s, f) =>
+      sentence`Delete these rows of \`${s}\`, or let them refer to others, or drop ${f.constraint}; then run the command again.`,
+  ),
+  ROWS_NOT_LOOKED_AT: say(
+    (s, f) =>
+      sentence`Rows of \`${s}\` may violate \`${f.constraint}\`, which was never validated (${f.definition}); whether \`${f.migration}\` would have to update one is not known: ${f.reason}.`,
+    (s, f) => sentence`To know before the run: alter table ${s} validate constraint ${f.constraint};`,
+  ),
   PARTITIONED_TABLE: say(
     (s, f) => sentence`\`${s}\` is partitioned; \`${f.migration}\` would fail at \`${f.sql}\`: ${f.reason}.`,
     () => 'Copy the track with rethread init, and write the statement for each partition.',

@@ -10,8 +10,9 @@ export const usageWords = {
     () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.',
   ),
   DEMO_KEPT: say(
-    (_, f) => sentence`The server of the demo still runs, at ${f.url}`,
-    (_, f) => sentence`kill $(head -1 ${f.folder}/postmaster.pid)   stops it.`,
+    (_, f) => sentence`The server of the demo still runs, at ${f.url}; its data is in ${f.folder}.`,
+    (_, f) =>
+      sentence`kill $(head -1 ${f.folder}/postmaster.pid)   stops it. Another \`demo --keep\` makes another folder.`,
   ),
   USAGE: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}${f.known.length > 0 ? sentence` (${listed(f.known)})` : ''}.`,

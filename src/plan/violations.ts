@@ -1,0 +1,134 @@
+import { isSqlState } from '../database/faults.js'
+import { scopeOf } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { readBackfillStatement } from '../files/backfill_statement.js'
+import { type Node, relationName, type Statement } from '../files/statements.js'
+import { type Finding, finding } from '../model/report.js'
+import { namesIn, partText } from '../model/table_name.js'
+import { hasViolation, type Unproven, unprovenChecks, updatesViolation } from './look_ahead.sql.js'
+import { twinSchema } from './twin_statements.js'
+import type { FileOfStatements, Question, TwinAnswers } from './twins.js'
+
+/** SQLSTATE of a look that took too long. */
+const tookTooLong = '57014'
+
+/** Whether a file will update a row that violates a constraint which nobody validated. */
+interface ViolationQuestion {
+  (...asked: Parameters<Question>): ReturnType<Question>
+  check: Unproven
+  path: string
+}
+
+/**
+ * Constraints that nobody validated, that some rows violate, and that a pending file may meet: an update of
+ * such a row fails. Which of the rows a backfill updates shows only when the files have run on twins: these
+ * are the questions. The findings say what could not be looked at.
+ */
+export async function questionsOf(
+  sql: Db,
+  files: FileOfStatements[],
+): Promise<{ findings: Finding[]; questions: ViolationQuestion[] }> {
+  const findings: Finding[] = []
+  const questions: ViolationQuestion[] = []
+  const updates = files.flatMap(file =>
+    file.statements.filter(s => s.kind === 'UpdateStmt').map(statement => ({ file, statement })),
+  )
+  const tables = new Set(updates.map(u => relationName(u.statement.node.relation)))
+  for (const check of await unprovenChecks(sql, [...tables])) {
+    const meeting = updates.filter(
+      u => relationName(u.statement.node.relation) === check.asked && !sets(u.statement, check.columns),
+    )
+    if (meeting.length === 0) continue
+    const violated = await hasViolation(scopeOf(sql), check).catch(error => {
+      if (!isSqlState(error, tookTooLong)) throw error
+      return null
+    })
+    if (violated === false) continue
+    for (const { file, statement } of meeting) {
+      const path = file.migration.file.path
+      if (violated === null)
+        findings.push(notLookedAt({ check, path }, 'the table is too large for a look before the run'))
+      else questions.push(Object.assign(await question(check, files, file, statement), { check, path }))
+    }
+  }
+  return { findings, questions }
+}
+
+/** What the answers come to: a refusal, or what nobody could find out. */
+export const judgeAnswers = (questions: ViolationQuestion[], answers: TwinAnswers['answers']): Finding[] =>
+  questions.flatMap((asked, i) => {
+    const answer = answers[i]!
+    if (answer === false) return []
+    if (typeof answer === 'string') return [notLookedAt(asked, answer)]
+    const { name: constraint, definition, table } = asked.check
+    return [finding('ROWS_VIOLATE', table, { constraint, definition, migration: asked.path })]
+  })
+
+const notLookedAt = ({ check, path }: Pick<ViolationQuestion, 'check' | 'path'>, reason: string): Finding =>
+  finding('ROWS_NOT_LOOKED_AT', check.table, {
+    constraint: check.name,
+    definition: check.definition,
+    migration: path,
+    reason,
+  })
+
+/**
+ * Whether an update gives one of these columns a new value: only the update itself can say what then holds.
+ */
+const sets = ({ node }: Statement, columns: string[]): boolean =>
+  (node.targetList ?? []).some((t: Node) => columns.includes(t.ResTarget?.name ?? ''))
+
+/** The question for one update: of a backfill only rows that are to do, and that no reason sets aside. */
+async function question(
+  check: Unproven,
+  files: FileOfStatements[],
+  file: FileOfStatements,
+  statement: Statement,
+): Promise<Question> {
+  const taken: { alias: string; predicate: string }[] = []
+  for (const { migration, statements } of files.slice(0, files.indexOf(file)))
+    if (migration.backfill?.table === check.asked) {
+      const { alias, deletesTable } = await readBackfillStatement(
+        migration.file.text,
+        migration.file.path,
+        migration.backfill,
+      )
+      if (deletesTable) taken.push({ alias, predicate: migration.backfill.pending })
+    } else
+      for (const s of statements) {
+        const where = s.kind === 'DeleteStmt' ? whereOfDelete(s, check.asked) : null
+        if (where) taken.push(where)
+      }
+  const { backfill } = file.migration
+  const alias = aliasIn(statement)
+  const updated = !backfill
+    ? 'true'
+    : `(${backfill.pending})${backfill.reason === null ? '' : ` and (${backfill.reason}) is null`}`
+  const names = namesIn(check.asked)!
+  const twin = `${partText(twinSchema(names[0]!))}.${partText(names[1]!)}`
+  return async (scope, asMade) => {
+    const deleted = []
+    for (const t of taken) deleted.push({ ...t, predicate: await asMade(t.predicate) })
+    return updatesViolation(scope, {
+      check,
+      twin,
+      deleted,
+      updated: { alias, predicate: await asMade(updated) },
+    })
+  }
+}
+
+const aliasIn = ({ node }: Statement): string =>
+  partText(node.relation.alias?.aliasname ?? node.relation.relname)
+
+/**
+ * Which rows a plain DELETE takes; null where it takes those of another table, or the condition is not its
+ * own.
+ */
+function whereOfDelete(s: Statement, table: string): { alias: string; predicate: string } | null {
+  const { node, text } = s
+  if (relationName(node.relation) !== table || node.usingClause || node.withClause) return null
+  if (!node.whereClause) return { alias: aliasIn(s), predicate: 'true' }
+  const [, where] = /\bwhere\b([\s\S]*?)(?:\breturning\b[\s\S]*)?;?\s*$/i.exec(text) ?? []
+  return where ? { alias: aliasIn(s), predicate: where } : null
+}

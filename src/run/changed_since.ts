@@ -1,0 +1,19 @@
+import { descents } from '../database/known.sql.js'
+import type { Db } from '../database/types.js'
+import { ChangedObjects } from '../files/changed_objects.js'
+import { proofOf } from '../files/statement_proof.js'
+import { type Statement, statementsOrNone } from '../files/statements.js'
+import type { StoredSchema } from './ledger.sql.js'
+
+/** What the steps that were begun since a look may have changed. */
+export async function changedSince(sql: Db, { since }: StoredSchema): Promise<ChangedObjects> {
+  const statements: Statement[] = []
+  for (const row of since) {
+    const all = await statementsOrNone(row.statements.map(s => `${s};`).join('\n'))
+    // a failed transaction has left nothing; a file without one has come to the statement after the last
+    if (row.outcome === 'failed') {
+      if (all.every(s => proofOf(s) !== null)) statements.push(...all.slice(0, row.reached + 1))
+    } else statements.push(...all)
+  }
+  return new ChangedObjects(statements, await descents(sql))
+}

@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest'
+import { render } from '../../src/index.js'
+import { database, newest, root, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
+import { inProcess, said, sentenceOf } from '../support/in_process.js'
+
+const tracks = [
+  'workspace-sessions',
+  'conversation-history',
+  'helper-chats',
+  'codebase-sessions',
+  'trip-sessions',
+]
+
+/** As a run leaves the ledger that is killed after its last step: no look at the schema is stored with it. */
+const killed = 'update rethread.ledger set fingerprint = null, catalog = null'
+
+describe.each(servers())('the drift gate on PostgreSQL $major', server => {
+  test('a function of the track in chat_private that somebody changed is drift', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    expect((await said(project.migrate({ phase: 'expand' }))).verdict).toBe('clean')
+    const [made] = await db.sql`
+      select p.oid::regprocedure::text as name, pg_get_functiondef(p.oid) as definition
+      from pg_proc p where pronamespace = 'chat_private'::regnamespace and prorettype = 'trigger'::regtype order by 1 limit 1`
+    await db.sql.unsafe(made!.definition.replace(/begin/i, 'begin perform 1;'))
+    const refused = await said(project.migrate())
+    expect(refused.verdict).toBe('refused')
+    expect(sentenceOf(refused, 'CONSENT_NEEDED')).toContain(`~ function ${made!.name}`)
+    expect((await said(project.plan())).verdict).toBe('attention')
+    await db.sql.unsafe(made!.definition)
+    expect((await said(project.migrate())).verdict).toBe('clean')
+  })
+
+  test('a function of the track in a schema of the application is compared too', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe('create table public.notes (id int primary key, size int)')
+    const text = (n: number) =>
+      `create or replace function public.size_of(id int) returns int language sql set search_path = '' as 'select ${n}'`
+    const dir = folder({
+      'migrations/mine/1_function.sql': `${text(1)};`,
+      'rollbacks/mine/1_function.sql': 'drop function public.size_of(int);',
+      'migrations/mine/2_column.sql': 'alter table public.notes add column colour text;',
+      'rollbacks/mine/2_column.sql': 'alter table public.notes drop column colour;',
+      'verify/mine/nothing.sql': "select 'x' as object, 'y' as detail where false",
+    })
+    const project = await inProcess(db.url, { dir })
+    const first = await said(project.migrate({ to: '1', consent: { allow: ['WIDENS_ACCESS'] } }))
+    expect([first.verdict, first.findings.filter(f => f.level === 'error')]).toEqual(['clean', []])
+    await db.sql.unsafe(text(2))
+    expect(sentenceOf(await said(project.migrate()), 'CONSENT_NEEDED')).toContain(
+      '~ function public.size_of(integer)',
+    )
+    await db.sql.unsafe(text(1))
+    expect((await said(project.migrate())).verdict).toBe('clean')
+  })
+
+  test('where nobody could look, the verdict is not clean, and the next step stores a look', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    expect((await said(project.migrate({ to: '001' }))).verdict).toBe('clean')
+    await db.sql.unsafe(`${killed}; delete from rethread.catalogs`)
+    const planned = await said(project.plan({ to: '002' }))
+    expect([planned.verdict, sentenceOf(planned, 'DRIFT_UNKNOWN')]).toEqual([
+      'attention',
+      'Nobody could look whether the schema has changed since the last step of rethread: no run has stored how the schema looked.',
+    ])
+    expect((await said(project.migrate({ to: '002' }))).verdict).toBe('attention')
+    expect((await said(project.migrate({ to: '003' }))).verdict).toBe('clean')
+    await db.sql.unsafe(
+      `update rethread.ledger set server_version = '14.2'; update rethread.catalogs set major = 14, at = at - interval '1 day'`,
+    )
+    expect(sentenceOf(await said(project.plan()), 'DRIFT_UNKNOWN')).toContain('stored by PostgreSQL 14')
+  })
+})
+
+describe.each(tracks)('after a run of %s that was killed', track => {
+  test('what its files made is no drift, and what somebody changed since is', async () => {
+    await using db = await database(newest(), track, 60)
+    const project = await inProcess(db.url, { track, dir: root })
+    const ran = await said(project.migrate({ phase: 'expand' }))
+    expect([ran.verdict, ran.steps.length > 0]).toEqual(['clean', true])
+    await db.sql.unsafe(killed)
+    const all = await said(project.plan())
+    expect(all.findings.filter(f => f.code.startsWith('DRIFT')).map(f => f.message)).toEqual([])
+    const [own] = await db.sql`
+      select format('%I.%I', schemaname, tablename) as table, policyname as policy from pg_policies where schemaname = 'public' order by 1 limit 1`
+    await db.sql.unsafe(`alter table ${own!.table} add column somebodys int`)
+    expect(sentenceOf(await said(project.plan()), 'DRIFT')).toContain(`+ column ${own!.table}.somebodys`)
+  })
+})
+
+describe.each(servers().slice(-1))('triggers that a pending file changes, on PostgreSQL $major', server => {
+  /** A track whose second file fills a column of `notes` row by row, after what its first file does. */
+  const dirOf = (first: string) =>
+    folder({
+      'migrations/mine/1_first.sql': first,
+      'rollbacks/mine/1_first.sql': 'select 1;',
+      'migrations/mine/2_fill.sql': `--! phase: backfill\n--! table: public.notes\n--! pending: n.colour is null
+update public.notes n set colour = 'red' where n.colour is null;`,
+      'rollbacks/mine/2_fill.sql': 'select 1;',
+      'verify/mine/nothing.sql': "select 'x' as object, 'y' as detail where false",
+    })
+  const before = `
+    create table public.notes (id int primary key, colour text, twin int);
+    insert into public.notes select n from generate_series(1, 20) n;
+    create function public.note() returns trigger language plpgsql as $$ begin return new; end $$;
+    create trigger theirs before update on public.notes for each row execute function public.note();
+    create trigger is_off before update on public.notes for each row execute function public.note();
+    alter table public.notes disable trigger is_off`
+
+  test.each<[what: string, first: string, hold: boolean, verdict: string, says: string]>([
+    [
+      'a trigger of the track that has to fire',
+      'create trigger ours before update of colour on public.notes for each row execute function public.note();',
+      true,
+      'refused',
+      'ours of the track has to fire',
+    ],
+    [
+      'a foreign key that would not be looked after',
+      'create table public.colours (name text primary key); alter table public.notes add constraint colour_known foreign key (colour) references public.colours;',
+      true,
+      'refused',
+      'a column of the foreign key colour_known',
+    ],
+    [
+      'a trigger of the application that is enabled again',
+      'alter table public.notes disable trigger theirs; alter table public.notes enable trigger is_off;',
+      false,
+      'refused',
+      'is_off (public.note)',
+    ],
+    ['none that still fires', 'drop trigger theirs on public.notes;', false, 'clean', ''],
+    [
+      'none that fires for this column',
+      'create or replace trigger theirs before update of twin on public.notes for each row execute function public.note();',
+      false,
+      'clean',
+      '',
+    ],
+  ])('are foreseen before the first step: %s', async (_, first, hold, verdict, says) => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(before)
+    const project = await inProcess(db.url, { dir: dirOf(first), config: hold ? { triggers: 'hold' } : {} })
+    const ran = await said(project.migrate({ consent: { allow: ['CANNOT_TELL', 'WIDENS_ACCESS'] } }))
+    expect([ran.verdict, ran.findings.filter(f => f.level === 'error').map(f => f.message)]).toEqual([
+      verdict,
+      [],
+    ])
+    if (says) {
+      expect(sentenceOf(ran, 'CONSENT_NEEDED')).toContain(says)
+      // nothing was begun
+      expect((await db.sql`select to_regnamespace('rethread') as made`)[0]!.made).toBeNull()
+    }
+  })
+
+  test('one that the application makes while the run is under way stops it, and the verdict says what was done before', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(before.split('create trigger theirs')[0]!)
+    const dir = dirOf('alter table public.notes add column note text;')
+    const project = await inProcess(db.url, { dir })
+    const consent = { allow: ['WIDENS_ACCESS' as const, 'CANNOT_TELL' as const] }
+    await db.sql.unsafe(`
+      create schema if not exists spare;
+      create function spare.meanwhile() returns event_trigger language plpgsql as $f$ begin
+        if to_regclass('rethread.ledger') is not null and not exists (select from pg_trigger where tgname = 'meanwhile') then
+          create trigger meanwhile before update on public.notes for each row execute function public.note();
+        end if; end $f$;
+      create event trigger meanwhile on ddl_command_end when tag in ('ALTER TABLE') execute function spare.meanwhile()`)
+    const ran = await said(project.migrate({ consent }))
+    expect([ran.verdict, ran.steps.map(s => s.outcome)]).toEqual(['refused', ['done', 'failed']])
+    expect(sentenceOf(ran, 'CONSENT_NEEDED')).toContain('meanwhile (public.note)')
+    const text = await render({ ...ran, findings: [] }, 'table')
+    expect(text).toContain('refused: one step finished before; this step changed nothing')
+    expect(await render(await project.plan(), 'table')).not.toContain('nothing was changed')
+    // the second time no step comes before it
+    const again = await project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } })
+    expect(await render(again, 'table')).toContain('refused: nothing was changed')
+  })
+})

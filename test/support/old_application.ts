@@ -1,0 +1,236 @@
+import type { Dice } from './variation.js'
+
+/**
+ * What the old application of each track does, at random. Statements read no clock and make no random values,
+ * so that the same ones on another database come to the same.
+ */
+
+/** A phase of the migration, as far as it binds the old application. */
+export type When = 'before' | 'during' | 'contracted'
+
+/** Makes one statement; `n` makes its ids its own. */
+type Statement = (d: Dice, n: number, insert: Insert, when: When) => string | null
+
+/** An INSERT with the columns that the variation wants besides. */
+export type Insert = (table: string, columns: Record<string, string>, end?: string) => string
+
+const text = (d: Dice, n: number): string =>
+  d.one([
+    `'said ${n}'`,
+    `'said ${n}'`,
+    `'said ${n}'`,
+    `'it''s \\ %s "${n}" 🙂'`,
+    `repeat('long ${n} ', ${d.upTo(30)})`,
+    `'7 ${n}'`,
+    `'13 and more'`,
+    `''`,
+  ])
+const time = (d: Dice, n: number): string =>
+  `timestamptz '2025-03-01 00:00+00' + ${n} * interval '1 minute' + ${d.upTo(9)} * interval '1 ms'`
+/** A row of a table, always the same one. */
+const some = (table: string, d: Dice, where = 'true'): string =>
+  `(select id from ${table} where ${where} order by md5(id::text || '${d.upTo(99)}') limit 1)`
+const id = (what: string, n: number): string => `md5('${what} of vary ${n}')::uuid`
+const workspace = (d: Dice): string =>
+  d.chance(0.7)
+    ? some('public.workspaces', d, 'owner_id is not null')
+    : d.one(['null', `md5('no such workspace')::uuid`, some('public.workspaces', d)])
+
+const message = (d: Dice, n: number): string =>
+  d.one([
+    `jsonb_build_object('role', 'user', 'content', ${text(d, n)})`,
+    `jsonb_build_object('role', 'assistant', 'content', ${text(d, n)}, 'timestamp', '2025-03-01T00:00:00Z', 'n', ${n})`,
+    `jsonb_build_object('role', 'user', 'content', 'said ${n}')`,
+    `jsonb_build_object('role', 'narrator', 'content', 'odd ${n}')`,
+    `jsonb_build_object('content', 'no role ${n}')`,
+    `'null'::jsonb`,
+    `'"a text"'::jsonb`,
+  ])
+
+const chats: Statement[] = [
+  // without the triggers of the way there, a message needs a session
+  (d, n, insert, when) =>
+    when === 'contracted'
+      ? null
+      : insert('chats', {
+          id: id('chat', n),
+          workspace_id: workspace(d),
+          user_id: d.chance(0.8) ? some('auth.users', d) : 'null',
+          role: d.one([`'user'`, `'assistant'`, 'null', `'tool'`]),
+          message: text(d, n),
+          created_at: time(d, n),
+        }),
+  (d, n) => `update public.chats set message = ${text(d, n)} where id = ${some('public.chats', d)}`,
+  (d, _n, _i, when) =>
+    when === 'contracted'
+      ? null
+      : `update public.chats set workspace_id = ${workspace(d)} where id = ${some('public.chats', d)}`,
+  d => `update public.chats set user_id = ${some('auth.users', d)} where id = ${some('public.chats', d)}`,
+  (d, n) => `update public.chats set created_at = ${time(d, n)} where id = ${some('public.chats', d)}`,
+  d => `delete from public.chats where id = ${some('public.chats', d)}`,
+  (d, n, insert) =>
+    insert('workspaces', {
+      id: id('workspace', n),
+      name: text(d, n),
+      owner_id: some('auth.users', d),
+      updated_at: time(d, n),
+    }),
+  (d, n) => `update public.workspaces set name = ${text(d, n)} where id = ${some('public.workspaces', d)}`,
+  d =>
+    `update public.workspaces set owner_id = ${some('auth.users', d)} where id = ${some('public.workspaces', d)}`,
+  (d, _n, _i, when) =>
+    when === 'contracted' ? null : `delete from public.workspaces where id = ${some('public.workspaces', d)}`,
+  (_d, n) =>
+    `insert into auth.users (id, email, created_at) values (${id('user', n)}, 'v${n}@example.com', '2025-01-01')`,
+]
+
+const arrays: Statement[] = [
+  (d, n, insert, when) =>
+    when === 'contracted'
+      ? null
+      : insert('chat_sessions', {
+          id: id('session', n),
+          tenant_id: d.chance(0.8) ? some('public.tenants', d) : 'null',
+          user_id: d.chance(0.8) ? some('auth.users', d) : 'null',
+          title: d.chance(0.2) ? 'null' : text(d, n),
+          messages: d.one([`jsonb_build_array(${message(d, n)})`, `'[]'`, 'null', `'{}'`, `'null'`]),
+          metadata: d.one([`'{}'`, 'null', `'{"a": 1}'`]),
+          created_at: time(d, n),
+          updated_at: time(d, n),
+        }),
+  ...[0, 1, 2].map(
+    (): Statement => (d, n) =>
+      `update public.chat_sessions set messages = messages || jsonb_build_array(${message(d, n)}) where id = ${some('public.chat_sessions', d)} and jsonb_typeof(messages) = 'array'`,
+  ),
+  d =>
+    `update public.chat_sessions set messages = messages - ${d.upTo(5)} where id = ${some('public.chat_sessions', d)} and jsonb_typeof(messages) = 'array'`,
+  (d, n) =>
+    `update public.chat_sessions set messages = jsonb_set(messages, '{${d.upTo(4)},content}', to_jsonb(${text(d, n)}::text)) where id = ${some('public.chat_sessions', d)} and jsonb_typeof(messages) = 'array' and jsonb_typeof(messages -> 0) = 'object'`,
+  (d, n) =>
+    `update public.chat_sessions set title = ${text(d, n)} where id = ${some('public.chat_sessions', d)}`,
+  d =>
+    `update public.chat_sessions set metadata = '{"k": ${d.upTo(9)}}' where id = ${some('public.chat_sessions', d)}`,
+  d => `delete from public.chat_sessions where id = ${some('public.chat_sessions', d)}`,
+  (d, n) => `update public.tenants set name = ${text(d, n)} where id = ${some('public.tenants', d)}`,
+  (d, n, insert) => insert('tenants', { id: id('tenant', n), name: text(d, n) }),
+]
+
+const trips: Statement[] = [
+  (d, n, insert) =>
+    insert('requests', {
+      id: id('request', n),
+      iso_agent_id: d.chance(0.8) ? some('public.iso_agents', d) : 'null',
+      departure_airport: `'EDDF'`,
+      arrival_airport: `'KTEB'`,
+      created_at: time(d, n),
+    }),
+  (d, n, insert) =>
+    insert('conversations', {
+      id: id('conversation', n),
+      request_id: d.chance(0.8) ? some('public.requests', d) : 'null',
+      subject: text(d, n),
+      created_at: time(d, n),
+    }),
+  ...[0, 1, 2].map(
+    (): Statement => (d, n, insert) =>
+      insert('messages', {
+        id: id(`message`, n),
+        conversation_id: some('public.conversations', d),
+        sender_type: d.one([`'agent'`, `'desk'`, 'null']),
+        content: text(d, n),
+        created_at: time(d, n),
+      }),
+  ),
+  (d, n) => `update public.messages set content = ${text(d, n)} where id = ${some('public.messages', d)}`,
+  (d, n) => `update public.messages set created_at = ${time(d, n)} where id = ${some('public.messages', d)}`,
+  d => `delete from public.messages where id = ${some('public.messages', d)}`,
+  d => `delete from public.conversations where id = ${some('public.conversations', d)}`,
+  d =>
+    `update public.conversations set request_id = ${some('public.requests', d)} where id = ${some('public.conversations', d)}`,
+  d =>
+    `update public.requests set iso_agent_id = ${d.one([some('public.iso_agents', d), 'null'])} where id = ${some('public.requests', d)}`,
+  d => `delete from public.requests where id = ${some('public.requests', d)}`,
+  (d, n, insert) =>
+    insert('quotes', { id: id('quote', n), request_id: some('public.requests', d), amount: `${n}` }),
+  (d, n, insert, when) =>
+    when === 'contracted'
+      ? null
+      : insert('chatkit_sessions', {
+          id: id('chatkit', n),
+          iso_agent_id: some('public.iso_agents', d),
+          chatkit_session_id: `'ck of vary ${n}'`,
+          updated_at: time(d, n),
+        }),
+  (d, _n, _i, when) =>
+    when === 'contracted'
+      ? null
+      : `update public.chatkit_sessions set state = '{"a": 1}' where id = ${some('public.chatkit_sessions', d)}`,
+]
+
+const projects: Statement[] = [
+  (d, n, insert) =>
+    insert('projects', {
+      id: id('project', n),
+      user_id: d.one([some('auth.users', d), 'null']),
+      name: text(d, n),
+      created_at: time(d, n),
+    }),
+  (d, n) => `update public.projects set name = ${text(d, n)} where id = ${some('public.projects', d)}`,
+  d =>
+    `update public.projects set user_id = ${some('auth.users', d)} where id = ${some('public.projects', d)}`,
+  d => `delete from public.projects where id = ${some('public.projects', d)}`,
+  d => `delete from auth.users where id = ${some('auth.users', d)}`,
+]
+
+const repositories: Statement[] = [
+  (_d, n, insert) => insert('repositories', { id: id('repository', n), name: `'org/vary-${n}'` }),
+  (d, n) =>
+    `update public.repositories set name = 'org/renamed-${n}' where id = ${some('public.repositories', d)}`,
+  d => `delete from public.repositories where id = ${some('public.repositories', d)}`,
+  d => `delete from auth.users where id = ${some('auth.users', d)}`,
+]
+
+const applications: Record<string, Statement[]> = {
+  'workspace-sessions': chats,
+  'conversation-history': arrays,
+  'trip-sessions': trips,
+  'helper-chats': projects,
+  'codebase-sessions': repositories,
+}
+
+/** One statement of the old application of a track. */
+export function oldStatement(track: string, d: Dice, n: number, when: When, insert: Insert): string {
+  if (track === 'conversation-history' && when === 'contracted') return arrays.at(-1)!(d, n, insert, when)!
+  for (;;) {
+    const made = d.one(applications[track]!)(d, n, insert, when)
+    if (made) return made
+  }
+}
+
+/**
+ * Messages that are neither migrated nor set aside with a reason, nor noted as failed or for the next run,
+ * once
+ * the backfills have ended: no command may be clean where this is not empty.
+ */
+export const unaccounted: Record<string, string> = {
+  'workspace-sessions': `
+    select c.id::text as id from public.chats c
+    where c.session_id is null and not exists (
+      select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key like '%' || c.id || '%' and q.reason is not null)`,
+  'conversation-history': `
+    select s.id::text as id from public.chat_sessions s
+    cross join lateral (select count(*) as n from public.messages m where m.conversation_id = s.id) m
+    cross join lateral (
+      select count(*) as n, coalesce(bool_or(q.key in (s.id::text, s.id || ':0')), false) as whole
+      from rethread_archive.quarantine q where q.relation = 'public.chat_sessions' and starts_with(q.key, s.id::text) and q.reason is not null) q
+    where jsonb_typeof(s.messages) = 'array' and not q.whole and (
+      jsonb_array_length(s.messages) > m.n + q.n
+      or exists (
+        select from jsonb_array_elements(s.messages) e
+        where jsonb_typeof(e) = 'object' and e ->> 'role' in ('user', 'assistant') and jsonb_typeof(e -> 'content') = 'string'
+          and not exists (select from public.messages m where m.conversation_id = s.id and m.content = e ->> 'content')))`,
+  'trip-sessions': `
+    select c.id::text as id from public.conversations c
+    where not exists (select from public.chat_sessions s where s.conversation_id = c.id)
+      and not exists (select from rethread_archive.quarantine q where q.relation = 'public.conversations' and q.key = c.id::text and q.reason is not null)`,
+}

@@ -1,0 +1,306 @@
+import { isRefused, serverFault } from '../../src/database/faults.js'
+import { openProject, type Report } from '../../src/index.js'
+import { type Database, database, picture } from './database.js'
+import { type Insert, oldStatement, unaccounted, type When } from './old_application.js'
+import { proxy } from './proxy.js'
+import type { Server } from './servers.js'
+import { type Dice, dice, type Variation, variationsOf } from './variation.js'
+
+/** What a story comes to. */
+export type Ending = 'refused' | 'looked at' | 'failed rows' | 'rolled back'
+
+/** Consents for everything that a story does. */
+const everything = (db: Database, triggers: boolean) => ({
+  allow: [
+    'ENDS_OLD_APP',
+    'QUARANTINES_ROWS',
+    'DELETES_DATA',
+    'IGNORES_RECENT_WRITES',
+    ...(triggers ? ['FIRES_TRIGGERS'] : []),
+  ] as never[],
+  confirm: db.name,
+})
+
+/** A statement of the application: what it sent, and the SQLSTATE with which it was refused. */
+interface Sent {
+  sql: string
+  error: string | null
+}
+
+/**
+ * One variation, from its first look to its rollback: throws where a row is lost, the application sees an
+ * error
+ * that it would not have seen, or the rollback is not exact. `full` goes on after the plan.
+ */
+export class VariationStory implements AsyncDisposable {
+  private readonly sent: Sent[] = []
+  private fitting: Variation[] = []
+  private statements = 0
+  private when: When = 'before'
+  private done: string[] = []
+
+  private constructor(
+    private readonly server: Server,
+    private readonly track: string,
+    private readonly seed: number,
+    private readonly d: Dice,
+    private readonly db: Database,
+    private readonly hold: boolean,
+  ) {}
+
+  static async of(server: Server, track: string, seed: number): Promise<VariationStory> {
+    const d = dice(seed + 1_000_003)
+    const db = await database(server, track, 20)
+    const story = new VariationStory(server, track, seed, d, db, d.chance(0.5))
+    story.fitting = await vary(db, variationsOf(track, seed, server.major))
+    return story
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.db[Symbol.asyncDispose]()
+  }
+
+  async tell(full: boolean): Promise<Ending> {
+    try {
+      return await this.run(full)
+    } catch (error) {
+      const kinds = this.fitting.map(v => v.kind).join(', ')
+      throw new Error(
+        `${this.track}, PostgreSQL ${this.server.major}, seed ${this.seed} (${kinds}; ${this.hold ? 'hold' : 'fire'}) after ${this.done.join(', ')}: ${(error as Error).message}`,
+        { cause: error },
+      )
+    }
+  }
+
+  private async run(full: boolean): Promise<Ending> {
+    const { db, d } = this
+    await this.act(5 + d.upTo(15))
+    const before = await picture(db.sql)
+    if (await this.isRefused()) {
+      same('after a refusal', await picture(db.sql), before)
+      return 'refused'
+    }
+    if (!full) {
+      same('after the looks', await picture(db.sql), before)
+      return 'looked at'
+    }
+    this.when = 'during'
+    if (d.chance(0.6)) {
+      await this.through('migrate', { phase: 'expand' }, true)
+      await this.act(d.upTo(12))
+    }
+    let reached = await this.through('migrate', {}, true)
+    if (d.chance(0.5)) {
+      await this.act(1 + d.upTo(10))
+      reached = await this.through('migrate', {}, false)
+    }
+    await this.act(d.upTo(5))
+    await this.command('verify', {})
+    const contract = reached === 'clean' && d.chance(0.7)
+    if (contract) {
+      await this.through('migrate', { phase: 'contract' }, false)
+      this.when = 'contracted'
+      await this.act(d.upTo(12))
+      await this.command('verify', {})
+    }
+    await this.through('rollback', { all: true }, false)
+    this.when = 'before'
+    await this.act(1 + d.upTo(5))
+    const after = await picture(db.sql)
+    if (after.schema !== before.schema) throw new Error('the rollback left another schema')
+    await this.compare()
+    return reached === 'clean' ? 'rolled back' : 'failed rows'
+  }
+
+  /** Whether the looks say no; then the migration says so too, and where they do not, it does not. */
+  private async isRefused(): Promise<boolean> {
+    const doctor = await this.command('doctor', {})
+    const plan = await this.command('plan', {})
+    const no = [doctor, plan].filter(r => r.verdict !== 'clean')
+    if (no.length === 0) return false
+    const unknown = plan.findings.some(f => f.code === 'ROWS_NOT_LOOKED_AT')
+    const migrated = await this.command('migrate', {})
+    if (migrated.verdict !== 'refused' && !unknown)
+      throw new Error(`${no.map(said).join('; ')}, but ${said(migrated)}`)
+    return migrated.verdict === 'refused'
+  }
+
+  /** The same command until it gets through: killed, stopped, or with the application beside it. */
+  private async through(verb: 'migrate' | 'rollback', request: object, beside: boolean): Promise<string> {
+    const how = this.d.one(['cut', 'stopped', 'alone', 'alone'] as const)
+    if (how === 'cut') {
+      await using between = await proxy(this.db.url)
+      between.cutAt(1 + this.d.upTo(this.d.one([20, 80, 300])))
+      const report = await this.command(verb, request, { url: between.url, killed: true, beside })
+      if (!between.cut && ends(report)) return report.verdict
+    }
+    if (how === 'stopped') {
+      const report = await this.command(verb, request, { stopAt: this.d.upTo(20), killed: true, beside })
+      if (report.verdict !== 'interrupted' && ends(report)) return report.verdict
+    }
+    const report = await this.command(verb, request, { beside })
+    // what follows from the rows that are taken out is known when they are set aside
+    const referred = report.findings.some(f => f.code === 'REFERRING_ROWS')
+    if (!ends(report) && !referred) throw new Error(said(report))
+    return report.verdict
+  }
+
+  private async command(
+    verb: 'doctor' | 'plan' | 'migrate' | 'verify' | 'rollback',
+    request: object,
+    {
+      url = this.db.url,
+      stopAt = Number.POSITIVE_INFINITY,
+      killed = false,
+      beside = false,
+    }: { url?: string; stopAt?: number; killed?: boolean; beside?: boolean } = {},
+  ): Promise<Report> {
+    const stop = new AbortController()
+    let events = 0
+    const project = await openProject({
+      databaseUrl: url,
+      track: this.track,
+      lockWaitSeconds: 30,
+      config: this.hold ? { triggers: 'hold' } : {},
+      signal: stop.signal,
+      onEvent: () => {
+        if (events++ === stopAt) stop.abort()
+      },
+    })
+    const takes = { consent: everything(this.db, true), ...request }
+    const asked = project[verb](
+      (['doctor', 'verify'].includes(verb) ? request : takes) as never,
+    ) as Promise<Report>
+    let running = true
+    const ended = asked.finally(() => {
+      running = false
+    })
+    // as many as the seed says, however fast the run is: the story of a seed is always the same one
+    for (let left = beside ? 3 + this.d.upTo(12) : 0; left > 0; left--) {
+      await this.act(1)
+      if (running) await new Promise(done => setTimeout(done, 20))
+    }
+    const report = await ended
+    const failing = report.checks.filter(c => c.outcome !== 'pass').map(c => `${c.check} ${c.outcome}`)
+    if (process.env.RETHREAD_VERBOSE) process.stderr.write(`${said(report)}\n`)
+    this.done.push(`${verb}${JSON.stringify(request)}: ${[report.verdict, ...failing].join(' ')}`)
+    await project.close()
+    if (!killed && !beside) await this.isHonest(verb, report)
+    return report
+  }
+
+  /** Nothing is called clean while a message is neither migrated nor set aside; what failed is counted. */
+  private async isHonest(verb: string, report: Report): Promise<void> {
+    const query = unaccounted[this.track]
+    if (!query || !['migrate', 'verify'].includes(verb) || report.verdict === 'refused') return
+    const [there] = await this.db.sql`
+      select exists (select from rethread.ledger where track = ${this.track} and outcome = 'done' and migration ~ '^(005|018)') as done`.catch(
+      () => [{ done: false }],
+    )
+    if (!there!.done || this.when === 'contracted' || JSON.stringify(report.steps).includes('007_set')) return
+    const rows = await this.db.sql.unsafe<{ id: string }[]>(query)
+    if (rows.length === 0) return
+    if (report.verdict === 'clean')
+      throw new Error(`${verb} is clean, but ${rows.map(r => r.id)} is neither migrated nor set aside`)
+    if (verb === 'migrate' && !report.findings.some(f => f.level === 'error' || f.level === 'warn'))
+      throw new Error(`${verb} does not say why ${rows.map(r => r.id)} is left: ${said(report)}`)
+  }
+
+  /** Statements of the application, one after the other. */
+  private async act(count: number): Promise<void> {
+    const mandatory = this.fitting.flatMap(v => v.mandatory ?? [])
+    const insert: Insert = (table, columns, end = '') => {
+      const all = { ...columns }
+      for (const m of mandatory) if (m.table === table) all[m.column] = m.value
+      return `insert into public.${table} (${Object.keys(all).join(', ')}) values (${Object.values(all).join(', ')}) ${end}`
+    }
+    for (let i = 0; i < count; i++) {
+      const made = oldStatement(this.track, this.d, this.statements++, this.when, insert)
+      const sql = await withIds(this.db, made)
+      this.sent.push({ sql, error: await errorOf(this.db, sql) })
+    }
+  }
+
+  /** The same statements on a database that was never migrated. */
+  private async compare(): Promise<void> {
+    await using other = await database(this.server, this.track, 20)
+    await vary(other, this.fitting)
+    for (const { sql, error } of this.sent) {
+      const expected = await errorOf(other, sql)
+      if (expected !== error) throw new Error(`the application saw ${error}, not ${expected}: ${sql}`)
+    }
+    const moved = this.hold ? [] : this.fitting.flatMap(v => v.moved ?? [])
+    const [now, never] = [await rowsOf(this.db, moved), await rowsOf(other, moved)]
+    same('tables', Object.keys(now), Object.keys(never))
+    for (const [table, rows] of Object.entries(never)) {
+      const lacks = rows.filter(r => !now[table]!.includes(r))
+      const has = now[table]!.filter(r => !rows.includes(r))
+      if (lacks.length + has.length > 0 || rows.length !== now[table]!.length)
+        throw new Error(
+          `${table} has ${now[table]!.length} rows, not ${rows.length}: it lacks ${lacks.slice(0, 2)} and has ${has.slice(0, 2)}`,
+        )
+    }
+  }
+}
+
+/** A report that says how the work ended, in good or bad: not that it was cut off. */
+const ends = (report: Report): boolean => report.verdict === 'clean' || report.verdict === 'attention'
+
+const said = (report: Report): string =>
+  `${report.command} is ${report.verdict}: ${report.findings
+    .filter(f => f.level === 'error' || f.level === 'refused' || f.level === 'warn')
+    .map(f => `${f.code} ${f.subject} ${JSON.stringify(f.facts)}`)
+    .join(', ')}`
+
+const same = (what: string, now: unknown, before: unknown): void => {
+  if (JSON.stringify(now) !== JSON.stringify(before))
+    throw new Error(`${what}: ${JSON.stringify(now)} is not ${JSON.stringify(before)}`)
+}
+
+/** Applies the variations that fit together; those. */
+async function vary(db: Database, all: Variation[]): Promise<Variation[]> {
+  const fitting: Variation[] = []
+  for (const v of all) if ((await errorOf(db, v.sql)) === null) fitting.push(v)
+  return fitting
+}
+
+/** The SQLSTATE with which a text is refused. */
+async function errorOf(db: Database, text: string): Promise<string | null> {
+  try {
+    await db.sql.begin(tx => tx.unsafe(text))
+    return null
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    const { code, message } = serverFault(error)!
+    return `${code} ${message}`
+  }
+}
+
+/** A statement with the ids of rows that are there now: on another database it must mean the same rows. */
+async function withIds(db: Database, statement: string): Promise<string> {
+  let text = statement
+  for (const [part] of statement.matchAll(/\(select id from \S+ where .*? order by md5\(.*?\) limit 1\)/g)) {
+    const [row] = await db.sql.unsafe<{ id: string | null }[]>(`select ${part}::text as id`)
+    text = text.replace(part, row!.id === null ? 'null' : `'${row!.id}'`)
+  }
+  return text
+}
+
+/** All rows of the application, without what sequences and these triggers write. */
+async function rowsOf(db: Database, moved: string[]): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {}
+  const tables = await db.sql<{ name: string; counted: string[] }[]>`
+    select c.relname::text as name, array(
+      select a.attname::text from pg_attribute a left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
+      where a.attrelid = c.oid and a.attnum > 0 and (a.attidentity <> '' or pg_get_expr(f.adbin, f.adrelid) like 'nextval(%')) as counted
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname = 'public' order by 1`
+  for (const { name, counted } of tables) {
+    if (moved.includes(name)) continue
+    const without = [...counted, ...moved.filter(m => m.startsWith(`${name}.`)).map(m => m.split('.')[1]!)]
+    const rows = await db.sql.unsafe<{ row: string }[]>(
+      `select (to_jsonb(t) - array[${without.map(w => `'${w.replaceAll("'", "''")}'`).join(', ')}]::text[])::text as row from only public."${name.replaceAll('"', '""')}" t order by 1`,
+    )
+    found[name] = rows.map(r => r.row)
+  }
+  return found
+}
