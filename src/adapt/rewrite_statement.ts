@@ -65,6 +65,7 @@ function createTable(to: Rewrite, node: Node): void {
   for (const elem of node.tableElts ?? []) {
     if (elem.ColumnDef) column(to, elem.ColumnDef, table!)
     if (elem.Constraint) constraint(to, elem.Constraint, table!)
+    if (elem.TableLikeClause) relation(to, elem.TableLikeClause.relation)
   }
 }
 
