@@ -20,7 +20,7 @@ export function readMap(entries: string[]): Mapping {
     }
     const from = nameAt(left)
     const to = nameAt(right.replace(/"[^"]*"|[\w$]*[A-Z][\w$]*/g, p => (p.startsWith('"') ? p : `"${p}"`)))
-    if (!from || from.rest !== '' || !to || to.rest !== '') throw new UsageError(`--map ${entry}`, shape)
+    if (from?.rest !== '' || !to || to.rest !== '') throw new UsageError(`--map ${entry}`, shape)
     // a schema of the track's own is no more than a reminder: no track has two tables of one name
     const parts = /^(public|auth)$/.test(from.parts[0]!) ? from.parts.slice(1) : from.parts
     if (parts.length > 2 || (parts.length === 2 && to.parts.length > 1) || to.parts.length > 2)

@@ -33,6 +33,8 @@ export interface Names {
   identity: string | null
   /** Types of the parameters of a function of the track, by its name; null for those that stay. */
   signature: Map<string, (string | null)[]>
+  /** Indexes of the track, by name, and their tables: an index is in the schema of its table. */
+  indexes: Map<string, string>
 }
 
 /** What a track says of its roles, as far as names need it. */
@@ -109,6 +111,7 @@ export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Se
     filled: table => fills.get(table) ?? [],
     identity: typeof identity === 'string' && identity !== shippedIdentity ? identity : null,
     signature: new Map(),
+    indexes: new Map(),
   }
 }
 

@@ -16,7 +16,7 @@ export function rewriteStatement(to: Rewrite, statement: Statement, from: number
 
 const rules: Record<string, Rule> = {
   CreateStmt: (to, node) => createTable(to, node),
-  IndexStmt: (to, node, from) => createIndex(to, node, from),
+  IndexStmt: (to, node) => createIndex(to, node),
   AlterTableStmt: (to, node) => alterTable(to, node),
   CreatePolicyStmt: (to, node) => {
     const source = relation(to, node.table)
@@ -86,7 +86,7 @@ function constraint(to: Rewrite, c: Node, table: string): void {
   for (const key of strings(c.pk_attrs)) at = renameWord(to, to_.table, key, at)
 }
 
-function createIndex(to: Rewrite, node: Node, from: number): void {
+function createIndex(to: Rewrite, node: Node): void {
   const { table } = relation(to, node.relation)
   const scope = rowScope(to, table!, null)
   let at = to.edits.at(node.relation.location) + 1
@@ -123,6 +123,12 @@ function drop(to: Rewrite, node: Node, from: number): void {
   for (const object of node.objects ?? []) {
     if (object.ObjectWithArgs) signature(to, object.ObjectWithArgs)
     const path = strings(object.List?.items)
+    const indexed = path.length === 2 ? to.names.indexes.get(path[1]!) : undefined
+    if (node.removeType === 'OBJECT_INDEX' && indexed !== undefined) {
+      const token = to.edits.tokens[nextNamed(to.edits, path[1]!, at) - 2]!
+      const schema = partText(to.names.table(indexed).schema ?? 'public')
+      if (token.raw !== schema) to.edits.replace(token.start, token.end, schema)
+    }
     // a policy or a trigger stands before its table, whose name has its schema
     const names = /TRIGGER|POLICY|RULE/.test(node.removeType) ? path.slice(0, -1) : path
     if (names.length !== 2 || !/TABLE|VIEW|TRIGGER|POLICY|RULE|SEQUENCE/.test(node.removeType)) continue
@@ -152,9 +158,11 @@ function setSchema(to: Rewrite, node: Node, from: number): void {
   if (to.names.knows(home) && schema && token) to.edits.replace(token.start, token.end, partText(schema))
 }
 
-/** Parameters of the functions that a text creates: for whoever names them with their types. */
+/** Parameters of the functions and tables of the indexes that a text creates: for whoever names them later. */
 export function noteSignatures(names: Rewrite['names'], statements: readonly Statement[]): void {
-  for (const { kind, node } of statements)
+  for (const { kind, node } of statements) {
+    if (kind === 'IndexStmt' && node.idxname)
+      names.indexes.set(node.idxname, tableText(rangeTable(node.relation)))
     if (kind === 'CreateFunctionStmt')
       names.signature.set(
         strings(node.funcname).join('.'),
@@ -165,6 +173,7 @@ export function noteSignatures(names: Rewrite['names'], statements: readonly Sta
             p.name && strings(p.argType.names).at(-1) === 'uuid' ? names.type(p.name) : null,
           ),
       )
+  }
 }
 
 /** Which tables the trigger functions of a track are fired by, and what they call their transition tables. */
