@@ -1,6 +1,7 @@
 import { type Node, strings } from '../files/statements.js'
-import { namesIn, partText, tableText } from '../model/table_name.js'
+import { namesIn, partText } from '../model/table_name.js'
 import { closing, nextNamed } from './edits.js'
+import { rewriteAttribute, rewriteConstant, rewriteKey } from './rewrite_literal.js'
 import { rewriteType } from './rewrite_type.js'
 import { rewriteValues, wrap } from './rewrite_values.js'
 import {
@@ -36,7 +37,7 @@ const visits: Record<string, Visit> = {
   DeleteStmt: (to, node, scope) => remove(to, node, scope),
   TypeName: (to, node) => rewriteType(to, node, to.body?.name ?? null),
   typeName: (to, node) => rewriteType(to, node, to.body?.name ?? null),
-  A_Const: (to, node) => constant(to, node),
+  A_Const: (to, node) => rewriteConstant(to, node),
   A_Expr: (to, node, scope, plain) => expression(to, node, scope, plain),
   FuncCall: (to, node, scope) => call(to, node, scope),
   NullTest: (to, node, scope) => visit(to, node.arg, scope, true),
@@ -46,49 +47,13 @@ const visits: Record<string, Visit> = {
   },
 }
 
-/** A literal that is the name of a table and nothing else. */
-function constant({ edits, names }: Rewrite, node: Node): void {
-  const said: unknown = node.sval?.sval
-  if (typeof said !== 'string') return
-  const table = namesIn(said)
-  if (table?.length !== 2 || !names.knows(said)) return
-  const token = edits.tokens[edits.at(node.location)]!
-  const now = tableText(names.table(said))
-  if (now !== said && token.raw === `'${said}'`)
-    edits.replace(token.start, token.end, `'${now.replaceAll("'", "''")}'`)
-}
-
-/** `to_jsonb(row) ->> 'column'`, and `attname = 'column'` beside the name of one table. */
+/** An operator; a literal beside it may be a column's name. */
 function expression(to: Rewrite, node: Node, scope: Scope, plain: boolean): void {
   const operator = strings(node.name).at(-1)
-  const key = node.rexpr?.A_Const
-  const made = node.lexpr?.FuncCall
-  if (
-    (operator === '->>' || operator === '->') &&
-    key?.sval &&
-    strings(made?.funcname).at(-1) === 'to_jsonb'
-  ) {
-    const [row] = strings(made.args?.[0]?.ColumnRef?.fields)
-    const table = row ? sourceNamed(scope, row)?.table : null
-    const now = table ? to.names.column(table, key.sval.sval) : null
-    if (now) {
-      const token = to.edits.tokens[to.edits.at(key.location)]!
-      to.edits.replace(token.start, token.end, `'${now.column.replaceAll("'", "''")}'`)
-    }
-  }
-  if (operator === '=' && key?.sval && strings(node.lexpr?.ColumnRef?.fields).at(-1) === 'attname')
-    catalogColumn(to, key)
+  if (operator === '->>' || operator === '->') rewriteKey(to, node, scope)
+  if (operator === '=') rewriteAttribute(to, node)
   visit(to, node.lexpr, scope, plain)
   visit(to, node.rexpr, scope, plain)
-}
-
-/** A column's name as the catalog has it: that of a table which the same text names as a literal. */
-function catalogColumn({ edits, names }: Rewrite, key: Node): void {
-  const token = edits.tokens[edits.at(key.location)]!
-  for (const table of names.tables()) {
-    const now = edits.text.includes(`'${table}'`) ? names.column(table, key.sval.sval) : null
-    if (now) edits.replace(token.start, token.end, `'${now.column.replaceAll("'", "''")}'`)
-  }
 }
 
 function call(to: Rewrite, node: Node, scope: Scope): void {
