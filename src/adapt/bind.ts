@@ -7,8 +7,9 @@ import { bindingOf } from './names.js'
 import { readTrackNames } from './rewrite_track.js'
 
 /**
- * How a time without a zone is read and written. Times that are numbers or text stay what they are: reports order
- * and compare messages by the column itself, and the headers' `requires` refuses them before anything is changed.
+ * How a time without a zone is read and written. Times that are numbers or text stay what they are:
+ * reports order and compare messages by the column itself, and the headers' `requires` refuses them before
+ * anything is changed.
  */
 const timeOf = (type: string, zone: string | null): Partial<ColumnBinding> =>
   type === 'timestamp without time zone' && zone !== null
@@ -19,8 +20,8 @@ const timeOf = (type: string, zone: string | null): Partial<ColumnBinding> =>
 const asIs = /^(timestamp with|date)/
 
 /**
- * Completes a mapping with what the catalog says of the bound columns: types, how a time is read, what probes have
- * to write beside. `zone` is that of times without one; null leaves them to the session's.
+ * Completes a mapping with what the catalog says of the bound columns: types, how a time is read, what
+ * probes have to write beside. `zone` is that of times without one; null leaves them to the session's.
  */
 export async function bindTypes(
   sql: Db,

@@ -1,7 +1,7 @@
 import { charsOf, scanTokens } from '../files/statements.js'
 
 /** A token that is not a comment. */
-export interface Token {
+export interface SqlToken {
   start: number
   end: number
   /** As the server reads a name: folded, or without its quotes. */
@@ -13,7 +13,7 @@ export interface Token {
 /** A text and the replacements to make in it; positions are characters of the text. */
 export interface Edits {
   text: string
-  tokens: Token[]
+  tokens: SqlToken[]
   /** Index of the token at or after the byte that a parse tree names. */
   at(byte: number | undefined): number
   /** Replaces what stands between two positions; said twice it is done once. */
@@ -22,7 +22,7 @@ export interface Edits {
   apply(): string
 }
 
-const nameOf = (raw: string): string =>
+const readName = (raw: string): string =>
   raw.startsWith('"') ? raw.slice(1, -1).replaceAll('""', '"') : raw.toLowerCase()
 
 /** Opens a text for replacements. Throws SyntaxFault where the scanner can't read it. */
@@ -32,7 +32,7 @@ export async function editsOf(text: string): Promise<Edits> {
     .filter(t => t.name !== 'SQL_COMMENT' && t.name !== 'C_COMMENT')
     .map(t => {
       const raw = text.slice(t.start, t.end)
-      return { start: t.start, end: t.end, raw, name: nameOf(raw), kind: t.name }
+      return { start: t.start, end: t.end, raw, name: readName(raw), kind: t.name }
     })
   const list: { start: number; end: number; to: string }[] = []
   return {

@@ -1,18 +1,17 @@
 import { UsageError } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
 import { dottedText, namesIn } from '../model/table_name.js'
-import { bindingOf } from './names.js'
-import type { TrackNames } from './rewrite_track.js'
+import { bindingOf, type TrackNames } from './names.js'
 
 /** PostgreSQL cuts names after so many bytes, so a longer one is none that a database has. */
-const longestName = 63
+const longestBytes = 63
 
 /** The schema that a table's name without one is in. */
 const located = (table: string): string => dottedText(['public', ...namesIn(table)!].slice(-2))
 
 /**
- * Throws USAGE for a key of a mapping that the track has no table or column for, for a name that no database has,
- * and where two names of the track would become one.
+ * Throws USAGE for a key of a mapping that the track has no table or column for, for a name that no
+ * database has, and where two names of the track would become one.
  */
 export function judgeMapping(track: string, names: TrackNames, mapping: Mapping): void {
   for (const [role, value] of Object.entries(mapping)) {
@@ -24,9 +23,9 @@ export function judgeMapping(track: string, names: TrackNames, mapping: Mapping)
       found && (!column || beside || column in found.columns || names.own.get(found.table)?.has(column))
     if (!known) throw new UsageError(`--map ${role}`, `track ${track} has no such name`)
     const to = typeof value === 'string' ? namesIn(value)! : [bindingOf(value)?.column ?? '']
-    const long = to.find(part => Buffer.byteLength(part) > longestName)
+    const long = to.find(part => Buffer.byteLength(part) > longestBytes)
     if (long)
-      throw new UsageError(`--map ${role}`, `a name has at most ${longestName} bytes, \`${long}\` has more`)
+      throw new UsageError(`--map ${role}`, `a name has at most ${longestBytes} bytes, \`${long}\` has more`)
   }
   const tables = Object.entries(names.roles).map(([entity, { table }]) => {
     const to = mapping[entity]

@@ -6,8 +6,8 @@ const shape =
   'it looks like chats=messages, chats=app."Messages", chats.workspace_id=org_id, or chats.user_id="authorId"'
 
 /**
- * Reads `chats=messages`, `auth.users=app.users` or `chats.workspace_id="orgId"`: to the left the name that the
- * track's files have, to the right the name in the database. Throws USAGE.
+ * Reads `chats=messages`, `auth.users=app.users` or `chats.workspace_id="orgId"`: to the left the name
+ * that the track's files have, to the right the name in the database. Throws USAGE.
  */
 export function readMap(entries: string[]): Mapping {
   const mapping: Mapping = {}

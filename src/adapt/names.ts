@@ -1,4 +1,5 @@
 import { columnOf } from '../files/header_names.js'
+import type { Statement } from '../files/statements.js'
 import type { ColumnBinding, Mapping, Roles } from '../model/mapping.js'
 import { shippedIdentity } from '../model/mapping.js'
 import { columnText, dottedText, namesIn, partText, type TableName } from '../model/table_name.js'
@@ -21,7 +22,9 @@ export interface Names {
   table(table: string): TableName
   /** The column's new name; null where it keeps it, and is read and written as it is. */
   column(table: string, column: string): NewColumn | null
-  /** The type of parameters, variables, columns and casts of that name; null where it is the track's own. */
+  /**
+   * The type of parameters, variables, columns and casts of that name; null where it is the track's own.
+   */
   type(name: string): string | null
   /** True when the probe's ids with this letter are those of a column of numbers. */
   isNumber(letter: string): boolean
@@ -35,6 +38,13 @@ export interface Names {
   signature: Map<string, (string | null)[]>
   /** Indexes of the track, by name, and their tables: an index is in the schema of its table. */
   indexes: Map<string, string>
+}
+
+/** What a track's files say of its tables: those of the application, and those that it makes. */
+export interface TrackNames {
+  roles: Roles
+  own: Map<string, Set<string>>
+  statements: Statement[]
 }
 
 /** What a track says of its roles, as far as names need it. */
@@ -51,8 +61,10 @@ const parts = (text: string): TableName => {
   return { schema: found.length > 1 ? found.at(-2)! : 'public', name: found.at(-1)! }
 }
 
-/** Names of a track under a mapping; `own` are the columns of the tables that the track makes or extends. */
-export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Set<string>>): Names {
+/**
+ * Names of a track under a mapping; `own` are the columns of the tables that the track makes or extends.
+ */
+export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string, Set<string>>): Names {
   const tables = new Map<string, TableName>()
   const columns = new Map<string, Map<string, NewColumn>>()
   const known = new Map([...own].map(([table, has]) => [table, new Set(has)]))
@@ -71,7 +83,7 @@ export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Se
       const bound = bindingOf(mapping[`${entity}.${attribute}`])
       if (mapping[`${entity}.${attribute}`] === null) absent.add(columnText(parts(table), column))
       if (bound && (bound.column !== column || bound.reads || bound.writes || bound.type || bound.always))
-        renamed.set(column, { ...bound, text: quoted(bound.column) })
+        renamed.set(column, { ...bound, text: columnSql(bound.column) })
       if (bound?.type)
         for (const name of track.typed[`${entity}.${attribute}`] ?? []) types.set(name, bound.type)
     }
@@ -81,14 +93,14 @@ export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Se
     for (const column of own.get(table) ?? []) {
       const bound = bindingOf(mapping[`${entity}.${column}`])
       if (bound && bound.column !== column)
-        columns.get(table)!.set(column, { ...bound, text: quoted(bound.column) })
+        columns.get(table)!.set(column, { ...bound, text: columnSql(bound.column) })
     }
   for (const [entity, { table }] of Object.entries(track.roles))
     fills.set(
       table,
       Object.entries(mapping).flatMap(([role, value]) => {
         const bound = role.startsWith(`${entity}.`) ? bindingOf(value) : null
-        return bound?.probe ? [{ text: quoted(bound.column), value: bound.probe }] : []
+        return bound?.probe ? [{ text: columnSql(bound.column), value: bound.probe }] : []
       }),
     )
   // a track may set a table of the application's aside in the archive, under the name that it has
@@ -102,7 +114,7 @@ export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Se
   return {
     knows: table => tables.has(table) || known.has(table),
     tables: () => known.keys(),
-    columns: table => known.get(table) ?? none,
+    columns: table => known.get(table) ?? noColumns,
     table: table => tables.get(table) ?? parts(table),
     column: (table, column) => columns.get(table)?.get(column) ?? null,
     type: name => types.get(name) ?? null,
@@ -115,9 +127,12 @@ export function namesOf(track: TrackRoles, mapping: Mapping, own: Map<string, Se
   }
 }
 
-const none: ReadonlySet<string> = new Set()
+const noColumns: ReadonlySet<string> = new Set()
 
-/** Words that PostgreSQL does not take for a column's name without quotes, among those that columns are called. */
+/**
+ * Words that PostgreSQL does not take for a column's name without quotes, among those that columns are
+ * called.
+ */
 const reserved = new Set(
   'all analyse analyze and any array as asc both case cast check collate column constraint create current_date current_role current_time current_timestamp current_user default desc distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral leading limit localtime localtimestamp not null offset on only or order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with'.split(
     ' ',
@@ -125,7 +140,7 @@ const reserved = new Set(
 )
 
 /** A column's name as SQL, in quotes where it is a reserved word too. */
-const quoted = (name: string): string => (reserved.has(name) ? `"${name}"` : partText(name))
+const columnSql = (name: string): string => (reserved.has(name) ? `"${name}"` : partText(name))
 
 /** The binding of an attribute, short or long. */
 export const bindingOf = (value: string | ColumnBinding | null | undefined): ColumnBinding | null =>

@@ -7,15 +7,22 @@ import {
   strings,
 } from '../files/statements.js'
 import { tableText } from '../model/table_name.js'
-import { editsOf, type Token } from './edits.js'
+import { editsOf, type SqlToken } from './edits.js'
 import type { Names } from './names.js'
 import { rewriteDynamic } from './rewrite_dynamic.js'
 import { visit } from './rewrite_query.js'
 import { type FiredBy, rewriteStatement } from './rewrite_statement.js'
-import { emptyScope, type Rewrite, renameTable, type Scope, type Source, tableSource } from './scope.js'
+import {
+  emptyScope,
+  type NameScope,
+  type Rewrite,
+  type RowSource,
+  renameTable,
+  tableSource,
+} from './scope.js'
 
 /** Everything that a text of SQL is rewritten with. */
-export interface Track {
+export interface Rewriting {
   names: Names
   /** True for files of probes. */
   probing?: boolean
@@ -27,9 +34,9 @@ const dollars = /^(\$\w*\$)([\s\S]*)\1$/
 
 /** Rewrites a text of statements, bodies of functions and dynamic SQL included. Throws SyntaxFault. */
 export async function rewriteSql(
-  track: Track,
+  track: Rewriting,
   text: string,
-  scope: Scope = emptyScope(),
+  scope: NameScope = emptyScope(),
   body: Rewrite['body'] = null,
 ): Promise<string> {
   if (text.trim() === '') return text
@@ -48,7 +55,7 @@ export async function rewriteSql(
 const option = (node: Node, name: string): Node | undefined =>
   (node.options ?? node.args ?? []).find((o: Node) => o.DefElem.defname === name)?.DefElem.arg
 
-async function rewriteBody(track: Track, to: Rewrite, statement: Statement, from: number): Promise<void> {
+async function rewriteBody(track: Rewriting, to: Rewrite, statement: Statement, from: number): Promise<void> {
   const { node, kind } = statement
   const end = statement.offset + statement.text.length
   const literal = to.edits.tokens.find(
@@ -59,7 +66,7 @@ async function rewriteBody(track: Track, to: Rewrite, statement: Statement, from
   const language = option(node, 'language')?.String?.sval ?? 'plpgsql'
   const name = strings(node.funcname)
   const parameters: Node[] = (node.parameters ?? []).map((p: Node) => p.FunctionParameter)
-  const scope: Scope = { ...emptyScope(), sources: sourcesOf(track, name.join('.'), parameters) }
+  const scope: NameScope = { ...emptyScope(), sources: bodySources(track, name.join('.'), parameters) }
   const body = {
     name: name.at(-1) ?? '',
     parameters: new Set(parameters.map(p => p.name as string)),
@@ -73,7 +80,7 @@ async function rewriteBody(track: Track, to: Rewrite, statement: Statement, from
 }
 
 /** What NEW and OLD are, the transition tables, and parameters that are rows. */
-function sourcesOf(track: Track, name: string, parameters: Node[]): Source[] {
+function bodySources(track: Rewriting, name: string, parameters: Node[]): RowSource[] {
   const fired = track.fired.get(name) ?? []
   return [
     ...fired.flatMap(({ table, transition }) =>
@@ -96,7 +103,7 @@ function sentinels(names: Names, text: string, name: string): string {
 }
 
 /** An expression or statement in a body of PL/pgSQL: its text, and from which line on it stands. */
-interface Part {
+interface BodyPart {
   query: string
   mode: number
   line: number
@@ -104,13 +111,13 @@ interface Part {
   runs: boolean
 }
 
-function partsOf(tree: unknown, line: number, runs: boolean, found: Part[]): Part[] {
-  if (Array.isArray(tree)) for (const item of tree) partsOf(item, line, runs, found)
+function bodyParts(tree: unknown, line: number, runs: boolean, found: BodyPart[]): BodyPart[] {
+  if (Array.isArray(tree)) for (const item of tree) bodyParts(item, line, runs, found)
   else if (typeof tree === 'object' && tree !== null)
     for (const [key, value] of Object.entries(tree as Node)) {
       if (key === 'PLpgSQL_expr') found.push({ query: value.query, mode: value.parseMode ?? 0, line, runs })
       else if (typeof value === 'object')
-        partsOf(
+        bodyParts(
           value,
           value?.lineno ?? line,
           key === 'PLpgSQL_stmt_dynexecute' || key === 'dynquery' || (runs && key !== 'params'),
@@ -121,10 +128,10 @@ function partsOf(tree: unknown, line: number, runs: boolean, found: Part[]): Par
 }
 
 async function rewritePlpgsql(
-  track: Track,
+  track: Rewriting,
   statement: string,
   text: string,
-  scope: Scope,
+  scope: NameScope,
   body: Rewrite['body'],
 ): Promise<string> {
   const source = sentinels(track.names, text, body?.name ?? '')
@@ -136,7 +143,7 @@ async function rewritePlpgsql(
     lines.slice(0, Math.max(0, line - 1)).reduce((sum, l) => sum + l.length + 1, 0)
   const taken = new Set<number>()
   const all = [...edits.tokens]
-  for (const part of partsOf(tree, 1, false, [])) {
+  for (const part of bodyParts(tree, 1, false, [])) {
     const lead = part.mode === 2 ? 'select ' : ''
     // an assignment is `target := expression`; the target is a variable's
     const inner = await editsOf(part.query)
@@ -163,7 +170,7 @@ async function rewritePlpgsql(
           const at = own.tokens.findIndex(t => t.start === from)
           const last = own.tokens.findIndex(t => t.end === until)
           // an insertion stands before a token, or after one
-          const token = (i: number): Token => all[places[i - shift + first]!]!
+          const token = (i: number): SqlToken => all[places[i - shift + first]!]!
           if (from === until && at >= 0) edits.replace(token(at).start, token(at).start, now)
           else if (from === until) edits.replace(token(last).end, token(last).end, now)
           else edits.replace(token(at).start, token(last).end, now)
@@ -177,7 +184,7 @@ async function rewritePlpgsql(
       }
     }
   }
-  declarations(to)
+  rewriteDeclarations(to)
   const out = edits.apply()
   return body && out !== text
     ? out.replace(/^\s*\n/, first => `${first}#variable_conflict use_variable\n`)
@@ -185,7 +192,7 @@ async function rewritePlpgsql(
 }
 
 /** Where the tokens of a part stand in its body: in a row, but for an INTO that the part has lost. */
-function placesOf(part: Token[], body: Token[], start: number, taken: Set<number>): number[] | null {
+function placesOf(part: SqlToken[], body: SqlToken[], start: number, taken: Set<number>): number[] | null {
   const first = body.findIndex(t => t.start >= start)
   for (let i = Math.max(0, first); i < body.length; i++) {
     if (taken.has(i)) continue
@@ -209,7 +216,7 @@ function placesOf(part: Token[], body: Token[], start: number, taken: Set<number
 }
 
 /** Types of variables, and `schema.table.column%type`, which no part of the tree has. */
-function declarations(to: Rewrite): void {
+function rewriteDeclarations(to: Rewrite): void {
   const { tokens } = to.edits
   for (const [i, token] of tokens.entries()) {
     const type = to.names.type(token.name)

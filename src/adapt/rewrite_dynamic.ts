@@ -5,20 +5,20 @@ import type { Names } from './names.js'
 import { type Rewrite, renameTable } from './scope.js'
 
 /** Stands for the `%` of a place of format(): a letter to PostgreSQL, and in no text that people write. */
-const place = '\uE000'
+const formatPlace = '\uE000'
 
 /** Places of format() as SQL that can be parsed: a name where %I and %s stand, a literal where %L does. */
 const parseable = (text: string): string =>
   text.replace(/%((?:\d+\$)?)([sIL])/g, (_, n: string, kind: string) =>
-    kind === 'L' ? `'${place}${n}${kind}'` : `${place}${n}${kind}`,
+    kind === 'L' ? `'${formatPlace}${n}${kind}'` : `${formatPlace}${n}${kind}`,
   )
 
 const restored = (text: string): string =>
-  text.replace(new RegExp(`'${place}((?:\\d+\\$)?L)'`, 'g'), '%$1').replaceAll(place, '%')
+  text.replace(new RegExp(`'${formatPlace}((?:\\d+\\$)?L)'`, 'g'), '%$1').replaceAll(formatPlace, '%')
 
 /**
- * Rewrites the SQL in the literals of an EXECUTE, those of a format() included. A text that does not parse is a
- * piece of a statement: it gets the new names of tables that it names with their schema.
+ * Rewrites the SQL in the literals of an EXECUTE, those of a format() included. A text that does not parse
+ * is a piece of a statement: it gets the new names of tables that it names with their schema.
  */
 export async function rewriteDynamic(
   { edits, names }: Rewrite,

@@ -1,14 +1,15 @@
 import { columnText, dottedText, nameAt, namesIn } from '../model/table_name.js'
+import { framed, unframed } from './frames.sql.js'
 import { type Names, newTable } from './names.js'
-import { rewriteSql, type Track } from './rewrite_body.js'
+import { type Rewriting, rewriteSql } from './rewrite_body.js'
 import { rowScope } from './rewrite_query.js'
-import { emptyScope, type Source, tableSource } from './scope.js'
+import { emptyScope, type RowSource, tableSource } from './scope.js'
 
 /** A key of a header with its value, which may go over several lines. */
 const entry = /^--! ([a-z][a-z-]*): *([^\n]*(?:\n--! {3,}\S[^\n]*)*)/gm
 
 /** Rewrites the lines `--! key: value` of a file; what is written for people stays. */
-export async function rewriteHeader(track: Track, text: string, alias: string | null): Promise<string> {
+export async function rewriteHeader(track: Rewriting, text: string, alias: string | null): Promise<string> {
   const found = [...text.matchAll(entry)]
   const said = new Map(found.map(([, key, value]) => [key!, value!.trim()]))
   const table = said.get('table') ?? null
@@ -27,7 +28,7 @@ export async function rewriteHeader(track: Track, text: string, alias: string | 
 }
 
 async function rewriteValue(
-  track: Track,
+  track: Rewriting,
   key: string,
   value: string,
   table: string | null,
@@ -36,7 +37,7 @@ async function rewriteValue(
   const { names } = track
   switch (key) {
     case 'requires':
-      return listed(value)
+      return requiredItems(value)
         .flatMap(item => rewriteRequired(names, item))
         .join(', ')
     case 'table':
@@ -61,7 +62,7 @@ async function rewriteValue(
 }
 
 /** The items of a list, separated by commas outside of brackets. */
-function listed(value: string): string[] {
+function requiredItems(value: string): string[] {
   const items: string[] = []
   let depth = 0
   let item = ''
@@ -97,19 +98,19 @@ function rewriteRequired(names: Names, item: string): string[] {
 
 /** An expression over a row of a table. */
 export async function rewriteExpression(
-  track: Track,
+  track: Rewriting,
   value: string,
   table: string,
   alias: string | null,
-  more: Source[] = [],
+  more: RowSource[] = [],
 ): Promise<string> {
   const scope = rowScope({ names: track.names } as never, table, alias, more)
-  const now = await rewriteSql(track, `select (${value}\n)`, scope)
-  return now.slice('select ('.length, -2)
+  const now = await rewriteSql(track, framed(value), scope)
+  return unframed(now)
 }
 
 /** `schema.table[.column]: predicate`, several separated by semicolons. */
-async function rewriteOwned(track: Track, key: string, value: string): Promise<string> {
+async function rewriteOwned(track: Rewriting, key: string, value: string): Promise<string> {
   const { names } = track
   const out: string[] = []
   for (const part of value.split(/;\s*/)) {
@@ -133,11 +134,11 @@ async function rewriteOwned(track: Track, key: string, value: string): Promise<s
 }
 
 /** A predicate about rows of a table that the track makes, which names it itself. */
-async function rewriteSupersedes(track: Track, value: string): Promise<string> {
+async function rewriteSupersedes(track: Rewriting, value: string): Promise<string> {
   const sources = [...value.matchAll(/\b([a-z_]\w*)\.[a-z_]\w*/g)]
     .map(m => `public.${m[1]!}`)
     .filter(table => track.names.knows(table))
     .map(table => tableSource(track.names, table, namesIn(table)![1]!, true))
-  const now = await rewriteSql(track, `select (${value}\n)`, { ...emptyScope(), sources })
-  return now.slice('select ('.length, -2)
+  const now = await rewriteSql(track, framed(value), { ...emptyScope(), sources })
+  return unframed(now)
 }

@@ -1,6 +1,7 @@
 import { namesIn, tableText } from '../model/table_name.js'
+import { indexStatement } from './frames.sql.js'
 import { type Names, newTable } from './names.js'
-import { rewriteSql, type Track } from './rewrite_body.js'
+import { type Rewriting, rewriteSql } from './rewrite_body.js'
 import { rewriteExpression } from './rewrite_header.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check
@@ -24,7 +25,7 @@ const mapKeys = (object: Json, key: (k: string) => string): Json =>
   object && Object.fromEntries(Object.entries(object).map(([k, v]) => [key(k), v]))
 
 /** track.json: what names a table or a column follows it; the roles speak of the track as it is now. */
-export async function rewriteTrackInfo(track: Track, text: string): Promise<string> {
+export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<string> {
   const { names } = track
   const info: Json = JSON.parse(text)
   const own = (holder: Json, keys: string[]): void => {
@@ -78,8 +79,11 @@ export async function rewriteTrackInfo(track: Track, text: string): Promise<stri
   return `${JSON.stringify(info, null, 2)}\n`
 }
 
-/** expected.json: tables, columns and definitions follow; patterns keep their words but for new tables' names. */
-export async function rewriteExpected(track: Track, text: string): Promise<string> {
+/**
+ * expected.json: tables, columns and definitions follow; patterns keep their words but for new tables'
+ * names.
+ */
+export async function rewriteExpected(track: Rewriting, text: string): Promise<string> {
   const { names } = track
   const parts: Json[] = JSON.parse(text)
   for (const part of parts) {
@@ -108,13 +112,14 @@ const mapValues = (object: Json, of: (value: string) => string): Json =>
   object && Object.fromEntries(Object.entries<string>(object).map(([k, v]) => [k, of(v)]))
 
 /** `btree (a, b DESC) WHERE ...` of a table. */
-async function rewriteIndex(track: Track, definition: string, table: string): Promise<string> {
-  const head = `create index on ${table} using `
-  const now = await rewriteSql(track, head + definition)
+async function rewriteIndex(track: Rewriting, definition: string, table: string): Promise<string> {
+  const now = await rewriteSql(track, indexStatement(table, definition))
   return now.slice(now.indexOf(' using ') + ' using '.length)
 }
 
-/** What pg_get_constraintdef prints of a foreign key; of other constraints only names of new tables change. */
+/**
+ * What pg_get_constraintdef prints of a foreign key; of other constraints only names of new tables change.
+ */
 function constraintPattern(names: Names, pattern: string, table: string): string {
   const key = /^FOREIGN KEY \(([^)]*)\) REFERENCES %?([\w.]+)\(([^)]*)\)(.*)$/.exec(pattern)
   if (!key) return pattern
@@ -130,7 +135,9 @@ function constraintPattern(names: Names, pattern: string, table: string): string
   return `FOREIGN KEY (${list(table, columns)}) REFERENCES %${name.slice(name.indexOf('.') + 1)}(${list(target, of)})${rest}`
 }
 
-/** What pg_get_expr prints of a policy: who asks may be said otherwise, and tables may have another name. */
+/**
+ * What pg_get_expr prints of a policy: who asks may be said otherwise, and tables may have another name.
+ */
 function policyPattern(names: Names, pattern: string, table: string): string {
   const own = names.table(table).name
   const before = namesIn(table)!.at(-1)!
@@ -149,7 +156,7 @@ function policyPattern(names: Names, pattern: string, table: string): string {
 }
 
 /** The JSON of an access file: tables, columns, and the statements that it tries. */
-export async function rewriteAccess(track: Track, text: string): Promise<string> {
+export async function rewriteAccess(track: Rewriting, text: string): Promise<string> {
   const { names } = track
   const access: Json = JSON.parse(text)
   for (const t of access.tables ?? []) {

@@ -1,8 +1,8 @@
 import { type Node, strings } from '../files/statements.js'
 import { namesIn, tableText } from '../model/table_name.js'
-import { type Rewrite, type Scope, sourceNamed } from './scope.js'
+import { type NameScope, type Rewrite, sourceNamed } from './scope.js'
 
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+const literalText = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** A literal that is the name of a table and nothing else. */
 export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
@@ -12,11 +12,11 @@ export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
   if (table?.length !== 2 || !names.knows(said)) return
   const token = edits.tokens[edits.at(node.location)]!
   const now = tableText(names.table(said))
-  if (now !== said && token.raw === literal(said)) edits.replace(token.start, token.end, literal(now))
+  if (now !== said && token.raw === literalText(said)) edits.replace(token.start, token.end, literalText(now))
 }
 
 /** `to_jsonb(row) ->> 'column'`. */
-export function rewriteKey({ edits, names }: Rewrite, node: Node, scope: Scope): void {
+export function rewriteKey({ edits, names }: Rewrite, node: Node, scope: NameScope): void {
   const key = node.rexpr?.A_Const
   const made = node.lexpr?.FuncCall
   if (!key?.sval || strings(made?.funcname).at(-1) !== 'to_jsonb') return
@@ -24,7 +24,7 @@ export function rewriteKey({ edits, names }: Rewrite, node: Node, scope: Scope):
   const table = row ? sourceNamed(scope, row)?.table : null
   const now = table ? names.column(table, key.sval.sval) : null
   const token = edits.tokens[edits.at(key.location)]!
-  if (now) edits.replace(token.start, token.end, literal(now.column))
+  if (now) edits.replace(token.start, token.end, literalText(now.column))
 }
 
 /** `attname = 'column'`: the column of a table that the same text names as a literal. */
@@ -34,6 +34,6 @@ export function rewriteAttribute({ edits, names }: Rewrite, node: Node): void {
   const token = edits.tokens[edits.at(key.location)]!
   for (const table of names.tables()) {
     const now = edits.text.includes(`'${table}'`) ? names.column(table, key.sval.sval) : null
-    if (now) edits.replace(token.start, token.end, literal(now.column))
+    if (now) edits.replace(token.start, token.end, literalText(now.column))
   }
 }

@@ -7,29 +7,29 @@ import { rewriteValues, wrap } from './rewrite_values.js'
 import {
   emptyScope,
   filled,
+  type NameScope,
   type Rewrite,
+  type RowSource,
   rangeSource,
   renameColumn,
-  type Scope,
-  type Source,
   sourceNamed,
   tableSource,
 } from './scope.js'
 
-type Visit = (to: Rewrite, node: Node, scope: Scope, plain: boolean) => void
+type VisitNode = (to: Rewrite, node: Node, scope: NameScope, plain: boolean) => void
 
 /** Rewrites whatever node it is given, in a scope; `plain` as for a column. */
-export function visit(to: Rewrite, node: unknown, scope: Scope, plain = false): void {
+export function visit(to: Rewrite, node: unknown, scope: NameScope, plain = false): void {
   if (Array.isArray(node)) for (const item of node) visit(to, item, scope, plain)
   else if (typeof node === 'object' && node !== null)
     for (const [key, value] of Object.entries(node)) {
-      const special = visits[key]
+      const special = visitors[key]
       if (special && typeof value === 'object' && value !== null) special(to, value as Node, scope, plain)
       else visit(to, value, scope, false)
     }
 }
 
-const visits: Record<string, Visit> = {
+const visitors: Record<string, VisitNode> = {
   ColumnRef: (to, node, scope, plain) => void renameColumn(to, node, scope, plain),
   SelectStmt: (to, node, scope) => select(to, node, scope, true),
   InsertStmt: (to, node, scope) => insert(to, node, scope),
@@ -39,7 +39,7 @@ const visits: Record<string, Visit> = {
   typeName: (to, node) => rewriteType(to, node, to.body?.name ?? null),
   A_Const: (to, node) => rewriteConstant(to, node),
   A_Expr: (to, node, scope, plain) => expression(to, node, scope, plain),
-  FuncCall: (to, node, scope) => call(to, node, scope),
+  FuncCall: (to, node, scope) => rewriteCall(to, node, scope),
   NullTest: (to, node, scope) => visit(to, node.arg, scope, true),
   SubLink: (to, node, scope) => {
     visit(to, node.testexpr, scope)
@@ -48,7 +48,7 @@ const visits: Record<string, Visit> = {
 }
 
 /** An operator; a literal beside it may be a column's name. */
-function expression(to: Rewrite, node: Node, scope: Scope, plain: boolean): void {
+function expression(to: Rewrite, node: Node, scope: NameScope, plain: boolean): void {
   const operator = strings(node.name).at(-1)
   if (operator === '->>' || operator === '->') rewriteKey(to, node, scope)
   if (operator === '=') rewriteAttribute(to, node)
@@ -56,7 +56,7 @@ function expression(to: Rewrite, node: Node, scope: Scope, plain: boolean): void
   visit(to, node.rexpr, scope, plain)
 }
 
-function call(to: Rewrite, node: Node, scope: Scope): void {
+function rewriteCall(to: Rewrite, node: Node, scope: NameScope): void {
   const { edits, names } = to
   const path = strings(node.funcname).join('.')
   if (path === 'auth.uid' && names.identity) {
@@ -67,7 +67,7 @@ function call(to: Rewrite, node: Node, scope: Scope): void {
 }
 
 /** The names that a query's columns have. */
-function outputs(node: Node, scope: Scope): Set<string> | null {
+function outputs(node: Node, scope: NameScope): Set<string> | null {
   const first = node.op && node.op !== 'SETOP_NONE' ? leftmost(node) : node
   const out = new Set<string>()
   for (const { ResTarget: target } of first.targetList ?? []) {
@@ -88,7 +88,7 @@ function outputs(node: Node, scope: Scope): Set<string> | null {
 const leftmost = (node: Node): Node => (node.larg ? leftmost(node.larg) : node)
 
 /** The CTEs of a query, in its scope. */
-function withClause(to: Rewrite, node: Node, scope: Scope): void {
+function withClause(to: Rewrite, node: Node, scope: NameScope): void {
   for (const { CommonTableExpr: cte } of node.withClause?.ctes ?? []) {
     const named = strings(cte.aliascolnames)
     const query = cte.ctequery
@@ -106,9 +106,9 @@ function withClause(to: Rewrite, node: Node, scope: Scope): void {
 }
 
 /** The sources of a FROM item, without replacing anything a second time. */
-const quietly = (to: Rewrite, item: Node, scope: Scope): Source[] => from(to, item, scope)
+const quietly = (to: Rewrite, item: Node, scope: NameScope): RowSource[] => from(to, item, scope)
 
-function from(to: Rewrite, item: Node, scope: Scope): Source[] {
+function from(to: Rewrite, item: Node, scope: NameScope): RowSource[] {
   if (item.RangeVar) return [rangeSource(to, item.RangeVar, scope)]
   if (item.JoinExpr) {
     const left = from(to, item.JoinExpr.larg, scope)
@@ -147,12 +147,12 @@ function from(to: Rewrite, item: Node, scope: Scope): Source[] {
   return []
 }
 
-function fromClause(to: Rewrite, items: Node[] | undefined, scope: Scope): void {
+function fromClause(to: Rewrite, items: Node[] | undefined, scope: NameScope): void {
   for (const item of items ?? []) scope.sources.push(...from(to, item, scope))
 }
 
 /** The columns of a select list or of RETURNING: what would change its name is given its old one. */
-function targets(to: Rewrite, list: Node[] | undefined, scope: Scope, named = true): void {
+function targets(to: Rewrite, list: Node[] | undefined, scope: NameScope, named = true): void {
   for (const { ResTarget: target } of list ?? []) {
     const ref = target.val?.ColumnRef
     const column = strings(ref?.fields).at(-1)
@@ -169,7 +169,7 @@ function targets(to: Rewrite, list: Node[] | undefined, scope: Scope, named = tr
 }
 
 /** A query; `named` where somebody reads its columns by their names. */
-function select(to: Rewrite, node: Node, outer: Scope, named: boolean): void {
+function select(to: Rewrite, node: Node, outer: NameScope, named: boolean): void {
   const scope = emptyScope(outer)
   withClause(to, node, scope)
   if (node.larg) {
@@ -199,7 +199,7 @@ function select(to: Rewrite, node: Node, outer: Scope, named: boolean): void {
   visit(to, node.limitOffset, scope)
 }
 
-function insert(to: Rewrite, node: Node, outer: Scope): void {
+function insert(to: Rewrite, node: Node, outer: NameScope): void {
   const scope = emptyScope(outer)
   withClause(to, node, scope)
   const target = rangeSource(to, node.relation, scope)
@@ -208,7 +208,7 @@ function insert(to: Rewrite, node: Node, outer: Scope): void {
   const query = node.selectStmt?.SelectStmt
   if (query) select(to, query, scope, false)
   if (query && target.table) rewriteValues(to, columns, query, target.table)
-  const own: Scope = {
+  const own: NameScope = {
     ...emptyScope(outer),
     sources: [target, { ...target, name: 'excluded', bare: false }],
   }
@@ -224,7 +224,7 @@ function insert(to: Rewrite, node: Node, outer: Scope): void {
 }
 
 /** The columns that an INSERT names. */
-function assigned(to: Rewrite, columns: Node[], target: Source): void {
+function assigned(to: Rewrite, columns: Node[], target: RowSource): void {
   for (const column of columns) {
     const now = target.table ? to.names.column(target.table, column.name) : null
     const token = to.edits.tokens[to.edits.at(column.location)]!
@@ -233,7 +233,7 @@ function assigned(to: Rewrite, columns: Node[], target: Source): void {
 }
 
 /** `set column = value`. */
-function assignments(to: Rewrite, list: Node[] | undefined, target: Source, scope: Scope): void {
+function assignments(to: Rewrite, list: Node[] | undefined, target: RowSource, scope: NameScope): void {
   assigned(
     to,
     (list ?? []).map(t => t.ResTarget),
@@ -255,7 +255,7 @@ function assignments(to: Rewrite, list: Node[] | undefined, target: Source, scop
   }
 }
 
-function update(to: Rewrite, node: Node, outer: Scope): void {
+function update(to: Rewrite, node: Node, outer: NameScope): void {
   const scope = emptyScope(outer)
   withClause(to, node, scope)
   const target = rangeSource(to, node.relation, scope)
@@ -266,7 +266,7 @@ function update(to: Rewrite, node: Node, outer: Scope): void {
   targets(to, node.returningList, scope)
 }
 
-function remove(to: Rewrite, node: Node, outer: Scope): void {
+function remove(to: Rewrite, node: Node, outer: NameScope): void {
   const scope = emptyScope(outer)
   withClause(to, node, scope)
   scope.sources.push(rangeSource(to, node.relation, scope))
@@ -286,7 +286,12 @@ export function renameWord(to: Rewrite, table: string | null, column: string, fr
 }
 
 /** The scope of an expression about a row of one table, under the table's own name or an alias. */
-export function rowScope(to: Rewrite, table: string, alias: string | null, more: Source[] = []): Scope {
+export function rowScope(
+  to: Rewrite,
+  table: string,
+  alias: string | null,
+  more: RowSource[] = [],
+): NameScope {
   const bare = namesIn(table)?.at(-1) ?? table
   return {
     ...emptyScope(),

@@ -3,18 +3,20 @@ import { partText, tableText } from '../model/table_name.js'
 import { nextNamed } from './edits.js'
 import { renameWord, rowScope, visit } from './rewrite_query.js'
 import { rewriteType } from './rewrite_type.js'
-import { emptyScope, type Rewrite, rangeSource, renameTable, type Source, tableSource } from './scope.js'
+import { emptyScope, type Rewrite, type RowSource, rangeSource, renameTable, tableSource } from './scope.js'
 
 type Rule = (to: Rewrite, node: Node, from: number) => void
 
-/** Rewrites a statement; `from` is the index of its first token. Bodies of functions are for whoever calls. */
+/**
+ * Rewrites a statement; `from` is the index of its first token. Bodies of functions are for whoever calls.
+ */
 export function rewriteStatement(to: Rewrite, statement: Statement, from: number): void {
-  const rule = rules[statement.kind]
+  const rule = rewriteRules[statement.kind]
   if (rule) rule(to, statement.node, from)
   else visit(to, { [statement.kind]: statement.node }, emptyScope())
 }
 
-const rules: Record<string, Rule> = {
+const rewriteRules: Record<string, Rule> = {
   CreateStmt: (to, node) => createTable(to, node),
   IndexStmt: (to, node) => createIndex(to, node),
   AlterTableStmt: (to, node) => alterTable(to, node),
@@ -28,13 +30,13 @@ const rules: Record<string, Rule> = {
     const { table } = relation(to, node.relation)
     let at = nextNamed(to.edits, 'of', from)
     for (const column of strings(node.columns)) at = renameWord(to, table, column, at + 1) - 1
-    const row = (name: string): Source => tableSource(to.names, table!, name)
+    const row = (name: string): RowSource => tableSource(to.names, table!, name)
     visit(to, node.whenClause, { ...emptyScope(), sources: [row('new'), row('old')] })
   },
   GrantStmt: (to, node) => {
     for (const object of node.objects ?? []) {
       if (object.RangeVar) relation(to, object.RangeVar)
-      if (object.ObjectWithArgs) signature(to, object.ObjectWithArgs)
+      if (object.ObjectWithArgs) rewriteSignature(to, object.ObjectWithArgs)
     }
   },
   DropStmt: (to, node, from) => drop(to, node, from),
@@ -58,7 +60,7 @@ const rules: Record<string, Rule> = {
   ViewStmt: (to, node) => visit(to, node.query, emptyScope()),
 }
 
-const relation = (to: Rewrite, range: Node): Source => rangeSource(to, range, emptyScope())
+const relation = (to: Rewrite, range: Node): RowSource => rangeSource(to, range, emptyScope())
 
 function createTable(to: Rewrite, node: Node): void {
   const { table } = relation(to, node.relation)
@@ -108,7 +110,7 @@ function alterTable(to: Rewrite, node: Node): void {
 }
 
 /** Types of a function's parameters where it is named with them. */
-function signature(to: Rewrite, object: Node): void {
+function rewriteSignature(to: Rewrite, object: Node): void {
   const types = to.names.signature.get(strings(object.objname).join('.'))
   for (const [n, { TypeName: type }] of (object.objargs ?? []).entries()) {
     rewriteType(to, type, null)
@@ -121,7 +123,7 @@ function signature(to: Rewrite, object: Node): void {
 function drop(to: Rewrite, node: Node, from: number): void {
   let at = from
   for (const object of node.objects ?? []) {
-    if (object.ObjectWithArgs) signature(to, object.ObjectWithArgs)
+    if (object.ObjectWithArgs) rewriteSignature(to, object.ObjectWithArgs)
     const path = strings(object.List?.items)
     const indexed = path.length === 2 ? to.names.indexes.get(path[1]!) : undefined
     if (node.removeType === 'OBJECT_INDEX' && indexed !== undefined) {
@@ -136,7 +138,10 @@ function drop(to: Rewrite, node: Node, from: number): void {
   }
 }
 
-/** Renames the table that is named next, with its schema, at or after a token; the index of its first token. */
+/**
+ * Renames the table that is named next, with its schema, at or after a token; the index of its first
+ * token.
+ */
 function renameNext(to: Rewrite, schema: string, name: string, from: number): number {
   for (let at = from; at < to.edits.tokens.length; at++) {
     const [first, dot, last] = to.edits.tokens.slice(at, at + 3)
@@ -158,7 +163,9 @@ function setSchema(to: Rewrite, node: Node, from: number): void {
   if (to.names.knows(home) && schema && token) to.edits.replace(token.start, token.end, partText(schema))
 }
 
-/** Parameters of the functions and tables of the indexes that a text creates: for whoever names them later. */
+/**
+ * Parameters of the functions and tables of the indexes that a text creates: for whoever names them later.
+ */
 export function noteSignatures(names: Rewrite['names'], statements: readonly Statement[]): void {
   for (const { kind, node } of statements) {
     if (kind === 'IndexStmt' && node.idxname)
@@ -176,7 +183,9 @@ export function noteSignatures(names: Rewrite['names'], statements: readonly Sta
   }
 }
 
-/** Which tables the trigger functions of a track are fired by, and what they call their transition tables. */
+/**
+ * Which tables the trigger functions of a track are fired by, and what they call their transition tables.
+ */
 export interface FiredBy {
   table: string
   transition: string[]

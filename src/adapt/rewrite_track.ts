@@ -5,18 +5,11 @@ import type { Mapping, Roles } from '../model/mapping.js'
 import type { Track as ProjectTrack, TrackInfo } from '../model/project.js'
 import { nameAt, namesIn, tableText } from '../model/table_name.js'
 import { judgeMapping } from './judge_mapping.js'
-import { namesOf, newTable } from './names.js'
-import { rewriteSql, type Track } from './rewrite_body.js'
+import { mappedNames, newTable, type TrackNames } from './names.js'
+import { type Rewriting, rewriteSql } from './rewrite_body.js'
 import { rewriteHeader } from './rewrite_header.js'
 import { rewriteAccess, rewriteExpected, rewriteTrackInfo } from './rewrite_json.js'
 import { noteSignatures, noteTriggers } from './rewrite_statement.js'
-
-/** What a track's files say of its tables: those of the application, and those that it makes. */
-export interface TrackNames {
-  roles: Roles
-  own: Map<string, Set<string>>
-  statements: Statement[]
-}
 
 const entityOf = (table: string): string => namesIn(table)!.at(-1)!
 
@@ -61,17 +54,17 @@ export async function trackRewriter(
 ): Promise<(folder: string, file: string, text: string) => Promise<string>> {
   const read = await readTrackNames(track)
   judgeMapping(track.name, read, mapping)
-  const names = namesOf(
+  const names = mappedNames(
     { roles: read.roles, typed: info?.typed ?? {}, probes: info?.probes ?? {} },
     mapping,
     read.own,
   )
   noteSignatures(names, read.statements)
-  const fired: Track['fired'] = new Map()
+  const fired: Rewriting['fired'] = new Map()
   noteTriggers(fired, read.statements)
   return async (folder, file, text) => {
     const probing = folder === 'verify'
-    const with_: Track = { names, fired, probing }
+    const with_: Rewriting = { names, fired, probing }
     if (file === expectedName) return rewriteExpected(with_, text)
     if (!file.endsWith('.sql')) return rewriteTrackInfo(with_, text)
     const spec = track.migrations.find(m => folder === 'migrations' && `${m.name}.sql` === file)?.backfill

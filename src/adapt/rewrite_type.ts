@@ -6,8 +6,8 @@ import { type Rewrite, renameTable } from './scope.js'
 const idType = 'uuid'
 
 /**
- * A type's name: that of a table follows the table, and a uuid is what the role behind `named` has, the name of
- * the parameter, column or value that has the type.
+ * A type's name: that of a table follows the table, and a uuid is what the role behind `named` has, the
+ * name of the parameter, column or value that has the type.
  */
 export function rewriteType(to: Rewrite, type: Node, named: string | null): void {
   const { edits, names } = to

@@ -8,7 +8,10 @@ interface Item {
   last: number
 }
 
-/** The values that an INSERT writes, each as its column wants it; in probes also those that a row needs beside. */
+/**
+ * The values that an INSERT writes, each as its column wants it; in probes also those that a row needs
+ * beside.
+ */
 export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: string): void {
   const { edits, names } = to
   const bound = columns.map(c => names.column(table, c.name))
@@ -26,7 +29,7 @@ export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: 
       if (absent[n]) leaveOut(edits, items, n)
       else if (writes) wrap(to, item, writes)
     }
-    add(
+    addItems(
       edits,
       items,
       more.map(m => m.value),
@@ -34,7 +37,7 @@ export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: 
   }
   const named = columns.map(c => ({ first: edits.at(c.location), last: edits.at(c.location) }))
   for (const n of named.keys()) if (absent[n]) leaveOut(edits, named, n)
-  add(
+  addItems(
     edits,
     named,
     more.map(m => m.text),
@@ -54,7 +57,7 @@ function leaveOut(edits: Edits, items: Item[], n: number): void {
   edits.replace(start, end, '')
 }
 
-function add(edits: Edits, items: Item[], texts: string[]): void {
+function addItems(edits: Edits, items: Item[], texts: string[]): void {
   const end = edits.tokens[items.at(-1)!.last]!.end
   if (texts.length > 0) edits.replace(end, end, texts.map(t => `, ${t}`).join(''))
 }

@@ -4,7 +4,7 @@ import type { Edits } from './edits.js'
 import type { Names, NewColumn } from './names.js'
 
 /** What a FROM clause offers under one name. */
-export interface Source {
+export interface RowSource {
   name: string
   /** The table as the track's files name it; null for a subquery, a CTE or a function. */
   table: string | null
@@ -15,11 +15,11 @@ export interface Source {
 }
 
 /** What names mean at one place: the sources of the query, and those of the queries around it. */
-export interface Scope {
-  sources: Source[]
+export interface NameScope {
+  sources: RowSource[]
   /** Names of CTEs, with their columns. */
   ctes: Map<string, ReadonlySet<string> | null>
-  outer: Scope | null
+  outer: NameScope | null
 }
 
 /** One text that is being rewritten: its replacements and what its names mean outside of any query. */
@@ -32,10 +32,15 @@ export interface Rewrite {
   body: { name: string; parameters: ReadonlySet<string>; language: string } | null
 }
 
-export const emptyScope = (outer: Scope | null = null): Scope => ({ sources: [], ctes: new Map(), outer })
+/** A scope without names of its own. */
+export const emptyScope = (outer: NameScope | null = null): NameScope => ({
+  sources: [],
+  ctes: new Map(),
+  outer,
+})
 
 /** A source for a table under a name. */
-export const tableSource = (names: Names, table: string, name: string, bare = false): Source => ({
+export const tableSource = (names: Names, table: string, name: string, bare = false): RowSource => ({
   name,
   table,
   columns: names.columns(table),
@@ -43,7 +48,7 @@ export const tableSource = (names: Names, table: string, name: string, bare = fa
 })
 
 /** The source that a RangeVar makes, and the replacement of its name. */
-export function rangeSource(to: Rewrite, range: Node, scope: Scope): Source {
+export function rangeSource(to: Rewrite, range: Node, scope: NameScope): RowSource {
   const alias: string | undefined = range.alias?.aliasname
   if (!range.schemaname) {
     const cte = cteNamed(scope, range.relname)
@@ -71,13 +76,13 @@ export function renameTable({ edits, names }: Rewrite, table: string, at: number
   edits.replace(schema!.start, name!.end, `${partText(now.schema ?? 'public')}.${partText(now.name)}`)
 }
 
-function cteNamed(scope: Scope | null, name: string): ReadonlySet<string> | null | undefined {
+function cteNamed(scope: NameScope | null, name: string): ReadonlySet<string> | null | undefined {
   for (let s = scope; s; s = s.outer) if (s.ctes.has(name)) return s.ctes.get(name)!
   return undefined
 }
 
 /** The source that a name leads to, the innermost first. */
-export function sourceNamed(scope: Scope | null, name: string): Source | null {
+export function sourceNamed(scope: NameScope | null, name: string): RowSource | null {
   for (let s = scope; s; s = s.outer) {
     const found = s.sources.find(x => x.name === name)
     if (found) return found
@@ -86,7 +91,7 @@ export function sourceNamed(scope: Scope | null, name: string): Source | null {
 }
 
 /** The source whose column a name without a qualifier is; null where it is none of the track's tables'. */
-function sourceWith(scope: Scope | null, column: string): Source | null {
+function sourceWith(scope: NameScope | null, column: string): RowSource | null {
   for (let s = scope; s; s = s.outer) {
     const found = s.sources.find(x => x.columns?.has(column))
     if (found) return found
@@ -95,7 +100,11 @@ function sourceWith(scope: Scope | null, column: string): Source | null {
 }
 
 /** The new name of the column that a ColumnRef names; null where it stays as it is. */
-export function resolve(names: Names, ref: Node, scope: Scope): { column: NewColumn; source: Source } | null {
+export function resolve(
+  names: Names,
+  ref: Node,
+  scope: NameScope,
+): { column: NewColumn; source: RowSource } | null {
   const fields = strings(ref.fields)
   const last = fields.at(-1)
   if (!last || fields.length !== ref.fields.length) return null
@@ -105,13 +114,13 @@ export function resolve(names: Names, ref: Node, scope: Scope): { column: NewCol
   return source && column ? { column, source } : null
 }
 
-const qualified = (names: Names, path: string[], column: string, scope: Scope): Source | null =>
+const qualified = (names: Names, path: string[], column: string, scope: NameScope): RowSource | null =>
   path.length === 2
     ? tableSource(names, tableText({ schema: path[0]!, name: path[1]! }), path[1]!)
     : (sourcesNamed(scope, path[0]!).find(s => s.columns?.has(column)) ?? sourceNamed(scope, path[0]!))
 
 /** All sources of a name at its innermost place: NEW is a row of each table that has the trigger. */
-function sourcesNamed(scope: Scope | null, name: string): Source[] {
+function sourcesNamed(scope: NameScope | null, name: string): RowSource[] {
   for (let s = scope; s; s = s.outer) {
     const found = s.sources.filter(x => x.name === name)
     if (found.length > 0) return found
@@ -120,10 +129,10 @@ function sourcesNamed(scope: Scope | null, name: string): Source[] {
 }
 
 /**
- * Replaces a reference to a column. `plain` is for places that want a column and no expression of it, or where
- * only its order matters. True when the value would have another name by itself.
+ * Replaces a reference to a column. `plain` is for places that want a column and no expression of it, or
+ * where only its order matters. True when the value would have another name by itself.
  */
-export function renameColumn(to: Rewrite, ref: Node, scope: Scope, plain: boolean): boolean {
+export function renameColumn(to: Rewrite, ref: Node, scope: NameScope, plain: boolean): boolean {
   const { edits, names } = to
   const at = edits.at(ref.location)
   const fields = strings(ref.fields)
@@ -171,22 +180,22 @@ export const filled = (template: string, value: string): string =>
   template === '{}' ? value : `(${template.replaceAll('{}', value)})`
 
 /** In a body of SQL a column of the application's would be taken for the parameter of the same name. */
-function qualifyParameter({ edits, body }: Rewrite, name: string, at: number, scope: Scope): void {
+function qualifyParameter({ edits, body }: Rewrite, name: string, at: number, scope: NameScope): void {
   if (body?.language !== 'sql' || !body.parameters.has(name)) return
   let reads = false
-  for (let s: Scope | null = scope; s; s = s.outer) reads ||= s.sources.some(x => x.table !== null)
+  for (let s: NameScope | null = scope; s; s = s.outer) reads ||= s.sources.some(x => x.table !== null)
   const token = edits.tokens[at]!
   if (reads) edits.replace(token.start, token.start, `${partText(body.name)}.`)
 }
 
-function newQualifier(to: Rewrite, name: string, scope: Scope): string | null {
+function newQualifier(to: Rewrite, name: string, scope: NameScope): string | null {
   const source = sourceNamed(scope, name)
   if (!source?.bare || !source.table) return null
   const now = to.names.table(source.table).name
   return now === name ? null : partText(now)
 }
 
-function renameQualifier(to: Rewrite, name: string | undefined, at: number, scope: Scope): void {
+function renameQualifier(to: Rewrite, name: string | undefined, at: number, scope: NameScope): void {
   const now = name === undefined ? null : newQualifier(to, name, scope)
   const token = to.edits.tokens[at]
   if (now !== null && token) to.edits.replace(token.start, token.end, now)

@@ -51,7 +51,8 @@ export const charsOf = (text: string, bytes: Buffer) =>
     : (byte: number) => bytes.toString('utf8', 0, byte).length
 
 /**
- * Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at most.
+ * Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at
+ * most.
  */
 const rememberedCharacters = 1_000_000
 
@@ -90,7 +91,10 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
   }
 })
 
-/** What PL/pgSQL makes of a `create function` or `do` statement, as libpg-query gives it. Throws SyntaxFault. */
+/**
+ * What PL/pgSQL makes of a `create function` or `do` statement, as libpg-query gives it. Throws
+ * SyntaxFault.
+ */
 export async function parsePlpgsql(statement: string): Promise<Node> {
   const { parsePlPgSQL } = await parser()
   try {
@@ -136,7 +140,9 @@ const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> 
   }
 })
 
-/** Length of the white space and comments before a statement, so that its text starts with its first word. */
+/**
+ * Length of the white space and comments before a statement, so that its text starts with its first word.
+ */
 function leadingBlank(text: string): number {
   const match = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/.exec(text)
   return match ? match[0].length : 0

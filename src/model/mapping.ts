@@ -35,11 +35,22 @@ export interface ColumnBinding {
 }
 
 /**
- * The roles of a track bound to one database: an entity to a table as SQL, an attribute to a column, `identity`
- * to the expression that says who asks. Null for an optional attribute that the database has no column for. A
- * role that is left out keeps the track's own name.
+ * The roles of a track bound to one database: an entity to a table as SQL, an attribute to a column,
+ * `identity` to the expression that says who asks. Null for an optional attribute that the database has no
+ * column for. A role that is left out keeps the track's own name.
  */
 export type Mapping = Record<string, string | ColumnBinding | null>
 
 /** The expression of the tracks that ship for who asks. */
 export const shippedIdentity = 'auth.uid()'
+
+/** What the values of a track have the types of, as its description says. */
+export interface TrackTypes {
+  /**
+   * For a column of the application's (`workspaces.id`), the parameters, variables, functions and columns
+   * of the track that have its type: `init` gives them the type that a database has.
+   */
+  typed?: Record<string, string[]>
+  /** For the first letter of the ids that probes write, the column that they are of. */
+  probes?: Record<string, string>
+}

@@ -1,5 +1,6 @@
 import type { HazardCode } from './codes.js'
 import type { ExpectedKind } from './expected.js'
+import type { TrackTypes } from './mapping.js'
 import type { Finding } from './report.js'
 
 /** expand: additive - backfill: batched, online - contract: constraints and removals. */
@@ -102,7 +103,7 @@ export interface Rollback {
  * What `track.json` says of a track: its tables, the roles of their columns, its settings.
  * Names are plain identifiers.
  */
-export interface TrackInfo {
+export interface TrackInfo extends TrackTypes {
   title: string
   /** What kind of database it is for. */
   for: string
@@ -151,13 +152,6 @@ export interface TrackInfo {
   shapes?: { table: string; what: string; is: string }[]
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
-  /**
-   * For a column of the application's (`workspaces.id`), the parameters, variables, functions and columns of the
-   * track that have its type: `init` gives them the type that a database has.
-   */
-  typed?: Record<string, string[]>
-  /** For the first letter of the ids that probes write, the column that they are of. */
-  probes?: Record<string, string>
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
   sight?: { persons: string; rows: { before: VisibleRows; after: VisibleRows }[] }
 }

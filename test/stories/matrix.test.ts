@@ -4,8 +4,8 @@ import { database, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
 /**
- * Databases with the shape of workspace-sessions under other names and types, each from init to restore without an
- * edited line.
+ * Databases with the shape of workspace-sessions under other names and types, each from init to restore
+ * without an edited line.
  */
 interface Schema {
   name: string
