@@ -79,9 +79,10 @@ begin
 end
 $$;
 
--- A date and time in ISO form; null when it is none. Without a zone it is UTC.
+-- A date and time in ISO form; null when it is none. Without a zone it is UTC. Not for parallel plans, like
+-- what calls it: before PostgreSQL 17 no error may be caught in them.
 create function chat_private.iso_time(said text) returns timestamptz
-language plpgsql immutable parallel safe
+language plpgsql immutable
 set search_path = ''
 set timezone = 'UTC'
 as $$
@@ -96,7 +97,7 @@ $$;
 -- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the
 -- original stays in metadata.
 create function chat_private.message_time(value jsonb) returns timestamptz
-language sql immutable parallel safe
+language sql immutable
 as $$
   select case
     when value is null or jsonb_typeof(value) not in ('string', 'number') then null
@@ -173,14 +174,29 @@ as $$
       '$.** ? (@.type() == "string" && @ != "")')
 $$;
 
+-- Why the text of a JSON value can't be read: \u0000, or one half of a character that is written as two, as
+-- applications leave it that cut a text in the middle of one. Null where it can.
+create function chat_private.why_unreadable(value text) returns text
+language sql immutable parallel safe
+as $$
+  select case
+    when strpos(value, '\u') = 0 then null
+    when replace(value, '\\', '') ~ '\\u0000' then 'it holds \u0000, which PostgreSQL can''t store'
+    when replace(value, '\\', '') ~* '\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}'
+    then 'it holds half of a character (one of a pair such as \ud83d\ude00), which PostgreSQL can''t store' end
+$$;
+
 -- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported
--- tree, an object with a mapping of nodes, each with its message, its parent and its children. A tree that
--- holds \u0000 is not: none of it could be read.
+-- tree, an object with a mapping of nodes, each with its message, its parent and its children. A tree of
+-- which a part can't be read is not: none of it could be.
 create function chat_private.keeps_messages(messages json) returns boolean
 language sql immutable parallel safe
 as $$
-  select json_typeof(messages) in ('array', 'null') or json_typeof(messages) = 'object'
-    and coalesce(json_typeof(messages -> 'mapping') = 'object', false) and strpos(messages::text, '\u0000') = 0
+  select case
+    when json_typeof(messages) in ('array', 'null') then true
+    when json_typeof(messages) = 'object' and chat_private.why_unreadable(messages::text) is null
+    then coalesce(json_typeof(messages -> 'mapping') = 'object', false)
+    when messages is not null then false end
 $$;
 
 -- The nodes of an exported tree that say something: from the root to the current node, then those
@@ -212,13 +228,12 @@ $$;
 -- that a json column holds.
 create function chat_private.elements(session_id uuid, messages json, started timestamptz)
 returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean)
-language sql stable parallel safe
+language sql stable
 as $$
   with known as materialized (select k.secret from rethread_archive.message_keys k where k.track = 'conversation-history'),
   element as materialized (
     select e.n, e.key, e.is_current, e.value::text as original,
-      -- \u0000 has no place in text or jsonb
-      case when strpos(e.value::text, '\u0000') > 0 and e.value::text ~ '(^|[^\\])(\\\\)*\\u0000' then null else e.value::jsonb end as j
+      case when chat_private.why_unreadable(e.value::text) is null then e.value::jsonb end as j
     from (
       select a.n, a.n::text as key, a.value, true as is_current
       from json_array_elements(case when json_typeof(messages) = 'array' then messages else '[]'::json end) with ordinality as a (value, n)
@@ -259,7 +274,7 @@ as $$
   judged as (
     select r.*,
       case
-        when r.j is null then 'it holds \u0000, which PostgreSQL can''t store'
+        when r.j is null then chat_private.why_unreadable(r.original)
         when jsonb_typeof(r.j) = 'null' then 'it is null'
         when jsonb_typeof(r.j) <> 'object' then 'it is no object but ' || jsonb_typeof(r.j)
         when not r.is_current then 'it is on a branch that the conversation has left'
@@ -413,7 +428,8 @@ begin
   if json_typeof(kept.messages) = 'object' and chat_private.keeps_messages(kept.messages) then
     fresh := chat_private.rebuilt_tree(session, kept.messages, kept.started);
     changed := fresh is not null;
-  elsif json_typeof(kept.messages) = 'object' and kept.messages -> 'mapping' is not null then
+  elsif json_typeof(kept.messages) = 'object'
+    and (case when chat_private.why_unreadable(kept.messages::text) is null then kept.messages -> 'mapping' is not null else true end) then
     return;
   else
     with old as materialized (

@@ -16,8 +16,8 @@ from public.chat_sessions s
 cross join lateral (
   select x.key, x.reason, x.original from chat_private.elements(s.id, s.messages::json, s.created_at) x where x.reason is not null
   union all
-  select '0', case when s.messages::json -> 'mapping' is null then 'messages is no array but ' || json_typeof(s.messages::json)
-      else 'it is an exported tree that holds \u0000, which PostgreSQL can''t store' end, s.messages::text
+  select '0', coalesce(case when json_typeof(s.messages::json) = 'object' then chat_private.why_unreadable(s.messages::text) end,
+      'messages is no array but ' || json_typeof(s.messages::json)), s.messages::text
   where not chat_private.keeps_messages(s.messages::json)
 ) e
 where e.key = '0' or exists (select from public.conversations c where c.id = s.id)

@@ -326,7 +326,7 @@ begin
       from pg_catalog.pg_index i
       cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-      where i.indrelid = 'public.chats'::regclass and i.indisprimary), 'c.id'));
+      where i.indrelid = 'public.chats'::regclass and i.indisprimary), 'pg_catalog.md5(pg_catalog.to_jsonb(c)::text)'));
 end
 $key$;
 

@@ -64,6 +64,7 @@ drop function if exists chat_private.restated_element(jsonb, text, text);
 drop function if exists chat_private.elements(uuid, json, timestamptz);
 drop function if exists chat_private.tree_nodes(json);
 drop function if exists chat_private.keeps_messages(json);
+drop function if exists chat_private.why_unreadable(text);
 drop function if exists chat_private.hides_text(jsonb);
 drop function if exists chat_private.element_text(jsonb);
 drop function if exists chat_private.element_role(jsonb);

@@ -14,12 +14,41 @@ begin
 end
 $$;
 
+-- What the old table does not take: a restore brings back what the archive has of it.
+create table if not exists rethread_archive.sessions_behind (session_id uuid primary key, at timestamptz not null default now());
+-- Sessions whose conversations were deleted since, and that rows of the application's other tables point at:
+-- those would go along, or lose what they point at. They stay, without their messages.
+create table rethread_archive.chat_sessions_kept (session_id uuid primary key);
+revoke all on rethread_archive.sessions_behind, rethread_archive.chat_sessions_kept from public;
+
+-- locks: none
+do $$
+declare
+  item record;
+begin
+  for item in
+    select c.conrelid::regclass as child, a.attname as name
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_attribute k on k.attrelid = c.confrelid and k.attname = 'id' and c.confkey = array[k.attnum]
+    join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and c.conkey = array[a.attnum]
+    where c.contype = 'f' and c.conparentid = 0 and c.confrelid = 'public.chat_sessions'::regclass
+    order by 1, 2
+  loop
+    execute format(
+      'insert into rethread_archive.chat_sessions_kept (session_id)
+       select distinct x.%1$I from %2$s x where x.%1$I is not null and not exists (select from public.conversations c where c.id = x.%1$I)
+       on conflict do nothing', item.name, item.child);
+  end loop;
+end
+$$;
+
 -- Conversations deleted since, with their tenants and users too, stay in the archive; what was never
 -- a conversation comes back.
 create table if not exists rethread_archive.chat_sessions_deleted (like public.chat_sessions);
 with gone as (
   delete from public.chat_sessions s
   where not exists (select from public.conversations c where c.id = s.id)
+    and not exists (select from rethread_archive.chat_sessions_kept k where k.session_id = s.id)
     and not exists (
       select from rethread_archive.quarantine q
       where q.relation = 'public.chat_sessions' and q.key = s.id::text and q.track = 'conversation-history')
@@ -33,25 +62,56 @@ insert into rethread_archive.chat_sessions_deleted select * from gone;
 do $$
 declare
   item record;
+  -- sessions come back as they are: no trigger of the application fires
   held text[] := rethread_archive.hold_off('public.chat_sessions', true, true);
 begin
-  -- sessions come back as they are: no trigger of the application fires
-  insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
-  select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
-  from public.conversations c
-  where not exists (select from public.chat_sessions s where s.id = c.id);
-  update public.chat_sessions s
-  set title = case when s.title is null and c.title = 'New Conversation' then null else c.title end, metadata = c.metadata, updated_at = c.updated_at
-  from public.conversations c
-  where c.id = s.id
-    and (c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from s.updated_at);
-  perform chat_private.rebuild_session(c.id) from public.conversations c;
+  begin
+    insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
+    select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
+    from public.conversations c
+    where not exists (select from public.chat_sessions s where s.id = c.id);
+    update public.chat_sessions s
+    set title = case when s.title is null and c.title = 'New Conversation' then null else c.title end, metadata = c.metadata, updated_at = c.updated_at
+    from public.conversations c
+    where c.id = s.id
+      and (c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from s.updated_at);
+    perform chat_private.rebuild_session(c.id) from public.conversations c;
+  exception
+    when lock_not_available or deadlock_detected then raise;
+    when others then
+      -- a column that must be filled, or a title that is too long, keeps no other session away: one by one
+      for item in select c.* from public.conversations c loop
+        begin
+          insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
+          select item.id, item.tenant_id, item.user_id, item.title, '[]', item.metadata, item.created_at, item.updated_at
+          where not exists (select from public.chat_sessions s where s.id = item.id);
+          update public.chat_sessions s
+          set title = case when s.title is null and item.title = 'New Conversation' then null else item.title end, metadata = item.metadata, updated_at = item.updated_at
+          where s.id = item.id
+            and (item.title is distinct from coalesce(s.title, 'New Conversation') or item.metadata is distinct from s.metadata or item.updated_at is distinct from s.updated_at);
+          perform chat_private.rebuild_session(item.id);
+        exception
+          when lock_not_available or deadlock_detected then raise;
+          when others then
+            insert into rethread_archive.sessions_behind (session_id) values (item.id) on conflict do nothing;
+        end;
+      end loop;
+  end;
+  for item in select k.session_id as id from rethread_archive.chat_sessions_kept k loop
+    begin
+      update public.chat_sessions s set messages = '[]' where s.id = item.id;
+    exception
+      when lock_not_available or deadlock_detected then raise;
+      when others then raise notice 'session % keeps its messages: %', item.id, sqlerrm;
+    end;
+  end loop;
   perform rethread_archive.release(held);
   for item in select * from rethread_archive.chat_sessions_manifest where kind = 'foreign key' order by name loop
     execute format('alter table public.chat_sessions add constraint %I %s', item.name, item.definition);
   end loop;
 end
 $$;
+drop table rethread_archive.chat_sessions_kept;
 drop table rethread_archive.chat_sessions_manifest;
 
 create trigger rethread_guard_conversation_id before insert or update of id on public.conversations

@@ -49,17 +49,14 @@ export async function storedName(sql: Db, run: number, name: string, more: strin
 /**
  * Copies a column's values that would be lost, online: a trigger first catches what is written from now on,
  * then the rows that stand there are copied in batches; the column is dropped later, in a transaction that
- * only detaches the trigger. A copy that was interrupted goes on. Returns the archive's id.
+ * only detaches the trigger. A copy that was interrupted goes on. Of a table without a primary key the whole
+ * rows are kept, some of them twice: nobody can say whose a value is. Returns the archive's id.
  */
 export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): Promise<number> {
   const { ctx, writer } = run
   const column = d.column!
   const key = await primaryKey(writer.sql, d.table)
-  if (key.length === 0)
-    throw new Failure('IRREVERSIBLE', d.table, {
-      reason: 'a table without a primary key can not give its values back row by row',
-      undoneBy: null,
-    })
+  const kept = key.length > 0 ? [...key, column] : await columnNames(writer.sql, d.table)
   const open = (await listArchives(writer.sql)).find(
     a => a.relation === d.table && a.column === column && a.state === 'capturing',
   )
@@ -78,7 +75,7 @@ export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): P
         ours: d.ours,
         state: 'capturing',
       })
-      await startCapture(tx, made, d.table, column, key, storedAs)
+      await startCapture(tx, made, { table: d.table, column, key, kept, storedAs })
       return made
     }))
   if (!(await isCapturing(writer.sql, id, d.table))) {
@@ -96,7 +93,7 @@ export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): P
     for (let page = 0; page < heap.pages; ) {
       const end = Math.min(page + Math.max(leastCopyPages, batchSize?.pages() ?? 0), heap.pages)
       const start = ctx.clock.now()
-      await copyValues(writer.sql, { relation: heap.relation, column, key, ours: d.ours, storedAs }, [
+      await copyValues(writer.sql, { relation: heap.relation, column, kept, ours: d.ours, storedAs }, [
         tid(page),
         tid(end),
       ])

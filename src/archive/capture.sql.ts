@@ -1,28 +1,37 @@
 import { type Db, ident } from '../database/types.js'
 
+/** What is kept of a column. */
+interface CapturedColumn {
+  table: string
+  column: string
+  /** The primary key; empty without one. */
+  key: string[]
+  /** The columns that are kept: those of the key and the column, or all where there is no key. */
+  kept: string[]
+  storedAs: string
+}
+
 /**
  * Makes the table for a column's values and the trigger that catches what is written while they are copied.
  */
 export async function startCapture(
   sql: Db,
   id: number,
-  table: string,
-  column: string,
-  key: string[],
-  storedAs: string,
+  { table, column, key, kept, storedAs }: CapturedColumn,
 ): Promise<void> {
-  const columns = [...key, column].map(ident).join(', ')
+  const columns = kept.map(ident).join(', ')
   const keys = key.map(ident).join(', ')
-  const values = [...key, column].map(c => `new.${ident(c)}`).join(', ')
+  const values = kept.map(c => `new.${ident(c)}`).join(', ')
+  const newest =
+    key.length > 0 ? `on conflict (${keys}) do update set ${ident(column)} = excluded.${ident(column)}` : ''
   await sql.unsafe(`
     create table ${storedAs} as select ${columns} from ${table} with no data;
-    alter table ${storedAs} add primary key (${keys});
+    ${key.length > 0 ? `alter table ${storedAs} add primary key (${keys});` : ''}
     create function rethread_archive.capture_${id}() returns trigger
     language plpgsql security definer set search_path = '' set row_security = off as $capture$
     begin
       if new.${ident(column)} is not null then
-        insert into ${storedAs} (${columns}) values (${values})
-        on conflict (${keys}) do update set ${ident(column)} = excluded.${ident(column)};
+        insert into ${storedAs} (${columns}) values (${values}) ${newest};
       end if;
       return null;
     end
@@ -56,10 +65,10 @@ export async function endCapture(sql: Db, id: number, table: string): Promise<vo
 /** Copies the values at risk of one stretch of pages; what the capture wrote first stays. */
 export async function copyValues(
   sql: Db,
-  from: { relation: string; column: string; key: string[]; ours: string | null; storedAs: string },
+  from: { relation: string; column: string; kept: string[]; ours: string | null; storedAs: string },
   pages: [string, string],
 ): Promise<number> {
-  const columns = [...from.key, from.column].map(ident).join(', ')
+  const columns = from.kept.map(ident).join(', ')
   const result = await sql.unsafe(
     `insert into ${from.storedAs} (${columns})
      select ${columns} from only ${from.relation} t

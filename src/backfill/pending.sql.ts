@@ -1,5 +1,6 @@
 import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
+import { isReferenced, type Reference } from './take_out.sql.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
@@ -22,6 +23,8 @@ export interface PendingSpec {
   removes: boolean
   /** The predicate of a canary's unit, which `pending` has too; null for all rows. */
   within: string | null
+  /** Foreign keys that point at the table, where the backfill takes rows out. */
+  references: Reference[]
   /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
   explainedBefore: boolean
 }
@@ -56,9 +59,13 @@ export const isSetAside = (s: PendingSpec): string =>
 
 /**
  * What may be taken out of its table: a row that failed may not, whatever the file says, and where an earlier
- * backfill explains rows, only what it has explained.
+ * backfill explains rows, only what it has explained. A row that others point at may not either: they would
+ * go with it, or lose what they point at, and no copy has them.
  */
 const mayLeave = (s: PendingSpec): string =>
+  `${isExplained(s)} and not ${isReferenced(s.alias, s.table, s.references)}`
+
+const isExplained = (s: PendingSpec): string =>
   [
     `not exists (select from rethread_archive.failed_rows f where f.relation = ${literal(s.table)} and f.key = ${rowKey(s.alias, s.key)})`,
     ...(s.explainedBefore ? [`exists (${copyOf(s)} and q.migration <> ${literal(s.migration)})`] : []),
@@ -202,41 +209,14 @@ export async function countLeaving(sql: Db, s: PendingSpec): Promise<number> {
   return row!.n
 }
 
-/** Rows of a table that a foreign key changes or deletes together with rows that are taken out. */
-export interface Referring {
-  table: string
-  constraint: string
-  /** True where they would be deleted, false where the key would lose its value. */
-  deletes: boolean
-  rows: number
-}
-
-/**
- * The rows of the application that refer to rows which a backfill may take out, by keys that do not refuse.
- */
-export async function referringRows(sql: Db, s: PendingSpec): Promise<Referring[]> {
-  const keys = await sql<{ table: string; constraint: string; deletes: boolean; pairs: string[] }[]>`
-    select format('%I.%I', n.nspname, t.relname) as table, c.conname::text as constraint, c.confdeltype = 'c' as deletes,
-      array(select format('f.%I = %s.%I', a.attname, ${s.alias}::text, b.attname)
-        from unnest(c.conkey, c.confkey) as k (own, other)
-        join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.own
-        join pg_catalog.pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.other) as pairs
-    from pg_catalog.pg_constraint c
-    join pg_catalog.pg_class t on t.oid = c.conrelid
-    join pg_catalog.pg_namespace n on n.oid = t.relnamespace
-    where c.contype = 'f' and c.conparentid = 0 and c.confdeltype in ('c', 'n', 'd')
-      and n.nspname not in ('chat_private', 'rethread', 'rethread_archive')
-      and c.confrelid in (select to_regclass(${s.table})::oid union select relid::oid from pg_catalog.pg_partition_tree(to_regclass(${s.table})))
-    order by 1, 2`
-  const found: Referring[] = []
-  for (const { pairs, ...key } of keys) {
-    const [row] = await sql.unsafe<{ n: number }[]>(
-      `select count(*)::int as n from ${key.table} f where exists (
-         select from ${s.table} ${s.alias} where ${pairs.join(' and ')} and (${s.pending}) and ${mayLeave(s)})`,
-    )
-    if (row!.n > 0) found.push({ ...key, rows: row!.n })
-  }
-  return found
+/** How many rows a backfill would take out that others point at. */
+export async function countReferenced(sql: Db, s: PendingSpec): Promise<number> {
+  if (s.references.length === 0) return 0
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::int as n from ${s.table} ${s.alias}
+     where (${s.pending}) and ${isExplained(s)} and ${isReferenced(s.alias, s.table, s.references)}`,
+  )
+  return row!.n
 }
 
 /**

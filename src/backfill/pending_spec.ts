@@ -7,6 +7,7 @@ import { betweenRests } from './batch_size.js'
 import { restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
 import type { PendingScan, PendingSpec } from './pending.sql.js'
+import { type Reference, referencesTo } from './take_out.sql.js'
 import { type KeyColumn, keyColumns } from './walk_keys.sql.js'
 
 /** The columns that tell the rows of a backfill's table apart: its header's, else the primary key. */
@@ -25,7 +26,7 @@ export const takesOut = (m: Migration): boolean =>
 export const pendingSpecOf = (
   track: Track | undefined,
   m: Migration,
-  { alias, key, run }: { alias: string; key: KeyColumn[]; run: number },
+  { alias, key, run, references }: { alias: string; key: KeyColumn[]; run: number; references: Reference[] },
 ): PendingSpec => ({
   ...m.backfill!,
   track: m.track,
@@ -35,6 +36,7 @@ export const pendingSpecOf = (
   run,
   removes: takesOut(m),
   within: null,
+  references,
   explainedBefore: track !== undefined && explainsBefore(track, m),
 })
 
@@ -47,8 +49,13 @@ export function withinUnit(spec: PendingSpec, column: string, value: string): Pe
 /** The same, with the alias and the key read from the file and the catalog. */
 export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
   const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
-  return pendingSpecOf(track, m, { alias, key: await rowKeyOf(sql, m.backfill!), run: 0 })
+  const key = await rowKeyOf(sql, m.backfill!)
+  return pendingSpecOf(track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
 }
+
+/** The foreign keys that a backfill must leave whole: those that point at a table whose rows it takes out. */
+export const referencesOf = async (sql: Db, m: Migration): Promise<Reference[]> =>
+  takesOut(m) ? referencesTo(sql, m.backfill!.table) : []
 
 /** Whether an earlier backfill gives reasons why rows of the same table fit no better. */
 function explainsBefore(track: Track, m: Migration): boolean {

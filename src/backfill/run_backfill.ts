@@ -14,7 +14,7 @@ import { finishPending } from './finish_pending.js'
 import { monitorHealth, noAdvice } from './health_monitor.js'
 import type { BackfillOptions, Job } from './job.js'
 import { countPending, isSetAside, releaseRepaired } from './pending.sql.js'
-import { pendingScanOf, pendingSpecOf, rowKeyOf, withinUnit } from './pending_spec.js'
+import { pendingScanOf, pendingSpecOf, referencesOf, rowKeyOf, withinUnit } from './pending_spec.js'
 import { leastRangePages, passesFor } from './range_cursor.js'
 import {
   analyze,
@@ -82,7 +82,12 @@ export async function runBackfill(
     leastRangePages(whole, passes),
   )
   const track = ctx.tracks().find(t => t.name === migration.track)
-  const every = pendingSpecOf(track, migration, { alias: whole.alias, key, run: run.id })
+  const every = pendingSpecOf(track, migration, {
+    alias: whole.alias,
+    key,
+    run: run.id,
+    references: await referencesOf(run.writer.sql, migration),
+  })
   const pending = options.unit === null ? every : withinUnit(every, spec.unit!, options.unit)
   // whatever the file's own condition says
   const statement =

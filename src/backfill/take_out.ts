@@ -1,13 +1,14 @@
 import type { Connection } from '../database/connection.js'
 import { isRefused } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
 import { Failures } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import type { Job } from './job.js'
-import { copyLeaving, countLeaving, type Referring, referringRows } from './pending.sql.js'
+import { copyLeaving, countLeaving, countReferenced, type PendingSpec } from './pending.sql.js'
 import { pendingScanOf, readPendingSpec, takesOut } from './pending_spec.js'
 import { announcedRows } from './take_out.sql.js'
 
@@ -22,27 +23,30 @@ export async function copyBeforeDeletion(job: Job): Promise<void> {
   const known =
     options.consent.rows ?? (await announcedRows(run.writer.sql, pending.track, pending.migration))
   await run.writer.sql.begin(async tx => {
+    const kept = await referenced(tx, job.migration, scan)
+    if (kept.length > 0) throw new Failures(kept)
     const leaving = await copyLeaving(tx, scan, 'taken out: it does not fit the new schema')
     const rows = job.progress.rows + leaving
     if (known !== null && rows > known)
       throw new Failures(moreThanKnown(job.migration, rows, known, options.consent))
-    const referring = await referringRows(tx, scan)
-    if (referring.length > 0) throw new Failures(referring.map(r => wouldFollow(job.migration, r)))
   })
 }
 
-/**
- * The refusal: rows of the application that a foreign key would change or delete, and no rollback brings
- * back.
- */
-const wouldFollow = (m: Migration, { table, constraint, deletes, rows }: Referring): Finding =>
-  finding('REFERRING_ROWS', table, {
-    constraint,
-    deletes,
-    rows,
-    migration: m.file.path,
-    of: m.backfill!.table,
-  })
+/** The refusal of rows that others point at: a copy of them would not have those. */
+async function referenced(sql: Db, m: Migration, spec: PendingSpec): Promise<Finding[]> {
+  const rows = await countReferenced(sql, spec)
+  if (rows === 0) return []
+  const by = spec.references.map(r => `${r.constraint} of ${r.table}`) as [string, ...string[]]
+  return [finding('ROWS_REFERENCED', spec.table, { rows, by, migration: m.name })]
+}
+
+/** Rows that the steps of a plan would take out and that others point at. */
+export async function referencedRows(connection: Connection, track: Track, plan: Plan): Promise<Finding[]> {
+  const found: Finding[] = []
+  for (const m of plan.steps.map(s => s.migration).filter(takesOut))
+    found.push(...((await askedOf(connection, track, m, (tx, spec) => referenced(tx, m, spec))) ?? []))
+  return found
+}
 
 /** The refusal: which rows, and how many more than the report named. */
 const moreThanKnown = (m: Migration, rows: number, known: number, consent: Consent): Finding[] =>
@@ -64,7 +68,7 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
 export async function withLeavingRows(connection: Connection, track: Track, plan: Plan): Promise<Plan> {
   const leaving = new Map<string, number>()
   for (const m of [...plan.steps, ...plan.held].map(s => s.migration)) {
-    const rows = takesOut(m) ? await leavingRows(connection, track, m) : null
+    const rows = takesOut(m) ? await askedOf(connection, track, m, countLeaving) : null
     if (rows !== null) leaving.set(m.name, rows)
   }
   const steps = plan.steps.map(s => ({
@@ -78,27 +82,21 @@ export async function withLeavingRows(connection: Connection, track: Track, plan
   return { ...plan, steps, leaving }
 }
 
-async function leavingRows(connection: Connection, track: Track, m: Migration): Promise<number | null> {
+/** What a table says of a backfill; null where a step before makes what it asks for. */
+async function askedOf<T>(
+  connection: Connection,
+  track: Track,
+  m: Migration,
+  question: (sql: Db, spec: PendingSpec) => Promise<T>,
+): Promise<T | null> {
   try {
     const spec = await readPendingSpec(connection.sql, track, m)
-    return await readAside(connection.sql, tx => countLeaving(tx, spec))
+    return await readAside(connection.sql, tx => question(tx, spec))
   } catch (error) {
     // it names what is not there yet
     if (!isRefused(error)) throw error
     return null
   }
-}
-
-/** The rows of other tables that would go or change with the rows that a plan's steps take out now. */
-export async function judgeReferring(connection: Connection, track: Track, plan: Plan): Promise<Finding[]> {
-  const findings: Finding[] = []
-  for (const { migration: m } of plan.steps) {
-    if (!plan.leaving?.get(m.name)) continue
-    const spec = await readPendingSpec(connection.sql, track, m)
-    const referring = await readAside(connection.sql, tx => referringRows(tx, spec))
-    findings.push(...referring.map(r => wouldFollow(m, r)))
-  }
-  return findings
 }
 
 /** What the consent given so far does not cover: more rows than the report named. */

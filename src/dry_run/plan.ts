@@ -1,5 +1,4 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
-import { judgeReferring } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
@@ -116,7 +115,6 @@ export function dryRunAndPlan(
       ...ahead,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...guard(described, options.consent),
-      ...(await judgeReferring(connection, track, described)),
       ...(await inTheWay(connection, tables)),
       ...(await strain(connection, tables)),
       ...triggers,

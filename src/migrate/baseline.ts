@@ -84,7 +84,7 @@ async function unproven(connection: Connection, m: Migration): Promise<string[]>
     const left = await connection.sql
       .begin(tx =>
         countPending(tx, {
-          ...pendingSpecOf(undefined, m, { alias, key, run: 0 }),
+          ...pendingSpecOf(undefined, m, { alias, key, run: 0, references: [] }),
           // rows that can't be done anyway are no proof against it
           pending: `(${m.backfill!.pending}) and (${m.backfill!.reason ?? 'null'}) is null`,
           removes: true,

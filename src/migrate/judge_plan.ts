@@ -1,4 +1,4 @@
-import { withLeavingRows } from '../backfill/take_out.js'
+import { referencedRows, withLeavingRows } from '../backfill/take_out.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import type { Plan } from '../model/plan.js'
@@ -9,7 +9,8 @@ import { describe } from '../plan/describe_steps.js'
 
 /**
  * A plan with everything that wants a decision: the hazards of its statements and of the database, and the
- * rows that it takes out. `changed` is what `drifted` found; the findings say which triggers fire.
+ * rows that it takes out. `changed` is what `drifted` found; the findings say which triggers fire, and which
+ * rows can't be taken out.
  */
 export async function judgePlan(
   ctx: Context,
@@ -20,5 +21,6 @@ export async function judgePlan(
 ): Promise<{ plan: Plan; findings: Finding[] }> {
   const described = await describe(plan, connection.sql)
   const { plan: decided, findings } = await addDecisions(ctx, connection.sql, track, described, changed)
-  return { plan: await withLeavingRows(connection, track, decided), findings }
+  const kept = await referencedRows(connection, track, decided)
+  return { plan: await withLeavingRows(connection, track, decided), findings: [...findings, ...kept] }
 }

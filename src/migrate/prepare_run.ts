@@ -1,4 +1,4 @@
-import { judgeLeaving, judgeReferring } from '../backfill/take_out.js'
+import { judgeLeaving } from '../backfill/take_out.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { judgeRights, preflight, type Target } from '../database/server.js'
@@ -84,7 +84,6 @@ export async function prepareRun(
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...guard(described, options.consent),
     ...(await judgeLeaving(connection, described, options.consent)),
-    ...(await judgeReferring(connection, track, described)),
   )
   return report.findings.some(f => f.level === 'refused') ? null : { plan: described, schema, newest }
 }

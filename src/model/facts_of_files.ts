@@ -219,20 +219,17 @@ export interface FactsOfFiles {
   NO_REPLICA_IDENTITY: { publications: string[]; migration: string }
   /** A constraint that was never validated, as the server prints it. */
   ROWS_VIOLATE: { constraint: string; definition: string; migration: string }
-  /** Rows that a foreign key would change with those that a migration takes out. */
-  REFERRING_ROWS: {
-    constraint: string
-    /** True where they would be deleted, false where the key would lose its value. */
-    deletes: boolean
-    rows: number
-    migration: string
-    /** The table that rows are taken out of. */
-    of: string
-  }
   /** Why nobody knows yet whether rows violate the constraint. */
   ROWS_NOT_LOOKED_AT: { constraint: string; definition: string; migration: string; reason: string }
   /** What the file does that the server does not do with a partitioned table. */
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
+  /** Tables that would get the file's column too. */
+  INHERITED_TABLE: { children: string[]; migration: string }
+  REWRITTEN_BY_RULE: { rule: string; event: 'UPDATE' | 'DELETE'; migration: string }
+  /** A statement of a function that works with the columns of the table as they are; the file adds one. */
+  COUNTS_COLUMNS: { table: string; sql: string; migration: string }
+  /** The statement at which an event trigger raised. */
+  EVENT_TRIGGER_RAISES: { sql: string; sqlstate: string; reason: string }
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }

@@ -106,6 +106,11 @@ export interface FactsOfRuns {
     stoppedEarly: boolean
   } & Rows &
     Reason
+  ROWS_REFERENCED: {
+    migration: string
+    /** Foreign keys, each with its table. */
+    by: Some
+  } & Rows
   BACKFILL_REOPENED: {
     /** True where the run stops for it; otherwise the backfill is one of its steps. */
     stops: boolean

@@ -88,9 +88,7 @@ export interface Rollback {
   alike: { object: string; predicate: string }[]
   /** Line of the header's `ours`; 0 without one. */
   oursLine: number
-  /**
-   * Of a table, the expression that brings what a row derives from others into step, at a restore's end.
-   */
+  /** Of a table, the expression that brings what a row derives into step, at a restore's end. */
   catchUp: { object: string; predicate: string }[]
   /**
    * Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows

@@ -1,7 +1,9 @@
 import { countShape } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
+import { isDataFault } from '../database/faults.js'
 import { columnsOfOtherType, missingObjects, type WrongType } from '../database/requirements.sql.js'
+import { readAside } from '../database/scopes.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
@@ -76,7 +78,7 @@ export async function fitsOf(connection: Connection, tracks: Track[]): Promise<F
     const shapes: Shape[] = []
     if (lacks.length === 0)
       for (const { table, what, is } of (await readTrackInfo(track)).info?.shapes ?? []) {
-        const seen = await countShape(connection.sql, table, is)
+        const seen = await shapeOf(connection, table, is)
         if (seen) shapes.push({ table, what, ...seen })
       }
     const alike = shapes.every(s => s.rows === 0 || s.matching > 0)
@@ -84,6 +86,16 @@ export async function fitsOf(connection: Connection, tracks: Track[]): Promise<F
     found.push({ track, has, lacks, others, shapes, fits: lacks.length === 0 && alike && ours })
   }
   return found
+}
+
+/** How many rows a predicate holds for; null where nobody can tell, such as of a value that can't be read. */
+async function shapeOf(connection: Connection, table: string, is: string) {
+  try {
+    return await readAside(connection.sql, tx => countShape(tx, table, is))
+  } catch (error) {
+    if (!isDataFault(error)) throw error
+    return null
+  }
 }
 
 /** The tracks that fit. */

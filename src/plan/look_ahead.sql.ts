@@ -3,9 +3,9 @@ import type { Scope } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { namesIn, partText } from '../model/table_name.js'
 
-/** Something that has a name. `name` of an index and a function is with its schema, as SQL. */
+/** Something that has a name. `name` of an index, a type and a function is with its schema, as SQL. */
 export interface NamedObject {
-  kind: 'index' | 'column' | 'constraint' | 'policy' | 'trigger' | 'function'
+  kind: 'index' | 'column' | 'constraint' | 'policy' | 'trigger' | 'function' | 'type' | 'schema'
   /** The table whose name space it is in; null where that is a schema. */
   table: string | null
   name: string
@@ -18,6 +18,9 @@ export function renaming(object: NamedObject): string {
   const { kind, table, name } = object
   const other = partText(`${namesIn(name)?.at(-1) ?? name}_app`)
   switch (kind) {
+    case 'type':
+    case 'schema':
+      return `alter ${kind} ${name} rename to ${other};`
     case 'index':
       return `alter index ${name} rename to ${other};`
     case 'function':
@@ -44,6 +47,11 @@ export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolea
   const rows = await sql<{ there: boolean }[]>`
     select case w.kind
       when 'index' then to_regclass(w.name) is not null
+      -- that of a table is told with the table
+      when 'type' then exists (select from pg_catalog.pg_type y where y.oid = to_regtype(w.name) and y.typrelid = 0)
+      -- the tool keeps its versions in a table of it: without that, it is somebody else's
+      when 'schema' then to_regclass(w.name || '.meta') is null and exists (
+        select from pg_catalog.pg_class c where c.relnamespace = to_regnamespace(w.name))
       when 'function' then exists (
         select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where format('%I.%I', n.nspname, p.proname) = w.name
@@ -204,6 +212,40 @@ export async function updatesViolation(
 
 /** Nobody waits for a look. */
 const lookLockMs = 50
+
+/** A rule that does something else instead of an update or a deletion. */
+interface Rule {
+  name: string
+  table: string
+  event: 'UPDATE' | 'DELETE'
+}
+
+/** The rules of these tables that keep a statement from doing what it says. */
+export async function insteadRules(sql: Db, tables: string[]): Promise<Rule[]> {
+  if (tables.length === 0) return []
+  return sql<Rule[]>`
+    select quote_ident(r.rulename) as name, t as table, case r.ev_type when '2' then 'UPDATE' else 'DELETE' end as event
+    from unnest(${tables}::text[]) as t
+    join pg_catalog.pg_class c on c.oid = to_regclass(t) and c.relkind in ('r', 'p')
+    join pg_catalog.pg_rewrite r on r.ev_class = c.oid and r.is_instead and r.ev_type in ('2', '4') and r.ev_enabled <> 'D'
+    order by 2, 1`
+}
+
+/** Of these tables, those that others inherit from, partitions left out; with those. */
+export async function inheritedTables(
+  sql: Db,
+  tables: string[],
+): Promise<{ table: string; children: string[] }[]> {
+  if (tables.length === 0) return []
+  return sql<{ table: string; children: string[] }[]>`
+    select t as table, array_agg(format('%I.%I', n.nspname, k.relname) order by n.nspname, k.relname) as children
+    from unnest(${tables}::text[]) as t
+    join pg_catalog.pg_inherits i on i.inhparent = to_regclass(t)
+    join pg_catalog.pg_class k on k.oid = i.inhrelid and not k.relispartition
+    join pg_catalog.pg_namespace n on n.oid = k.relnamespace
+    group by 1
+    order by 1`
+}
 
 /** What a role may not do with tables that statements name. */
 export interface Refused {

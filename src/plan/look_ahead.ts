@@ -7,8 +7,9 @@ import { proofOf } from '../files/statement_proof.js'
 import { isUnprovenKey, type Node, parseStatements, relationName } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { countedColumns } from './counted_columns.js'
 import { learnStatement } from './learn_changes.js'
-import { notReferable, tablesWithoutIdentity } from './look_ahead.sql.js'
+import { inheritedTables, insteadRules, notReferable, tablesWithoutIdentity } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
 import { judgeAnswers, questionsOf } from './violations.js'
@@ -35,10 +36,14 @@ export async function lookAhead(
     files.flatMap(f => f.statements),
   )
   const writes = writtenBy(files)
+  const widened = widenedBy(files)
   const found = [
     ...(await namesTaken(connection, ahead)),
     ...files.flatMap(f => ofPartitions(f, known, major)),
-    ...(await withoutIdentity(sql, writes)),
+    ...(await withoutIdentity(sql, await changedBy(files))),
+    ...(await ruledOut(sql, files, writes)),
+    ...(await inherited(sql, widened)),
+    ...(await countedColumns(sql, widened)),
     ...(await unreferable(sql, files)),
   ]
   const { findings, questions } = await questionsOf(sql, files)
@@ -57,6 +62,78 @@ function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
       if ((kind === 'UpdateStmt' || kind === 'DeleteStmt') && !found.has(relationName(node.relation)))
         found.set(relationName(node.relation), migration)
   return found
+}
+
+/**
+ * Tables whose rows are changed sooner or later, each with the first file that sees to it: by a statement of
+ * its own, by a function that it makes, or by its rollback.
+ */
+async function changedBy(files: FileOfStatements[]): Promise<Map<string, Migration>> {
+  const found = new Map<string, Migration>()
+  for (const { migration, statements } of files) {
+    const note = (table: string) => found.has(table) || found.set(table, migration)
+    const back = migration.rollback ? await parseStatements(migration.rollback.file.text) : []
+    for (const { kind, node, text } of [...statements, ...back]) {
+      if (kind === 'CreateFunctionStmt') for (const table of changedInBody(text)) note(table)
+      visitNodes({ [kind]: node }, n => {
+        for (const s of [n.UpdateStmt, n.DeleteStmt]) if (s?.relation) note(relationName(s.relation))
+      })
+    }
+  }
+  return found
+}
+
+/** Tables that the body of a function updates or deletes from, by their names with a schema. */
+const changedInBody = (text: string): string[] =>
+  [...text.matchAll(/\b(?:update|delete\s+from)\s+(?:only\s+)?([a-z_][\w$]*\.[a-z_][\w$]*)/g)].map(m => m[1]!)
+
+/** Every node of a tree. */
+function visitNodes(value: unknown, visit: (node: Node) => void): void {
+  if (Array.isArray(value)) for (const item of value) visitNodes(item, visit)
+  else if (value !== null && typeof value === 'object') {
+    visit(value as Node)
+    for (const inside of Object.values(value)) visitNodes(inside, visit)
+  }
+}
+
+/** Tables that are there and get a column, each with the first file that adds one. */
+function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
+  const made = new Set<string>()
+  const found = new Map<string, Migration>()
+  for (const { migration, statements } of files)
+    for (const { kind, node } of statements) {
+      if (kind === 'CreateStmt') made.add(relationName(node.relation))
+      if (kind !== 'AlterTableStmt' || !node.cmds.some(addsColumn)) continue
+      const table = relationName(node.relation)
+      if (!made.has(table) && !found.has(table)) found.set(table, migration)
+    }
+  return found
+}
+
+const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
+
+/** Tables whose rules would turn a statement of the files into something else. */
+async function ruledOut(
+  sql: Db,
+  files: FileOfStatements[],
+  writes: Map<string, Migration>,
+): Promise<Finding[]> {
+  return (await insteadRules(sql, [...writes.keys()])).flatMap(({ name: rule, table, event }) => {
+    const kind = event === 'UPDATE' ? 'UpdateStmt' : 'DeleteStmt'
+    const file = files.find(f =>
+      f.statements.some(s => s.kind === kind && relationName(s.node.relation) === table),
+    )
+    return file
+      ? [finding('REWRITTEN_BY_RULE', table, { rule, event, migration: file.migration.file.path })]
+      : []
+  })
+}
+
+/** Tables that others inherit from: those would get the column too, and no rollback could keep the values. */
+async function inherited(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {
+  return (await inheritedTables(sql, [...widened.keys()])).map(({ table, children }) =>
+    finding('INHERITED_TABLE', table, { children, migration: widened.get(table)!.file.path }),
+  )
 }
 
 /** Published tables of which the server refuses to change a row. */
@@ -97,16 +174,12 @@ const keysOfPartitions = 18
 /** Tables that this role may not point a foreign key at. */
 async function unreferable(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
   const tables = new Set<string>()
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) visit(item)
-    else if (value !== null && typeof value === 'object') {
-      const node = value as Node
+  for (const s of files
+    .flatMap(f => f.statements)
+    .filter(s => ['CreateStmt', 'AlterTableStmt'].includes(s.kind)))
+    visitNodes(s.node, node => {
       if (node.contype === 'CONSTR_FOREIGN' && node.pktable) tables.add(relationName(node.pktable))
-      for (const inside of Object.values(node)) visit(inside)
-    }
-  }
-  for (const { statements } of files)
-    for (const s of statements) if (['CreateStmt', 'AlterTableStmt'].includes(s.kind)) visit(s.node)
+    })
   return (await notReferable(sql, [...tables])).map(({ name, owner, role }) =>
     finding('MISSING_PRIVILEGE', name, { wants: 'REFERENCES', owner, role }),
   )

@@ -66,6 +66,7 @@ export async function namesTaken(
       }
     }
   const wanted = [...given.values()]
+  if (pending[0]) wanted.push({ kind: 'schema', table: null, name: 'rethread', migration: pending[0] })
   const there = await namesThere(connection.sql, wanted)
   return wanted.flatMap(({ migration, ...o }, i) =>
     there[i]
@@ -91,15 +92,31 @@ async function isProven(connection: Connection, s: Statement, resumed: boolean):
 
 const nameKey = ({ kind, table, name }: NamedObject): string => [kind, table, name].join('\0')
 
+/**
+ * The indexes that the keys of a new table have, by the names of their constraints. A primary key without one
+ * has `primary`, which statements refer to; for others the server finds a name that is free.
+ */
+const keyIndexes = (elements: unknown, primary: string): string[] => {
+  if (Array.isArray(elements)) return elements.flatMap(e => keyIndexes(e, primary))
+  if (elements === null || typeof elements !== 'object') return []
+  const { Constraint: c } = elements as Node
+  const name = c?.conname ?? (c?.contype === 'CONSTR_PRIMARY' ? primary : null)
+  const keyed = name && ['CONSTR_PRIMARY', 'CONSTR_UNIQUE', 'CONSTR_EXCLUSION'].includes(c.contype)
+  return keyed ? [name] : Object.values(elements).flatMap(e => keyIndexes(e, primary))
+}
+
 /** What a statement makes, by name. */
 function givenBy({ kind, node }: Statement, replaceable: Set<string>): NamedObject[] {
   switch (kind) {
     case 'CreateStmt': {
       if (node.if_not_exists) return []
-      // its primary key has an index of this name, which statements refer to
-      const keyed = JSON.stringify(node.tableElts ?? []).includes('CONSTR_PRIMARY')
-      const index = pathName([node.relation.schemaname ?? 'public', `${node.relation.relname}_pkey`])
-      return keyed ? [{ kind: 'index', table: null, name: index }] : []
+      const schema = node.relation.schemaname ?? 'public'
+      const type: NamedObject = { kind: 'type', table: null, name: relationName(node.relation) }
+      const keys = keyIndexes(node.tableElts, `${node.relation.relname}_pkey`)
+      return [
+        type,
+        ...keys.map(name => ({ kind: 'index' as const, table: null, name: pathName([schema, name]) })),
+      ]
     }
     case 'IndexStmt':
       return node.idxname ? [{ kind: 'index', table: null, name: indexName(node) }] : []

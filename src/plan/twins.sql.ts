@@ -7,6 +7,7 @@ export interface Original extends QualifiedName {
   kind: string
   /** How it is divided: `RANGE (created_at)`; null where it is not. */
   partitioned: string | null
+  unlogged: boolean
   /** Columns that take values, as SQL. */
   columns: string[]
 }
@@ -17,13 +18,14 @@ export async function originalsOf(sql: Db, names: QualifiedName[]): Promise<Orig
   return sql<Original[]>`
     select n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partitioned,
+      c.relpersistence = 'u' as unlogged,
       array(select quote_ident(a.attname) from pg_catalog.pg_attribute a
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum) as columns
     from unnest(${names.map(n => n.schema)}::text[], ${names.map(n => n.name)}::text[]) as w (schema, name)
     join pg_catalog.pg_namespace n on n.nspname = w.schema
     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = w.name and c.relkind in ('r', 'p', 'v', 'm', 'f')
     where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'rethread', 'rethread_archive')
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4, 5, 6
     order by 1, 2`
 }
 
@@ -41,7 +43,7 @@ export async function createSchema(sql: Db, schema: string): Promise<void> {
  * comes.
  */
 export async function createTwin(sql: Db, original: Original, schema: string): Promise<void> {
-  const { name, kind, partitioned } = original
+  const { name, kind, partitioned, unlogged } = original
   const twin = textOf(schema, name)
   if (kind === 'v' || kind === 'm') {
     // of the same kind, or a statement for views would be refused there; LIMIT keeps writes off the original
@@ -52,7 +54,7 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
   }
   const like = `(like ${textOf(original.schema, name)} including all)`
   await sql.unsafe(
-    `create table ${twin} ${like}${partitioned === null ? '' : ` partition by ${partitioned}`}`,
+    `create ${unlogged ? 'unlogged ' : ''}table ${twin} ${like}${partitioned === null ? '' : ` partition by ${partitioned}`}`,
   )
   // whether its rows have an identity was asked of the original
   await sql.unsafe(`alter table ${twin} replica identity full`)
@@ -61,4 +63,13 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
   const part = textOf(schema, `${name.slice(0, 50)}_rest`)
   await sql.unsafe(`create table ${part} partition of ${twin} ${rest}`)
   await sql.unsafe(`alter table ${part} replica identity full`)
+}
+
+/** The event triggers that fire, each with the name of its function without its schema. */
+export async function eventTriggerFunctions(sql: Db): Promise<{ name: string; function: string }[]> {
+  return sql<{ name: string; function: string }[]>`
+    select quote_ident(e.evtname) as name, quote_ident(p.proname) as function
+    from pg_catalog.pg_event_trigger e join pg_catalog.pg_proc p on p.oid = e.evtfoid
+    where e.evtenabled <> 'D'
+    order by 1`
 }

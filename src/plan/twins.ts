@@ -14,7 +14,7 @@ import { sendText } from '../run/execute_file.sql.js'
 import { learnStatement } from './learn_changes.js'
 import { foretoldLocks } from './statement_locks.js'
 import { isDynamic, isNeedless, madeBy, onTwin, twinSchema } from './twin_statements.js'
-import { createSchema, createTwin, type Original, originalsOf } from './twins.sql.js'
+import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
 /** Longest statement on the twins, in milliseconds: they are empty. */
 const twinStatementMs = 5000
@@ -31,6 +31,9 @@ const mayFollow = /^(42703|42883|42P01|42P10)$/
 
 /** A published table without an identity refuses these: a new one, for the twins of others have one. */
 const isChange = ({ kind }: Statement): boolean => kind === 'UpdateStmt' || kind === 'DeleteStmt'
+
+/** SQLSTATE of what an object does not allow: a key that can be deferred, as the target of a foreign key. */
+const notThatWay = '55000'
 
 /** A pending file and what is in it. */
 export interface FileOfStatements {
@@ -91,6 +94,7 @@ export async function rehearseOnTwins(
       if (text !== null) script.push({ migration, statement, text })
       else if (dynamic || !isNeedless(statement)) leftOut.push(statement.text)
     }
+  const eventTriggers = await eventTriggerFunctions(connection.sql)
   const asMade = namesOfMade(files, originals, leftOut)
   let answers: TwinAnswers['answers'] = []
   for (let rounds = 0; rounds < mostRounds; rounds++) {
@@ -108,23 +112,46 @@ export async function rehearseOnTwins(
     const { at, fault } = stopped
     const failed = script[at]
     const said = `${fault.code}: ${fault.message}`
+    const raising = raisedBy(fault.where, eventTriggers)
+    if (raising) {
+      const sql = failed ? firstLine(failed.statement.text) : 'create table'
+      return without(
+        said,
+        finding('EVENT_TRIGGER_RAISES', raising, { sql, sqlstate: fault.code, reason: fault.message }),
+      )
+    }
     if (!failed) return without(said, finding('NOT_REHEARSED', track.name, { reason: said }))
-    const tells = telling.test(fault.code) || (fault.code === '55000' && isChange(failed.statement))
+    const { statement } = failed
+    const tells =
+      telling.test(fault.code) ||
+      (fault.code === notThatWay && (isChange(statement) || statement.kind === 'AlterTableStmt'))
     if (tells && (leftOut.length === 0 || !mayFollow.test(fault.code)))
-      return without(said, wouldFail(failed.migration, failed.statement, fault))
+      return without(said, wouldFail(failed.migration, statement, fault))
     leftOut.push(...script.splice(at, 1).map(s => s.statement.text))
   }
   const reason = 'too much of it needs what the copies do not have'
   return without(reason, finding('NOT_REHEARSED', track.name, { reason }))
 }
 
+/** What the server said of a statement on the twins. */
+interface TwinFault {
+  code: string
+  message: string
+  /** The functions that were at work, innermost first, as the server writes them. */
+  where?: string
+}
+
+/** The event trigger whose function has raised a fault; null where none has. */
+const raisedBy = (where: string | undefined, triggers: { name: string; function: string }[]): string | null =>
+  triggers.find(t => where?.includes(`function ${t.function}(`) || where?.includes(`.${t.function}(`))
+    ?.name ?? null
+
 /** How often the rehearsal begins again without a statement that only the twins refuse. */
 const mostRounds = 8
 
 /**
  * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
- * no
- * statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
+ * no statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
  */
 async function play(
   connection: Connection,
@@ -132,7 +159,7 @@ async function play(
   moved: string[],
   texts: string[],
   ask: (tx: Db) => Promise<void>,
-): Promise<{ at: number; fault: { code: string; message: string } } | null> {
+): Promise<{ at: number; fault: TwinFault } | null> {
   let at = -1
   try {
     await takenBack(transaction(connection.sql), async tx => {

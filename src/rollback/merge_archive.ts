@@ -175,6 +175,11 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
       conflicts: a.rows > 0 ? [{ key: `column ${a.column}`, reason }] : [],
     }
   }
+  if (a.keyColumns.length === 0) {
+    const reason = `${a.relation} had no primary key: ${a.rows} value(s) are in ${a.storedAs}, beside the whole rows that had them`
+    const conflicts = (a.rows ?? 0) > 0 ? [{ key: `column ${a.column}`, reason }] : []
+    return { inserted: 0, updated: 0, left: 0, conflicts }
+  }
   const merge = await columnMerge(sql, track, a)
   let updated = 0
   for (const heap of await heapsOf(sql, a.storedAs))

@@ -115,10 +115,8 @@ async function whyNotColumn(sql: Db, column: string, relation: Relation, no: No)
   if (relation.kind === 'c')
     return no(what, 'values of a composite type are in other tables', 'Leave the attribute.')
   if (!isTable(relation) || !(await columnFacts(sql, relation.text, column))) return null
-  const key = await primaryKey(sql, relation.text)
-  if (key.length === 0)
-    return no(what, 'a table without a primary key can not get its values back', 'Add a primary key first.')
-  if (key.includes(column)) return no(what, 'it is part of the primary key', 'Drop the table instead.')
+  if ((await primaryKey(sql, relation.text)).includes(column))
+    return no(what, 'it is part of the primary key', 'Drop the table instead.')
   return relation.inherited
     ? no(
         what,

@@ -9,6 +9,7 @@ import { expectedOf } from '../files/expected.js'
 import { withoutByteOrderMark } from '../files/statements.js'
 import { tablesOf } from '../files/track_objects.js'
 import { type Expectation, expectedNow, whyNothingExpected } from '../model/expected.js'
+import { Failure } from '../model/failure.js'
 import { acts, type Check, findingKey, type Track, whyNotRun } from '../model/project.js'
 import { type CheckResult, type Finding, finding, type Probed, type Table } from '../model/report.js'
 import { accessMatrix } from './access_matrix.js'
@@ -192,7 +193,10 @@ const failedSetting = 'rethread.failed'
 /** Checks whose rows are told as they are. */
 export const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'
 
-/** The gates of a migration that say no, each with the number of rows seen. */
+/**
+ * The gates of a migration that say no, each with the number of rows seen. Throws CHECK_FAILED for one that
+ * the server could not answer.
+ */
 export async function gateRows(
   connection: Connection,
   track: Track,
@@ -200,7 +204,11 @@ export async function gateRows(
 ): Promise<{ check: string; rows: number }[]> {
   const closed: { check: string; rows: number }[] = []
   for (const check of track.checks.filter(c => c.gate === migration)) {
-    const rows = await readCheckRows(connection, check)
+    const rows = await readCheckRows(connection, check).catch(error => {
+      if (!isRefused(error)) throw error
+      const { code, message } = serverFault(error)!
+      throw new Failure('CHECK_FAILED', check.name, { reason: `${code}: ${message}` }, error)
+    })
     if (rows.length > 0) closed.push({ check: check.name, rows: rows.length })
   }
   return closed

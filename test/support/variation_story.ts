@@ -140,7 +140,7 @@ export class VariationStory implements AsyncDisposable {
     }
     const report = await this.command(verb, request, { beside })
     // what follows from the rows that are taken out is known when they are set aside
-    const referred = report.findings.some(f => f.code === 'REFERRING_ROWS')
+    const referred = report.findings.some(f => f.code === 'ROWS_REFERENCED')
     if (!ends(report) && !referred) throw new Error(said(report))
     return report.verdict
   }

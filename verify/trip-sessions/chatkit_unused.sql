@@ -71,12 +71,16 @@ join pg_catalog.pg_publication p on p.oid = r.prpubid
 union all
 -- The table may be gone, so it is asked by name; whether it has these columns is seen from the row itself. A
 -- sample of everything is everything, and no scan in the statistics that the next part reads.
+select 'chatkit_sessions', 'is no table: 019 sets a table aside; rename it'
+from old
+where old.oid is not null and not exists (select from pg_catalog.pg_class c where c.oid = old.oid and c.relkind in ('r', 'p'))
+union all
 select 'rows of chatkit_sessions', 'written within the last day'
 from old
-where old.oid is not null
-  and query_to_xml($$select count(*) as n from public.chatkit_sessions c tablesample system (100)
+join pg_catalog.pg_class t on t.oid = old.oid
+where query_to_xml(case when t.relkind in ('r', 'p') then $$select count(*) as n from public.chatkit_sessions c tablesample system (100)
     cross join lateral (values (to_jsonb(c) ->> 'updated_at'), (to_jsonb(c) ->> 'created_at')) v (at)
-    where v.at ~ '^\d{4}-\d\d-\d\d' and v.at::timestamptz > now() - interval '1 day'$$, false, true, '')::text ~ '<n>[1-9]'
+    where v.at ~ '^\d{4}-\d\d-\d\d' and v.at::timestamptz > now() - interval '1 day'$$ else 'select 0 as n' end, false, true, '')::text ~ '<n>[1-9]'
 union all
 -- Backups and copies read it too, hence not a day. Before version 16 the statistics keep no time.
 select 'reads of chatkit_sessions', case when u.dated

@@ -110,9 +110,15 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: file,
     },
   ],
-  REFERRING_ROWS: [
-    'public.reactions',
-    { constraint: 'reactions_chat_fkey', deletes: true, rows: 3, migration: file, of: chats },
+  INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
+  REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', migration: file }],
+  COUNTS_COLUMNS: [
+    'function public.keep_history()',
+    { table: chats, sql: 'insert into public.chats_history select new.*', migration: file },
+  ],
+  EVENT_TRIGGER_RAISES: [
+    'no_ddl',
+    { sql: 'create table public.chat_sessions (', sqlstate: 'P0001', reason: 'ask first' },
   ],
   ROWS_NOT_LOOKED_AT: [
     chats,
@@ -229,6 +235,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   INTERRUPTED: [exampleMigration, { command: null }],
   ROLLBACK_COST: [exampleTrack, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
   QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false }],
+  ROWS_REFERENCED: [
+    chats,
+    { rows: 2, by: ['reactions_chat_id_fkey of public.reactions'], migration: '009_set_aside_unassigned' },
+  ],
   ROWS_FAILED: [
     chats,
     {

@@ -120,6 +120,12 @@ export const runWords = {
       sentence`${f.stoppedEarly ? 'At least ' : ''}${f.rows} row(s) of \`${s}\` failed in \`${f.migration}\`: ${f.reason}${f.sqlstate === null ? '' : sentence` (SQLSTATE ${f.sqlstate})`}. They are in place and unchanged, such as ${listed(f.keys)}.`,
     () => 'Remove the cause, then run the same command: it tries them again. Nothing takes them out.',
   ),
+  ROWS_REFERENCED: say(
+    (s, f) =>
+      sentence`\`${f.migration}\` would take ${f.rows} row(s) out of \`${s}\` that other rows point at, through ${listed(f.by)}: those would be deleted with them, or lose what they point at, and no copy would have them.`,
+    s =>
+      sentence`Repair the rows of \`${s}\`, then: rethread quarantine retry   or delete what points at them. Then run the same command.`,
+  ),
   BACKFILL_REOPENED: say(
     (s, f) =>
       sentence`\`${s}\` was done and has rows to do again${f.stops ? ': nothing after it runs before they are done' : '; it runs once more'}.`,

@@ -110,12 +110,6 @@ export const targetWords = {
       sentence`Rows of \`${s}\` violate \`${f.constraint}\`, which was never validated (${f.definition}): \`${f.migration}\` can not update them.`,
     (s, f) => sentence`Correct the rows, then: alter table ${s} validate constraint ${f.constraint};`,
   ),
-  REFERRING_ROWS: say(
-    (s, f) =>
-      sentence`${f.rows} row(s) of \`${s}\` refer to rows that \`${f.migration}\` takes out of \`${f.of}\`: \`${f.constraint}\` would ${f.deletes ? 'delete them' : 'change them'}, and no rollback brings that back.`,
-    (s, f) =>
-      sentence`Delete these rows of \`${s}\`, or let them refer to others, or drop ${f.constraint}; then run the command again.`,
-  ),
   ROWS_NOT_LOOKED_AT: say(
     (s, f) =>
       sentence`Rows of \`${s}\` may violate \`${f.constraint}\`, which was never validated (${f.definition}); whether \`${f.migration}\` would have to update one is not known: ${f.reason}.`,
@@ -124,6 +118,28 @@ export const targetWords = {
   PARTITIONED_TABLE: say(
     (s, f) => sentence`\`${s}\` is partitioned; \`${f.migration}\` would fail at \`${f.sql}\`: ${f.reason}.`,
     () => 'Copy the track with rethread init, and write the statement for each partition.',
+  ),
+  INHERITED_TABLE: say(
+    (s, f) =>
+      sentence`${listed(f.children)} inherits from \`${s}\`: \`${f.migration}\` would add its column there too, and no rollback could keep the values.`,
+    (s, f) => sentence`alter table ${f.children[0]!} no inherit ${s};`,
+  ),
+  REWRITTEN_BY_RULE: say(
+    (s, f) =>
+      sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`,
+    (s, f) =>
+      sentence`drop rule ${f.rule} on ${s};   a trigger can do the same for the statements of the application.`,
+  ),
+  COUNTS_COLUMNS: say(
+    (s, f) =>
+      sentence`${s} works only with the columns that \`${f.table}\` has now: \`${f.sql}\`. \`${f.migration}\` adds one, and the application's statement would fail from then on.`,
+    () =>
+      'Name in that statement the columns that it works with, with create or replace function; then run the same command.',
+  ),
+  EVENT_TRIGGER_RAISES: say(
+    (s, f) =>
+      sentence`Event trigger \`${s}\` refuses what the files do: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was tried on empty copies of the tables, which are gone again.`,
+    s => sentence`alter event trigger ${s} disable;   while you migrate, and enable it again afterwards.`,
   ),
   WOULD_FAIL: say(
     (s, f) =>

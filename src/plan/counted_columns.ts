@@ -1,0 +1,129 @@
+import type { Db } from '../database/types.js'
+import { firstLine } from '../files/lint.js'
+import { type Node, pathName, relationName, statementsOrNone, strings } from '../files/statements.js'
+import type { Migration } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { type AppFunction, functionsAbout } from './counted_columns.sql.js'
+
+/**
+ * Functions of the application that work only as long as a table has the columns that it has: they put its
+ * rows into another table or a list of columns without naming theirs. With one column more they raise,
+ * and the application's statement with them. `widened` are the tables that get a column, each with the file
+ * that adds it.
+ */
+export async function countedColumns(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {
+  const found: Finding[] = []
+  for (const f of await functionsAbout(sql, [...widened.keys()])) {
+    const table = await countedBy(f)
+    if (!table) continue
+    const facts = {
+      table: table.name,
+      sql: firstLine(table.sql),
+      migration: widened.get(table.name)!.file.path,
+    }
+    found.push(finding('COUNTS_COLUMNS', `function ${f.name}`, facts))
+  }
+  return found
+}
+
+/** The first table whose columns a function counts, and by which of its statements. */
+async function countedBy(f: AppFunction): Promise<{ name: string; sql: string } | null> {
+  for (const { text, returned } of statementsOf(f))
+    for (const { kind, node } of await statementsOrNone(text))
+      for (const table of new Set([...f.triggerOf, ...f.mentions])) {
+        const rows = starsOf(table, f.triggerOf.includes(table))
+        const counts =
+          (kind === 'InsertStmt' &&
+            relationName(node.relation) !== table &&
+            rows.ofSelect(node.selectStmt)) ||
+          (returned &&
+            kind === 'SelectStmt' &&
+            f.namesColumns &&
+            f.rowsOf !== table &&
+            rows.ofSelect({ SelectStmt: node })) ||
+          rows.inSetOperation(node) ||
+          isRowOf(node, table)
+        if (counts) return { name: table, sql: text.trim() }
+      }
+  return null
+}
+
+/** The statements of a body that may count columns; `returned`: their rows are what the function returns. */
+function statementsOf({ language, source }: AppFunction): { text: string; returned: boolean }[] {
+  if (language === 'sql') return [{ text: source, returned: true }]
+  const plain = source.replace(/--[^\n]*/g, ' ').replace(/\/\*[\s\S]*?\*\//g, ' ')
+  const found = plain.matchAll(
+    /\b(insert\s+into|return\s+query(?!\s+execute\b)|(?:return|:=|=)(?=[^;]*(?:::|\bcast\b)))([^;]*);/gi,
+  )
+  return [...found].map(([, head, rest]) => {
+    // what plpgsql adds to a statement is not SQL
+    const body = rest!.replace(/\breturning\b[^;]*$/i, '')
+    return /^insert/i.test(head!)
+      ? { text: `insert into${body}`, returned: false }
+      : /query$/i.test(head!)
+        ? { text: body, returned: true }
+        : { text: `select ${body}`, returned: false }
+  })
+}
+
+/** Whether `*`, `alias.*` and, in a trigger function, `new.*` are the rows of a table. */
+function starsOf(table: string, trigger: boolean) {
+  const ofList = (list: Node[] | undefined, from: Node[] | undefined): boolean =>
+    (list ?? []).some(item => {
+      const value = item.ResTarget?.val ?? item
+      const path = value.A_Indirection?.indirection?.some((i: Node) => i.A_Star)
+        ? [...strings(value.A_Indirection.arg?.ColumnRef?.fields), '*']
+        : starPath(value)
+      if (path === null || path.at(-1) !== '*') return false
+      if (trigger && path.length === 2 && ['new', 'old'].includes(path[0]!)) return true
+      return tablesIn(from).some(r => r.table === table && (path.length === 1 || path.at(-2) === r.alias))
+    })
+  const ofSelect = (node: Node | undefined): boolean => {
+    const select = node?.SelectStmt
+    if (!select) return false
+    return (
+      ofList(select.targetList, select.fromClause) ||
+      (select.valuesLists ?? []).some((l: Node) => ofList(l.List?.items, []))
+    )
+  }
+  /** One arm of UNION and the like has the rows of the table, and another has not. */
+  const inSetOperation = (node: unknown): boolean => {
+    if (Array.isArray(node)) return node.some(inSetOperation)
+    if (node === null || typeof node !== 'object') return false
+    const part = node as Node
+    if (part.op && part.op !== 'SETOP_NONE' && part.larg && part.rarg) {
+      const arms = [part.larg, part.rarg].map(arm => ofSelect({ SelectStmt: arm }))
+      if (arms[0] !== arms[1]) return true
+    }
+    return Object.values(part).some(inSetOperation)
+  }
+  return { ofSelect, inSetOperation }
+}
+
+/** The names before a star, with it; null where the value is no star. */
+function starPath(value: Node): string[] | null {
+  const fields: Node[] | undefined = value.ColumnRef?.fields
+  return fields?.at(-1)?.A_Star ? [...strings(fields.slice(0, -1)), '*'] : null
+}
+
+/** The tables of a FROM, with the names that the statement has for them. */
+const tablesIn = (from: Node[] | undefined): { table: string; alias: string }[] =>
+  (from ?? []).flatMap(item => {
+    if (item.RangeVar)
+      return [
+        {
+          table: relationName(item.RangeVar),
+          alias: item.RangeVar.alias?.aliasname ?? item.RangeVar.relname,
+        },
+      ]
+    return item.JoinExpr ? tablesIn([item.JoinExpr.larg, item.JoinExpr.rarg]) : []
+  })
+
+/** Whether somewhere a list of values is made a row of the table: `row(...)::chats`. */
+function isRowOf(node: unknown, table: string): boolean {
+  if (Array.isArray(node)) return node.some(n => isRowOf(n, table))
+  if (node === null || typeof node !== 'object') return false
+  const { TypeCast: cast } = node as Node
+  if (cast?.arg?.RowExpr && pathName(strings(cast.typeName?.names)) === table) return true
+  return Object.values(node).some(n => isRowOf(n, table))
+}

@@ -1,0 +1,324 @@
+import { describe, expect, test } from 'vitest'
+import {
+  type MigrateRequest,
+  type OpenedProject,
+  openProject,
+  type Report,
+  type RollbackRequest,
+  worded,
+} from '../../src/index.js'
+import { type Database, database, newest, picture, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
+import { record } from '../support/recorder.js'
+import type { Server } from '../support/servers.js'
+
+/**
+ * Databases of people whom nobody asked: what would stop their application or take rows of theirs away is
+ * said before the first change, and what goes through can be taken back.
+ */
+
+const people = `insert into auth.users (id, email) select md5('person ' || n)::uuid, n || '@example.org' from generate_series(1, 3) n;`
+
+/** Rooms with notes in them; `key` is the key of a note, `more` what else is there. */
+const rooms = (key: string, more = '') => `
+  create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+  create table public.workspaces (id uuid primary key, name text not null, owner_id uuid references auth.users (id), updated_at timestamptz default now());
+  ${people}
+  insert into public.workspaces (id, name, owner_id) select md5('room ' || n)::uuid, 'Room ' || n, md5('person ' || n)::uuid from generate_series(1, 3) n;
+  create table public.chats (${key}, workspace_id uuid references public.workspaces (id) on delete cascade, user_id uuid, role text, message text, created_at timestamptz default now());
+  insert into public.chats (workspace_id, user_id, role, message) select md5('room ' || (n % 3 + 1))::uuid, md5('person ' || (n % 3 + 1))::uuid, 'user', 'note ' || n from generate_series(1, 12) n;
+  insert into public.chats (role, message) values ('user', 'on the doorstep');
+  ${more}`
+
+const keyed = 'id uuid primary key default gen_random_uuid()'
+
+/** Threads with their messages in one column of type `kept`; `columns` are further ones. */
+const threads = (kept: string, columns = '', more = '') => `
+  create table public.tenants (id uuid primary key, name text);
+  create table public.tenant_users (tenant_id uuid references public.tenants (id), user_id uuid references auth.users (id), role text not null default 'user', primary key (tenant_id, user_id));
+  alter table public.tenant_users enable row level security;
+  create table public.chat_sessions (id uuid primary key default gen_random_uuid(), tenant_id uuid, user_id uuid, title text, messages ${kept} default '[]',
+    metadata jsonb default '{}', created_at timestamptz default now(), updated_at timestamptz default now() ${columns});
+  ${people}
+  insert into public.tenants (id, name) values (md5('firm')::uuid, 'Firm');
+  insert into public.tenant_users (tenant_id, user_id) select md5('firm')::uuid, id from auth.users;
+  ${more}`
+
+async function on(
+  server: Server,
+  track: string,
+  schema: string,
+  story: (db: Database, project: OpenedProject) => Promise<void>,
+): Promise<void> {
+  await using db = await database(server, 'empty')
+  await db.sql.unsafe(schema)
+  const project = await openProject({ databaseUrl: db.url, track, config: {}, lockWaitSeconds: 5 })
+  try {
+    await story(db, project)
+  } finally {
+    await project.close()
+  }
+}
+
+/** The findings that refuse or fail, each with a fix; the recorder of codes sees all of them. */
+function loud(report: Report): string[] {
+  record(report.findings.map(worded))
+  for (const f of report.findings.filter(f => f.level === 'refused' || f.level === 'error'))
+    expect([f.code, worded(f).fix]).not.toEqual([f.code, null])
+  return report.findings
+    .filter(f => f.level === 'refused' || f.level === 'error')
+    .map(f => `${f.code} ${f.subject}`)
+}
+
+/** What `migrate` refuses with nothing changed; `plan` warns of it too, and `doctor` where it is asked. */
+async function refusal(db: Database, project: OpenedProject, withDoctor = false): Promise<string[]> {
+  const before = await picture(db.sql)
+  const refused = loud(await project.migrate()).sort()
+  for (const report of [await project.plan(), ...(withDoctor ? [await project.doctor()] : [])]) {
+    const codes = new Set(refused.map(r => r.split(' ')[0]))
+    const said = report.findings.filter(f => codes.has(f.code)).map(f => `${f.code} ${f.subject}`)
+    expect([report.command, report.verdict, said.sort()]).toEqual([report.command, 'attention', refused])
+  }
+  expect(await picture(db.sql)).toEqual(before)
+  return refused
+}
+
+const contract: MigrateRequest = {
+  phase: 'contract',
+  consent: { allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS'] },
+}
+
+const undo = (db: Database): RollbackRequest => ({
+  all: true,
+  consent: { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'], confirm: db.name },
+})
+
+describe.each(servers())('a database of strangers on PostgreSQL $major', server => {
+  test('what would break with a further column, or would not do what it says, is named before the first change', () =>
+    on(
+      server,
+      'workspace-sessions',
+      rooms(
+        keyed,
+        `create table public.chats_before (like public.chats);
+        create function public.keep_before() returns trigger language plpgsql as $$
+          begin -- a copy; of every change
+            insert into public.chats_before select old.*; return new; end $$;
+        create trigger keep_before before update on public.chats for each row when (new.message <> old.message) execute function public.keep_before();
+        create function public.notes_of(room uuid) returns table (id uuid, workspace_id uuid, user_id uuid, role text, message text, created_at timestamptz)
+          language sql as 'select c.* from public.chats c where c.workspace_id = room';
+        create function public.count_both() returns bigint language plpgsql as $$ declare n bigint; begin
+          insert into public.chats_before select * from public.chats where false returning 1 into n; return n; end $$;
+        create function public.blank() returns public.chats language sql as $$ select row(null, null, null, null, '', now())::public.chats $$;
+        -- none of these minds another column
+        create table public.log (entry jsonb, what text);
+        create function public.log_note() returns trigger language plpgsql as $$ begin
+          insert into public.log values (to_jsonb(new.*), 'chats'); insert into public.chats_before (id, message) select new.id, new.message; return new; end $$;
+        create trigger log_note before insert on public.chats for each row execute function public.log_note();
+        create function public.all_notes() returns setof public.chats language sql as 'select * from public.chats';
+        create rule keep_notes as on delete to public.chats do instead nothing;
+        create table public.chats_attic () inherits (public.chats);
+        create type public.chat_sessions as enum ('open', 'closed');
+        create schema rethread; create table rethread.ledger (amount numeric);`,
+      ),
+      async (db, project) => {
+        expect(await refusal(db, project, true)).toEqual([
+          'COUNTS_COLUMNS function public.blank()',
+          'COUNTS_COLUMNS function public.count_both()',
+          'COUNTS_COLUMNS function public.keep_before()',
+          'COUNTS_COLUMNS function public.notes_of(room uuid)',
+          'INHERITED_TABLE public.chats',
+          'NAME_TAKEN schema rethread',
+          'NAME_TAKEN type public.chat_sessions',
+          'REWRITTEN_BY_RULE public.chats',
+        ])
+      },
+    ))
+
+  test('an event trigger that refuses DDL, and a table that no key may point at, are found on the copies', async () => {
+    const noDdl = `create function public.ask_first() returns event_trigger language plpgsql as $$ begin raise exception 'ask first'; end $$;
+      create event trigger no_ddl on ddl_command_end when tag in ('CREATE TABLE') execute function public.ask_first();`
+    await on(server, 'workspace-sessions', rooms(keyed, noDdl), async (db, project) => {
+      expect(await refusal(db, project)).toEqual(['EVENT_TRIGGER_RAISES no_ddl'])
+    })
+    const unlogged = `${people} create unlogged table public.projects (id uuid primary key, user_id uuid, name text);`
+    await on(server, 'helper-chats', unlogged, async (db, project) => {
+      expect((await refusal(db, project)).map(r => r.replace(/:\d+$/, ''))).toEqual([
+        'WOULD_FAIL migrations/helper-chats/001_create_chat_tables.sql',
+      ])
+    })
+  })
+
+  test('names of keys that a new table brings, and rows that only a trigger or a rollback changes', async () => {
+    const key = `${people} create table public.codebase_chat_sessions_session_id_key (id int);`
+    await on(server, 'codebase-sessions', key, async (db, project) => {
+      expect(await refusal(db, project)).toEqual([
+        'NAME_TAKEN index public.codebase_chat_sessions_session_id_key',
+      ])
+    })
+    const published = `set client_min_messages = error; alter table public.chat_sessions drop constraint chat_sessions_pkey;
+      create publication changes for table public.chat_sessions;`
+    await on(server, 'conversation-history', threads('jsonb', '', published), async (db, project) => {
+      expect(await refusal(db, project)).toEqual(['NO_REPLICA_IDENTITY public.chat_sessions'])
+    })
+  })
+
+  test('a note that others point at is not taken out, and nothing goes with it', () =>
+    on(
+      server,
+      'workspace-sessions',
+      rooms(
+        keyed,
+        `create table public.stars (chat uuid references public.chats (id) on delete cascade);
+        alter table public.chats add column answers uuid references public.chats (id) on delete cascade;
+        insert into public.stars select id from public.chats where workspace_id is null;
+        update public.chats set answers = (select id from public.chats where workspace_id is null) where message = 'note 4'`,
+      ),
+      async (db, project) => {
+        expect((await project.migrate()).verdict).toBe('clean')
+        const all = { stars: 1, notes: 13 }
+        const counted = async () =>
+          (
+            await db.sql`select (select count(*)::int from public.stars) as stars, (select count(*)::int from public.chats) as notes`
+          )[0]
+        const refused = await project.migrate(contract)
+        expect(loud(refused)).toEqual(['ROWS_REFERENCED public.chats'])
+        expect([refused.verdict, await counted()]).toEqual(['refused', all])
+        // repaired, it is a note like any other
+        await db.sql`update public.chats set workspace_id = md5('room 1')::uuid where workspace_id is null`
+        const done = await project.migrate(contract)
+        expect([done.verdict, loud(done), await counted()]).toEqual(['clean', [], all])
+      },
+    ))
+
+  test('notes without a key: the way back is open, and what cannot be given back by row is kept whole', () =>
+    on(
+      server,
+      'workspace-sessions',
+      rooms('id uuid not null default gen_random_uuid()'),
+      async (db, project) => {
+        const before = await picture(db.sql)
+        expect((await project.migrate()).verdict).toBe('clean')
+        expect((await project.migrate(contract)).verdict).toBe('clean')
+        await db.sql.unsafe(`
+        insert into public.chat_sessions (id, workspace_id, user_id, title) values (md5('mine')::uuid, md5('room 1')::uuid, md5('person 1')::uuid, 'Mine');
+        update public.chats set session_id = md5('mine')::uuid where message = 'note 3'`)
+        const back = await project.rollback(undo(db))
+        expect([back.verdict, loud(back)]).toEqual(['clean', []])
+        const after = await picture(db.sql)
+        expect([after.schema, after.content]).toEqual([before.schema, before.content])
+        const again = await project.restore({ archive: 'latest', consent: contract.consent })
+        const left = again.findings.filter(f => f.code === 'RESTORE_CONFLICT').map(f => worded(f).message)
+        expect([again.verdict, left]).toEqual([
+          'attention',
+          [expect.stringContaining('public.chats had no primary key: 1 value(s)')],
+        ])
+      },
+    ))
+
+  test('half a character in a json column costs that element only, and an exported tree only itself', () =>
+    on(
+      server,
+      'conversation-history',
+      threads(
+        'json',
+        '',
+        `insert into public.chat_sessions (tenant_id, user_id, title, messages) values
+          (md5('firm')::uuid, md5('person 1')::uuid, 'cut', '[{"role": "user", "content": "cut here \\ud83d"}, {"role": "user", "content": "whole \\ud83d\\ude00"},
+            {"role": "user", "content": "\\ude00 begins with the other half"}, {"role": "user", "content": "as text: \\\\ud83d", "createdAt": "2025-03-01T10:00:00Z"}]'),
+          (md5('firm')::uuid, md5('person 2')::uuid, 'tree', '{"mapping": {"a": {"message": {"author": {"role": "user"}, "content": {"parts": ["x\\u0000"]}}}}}')`,
+      ),
+      async (db, project) => {
+        const doctor = await project.doctor()
+        expect([doctor.verdict, loud(doctor)]).toEqual(['clean', []])
+        const ran = await project.migrate()
+        expect([ran.verdict, loud(ran)]).toEqual(['clean', []])
+        const messages = await db.sql`select content from public.messages order by created_at`
+        expect(messages.map(m => m.content)).toEqual(['whole 😀', 'as text: \\ud83d'])
+        const aside = await db.sql`select reason from rethread_archive.quarantine order by id`
+        expect(aside.map(a => a.reason.slice(0, 20)).sort()).toEqual([
+          'it holds \\u0000, whi',
+          'it holds half of a c',
+          'it holds half of a c',
+        ])
+        // an error that is caught in a parallel plan would end it before PostgreSQL 17
+        await db.sql.begin(async tx => {
+          await tx.unsafe(
+            `set local ${server.major < 16 ? 'force_parallel_mode' : 'debug_parallel_query'} = on`,
+          )
+          const [row] = await tx`
+            select count(*)::int as n from public.chat_sessions s, chat_private.elements(s.id, s.messages, s.created_at) e where e.reason is null`
+          expect(row!.n).toBe(2)
+        })
+        await db.sql`update public.chat_sessions set messages = '[{"role": "user", "content": "again \\ud83d"}, {"role": "user", "content": "later"}]' where title = 'cut'`
+        const checked = await project.verify({ only: ['accounted', 'same_content', 'behind'] })
+        expect(checked.checks.map(c => [c.check, c.outcome])).toEqual(
+          checked.checks.map(c => [c.check, 'pass']),
+        )
+        expect((await db.sql`select content from public.messages`).map(m => m.content)).toEqual(['later'])
+      },
+    ))
+
+  test('the old table refuses what the new application made: the rollback ends, and a restore has it all', () =>
+    on(
+      server,
+      'conversation-history',
+      threads(
+        'jsonb',
+        ', model text not null',
+        `insert into public.chat_sessions (tenant_id, user_id, title, messages, model)
+          select md5('firm')::uuid, md5('person ' || n)::uuid, 'thread ' || n, '[{"role": "user", "content": "hello"}]', 'm' from generate_series(1, 3) n;
+        create table public.shares (thread uuid references public.chat_sessions (id) on delete cascade);
+        insert into public.shares select id from public.chat_sessions where title = 'thread 3'`,
+      ),
+      async (db, project) => {
+        expect((await project.migrate()).verdict).toBe('clean')
+        expect((await project.migrate(contract)).verdict).toBe('clean')
+        await db.sql.unsafe(`
+          insert into public.conversations (id, tenant_id, user_id, title) values (md5('fresh')::uuid, md5('firm')::uuid, md5('person 1')::uuid, 'fresh');
+          insert into public.messages (conversation_id, role, content) values (md5('fresh')::uuid, 'user', 'written by the new one');
+          insert into public.messages (conversation_id, role, content) select id, 'user', 'more' from public.conversations where title = 'thread 1';
+          delete from public.conversations where title = 'thread 3'`)
+        const back = await project.rollback(undo(db))
+        expect([back.verdict, loud(back)]).toEqual(['clean', []])
+        const kept =
+          await db.sql`select title, jsonb_array_length(messages) as n from public.chat_sessions order by title`
+        expect(kept.map(k => [k.title, k.n])).toEqual([
+          ['thread 1', 2],
+          ['thread 2', 1],
+          // a share points at it: it is there, and says nothing any more
+          ['thread 3', 0],
+        ])
+        expect((await db.sql`select count(*)::int as n from public.shares`)[0]!.n).toBe(1)
+        await project.restore({ archive: 'latest', consent: contract.consent })
+        const [fresh] =
+          await db.sql`select content from public.messages where conversation_id = md5('fresh')::uuid`
+        expect(fresh?.content).toBe('written by the new one')
+      },
+    ))
+})
+
+test('a gate that the server cannot answer is said so, and stops the run', async () => {
+  const dir = folder({
+    'migrations/own/001_notes.sql':
+      'create table public.notes (id int primary key);\ninsert into public.notes values (1);',
+    'migrations/own/002_more.sql': '--! phase: contract\ncreate table public.books (id int);',
+    'rollbacks/own/001_notes.sql': 'drop table public.notes;',
+    'rollbacks/own/002_more.sql': 'drop table public.books;',
+    'verify/own/empty.sql': `--! title: Nobody has notes yet
+--! gate: 002_more
+select id::text as object, 'x' as detail from public.notes where public.settled() order by 1`,
+  })
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(
+    `create function public.settled() returns boolean language plpgsql as $$ begin raise exception 'not today'; end $$`,
+  )
+  const project = await openProject({ databaseUrl: db.url, dir, track: 'own', config: {} })
+  expect((await project.migrate({ phase: 'expand' })).verdict).toBe('clean')
+  const stopped = await project.migrate({ phase: 'contract', consent: { allow: ['ENDS_OLD_APP'] } })
+  expect([
+    stopped.verdict,
+    stopped.findings.filter(f => f.level === 'error').map(f => [f.code, f.subject]),
+  ]).toEqual(['failed', [['CHECK_FAILED', 'empty']]])
+  await project.close()
+})
