@@ -97,10 +97,7 @@ export interface Rollback {
   superseded: string | null
 }
 
-/**
- * What `track.json` says of a track: its tables, the roles of their columns, its settings.
- * Names are plain identifiers.
- */
+/** What `track.json` says of a track: its tables, columns and settings. Names are plain identifiers. */
 export interface TrackInfo extends TrackTypes {
   title: string
   /** What kind of database it is for. */
