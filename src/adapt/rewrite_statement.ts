@@ -5,7 +5,7 @@ import { renameWord, rowScope, visit } from './rewrite_query.js'
 import { rewriteType } from './rewrite_type.js'
 import { emptyScope, type Rewrite, type RowSource, rangeSource, renameTable, tableSource } from './scope.js'
 
-type Rule = (to: Rewrite, node: Node, from: number) => void
+type RewriteRule = (to: Rewrite, node: Node, from: number) => void
 
 /**
  * Rewrites a statement; `from` is the index of its first token. Bodies of functions are for whoever calls.
@@ -16,7 +16,7 @@ export function rewriteStatement(to: Rewrite, statement: Statement, from: number
   else visit(to, { [statement.kind]: statement.node }, emptyScope())
 }
 
-const rewriteRules: Record<string, Rule> = {
+const rewriteRules: Record<string, RewriteRule> = {
   CreateStmt: (to, node) => createTable(to, node),
   IndexStmt: (to, node) => createIndex(to, node),
   AlterTableStmt: (to, node) => alterTable(to, node),

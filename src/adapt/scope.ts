@@ -100,11 +100,7 @@ function sourceWith(scope: NameScope | null, column: string): RowSource | null {
 }
 
 /** The new name of the column that a ColumnRef names; null where it stays as it is. */
-export function resolve(
-  names: Names,
-  ref: Node,
-  scope: NameScope,
-): { column: NewColumn; source: RowSource } | null {
+function resolve(names: Names, ref: Node, scope: NameScope): { column: NewColumn; source: RowSource } | null {
   const fields = strings(ref.fields)
   const last = fields.at(-1)
   if (!last || fields.length !== ref.fields.length) return null

@@ -2,7 +2,7 @@
  * What a track needs, by role, and what one database has for it. A role is an entity (`message`) bound to a
  * table, or one of its attributes (`message.author`) bound to a column of that table.
  */
-export interface Entity {
+interface Entity {
   /** The table as the track's files name it, as SQL. */
   table: string
   /** True for a table that the track makes; its name can be chosen. */
