@@ -39,6 +39,7 @@ const floors = [
   'backfill',
   'plan',
   'run',
+  'adapt',
   'database',
   'files',
   'model',

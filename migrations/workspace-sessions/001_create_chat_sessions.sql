@@ -38,7 +38,7 @@ begin
     execute format($f$
       create or replace function chat_private.session_workspace(workspace_id uuid) returns uuid
       language sql immutable parallel safe
-      as $$ select coalesce(workspace_id, %L::uuid) $$ $f$, fallback::uuid);
+      as $$ select coalesce(workspace_id, %L::uuid) $$ $f$, fallback);
   end if;
   if grouping = 'author' then
     create or replace function chat_private.legacy_session_id(workspace_id uuid, author_id uuid) returns uuid

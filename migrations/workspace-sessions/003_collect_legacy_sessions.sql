@@ -5,7 +5,7 @@
 --! unit: workspace_id
 --! pending: c.session_id is null and chat_private.session_workspace(c.workspace_id) is not null and not exists (select from chat_private.legacy_parts p
 --!   where p.workspace_id = chat_private.session_workspace(c.workspace_id)
---!   and coalesce(p.author_id, p.workspace_id) = coalesce(c.user_id, chat_private.session_workspace(c.workspace_id)))
+--!   and coalesce(p.author_id::text, '') = coalesce(c.user_id::text, ''))
 
 -- One row a batch, workspace and author, appended only: merging into chat_sessions itself would
 -- rewrite every session once a batch. Taking a part twice changes nothing: the earliest, the latest

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type HazardLevel, hazardLevels } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
+import type { Mapping } from '../model/mapping.js'
 import { readJson } from './json.js'
 
 /** Values of `rethread.config.json`; each has a default, and a flag or the environment beats it. */
@@ -39,6 +40,8 @@ export interface Config {
    * Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused.
    */
   diskFreeBytes: number | null
+  /** What `init` bound the names of a track to; `init` writes it, nothing else reads it. */
+  mapping: Mapping
   /** Findings of checks that are known, by key, each with a reason and its last day. */
   accepted: { key: string; reason: string; until: string }[]
 }
@@ -66,6 +69,7 @@ const defaults: Config = {
   consentFrom: 'outage',
   protected: false,
   diskFreeBytes: null,
+  mapping: {},
   accepted: [],
 }
 
@@ -107,6 +111,25 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
     consentFrom: z.optional(z.enum(hazardLevels, `one of ${hazardLevels.join(', ')}`)),
     protected: z.optional(z.boolean()),
     diskFreeBytes: z.optional(z.int().check(z.gte(0))),
+    mapping: z.optional(
+      z.record(
+        z.string(),
+        z.union([
+          z.string(),
+          z.nullable(
+            z.strictObject({
+              column: z.string(),
+              type: z.optional(z.string()),
+              reads: z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the column'))),
+              writes: z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the value'))),
+              number: z.optional(z.boolean()),
+              always: z.optional(z.boolean()),
+              probe: z.optional(z.string()),
+            }),
+          ),
+        ]),
+      ),
+    ),
     accepted: z.optional(
       z.array(
         z.strictObject({

@@ -45,13 +45,14 @@ async function parser() {
 }
 
 /** A function from byte offsets, which libpg-query counts in, to character offsets. */
-const charsOf = (text: string, bytes: Buffer) =>
+export const charsOf = (text: string, bytes: Buffer) =>
   text.length === bytes.length
     ? (byte: number) => byte
     : (byte: number) => bytes.toString('utf8', 0, byte).length
 
 /**
- * Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at most.
+ * Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at
+ * most.
  */
 const rememberedCharacters = 1_000_000
 
@@ -90,6 +91,19 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
   }
 })
 
+/**
+ * What PL/pgSQL makes of a `create function` or `do` statement, as libpg-query gives it. Throws
+ * SyntaxFault.
+ */
+export async function parsePlpgsql(statement: string): Promise<Node> {
+  const { parsePlPgSQL } = await parser()
+  try {
+    return (await parsePlPgSQL(statement)) as unknown as Node
+  } catch (error) {
+    throw new SyntaxFault(error instanceof Error ? error.message : String(error), 0)
+  }
+}
+
 /** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
 export async function statementsOrNone(text: string): Promise<Statement[]> {
   try {
@@ -126,7 +140,9 @@ const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> 
   }
 })
 
-/** Length of the white space and comments before a statement, so that its text starts with its first word. */
+/**
+ * Length of the white space and comments before a statement, so that its text starts with its first word.
+ */
 function leadingBlank(text: string): number {
   const match = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/.exec(text)
   return match ? match[0].length : 0

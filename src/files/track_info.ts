@@ -70,6 +70,10 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     settings: z.optional(z.record(z.string(), setting)),
     shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
     persona: z.strictObject({ claim: z.string(), of: column }),
+    typed: z.optional(z.record(z.string(), z.array(z.string()))),
+    probes: z.optional(
+      z.record(z.string().check(z.regex(/^[0-9a-f]$/, 'the first letter of an id')), z.string()),
+    ),
     sight: z.optional(
       z.strictObject({
         persons: column,

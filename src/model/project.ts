@@ -1,5 +1,6 @@
 import type { HazardCode } from './codes.js'
 import type { ExpectedKind } from './expected.js'
+import type { TrackTypes } from './mapping.js'
 import type { Finding } from './report.js'
 
 /** expand: additive - backfill: batched, online - contract: constraints and removals. */
@@ -96,11 +97,8 @@ export interface Rollback {
   superseded: string | null
 }
 
-/**
- * What `track.json` says of a track: its tables, the roles of their columns, its settings.
- * Names are plain identifiers.
- */
-export interface TrackInfo {
+/** What `track.json` says of a track: its tables, columns and settings. Names are plain identifiers. */
+export interface TrackInfo extends TrackTypes {
   title: string
   /** What kind of database it is for. */
   for: string

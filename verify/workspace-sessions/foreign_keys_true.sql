@@ -6,12 +6,12 @@
 select w.name as object,
   case when k.conname is null then 'missing' when not k.convalidated then 'not validated' else 'does not cascade' end as detail
 from (values
-  ('chats', 'chats_session_id_fkey'),
-  ('chat_sessions', 'chat_sessions_workspace_id_fkey'),
-  ('chat_sessions', 'chat_sessions_user_id_fkey')
+  ('public.chats', 'chats_session_id_fkey'),
+  ('public.chat_sessions', 'chat_sessions_workspace_id_fkey'),
+  ('public.chat_sessions', 'chat_sessions_user_id_fkey')
 ) as w (rel, name)
 left join pg_catalog.pg_constraint k
-  on k.conrelid = to_regclass('public.' || w.rel) and k.conname = w.name and k.contype = 'f'
+  on k.conrelid = to_regclass(w.rel) and k.conname = w.name and k.contype = 'f'
 where k.conname is null or not k.convalidated or k.confdeltype <> 'c'
 union all
 select 'chat_sessions ' || s.id, 'its workspace does not exist'

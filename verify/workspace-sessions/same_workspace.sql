@@ -9,7 +9,7 @@
 with recursive way as not materialized (
   select coalesce(bool_or(i.indisvalid and i.indisready), false)
     and coalesce(current_setting('rethread.deep', true), 'no') = 'no'
-    and (select sum(case c.relname when 'chats' then c.reltuples else c.reltuples * -20 end) > 0
+    and (select sum(case c.oid when to_regclass('public.chats') then c.reltuples else c.reltuples * -20 end) > 0
          from pg_catalog.pg_class c where c.oid in (to_regclass('public.chats'), to_regclass('public.chat_sessions'))) as by_index
   from pg_catalog.pg_index i
   where i.indexrelid = to_regclass('public.idx_chats_session_id')

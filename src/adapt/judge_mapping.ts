@@ -1,0 +1,59 @@
+import { UsageError } from '../model/failure.js'
+import type { Mapping } from '../model/mapping.js'
+import { dottedText, namesIn } from '../model/table_name.js'
+import { bindingOf, type TrackNames } from './names.js'
+
+/** PostgreSQL cuts names after so many bytes, so a longer one is none that a database has. */
+const longestBytes = 63
+
+/** The schema that a table's name without one is in. */
+const located = (table: string): string => dottedText(['public', ...namesIn(table)!].slice(-2))
+
+/**
+ * Throws USAGE for a key of a mapping that the track has no table or column for, for a name that no
+ * database has, and where two names of the track would become one.
+ */
+export function judgeMapping(track: string, names: TrackNames, mapping: Mapping): void {
+  for (const [role, value] of Object.entries(mapping)) {
+    if (role === 'identity') continue
+    const [entity, column] = role.split('.') as [string, string | undefined]
+    const found = names.roles[entity]
+    const beside = typeof value === 'object' && value?.probe !== undefined
+    const known =
+      found && (!column || beside || column in found.columns || names.own.get(found.table)?.has(column))
+    if (!known) throw new UsageError(`--map ${role}`, `track ${track} has no such name`)
+    const to = typeof value === 'string' ? namesIn(value)! : [bindingOf(value)?.column ?? '']
+    const long = to.find(part => Buffer.byteLength(part) > longestBytes)
+    if (long)
+      throw new UsageError(`--map ${role}`, `a name has at most ${longestBytes} bytes, \`${long}\` has more`)
+  }
+  const tables = Object.entries(names.roles).map(([entity, { table }]) => {
+    const to = mapping[entity]
+    return { role: entity, to: located(typeof to === 'string' ? to : table) }
+  })
+  throwIfOne(tables, mapping)
+  for (const [entity, { table, columns }] of Object.entries(names.roles)) {
+    const all = new Set([...Object.keys(columns), ...(names.own.get(table) ?? [])])
+    throwIfOne(
+      [...all].map(column => {
+        const role = `${entity}.${column}`
+        return { role, to: bindingOf(mapping[role])?.column ?? column }
+      }),
+      mapping,
+    )
+  }
+}
+
+function throwIfOne(list: { role: string; to: string }[], mapping: Mapping): void {
+  const taken = new Map<string, string>()
+  for (const { role, to } of list) {
+    const other = taken.get(to)
+    taken.set(to, role)
+    if (other === undefined) continue
+    const [mapped, kept] = mapping[role] === undefined ? [other, role] : [role, other]
+    throw new UsageError(
+      `--map ${mapped}`,
+      `the track calls ${kept} \`${to}\` too: add --map ${kept}=<another name>, or correct ${mapped}`,
+    )
+  }
+}

@@ -1,0 +1,31 @@
+import { UsageError } from '../model/failure.js'
+import type { Mapping } from '../model/mapping.js'
+import { dottedText, nameAt } from '../model/table_name.js'
+
+const shape =
+  'it looks like chats=messages, chats=app."Messages", chats.workspace_id=org_id, or chats.user_id="authorId"'
+
+/**
+ * Reads `chats=messages`, `auth.users=app.users` or `chats.workspace_id="orgId"`: to the left the name
+ * that the track's files have, to the right the name in the database. Throws USAGE.
+ */
+export function readMap(entries: string[]): Mapping {
+  const mapping: Mapping = {}
+  for (const entry of entries) {
+    const [, left, right] = /^([^=]+)=([\s\S]+)$/.exec(entry) ?? []
+    if (left === undefined || right === undefined) throw new UsageError(`--map ${entry}`, shape)
+    if (left === 'identity') {
+      mapping.identity = right
+      continue
+    }
+    const from = nameAt(left)
+    const to = nameAt(right.replace(/"[^"]*"|[\w$]*[A-Z][\w$]*/g, p => (p.startsWith('"') ? p : `"${p}"`)))
+    if (from?.rest !== '' || !to || to.rest !== '') throw new UsageError(`--map ${entry}`, shape)
+    // a schema of the track's own is no more than a reminder: no track has two tables of one name
+    const parts = /^(public|auth)$/.test(from.parts[0]!) ? from.parts.slice(1) : from.parts
+    if (parts.length > 2 || (parts.length === 2 && to.parts.length > 1) || to.parts.length > 2)
+      throw new UsageError(`--map ${entry}`, shape)
+    mapping[parts.join('.')] = parts.length === 2 ? { column: to.parts[0]! } : dottedText(to.parts)
+  }
+  return mapping
+}

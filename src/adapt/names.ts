@@ -1,0 +1,157 @@
+import { columnOf } from '../files/header_names.js'
+import type { Statement } from '../files/statements.js'
+import type { ColumnBinding, Mapping, Roles } from '../model/mapping.js'
+import { shippedIdentity } from '../model/mapping.js'
+import { columnText, dottedText, namesIn, partText, type TableName } from '../model/table_name.js'
+
+/** A column under its new name. */
+export interface NewColumn extends ColumnBinding {
+  /** The name as SQL. */
+  text: string
+}
+
+/** What the files of a track call things, and what they are called in one database. */
+export interface Names {
+  /** True when the track's files name this table. */
+  knows(table: string): boolean
+  /** All tables that the track's files name. */
+  tables(): Iterable<string>
+  /** Columns of a table as the track's files name them. */
+  columns(table: string): ReadonlySet<string>
+  /** The table's new name; itself where it keeps it. */
+  table(table: string): TableName
+  /** The column's new name; null where it keeps it, and is read and written as it is. */
+  column(table: string, column: string): NewColumn | null
+  /**
+   * The type of parameters, variables, columns and casts of that name; null where it is the track's own.
+   */
+  type(name: string): string | null
+  /** True when the probe's ids with this letter are those of a column of numbers. */
+  isNumber(letter: string): boolean
+  /** True for a column of the track's files that this database does not have. */
+  lacks(table: string, column: string): boolean
+  /** Columns beside the track's that a probe has to write into a table, and the values. */
+  filled(table: string): { text: string; value: string }[]
+  /** SQL that says who asks, where it is not the track's own. */
+  identity: string | null
+  /** Types of the parameters of a function of the track, by its name; null for those that stay. */
+  signature: Map<string, (string | null)[]>
+  /** Indexes of the track, by name, and their tables: an index is in the schema of its table. */
+  indexes: Map<string, string>
+}
+
+/** What a track's files say of its tables: those of the application, and those that it makes. */
+export interface TrackNames {
+  roles: Roles
+  own: Map<string, Set<string>>
+  statements: Statement[]
+}
+
+/** What a track says of its roles, as far as names need it. */
+export interface TrackRoles {
+  roles: Roles
+  /** role -> names in the files whose type is that of the role's column. */
+  typed: Record<string, string[]>
+  /** letter of the ids of probes (`a0000000-7e57-...`) -> role of the column that holds them. */
+  probes: Record<string, string>
+}
+
+const parts = (text: string): TableName => {
+  const found = namesIn(text)!
+  return { schema: found.length > 1 ? found.at(-2)! : 'public', name: found.at(-1)! }
+}
+
+/**
+ * Names of a track under a mapping; `own` are the columns of the tables that the track makes or extends.
+ */
+export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string, Set<string>>): Names {
+  const tables = new Map<string, TableName>()
+  const columns = new Map<string, Map<string, NewColumn>>()
+  const known = new Map([...own].map(([table, has]) => [table, new Set(has)]))
+  const types = new Map<string, string>()
+  const absent = new Set<string>()
+  const fills = new Map<string, { text: string; value: string }[]>()
+  for (const [entity, { table, columns: has }] of Object.entries(track.roles)) {
+    const to = mapping[entity]
+    tables.set(table, parts(typeof to === 'string' ? to : table))
+    const set = known.get(table) ?? new Set()
+    known.set(table, set)
+    const renamed = new Map<string, NewColumn>()
+    columns.set(table, renamed)
+    for (const [attribute, column] of Object.entries(has)) {
+      set.add(column)
+      const bound = bindingOf(mapping[`${entity}.${attribute}`])
+      if (mapping[`${entity}.${attribute}`] === null) absent.add(columnText(parts(table), column))
+      if (bound && (bound.column !== column || bound.reads || bound.writes || bound.type || bound.always))
+        renamed.set(column, { ...bound, text: columnSql(bound.column) })
+      if (bound?.type)
+        for (const name of track.typed[`${entity}.${attribute}`] ?? []) types.set(name, bound.type)
+    }
+  }
+  // a column that the track adds may be called differently too: `message.session_id`
+  for (const [entity, { table }] of Object.entries(track.roles))
+    for (const column of own.get(table) ?? []) {
+      const bound = bindingOf(mapping[`${entity}.${column}`])
+      if (bound && bound.column !== column)
+        columns.get(table)!.set(column, { ...bound, text: columnSql(bound.column) })
+    }
+  for (const [entity, { table }] of Object.entries(track.roles))
+    fills.set(
+      table,
+      Object.entries(mapping).flatMap(([role, value]) => {
+        const bound = role.startsWith(`${entity}.`) ? bindingOf(value) : null
+        return bound?.probe ? [{ text: columnSql(bound.column), value: bound.probe }] : []
+      }),
+    )
+  // a track may set a table of the application's aside in the archive, under the name that it has
+  for (const [table, now] of [...tables]) {
+    const aside = `rethread_archive.${parts(table).name}`
+    tables.set(aside, { schema: 'rethread_archive', name: now.name })
+    columns.set(aside, columns.get(table)!)
+    known.set(aside, known.get(table)!)
+  }
+  const identity = mapping.identity
+  return {
+    knows: table => tables.has(table) || known.has(table),
+    tables: () => known.keys(),
+    columns: table => known.get(table) ?? noColumns,
+    table: table => tables.get(table) ?? parts(table),
+    column: (table, column) => columns.get(table)?.get(column) ?? null,
+    type: name => types.get(name) ?? null,
+    isNumber: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.number ?? false,
+    lacks: (table, column) => absent.has(columnText(parts(table), column)),
+    filled: table => fills.get(table) ?? [],
+    identity: typeof identity === 'string' && identity !== shippedIdentity ? identity : null,
+    signature: new Map(),
+    indexes: new Map(),
+  }
+}
+
+const noColumns: ReadonlySet<string> = new Set()
+
+/**
+ * Words that PostgreSQL does not take for a column's name without quotes, among those that columns are
+ * called.
+ */
+const reserved = new Set(
+  'all analyse analyze and any array as asc both case cast check collate column constraint create current_date current_role current_time current_timestamp current_user default desc distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral leading limit localtime localtimestamp not null offset on only or order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with'.split(
+    ' ',
+  ),
+)
+
+/** A column's name as SQL, in quotes where it is a reserved word too. */
+const columnSql = (name: string): string => (reserved.has(name) ? `"${name}"` : partText(name))
+
+/** The binding of an attribute, short or long. */
+export const bindingOf = (value: string | ColumnBinding | null | undefined): ColumnBinding | null =>
+  value === undefined || value === null
+    ? null
+    : typeof value === 'string'
+      ? { column: columnOf(value) }
+      : value
+
+/** A table's new name as SQL, always with its schema. */
+export const newTable = (names: Names, table: string): string => {
+  const { schema, name } = names.table(table)
+  return dottedText([schema ?? 'public', name])
+}

@@ -1,0 +1,53 @@
+import { SyntaxFault } from '../files/statements.js'
+import { tableText } from '../model/table_name.js'
+import { editsOf } from './edits.js'
+import type { Names } from './names.js'
+import { type Rewrite, renameTable } from './scope.js'
+
+/** Stands for the `%` of a place of format(): a letter to PostgreSQL, and in no text that people write. */
+const formatPlace = '\uE000'
+
+/** Places of format() as SQL that can be parsed: a name where %I and %s stand, a literal where %L does. */
+const parseable = (text: string): string =>
+  text.replace(/%((?:\d+\$)?)([sIL])/g, (_, n: string, kind: string) =>
+    kind === 'L' ? `'${formatPlace}${n}${kind}'` : `${formatPlace}${n}${kind}`,
+  )
+
+const restored = (text: string): string =>
+  text.replace(new RegExp(`'${formatPlace}((?:\\d+\\$)?L)'`, 'g'), '%$1').replaceAll(formatPlace, '%')
+
+/**
+ * Rewrites the SQL in the literals of an EXECUTE, those of a format() included. A text that does not parse
+ * is a piece of a statement: it gets the new names of tables that it names with their schema.
+ */
+export async function rewriteDynamic(
+  { edits, names }: Rewrite,
+  rewrite: (text: string) => Promise<string>,
+): Promise<void> {
+  for (const token of edits.tokens.filter(t => t.kind === 'SCONST')) {
+    const [, dollars, body] = /^(\$\w*\$)([\s\S]*)\1$/.exec(token.raw) ?? []
+    const text = body ?? token.raw.slice(1, -1).replaceAll("''", "'")
+    if (!/^\s*\w+\s/.test(text)) continue
+    const parsed = parseable(text)
+    const now = restored(await rewrite(parsed).catch(error => inPieces(error, names, parsed)))
+    if (now === text) continue
+    const literal = dollars ? `${dollars}${now}${dollars}` : `'${now.replaceAll("'", "''")}'`
+    edits.replace(token.start, token.end, literal)
+  }
+}
+
+async function inPieces(error: unknown, names: Names, text: string): Promise<string> {
+  if (!(error instanceof SyntaxFault)) throw error
+  const edits = await editsOf(text).catch(() => null)
+  if (!edits) return text
+  for (const [i, token] of edits.tokens.entries()) {
+    const name = edits.tokens[i + 2]
+    if (edits.tokens[i + 1]?.raw === '.' && name && edits.tokens[i - 1]?.raw !== '.')
+      renameTable(
+        { edits, names, probing: false, body: null },
+        tableText({ schema: token.name, name: name.name }),
+        i,
+      )
+  }
+  return edits.apply()
+}

@@ -1,0 +1,39 @@
+import { type Node, strings } from '../files/statements.js'
+import { namesIn, tableText } from '../model/table_name.js'
+import { type NameScope, type Rewrite, sourceNamed } from './scope.js'
+
+const literalText = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** A literal that is the name of a table and nothing else. */
+export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
+  const said: unknown = node.sval?.sval
+  if (typeof said !== 'string') return
+  const table = namesIn(said)
+  if (table?.length !== 2 || !names.knows(said)) return
+  const token = edits.tokens[edits.at(node.location)]!
+  const now = tableText(names.table(said))
+  if (now !== said && token.raw === literalText(said)) edits.replace(token.start, token.end, literalText(now))
+}
+
+/** `to_jsonb(row) ->> 'column'`. */
+export function rewriteKey({ edits, names }: Rewrite, node: Node, scope: NameScope): void {
+  const key = node.rexpr?.A_Const
+  const made = node.lexpr?.FuncCall
+  if (!key?.sval || strings(made?.funcname).at(-1) !== 'to_jsonb') return
+  const [row] = strings(made.args?.[0]?.ColumnRef?.fields)
+  const table = row ? sourceNamed(scope, row)?.table : null
+  const now = table ? names.column(table, key.sval.sval) : null
+  const token = edits.tokens[edits.at(key.location)]!
+  if (now) edits.replace(token.start, token.end, literalText(now.column))
+}
+
+/** `attname = 'column'`: the column of a table that the same text names as a literal. */
+export function rewriteAttribute({ edits, names }: Rewrite, node: Node): void {
+  const key = node.rexpr?.A_Const
+  if (!key?.sval || strings(node.lexpr?.ColumnRef?.fields).at(-1) !== 'attname') return
+  const token = edits.tokens[edits.at(key.location)]!
+  for (const table of names.tables()) {
+    const now = edits.text.includes(`'${table}'`) ? names.column(table, key.sval.sval) : null
+    if (now) edits.replace(token.start, token.end, literalText(now.column))
+  }
+}

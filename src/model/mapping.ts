@@ -1,0 +1,56 @@
+/**
+ * What a track needs, by role, and what one database has for it. A role is an entity (`message`) bound to a
+ * table, or one of its attributes (`message.author`) bound to a column of that table.
+ */
+interface Entity {
+  /** The table as the track's files name it, as SQL. */
+  table: string
+  /** True for a table that the track makes; its name can be chosen. */
+  new?: boolean
+  /** attribute -> column as the track's files name it. */
+  columns: Record<string, string>
+  /** Attributes that only probes write: a database may do without. */
+  optional?: string[]
+}
+
+/** Entities of a track by name. */
+export type Roles = Record<string, Entity>
+
+/** The column that a database has for an attribute. */
+export interface ColumnBinding {
+  /** Its name as the catalog has it. */
+  column: string
+  /** Its type as SQL, where it is another than the track's files say. */
+  type?: string | undefined
+  /** SQL that makes the value that the track reads, with `{}` for the column. */
+  reads?: string | undefined
+  /** SQL that makes the value to write from the one that the track has, with `{}` for that. */
+  writes?: string | undefined
+  /** True for ids that are numbers, so that the ids of probes are. */
+  number?: boolean | undefined
+  /** True for GENERATED ALWAYS AS IDENTITY: a probe that writes a value says so. */
+  always?: boolean | undefined
+  /** For a column that the track knows nothing of and a row needs: SQL of the value that probes write. */
+  probe?: string | undefined
+}
+
+/**
+ * The roles of a track bound to one database: an entity to a table as SQL, an attribute to a column,
+ * `identity` to the expression that says who asks. Null for an optional attribute that the database has no
+ * column for. A role that is left out keeps the track's own name.
+ */
+export type Mapping = Record<string, string | ColumnBinding | null>
+
+/** The expression of the tracks that ship for who asks. */
+export const shippedIdentity = 'auth.uid()'
+
+/** What the values of a track have the types of, as its description says. */
+export interface TrackTypes {
+  /**
+   * For a column of the application's (`workspaces.id`), the parameters, variables, functions and columns
+   * of the track that have its type: `init` gives them the type that a database has.
+   */
+  typed?: Record<string, string[]>
+  /** For the first letter of the ids that probes write, the column that they are of. */
+  probes?: Record<string, string>
+}
