@@ -151,7 +151,8 @@ const mostRounds = 8
 
 /**
  * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
- * no statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none did.
+ * no statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none
+ * did.
  */
 async function play(
   connection: Connection,

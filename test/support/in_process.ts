@@ -26,5 +26,3 @@ export function sentenceOf(report: Said, code: string): string {
   if (!found) throw new Error(`no ${code}: ${JSON.stringify(report.findings, null, 1)}`)
   return found.message
 }
-
-export type { OpenedProject }
