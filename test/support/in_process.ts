@@ -1,4 +1,4 @@
-import { type Finding, type OpenedProject, openProject, type Report, worded } from '../../src/index.js'
+import { type Finding, openProject, type Report, worded } from '../../src/index.js'
 import type { OpenProjectOptions } from '../../src/library/requests.js'
 import { record } from './recorder.js'
 
