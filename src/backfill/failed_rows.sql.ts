@@ -46,13 +46,13 @@ export async function settleFailed(
   const within =
     s.within === null
       ? 'true'
-      : `exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = f.key and ${s.within})`
+      : `exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = rethread_f.key and ${s.within})`
   await sql.unsafe(
     `with left_over as (select jsonb_array_elements_text($1::text::jsonb) as key),
      done as (
-       delete from rethread_archive.failed_rows f
-       where f.track = $2 and f.migration = $3 and f.relation = $4 and ${within}
-         and not exists (select from left_over l where l.key = f.key)
+       delete from rethread_archive.failed_rows rethread_f
+       where rethread_f.track = $2 and rethread_f.migration = $3 and rethread_f.relation = $4 and ${within}
+         and not exists (select from left_over l where l.key = rethread_f.key)
      )
      insert into rethread_archive.failed_rows (track, migration, relation, key, reason, run)
      select $2, $3, $4, key, $5, $6 from left_over

@@ -49,13 +49,14 @@ const scannedRows = ({ table, alias, restEvery, pending, reason }: PendingScan):
 
 const notSetAside = (s: PendingSpec): string => `not exists (${copyOf(s)})`
 
+/** Our names beside the file's own alias begin with `rethread_`: the file may call its table anything else. */
 const copyOf = (s: PendingSpec): string =>
-  `select from rethread_archive.quarantine q
-   where q.relation = ${literal(s.table)} and q.key = ${rowKey(s.alias, s.key)}`
+  `select from rethread_archive.quarantine rethread_q
+   where rethread_q.relation = ${literal(s.table)} and rethread_q.key = ${rowKey(s.alias, s.key)}`
 
 /** Of a backfill that takes rows out: a copy of the row as it is now. What has none, it may not delete. */
 export const isSetAside = (s: PendingSpec): string =>
-  `exists (${copyOf(s)} and q.migration = ${literal(s.migration)} and q.original = to_jsonb(${s.alias})) and ${mayLeave(s)}`
+  `exists (${copyOf(s)} and rethread_q.migration = ${literal(s.migration)} and rethread_q.original = to_jsonb(${s.alias})) and ${mayLeave(s)}`
 
 /**
  * What may be taken out of its table: a row that failed may not, whatever the file says, and where an earlier
@@ -67,8 +68,10 @@ const mayLeave = (s: PendingSpec): string =>
 
 const isExplained = (s: PendingSpec): string =>
   [
-    `not exists (select from rethread_archive.failed_rows f where f.relation = ${literal(s.table)} and f.key = ${rowKey(s.alias, s.key)})`,
-    ...(s.explainedBefore ? [`exists (${copyOf(s)} and q.migration <> ${literal(s.migration)})`] : []),
+    `not exists (select from rethread_archive.failed_rows rethread_f where rethread_f.relation = ${literal(s.table)} and rethread_f.key = ${rowKey(s.alias, s.key)})`,
+    ...(s.explainedBefore
+      ? [`exists (${copyOf(s)} and rethread_q.migration <> ${literal(s.migration)})`]
+      : []),
     ...(s.reason === null ? [] : [`(${s.reason}) is not null`]),
   ].join(' and ')
 
@@ -226,12 +229,13 @@ export async function countReferenced(sql: Db, s: PendingSpec): Promise<number> 
 export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> {
   if (s.removes || s.reason === null) return 0
   const released = await sql.unsafe(
-    `delete from rethread_archive.quarantine q
+    `delete from rethread_archive.quarantine rethread_q
      using ${s.table} ${s.alias}
-     where q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)} and q.key = ${rowKey(s.alias, s.key)}
+     where rethread_q.migration = ${literal(s.migration)} and rethread_q.relation = ${literal(s.table)} and rethread_q.key = ${rowKey(s.alias, s.key)}
        and ((${s.pending}) is not true or (${s.reason}) is null and not exists (
-         select from rethread_archive.quarantine o
-         where o.relation = q.relation and o.key = q.key and o.migration <> q.migration))`,
+         select from rethread_archive.quarantine rethread_o
+         where rethread_o.relation = rethread_q.relation and rethread_o.key = rethread_q.key
+           and rethread_o.migration <> rethread_q.migration))`,
   )
   return released.count
 }
@@ -239,11 +243,11 @@ export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> 
 /** Which of some rows are still to do. */
 export async function stillPending(sql: Db, s: PendingSpec, rows: PendingRow[]): Promise<Set<string>> {
   const names = s.key.map(c => `${s.alias}.${c.name}`).join(', ')
-  const types = s.key.map((c, i) => `u.k${i}::${c.type}`).join(', ')
+  const types = s.key.map((c, i) => `rethread_u.k${i}::${c.type}`).join(', ')
   const left = await sql.unsafe<{ key: string }[]>(
     `select ${rowKey(s.alias, s.key)} as key from ${s.table} ${s.alias}
      where (${names}) in (
-       select ${types} from unnest(${s.key.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as u (${s.key.map((_, i) => `k${i}`).join(', ')})
+       select ${types} from unnest(${s.key.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as rethread_u (${s.key.map((_, i) => `k${i}`).join(', ')})
      ) and (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}`,
     s.key.map((_, i) => rows.map(r => r.values[i]!)),
   )

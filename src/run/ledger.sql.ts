@@ -183,16 +183,17 @@ export async function storedSchema(sql: Db): Promise<{ stored: StoredSchema | nu
     from began b left join newest n on true`
   const { id, at, steps } = row!
   if (id === null && at === null) return { stored: null, steps }
-  const [look] = await sql<Pick<StoredSchema, 'catalog' | 'major'>[]>`${
+  const look =
     at === null
       ? sql`select to_jsonb(l) -> 'catalog' as catalog, split_part(server_version, '.', 1)::int as major from rethread.ledger l where id = ${id}`
       : sql`select catalog, major from rethread.catalogs where at = ${at}::text::timestamptz`
-  }`
-  const since = await sql<StoredSchema['since']>`
-    select outcome, statements, reached from rethread.ledger
-    where direction <> 'baseline' and case when ${at}::text is null then id > ${id} else started_at >= ${at}::text::timestamptz end
-    order by id`
-  return { stored: { ...look!, since: [...since] }, steps }
+  const later = at === null ? sql`id > ${id}` : sql`started_at >= ${at}::text::timestamptz`
+  const [stored] = await sql<StoredSchema[]>`
+    select look.*, (
+      select coalesce(jsonb_agg(jsonb_build_object('outcome', outcome, 'statements', statements, 'reached', reached) order by id), '[]')
+      from rethread.ledger where direction <> 'baseline' and ${later}) as since
+    from (${look}) look`
+  return { stored: stored!, steps }
 }
 
 /** Puts a fingerprint on the newest finished row of a run. */

@@ -1,3 +1,4 @@
+import { relationExists } from '../database/catalog.sql.js'
 import type { Db, Root } from '../database/types.js'
 
 /** What keeps ANALYZE from starting by itself; VACUUM is left alone and may keep up. */
@@ -33,6 +34,17 @@ export async function tablesWithChangedSettings(sql: Db): Promise<string[]> {
     { relation: string }[]
   >`select relation from rethread.table_settings order by relation`
   return rows.map(r => r.relation)
+}
+
+/**
+ * Of the tables whose settings nobody has put back, those that they had before, as the text of an array and
+ * empty without any; none where the ledger keeps no such list.
+ */
+export async function settingsBefore(sql: Db): Promise<Map<string, string>> {
+  if (!(await relationExists(sql, 'rethread.table_settings'))) return new Map()
+  const rows = await sql<{ relation: string; options: string }[]>`
+    select relation, case when cardinality(options) > 0 then options::text else '' end as options from rethread.table_settings`
+  return new Map(rows.map(r => [r.relation, r.options]))
 }
 
 /**
