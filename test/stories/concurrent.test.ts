@@ -172,7 +172,7 @@ test('a server that crashes in mid-backfill: it connects again, goes on from the
   let server = await startEmbedded({ dataDir, from: [root] })
   const { port } = server
   const sql = open(server.url, 1)
-  await sql.unsafe('set demo.messages = 40000')
+  await sql.unsafe('set demo.messages = 15000')
   await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
   await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
   const [before] = await sql`select count(*)::int as n from chats`

@@ -326,7 +326,7 @@ describe('the cost of a step', () => {
     expect(none).toEqual({ statements: expect.any(Number), connections: 1 })
     // whether a pooler is in between, the ledger, whether the schema has drifted since the last complete look,
     // and whether an archive waits for its seal
-    expect(none.statements).toBeLessThanOrEqual(11)
+    expect(none.statements).toBeLessThanOrEqual(12)
     expect(look.statements).toBeLessThanOrEqual(16)
   })
 })
