@@ -1,6 +1,7 @@
+import type { ReferencingKey } from '../database/catalog.sql.js'
 import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
-import { isReferenced, type Reference } from './take_out.sql.js'
+import { isReferenced } from './take_out.sql.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
@@ -24,7 +25,7 @@ export interface PendingSpec {
   /** The predicate of a canary's unit, which `pending` has too; null for all rows. */
   within: string | null
   /** Foreign keys that point at the table, where the backfill takes rows out. */
-  references: Reference[]
+  references: ReferencingKey[]
   /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
   explainedBefore: boolean
 }
@@ -49,14 +50,20 @@ const scannedRows = ({ table, alias, restEvery, pending, reason }: PendingScan):
 
 const notSetAside = (s: PendingSpec): string => `not exists (${copyOf(s)})`
 
-/** Our names beside the file's own alias begin with `rethread_`: the file may call its table anything else. */
+/** Whether what is noted of rows, in a table that `noted` calls, is of the row that is looked at. */
+const isOfRow = (noted: string, s: PendingSpec): string =>
+  `${noted}.relation = ${literal(s.table)} and ${noted}.key = ${rowKey(s.alias, s.key)}`
+
+/** Our names beside the file's own alias begin with `rethread_`: a file may call its table anything else. */
 const copyOf = (s: PendingSpec): string =>
-  `select from rethread_archive.quarantine rethread_q
-   where rethread_q.relation = ${literal(s.table)} and rethread_q.key = ${rowKey(s.alias, s.key)}`
+  `select from rethread_archive.quarantine rethread_q where ${isOfRow('rethread_q', s)}`
+
+/** Of a copy that `copyOf` finds: whether this backfill has made it. */
+const isOwn = (s: PendingSpec): string => `rethread_q.migration = ${literal(s.migration)}`
 
 /** Of a backfill that takes rows out: a copy of the row as it is now. What has none, it may not delete. */
 export const isSetAside = (s: PendingSpec): string =>
-  `exists (${copyOf(s)} and rethread_q.migration = ${literal(s.migration)} and rethread_q.original = to_jsonb(${s.alias})) and ${mayLeave(s)}`
+  `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = to_jsonb(${s.alias})) and ${mayLeave(s)}`
 
 /**
  * What may be taken out of its table: a row that failed may not, whatever the file says, and where an earlier
@@ -68,10 +75,8 @@ const mayLeave = (s: PendingSpec): string =>
 
 const isExplained = (s: PendingSpec): string =>
   [
-    `not exists (select from rethread_archive.failed_rows rethread_f where rethread_f.relation = ${literal(s.table)} and rethread_f.key = ${rowKey(s.alias, s.key)})`,
-    ...(s.explainedBefore
-      ? [`exists (${copyOf(s)} and rethread_q.migration <> ${literal(s.migration)})`]
-      : []),
+    `not exists (select from rethread_archive.failed_rows rethread_f where ${isOfRow('rethread_f', s)})`,
+    ...(s.explainedBefore ? [`exists (${copyOf(s)} and not ${isOwn(s)})`] : []),
     ...(s.reason === null ? [] : [`(${s.reason}) is not null`]),
   ].join(' and ')
 
@@ -97,11 +102,10 @@ export async function countPending(sql: Db, s: PendingScan): Promise<number> {
  * aside is no longer true. What another backfill has set aside is that one's. The first such row answers.
  */
 export async function hasPending(sql: Db, s: PendingSpec): Promise<boolean> {
-  const own = `q.migration = ${literal(s.migration)}`
   const released =
     s.reason === null
       ? ''
-      : `or exists (${copyOf(s)} and ${own}) and not exists (${copyOf(s)} and not ${own}) and (${s.reason}) is null`
+      : `or exists (${copyOf(s)} and ${isOwn(s)}) and not exists (${copyOf(s)} and not ${isOwn(s)}) and (${s.reason}) is null`
   const [row] = await sql.unsafe<{ found: boolean }[]>(
     `select exists (
        select from ${s.table} ${s.alias} where (${s.pending}) ${s.removes ? '' : `and (${notSetAside(s)} ${released})`}
@@ -231,7 +235,7 @@ export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> 
   const released = await sql.unsafe(
     `delete from rethread_archive.quarantine rethread_q
      using ${s.table} ${s.alias}
-     where rethread_q.migration = ${literal(s.migration)} and rethread_q.relation = ${literal(s.table)} and rethread_q.key = ${rowKey(s.alias, s.key)}
+     where rethread_q.migration = ${literal(s.migration)} and ${isOfRow('rethread_q', s)}
        and ((${s.pending}) is not true or (${s.reason}) is null and not exists (
          select from rethread_archive.quarantine rethread_o
          where rethread_o.relation = rethread_q.relation and rethread_o.key = rethread_q.key
