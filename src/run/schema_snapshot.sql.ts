@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Db, ident } from '../database/types.js'
+import { backfillSetting, settingsBefore } from './table_settings.sql.js'
 
 /** One object of the schema and how the server defines it. */
 export interface ObjectRow {
@@ -11,10 +12,10 @@ export interface ObjectRow {
 /**
  * Every object of the application's schemas as the server itself writes it down. Columns by order,
  * not by number, so that a column added and dropped again leaves no trace. Schemas of the tool are left out
- * when schemas are compared.
+ * when schemas are compared, and so are the settings that a backfill has put on its table for its own time.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
-  return sql<ObjectRow[]>`
+  const rows = await sql<ObjectRow[]>`
     with ns as (
       select oid, nspname from pg_catalog.pg_namespace
       where nspname !~ '^pg_' and nspname not in ('information_schema', 'rethread', 'rethread_archive')
@@ -84,7 +85,15 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     where t.typtype in ('e', 'd')
       and not exists (select from pg_catalog.pg_depend d where d.objid = t.oid and d.deptype = 'e')
     order by 1, 2, 3`
+  const isOurs = (row: ObjectRow) => row.kind === 'table' && row.definition.includes(backfillSetting)
+  if (!rows.some(isOurs)) return rows
+  const before = await settingsBefore(sql)
+  return rows.map(row => (isOurs(row) ? withSettings(row, before.get(row.object)) : row))
 }
+
+/** A table with other settings, with which its definition ends; itself where those are not known. */
+const withSettings = (row: ObjectRow, settings: string | undefined): ObjectRow =>
+  settings === undefined ? row : { ...row, definition: row.definition.replace(/\{[^{}]*\}$/, settings) }
 
 /** The objects in one line. Compare only within one major version of the server. */
 export function fingerprintOf(rows: ObjectRow[]): string {

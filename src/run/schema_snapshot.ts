@@ -4,7 +4,6 @@ import { type Finding, finding } from '../model/report.js'
 import { keepCatalog, keptCatalog, setFingerprint, storedSchema } from './ledger.sql.js'
 import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
-import { settingsBefore } from './table_settings.sql.js'
 
 /** Stores how the schema looks after the newest finished step, outside its locks. */
 export async function storeFingerprint(run: Run): Promise<void> {
@@ -38,12 +37,9 @@ export async function drifted(connection: Connection, major: number, rows?: Obje
       whyNotCompared: `it was stored by PostgreSQL ${stored.major}, and this is ${major}`,
     }
   const now = rows ?? (await objects(connection.sql))
-  const seen = changes(stored.catalog, catalogOf(now))
-  if (seen.length === 0 || stored.since.length === 0)
-    return { changed: seen.map(changeText), whyNotCompared: null }
-  // a backfill that was killed has left settings of its own on its table; the next run puts them back
-  const before = await settingsBefore(connection.sql)
-  const found = changes(stored.catalog, catalogOf(now.map(row => withSettings(row, before))))
+  const found = changes(stored.catalog, catalogOf(now))
+  if (found.length === 0 || stored.since.length === 0)
+    return { changed: found.map(changeText), whyNotCompared: null }
   // reads files of SQL: only after a run that was killed
   const { changedSince } = await import('./changed_since.js')
   const since = await changedSince(connection.sql, stored)
@@ -52,14 +48,6 @@ export async function drifted(connection: Connection, major: number, rows?: Obje
     return !since.has(kind!, object!)
   })
   return { changed: left.map(changeText), whyNotCompared: null }
-}
-
-/** A table as it would look with the settings that it had; its definition ends with them. */
-function withSettings(row: ObjectRow, before: Map<string, string>): ObjectRow {
-  const settings = row.kind === 'table' ? before.get(row.object) : undefined
-  return settings === undefined
-    ? row
-    : { ...row, definition: row.definition.replace(/ (?:\{[^{}]*\})?$/, ` ${settings}`) }
 }
 
 /** Objects that a report shows. */

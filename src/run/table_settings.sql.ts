@@ -7,6 +7,9 @@ const autoAnalyzeOff = {
   autovacuum_analyze_scale_factor: '100',
 } as const
 
+/** How a table shows that a backfill has put its settings on it. */
+export const backfillSetting = `autovacuum_analyze_threshold=${autoAnalyzeOff.autovacuum_analyze_threshold}`
+
 /**
  * Keeps autovacuum's ANALYZE from a table for the time of a backfill, and remembers what was set before in
  * the same transaction. Its snapshot lasts for seconds, and while it does no page can be pruned: every update

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { render } from '../../src/index.js'
+import { objects } from '../../src/run/schema_snapshot.sql.js'
+import { disableAutoAnalyze, restoreAutoAnalyze } from '../../src/run/table_settings.sql.js'
 import { database, newest, root, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess, said, sentenceOf } from '../support/in_process.js'
@@ -53,6 +55,22 @@ describe.each(servers())('the drift gate on PostgreSQL $major', server => {
     )
     await db.sql.unsafe(text(1))
     expect((await said(project.migrate())).verdict).toBe('clean')
+  })
+
+  test('settings that a backfill has left on its table are the tool’s, not the schema’s', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    await db.sql.unsafe('alter table public.chats set (fillfactor = 90, autovacuum_analyze_threshold = 500)')
+    expect((await said(project.migrate({ phase: 'expand' }))).verdict).toBe('clean')
+    const before = await objects(db.sql)
+    await disableAutoAnalyze(db.sql, 'public.chats')
+    const [table] = await db.sql`select reloptions::text as now from pg_class where relname = 'chats'`
+    expect(table!.now).toContain('autovacuum_analyze_scale_factor')
+    expect(await objects(db.sql)).toEqual(before)
+    // another setting is a change, whoever put it there and whenever
+    await restoreAutoAnalyze(db.sql, 'public.chats', 1000)
+    await db.sql.unsafe('alter table public.chats set (fillfactor = 80)')
+    expect(await objects(db.sql)).not.toEqual(before)
   })
 
   test('where nobody could look, the verdict is not clean, and the next step stores a look', async () => {

@@ -324,8 +324,8 @@ describe('the cost of a step', () => {
     // making the tool's own schema is the first run's
     expect(one.connections).toBe(nine.connections)
     expect(none).toEqual({ statements: expect.any(Number), connections: 1 })
-    // whether a pooler is in between, the ledger, whether the schema has drifted since the last complete look,
-    // and whether an archive waits for its seal
+    // whether a pooler is in between, the ledger, whether the schema has drifted since the last complete
+    // look, and whether an archive waits for its seal
     expect(none.statements).toBeLessThanOrEqual(12)
     expect(look.statements).toBeLessThanOrEqual(16)
   })
