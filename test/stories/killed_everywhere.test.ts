@@ -153,7 +153,8 @@ async function everyBoundary(server: Server, track: string, name: string, every:
   expect([track, name, faults(exact.report!)]).toEqual([track, name, []])
   const wanted = await left(undisturbed, began)
   let cuts = 0
-  for (let k = 1 + (seed % every); k <= exact.sent.length; k += every) {
+  // a short command has fewer statements than a stride
+  for (let k = 1 + (seed % Math.min(every, exact.sent.length)); k <= exact.sent.length; k += every) {
     await using db = await fresh()
     const { cut, sent } = await killedAt(db, verb.args(db), k)
     if (cut) cuts++
