@@ -16,7 +16,7 @@ export interface Edits {
   tokens: SqlToken[]
   /** Index of the token at or after the byte that a parse tree names. */
   at(byte: number | undefined): number
-  /** Replaces what stands between two positions; said twice it is done once. */
+  /** Replaces what is between two positions; asked for twice it is done once. */
   replace(start: number, end: number, to: string): void
   /** The text with everything replaced. */
   apply(): string
@@ -47,7 +47,7 @@ export async function editsOf(text: string): Promise<Edits> {
       if (!list.some(e => e.start === start && e.end === end && e.to === to)) list.push({ start, end, to })
     },
     apply() {
-      // what is inserted before a place stands before what is replaced there
+      // what is inserted before a place comes before what is replaced there
       list.sort((a, b) => a.start - b.start || a.end - b.end)
       let out = ''
       let at = 0

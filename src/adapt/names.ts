@@ -2,7 +2,7 @@ import { columnOf } from '../files/header_names.js'
 import type { Statement } from '../files/statements.js'
 import type { ColumnBinding, Mapping, Roles } from '../model/mapping.js'
 import { shippedIdentity } from '../model/mapping.js'
-import { columnText, dottedText, namesIn, partText, type TableName } from '../model/table_name.js'
+import { columnText, namesIn, partText, type TableName, tableText } from '../model/table_name.js'
 
 /** A column under its new name. */
 export interface NewColumn extends ColumnBinding {
@@ -83,7 +83,7 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
       const bound = bindingOf(mapping[`${entity}.${attribute}`])
       if (mapping[`${entity}.${attribute}`] === null) absent.add(columnText(parts(table), column))
       if (bound && (bound.column !== column || bound.reads || bound.writes || bound.type || bound.always))
-        renamed.set(column, { ...bound, text: columnSql(bound.column) })
+        renamed.set(column, { ...bound, text: partText(bound.column) })
       if (bound?.type)
         for (const name of track.typed[`${entity}.${attribute}`] ?? []) types.set(name, bound.type)
     }
@@ -93,14 +93,14 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
     for (const column of own.get(table) ?? []) {
       const bound = bindingOf(mapping[`${entity}.${column}`])
       if (bound && bound.column !== column)
-        columns.get(table)!.set(column, { ...bound, text: columnSql(bound.column) })
+        columns.get(table)!.set(column, { ...bound, text: partText(bound.column) })
     }
   for (const [entity, { table }] of Object.entries(track.roles))
     fills.set(
       table,
       Object.entries(mapping).flatMap(([role, value]) => {
         const bound = role.startsWith(`${entity}.`) ? bindingOf(value) : null
-        return bound?.probe ? [{ text: columnSql(bound.column), value: bound.probe }] : []
+        return bound?.probe ? [{ text: partText(bound.column), value: bound.probe }] : []
       }),
     )
   // a track may set a table of the application's aside in the archive, under the name that it has
@@ -129,19 +129,6 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
 
 const noColumns: ReadonlySet<string> = new Set()
 
-/**
- * Words that PostgreSQL does not take for a column's name without quotes, among those that columns are
- * called.
- */
-const reserved = new Set(
-  'all analyse analyze and any array as asc both case cast check collate column constraint create current_date current_role current_time current_timestamp current_user default desc distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral leading limit localtime localtimestamp not null offset on only or order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with'.split(
-    ' ',
-  ),
-)
-
-/** A column's name as SQL, in quotes where it is a reserved word too. */
-const columnSql = (name: string): string => (reserved.has(name) ? `"${name}"` : partText(name))
-
 /** The binding of an attribute, short or long. */
 export const bindingOf = (value: string | ColumnBinding | null | undefined): ColumnBinding | null =>
   value === undefined || value === null
@@ -151,7 +138,4 @@ export const bindingOf = (value: string | ColumnBinding | null | undefined): Col
       : value
 
 /** A table's new name as SQL, always with its schema. */
-export const newTable = (names: Names, table: string): string => {
-  const { schema, name } = names.table(table)
-  return dottedText([schema ?? 'public', name])
-}
+export const newTable = (names: Names, table: string): string => tableText(names.table(table))

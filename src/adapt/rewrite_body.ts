@@ -102,7 +102,7 @@ function sentinels(names: Names, text: string, name: string): string {
   return text.replaceAll("'00000000-0000-0000-0000-000000000000'::uuid", `'${nobody}'::${type}`)
 }
 
-/** An expression or statement in a body of PL/pgSQL: its text, and from which line on it stands. */
+/** An expression or statement in a body of PL/pgSQL: its text, and the line that it begins in. */
 interface BodyPart {
   query: string
   mode: number
@@ -169,7 +169,7 @@ async function rewritePlpgsql(
         replace: (from: number, until: number, now: string) => {
           const at = own.tokens.findIndex(t => t.start === from)
           const last = own.tokens.findIndex(t => t.end === until)
-          // an insertion stands before a token, or after one
+          // an insertion is before a token, or after one
           const token = (i: number): SqlToken => all[places[i - shift + first]!]!
           if (from === until && at >= 0) edits.replace(token(at).start, token(at).start, now)
           else if (from === until) edits.replace(token(last).end, token(last).end, now)

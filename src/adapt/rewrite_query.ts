@@ -275,7 +275,7 @@ function remove(to: Rewrite, node: Node, outer: NameScope): void {
   targets(to, node.returningList, scope)
 }
 
-/** Renames a column that stands as a bare word at or after a token; the index after it. */
+/** Renames a column that is a bare word at or after a token; the index after it. */
 export function renameWord(to: Rewrite, table: string | null, column: string, from: number): number {
   const at = nextNamed(to.edits, column, from)
   if (at < 0) return from

@@ -131,7 +131,7 @@ function drop(to: Rewrite, node: Node, from: number): void {
       const schema = partText(to.names.table(indexed).schema ?? 'public')
       if (token.raw !== schema) to.edits.replace(token.start, token.end, schema)
     }
-    // a policy or a trigger stands before its table, whose name has its schema
+    // a policy or a trigger comes before its table, whose name has its schema
     const names = /TRIGGER|POLICY|RULE/.test(node.removeType) ? path.slice(0, -1) : path
     if (names.length !== 2 || !/TABLE|VIEW|TRIGGER|POLICY|RULE|SEQUENCE/.test(node.removeType)) continue
     at = renameNext(to, names[0]!, names[1]!, at)

@@ -62,7 +62,7 @@ function addItems(edits: Edits, items: Item[], texts: string[]): void {
   if (texts.length > 0) edits.replace(end, end, texts.map(t => `, ${t}`).join(''))
 }
 
-/** Index of the bracket that opens the list in which a token stands. */
+/** Index of the bracket that opens the list that a token is in. */
 function opening({ tokens }: Edits, at: number): number {
   let depth = 0
   for (let i = at; i >= 0; i--) {

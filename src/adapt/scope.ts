@@ -73,7 +73,7 @@ export function renameTable({ edits, names }: Rewrite, table: string, at: number
   const now = names.table(table)
   const [schema, , name] = edits.tokens.slice(at, at + 3)
   if (tableText(now) === table) return
-  edits.replace(schema!.start, name!.end, `${partText(now.schema ?? 'public')}.${partText(now.name)}`)
+  edits.replace(schema!.start, name!.end, tableText(now))
 }
 
 function cteNamed(scope: NameScope | null, name: string): ReadonlySet<string> | null | undefined {

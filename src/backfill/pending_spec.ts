@@ -1,4 +1,4 @@
-import { primaryKey } from '../database/catalog.sql.js'
+import { primaryKey, type ReferencingKey, referencingKeys } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
@@ -7,7 +7,6 @@ import { betweenRests } from './batch_size.js'
 import { restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
 import type { PendingScan, PendingSpec } from './pending.sql.js'
-import { type Reference, referencesTo } from './take_out.sql.js'
 import { type KeyColumn, keyColumns } from './walk_keys.sql.js'
 
 /** The columns that tell the rows of a backfill's table apart: its header's, else the primary key. */
@@ -26,7 +25,12 @@ export const takesOut = (m: Migration): boolean =>
 export const pendingSpecOf = (
   track: Track | undefined,
   m: Migration,
-  { alias, key, run, references }: { alias: string; key: KeyColumn[]; run: number; references: Reference[] },
+  {
+    alias,
+    key,
+    run,
+    references,
+  }: { alias: string; key: KeyColumn[]; run: number; references: ReferencingKey[] },
 ): PendingSpec => ({
   ...m.backfill!,
   track: m.track,
@@ -54,8 +58,8 @@ export async function readPendingSpec(sql: Db, track: Track, m: Migration): Prom
 }
 
 /** The foreign keys that a backfill must leave whole: those that point at a table whose rows it takes out. */
-export const referencesOf = async (sql: Db, m: Migration): Promise<Reference[]> =>
-  takesOut(m) ? referencesTo(sql, m.backfill!.table) : []
+export const referencesOf = async (sql: Db, m: Migration): Promise<ReferencingKey[]> =>
+  takesOut(m) ? referencingKeys(sql, m.backfill!.table) : []
 
 /** Whether an earlier backfill gives reasons why rows of the same table fit no better. */
 function explainsBefore(track: Track, m: Migration): boolean {

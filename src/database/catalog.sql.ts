@@ -229,3 +229,28 @@ export async function countShape(
   )
   return row!
 }
+
+/** A foreign key that points at a table. Names of tables are SQL. */
+export interface ReferencingKey {
+  constraint: string
+  table: string
+  columns: string[]
+  parentColumns: string[]
+  /** `pg_constraint.confdeltype`: c deletes, n and d set another value, a and r refuse. */
+  action: 'a' | 'r' | 'c' | 'n' | 'd'
+}
+
+/** The foreign keys that point at a table, its own included; those of partitions are their table's. */
+export async function referencingKeys(sql: Db, table: string): Promise<ReferencingKey[]> {
+  return sql<ReferencingKey[]>`
+    select c.conname::text as constraint, format('%I.%I', n.nspname, r.relname) as table, c.confdeltype::text as action,
+      array(select a.attname::text from unnest(c.conkey) with ordinality k (attnum, position)
+        join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum order by k.position) as columns,
+      array(select a.attname::text from unnest(c.confkey) with ordinality k (attnum, position)
+        join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.attnum order by k.position) as "parentColumns"
+    from pg_catalog.pg_constraint c
+    join pg_catalog.pg_class r on r.oid = c.conrelid
+    join pg_catalog.pg_namespace n on n.oid = r.relnamespace
+    where c.contype = 'f' and c.conparentid = 0 and c.confrelid = to_regclass(${table})
+    order by 2, 1`
+}

@@ -1,4 +1,11 @@
-import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
+import {
+  type Node,
+  pathName,
+  relationName,
+  type Statement,
+  strings,
+  visitNodes,
+} from '../files/statements.js'
 import type { ForeignKey } from '../model/plan.js'
 import {
   alikeTypes,
@@ -201,18 +208,12 @@ function namesAskedFor(statements: Statement[]) {
   const types = new Set<string>()
   const functions = new Set<string>()
   const domains = new Set<string>()
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) visit(item)
-    else if (value !== null && typeof value === 'object') {
-      const node = value as Node
-      if (typeof node.relname === 'string') relations.add(relationName(node))
-      if (Array.isArray(node.funcname)) functions.add(askedName(node.funcname))
-      if (Array.isArray(node.names)) types.add(askedName(node.names))
-      for (const inner of Object.values(node)) visit(inner)
-    }
-  }
   for (const { kind, node } of statements) {
-    visit(node)
+    visitNodes(node, part => {
+      if (typeof part.relname === 'string') relations.add(relationName(part))
+      if (Array.isArray(part.funcname)) functions.add(askedName(part.funcname))
+      if (Array.isArray(part.names)) types.add(askedName(part.names))
+    })
     if (kind === 'AlterDomainStmt') domains.add(pathName(strings(node.typeName)))
     if (kind === 'DropStmt')
       for (const object of node.objects) {

@@ -1,4 +1,4 @@
-import { type Node, parseStatements, relationName } from '../files/statements.js'
+import { parseStatements, relationName, visitNodes } from '../files/statements.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
 import { relationFacts } from './catalog.sql.js'
@@ -104,15 +104,10 @@ export async function preflight(connection: Connection, migrations: Migration[])
 /** The tables that a backfill names: its own, and those that it looks things up in. */
 async function tablesRead(m: Migration): Promise<string[]> {
   const found = new Set([m.backfill!.table])
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) visit(item)
-    else if (value !== null && typeof value === 'object') {
-      const node = value as Node
-      if (typeof node.relname === 'string' && node.schemaname) found.add(relationName(node))
-      for (const inside of Object.values(node)) visit(inside)
-    }
-  }
-  for (const s of await parseStatements(m.file.text)) visit(s.node)
+  for (const s of await parseStatements(m.file.text))
+    visitNodes(s.node, part => {
+      if (typeof part.relname === 'string' && part.schemaname) found.add(relationName(part))
+    })
   return [...found]
 }
 

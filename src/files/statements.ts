@@ -104,6 +104,21 @@ export async function parsePlpgsql(statement: string): Promise<Node> {
   }
 }
 
+/** Whether one of the nodes of a tree passes a test; the outer ones are tried first. */
+export function someNode(tree: unknown, test: (node: Node) => boolean): boolean {
+  if (Array.isArray(tree)) return tree.some(part => someNode(part, test))
+  if (tree === null || typeof tree !== 'object') return false
+  return test(tree as Node) || Object.values(tree).some(part => someNode(part, test))
+}
+
+/** Shows every node of a tree, the outer ones first. */
+export function visitNodes(tree: unknown, visit: (node: Node) => void): void {
+  someNode(tree, node => {
+    visit(node)
+    return false
+  })
+}
+
 /** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
 export async function statementsOrNone(text: string): Promise<Statement[]> {
   try {

@@ -1,7 +1,7 @@
 import { storedName } from '../archive/archive.js'
 import { addArchive, listArchives } from '../archive/archive.sql.js'
 import { makeStore } from '../archive/deleted_rows.sql.js'
-import { columnNames, primaryKey } from '../database/catalog.sql.js'
+import { columnNames, primaryKey, type ReferencingKey, referencingKeys } from '../database/catalog.sql.js'
 import { setParameter } from '../database/connection.sql.js'
 import { type Db, ident } from '../database/types.js'
 import { Failure } from '../model/failure.js'
@@ -9,14 +9,7 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
 import type { Run } from '../run/run.js'
-import {
-  copyValuesInto,
-  deleteInto,
-  type Follower,
-  followersOf,
-  makeValueStore,
-  ofSessions,
-} from './prune.sql.js'
+import { copyValuesInto, deleteInto, makeValueStore, ofSessions } from './prune.sql.js'
 
 /** What the archive notes as the migration of rows that `prune` has deleted. */
 const pruneStep = 'prune'
@@ -33,7 +26,7 @@ interface Follow {
 /** What goes with sessions that are deleted, the last first; and the foreign keys that keep their session. */
 export interface Follows {
   follows: Follow[]
-  keepers: Follower[]
+  keepers: ReferencingKey[]
 }
 
 /** A predicate over the rows of a table, which goes by `alias`. */
@@ -41,7 +34,7 @@ type RowsOf = (alias: string) => string
 
 /** The rows whose foreign key points at rows of the parent; each level down has an alias of its own. */
 const pointingAt =
-  (f: Follower, parent: string, where: RowsOf): RowsOf =>
+  (f: ReferencingKey, parent: string, where: RowsOf): RowsOf =>
   alias => {
     const up = `${alias}p`
     return `(${f.columns.map(c => `${alias}.${ident(c)}`).join(', ')}) in (
@@ -55,10 +48,10 @@ const pointingAt =
 export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
   const { sessions, messages } = info
   const follows: Follow[] = []
-  const keepers: Follower[] = []
+  const keepers: ReferencingKey[] = []
   const seen = new Set([sessions.table])
   const visit = async (parent: string, where: RowsOf): Promise<void> => {
-    for (const f of await followersOf(sql, parent)) {
+    for (const f of await referencingKeys(sql, parent)) {
       const rows = pointingAt(f, parent, where)
       const deletes = f.action === 'c' || (f.table === messages?.table && 'ar'.includes(f.action))
       if (deletes) {

@@ -1,3 +1,4 @@
+import type { ReferencingKey } from '../database/catalog.sql.js'
 import { type Db, literal, ident as q } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
@@ -5,38 +6,13 @@ import type { Cells } from '../model/report.js'
 /** What becomes of sessions that nobody uses. */
 export type PruneHow = 'archived' | 'marked' | 'deleted'
 
-/** A foreign key that points at a table: whose rows follow the rows there, hold them, or lose their value. */
-export interface Follower {
-  table: string
-  columns: string[]
-  parentColumns: string[]
-  /** `pg_constraint.confdeltype`: c deletes, n and d set another value, a and r refuse. */
-  action: 'a' | 'r' | 'c' | 'n' | 'd'
-}
-
-/** The foreign keys of other tables that point at a table. */
-export async function followersOf(sql: Db, table: string): Promise<Follower[]> {
-  const rows = await sql<(Omit<Follower, 'table'> & { schema: string; name: string; table: string })[]>`
-    select format('%I.%I', n.nspname, t.relname) as table, c.confdeltype::text as action,
-      array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)
-        join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by k.o) as columns,
-      array(select a.attname::text from unnest(c.confkey) with ordinality k (n, o)
-        join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.n order by k.o) as "parentColumns"
-    from pg_catalog.pg_constraint c
-    join pg_catalog.pg_class t on t.oid = c.conrelid
-    join pg_catalog.pg_namespace n on n.oid = t.relnamespace
-    where c.contype = 'f' and c.confrelid = ${table}::regclass and c.conparentid = 0
-    order by 1, c.conname`
-  return [...rows]
-}
-
 /** Which sessions are looked at: older than a moment of the server's clock, in days before now. */
 export interface Retention {
   info: TrackInfo
   days: number
   how: PruneHow
   /** Foreign keys whose rows keep their session: they would refuse the deletion. */
-  keepers: Follower[]
+  keepers: ReferencingKey[]
 }
 
 const cut = 'now() - make_interval(days => $1)'

@@ -1,6 +1,13 @@
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
-import { type Node, pathName, relationName, statementsOrNone, strings } from '../files/statements.js'
+import {
+  type Node,
+  pathName,
+  relationName,
+  someNode,
+  statementsOrNone,
+  strings,
+} from '../files/statements.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { type AppFunction, functionsAbout } from './counted_columns.sql.js'
@@ -87,16 +94,11 @@ function starsOf(table: string, trigger: boolean) {
     )
   }
   /** One arm of UNION and the like has the rows of the table, and another has not. */
-  const inSetOperation = (node: unknown): boolean => {
-    if (Array.isArray(node)) return node.some(inSetOperation)
-    if (node === null || typeof node !== 'object') return false
-    const part = node as Node
-    if (part.op && part.op !== 'SETOP_NONE' && part.larg && part.rarg) {
-      const arms = [part.larg, part.rarg].map(arm => ofSelect({ SelectStmt: arm }))
-      if (arms[0] !== arms[1]) return true
-    }
-    return Object.values(part).some(inSetOperation)
-  }
+  const inSetOperation = (node: unknown): boolean =>
+    someNode(node, ({ op, larg, rarg }) => {
+      if (!op || op === 'SETOP_NONE' || !larg || !rarg) return false
+      return ofSelect({ SelectStmt: larg }) !== ofSelect({ SelectStmt: rarg })
+    })
   return { ofSelect, inSetOperation }
 }
 
@@ -120,10 +122,8 @@ const tablesIn = (from: Node[] | undefined): { table: string; alias: string }[] 
   })
 
 /** Whether somewhere a list of values is made a row of the table: `row(...)::chats`. */
-function isRowOf(node: unknown, table: string): boolean {
-  if (Array.isArray(node)) return node.some(n => isRowOf(n, table))
-  if (node === null || typeof node !== 'object') return false
-  const { TypeCast: cast } = node as Node
-  if (cast?.arg?.RowExpr && pathName(strings(cast.typeName?.names)) === table) return true
-  return Object.values(node).some(n => isRowOf(n, table))
-}
+const isRowOf = (node: unknown, table: string): boolean =>
+  someNode(
+    node,
+    ({ TypeCast: cast }) => cast?.arg?.RowExpr && pathName(strings(cast.typeName?.names)) === table,
+  )

@@ -47,7 +47,7 @@ export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolea
   const rows = await sql<{ there: boolean }[]>`
     select case w.kind
       when 'index' then to_regclass(w.name) is not null
-      -- that of a table is told with the table
+      -- that of a table is reported with the table
       when 'type' then exists (select from pg_catalog.pg_type y where y.oid = to_regtype(w.name) and y.typrelid = 0)
       -- the tool keeps its versions in a table of it: without that, it is somebody else's
       when 'schema' then to_regclass(w.name || '.meta') is null and exists (

@@ -4,7 +4,7 @@ import { type Known, knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
-import { isUnprovenKey, type Node, parseStatements, relationName } from '../files/statements.js'
+import { isUnprovenKey, type Node, parseStatements, relationName, visitNodes } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { countedColumns } from './counted_columns.js'
@@ -86,15 +86,6 @@ async function changedBy(files: FileOfStatements[]): Promise<Map<string, Migrati
 /** Tables that the body of a function updates or deletes from, by their names with a schema. */
 const changedInBody = (text: string): string[] =>
   [...text.matchAll(/\b(?:update|delete\s+from)\s+(?:only\s+)?([a-z_][\w$]*\.[a-z_][\w$]*)/g)].map(m => m[1]!)
-
-/** Every node of a tree. */
-function visitNodes(value: unknown, visit: (node: Node) => void): void {
-  if (Array.isArray(value)) for (const item of value) visitNodes(item, visit)
-  else if (value !== null && typeof value === 'object') {
-    visit(value as Node)
-    for (const inside of Object.values(value)) visitNodes(inside, visit)
-  }
-}
 
 /** Tables that are there and get a column, each with the first file that adds one. */
 function widenedBy(files: FileOfStatements[]): Map<string, Migration> {

@@ -1,5 +1,5 @@
 import { askedName, type Known } from '../database/known.js'
-import { type Node, relationName } from '../files/statements.js'
+import { type Node, relationName, visitNodes } from '../files/statements.js'
 import { lockAll, lockModes, type Taken } from '../model/lock_mode.js'
 
 /** What is locked where a name stands in a query: ONLY leaves the children out. */
@@ -10,18 +10,12 @@ export const spread = (range: Node, known: Known): string[] =>
 export function locksOfSelect(node: Node, known: Known): Taken[] | null {
   const found: Taken[] = []
   let acts = false
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) visit(item)
-    else if (value !== null && typeof value === 'object') {
-      const part = value as Node
-      if (part.lockingClause) found.push(...lockAll(rangesOf(part.fromClause, known), 'ROW SHARE'))
-      if (part.FuncCall && mayAct(part.FuncCall, known)) acts = true
-      for (const kind of ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
-        if (part[kind]) found.push(...locksOfWrite(part[kind], known))
-      for (const inside of Object.values(part)) visit(inside)
-    }
-  }
-  visit(node)
+  visitNodes(node, part => {
+    if (part.lockingClause) found.push(...lockAll(rangesOf(part.fromClause, known), 'ROW SHARE'))
+    if (part.FuncCall && mayAct(part.FuncCall, known)) acts = true
+    for (const kind of ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt'])
+      if (part[kind]) found.push(...locksOfWrite(part[kind], known))
+  })
   return acts ? null : found
 }
 

@@ -1,5 +1,13 @@
 import { askedName, type Known } from '../database/known.js'
-import { indexName, type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
+import {
+  indexName,
+  type Node,
+  pathName,
+  relationName,
+  type Statement,
+  someNode,
+  strings,
+} from '../files/statements.js'
 import { commandLabel, pointsAt } from './alter_table_locks.js'
 import { isStoredAlike, keepsValue, sameFamily, targetOf } from './column_types.js'
 import { isFullVacuum, tablesOfDomain } from './object_locks.js'
@@ -219,16 +227,12 @@ const isGuarded = (type: string, known: Known): boolean =>
 /** Functions of the server that give one value in a whole transaction; others are looked up. */
 const steady = new Set(['now', 'transaction_timestamp', 'statement_timestamp'])
 
-function isVolatile(expression: unknown, known: Known): boolean {
-  if (Array.isArray(expression)) return expression.some(e => isVolatile(e, known))
-  if (expression === null || typeof expression !== 'object') return false
-  const node = expression as Node
-  if (node.funcname) {
-    const asked = askedName(node.funcname)
-    if (known.functions.get(asked)?.volatile ?? !steady.has(asked.replace(/^pg_catalog\./, ''))) return true
-  }
-  return Object.values(node).some(e => isVolatile(e, known))
-}
+const isVolatile = (expression: unknown, known: Known): boolean =>
+  someNode(expression, ({ funcname }) => {
+    if (!funcname) return false
+    const asked = askedName(funcname)
+    return known.functions.get(asked)?.volatile ?? !steady.has(asked.replace(/^pg_catalog\./, ''))
+  })
 
 /** A new column that old rows are checked against although they need not be written. */
 function checksRows(column: Node): boolean {

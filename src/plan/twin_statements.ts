@@ -3,10 +3,10 @@ import { movedNames, type QualifiedName } from '../files/moved_names.js'
 import {
   indexName,
   isUnprovenKey,
-  type Node,
   parseStatements,
   type Statement,
   strings,
+  visitNodes,
 } from '../files/statements.js'
 import type { StatementLock } from '../model/plan.js'
 import { namesIn } from '../model/table_name.js'
@@ -122,17 +122,11 @@ export async function onTwin(
 function relationsIn({ kind, node }: Statement): string[] {
   const found: string[] = []
   const own = new Set<string>()
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) visit(item)
-    else if (value !== null && typeof value === 'object') {
-      const part = value as Node
-      if (typeof part.ctename === 'string') own.add(part.ctename)
-      for (const inside of Object.values(part)) visit(inside)
-      if (typeof part.relname === 'string' && (part.schemaname || !own.has(part.relname)))
-        found.push(part.schemaname ?? 'public')
-    }
-  }
-  visit(node)
+  visitNodes(node, part => {
+    if (typeof part.ctename === 'string') own.add(part.ctename)
+    if (typeof part.relname === 'string' && (part.schemaname || !own.has(part.relname)))
+      found.push(part.schemaname ?? 'public')
+  })
   if (kind === 'DropStmt' && node.removeType !== 'OBJECT_FUNCTION')
     for (const o of node.objects) {
       const path = strings([o])

@@ -1,6 +1,6 @@
 import type { Db } from '../database/types.js'
 import type { QualifiedName } from '../files/moved_names.js'
-import { partText } from '../model/table_name.js'
+import { partText, tableText } from '../model/table_name.js'
 
 /** A table or view of the application, as far as a twin needs it. */
 export interface Original extends QualifiedName {
@@ -29,9 +29,6 @@ export async function originalsOf(sql: Db, names: QualifiedName[]): Promise<Orig
     order by 1, 2`
 }
 
-/** A name of a twin, as SQL. */
-const textOf = (schema: string, name: string): string => `${partText(schema)}.${partText(name)}`
-
 /** Makes a schema for twins. */
 export async function createSchema(sql: Db, schema: string): Promise<void> {
   await sql.unsafe(`create schema ${partText(schema)}`)
@@ -44,15 +41,17 @@ export async function createSchema(sql: Db, schema: string): Promise<void> {
  */
 export async function createTwin(sql: Db, original: Original, schema: string): Promise<void> {
   const { name, kind, partitioned, unlogged } = original
-  const twin = textOf(schema, name)
+  const twin = tableText({ schema, name })
   if (kind === 'v' || kind === 'm') {
     // of the same kind, or a statement for views would be refused there; LIMIT keeps writes off the original
     const view = kind === 'v' ? 'view' : 'materialized view'
     const rows = kind === 'v' ? 'limit 0' : 'with no data'
-    await sql.unsafe(`create ${view} ${twin} as select * from ${textOf(original.schema, name)} ${rows}`)
+    await sql.unsafe(
+      `create ${view} ${twin} as select * from ${tableText({ schema: original.schema, name })} ${rows}`,
+    )
     return
   }
-  const like = `(like ${textOf(original.schema, name)} including all)`
+  const like = `(like ${tableText({ schema: original.schema, name })} including all)`
   await sql.unsafe(
     `create ${unlogged ? 'unlogged ' : ''}table ${twin} ${like}${partitioned === null ? '' : ` partition by ${partitioned}`}`,
   )
@@ -60,7 +59,7 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
   await sql.unsafe(`alter table ${twin} replica identity full`)
   if (partitioned === null) return
   const rest = /^hash/i.test(partitioned) ? 'for values with (modulus 1, remainder 0)' : 'default'
-  const part = textOf(schema, `${name.slice(0, 50)}_rest`)
+  const part = tableText({ schema, name: `${name.slice(0, 50)}_rest` })
   await sql.unsafe(`create table ${part} partition of ${twin} ${rest}`)
   await sql.unsafe(`alter table ${part} replica identity full`)
 }

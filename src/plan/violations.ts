@@ -4,7 +4,7 @@ import type { Db } from '../database/types.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { type Node, relationName, type Statement } from '../files/statements.js'
 import { type Finding, finding } from '../model/report.js'
-import { namesIn, partText } from '../model/table_name.js'
+import { namesIn, partText, tableText } from '../model/table_name.js'
 import { hasViolation, type Unproven, unprovenChecks, updatesViolation } from './look_ahead.sql.js'
 import { twinSchema } from './twin_statements.js'
 import type { FileOfStatements, Question, TwinAnswers } from './twins.js'
@@ -105,7 +105,7 @@ async function question(
     ? 'true'
     : `(${backfill.pending})${backfill.reason === null ? '' : ` and (${backfill.reason}) is null`}`
   const names = namesIn(check.asked)!
-  const twin = `${partText(twinSchema(names[0]!))}.${partText(names[1]!)}`
+  const twin = tableText({ schema: twinSchema(names[0]!), name: names[1]! })
   return async (scope, asMade) => {
     const deleted = []
     for (const t of taken) deleted.push({ ...t, predicate: await asMade(t.predicate) })

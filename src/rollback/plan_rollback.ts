@@ -173,11 +173,10 @@ async function ignored(
   return found
 }
 
-/** The migrations to undo, newest first. */
 /**
  * Whether a migration was stopped in its middle and has left something that its rollback takes back: rows
- * that it
- * has taken out, or statements without a transaction. A rollback asks the catalog what is there of these.
+ * that it has taken out, or statements without a transaction. A rollback asks the catalog what is there of
+ * these.
  */
 function isHalfDone({ unfinished }: History, m: Migration): boolean {
   if (unfinished.get(m.name)?.direction !== 'up' || !m.rollback) return false

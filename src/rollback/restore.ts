@@ -51,8 +51,7 @@ export async function archives(ctx: Context): Promise<Report> {
  *
  * Where the rollback took the tables away, the migrations are applied again first, as the bare `migrate`
  * would. Then the archived rows are merged into what is there, by the rules of `mergeTable` and
- * `mergeColumn`,
- * and the track's checks have the last word.
+ * `mergeColumn`, and the track's checks have the last word.
  */
 export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
   const { chosen, report: begun, pending } = await prepareRestore(ctx, track, options)

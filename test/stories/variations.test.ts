@@ -13,7 +13,7 @@ import { type Ending, VariationStory } from '../support/variation_story.js'
 
 const soak = process.env.RETHREAD_SOAK !== undefined
 const asked = process.env.RETHREAD_SEED !== undefined
-/** How many variations of each track; a seed that is asked for is told alone, to its end. */
+/** How many variations of each track; a seed that is asked for runs alone, to its end. */
 const each = asked ? 1 : soak ? 2000 : 13
 /** One in so many is migrated and rolled back in CI, where time is short. */
 const fullEvery = soak || asked ? 1 : 13

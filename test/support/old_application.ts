@@ -209,8 +209,7 @@ export function oldStatement(track: string, d: Dice, n: number, when: When, inse
 
 /**
  * Messages that are neither migrated nor set aside with a reason, nor noted as failed or for the next run,
- * once
- * the backfills have ended: no command may be clean where this is not empty.
+ * once the backfills have ended: no command may be clean where this is not empty.
  */
 export const unaccounted: Record<string, string> = {
   'workspace-sessions': `

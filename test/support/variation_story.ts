@@ -29,8 +29,7 @@ interface Sent {
 
 /**
  * One variation, from its first look to its rollback: throws where a row is lost, the application sees an
- * error
- * that it would not have seen, or the rollback is not exact. `full` goes on after the plan.
+ * error that it would not have seen, or the rollback is not exact. `full` goes on after the plan.
  */
 export class VariationStory implements AsyncDisposable {
   private readonly sent: Sent[] = []
