@@ -15,19 +15,21 @@ const soak = process.env.RETHREAD_SOAK !== undefined
 const asked = process.env.RETHREAD_SEED !== undefined
 /** How many variations of each track; a seed that is asked for runs alone, to its end. */
 const each = asked ? 1 : soak ? 2000 : 13
+/** CI tells the same stories every time, and looks for no new ones: that is for the soak. */
+const first = soak || asked ? seed : 606331
 /** One in so many is migrated and rolled back in CI, where time is short. */
 const fullEvery = soak || asked ? 1 : 13
 
 describe('variations of the schema', () => {
   test.each(tracks)(
-    `%s: refused before anything changes, or exact (seeds from ${seed})`,
+    `%s: refused before anything changes, or exact (seeds from ${first})`,
     {
       timeout: soak ? 24 * 3_600_000 : 300_000,
     },
     async track => {
       const endings: Ending[] = []
       const faults: string[] = []
-      for (let n = seed; n < seed + each; n++) {
+      for (let n = first; n < first + each; n++) {
         const server = servers()[n % servers().length]!
         await using story = await VariationStory.of(server, track, n)
         await story.tell(n % fullEvery === 0 || asked).then(
