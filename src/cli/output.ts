@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { maskUrl, plainText } from '../database/connection.js'
+import { maskUrl, secretsIn } from '../database/address.js'
 import { findingsOf } from '../model/failure.js'
 import type { Finding } from '../model/report.js'
 
@@ -19,9 +19,8 @@ export function writeOutput(cwd: string, path: string, text: string): Finding[] 
 /** No secret in any output: the URL's password is cut wherever it shows. */
 export function maskSecrets(text: string, url: string): string {
   if (url === '') return text
-  const password = URL.canParse(url) ? new URL(url).password : ''
   // the URL first: without its password it would not be found any more
   let masked = text.replaceAll(url, maskUrl(url))
-  for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
+  for (const secret of secretsIn(url)) masked = masked.replaceAll(secret, '***')
   return masked
 }

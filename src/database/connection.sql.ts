@@ -16,9 +16,17 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     'set row_security = off',
     "set timezone = 'UTC'",
     "set client_connection_check_interval = '1s'",
+    // a client that is gone without a word: noticed within four seconds, by the system
+    'set tcp_keepalives_idle = 2',
+    'set tcp_keepalives_interval = 1',
+    "set tcp_user_timeout = '4s'",
     'set statement_timeout = 0',
     'set lock_timeout = 0',
-    "set idle_in_transaction_session_timeout = '5min'",
+    'set idle_session_timeout = 0',
+    // one that a box in the network answers for is not: its locks end with its transaction
+    `set idle_in_transaction_session_timeout = '${purpose === 'writer' || purpose === 'worker' ? '4s' : '1min'}'`,
+    // PostgreSQL 17 and later
+    'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
   ]
   // anti-joins over all messages and index builds stay in memory, but take no more than
   // the server gives its buffers
@@ -57,6 +65,27 @@ export async function sendSetup(sql: Db, setup: string): Promise<void> {
 export async function greet(sql: Db): Promise<{ pid: number; named: number }> {
   const answer = await sql.unsafe<{ pid: number }[]>('select pg_catalog.pg_backend_pid() as pid')
   return { pid: answer[0]!.pid, named: answer.state.pid }
+}
+
+/**
+ * What a backend is at: `finished` when it waits for its client, be it for the next statement or to take
+ * what it sends.
+ */
+export async function backendState(sql: Db, pid: number): Promise<'working' | 'finished' | 'gone'> {
+  const [row] = await sql.unsafe<{ finished: boolean }[]>(
+    `select coalesce(a.state like 'idle%' or (a.wait_event_type, a.wait_event) = ('Client', 'ClientWrite'), false) as finished
+     from pg_catalog.pg_stat_activity a where a.pid = ${pid} and a.application_name like 'rethread %'`,
+  )
+  return row === undefined ? 'gone' : row.finished ? 'finished' : 'working'
+}
+
+/** Ends a backend of ours whose client is gone. False where it is none of ours. */
+export async function endBackend(sql: Db, pid: number): Promise<boolean> {
+  const [row] = await sql.unsafe<{ ended: boolean }[]>(
+    `select pg_catalog.pg_terminate_backend(a.pid) as ended
+     from pg_catalog.pg_stat_activity a where a.pid = ${pid} and a.application_name like 'rethread %'`,
+  )
+  return row?.ended ?? false
 }
 
 /** How much of evicted pages goes to the disk at once. */
