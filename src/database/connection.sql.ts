@@ -4,6 +4,9 @@ import { type Db, literal } from './types.js'
 /** What a session is for. Probes are the only ones that see as the application sees. */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
+/** How long a session that only reads waits for a lock, in milliseconds. */
+const readerLockMs = 30_000
+
 /**
  * The settings of a fresh session, sent once it is known that they stay in it.
  * `row_security = off` makes a filtered view of the data an error instead of a smaller number.
@@ -21,10 +24,11 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     'set tcp_keepalives_interval = 1',
     "set tcp_user_timeout = '4s'",
     'set statement_timeout = 0',
-    'set lock_timeout = 0',
+    // who only reads gives up on a table that somebody keeps locked; writers have limits for each step
+    `set lock_timeout = ${purpose === 'writer' || purpose === 'worker' ? 0 : readerLockMs}`,
     'set idle_session_timeout = 0',
     // one that a box in the network answers for is not: its locks end with its transaction
-    `set idle_in_transaction_session_timeout = '${purpose === 'writer' || purpose === 'worker' ? '4s' : '1min'}'`,
+    `set idle_in_transaction_session_timeout = '${purpose === 'writer' || purpose === 'worker' ? '5s' : '1min'}'`,
     // PostgreSQL 17 and later
     'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
   ]

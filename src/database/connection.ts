@@ -59,7 +59,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       .catch(unlessLost)
       .then(() => wire.letGo())
   }
-  refuseWhenLost(sql, () => wire.lost)
+  refuseWhenLost(sql, wire)
   const closed = new AbortController()
   const close = async () => {
     closing = true
@@ -236,7 +236,8 @@ async function askBeside(
  * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
  * process.
  */
-function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
+function refuseWhenLost(sql: Connection['sql'], wire: Wire): void {
+  const isGone = () => wire.lost
   const guarded = <T extends object>(db: T): T => {
     const refused = () =>
       Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
@@ -256,7 +257,10 @@ function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
         // begin() has been rejected; this would only make it send a rollback
         return new Promise(() => {})
       }),
-    )
+    ).catch(error => {
+      // the driver knows only that it was closed
+      throw isGone() && isLost(error) ? (wire.fault ?? error) : error
+    })
   }) as typeof begin
   sql.reserve = async () => guarded(await reserve())
 }

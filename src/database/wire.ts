@@ -28,6 +28,8 @@ export class Wire extends EventEmitter {
   heard = 0
   /** True once the connection broke, not where it was closed on purpose. */
   lost = false
+  /** What broke it. */
+  fault: Error | null = null
   /** Called when it broke. */
   onLost = (): void => {}
   private ending = false
@@ -102,6 +104,7 @@ export class Wire extends EventEmitter {
       return
     }
     this.lost = true
+    this.fault = error
     this.socket.destroy()
     this.fail(error)
     this.onLost()
