@@ -41,7 +41,7 @@ export function plainText(part: string): string | null {
 }
 
 /** The parts of a URL as they are written. Not by the class URL, which refuses a user without a host. */
-const parts = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
+const urlParts = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
 
 /** Parameters whose values are secret. */
 const secretParameters = ['password', 'sslpassword']
@@ -69,7 +69,7 @@ const readParameters = new Set(
 /** Reads a URL as libpq does. Throws BAD_URL, which shows nothing of one that can not be read. */
 export function readAddress(url: string): Address {
   const bad = (reason: string) => new Failure('BAD_URL', maskUrl(url), { reason })
-  const found = parts.exec(url)
+  const found = urlParts.exec(url)
   if (!found) {
     const raw = /^postgres(ql)?:\/\/[^?]*[/#?][^@]*@/i.test(url)
     throw bad(raw ? 'a / ? # or @ in its password is not encoded' : 'it is not a URL')
@@ -124,6 +124,12 @@ export function readAddress(url: string): Address {
   }
 }
 
+/** A URL with these parameters of libpq, added to those that a URL has already. */
+export function urlOf(parameters: Record<string, string>, url = 'postgres://'): string {
+  const added = Object.entries(parameters).map(pair => pair.map(encodeURIComponent).join('='))
+  return `${url}${url.includes('?') ? '&' : '?'}${added.join('&')}`
+}
+
 /** Host, port and database of a URL. Throws BAD_URL. */
 export function readUrl(url: string): { host: string; port: number; database: string } {
   const { host, port, database } = readAddress(url)
@@ -138,7 +144,7 @@ export function addressOf(url: string): string {
 
 /** The URL with its passwords masked; an unreadable one is not shown at all. */
 export function maskUrl(url: string): string {
-  const found = parts.exec(url)
+  const found = urlParts.exec(url)
   if (!found || found[2]?.includes('@') || found[4]?.includes('@')) return '(unreadable URL)'
   const [, scheme, userInfo, place, path, query] = found
   const user = userInfo === undefined ? '' : `${userInfo.replace(/:.*$/s, ':***')}@`
@@ -150,7 +156,7 @@ export function maskUrl(url: string): string {
 
 /** The secrets in a URL, as they are written and as they are meant; the longest first. */
 export function secretsIn(url: string): string[] {
-  const found = parts.exec(url)
+  const found = urlParts.exec(url)
   const written = [
     found?.[2]?.replace(/^[^:]*:?/, ''),
     ...(found?.[5] ?? '')

@@ -13,7 +13,7 @@ const readyForQuery = 'Z'.charCodeAt(0)
 const errorResponse = 'E'.charCodeAt(0)
 
 /** An error by a code that says that the connection is gone. */
-const gone = (reason: string): Error => Object.assign(new Error(reason), { code: 'CONNECTION_CLOSED' })
+const closedBy = (reason: string): Error => Object.assign(new Error(reason), { code: 'CONNECTION_CLOSED' })
 
 /**
  * The socket as the driver sees it. It knows whether an answer is due, refuses what is no PostgreSQL, and
@@ -56,7 +56,7 @@ export class Wire extends EventEmitter {
     socket.on('data', chunk => this.take(chunk))
     socket.on('drain', () => this.emit('drain'))
     socket.on('error', error => this.break(error))
-    socket.on('close', () => this.break(gone(this.why ?? 'the server closed the connection')))
+    socket.on('close', () => this.break(closedBy(this.why ?? 'the server closed the connection')))
   }
 
   /** Whether the server owes an answer. */
@@ -71,7 +71,7 @@ export class Wire extends EventEmitter {
 
   write(chunk: Buffer, done?: () => void): boolean {
     if (this.lost) {
-      setImmediate(() => this.fail(gone(this.why ?? 'the connection is gone')))
+      queueMicrotask(() => this.fail(closedBy(this.why ?? 'the connection is gone')))
       return true
     }
     this.fromClient(chunk)
@@ -183,7 +183,7 @@ export async function openWire(address: Address, signal: AbortSignal): Promise<W
   const socket = local
     ? connectTcp({ path: `${host}/.s.PGSQL.${port}` })
     : connectTcp({ host: hostAddress ?? host, port })
-  const end = () => void socket.destroy(gone('it took the connection and did not answer'))
+  const end = () => void socket.destroy(closedBy('it took the connection and did not answer'))
   signal.addEventListener('abort', end, { once: true })
   try {
     await once(socket, 'connect')
@@ -203,7 +203,7 @@ export async function openWire(address: Address, signal: AbortSignal): Promise<W
 /** Waits for an event of a socket; rejects with its error, or when it closes. */
 function once(socket: Socket, event: string): Promise<Buffer> {
   return new Promise((done, failed) => {
-    const closed = () => failed(gone('the server closed the connection'))
+    const closed = () => failed(closedBy('the server closed the connection'))
     const settle =
       <T>(then: (value: T) => void) =>
       (value: T) => {
