@@ -4,6 +4,20 @@ import { type Db, literal } from './types.js'
 /** What a session is for. Probes are the only ones that see as the application sees. */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
+/** Settings that change what a text of SQL means, or how the server writes values and names. */
+const reliedOn = [
+  ['standard_conforming_strings', 'on'],
+  ['quote_all_identifiers', 'off'],
+  ['default_transaction_isolation', 'read committed'],
+  ['transform_null_equals', 'off'],
+  ['array_nulls', 'on'],
+  ['xmloption', 'content'],
+  ['datestyle', 'ISO, MDY'],
+  ['intervalstyle', 'postgres'],
+  ['bytea_output', 'hex'],
+  ['extra_float_digits', '1'],
+] as const
+
 /** How long a session that only reads waits for a lock, in milliseconds. */
 const readerLockMs = 30_000
 
@@ -18,6 +32,8 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
   const lines = [
     'set row_security = off',
     "set timezone = 'UTC'",
+    // what a role or a database may have set otherwise, and files and questions of ours rely on
+    ...reliedOn.map(([name, value]) => `set ${name} = '${value}'`),
     "set client_connection_check_interval = '1s'",
     // a client that is gone without a word: noticed within four seconds, by the system
     'set tcp_keepalives_idle = 2',
