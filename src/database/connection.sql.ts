@@ -30,6 +30,8 @@ const readerLockMs = 30_000
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
+    // PostgreSQL 17 and later; first, for it counts the time of this very message
+    'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
     'set row_security = off',
     "set timezone = 'UTC'",
     // what a role or a database may have set otherwise, and files and questions of ours rely on
@@ -45,8 +47,6 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     'set idle_session_timeout = 0',
     // one that a box in the network answers for is not: its locks end with its transaction
     `set idle_in_transaction_session_timeout = '${purpose === 'writer' || purpose === 'worker' ? '5s' : '1min'}'`,
-    // PostgreSQL 17 and later
-    'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
   ]
   // anti-joins over all messages and index builds stay in memory, but take no more than
   // the server gives its buffers
