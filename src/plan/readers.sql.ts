@@ -14,10 +14,10 @@ export interface PolicyScope {
 }
 
 /** A role that has a right on the rows of a table. */
-export interface Reader {
+export interface TableReader {
   role: string
   commands: RowCommand[]
-  /** Why row security does not apply to it: null where it does. An owner is bound by FORCE ROW LEVEL SECURITY. */
+  /** Why row security does not apply to it, else null. FORCE ROW LEVEL SECURITY binds an owner all the same. */
   exempt: 'superuser' | 'BYPASSRLS' | 'owner' | null
   /** The roles whose rights it has, itself among them. */
   has: string[]
@@ -31,7 +31,7 @@ export interface TableReaders {
   rowSecurity: boolean
   forced: boolean
   policies: PolicyScope[]
-  readers: Reader[]
+  readers: TableReader[]
 }
 
 /**
@@ -69,6 +69,6 @@ export async function readersOf(sql: Db, tables: string[]): Promise<TableReaders
   return rows.map(r => ({
     ...r,
     policies: JSON.parse(r.policies) as PolicyScope[],
-    readers: JSON.parse(r.readers) as Reader[],
+    readers: JSON.parse(r.readers) as TableReader[],
   }))
 }

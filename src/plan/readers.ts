@@ -12,9 +12,9 @@ import type { Migration } from '../model/project.js'
 import type { Table } from '../model/report.js'
 import {
   type PolicyScope,
-  type Reader,
   type RowCommand,
   readersOf,
+  type TableReader,
   type TableReaders,
 } from './readers.sql.js'
 import { isRoleOfPeople, nameOfRole } from './widens_access.js'
@@ -108,11 +108,11 @@ const rolesOf = (node: Node): string[] =>
   node.roles.map(nameOfRole).map((r: string) => (r === 'PUBLIC' ? 'public' : r))
 
 /** Whether row security asks policies when this role comes. */
-const isBound = (reader: Reader, state: RowSecurity): boolean =>
+const isBound = (reader: TableReader, state: RowSecurity): boolean =>
   state.rowSecurity && (reader.exempt === null || (reader.exempt === 'owner' && state.forced))
 
 /** Whether some rows may be left to a role for a command. */
-const reaches = (reader: Reader, state: RowSecurity, command: RowCommand): boolean =>
+const reaches = (reader: TableReader, state: RowSecurity, command: RowCommand): boolean =>
   !isBound(reader, state) ||
   state.policies.some(
     p =>
@@ -123,7 +123,7 @@ const reaches = (reader: Reader, state: RowSecurity, command: RowCommand): boole
 
 function hides(
   { table, rows }: TableReaders,
-  reader: Reader,
+  reader: TableReader,
   before: RowSecurity,
   after: RowSecurity,
 ): Hazard[] {
@@ -141,7 +141,7 @@ function hides(
 }
 
 function readersTable(now: TableReaders, after: RowSecurity): Table {
-  const sees = (reader: Reader, state: RowSecurity): string =>
+  const sees = (reader: TableReader, state: RowSecurity): string =>
     !reader.commands.includes('SELECT')
       ? 'may not read'
       : !isBound(reader, state)

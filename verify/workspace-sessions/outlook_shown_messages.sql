@@ -6,8 +6,8 @@
 --! at: 001_create_chat_sessions
 --! unless-set: legacy_grouping
 
--- Where policies of messages compare their author, a message is its author's alone. In a legacy session of the
--- whole workspace it is read by the owner of the session, which is the workspace's where several have written.
+-- Where policies of messages compare their author, a message is its author's alone. The legacy session of a
+-- whole workspace is its owner's, who reads all of it.
 with private as (
   select from pg_catalog.pg_class k
   where k.oid = 'public.chats'::regclass and k.relrowsecurity and exists (
