@@ -17,7 +17,7 @@ export interface PolicyScope {
 export interface TableReader {
   role: string
   commands: RowCommand[]
-  /** Why row security does not apply to it, else null. FORCE ROW LEVEL SECURITY binds an owner all the same. */
+  /** Why row security does not apply to it, else null. FORCE ROW LEVEL SECURITY still binds an owner. */
   exempt: 'superuser' | 'BYPASSRLS' | 'owner' | null
   /** The roles whose rights it has, itself among them. */
   has: string[]
