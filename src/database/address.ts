@@ -111,7 +111,7 @@ export function readAddress(url: string): Address {
     password,
     database: decoded(path) || given.get('dbname') || user || 'postgres',
     tls: {
-      // as libpq: a file of root certificates is there to be used, and those of the system want the host's name
+      // as libpq: a file of root certificates is there to be used, those of the system want the host's name
       mode: rootCert === 'system' ? 'verify-full' : mode === 'require' && rootCert ? 'verify-ca' : mode,
       rootCert: rootCert === 'system' ? null : rootCert,
       cert: given.get('sslcert') || null,

@@ -46,7 +46,7 @@ export const markdownText = (text: string): string =>
       i % 2 === 1
         ? part
         : part
-            .replace(/[\\[\]*_~|]/g, '\\$&')
+            .replace(/[\\[\]*~|]|(?<!\w)_|_(?!\w)/g, '\\$&')
             .replaceAll('&', '&amp;')
             .replaceAll('<', '&lt;')
             .replaceAll('>', '&gt;')

@@ -67,8 +67,8 @@ export async function restoreAutoAnalyze(sql: Root, relation: string, lockTimeou
 }
 
 /**
- * Tables of this role that carry the settings of a backfill although nothing remembers them: renamed since, or
- * the tool's schema was dropped.
+ * Tables of this role that carry the settings of a backfill although nothing remembers them: renamed since,
+ * or the tool's schema was dropped.
  */
 export async function forgottenTables(sql: Db): Promise<string[]> {
   const wanted = Object.entries(autoAnalyzeOff).map(([name, value]) => `${name}=${value}`)
