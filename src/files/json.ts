@@ -9,14 +9,14 @@ export function readJson(path: string): { json: unknown } | { reason: string } {
     return { json: JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, '')) }
   } catch (error) {
     // the parser quotes what it finds, and the file may be any
-    if (error instanceof SyntaxError) return { reason: `not JSON${placeOf(error.message)}` }
+    if (error instanceof SyntaxError) return { reason: `not JSON${whereItStopped(error.message)}` }
     if (isSystemError(error)) return { reason: `it can't be read: ${error.message}` }
     throw error
   }
 }
 
 /** Where the parser stopped; nothing where it does not say. */
-function placeOf(message: string): string {
+function whereItStopped(message: string): string {
   const [, line, column] = /line (\d+) column (\d+)/.exec(message) ?? []
   const [, position] = /at position (\d+)/.exec(message) ?? []
   if (line) return `: line ${line}, column ${column}`
