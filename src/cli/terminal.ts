@@ -1,5 +1,6 @@
 import type { Event } from '../model/event.js'
 import type { Report } from '../model/report.js'
+import { worded } from '../render/words/index.js'
 import { duration, number } from '../render/words/numbers.js'
 import { progressLine } from './progress.js'
 
@@ -90,7 +91,6 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
         return null
       stopBar()
       const { default: ask } = await import('@inquirer/input')
-      const { worded } = await import('../render/words/index.js')
       const context = { output: process.stderr }
       for (const f of [outdated, needed]) if (f) process.stderr.write(worded(f).message + '\n')
       if (

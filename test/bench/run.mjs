@@ -5,19 +5,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build } from 'rolldown'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '../..')
 const out = join(root, '.rethread/bench')
 await build({
-  entryPoints: [join(root, 'src/database/embedded.ts')],
-  bundle: true,
+  input: join(root, 'src/database/embedded.ts'),
   platform: 'node',
-  format: 'esm',
-  outdir: out,
-  packages: 'external',
-  logLevel: 'error',
+  external: /^[^./]/,
+  output: { dir: out },
+  logLevel: 'warn',
 })
 const { startEmbedded } = await import(join(out, 'embedded.js'))
 
