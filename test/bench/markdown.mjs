@@ -1,0 +1,16 @@
+// What the benchmarks print, as docs/benchmarks.md has it: copy and paste.
+
+/** A table of Markdown with a column for each name that a row has. A name -> row object gets its names first. */
+export function markdownTable(rows) {
+  const list = Array.isArray(rows) ? rows : Object.entries(rows).map(([name, row]) => ({ '': name, ...row }))
+  const columns = [...new Set(list.flatMap(row => Object.keys(row)))]
+  const line = cells => `| ${cells.join(' | ')} |`
+  return [
+    line(columns),
+    line(columns.map(() => '---')),
+    ...list.map(row => line(columns.map(c => String(row[c] ?? '').replaceAll('|', '\\|')))),
+  ].join('\n')
+}
+
+/** What a row says of its goal: empty where it has none. */
+export const reached = (value, goal) => (goal === null ? '' : value <= goal ? 'yes' : 'no')
