@@ -1,8 +1,12 @@
 // What the benchmarks print, as docs/benchmarks.md has it: copy and paste.
 
-/** A table of Markdown with a column for each name that a row has. A name -> row object gets its names first. */
-export function markdownTable(rows) {
-  const list = Array.isArray(rows) ? rows : Object.entries(rows).map(([name, row]) => ({ '': name, ...row }))
+/**
+ * A table of Markdown: the date, then a column for each name that a row has. An object of rows gets its names
+ * as a column.
+ */
+export function markdownTable(rows, date) {
+  const named = Array.isArray(rows) ? rows : Object.entries(rows).map(([what, row]) => ({ what, ...row }))
+  const list = named.map(row => ({ date, ...row }))
   const columns = [...new Set(list.flatMap(row => Object.keys(row)))]
   const line = cells => `| ${cells.join(' | ')} |`
   return [

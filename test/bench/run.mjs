@@ -83,7 +83,7 @@ const benches = {
 }
 const wanted = process.argv.slice(2)
 const date = new Date().toISOString().slice(0, 10)
-const table = rows => console.log(markdownTable(rows))
+const table = rows => console.log(markdownTable(rows, date))
 const results = {
   machine: `${cpus().length} x ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
 }
