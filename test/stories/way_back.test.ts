@@ -177,7 +177,7 @@ describe.each(servers())(
         from t join pg_attribute k on k.attrelid = t.oid cross join aclexplode(k.attacl) a
         order by 1`
         const before = (await rights('public')).map(r => r.what)
-        await using project = await inProcess(db.url, { track })
+        const project = await inProcess(db.url, { track })
         const consent = {
           allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[],
           confirm: db.name,

@@ -158,10 +158,12 @@ export class VariationStory implements AsyncDisposable {
     }
     let report = await this.command(verb, request, { beside })
     // a consent is for the rows that were there when it was asked for: those of today are now reported
-    const grown = report.findings.some(
-      f => f.code === 'CONSENT_NEEDED' && f.facts.missing.join() === 'QUARANTINES_ROWS',
-    )
-    if (grown) report = await this.command(verb, request)
+    const asks = report.findings.find(f => f.code === 'CONSENT_NEEDED')
+    if (asks?.code === 'CONSENT_NEEDED' && asks.facts.missing.join() === 'QUARANTINES_ROWS')
+      report = await this.command(verb, {
+        ...request,
+        consent: { ...everything(this.db, true), rows: asks.facts.rows },
+      })
     // what follows from the rows that are taken out is known when they are set aside
     const referred = report.findings.some(f => f.code === 'ROWS_REFERENCED')
     if (!ends(report) && !referred) throw new Error(said(report))
