@@ -62,6 +62,9 @@ const tables: Record<string, Varied[]> = {
 
 export const tracks = Object.keys(tables)
 
+/** Every way in which a schema can be varied. */
+export const kinds = ['partitioned', ...Object.keys(ways)]
+
 /** Functions of the examples that read the clock, with others that count: two databases then agree. */
 const still: Record<string, string> = {
   'workspace-sessions': `create or replace function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = old.updated_at + interval '1 second'; return new; end $$;
