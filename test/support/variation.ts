@@ -76,19 +76,30 @@ const still: Record<string, string> = {
   'codebase-sessions': 'select',
 }
 
+/** The choices of one seed: other ones for each track, the same ones every time. */
+export const diceOf = (track: string, seed: number): Dice => dice(seed + 104_729 * tracks.indexOf(track))
+
 /** The variations of one seed. `major` is the server's: not all of them know everything. */
 export function variationsOf(track: string, seed: number, major: number): Variation[] {
-  const d = dice(seed)
+  const d = diceOf(track, seed)
   const made: Variation[] = [{ kind: 'clock', sql: `${still[track]!};${common}` }]
   const all = tables[track]!
   const main = all[0]!
-  if (d.chance(0.1)) made.push({ kind: `partitioned of ${main.table}`, sql: partitioned(main, d) })
-  for (let n = 1 + d.upTo(d.chance(0.5) ? 2 : 5); n > 0; n--) {
+  // each kind in its turn, on each of two servers, the others by chance
+  const turn = Math.floor(seed / 2) + tracks.indexOf(track) * Math.floor(kinds.length / tracks.length)
+  const first = kinds[turn % kinds.length]!
+  if (first === 'partitioned' || d.chance(0.05))
+    made.push({ kind: `partitioned of ${main.table}`, sql: partitioned(main, d) })
+  const chosen = [
+    first,
+    ...Array.from({ length: d.upTo(d.chance(0.5) ? 2 : 5) }, () => d.one(Object.keys(ways))),
+  ]
+  for (const [n, way] of chosen.entries()) {
     const t = d.chance(0.65) ? main : d.one(all)
-    const way = d.one(Object.keys(ways))
     const kind = `${way} of ${t.table}`
     // a name that is taken is refused: the others have more to say
-    if ((way === 'taken' && d.chance(0.7)) || made.some(m => m.kind === kind)) continue
+    const tooOften = n > 0 && way === 'taken' && d.chance(0.7)
+    if (tooOften || way === 'partitioned' || made.some(m => m.kind === kind)) continue
     const vary = ways[way]!(t, d, n, { track, major })
     made.push({ kind, ...(typeof vary === 'string' ? { sql: vary } : vary) })
   }

@@ -5,7 +5,7 @@ import { type Database, database, picture } from './database.js'
 import { type Insert, oldStatement, unaccounted, type When } from './old_application.js'
 import { proxy } from './proxy.js'
 import type { Server } from './servers.js'
-import { type Dice, dice, type Variation, variationsOf } from './variation.js'
+import { type Dice, diceOf, type Variation, variationsOf } from './variation.js'
 import { errorOf, rowsOf, vary, withIds } from './variation_database.js'
 
 /** What a story comes to. */
@@ -50,7 +50,7 @@ export class VariationStory implements AsyncDisposable {
   ) {}
 
   static async of(server: Server, track: string, seed: number): Promise<VariationStory> {
-    const d = dice(seed + 1_000_003)
+    const d = diceOf(track, seed + 1_000_003)
     const db = await database(server, track, 20)
     const story = new VariationStory(server, track, seed, d, db, d.chance(0.5))
     story.fitting = await vary(db, variationsOf(track, seed, server.major))
