@@ -192,3 +192,26 @@ describe.each(servers())(
     )
   },
 )
+
+test.each(servers())(
+  'rows go back to a table whose uniqueness is checked late, on PostgreSQL $major',
+  async server => {
+    await using db = await database(server, 'workspace-sessions', 20)
+    await db.sql.unsafe(`
+    alter table public.chats add constraint "said once" exclude using btree (id with =) deferrable initially deferred;
+    alter table public.chats add unique (id, message) deferrable`)
+    const before = await picture(db.sql)
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    const consent = {
+      allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[],
+      confirm: db.name,
+    }
+    await project.migrate({ consent })
+    const through = await said(project.migrate({ phase: 'contract', consent }))
+    expect([through.verdict, (await picture(db.sql)).content['public.chats']?.rows]).toEqual(['clean', 23])
+    const back = await said(project.rollback({ all: true, consent }))
+    await project.close()
+    expect([back.verdict, back.codes.includes('NO_WAY_BACK')]).toEqual(['clean', false])
+    expect(await picture(db.sql)).toEqual(before)
+  },
+)
