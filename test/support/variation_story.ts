@@ -222,7 +222,7 @@ export class VariationStory implements AsyncDisposable {
   /** Nothing is called clean while a message is neither migrated nor set aside; what failed is counted. */
   private async isHonest(verb: string, report: Report): Promise<void> {
     const query = unaccounted[this.track]
-    if (!query || !['migrate', 'verify'].includes(verb) || report.verdict === 'refused') return
+    if (!query || !['migrate', 'verify', 'restore'].includes(verb) || report.verdict === 'refused') return
     const [there] = await this.db.sql`
       select exists (select from rethread.ledger where track = ${this.track} and outcome = 'done' and migration ~ '^(005|018)') as done`.catch(
       () => [{ done: false }],
