@@ -154,7 +154,8 @@ export class VariationStory implements AsyncDisposable {
     const how = this.d.one(['cut', 'stopped', 'alone', 'alone'] as const)
     if (how === 'cut') {
       await using between = await proxy(this.db.url)
-      between.cutAt(1 + this.d.upTo(this.d.one([20, 80, 300])))
+      // and the server stays away
+      between.cutAt(1 + this.d.upTo(this.d.one([20, 80, 300])), () => void between[Symbol.asyncDispose]())
       const report = await this.command(verb, request, { url: between.url, beside })
       if (!between.cut && ends(report)) return report.verdict
     }
@@ -193,8 +194,9 @@ export class VariationStory implements AsyncDisposable {
       lockWaitSeconds: 30,
       config: this.hold ? { triggers: 'hold' } : {},
       signal: stop.signal,
-      onEvent: () => {
-        if (events++ === stopAt) stop.abort()
+      onEvent: event => {
+        // nobody waits a minute for a server that does not come back
+        if (events++ === stopAt || event.type === 'reconnect') stop.abort()
       },
     })
     const takes = { consent: everything(this.db, true), ...request }
