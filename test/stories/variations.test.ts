@@ -17,7 +17,7 @@ const asked = process.env.RETHREAD_SEED !== undefined
 const each = asked ? 1 : soak ? 2000 : 40
 /** CI tells the same stories every time, and looks for no new ones: that is for the soak. */
 const first = soak || asked ? seed : 606331
-/** One in so many is migrated and rolled back in CI, where time is short; odd, so that both servers have some. */
+/** One in so many is migrated and rolled back in CI, where time is short; odd, for both servers. */
 const fullEvery = soak || asked ? 1 : 9
 
 /** How often a kind of variation was told on each server. */
