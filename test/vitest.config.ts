@@ -25,12 +25,12 @@ class NoNameFits implements Reporter {
 
 /** The files that take longest: one that begins last would keep one worker busy and leave the other idle. */
 const longest = [
+  'variations',
   'concurrent',
   'tracks',
   'mutants',
   'promises',
   'in_step',
-  'variations',
   'destruction',
   'custom_track',
   'dual_write',
