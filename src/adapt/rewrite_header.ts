@@ -77,7 +77,7 @@ function requiredItems(value: string): string[] {
   return [...items, item.trim()].filter(i => i !== '')
 }
 
-function rewriteRequired(names: Names, item: string): string[] {
+export function rewriteRequired(names: Names, item: string): string[] {
   const [, kind, rest] = /^(\w+) +([\s\S]+)$/.exec(item) ?? []
   const name = rest === undefined ? null : nameAt(rest)
   if (!kind || !name) return [item]
