@@ -67,7 +67,7 @@ function evidence(
   if (right) return { score: (name > 0 ? 5 : 2) + name, because: named(name, column, `it is ${column.base}`) }
   // of another type, and still what is meant: whoever reads the proposal is shown the type
   const near = wants(/^time/) ? numbers.test(column.base) || textTypes.test(column.base) : name > 1
-  return near && name > 1 ? { score: 3 + name, because: named(name, column, '') } : null
+  return near && name > 1 ? { score: 4 + name, because: named(name, column, '') } : null
 }
 
 function reference(

@@ -9,8 +9,8 @@ import { folder } from '../support/folder.js'
  */
 interface Schema {
   name: string
-  /** Where the messages are, and the column of their session. */
-  messages: string
+  /** Rows that should have got a session and have none. */
+  left: string
   tables: string
   /** What is given to --map; null where init finds the track and all names by itself. */
   map: string | null
@@ -61,7 +61,7 @@ const schema = (s: {
 const list: Schema[] = [
   {
     name: 'other names, a bigint identity, a required column',
-    messages: 'public.org_messages',
+    left: 'public.org_messages where session_id is null',
     tables: schema({
       rooms: 'public.organizations',
       room: 'id',
@@ -82,7 +82,7 @@ const list: Schema[] = [
   },
   {
     name: 'camelCase, reserved words, another schema',
-    messages: 'chat."Message"',
+    left: 'chat."Message" where session_id is null',
     tables: `create schema chat; grant usage on schema chat to authenticated, service_role; ${schema({
       rooms: 'chat."Group"',
       room: 'id',
@@ -100,7 +100,7 @@ const list: Schema[] = [
   },
   {
     name: 'rooms with bigint ids, times without a zone',
-    messages: 'public.posts',
+    left: 'public.posts where session_id is null',
     tables: schema({
       rooms: 'public.rooms',
       room: 'id',
@@ -120,7 +120,7 @@ const list: Schema[] = [
   },
   {
     name: 'people of another service with text ids in a table of their own',
-    messages: 'public.chats',
+    left: 'public.chats where session_id is null',
     tables: schema({
       users: 'public.users',
       userType: 'text',
@@ -140,7 +140,7 @@ const list: Schema[] = [
   },
   {
     name: 'rooms with varchar ids, a column called as another of the track',
-    messages: 'public.lines',
+    left: 'public.lines where session_id is null',
     tables: schema({
       rooms: 'public.channels',
       room: 'id',
@@ -158,6 +158,39 @@ const list: Schema[] = [
     old: "insert into lines (channel, workspace, role, message) values ('room-1', md5('u2')::uuid, 'user', 'old')",
   },
 ]
+
+list.push(
+  {
+    name: 'threads of organizations with bigint ids, people of another service, times without a zone',
+    left: 'public.threads where not exists (select from public.messages m where m.conversation_id = threads.id)',
+    tables: `create table public.people (id text primary key);
+      create table public.organizations (id bigint primary key, name text not null);
+      create table public.memberships (organization_id bigint not null references public.organizations, person_id text not null references public.people, role text not null default 'user', primary key (organization_id, person_id));
+      create table public.threads (id uuid primary key default gen_random_uuid(), organization_id bigint not null references public.organizations, person_id text not null references public.people, title text, turns jsonb not null default '[]', meta jsonb, created_at timestamp default now(), updated_at timestamp default now());
+      alter table public.memberships enable row level security;
+      create policy own on public.memberships for select to authenticated using (person_id = (select auth.jwt() ->> 'sub'));
+      grant select, insert, update, delete on public.threads to authenticated, service_role; grant select on public.memberships to authenticated;
+      insert into public.people select 'user_' || i from generate_series(1, 5) i; insert into public.organizations values (1, 'one'), (2, 'two');
+      insert into public.memberships select 1 + i % 2, 'user_' || i from generate_series(1, 5) i;
+      insert into public.threads (organization_id, person_id, title, turns) select 1 + (1 + i % 5) % 2, 'user_' || (1 + i % 5), 't', '[{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]' from generate_series(1, 40) i`,
+    map: null,
+    flags: ['--zone', 'UTC'],
+    old: `insert into threads (organization_id, person_id, turns) values (1, 'user_2', '[{"role": "user", "content": "old"}]')`,
+  },
+  {
+    name: 'projects and people with numbers for ids',
+    left: 'public.chat_messages where session_id is null',
+    tables: `create table public.accounts (id bigint generated always as identity primary key, email text);
+      create table public.apps (id integer primary key, owner_id bigint not null references public.accounts, name text not null);
+      alter table public.apps enable row level security;
+      create policy own on public.apps to authenticated using (owner_id = ((select auth.jwt() ->> 'sub')::bigint));
+      grant select, insert, update, delete on public.apps to authenticated, service_role;
+      insert into public.accounts (email) select 'a' || i from generate_series(1, 5) i;
+      insert into public.apps select i, 1 + i % 5, 'app' from generate_series(1, 10) i`,
+    map: null,
+    old: "insert into apps values (11, 2, 'old')",
+  },
+)
 
 test.each(list.map((s, n) => [s.name, s, n] as const))(
   '%s: from init to restore',
@@ -184,9 +217,7 @@ test.each(list.map((s, n) => [s.name, s, n] as const))(
     await ran('init', ...named, ...(s.flags ?? []))
     await ran('plan')
     await ran('migrate', ...contract)
-    const [left] = await db.sql.unsafe(
-      `select count(*)::int as n from ${s.messages} where session_id is null`,
-    )
+    const [left] = await db.sql.unsafe(`select count(*)::int as n from ${s.left}`)
     expect(left!.n).toBe(0)
     await ran('verify', '--sample', '2')
     await ran('prove')
