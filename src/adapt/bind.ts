@@ -20,7 +20,7 @@ const timeOf = (type: string, zone: string | null): Partial<ColumnBinding> =>
 const asIs = /^(timestamp with|date)/
 
 /** Types that an id can have which is a uuid in the track's files. */
-const idTypes = /^(bigint|integer|text|character varying)$/
+const bindableIds = /^(bigint|integer|text|character varying)$/
 
 const isNumber = /^(bigint|integer|smallint|numeric)$/
 
@@ -78,7 +78,7 @@ export async function bindTypes(
 
 /** The type that ids of a role have instead of uuid; null where they have none that the track can take. */
 const typedAs = (types: TrackTypes, role: string, found: CatalogColumn | undefined): string | null =>
-  found && types.typed?.[role] && idTypes.test(found.base) ? found.base : null
+  found && types.typed?.[role] && bindableIds.test(found.base) ? found.base : null
 
 /** A column that a row needs and the track does not know: probes write it. */
 const probed = (c: CatalogColumn): ColumnBinding => ({ column: c.column, probe: probeValue(c.base) })

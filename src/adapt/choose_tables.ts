@@ -14,7 +14,7 @@ export interface Choice {
 /** Tables looked at for an entity: with all of them the choices would be as many as their product. */
 const candidatesEach = 6
 /** Choices kept while entities are added one by one. */
-const kept = 60
+const keptChoices = 60
 /** What speaks against leaving an entity without a table. */
 const withoutTable = -6
 
@@ -50,7 +50,7 @@ function candidates(
 
 /**
  * The ways to give each entity a table of its own, the best first. `given` are tables and columns that a
- * person has named, by role. Costs as many looks at a table as entities times candidates times the choices that are kept.
+ * person has named, by role. Costs a look at a table for each entity, candidate and choice that is kept.
  */
 export function chooseTables(
   wanted: WantedTable[],
@@ -71,7 +71,7 @@ export function chooseTables(
           score: choice.score + worth(want, table, columns),
         })
       }
-    choices = next.sort((a, b) => b.score - a.score).slice(0, kept)
+    choices = next.sort((a, b) => b.score - a.score).slice(0, keptChoices)
   }
   return choices
 }

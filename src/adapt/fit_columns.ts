@@ -34,7 +34,7 @@ const times = /^(timestamp|date$)/
 const numbers = /^(bigint|integer|numeric|double precision)$/
 
 /** The key of a table that rows elsewhere name: its primary key, else what is unique and called id. */
-export const keyOf = (table: ApplicationTable): ApplicationColumn | null =>
+export const idColumnOf = (table: ApplicationTable): ApplicationColumn | null =>
   table.columns.find(c => c.key) ??
   table.columns.find(c => c.unique) ??
   table.columns.find(c => c.column === 'id') ??
@@ -84,7 +84,7 @@ function reference(
     return lead.table === target.table
       ? { score: 8 + name, because: `references \`${lead.table}.${lead.column}\`` }
       : null
-  const key = keyOf(target)
+  const key = idColumnOf(target)
   const after = namedAfter(column.column, target.name)
   if ((name === 0 && !after) || target === table || key?.base !== column.base) return null
   return {

@@ -1,10 +1,10 @@
-/** How much a name says, from the name of the track itself down to nothing. */
-export const ownName = 3
-export const usualName = 2
+/** How much a name says: that of the track itself, one of the usual ones, the end of one of these. */
+const sameName = 3
+const usualName = 2
 const usualEnding = 1
 
 /** A name as its words, each without the s of a plural: `orgMessages` is `org_message`. */
-export const wordsOf = (name: string): string =>
+const wordsOf = (name: string): string =>
   name
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .toLowerCase()
@@ -16,7 +16,7 @@ export const wordsOf = (name: string): string =>
 /** How much a name is like the track's own, or like one of the usual ones. */
 export function likeness(name: string, own: string, usual: readonly string[]): number {
   const words = wordsOf(name)
-  if (words === wordsOf(own)) return ownName
+  if (words === wordsOf(own)) return sameName
   const known = usual.map(wordsOf)
   if (known.includes(words)) return usualName
   return [wordsOf(own), ...known].some(k => words.endsWith(`_${k}`)) ? usualEnding : 0

@@ -80,7 +80,7 @@ function shareFound(wanted: WantedTable[], bindings: ProposedBinding[]): number 
 }
 
 /** A role as `--map` takes it. */
-const labelOf = (want: WantedTable, column?: string): string =>
+const mapLabel = (want: WantedTable, column?: string): string =>
   [shortName(want.table), ...(column === undefined ? [] : [column])].join('.')
 
 function tableBinding(
@@ -94,7 +94,7 @@ function tableBinding(
   if (!table) {
     const said = named.get(role)
     const because = said === undefined ? 'no table is like it' : `there is no table \`${said}\``
-    return { role, label: labelOf(want), to: null, confidence: 'open', because, rivals: [], renamed: false }
+    return { role, label: mapLabel(want), to: null, confidence: 'open', because, rivals: [], renamed: false }
   }
   const other = choices.find(c => c.tables.has(role) && c.tables.get(role) !== table)
   const close = other !== undefined && best.score - other.score < clearLead && !named.has(role)
@@ -105,7 +105,7 @@ function tableBinding(
   const sure = named.has(role) || nameScore(want, table) > 0 || isLinked(want, best)
   return {
     role,
-    label: labelOf(want),
+    label: mapLabel(want),
     to: shortName(table.table),
     confidence: rival || half ? 'open' : sure ? 'certain' : 'likely',
     because: named.has(role)
@@ -133,7 +133,7 @@ function columnBindings(want: WantedTable, best: Choice, given: Mapping): Propos
     .filter(found => given[`${want.entity}.${found.want.column}`] !== null)
     .map(found => ({
       role: `${want.entity}.${found.want.column}`,
-      label: labelOf(want, found.want.column),
+      label: mapLabel(want, found.want.column),
       to: found.column && partText(found.column.column),
       confidence: found.confidence,
       because: found.because,

@@ -14,7 +14,7 @@ import {
   serverZone,
 } from './application_tables.sql.js'
 import { bindTypes } from './bind.js'
-import { keyOf } from './fit_columns.js'
+import { idColumnOf } from './fit_columns.js'
 import { mappedNames } from './names.js'
 import { type Proposal, type ProposedBinding, propose } from './propose.js'
 import { rewriteRequired } from './rewrite_header.js'
@@ -29,7 +29,7 @@ export interface ReadProposal extends Proposal {
 }
 
 /** What a person has said before the database is looked at. */
-export interface Given {
+export interface GivenNames {
   mapping: Mapping
   /** Zone of times that are stored without one; null leaves them to the session's. */
   zone: string | null
@@ -38,7 +38,7 @@ export interface Given {
 }
 
 /** Looks in the catalog, and at some rows, for what each track needs. Writes nothing. */
-export async function readProposals(sql: Root, tracks: Track[], given: Given): Promise<ReadProposal[]> {
+export async function readProposals(sql: Root, tracks: Track[], given: GivenNames): Promise<ReadProposal[]> {
   const all = await applicationTables(sql)
   const found: ReadProposal[] = []
   for (const track of tracks) {
@@ -53,7 +53,7 @@ async function readProposal(
   track: Track,
   info: TrackTypes,
   all: ApplicationTable[],
-  given: Given,
+  given: GivenNames,
 ): Promise<ReadProposal> {
   const { roles, own } = await readTrackNames(track)
   const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
@@ -103,7 +103,7 @@ async function withShares(
 /** Who asks, where the ids of users are none of Supabase's: what the policies of the tables say themselves. */
 async function identityBinding(sql: Root, found: Proposal, given: Mapping): Promise<ProposedBinding[]> {
   const users = found.tables.get('users')
-  const key = users && keyOf(users)
+  const key = users && idColumnOf(users)
   if (!key || key.base === 'uuid') return []
   const binding = { role: 'identity', label: 'identity', rivals: [], renamed: true }
   if (typeof given.identity === 'string')
@@ -186,7 +186,7 @@ export const openBindings = (p: Proposal): ProposedBinding[] =>
   p.bindings.filter(b => b.confidence !== 'certain')
 
 /** A word of a command line as a shell takes it. */
-const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
+const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 
 /** The command that copies a track under these names; a place that is open says so. */
 export function initCommand(p: ReadProposal, zone: string | null): string {
@@ -197,7 +197,7 @@ export function initCommand(p: ReadProposal, zone: string | null): string {
   return [
     `rethread init --track ${p.track.name}`,
     ...(asked === null ? [] : [`--zone ${asked}`]),
-    ...(names.length > 0 ? [`--map ${quoted(names.join(','))}`] : []),
+    ...(names.length > 0 ? [`--map ${shellWord(names.join(','))}`] : []),
   ].join(' ')
 }
 
@@ -208,7 +208,7 @@ export const describeBinding = (b: ProposedBinding): string =>
     : `${b.label} is ${[b.to, ...b.rivals].join(' or ')} (${b.confidence}: ${b.because})`
 
 /** How a database differs from what a track is written for, a line each. */
-export function differences(p: ReadProposal): string[] {
+export function unlikeness(p: ReadProposal): string[] {
   const missing = p.bindings.filter(b => b.to === null)
   const lines = p.bindings.filter(b => b.renamed || b.confidence !== 'certain').map(describeBinding)
   const types = p.lacks.flatMap(f =>

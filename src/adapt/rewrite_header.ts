@@ -77,6 +77,7 @@ function requiredItems(value: string): string[] {
   return [...items, item.trim()].filter(i => i !== '')
 }
 
+/** An item of `requires` under the names and types of the database; none where it has no meaning there. */
 export function rewriteRequired(names: Names, item: string): string[] {
   const [, kind, rest] = /^(\w+) +([\s\S]+)$/.exec(item) ?? []
   const name = rest === undefined ? null : nameAt(rest)

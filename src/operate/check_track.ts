@@ -33,14 +33,14 @@ export async function checkTrack(
   const { info } = await readTrackInfo(track)
   const before = await textsUnder(track, info, written)
   for (const role of [...new Set([...Object.keys(written), ...Object.keys(now)])].sort()) {
-    if (shown(written[role]) === shown(now[role])) continue
+    if (bindingText(written[role]) === bindingText(now[role])) continue
     const { [role]: _, ...others } = written
     const only: Mapping = now[role] === undefined ? others : { ...written, [role]: now[role] }
     const after = await textsUnder(track, info, only).catch(() => null)
     report.findings.push(
       finding('MAPPING_DIFFERS', role, {
-        written: shown(written[role]),
-        now: shown(now[role]),
+        written: bindingText(written[role]),
+        now: bindingText(now[role]),
         files: after
           ? [...after].filter(([path, text]) => before.get(path) !== text).map(([path]) => path)
           : [],
@@ -62,7 +62,7 @@ const zoneIn = (written: Mapping): string | null =>
     .find(zone => zone !== null) ?? null
 
 /** A binding as a person reads it: the name alone where there is nothing else. */
-function shown(value: Mapping[string] | undefined): string | null {
+function bindingText(value: Mapping[string] | undefined): string | null {
   if (value === undefined || value === null) return null
   if (typeof value === 'string') return value
   const { column, ...more } = value

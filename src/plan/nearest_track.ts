@@ -1,4 +1,4 @@
-import { differences, initCommand, type ReadProposal, readProposals } from '../adapt/read_proposal.js'
+import { initCommand, type ReadProposal, readProposals, unlikeness } from '../adapt/read_proposal.js'
 import type { Root } from '../database/types.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
@@ -13,7 +13,7 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
   return finding('NEAREST_TRACK', p.track.name, {
     roles,
     found: p.bindings.filter(b => b.to !== null).length,
-    differs: differences(p),
+    differs: unlikeness(p),
     command: initCommand(p, zone),
   })
 }
