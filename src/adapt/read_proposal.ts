@@ -100,7 +100,7 @@ async function withShares(
   })
 }
 
-/** Who asks, where the ids of users are none of Supabase's: what the policies of the tables say themselves. */
+/** Who asks, where the ids of users are none of Supabase's: what the policies of the tables say. */
 async function identityBinding(sql: Root, found: Proposal, given: Mapping): Promise<ProposedBinding[]> {
   const users = found.tables.get('users')
   const key = users && idColumnOf(users)
@@ -154,7 +154,7 @@ const zoneBinding = (zone: string): ProposedBinding => ({
   renamed: true,
 })
 
-/** Tables and columns that the track would make, where the database has one of that name: they need another. */
+/** Tables and columns that the track would make, and that the database has already: they need other names. */
 function takenNames(
   roles: Roles,
   own: Map<string, Set<string>>,

@@ -220,7 +220,7 @@ export interface FactsOfFiles {
     command: string
   }
   MAPPING_OPEN: {
-    /** Roles that a person must name, and for each the name that is most like it; empty where there is none. */
+    /** Roles that a person must name, and for each the most likely name; empty where there is none. */
     roles: string[]
     names: string[]
     /** What there is to choose from and why, a line for each role. */

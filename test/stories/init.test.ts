@@ -5,7 +5,7 @@ import { rethread } from '../support/cli.js'
 import { database, newest, picture } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
-/** Boards and notes of a club: workspace-sessions under other names, each with a key that leads to the other. */
+/** Teams and what is said in them: workspace-sessions under other names, with foreign keys. */
 const club = (more = '', wrote = 'timestamptz default now()') => `
   create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
   create table public.teams (id uuid primary key default gen_random_uuid(), founder uuid references auth.users (id), created_by uuid not null references auth.users (id), name text not null);
