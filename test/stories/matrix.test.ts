@@ -4,8 +4,8 @@ import { database, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
 /**
- * Databases with the shape of workspace-sessions under other names and types, each from init to restore
- * without an edited line.
+ * Databases with the shape of workspace-sessions or helper-chats under other names and types, each from init
+ * to restore without an edited line.
  */
 interface Schema {
   name: string
@@ -159,38 +159,19 @@ const list: Schema[] = [
   },
 ]
 
-list.push(
-  {
-    name: 'threads of organizations with bigint ids, people of another service, times without a zone',
-    left: 'public.threads where not exists (select from public.messages m where m.conversation_id = threads.id)',
-    tables: `create table public.people (id text primary key);
-      create table public.organizations (id bigint primary key, name text not null);
-      create table public.memberships (organization_id bigint not null references public.organizations, person_id text not null references public.people, role text not null default 'user', primary key (organization_id, person_id));
-      create table public.threads (id uuid primary key default gen_random_uuid(), organization_id bigint not null references public.organizations, person_id text not null references public.people, title text, turns jsonb not null default '[]', meta jsonb, created_at timestamp default now(), updated_at timestamp default now());
-      alter table public.memberships enable row level security;
-      create policy own on public.memberships for select to authenticated using (person_id = (select auth.jwt() ->> 'sub'));
-      grant select, insert, update, delete on public.threads to authenticated, service_role; grant select on public.memberships to authenticated;
-      insert into public.people select 'user_' || i from generate_series(1, 5) i; insert into public.organizations values (1, 'one'), (2, 'two');
-      insert into public.memberships select 1 + i % 2, 'user_' || i from generate_series(1, 5) i;
-      insert into public.threads (organization_id, person_id, title, turns) select 1 + (1 + i % 5) % 2, 'user_' || (1 + i % 5), 't', '[{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]' from generate_series(1, 40) i`,
-    map: null,
-    flags: ['--zone', 'UTC'],
-    old: `insert into threads (organization_id, person_id, turns) values (1, 'user_2', '[{"role": "user", "content": "old"}]')`,
-  },
-  {
-    name: 'projects and people with numbers for ids',
-    left: 'public.chat_messages where session_id is null',
-    tables: `create table public.accounts (id bigint generated always as identity primary key, email text);
+list.push({
+  name: 'projects and people with numbers for ids',
+  left: 'public.chat_messages where session_id is null',
+  tables: `create table public.accounts (id bigint generated always as identity primary key, email text);
       create table public.apps (id integer primary key, owner_id bigint not null references public.accounts, name text not null);
       alter table public.apps enable row level security;
       create policy own on public.apps to authenticated using (owner_id = ((select auth.jwt() ->> 'sub')::bigint));
       grant select, insert, update, delete on public.apps to authenticated, service_role;
       insert into public.accounts (email) select 'a' || i from generate_series(1, 5) i;
       insert into public.apps select i, 1 + i % 5, 'app' from generate_series(1, 10) i`,
-    map: null,
-    old: "insert into apps values (11, 2, 'old')",
-  },
-)
+  map: null,
+  old: "insert into apps values (11, 2, 'old')",
+})
 
 test.each(list.map((s, n) => [s.name, s, n] as const))(
   '%s: from init to restore',
