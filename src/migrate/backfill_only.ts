@@ -1,8 +1,9 @@
 import { failedFindings } from '../backfill/failed_rows.js'
 import type { BackfillOptions } from '../backfill/job.js'
-import { reopenedBackfills } from '../backfill/reopened.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { runBackfill, toResult } from '../backfill/run_backfill.js'
 import { pauseBackfills, readBackfills } from '../backfill/run_backfill.sql.js'
+import { unitOfEach } from '../backfill/unit_value.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Plan } from '../model/plan.js'
@@ -116,17 +117,26 @@ async function backfillPart(
   const report = emptyReport('backfill', run.target.info)
   try {
     const wish = { to: null, phase: 'backfill' as const, backfills: true }
-    const { plan } = await readHistory(
-      run.writer,
-      track,
-      wish,
-      async applied => (await reopenedBackfills(run.writer, track, applied)).names,
+    let again: Reopened | null = null
+    const { plan } = await readHistory(run.writer, track, wish, async applied => {
+      again = await reopenedBackfills(run.writer, track, applied)
+      return again.names
+    })
+    report.findings.push(
+      ...plan.findings.filter(f => f.level === 'error'),
+      ...reopenedFindings(again!).filter(f => f.code === 'RECHECK_FAILED'),
+      ...expandFirst(plan),
     )
-    report.findings.push(...plan.findings.filter(f => f.level === 'error'), ...expandFirst(plan))
+    const begun = plan.steps.map(s => s.migration)
+    const unit = part.unit === null ? null : await unitOfEach(run.writer.sql, begun, part.unit)
     if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
     for (const { migration } of plan.steps) {
       const reopened = plan.applied.includes(migration)
-      const ended = await runBackfill(run, migration, { ...part, reopened })
+      const ended = await runBackfill(run, migration, {
+        ...part,
+        unit: unit === null ? null : unit(migration),
+        reopened,
+      })
       report.backfill.push(ended.result)
       report.findings.push(...ended.findings)
       report.verdict = verdictAfter(ended.outcome)

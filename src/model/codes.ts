@@ -129,6 +129,7 @@ export const codes = {
   ROWS_REFERENCED: 'refused',
   BACKFILL_REOPENED: 'info',
   NOT_RECHECKED: 'info',
+  RECHECK_FAILED: 'warn',
   RELEASED: 'info',
   QUARANTINE_EMPTY: 'info',
   ASSIGNED: 'info',

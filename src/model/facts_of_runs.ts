@@ -119,6 +119,9 @@ export interface FactsOfRuns {
     /** How long it was looked for. */
     ms: number
   }
+  RECHECK_FAILED: {
+    sqlstate: string
+  } & Reason
   RELEASED: Rows
   QUARANTINE_EMPTY: NoFacts
   ASSIGNED: {

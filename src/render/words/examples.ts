@@ -253,6 +253,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   BACKFILL_REOPENED: [exampleMigration, { stops: true }],
   NOT_RECHECKED: [exampleMigration, { ms: 1000 }],
+  RECHECK_FAILED: [exampleMigration, { sqlstate: '42703', reason: 'column c.workspace_id does not exist' }],
   RELEASED: [chats, { rows: 3 }],
   QUARANTINE_EMPTY: [exampleTrack],
   ASSIGNED: [chats, { rows: 3, unit: '4711' }],

@@ -136,6 +136,11 @@ export const runWords = {
       sentence`Whether \`${s}\` has rows to do again takes longer than ${f.ms} ms to tell; it was left open.`,
     () => 'rethread verify',
   ),
+  RECHECK_FAILED: say(
+    (s, f) =>
+      sentence`The server does not say whether \`${s}\` has rows to do again: ${f.reason} (SQLSTATE ${f.sqlstate}). No later step has taken away what it asks for.`,
+    s => sentence`Put back what is missing, or correct the file of \`${s}\`; then run the same command.`,
+  ),
   RELEASED: say(
     (s, f) => sentence`${f.rows} row(s) of \`${s}\` were released from the quarantine and tried again.`,
     null,
