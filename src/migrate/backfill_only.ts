@@ -1,7 +1,7 @@
 import { failedFindings } from '../backfill/failed_rows.js'
 import type { BackfillOptions } from '../backfill/job.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
-import { runBackfill, toResult } from '../backfill/run_backfill.js'
+import { backfillResults, runBackfill } from '../backfill/run_backfill.js'
 import { pauseBackfills, readBackfills } from '../backfill/run_backfill.sql.js'
 import { unitOfEach } from '../backfill/unit_value.js'
 import { type Context, connect } from '../database/context.js'
@@ -80,9 +80,10 @@ async function assist(ctx: Context, migration: Migration, options: BackfillOnlyO
 export async function backfillStatus(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('backfill', (await inspect(ctx, connection)).info)
-  const { hasLedger } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const wish = { to: null, phase: null, backfills: true }
+  const { hasLedger, history } = await readHistory(connection, track, wish)
   if (hasLedger) {
-    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.backfill = await backfillResults(connection.sql, track.name, history)
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
     if (report.findings.length > 0) report.verdict = 'attention'
   }

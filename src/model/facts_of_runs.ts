@@ -95,6 +95,8 @@ export interface FactsOfRuns {
     migration: string
     /** True when the rows are no longer in their table. */
     takenOut: boolean
+    /** True where the file copies parts of rows by itself: their number, not that of rows. */
+    parts: boolean
   } & Rows
   ROWS_FAILED: {
     migration: string

@@ -43,7 +43,7 @@ describe.each(servers())('PostgreSQL $major', server => {
 --! ends-old-app: rules are gone
 drop table public.rules;`
       const consent = {
-        allow: ['DELETES_DATA' as const],
+        allow: ['DELETES_DATA' as const, 'IGNORES_DRIFT' as const],
         confirm: db.name,
       }
       const mine = await project(db, { ...before, '3_end': ends })
@@ -58,6 +58,7 @@ drop table public.rules;`
         expect.stringMatching(/2_paint.*r\.least.*42703/),
       ])
       const ended = await said(mine.migrate({ phase: 'contract', consent }))
+      console.log(JSON.stringify(ended.findings, null, 1))
       expect([ended.verdict, ended.codes]).toEqual(['attention', expect.arrayContaining(['RECHECK_FAILED'])])
       expect(ended.steps.map(s => s.outcome)).toEqual(['not-run'])
 

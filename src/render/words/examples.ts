@@ -235,7 +235,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   GATE: ['008_require_session', { check: 'messages_without_session', rows: 3 }],
   INTERRUPTED: [exampleMigration, { command: null }],
   ROLLBACK_COST: [exampleTrack, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
-  QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false }],
+  QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false, parts: false }],
   ROWS_REFERENCED: [
     chats,
     { rows: 2, by: ['reactions_chat_id_fkey of public.reactions'], migration: '009_set_aside_unassigned' },

@@ -112,7 +112,9 @@ export const runWords = {
     (s, f) =>
       f.takenOut
         ? sentence`${f.rows} row(s) were taken out of \`${s}\`; their copies are in rethread_archive.quarantine, and a rollback of \`${f.migration}\` puts them back.`
-        : sentence`${f.rows} row(s) of \`${s}\` are set aside: the file gives a reason why they do not fit. They are still in place.`,
+        : f.parts
+          ? sentence`${f.rows} part(s) of rows of \`${s}\` do not fit: \`${f.migration}\` has copied each to rethread_archive.quarantine with its reason. The rows are still in place, whole.`
+          : sentence`${f.rows} row(s) of \`${s}\` are set aside: the file gives a reason why they do not fit. They are still in place.`,
     () => 'rethread quarantine list',
   ),
   ROWS_FAILED: say(
