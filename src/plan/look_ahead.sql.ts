@@ -215,21 +215,24 @@ export async function updatesViolation(
 /** Nobody waits for a look. */
 const lookLockMs = 50
 
-/** A rule that does something else instead of an update or a deletion. */
+/** A rule for statements that write. */
 interface Rule {
   name: string
   table: string
-  event: 'UPDATE' | 'DELETE'
+  event: 'INSERT' | 'UPDATE' | 'DELETE'
+  /** Whether it takes the place of the statement. */
+  instead: boolean
 }
 
-/** The rules of these tables that keep a statement from doing what it says. */
-export async function insteadRules(sql: Db, tables: string[]): Promise<Rule[]> {
+/** The rules of these tables for statements that write. */
+export async function rulesOf(sql: Db, tables: string[]): Promise<Rule[]> {
   if (tables.length === 0) return []
   return sql<Rule[]>`
-    select quote_ident(r.rulename) as name, t as table, case r.ev_type when '2' then 'UPDATE' else 'DELETE' end as event
+    select quote_ident(r.rulename) as name, t as table, r.is_instead as instead,
+      case r.ev_type when '2' then 'UPDATE' when '3' then 'INSERT' else 'DELETE' end as event
     from unnest(${tables}::text[]) as t
     join pg_catalog.pg_class c on c.oid = to_regclass(t) and c.relkind in ('r', 'p')
-    join pg_catalog.pg_rewrite r on r.ev_class = c.oid and r.is_instead and r.ev_type in ('2', '4') and r.ev_enabled <> 'D'
+    join pg_catalog.pg_rewrite r on r.ev_class = c.oid and r.ev_type in ('2', '3', '4') and r.ev_enabled <> 'D'
     order by 2, 1`
 }
 

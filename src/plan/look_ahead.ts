@@ -4,12 +4,19 @@ import { type Known, knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
-import { isUnprovenKey, type Node, parseStatements, relationName, visitNodes } from '../files/statements.js'
+import {
+  isUnprovenKey,
+  type Node,
+  parseStatements,
+  relationName,
+  type Statement,
+  visitNodes,
+} from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { countedColumns } from './counted_columns.js'
 import { learnStatement } from './learn_changes.js'
-import { inheritedTables, insteadRules, notReferable, tablesWithoutIdentity } from './look_ahead.sql.js'
+import { inheritedTables, notReferable, rulesOf, tablesWithoutIdentity } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
 import { judgeAnswers, questionsOf } from './violations.js'
@@ -54,12 +61,12 @@ export async function lookAhead(
   return [...found, ...rehearsed.findings, ...judgeAnswers(questions, rehearsed.answers)]
 }
 
-/** Tables whose rows a file updates or deletes, each with the first file that does. */
+/** Tables whose rows a statement of a file writes, each with the first file that does. */
 function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
   const found = new Map<string, Migration>()
   for (const { migration, statements } of files)
     for (const { kind, node } of statements)
-      if ((kind === 'UpdateStmt' || kind === 'DeleteStmt') && !found.has(relationName(node.relation)))
+      if (kind in writing && !found.has(relationName(node.relation)))
         found.set(relationName(node.relation), migration)
   return found
 }
@@ -103,22 +110,28 @@ function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
 
 const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
 
-/** Tables whose rules would turn a statement of the files into something else. */
+/** Tables whose rules would turn a statement of the files into something else, or have the server refuse it. */
 async function ruledOut(
   sql: Db,
   files: FileOfStatements[],
   writes: Map<string, Migration>,
 ): Promise<Finding[]> {
-  return (await insteadRules(sql, [...writes.keys()])).flatMap(({ name: rule, table, event }) => {
-    const kind = event === 'UPDATE' ? 'UpdateStmt' : 'DeleteStmt'
-    const file = files.find(f =>
-      f.statements.some(s => s.kind === kind && relationName(s.node.relation) === table),
-    )
+  return (await rulesOf(sql, [...writes.keys()])).flatMap(({ name: rule, table, event, instead }) => {
+    const meets = ({ kind, node }: Statement) =>
+      kind in writing &&
+      relationName(node.relation) === table &&
+      (writing[kind] === event || (event === 'UPDATE' && onConflict(node))) &&
+      (instead || onConflict(node) || Boolean(node.withClause))
+    const file = files.find(f => f.statements.some(meets))
     return file
-      ? [finding('REWRITTEN_BY_RULE', table, { rule, event, migration: file.migration.file.path })]
+      ? [finding('REWRITTEN_BY_RULE', table, { rule, event, instead, migration: file.migration.file.path })]
       : []
   })
 }
+
+const writing: Record<string, string> = { InsertStmt: 'INSERT', UpdateStmt: 'UPDATE', DeleteStmt: 'DELETE' }
+
+const onConflict = (node: Node): boolean => Boolean(node.onConflictClause)
 
 /** Tables that others inherit from: those would get the column too, and no rollback could keep the values. */
 async function inherited(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {

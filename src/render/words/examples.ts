@@ -112,7 +112,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
-  REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', migration: file }],
+  REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', instead: true, migration: file }],
   COUNTS_COLUMNS: [
     'function public.keep_history()',
     { table: chats, sql: 'insert into public.chats_history select new.*', migration: file },

@@ -130,7 +130,9 @@ export const targetWords = {
   ),
   REWRITTEN_BY_RULE: say(
     (s, f) =>
-      sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`,
+      f.instead
+        ? sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`
+        : sentence`Rule \`${f.rule}\` of \`${s}\` is for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, which PostgreSQL refuses there.`,
     (s, f) =>
       sentence`drop rule ${f.rule} on ${s};   a trigger can do the same for the statements of the application.`,
   ),
@@ -187,8 +189,8 @@ export const targetWords = {
   FIRING_TRIGGERS: say(
     (s, f) =>
       f.held
-        ? sentence`\`${f.migration}\` writes rows of \`${s}\` and holds these triggers off in its own sessions: ${listed(f.triggers)}.`
-        : sentence`\`${f.migration}\` fires triggers of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${f.rows})`}: ${listed(f.triggers)}.`,
+        ? sentence`\`${f.migration}\` writes rows of \`${s}\` and holds these triggers and rules off in its own sessions: ${listed(f.triggers)}.`
+        : sentence`\`${f.migration}\` fires triggers or rules of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${f.rows})`}: ${listed(f.triggers)}.`,
     (_, f) =>
       f.held
         ? null
