@@ -102,6 +102,7 @@ export const codes = {
   EVENT_TRIGGERS: 'info',
   PUBLISHED_TABLE: 'warn',
   FIRING_TRIGGERS: 'warn',
+  CHANGES_UNKNOWN_ROWS: 'warn',
   OUTLOOK: 'warn',
   BLOCKER_NOW: 'warn',
   SERVER_STRAINED: 'warn',

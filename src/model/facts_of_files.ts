@@ -241,6 +241,8 @@ export interface FactsOfFiles {
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
+  /** The first line of a text whose table shows only when it runs. */
+  CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {
     /** Each with its function. */
     triggers: string[]

@@ -2,6 +2,7 @@ import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { type Known, knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
+import { rowChanges } from '../files/body_writes.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
 import {
@@ -43,11 +44,13 @@ export async function lookAhead(
     files.flatMap(f => f.statements),
   )
   const writes = writtenBy(files)
+  const changed = await changedBy(files)
   const widened = widenedBy(files)
   const found = [
     ...(await namesTaken(connection, ahead)),
     ...files.flatMap(f => ofPartitions(f, known, major)),
-    ...(await withoutIdentity(sql, await changedBy(files))),
+    ...changed.findings,
+    ...(await withoutIdentity(sql, changed.tables)),
     ...(await ruledOut(sql, files, writes)),
     ...(await inherited(sql, widened)),
     ...(await countedColumns(sql, widened)),
@@ -73,26 +76,22 @@ function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
 
 /**
  * Tables whose rows are changed sooner or later, each with the first file that sees to it: by a statement of
- * its own, by a function that it makes, or by its rollback.
+ * its own, by a function that it makes, or by its rollback. The findings say what shows only when it runs.
  */
-async function changedBy(files: FileOfStatements[]): Promise<Map<string, Migration>> {
+async function changedBy(
+  files: FileOfStatements[],
+): Promise<{ tables: Map<string, Migration>; findings: Finding[] }> {
   const found = new Map<string, Migration>()
+  const findings: Finding[] = []
   for (const { migration, statements } of files) {
-    const note = (table: string) => found.has(table) || found.set(table, migration)
     const back = migration.rollback ? await parseStatements(migration.rollback.file.text) : []
-    for (const { kind, node, text } of [...statements, ...back]) {
-      if (kind === 'CreateFunctionStmt') for (const table of changedInBody(text)) note(table)
-      visitNodes({ [kind]: node }, n => {
-        for (const s of [n.UpdateStmt, n.DeleteStmt]) if (s?.relation) note(relationName(s.relation))
-      })
-    }
+    const { tables, unread } = await rowChanges([...statements, ...back])
+    for (const table of tables) if (!found.has(table)) found.set(table, migration)
+    for (const sql of unread)
+      findings.push(finding('CHANGES_UNKNOWN_ROWS', migration.file.path, { sql: firstLine(sql) }))
   }
-  return found
+  return { tables: found, findings }
 }
-
-/** Tables that the body of a function updates or deletes from, by their names with a schema. */
-const changedInBody = (text: string): string[] =>
-  [...text.matchAll(/\b(?:update|delete\s+from)\s+(?:only\s+)?([a-z_][\w$]*\.[a-z_][\w$]*)/g)].map(m => m[1]!)
 
 /** Tables that are there and get a column, each with the first file that adds one. */
 function widenedBy(files: FileOfStatements[]): Map<string, Migration> {

@@ -133,6 +133,33 @@ update public.notes n set colour = 'red' where n.colour is null and n.size <= 11
   })
 })
 
+test('rows that functions change are found in their parse trees; what shows only when it runs is said', async () => {
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(`
+    create table public."Odd notes" (id int); create table public.spare (id int); create table public.quiet (id int);
+    alter table public."Odd notes" replica identity nothing; alter table public.spare replica identity nothing;
+    alter table public.quiet replica identity nothing;
+    create publication changes for table public."Odd notes", public.spare, public.quiet`)
+  const mine = await project(db, {
+    '1_functions': `create function public.tidy() returns void language plpgsql set search_path = '' as $f$ begin
+  -- update public.quiet is only spoken of
+  DELETE
+    FROM public."Odd notes" where id < 0;
+  execute 'update public.spare set id = 1 where id = 2';
+  raise notice 'delete from public.quiet';
+end $f$;
+revoke all on function public.tidy() from public;
+create function public.empty_out(t text) returns void language plpgsql set search_path = '' as $f$ begin
+  execute format('delete from %I where id = 0', t);
+end $f$;
+revoke all on function public.empty_out(text) from public;`,
+  })
+  const refused = await said(mine.migrate())
+  const lacking = refused.findings.filter(f => f.code === 'NO_REPLICA_IDENTITY').map(f => f.subject)
+  expect([refused.verdict, lacking.sort()]).toEqual(['refused', ['public."Odd notes"', 'public.spare']])
+  expect(sentenceOf(refused, 'CHANGES_UNKNOWN_ROWS')).toMatch(/1_functions.*delete from rethread_place/)
+})
+
 test('an id that is none, or that nobody has, is a wrong command line that names it', async () => {
   await using db = await database(newest(), 'workspace-sessions', 100)
   const shipped = await inProcess(db.url, { track: 'workspace-sessions' })
@@ -178,7 +205,7 @@ describe.each(servers())('workspace-sessions on PostgreSQL $major', server => {
     expect((await said(shipped.verify())).verdict).toBe('clean')
   })
 
-  test('a rule beside an update is a decision like a trigger; one in the place of an insert is refused', async () => {
+  test('a rule that does something beside an update is a decision like a trigger', async () => {
     await using db = await database(server, 'workspace-sessions', 100)
     await db.sql.unsafe(`
       create table public.moved (id uuid);

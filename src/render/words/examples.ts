@@ -150,6 +150,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
+  CHANGES_UNKNOWN_ROWS: [file, { sql: 'delete from %I where id = $1' }],
   FIRING_TRIGGERS: [
     chats,
     {

@@ -196,6 +196,11 @@ export const targetWords = {
         ? null
         : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
   ),
+  CHANGES_UNKNOWN_ROWS: say(
+    (s, f) =>
+      sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
+    () => 'Name the table in the text, or see to its replica identity yourself.',
+  ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
     (s, f) => sentence`If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
