@@ -29,7 +29,7 @@ export async function rowChanges(statements: Statement[]): Promise<RowChanges> {
 async function readStatement({ kind, node, text }: Statement, found: RowChanges): Promise<void> {
   visitNodes({ [kind]: node }, n => {
     for (const s of [n.UpdateStmt, n.DeleteStmt, n.MergeStmt])
-      if (s?.relation?.relname === place) found.unread.push(text)
+      if (s?.relation?.relname === place) found.unread.push(text.replaceAll(place, '%I'))
       else if (s?.relation) found.tables.add(relationName(s.relation))
   })
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return
@@ -90,7 +90,7 @@ async function readText(text: string, found: RowChanges): Promise<void> {
     for (const statement of await parseStatements(text)) await readStatement(statement, found)
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error
-    found.unread.push(...changing(text))
+    found.unread.push(...changing(text.replaceAll(place, '%I')))
   }
 }
 

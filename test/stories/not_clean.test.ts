@@ -157,7 +157,7 @@ revoke all on function public.empty_out(text) from public;`,
   const refused = await said(mine.migrate())
   const lacking = refused.findings.filter(f => f.code === 'NO_REPLICA_IDENTITY').map(f => f.subject)
   expect([refused.verdict, lacking.sort()]).toEqual(['refused', ['public."Odd notes"', 'public.spare']])
-  expect(sentenceOf(refused, 'CHANGES_UNKNOWN_ROWS')).toMatch(/1_functions.*delete from rethread_place/)
+  expect(sentenceOf(refused, 'CHANGES_UNKNOWN_ROWS')).toMatch(/1_functions.*delete from %I/)
 })
 
 test('an id that is none, or that nobody has, is a wrong command line that names it', async () => {
