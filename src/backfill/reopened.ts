@@ -85,7 +85,7 @@ async function answerOf(
   migration: Migration,
   error: unknown,
 ): Promise<Answer> {
-  if (isSqlState(error, ...tookTooLong)) return 'unknown'
+  if (isSqlState(error, ...timeLimits)) return 'unknown'
   const alias = await aliasOf(migration.file.text, migration.file.path, migration.backfill!)
   if (await wasTakenAway(sql, error, { track, migration, applied, alias })) return 'no'
   const { code, message } = serverFault(error)!
@@ -93,7 +93,7 @@ async function answerOf(
 }
 
 /** SQLSTATEs of a time limit, of the statement or of a lock. */
-const tookTooLong = ['57014', '55P03']
+const timeLimits = ['57014', '55P03']
 
 /** What a report says of them. */
 export const reopenedFindings = ({ found, unknown, failed }: Reopened, stops = false): Finding[] => [

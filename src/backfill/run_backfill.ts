@@ -189,7 +189,7 @@ async function readRow(run: Run, migration: Migration): Promise<BackfillRow> {
   return row!
 }
 
-/** What became of rows that fit no better, by what is so now; a file without a reason copies parts by itself. */
+/** What became of rows that fit no better, as it is now; a file without a reason copies parts by itself. */
 async function asideFindings(sql: Db, spec: PendingSpec, copies: number): Promise<Finding[]> {
   const parts = spec.reason === null && !spec.removes
   const rows = parts ? copies : await countAside(sql, spec)

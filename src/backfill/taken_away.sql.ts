@@ -29,3 +29,11 @@ export async function missingNames(
       where array[n.nspname, p.proname]::text[] = parse_ident(f.name))`
   return rows.map(r => r.name)
 }
+
+/** The question that a finished backfill is asked, as a statement for the parser: it is never run. */
+export const pendingQuestion = (
+  table: string,
+  alias: string,
+  pending: string,
+  reason: string | null,
+): string => `select from ${table} ${alias} where (${pending}) and (${reason ?? 'null'}) is null`

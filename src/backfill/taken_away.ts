@@ -12,7 +12,7 @@ import {
 } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { namesIn, partText } from '../model/table_name.js'
-import { missingNames, type NamesAsked } from './taken_away.sql.js'
+import { missingNames, type NamesAsked, pendingQuestion } from './taken_away.sql.js'
 
 /**
  * Whether the server refused a question about a backfill because a later step has taken away what it names.
@@ -38,9 +38,7 @@ export async function wasTakenAway(
 /** What a question about the pending rows of a backfill names. */
 async function namesAsked(m: Migration, alias: string): Promise<NamesAsked> {
   const { table, pending, reason } = m.backfill!
-  const [question] = await statementsOrNone(
-    `select from ${table} ${alias} where (${pending}) and (${reason ?? 'null'}) is null`,
-  )
+  const [question] = await statementsOrNone(pendingQuestion(table, alias, pending, reason))
   const relations = new Set([table])
   const called = new Map<string, string>()
   visitNodes(question?.node, node => {

@@ -235,7 +235,7 @@ export interface ReferencingKey {
   constraint: string
   table: string
   columns: string[]
-  /** Null where it points at the table itself; else the partition, the child or the partitioned table above. */
+  /** Null where it points at the table itself; else the partition, the child or the table above. */
   parent: string | null
   parentColumns: string[]
   /** `pg_constraint.confdeltype`: c deletes, n and d set another value, a and r refuse. */

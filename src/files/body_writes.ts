@@ -8,7 +8,7 @@ import {
   visitNodes,
 } from './statements.js'
 
-/** What statements do to the rows of tables, the bodies of the functions and blocks that they make included. */
+/** What statements do to rows of tables, the bodies of functions and blocks included. */
 export interface RowChanges {
   /** Tables that they update, delete from or merge into. */
   tables: Set<string>
@@ -29,7 +29,7 @@ export async function rowChanges(statements: Statement[]): Promise<RowChanges> {
 async function readStatement({ kind, node, text }: Statement, found: RowChanges): Promise<void> {
   visitNodes({ [kind]: node }, n => {
     for (const s of [n.UpdateStmt, n.DeleteStmt, n.MergeStmt])
-      if (s?.relation?.relname === place) found.unread.push(text.replaceAll(place, '%I'))
+      if (s?.relation?.relname === putByFormat) found.unread.push(text.replaceAll(putByFormat, '%I'))
       else if (s?.relation) found.tables.add(relationName(s.relation))
   })
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return
@@ -39,7 +39,7 @@ async function readStatement({ kind, node, text }: Statement, found: RowChanges)
   const body: string | undefined = as?.String?.sval ?? as?.List?.items[0]?.String?.sval
   const language = option('language')?.String?.sval ?? 'plpgsql'
   if (body === undefined || !['sql', 'plpgsql'].includes(language)) return
-  if (language === 'sql') return readText(body, found)
+  if (language === 'sql') return readSql(body, found)
   try {
     await readPlpgsql(await parsePlpgsql(text), false, found)
   } catch (error) {
@@ -60,7 +60,7 @@ async function readPlpgsql(tree: unknown, runs: boolean, found: RowChanges): Pro
           found,
         )
       else if (runs) await readRun(part.query, found)
-      else if (!part.parseMode) await readText(part.query, found)
+      else if (!part.parseMode) await readSql(part.query, found)
     }
 }
 
@@ -76,21 +76,21 @@ async function readRun(expression: string, found: RowChanges): Promise<void> {
     if (typeof text === 'string') texts.push(text)
   })
   for (const text of texts)
-    await readText(
-      text.replace(/%(?:\d+\$)?([sIL])/g, (_, kind) => (kind === 'L' ? "''" : place)),
+    await readSql(
+      text.replace(/%(?:\d+\$)?([sIL])/g, (_, kind) => (kind === 'L' ? "''" : putByFormat)),
       found,
     )
 }
 
 /** Stands where format() puts something: no name that people give. */
-const place = 'rethread_place'
+const putByFormat = 'rethread_place'
 
-async function readText(text: string, found: RowChanges): Promise<void> {
+async function readSql(text: string, found: RowChanges): Promise<void> {
   try {
     for (const statement of await parseStatements(text)) await readStatement(statement, found)
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error
-    found.unread.push(...changing(text.replaceAll(place, '%I')))
+    found.unread.push(...changing(text.replaceAll(putByFormat, '%I')))
   }
 }
 

@@ -225,7 +225,7 @@ interface Rule {
 }
 
 /** The rules of these tables for statements that write. */
-export async function rulesOf(sql: Db, tables: string[]): Promise<Rule[]> {
+export async function writeRules(sql: Db, tables: string[]): Promise<Rule[]> {
   if (tables.length === 0) return []
   return sql<Rule[]>`
     select quote_ident(r.rulename) as name, t as table, r.is_instead as instead,

@@ -17,7 +17,7 @@ import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { countedColumns } from './counted_columns.js'
 import { learnStatement } from './learn_changes.js'
-import { inheritedTables, notReferable, rulesOf, tablesWithoutIdentity } from './look_ahead.sql.js'
+import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
 import { judgeAnswers, questionsOf } from './violations.js'
@@ -69,7 +69,7 @@ function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
   const found = new Map<string, Migration>()
   for (const { migration, statements } of files)
     for (const { kind, node } of statements)
-      if (kind in writing && !found.has(relationName(node.relation)))
+      if (kind in eventOf && !found.has(relationName(node.relation)))
         found.set(relationName(node.relation), migration)
   return found
 }
@@ -109,17 +109,17 @@ function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
 
 const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
 
-/** Tables whose rules would turn a statement of the files into something else, or have the server refuse it. */
+/** Tables whose rules turn a statement of the files into something else, or have the server refuse it. */
 async function ruledOut(
   sql: Db,
   files: FileOfStatements[],
   writes: Map<string, Migration>,
 ): Promise<Finding[]> {
-  return (await rulesOf(sql, [...writes.keys()])).flatMap(({ name: rule, table, event, instead }) => {
+  return (await writeRules(sql, [...writes.keys()])).flatMap(({ name: rule, table, event, instead }) => {
     const meets = ({ kind, node }: Statement) =>
-      kind in writing &&
+      kind in eventOf &&
       relationName(node.relation) === table &&
-      (writing[kind] === event || (event === 'UPDATE' && onConflict(node))) &&
+      (eventOf[kind] === event || (event === 'UPDATE' && onConflict(node))) &&
       (instead || onConflict(node) || Boolean(node.withClause))
     const file = files.find(f => f.statements.some(meets))
     return file
@@ -128,7 +128,7 @@ async function ruledOut(
   })
 }
 
-const writing: Record<string, string> = { InsertStmt: 'INSERT', UpdateStmt: 'UPDATE', DeleteStmt: 'DELETE' }
+const eventOf: Record<string, string> = { InsertStmt: 'INSERT', UpdateStmt: 'UPDATE', DeleteStmt: 'DELETE' }
 
 const onConflict = (node: Node): boolean => Boolean(node.onConflictClause)
 

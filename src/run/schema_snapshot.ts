@@ -6,9 +6,9 @@ import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
 /**
- * Stores how the schema looks after the newest finished step, outside its locks. What others had changed before
- * the run, and the run has left as it found it, is stored as it was before: it is still drift for whoever looks
- * next.
+ * Stores how the schema looks after the newest finished step, outside its locks. What others had changed
+ * before the run, and the run has left as it found it, is stored as it was before that: it is still drift for
+ * whoever looks next.
  */
 export async function storeFingerprint(run: Run, before: SeenDrift | null = null): Promise<void> {
   const { sql } = run.writer
