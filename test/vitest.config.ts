@@ -25,6 +25,7 @@ class NoNameFits implements Reporter {
 
 /** The files that take longest: one that begins last would keep one worker busy and leave the other idle. */
 const longest = [
+  'variations',
   'in_step',
   'mutants',
   'failed_rows',
