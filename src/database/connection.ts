@@ -3,6 +3,7 @@ import { Failure } from '../model/failure.js'
 import { addressOf, readAddress } from './address.js'
 import { backendState, endBackend, greet, sendSetup } from './connection.sql.js'
 import { isLost, unlessLost } from './faults.js'
+import { refuseWhenLost } from './refuse_when_lost.js'
 import type { Db } from './types.js'
 import { openWire, type Wire } from './wire.js'
 
@@ -229,60 +230,6 @@ async function askBeside(
     over.abort()
     end()
   }
-}
-
-/**
- * Has transactions and reserved connections refuse what is sent after the end of the connection. postgres.js
- * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
- * process.
- */
-function refuseWhenLost(sql: Connection['sql'], wire: Wire): void {
-  const isGone = () => wire.lost
-  type Work = (tx: object) => Promise<unknown>
-  const guarded = <T extends object>(db: T): T => {
-    const refused = () =>
-      Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
-    // as begin() below; what awaits the savepoint is told, so that its work can end
-    const savepoint = (...given: [...unknown[], Work]) => {
-      const work = given.pop() as Work
-      return new Promise((resolve, reject) => {
-        const inner = (tx: object) =>
-          work(guarded(tx)).catch(error => {
-            if (!isGone()) throw error
-            reject(error)
-            return new Promise(() => {})
-          })
-        ;(db as { savepoint(...all: unknown[]): Promise<unknown> })
-          .savepoint(...given, inner)
-          .then(resolve, reject)
-      })
-    }
-    return new Proxy(db, {
-      apply: (send, _, given) =>
-        isGone() && Array.isArray(given[0]?.raw) ? refused() : Reflect.apply(send as never, undefined, given),
-      get: (target, name) =>
-        (name === 'unsafe' || name === 'savepoint') && isGone()
-          ? refused
-          : name === 'savepoint' && name in target
-            ? savepoint
-            : Reflect.get(target, name),
-    })
-  }
-  const { begin, reserve } = sql
-  sql.begin = ((...given: [...unknown[], Work]) => {
-    const work = given.pop() as Work
-    return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: object) =>
-      work(guarded(tx)).catch(error => {
-        if (!isGone()) throw error
-        // begin() has been rejected; this would only make it send a rollback
-        return new Promise(() => {})
-      }),
-    ).catch(error => {
-      // the driver knows only that it was closed
-      throw isGone() && isLost(error) ? (wire.fault ?? error) : error
-    })
-  }) as typeof begin
-  sql.reserve = async () => guarded(await reserve())
 }
 
 /** Says what a failed connection means, with the words of the server where it has some. */
