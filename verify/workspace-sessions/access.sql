@@ -66,7 +66,7 @@ select $access${
       "name": "move a message of one's own into the owner's session",
       "sql": "update public.chats set workspace_id = 'b0000000-7e57-4000-8000-000000000001', session_id = 'c0000000-7e57-4000-8000-000000000001' where user_id = (select auth.uid())",
       "may": ["owner"],
-      "personas": ["owner", "member", "outsider", "nobody", "anon"]
+      "personas": ["owner", "member", "outsider"]
     },
     {
       "name": "open a session in the owner's workspace under the owner's name",

@@ -73,19 +73,19 @@ select replace(replace($access${
       "name": "move a message of one's own into the owner's session",
       "sql": "update public.chats set workspace_id = 'b0000000-7e57-4000-8000-000000000001', session_id = 'c0000000-7e57-4000-8000-000000000001' where user_id = (select auth.uid())",
       "may": [],
-      "personas": ["member", "outsider", "nobody", "anon"]
+      "personas": ["member", "outsider"]
     },
     {
       "name": "move a message of one's own into the owner's session, and leave it in its workspace",
       "sql": "update public.chats set session_id = 'c0000000-7e57-4000-8000-000000000001' where user_id = (select auth.uid())",
       "may": [],
-      "personas": ["member", "outsider", "nobody", "anon"]
+      "personas": ["member", "outsider"]
     },
     {
       "name": "move a message of one's own into the legacy session of the owner's workspace",
       "sql": "update public.chats set workspace_id = 'b0000000-7e57-4000-8000-000000000001', session_id = '%legacy%' where user_id = (select auth.uid())",
       "may": [],
-      "personas": ["outsider", "nobody", "anon"]
+      "personas": ["outsider"]
     },
     {
       "name": "take the id that the legacy session of the owner's other workspace will have",
