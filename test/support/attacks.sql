@@ -15,17 +15,17 @@ declare
   said jsonb := '{}';
   seen text[];
   hash text;
-  told bigint;
+  leaked bigint;
   t text;
 begin
   for t in select jsonb_object_keys(spec -> 'tables') order by 1 loop
     perform public.attack_as(spec -> 'attacker');
     execute format('select coalesce(array_agg(id::text), ''{}''), count(*) filter (where to_jsonb(t)::text like ''%%secret of the victim%%'') from %s t', t)
-      into seen, told;
+      into seen, leaked;
     reset role;
     execute format('select count(*) || '' rows, '' || coalesce(md5(string_agg(to_jsonb(t)::text, '','' order by id::text)), '''') from %s t where not id::text = any ($1)', t)
       into hash using seen || besides;
-    said := said || jsonb_build_object(t, hash || ', told ' || told);
+    said := said || jsonb_build_object(t, hash || ', leaked ' || leaked);
   end loop;
   return said;
 end
