@@ -412,8 +412,8 @@ $$;
 
 -- Writes what one session keeps from its messages. Elements that are no messages stay where they are;
 -- messages that the new application has written come last; an element that moves up takes its id along.
--- Touches nothing when nothing has changed, and no session of another tenant or user than its conversation. The session's row is locked before anything is read: two writers
--- of one session come one after the other.
+-- Touches nothing when nothing has changed, and no session of another tenant or user than its conversation.
+-- The session's row is locked before anything is read: two writers of one session come one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
 set search_path = ''

@@ -1,6 +1,6 @@
--- Lets one person write every row that they may write, each column with each id of somebody else, and asks
--- after each attempt whether anything that they can't see has changed: a function with its owner's rights that
--- trusts a column would have changed it, or shown it to them. For the stories of isolation.
+-- Lets one person write every row that they may write, each column with each id of somebody else, and looks
+-- after each attempt whether anything that they can't see has changed: a function with its owner's rights
+-- that trusts a column would have changed it, or shown it to them. For the stories of isolation.
 
 create function public.attack_as(claims jsonb) returns void language plpgsql as $$
 begin
