@@ -72,6 +72,7 @@ const scenes: Scene[] = [
     seeds: 'access',
     // a conversation whose session could not be written at the time
     also: `
+      delete from public.chat_sessions where title like 'Chat %';
       alter policy chat_sessions_own on public.chat_sessions
         using (user_id = (select auth.uid()) and tenant_id in (select t.tenant_id from public.tenant_users t where t.user_id = (select auth.uid())))
         with check (user_id = (select auth.uid()) and tenant_id in (select t.tenant_id from public.tenant_users t where t.user_id = (select auth.uid())));
