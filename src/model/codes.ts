@@ -214,6 +214,8 @@ export const hazards = {
   QUARANTINES_ROWS: 'loss',
   DELETES_DATA: 'loss',
   WIDENS_ACCESS: 'loss',
+  HIDES_ROWS: 'loss',
+  SHOWS_ROWS: 'loss',
   FIRES_TRIGGERS: 'loss',
   IGNORES_DRIFT: 'loss',
   IGNORES_RECENT_WRITES: 'loss',
