@@ -110,7 +110,7 @@ describe('help and usage', () => {
     const { code, report } = await rethread('', ['explain', 'LOSS', '--output', '/dev/null/report.json'])
     expect([code, report.verdict, report.tables]).toEqual([2, 'failed', []])
     expect(report.findings.map(f => f.message)).toEqual([
-      expect.stringMatching(/`--output \/dev\/null\/report.json`: `\/dev\/null` is not a folder/),
+      expect.stringMatching(/`--output \/dev\/null\/report.json`: ENOTDIR: not a directory/),
     ])
   })
 

@@ -1,4 +1,14 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { maskUrl, secretsIn } from '../database/address.js'
 import { findingsOf, isSystemError, UsageError } from '../model/failure.js'
@@ -9,7 +19,7 @@ import { escaped } from '../render/escape.js'
 export function writeOutput(cwd: string, path: string, text: string): Finding[] {
   try {
     const to = resolve(cwd, path)
-    mkdirSync(dirname(to), { recursive: true })
+    makeFolder(dirname(to))
     writeFileSync(to, text)
     return []
   } catch (error) {
@@ -18,29 +28,36 @@ export function writeOutput(cwd: string, path: string, text: string): Finding[] 
 }
 
 /**
- * Throws UsageError where a file that a flag names could not be written: to be found before the command runs,
- * not when its report is lost.
+ * Throws UsageError where a file that a flag names can not be written: to be found before the command runs,
+ * not when its report is lost. It tries, because permissions alone say little of /proc or a full disk.
  */
 export function checkOutput(cwd: string, flag: string, path: string): void {
   const to = resolve(cwd, path)
-  const refuse = (reason: string) => {
+  const refuse = (reason: string): never => {
     throw new UsageError(`${flag} ${path}`, reason)
   }
   try {
-    if (existsSync(to)) {
-      if (statSync(to).isDirectory()) refuse('it is a folder')
+    const there = existsSync(to)
+    if (there && statSync(to).isDirectory()) refuse('it is a folder')
+    // to open a pipe would wait for its reader
+    if (there && !statSync(to).isFile()) {
       accessSync(to, constants.W_OK)
       return
     }
-    // the folders that are missing are made when it is written
-    let above = dirname(to)
-    while (!existsSync(above)) above = dirname(above)
-    if (!statSync(above).isDirectory()) refuse(`\`${above}\` is not a folder`)
-    accessSync(above, constants.W_OK)
+    makeFolder(dirname(to))
+    closeSync(openSync(to, 'a'))
+    if (!there) unlinkSync(to)
   } catch (error) {
     if (!isSystemError(error)) throw error
     refuse(error.message)
   }
+}
+
+/** Makes a folder and those above it. Node 20 never returns from its own `recursive` in /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  mkdirSync(folder)
 }
 
 /** A command line as it may be shown: without the secrets of what looks like a connection in it. */
