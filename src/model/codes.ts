@@ -79,6 +79,7 @@ export const codes = {
   READ_ONLY_SERVER: 'error',
   TRANSACTION_POOLER: 'refused',
   POOL_USED_UP: 'error',
+  FOREIGN_OBJECT: 'refused',
   MISSING_PRIVILEGE: 'refused',
   ROWS_HIDDEN: 'refused',
   MISSING_PREREQUISITE: 'refused',

@@ -167,6 +167,8 @@ export interface FactsOfFiles {
   TRANSACTION_POOLER: NoFacts
   /** `most`: sessions that the tool could get at least one of less than it needs. */
   POOL_USED_UP: { most: number }
+  /** `grants`: what others may do with it, as `PRIVILEGE to role`. */
+  FOREIGN_OBJECT: { kind: string; name: string; owner: string; role: string; grants: string[] }
   /**
    * A table that only its owner may alter, read or point a foreign key at, or a database where we may
    * create no schema; `role` is ours.

@@ -91,6 +91,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],
   TRANSACTION_POOLER: ['db.example.com:6543'],
   POOL_USED_UP: ['db.example.com:6543', { most: 1 }],
+  FOREIGN_OBJECT: [
+    'schema rethread',
+    { kind: 'schema', name: 'rethread', owner: 'intern', role: 'postgres', grants: [] },
+  ],
   MISSING_PRIVILEGE: [chats, { wants: 'OWNERSHIP', owner: 'postgres', role: 'deployer' }],
   ROWS_HIDDEN: [chats, { owner: 'postgres', forced: false, role: 'deployer' }],
   MISSING_PREREQUISITE: ['table public.workspaces'],
