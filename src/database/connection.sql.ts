@@ -5,13 +5,55 @@ import { type Db, literal } from './types.js'
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
 /**
- * The schemas that statements of ours look in: the server's own. What others put into `public` or into the
- * session's temporary schema is never called, read or compared with instead (CVE-2018-1058).
+ * The schemas that a fresh session looks in until it is known whose the others are: the server's own. What
+ * others put into `public` or into the temporary schema is not called instead (CVE-2018-1058).
  */
 const ownPath = 'pg_catalog, pg_temp'
 
-/** Back to the schemas of our own statements, after a text that may have chosen others. */
-export const ownPathSql = `set local search_path = ${ownPath}`
+/**
+ * Roles that could change everything here anyway: the one that we are or came as, superusers, the owner of
+ * the database, and a group that a superuser has put us into. Other memberships do not count: up to
+ * PostgreSQL 14 any role may make another one its member.
+ */
+const trustedSql = `
+  select r.oid from pg_catalog.pg_roles r
+  where r.rolsuper or r.rolname in (current_user, session_user, 'pg_database_owner')
+  union
+  select datdba from pg_catalog.pg_database where datname = current_database()
+  union
+  select m.roleid from pg_catalog.pg_auth_members m
+  join pg_catalog.pg_roles me on me.oid = m.member and me.rolname in (current_user, session_user)
+  join pg_catalog.pg_roles giver on giver.oid = m.grantor and giver.rolsuper`
+
+/**
+ * The schemas that the role and the database look in, for the files of a track and the statements that hold
+ * parts of them, without those in which somebody else may make a function or an operator, or has made one.
+ * Names are resolved before anything runs, by `ownPath`; which schemas the default names, while it runs.
+ */
+const trackPathSql = `
+  with trusted as materialized (${trustedSql}),
+  usual as materialized (
+    select set_config('search_path', s.reset_val, false) as path from pg_catalog.pg_settings s where s.name = 'search_path'
+  ),
+  closed as (
+    select n.nspname, w.position
+    from usual u
+    cross join unnest(current_schemas(u.path is null)) with ordinality as w (name, position)
+    join pg_catalog.pg_namespace n on n.nspname = w.name and n.nspname !~ '^pg_'
+    where n.nspowner in (select oid from trusted)
+      and not exists (
+        select from aclexplode(n.nspacl) a
+        where a.privilege_type = 'CREATE' and a.grantee not in (select oid from trusted) and (a.grantee = 0 or exists (
+          select from pg_catalog.pg_roles r
+          where r.rolcanlogin and r.oid not in (select oid from trusted) and pg_has_role(r.oid, a.grantee, 'MEMBER'))))
+      and not exists (
+        select from pg_catalog.pg_proc p where p.pronamespace = n.oid and p.proowner not in (select oid from trusted))
+      and not exists (
+        select from pg_catalog.pg_operator o where o.oprnamespace = n.oid and o.oprowner not in (select oid from trusted))
+  )
+  select set_config('search_path',
+    'pg_catalog, ' || coalesce((select string_agg(quote_ident(nspname) || ', ', '' order by position) from closed), '') || 'pg_temp', false)
+  from usual`
 
 /**
  * The settings of a fresh session, sent once it is known that they stay in it.
@@ -22,6 +64,7 @@ export const ownPathSql = `set local search_path = ${ownPath}`
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
+    `set search_path = ${ownPath}`,
     'set row_security = off',
     "set timezone = 'UTC'",
     "set client_connection_check_interval = '1s'",
@@ -54,6 +97,7 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     lines.push("set lock_timeout = '60ms'", "set statement_timeout = '30s'")
   }
   for (const [name, value] of Object.entries(settings)) lines.push(`set rethread.${name} = ${literal(value)}`)
+  lines.push(trackPathSql)
   return lines.map(line => line + ';').join('\n')
 }
 
@@ -84,7 +128,7 @@ export async function greet(
 ): Promise<{ pid: number; named: number; planted: Planted[] }> {
   const planted = looksForPlanted ? `(${plantedSql})` : "'[]'::json"
   const results = await sql.unsafe<object[]>(
-    `${ownPathSql}; select pg_catalog.pg_backend_pid() as pid, ${planted} as planted`,
+    `set local search_path = ${ownPath}; select pg_catalog.pg_backend_pid() as pid, ${planted} as planted`,
   )
   const answer = results.at(-1) as unknown as { pid: number; planted: Planted[] }[] & {
     state: { pid: number }
@@ -99,27 +143,15 @@ export async function plantedObjects(sql: Db): Promise<Planted[]> {
 }
 
 /**
- * Trusted is who could change everything here anyway: the role that we are or came as, superusers, the owner
- * of the database, and a group that a superuser has put us into. Other memberships do not count: up to
- * PostgreSQL 14 any role may make another one its member. A right on an object counts where its holder can
- * reach the schema. Tables that a rollback has moved into the archive keep their owners; a table runs no code
- * of its owner, a view does.
+ * A right on an object counts where its holder can reach the schema. Tables that a rollback has moved into the
+ * archive keep their owners; a table runs no code of its owner, a view does.
  */
 const plantedSql = `
   with ours as (
     select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace
     where nspname in ('rethread', 'rethread_archive', 'chat_private')
   ),
-  trusted as (
-    select r.oid from pg_catalog.pg_roles r
-    where r.rolsuper or r.rolname in (current_user, session_user, 'pg_database_owner')
-    union
-    select datdba from pg_catalog.pg_database where datname = current_database()
-    union
-    select m.roleid from pg_catalog.pg_auth_members m
-    join pg_catalog.pg_roles me on me.oid = m.member and me.rolname in (current_user, session_user)
-    join pg_catalog.pg_roles giver on giver.oid = m.grantor and giver.rolsuper
-  ),
+  trusted as (${trustedSql}),
   relation as (
     select c.*, n.nspname, n.nspname = 'rethread' or n.nspname = 'rethread_archive'
       and c.relname in ('quarantine', 'failed_rows', 'archives') as kept

@@ -237,6 +237,8 @@ export interface FactsOfFiles {
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
+  /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
+  FOREIGN_CODE: { code: string[]; role: string }
   FIRING_TRIGGERS: {
     /** Each with its function. */
     triggers: string[]

@@ -113,7 +113,7 @@ describe.each(servers())('objects of others in our schemas on PostgreSQL $major'
       ['listQuarantine', () => project.listQuarantine()],
       ['sessions', () => project.sessions()],
       ['stats', () => project.stats()],
-      ['prune', () => project.prune({ olderThanDays: 30 })],
+      ['prune', () => project.prune({ olderThanDays: 30, delete: true })],
     ]
     const codes: [string, string, string[]][] = []
     for (const [name, verb] of verbs) {

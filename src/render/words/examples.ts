@@ -154,6 +154,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
+  FOREIGN_CODE: [chats, { code: ['trigger audit (public.audit of analyst)'], role: 'deployer' }],
   FIRING_TRIGGERS: [
     chats,
     {

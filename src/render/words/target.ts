@@ -205,6 +205,11 @@ export const targetWords = {
     (s, f) =>
       sentence`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
   ),
+  FOREIGN_CODE: say(
+    (s, f) =>
+      sentence`${s} runs functions that belong neither to its owner nor to a superuser, as ${f.role}: ${f.code.join(', ')}.`,
+    null,
+  ),
   FIRING_TRIGGERS: say(
     (s, f) =>
       f.held
