@@ -1,7 +1,8 @@
 import postgres from 'postgres'
 import { Failure, Failures } from '../model/failure.js'
-import { greet, type Planted, sendSetup } from './connection.sql.js'
+import { greet, sendSetup } from './connection.sql.js'
 import { unlessLost } from './faults.js'
+import type { Planted } from './planted.sql.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
 export interface Connection extends AsyncDisposable {

@@ -1,6 +1,6 @@
 import { Failures } from '../model/failure.js'
 import { finding } from '../model/report.js'
-import type { Planted } from './connection.sql.js'
+import type { Planted } from './planted.sql.js'
 
 /**
  * Throws FOREIGN_OBJECT for what others have put into the tool's schemas or may change there. A role that may

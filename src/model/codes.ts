@@ -80,6 +80,7 @@ export const codes = {
   TRANSACTION_POOLER: 'refused',
   POOL_USED_UP: 'error',
   FOREIGN_OBJECT: 'refused',
+  RUNS_AS_SUPERUSER: 'warn',
   MISSING_PRIVILEGE: 'refused',
   ROWS_HIDDEN: 'refused',
   MISSING_PREREQUISITE: 'refused',

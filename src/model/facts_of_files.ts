@@ -167,6 +167,8 @@ export interface FactsOfFiles {
   TRANSACTION_POOLER: NoFacts
   /** `most`: sessions that the tool could get at least one of less than it needs. */
   POOL_USED_UP: { most: number }
+  /** `instead`: the role that would do; `statements`: SQL that gives it what it lacks. */
+  RUNS_AS_SUPERUSER: { track: string; instead: string; statements: string[] }
   /** `grants`: what others may do with it, as `PRIVILEGE to role`. */
   FOREIGN_OBJECT: { kind: string; name: string; owner: string; role: string; grants: string[] }
   /**

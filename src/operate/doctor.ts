@@ -10,6 +10,7 @@ import { type Fit, fitsOf } from '../plan/choose_track.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
+import { lesserRole } from './deploy_role.js'
 
 /** Looks at target and files without writing, and says for each thing how to fix it. */
 export async function doctor(
@@ -43,6 +44,8 @@ export async function doctor(
     )
     const pending = track.migrations.filter(m => !applied.has(m.name))
     const obstacles = await preflight(connection, pending)
+    if (target.facts.superuser)
+      report.findings.push(await lesserRole(connection.sql, track, target.info.role))
     report.findings.push(
       finding('FITS', track.name),
       ...(await lint(track, await squawk(track))),

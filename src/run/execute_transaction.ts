@@ -1,13 +1,7 @@
-import {
-  begin,
-  commit,
-  commitAndLook,
-  currentRole,
-  plantedObjects,
-  rollBack,
-} from '../database/connection.sql.js'
+import { begin, commit, commitAndLook, currentRole, rollBack } from '../database/connection.sql.js'
 import { isLost } from '../database/faults.js'
 import { refusePlanted } from '../database/planted.js'
+import { plantedObjects } from '../database/planted.sql.js'
 import type { Db } from '../database/types.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { Failure } from '../model/failure.js'

@@ -1,6 +1,6 @@
 import { relationExists } from '../database/catalog.sql.js'
-import { plantedObjects } from '../database/connection.sql.js'
 import { refusePlanted } from '../database/planted.js'
+import { plantedObjects } from '../database/planted.sql.js'
 import type { Db, Root } from '../database/types.js'
 import { putBackFunctions, putBackSql } from './put_back.sql.js'
 

@@ -95,6 +95,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     'schema rethread',
     { kind: 'schema', name: 'rethread', owner: 'intern', role: 'postgres', grants: [] },
   ],
+  RUNS_AS_SUPERUSER: [
+    'postgres',
+    {
+      track: exampleTrack,
+      instead: 'rethread_deploy',
+      statements: ['create role rethread_deploy login', 'grant create on database app to rethread_deploy'],
+    },
+  ],
   MISSING_PRIVILEGE: [chats, { wants: 'OWNERSHIP', owner: 'postgres', role: 'deployer' }],
   ROWS_HIDDEN: [chats, { owner: 'postgres', forced: false, role: 'deployer' }],
   MISSING_PREREQUISITE: ['table public.workspaces'],

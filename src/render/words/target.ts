@@ -91,6 +91,14 @@ export const targetWords = {
         : sentence`${s} belongs to ${f.owner}, not to ${f.role}, a superuser or the owner of the database: what is in it would run as ${f.role}.`,
     (_, f) => takeBack(f),
   ),
+  RUNS_AS_SUPERUSER: say(
+    (s, f) =>
+      sentence`${s} is a superuser; ${f.instead} would do for track ${f.track}, and whatever runs by mistake could do less.`,
+    (_, f) =>
+      f.statements.length === 0
+        ? `Run rethread as ${f.instead}.`
+        : `${f.statements.map(s => `${s};`).join('\n')}\n-- then run rethread as ${f.instead}`,
+  ),
   MISSING_PRIVILEGE: say(
     (s, f) =>
       f.wants === 'CREATE'
