@@ -11,7 +11,7 @@ export function refusePlanted(planted: Planted[]): void {
   // the owner of a schema owns what matters in it: its objects need no line each
   const schemas = planted.filter(p => p.kind === 'schema')
   const found = planted.filter(
-    p => p.kind === 'schema' || !schemas.some(s => p.name.startsWith(`${s.name}.`)),
+    p => p.kind === 'schema' || !schemas.some(s => ` ${p.name}`.includes(` ${s.name}.`)),
   )
   if (found.length > 0)
     throw new Failures(
