@@ -16,10 +16,10 @@ import {
   type Track,
 } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { dottedText, nameAt, namesIn } from '../model/table_name.js'
+import { dottedText, namesIn } from '../model/table_name.js'
 import { expectedPath } from './expected.js'
 import { type Header, type HeaderKind, readHeader } from './header.js'
-import { columnOf, readRequired } from './header_names.js'
+import { columnOf, readOurs, readRequired, splitOurs } from './header_names.js'
 import { rawChecksum } from './statements.js'
 
 /** Folders of a project; a track has one of its own in each. */
@@ -114,6 +114,7 @@ function judgeTrack(track: Track, rollbacks: string[], faults: Finding[]): void 
       ['after', check.after],
       ['until', check.until],
       ['gate', check.gate],
+      ['at', check.hazard?.at],
     ] as const) {
       if (value && !names.has(value))
         faults.push(finding('UNKNOWN_REFERENCE', check.file.path, { key, names: value }))
@@ -230,23 +231,6 @@ function readMigration(
   }
 }
 
-/** Where an object of `ours` ends and the next one begins: its name, a colon, a blank. */
-function splitOurs(text: string): string[] {
-  const parts: string[] = []
-  for (const part of text.split(/;\s+/)) {
-    if (parts.length > 0 && !readOurs(part)) parts[parts.length - 1] += `; ${part}`
-    else parts.push(part)
-  }
-  return parts.filter(Boolean)
-}
-
-function readOurs(part: string): Rollback['ours'][number] | null {
-  const name = nameAt(part)
-  const [, predicate] = /^: +(.+)$/.exec(name?.rest ?? '') ?? []
-  const dotted = name !== null && name.parts.length > 1 && name.parts.length < 4
-  return dotted && predicate !== undefined ? { object: dottedText(name.parts), predicate } : null
-}
-
 function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
   const predicates = (key: 'ours' | 'mirrored' | 'alike' | 'catch-up') => {
@@ -274,6 +258,10 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
 
 function readCheck(track: string, source: Source, faults: Finding[], shared = false): Check {
   const { text, fault, oneOf } = reader(source, 'check', faults)
+  const hazard = text('hazard')
+  const at = text('at')
+  if (hazard !== null && !isHazard(hazard)) fault('hazard', `unknown hazard \`${hazard}\``)
+  if ((hazard === null) !== (at === null)) fault('hazard', '`hazard` and `at`, its migration, go together')
   if (text('expects') !== null && !shared) fault('expects', `\`expects\` is for checks of verify/${every}/`)
   return {
     track,
@@ -288,6 +276,10 @@ function readCheck(track: string, source: Source, faults: Finding[], shared = fa
     as: text('as'),
     deep: oneOf('deep', ['yes', 'no'] as const, 'no') === 'yes',
     mutant: text('mutant'),
+    hazard:
+      hazard !== null && isHazard(hazard) && at !== null
+        ? { code: hazard, at, unlessSet: text('unless-set') }
+        : null,
     expects: text('expects') === null ? null : oneOf('expects', expectedKinds, 'columns'),
     shared,
   }

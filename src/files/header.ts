@@ -19,7 +19,21 @@ const headerKeys = {
     'undone-by',
   ],
   rollback: ['title', 'transaction', 'ours', 'mirrored', 'alike', 'superseded', 'catch-up'],
-  check: ['title', 'level', 'after', 'until', 'gate', 'kind', 'as', 'deep', 'mutant', 'expects'],
+  check: [
+    'title',
+    'level',
+    'after',
+    'until',
+    'gate',
+    'kind',
+    'as',
+    'deep',
+    'mutant',
+    'expects',
+    'hazard',
+    'at',
+    'unless-set',
+  ],
 } as const
 
 /** Which kind of file a header stands in. */

@@ -217,6 +217,8 @@ export const hazards = {
   QUARANTINES_ROWS: 'loss',
   DELETES_DATA: 'loss',
   WIDENS_ACCESS: 'loss',
+  HIDES_ROWS: 'loss',
+  SHOWS_ROWS: 'loss',
   FIRES_TRIGGERS: 'loss',
   RUNS_FOREIGN_CODE: 'loss',
   IGNORES_DRIFT: 'loss',
