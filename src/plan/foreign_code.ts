@@ -28,8 +28,8 @@ function relationsNamed(statements: Statement[]): Set<string> {
 }
 
 /**
- * A superuser lends its rights to whatever the tables run: each function of somebody else must be allowed. Any
- * other role lends only its own, and is shown whose functions they are.
+ * A superuser lends its rights to whatever the tables run: each function of somebody else must be allowed.
+ * Any other role lends only its own, and is shown whose functions they are.
  */
 export const foreignCodeHazards = (code: ForeignCode[]): Hazard[] =>
   code
