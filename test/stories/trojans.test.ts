@@ -102,7 +102,7 @@ describe.each(servers())('functions and operators of others in public on Postgre
     const project = await inProcess(db.url, { track: 'workspace-sessions' })
     const contract = {
       phase: 'contract' as const,
-      allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS'] as HazardCode[],
+      consent: { allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS'] as HazardCode[] },
     }
     const away = {
       all: true,
