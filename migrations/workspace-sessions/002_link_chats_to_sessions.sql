@@ -114,19 +114,30 @@ revoke all on function chat_private.fill_session() from public;
 
 -- A message that is moved to another workspace, by a statement that chose no session, moves to that
 -- one's legacy session; where that fails it is left without a session. AFTER, and on one column: a BEFORE
--- UPDATE trigger would make the server lock every row that anybody updates.
+-- UPDATE trigger would make the server lock every row that anybody updates. After an INSERT, a message gets
+-- its first session where a trigger of the application, whose name sorts later, has filled in the workspace;
+-- one that could not get it before is left for the backfill.
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 set lock_timeout = '300ms'
 as $$
+declare
+  first uuid;
 begin
+  if tg_op = 'INSERT' and exists (select from chat_private.behind b where b.message = to_jsonb(new) ->> 'id') then
+    return null;
+  end if;
   begin
     update public.chats c
     set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at)
     where c.id = new.id and c.session_id is not distinct from new.session_id
-      and c.workspace_id is not distinct from new.workspace_id;
+      and c.workspace_id is not distinct from new.workspace_id
+    returning c.session_id into first;
+    if tg_op = 'INSERT' and first is not null then
+      perform chat_private.catch_up(first);
+    end if;
   exception
     when others then
       insert into chat_private.behind (message, session_id, operation, sqlstate)
@@ -336,6 +347,11 @@ create trigger rethread_fill_session_on_insert
   before insert on public.chats
   for each row when (new.session_id is null)
   execute function chat_private.fill_session();
+
+create trigger rethread_fill_session_after_insert
+  after insert on public.chats
+  for each row when (new.session_id is null and new.workspace_id is not null)
+  execute function chat_private.move_session();
 
 create trigger rethread_move_session_on_update
   after update of workspace_id on public.chats

@@ -214,6 +214,32 @@ export interface FactsOfFiles {
     /** Tracks that fit this database. */
     tracks: Some
   }
+  NEAREST_TRACK: {
+    /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
+    roles: number
+    found: number
+    /** What differs from the database that the track is written for, a line each. */
+    differs: string[]
+    /** The command that copies the track under the names of the database. */
+    command: string
+  }
+  MAPPING_OPEN: {
+    /** Roles that a person must name, and for each the most likely name; empty where there is none. */
+    roles: string[]
+    names: string[]
+    /** What there is to choose from and why, a line for each role. */
+    questions: string[]
+    /** The command with everything that was found. */
+    command: string
+  }
+  MAPPING_DIFFERS: {
+    /** The binding that the track was written with, and that of today, as JSON; null where there is none. */
+    written: string | null
+    now: string | null
+    /** Files of the track that it would change. */
+    files: string[]
+  }
+  MAPPING_HOLDS: { names: number }
   EVENT_TRIGGERS: { triggers: string[] }
   NAME_TAKEN: {
     /** File that would give the name. */
@@ -231,7 +257,13 @@ export interface FactsOfFiles {
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
   /** Tables that would get the file's column too. */
   INHERITED_TABLE: { children: string[]; migration: string }
-  REWRITTEN_BY_RULE: { rule: string; event: 'UPDATE' | 'DELETE'; migration: string }
+  REWRITTEN_BY_RULE: {
+    rule: string
+    event: 'INSERT' | 'UPDATE' | 'DELETE'
+    /** False where it only adds to the statement, which the server refuses for its WITH or ON CONFLICT. */
+    instead: boolean
+    migration: string
+  }
   /** A statement of a function that works with the columns of the table as they are; the file adds one. */
   COUNTS_COLUMNS: { table: string; sql: string; migration: string }
   /** The statement at which an event trigger raised. */
@@ -241,6 +273,8 @@ export interface FactsOfFiles {
   PUBLISHED_TABLE: { publications: Some }
   /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
   FOREIGN_CODE: { code: string[]; role: string }
+  /** The first line of a text whose table shows only when it runs. */
+  CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {
     /** Each with its function. */
     triggers: string[]

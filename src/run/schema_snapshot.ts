@@ -1,14 +1,44 @@
 import type { Connection } from '../database/connection.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { keepCatalog, keptCatalog, setFingerprint, storedSchema } from './ledger.sql.js'
+import { keepCatalog, keptCatalog, newestLook, setFingerprint, storedSchema } from './ledger.sql.js'
 import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
-/** Stores how the schema looks after the newest finished step, outside its locks. */
-export async function storeFingerprint(run: Run): Promise<void> {
-  const rows = await objects(run.writer.sql)
-  await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(rows), catalogOf(rows))
+/**
+ * Stores how the schema looks after the newest finished step, outside its locks. What others had changed
+ * before the run, and the run has left as it found it, is stored as it was before that: it is still drift for
+ * whoever looks next.
+ */
+export async function storeFingerprint(run: Run, before: SeenDrift | null = null): Promise<void> {
+  const { sql } = run.writer
+  const rows = await objects(sql)
+  const catalog = catalogOf(rows)
+  if (before !== null && before.changed.length > 0) {
+    const { stored } = await storedSchema(sql)
+    const { changed: unexplained } = await drifted(run.writer, run.target.major, rows)
+    for (const change of before.changed) {
+      const name = change.slice(2)
+      const then = stored!.catalog[name]
+      // what was gone before, a step may have taken along with what it was on
+      const isLeft = name in catalog ? catalog[name] === before.catalog[name] : unexplained.includes(change)
+      if (!isLeft) continue
+      if (then === undefined) delete catalog[name]
+      else catalog[name] = then
+    }
+  }
+  await setFingerprint(sql, run.token, run.id, fingerprintOf(rows), catalog)
+}
+
+/** What others have changed before a run begins, and how the schema looked then. */
+export interface SeenDrift extends Drift {
+  catalog: Record<string, string>
+}
+
+/** Looks at the schema and at what others have changed in it. */
+export async function seeDrift(connection: Connection, major: number): Promise<SeenDrift> {
+  const rows = await objects(connection.sql)
+  return { ...(await drifted(connection, major, rows)), catalog: catalogOf(rows) }
 }
 
 /** What has changed since the last look at the schema. */
@@ -28,15 +58,21 @@ export const noDrift: Drift = { changed: [], whyNotCompared: null }
  * writes definitions its own way. `rows` is how the schema is now, where the caller has looked.
  */
 export async function drifted(connection: Connection, major: number, rows?: ObjectRow[]): Promise<Drift> {
-  const { stored, steps } = await storedSchema(connection.sql)
+  const look = await newestLook(connection.sql)
+  const now = rows ?? (await objects(connection.sql))
+  // one hash over all definitions: where it is the same, no object differs
+  if (look.major === major && look.fingerprint === fingerprintOf(now)) return noDrift
+  const stored = await storedSchema(connection.sql, look)
   if (!stored)
-    return { changed: [], whyNotCompared: steps === 0 ? null : 'no run has stored how the schema looked' }
+    return {
+      changed: [],
+      whyNotCompared: look.steps === 0 ? null : 'no run has stored how the schema looked',
+    }
   if (stored.major !== major)
     return {
       changed: [],
       whyNotCompared: `it was stored by PostgreSQL ${stored.major}, and this is ${major}`,
     }
-  const now = rows ?? (await objects(connection.sql))
   const found = changes(stored.catalog, catalogOf(now))
   if (found.length === 0 || stored.since.length === 0)
     return { changed: found.map(changeText), whyNotCompared: null }
