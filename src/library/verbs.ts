@@ -171,7 +171,7 @@ async function callVerify(c: Call, request: VerifyRequest): Promise<Report> {
   })
 }
 
-/** Longest retention that is asked of the server, in days: no session is as old, and its times end somewhere. */
+/** Longest retention that the server is asked for, in days: nothing is as old, and its times have an end. */
 const longestRetention = 100_000
 
 async function callPrune(c: Call, request: PruneRequest): Promise<Report> {

@@ -5,7 +5,7 @@
  * - `settle` runs what deferred constraints of a table have put off: with such events pending, the server
  *   refuses every ALTER TABLE of it. They are deferred again afterwards.
  * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
- *   table, and returns the statements that switch them on again as they were. Foreign keys go on being checked.
+ *   table, and returns the statements that switch them on again as they were. Foreign keys are still checked.
  * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
  * generated
  *   columns their own, columns that are new their defaults. A constraint that is not validated does not hold

@@ -27,7 +27,7 @@ export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Pr
   for (const s of inserts.reverse()) {
     const own = columns.filter(c => c.table === relationName(s.node.relation))
     const given: string[] = s.node.cols.map((c: { ResTarget: { name: string } }) => c.ResTarget.name)
-    number(s, given, own, renumbered)
+    renumberIds(s, given, own, renumbered)
     const added: { column: string; value: string }[] = []
     for (const c of own.filter(c => c.isRequired && !given.includes(c.name))) {
       const value = await valueFor(tx, c, seeded)
@@ -57,7 +57,7 @@ async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): P
 }
 
 /** Gives each uuid that stands where a table wants a number one of its own. */
-function number(s: Statement, given: string[], own: SeededColumn[], renumbered: Renumbered): void {
+function renumberIds(s: Statement, given: string[], own: SeededColumn[], renumbered: Renumbered): void {
   for (const { List } of s.node.selectStmt.SelectStmt.valuesLists)
     for (const [i, item] of List.items.entries()) {
       const value: string | undefined = item.A_Const?.sval?.sval
