@@ -68,6 +68,8 @@ export interface Invocation {
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
   consent: Consent
+  /** What a person has answered to the questions of a report, as `--map` takes it. */
+  answers: string[]
   /** How long to wait for another run, in milliseconds. */
   leaseWaitMs: number
   /** Environment for programs that are started. */

@@ -176,6 +176,24 @@ describe('faults of files are gathered and told with file and line', () => {
       ['BAD_HEADER migrations/t/2_two.sql:2'],
     ],
     [
+      'a header after blank lines and comments, with the line ends of Windows',
+      pair(
+        '2_two',
+        '\uFEFF-- ours\r\n\r\n--! title: a\r\n  \r\n-- more --! title: b\r\n--! title: c\r\nselect 1;',
+      ),
+      ['BAD_HEADER migrations/t/2_two.sql:6', 'BYTE_ORDER_MARK migrations/t/2_two.sql'],
+    ],
+    [
+      'a comment within a line that only looks like a header',
+      pair('2_two', "select '--! title: no' as a; --! title: no\nselect 2; -- --! phase: later"),
+      [],
+    ],
+    [
+      'an indented comment above a header',
+      pair('2_two', '  -- not at its beginning\n--! title: late\nselect 1;'),
+      ['BAD_HEADER migrations/t/2_two.sql:2'],
+    ],
+    [
       'a header value that can not be',
       pair('2_two', '--! phase: later\nselect 1;'),
       ['BAD_HEADER migrations/t/2_two.sql:1'],

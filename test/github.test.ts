@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type * as workflows from '@actions/workflow-parser'
 import type * as actions from '@actions/workflow-parser/actions/action-parser'
-import { build } from 'esbuild'
+import { build } from 'rolldown'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
@@ -13,12 +13,20 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
 /** GitHub's own parser, bundled: it imports JSON in a way that Node refuses. */
 async function githubParser(): Promise<typeof workflows & typeof actions> {
-  const outfile = join(mkdtempSync('/tmp/rethread-github-'), 'parser.cjs')
+  const file = join(mkdtempSync('/tmp/rethread-github-'), 'parser.cjs')
+  const input = join(root, 'both-parsers.js')
   const contents = `export * from '@actions/workflow-parser'
     export * from '@actions/workflow-parser/actions/action-parser'`
-  const stdin = { contents, resolveDir: root }
-  await build({ stdin, outfile, bundle: true, format: 'cjs', platform: 'node', logLevel: 'error' })
-  return createRequire(import.meta.url)(outfile)
+  const is = (id: string) => (id === input ? id : null)
+  const both = { name: 'both', resolveId: is, load: (id: string) => (is(id) ? contents : null) }
+  await build({
+    input,
+    plugins: [both],
+    platform: 'node',
+    output: { file, format: 'cjs' },
+    logLevel: 'silent',
+  })
+  return createRequire(import.meta.url)(file)
 }
 const { convertWorkflowTemplate, NoOperationTraceWriter, parseAction, parseWorkflow } = await githubParser()
 const trace = new NoOperationTraceWriter()

@@ -25,16 +25,23 @@ begin
     insert into rethread_archive.chatkit_manifest values ('foreign key', item.conname, item.def);
     execute format('alter table public.chatkit_sessions drop constraint %I', item.conname);
   end loop;
+  -- privileges on the table before those on its columns, which the former take along when they are revoked
   for item in
-    select coalesce(g.rolname, 'public') as grantee, a.privilege_type as privilege
-    from pg_catalog.pg_class c cross join lateral aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
-    left join pg_catalog.pg_roles g on g.oid = a.grantee
-    where c.oid = old and a.grantee <> c.relowner
-    order by 1, 2
+    select coalesce(quote_ident(r.rolname), 'public') as grantee, g.privilege, case when g.is_grantable then ' with grant option' else '' end as option
+    from (
+      select 1 as n, a.grantee, a.privilege_type as privilege, a.is_grantable
+      from pg_catalog.pg_class c cross join lateral aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+      where c.oid = old and a.grantee <> c.relowner
+      union all
+      select 2, a.grantee, format('%s (%I)', a.privilege_type, k.attname), a.is_grantable
+      from pg_catalog.pg_class c join pg_catalog.pg_attribute k on k.attrelid = c.oid and not k.attisdropped
+      cross join lateral aclexplode(k.attacl) a
+      where c.oid = old and a.grantee <> c.relowner) g
+    left join pg_catalog.pg_roles r on r.oid = g.grantee
+    order by g.n, 1, 2
   loop
-    insert into rethread_archive.chatkit_manifest values ('grant', item.grantee, item.privilege);
-    execute format('revoke %s on public.chatkit_sessions from %s', item.privilege,
-      case when item.grantee = 'public' then 'public' else quote_ident(item.grantee) end);
+    insert into rethread_archive.chatkit_manifest values ('grant', item.grantee || item.option, item.privilege);
+    execute format('revoke %s on public.chatkit_sessions from %s cascade', item.privilege, item.grantee);
   end loop;
   -- its functions: those that its triggers call and no other table's, and those that carry its name, such as
   -- its clean-up; the check chatkit_unused has found nothing else that needs them

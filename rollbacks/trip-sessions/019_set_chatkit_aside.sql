@@ -14,8 +14,7 @@ begin
     if item.kind = 'foreign key' then
       execute format('alter table public.chatkit_sessions add constraint %I %s', item.name, item.definition);
     elsif item.kind = 'grant' then
-      execute format('grant %s on public.chatkit_sessions to %s', item.definition,
-        case when item.name = 'public' then 'public' else quote_ident(item.name) end);
+      execute format('grant %s on public.chatkit_sessions to %s', item.definition, item.name);
     elsif item.kind = 'function' then
       execute format('alter routine rethread_archive.%s set schema public', item.name);
     end if;

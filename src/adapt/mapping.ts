@@ -5,13 +5,25 @@ import { dottedText, nameAt } from '../model/table_name.js'
 const shape =
   'it looks like chats=messages, chats=app."Messages", chats.workspace_id=org_id, or chats.user_id="authorId"'
 
+/** A list that was split at commas, with the commas that are in brackets put back. */
+function joined(entries: string[]): string[] {
+  const out: string[] = []
+  for (const entry of entries) {
+    const last = out.at(-1)
+    if (last?.startsWith('identity=') && last.split('(').length > last.split(')').length)
+      out[out.length - 1] = `${last}, ${entry}`
+    else out.push(entry)
+  }
+  return out
+}
+
 /**
  * Reads `chats=messages`, `auth.users=app.users` or `chats.workspace_id="orgId"`: to the left the name
  * that the track's files have, to the right the name in the database. Throws USAGE.
  */
 export function readMap(entries: string[]): Mapping {
   const mapping: Mapping = {}
-  for (const entry of entries) {
+  for (const entry of joined(entries)) {
     const [, left, right] = /^([^=]+)=([\s\S]+)$/.exec(entry) ?? []
     if (left === undefined || right === undefined) throw new UsageError(`--map ${entry}`, shape)
     if (left === 'identity') {

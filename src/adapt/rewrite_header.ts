@@ -77,7 +77,8 @@ function requiredItems(value: string): string[] {
   return [...items, item.trim()].filter(i => i !== '')
 }
 
-function rewriteRequired(names: Names, item: string): string[] {
+/** An item of `requires` under the names and types of the database; none where it has no meaning there. */
+export function rewriteRequired(names: Names, item: string): string[] {
   const [, kind, rest] = /^(\w+) +([\s\S]+)$/.exec(item) ?? []
   const name = rest === undefined ? null : nameAt(rest)
   if (!kind || !name) return [item]

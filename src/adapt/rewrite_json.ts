@@ -24,7 +24,7 @@ function dotted(names: Names, text: string): string {
 const mapKeys = (object: Json, key: (k: string) => string): Json =>
   object && Object.fromEntries(Object.entries(object).map(([k, v]) => [key(k), v]))
 
-/** track.json: what names a table or a column follows it; the roles speak of the track as it is now. */
+/** track.json: what names a table or a column follows it. */
 export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<string> {
   const { names } = track
   const info: Json = JSON.parse(text)
@@ -68,14 +68,8 @@ export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<
   }
   for (const setting of Object.values<Json>(info.settings ?? {}))
     if (setting.role && names.isNumber(setting.role)) setting.pattern = '-?[0-9]+'
-  for (const entity of Object.values<Json>(info.roles ?? {})) {
-    for (const [attribute, column] of Object.entries<string>(entity.columns))
-      if (names.lacks(entity.table, column)) delete entity.columns[attribute]
-    entity.columns = Object.fromEntries(
-      Object.entries<string>(entity.columns).map(([a, c]) => [a, columnNow(names, entity.table, c)]),
-    )
-    entity.table = tableNow(names, entity.table)
-  }
+  // the copy has the names of one database: there is nothing left to recognize
+  delete info.roles
   return `${JSON.stringify(info, null, 2)}\n`
 }
 

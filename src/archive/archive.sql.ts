@@ -35,8 +35,12 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
 }
 
 /** Whether a rollback of a track was killed before its archives were sealed. */
-export const hasUnsealed = async (sql: Db, track: string): Promise<boolean> =>
-  (await listArchives(sql)).some(a => a.track === track && a.state === 'capturing')
+export async function hasUnsealed(sql: Db, track: string): Promise<boolean> {
+  if (!(await relationExists(sql, 'rethread_archive.archives'))) return false
+  const [row] = await sql<{ any: boolean }[]>`
+    select exists (select from rethread_archive.archives where track = ${track} and state = 'capturing') as any`
+  return row!.any
+}
 
 /** Notes an archive; returns its id. */
 export async function addArchive(

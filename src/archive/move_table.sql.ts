@@ -79,12 +79,23 @@ export async function attachments(sql: Db, table: string): Promise<Attachment[]>
         case when c.relforcerowsecurity then format('alter table %s force row level security', t.oid) end)
     from t join pg_catalog.pg_class c on c.oid = t.oid where c.relrowsecurity
     union all
-    select 'grant', g.grantee::regrole::text, g.privilege_type, format('revoke all on %s from %s', t.oid, g.grantee::regrole),
-      format('grant %s on %s to %s', g.privilege_type, t.oid, g.grantee::regrole)
+    select 'grant', g.grantee::regrole::text, g.privilege_type, format('revoke all on %s from %s cascade', t.oid, g.grantee::regrole),
+      format('grant %s on %s to %s%s', g.privilege_type, t.oid, g.grantee::regrole, case when g.is_grantable then ' with grant option' end)
     from t
     join pg_catalog.pg_class c on c.oid = t.oid
     cross join aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) g
-    where g.grantee <> 0 and g.grantee <> c.relowner`,
+    where g.grantee <> 0 and g.grantee <> c.relowner
+    union all
+    select 'grant', g.role, g.privilege, format('revoke %s on %s from %s cascade', g.privilege, t.oid, g.role),
+      format('grant %s on %s to %s%s', g.privilege, t.oid, g.role, case when g.is_grantable then ' with grant option' end)
+    from t
+    join pg_catalog.pg_class c on c.oid = t.oid
+    join pg_catalog.pg_attribute k on k.attrelid = c.oid and not k.attisdropped
+    cross join lateral (
+      select a.grantee, a.is_grantable, format('%s (%I)', a.privilege_type, k.attname) as privilege,
+        case a.grantee when 0 then 'public' else a.grantee::regrole::text end as role
+      from aclexplode(k.attacl) a) g
+    where g.grantee <> c.relowner`,
     [table],
   )
 }

@@ -95,6 +95,7 @@ export async function readInput(
       rows: options.allow.most,
       from: config.consentFrom,
     },
+    answers: [],
     leaseWaitMs: options.lockWait * 1000,
     env: process.env,
     cwd,

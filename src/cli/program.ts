@@ -95,6 +95,11 @@ async function runCommand(
     report = await run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
     const never = options.yes || input.config.protected
+    for (let named = await events.askNames(report, never); named; ) {
+      input.answers = [...input.answers, ...named]
+      report = await run(input)
+      named = await events.askNames(report, never)
+    }
     // asked once for each refusal: what was agreed to may have changed before the lease was there
     for (let asked = await events.askConsent(report, never); asked; ) {
       input.consent = {

@@ -1,5 +1,6 @@
 import type { Event } from '../model/event.js'
 import type { Report } from '../model/report.js'
+import { worded } from '../render/words/index.js'
 import { duration, number } from '../render/words/numbers.js'
 import { progressLine } from './progress.js'
 
@@ -15,6 +16,8 @@ interface Terminal {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
   askConsent(report: Report, never: boolean): Promise<Agreed | null>
+  /** On a terminal: asks what a refused report leaves open; what was answered, null where nobody is asked. */
+  askNames(report: Report, never: boolean): Promise<string[] | null>
   close(): void
 }
 
@@ -90,7 +93,6 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
         return null
       stopBar()
       const { default: ask } = await import('@inquirer/input')
-      const { worded } = await import('../render/words/index.js')
       const context = { output: process.stderr }
       for (const f of [outdated, needed]) if (f) process.stderr.write(worded(f).message + '\n')
       if (
@@ -110,6 +112,24 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
           ? null
           : (await ask({ message: 'Type the name of the database:' }, context)).trim()
       return { allow, confirm, rows: needed.facts.rows ?? null }
+    },
+    askNames: async (report, never) => {
+      const open = report.findings.find(f => f.code === 'MAPPING_OPEN')
+      if (!open || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
+      stopBar()
+      const { default: ask } = await import('@inquirer/input')
+      const answers: string[] = []
+      for (const [n, role] of open.facts.roles.entries()) {
+        process.stderr.write(`${open.facts.questions[n]}\n`)
+        const usual = open.facts.names[n]
+        const typed = await ask(
+          { message: `${role}:`, ...(usual ? { default: usual } : {}) },
+          { output: process.stderr },
+        )
+        if (typed.trim() === '') return null
+        answers.push(`${role}=${typed.trim()}`)
+      }
+      return answers
     },
     close: stopBar,
   }

@@ -1,4 +1,4 @@
-import type { Db } from './types.js'
+import { type Db, literal } from './types.js'
 
 /**
  * A relation, looked at from outside, by the name that was asked for. Rows are the planner's
@@ -84,9 +84,11 @@ export async function primaryKey(sql: Db, table: string): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
-/** Whether a table of this name, with its schema, is there. */
+/** Whether a table of this name, with its schema, is there. Parameters would cost a round trip more. */
 export async function relationExists(sql: Db, name: string): Promise<boolean> {
-  const [row] = await sql<{ there: boolean }[]>`select to_regclass(${name}) is not null as there`
+  const [row] = await sql.unsafe<{ there: boolean }[]>(
+    `select to_regclass(${literal(name)}) is not null as there`,
+  )
   return row!.there
 }
 

@@ -112,7 +112,7 @@ async function tablesRead(m: Migration): Promise<string[]> {
 }
 
 /** What is required and is not there; of a column of another type, which one it has and which is needed. */
-async function missingFindings(sql: Db, missing: string[]): Promise<Finding[]> {
+export async function missingFindings(sql: Db, missing: string[]): Promise<Finding[]> {
   const others = new Map((await columnsOfOtherType(sql, missing)).map(o => [o.required, o.type]))
   return missing.map(object => {
     const type = others.get(object)

@@ -34,6 +34,7 @@ import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
+import { isDecision } from '../verify/outlook_hazards.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
@@ -79,18 +80,16 @@ export function dryRunAndPlan(
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
     const drift = hasLedger ? await drifted(connection, target.major) : noDrift
-    const { plan: described, findings: triggers } = await judgePlan(
-      ctx,
-      connection,
-      track,
-      plan,
-      drift.changed,
-    )
+    const {
+      plan: described,
+      findings: triggers,
+      tables: readers,
+    } = await judgePlan(ctx, connection, track, plan, drift.changed)
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const migrations = plan.steps.map(s => s.migration)
     const tables = touched(report)
-    report.tables.push(await tablesTable(connection, tables))
+    report.tables.push(await tablesTable(connection, tables), ...readers)
     const backfills = await estimateBackfills(
       connection,
       track,
@@ -126,7 +125,7 @@ export function dryRunAndPlan(
       ...(await foretell(
         ctx,
         connection,
-        plan.steps.length > 0 ? track.checks.filter(isOutlook) : [],
+        plan.steps.length > 0 ? track.checks.filter(c => isOutlook(c) && !isDecision(ctx, c)) : [],
         new Set(history.applied.keys()),
       )),
       ...driftFinding(drift),

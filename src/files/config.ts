@@ -40,7 +40,7 @@ export interface Config {
    * Free space of the server's disk in bytes, which SQL can't tell: an archive that may not fit is refused.
    */
   diskFreeBytes: number | null
-  /** What `init` bound the names of a track to; `init` writes it, nothing else reads it. */
+  /** What `init` bound the names of a track to; `init` writes it, and `init --check` reads it. */
   mapping: Mapping
   /** Findings of checks that are known, by key, each with a reason and its last day. */
   accepted: { key: string; reason: string; until: string }[]

@@ -16,10 +16,10 @@ import {
   type Track,
 } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { dottedText, nameAt, namesIn } from '../model/table_name.js'
+import { dottedText, namesIn } from '../model/table_name.js'
 import { expectedPath } from './expected.js'
-import { type Header, type HeaderKind, readHeader } from './header.js'
-import { columnOf, readRequired } from './header_names.js'
+import { type Header, type HeaderKind, readHeader, splitList } from './header.js'
+import { columnOf, readOurs, readRequired, splitOurs } from './header_names.js'
 import { rawChecksum } from './statements.js'
 
 /** Folders of a project; a track has one of its own in each. */
@@ -43,7 +43,8 @@ export function discover(root: string, home = root): Project {
       if (entry.isDirectory() && entry.name !== every) names.add(entry.name)
   }
   const tracks = [...names].sort().map(name => readTrack(root, name, faults))
-  for (const track of tracks) track.checks.push(...sharedChecks(home, track.name, faults))
+  const shared = sqlFiles(home, `verify/${every}`, faults)
+  for (const track of tracks) track.checks.push(...shared.map(f => readCheck(track.name, f, faults, true)))
   if (tracks.length === 0) faults.push(finding('NO_TRACKS', root))
   return { root, tracks, faults }
 }
@@ -68,9 +69,6 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
   judgeTrack(track, [...rollbacks.keys()], faults)
   return track
 }
-
-const sharedChecks = (home: string, track: string, faults: Finding[]): Check[] =>
-  sqlFiles(home, `verify/${every}`, faults).map(f => readCheck(track, f, faults, true))
 
 /** The faults that show when files are seen side by side. */
 function judgeTrack(track: Track, rollbacks: string[], faults: Finding[]): void {
@@ -114,6 +112,7 @@ function judgeTrack(track: Track, rollbacks: string[], faults: Finding[]): void 
       ['after', check.after],
       ['until', check.until],
       ['gate', check.gate],
+      ['at', check.hazard?.at],
     ] as const) {
       if (value && !names.has(value))
         faults.push(finding('UNKNOWN_REFERENCE', check.file.path, { key, names: value }))
@@ -132,18 +131,32 @@ function sqlFiles(root: string, folder: string, faults: Finding[]): Source[] {
   for (const entry of safeList(join(root, folder))) {
     if (!entry.isFile() || !entry.name.endsWith('.sql')) continue
     const path = `${folder}/${entry.name}`
-    const bytes = readFileSync(join(root, path))
-    if (!isUtf8(bytes)) {
+    const place = join(root, path)
+    const text = readFileSync(place, 'utf8')
+    // what is no UTF-8 is read as U+FFFD, which a text may have of its own
+    if (text.includes('\uFFFD') && !isUtf8(readFileSync(place))) {
       faults.push(finding('NOT_UTF8', path))
       continue
     }
-    const text = bytes.toString('utf8')
     if (text.startsWith('\uFEFF')) faults.push(finding('BYTE_ORDER_MARK', path))
-    if (text.replace(/^\uFEFF/, '').trim() === '') faults.push(finding('EMPTY_FILE', path, { reason: null }))
-    const file = { path, text, checksum: rawChecksum(text) }
+    if (text.trim() === '') faults.push(finding('EMPTY_FILE', path, { reason: null }))
+    const file = sqlFile(path, text)
     found.push({ base: entry.name.slice(0, -4), file, header: kind => readHeader(text, path, kind) })
   }
   return found.sort((a, b) => (a.base < b.base ? -1 : 1))
+}
+
+/** A file whose checksum is computed when it is wanted: a run wants those of one track's migrations. */
+function sqlFile(path: string, text: string): SqlFile {
+  let checksum: string | null = null
+  return {
+    path,
+    text,
+    get checksum() {
+      checksum ??= rawChecksum(text)
+      return checksum
+    },
+  }
 }
 
 const safeList = (folder: string) => (existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [])
@@ -176,13 +189,6 @@ function reader(source: Source, kind: HeaderKind, faults: Finding[]) {
   const list = (key: string): string[] => splitList(text(key) ?? '')
   return { text, fault, oneOf, list, line }
 }
-
-/** Splits at commas that stand outside parentheses and quoted names. */
-const splitList = (value: string): string[] =>
-  value
-    .split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)(?![^()]*\))/)
-    .map(part => part.trim())
-    .filter(Boolean)
 
 function readMigration(
   track: string,
@@ -230,23 +236,6 @@ function readMigration(
   }
 }
 
-/** Where an object of `ours` ends and the next one begins: its name, a colon, a blank. */
-function splitOurs(text: string): string[] {
-  const parts: string[] = []
-  for (const part of text.split(/;\s+/)) {
-    if (parts.length > 0 && !readOurs(part)) parts[parts.length - 1] += `; ${part}`
-    else parts.push(part)
-  }
-  return parts.filter(Boolean)
-}
-
-function readOurs(part: string): Rollback['ours'][number] | null {
-  const name = nameAt(part)
-  const [, predicate] = /^: +(.+)$/.exec(name?.rest ?? '') ?? []
-  const dotted = name !== null && name.parts.length > 1 && name.parts.length < 4
-  return dotted && predicate !== undefined ? { object: dottedText(name.parts), predicate } : null
-}
-
 function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
   const predicates = (key: 'ours' | 'mirrored' | 'alike' | 'catch-up') => {
@@ -274,6 +263,10 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
 
 function readCheck(track: string, source: Source, faults: Finding[], shared = false): Check {
   const { text, fault, oneOf } = reader(source, 'check', faults)
+  const hazard = text('hazard')
+  const at = text('at')
+  if (hazard !== null && !isHazard(hazard)) fault('hazard', `unknown hazard \`${hazard}\``)
+  if ((hazard === null) !== (at === null)) fault('hazard', '`hazard` and `at`, its migration, go together')
   if (text('expects') !== null && !shared) fault('expects', `\`expects\` is for checks of verify/${every}/`)
   return {
     track,
@@ -288,6 +281,10 @@ function readCheck(track: string, source: Source, faults: Finding[], shared = fa
     as: text('as'),
     deep: oneOf('deep', ['yes', 'no'] as const, 'no') === 'yes',
     mutant: text('mutant'),
+    hazard:
+      hazard !== null && isHazard(hazard) && at !== null
+        ? { code: hazard, at, unlessSet: text('unless-set') }
+        : null,
     expects: text('expects') === null ? null : oneOf('expects', expectedKinds, 'columns'),
     shared,
   }

@@ -19,7 +19,21 @@ const headerKeys = {
     'undone-by',
   ],
   rollback: ['title', 'transaction', 'ours', 'mirrored', 'alike', 'superseded', 'catch-up'],
-  check: ['title', 'level', 'after', 'until', 'gate', 'kind', 'as', 'deep', 'mutant', 'expects'],
+  check: [
+    'title',
+    'level',
+    'after',
+    'until',
+    'gate',
+    'kind',
+    'as',
+    'deep',
+    'mutant',
+    'expects',
+    'hazard',
+    'at',
+    'unless-set',
+  ],
 } as const
 
 /** Which kind of file a header stands in. */
@@ -42,16 +56,9 @@ export function readHeader(text: string, path: string, kind: HeaderKind): Header
   const known: readonly string[] = headerKeys[kind]
   let open = true
   let last: { value: string; line: number } | null = null
-  for (const [index, raw] of text
-    .replace(/^\uFEFF/, '')
-    .split(/\r\n|\n|\r/)
-    .entries()) {
-    const line = index + 1
+  for (const { raw, line, between } of headerLines(text)) {
     const fault = (reason: string) => faults.push(finding('BAD_HEADER', `${path}:${line}`, { reason }))
-    if (!raw.startsWith('--!')) {
-      if (raw.trim() !== '' && !raw.startsWith('--')) open = false
-      continue
-    }
+    open &&= between.every(other => other.trim() === '' || other.startsWith('--'))
     if (!open) {
       fault('a header line must stand above the first statement')
       continue
@@ -74,3 +81,37 @@ export function readHeader(text: string, path: string, kind: HeaderKind): Header
   }
   return { values, faults }
 }
+
+/**
+ * The lines of a text that begin with `--!`, each with the lines since the one before. It looks for them
+ * instead of taking every line: whole folders are read at each start.
+ */
+function* headerLines(text: string): Generator<{ raw: string; line: number; between: string[] }> {
+  let line = 1
+  let from = text.startsWith('\uFEFF') ? 1 : 0
+  let at = text.indexOf('--!', from)
+  while (at >= 0) {
+    let next = at + 3
+    if (at === from || /[\r\n]/.test(text[at - 1]!)) {
+      // the last of these is the empty one in front of the line itself
+      const between = text
+        .slice(from, at)
+        .split(/\r\n|\n|\r/)
+        .slice(0, -1)
+      line += between.length
+      const raw = /[^\r\n]*/.exec(text.slice(at))![0]
+      yield { raw, line, between }
+      from = next = at + raw.length
+    }
+    at = text.indexOf('--!', next)
+  }
+}
+
+/** Splits at commas that stand outside parentheses and quoted names. */
+export const splitList = (value: string): string[] =>
+  value.includes(',')
+    ? value
+        .split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)(?![^()]*\))/)
+        .map(part => part.trim())
+        .filter(Boolean)
+    : [value.trim()].filter(Boolean)

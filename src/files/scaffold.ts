@@ -63,25 +63,19 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
   return files.map(([path]) => path)
 }
 
-/**
- * Copies a track's three folders and its description into a user's folder, with their own
- * names; the paths written.
- */
-export async function copyTrack(
+/** Rewrites a file of a track, by its folder and name. */
+export type RewriteFile = (folder: string, file: string, text: string) => Promise<string>
+
+/** The files of a track as a copy has them: path and text. */
+export function copiedFiles(
   track: Track,
-  to: string,
-  rewrite: ((folder: string, file: string, text: string) => Promise<string>) | null,
-  config: ConfigValues,
-): Promise<string[]> {
+  rewrite: RewriteFile | null,
+): Promise<{ path: string; text: string }[]> {
   const all = projectFolders.flatMap(folder => {
     const from = join(track.root, folder, track.name)
     return existsSync(from) ? readdirSync(from).map(file => ({ folder, file, path: join(from, file) })) : []
   })
-  const taken = all.map(f => join(to, f.folder, track.name, f.file)).find(path => existsSync(path))
-  if (taken) throw new Failure('FILE_EXISTS', taken)
-  const written: string[] = []
-  // everything is read and rewritten before anything is written
-  const texts = await Promise.all(
+  return Promise.all(
     all.map(async f => {
       const text = readFileSync(f.path, 'utf8')
       return {
@@ -90,10 +84,24 @@ export async function copyTrack(
       }
     }),
   )
-  for (const { path, text } of texts) {
-    create(join(to, path), text)
-    written.push(path)
-  }
+}
+
+/**
+ * Copies a track's three folders and its description into a user's folder, with their own
+ * names; the paths written. Throws FILE_EXISTS before anything is written.
+ */
+export async function copyTrack(
+  track: Track,
+  to: string,
+  rewrite: RewriteFile | null,
+  config: ConfigValues,
+): Promise<string[]> {
+  // everything is read and rewritten before anything is written
+  const texts = await copiedFiles(track, rewrite)
+  const taken = texts.find(f => existsSync(join(to, f.path)))
+  if (taken) throw new Failure('FILE_EXISTS', join(to, taken.path))
+  for (const { path, text } of texts) create(join(to, path), text)
+  const written = texts.map(f => f.path)
   if (!existsSync(join(to, configName))) {
     create(join(to, configName), `${JSON.stringify(config, null, 2)}\n`)
     written.push(configName)

@@ -71,6 +71,18 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
     persona: z.strictObject({ claim: z.string(), of: column }),
     typed: z.optional(z.record(z.string(), z.array(z.string()))),
+    roles: z.optional(
+      z.record(
+        z.string(),
+        z.strictObject({
+          called: z.optional(z.array(z.string())),
+          columns: z.record(
+            z.string(),
+            z.strictObject({ of: z.optional(z.string()), called: z.optional(z.array(z.string())) }),
+          ),
+        }),
+      ),
+    ),
     probes: z.optional(
       z.record(z.string().check(z.regex(/^[0-9a-f]$/, 'the first letter of an id')), z.string()),
     ),

@@ -33,7 +33,11 @@ const trueOrFalse = z.optional(z.boolean())
 const wholeNumber = z.optional(z.int().check(z.gte(1, 'from 1')))
 const hazard = z.enum(Object.keys(hazards) as [HazardCode], 'a hazard that rethread knows')
 const consent: z.ZodMiniType<ConsentRequest | undefined> = z.optional(
-  z.strictObject({ allow: z.optional(z.array(hazard)), confirm: anyText }),
+  z.strictObject({
+    allow: z.optional(z.array(hazard)),
+    confirm: anyText,
+    rows: z.optional(z.int().check(z.gte(0, 'from 0'))),
+  }),
 )
 
 const target: RequestShape<TargetRequest> = {

@@ -55,6 +55,11 @@ export interface ConsentRequest {
   allow?: HazardCode[] | undefined
   /** Name of the database, where data would be dropped. */
   confirm?: string | undefined
+  /**
+   * Most rows that `QUARANTINES_ROWS` is for, as the fact `rows` of `CONSENT_NEEDED` names them. Default: as
+   * many as the last report named.
+   */
+  rows?: number | undefined
 }
 
 /** How far `migrate` and `plan` go. */

@@ -211,8 +211,9 @@ const paceOf = (request: PaceRequest) => ({
   throttleQuery: request.throttleQuery ?? null,
 })
 
-const consentOf = (c: Call, { allow = [], confirm }: ConsentRequest = {}): Consent => ({
+const consentOf = (c: Call, { allow = [], confirm, rows }: ConsentRequest = {}): Consent => ({
   allow: new Set(allow),
   confirm: confirm ?? null,
+  rows: rows ?? null,
   from: c.config.consentFrom,
 })

@@ -3,14 +3,15 @@ import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import type { Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
-import type { Finding } from '../model/report.js'
+import type { Finding, Table } from '../model/report.js'
 import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
+import { withOutlookHazards } from '../verify/outlook_hazards.js'
 
 /**
  * A plan with everything that wants a decision: the hazards of its statements and of the database, and the
  * rows that it takes out. `changed` is what `drifted` found; the findings say which triggers fire, and which
- * rows can't be taken out.
+ * rows can't be taken out; the tables, which roles read what before and afterwards.
  */
 export async function judgePlan(
   ctx: Context,
@@ -18,9 +19,15 @@ export async function judgePlan(
   track: Track,
   plan: Plan,
   changed: string[],
-): Promise<{ plan: Plan; findings: Finding[] }> {
+): Promise<{ plan: Plan; findings: Finding[]; tables: Table[] }> {
   const described = await describe(plan, connection.sql)
-  const { plan: decided, findings } = await addDecisions(ctx, connection.sql, track, described, changed)
+  const {
+    plan: decided,
+    findings,
+    tables,
+  } = await addDecisions(ctx, connection.sql, track, described, changed)
   const kept = await referencedRows(connection, track, decided)
-  return { plan: await withLeavingRows(connection, track, decided), findings: [...findings, ...kept] }
+  const foreseen = await withOutlookHazards(ctx, connection, track, decided)
+  const counted = await withLeavingRows(connection, track, foreseen)
+  return { plan: counted, findings: [...findings, ...kept], tables }
 }

@@ -44,8 +44,18 @@ export type Mapping = Record<string, string | ColumnBinding | null>
 /** The expression of the tracks that ship for who asks. */
 export const shippedIdentity = 'auth.uid()'
 
+/** What applications call a table that a track needs, and its columns. */
+export interface RoleHint {
+  /** Usual names beside the track's own. */
+  called?: string[]
+  /** column -> the entity whose rows it names, and usual names. */
+  columns: Record<string, { of?: string; called?: string[] }>
+}
+
 /** What the values of a track have the types of, as its description says. */
 export interface TrackTypes {
+  /** entity -> how `init` recognizes it in a database. */
+  roles?: Record<string, RoleHint>
   /**
    * For a column of the application's (`workspaces.id`), the parameters, variables, functions and columns
    * of the track that have its type: `init` gives them the type that a database has.

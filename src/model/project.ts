@@ -186,6 +186,8 @@ export interface Check {
    * probe acts as one of them.
    */
   kind: 'check' | 'listing' | 'account' | 'outlook' | 'access' | 'probe'
+  /** The hazard of migration `at` that an outlook finds, unless setting `unlessSet` is set; else null. */
+  hazard: { code: HazardCode; at: string; unlessSet: string | null } | null
   /** True when it reads so much that it runs only where it is asked for, by `--deep` or by name. */
   deep: boolean
   /** Statements that must wake this very check; for `verify --mutants`. Null where the general mutants do. */

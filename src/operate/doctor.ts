@@ -6,9 +6,10 @@ import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Project } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
-import { type Fit, fitsOf } from '../plan/choose_track.js'
+import { type Fit, fitsOf, otherTracks } from '../plan/choose_track.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
+import { nearestTrack } from '../plan/nearest_track.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
 
 /** Looks at target and files without writing, and says for each thing how to fix it. */
@@ -43,11 +44,15 @@ export async function doctor(
     )
     const pending = track.migrations.filter(m => !applied.has(m.name))
     const obstacles = await preflight(connection, pending)
+    const fit = fits.find(f => f.track === track)!
+    // a track that needs no table of the application's fits by name only
+    const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
     report.findings.push(
-      finding('FITS', track.name),
+      ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
       ...(await lint(track, await squawk(track))),
       ...(await readTrackInfo(track)).faults,
       ...obstacles,
+      ...(await otherTracks(connection, ctx, track, obstacles)),
       ...(await lookAhead(ctx, connection, track, {
         applied: track.migrations.filter(m => applied.has(m.name)),
         pending,
@@ -71,6 +76,7 @@ export async function doctor(
         reason: 'none fits this database',
         tracks: project.tracks.map(t => t.name),
       }),
+      ...(await nearestTrack(connection.sql, project.tracks)),
     )
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))

@@ -5,10 +5,11 @@ import { isDataFault } from '../database/faults.js'
 import { columnsOfOtherType, missingObjects, type WrongType } from '../database/requirements.sql.js'
 import { readAside } from '../database/scopes.js'
 import { readTrackInfo } from '../files/track_info.js'
-import { Failure } from '../model/failure.js'
+import { Failure, Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { ledgerRows } from './history.js'
+import { nearestTrack } from './nearest_track.js'
 
 /**
  * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there.
@@ -31,10 +32,13 @@ export async function chooseTrack(
   if (known.length === 1) return known[0]!
   const fitting = await tracksThatFit(connection, project)
   if (fitting.length === 1) return fitting[0]!
-  throw new Failure('TRACK_UNCLEAR', 'track', {
-    reason: fitting.length === 0 ? 'none fits this database' : 'several fit this database',
-    tracks: names,
-  })
+  throw new Failures([
+    finding('TRACK_UNCLEAR', 'track', {
+      reason: fitting.length === 0 ? 'none fits this database' : 'several fit this database',
+      tracks: names,
+    }),
+    ...(fitting.length === 0 ? await nearestTrack(connection.sql, project.tracks) : []),
+  ])
 }
 
 /** Whether a track fits a database, and what speaks for or against it. */
@@ -102,7 +106,10 @@ async function shapeOf(connection: Connection, table: string, is: string) {
 const tracksThatFit = async (connection: Connection, project: Project): Promise<Track[]> =>
   (await fitsOf(connection, project.tracks)).filter(f => f.fits).map(f => f.track)
 
-/** When a track lacks tables that it requires: the tracks that would fit this database instead. */
+/**
+ * When a track lacks tables that it requires: the tracks that would fit this database instead, else what this
+ * one would need to fit it.
+ */
 export async function otherTracks(
   connection: Connection,
   ctx: Context,
@@ -119,5 +126,7 @@ export async function otherTracks(
   const [other, ...more] = (await fitsOf(connection, ctx.tracks()))
     .filter(f => f.fits && f.track.name !== track.name)
     .map(f => f.track.name)
-  return other === undefined ? [] : [finding('OTHER_TRACK', track.name, { tracks: [other, ...more] })]
+  return other === undefined
+    ? await nearestTrack(connection.sql, [track])
+    : [finding('OTHER_TRACK', track.name, { tracks: [other, ...more] })]
 }

@@ -2,14 +2,16 @@ import type { Context } from '../database/context.js'
 import type { Db } from '../database/types.js'
 import type { Hazard, Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
-import { type Finding, finding } from '../model/report.js'
+import { type Finding, finding, type Table } from '../model/report.js'
 import { driftHazards } from './drift.js'
 import { firingTriggers, triggerHazards } from './firing_triggers.js'
+import { readersAfter } from './readers.js'
 
 /**
  * A described plan with the hazards that the database itself adds: objects of the track that have changed
- * (`changed`, what `drifted` found), and triggers of the application that a backfill would fire. The findings
- * say which triggers, and whether they are held off.
+ * (`changed`, what `drifted` found), triggers of the application that a backfill would fire, and roles that
+ * would reach no row any more. The findings say which triggers, and whether they are held off; the tables,
+ * what each role reads.
  */
 export async function addDecisions(
   ctx: Context,
@@ -17,9 +19,15 @@ export async function addDecisions(
   track: Track,
   plan: Plan,
   changed: string[],
-): Promise<{ plan: Plan; findings: Finding[] }> {
+): Promise<{ plan: Plan; findings: Finding[]; tables: Table[] }> {
   const findings: Finding[] = []
   const pending = [...plan.steps, ...plan.held].map(s => s.migration)
+  const { hazards: hiding, tables } = await readersAfter(
+    sql,
+    [...plan.steps, ...plan.held]
+      .filter(s => !('direction' in s) || s.direction === 'up')
+      .map(s => s.migration),
+  )
   const withTriggers = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S) => {
     const before = pending.slice(0, pending.indexOf(step.migration))
     const firing = await firingTriggers(sql, track, step.migration, before)
@@ -42,5 +50,9 @@ export async function addDecisions(
     }
   const held = []
   for (const step of plan.held) held.push(await withTriggers(step))
-  return { plan: { ...plan, steps, held }, findings }
+  const withHiding = <S extends { migration: Migration; hazards: Hazard[] }>(step: S): S => ({
+    ...step,
+    hazards: [...step.hazards, ...(hiding.get(step.migration.name) ?? [])],
+  })
+  return { plan: { ...plan, steps: steps.map(withHiding), held: held.map(withHiding) }, findings, tables }
 }

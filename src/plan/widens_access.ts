@@ -15,6 +15,9 @@ export interface Widening {
 const anonymous = new Set(['anon'])
 const signedIn = new Set(['authenticated'])
 
+/** Whether a role stands for people, whom a claim tells apart, and not for a program. */
+export const isRoleOfPeople = (role: string): boolean => anonymous.has(role) || signedIn.has(role)
+
 const to = (subject: string, detail: string): Widening[] => [{ subject, detail }]
 
 /**
@@ -69,7 +72,8 @@ export function widenings({ kind, node }: Statement, file: Statement[], known: K
   }
 }
 
-const nameOfRole = (r: Node): string =>
+/** The name of a role in a statement; `PUBLIC` for everybody. */
+export const nameOfRole = (r: Node): string =>
   r.RoleSpec?.roletype === 'ROLESPEC_PUBLIC' ? 'PUBLIC' : (r.RoleSpec?.rolename ?? 'the current role')
 
 /** Row security is on, as far as anybody knows: without it a policy opens nothing. */

@@ -161,28 +161,48 @@ export interface StoredSchema {
   since: { outcome: LedgerRow['outcome']; statements: string[]; reached: number }[]
 }
 
+/** Where the newest complete look at the schema is kept, and how many steps are finished. */
+interface NewestLook {
+  /** The row of the ledger that has it, where `at` is null. Both are null where nobody has looked. */
+  id: number | null
+  /** When a run looked that began after that row's run had ended. */
+  at: string | null
+  /** Hash over all objects, and the server's major version, as that row has them; null with `at`. */
+  fingerprint: string | null
+  major: number | null
+  steps: number
+}
+
 /**
  * The newest complete look at the schema: the one of the last run that came to its end, or the one from which
- * a later run began. A run that is killed has left only the latter. Null where nobody has looked; `steps` is
- * how many steps are finished.
+ * a later run began. A run that is killed has left only the latter.
  */
-export async function storedSchema(sql: Db): Promise<{ stored: StoredSchema | null; steps: number }> {
+export async function newestLook(sql: Db): Promise<NewestLook> {
   // an older version of the ledger may have none
   const starts = (await relationExists(sql, 'rethread.catalogs'))
     ? sql`select max(at) as at from rethread.catalogs`
     : sql`select null::timestamptz as at`
-  const [row] = await sql<{ id: number | null; at: string | null; steps: number }[]>`
+  const [row] = await sql<NewestLook[]>`
     with newest as (
-      select l.id, r.finished_at from rethread.ledger l join rethread.runs r on r.id = l.run
+      select l.id, r.finished_at, l.fingerprint, split_part(l.server_version, '.', 1)::int as major
+      from rethread.ledger l join rethread.runs r on r.id = l.run
       where l.outcome = 'done' and l.fingerprint is not null and to_jsonb(l) ? 'catalog'
       order by l.id desc limit 1
     ),
-    began as (${starts})
-    select n.id, (select count(*)::int from rethread.ledger where outcome = 'done') as steps,
-      case when n.id is null or b.at > n.finished_at then b.at::text end as at
-    from began b left join newest n on true`
-  const { id, at, steps } = row!
-  if (id === null && at === null) return { stored: null, steps }
+    look as (
+      select n.*, b.at, n.id is null or b.at > n.finished_at as later
+      from (${starts}) b left join newest n on true
+    )
+    select id, case when later then at::text end as at, case when later is not true then fingerprint end as fingerprint,
+      case when later is not true then major end as major,
+      (select count(*)::int from rethread.ledger where outcome = 'done') as steps
+    from look`
+  return row!
+}
+
+/** What that look saw, and what was begun since; null where nobody has looked. */
+export async function storedSchema(sql: Db, { id, at }: NewestLook): Promise<StoredSchema | null> {
+  if (id === null && at === null) return null
   const look =
     at === null
       ? sql`select to_jsonb(l) -> 'catalog' as catalog, split_part(server_version, '.', 1)::int as major from rethread.ledger l where id = ${id}`
@@ -193,7 +213,7 @@ export async function storedSchema(sql: Db): Promise<{ stored: StoredSchema | nu
       select coalesce(jsonb_agg(jsonb_build_object('outcome', outcome, 'statements', statements, 'reached', reached) order by id), '[]')
       from rethread.ledger where direction <> 'baseline' and ${later}) as since
     from (${look}) look`
-  return { stored: stored!, steps }
+  return stored!
 }
 
 /** Puts a fingerprint on the newest finished row of a run. */

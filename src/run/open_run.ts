@@ -171,11 +171,14 @@ const closeLost = async (...connections: Connection[]): Promise<void> => {
 
 /** A server that restarts is away for seconds: keeps knocking for a minute. */
 async function connectAgain(ctx: Context): Promise<Connection> {
+  const since = ctx.clock.now()
   for (let attempt = 1; ; attempt++) {
     try {
       return await connect(ctx, 'writer')
     } catch (error) {
-      if (attempt > 40 || ctx.signal.aborted || !isLost(error)) throw error
+      // by the clock: what takes a connection and closes it again costs ten seconds an attempt
+      const tooLong = ctx.clock.now() - since > 60_000
+      if (tooLong || ctx.signal.aborted || !isLost(error)) throw error
       ctx.emit({ type: 'reconnect', attempt, reason: (error as Error).message })
       await ctx.clock.sleep(Math.min(2000, 100 * attempt), ctx.signal)
     }

@@ -118,13 +118,18 @@ export const putBackSql = `
     total bigint := 0;
     columns text;
     typed text;
+    statement text;
+    item record;
+    -- ON CONFLICT refuses a table that has a unique constraint which can be checked late: row by row then
+    late constant text := (
+      select string_agg(format('%I.%I', n.nspname, c.conname), ', ')
+      from pg_catalog.pg_constraint c join pg_catalog.pg_namespace n on n.oid = c.connamespace
+      where c.conrelid = target and c.contype in ('p', 'u', 'x') and c.condeferrable);
     has_key constant boolean := exists (
       select from pg_catalog.pg_index i where i.indrelid = put_back.relation::regclass and i.indisprimary);
-    -- the server refuses ON CONFLICT for a table with such rules, even where they are switched off
+    -- and one with such rules, even where they are switched off
     is_ruled constant boolean := exists (
       select from pg_catalog.pg_rewrite w where w.ev_class = target and w.ev_type in ('2', '3'));
-    place record;
-    statement text;
   begin
     if not exists (
       select from rethread_archive.quarantine q where q.migration = put_back.migration and q.relation = put_back.relation
@@ -132,6 +137,9 @@ export const putBackSql = `
       return 0;
     end if;
     undo := rethread_archive.hold_off(target, true, true);
+    if late is not null then
+      execute 'set constraints ' || late || ' immediate';
+    end if;
     for shape in
       select distinct array(select k from pg_catalog.jsonb_object_keys(q.original) k order by 1)
       from rethread_archive.quarantine q
@@ -150,23 +158,27 @@ export const putBackSql = `
              and array(select k from pg_catalog.jsonb_object_keys(q.original) k order by 1) = $3
              and ($5 or not rethread_archive.is_back(q.relation, q.original)) and ($6 is null or q.id = $6)
            order by q.id limit $4
-         ) q cross join lateral pg_catalog.jsonb_to_record(q.original) as r (%s) %s',
-        target, columns, columns, typed, case when not is_ruled then 'on conflict do nothing' end);
-      for place in
+         ) q cross join lateral pg_catalog.jsonb_to_record(q.original) as r (%s)',
+        target, columns, columns, typed);
+      if late is null and not is_ruled then
+        execute statement || ' on conflict do nothing'
+        using put_back.migration, put_back.relation, shape, most, has_key, null::bigint;
+        get diagnostics written = row_count;
+        total := total + written;
+        continue;
+      end if;
+      for item in
         select q.id from rethread_archive.quarantine q
-        where is_ruled and q.migration = put_back.migration and q.relation = put_back.relation
-        union all select null where not is_ruled
-        order by 1 limit most
+        where q.migration = put_back.migration and q.relation = put_back.relation and jsonb_typeof(q.original) = 'object'
+          and array(select k from pg_catalog.jsonb_object_keys(q.original) k order by 1) = shape
+        order by q.id limit most
       loop
         begin
-          execute statement using put_back.migration, put_back.relation, shape, most, has_key, place.id;
+          execute statement using put_back.migration, put_back.relation, shape, most, has_key, item.id;
           get diagnostics written = row_count;
           total := total + written;
         exception
-          when unique_violation or exclusion_violation then
-            if not is_ruled then
-              raise;
-            end if;
+          when unique_violation or exclusion_violation then null;
         end;
       end loop;
     end loop;

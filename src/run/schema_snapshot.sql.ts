@@ -41,7 +41,9 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
       concat_ws(' ', row_number() over (partition by a.attrelid order by a.attnum),
         format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
         'default ' || pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
-        case when a.attacl is not null then a.attacl::text end)
+        (select string_agg(x, ' ' order by x)
+         from (select g.grantee::regrole::text || ':' || g.privilege_type || case when g.is_grantable then '*' else '' end as x
+               from aclexplode(a.attacl) g) x))
     from rel r
     join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

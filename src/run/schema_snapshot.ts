@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { keepCatalog, keptCatalog, setFingerprint, storedSchema } from './ledger.sql.js'
+import { keepCatalog, keptCatalog, newestLook, setFingerprint, storedSchema } from './ledger.sql.js'
 import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
@@ -28,15 +28,21 @@ export const noDrift: Drift = { changed: [], whyNotCompared: null }
  * writes definitions its own way. `rows` is how the schema is now, where the caller has looked.
  */
 export async function drifted(connection: Connection, major: number, rows?: ObjectRow[]): Promise<Drift> {
-  const { stored, steps } = await storedSchema(connection.sql)
+  const look = await newestLook(connection.sql)
+  const now = rows ?? (await objects(connection.sql))
+  // one hash over all definitions: where it is the same, no object differs
+  if (look.major === major && look.fingerprint === fingerprintOf(now)) return noDrift
+  const stored = await storedSchema(connection.sql, look)
   if (!stored)
-    return { changed: [], whyNotCompared: steps === 0 ? null : 'no run has stored how the schema looked' }
+    return {
+      changed: [],
+      whyNotCompared: look.steps === 0 ? null : 'no run has stored how the schema looked',
+    }
   if (stored.major !== major)
     return {
       changed: [],
       whyNotCompared: `it was stored by PostgreSQL ${stored.major}, and this is ${major}`,
     }
-  const now = rows ?? (await objects(connection.sql))
   const found = changes(stored.catalog, catalogOf(now))
   if (found.length === 0 || stored.since.length === 0)
     return { changed: found.map(changeText), whyNotCompared: null }

@@ -60,7 +60,7 @@ const finish = `
 
 const allow = ['--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS']
 
-export default async function backfill({ rethread, server, root }) {
+export default async function backfill({ rethread, server, root, table }) {
   const wanted = (process.env.BENCH_WAYS ?? 'single,ours-1,ours-2').split(',')
   const ways = {
     single: async url => hand(url, single),
@@ -180,11 +180,16 @@ export default async function backfill({ rethread, server, root }) {
       console.log(`${way}: ${rounds} rounds together`, JSON.stringify(results[way].together))
     }
   }
-  for (const [way, r] of Object.entries(results)) {
-    if (results.single && way !== 'single')
-      console.log(
-        `${way}: ${(r.seconds / results.single.seconds).toFixed(2)} of the single UPDATE, WAL ${(r.wal / results.single.wal).toFixed(2)}, heap ${(r.heap / results.single.heap).toFixed(2)}`,
-      )
-  }
+  const { single } = results
+  if (single)
+    table(
+      Object.entries(results).map(([way, r]) => ({
+        way,
+        'time, s': r.seconds.toFixed(1),
+        ratio: (r.seconds / single.seconds).toFixed(2),
+        'WAL, ratio': (r.wal / single.wal).toFixed(2),
+        'heap, of before': r.heap.toFixed(2),
+      })),
+    )
   return results
 }

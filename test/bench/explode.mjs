@@ -73,7 +73,7 @@ async function fillTime(url) {
   }
 }
 
-export default async function explodeBench({ rethread, server }) {
+export default async function explodeBench({ rethread, server, table }) {
   const dir = track()
   const { url, stop } = await server()
   const sql = connect(url)
@@ -143,11 +143,16 @@ export default async function explodeBench({ rethread, server }) {
           : '',
       )
     }
-    for (const way of Object.keys(results))
-      if (results.single && way !== 'single')
-        console.log(
-          `${way}: ${(results[way].fillRate / results.single.fillRate).toFixed(2)} of the rate of one INSERT ... SELECT, ${(results[way].rate / results.single.rate).toFixed(2)} with the proof`,
-        )
+    const { single } = results
+    if (single)
+      table(
+        Object.entries(results).map(([way, r]) => ({
+          way,
+          'filled, s': r.filled.toFixed(1),
+          'rate, ratio': (r.fillRate / single.fillRate).toFixed(2),
+          'with the proof': (r.rate / single.rate).toFixed(2),
+        })),
+      )
     return results
   } finally {
     await sql.end({ timeout: 1 })

@@ -19,7 +19,7 @@ function track(files) {
   return dir
 }
 
-export default async function plan({ rethread, server, median }) {
+export default async function plan({ rethread, server, median, table }) {
   const db = await server()
   const time = async (dir, args) => {
     const seconds = []
@@ -34,7 +34,7 @@ export default async function plan({ rethread, server, median }) {
     'plan, 200 files s': (await time(few, ['plan'])).toFixed(2),
     'plan, 1,000 files s': (await time(many, ['plan'])).toFixed(2),
   }
-  console.table([result])
+  table([result])
   await db.stop()
   for (const dir of [one, few, many]) rmSync(dir, { recursive: true, force: true })
   return result

@@ -21,7 +21,7 @@ function said(report, title) {
   return table.rows.find(r => r[0] === migration && r[at])[at]
 }
 
-export default async function predict({ rethread, server, root }) {
+export default async function predict({ rethread, server, root, table }) {
   const db = await server()
   const sql = postgres(db.url, { max: 1, onnotice: () => {} })
   await sql.unsafe(`set demo.messages = ${messages}`)
@@ -47,11 +47,11 @@ export default async function predict({ rethread, server, root }) {
     'took s': seconds.toFixed(1),
     ratio: (middle(span) / seconds).toFixed(2),
   })
-  const table = [
+  const rows = [
     row('not measured', unmeasured),
     row('plan --sample', sampled),
     row(`a canary of ${canary.rows} rows`, stored),
   ]
-  console.table(table)
-  return { messages, table }
+  table(rows)
+  return { messages, rows }
 }

@@ -7,7 +7,7 @@ import { beside } from './app.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 
-export default async function rollback({ rethread, server, root }) {
+export default async function rollback({ rethread, server, root, table }) {
   const results = {}
   for (const size of [messages / 20, messages]) {
     const db = await server()
@@ -54,6 +54,6 @@ export default async function rollback({ rethread, server, root }) {
     await sql.end({ timeout: 1 })
     await db.stop()
   }
-  console.table(results)
+  table(results)
   return results
 }

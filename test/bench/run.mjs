@@ -5,19 +5,18 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build } from 'rolldown'
+import { markdownTable } from './markdown.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '../..')
 const out = join(root, '.rethread/bench')
 await build({
-  entryPoints: [join(root, 'src/database/embedded.ts')],
-  bundle: true,
+  input: join(root, 'src/database/embedded.ts'),
   platform: 'node',
-  format: 'esm',
-  outdir: out,
-  packages: 'external',
-  logLevel: 'error',
+  external: /^[^./]/,
+  output: { dir: out },
+  logLevel: 'warn',
 })
 const { startEmbedded } = await import(join(out, 'embedded.js'))
 
@@ -83,13 +82,14 @@ const benches = {
   predict: './predict.mjs',
 }
 const wanted = process.argv.slice(2)
+const date = new Date().toISOString().slice(0, 10)
+const table = rows => console.log(markdownTable(rows, date))
 const results = {
   machine: `${cpus().length} x ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
 }
-console.log(results.machine)
 for (const [name, file] of Object.entries(benches)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue
-  console.log(`\n== ${name}`)
-  results[name] = await (await import(file)).default({ rethread, server, median, root })
+  console.log(`\n\`npm run bench ${name}\`, ${date}, ${results.machine}, PostgreSQL with stock settings\n`)
+  results[name] = await (await import(file)).default({ rethread, server, median, root, table })
 }
 writeFileSync(join(out, 'results.json'), JSON.stringify(results, null, 2))

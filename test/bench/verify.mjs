@@ -8,7 +8,7 @@ import postgres from 'postgres'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 
-export default async function verify({ rethread, server, median, root }) {
+export default async function verify({ rethread, server, median, root, table }) {
   const db = await server()
   const sql = postgres(db.url, { max: 1, onnotice: () => {} })
   await sql.unsafe(`set demo.messages = ${messages}`)
@@ -47,7 +47,7 @@ export default async function verify({ rethread, server, median, root }) {
     const { seconds, report } = await rethread(db.url, ['verify'])
     ours.push(seconds)
     if (i === 0)
-      console.table(
+      table(
         [...report.checks]
           .sort((a, b) => b.durationMs - a.durationMs)
           .slice(0, 8)
@@ -66,6 +66,6 @@ export default async function verify({ rethread, server, median, root }) {
     ratio: (median(ours) / median(pass)).toFixed(2),
     'locks that block writers': [...blocking].join(', ') || 'none',
   }
-  console.table([result])
+  table([result])
   return result
 }

@@ -102,8 +102,25 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     ])
     // the owner's account takes the workspace along: that is the application's own rule
     const gone = await room(db)
+    await db.sql.unsafe(`
+      create table public.seen (changed boolean, session uuid);
+      create function public.see() returns trigger language plpgsql as $$ begin
+        insert into public.seen values (to_jsonb(old) - 'session_id' is distinct from to_jsonb(new) - 'session_id', new.session_id); return null; end $$;
+      create trigger see after update on public.chats for each row execute function public.see()`)
     await leaves(db, gone.owner)
+    // one update more for each of its messages, of our column alone: docs/tracks.md
+    expect([...(await db.sql`select * from public.seen`)]).toEqual(
+      Array(3).fill({ changed: false, session: null }),
+    )
     expect([await messagesOf(db, gone.workspace), await ownersOf(db, gone.workspace)]).toEqual([3, []])
+    await db.sql`truncate public.seen`
+    await db.sql`update public.chats set workspace_id = ${early.workspace} where workspace_id = ${late.workspace}`
+    expect([
+      ...(await db.sql`select changed, count(*)::int as n from public.seen group by 1 order by 1`),
+    ]).toEqual([
+      { changed: false, n: 3 },
+      { changed: true, n: 3 },
+    ])
     expect(
       await found(db, 'workspace-sessions', 'foreign_keys_true,same_workspace,legacy_session_per_workspace'),
     ).toEqual([])

@@ -4,15 +4,16 @@ import { database, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
 /**
- * Databases with the shape of workspace-sessions under other names and types, each from init to restore
- * without an edited line.
+ * Databases with the shape of workspace-sessions or helper-chats under other names and types, each from init
+ * to restore without an edited line.
  */
 interface Schema {
   name: string
-  /** Where the messages are, and the column of their session. */
-  messages: string
+  /** Rows that should have got a session and have none. */
+  left: string
   tables: string
-  map: string
+  /** What is given to --map; null where init finds the track and all names by itself. */
+  map: string | null
   flags?: string[]
   /** A statement of the old application. */
   old: string
@@ -60,7 +61,7 @@ const schema = (s: {
 const list: Schema[] = [
   {
     name: 'other names, a bigint identity, a required column',
-    messages: 'public.org_messages',
+    left: 'public.org_messages where session_id is null',
     tables: schema({
       rooms: 'public.organizations',
       room: 'id',
@@ -76,12 +77,12 @@ const list: Schema[] = [
       more: 'plan text not null',
       moreValue: "'free'",
     }),
-    map: 'workspaces=organizations,workspaces.owner_id=created_by,chats=org_messages,chats.workspace_id=org_id,chats.user_id=author_id,chats.message=body,chats.created_at=sent_at',
+    map: null,
     old: "insert into org_messages (org_id, author_id, role, body) values (md5('w1')::uuid, md5('u2')::uuid, 'user', 'old')",
   },
   {
     name: 'camelCase, reserved words, another schema',
-    messages: 'chat."Message"',
+    left: 'chat."Message" where session_id is null',
     tables: `create schema chat; grant usage on schema chat to authenticated, service_role; ${schema({
       rooms: 'chat."Group"',
       room: 'id',
@@ -99,7 +100,7 @@ const list: Schema[] = [
   },
   {
     name: 'rooms with bigint ids, times without a zone',
-    messages: 'public.posts',
+    left: 'public.posts where session_id is null',
     tables: schema({
       rooms: 'public.rooms',
       room: 'id',
@@ -113,13 +114,13 @@ const list: Schema[] = [
       atType: 'timestamp default now()',
       time: 'now()',
     }),
-    map: 'workspaces=rooms,chats=posts,chats.workspace_id=room_id',
+    map: null,
     flags: ['--zone', 'UTC'],
     old: "insert into posts (room_id, user_id, role, message) values (1, md5('u2')::uuid, 'user', 'old')",
   },
   {
     name: 'people of another service with text ids in a table of their own',
-    messages: 'public.chats',
+    left: 'public.chats where session_id is null',
     tables: schema({
       users: 'public.users',
       userType: 'text',
@@ -139,7 +140,7 @@ const list: Schema[] = [
   },
   {
     name: 'rooms with varchar ids, a column called as another of the track',
-    messages: 'public.lines',
+    left: 'public.lines where session_id is null',
     tables: schema({
       rooms: 'public.channels',
       room: 'id',
@@ -157,6 +158,20 @@ const list: Schema[] = [
     old: "insert into lines (channel, workspace, role, message) values ('room-1', md5('u2')::uuid, 'user', 'old')",
   },
 ]
+
+list.push({
+  name: 'projects and people with numbers for ids',
+  left: 'public.chat_messages where session_id is null',
+  tables: `create table public.accounts (id bigint generated always as identity primary key, email text);
+      create table public.apps (id integer primary key, owner_id bigint not null references public.accounts, name text not null);
+      alter table public.apps enable row level security;
+      create policy own on public.apps to authenticated using (owner_id = ((select auth.jwt() ->> 'sub')::bigint));
+      grant select, insert, update, delete on public.apps to authenticated, service_role;
+      insert into public.accounts (email) select 'a' || i from generate_series(1, 5) i;
+      insert into public.apps select i, 1 + i % 5, 'app' from generate_series(1, 10) i`,
+  map: null,
+  old: "insert into apps values (11, 2, 'old')",
+})
 
 test.each(list.map((s, n) => [s.name, s, n] as const))(
   '%s: from init to restore',
@@ -179,12 +194,11 @@ test.each(list.map((s, n) => [s.name, s, n] as const))(
       const { code, report } = await rethread(db.url, args, { cwd })
       expect([args, code, faults(report)]).toEqual([args, 0, []])
     }
-    await ran('init', '--track', 'workspace-sessions', '--map', s.map, ...(s.flags ?? []))
+    const named = s.map === null ? [] : ['--track', 'workspace-sessions', '--map', s.map]
+    await ran('init', ...named, ...(s.flags ?? []))
     await ran('plan')
     await ran('migrate', ...contract)
-    const [left] = await db.sql.unsafe(
-      `select count(*)::int as n from ${s.messages} where session_id is null`,
-    )
+    const [left] = await db.sql.unsafe(`select count(*)::int as n from ${s.left}`)
     expect(left!.n).toBe(0)
     await ran('verify', '--sample', '2')
     await ran('prove')

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { contract, rethread, undoAll } from '../support/cli.js'
 import { type Database, database, picture, servers, some } from '../support/database.js'
+import { inProcess, said } from '../support/in_process.js'
 
 /** Rows that were taken out go back as they were, whatever their table is made of. */
 
@@ -151,3 +152,67 @@ describe.each(some('newest'))('the way back, tried first, on PostgreSQL $major',
     })
   })
 })
+
+describe.each(servers())(
+  'what others may do with a table that was set aside, on PostgreSQL $major',
+  server => {
+    test.each([
+      ['conversation-history', 'chat_sessions', 'title'],
+      ['trip-sessions', 'chatkit_sessions', 'state'],
+    ])(
+      '%s: rights on columns and rights to grant come back, and nobody keeps one meanwhile',
+      async (track, table, column) => {
+        await using db = await database(server, track, 20)
+        await db.sql.unsafe(`
+      grant select (id), update (${column}) on public.${table} to anon;
+      grant select (${column}) on public.${table} to public;
+      grant insert on public.${table} to service_role with grant option;
+      grant update (id) on public.${table} to service_role with grant option`)
+        const rights = (schema: string) =>
+          db.sql<{ what: string }[]>`
+        with t as (select oid, relowner, relacl from pg_class where oid = to_regclass(${`${schema}.${table}`}))
+        select a.grantee::regrole || ' ' || a.privilege_type || ' ' || a.is_grantable as what from t cross join aclexplode(relacl) a where a.grantee <> relowner
+        union all
+        select a.grantee::regrole || ' ' || a.privilege_type || ' ' || a.is_grantable || ' ' || k.attname
+        from t join pg_attribute k on k.attrelid = t.oid cross join aclexplode(k.attacl) a
+        order by 1`
+        const before = (await rights('public')).map(r => r.what)
+        const project = await inProcess(db.url, { track })
+        const consent = {
+          allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[],
+          confirm: db.name,
+        }
+        await project.migrate({ consent })
+        const through = await said(project.migrate({ phase: 'contract', consent }))
+        expect(through.codes).not.toContain('CONSENT_NEEDED')
+        expect([through.verdict, [...(await rights('rethread_archive'))]]).toEqual(['clean', []])
+        const back = await said(project.rollback({ all: true, consent }))
+        expect([back.verdict, (await rights('public')).map(r => r.what)]).toEqual(['clean', before])
+      },
+    )
+  },
+)
+
+test.each(servers())(
+  'rows go back to a table whose uniqueness is checked late, on PostgreSQL $major',
+  async server => {
+    await using db = await database(server, 'workspace-sessions', 20)
+    await db.sql.unsafe(`
+    alter table public.chats add constraint "said once" exclude using btree (id with =) deferrable initially deferred;
+    alter table public.chats add unique (id, message) deferrable`)
+    const before = await picture(db.sql)
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    const consent = {
+      allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[],
+      confirm: db.name,
+    }
+    await project.migrate({ consent })
+    const through = await said(project.migrate({ phase: 'contract', consent }))
+    const left = (await picture(db.sql)).content.chats!.rows
+    expect([through.verdict, left]).toEqual(['clean', before.content.chats!.rows - 9])
+    const back = await said(project.rollback({ all: true, consent }))
+    await project.close()
+    expect([back.verdict, back.codes.includes('NO_WAY_BACK')]).toEqual(['clean', false])
+    expect(await picture(db.sql)).toEqual(before)
+  },
+)

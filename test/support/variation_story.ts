@@ -1,10 +1,12 @@
-import { isRefused, serverFault } from '../../src/database/faults.js'
 import { openProject, type Report } from '../../src/index.js'
+import { differences } from '../../src/run/schema_snapshot.js'
+import { type ObjectRow, objects } from '../../src/run/schema_snapshot.sql.js'
 import { type Database, database, picture } from './database.js'
 import { type Insert, oldStatement, unaccounted, type When } from './old_application.js'
 import { proxy } from './proxy.js'
 import type { Server } from './servers.js'
-import { type Dice, dice, type Variation, variationsOf } from './variation.js'
+import { type Dice, diceOf, type Variation, variationsOf } from './variation.js'
+import { errorOf, rowsOf, vary, withIds } from './variation_database.js'
 
 /** What a story comes to. */
 export type Ending = 'refused' | 'looked at' | 'failed rows' | 'rolled back'
@@ -48,11 +50,16 @@ export class VariationStory implements AsyncDisposable {
   ) {}
 
   static async of(server: Server, track: string, seed: number): Promise<VariationStory> {
-    const d = dice(seed + 1_000_003)
+    const d = diceOf(track, seed + 1_000_003)
     const db = await database(server, track, 20)
     const story = new VariationStory(server, track, seed, d, db, d.chance(0.5))
     story.fitting = await vary(db, variationsOf(track, seed, server.major))
     return story
+  }
+
+  /** The ways in which its schema was varied. */
+  get ways(): string[] {
+    return this.fitting.map(v => v.kind.split(' ')[0]!).filter(way => way !== 'clock')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -75,6 +82,7 @@ export class VariationStory implements AsyncDisposable {
     const { db, d } = this
     await this.act(5 + d.upTo(15))
     const before = await picture(db.sql)
+    const schema = await objects(db.sql)
     if (await this.isRefused()) {
       same('after a refusal', await picture(db.sql), before)
       return 'refused'
@@ -102,22 +110,35 @@ export class VariationStory implements AsyncDisposable {
       await this.act(d.upTo(12))
       await this.command('verify', {})
     }
-    await this.through('rollback', { all: true }, false)
-    this.when = 'before'
-    await this.act(1 + d.upTo(5))
-    const after = await picture(db.sql)
-    if (after.schema !== before.schema) throw new Error('the rollback left another schema')
+    await this.back(schema)
+    if (reached === 'clean' && d.chance(0.25)) {
+      await this.through('restore', { archive: 'latest' }, false)
+      this.when = contract ? 'contracted' : 'during'
+      await this.act(d.upTo(5))
+      await this.command('verify', {})
+      await this.back(schema)
+    }
     await this.compare()
     return reached === 'clean' ? 'rolled back' : 'failed rows'
+  }
+
+  /** The rollback of everything, after which the application goes on. */
+  private async back(schema: ObjectRow[]): Promise<void> {
+    await this.through('rollback', { all: true }, false)
+    this.when = 'before'
+    await this.act(1 + this.d.upTo(5))
+    const other = differences(schema, await objects(this.db.sql))
+    if (other.length > 0) throw new Error(`the rollback left another schema: ${other.join('; ')}`)
   }
 
   /** Whether the looks say no; then the migration says so too, and where they do not, it does not. */
   private async isRefused(): Promise<boolean> {
     const doctor = await this.command('doctor', {})
-    const plan = await this.command('plan', {})
-    const no = [doctor, plan].filter(r => r.verdict !== 'clean')
+    // a plan looks at the same things: not every time
+    const looks = this.d.chance(0.3) ? [doctor, await this.command('plan', {})] : [doctor]
+    const no = looks.filter(r => r.verdict !== 'clean')
     if (no.length === 0) return false
-    const unknown = plan.findings.some(f => f.code === 'ROWS_NOT_LOOKED_AT')
+    const unknown = looks.some(r => r.findings.some(f => f.code === 'ROWS_NOT_LOOKED_AT'))
     const migrated = await this.command('migrate', {})
     if (migrated.verdict !== 'refused' && !unknown)
       throw new Error(`${no.map(said).join('; ')}, but ${said(migrated)}`)
@@ -125,19 +146,31 @@ export class VariationStory implements AsyncDisposable {
   }
 
   /** The same command until it gets through: killed, stopped, or with the application beside it. */
-  private async through(verb: 'migrate' | 'rollback', request: object, beside: boolean): Promise<string> {
+  private async through(
+    verb: 'migrate' | 'rollback' | 'restore',
+    request: object,
+    beside: boolean,
+  ): Promise<string> {
     const how = this.d.one(['cut', 'stopped', 'alone', 'alone'] as const)
     if (how === 'cut') {
       await using between = await proxy(this.db.url)
-      between.cutAt(1 + this.d.upTo(this.d.one([20, 80, 300])))
-      const report = await this.command(verb, request, { url: between.url, killed: true, beside })
+      // and the server stays away
+      between.cutAt(1 + this.d.upTo(this.d.one([20, 80, 300])), () => void between[Symbol.asyncDispose]())
+      const report = await this.command(verb, request, { url: between.url, beside })
       if (!between.cut && ends(report)) return report.verdict
     }
     if (how === 'stopped') {
-      const report = await this.command(verb, request, { stopAt: this.d.upTo(20), killed: true, beside })
+      const report = await this.command(verb, request, { stopAt: this.d.upTo(20), beside })
       if (report.verdict !== 'interrupted' && ends(report)) return report.verdict
     }
-    const report = await this.command(verb, request, { beside })
+    let report = await this.command(verb, request, { beside })
+    // a consent is for the rows that were there when it was asked for: those of today are now reported
+    const asks = report.findings.find(f => f.code === 'CONSENT_NEEDED')
+    if (asks?.code === 'CONSENT_NEEDED' && asks.facts.missing.join() === 'QUARANTINES_ROWS')
+      report = await this.command(verb, {
+        ...request,
+        consent: { ...everything(this.db, true), rows: asks.facts.rows },
+      })
     // what follows from the rows that are taken out is known when they are set aside
     const referred = report.findings.some(f => f.code === 'ROWS_REFERENCED')
     if (!ends(report) && !referred) throw new Error(said(report))
@@ -145,14 +178,13 @@ export class VariationStory implements AsyncDisposable {
   }
 
   private async command(
-    verb: 'doctor' | 'plan' | 'migrate' | 'verify' | 'rollback',
+    verb: 'doctor' | 'plan' | 'migrate' | 'verify' | 'rollback' | 'restore',
     request: object,
     {
       url = this.db.url,
       stopAt = Number.POSITIVE_INFINITY,
-      killed = false,
       beside = false,
-    }: { url?: string; stopAt?: number; killed?: boolean; beside?: boolean } = {},
+    }: { url?: string; stopAt?: number; beside?: boolean } = {},
   ): Promise<Report> {
     const stop = new AbortController()
     let events = 0
@@ -162,8 +194,9 @@ export class VariationStory implements AsyncDisposable {
       lockWaitSeconds: 30,
       config: this.hold ? { triggers: 'hold' } : {},
       signal: stop.signal,
-      onEvent: () => {
-        if (events++ === stopAt) stop.abort()
+      onEvent: event => {
+        // nobody waits a minute for a server that does not come back
+        if (events++ === stopAt || event.type === 'reconnect') stop.abort()
       },
     })
     const takes = { consent: everything(this.db, true), ...request }
@@ -184,14 +217,14 @@ export class VariationStory implements AsyncDisposable {
     if (process.env.RETHREAD_VERBOSE) process.stderr.write(`${said(report)}\n`)
     this.done.push(`${verb}${JSON.stringify(request)}: ${[report.verdict, ...failing].join(' ')}`)
     await project.close()
-    if (!killed && !beside) await this.isHonest(verb, report)
+    if (!beside) await this.isHonest(verb, report)
     return report
   }
 
   /** Nothing is called clean while a message is neither migrated nor set aside; what failed is counted. */
   private async isHonest(verb: string, report: Report): Promise<void> {
     const query = unaccounted[this.track]
-    if (!query || !['migrate', 'verify'].includes(verb) || report.verdict === 'refused') return
+    if (!query || !['migrate', 'verify', 'restore'].includes(verb) || report.verdict === 'refused') return
     const [there] = await this.db.sql`
       select exists (select from rethread.ledger where track = ${this.track} and outcome = 'done' and migration ~ '^(005|018)') as done`.catch(
       () => [{ done: false }],
@@ -228,7 +261,7 @@ export class VariationStory implements AsyncDisposable {
       const expected = await errorOf(other, sql)
       if (expected !== error) throw new Error(`the application saw ${error}, not ${expected}: ${sql}`)
     }
-    const moved = this.hold ? [] : this.fitting.flatMap(v => v.moved ?? [])
+    const moved = this.fitting.filter(v => !this.hold || v.always).flatMap(v => v.moved ?? [])
     const [now, never] = [await rowsOf(this.db, moved), await rowsOf(other, moved)]
     same('tables', Object.keys(now), Object.keys(never))
     for (const [table, rows] of Object.entries(never)) {
@@ -254,52 +287,4 @@ const said = (report: Report): string =>
 const same = (what: string, now: unknown, before: unknown): void => {
   if (JSON.stringify(now) !== JSON.stringify(before))
     throw new Error(`${what}: ${JSON.stringify(now)} is not ${JSON.stringify(before)}`)
-}
-
-/** Applies the variations that fit together; those. */
-async function vary(db: Database, all: Variation[]): Promise<Variation[]> {
-  const fitting: Variation[] = []
-  for (const v of all) if ((await errorOf(db, v.sql)) === null) fitting.push(v)
-  return fitting
-}
-
-/** The SQLSTATE with which a text is refused. */
-async function errorOf(db: Database, text: string): Promise<string | null> {
-  try {
-    await db.sql.begin(tx => tx.unsafe(text))
-    return null
-  } catch (error) {
-    if (!isRefused(error)) throw error
-    const { code, message } = serverFault(error)!
-    return `${code} ${message}`
-  }
-}
-
-/** A statement with the ids of rows that are there now: on another database it must mean the same rows. */
-async function withIds(db: Database, statement: string): Promise<string> {
-  let text = statement
-  for (const [part] of statement.matchAll(/\(select id from \S+ where .*? order by md5\(.*?\) limit 1\)/g)) {
-    const [row] = await db.sql.unsafe<{ id: string | null }[]>(`select ${part}::text as id`)
-    text = text.replace(part, row!.id === null ? 'null' : `'${row!.id}'`)
-  }
-  return text
-}
-
-/** All rows of the application, without what sequences and these triggers write. */
-async function rowsOf(db: Database, moved: string[]): Promise<Record<string, string[]>> {
-  const found: Record<string, string[]> = {}
-  const tables = await db.sql<{ name: string; counted: string[] }[]>`
-    select c.relname::text as name, array(
-      select a.attname::text from pg_attribute a left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
-      where a.attrelid = c.oid and a.attnum > 0 and (a.attidentity <> '' or pg_get_expr(f.adbin, f.adrelid) like 'nextval(%')) as counted
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname = 'public' order by 1`
-  for (const { name, counted } of tables) {
-    if (moved.includes(name)) continue
-    const without = [...counted, ...moved.filter(m => m.startsWith(`${name}.`)).map(m => m.split('.')[1]!)]
-    const rows = await db.sql.unsafe<{ row: string }[]>(
-      `select (to_jsonb(t) - array[${without.map(w => `'${w.replaceAll("'", "''")}'`).join(', ')}]::text[])::text as row from only public."${name.replaceAll('"', '""')}" t order by 1`,
-    )
-    found[name] = rows.map(r => r.row)
-  }
-  return found
 }

@@ -9,7 +9,7 @@ insert into public.projects (id, user_id, name) values
   ('b0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003', 'probe: the outsider''s');
 -- any helper that the track knows
 insert into public.chat_sessions (id, user_id, project_id, helper, thread_id)
-select x.id::uuid, x.user_id::uuid, x.project_id::uuid, h.helper, x.thread
+select x.id::uuid, x.user_id::uuid as user_id, x.project_id::uuid as project_id, h.helper, x.thread
 from (values
   ('c0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'b0000000-7e57-4000-8000-000000000001', 'probe-owner'),
   ('c0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003', 'probe-outsider')

@@ -4,7 +4,7 @@
 
 -- Under the owner-only policy the other authors lose sight of the workspace's legacy session.
 select 'workspaces with several authors' as object,
-  format('%s, with %s message(s): only the owner will see their Legacy Chat (setting legacy_grouping = author gives each author a session of his own)',
+  format('%s, with %s message(s): only the owner will see their Legacy Chat (setting legacy_grouping = author gives each author a session of their own)',
     count(*), sum(w.messages)) as detail
 from (
   select c.workspace_id, count(*) as messages

@@ -148,6 +148,32 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
   TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [exampleTrack, 'own'] }],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
+  NEAREST_TRACK: [
+    exampleTrack,
+    {
+      roles: 12,
+      found: 11,
+      differs: [
+        'chats is org_messages (certain: it has all columns)',
+        'workspaces.owner_id: no column is like it',
+      ],
+      command: `rethread init --track ${exampleTrack} --map 'chats=org_messages,workspaces.owner_id=<yours>'`,
+    },
+  ],
+  MAPPING_OPEN: [
+    exampleTrack,
+    {
+      roles: ['chats.message'],
+      names: ['body'],
+      questions: ['chats.message is body or content (open: its name, and it is text)'],
+      command: `rethread init --track ${exampleTrack} --map 'chats.message=body'`,
+    },
+  ],
+  MAPPING_DIFFERS: [
+    'chats.created_at',
+    { written: 'sent_at', now: 'created', files: ['migrations/own/001_chats.sql'] },
+  ],
+  MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
   FIRING_TRIGGERS: [

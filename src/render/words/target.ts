@@ -180,6 +180,24 @@ export const targetWords = {
     (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${listed(f.tracks)}.`,
     (_, f) => sentence`rethread plan --track ${f.tracks[0]}`,
   ),
+  NEAREST_TRACK: say(
+    (s, f) =>
+      sentence`Track \`${s}\` comes nearest: something was found for ${f.found} of ${f.roles} roles.${f.differs.length > 0 ? ' What differs:' : ''}${bullets(f.differs)}`,
+    (_, f) => f.command,
+  ),
+  MAPPING_OPEN: say(
+    (s, f) => sentence`Track \`${s}\` was not copied, these roles are not certain:${bullets(f.questions)}`,
+    (_, f) => f.command,
+  ),
+  MAPPING_DIFFERS: say(
+    (s, f) =>
+      sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database of today needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
+    () => 'Copy the track again into another folder with rethread init, and compare; or change these files.',
+  ),
+  MAPPING_HOLDS: say(
+    (s, f) => sentence`Track \`${s}\` is written as the database of today needs it: ${f.names} binding(s).`,
+    null,
+  ),
   EVENT_TRIGGERS: say((s, f) => sentence`DDL in \`${s}\` fires event triggers: ${listed(f.triggers)}.`, null),
   PUBLISHED_TABLE: say(
     (s, f) =>

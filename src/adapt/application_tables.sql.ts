@@ -1,0 +1,123 @@
+import type { Db } from '../database/types.js'
+import { partText, tableText } from '../model/table_name.js'
+
+/** A column of an application's table, as far as its part in a track can be seen from it. */
+export interface ApplicationColumn {
+  column: string
+  /** The type below a domain, without its length. */
+  base: string
+  /** True for the whole of a primary key. */
+  key: boolean
+  /** True where no two rows have the same value, and each has one. */
+  unique: boolean
+  /** Tables and columns that foreign keys of this column alone lead to. */
+  references: { table: string; column: string }[]
+}
+
+/** A table of the application. */
+export interface ApplicationTable {
+  /** Its name as SQL, with the schema. */
+  table: string
+  schema: string
+  name: string
+  columns: ApplicationColumn[]
+}
+
+/** Where a foreign key leads to. */
+interface Lead {
+  schema: string
+  name: string
+  column: string
+}
+
+/** Tables of the server, of extensions and services, and of rethread: no application's. */
+const foreign =
+  '^(pg_|rethread|supabase_)|^(information_schema|chat_private|storage|realtime|_realtime|vault|graphql|graphql_public|extensions|cron|net|pgsodium|drizzle)$'
+
+/** All tables that an application may have its chats in; of the schema `auth` only its users. */
+export async function applicationTables(sql: Db): Promise<ApplicationTable[]> {
+  type Row = Omit<ApplicationColumn, 'references'> & { schema: string; name: string; leads: Lead[] }
+  const rows = await sql<Row[]>`
+    with tables as (
+      select c.oid, n.nspname::text as schema, c.relname::text as name
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ ${foreign}
+        and (n.nspname <> 'auth' or c.relname = 'users')
+        and not exists (
+          select from pg_catalog.pg_depend d
+          where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    ),
+    keys as (
+      select i.indrelid, i.indkey[0] as attnum, bool_or(i.indisprimary) as is_primary
+      from pg_catalog.pg_index i
+      where i.indisunique and i.indisvalid and i.indnkeyatts = 1 and i.indpred is null and i.indkey[0] > 0
+      group by 1, 2
+    ),
+    links as (
+      select k.conrelid, k.conkey[1] as attnum, jsonb_agg(distinct jsonb_build_object(
+        'schema', rn.nspname, 'name', r.relname, 'column', ra.attname)) as leads
+      from pg_catalog.pg_constraint k
+      join pg_catalog.pg_class r on r.oid = k.confrelid
+      join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
+      join pg_catalog.pg_attribute ra on ra.attrelid = k.confrelid and ra.attnum = k.confkey[1]
+      where k.contype = 'f' and cardinality(k.conkey) = 1
+      group by 1, 2
+    )
+    select t.schema, t.name, a.attname::text as column,
+      format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), null) as base,
+      coalesce(k.is_primary, false) as key, coalesce(k.attnum is not null and a.attnotnull, false) as unique,
+      coalesce(l.leads, '[]'::jsonb) as leads
+    from tables t
+    join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    join pg_catalog.pg_type y on y.oid = a.atttypid
+    left join keys k on k.indrelid = t.oid and k.attnum = a.attnum
+    left join links l on l.conrelid = t.oid and l.attnum = a.attnum
+    order by t.schema, t.name, a.attnum`
+  const found = new Map<string, ApplicationTable>()
+  for (const { schema, name, leads, ...column } of rows) {
+    const table = tableText({ schema, name })
+    const known = found.get(table) ?? { table, schema, name, columns: [] }
+    found.set(table, known)
+    known.columns.push({
+      ...column,
+      references: leads.map(l => ({ table: tableText(l), column: l.column })),
+    })
+  }
+  return [...found.values()]
+}
+
+/** Rows that are looked at to see how many have a value. */
+const sampled = 1000
+
+/** The share of rows that have a value, by column; null where not all rows can be seen or there is none. */
+export async function filledShares(
+  sql: Db,
+  table: string,
+  columns: string[],
+): Promise<Map<string, number> | null> {
+  const [sight] = await sql<{ all: boolean }[]>`
+    select has_table_privilege(${table}, 'SELECT') and not row_security_active(${table}) as all`
+  if (!sight!.all) return null
+  const counts = columns.map((c, n) => `, count(${partText(c)})::int as c${n}`).join('')
+  const [row] = await sql.unsafe<Record<string, number>[]>(
+    `select count(*)::int as rows${counts} from (select * from ${table} limit ${sampled}) t`,
+  )
+  if (row!.rows === 0) return null
+  return new Map(columns.map((c, n) => [c, row![`c${n}`]! / row!.rows!]))
+}
+
+/** What policies of tables say of who asks, as the server prints it. */
+export async function policyTexts(sql: Db, tables: string[]): Promise<string[]> {
+  const rows = await sql<{ text: string }[]>`
+    select concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) as text
+    from pg_catalog.pg_policy p
+    where p.polrelid = any (array(select to_regclass(t) from unnest(${tables}::text[]) t)) order by p.polname`
+  return rows.map(r => r.text)
+}
+
+/** The zone of connections that ask for none. */
+export async function serverZone(sql: Db): Promise<string> {
+  const [row] = await sql<{ zone: string }[]>`
+    select reset_val as zone from pg_catalog.pg_settings where name = 'TimeZone'`
+  return row!.zone
+}

@@ -1,0 +1,77 @@
+import { namesIn } from '../model/table_name.js'
+import type { ApplicationTable } from './application_tables.sql.js'
+import { type FittedColumn, fitColumns } from './fit_columns.js'
+import { likeness } from './likeness.js'
+import type { WantedTable } from './wanted.js'
+
+/** A table for every entity of a track, and how much speaks for it. */
+export interface Choice {
+  tables: ReadonlyMap<string, ApplicationTable>
+  columns: ReadonlyMap<string, FittedColumn[]>
+  score: number
+}
+
+/** Tables looked at for an entity: with all of them the choices would be as many as their product. */
+const candidatesEach = 6
+/** Choices kept while entities are added one by one. */
+const keptChoices = 60
+/** What speaks against leaving an entity without a table. */
+const withoutTable = -6
+
+/** How much the name of a table speaks for it. */
+export const nameScore = (want: WantedTable, table: ApplicationTable): number =>
+  table.table === want.table ? 3.5 : likeness(table.name, namesIn(want.table)!.at(-1)!, want.called)
+
+const worth = (want: WantedTable, table: ApplicationTable, columns: FittedColumn[]): number =>
+  2 * nameScore(want, table) + columns.reduce((sum, c) => sum + c.score, 0)
+
+/** Tables that can be an entity at all, whatever the others are. */
+function candidates(
+  want: WantedTable,
+  all: ApplicationTable[],
+  given: ReadonlyMap<string, string>,
+): ApplicationTable[] {
+  const said = given.get(want.entity)
+  if (said !== undefined) return all.filter(t => t.table === said)
+  const led = new Set(all.flatMap(t => t.columns.flatMap(c => c.references.map(r => r.table))))
+  const links = want.columns.filter(c => c.of !== null).length
+  return all
+    .map(table => {
+      // until the others are chosen, every foreign key may be the one that is wanted
+      const keys = Math.min(links, table.columns.filter(c => c.references.length > 0).length)
+      const own = worth(want, table, fitColumns(want, table, new Map(), given))
+      return { table, score: own + 8 * keys + (led.has(table.table) ? 2 : 0) }
+    })
+    .filter(({ table }) => want.columns.length > 1 || nameScore(want, table) > 0 || led.has(table.table))
+    .sort((a, b) => b.score - a.score)
+    .slice(0, candidatesEach)
+    .map(c => c.table)
+}
+
+/**
+ * The ways to give each entity a table of its own, the best first. `given` are tables and columns that a
+ * person has named, by role. Costs a look at a table for each entity, candidate and choice that is kept.
+ */
+export function chooseTables(
+  wanted: WantedTable[],
+  all: ApplicationTable[],
+  given: ReadonlyMap<string, string>,
+): Choice[] {
+  let choices: Choice[] = [{ tables: new Map(), columns: new Map(), score: 0 }]
+  for (const want of wanted) {
+    const from = candidates(want, all, given)
+    const next: Choice[] = choices.map(c => ({ ...c, score: c.score + withoutTable }))
+    for (const choice of choices)
+      for (const table of from) {
+        if ([...choice.tables.values()].includes(table)) continue
+        const columns = fitColumns(want, table, choice.tables, given)
+        next.push({
+          tables: new Map([...choice.tables, [want.entity, table]]),
+          columns: new Map([...choice.columns, [want.entity, columns]]),
+          score: choice.score + worth(want, table, columns),
+        })
+      }
+    choices = next.sort((a, b) => b.score - a.score).slice(0, keptChoices)
+  }
+  return choices
+}

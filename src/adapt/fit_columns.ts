@@ -1,0 +1,147 @@
+import type { ApplicationColumn, ApplicationTable } from './application_tables.sql.js'
+import { likeness, namedAfter } from './likeness.js'
+import type { WantedColumn, WantedTable } from './wanted.js'
+
+/** How sure a binding is: nothing else comes near, it is the best of little, or a person must say. */
+export type Confidence = 'certain' | 'likely' | 'open'
+
+/** The column of a table that is most like what a track needs. */
+export interface FittedColumn {
+  want: WantedColumn
+  /** Null where the table has none. */
+  column: ApplicationColumn | null
+  confidence: Confidence
+  /** Columns that are as good. */
+  rivals: string[]
+  because: string
+  score: number
+}
+
+/** Why a column may be the wanted one, and how much speaks for it. */
+interface Evidence {
+  score: number
+  because: string
+}
+
+/** A name, a key or a reference speaks for itself from here on. */
+const sure = 6
+const missing = -5
+const asSaid = 20
+
+const idTypes = /^(uuid|bigint|integer|smallint|text|character varying)$/
+const textTypes = /^(text|character varying|character)$/
+const times = /^(timestamp|date$)/
+const numbers = /^(bigint|integer|numeric|double precision)$/
+
+/** The key of a table that rows elsewhere name: its primary key, else what is unique and called id. */
+export const idColumnOf = (table: ApplicationTable): ApplicationColumn | null =>
+  table.columns.find(c => c.key) ??
+  table.columns.find(c => c.unique) ??
+  table.columns.find(c => c.column === 'id') ??
+  null
+
+const named = (name: number, column: ApplicationColumn, what: string): string =>
+  name > 0 ? `its name, and it is ${column.base}` : what
+
+/** What speaks for a column; null where something speaks against it. */
+function evidence(
+  want: WantedColumn,
+  table: ApplicationTable,
+  column: ApplicationColumn,
+  chosen: ReadonlyMap<string, ApplicationTable>,
+): Evidence | null {
+  const name = likeness(column.column, want.column, want.called)
+  if (want.of !== null) return reference(want.of, table, column, chosen, name)
+  if (want.column === 'id') {
+    if (!idTypes.test(column.base)) return null
+    if (column.key) return { score: 8 + name, because: 'the primary key' }
+    if (column.unique) return { score: 4 + name, because: 'unique and never null' }
+    return name > 2 ? { score: 3 + name, because: 'its name' } : null
+  }
+  const wants = (type: RegExp) => want.types.some(t => type.test(t))
+  const right = wants(/^time/)
+    ? times.test(column.base)
+    : wants(/^json/)
+      ? /^jsonb?$/.test(column.base)
+      : textTypes.test(column.base)
+  if (right) return { score: (name > 0 ? 5 : 2) + name, because: named(name, column, `it is ${column.base}`) }
+  // of another type, and still what is meant: whoever reads the proposal is shown the type
+  const near = wants(/^time/) ? numbers.test(column.base) || textTypes.test(column.base) : name > 1
+  return near && name > 1 ? { score: 4 + name, because: named(name, column, '') } : null
+}
+
+function reference(
+  of: string,
+  table: ApplicationTable,
+  column: ApplicationColumn,
+  chosen: ReadonlyMap<string, ApplicationTable>,
+  name: number,
+): Evidence | null {
+  const target = chosen.get(of)
+  const [lead] = column.references
+  if (!target) return name > 0 ? { score: 2 + name, because: 'its name' } : null
+  if (lead)
+    return lead.table === target.table
+      ? { score: 8 + name, because: `references \`${lead.table}.${lead.column}\`` }
+      : null
+  const key = idColumnOf(target)
+  const after = namedAfter(column.column, target.name)
+  if ((name === 0 && !after) || target === table || key?.base !== column.base) return null
+  return {
+    score: 4 + Math.max(name, 2),
+    because: `its name, and the type of \`${target.table}.${key.column}\``,
+  }
+}
+
+/**
+ * The columns of a table for what a track needs of it, when these tables have been chosen for the rest;
+ * `given` are columns that a person has named, by role.
+ */
+export function fitColumns(
+  want: WantedTable,
+  table: ApplicationTable,
+  chosen: ReadonlyMap<string, ApplicationTable>,
+  given: ReadonlyMap<string, string>,
+): FittedColumn[] {
+  const said = (w: WantedColumn) => given.get(`${want.entity}.${w.column}`)
+  const taken = new Set(want.columns.flatMap(w => said(w) ?? []))
+  const all = want.columns.flatMap(w =>
+    table.columns.flatMap(column => {
+      if (said(w) !== undefined)
+        return column.column === said(w) ? [{ want: w, column, score: asSaid, because: 'as you said' }] : []
+      const found = taken.has(column.column) ? null : evidence(w, table, column, chosen)
+      return found ? [{ want: w, column, ...found }] : []
+    }),
+  )
+  all.sort((a, b) => b.score - a.score)
+  const fitted = new Map<WantedColumn, FittedColumn>()
+  const used = new Set<string>()
+  for (const { want: w, column, score, because } of all) {
+    if (fitted.has(w) || used.has(column.column)) continue
+    used.add(column.column)
+    fitted.set(w, { want: w, column, score, because, rivals: [], confidence: 'certain' })
+  }
+  for (const found of fitted.values()) {
+    found.rivals = all
+      .filter(
+        a =>
+          a.want === found.want &&
+          a.column !== found.column &&
+          a.score > found.score - 1 &&
+          ![...fitted.values()].some(f => f.column === a.column && f.score > a.score),
+      )
+      .map(a => a.column.column)
+    found.confidence = found.rivals.length > 0 ? 'open' : found.score >= sure ? 'certain' : 'likely'
+  }
+  return want.columns.map(
+    w =>
+      fitted.get(w) ?? {
+        want: w,
+        column: null,
+        score: missing,
+        because: said(w) === undefined ? 'no column is like it' : `there is no column \`${said(w)}\``,
+        rivals: [],
+        confidence: 'open' as const,
+      },
+  )
+}

@@ -1,0 +1,30 @@
+/** How much a name says: that of the track itself, one of the usual ones, the end of one of these. */
+const sameName = 3
+const usualName = 2
+const usualEnding = 1
+
+/** A name as its words, each without the s of a plural: `orgMessages` is `org_message`. */
+const wordsOf = (name: string): string =>
+  name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter(Boolean)
+    .map(word => (word.length > 3 && !word.endsWith('ss') ? word.replace(/s$/, '') : word))
+    .join('_')
+
+/** How much a name is like the track's own, or like one of the usual ones. */
+export function likeness(name: string, own: string, usual: readonly string[]): number {
+  const words = wordsOf(name)
+  if (words === wordsOf(own)) return sameName
+  const known = usual.map(wordsOf)
+  if (known.includes(words)) return usualName
+  return [wordsOf(own), ...known].some(k => words.endsWith(`_${k}`)) ? usualEnding : 0
+}
+
+/** True for a column that is named after a table: `org_id` and `organization` of `organizations`. */
+export function namedAfter(column: string, table: string): boolean {
+  const words = wordsOf(column).replace(/_id$/, '')
+  const last = wordsOf(table)
+  return words === last || last.endsWith(`_${words}`)
+}

@@ -1,0 +1,143 @@
+import type { Mapping } from '../model/mapping.js'
+import { dottedText, namesIn, partText } from '../model/table_name.js'
+import type { ApplicationTable } from './application_tables.sql.js'
+import { type Choice, chooseTables, nameScore } from './choose_tables.js'
+import type { Confidence, FittedColumn } from './fit_columns.js'
+import { bindingOf } from './names.js'
+import type { WantedTable } from './wanted.js'
+
+/** What a database has for one role of a track. */
+export interface ProposedBinding {
+  /** `chats`, `chats.message`, `identity`, `zone`. */
+  role: string
+  /** The same as `--map` takes it: with the schema where that is not `public`. */
+  label: string
+  /** Its name in the database, as `--map` takes it; null where nothing is like it. */
+  to: string | null
+  confidence: Confidence
+  because: string
+  /** Other names that are as good. */
+  rivals: string[]
+  /** False where the name is the track's own. */
+  renamed: boolean
+}
+
+/** What a database has for the roles of a track. */
+export interface Proposal {
+  bindings: ProposedBinding[]
+  /** The bindings that are names of the database's own. */
+  mapping: Mapping
+  /** Tables of the best choice, by entity. */
+  tables: ReadonlyMap<string, ApplicationTable>
+  columns: ReadonlyMap<string, FittedColumn[]>
+  /** The share of roles that something was found for, between 0 and 1. */
+  found: number
+  score: number
+}
+
+/** How far the best choice must be ahead of the best one with another table. */
+const clearLead = 4
+
+/** A table's name as `--map` takes it: without the schema where that is `public`. */
+const shortName = (table: string): string => {
+  const path = namesIn(table)!
+  return dottedText(path[0] === 'public' ? path.slice(1) : path)
+}
+
+/** Proposes tables and columns for what a track needs; `given` is what a person has said already. */
+export function propose(wanted: WantedTable[], all: ApplicationTable[], given: Mapping): Proposal {
+  const named = new Map(
+    Object.entries(given).flatMap(([role, to]) => {
+      if (role === 'identity' || to === null) return []
+      const name =
+        typeof to === 'string' && !role.includes('.')
+          ? dottedText(['public', ...namesIn(to)!].slice(-2))
+          : bindingOf(to)!.column
+      return [[role, name] as const]
+    }),
+  )
+  const choices = chooseTables(wanted, all, named)
+  const best = choices[0]!
+  const bindings = wanted.flatMap(want => [
+    tableBinding(want, best, choices, named),
+    ...(best.tables.has(want.entity) ? columnBindings(want, best, given) : []),
+  ])
+  const mapping: Mapping = { ...given }
+  for (const { role, to, renamed } of bindings)
+    if (renamed && to !== null && mapping[role] === undefined)
+      mapping[role] = role.includes('.') ? { column: namesIn(to)![0]! } : dottedText(namesIn(to)!)
+  const { tables, columns, score } = best
+  return { bindings, mapping, tables, columns, found: shareFound(wanted, bindings), score }
+}
+
+/** How much of what a track needs was found; what is not certain counts half, users have no weight. */
+function shareFound(wanted: WantedTable[], bindings: ProposedBinding[]): number {
+  const others = wanted.filter(w => w.table !== 'auth.users')
+  const roles = others.reduce((sum, w) => sum + 1 + w.columns.length, 0)
+  const counted = bindings.filter(b => others.some(w => w.entity === b.role.split('.')[0]))
+  const weight = (b: ProposedBinding) => (b.to === null ? 0 : b.confidence === 'certain' ? 1 : 0.5)
+  return counted.reduce((sum, b) => sum + weight(b), 0) / roles
+}
+
+/** A role as `--map` takes it. */
+const mapLabel = (want: WantedTable, column?: string): string =>
+  [shortName(want.table), ...(column === undefined ? [] : [column])].join('.')
+
+function tableBinding(
+  want: WantedTable,
+  best: Choice,
+  choices: Choice[],
+  named: ReadonlyMap<string, string>,
+): ProposedBinding {
+  const role = want.entity
+  const table = best.tables.get(role)
+  if (!table) {
+    const said = named.get(role)
+    const because = said === undefined ? 'no table is like it' : `there is no table \`${said}\``
+    return { role, label: mapLabel(want), to: null, confidence: 'open', because, rivals: [], renamed: false }
+  }
+  const other = choices.find(c => c.tables.has(role) && c.tables.get(role) !== table)
+  const close = other !== undefined && best.score - other.score < clearLead && !named.has(role)
+  const columns = best.columns.get(role)!
+  const missing = columns.filter(c => c.column === null)
+  const half = missing.length * 2 > columns.length
+  const rival = close ? other.tables.get(role)! : null
+  const sure = named.has(role) || nameScore(want, table) > 0 || isLinked(want, best)
+  return {
+    role,
+    label: mapLabel(want),
+    to: shortName(table.table),
+    confidence: rival || half ? 'open' : sure ? 'certain' : 'likely',
+    because: named.has(role)
+      ? 'as you said'
+      : missing.length > 0
+        ? `it lacks ${missing.map(m => m.want.column).join(', ')}`
+        : 'it has all columns',
+    rivals: rival ? [shortName(rival.table)] : [],
+    renamed: table.table !== want.table,
+  }
+}
+
+/** True where a foreign key leads from one of the other tables, or to one that is not that of the users. */
+function isLinked(want: WantedTable, best: Choice): boolean {
+  const table = best.tables.get(want.entity)!
+  const others = [...best.tables].filter(([entity]) => entity !== want.entity && entity !== 'users')
+  const leads = (from: ApplicationTable, to: ApplicationTable) =>
+    from.columns.some(c => c.references.some(r => r.table === to.table))
+  return others.some(([, other]) => leads(table, other) || leads(other, table))
+}
+
+function columnBindings(want: WantedTable, best: Choice, given: Mapping): ProposedBinding[] {
+  return best.columns
+    .get(want.entity)!
+    .filter(found => given[`${want.entity}.${found.want.column}`] !== null)
+    .map(found => ({
+      role: `${want.entity}.${found.want.column}`,
+      label: mapLabel(want, found.want.column),
+      to: found.column && partText(found.column.column),
+      confidence: found.confidence,
+      because: found.because,
+      rivals: found.rivals.map(partText),
+      renamed: found.column !== null && found.column.column !== found.want.column,
+    }))
+}

@@ -1,0 +1,222 @@
+import { missingObjects } from '../database/requirements.sql.js'
+import { readAside } from '../database/scopes.js'
+import { missingFindings } from '../database/server.js'
+import type { Root } from '../database/types.js'
+import { readTrackInfo } from '../files/track_info.js'
+import type { Mapping, Roles, TrackTypes } from '../model/mapping.js'
+import type { Track } from '../model/project.js'
+import type { Finding } from '../model/report.js'
+import {
+  type ApplicationTable,
+  applicationTables,
+  filledShares,
+  policyTexts,
+  serverZone,
+} from './application_tables.sql.js'
+import { bindTypes } from './bind.js'
+import { idColumnOf } from './fit_columns.js'
+import { mappedNames } from './names.js'
+import { type Proposal, type ProposedBinding, propose } from './propose.js'
+import { rewriteRequired } from './rewrite_header.js'
+import { readTrackNames } from './rewrite_track.js'
+import { wantedTables } from './wanted.js'
+
+/** A proposal, and what the track would still lack under it. */
+export interface ReadProposal extends Proposal {
+  track: Track
+  /** Tables and columns that the files would ask for in vain: missing, or of a type that they can't read. */
+  lacks: Finding[]
+}
+
+/** What a person has said before the database is looked at. */
+export interface GivenNames {
+  mapping: Mapping
+  /** Zone of times that are stored without one; null leaves them to the session's. */
+  zone: string | null
+  /** True where the track may have been applied already: then its own tables are there and none's to name. */
+  isApplied?: boolean
+}
+
+/** Looks in the catalog, and at some rows, for what each track needs. Writes nothing. */
+export async function readProposals(sql: Root, tracks: Track[], given: GivenNames): Promise<ReadProposal[]> {
+  const all = await applicationTables(sql)
+  const found: ReadProposal[] = []
+  for (const track of tracks) {
+    const { info } = await readTrackInfo(track)
+    if (info?.roles) found.push(await readProposal(sql, track, info, all, given))
+  }
+  return found
+}
+
+async function readProposal(
+  sql: Root,
+  track: Track,
+  info: TrackTypes,
+  all: ApplicationTable[],
+  given: GivenNames,
+): Promise<ReadProposal> {
+  const { roles, own } = await readTrackNames(track)
+  const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
+  const zone = given.zone ?? zoneWanted(found)
+  const bindings = [
+    ...found.bindings,
+    ...(await identityBinding(sql, found, given.mapping)),
+    ...(zone === given.zone ? [] : [zoneBinding(await serverZone(sql))]),
+    ...(given.isApplied ? [] : takenNames(roles, own, found, all)),
+  ]
+  const identity = bindings.find(b => b.role === 'identity')?.to
+  const named = identity ? { ...found.mapping, identity } : found.mapping
+  const mapping = await bindTypes(sql, track, info, named, zone)
+  const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
+  const required = track.migrations
+    .flatMap(m => m.requires)
+    .flatMap(r => rewriteRequired(names, r))
+    .filter(r => /^(table|column) /.test(r))
+  const lacks = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
+  return { ...found, bindings: await withShares(sql, found, bindings), mapping, track, lacks }
+}
+
+/** Adds to the reason of each column that names rows in how many rows it does. */
+async function withShares(
+  sql: Root,
+  found: Proposal,
+  bindings: ProposedBinding[],
+): Promise<ProposedBinding[]> {
+  const shares = new Map<string, number>()
+  for (const [entity, table] of found.tables) {
+    const columns = found.columns.get(entity)!.filter(c => c.column && c.want.of !== null)
+    const names = columns.map(c => c.column!.column)
+    const seen = names.length > 0 ? await readAside(sql, tx => filledShares(tx, table.table, names)) : null
+    for (const { want, column } of columns) {
+      const share = seen?.get(column!.column)
+      if (share !== undefined) shares.set(`${entity}.${want.column}`, share)
+    }
+  }
+  return bindings.map(b => {
+    const share = shares.get(b.role)
+    return share === undefined
+      ? b
+      : { ...b, because: `${b.because}, ${Math.floor(share * 100)}% of rows have it` }
+  })
+}
+
+/** Who asks, where the ids of users are none of Supabase's: what the policies of the tables say. */
+async function identityBinding(sql: Root, found: Proposal, given: Mapping): Promise<ProposedBinding[]> {
+  const users = found.tables.get('users')
+  const key = users && idColumnOf(users)
+  if (!key || key.base === 'uuid') return []
+  const binding = { role: 'identity', label: 'identity', rivals: [], renamed: true }
+  if (typeof given.identity === 'string')
+    return [{ ...binding, to: given.identity, confidence: 'certain', because: 'as you said' }]
+  const cast = /^(bigint|integer)$/.test(key.base) ? `::${key.base}` : ''
+  const as = (expression: string) => (cast ? `(${expression})${cast}` : expression)
+  for (const text of await policyTexts(
+    sql,
+    [...found.tables.values()].map(t => t.table),
+  )) {
+    const setting = /current_setting\('([\w.]+)'(?:::text)?(?:, true)?\)/.exec(text)?.[1]
+    const said = /auth\.jwt\(\) ->> 'sub'/.test(text)
+      ? "auth.jwt() ->> 'sub'"
+      : setting && `current_setting('${setting}', true)`
+    if (said)
+      return [{ ...binding, to: as(said), confidence: 'certain', because: 'policies of the tables say so' }]
+  }
+  return [
+    {
+      ...binding,
+      to: as("auth.jwt() ->> 'sub'"),
+      confidence: 'likely',
+      because: `ids of \`${users.table}\` are ${key.base}, and auth.uid() is a uuid`,
+    },
+  ]
+}
+
+/** A zone where a track reads no time without one, and a column of its has none; any will do to go on. */
+const zoneWanted = (found: Proposal): string | null =>
+  [...found.columns.values()]
+    .flat()
+    .some(
+      ({ want, column }) =>
+        column?.base === 'timestamp without time zone' &&
+        want.types.includes('timestamptz') &&
+        !want.types.includes('timestamp'),
+    )
+    ? 'UTC'
+    : null
+
+const zoneBinding = (zone: string): ProposedBinding => ({
+  role: 'zone',
+  label: 'zone',
+  to: zone,
+  confidence: 'likely',
+  because: 'times are stored without a zone; this is that of the server',
+  rivals: [],
+  renamed: true,
+})
+
+/** Tables and columns that the track would make, and that the database has already: they need other names. */
+function takenNames(
+  roles: Roles,
+  own: Map<string, Set<string>>,
+  found: Proposal,
+  all: ApplicationTable[],
+): ProposedBinding[] {
+  const taken = (role: string, name: string, because: string): ProposedBinding[] =>
+    found.mapping[role] === undefined
+      ? [{ role, label: role, to: `new_${name}`, confidence: 'likely', because, rivals: [], renamed: true }]
+      : []
+  return Object.entries(roles).flatMap(([entity, { table, new: made }]) => {
+    if (made && all.some(t => t.table === table))
+      return taken(entity, entity, `the track makes \`${table}\`, and there is one already`)
+    const theirs = made ? undefined : found.tables.get(entity)
+    return [...(theirs ? (own.get(table) ?? []) : [])]
+      .filter(column => theirs!.columns.some(c => c.column === column) && !(column in roles[entity]!.columns))
+      .flatMap(column =>
+        taken(`${entity}.${column}`, column, `the track adds it, and \`${theirs!.table}\` has one already`),
+      )
+  })
+}
+
+/** True where nobody has to be asked, and the track could do with what was found. */
+export const isCertain = (p: ReadProposal): boolean =>
+  p.lacks.length === 0 && p.bindings.every(b => b.confidence === 'certain')
+
+/** What a person has to say: what nothing is like, what several are like, and what is only likely. */
+export const openBindings = (p: Proposal): ProposedBinding[] =>
+  p.bindings.filter(b => b.confidence !== 'certain')
+
+/** A word of a command line as a shell takes it. */
+const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
+
+/** The command that copies a track under these names; a place that is open says so. */
+export function initCommand(p: ReadProposal, zone: string | null): string {
+  const asked = zone ?? p.bindings.find(b => b.role === 'zone')?.to ?? null
+  const names = p.bindings
+    .filter(b => b.role !== 'zone' && (b.renamed || b.confidence !== 'certain'))
+    .map(b => `${b.label}=${b.to ?? '<yours>'}`)
+  return [
+    `rethread init --track ${p.track.name}`,
+    ...(asked === null ? [] : [`--zone ${asked}`]),
+    ...(names.length > 0 ? [`--map ${shellWord(names.join(','))}`] : []),
+  ].join(' ')
+}
+
+/** What was found for a role, how sure it is, and why. */
+export const describeBinding = (b: ProposedBinding): string =>
+  b.to === null
+    ? `${b.label}: ${[b.because, ...b.rivals].join(', ')}`
+    : `${b.label} is ${[b.to, ...b.rivals].join(' or ')} (${b.confidence}: ${b.because})`
+
+/** How a database differs from what a track is written for, a line each. */
+export function unlikeness(p: ReadProposal): string[] {
+  const missing = p.bindings.filter(b => b.to === null)
+  const lines = p.bindings.filter(b => b.renamed || b.confidence !== 'certain').map(describeBinding)
+  const types = p.lacks.flatMap(f =>
+    f.code === 'WRONG_TYPE'
+      ? [`${f.subject} is ${f.facts.found}; ${f.facts.wanted.join(' or ')} is needed`]
+      : missing.length === 0
+        ? [`${f.subject} is missing`]
+        : [],
+  )
+  return [...lines, ...types]
+}

@@ -1,0 +1,66 @@
+import type { RoleHint, Roles } from '../model/mapping.js'
+import type { Track } from '../model/project.js'
+import { nameAt } from '../model/table_name.js'
+
+/** A column that a track needs. */
+export interface WantedColumn {
+  column: string
+  /** Types that the track reads; none where it reads any. */
+  types: string[]
+  /** The entity whose rows it names. */
+  of: string | null
+  /** Usual names beside the track's own. */
+  called: string[]
+}
+
+/** A table of the application's that a track needs. */
+export interface WantedTable {
+  entity: string
+  /** The track's own name for it, as SQL. */
+  table: string
+  called: string[]
+  columns: WantedColumn[]
+}
+
+/** Types that a track's headers allow for each column, by `schema.table.column`. */
+export function requiredTypes(track: Track): Map<string, string[]> {
+  const types = new Map<string, string[]>()
+  for (const required of track.migrations.flatMap(m => m.requires)) {
+    const found = required.startsWith('column ') ? nameAt(required.slice('column '.length)) : null
+    if (found && found.rest.trim() !== '') types.set(found.parts.join('.'), found.rest.trim().split('|'))
+  }
+  return types
+}
+
+/** What a track needs of an application, the tables first that others lead to. */
+export function wantedTables(
+  track: Track,
+  roles: Roles,
+  hints: Record<string, RoleHint> | undefined,
+): WantedTable[] {
+  const types = requiredTypes(track)
+  const wanted = Object.entries(roles)
+    .filter(([, role]) => !role.new)
+    .map(([entity, { table, columns }]) => ({
+      entity,
+      table,
+      called: hints?.[entity]?.called ?? [],
+      columns: Object.keys(columns).map(column => ({
+        column,
+        types: types.get(`${table}.${column}`) ?? [],
+        of: hints?.[entity]?.columns[column]?.of ?? null,
+        called: hints?.[entity]?.columns[column]?.called ?? [],
+      })),
+    }))
+  const placed: WantedTable[] = []
+  while (placed.length < wanted.length) {
+    const next =
+      wanted.find(
+        w =>
+          !placed.includes(w) &&
+          w.columns.every(c => c.of === null || placed.some(p => p.entity === c.of) || c.of === w.entity),
+      ) ?? wanted.find(w => !placed.includes(w))!
+    placed.push(next)
+  }
+  return placed
+}

@@ -1,0 +1,102 @@
+import { columnsOf } from '../adapt/bind.sql.js'
+import { bindingOf } from '../adapt/names.js'
+import { readProposals } from '../adapt/read_proposal.js'
+import { trackRewriter } from '../adapt/rewrite_track.js'
+import { type Context, connect } from '../database/context.js'
+import { copiedFiles } from '../files/scaffold.js'
+import { readTrackInfo } from '../files/track_info.js'
+import type { Mapping } from '../model/mapping.js'
+import type { Track } from '../model/project.js'
+import { emptyReport, finding, type Report } from '../model/report.js'
+import { nearestFinding } from '../plan/nearest_track.js'
+
+/**
+ * Compares the mapping that a track was written with with the one that today's database would need, and says
+ * which files would change. Names that are still there are kept; for others the database is looked at again.
+ */
+export async function checkTrack(
+  ctx: Context,
+  track: Track,
+  written: Mapping,
+  zone: string | null,
+): Promise<Report> {
+  await using connection = await connect(ctx, 'reader')
+  const report = emptyReport('init')
+  const names = await namesStillThere(connection.sql, written)
+  const [proposal] = await readProposals(connection.sql, [track], {
+    mapping: names,
+    zone: zone ?? zoneIn(written),
+    isApplied: true,
+  })
+  if (!proposal) return report
+  const now = proposal.mapping
+  const { info } = await readTrackInfo(track)
+  const before = await textsUnder(track, info, written)
+  for (const role of [...new Set([...Object.keys(written), ...Object.keys(now)])].sort()) {
+    if (bindingText(written[role]) === bindingText(now[role])) continue
+    const { [role]: _, ...others } = written
+    const only: Mapping = now[role] === undefined ? others : { ...written, [role]: now[role] }
+    const after = await textsUnder(track, info, only).catch(() => null)
+    report.findings.push(
+      finding('MAPPING_DIFFERS', role, {
+        written: bindingText(written[role]),
+        now: bindingText(now[role]),
+        files: after
+          ? [...after].filter(([path, text]) => before.get(path) !== text).map(([path]) => path)
+          : [],
+      }),
+    )
+  }
+  const open = proposal.bindings.filter(b => b.to === null)
+  if (open.length > 0) report.findings.push(nearestFinding(proposal, zone))
+  report.findings.push(...proposal.lacks)
+  if (report.findings.length > 0) report.verdict = 'attention'
+  else report.findings.push(finding('MAPPING_HOLDS', track.name, { names: Object.keys(written).length }))
+  return report
+}
+
+/** The zone that times were written with, so that it need not be named again. */
+const zoneIn = (written: Mapping): string | null =>
+  Object.values(written)
+    .map(value => / at time zone '([^']+)'/.exec(bindingOf(value)?.reads ?? '')?.[1] ?? null)
+    .find(zone => zone !== null) ?? null
+
+/** A binding as a person reads it: the name alone where there is nothing else. */
+function bindingText(value: Mapping[string] | undefined): string | null {
+  if (value === undefined || value === null) return null
+  if (typeof value === 'string') return value
+  const { column, ...more } = value
+  return Object.keys(more).length === 0
+    ? column
+    : `${column} ${JSON.stringify(Object.fromEntries(Object.entries(more).sort()))}`
+}
+
+/** The names of a mapping that the database still has; what the catalog says of them is read again. */
+async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Mapping): Promise<Mapping> {
+  const kept: Mapping = {}
+  for (const [role, value] of Object.entries(written)) {
+    const [entity, column] = role.split('.') as [string, string | undefined]
+    const at = written[entity]
+    const table = typeof at === 'string' ? at : `public.${entity}`
+    if (role === 'identity') kept[role] = value
+    else if (value === null) kept[role] = null
+    else if (column === undefined) {
+      if ((await columnsOf(sql, [table])).length > 0) kept[role] = value
+    } else {
+      const binding = bindingOf(value)!
+      const there = (await columnsOf(sql, [table])).some(c => c.column === binding.column)
+      if (there && binding.probe === undefined && binding.column !== column)
+        kept[role] = { column: binding.column }
+    }
+  }
+  return kept
+}
+
+async function textsUnder(
+  track: Track,
+  info: Parameters<typeof trackRewriter>[1],
+  mapping: Mapping,
+): Promise<Map<string, string>> {
+  const rewrite = Object.keys(mapping).length === 0 ? null : await trackRewriter(track, info, mapping)
+  return new Map((await copiedFiles(track, rewrite)).map(f => [f.path, f.text]))
+}

@@ -1,0 +1,131 @@
+import { relative } from 'node:path'
+import { bindTypes } from '../adapt/bind.js'
+import {
+  describeBinding,
+  initCommand,
+  isCertain,
+  openBindings,
+  type ReadProposal,
+  readProposals,
+} from '../adapt/read_proposal.js'
+import { trackRewriter } from '../adapt/rewrite_track.js'
+import { type Context, connect } from '../database/context.js'
+import { discover } from '../files/discover.js'
+import { copyTrack } from '../files/scaffold.js'
+import { readTrackInfo } from '../files/track_info.js'
+import { Failure, Failures } from '../model/failure.js'
+import type { Mapping } from '../model/mapping.js'
+import type { Track } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import { nearestFinding, nearestOf } from '../plan/nearest_track.js'
+import { scaffolded } from './scaffold.js'
+
+/** What a person wants of `init`, read from flags and answers. */
+export interface InitOptions {
+  /** Name of the track; null leaves it to the database. */
+  track: string | null
+  /** The tracks that can be copied. */
+  shipped: Track[]
+  /** Folder that the copy goes to, and the one that the command ran in. */
+  to: string
+  cwd: string
+  /** Folder of the package. */
+  home: string
+  mapping: Mapping
+  /** Zone of times that are stored without one. */
+  zone: string | null
+}
+
+/** The track of that name. Throws TRACK_UNCLEAR. */
+export function trackNamed(shipped: Track[], name: string | null): Track {
+  const track = shipped.find(t => t.name === name)
+  if (track) return track
+  throw new Failure('TRACK_UNCLEAR', name ?? 'init', {
+    reason: name ? 'there is no such track' : 'name the one to copy',
+    tracks: shipped.map(t => t.name),
+  })
+}
+
+/**
+ * Copies a track under the names and types of the target, after a look at it; without a target under the
+ * names that were given. Writes nothing where a role is not certain, or the track could not read a column.
+ */
+export async function init(ctx: Context, options: InitOptions): Promise<Report> {
+  if (ctx.url === '')
+    return copied(trackNamed(options.shipped, options.track), options.mapping, options, null)
+  await using connection = await connect(ctx, 'reader')
+  const named = options.track === null ? null : trackNamed(options.shipped, options.track)
+  const given = { mapping: options.mapping, zone: options.zone }
+  const proposals = await readProposals(connection.sql, named ? [named] : options.shipped, given)
+  if (named && proposals.length === 0) {
+    const { info } = await readTrackInfo(named)
+    const mapping = await bindTypes(connection.sql, named, info ?? {}, options.mapping, options.zone)
+    return copied(named, mapping, options, null)
+  }
+  const proposal = named ? proposals[0]! : onlyCertain(proposals, options.shipped, options.zone)
+  const open = openBindings(proposal)
+  if (open.length === 0 && proposal.lacks.length === 0)
+    return copied(proposal.track, proposal.mapping, options, proposal)
+  const report = emptyReport('init')
+  report.tables.push(mappingTable(proposal))
+  report.verdict = 'refused'
+  // a role that nothing is like would be named twice
+  if (open.length === 0) report.findings.push(...proposal.lacks)
+  else
+    report.findings.push(
+      finding('MAPPING_OPEN', proposal.track.name, {
+        roles: open.map(b => b.label),
+        names: open.map(b => b.to ?? ''),
+        questions: open.map(describeBinding),
+        command: initCommand(proposal, options.zone),
+      }),
+      ...proposal.lacks.filter(f => f.code === 'WRONG_TYPE'),
+    )
+  return report
+}
+
+/** The only track that nothing is open of. Throws TRACK_UNCLEAR, and says which comes nearest. */
+function onlyCertain(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
+  const certain = proposals.filter(isCertain)
+  if (certain.length === 1) return certain[0]!
+  const nearest = nearestOf(certain.length > 0 ? certain : proposals)
+  throw new Failures([
+    finding('TRACK_UNCLEAR', 'init', {
+      reason: certain.length > 0 ? 'several fit this database' : 'none fits this database for certain',
+      tracks: (certain.length > 0 ? certain.map(p => p.track) : shipped).map(t => t.name),
+    }),
+    ...(nearest ? [nearestFinding(nearest, zone)] : []),
+  ])
+}
+
+/** What was found for each role, how sure it is, and why. */
+const mappingTable = (proposal: ReadProposal): Table => ({
+  title: 'Mapping',
+  columns: ['role', 'in this database', 'confidence', 'because'],
+  rows: proposal.bindings.map(b => [b.label, b.to ?? '?', b.confidence, b.because]),
+})
+
+async function copied(
+  track: Track,
+  mapping: Mapping,
+  options: InitOptions,
+  proposal: ReadProposal | null,
+): Promise<Report> {
+  const { to, cwd, home } = options
+  const { info } = await readTrackInfo(track)
+  const isEmpty = Object.keys(mapping).length === 0
+  const rewrite = isEmpty ? null : await trackRewriter(track, info, mapping)
+  const written = await copyTrack(track, to, rewrite, {
+    track: track.name,
+    ...(isEmpty ? {} : { mapping }),
+  })
+  const report = await scaffolded('init', written, discover(to, home), track.name, () =>
+    finding('COPIED', track.name, {
+      to: relative(cwd, to) || '.',
+      files: written.length,
+      names: proposal ? proposal.bindings.filter(b => b.renamed).length : Object.keys(options.mapping).length,
+    }),
+  )
+  if (proposal) report.tables.push(mappingTable(proposal))
+  return report
+}

@@ -1,0 +1,25 @@
+import { initCommand, type ReadProposal, readProposals, unlikeness } from '../adapt/read_proposal.js'
+import type { Root } from '../database/types.js'
+import type { Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+
+/** The proposal that comes nearest to a database: for the largest share of its roles something was found. */
+export const nearestOf = (proposals: ReadProposal[]): ReadProposal | null =>
+  [...proposals].sort((a, b) => b.found - a.found || b.score - a.score)[0] ?? null
+
+/** What a proposal says of a database that the track does not fit. */
+export function nearestFinding(p: ReadProposal, zone: string | null = null): Finding {
+  const roles = p.bindings.length
+  return finding('NEAREST_TRACK', p.track.name, {
+    roles,
+    found: p.bindings.filter(b => b.to !== null).length,
+    differs: unlikeness(p),
+    command: initCommand(p, zone),
+  })
+}
+
+/** Which of some tracks comes nearest to a database, and the command that would make it fit. */
+export async function nearestTrack(sql: Root, tracks: Track[]): Promise<Finding[]> {
+  const nearest = nearestOf(await readProposals(sql, tracks, { mapping: {}, zone: null }))
+  return nearest ? [nearestFinding(nearest)] : []
+}

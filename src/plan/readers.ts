@@ -1,0 +1,157 @@
+import type { Db } from '../database/types.js'
+import {
+  type Node,
+  pathName,
+  relationName,
+  type Statement,
+  statementsOrNone,
+  strings,
+} from '../files/statements.js'
+import type { Hazard } from '../model/plan.js'
+import type { Migration } from '../model/project.js'
+import type { Table } from '../model/report.js'
+import {
+  type PolicyScope,
+  type RowCommand,
+  readersOf,
+  type TableReader,
+  type TableReaders,
+} from './readers.sql.js'
+import { isRoleOfPeople, nameOfRole } from './widens_access.js'
+
+/** Row security of a table as far as it decides who is asked at all. */
+type RowSecurity = Pick<TableReaders, 'rowSecurity' | 'forced' | 'policies'>
+
+/** What migrations do to the rows that roles read and write. */
+export interface ReadersAfter {
+  /** By migration: each role that loses all rows, or all rights to write. */
+  hazards: ReadonlyMap<string, Hazard[]>
+  /** Each role that has rights on a table whose row security changes; empty where none does. */
+  tables: Table[]
+}
+
+/**
+ * Which roles would read or write no row any more once these migrations have run: row security is switched on
+ * or policies go, and no policy is for them. Roles of people are left out: what each of them sees is a
+ * question of its own. Tables that the migrations make are nobody's yet.
+ */
+export async function readersAfter(sql: Db, migrations: Migration[]): Promise<ReadersAfter> {
+  const files: { name: string; statements: Statement[] }[] = []
+  for (const m of migrations)
+    files.push({ name: m.name, statements: (await statementsOrNone(m.file.text)).filter(s => tableOf(s)) })
+  const touched = [...new Set(files.flatMap(f => f.statements.map(s => tableOf(s)!)))]
+  const hazards = new Map<string, Hazard[]>()
+  const tables: Table[] = []
+  if (touched.length === 0) return { hazards, tables }
+  for (const now of await readersOf(sql, touched)) {
+    let state: RowSecurity = now
+    for (const { name, statements } of files) {
+      const own = statements.filter(s => tableOf(s) === now.table)
+      if (own.length === 0) continue
+      const next = own.reduce(rowSecurityAfter, state)
+      const hidden = now.readers.flatMap(r => hides(now, r, state, next))
+      if (hidden.length > 0) hazards.set(name, [...(hazards.get(name) ?? []), ...hidden])
+      state = next
+    }
+    tables.push(readersTable(now, state))
+  }
+  return { hazards, tables }
+}
+
+/** The table whose row security or policies a statement changes, else null. */
+function tableOf({ kind, node }: Statement): string | null {
+  if (kind === 'CreatePolicyStmt' || kind === 'AlterPolicyStmt') return relationName(node.table)
+  if (kind === 'DropStmt' && node.removeType === 'OBJECT_POLICY')
+    return pathName(strings([node.objects[0]]).slice(0, -1))
+  const switches =
+    kind === 'AlterTableStmt' && node.cmds.some((c: Node) => c.AlterTableCmd.subtype in switched)
+  return switches ? relationName(node.relation) : null
+}
+
+const switched: Record<string, Partial<RowSecurity>> = {
+  AT_EnableRowSecurity: { rowSecurity: true },
+  AT_DisableRowSecurity: { rowSecurity: false },
+  AT_ForceRowSecurity: { forced: true },
+  AT_NoForceRowSecurity: { forced: false },
+}
+
+/** Pure: row security of a table once a statement on it has run. */
+function rowSecurityAfter(state: RowSecurity, { kind, node }: Statement): RowSecurity {
+  const { policies } = state
+  switch (kind) {
+    case 'AlterTableStmt':
+      return Object.assign({}, state, ...node.cmds.map((c: Node) => switched[c.AlterTableCmd.subtype]))
+    case 'CreatePolicyStmt':
+      return { ...state, policies: [...policies, scopeOfPolicy(node)] }
+    case 'AlterPolicyStmt':
+      return {
+        ...state,
+        policies: policies.map(p =>
+          p.name === node.policy_name && node.roles ? { ...p, roles: rolesOf(node) } : p,
+        ),
+      }
+    default: {
+      const dropped = node.objects.map((o: Node) => strings([o]).at(-1))
+      return { ...state, policies: policies.filter(p => !dropped.includes(p.name)) }
+    }
+  }
+}
+
+const scopeOfPolicy = (node: Node): PolicyScope => ({
+  name: node.policy_name,
+  command: (node.cmd_name as string).toUpperCase() as PolicyScope['command'],
+  permissive: node.permissive === true,
+  roles: rolesOf(node),
+})
+
+const rolesOf = (node: Node): string[] =>
+  node.roles.map(nameOfRole).map((r: string) => (r === 'PUBLIC' ? 'public' : r))
+
+/** Whether row security asks policies when this role comes. */
+const isBound = (reader: TableReader, state: RowSecurity): boolean =>
+  state.rowSecurity && (reader.exempt === null || (reader.exempt === 'owner' && state.forced))
+
+/** Whether some rows may be left to a role for a command. */
+const reaches = (reader: TableReader, state: RowSecurity, command: RowCommand): boolean =>
+  !isBound(reader, state) ||
+  state.policies.some(
+    p =>
+      p.permissive &&
+      (p.command === 'ALL' || p.command === command) &&
+      p.roles.some(r => r === 'public' || reader.has.includes(r)),
+  )
+
+function hides(
+  { table, rows }: TableReaders,
+  reader: TableReader,
+  before: RowSecurity,
+  after: RowSecurity,
+): Hazard[] {
+  if (isRoleOfPeople(reader.role)) return []
+  const lost = reader.commands.filter(c => reaches(reader, before, c) && !reaches(reader, after, c))
+  if (lost.length === 0) return []
+  const amount = rows === null ? '' : ` (about ${rows})`
+  return [
+    {
+      code: 'HIDES_ROWS',
+      subject: table,
+      detail: `role ${reader.role} reaches rows of ${table} now${amount} and none afterwards: no policy is for its ${lost.join(', ')}`,
+    },
+  ]
+}
+
+function readersTable(now: TableReaders, after: RowSecurity): Table {
+  const sees = (reader: TableReader, state: RowSecurity): string =>
+    !reader.commands.includes('SELECT')
+      ? 'may not read'
+      : !isBound(reader, state)
+        ? 'every row'
+        : reaches(reader, state, 'SELECT')
+          ? 'what its policies let through'
+          : 'no row'
+  return {
+    title: `Who reads ${now.table} before and after its row security changes`,
+    columns: ['role', 'may', 'row security passed by as', 'reads now', 'reads afterwards'],
+    rows: now.readers.map(r => [r.role, r.commands.join(', '), r.exempt, sees(r, now), sees(r, after)]),
+  }
+}

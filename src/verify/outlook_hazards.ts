@@ -1,0 +1,39 @@
+import type { Connection } from '../database/connection.js'
+import type { Context } from '../database/context.js'
+import { Failure } from '../model/failure.js'
+import type { Plan } from '../model/plan.js'
+import type { Check, Track } from '../model/project.js'
+import { runCheck } from './run_check.js'
+
+/** Whether what an outlook finds is a hazard, and not decided by a setting. */
+export const isDecision = (ctx: Context, { hazard }: Check): boolean =>
+  hazard !== null && (hazard.unlessSet === null || !Object.hasOwn(ctx.settings, hazard.unlessSet))
+
+/**
+ * A plan with the hazards that the track's outlooks see in the data: of the migration that each names, unless
+ * the setting that decides has been set. Outlooks of migrations that are not in the plan are not asked.
+ * Throws CHECK_FAILED where the server could not answer: nobody would know of the hazard.
+ */
+export async function withOutlookHazards(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  plan: Plan,
+): Promise<Plan> {
+  const applied = new Set(plan.applied.map(m => m.name))
+  let { steps, held } = plan
+  for (const check of track.checks) {
+    if (!check.hazard || !isDecision(ctx, check)) continue
+    const { code, at } = check.hazard
+    if (![...steps, ...held].some(s => s.migration.name === at)) continue
+    const { result } = await runCheck(ctx, connection, check, applied)
+    if (result.outcome === 'failed')
+      throw new Failure('CHECK_FAILED', check.name, { reason: result.reason ?? 'no answer' })
+    const hazards = result.found.map(f => ({ code, subject: f.object, detail: f.detail }))
+    const add = <S extends (typeof steps)[number] | (typeof held)[number]>(s: S): S =>
+      s.migration.name === at ? { ...s, hazards: [...s.hazards, ...hazards] } : s
+    steps = steps.map(add)
+    held = held.map(add)
+  }
+  return { ...plan, steps, held }
+}

@@ -1,0 +1,135 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { rethread } from '../support/cli.js'
+import { database, newest, picture } from '../support/database.js'
+import { folder } from '../support/folder.js'
+
+/** Teams and what is said in them: workspace-sessions under other names, with foreign keys. */
+const club = (more = '', wrote = 'timestamptz default now()') => `
+  create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+  create table public.teams (id uuid primary key default gen_random_uuid(), founder uuid references auth.users (id), created_by uuid not null references auth.users (id), name text not null);
+  create table public.team_messages (id bigint generated always as identity primary key, team uuid references public.teams (id), author_id uuid references auth.users (id), sender_type text not null, body text${more}, sent_at ${wrote});
+  insert into auth.users (id) select md5('u' || i)::uuid from generate_series(1, 4) i;
+  insert into public.teams (id, created_by, name) select md5('t' || i)::uuid, md5('u' || i)::uuid, 'team' from generate_series(1, 4) i;
+  insert into public.team_messages (team, author_id, sender_type, body)
+  select case when i <= 98 then md5('t' || (1 + i % 4))::uuid end, md5('u' || (1 + i % 4))::uuid, 'user', 'text ' || i from generate_series(1, 100) i`
+
+/** The arguments of a command that a report shows, as a shell would read them. */
+const argsOf = (command: string): string[] =>
+  [...command.matchAll(/'((?:[^']|'\\'')*)'|(\S+)/g)]
+    .map(([, quoted, plain]) => plain ?? quoted!.replaceAll("'\\''", "'"))
+    .slice(1)
+
+const codes = (ran: Awaited<ReturnType<typeof rethread>>) =>
+  ran.report.findings
+    .filter(f => f.level !== 'info' || /TRACK|FITS|COPIED|MAPPING/.test(f.code))
+    .map(f => f.code)
+
+test('where no track fits, every command names the nearest one and the command that makes it fit', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(club())
+  const before = await picture(db.sql)
+  const doctor = await rethread(db.url, ['doctor'], { cwd })
+  const plan = await rethread(db.url, ['plan'], { cwd })
+  const nearest = [doctor, plan].map(ran => ran.report.findings.find(f => f.code === 'NEAREST_TRACK'))
+  expect([plan.code, nearest.map(f => f?.subject)]).toEqual([3, ['workspace-sessions', 'workspace-sessions']])
+  expect(nearest[0]!.message).toContain(
+    'chats.workspace_id is team (certain: references `public.teams.id`, 98% of rows have it)',
+  )
+  expect(await picture(db.sql)).toEqual(before)
+  const made = await rethread(db.url, argsOf(nearest[0]!.fix!), { cwd })
+  expect([made.code, codes(made)]).toEqual([0, ['COPIED']])
+  expect(codes(await rethread(db.url, ['doctor'], { cwd }))).toContain('FITS')
+})
+
+test('what is not certain is asked: without a terminal nothing is written, and answers may be in a file', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  // two columns that may be the text, and two that may be the author
+  await db.sql.unsafe(club(', content text, posted_by uuid references auth.users (id)'))
+  const refused = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+  expect([refused.code, codes(refused), existsSync(join(cwd, 'migrations'))]).toEqual([
+    3,
+    ['MAPPING_OPEN'],
+    false,
+  ])
+  const [open] = refused.report.findings
+  expect(open!.message).toContain('chats.message is body or content (open:')
+  expect(open!.message).toContain('chats.user_id is author_id or posted_by (open:')
+  expect(open!.fix).toContain('chats.message=body')
+  writeFileSync(
+    join(cwd, 'answers.json'),
+    JSON.stringify({
+      track: 'workspace-sessions',
+      map: { 'chats.message': 'content', 'chats.user_id': 'posted_by' },
+    }),
+  )
+  const made = await rethread(db.url, ['init', '--answers', 'answers.json'], { cwd })
+  expect([made.code, codes(made)]).toEqual([0, ['COPIED']])
+  const mapping = new Map(made.report.tables.find(t => t.title === 'Mapping')!.rows.map(r => [r[0], r[1]]))
+  expect([mapping.get('chats.message'), mapping.get('chats.user_id'), mapping.get('chats')]).toEqual([
+    'content',
+    'posted_by',
+    'team_messages',
+  ])
+  writeFileSync(join(cwd, 'answers.json'), JSON.stringify({ maps: {} }))
+  const wrong = await rethread(db.url, ['init', '--answers', 'answers.json'], { cwd })
+  expect([wrong.code, wrong.report.findings[0]!.message]).toEqual([
+    2,
+    expect.stringContaining('unknown `maps`'),
+  ])
+})
+
+test('a type that the track cannot read is refused before anything is written, and doctor does not say it fits', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(club('', 'bigint default (extract(epoch from now()) * 1000)::bigint'))
+  const refused = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+  expect([refused.code, codes(refused), existsSync(join(cwd, 'migrations'))]).toEqual([
+    3,
+    ['WRONG_TYPE'],
+    false,
+  ])
+  const doctor = await rethread(db.url, ['doctor', '--track', 'workspace-sessions'], { cwd })
+  expect(codes(doctor)).not.toContain('FITS')
+  expect(codes(doctor)).toContain('NEAREST_TRACK')
+})
+
+test('names that the track would take are asked for too', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(`${club(', session_id text')}; create table public.chat_sessions (id int)`)
+  const { report } = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+  expect(report.findings.map(f => f.code)).toEqual(['MAPPING_OPEN'])
+  expect(report.findings[0]!.fix).toMatch(
+    /chats\.session_id=new_session_id.*chat_sessions=new_chat_sessions|chat_sessions=new_chat_sessions.*chats\.session_id=new_session_id/,
+  )
+  const made = await rethread(db.url, argsOf(report.findings[0]!.fix!), { cwd })
+  expect([made.code, codes(made)]).toEqual([0, ['COPIED']])
+})
+
+test('init --check shows what has changed in the database since the track was written', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(club())
+  expect((await rethread(db.url, ['init'], { cwd })).code).toBe(0)
+  const same = await rethread(db.url, ['init', '--check'], { cwd })
+  expect([same.code, codes(same)]).toEqual([0, ['MAPPING_HOLDS']])
+  await db.sql.unsafe(`alter table public.team_messages rename column body to content;
+    alter table public.team_messages add column channel text not null default 'web';
+    alter table public.team_messages alter channel drop default`)
+  const { code, report } = await rethread(db.url, ['init', '--check'], { cwd })
+  expect([code, report.findings.map(f => [f.code, f.subject])]).toEqual([
+    1,
+    [
+      ['MAPPING_DIFFERS', 'chats.channel'],
+      ['MAPPING_DIFFERS', 'chats.message'],
+    ],
+  ])
+  const [channel, message] = report.findings.map(f => f.message)
+  expect(message).toContain('was written as body; the database of today needs content')
+  expect(message).toContain('migrations/workspace-sessions/001_create_chat_sessions.sql')
+  expect(channel).toContain('verify/workspace-sessions/')
+})

@@ -1,0 +1,51 @@
+import { isRefused, serverFault } from '../../src/database/faults.js'
+import type { Database } from './database.js'
+import type { Variation } from './variation.js'
+
+/** Applies the variations that fit together; those. */
+export async function vary(db: Database, all: Variation[]): Promise<Variation[]> {
+  const fitting: Variation[] = []
+  for (const v of all) if ((await errorOf(db, v.sql)) === null) fitting.push(v)
+  return fitting
+}
+
+/** The SQLSTATE with which a text is refused. */
+export async function errorOf(db: Database, text: string): Promise<string | null> {
+  try {
+    await db.sql.begin(tx => tx.unsafe(text))
+    return null
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    const { code, message } = serverFault(error)!
+    return `${code} ${message}`
+  }
+}
+
+/** A statement with the ids of rows that are there now: on another database it must mean the same rows. */
+export async function withIds(db: Database, statement: string): Promise<string> {
+  let text = statement
+  for (const [part] of statement.matchAll(/\(select id from \S+ where .*? order by md5\(.*?\) limit 1\)/g)) {
+    const [row] = await db.sql.unsafe<{ id: string | null }[]>(`select ${part}::text as id`)
+    text = text.replace(part, row!.id === null ? 'null' : `'${row!.id}'`)
+  }
+  return text
+}
+
+/** All rows of the application, without what sequences and these triggers write. */
+export async function rowsOf(db: Database, moved: string[]): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {}
+  const tables = await db.sql<{ name: string; counted: string[] }[]>`
+    select c.relname::text as name, array(
+      select a.attname::text from pg_attribute a left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
+      where a.attrelid = c.oid and a.attnum > 0 and (a.attidentity <> '' or pg_get_expr(f.adbin, f.adrelid) like 'nextval(%')) as counted
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname = 'public' order by 1`
+  for (const { name, counted } of tables) {
+    if (moved.includes(name)) continue
+    const without = [...counted, ...moved.filter(m => m.startsWith(`${name}.`)).map(m => m.split('.')[1]!)]
+    const rows = await db.sql.unsafe<{ row: string }[]>(
+      `select (to_jsonb(t) - array[${without.map(w => `'${w.replaceAll("'", "''")}'`).join(', ')}]::text[])::text as row from only public."${name.replaceAll('"', '""')}" t order by 1`,
+    )
+    found[name] = rows.map(r => r.row)
+  }
+  return found
+}

@@ -1,0 +1,42 @@
+--! title: Messages that only their author reads now, and that somebody else will read
+--! kind: outlook
+--! level: warn
+--! until: 001_create_chat_sessions
+--! hazard: SHOWS_ROWS
+--! at: 001_create_chat_sessions
+--! unless-set: legacy_grouping
+
+-- Where policies of messages compare their author, a message is its author's alone. The legacy session of a
+-- whole workspace is its owner's, who reads all of it.
+with private as (
+  select from pg_catalog.pg_class k
+  where k.oid = 'public.chats'::regclass and k.relrowsecurity and exists (
+    select from pg_catalog.pg_policy p
+    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_policy'::regclass and d.objid = p.oid
+      and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = p.polrelid
+    join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+    where p.polrelid = k.oid and p.polpermissive and p.polcmd in ('*', 'r') and a.attname = 'user_id')
+)
+select 'messages of other authors' as object,
+  format('%s message(s) in %s workspace(s) that only their authors read now will be read by the owner of the workspace; choose the setting legacy_grouping: `author` leaves each author their own messages, `workspace` shows them to the owner',
+    sum(m.messages), count(*)) as detail
+from (
+  select c.workspace_id, count(*) filter (where c.user_id <> w.owner_id) as messages
+  from public.chats c
+  join public.workspaces w on w.id = c.workspace_id
+  join auth.users u on u.id = w.owner_id
+  group by c.workspace_id
+  having count(distinct c.user_id) > 1
+) m
+where coalesce(nullif(current_setting('rethread.legacy_grouping', true), ''), 'workspace') = 'workspace'
+  and exists (select from private)
+having count(*) > 0
+union all
+select 'messages without an author',
+  format('%s message(s) that belong to nobody now will be read by the owner of their workspace', count(*))
+from public.chats c
+join public.workspaces w on w.id = c.workspace_id
+join auth.users u on u.id = w.owner_id
+where c.user_id is null and exists (select from private)
+having count(*) > 0
+order by 1
