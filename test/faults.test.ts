@@ -3,6 +3,7 @@ import { atRisk } from '../src/archive/loss_report.js'
 import type { Connection } from '../src/database/connection.js'
 import { connect } from '../src/database/context.js'
 import { isLost, isRefused, isSqlState, unlessLost } from '../src/database/faults.js'
+import { savepoint } from '../src/database/scopes.js'
 import { discover } from '../src/files/discover.js'
 import { rethread } from './support/cli.js'
 import { contextOf } from './support/context.js'
@@ -15,6 +16,32 @@ const thrown = (work: Promise<unknown>): Promise<unknown> =>
     () => null,
     error => error,
   )
+
+test('a backend that is killed inside a savepoint ends the work with a lost connection', async () => {
+  await using db = await database(newest(), 'empty')
+  const ended: string[] = []
+  for (const ask of [true, false]) {
+    await using connection = await connected(db)
+    const fault = await thrown(
+      connection.sql.begin(async tx => {
+        try {
+          await savepoint(tx)(async inner => {
+            await inner`select 1`
+            await db.sql`select pg_terminate_backend(${connection.pid})`
+            while (!connection.lost) await new Promise(done => setTimeout(done, 5))
+            if (ask) await inner`select 2`
+            throw new Error('without asking')
+          })
+        } finally {
+          ended.push(ask ? 'asked' : 'not asked')
+        }
+      }),
+    )
+    expect(isLost(fault)).toBe(true)
+  }
+  // the transaction is rejected by the loss itself; its work ends a moment later
+  await expect.poll(() => ended).toEqual(['asked', 'not asked'])
+})
 
 test('a refusal, a lost connection and a fault of our own are distinguished', async () => {
   await using db = await database(newest())

@@ -38,6 +38,9 @@ on conflict (track) do nothing;
 -- to date, or the backfill 006.
 create table chat_private.behind (
   session_id uuid not null,
+  -- whose the row was that somebody wrote or deleted: nothing of anybody else's is changed for it later
+  tenant_id uuid,
+  user_id uuid,
   written_by text not null check (written_by in ('old application', 'new application')),
   operation text not null,
   sqlstate text not null,
@@ -409,8 +412,8 @@ $$;
 
 -- Writes what one session keeps from its messages. Elements that are no messages stay where they are;
 -- messages that the new application has written come last; an element that moves up takes its id along.
--- Touches nothing when nothing has changed. The session's row is locked before anything is read: two writers
--- of one session come one after the other.
+-- Touches nothing when nothing has changed, and no session of another tenant or user than its conversation.
+-- The session's row is locked before anything is read: two writers of one session come one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
 set search_path = ''
@@ -421,7 +424,10 @@ declare
   changed boolean;
 begin
   select s.messages::json as messages, s.created_at as started into kept
-  from public.chat_sessions s where s.id = session for no key update;
+  from public.chat_sessions s
+  where s.id = session
+    and exists (select from public.conversations c where c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id)
+  for no key update;
   if not found then
     return;
   end if;
@@ -538,8 +544,6 @@ begin
 end
 $$;
 
--- A session that is behind, brought up to date: first what the old application wrote,
--- then what the new one did.
 -- The time of a conversation is never before its newest message. False when somebody holds the conversation.
 create function chat_private.touch_conversation(session uuid) returns boolean
 language plpgsql
@@ -561,37 +565,46 @@ begin
 end
 $$;
 
+-- A session that is behind, brought up to date: first what the old application wrote, then what the new one
+-- did. With in_step as its own setting: a query may call it before whatever else it does, and triggers that
+-- answered it would take the lines away that the query is about to change.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = ''
+set rethread.in_step = 'on'
 as $$
 declare
   kept record;
   old_wrote boolean;
   new_wrote boolean;
-  deleted boolean;
   secret text;
 begin
   select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
   from public.chat_sessions s where s.id = session for no key update;
-  select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application' and b.operation <> 'touch'), false),
-    coalesce(bool_or(b.operation = 'DELETE'), false)
-  into old_wrote, new_wrote, deleted
+  select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application' and b.operation <> 'touch'), false)
+  into old_wrote, new_wrote
   from chat_private.behind b where b.session_id = session and b.caught_up_at is null;
   if kept.id is null then
-    if old_wrote and deleted then
-      delete from public.conversations c where c.id = session;
-    else
-      insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
-      select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
-      from public.conversations c where c.id = session;
-    end if;
+    delete from public.conversations c
+    where c.id = session and exists (
+      select from chat_private.behind b
+      where b.session_id = c.id and b.written_by = 'old application' and b.operation = 'DELETE' and b.caught_up_at is null
+        and b.tenant_id = c.tenant_id and b.user_id = c.user_id);
+    insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
+    select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
+    from public.conversations c where c.id = session;
   elsif not exists (select from public.conversations c where c.id = session) then
-    if new_wrote and deleted then
-      delete from public.chat_sessions s where s.id = session;
-      return true;
-    end if;
-    -- the backfill gives it its conversation
+    delete from public.chat_sessions s
+    where s.id = session and exists (
+      select from chat_private.behind b
+      where b.session_id = s.id and b.written_by = 'new application' and b.operation = 'DELETE' and b.caught_up_at is null
+        and b.tenant_id = s.tenant_id and b.user_id = s.user_id);
+    -- where one is left, the backfill gives it its conversation
+    return true;
+  elsif not exists (
+    select from public.conversations c where c.id = session and c.tenant_id = kept.tenant_id and c.user_id = kept.user_id
+  ) then
+    -- somebody else's conversation has its id: the backfill 003 says so
     return true;
   elsif old_wrote then
     select k.secret into secret from rethread_archive.message_keys k where k.track = 'conversation-history';
@@ -683,8 +696,8 @@ begin
     perform set_config('rethread.in_step', '', true);
   exception
     when others then
-      insert into chat_private.behind (session_id, written_by, operation, sqlstate)
-      values (session, 'old application', tg_op, sqlstate);
+      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+      values (session, coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id), 'old application', tg_op, sqlstate);
   end;
   return null;
 end
@@ -743,8 +756,9 @@ begin
     perform set_config('rethread.in_step', '', true);
   exception
     when others then
-      insert into chat_private.behind (session_id, written_by, operation, sqlstate)
-      values (case tg_op when 'DELETE' then old.id else new.id end, 'new application', tg_op, sqlstate);
+      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+      values (coalesce(new.id, old.id), coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id),
+        'new application', tg_op, sqlstate);
   end;
   return null;
 end
@@ -786,6 +800,7 @@ begin
         delete from chat_private.behind b where b.session_id = session;
       elsif tg_op = 'INSERT' and exists (
         select from public.chat_sessions s
+        join public.conversations c on c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id
         where s.id = session and pg_typeof(s.messages) = 'jsonb'::regtype and jsonb_typeof(s.messages::jsonb) = 'array'
       ) then
         -- read beforehand: where the row has changed while we waited for it, the server evaluates the SET

@@ -5,8 +5,6 @@
 --! pending: b.caught_up_at is null
 
 -- A session may be listed more than once: to catch up twice changes nothing.
-with quiet as (select set_config('rethread.in_step', 'on', true) as on_)
 update chat_private.behind b
 set caught_up_at = now()
-from quiet
-where quiet.on_ = 'on' and b.caught_up_at is null and chat_private.catch_up(b.session_id);
+where b.caught_up_at is null and chat_private.catch_up(b.session_id);

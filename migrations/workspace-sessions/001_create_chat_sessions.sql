@@ -15,10 +15,11 @@ create function chat_private.session_workspace(workspace_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select workspace_id $$;
 
--- The id of the legacy session of a message: always the same, so nothing is ever made twice.
+-- The id of the legacy session of a message: always the same, so nothing is ever made twice. Of version 8,
+-- which no application makes by chance: those ids are kept for us (reserve_legacy_ids).
 create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid) returns uuid
 language sql immutable parallel safe
-as $$ select pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text)::uuid $$;
+as $$ select overlay(pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text) placing '8' from 13)::uuid $$;
 
 -- The author as far as they count for the grouping: not at all, unless each author gets their own session.
 create function chat_private.legacy_author(author_id uuid) returns uuid
@@ -44,8 +45,8 @@ begin
     create or replace function chat_private.legacy_session_id(workspace_id uuid, author_id uuid) returns uuid
     language sql immutable parallel safe
     as $$
-      select pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text
-        || ':' || coalesce(author_id::text, ''))::uuid
+      select overlay(pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text
+        || ':' || coalesce(author_id::text, '')) placing '8' from 13)::uuid
     $$;
     create or replace function chat_private.legacy_author(author_id uuid) returns uuid
     language sql immutable parallel safe
@@ -76,6 +77,28 @@ create trigger update_chat_sessions_updated_at
   when (new.updated_at = old.updated_at
     and (new.title is distinct from old.title or new.deleted_at is distinct from old.deleted_at))
   execute function public.update_updated_at();
+
+-- Whoever knows a workspace knows the id of its legacy session: somebody who took it first would get the
+-- messages of others. Asked of those whom the policies bind.
+create function chat_private.reserve_legacy_ids() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise exception 'ids of version 8 belong to legacy sessions, which stay in their workspace: let the database choose the id'
+    using errcode = 'insufficient_privilege', schema = 'public', table = 'chat_sessions', column = 'id';
+end
+$$;
+revoke all on function chat_private.reserve_legacy_ids() from public;
+create trigger rethread_reserve_ids_on_insert
+  before insert on public.chat_sessions
+  for each row when (substr(new.id::text, 15, 1) = '8' and row_security_active('public.chat_sessions'::regclass))
+  execute function chat_private.reserve_legacy_ids();
+create trigger rethread_reserve_ids_on_update
+  before update of id, workspace_id on public.chat_sessions
+  for each row when ('8' in (substr(old.id::text, 15, 1), substr(new.id::text, 15, 1))
+    and (new.id <> old.id or new.workspace_id <> old.workspace_id) and row_security_active('public.chat_sessions'::regclass))
+  execute function chat_private.reserve_legacy_ids();
 
 -- Who may use a workspace: its owner, and who has written there. Replace the body with
 -- your own membership rule.

@@ -47,7 +47,9 @@ set row_security = off
 as $$
 declare
   legacy uuid := chat_private.legacy_session_id(workspace_id, author_id);
-  owner_id uuid := (select s.user_id from public.chat_sessions s where s.id = legacy);
+  home uuid := chat_private.session_workspace(workspace_id);
+  -- a session that somebody has moved to another workspace is not this one's
+  owner_id uuid := (select s.user_id from public.chat_sessions s where s.id = legacy and s.workspace_id = home);
 begin
   if owner_id = author_id or owner_id is not null and author_id is null then
     return legacy;
@@ -57,7 +59,7 @@ begin
     set user_id = o.id
     from public.workspaces w
     join auth.users o on o.id = w.owner_id
-    where s.id = legacy and w.id = s.workspace_id and s.user_id <> o.id;
+    where s.id = legacy and s.workspace_id = home and w.id = home and s.user_id <> o.id;
     return legacy;
   end if;
   insert into public.chat_sessions (id, workspace_id, user_id, title, created_at, updated_at)
@@ -65,9 +67,9 @@ begin
   from public.workspaces w
   left join auth.users a on a.id = author_id
   left join auth.users o on o.id = w.owner_id
-  where w.id = chat_private.session_workspace(make_legacy_session.workspace_id) and coalesce(a.id, o.id) is not null
+  where w.id = home and coalesce(a.id, o.id) is not null
   on conflict (id) do nothing;
-  return (select s.id from public.chat_sessions s where s.id = legacy);
+  return (select s.id from public.chat_sessions s where s.id = legacy and s.workspace_id = home);
 end
 $$;
 revoke all on function chat_private.make_legacy_session(uuid, uuid, timestamptz) from public;
@@ -86,7 +88,11 @@ begin
   set created_at = least(s.created_at, excluded.created_at),
       updated_at = greatest(s.updated_at, excluded.updated_at),
       user_id = excluded.user_id
-  where excluded.created_at < s.created_at;
+  where s.workspace_id = excluded.workspace_id and excluded.created_at < s.created_at;
+  if not exists (select from public.chat_sessions s where s.id = put_legacy_session.id and s.workspace_id = put_legacy_session.workspace_id) then
+    raise exception 'session % has the id of the legacy session of workspace %, and is of another workspace: move it back', put_legacy_session.id, put_legacy_session.workspace_id
+      using errcode = 'unique_violation';
+  end if;
   return put_legacy_session.id;
 end
 $$;
@@ -114,19 +120,30 @@ revoke all on function chat_private.fill_session() from public;
 
 -- A message that is moved to another workspace, by a statement that chose no session, moves to that
 -- one's legacy session; where that fails it is left without a session. AFTER, and on one column: a BEFORE
--- UPDATE trigger would make the server lock every row that anybody updates.
+-- UPDATE trigger would make the server lock every row that anybody updates. After an INSERT, a message gets
+-- its first session where a trigger of the application, whose name sorts later, has filled in the workspace;
+-- one that could not get it before is left for the backfill.
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 set lock_timeout = '300ms'
 as $$
+declare
+  first uuid;
 begin
+  if tg_op = 'INSERT' and exists (select from chat_private.behind b where b.message = to_jsonb(new) ->> 'id') then
+    return null;
+  end if;
   begin
     update public.chats c
     set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at)
     where c.id = new.id and c.session_id is not distinct from new.session_id
-      and c.workspace_id is not distinct from new.workspace_id;
+      and c.workspace_id is not distinct from new.workspace_id
+    returning c.session_id into first;
+    if tg_op = 'INSERT' and first is not null then
+      perform chat_private.catch_up(first);
+    end if;
   exception
     when others then
       insert into chat_private.behind (message, session_id, operation, sqlstate)
@@ -229,15 +246,18 @@ $$;
 revoke all on function chat_private.touch_session() from public;
 
 -- Who chooses a session chooses one of their own, of the message's workspace, whatever older policies on
--- messages say. With the argument `legacy` also the session that the database would have chosen. Asked of
--- those whom the policies of sessions bind, and with the writer's own rights: it sees what they see.
+-- messages say. With the argument `legacy` also the session that the database would have chosen, in a
+-- workspace that they may use and the message has not just been moved to. Asked of those whom the policies of
+-- sessions bind, and with the writer's own rights: it sees what they see.
 create function chat_private.guard_session() returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
   if tg_nargs > 0 then
-    if new.session_id = chat_private.legacy_session_id(new.workspace_id, new.user_id) then
+    if new.session_id = chat_private.legacy_session_id(new.workspace_id, new.user_id)
+      and (tg_op = 'INSERT' or new.workspace_id is not distinct from old.workspace_id)
+      and chat_private.can_use_workspace(chat_private.session_workspace(new.workspace_id)) then
       return new;
     end if;
   end if;
@@ -343,6 +363,11 @@ create trigger rethread_fill_session_on_insert
   before insert on public.chats
   for each row when (new.session_id is null)
   execute function chat_private.fill_session();
+
+create trigger rethread_fill_session_after_insert
+  after insert on public.chats
+  for each row when (new.session_id is null and new.workspace_id is not null)
+  execute function chat_private.move_session();
 
 create trigger rethread_move_session_on_update
   after update of workspace_id on public.chats

@@ -3,6 +3,7 @@
 --! ends-old-app: the database no longer fills in session_id, and messages follow the policies of their session
 
 drop trigger rethread_fill_session_on_insert on public.chats;
+drop trigger rethread_fill_session_after_insert on public.chats;
 drop trigger rethread_move_session_on_update on public.chats;
 
 -- From here on a session is chosen by whoever writes, and is one of their own. That of another workspace is

@@ -3,6 +3,7 @@
 --! superseded: not exists (select from public.chats c where c.session_id = chat_sessions.id)
 
 drop table if exists public.chat_sessions;
+drop function if exists chat_private.reserve_legacy_ids();
 drop function if exists chat_private.can_use_workspace(uuid);
 drop function if exists chat_private.legacy_session_id(uuid, uuid);
 drop function if exists chat_private.legacy_author(uuid);

@@ -4,6 +4,7 @@
 --! catch-up: public.chat_sessions: chat_private.catch_up(id)
 
 drop trigger if exists rethread_fill_session_on_insert on public.chats;
+drop trigger if exists rethread_fill_session_after_insert on public.chats;
 drop trigger if exists rethread_move_session_on_update on public.chats;
 drop trigger if exists rethread_check_session_on_insert on public.chats;
 drop trigger if exists rethread_check_session_on_update on public.chats;

@@ -5,6 +5,11 @@ create trigger rethread_fill_session_on_insert
   for each row when (new.session_id is null)
   execute function chat_private.fill_session();
 
+create trigger rethread_fill_session_after_insert
+  after insert on public.chats
+  for each row when (new.session_id is null and new.workspace_id is not null)
+  execute function chat_private.move_session();
+
 create trigger rethread_move_session_on_update
   after update of workspace_id on public.chats
   for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)

@@ -43,8 +43,8 @@ const systemColumn = /\b(?:ctid|tableoid|[cx]m(?:in|ax))\b/i
  * The rows that a sweep looks at. Where it rests, at every row: as one predicate among others it
  * would be asked last, of few.
  */
-const scannedRows = ({ table, alias, restEvery, pending, reason }: PendingScan): string =>
-  restEvery === null || systemColumn.test(`${pending} ${reason}`)
+const scannedRows = ({ table, alias, restEvery, pending, reason, references }: PendingScan): string =>
+  restEvery === null || systemColumn.test(`${pending} ${reason}`) || references.some(r => r.parent !== null)
     ? `${table} ${alias}`
     : `(select * from ${table} ${alias} where ${restPredicate(alias, restEvery)} offset 0) ${alias}`
 
@@ -206,6 +206,22 @@ export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Prom
     `select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending}) and ${isSetAside(s)}`,
   )
   return row!.n
+}
+
+/**
+ * How many rows of the table a backfill has set aside that still wait there, or, where it takes rows out, are
+ * gone. A row that was deleted since, or done, has left its copy; parts of rows that a file copies by itself
+ * have keys that no row has.
+ */
+export async function countAside(sql: Db, s: PendingSpec): Promise<number> {
+  const row = (and: string) =>
+    `exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = rethread_q.key ${and})`
+  const [counted] = await sql.unsafe<{ n: number }[]>(
+    `select count(distinct rethread_q.key)::int as n from rethread_archive.quarantine rethread_q
+     where ${isOwn(s)} and rethread_q.relation = ${literal(s.table)}
+       and ${s.removes ? `not ${row('')}` : row(`and (${s.pending})`)}`,
+  )
+  return counted!.n
 }
 
 /** How many rows a backfill that takes rows out would take out now. */

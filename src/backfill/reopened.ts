@@ -1,11 +1,13 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
-import { isRefused, isSqlState } from '../database/faults.js'
+import { isRefused, isSqlState, serverFault } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
+import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { hasPending } from './pending.sql.js'
 import { readPendingSpec } from './pending_spec.js'
+import { wasTakenAway } from './taken_away.js'
 
 /** What was found when finished backfills were asked for rows to do again. */
 export interface Reopened {
@@ -15,6 +17,8 @@ export interface Reopened {
   names: Set<string>
   /** Those that could not be answered in the given time. */
   unknown: string[]
+  /** Those of which the server refused the question, with its words: nobody knows whether they are done. */
+  failed: { name: string; sqlstate: string; reason: string }[]
 }
 
 /** Longest question in passing, in milliseconds: where an index answers it takes one. */
@@ -31,35 +35,35 @@ export async function reopenedBackfills(
   applied: { has(name: string): boolean },
   timeoutMs: number = inPassingMs,
 ): Promise<Reopened> {
-  const again: Reopened = { found: [], names: new Set(), unknown: [] }
+  const again: Reopened = { found: [], names: new Set(), unknown: [], failed: [] }
   const finished = track.migrations.filter(
     m => m.backfill && applied.has(m.name) && !(m.backfill.until && applied.has(m.backfill.until)),
   )
-  const answers = await areToDoAgain(connection, track, finished, timeoutMs)
+  const answers = await areToDoAgain(connection, { track, applied, timeoutMs }, finished)
   for (const [i, m] of finished.entries()) {
     const answer = answers[i]!
     if (answer === 'yes') again.found.push(m.name)
     if (answer === 'yes' || (again.found.length > 0 && m.phase === 'backfill')) again.names.add(m.name)
-    else if (answer === 'unknown') again.unknown.push(m.name)
+    if (answer === 'unknown' && !again.names.has(m.name)) again.unknown.push(m.name)
+    if (typeof answer === 'object') again.failed.push({ name: m.name, ...answer })
   }
   return again
 }
 
-type Answer = 'yes' | 'no' | 'unknown'
+type Answer = 'yes' | 'no' | 'unknown' | { sqlstate: string; reason: string }
 
 /** All of them in one message; one by one where one of them has no answer. */
 async function areToDoAgain(
   connection: Connection,
-  track: Track,
+  asked: { track: Track; applied: { has(name: string): boolean }; timeoutMs: number },
   finished: Migration[],
-  timeoutMs: number,
 ): Promise<Answer[]> {
   if (finished.length === 0) return []
   const ask = (some: Migration[]): Promise<Answer[]> =>
     readAside(connection.sql, async tx => {
-      await setLocal(tx, 0, timeoutMs)
+      await setLocal(tx, 0, asked.timeoutMs)
       const found = await Promise.all(
-        some.map(async m => hasPending(tx, await readPendingSpec(tx, track, m))),
+        some.map(async m => hasPending(tx, await readPendingSpec(tx, asked.track, m))),
       )
       return found.map(any => (any ? 'yes' : 'no'))
     })
@@ -67,19 +71,33 @@ async function areToDoAgain(
     return await ask(finished)
   } catch (error) {
     if (!isRefused(error)) throw error
-    if (finished.length === 1) return [answerOf(error)]
+    if (finished.length === 1) return [await answerOf(connection, asked, finished[0]!, error)]
     const answers: Answer[] = []
-    for (const m of finished) answers.push(...(await areToDoAgain(connection, track, [m], timeoutMs)))
+    for (const m of finished) answers.push(...(await areToDoAgain(connection, asked, [m])))
     return answers
   }
 }
 
-/** Where a later step has taken away what a backfill names, its rows went with it. */
-const answerOf = (error: unknown): Answer =>
-  isSqlState(error, '42P01', '42703', '42883', '3F000') ? 'no' : 'unknown'
+/** Where a later step has taken away what a backfill names, its rows went with it. Nothing else is a "no". */
+async function answerOf(
+  { sql }: Connection,
+  { track, applied }: { track: Track; applied: { has(name: string): boolean } },
+  migration: Migration,
+  error: unknown,
+): Promise<Answer> {
+  if (isSqlState(error, ...timeLimits)) return 'unknown'
+  const alias = await aliasOf(migration.file.text, migration.file.path, migration.backfill!)
+  if (await wasTakenAway(sql, error, { track, migration, applied, alias })) return 'no'
+  const { code, message } = serverFault(error)!
+  return { sqlstate: code, reason: message }
+}
+
+/** SQLSTATEs of a time limit, of the statement or of a lock. */
+const timeLimits = ['57014', '55P03']
 
 /** What a report says of them. */
-export const reopenedFindings = ({ found, unknown }: Reopened, stops = false): Finding[] => [
+export const reopenedFindings = ({ found, unknown, failed }: Reopened, stops = false): Finding[] => [
   ...found.map(name => finding('BACKFILL_REOPENED', name, { stops }, stops ? 'warn' : 'info')),
   ...unknown.map(name => finding('NOT_RECHECKED', name, { ms: inPassingMs })),
+  ...failed.map(({ name, ...why }) => finding('RECHECK_FAILED', name, why)),
 ]

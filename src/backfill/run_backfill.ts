@@ -1,9 +1,11 @@
 import { heapsOf } from '../database/catalog.sql.js'
 import { isLost } from '../database/faults.js'
+import type { Db } from '../database/types.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { Failure, UsageError } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
+import { type History, upward } from '../run/ledger_history.js'
 import { refuseBackfill } from '../run/refuse_destruction.js'
 import type { Run } from '../run/run.js'
 import { holdBackAnalyze, restoreTableSettings } from '../run/table_settings.js'
@@ -13,7 +15,7 @@ import { failedFindings, noFailures } from './failed_rows.js'
 import { finishPending } from './finish_pending.js'
 import { monitorHealth, noAdvice } from './health_monitor.js'
 import type { BackfillOptions, Job } from './job.js'
-import { countPending, isSetAside, releaseRepaired } from './pending.sql.js'
+import { countAside, countPending, isSetAside, type PendingSpec, releaseRepaired } from './pending.sql.js'
 import { pendingScanOf, pendingSpecOf, referencesOf, rowKeyOf, withinUnit } from './pending_spec.js'
 import { leastRangePages, passesFor } from './range_cursor.js'
 import {
@@ -129,14 +131,7 @@ export async function runBackfill(
   const state = ended ? outcome : 'running'
   await updateBackfill(sql, id, seconds, state)
   const result = toResult(await readRow(run, migration))
-  if (result.quarantined > 0)
-    findings.push(
-      finding('QUARANTINED', spec.table, {
-        rows: result.quarantined,
-        migration: migration.name,
-        takenOut: pending.removes,
-      }),
-    )
+  if (result.quarantined > 0) findings.push(...(await asideFindings(sql, every, result.quarantined)))
   if (
     result.rows === 0 &&
     outcome === 'done' &&
@@ -194,8 +189,30 @@ async function readRow(run: Run, migration: Migration): Promise<BackfillRow> {
   return row!
 }
 
+/** What became of rows that fit no better, as it is now; a file without a reason copies parts by itself. */
+async function asideFindings(sql: Db, spec: PendingSpec, copies: number): Promise<Finding[]> {
+  const parts = spec.reason === null && !spec.removes
+  const rows = parts ? copies : await countAside(sql, spec)
+  const facts = { rows, migration: spec.migration, takenOut: spec.removes, parts }
+  return rows === 0 ? [] : [finding('QUARANTINED', spec.table, facts)]
+}
+
+/**
+ * The state of each backfill of a track, but those that a rollback has closed: their rows are history, and
+ * what they had done is undone.
+ */
+export async function backfillResults(
+  sql: Db,
+  track: string,
+  { applied, unfinished }: History,
+): Promise<BackfillResult[]> {
+  const rows = await readBackfills(sql, track, null)
+  const stands = (name: string) => applied.has(name) || upward(unfinished.get(name)) !== null
+  return rows.filter(b => b.state !== 'done' || stands(b.migration)).map(toResult)
+}
+
 /** A state row as the report tells it. */
-export const toResult = (row: BackfillRow): BackfillResult => ({
+const toResult = (row: BackfillRow): BackfillResult => ({
   track: row.track,
   migration: row.migration,
   state: row.state,

@@ -1,5 +1,5 @@
 import type { ReferencingKey } from '../database/catalog.sql.js'
-import { relationExists } from '../database/catalog.sql.js'
+import { ofPointedRow, relationExists } from '../database/catalog.sql.js'
 import { type Db, ident } from '../database/types.js'
 
 /**
@@ -9,17 +9,18 @@ import { type Db, ident } from '../database/types.js'
 export function isReferenced(alias: string, table: string, references: ReferencingKey[]): string {
   if (references.length === 0) return 'false'
   const asked = references.map(r => {
-    const own = `(${r.parentColumns.map(c => `${alias}.${ident(c)}`).join(', ')})`
+    const own = (row: string) => `(${r.parentColumns.map(c => `${row}.${ident(c)}`).join(', ')})`
     const theirs = r.columns.map(c => `rethread_child.${ident(c)}`)
     const filled = theirs.map(c => `${c} is not null`)
     // a row that points at itself goes with itself
     const others =
-      r.table === table
+      r.table === (r.parent ?? table)
         ? [
             `(${theirs.join(', ')}) is distinct from (${r.parentColumns.map(c => `rethread_child.${ident(c)}`).join(', ')})`,
           ]
         : []
-    return `${own} in (select ${theirs.join(', ')} from ${r.table} rethread_child where ${[...filled, ...others].join(' and ')})`
+    const pointing = `select ${theirs.join(', ')} from ${r.table} rethread_child where ${[...filled, ...others].join(' and ')}`
+    return ofPointedRow(alias, r, row => `${own(row)} in (${pointing})`)
   })
   return `coalesce(${asked.join(' or ')}, false)`
 }

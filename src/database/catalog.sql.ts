@@ -232,27 +232,61 @@ export async function countShape(
   return row!
 }
 
-/** A foreign key that points at a table. Names of tables are SQL. */
+/** A foreign key that points at rows of a table. Names of tables are SQL. */
 export interface ReferencingKey {
   constraint: string
   table: string
   columns: string[]
+  /** Null where it points at the table itself; else the partition, the child or the table above. */
+  parent: string | null
   parentColumns: string[]
   /** `pg_constraint.confdeltype`: c deletes, n and d set another value, a and r refuse. */
   action: 'a' | 'r' | 'c' | 'n' | 'd'
 }
 
-/** The foreign keys that point at a table, its own included; those of partitions are their table's. */
+/**
+ * The foreign keys that point at rows of a table, its own included: also those at one of its partitions or
+ * children alone, and, where it is a partition, those at the tables above. Copies that the server makes of a
+ * key for each partition are not named.
+ */
 export async function referencingKeys(sql: Db, table: string): Promise<ReferencingKey[]> {
   return sql<ReferencingKey[]>`
+    with recursive below as (
+      select to_regclass(${table})::oid as relid
+      union
+      select i.inhrelid from below b join pg_catalog.pg_inherits i on i.inhparent = b.relid
+    ),
+    family as (
+      select relid from below
+      union
+      select a.relid from pg_catalog.pg_partition_ancestors(to_regclass(${table})) a
+    )
     select c.conname::text as constraint, format('%I.%I', n.nspname, r.relname) as table, c.confdeltype::text as action,
+      case when c.confrelid <> to_regclass(${table}) then (
+        select format('%I.%I', pn.nspname, p.relname)
+        from pg_catalog.pg_class p join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace where p.oid = c.confrelid) end as parent,
       array(select a.attname::text from unnest(c.conkey) with ordinality k (attnum, position)
         join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum order by k.position) as columns,
       array(select a.attname::text from unnest(c.confkey) with ordinality k (attnum, position)
         join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.attnum order by k.position) as "parentColumns"
-    from pg_catalog.pg_constraint c
+    from family f
+    join pg_catalog.pg_constraint c on c.confrelid = f.relid
     join pg_catalog.pg_class r on r.oid = c.conrelid
     join pg_catalog.pg_namespace n on n.oid = r.relnamespace
-    where c.contype = 'f' and c.conparentid = 0 and c.confrelid = to_regclass(${table})
+    where c.contype = 'f' and c.conparentid = 0
     order by 2, 1`
 }
+
+/**
+ * A predicate over the rows of a table that a foreign key points at. Of a key that points at a partition or a
+ * child it is asked of the row there, which may have columns that the table does not have.
+ */
+export const ofPointedRow = (
+  alias: string,
+  { parent }: ReferencingKey,
+  predicate: (alias: string) => string,
+): string =>
+  parent === null
+    ? predicate(alias)
+    : `exists (select from ${parent} rethread_parent
+        where rethread_parent.tableoid = ${alias}.tableoid and rethread_parent.ctid = ${alias}.ctid and ${predicate('rethread_parent')})`

@@ -124,17 +124,37 @@ export function addressOf(url: string): string {
  * process.
  */
 function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
+  type Work = (tx: object) => Promise<unknown>
   const guarded = <T extends object>(db: T): T => {
     const refused = () =>
       Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
+    // as begin() below; what awaits the savepoint is told, so that its work can end
+    const savepoint = (...given: [...unknown[], Work]) => {
+      const work = given.pop() as Work
+      return new Promise((resolve, reject) => {
+        const inner = (tx: object) =>
+          work(guarded(tx)).catch(error => {
+            if (!isGone()) throw error
+            reject(error)
+            return new Promise(() => {})
+          })
+        ;(db as { savepoint(...all: unknown[]): Promise<unknown> })
+          .savepoint(...given, inner)
+          .then(resolve, reject)
+      })
+    }
     return new Proxy(db, {
       apply: (send, _, given) =>
         isGone() && Array.isArray(given[0]?.raw) ? refused() : Reflect.apply(send as never, undefined, given),
-      get: (target, name) => (name === 'unsafe' && isGone() ? refused : Reflect.get(target, name)),
+      get: (target, name) =>
+        (name === 'unsafe' || name === 'savepoint') && isGone()
+          ? refused
+          : name === 'savepoint' && name in target
+            ? savepoint
+            : Reflect.get(target, name),
     })
   }
   const { begin, reserve } = sql
-  type Work = (tx: object) => Promise<unknown>
   sql.begin = ((...given: [...unknown[], Work]) => {
     const work = given.pop() as Work
     return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: object) =>

@@ -1,8 +1,9 @@
 import { failedFindings } from '../backfill/failed_rows.js'
 import type { BackfillOptions } from '../backfill/job.js'
-import { reopenedBackfills } from '../backfill/reopened.js'
-import { runBackfill, toResult } from '../backfill/run_backfill.js'
+import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
+import { backfillResults, runBackfill } from '../backfill/run_backfill.js'
 import { pauseBackfills, readBackfills } from '../backfill/run_backfill.sql.js'
+import { unitOfEach } from '../backfill/unit_value.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Plan } from '../model/plan.js'
@@ -79,9 +80,10 @@ async function assist(ctx: Context, migration: Migration, options: BackfillOnlyO
 export async function backfillStatus(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('backfill', (await inspect(ctx, connection)).info)
-  const { hasLedger } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const wish = { to: null, phase: null, backfills: true }
+  const { hasLedger, history } = await readHistory(connection, track, wish)
   if (hasLedger) {
-    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.backfill = await backfillResults(connection.sql, track.name, history)
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
     if (report.findings.length > 0) report.verdict = 'attention'
   }
@@ -116,17 +118,26 @@ async function backfillPart(
   const report = emptyReport('backfill', run.target.info)
   try {
     const wish = { to: null, phase: 'backfill' as const, backfills: true }
-    const { plan } = await readHistory(
-      run.writer,
-      track,
-      wish,
-      async applied => (await reopenedBackfills(run.writer, track, applied)).names,
+    let again: Reopened | null = null
+    const { plan } = await readHistory(run.writer, track, wish, async applied => {
+      again = await reopenedBackfills(run.writer, track, applied)
+      return again.names
+    })
+    report.findings.push(
+      ...plan.findings.filter(f => f.level === 'error'),
+      ...reopenedFindings(again!).filter(f => f.code === 'RECHECK_FAILED'),
+      ...expandFirst(plan),
     )
-    report.findings.push(...plan.findings.filter(f => f.level === 'error'), ...expandFirst(plan))
+    const begun = plan.steps.map(s => s.migration)
+    const unit = part.unit === null ? null : await unitOfEach(run.writer.sql, begun, part.unit)
     if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
     for (const { migration } of plan.steps) {
       const reopened = plan.applied.includes(migration)
-      const ended = await runBackfill(run, migration, { ...part, reopened })
+      const ended = await runBackfill(run, migration, {
+        ...part,
+        unit: unit === null ? null : unit(migration),
+        reopened,
+      })
       report.backfill.push(ended.result)
       report.findings.push(...ended.findings)
       report.verdict = verdictAfter(ended.outcome)

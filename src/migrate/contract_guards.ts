@@ -29,8 +29,8 @@ export async function announceHeld(
 
 /**
  * Before the steps that take something away: every backfill that was done must still be done, without a time
- * limit. Rows that failed, and rows that came since, stop the run here; `closed` are the gates that they
- * closed.
+ * limit. Rows that failed, rows that came since, and a question without an answer stop the run here; `closed`
+ * are the gates that they closed.
  */
 export async function refuseReopened(
   run: Run,
@@ -41,8 +41,12 @@ export async function refuseReopened(
   const { applied } = foldLedger(await readLedger(run.writer.sql), track.name)
   applied.delete(before)
   const again = await reopenedBackfills(run.writer, track, applied, 0)
-  if (again.found.length > 0)
+  const open = [...again.unknown, ...again.failed.map(f => f.name)]
+  if (again.found.length + open.length > 0)
     throw new Stop('attention', [...closed, ...reopenedFindings(again, true)], {
-      reason: `${again.found.join(', ')} has rows to do again`,
+      reason:
+        again.found.length > 0
+          ? `${again.found.join(', ')} has rows to do again`
+          : `nobody can tell whether ${open.join(', ')} has rows to do again`,
     })
 }

@@ -1,10 +1,11 @@
 import { hasUnsealed } from '../archive/archive.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
+import type { Consent } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { undescribedHeld } from '../plan/make_plan.js'
-import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
+import { type Drift, drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { objects } from '../run/schema_snapshot.sql.js'
 import type { MigrateOptions } from './migrate_options.js'
 import type { PreparedRun, Seen } from './prepare_run.js'
@@ -45,6 +46,7 @@ async function prepare(
       const { sealBroken } = await import('../archive/archive.js')
       await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
     }
+    if (await isOfTrack(track, drift, options.consent)) report.verdict = 'attention'
     report.findings.push(
       ...driftFinding(drift),
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
@@ -60,4 +62,11 @@ async function prepare(
   if (prepared !== 'outrun') return prepared
   report.findings = []
   return prepare(ctx, track, options, report)
+}
+
+/** Whether others have changed objects of the track, which nobody has accepted by name. */
+async function isOfTrack(track: Track, { changed }: Drift, consent: Consent): Promise<boolean> {
+  if (changed.length === 0 || consent.allow.has('IGNORES_DRIFT')) return false
+  const { driftHazards } = await import('../plan/drift.js')
+  return (await driftHazards(track, changed)).length > 0
 }

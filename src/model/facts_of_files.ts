@@ -258,7 +258,13 @@ export interface FactsOfFiles {
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
   /** Tables that would get the file's column too. */
   INHERITED_TABLE: { children: string[]; migration: string }
-  REWRITTEN_BY_RULE: { rule: string; event: 'UPDATE' | 'DELETE'; migration: string }
+  REWRITTEN_BY_RULE: {
+    rule: string
+    event: 'INSERT' | 'UPDATE' | 'DELETE'
+    /** False where it only adds to the statement, which the server refuses for its WITH or ON CONFLICT. */
+    instead: boolean
+    migration: string
+  }
   /** A statement of a function that works with the columns of the table as they are; the file adds one. */
   COUNTS_COLUMNS: { table: string; sql: string; migration: string }
   /** The statement at which an event trigger raised. */
@@ -266,6 +272,8 @@ export interface FactsOfFiles {
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
+  /** The first line of a text whose table shows only when it runs. */
+  CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {
     /** Each with its function. */
     triggers: string[]

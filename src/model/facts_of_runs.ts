@@ -95,6 +95,8 @@ export interface FactsOfRuns {
     migration: string
     /** True when the rows are no longer in their table. */
     takenOut: boolean
+    /** True where the file copies parts of rows by itself: their number, not that of rows. */
+    parts: boolean
   } & Rows
   ROWS_FAILED: {
     migration: string
@@ -119,6 +121,9 @@ export interface FactsOfRuns {
     /** How long it was looked for. */
     ms: number
   }
+  RECHECK_FAILED: {
+    sqlstate: string
+  } & Reason
   RELEASED: Rows
   QUARANTINE_EMPTY: NoFacts
   ASSIGNED: {

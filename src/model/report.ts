@@ -87,7 +87,7 @@ export function verdictOf(report: Report): Verdict {
     report.steps.some(s => s.outcome === 'interrupted') || report.findings.some(f => f.code === 'INTERRUPTED')
   if (report.verdict === 'clean' && interrupted) return 'interrupted'
   // clean means that everything was looked at
-  const unseen = report.findings.some(f => f.code === 'DRIFT_UNKNOWN')
+  const unseen = report.findings.some(f => f.code === 'DRIFT_UNKNOWN' || f.code === 'RECHECK_FAILED')
   return report.verdict === 'clean' && unseen ? 'attention' : report.verdict
 }
 

@@ -38,7 +38,7 @@ const pointingAt =
   alias => {
     const up = `${alias}p`
     return `(${f.columns.map(c => `${alias}.${ident(c)}`).join(', ')}) in (
-      select ${f.parentColumns.map(c => `${up}.${ident(c)}`).join(', ')} from ${parent} ${up} where ${where(up)})`
+      select ${f.parentColumns.map(c => `${up}.${ident(c)}`).join(', ')} from ${f.parent ?? parent} ${up} where ${where(up)})`
   }
 
 /**

@@ -1,4 +1,4 @@
-import type { ReferencingKey } from '../database/catalog.sql.js'
+import { ofPointedRow, type ReferencingKey } from '../database/catalog.sql.js'
 import { type Db, literal, ident as q } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
@@ -40,9 +40,13 @@ const isSettled = ({ info: { sessions: s }, how }: Retention): string =>
 
 const isKept = ({ keepers }: Retention): string =>
   keepers
-    .map(
-      k =>
-        `exists (select from ${k.table} k where ${k.columns.map((c, i) => `k.${q(c)} = s.${q(k.parentColumns[i]!)}`).join(' and ')})`,
+    .map(k =>
+      ofPointedRow(
+        's',
+        k,
+        row =>
+          `exists (select from ${k.table} k where ${k.columns.map((c, i) => `k.${q(c)} = ${row}.${q(k.parentColumns[i]!)}`).join(' and ')})`,
+      ),
     )
     .join(' or ') || 'false'
 

@@ -79,6 +79,13 @@ export async function rowNow(
   return now ?? null
 }
 
+/** Asks for the names in a question about pending rows, and reads no row. */
+export async function isAskable(sql: Db, s: PendingSpec): Promise<void> {
+  await sql.unsafe(
+    `select from ${s.table} ${s.alias} where (${s.pending}) and (${s.reason ?? 'null'}) is null limit 0`,
+  )
+}
+
 /** What came in of one backfill's table, and what it became. */
 export interface Account {
   cameIn: number

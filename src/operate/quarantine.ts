@@ -2,15 +2,18 @@ import { failedFindings } from '../backfill/failed_rows.js'
 import { failedGroups } from '../backfill/failed_rows.sql.js'
 import type { PendingSpec } from '../backfill/pending.sql.js'
 import { readPendingSpec } from '../backfill/pending_spec.js'
+import { wasTakenAway } from '../backfill/taken_away.js'
+import { readUnit } from '../backfill/unit_value.js'
 import { keyColumns } from '../backfill/walk_keys.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
-import { isSqlState } from '../database/faults.js'
+import { isDataFault, isRefused, isSqlState, serverFault } from '../database/faults.js'
 import { inspect } from '../database/server.js'
+import { aliasOf } from '../files/backfill_statement.js'
 import { backfill } from '../migrate/backfill_only.js'
-import { Failure } from '../model/failure.js'
+import { Failure, UsageError } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
-import type { Track } from '../model/project.js'
+import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import { openRun } from '../run/open_run.js'
@@ -20,6 +23,7 @@ import {
   asideByReason,
   assignUnit,
   hasQuarantine,
+  isAskable,
   keptRow,
   releaseRows,
   rowNow,
@@ -43,7 +47,7 @@ export async function quarantineList(ctx: Context, track: Track): Promise<Report
   const report = emptyReport('quarantine', (await inspect(ctx, connection)).info)
   if (!(await hasQuarantine(connection.sql))) return nothingKept(report, track)
   for (const spec of await specsOf(connection, track)) {
-    const rows = await askTable(asideByReason(connection.sql, spec), [])
+    const rows = await asideByReason(connection.sql, spec)
     if (rows.length > 0) report.tables.push(tableOfCells(`Set aside by ${spec.migration}`, rows))
   }
   const failed = await failedGroups(connection.sql, track.name, null)
@@ -78,12 +82,9 @@ export async function quarantineShow(ctx: Context, track: Track, id: string): Pr
       : null
   if (!kept) throw new Failure('NO_SUCH_ROW', id, { reason: 'the quarantine has no row with this number' })
   const m = track.migrations.find(o => o.name === kept.migration && o.backfill?.table === kept.table)
-  const now = m
-    ? await askTable(
-        readPendingSpec(connection.sql, track, m).then(spec => rowNow(connection.sql, spec, kept.key)),
-        null,
-      )
-    : null
+  const { history } = await readHistory(connection, track, everyStep)
+  const spec = m ? await specOf(connection, track, m, history.applied) : null
+  const now = spec ? await rowNow(connection.sql, spec, kept.key) : null
   const cells = {
     ...kept,
     'in its table now': now?.row ?? null,
@@ -107,7 +108,7 @@ export async function quarantineRetry(
 ): Promise<Report> {
   return tryAgain(ctx, track, options, async (connection, specs, report) => {
     for (const spec of specs) {
-      const rows = await askTable(releaseRows(connection.sql, spec, options.reason), 0)
+      const rows = await releaseRows(connection.sql, spec, options.reason)
       if (rows > 0) report.findings.push(finding('RELEASED', spec.table, { rows }))
     }
   })
@@ -127,14 +128,19 @@ export async function quarantineAssign(
       const [unit] = await keyColumns(connection.sql, spec.table, m.backfill!.unit ? [m.backfill!.unit] : [])
       // a unit that is the row's own key is no workspace that it could be given
       if (!unit || spec.key.some(k => k.name === unit.name)) continue
-      const given = await connection.sql.begin(async tx => {
-        const assigned = await assignUnit(tx, spec, { unit, value: workspace, reason: options.reason })
-        if (assigned.left !== null)
-          throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
-            reason: `rows of ${spec.table} would still not fit: ${assigned.left}; nothing was changed`,
-          })
-        return assigned.rows
-      })
+      const value = await readUnit(connection.sql, unit, workspace)
+      const given = await connection.sql
+        .begin(async tx => {
+          const assigned = await assignUnit(tx, spec, { unit, value, reason: options.reason })
+          if (assigned.left !== null)
+            throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
+              reason: `rows of ${spec.table} would still not fit: ${assigned.left}; nothing was changed`,
+            })
+          return assigned.rows
+        })
+        .catch(error => {
+          throw refusedUnit(error, workspace, spec.table)
+        })
       await releaseRows(connection.sql, spec, options.reason)
       if (given > 0) report.findings.push(finding('ASSIGNED', spec.table, { rows: given, unit: workspace }))
       rows += given
@@ -144,6 +150,18 @@ export async function quarantineAssign(
         reason: 'no row that waits in its table can be given a workspace',
       })
   })
+}
+
+/** What a person reads who gave rows a workspace that the server refuses them. */
+function refusedUnit(error: unknown, workspace: string, table: string): unknown {
+  const fault = serverFault(error)
+  if (!fault || !isDataFault(error)) return error
+  const words = [fault.message, fault.detail].filter(Boolean).join(': ')
+  return isSqlState(error, '23503')
+    ? new UsageError(`--workspace ${workspace}`, `there is no such workspace: ${words}`)
+    : new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
+        reason: `rows of ${table} can not be given it: ${words}; nothing was changed`,
+      })
 }
 
 /** Changes the quarantine under the lease, then runs the backfills, with the accounts before and after. */
@@ -161,8 +179,8 @@ async function tryAgain(
   }
   const count = async (connection: Connection, when: string) => {
     for (const spec of await specsOf(connection, track)) {
-      const account = await askTable(accountOf(connection.sql, spec), null)
-      if (account) accounts.rows.push([`${spec.table} (${spec.migration})`, when, ...cellsOf(account)])
+      const account = await accountOf(connection.sql, spec)
+      accounts.rows.push([`${spec.table} (${spec.migration})`, when, ...cellsOf(account)])
     }
   }
   const run = await openRun(ctx, 'quarantine', leaseWaitMs)
@@ -209,21 +227,34 @@ const cellsOf = ({ cameIn, done, aside, failed, takenOut, toDo }: Account): numb
 
 /** The applied or begun backfills of a track that set rows aside; those that take rows out come last. */
 async function specsOf(connection: Connection, track: Track): Promise<PendingSpec[]> {
-  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const { history } = await readHistory(connection, track, everyStep)
   const begun = track.migrations.filter(
     m => m.backfill && (history.applied.has(m.name) || history.unfinished.has(m.name)),
   )
-  const specs = begun.map(m => askTable(readPendingSpec(connection.sql, track, m), null))
+  const specs = begun.map(m => specOf(connection, track, m, history.applied))
   return (await Promise.all(specs)).filter(s => s !== null)
 }
 
-/** The answer of a table; `otherwise` where a later step has taken it away. */
-async function askTable<T>(question: Promise<T>, otherwise: T): Promise<T> {
+const everyStep = { to: null, phase: null, backfills: true }
+
+/** Which rows of a backfill wait; null where a later step has taken away what that asks for. */
+async function specOf(
+  { sql }: Connection,
+  track: Track,
+  migration: Migration,
+  applied: { has(name: string): boolean },
+): Promise<PendingSpec | null> {
   try {
-    return await question
+    const spec = await readPendingSpec(sql, track, migration)
+    await isAskable(sql, spec)
+    return spec
   } catch (error) {
-    // table, column, function or schema that is not there
-    if (!isSqlState(error, '42P01', '42703', '42883', '3F000')) throw error
-    return otherwise
+    const fault = serverFault(error)
+    if (!fault || !isRefused(error)) throw error
+    const alias = await aliasOf(migration.file.text, migration.file.path, migration.backfill!)
+    if (await wasTakenAway(sql, error, { track, migration, applied, alias })) return null
+    const { code: sqlstate, message: reason, detail = null, hint = null } = fault
+    const nowhere = { column: null, excerpt: null, context: null }
+    throw new Failure('SQL_ERROR', migration.file.path, { sqlstate, reason, detail, hint, ...nowhere }, error)
   }
 }

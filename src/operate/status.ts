@@ -1,8 +1,7 @@
 import { atRisk, rollbackCommand } from '../archive/loss_report.js'
 import { failedFindings } from '../backfill/failed_rows.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
-import { toResult } from '../backfill/run_backfill.js'
-import { readBackfills } from '../backfill/run_backfill.sql.js'
+import { backfillResults } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
 import type { Track } from '../model/project.js'
@@ -31,7 +30,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   report.findings.push(...judgeServer(target, false), ...seen.plan.findings, ...reopenedFindings(again!))
   report.tables.push(migrationsTable(track, seen))
   if (seen.hasLedger) {
-    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.backfill = await backfillResults(connection.sql, track.name, seen.history)
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
     report.tables.push({
       title: 'Last runs',

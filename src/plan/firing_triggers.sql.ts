@@ -51,6 +51,17 @@ export async function triggersFiredBy(
     order by 1, 2`
 }
 
+/** The rules of a table that do something beside a statement of these kinds, as if they were triggers. */
+export async function rulesFiredBy(sql: Db, table: string, events: TriggerEvent[]): Promise<Trigger[]> {
+  return sql<Trigger[]>`
+    select ${table} as table, r.rulename::text as name, 'rule' as function, r.ev_enabled::text as enabled,
+      pg_get_ruledef(r.oid) as definition
+    from pg_catalog.pg_rewrite r
+    where r.ev_class = to_regclass(${table}) and not r.is_instead and r.ev_enabled <> 'D'
+      and case r.ev_type when '2' then 'UPDATE' when '3' then 'INSERT' when '4' then 'DELETE' end = any (${events}::text[])
+    order by 2`
+}
+
 /** Whether row security of a table applies to this role; null where there is no such table. */
 export async function rowSecurityActive(sql: Db, table: string): Promise<boolean | null> {
   const [row] = await sql<{ active: boolean | null }[]>`

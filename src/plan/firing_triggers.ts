@@ -21,6 +21,7 @@ import {
   holdTriggersSql,
   mayHoldTriggers,
   rowSecurityActive,
+  rulesFiredBy,
   type Trigger,
   type TriggerEvent,
   triggersFiredBy,
@@ -28,7 +29,7 @@ import {
 import { learnStatement } from './learn_changes.js'
 import { triggersAfter } from './triggers_after.js'
 
-/** The triggers of the application that a backfill fires for the rows that it writes. */
+/** The triggers and rules of the application that a backfill fires for the rows that it writes. */
 export interface FiringTriggers {
   /** The table that it writes. */
   table: string
@@ -76,6 +77,7 @@ export async function firingTriggers(
       made.some(m => m.table === t.table && m.name === t.name)
     ;(ours ? own : theirs).push(t)
   }
+  theirs.push(...(await rulesFiredBy(sql, table, events)))
   const firing = theirs.filter(t => t.enabled !== 'R')
   if (firing.length === 0) return null
   const [facts] = await relationFacts(sql, [table])

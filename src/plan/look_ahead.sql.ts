@@ -157,6 +157,8 @@ export async function unprovenChecks(sql: Db, tables: string[]): Promise<Unprove
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     -- what a child has from its parent is asked of the parent
     join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype = 'c' and not k.convalidated and (f.top or k.coninhcount = 0)
+      -- NOT ENFORCED, as PostgreSQL 18 has it: no update asks
+      and to_jsonb(k) ->> 'conenforced' is distinct from 'false'
     order by 1, 3`
 }
 
@@ -226,21 +228,24 @@ export async function updatesViolation(
 /** Nobody waits for a look. */
 const lookLockMs = 50
 
-/** A rule that does something else instead of an update or a deletion. */
+/** A rule for statements that write. */
 interface Rule {
   name: string
   table: string
-  event: 'UPDATE' | 'DELETE'
+  event: 'INSERT' | 'UPDATE' | 'DELETE'
+  /** Whether it takes the place of the statement. */
+  instead: boolean
 }
 
-/** The rules of these tables that keep a statement from doing what it says. */
-export async function insteadRules(sql: Db, tables: string[]): Promise<Rule[]> {
+/** The rules of these tables for statements that write. */
+export async function writeRules(sql: Db, tables: string[]): Promise<Rule[]> {
   if (tables.length === 0) return []
   return sql<Rule[]>`
-    select quote_ident(r.rulename) as name, t as table, case r.ev_type when '2' then 'UPDATE' else 'DELETE' end as event
+    select quote_ident(r.rulename) as name, t as table, r.is_instead as instead,
+      case r.ev_type when '2' then 'UPDATE' when '3' then 'INSERT' else 'DELETE' end as event
     from unnest(${tables}::text[]) as t
     join pg_catalog.pg_class c on c.oid = to_regclass(t) and c.relkind in ('r', 'p')
-    join pg_catalog.pg_rewrite r on r.ev_class = c.oid and r.is_instead and r.ev_type in ('2', '4') and r.ev_enabled <> 'D'
+    join pg_catalog.pg_rewrite r on r.ev_class = c.oid and r.ev_type in ('2', '3', '4') and r.ev_enabled <> 'D'
     order by 2, 1`
 }
 

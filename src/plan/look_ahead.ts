@@ -2,14 +2,22 @@ import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { type Known, knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
+import { rowChanges } from '../files/body_writes.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
-import { isUnprovenKey, type Node, parseStatements, relationName, visitNodes } from '../files/statements.js'
+import {
+  isUnprovenKey,
+  type Node,
+  parseStatements,
+  relationName,
+  type Statement,
+  visitNodes,
+} from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { countedColumns } from './counted_columns.js'
 import { learnStatement } from './learn_changes.js'
-import { inheritedTables, insteadRules, notReferable, tablesWithoutIdentity } from './look_ahead.sql.js'
+import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
 import { judgeAnswers, questionsOf } from './violations.js'
@@ -36,11 +44,13 @@ export async function lookAhead(
     files.flatMap(f => f.statements),
   )
   const writes = writtenBy(files)
+  const changed = await changedBy(files)
   const widened = widenedBy(files)
   const found = [
     ...(await namesTaken(connection, ahead)),
     ...files.flatMap(f => ofPartitions(f, known, major)),
-    ...(await withoutIdentity(sql, await changedBy(files))),
+    ...changed.findings,
+    ...(await withoutIdentity(sql, changed.tables)),
     ...(await ruledOut(sql, files, writes)),
     ...(await inherited(sql, widened)),
     ...(await countedColumns(sql, widened)),
@@ -54,38 +64,34 @@ export async function lookAhead(
   return [...found, ...rehearsed.findings, ...judgeAnswers(questions, rehearsed.answers)]
 }
 
-/** Tables whose rows a file updates or deletes, each with the first file that does. */
+/** Tables whose rows a statement of a file writes, each with the first file that does. */
 function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
   const found = new Map<string, Migration>()
   for (const { migration, statements } of files)
     for (const { kind, node } of statements)
-      if ((kind === 'UpdateStmt' || kind === 'DeleteStmt') && !found.has(relationName(node.relation)))
+      if (kind in eventOf && !found.has(relationName(node.relation)))
         found.set(relationName(node.relation), migration)
   return found
 }
 
 /**
  * Tables whose rows are changed sooner or later, each with the first file that sees to it: by a statement of
- * its own, by a function that it makes, or by its rollback.
+ * its own, by a function that it makes, or by its rollback. The findings say what shows only when it runs.
  */
-async function changedBy(files: FileOfStatements[]): Promise<Map<string, Migration>> {
+async function changedBy(
+  files: FileOfStatements[],
+): Promise<{ tables: Map<string, Migration>; findings: Finding[] }> {
   const found = new Map<string, Migration>()
+  const findings: Finding[] = []
   for (const { migration, statements } of files) {
-    const note = (table: string) => found.has(table) || found.set(table, migration)
     const back = migration.rollback ? await parseStatements(migration.rollback.file.text) : []
-    for (const { kind, node, text } of [...statements, ...back]) {
-      if (kind === 'CreateFunctionStmt') for (const table of changedInBody(text)) note(table)
-      visitNodes({ [kind]: node }, n => {
-        for (const s of [n.UpdateStmt, n.DeleteStmt]) if (s?.relation) note(relationName(s.relation))
-      })
-    }
+    const { tables, unread } = await rowChanges([...statements, ...back])
+    for (const table of tables) if (!found.has(table)) found.set(table, migration)
+    for (const sql of unread)
+      findings.push(finding('CHANGES_UNKNOWN_ROWS', migration.file.path, { sql: firstLine(sql) }))
   }
-  return found
+  return { tables: found, findings }
 }
-
-/** Tables that the body of a function updates or deletes from, by their names with a schema. */
-const changedInBody = (text: string): string[] =>
-  [...text.matchAll(/\b(?:update|delete\s+from)\s+(?:only\s+)?([a-z_][\w$]*\.[a-z_][\w$]*)/g)].map(m => m[1]!)
 
 /** Tables that are there and get a column, each with the first file that adds one. */
 function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
@@ -103,22 +109,28 @@ function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
 
 const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
 
-/** Tables whose rules would turn a statement of the files into something else. */
+/** Tables whose rules turn a statement of the files into something else, or have the server refuse it. */
 async function ruledOut(
   sql: Db,
   files: FileOfStatements[],
   writes: Map<string, Migration>,
 ): Promise<Finding[]> {
-  return (await insteadRules(sql, [...writes.keys()])).flatMap(({ name: rule, table, event }) => {
-    const kind = event === 'UPDATE' ? 'UpdateStmt' : 'DeleteStmt'
-    const file = files.find(f =>
-      f.statements.some(s => s.kind === kind && relationName(s.node.relation) === table),
-    )
+  return (await writeRules(sql, [...writes.keys()])).flatMap(({ name: rule, table, event, instead }) => {
+    const meets = ({ kind, node }: Statement) =>
+      kind in eventOf &&
+      relationName(node.relation) === table &&
+      (eventOf[kind] === event || (event === 'UPDATE' && onConflict(node))) &&
+      (instead || onConflict(node) || Boolean(node.withClause))
+    const file = files.find(f => f.statements.some(meets))
     return file
-      ? [finding('REWRITTEN_BY_RULE', table, { rule, event, migration: file.migration.file.path })]
+      ? [finding('REWRITTEN_BY_RULE', table, { rule, event, instead, migration: file.migration.file.path })]
       : []
   })
 }
+
+const eventOf: Record<string, string> = { InsertStmt: 'INSERT', UpdateStmt: 'UPDATE', DeleteStmt: 'DELETE' }
+
+const onConflict = (node: Node): boolean => Boolean(node.onConflictClause)
 
 /** Tables that others inherit from: those would get the column too, and no rollback could keep the values. */
 async function inherited(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {

@@ -19,7 +19,7 @@ import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
 import type { History } from '../run/ledger_history.js'
-import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { driftFinding, type SeenDrift, seeDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 
 /** What a person asked `rollbackShape` for; exactly one of the three targets. */
@@ -45,6 +45,8 @@ interface RollbackGuards {
 export interface PlannedRollback {
   plan: Plan
   lost: Loss[]
+  /** What others have changed since the last step; null where nothing is to be undone. */
+  drift: SeenDrift | null
   report: Report
 }
 
@@ -67,7 +69,7 @@ export async function planRollback(
   )
   const begun = track.migrations.filter(m => forward.applied.includes(m) || isHalfDone(history, m))
   const undone = range(track, begun, options)
-  if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], report }
+  if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], drift: null, report }
   report.findings.push(...judgeRange(undone, options.consent))
   const steps = undone.map(migration => {
     const open = history.unfinished.get(migration.name)
@@ -88,7 +90,7 @@ export async function planRollback(
   )
   const { found: objects, refused } = await droppedBy(connection, track, undone)
   report.findings.push(...refused)
-  const drift = await drifted(connection, target.major)
+  const drift = await seeDrift(connection, target.major)
   // one place for all that must be allowed by name: the first step's hazards
   plan.steps[0]!.hazards.push(
     ...(await ignored(connection, drift.changed, track, objects, options)),
@@ -111,7 +113,7 @@ export async function planRollback(
     ...(await dependants(connection, objects, undone)),
   )
   report.steps = plan.steps.map(s => stepResult(s))
-  return { plan, lost, report }
+  return { plan, lost, drift, report }
 }
 
 /**

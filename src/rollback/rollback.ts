@@ -139,7 +139,7 @@ async function executeRollback(
       }),
     )
   }
-  await storeFingerprint(run)
+  await storeFingerprint(run, planned.drift)
   if (undone) report.findings.push(...(await exactness(run, track, plan.steps.at(-1)!.migration)))
 }
 

@@ -5,10 +5,43 @@ import { keepCatalog, keptCatalog, newestLook, setFingerprint, storedSchema } fr
 import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
-/** Stores how the schema looks after the newest finished step, outside its locks. */
-export async function storeFingerprint(run: Run): Promise<void> {
-  const rows = await objects(run.writer.sql)
-  await setFingerprint(run.writer.sql, run.token, run.id, fingerprintOf(rows), catalogOf(rows))
+/**
+ * Stores how the schema looks after the newest finished step, outside its locks. What others had changed
+ * before the run, and the run has left as it found it, is stored as it was before that: it is still drift for
+ * whoever looks next.
+ */
+export async function storeFingerprint(run: Run, before: SeenDrift | null = null): Promise<void> {
+  const { sql } = run.writer
+  const rows = await objects(sql)
+  const catalog = catalogOf(rows)
+  let fingerprint = fingerprintOf(rows)
+  if (before !== null && before.changed.length > 0) {
+    const stored = (await storedSchema(sql, await newestLook(sql)))!
+    const { changed: unexplained } = await drifted(run.writer, run.target.major, rows)
+    for (const change of before.changed) {
+      const name = change.slice(2)
+      const then = stored.catalog[name]
+      // what was gone before, a step may have taken along with what it was on
+      const isLeft = name in catalog ? catalog[name] === before.catalog[name] : unexplained.includes(change)
+      if (!isLeft) continue
+      // what is stored is not how the schema is: the hash must differ, or nobody would compare the objects
+      fingerprint = `${fingerprintOf(rows)} and drift`
+      if (then === undefined) delete catalog[name]
+      else catalog[name] = then
+    }
+  }
+  await setFingerprint(sql, run.token, run.id, fingerprint, catalog)
+}
+
+/** What others have changed before a run begins, and how the schema looked then. */
+export interface SeenDrift extends Drift {
+  catalog: Record<string, string>
+}
+
+/** Looks at the schema and at what others have changed in it. */
+export async function seeDrift(connection: Connection, major: number): Promise<SeenDrift> {
+  const rows = await objects(connection.sql)
+  return { ...(await drifted(connection, major, rows)), catalog: catalogOf(rows) }
 }
 
 /** What has changed since the last look at the schema. */

@@ -1,6 +1,5 @@
 import { failedFindings } from '../backfill/failed_rows.js'
-import { toResult } from '../backfill/run_backfill.js'
-import { readBackfills } from '../backfill/run_backfill.sql.js'
+import { backfillResults } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Track } from '../model/project.js'
@@ -22,7 +21,7 @@ export async function prove(ctx: Context, track: Track, options: VerifyOptions):
   const applied = new Set(history.applied.keys())
   const report = emptyReport('prove', target.info)
   if (applied.size > 0) {
-    report.backfill = (await readBackfills(connection.sql, track.name, null)).map(toResult)
+    report.backfill = await backfillResults(connection.sql, track.name, history)
     const accounts: Table = {
       title: 'What came in',
       columns: ['of', 'object', 'came in', 'migrated', 'set aside', 'failed', 'missing'],

@@ -23,3 +23,12 @@ export async function sampleRealUsers(sql: Db, column: string, n: number): Promi
   const some = share < 100 ? await persons(`tablesample system (${share}) repeatable (1)`) : []
   return (some.length < n ? await persons('') : some).map(r => r.person)
 }
+
+/** Refused by the server where a text is no value of a column of persons, `schema.table.column`. */
+export async function asPersonId(sql: Db, column: string, person: string): Promise<void> {
+  const [schema, table, name] = namesIn(column) as [string, string, string]
+  const [found] = await sql<{ type: string }[]>`
+    select format_type(atttypid, atttypmod) as type from pg_catalog.pg_attribute
+    where attrelid = to_regclass(${`${ident(schema)}.${ident(table)}`}) and attname = ${name} and not attisdropped`
+  if (found) await sql.unsafe(`select $1::text::${found.type}`, [person])
+}

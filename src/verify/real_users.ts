@@ -1,10 +1,14 @@
 import type { Context } from '../database/context.js'
+import { isDataFault, serverFault } from '../database/faults.js'
+import { savepoint } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
+import { UsageError } from '../model/failure.js'
 import type { Check, Persona, Track } from '../model/project.js'
 import type { Probed, Table } from '../model/report.js'
-import { CantProbe, emptyProbe, neverLasting, prepareProbe } from './probes.js'
+import { emptyProbe, neverLasting, prepareProbe } from './probes.js'
 import { become, becomeUs, setPerson } from './probes.sql.js'
-import { sampleRealUsers } from './real_users.sql.js'
+import { asPersonId, sampleRealUsers } from './real_users.sql.js'
 import { readVisibility } from './visibility.sql.js'
 
 /** A real person as the API presents them: the token's claim that says who they are, and a role. */
@@ -62,8 +66,9 @@ export async function rowsSeenBy(ctx: Context, track: Track, check: Check, perso
   const { info } = await readTrackInfo(track)
   const rows: Table['rows'] = []
   await neverLasting(ctx, async tx => {
+    if (info) await requirePerson(tx, info.persona.of, person)
     const ready = await prepareProbe(tx, check)
-    if ('skipped' in ready) throw new CantProbe(ready.skipped.reason)
+    if ('skipped' in ready) throw new UsageError(`--as-user ${person}`, ready.skipped.reason)
     const role = Object.values(ready.access.personas)[0]!.role
     for (const t of ready.access.tables) {
       await become(tx, asRealUser(info?.persona.claim ?? 'sub', person, role))
@@ -73,4 +78,17 @@ export async function rowsSeenBy(ctx: Context, track: Track, check: Check, perso
     }
   })
   return { title: `What ${person} sees`, columns: ['table', 'rows', 'first ids'], rows }
+}
+
+/**
+ * Throws UsageError, which names what was typed, where it can be nobody's id. Of a person whom the column
+ * does not have yet it may be asked: they see what is open to all.
+ */
+async function requirePerson(tx: Db, column: string, person: string): Promise<void> {
+  try {
+    await savepoint(tx)(inside => asPersonId(inside, column, person))
+  } catch (error) {
+    if (!isDataFault(error)) throw error
+    throw new UsageError(`--as-user ${person}`, `it is no id of ${column}: ${serverFault(error)!.message}`)
+  }
 }

@@ -57,6 +57,58 @@ describe.each(servers())('the drift gate on PostgreSQL $major', server => {
     expect((await said(project.migrate())).verdict).toBe('clean')
   })
 
+  test('what others have changed outlives a rollback, and a migrate with nothing to do is not clean', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      create table public.notes (id int primary key, size int);
+      insert into public.notes values (1, 1)`)
+    const dir = folder({
+      'migrations/mine/1_colour.sql': 'alter table public.notes add column colour text;',
+      'rollbacks/mine/1_colour.sql': 'alter table public.notes drop column colour;',
+      'migrations/mine/2_table.sql': 'create table public.more (id int primary key);',
+      'rollbacks/mine/2_table.sql': 'drop table public.more;',
+      'migrations/mine/3_paint.sql': `--! phase: backfill
+--! table: public.notes
+--! pending: n.colour is null
+--! undone-by: 1_colour
+update public.notes n set colour = 'red' where n.colour is null;`,
+      'verify/mine/nothing.sql': "select 'x' as object, 'y' as detail where false",
+    })
+    const project = await inProcess(db.url, { dir })
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    expect((await said(project.status())).backfill).toMatchObject([{ migration: '3_paint', state: 'done' }])
+
+    await db.sql.unsafe(`
+      create table public.elsewhere (id int);
+      create index by_size on public.notes (size);
+      alter table public.more add column extra int`)
+    const idle = await said(project.migrate())
+    expect([idle.verdict, idle.steps]).toEqual(['attention', []])
+    expect(idle.codes).toEqual(expect.arrayContaining(['DRIFT', 'NOTHING_TO_DO']))
+    expect((await said(project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } }))).verdict).toBe('clean')
+
+    const consent = { allow: ['IGNORES_DRIFT' as const, 'DELETES_DATA' as const], confirm: db.name }
+    const back = await said(project.rollback({ all: true, consent }))
+    expect([back.steps.map(s => s.outcome), back.codes]).toEqual([
+      ['done', 'done', 'done'],
+      expect.arrayContaining(['DRIFT', 'ROLLBACK_DIFFERS']),
+    ])
+    expect((await said(project.status())).backfill).toEqual([])
+    // the index is on a table of the track; what went with the rollback is no drift any more
+    const again = await said(project.migrate())
+    expect(again.verdict).toBe('refused')
+    const [drift] = again.findings.filter(f => f.code === 'DRIFT').map(f => f.facts)
+    expect(drift).toEqual({
+      objects: expect.arrayContaining(['+ index public.notes.by_size', '+ table public.elsewhere']),
+    })
+    expect(JSON.stringify(drift)).not.toMatch(/more|colour/)
+    await db.sql.unsafe('drop index public.by_size')
+    // a table of the application's own is told and stops nothing
+    const forth = await said(project.migrate())
+    expect([forth.verdict, forth.codes]).toEqual(['clean', expect.arrayContaining(['DRIFT'])])
+    expect((await said(project.migrate())).codes).not.toContain('DRIFT')
+  })
+
   test('settings that a backfill has left on its table are the tool’s, not the schema’s', async () => {
     await using db = await database(server, 'workspace-sessions', 50)
     const project = await inProcess(db.url, { track: 'workspace-sessions' })

@@ -229,6 +229,47 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     }
   }, 240_000)
 
+  test('whatever a session is behind with, the next migrate brings it up to date', async () => {
+    await using db = await database(server, 'conversation-history', 400)
+    const project = await inProcess(db.url, { track: 'conversation-history' })
+    expect((await project.migrate()).verdict).toBe('clean')
+    const [a, b, c, d, e] = (
+      await db.sql<
+        { id: string }[]
+      >`select id from public.chat_sessions where title like 'Chat %' order by id limit 5`
+    ).map(r => r.id) as [string, string, string, string, string]
+    // what one side wrote while somebody held the other
+    const append = (session: string, content: string) =>
+      `update public.chat_sessions set messages = messages || '[{"role": "user", "content": "${content}"}]' where id = '${session}';`
+    const insert = (session: string, content: string) =>
+      `insert into public.messages (conversation_id, role, content) values ('${session}', 'user', '${content}');`
+    await db.sql.unsafe(`
+      set rethread.in_step = 'on';
+      ${append(a, 'old in a')} ${insert(b, 'new in b')} ${append(c, 'old in c')} ${insert(c, 'new in c')}
+      update public.messages set content = 'edited in d' where id = (select id from public.messages where conversation_id = '${d}' order by created_at limit 1);
+      update public.chat_sessions set messages = messages - 0 where id = '${e}';
+      reset rethread.in_step;
+      insert into chat_private.behind (session_id, written_by, operation, sqlstate) values
+        ('${a}', 'old application', 'UPDATE', '55P03'), ('${b}', 'new application', 'INSERT of messages', '55P03'),
+        ('${c}', 'old application', 'UPDATE', '55P03'), ('${c}', 'new application', 'INSERT of messages', '55P03'),
+        ('${d}', 'new application', 'UPDATE of messages', '55P03'), ('${e}', 'old application', 'UPDATE', '55P03'),
+        ('${a}', 'old application', 'touch', '55P03')`)
+    const caught = await said(project.migrate())
+    await project.close()
+    expect([caught.verdict, caught.codes.filter(code => code === 'ROWS_FAILED')]).toEqual(['clean', []])
+    expect(await behind(db)).toBe(0)
+    for (const session of [a, b, c, d, e])
+      expect([...(await contents(db, session))].sort()).toEqual([...(await elements(db, session))].sort())
+    const written = await Promise.all([a, b, c, d].map(session => contents(db, session)))
+    expect(written.map(seen => seen.filter(content => / in [abcd]$/.test(content)).sort())).toEqual([
+      ['old in a'],
+      ['new in b'],
+      ['new in c', 'old in c'],
+      ['edited in d'],
+    ])
+    expect((await contents(db, e)).length).toBe(19)
+  })
+
   test('no value that the old columns admit makes a statement of the old application fail', async () => {
     await using db = await database(server, 'conversation-history')
     await migrated(db, '--phase', 'expand')

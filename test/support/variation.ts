@@ -26,7 +26,7 @@ export interface Dice {
   upTo(most: number): number
 }
 
-export function dice(seed: number): Dice {
+function dice(seed: number): Dice {
   // mulberry32: it has no short cycles, and neighbouring seeds have nothing in common
   let state = seed | 0
   const next = () => {

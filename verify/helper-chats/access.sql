@@ -53,6 +53,18 @@ select $access${
       "name": "put a message into the owner's chat",
       "sql": "insert into public.chat_messages (session_id, role, content) values ('c0000000-7e57-4000-8000-000000000001', 'user', 'probe')",
       "may": ["owner", "service"]
+    },
+    {
+      "name": "open a chat of one's own in the owner's project",
+      "sql": "insert into public.chat_sessions (user_id, project_id, helper) select s.user_id, 'b0000000-7e57-4000-8000-000000000001', s.helper from public.chat_sessions s where s.user_id = (select auth.uid())",
+      "may": ["owner"],
+      "personas": ["owner", "outsider"]
+    },
+    {
+      "name": "take over the owner's chat by its thread",
+      "sql": "insert into public.chat_sessions (user_id, helper, thread_id) select s.user_id, s.helper, 'probe-owner' from public.chat_sessions s where s.user_id = (select auth.uid()) on conflict (thread_id) do update set title = 'taken'",
+      "may": ["owner"],
+      "personas": ["owner", "outsider"]
     }
   ]
 }$access$::json as access;

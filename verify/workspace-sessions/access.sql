@@ -53,6 +53,22 @@ select $access${
       "may": ["owner", "service"]
     },
     {
+      "name": "put a message of one's own into the owner's session",
+      "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', (select auth.uid()), 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
+      "may": ["owner", "service"]
+    },
+    {
+      "name": "put a message under the owner's name into the owner's session",
+      "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
+      "may": ["owner", "service"]
+    },
+    {
+      "name": "move a message of one's own into the owner's session",
+      "sql": "update public.chats set workspace_id = 'b0000000-7e57-4000-8000-000000000001', session_id = 'c0000000-7e57-4000-8000-000000000001' where user_id = (select auth.uid())",
+      "may": ["owner"],
+      "personas": ["owner", "member", "outsider"]
+    },
+    {
       "name": "open a session in the owner's workspace under the owner's name",
       "sql": "insert into public.chat_sessions (workspace_id, user_id) values ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001')",
       "may": ["owner", "service"]

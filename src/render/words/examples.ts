@@ -112,7 +112,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
-  REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', migration: file }],
+  REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', instead: true, migration: file }],
   COUNTS_COLUMNS: [
     'function public.keep_history()',
     { table: chats, sql: 'insert into public.chats_history select new.*', migration: file },
@@ -176,6 +176,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
+  CHANGES_UNKNOWN_ROWS: [file, { sql: 'delete from %I where id = $1' }],
   FIRING_TRIGGERS: [
     chats,
     {
@@ -261,7 +262,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   GATE: ['008_require_session', { check: 'messages_without_session', rows: 3 }],
   INTERRUPTED: [exampleMigration, { command: null }],
   ROLLBACK_COST: [exampleTrack, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
-  QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false }],
+  QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false, parts: false }],
   ROWS_REFERENCED: [
     chats,
     { rows: 2, by: ['reactions_chat_id_fkey of public.reactions'], migration: '009_set_aside_unassigned' },
@@ -279,6 +280,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   BACKFILL_REOPENED: [exampleMigration, { stops: true }],
   NOT_RECHECKED: [exampleMigration, { ms: 1000 }],
+  RECHECK_FAILED: [exampleMigration, { sqlstate: '42703', reason: 'column c.workspace_id does not exist' }],
   RELEASED: [chats, { rows: 3 }],
   QUARANTINE_EMPTY: [exampleTrack],
   ASSIGNED: [chats, { rows: 3, unit: '4711' }],

@@ -112,7 +112,9 @@ export const runWords = {
     (s, f) =>
       f.takenOut
         ? sentence`${f.rows} row(s) were taken out of \`${s}\`; their copies are in rethread_archive.quarantine, and a rollback of \`${f.migration}\` puts them back.`
-        : sentence`${f.rows} row(s) of \`${s}\` are set aside: the file gives a reason why they do not fit. They are still in place.`,
+        : f.parts
+          ? sentence`${f.rows} part(s) of rows of \`${s}\` do not fit: \`${f.migration}\` has copied each to rethread_archive.quarantine with its reason. The rows are still in place, whole.`
+          : sentence`${f.rows} row(s) of \`${s}\` are set aside: the file gives a reason why they do not fit. They are still in place.`,
     () => 'rethread quarantine list',
   ),
   ROWS_FAILED: say(
@@ -135,6 +137,11 @@ export const runWords = {
     (s, f) =>
       sentence`Whether \`${s}\` has rows to do again takes longer than ${f.ms} ms to tell; it was left open.`,
     () => 'rethread verify',
+  ),
+  RECHECK_FAILED: say(
+    (s, f) =>
+      sentence`The server does not say whether \`${s}\` has rows to do again: ${f.reason} (SQLSTATE ${f.sqlstate}). No later step has taken away what it asks for.`,
+    s => sentence`Put back what is missing, or correct the file of \`${s}\`; then run the same command.`,
   ),
   RELEASED: say(
     (s, f) => sentence`${f.rows} row(s) of \`${s}\` were released from the quarantine and tried again.`,

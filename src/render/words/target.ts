@@ -133,7 +133,9 @@ export const targetWords = {
   ),
   REWRITTEN_BY_RULE: say(
     (s, f) =>
-      sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`,
+      f.instead
+        ? sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`
+        : sentence`Rule \`${f.rule}\` of \`${s}\` is for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, which PostgreSQL refuses there.`,
     (s, f) =>
       sentence`drop rule ${f.rule} on ${s};   a trigger can do the same for the statements of the application.`,
   ),
@@ -208,12 +210,17 @@ export const targetWords = {
   FIRING_TRIGGERS: say(
     (s, f) =>
       f.held
-        ? sentence`\`${f.migration}\` writes rows of \`${s}\` and holds these triggers off in its own sessions: ${listed(f.triggers)}.`
-        : sentence`\`${f.migration}\` fires triggers of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${f.rows})`}: ${listed(f.triggers)}.`,
+        ? sentence`\`${f.migration}\` writes rows of \`${s}\` and holds these triggers and rules off in its own sessions: ${listed(f.triggers)}.`
+        : sentence`\`${f.migration}\` fires triggers or rules of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${f.rows})`}: ${listed(f.triggers)}.`,
     (_, f) =>
       f.held
         ? null
         : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
+  ),
+  CHANGES_UNKNOWN_ROWS: say(
+    (s, f) =>
+      sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
+    () => 'Name the table in the text, or see to its replica identity yourself.',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(

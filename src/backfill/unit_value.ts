@@ -1,0 +1,44 @@
+import { isDataFault, serverFault } from '../database/faults.js'
+import type { Db } from '../database/types.js'
+import { UsageError } from '../model/failure.js'
+import type { Migration } from '../model/project.js'
+import { hasUnit, unitText } from './unit_value.sql.js'
+import { type KeyColumn, keyColumns } from './walk_keys.sql.js'
+
+/**
+ * The value of a unit, such as a workspace's id, as its column writes it: what a person typed in capitals is
+ * the same. Throws UsageError, which names what was typed, where the column's type refuses it.
+ */
+export async function readUnit(sql: Db, unit: KeyColumn, value: string): Promise<string> {
+  try {
+    return await unitText(sql, unit, value)
+  } catch (error) {
+    if (!isDataFault(error)) throw error
+    throw new UsageError(`--workspace ${value}`, `it is no ${unit.type}: ${serverFault(error)!.message}`)
+  }
+}
+
+/**
+ * The value of a canary's unit for each backfill that has one. Throws UsageError where no row of their tables
+ * has it: a canary that finds nothing to do would call clean what it has not looked at.
+ */
+export async function unitOfEach(
+  sql: Db,
+  migrations: Migration[],
+  value: string,
+): Promise<(m: Migration) => string> {
+  const values = new Map<string, string>()
+  const looked = new Set<string>()
+  let found = false
+  for (const { name, backfill } of migrations) {
+    const [unit] = backfill?.unit ? await keyColumns(sql, backfill.table, [backfill.unit]) : []
+    if (!unit) continue
+    const text = await readUnit(sql, unit, value)
+    values.set(name, text)
+    looked.add(`${backfill!.table} as ${unit.name}`)
+    found ||= await hasUnit(sql, backfill!.table, unit, text)
+  }
+  if (looked.size > 0 && !found)
+    throw new UsageError(`--workspace ${value}`, `no row of ${[...looked].join(', ')} has it`)
+  return m => values.get(m.name) ?? value
+}
