@@ -1,7 +1,8 @@
 import postgres from 'postgres'
-import { Failure } from '../model/failure.js'
+import { Failure, Failures } from '../model/failure.js'
 import { greet, sendSetup } from './connection.sql.js'
 import { unlessLost } from './faults.js'
+import type { Planted } from './planted.sql.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
 export interface Connection extends AsyncDisposable {
@@ -24,6 +25,8 @@ interface ConnectionOptions {
    * sent through a pooler would stay behind in a connection that the application gets next.
    */
   admit: (greeted: Greeted) => Promise<void>
+  /** Whether the tool's own schemas are looked at for objects of others. */
+  looksForPlanted: boolean
   /** Resolves when the server has had long enough to answer; stops waiting when its signal fires. */
   deadline: (signal: AbortSignal) => Promise<void>
   onNotice?: (text: string) => void
@@ -35,6 +38,8 @@ export interface Greeted {
   pid: number
   /** Whether it is the backend that the start-up named: a pooler names one of its own making. */
   direct: boolean
+  /** Objects of others in the tool's schemas, or that others may change; empty where nobody looked. */
+  planted: Planted[]
   /** Asks once more which backend answers. */
   again(): Promise<number>
 }
@@ -80,9 +85,9 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
   })
   const inTime = <T>(answer: Promise<T>): Promise<T> => Promise.race([answer, late as Promise<never>])
   try {
-    const { pid, named } = await inTime(greet(sql))
-    const again = async () => (await inTime(greet(sql))).pid
-    await options.admit({ pid, direct: pid === named, again })
+    const { pid, named, planted } = await inTime(greet(sql, options.looksForPlanted))
+    const again = async () => (await inTime(greet(sql, false))).pid
+    await options.admit({ pid, direct: pid === named, planted, again })
     await inTime(sendSetup(sql, setup))
     const close = async () => {
       closing = true
@@ -210,8 +215,8 @@ export function readUrl(url: string): { host: string; port: number; database: st
 }
 
 /** Says what a failed connection means, with the words of the server where it has some. */
-function connectFailure(error: unknown, url: string): Failure {
-  if (error instanceof Failure) return error
+function connectFailure(error: unknown, url: string): Failure | Failures {
+  if (error instanceof Failure || error instanceof Failures) return error
   const { database } = readUrl(url)
   const where = addressOf(url)
   const { code = '', message = '' } = error as { code?: string; message?: string }

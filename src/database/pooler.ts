@@ -38,6 +38,7 @@ export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise
         await stays(session)
       }
     },
+    looksForPlanted: false,
     deadline: signal => ctx.clock.sleep(secondMs, signal),
   }).catch(error => {
     throw error instanceof Failure && error.finding.code === 'NO_SERVER' ? usedUp(ctx, 1) : error

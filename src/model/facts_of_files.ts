@@ -167,6 +167,10 @@ export interface FactsOfFiles {
   TRANSACTION_POOLER: NoFacts
   /** `most`: sessions that the tool could get at least one of less than it needs. */
   POOL_USED_UP: { most: number }
+  /** `instead`: the role that would do; `statements`: SQL that gives it what it lacks. */
+  RUNS_AS_SUPERUSER: { track: string; instead: string; statements: string[] }
+  /** `grants`: what others may do with it, as `PRIVILEGE to role`. */
+  FOREIGN_OBJECT: { kind: string; name: string; owner: string; role: string; grants: string[] }
   /**
    * A table that only its owner may alter, read or point a foreign key at, or a database where we may
    * create no schema; `role` is ours.
@@ -272,6 +276,8 @@ export interface FactsOfFiles {
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
+  /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
+  FOREIGN_CODE: { code: string[]; role: string }
   /** The first line of a text whose table shows only when it runs. */
   CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {
