@@ -248,7 +248,12 @@ export interface FactsOfFiles {
     rename: string
   }
   /** Publications of a table whose rows they can't tell apart, and the file that changes rows. */
-  NO_REPLICA_IDENTITY: { publications: string[]; migration: string }
+  NO_REPLICA_IDENTITY: {
+    publications: string[]
+    /** True where it has one, which a column list or a row filter of the publications does not fit. */
+    clashes: boolean
+    migration: string
+  }
   /** A constraint that was never validated, as the server prints it. */
   ROWS_VIOLATE: { constraint: string; definition: string; migration: string }
   /** Why nobody knows yet whether rows violate the constraint. */

@@ -114,7 +114,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       rename: 'alter index public.idx_chats_session_id rename to idx_chats_session_id_app;',
     },
   ],
-  NO_REPLICA_IDENTITY: [chats, { publications: ['warehouse'], migration: file }],
+  NO_REPLICA_IDENTITY: [chats, { publications: ['warehouse'], clashes: false, migration: file }],
   ROWS_VIOLATE: [
     chats,
     {

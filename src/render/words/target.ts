@@ -135,8 +135,11 @@ export const targetWords = {
   ),
   NO_REPLICA_IDENTITY: say(
     (s, f) =>
-      sentence`\`${s}\` is published by ${listed(f.publications)} and has no replica identity: the server refuses every update and deletion, and so \`${f.migration}\`.`,
-    s => sentence`alter table ${s} replica identity full;   or give it a primary key.`,
+      sentence`\`${s}\` is published by ${listed(f.publications)} and has ${f.clashes ? 'a replica identity that a column list or a row filter there does not fit' : 'no replica identity'}: the server refuses every update and deletion, and so \`${f.migration}\`.`,
+    (s, f) =>
+      f.clashes
+        ? sentence`alter publication ${f.publications[0]!} drop table ${s}; alter publication ${f.publications[0]!} add table ${s};   without the list and the filter, or with columns that fit.`
+        : sentence`alter table ${s} replica identity full;   or give it a primary key.`,
   ),
   ROWS_VIOLATE: say(
     (s, f) =>
