@@ -11,7 +11,6 @@ import type {
 
 /** Facts of the findings about files, the ledger's history and the target, by code. */
 export interface FactsOfFiles {
-  // files
   NO_TRACKS: NoFacts
   DUPLICATE_VERSION: {
     version: string
