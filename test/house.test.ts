@@ -60,7 +60,7 @@ const packages: Record<string, string[]> = {
 /** The disk, other programs and the network are for these; the rest works on what it is given. */
 const outside = /^node:(fs|child_process|net|tls|dgram|dns|http|https|os|worker_threads)/
 const mayGoOutside = (path: string): boolean =>
-  /^(cli|commands|library|files)\/|^database\/embedded\.ts$/.test(path)
+  /^(cli|commands|library|files)\/|^database\/(embedded|wire)\.ts$/.test(path)
 
 const files = readSources(join(root, 'src'))
 const floorOf = (path: string): number => floors.indexOf(path.split('/')[0]!)

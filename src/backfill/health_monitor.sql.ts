@@ -1,5 +1,4 @@
-import { sendAlone } from '../database/connection.sql.js'
-import type { Db } from '../database/types.js'
+import type { Db, Root } from '../database/types.js'
 
 /** What SQL alone can tell of a server's well-being; null is unknown, never healthy. */
 export interface Vitals {
@@ -82,8 +81,15 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
  * The user's own throttle: a query whose first value is true, or above zero, says stop.
  * Read-only, half a second at most.
  */
-export async function throttled(sql: Db, query: string): Promise<boolean> {
-  const rows = await sendAlone<Record<string, unknown>>(sql, query)
+export async function throttled(sql: Root, query: string): Promise<boolean> {
+  const rows = await sql.begin('read only', async tx => {
+    await tx.unsafe(`set local statement_timeout = ${throttleMs}; set local lock_timeout = ${throttleMs}`)
+    // by the extended protocol, which takes one statement only: none may end the transaction and go on
+    return tx.unsafe<Record<string, unknown>[]>(query, [], { simple: false } as object)
+  })
   const value = Object.values(rows[0] ?? {})[0]
   return value === true || Number(value) > 0
 }
+
+/** How long a throttle query may take, in milliseconds. */
+const throttleMs = 500

@@ -142,9 +142,14 @@ export async function runBackfill(
   return { outcome, result, written: progress.rows, findings }
 }
 
+/** How often a connection may be lost again before a row was done. */
+const mostIdleReconnects = 5
+
 /** Works until done, paused or interrupted; a lost connection is taken up again from the checkpoint. */
 async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   const { run } = job
+  let rows = -1
+  let idle = 0
   for (;;) {
     try {
       // in here, so that a connection lost in it is taken up again too
@@ -168,6 +173,10 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
       return 'done'
     } catch (error) {
       if (!isLost(error) && !run.writer.lost) throw fileFault(job, error)
+      // what ends every connection at the same place would end them for ever
+      idle = job.progress.rows === rows ? idle + 1 : 0
+      rows = job.progress.rows
+      if (idle >= mostIdleReconnects) throw fileFault(job, error)
       run.ctx.emit({ type: 'reconnect', attempt: 0, reason: (error as Error).message })
       await run.reconnect()
     }

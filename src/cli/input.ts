@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Command, GlobalOptions, Invocation } from '../command.js'
+import { readAddress } from '../database/address.js'
 import { configName, readConfig } from '../files/config.js'
 import { home, packageVersion } from '../files/package.js'
 import { machine } from '../library/machine.js'
@@ -10,6 +10,7 @@ import { Failure } from '../model/failure.js'
 import { exitCodes } from '../model/report.js'
 import { openContext, sourcesTable } from '../plan/open_context.js'
 import { rootOf } from './flags.js'
+import { urlOfEnvironment, withPassword } from './libpq.js'
 
 /** The process, handed down from main: nothing else reads it. */
 export type Process = NodeJS.Process
@@ -20,16 +21,19 @@ export function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url
   for (const name of ['RETHREAD_DATABASE_URL', 'DATABASE_URL', 'SUPABASE_DB_URL']) {
     if (env[name]) return { url: env[name]!, source: name }
   }
-  if (env.PGHOST || env.PGDATABASE || env.PGUSER) {
-    const user = encodeURIComponent(env.PGUSER ?? userInfo().username)
-    const password = env.PGPASSWORD ? `:${encodeURIComponent(env.PGPASSWORD)}` : ''
-    const ssl = env.PGSSLMODE ? `?sslmode=${env.PGSSLMODE}` : ''
-    return {
-      url: `postgres://${user}${password}@${env.PGHOST ?? 'localhost'}:${env.PGPORT ?? 5432}/${encodeURIComponent(env.PGDATABASE ?? env.PGUSER ?? '')}${ssl}`,
-      source: 'PG* variables',
-    }
-  }
+  const url = urlOfEnvironment(env)
+  if (url) return { url, source: env.PGSERVICE ? `service ${env.PGSERVICE}` : 'PG* variables' }
   return { url: '', source: 'not set' }
+}
+
+/** The target's URL, whose secrets nothing may show; empty where none can be read. */
+export function urlOrNone(given: string | null, env: NodeJS.ProcessEnv): string {
+  try {
+    return databaseUrl(given, env).url
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    return ''
+  }
 }
 
 /**
@@ -60,6 +64,12 @@ export async function readInput(
     cleanup.push(() => server.stop())
     url = server.url
     source = '--embedded'
+  }
+  if (url && !command.offline) {
+    const { ignored } = readAddress(url)
+    if (ignored.length > 0)
+      emit({ type: 'notice', text: `the database URL: ${ignored.join(', ')} ignored, not for PostgreSQL` })
+    url = withPassword(url, process.env)
   }
   if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
   const trackName = options.track ?? config.track

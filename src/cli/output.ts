@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { maskUrl, plainText } from '../database/connection.js'
-import { findingsOf } from '../model/failure.js'
-import type { Finding } from '../model/report.js'
+import { maskUrl, secretsIn } from '../database/address.js'
+import { findingsOf, isSystemError, UsageError } from '../model/failure.js'
+import type { Finding, Report } from '../model/report.js'
+import { escaped } from '../render/escape.js'
 
 /** Writes a file that a flag names, and the folders above it; what the system has against it. */
 export function writeOutput(cwd: string, path: string, text: string): Finding[] {
@@ -16,12 +17,69 @@ export function writeOutput(cwd: string, path: string, text: string): Finding[] 
   }
 }
 
+/**
+ * Throws UsageError where a file that a flag names could not be written: to be found before the command runs,
+ * not when its report is lost.
+ */
+export function checkOutput(cwd: string, flag: string, path: string): void {
+  const to = resolve(cwd, path)
+  const refuse = (reason: string) => {
+    throw new UsageError(`${flag} ${path}`, reason)
+  }
+  try {
+    if (existsSync(to)) {
+      if (statSync(to).isDirectory()) refuse('it is a folder')
+      accessSync(to, constants.W_OK)
+      return
+    }
+    // the folders that are missing are made when it is written
+    let above = dirname(to)
+    while (!existsSync(above)) above = dirname(above)
+    if (!statSync(above).isDirectory()) refuse(`\`${above}\` is not a folder`)
+    accessSync(above, constants.W_OK)
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    refuse(error.message)
+  }
+}
+
+/** A command line as it may be shown: without the secrets of what looks like a connection in it. */
+export function maskArguments(argv: string[]): string[] {
+  const shown = (word: string) =>
+    /^[a-z][a-z0-9+.-]*:\/\//i.test(word)
+      ? maskUrl(word)
+      : /^[^\s:]+:\S*@|\bpassword\s*=/i.test(word)
+        ? '(hidden)'
+        : word
+  return argv.map(word => {
+    const [, flag, value] = /^(--[\w-]+=)(.*)$/s.exec(word) ?? []
+    return flag === undefined ? shown(word) : `${flag}${shown(value!)}`
+  })
+}
+
+/** A text in which words of a command line are shown as `maskArguments` shows them. */
+export function maskWords(text: string, argv: string[]): string {
+  const masked = maskArguments(argv)
+  return argv.reduce(
+    (shown, word, i) => (word === masked[i] ? shown : shown.replaceAll(word, masked[i]!)),
+    text,
+  )
+}
+
 /** No secret in any output: the URL's password is cut wherever it shows. */
 export function maskSecrets(text: string, url: string): string {
   if (url === '') return text
-  const password = URL.canParse(url) ? new URL(url).password : ''
   // the URL first: without its password it would not be found any more
   let masked = text.replaceAll(url, maskUrl(url))
-  for (const secret of [password, plainText(password)]) if (secret) masked = masked.replaceAll(secret, '***')
+  for (const secret of secretsIn(url)) masked = masked.replaceAll(secret, '***')
   return masked
+}
+
+/** A report whose findings quote neither a secret of the target's URL nor a URL among the words typed. */
+export function withoutSecrets(report: Report, url: string, typed: string[]): Report {
+  const named = new Set([report.target?.database, report.target?.role, report.target?.host])
+  // a password that is also a name would take that name out of every sentence
+  const quoted = secretsIn(url).some(secret => named.has(secret)) ? '' : url
+  const { findings } = escaped(report, text => maskWords(maskSecrets(text, quoted), typed))
+  return { ...report, findings }
 }

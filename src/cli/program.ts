@@ -7,8 +7,8 @@ import { findingsOf } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { commandPlace, filterFlags, foldFilters, optionOf, without } from './flags.js'
-import { databaseUrl, type Process, readInput } from './input.js'
-import { maskSecrets, writeOutput } from './output.js'
+import { type Process, readInput, urlOrNone } from './input.js'
+import { checkOutput, maskArguments, maskSecrets, maskWords, withoutSecrets, writeOutput } from './output.js'
 import { openTerminal } from './terminal.js'
 
 /** The format where none is named. */
@@ -28,7 +28,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     .exitOverride()
     .configureOutput({
       writeOut: text => process.stdout.write(text),
-      writeErr: text => process.stderr.write(text),
+      writeErr: text => process.stderr.write(maskWords(text, argv)),
     })
     .showSuggestionAfterError()
     .helpCommand(false)
@@ -63,7 +63,13 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       const report = {
         ...emptyReport(named ?? ''),
         verdict: 'failed' as const,
-        findings: [finding('USAGE', argv.join(' '), { reason: error.message, known: [], meant: null })],
+        findings: [
+          finding('USAGE', maskArguments(argv).join(' '), {
+            reason: maskWords(error.message, argv),
+            known: [],
+            meant: null,
+          }),
+        ],
       }
       const json = await rendererOf('json')
       process.stdout.write(await json!.render(report, { color: false, verbose: false, width: 100 }))
@@ -86,9 +92,16 @@ async function runCommand(
   const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
   const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
   let report: Report
+  let writable = false
   const cleanup: (() => Promise<void>)[] = []
   try {
     if (!renderer) oneOf('--format', String(typed.format), await formats())
+    for (const [flag, path] of [
+      ['--output', typed.output],
+      ['--out', typed.out],
+    ] as const)
+      if (typeof path === 'string') checkOutput(process.cwd(), flag, path)
+    writable = true
     const run = command.read(typed)
     const options = readOptions(globalOptions, typed)
     const input = await readInput(command, args, options, process, events.emit, cleanup)
@@ -116,19 +129,21 @@ async function runCommand(
     report.verdict = verdictOf(report)
     if (verbose && error instanceof Error)
       process.stderr.write(
-        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', databaseUrl(given, process.env).url)}\n`,
+        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlOrNone(given, process.env))}\n`,
       )
   } finally {
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
+  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
+  report = withoutSecrets(report, urlOrNone(given, process.env), words)
   const look = { color, verbose, width: process.stdout.columns ?? 100 }
   if (typeof typed.out === 'string' && report.pin)
     note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
   const { render, page } = renderer ?? (await rendererOf(usualFormat))!
   const file = page && process.env[page.env]
   if (page && file) appendFileSync(file, await page.render(report))
-  if (typeof typed.output === 'string') {
+  if (writable && typeof typed.output === 'string') {
     const faults = writeOutput(process.cwd(), typed.output, await render(report, look))
     if (faults.length === 0) return exitCodes[report.verdict]
     note(report, faults)

@@ -1,5 +1,6 @@
 import type { Event } from '../model/event.js'
 import type { Report } from '../model/report.js'
+import { terminalText } from '../render/escape.js'
 import { worded } from '../render/words/index.js'
 import { duration, number } from '../render/words/numbers.js'
 import { progressLine } from './progress.js'
@@ -51,7 +52,7 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
     bar = made
   }
   const write = (text: string | null) => {
-    if (text !== null) process.stderr.write(text + '\n')
+    if (text !== null) process.stderr.write(terminalText(text) + '\n')
   }
   const batch = (event: Event & { type: 'batch' }) => {
     if (live) {
@@ -94,7 +95,7 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
       stopBar()
       const { default: ask } = await import('@inquirer/input')
       const context = { output: process.stderr }
-      for (const f of [outdated, needed]) if (f) process.stderr.write(worded(f).message + '\n')
+      for (const f of [outdated, needed]) if (f) write(worded(f).message)
       if (
         outdated &&
         (await ask({ message: 'Type yes to execute it as it is now:' }, context)).trim() !== 'yes'

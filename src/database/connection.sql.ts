@@ -5,6 +5,23 @@ import { type Db, literal } from './types.js'
 /** What a session is for. Probes are the only ones that see as the application sees. */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
+/** Settings that change what a text of SQL means, or how the server writes values and names. */
+const reliedOn = [
+  ['standard_conforming_strings', 'on'],
+  ['quote_all_identifiers', 'off'],
+  ['default_transaction_isolation', 'read committed'],
+  ['transform_null_equals', 'off'],
+  ['array_nulls', 'on'],
+  ['xmloption', 'content'],
+  ['datestyle', 'ISO, MDY'],
+  ['intervalstyle', 'postgres'],
+  ['bytea_output', 'hex'],
+  ['extra_float_digits', '1'],
+] as const
+
+/** How long a session that only reads waits for a lock, in milliseconds. */
+const readerLockMs = 30_000
+
 /**
  * The schemas that a fresh session looks in until it is known whose the others are: the server's own. What
  * others put into `public` or into the temporary schema is not called instead (CVE-2018-1058).
@@ -52,12 +69,23 @@ const trackPathSql = `
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
     `set search_path = ${ownPath}`,
+    // PostgreSQL 17 and later; first, for it counts the time of this very message
+    'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
     'set row_security = off',
     "set timezone = 'UTC'",
+    // what a role or a database may have set otherwise, and files and questions of ours rely on
+    ...reliedOn.map(([name, value]) => `set ${name} = '${value}'`),
     "set client_connection_check_interval = '1s'",
+    // a client that is gone without a word: noticed within four seconds, by the system
+    'set tcp_keepalives_idle = 2',
+    'set tcp_keepalives_interval = 1',
+    "set tcp_user_timeout = '4s'",
     'set statement_timeout = 0',
-    'set lock_timeout = 0',
-    "set idle_in_transaction_session_timeout = '5min'",
+    // who only reads gives up on a table that somebody keeps locked; writers have limits for each step
+    `set lock_timeout = ${purpose === 'writer' || purpose === 'worker' ? 0 : readerLockMs}`,
+    'set idle_session_timeout = 0',
+    // one that a box in the network answers for is not: its locks end with its transaction
+    `set idle_in_transaction_session_timeout = '${purpose === 'writer' || purpose === 'worker' ? '5s' : '1min'}'`,
   ]
   // anti-joins over all messages and index builds stay in memory, but take no more than
   // the server gives its buffers
@@ -110,6 +138,27 @@ export async function greet(
     state: { pid: number }
   }
   return { ...answer[0]!, named: answer.state.pid }
+}
+
+/**
+ * What a backend is at: `finished` when it waits for its client, be it for the next statement or to take
+ * what it sends.
+ */
+export async function backendState(sql: Db, pid: number): Promise<'working' | 'finished' | 'gone'> {
+  const [row] = await sql.unsafe<{ finished: boolean }[]>(
+    `select coalesce(a.state like 'idle%' or (a.wait_event_type, a.wait_event) = ('Client', 'ClientWrite'), false) as finished
+     from pg_catalog.pg_stat_activity a where a.pid = ${pid} and a.application_name like 'rethread %'`,
+  )
+  return row === undefined ? 'gone' : row.finished ? 'finished' : 'working'
+}
+
+/** Ends a backend of ours whose client is gone. False where it is none of ours. */
+export async function endBackend(sql: Db, pid: number): Promise<boolean> {
+  const [row] = await sql.unsafe<{ ended: boolean }[]>(
+    `select pg_catalog.pg_terminate_backend(a.pid) as ended
+     from pg_catalog.pg_stat_activity a where a.pid = ${pid} and a.application_name like 'rethread %'`,
+  )
+  return row?.ended ?? false
 }
 
 /** How much of evicted pages goes to the disk at once. */

@@ -1,8 +1,12 @@
 import postgres from 'postgres'
 import { Failure, Failures } from '../model/failure.js'
-import { greet, sendSetup } from './connection.sql.js'
-import { unlessLost } from './faults.js'
+import { addressOf, readAddress } from './address.js'
+import { backendState, endBackend, greet, sendSetup } from './connection.sql.js'
+import { isLost, unlessLost } from './faults.js'
 import type { Planted } from './planted.sql.js'
+import { refuseWhenLost } from './refuse_when_lost.js'
+import type { Db } from './types.js'
+import { openWire, type Wire } from './wire.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
 export interface Connection extends AsyncDisposable {
@@ -27,8 +31,8 @@ interface ConnectionOptions {
   admit: (greeted: Greeted) => Promise<void>
   /** Whether the tool's own schemas are looked at for objects of others. */
   looksForPlanted: boolean
-  /** Resolves when the server has had long enough to answer; stops waiting when its signal fires. */
-  deadline: (signal: AbortSignal) => Promise<void>
+  /** Waits, less where its signal fires. */
+  sleep: (ms: number, signal: AbortSignal) => Promise<void>
   onNotice?: (text: string) => void
 }
 
@@ -50,37 +54,28 @@ export interface Greeted {
  * lock. Throws Failure with what to fix.
  */
 export async function openConnection(options: ConnectionOptions): Promise<Connection> {
-  const { url, application, setup } = options
-  let lost = false
+  const { url, setup, sleep } = options
+  const { sql, wire } = await openDriver(options)
   let closing = false
-  const sql = postgres(url, {
-    max: 1,
-    idle_timeout: 0,
-    max_lifetime: null,
-    connect_timeout: connectSeconds,
-    fetch_types: false,
-    prepare: false,
-    connection: { application_name: `rethread ${application}` },
-    types: {
-      bigint: { to: 20, from: [20], serialize: String, parse: Number },
-      // fetching the array types would cost a round trip at every start; text[] is the only one we use
-      textArray: { to: 1009, from: [1009], serialize: writeTextArray, parse: readTextArray },
-    },
-    onnotice: notice => {
-      // postgres.js tells DEBUG and LOG lines too; people asked for what a file RAISEs
-      if (notice.severity === 'NOTICE' || notice.severity === 'WARNING')
-        options.onNotice?.(notice.message ?? '')
-    },
-    onclose: () => {
-      if (closing) return
-      lost = true
-      closing = true
-      void sql.end({ timeout: 0 }).catch(unlessLost)
-    },
-  })
-  refuseWhenLost(sql, () => lost)
+  wire.onLost = () => {
+    if (closing) return
+    closing = true
+    void sql
+      .end({ timeout: 0 })
+      .catch(unlessLost)
+      .then(() => wire.letGo())
+  }
+  refuseWhenLost(sql, wire)
+  const closed = new AbortController()
+  const close = async () => {
+    closing = true
+    closed.abort()
+    await sql.end({ timeout: 2 }).catch(unlessLost)
+    // where nobody answers, the system would keep the socket, and the process with it
+    wire.destroy()
+  }
   const answered = new AbortController()
-  const late = options.deadline(answered.signal).then(() => {
+  const late = sleep(answerMs, answered.signal).then(() => {
     if (!answered.signal.aborted) throw new Failure('NO_SERVER', addressOf(url), noAnswer)
   })
   const inTime = <T>(answer: Promise<T>): Promise<T> => Promise.race([answer, late as Promise<never>])
@@ -89,22 +84,20 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     const again = async () => (await inTime(greet(sql, false))).pid
     await options.admit({ pid, direct: pid === named, planted, again })
     await inTime(sendSetup(sql, setup))
-    const close = async () => {
-      closing = true
-      await sql.end({ timeout: 2 }).catch(unlessLost)
-    }
+    void endWhenSilent(wire, pid, options, closed.signal)
     return {
       sql,
       pid,
       close,
       get lost() {
-        return lost
+        return wire.lost
       },
       [Symbol.asyncDispose]: close,
     }
   } catch (error) {
     closing = true
     await sql.end({ timeout: 0 }).catch(unlessLost)
+    wire.destroy()
     throw connectFailure(error, url)
   } finally {
     answered.abort()
@@ -112,133 +105,153 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
   }
 }
 
-/** Longest wait for a server to take a connection, in seconds. */
-const connectSeconds = 10
+/** Opens the socket within the deadline, and the driver on it. */
+async function openDriver({
+  url,
+  application,
+  sleep,
+  onNotice,
+}: ConnectionOptions): Promise<{ sql: Connection['sql']; wire: Wire }> {
+  const address = readAddress(url)
+  const late = new AbortController()
+  const opened = new AbortController()
+  const deadline = sleep(answerMs, opened.signal).then(() => {
+    if (!opened.signal.aborted) late.abort()
+  })
+  let wire: Wire
+  try {
+    wire = await openWire(address, late.signal)
+  } catch (error) {
+    throw late.signal.aborted
+      ? new Failure('NO_SERVER', addressOf(url), noAnswer, error)
+      : connectFailure(error, url)
+  } finally {
+    opened.abort()
+    await deadline
+  }
+  let used = false
+  const { host, port, user, password, database, options } = address
+  const sql = postgres({
+    host,
+    port,
+    ...(user ? { user } : {}),
+    ...(password ? { pass: password } : {}),
+    database,
+    ssl: false,
+    // the driver knows nothing of the silence of a network, and asks for a new socket when one breaks
+    socket: () => {
+      if (used) throw Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' })
+      used = true
+      return wire
+    },
+    max: 1,
+    idle_timeout: 0,
+    max_lifetime: null,
+    connect_timeout: 0,
+    fetch_types: false,
+    prepare: false,
+    connection: { application_name: `rethread ${application}`, ...(options ? { options } : {}) },
+    types: {
+      bigint: { to: 20, from: [20], serialize: String, parse: Number },
+      // fetching the array types would cost a round trip at every start; text[] is the only one we use
+      textArray: { to: 1009, from: [1009], serialize: writeTextArray, parse: readTextArray },
+    },
+    onnotice: (notice: postgres.Notice) => {
+      // postgres.js tells DEBUG and LOG lines too; people asked for what a file RAISEs
+      if (notice.severity === 'NOTICE' || notice.severity === 'WARNING') onNotice?.(notice.message ?? '')
+    },
+  } as unknown as Parameters<typeof postgres>[0] & object)
+  return { sql: sql as unknown as Connection['sql'], wire }
+}
+
+/** Longest wait for a server to take a connection, and for its first answers, in milliseconds. */
+const answerMs = 10_000
+/** After how long without a byte of an answer that is due somebody asks beside, in milliseconds. */
+const silentMs = 5_000
 /** What is said of a server that takes a connection and then says nothing. */
 const noAnswer = { code: 'NO_ANSWER', reason: 'it took the connection and did not answer' }
-
-/** Host and port of a URL, for people. */
-export function addressOf(url: string): string {
-  const { host, port } = readUrl(url)
-  return `${host}:${port}`
-}
+/** What is said of an answer that did not come. */
+const silence = () =>
+  Object.assign(new Error('no answer came: the network or the server is silent'), {
+    code: 'CONNECTION_CLOSED',
+  })
 
 /**
- * Has transactions and reserved connections refuse what is sent after the end of the connection. postgres.js
- * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
- * process.
+ * Ends a connection whose answer does not come although the server is not at work on it. A statement may take
+ * hours, so a deadline of its own would be wrong for it: a second connection asks whether its backend is at
+ * work. Where nobody answers there either, or the backend is gone, the connection is ended. So it is where
+ * the backend has finished for two looks: the network has lost the answer, and the backend with its locks is
+ * ended too.
+ *
+ *   heard -> silent -> at work (asked again later)
+ *                   -> finished -> finished still: ended here and there
+ *                   -> nobody answers, or no such backend: ended here
  */
-function refuseWhenLost(sql: Connection['sql'], isGone: () => boolean): void {
-  type Work = (tx: object) => Promise<unknown>
-  const guarded = <T extends object>(db: T): T => {
-    const refused = () =>
-      Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
-    // as begin() below; what awaits the savepoint is told, so that its work can end
-    const savepoint = (...given: [...unknown[], Work]) => {
-      const work = given.pop() as Work
-      return new Promise((resolve, reject) => {
-        const inner = (tx: object) =>
-          work(guarded(tx)).catch(error => {
-            if (!isGone()) throw error
-            reject(error)
-            return new Promise(() => {})
-          })
-        ;(db as { savepoint(...all: unknown[]): Promise<unknown> })
-          .savepoint(...given, inner)
-          .then(resolve, reject)
-      })
+async function endWhenSilent(
+  wire: Wire,
+  pid: number,
+  options: ConnectionOptions,
+  closed: AbortSignal,
+): Promise<void> {
+  let finished = 0
+  while (!closed.aborted && !wire.lost) {
+    const { heard } = wire
+    await options.sleep(silentMs, closed)
+    if (closed.aborted || wire.lost) return
+    if (!wire.waiting || wire.heard !== heard) {
+      finished = 0
+      continue
     }
-    return new Proxy(db, {
-      apply: (send, _, given) =>
-        isGone() && Array.isArray(given[0]?.raw) ? refused() : Reflect.apply(send as never, undefined, given),
-      get: (target, name) =>
-        (name === 'unsafe' || name === 'savepoint') && isGone()
-          ? refused
-          : name === 'savepoint' && name in target
-            ? savepoint
-            : Reflect.get(target, name),
+    const state = await askBeside(options, async sql => {
+      const found = await backendState(sql, pid)
+      if (found === 'finished' && ++finished > 1) await endBackend(sql, pid)
+      return found
     })
+    if (state === 'working') finished = 0
+    if (closed.aborted || wire.heard !== heard) continue
+    if (state === 'gone' || state === 'silent' || finished > 1) wire.break(silence())
   }
-  const { begin, reserve } = sql
-  sql.begin = ((...given: [...unknown[], Work]) => {
-    const work = given.pop() as Work
-    return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: object) =>
-      work(guarded(tx)).catch(error => {
-        if (!isGone()) throw error
-        // begin() has been rejected; this would only make it send a rollback
-        return new Promise(() => {})
-      }),
-    )
-  }) as typeof begin
-  sql.reserve = async () => guarded(await reserve())
 }
 
-/** The URL with its password masked; an unreadable one is not shown at all. */
-export function maskUrl(url: string): string {
-  if (!URL.canParse(url)) return '(unreadable URL)'
-  const parsed = new URL(url)
-  if (parsed.password) parsed.password = '***'
-  for (const key of ['password', 'sslpassword'])
-    if (parsed.searchParams.has(key)) parsed.searchParams.set(key, '***')
-  return parsed.toString()
-}
-
-/** A part of a URL with its % codes decoded; null where they are none that a URL may have. */
-export function plainText(part: string): string | null {
+/** Asks on a connection of its own; `silent` where nobody answers, `working` where nothing may be known. */
+async function askBeside(
+  options: ConnectionOptions,
+  ask: (sql: Db) => Promise<'working' | 'finished' | 'gone'>,
+): Promise<'working' | 'finished' | 'gone' | 'silent'> {
+  const over = new AbortController()
+  let end = () => {}
   try {
-    return decodeURIComponent(part)
+    const late = options.sleep(answerMs, over.signal).then(() => 'silent' as const)
+    const asking = (async () => {
+      const { sql, wire } = await openDriver({ ...options, application: 'silence' })
+      end = () => wire.destroy()
+      return ask(sql)
+    })()
+    return await Promise.race([asking, late])
   } catch (error) {
-    if (!(error instanceof URIError)) throw error
-    return null
-  }
-}
-
-/** Host, port and database of a URL. Throws BAD_URL. */
-export function readUrl(url: string): { host: string; port: number; database: string } {
-  const bad = (reason: string) => new Failure('BAD_URL', maskUrl(url), { reason })
-  if (!URL.canParse(url)) throw bad('it is not a URL')
-  const parsed = new URL(url)
-  if (!['postgres:', 'postgresql:'].includes(parsed.protocol))
-    throw bad(`it starts with \`${parsed.protocol}//\``)
-  const decoded = (part: string) => {
-    const plain = plainText(part)
-    if (plain === null) throw bad('a % in it is not followed by two hexadecimal digits')
-    return plain
-  }
-  // the driver decodes it too, and would fail with less to go by
-  decoded(parsed.password)
-  return {
-    host: decoded(parsed.hostname) || parsed.searchParams.get('host') || 'localhost',
-    port: Number(parsed.port || 5432),
-    database: decoded(parsed.pathname.slice(1)) || decoded(parsed.username) || 'postgres',
+    // a server that refuses one connection more is there all the same
+    return isLost(error) ? 'silent' : 'working'
+  } finally {
+    over.abort()
+    end()
   }
 }
 
 /** Says what a failed connection means, with the words of the server where it has some. */
 function connectFailure(error: unknown, url: string): Failure | Failures {
   if (error instanceof Failure || error instanceof Failures) return error
-  const { database } = readUrl(url)
+  const { database } = readAddress(url)
   const where = addressOf(url)
   const { code = '', message = '' } = error as { code?: string; message?: string }
   if (code === '28P01' || code === '28000')
     return new Failure('WRONG_PASSWORD', where, { reason: message }, error)
   if (code === '3D000') return new Failure('NO_SUCH_DATABASE', database, { server: where }, error)
-  if (
-    /^(ECONN|ENOTFOUND|EAI_AGAIN|ENET|EHOST|ETIMEDOUT|CONNECT_TIMEOUT|CONNECTION_|57P03|ENOENT|EPIPE)/.test(
-      code,
-    )
-  ) {
-    return new Failure(
-      'NO_SERVER',
-      where,
-      { code, reason: code === 'ENETUNREACH' ? `${code}: IPv6 only?` : code },
-      error,
-    )
-  }
+  // what the system says of a socket is its code; what the server says is a sentence
+  const system = /^(E[A-Z]+|EAI_\w+)$/.test(code)
   return new Failure(
     'NO_SERVER',
     where,
-    { code: code || null, reason: message || code || 'no answer' },
+    { code: code || null, reason: (system ? code : message || code) || 'no answer' },
     error,
   )
 }

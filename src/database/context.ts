@@ -2,7 +2,8 @@ import type { Emit } from '../model/event.js'
 import { Failure } from '../model/failure.js'
 import type { Track } from '../model/project.js'
 import type { StatementTrace } from '../model/report.js'
-import { type Connection, openConnection, readUrl } from './connection.js'
+import { readUrl } from './address.js'
+import { type Connection, openConnection } from './connection.js'
 import { type Purpose, sendSetup, setupSql } from './connection.sql.js'
 import { isLost } from './faults.js'
 import { refusePlanted } from './planted.js'
@@ -63,9 +64,6 @@ export interface Context extends Machine {
   signal: AbortSignal
 }
 
-/** How long a server may take to answer a fresh session, in milliseconds. */
-const answerMs = 10_000
-
 /**
  * Opens a session for a purpose, with the settings that belong to it and those in `more`, as SQL. Refuses a
  * pooler that shares sessions (TRANSACTION_POOLER) and schemas of ours that others can change
@@ -96,7 +94,7 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
     },
     // workers and monitors are opened beside a session that has looked
     looksForPlanted: purpose !== 'worker' && purpose !== 'monitor',
-    deadline: signal => ctx.clock.sleep(answerMs, signal),
+    sleep: ctx.clock.sleep,
     onNotice: text => ctx.emit({ type: 'notice', text }),
   })
   if (!isPooled(ctx)) return opened

@@ -1,5 +1,6 @@
 import { Failure } from '../model/failure.js'
-import { addressOf, type Greeted, openConnection } from './connection.js'
+import { addressOf, readAddress } from './address.js'
+import { type Greeted, openConnection } from './connection.js'
 
 /** The part of a verb's context that finding a pooler needs. */
 interface Asking {
@@ -21,8 +22,10 @@ export const isPooled = ({ signal, url }: Asking): boolean => proven.get(signal)
  * back last gives both the same; one that goes round gives the first another.
  */
 export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise<void> {
-  if (first.direct || isPooled(ctx)) return
   const shared = () => new Failure('TRANSACTION_POOLER', addressOf(ctx.url))
+  // Prisma's sign for a pooler that shares sessions
+  if (readAddress(ctx.url).shared) throw shared()
+  if (first.direct || isPooled(ctx)) return
   const stays = async (session: Greeted) => {
     if ((await session.again()) !== session.pid) throw shared()
   }
@@ -39,7 +42,7 @@ export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise
       }
     },
     looksForPlanted: false,
-    deadline: signal => ctx.clock.sleep(secondMs, signal),
+    sleep: (ms, signal) => ctx.clock.sleep(Math.min(ms, secondMs), signal),
   }).catch(error => {
     throw error instanceof Failure && error.finding.code === 'NO_SERVER' ? usedUp(ctx, 1) : error
   })

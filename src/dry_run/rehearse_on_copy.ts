@@ -1,4 +1,4 @@
-import { readUrl } from '../database/connection.js'
+import { readUrl } from '../database/address.js'
 import { type Context, connect } from '../database/context.js'
 import { transaction } from '../database/scopes.js'
 import type { Statement } from '../files/statements.js'

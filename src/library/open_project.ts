@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readUrl } from '../database/connection.js'
+import { readUrl } from '../database/address.js'
 import { isLost, serverFault } from '../database/faults.js'
 import { type Config, parseConfig, readConfig } from '../files/config.js'
 import { home, packageVersion } from '../files/package.js'

@@ -71,6 +71,7 @@ export const codes = {
   NO_DATABASE_URL: 'error',
   BAD_URL: 'error',
   NO_SERVER: 'error',
+  TLS_FAILED: 'error',
   WRONG_PASSWORD: 'error',
   NO_SUCH_DATABASE: 'error',
   CONNECTION_LOST: 'error',

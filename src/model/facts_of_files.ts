@@ -154,6 +154,10 @@ export interface FactsOfFiles {
     /** Code of the system, the driver or the server, such as ENOTFOUND; null where the error has none. */
     code: string | null
   } & Reason
+  TLS_FAILED: {
+    /** The sslmode that was asked for. */
+    mode: string
+  } & Reason
   WRONG_PASSWORD: Reason
   NO_SUCH_DATABASE: { server: string }
   CONNECTION_LOST: Reason

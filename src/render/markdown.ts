@@ -1,4 +1,5 @@
 import type { Report } from '../model/report.js'
+import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
@@ -15,8 +16,7 @@ const markdownMarks: Record<string, string> = {
   'rolled-back': '↩️',
 }
 
-const row = (cells: string[]): string =>
-  `| ${cells.map(text => text.replaceAll('|', '\\|').replaceAll('\n', '<br>')).join(' | ')} |`
+const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll('\n', '<br>')).join(' | ')} |`
 
 const markdownGrid = (head: string[], rows: string[][]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
@@ -25,31 +25,35 @@ const markdownGrid = (head: string[], rows: string[][]): string =>
 export function renderMarkdown(report: Report): string {
   const blocks: string[] = []
   const { target } = report
-  const where = target ? ` of \`${target.database}\` on \`${target.host}\` (PostgreSQL ${target.server})` : ''
+  const where = target
+    ? ` of ${markdownCode(target.database)} on ${markdownCode(target.host)} (PostgreSQL ${markdownText(target.server)})`
+    : ''
   blocks.push(
-    `## rethread ${report.command}: ${report.verdict}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role \`${target!.role}\` ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
+    `## rethread ${report.command}: ${report.verdict}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role ${markdownCode(target!.role)} ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
   )
   if (report.steps.length > 0) {
     const rows = report.steps.map(s => [
       markdownMarks[s.outcome] ?? '',
-      `\`${s.migration}\``,
+      markdownCode(s.migration),
       s.direction === 'down' ? 'rollback' : s.phase,
       [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
       s.outcome === 'planned'
         ? ''
-        : [s.outcome, duration(s.durationMs), s.reason ?? ''].filter(Boolean).join(', '),
+        : [s.outcome, duration(s.durationMs), markdownText(s.reason ?? '')].filter(Boolean).join(', '),
     ])
     blocks.push('### Steps\n\n' + markdownGrid(['', 'migration', 'phase', 'hazards', 'outcome'], rows))
     for (const s of report.steps) {
-      const hazards = s.hazards.map(h => `- \`${h.code}\` ${h.subject}: ${h.detail}`).join('\n')
+      const hazards = s.hazards
+        .map(h => `- \`${h.code}\` ${markdownText(`${h.subject}: ${h.detail}`)}`)
+        .join('\n')
       blocks.push(
-        `<details><summary><code>${s.migration}</code>: ${s.title}</summary>\n\n${hazards}${hazards ? '\n\n' : ''}\`\`\`sql\n${s.statements.map(q => q + ';').join('\n\n')}\n\`\`\`\n</details>`,
+        `<details><summary><code>${htmlText(s.migration)}</code>: ${htmlText(s.title)}</summary>\n\n${hazards}${hazards ? '\n\n' : ''}${markdownBlock(s.statements.map(q => q + ';').join('\n\n'), 'sql')}\n</details>`,
       )
     }
   }
   if (report.backfill.length > 0) {
     const rows = report.backfill.map(b => [
-      `\`${b.migration}\``,
+      markdownCode(b.migration),
       b.state,
       number(b.rows),
       `${b.rangesDone}/${b.ranges}`,
@@ -65,38 +69,35 @@ export function renderMarkdown(report: Report): string {
   if (report.checks.length > 0) {
     const rows = report.checks.map(r => [
       markdownMarks[r.outcome] ?? '',
-      `\`${r.check}\``,
+      markdownCode(r.check),
       r.outcome === 'found'
-        ? r.found.map(f => `${f.object}: ${f.detail}`).join('\n') + (r.more ? '\nand more' : '')
-        : (r.reason ?? r.title),
+        ? r.found.map(f => markdownText(`${f.object}: ${f.detail}`)).join('\n') + (r.more ? '\nand more' : '')
+        : markdownText(r.reason ?? r.title),
     ])
     blocks.push('### Checks\n\n' + markdownGrid(['', 'check', ''], rows))
   }
   for (const t of report.tables) {
     if (t.rows.length === 0) continue
     blocks.push(
-      `### ${t.title}\n\n` +
+      `### ${markdownText(t.title)}\n\n` +
         markdownGrid(
-          t.columns,
-          t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
+          t.columns.map(markdownText),
+          t.rows.map(r => r.map((v, i) => markdownText(cell(v, t.columns[i]!)))),
         ),
     )
   }
   if (report.findings.length > 0) {
-    const items = report.findings.map(worded).map(
-      f =>
-        `- **${f.level}** \`${f.code}\` ${f.message}${
-          f.fix
-            ? `\n  \`\`\`\n${f.fix
-                .split('\n')
-                .map(l => `  ${l}`)
-                .join('\n')}\n  \`\`\``
-            : ''
-        }`,
-    )
+    const items = report.findings
+      .map(worded)
+      .map(
+        f =>
+          `- **${f.level}** \`${f.code}\` ${markdownText(f.message)}${
+            f.fix ? `\n${markdownBlock(f.fix).replace(/^/gm, '  ')}` : ''
+          }`,
+      )
     blocks.push('### Findings\n\n' + items.join('\n'))
   }
   return blocks.join('\n\n') + '\n'
 }
 
-export default defineRenderer({ render: renderMarkdown })
+export default defineRenderer({ safe: terminalText, render: renderMarkdown })

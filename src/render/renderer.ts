@@ -1,4 +1,5 @@
 import type { Report } from '../model/report.js'
+import { escaped, visibleText } from './escape.js'
 
 /** What a file of `render/` fills in. One file = one format; its name is the format's. */
 export interface Renderer {
@@ -8,8 +9,18 @@ export interface Renderer {
   page?: { env: string; render(report: Report): string | Promise<string> }
 }
 
-/** Declares a format. */
-export const defineRenderer = (renderer: Renderer): Renderer => renderer
+/**
+ * Declares a format. `safe` is applied to every text of a report before it is rendered: names, titles and
+ * messages in it are other people's, and the format must not obey them.
+ */
+export const defineRenderer = ({
+  render,
+  page,
+  safe = visibleText,
+}: Renderer & { safe?: (text: string) => string }): Renderer => ({
+  render: (report, look) => render(escaped(report, safe), look),
+  ...(page ? { page: { ...page, render: report => page.render(escaped(report, safe)) } } : {}),
+})
 
 /** How the terminal report looks. */
 export interface TerminalStyle {

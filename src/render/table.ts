@@ -1,6 +1,7 @@
 import type Table from 'cli-table3'
 import { type Code, type HazardCode, isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
+import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { hazardWords, worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
@@ -287,4 +288,4 @@ async function explanations(report: Report, c: Colors): Promise<string> {
   return `${c.bold(name)} (finding)\nFor example: ${message}\n${fix === null ? '' : `Fix: ${fix}\n`}${said && `\n${said}\n`}`
 }
 
-export default defineRenderer({ render: renderTable })
+export default defineRenderer({ safe: terminalText, render: renderTable })

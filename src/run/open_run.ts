@@ -5,7 +5,7 @@ import { inspect, type Target } from '../database/server.js'
 import { Failure } from '../model/failure.js'
 import { beside } from './beside.js'
 import { bestEffort } from './best_effort.js'
-import { beat, readLease, releaseLease, takeLease } from './lease.sql.js'
+import { beat, endFormerBackend, endGhosts, readLease, releaseLease, takeLease } from './lease.sql.js'
 import { addRun, endRun } from './ledger.sql.js'
 import type { Run } from './run.js'
 import { schemaVersion, upgrade, upgrades } from './schema_upgrades.sql.js'
@@ -13,6 +13,9 @@ import { restoreTableSettings } from './table_settings.js'
 
 /** How often the holder of the lease says that it lives, in milliseconds. */
 const heartbeatMs = 2000
+
+/** How long a backend that was ended takes to be gone, in milliseconds. */
+const goneMs = 100
 
 /** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
 async function prepareLedger(connection: Connection, tool: string): Promise<void> {
@@ -40,6 +43,10 @@ async function acquire(
     if (token !== null) return token
     const lease = await readLease(connection.sql)
     const waited = ctx.clock.now() - start
+    if ((await endGhosts(connection.sql)) > 0) {
+      await ctx.clock.sleep(goneMs, ctx.signal)
+      continue
+    }
     if (ctx.signal.aborted) throw new Failure('INTERRUPTED', 'the wait for another run', { command: null })
     if (waited >= waitMs) {
       throw new Failure('ANOTHER_RUN', lease.holder ?? 'another run', {
@@ -107,11 +114,23 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
     throw error
   }
 
+  /** Without a monitor nobody would hear that the holder lives. */
+  const replaceMonitor = async () => {
+    const before = monitor
+    const fresh = await connect(ctx, 'monitor')
+    // the run may have connected again meanwhile, or have ended
+    if (monitor !== before || stopped) return fresh.close()
+    monitor = fresh
+    await before.close()
+  }
   const heart = async () => {
     while (!stopped) {
       await ctx.clock.sleep(heartbeatMs, stop.signal)
       if (stopped) return
-      await bestEffort(ctx, 'heartbeat of the lease', () => beat(monitor.sql, token))
+      await bestEffort(ctx, 'heartbeat of the lease', async () => {
+        if (monitor.lost) await replaceMonitor()
+        await beat(monitor.sql, token)
+      })
     }
   }
   const beating = beside(heart())
@@ -138,6 +157,8 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
       monitor = await connectAgain(ctx)
       const lease = await readLease(writer.sql)
       if (lease.token !== before) throw new Failure('FENCED', 'this run')
+      // the server may not know yet that the former connection is gone
+      await endFormerBackend(writer.sql, before)
       token = await acquire(ctx, writer, command, 10_000)
     },
     close: async outcome => {
@@ -169,16 +190,18 @@ const closeLost = async (...connections: Connection[]): Promise<void> => {
   await Promise.all(connections.map(c => c.close().catch(unlessLost)))
 }
 
-/** A server that restarts is away for seconds: keeps knocking for a minute. */
+/** How long a server may be away, in milliseconds: one that restarts is for seconds. */
+const awayMs = 60_000
+
+/** Keeps knocking while the server is away. */
 async function connectAgain(ctx: Context): Promise<Connection> {
-  const since = ctx.clock.now()
+  const start = ctx.clock.now()
   for (let attempt = 1; ; attempt++) {
     try {
       return await connect(ctx, 'writer')
     } catch (error) {
-      // by the clock: what takes a connection and closes it again costs ten seconds an attempt
-      const tooLong = ctx.clock.now() - since > 60_000
-      if (tooLong || ctx.signal.aborted || !isLost(error)) throw error
+      const away = ctx.clock.now() - start
+      if (away > awayMs || ctx.signal.aborted || !isLost(error)) throw error
       ctx.emit({ type: 'reconnect', attempt, reason: (error as Error).message })
       await ctx.clock.sleep(Math.min(2000, 100 * attempt), ctx.signal)
     }

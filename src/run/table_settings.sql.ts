@@ -65,3 +65,34 @@ export async function restoreAutoAnalyze(sql: Root, relation: string, lockTimeou
     if (before.length > 0) await tx.unsafe(`alter table ${relation} set (${before.join(', ')})`)
   })
 }
+
+/**
+ * Tables of this role that carry the settings of a backfill although nothing remembers them: renamed since,
+ * or the tool's schema was dropped.
+ */
+export async function forgottenTables(sql: Db): Promise<string[]> {
+  const wanted = Object.entries(autoAnalyzeOff).map(([name, value]) => `${name}=${value}`)
+  const rows = await sql<{ relation: string }[]>`
+    select c.oid::regclass::text as relation from pg_catalog.pg_class c
+    where c.relkind = 'r' and c.reloptions @> ${wanted as never}::text[] and pg_catalog.pg_has_role(c.relowner, 'usage')
+      and not exists (select from rethread.table_settings s where to_regclass(s.relation) = c.oid)
+    order by 1`
+  return rows.map(r => r.relation)
+}
+
+/** What the only table that is gone from its name had before; null where there is none, or more than one. */
+export async function settingsOfGone(sql: Db): Promise<string | null> {
+  const rows = await sql<{ relation: string }[]>`
+    select relation from rethread.table_settings where to_regclass(relation) is null`
+  return rows.length === 1 ? rows[0]!.relation : null
+}
+
+/** Remembers a table under the name that it has now. */
+export async function renameSettings(sql: Db, from: string, to: string): Promise<void> {
+  await sql`update rethread.table_settings set relation = ${to} where relation = ${from}`
+}
+
+/** Remembers a table whose former settings nobody knows: it gets the server's. */
+export async function rememberNone(sql: Db, relation: string): Promise<void> {
+  await sql`insert into rethread.table_settings (relation, options) values (${relation}, '{}') on conflict do nothing`
+}

@@ -1,7 +1,15 @@
 import { isRetriable, serverFault } from '../database/faults.js'
 import { withLockRetries } from './lock_retry.js'
 import type { Run } from './run.js'
-import { disableAutoAnalyze, restoreAutoAnalyze, tablesWithChangedSettings } from './table_settings.sql.js'
+import {
+  disableAutoAnalyze,
+  forgottenTables,
+  rememberNone,
+  renameSettings,
+  restoreAutoAnalyze,
+  settingsOfGone,
+  tablesWithChangedSettings,
+} from './table_settings.sql.js'
 
 /** Not the owner of the table. */
 const noPrivilege = '42501'
@@ -20,8 +28,16 @@ export async function holdBackAnalyze(run: Run, heaps: { relation: string }[]): 
   }
 }
 
-/** Puts back every table setting that a backfill has changed, also those of a run that was killed. */
+/**
+ * Puts back every table setting that a backfill has changed, also those of a run that was killed, and of a
+ * table that has another name since.
+ */
 export async function restoreTableSettings(run: Run): Promise<void> {
-  for (const relation of await tablesWithChangedSettings(run.writer.sql))
-    await withLockRetries(run, relation, timeout => restoreAutoAnalyze(run.writer.sql, relation, timeout))
+  const { sql } = run.writer
+  const forgotten = await forgottenTables(sql)
+  const gone = forgotten.length === 1 ? await settingsOfGone(sql) : null
+  if (gone !== null) await renameSettings(sql, gone, forgotten[0]!)
+  else for (const relation of forgotten) await rememberNone(sql, relation)
+  for (const relation of await tablesWithChangedSettings(sql))
+    await withLockRetries(run, relation, timeout => restoreAutoAnalyze(sql, relation, timeout))
 }

@@ -16,6 +16,13 @@ export interface Proxy extends AsyncDisposable {
   connections: number
   /** Cuts all connections for good when the nth statement comes, which does not pass. */
   cutAt(nth: number, then?: () => void): void
+  /**
+   * Passes nothing from the first statement on that matches, which may pass or not; the connections stay, as
+   * in a network that has gone silent.
+   */
+  silentAt(statement: RegExp, passes?: boolean): Promise<void>
+  /** Passes everything again, of connections that are opened from now on. */
+  speak(): void
   /** Whether they were cut. */
   readonly cut: boolean
 }
@@ -29,6 +36,9 @@ export async function proxy(url: string): Promise<Proxy> {
   let last = Number.POSITIVE_INFINITY
   let cut = false
   let onCut = () => {}
+  let silent = false
+  let until: { statement: RegExp; passes: boolean; met: () => void } | null = null
+  const silenced = new WeakSet<Socket>()
   const server = createServer(client => {
     if (cut) {
       client.destroy()
@@ -37,23 +47,36 @@ export async function proxy(url: string): Promise<Proxy> {
     connections++
     const upstream = createConnection(Number(target.port), target.hostname)
     const read = statements(text => sent.push({ text, at: performance.now() }))
+    const isSilent = () => silent || silenced.has(client)
     client.on('data', chunk => {
+      const before = sent.length
       read(chunk)
       if (!cut && sent.length >= last) {
         cut = true
         for (const s of sockets) s.destroy()
         onCut()
       }
-      if (!cut) upstream.write(chunk)
+      const met = until !== null && sent.slice(before).some(s => until!.statement.test(s.text))
+      if (!cut && !isSilent() && (!met || until!.passes)) upstream.write(chunk)
+      if (!met) return
+      silent = true
+      for (const s of sockets) silenced.add(s)
+      until!.met()
+      until = null
     })
-    upstream.on('data', chunk => client.write(chunk))
+    upstream.on('data', chunk => {
+      if (!isSilent()) client.write(chunk)
+    })
     for (const [one, other] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
       sockets.add(one)
       one.setNoDelay(true)
-      one.on('close', () => other.destroy()).on('error', () => other.destroy())
+      const end = () => {
+        if (!isSilent()) other.destroy()
+      }
+      one.on('close', end).on('error', end)
     }
   })
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
@@ -69,6 +92,13 @@ export async function proxy(url: string): Promise<Proxy> {
     cutAt: (nth, then = () => {}) => {
       last = nth
       onCut = then
+    },
+    silentAt: (statement, passes = true) =>
+      new Promise(met => {
+        until = { statement, passes, met }
+      }),
+    speak: () => {
+      silent = false
     },
     get cut() {
       return cut

@@ -83,6 +83,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NO_DATABASE_URL: ['database'],
   BAD_URL: ['(unreadable URL)', { reason: 'it is not a URL' }],
   NO_SERVER: ['db.example.com:5432', { code: 'ECONNREFUSED', reason: 'ECONNREFUSED' }],
+  TLS_FAILED: ['db.example.com:5432', { mode: 'require', reason: 'the server does not speak TLS' }],
   WRONG_PASSWORD: ['db.example.com:5432', { reason: 'password authentication failed for user "app"' }],
   NO_SUCH_DATABASE: ['chat', { server: 'db.example.com:5432' }],
   CONNECTION_LOST: [file, { reason: 'write CONNECTION_CLOSED db.example.com:5432' }],

@@ -35,6 +35,29 @@ function takeBack({ kind, name, owner, role, grants }: Facts['FOREIGN_OBJECT']):
   return `Run as ${owner} if that is the role which runs rethread. Else look at what is in it, then alter ${kind} ${name} owner to ${role};   or drop it.`
 }
 
+/** What a code of the system means, for who has not met it. */
+const reasons: Record<string, string> = {
+  ENOTFOUND: 'its name has no address, ENOTFOUND',
+  EAI_AGAIN: 'the name server does not answer, EAI_AGAIN',
+  ECONNREFUSED: 'nobody listens there, ECONNREFUSED',
+  ECONNRESET: 'it ended the connection, ECONNRESET',
+  ENOENT: 'there is no such socket, ENOENT',
+  ENETUNREACH: 'no network leads there, ENETUNREACH: IPv6 only?',
+}
+const reasonOf = (f: { code: string | null; reason: string }): string => reasons[f.reason] ?? f.reason
+
+const checkName =
+  'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
+/** What to do about each code. */
+const fixes: Record<string, string> = {
+  ENOTFOUND: checkName,
+  EAI_AGAIN: checkName,
+  ENETUNREACH: checkName,
+  NOT_POSTGRES: 'Check the port: 5432 unless the server was set to another.',
+  '53300': 'Close connections that are idle, or raise max_connections or the connection limit of the role.',
+  '57P03': 'Wait until the server has started.',
+}
+
 /** The server, the role and what is in the database. */
 export const targetWords = {
   NO_DATABASE_URL: say(
@@ -48,15 +71,23 @@ export const targetWords = {
       'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.',
   ),
   NO_SERVER: say(
-    (s, f) => sentence`No PostgreSQL answers at ${s} (${f.reason}).`,
+    (s, f) => sentence`No PostgreSQL answers at ${s} (${reasonOf(f)}).`,
     (_, f) =>
-      f.code === 'ENETUNREACH' || f.code === 'ENOTFOUND'
-        ? 'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
-        : 'Check host and port, and that the server runs and lets this machine in.',
+      fixes[f.code ?? ''] ?? 'Check host and port, and that the server runs and lets this machine in.',
+  ),
+  TLS_FAILED: say(
+    (s, f) => sentence`No encrypted connection to ${s} with sslmode=${f.mode}: ${f.reason}.`,
+    (_, f) =>
+      f.mode.startsWith('verify')
+        ? 'Name the root certificate of the server with sslrootcert=<file>, and the host as its certificate has it.'
+        : 'Leave sslmode out of the URL where the network is trusted, or turn TLS on in the server.',
   ),
   WRONG_PASSWORD: say(
     (s, f) => sentence`The server at ${s} refused the login: ${f.reason}.`,
-    () => 'Check user and password; encode @ : / in a password as %40 %3A %2F.',
+    (_, f) =>
+      /no encryption|SSL off/.test(f.reason)
+        ? 'Add sslmode=require to the URL.'
+        : 'Check user and password; encode @ : / in a password as %40 %3A %2F.',
   ),
   NO_SUCH_DATABASE: say(
     (s, f) => sentence`There is no database \`${s}\` on ${f.server}.`,

@@ -1,0 +1,169 @@
+import { Failure } from '../model/failure.js'
+
+/** How a connection is encrypted and whom it trusts, as libpq's `sslmode` has it. */
+export interface TlsWish {
+  mode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+  /** Files of root certificates, of a certificate of one's own and of its key; null for none. */
+  rootCert: string | null
+  cert: string | null
+  key: string | null
+  keyPassword: string | null
+}
+
+/** Where a URL leads. */
+export interface Address {
+  /** A name, an IP address without brackets, or the folder of a Unix socket. */
+  host: string
+  /** Where to connect instead of asking for the name's address; null to ask. */
+  hostAddress: string | null
+  port: number
+  /** Empty where the URL names none: the driver takes the user of the system. */
+  user: string
+  password: string
+  database: string
+  tls: TlsWish
+  /** Command-line options for the server, as libpq's `options`. */
+  options: string | null
+  /** Parameters of the URL that are not PostgreSQL's, or that do nothing here: never sent to the server. */
+  ignored: string[]
+  /** Whether the URL says that it leads to a pooler that shares sessions (`pgbouncer=true`). */
+  shared: boolean
+}
+
+/** A part of a URL with its % codes decoded; null where they are none that a URL may have. */
+export function plainText(part: string): string | null {
+  try {
+    return decodeURIComponent(part)
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
+    return null
+  }
+}
+
+/** The parts of a URL as they are written. Not by the class URL, which refuses a user without a host. */
+const urlParts = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
+
+/** Parameters whose values are secret. */
+const secretParameters = ['password', 'sslpassword']
+
+/** What each sslmode of libpq, and what else people write, comes to. */
+const tlsModes: Record<string, TlsWish['mode']> = {
+  disable: 'disable',
+  false: 'disable',
+  allow: 'prefer',
+  prefer: 'prefer',
+  require: 'require',
+  'no-verify': 'require',
+  true: 'require',
+  'verify-ca': 'verify-ca',
+  'verify-full': 'verify-full',
+}
+
+/** Parameters that are read here; libpq's others and those of other tools do nothing. */
+const readParameters = new Set(
+  'host hostaddr port dbname user password sslmode ssl sslrootcert sslcert sslkey sslpassword options'.split(
+    ' ',
+  ),
+)
+
+/** Reads a URL as libpq does. Throws BAD_URL, which shows nothing of one that can not be read. */
+export function readAddress(url: string): Address {
+  const bad = (reason: string) => new Failure('BAD_URL', maskUrl(url), { reason })
+  const found = urlParts.exec(url)
+  if (!found) {
+    const raw = /^postgres(ql)?:\/\/[^?]*[/#?][^@]*@/i.test(url)
+    throw bad(raw ? 'a / ? # or @ in its password is not encoded' : 'it is not a URL')
+  }
+  const [, scheme, userInfo = '', place = '', path = '', query = ''] = found
+  if (!/^postgres(ql)?$/i.test(scheme!)) throw bad(`it starts with \`${scheme}://\``)
+  // a password with a / in it would be taken for a host and a database
+  if (path.includes('@')) throw bad('a / ? # or @ in its password is not encoded')
+  if (userInfo.includes('@')) throw bad('an @ in its user or password is not encoded')
+  const decoded = (part: string) => {
+    const plain = plainText(part)
+    if (plain === null) throw bad('a % in it is not followed by two hexadecimal digits')
+    if (plain.includes('\0')) throw bad('there is a null byte in it')
+    return plain
+  }
+  const given = new Map<string, string>()
+  for (const pair of query.split('&').filter(Boolean)) {
+    const at = pair.indexOf('=')
+    const name = decoded(at < 0 ? pair : pair.slice(0, at))
+    given.set(name, at < 0 ? '' : decoded(pair.slice(at + 1).replaceAll('+', '%20')))
+  }
+  const colon = userInfo.indexOf(':')
+  const user = decoded(colon < 0 ? userInfo : userInfo.slice(0, colon)) || given.get('user') || ''
+  const password = (colon < 0 ? '' : decoded(userInfo.slice(colon + 1))) || given.get('password') || ''
+  if (place.includes(',')) throw bad('it names several hosts: name the primary alone')
+  const [, bracketed, bare, digits] = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(place) ?? []
+  if (bracketed === undefined && bare === undefined) throw bad('its host and port can not be read')
+  const host = decoded(bracketed ?? bare ?? '') || given.get('host') || given.get('hostaddr') || 'localhost'
+  const port = Number(digits || given.get('port') || 5432)
+  if (!Number.isInteger(port) || port < 1 || port > 65535) throw bad('its port is not between 1 and 65535')
+  const mode = tlsModes[given.get('sslmode') ?? given.get('ssl') ?? 'prefer']
+  if (!mode) throw bad('its sslmode is none that PostgreSQL has')
+  const rootCert = given.get('sslrootcert') || null
+  return {
+    host,
+    hostAddress: given.get('hostaddr') || null,
+    port,
+    user,
+    password,
+    database: decoded(path) || given.get('dbname') || user || 'postgres',
+    tls: {
+      // as libpq: a file of root certificates is there to be used, those of the system want the host's name
+      mode: rootCert === 'system' ? 'verify-full' : mode === 'require' && rootCert ? 'verify-ca' : mode,
+      rootCert: rootCert === 'system' ? null : rootCert,
+      cert: given.get('sslcert') || null,
+      key: given.get('sslkey') || null,
+      keyPassword: given.get('sslpassword') || null,
+    },
+    options: given.get('options') || null,
+    ignored: [...given.keys()].filter(name => !readParameters.has(name)),
+    shared: given.get('pgbouncer') === 'true',
+  }
+}
+
+/** A URL with these parameters of libpq, added to those that a URL has already. */
+export function urlOf(parameters: Record<string, string>, url = 'postgres://'): string {
+  const added = Object.entries(parameters).map(pair => pair.map(encodeURIComponent).join('='))
+  return `${url}${url.includes('?') ? '&' : '?'}${added.join('&')}`
+}
+
+/** Host, port and database of a URL. Throws BAD_URL. */
+export function readUrl(url: string): { host: string; port: number; database: string } {
+  const { host, port, database } = readAddress(url)
+  return { host, port, database }
+}
+
+/** Host and port of a URL, for people. */
+export function addressOf(url: string): string {
+  const { host, port } = readAddress(url)
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** The URL with its passwords masked; an unreadable one is not shown at all. */
+export function maskUrl(url: string): string {
+  const found = urlParts.exec(url)
+  if (!found || found[2]?.includes('@') || found[4]?.includes('@')) return '(unreadable URL)'
+  const [, scheme, userInfo, place, path, query] = found
+  const user = userInfo === undefined ? '' : `${userInfo.replace(/:.*$/s, ':***')}@`
+  const shown = query
+    ?.split('&')
+    .map(pair => (secretParameters.includes(pair.split('=')[0]!) ? pair.replace(/=.*$/s, '=***') : pair))
+  return `${scheme}://${user}${place}${path === undefined ? '' : `/${path}`}${shown ? `?${shown.join('&')}` : ''}`
+}
+
+/** The secrets in a URL, as they are written and as they are meant; the longest first. */
+export function secretsIn(url: string): string[] {
+  const found = urlParts.exec(url)
+  const written = [
+    found?.[2]?.replace(/^[^:]*:?/, ''),
+    ...(found?.[5] ?? '')
+      .split('&')
+      .filter(pair => secretParameters.includes(pair.split('=')[0]!))
+      .map(pair => pair.replace(/^[^=]*=?/, '')),
+  ]
+  const all = written.flatMap(secret => (secret ? [secret, plainText(secret) ?? secret] : []))
+  return [...new Set(all)].sort((a, b) => b.length - a.length)
+}

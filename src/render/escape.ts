@@ -1,0 +1,86 @@
+import type { Report } from '../model/report.js'
+
+/**
+ * Characters that act instead of showing: controls of a terminal other than tab and line end, and those that
+ * turn the direction of text or take no room. Joiners stay, which scripts and emoji need.
+ */
+const acting =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+
+const hex = (char: string, digits: number): string => char.charCodeAt(0).toString(16).padStart(digits, '0')
+
+/** Text whose characters all show, and do nothing. */
+export const visibleText = (text: string): string =>
+  text.replaceAll('\r\n', '\n').replace(acting, char => {
+    const short = char.charCodeAt(0) < 256
+    return short ? `\\x${hex(char, 2)}` : `\\u${hex(char, 4)}`
+  })
+
+/**
+ * Text for a terminal or a log: visible, and nothing at the start of a line that a CI system takes for a
+ * command. GitHub's runner looks past blanks for `::`, and anywhere for `##[`.
+ */
+export const terminalText = (text: string): string =>
+  visibleText(text)
+    .replace(/^(\s*):(?=:)/gm, '$1: ')
+    .replaceAll('##[', '# #[')
+
+/** Text for HTML, in elements and in attributes. */
+export const htmlText = (text: string): string =>
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;')
+
+/**
+ * Text for Markdown: no links, images, mentions, references, headings or HTML. What stands in a pair of
+ * backticks stays code.
+ */
+export const markdownText = (text: string): string =>
+  text
+    .split(/((?<!`)`[^`\n]+`(?!`))/)
+    .map((part, i) =>
+      i % 2 === 1
+        ? part
+        : part
+            .replace(/[\\[\]*~|]|(?<!\w)_|_(?!\w)/g, '\\$&')
+            .replaceAll('&', '&amp;')
+            .replaceAll('<', '&lt;')
+            .replaceAll('>', '&gt;')
+            .replaceAll('`', '&#96;')
+            .replaceAll('://', ':\\/\\/')
+            .replace(/\bwww\./gi, '$&<!-- -->')
+            // a reader would make them from the shown text
+            .replace(/[@#](?=\w)/g, '$&<!-- -->')
+            .replace(/^(\s*)([#+=-])/gm, '$1\\$2'),
+    )
+    .join('')
+
+/** A name as code in Markdown. */
+export const markdownCode = (text: string): string => `\`${text.replace(/[`\n]+/g, ' ')}\``
+
+/** Lines as a block of code in Markdown, with a fence that none of them ends. */
+export function markdownBlock(text: string, language = ''): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(run => run[0].length))
+  const fence = '`'.repeat(longest + 1)
+  return `${fence}${language}\n${text}\n${fence}`
+}
+
+/** JSON whose characters all show; a reader of it gets what they were. */
+export const jsonText = (json: string): string =>
+  json.replace(acting, char => `\\u${hex(char, 4)}`).replaceAll('##[', '#\\u0023[')
+
+/** A report with every text in it escaped. */
+export const escaped = (report: Report, safe: (text: string) => string): Report =>
+  each(report, safe) as Report
+
+function each(value: unknown, safe: (text: string) => string): unknown {
+  if (typeof value === 'string') return safe(value)
+  if (Array.isArray(value)) return value.map(one => each(one, safe))
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, each(one, safe)]))
+  return value
+}

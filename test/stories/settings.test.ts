@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import { throttled } from '../../src/backfill/health_monitor.sql.js'
+import { connect } from '../../src/database/context.js'
+import { openRun } from '../../src/run/open_run.js'
+import { rethread } from '../support/cli.js'
+import { contextOf } from '../support/context.js'
+import { database, newest, servers } from '../support/database.js'
+
+/** What a database may have set that is not ours. */
+const settings = [
+  "transaction_timeout = '150ms'",
+  "statement_timeout = '20ms'",
+  "idle_session_timeout = '300ms'",
+  "idle_in_transaction_session_timeout = '10ms'",
+  "lock_timeout = '1ms'",
+  'standard_conforming_strings = off',
+  'quote_all_identifiers = on',
+  "default_transaction_isolation = 'serializable'",
+  'transform_null_equals = on',
+  "bytea_output = 'escape'",
+  "datestyle = 'German, DMY'",
+]
+
+test.concurrent.each(
+  servers().flatMap(server =>
+    ['workspace-sessions', 'conversation-history'].map(track => ({ server, track })),
+  ),
+)('$track on PostgreSQL $server.major runs whatever the database has set', async ({ server, track }) => {
+  await using db = await database(server, track, 40)
+  for (const setting of settings)
+    if (server.major >= 17 || !setting.startsWith('transaction_timeout'))
+      await db.sql.unsafe(`alter database ${db.name} set ${setting}`)
+  const ran = await rethread(db.url, ['migrate', '--track', track])
+  expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+  const verified = await rethread(db.url, ['verify', '--track', track])
+  expect(verified.report.findings.filter(f => f.level === 'error')).toEqual([])
+})
+
+test.concurrent('a database that is read-only by default is named before anything is done', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 20)
+  await db.sql.unsafe(`alter database ${db.name} set default_transaction_read_only = on`)
+  const { code, report } = await rethread(db.url, ['migrate', '--track', 'workspace-sessions'])
+  expect([code, report.findings.map(f => f.code)]).toEqual([2, expect.arrayContaining(['READ_ONLY_SERVER'])])
+})
+
+test.concurrent('a throttle query reads only, one statement, for half a second', async () => {
+  await using db = await database(newest(), 'empty')
+  await db.sql`create table seen (n int)`
+  const monitor = await connect(contextOf(db.url), 'monitor')
+  const start = performance.now()
+  await expect(throttled(monitor.sql, 'select pg_sleep(60)')).rejects.toThrow(/statement timeout/)
+  expect(performance.now() - start).toBeLessThan(5_000)
+  await expect(throttled(monitor.sql, 'insert into public.seen values (1) returning true')).rejects.toThrow(
+    /read-only/,
+  )
+  await expect(throttled(monitor.sql, 'commit; insert into public.seen values (1)')).rejects.toThrow()
+  expect(await throttled(monitor.sql, 'select true')).toBe(true)
+  expect(await db.sql`select from seen`).toHaveLength(0)
+  await monitor.close()
+})
+
+test.concurrent('settings of a backfill are put back on a table that has another name since', async () => {
+  await using db = await database(newest(), 'empty')
+  await (await openRun(contextOf(db.url), 'migrate', 0)).close('done')
+  await db.sql.unsafe(`create table public.was (n int) with (autovacuum_analyze_threshold = 77, fillfactor = 90);
+    insert into rethread.table_settings (relation, options)
+      select 'public.was', reloptions from pg_class where oid = 'public.was'::regclass;
+    alter table public.was set (autovacuum_analyze_threshold = 2147483647, autovacuum_analyze_scale_factor = 100);
+    alter table public.was rename to became`)
+  const options = async () =>
+    (await db.sql`select reloptions::text as o from pg_class where relname = 'became'`)[0]!.o
+  await (await openRun(contextOf(db.url), 'migrate', 0)).close('done')
+  expect(await options()).toBe('{fillfactor=90,autovacuum_analyze_threshold=77}')
+  await db.sql.unsafe(`alter table public.became
+    set (autovacuum_analyze_threshold = 2147483647, autovacuum_analyze_scale_factor = 100);
+    drop schema rethread cascade`)
+  await (await openRun(contextOf(db.url), 'migrate', 0)).close('done')
+  expect(await options()).toBe('{fillfactor=90}')
+})
