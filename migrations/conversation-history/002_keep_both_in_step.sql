@@ -567,8 +567,8 @@ $$;
 
 -- A session that is behind, brought up to date: first what the old application wrote, then what the new one
 -- did. It sets in_step itself: a query may call it before whatever else it does, and triggers that answered
--- it would take the lines away that the query is about to change. Not as a setting of the function, which only
--- a superuser may give it.
+-- it would take the lines away that the query is about to change. A setting of the function would do, but
+-- only a superuser may give it one.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = ''

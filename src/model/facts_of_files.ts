@@ -293,12 +293,5 @@ export interface FactsOfFiles {
     migration: string
   }
   OUTLOOK: { detail: string; check: string }
-  BLOCKER_NOW: {
-    /** Mode of its lock, as PostgreSQL names it. */
-    mode: string
-    who: string
-  }
-  SERVER_STRAINED: { reasons: string[] }
-  INVALID_INDEX: NoFacts
   FITS: NoFacts
 }
