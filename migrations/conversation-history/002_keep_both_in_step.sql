@@ -566,19 +566,22 @@ end
 $$;
 
 -- A session that is behind, brought up to date: first what the old application wrote, then what the new one
--- did. With in_step as its own setting: a query may call it before whatever else it does, and triggers that
--- answered it would take the lines away that the query is about to change.
+-- did. It sets in_step itself: a query may call it before whatever else it does, and triggers that answered
+-- it would take the lines away that the query is about to change. A setting of the function would do, but
+-- only a superuser may give it one.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = ''
-set rethread.in_step = 'on'
 as $$
 declare
   kept record;
   old_wrote boolean;
   new_wrote boolean;
   secret text;
+  outer_step text := coalesce(current_setting('rethread.in_step', true), '');
+  in_time boolean;
 begin
+  perform set_config('rethread.in_step', 'on', true);
   select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
   from public.chat_sessions s where s.id = session for no key update;
   select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application' and b.operation <> 'touch'), false)
@@ -600,11 +603,13 @@ begin
       where b.session_id = s.id and b.written_by = 'new application' and b.operation = 'DELETE' and b.caught_up_at is null
         and b.tenant_id = s.tenant_id and b.user_id = s.user_id);
     -- where one is left, the backfill gives it its conversation
+    perform set_config('rethread.in_step', outer_step, true);
     return true;
   elsif not exists (
     select from public.conversations c where c.id = session and c.tenant_id = kept.tenant_id and c.user_id = kept.user_id
   ) then
     -- somebody else's conversation has its id: the backfill 003 says so
+    perform set_config('rethread.in_step', outer_step, true);
     return true;
   elsif old_wrote then
     select k.secret into secret from rethread_archive.message_keys k where k.track = 'conversation-history';
@@ -631,7 +636,9 @@ begin
     on conflict (id) do nothing;
   end if;
   perform chat_private.rebuild_session(session);
-  return chat_private.touch_conversation(session);
+  in_time := chat_private.touch_conversation(session);
+  perform set_config('rethread.in_step', outer_step, true);
+  return in_time;
 end
 $$;
 

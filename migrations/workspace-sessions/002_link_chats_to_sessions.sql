@@ -291,7 +291,14 @@ declare
 begin
   select w.owner_id into workspace_owner from public.workspaces w where w.id = old.workspace_id;
   if found and kept then
-    -- somebody deletes the session itself
+    -- somebody deletes the session itself, with its messages where the foreign key stands: the backfill
+    -- that makes legacy sessions does not bring it back
+    if exists (
+      select from pg_catalog.pg_constraint k where k.conrelid = 'public.chats'::regclass and k.confrelid = tg_relid) then
+      delete from chat_private.legacy_parts p
+      using chat_private.legacy_sessions l
+      where l.session_id = old.id and p.workspace_id = l.workspace_id and chat_private.legacy_author(p.author_id) = l.author_id;
+    end if;
     return old;
   end if;
   if found then

@@ -1,5 +1,5 @@
 /** How much a name says: that of the track itself, one of the usual ones, the end of one of these. */
-const sameName = 3
+const exact = 3
 const usualName = 2
 const usualEnding = 1
 
@@ -16,7 +16,7 @@ const wordsOf = (name: string): string =>
 /** How much a name is like the track's own, or like one of the usual ones. */
 export function likeness(name: string, own: string, usual: readonly string[]): number {
   const words = wordsOf(name)
-  if (words === wordsOf(own)) return sameName
+  if (words === wordsOf(own)) return exact
   const known = usual.map(wordsOf)
   if (known.includes(words)) return usualName
   return [wordsOf(own), ...known].some(k => words.endsWith(`_${k}`)) ? usualEnding : 0

@@ -69,7 +69,7 @@ export async function finishPending(job: Job): Promise<Finished> {
 /** What is said of a row that the statement left to do without an error. */
 const unchanged = ({ statement, pending }: Job): string =>
   pending.removes
-    ? 'no backfill explains it, or one failed at it: it stays in its table'
+    ? 'not deleted: no backfill explains it, one failed at it, or a trigger of the table keeps it'
     : statement.updatesTable
       ? 'unchanged after the update'
       : 'still to do after the statement'

@@ -26,6 +26,8 @@ export interface PendingSpec {
   within: string | null
   /** Foreign keys that point at the table, where the backfill takes rows out. */
   references: ReferencingKey[]
+  /** The list of failed rows is there: before the first run of all there is none, and no row has failed. */
+  hasFailedRows: boolean
   /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
   explainedBefore: boolean
 }
@@ -75,9 +77,12 @@ const mayLeave = (s: PendingSpec): string =>
 
 const isExplained = (s: PendingSpec): string =>
   [
-    `not exists (select from rethread_archive.failed_rows rethread_f where ${isOfRow('rethread_f', s)})`,
+    ...(s.hasFailedRows
+      ? [`not exists (select from rethread_archive.failed_rows rethread_f where ${isOfRow('rethread_f', s)})`]
+      : []),
     ...(s.explainedBefore ? [`exists (${copyOf(s)} and not ${isOwn(s)})`] : []),
     ...(s.reason === null ? [] : [`(${s.reason}) is not null`]),
+    'true',
   ].join(' and ')
 
 const intoQuarantine =

@@ -16,7 +16,7 @@ import { urlOfEnvironment, withPassword } from './libpq.js'
 export type Process = NodeJS.Process
 
 /** The target and where it was named: flag beats environment. */
-export function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: string; source: string } {
+function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: string; source: string } {
   if (given) return { url: given, source: '--database-url' }
   for (const name of ['RETHREAD_DATABASE_URL', 'DATABASE_URL', 'SUPABASE_DB_URL']) {
     if (env[name]) return { url: env[name]!, source: name }

@@ -1,7 +1,7 @@
 import { Failure } from '../model/failure.js'
 
 /** How a connection is encrypted and whom it trusts, as libpq's `sslmode` has it. */
-export interface TlsWish {
+interface TlsWish {
   mode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
   /** Files of root certificates, of a certificate of one's own and of its key; null for none. */
   rootCert: string | null
@@ -31,7 +31,7 @@ export interface Address {
 }
 
 /** A part of a URL with its % codes decoded; null where they are none that a URL may have. */
-export function plainText(part: string): string | null {
+function plainText(part: string): string | null {
   try {
     return decodeURIComponent(part)
   } catch (error) {

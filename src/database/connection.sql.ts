@@ -1,4 +1,5 @@
 import { codeOf, isLostCode } from '../model/failure.js'
+import { type Planted, plantedSql, trustedSql } from './planted.sql.js'
 import { type Db, literal } from './types.js'
 
 /** What a session is for. Probes are the only ones that see as the application sees. */
@@ -22,6 +23,43 @@ const reliedOn = [
 const readerLockMs = 30_000
 
 /**
+ * The schemas that a fresh session looks in until it is known whose the others are: the server's own. What
+ * others put into `public` or into the temporary schema is not called instead (CVE-2018-1058).
+ */
+const ownPath = 'pg_catalog, pg_temp'
+
+/**
+ * The schemas that the role and the database look in, for the files of a track and the statements that hold
+ * parts of them, without those in which somebody else may make a function or an operator, or has made one.
+ * The temporary schema stays first for tables, as files expect: only the session itself can fill it.
+ * Names are resolved before anything runs, by `ownPath`; which schemas the default names, while it runs.
+ */
+const trackPathSql = `
+  with trusted as materialized (${trustedSql}),
+  usual as materialized (
+    select set_config('search_path', s.reset_val, false) as path from pg_catalog.pg_settings s where s.name = 'search_path'
+  ),
+  closed as (
+    select n.nspname, w.position
+    from usual u
+    cross join unnest(current_schemas(u.path is null)) with ordinality as w (name, position)
+    join pg_catalog.pg_namespace n on n.nspname = w.name and n.nspname !~ '^pg_'
+    where n.nspowner in (select oid from trusted)
+      and not exists (
+        select from aclexplode(n.nspacl) a
+        where a.privilege_type = 'CREATE' and a.grantee not in (select oid from trusted) and (a.grantee = 0 or exists (
+          select from pg_catalog.pg_roles r
+          where r.rolcanlogin and r.oid not in (select oid from trusted) and pg_has_role(r.oid, a.grantee, 'MEMBER'))))
+      and not exists (
+        select from pg_catalog.pg_proc p where p.pronamespace = n.oid and p.proowner not in (select oid from trusted))
+      and not exists (
+        select from pg_catalog.pg_operator o where o.oprnamespace = n.oid and o.oprowner not in (select oid from trusted))
+  )
+  select set_config('search_path',
+    'pg_catalog' || coalesce((select string_agg(', ' || quote_ident(nspname), '' order by position) from closed), ''), false)
+  from usual`
+
+/**
  * The settings of a fresh session, sent once it is known that they stay in it.
  * `row_security = off` makes a filtered view of the data an error instead of a smaller number.
  * `client_connection_check_interval` lets the backend of a killed client go within a second, so that the
@@ -30,6 +68,7 @@ const readerLockMs = 30_000
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
+    `set search_path = ${ownPath}`,
     // PostgreSQL 17 and later; first, for it counts the time of this very message
     'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
     'set row_security = off',
@@ -73,6 +112,7 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     lines.push("set lock_timeout = '60ms'", "set statement_timeout = '30s'")
   }
   for (const [name, value] of Object.entries(settings)) lines.push(`set rethread.${name} = ${literal(value)}`)
+  lines.push(trackPathSql)
   return lines.map(line => line + ';').join('\n')
 }
 
@@ -81,10 +121,23 @@ export async function sendSetup(sql: Db, setup: string): Promise<void> {
   await sql.unsafe(setup)
 }
 
-/** The first question to a session: which backend answers, and which one the start-up named. */
-export async function greet(sql: Db): Promise<{ pid: number; named: number }> {
-  const answer = await sql.unsafe<{ pid: number }[]>('select pg_catalog.pg_backend_pid() as pid')
-  return { pid: answer[0]!.pid, named: answer.state.pid }
+/**
+ * The first message of a session: which backend answers, which one the start-up named, and, where asked,
+ * what others have put into our schemas. SET LOCAL lasts until the end of the message: nothing stays behind
+ * in a connection that turns out to be a pooler's.
+ */
+export async function greet(
+  sql: Db,
+  looksForPlanted: boolean,
+): Promise<{ pid: number; named: number; planted: Planted[] }> {
+  const planted = looksForPlanted ? `(${plantedSql})` : "'[]'::json"
+  const results = await sql.unsafe<object[]>(
+    `set local search_path = ${ownPath}; select pg_catalog.pg_backend_pid() as pid, ${planted} as planted`,
+  )
+  const answer = results.at(-1) as unknown as { pid: number; planted: Planted[] }[] & {
+    state: { pid: number }
+  }
+  return { ...answer[0]!, named: answer.state.pid }
 }
 
 /**

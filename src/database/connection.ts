@@ -1,8 +1,9 @@
 import postgres from 'postgres'
-import { Failure } from '../model/failure.js'
+import { Failure, Failures } from '../model/failure.js'
 import { addressOf, readAddress } from './address.js'
 import { backendState, endBackend, greet, sendSetup } from './connection.sql.js'
 import { isLost, unlessLost } from './faults.js'
+import type { Planted } from './planted.sql.js'
 import { refuseWhenLost } from './refuse_when_lost.js'
 import type { Db } from './types.js'
 import { openWire, type Wire } from './wire.js'
@@ -28,6 +29,8 @@ interface ConnectionOptions {
    * sent through a pooler would stay behind in a connection that the application gets next.
    */
   admit: (greeted: Greeted) => Promise<void>
+  /** Whether the tool's own schemas are looked at for objects of others. */
+  looksForPlanted: boolean
   /** Waits, less where its signal fires. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>
   onNotice?: (text: string) => void
@@ -39,6 +42,8 @@ export interface Greeted {
   pid: number
   /** Whether it is the backend that the start-up named: a pooler names one of its own making. */
   direct: boolean
+  /** Objects of others in the tool's schemas, or that others may change; empty where nobody looked. */
+  planted: Planted[]
   /** Asks once more which backend answers. */
   again(): Promise<number>
 }
@@ -75,9 +80,9 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
   })
   const inTime = <T>(answer: Promise<T>): Promise<T> => Promise.race([answer, late as Promise<never>])
   try {
-    const { pid, named } = await inTime(greet(sql))
-    const again = async () => (await inTime(greet(sql))).pid
-    await options.admit({ pid, direct: pid === named, again })
+    const { pid, named, planted } = await inTime(greet(sql, options.looksForPlanted))
+    const again = async () => (await inTime(greet(sql, false))).pid
+    await options.admit({ pid, direct: pid === named, planted, again })
     await inTime(sendSetup(sql, setup))
     void endWhenSilent(wire, pid, options, closed.signal)
     return {
@@ -233,8 +238,8 @@ async function askBeside(
 }
 
 /** Says what a failed connection means, with the words of the server where it has some. */
-function connectFailure(error: unknown, url: string): Failure {
-  if (error instanceof Failure) return error
+function connectFailure(error: unknown, url: string): Failure | Failures {
+  if (error instanceof Failure || error instanceof Failures) return error
   const { database } = readAddress(url)
   const where = addressOf(url)
   const { code = '', message = '' } = error as { code?: string; message?: string }

@@ -6,6 +6,7 @@ import { readUrl } from './address.js'
 import { type Connection, openConnection } from './connection.js'
 import { type Purpose, sendSetup, setupSql } from './connection.sql.js'
 import { isLost } from './faults.js'
+import { refusePlanted } from './planted.js'
 import { isPooled, refuseSharedSessions, usedUp } from './pooler.js'
 import type { Db, Root } from './types.js'
 
@@ -65,7 +66,8 @@ export interface Context extends Machine {
 
 /**
  * Opens a session for a purpose, with the settings that belong to it and those in `more`, as SQL. Refuses a
- * pooler that shares sessions (TRANSACTION_POOLER) before anything is set.
+ * pooler that shares sessions (TRANSACTION_POOLER) and schemas of ours that others can change
+ * (FOREIGN_OBJECT) before anything is set, read or called.
  */
 export async function connect(ctx: Context, purpose: Purpose, more = ''): Promise<Connection> {
   if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
@@ -86,7 +88,12 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
     url: ctx.url,
     application: purpose,
     setup,
-    admit: greeted => refuseSharedSessions(ctx, greeted),
+    admit: async greeted => {
+      refusePlanted(greeted.planted)
+      await refuseSharedSessions(ctx, greeted)
+    },
+    // workers and monitors are opened beside a session that has looked
+    looksForPlanted: purpose !== 'worker' && purpose !== 'monitor',
     sleep: ctx.clock.sleep,
     onNotice: text => ctx.emit({ type: 'notice', text }),
   })

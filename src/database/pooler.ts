@@ -41,6 +41,7 @@ export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise
         await stays(session)
       }
     },
+    looksForPlanted: false,
     sleep: (ms, signal) => ctx.clock.sleep(Math.min(ms, secondMs), signal),
   }).catch(error => {
     throw error instanceof Failure && error.finding.code === 'NO_SERVER' ? usedUp(ctx, 1) : error

@@ -171,6 +171,9 @@ async function callVerify(c: Call, request: VerifyRequest): Promise<Report> {
   })
 }
 
+/** Longest retention that the server is asked for, in days: nothing is as old, and its times have an end. */
+const longestRetention = 100_000
+
 async function callPrune(c: Call, request: PruneRequest): Promise<Report> {
   const track = await c.track()
   const { olderThanDays } = request
@@ -179,7 +182,7 @@ async function callPrune(c: Call, request: PruneRequest): Promise<Report> {
   if (!olderThanDays && retention === null)
     throw wrongUsage('prune()', '`olderThanDays` is needed: there is no setting `retention` for it')
   return (request.archives ? pruneArchives : prune)(c.ctx, track, {
-    days: olderThanDays ?? retentionDays(retention),
+    days: Math.min(olderThanDays ?? retentionDays(retention), longestRetention),
     apply: request.apply ?? false,
     how: request.delete ? 'deleted' : request.soft ? 'marked' : 'archived',
     consent: consentOf(c, request.consent),

@@ -8,7 +8,7 @@ import { missingObjects } from '../database/requirements.sql.js'
 import { inspect } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { proofOf } from '../files/statement_proof.js'
-import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
+import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
@@ -19,11 +19,17 @@ import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { storeFingerprint } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
+import { runCheck, sharedFactsOf } from '../verify/run_check.js'
+import { functionBodies } from './function_bodies.sql.js'
+
+/** Checks of what every track has that an adopted database has to pass: who may do what hangs on these. */
+const guards = ['functions', 'grants', 'policies', 'row_security', 'triggers']
 
 /**
  * Adopts an existing database: everything up to a migration is written to the ledger as applied, after the
- * catalog has shown that each object which the files make is there, and each backfill's pending rows are
- * none. Nothing is taken on trust: a file that is only said to be applied would never run.
+ * catalog has shown that each object which the files make is there, with the bodies, policies and grants
+ * that they give, and each backfill's pending rows are none. Nothing is taken on trust: a file that is only
+ * said to be applied would never run.
  */
 export async function baseline(
   ctx: Context,
@@ -44,6 +50,11 @@ export async function baseline(
     for (const m of adopted) {
       const missing = await unproven(connection, m)
       if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
+    }
+    const applied = new Set([...history.applied.keys(), ...adopted.map(m => m.name)])
+    if (adopted.length > 0 && report.findings.length === 0) {
+      const missing = await unguarded(ctx, connection, track, adopted, applied)
+      if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', last.name, { missing }))
     }
   }
   report.steps = adopted.map(m =>
@@ -66,6 +77,39 @@ export async function baseline(
   } finally {
     await run.close(report.verdict)
   }
+}
+
+const madeInside = /\bfunction\s+([\w$]+\.[\w$]+)\s*\(/gi
+
+/** What is there under the names that the files give, and is not what they make. */
+async function unguarded(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  adopted: Migration[],
+  applied: ReadonlySet<string>,
+): Promise<string[]> {
+  const around = { ...(await sharedFactsOf(track)), track, deep: false, scope: null }
+  const missing: string[] = []
+  for (const check of track.checks.filter(c => c.shared && guards.includes(c.name))) {
+    const { result } = await runCheck(ctx, connection, check, applied, around)
+    if (result.outcome === 'failed') missing.push(`${check.name}: ${result.reason}`)
+    missing.push(...result.found.map(f => `${f.object}: ${f.detail}`))
+  }
+  // the last file that makes a function has the body; a DO block may make another, as a setting wants it
+  const wanted = new Map<string, string>()
+  for (const m of adopted)
+    for (const { kind, node, text } of await parseStatements(m.file.text)) {
+      if (kind === 'DoStmt') for (const [, name] of text.matchAll(madeInside)) wanted.delete(name!)
+      if (kind !== 'CreateFunctionStmt') continue
+      const body = node.options.find((o: Node) => o.DefElem.defname === 'as')?.DefElem.arg?.List?.items[0]
+      if (body) wanted.set(strings(node.funcname).join('.'), body.String.sval)
+    }
+  const found = await functionBodies(connection.sql, [...wanted.keys()])
+  for (const [name, body] of wanted)
+    if (!found.some(f => f.name === name && f.body === body))
+      missing.push(`function ${name} with the body that its file gives it`)
+  return missing
 }
 
 /** What a migration would make and the catalog does not show. */

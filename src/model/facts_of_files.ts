@@ -11,7 +11,6 @@ import type {
 
 /** Facts of the findings about files, the ledger's history and the target, by code. */
 export interface FactsOfFiles {
-  // files
   NO_TRACKS: NoFacts
   DUPLICATE_VERSION: {
     version: string
@@ -171,6 +170,10 @@ export interface FactsOfFiles {
   TRANSACTION_POOLER: NoFacts
   /** `most`: sessions that the tool could get at least one of less than it needs. */
   POOL_USED_UP: { most: number }
+  /** `instead`: the role that would do; `statements`: SQL that gives it what it lacks. */
+  RUNS_AS_SUPERUSER: { track: string; instead: string; statements: string[] }
+  /** `grants`: what others may do with it, as `PRIVILEGE to role`. */
+  FOREIGN_OBJECT: { kind: string; name: string; owner: string; role: string; grants: string[] }
   /**
    * A table that only its owner may alter, read or point a foreign key at, or a database where we may
    * create no schema; `role` is ours.
@@ -248,7 +251,12 @@ export interface FactsOfFiles {
     rename: string
   }
   /** Publications of a table whose rows they can't tell apart, and the file that changes rows. */
-  NO_REPLICA_IDENTITY: { publications: string[]; migration: string }
+  NO_REPLICA_IDENTITY: {
+    publications: string[]
+    /** True where it has one, which a column list or a row filter of the publications does not fit. */
+    clashes: boolean
+    migration: string
+  }
   /** A constraint that was never validated, as the server prints it. */
   ROWS_VIOLATE: { constraint: string; definition: string; migration: string }
   /** Why nobody knows yet whether rows violate the constraint. */
@@ -271,6 +279,8 @@ export interface FactsOfFiles {
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
+  /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
+  FOREIGN_CODE: { code: string[]; role: string }
   /** The first line of a text whose table shows only when it runs. */
   CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {
@@ -283,12 +293,5 @@ export interface FactsOfFiles {
     migration: string
   }
   OUTLOOK: { detail: string; check: string }
-  BLOCKER_NOW: {
-    /** Mode of its lock, as PostgreSQL names it. */
-    mode: string
-    who: string
-  }
-  SERVER_STRAINED: { reasons: string[] }
-  INVALID_INDEX: NoFacts
   FITS: NoFacts
 }

@@ -275,4 +275,11 @@ export interface FactsOfRuns {
     /** Code of the system, SQLSTATE of the server; null where there is none. */
     code: string | null
   } & Reason
+  BLOCKER_NOW: {
+    /** Mode of its lock, as PostgreSQL names it. */
+    mode: string
+    who: string
+  }
+  SERVER_STRAINED: { reasons: string[] }
+  INVALID_INDEX: NoFacts
 }

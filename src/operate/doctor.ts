@@ -11,6 +11,7 @@ import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { nearestTrack } from '../plan/nearest_track.js'
 import { foretell, isOutlook } from '../verify/run_check.js'
+import { lesserRole } from './deploy_role.js'
 
 /** Looks at target and files without writing, and says for each thing how to fix it. */
 export async function doctor(
@@ -47,6 +48,8 @@ export async function doctor(
     const fit = fits.find(f => f.track === track)!
     // a track that needs no table of the application's fits by name only
     const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
+    if (isFit && target.facts.superuser)
+      report.findings.push(await lesserRole(connection.sql, track, target.info.role))
     report.findings.push(
       ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
       ...(await lint(track, await squawk(track))),

@@ -5,13 +5,15 @@ import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { driftHazards } from './drift.js'
 import { firingTriggers, triggerHazards } from './firing_triggers.js'
+import { describeForeignCode, foreignCodeHazards, foreignCodeOf } from './foreign_code.js'
+import type { ForeignCode } from './foreign_code.sql.js'
 import { readersAfter } from './readers.js'
 
 /**
  * A described plan with the hazards that the database itself adds: objects of the track that have changed
- * (`changed`, what `drifted` found), triggers of the application that a backfill would fire, and roles that
- * would reach no row any more. The findings say which triggers, and whether they are held off; the tables,
- * what each role reads.
+ * (`changed`, what `drifted` found), triggers of the application that a backfill would fire, functions of
+ * others that its tables run, and roles that would reach no row any more. The findings say which triggers,
+ * and whether they are held off, and whose functions they are; the tables, what each role reads.
  */
 export async function addDecisions(
   ctx: Context,
@@ -22,6 +24,12 @@ export async function addDecisions(
 ): Promise<{ plan: Plan; findings: Finding[]; tables: Table[] }> {
   const findings: Finding[] = []
   const pending = [...plan.steps, ...plan.held].map(s => s.migration)
+  const foreign = await foreignCodeOf(sql, pending)
+  findings.push(...foreignFindings([...foreign.values()].flat()))
+  const withCode = <S extends { migration: Migration; hazards: Hazard[] }>(step: S): S => {
+    const hazards = foreignCodeHazards(foreign.get(step.migration) ?? [])
+    return hazards.length === 0 ? step : { ...step, hazards: [...step.hazards, ...hazards] }
+  }
   const { hazards: hiding, tables } = await readersAfter(
     sql,
     [...plan.steps, ...plan.held]
@@ -41,7 +49,8 @@ export async function addDecisions(
     return { ...step, hazards: [...step.hazards, ...triggerHazards(firing, ctx.holdTriggers)] }
   }
   const steps = []
-  for (const step of plan.steps) steps.push(step.direction === 'up' ? await withTriggers(step) : step)
+  for (const step of plan.steps)
+    steps.push(step.direction === 'up' ? withCode(await withTriggers(step)) : step)
   // one place for what is said of the whole track: the first step
   if (steps[0])
     steps[0] = {
@@ -49,10 +58,22 @@ export async function addDecisions(
       hazards: [...steps[0].hazards, ...(await driftHazards(track, changed))],
     }
   const held = []
-  for (const step of plan.held) held.push(await withTriggers(step))
+  for (const step of plan.held) held.push(withCode(await withTriggers(step)))
   const withHiding = <S extends { migration: Migration; hazards: Hazard[] }>(step: S): S => ({
     ...step,
     hazards: [...step.hazards, ...(hiding.get(step.migration.name) ?? [])],
   })
   return { plan: { ...plan, steps: steps.map(withHiding), held: held.map(withHiding) }, findings, tables }
+}
+
+/** Where no superuser lends its rights, whose functions the tables run is worth a line for each table. */
+function foreignFindings(code: ForeignCode[]): Finding[] {
+  const tables = new Map<string, ForeignCode[]>()
+  for (const c of code) if (!c.superuser) tables.set(c.table, [...(tables.get(c.table) ?? []), c])
+  return [...tables].map(([table, all]) =>
+    finding('FOREIGN_CODE', table, {
+      code: [...new Set(all.map(describeForeignCode))],
+      role: all[0]!.role,
+    }),
+  )
 }

@@ -81,6 +81,8 @@ export interface Unidentified {
   /** The table that was asked for. */
   asked: string
   publications: string[]
+  /** True where it has one, which a column list or a row filter of the publications does not fit. */
+  clashes: boolean
 }
 
 /**
@@ -90,7 +92,8 @@ export interface Unidentified {
 export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<Unidentified[]> {
   if (tables.length === 0) return []
   return sql<Unidentified[]>`
-    select format('%I.%I', n.nspname, c.relname) as table, min(w.asked) as asked, array_agg(distinct p.pubname::text order by p.pubname::text) as publications
+    select format('%I.%I', n.nspname, c.relname) as table, min(w.asked) as asked, array_agg(distinct p.pubname::text order by p.pubname::text) as publications,
+      bool_and(i.is_there) as clashes
     from (
       select to_regclass(t)::oid as relid, t as asked from unnest(${tables}::text[]) as t
       union
@@ -99,6 +102,14 @@ export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<
     join pg_catalog.pg_class c on c.oid = w.relid and c.relkind = 'r' and c.relpersistence = 'p'
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     join pg_catalog.pg_publication p on p.pubupdate or p.pubdelete
+    cross join lateral (
+      select c.relreplident = 'f' or x.keys is not null as is_there, x.keys
+      from (
+        select array_agg(k.attnum::int) as keys
+        from pg_catalog.pg_index i cross join lateral unnest(i.indkey::int2[]) as k (attnum)
+        where i.indrelid = c.oid and i.indisvalid
+          and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)) x) i
+    left join pg_catalog.pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
     where (p.puballtables or exists (
         select from pg_catalog.pg_publication_tables t
         where t.pubname = p.pubname and t.schemaname = n.nspname and t.tablename = c.relname)
@@ -106,10 +117,12 @@ export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<
         select from pg_catalog.pg_publication_tables t
         join pg_catalog.pg_partition_ancestors(c.oid) a on a.relid = to_regclass(format('%I.%I', t.schemaname, t.tablename))
         where t.pubname = p.pubname))
-      and (c.relreplident = 'n' or (c.relreplident = 'd' and not exists (
-        select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid))
-      or (c.relreplident = 'i' and not exists (
-        select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisreplident and i.indisvalid)))
+      and (not i.is_there
+        -- a list of columns has to hold the identity, which FULL is too much for; a filter reads nothing else
+        or r.prattrs is not null and (c.relreplident = 'f' or not r.prattrs::int2[]::int[] @> i.keys)
+        or c.relreplident <> 'f' and exists (
+          select from pg_catalog.regexp_matches(r.prqual::text, ':varattno ([0-9]+)', 'g') as f (part)
+          where f.part[1]::int <> all (i.keys)))
     group by 1
     order by 1`
 }

@@ -141,8 +141,13 @@ async function inherited(sql: Db, widened: Map<string, Migration>): Promise<Find
 
 /** Published tables of which the server refuses to change a row. */
 async function withoutIdentity(sql: Db, writes: Map<string, Migration>): Promise<Finding[]> {
-  return (await tablesWithoutIdentity(sql, [...writes.keys()])).map(({ table, asked, publications }) =>
-    finding('NO_REPLICA_IDENTITY', table, { publications, migration: writes.get(asked)!.file.path }),
+  return (await tablesWithoutIdentity(sql, [...writes.keys()])).map(
+    ({ table, asked, publications, clashes }) =>
+      finding('NO_REPLICA_IDENTITY', table, {
+        publications,
+        clashes,
+        migration: writes.get(asked)!.file.path,
+      }),
   )
 }
 

@@ -25,7 +25,8 @@ const twinLockMs = 50
  * What a fault on a twin says of the real run: it would fail too. Everything else may be the twins' own:
  * names and grants that they do not have, or a server that is busy.
  */
-const telling = /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01)$/
+const telling =
+  /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01|54011)$/
 /** Faults that may also follow from a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
 

@@ -1,5 +1,7 @@
 import { begin, commit, commitAndLook, currentRole, rollBack } from '../database/connection.sql.js'
 import { isLost } from '../database/faults.js'
+import { refusePlanted } from '../database/planted.js'
+import { plantedObjects } from '../database/planted.sql.js'
 import type { Db } from '../database/types.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
@@ -79,6 +81,11 @@ async function oneTransaction(
     const trials = step.direction === 'up' ? trialsOf(statements) : []
     if (trials.length > 0) await firstFault([begun, sent])
     for (const trial of trials) await tryTriggers(tx, trial)
+    // CREATE SCHEMA IF NOT EXISTS is content with a schema of whomever
+    if (statements.some(s => s.kind === 'CreateSchemaStmt')) {
+      await firstFault([begun, sent])
+      refusePlanted(await plantedObjects(tx))
+    }
     if (!watched) {
       const recorded = addLedgerRowOrAbort(tx, run.token, done())
       // of a transaction that anything has aborted, this is the end too

@@ -2,9 +2,10 @@
  * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, in psql
  * too; `restore` uses the same `hold_off` and `release`. All of it belongs to one transaction.
  *
- * - `hold_off` switches off triggers that fire on INSERT and UPDATE, where this role owns the table,
- * and returns
- *   the statements that switch them on again as they were. Foreign keys go on being checked.
+ * - `settle` runs what deferred constraints of a table have put off: with such events pending, the server
+ *   refuses every ALTER TABLE of it. They are deferred again afterwards.
+ * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
+ *   table, and returns the statements that switch them on again as they were. Foreign keys are still checked.
  * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
  * generated
  *   columns their own, columns that are new their defaults. A constraint that is not validated does not hold
@@ -13,14 +14,39 @@
  * - `is_back` is true where the row is in its table again with all its values.
  */
 export const putBackSql = `
+  create or replace function rethread_archive.settle(target regclass) returns void
+  language plpgsql
+  set search_path = ''
+  as $settle$
+  declare
+    item record;
+  begin
+    for item in
+      select format('%I.%I', n.nspname, c.conname) as name, bool_or(c.condeferred) as deferred
+      from (select target as oid union select t.relid from pg_catalog.pg_partition_tree(target) t) r
+      join pg_catalog.pg_trigger g on g.tgrelid = r.oid and g.tgdeferrable
+      join pg_catalog.pg_constraint c on c.oid = g.tgconstraint
+      join pg_catalog.pg_namespace n on n.oid = c.connamespace
+      group by 1
+      order by 1
+    loop
+      execute format('set constraints %s immediate', item.name);
+      if item.deferred then
+        execute format('set constraints %s deferred', item.name);
+      end if;
+    end loop;
+  end
+  $settle$;
+
   create or replace function rethread_archive.hold_off(target regclass, own boolean, constraints boolean) returns text[]
   language plpgsql
   set search_path = ''
   as $hold$
   declare
     item record;
-    undo text[] := '{}';
+    undo text[] := array[format('select rethread_archive.settle(%L::regclass)', target)];
   begin
+    perform rethread_archive.settle(target);
     for item in
       select format('alter table %s disable trigger %I', g.tgrelid::regclass, g.tgname) as off,
         format('alter table %s enable %strigger %I', g.tgrelid::regclass, case g.tgenabled when 'A' then 'always ' end, g.tgname) as again
@@ -29,7 +55,12 @@ export const putBackSql = `
       join pg_catalog.pg_proc p on p.oid = g.tgfoid
       where not g.tgisinternal and g.tgparentid = 0 and g.tgenabled in ('O', 'A') and g.tgtype::int & 20 <> 0
         and (own or p.pronamespace is distinct from pg_catalog.to_regnamespace('chat_private')::oid)
-      order by g.tgname
+      union all
+      select format('alter table %s disable rule %I', w.ev_class::regclass, w.rulename),
+        format('alter table %s enable %srule %I', w.ev_class::regclass, case w.ev_enabled when 'A' then 'always ' end, w.rulename)
+      from pg_catalog.pg_rewrite w
+      where w.ev_class = target and w.ev_type in ('2', '3') and w.ev_enabled in ('O', 'A')
+      order by 1
     loop
       begin
         execute item.off;
@@ -96,6 +127,9 @@ export const putBackSql = `
       where c.conrelid = target and c.contype in ('p', 'u', 'x') and c.condeferrable);
     has_key constant boolean := exists (
       select from pg_catalog.pg_index i where i.indrelid = put_back.relation::regclass and i.indisprimary);
+    -- and one with such rules, even where they are switched off
+    is_ruled constant boolean := exists (
+      select from pg_catalog.pg_rewrite w where w.ev_class = target and w.ev_type in ('2', '3'));
   begin
     if not exists (
       select from rethread_archive.quarantine q where q.migration = put_back.migration and q.relation = put_back.relation
@@ -126,7 +160,7 @@ export const putBackSql = `
            order by q.id limit $4
          ) q cross join lateral pg_catalog.jsonb_to_record(q.original) as r (%s)',
         target, columns, columns, typed);
-      if late is null then
+      if late is null and not is_ruled then
         execute statement || ' on conflict do nothing'
         using put_back.migration, put_back.relation, shape, most, has_key, null::bigint;
         get diagnostics written = row_count;
@@ -204,6 +238,7 @@ export const putBackSql = `
 
 /** Their names with their arguments, to close them to everybody but their owner. */
 export const putBackFunctions = [
+  'rethread_archive.settle(regclass)',
   'rethread_archive.hold_off(regclass, boolean, boolean)',
   'rethread_archive.release(text[])',
   'rethread_archive.put_back(text, text)',

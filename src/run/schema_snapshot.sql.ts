@@ -13,14 +13,22 @@ export interface ObjectRow {
  * Every object of the application's schemas as the server itself writes it down. Columns by order,
  * not by number, so that a column added and dropped again leaves no trace. Schemas of the tool are left out
  * when schemas are compared, and so are the settings that a backfill has put on its table for its own time.
+ * Definitions are written as under the default path of role and database, whatever the session looks in: what
+ * an older look has stored stays comparable.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
-  const rows = await sql<ObjectRow[]>`
-    with ns as (
-      select oid, nspname from pg_catalog.pg_namespace
+  // in one message, so that the session's own path is back for whatever comes next
+  const answers = await sql.unsafe<ObjectRow[]>(`
+    with usual as materialized (
+      select set_config('rethread.path', current_setting('search_path'), true) as kept, s.reset_val
+      from pg_catalog.pg_settings s where s.name = 'search_path'
+    ),
+    path as materialized (select set_config('search_path', reset_val, true) as path from usual where kept is not null),
+    ns as materialized (
+      select oid, nspname from path, pg_catalog.pg_namespace
       where nspname !~ '^pg_' and nspname not in ('information_schema', 'rethread', 'rethread_archive')
     ),
-    rel as (
+    rel as materialized (
       select c.*, format('%I.%I', ns.nspname, c.relname) as name
       from pg_catalog.pg_class c join ns on ns.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
@@ -86,7 +94,9 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     from pg_catalog.pg_type t join ns on ns.oid = t.typnamespace
     where t.typtype in ('e', 'd')
       and not exists (select from pg_catalog.pg_depend d where d.objid = t.oid and d.deptype = 'e')
-    order by 1, 2, 3`
+    order by 1, 2, 3;
+    select set_config('search_path', current_setting('rethread.path'), true)`)
+  const rows = [...(answers as unknown as ObjectRow[][])[0]!]
   const isOurs = (row: ObjectRow) => row.kind === 'table' && row.definition.includes(backfillSetting)
   if (!rows.some(isOurs)) return rows
   const before = await settingsBefore(sql)

@@ -1,4 +1,6 @@
 import { relationExists } from '../database/catalog.sql.js'
+import { refusePlanted } from '../database/planted.js'
+import { plantedObjects } from '../database/planted.sql.js'
 import type { Db, Root } from '../database/types.js'
 import { putBackFunctions, putBackSql } from './put_back.sql.js'
 
@@ -170,7 +172,6 @@ export const upgrades: readonly string[] = [
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
 const archiveSchemaSql = `
-  create schema if not exists rethread_archive;
   create table if not exists rethread_archive.quarantine (
     id bigint generated always as identity primary key,
     track text not null,
@@ -247,6 +248,10 @@ export async function upgrade(sql: Root, tool: string, to: number = upgrades.len
     await tx.unsafe(`
       set local client_min_messages = warning;
       create schema if not exists rethread;
+      create schema if not exists rethread_archive;`)
+    // somebody may have made one since we looked: nothing in it is called before this
+    refusePlanted(await plantedObjects(tx))
+    await tx.unsafe(`
       create table if not exists rethread.meta (
         version int primary key,
         tool text not null,

@@ -1,12 +1,14 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { type Scope, takenBack, transaction } from '../database/scopes.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { personasIn, readAccess } from '../files/access_file.js'
 import { withoutByteOrderMark } from '../files/statements.js'
 import type { Access, Check, Track } from '../model/project.js'
 import { type Facts, finding, type Probed } from '../model/report.js'
+import { fitSeeds, type Renumbered, renumber } from './fit_seeds.js'
 import { become, becomeUs, reachingOut, seed, seedRows, unreachable } from './probes.sql.js'
 
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
@@ -34,11 +36,58 @@ export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>
 /** Why a check that acts proves nothing here. */
 type NotProved = Facts['PROBE_SKIPPED']
 
-/** Seeds what the access file says and reads what it expects; a reason where that can't be. */
-export async function prepareProbe(
+/** What a check's seeds have become; `renumbered` is null where they fit as they are. */
+interface Seeded {
+  access: Access
+  renumbered: Renumbered | null
+}
+
+/**
+ * SQLSTATEs of a table that wants other rows than a file writes, and of triggers that raise: they say nothing
+ * of the policies.
+ */
+const wantsOtherRows = /^(22|23|44|P0)|^(42804|428C9)$/
+
+/**
+ * Sends statements, and again as they fit these tables where those refuse the rows. Where they still do, a
+ * reason; throws what else is refused, and what fitting can't change.
+ */
+async function sendFitting<T>(
   tx: Db,
-  check: Check,
-): Promise<{ access: Access } | { skipped: NotProved }> {
+  text: string,
+  refit: (text: string) => Promise<string>,
+  send: (tx: Db, text: string) => Promise<T>,
+): Promise<{ sent: T; fitted: boolean } | { skipped: NotProved }> {
+  const sendAside = (what: string) => savepoint(tx)(inside => send(inside, what))
+  try {
+    return { sent: await sendAside(text), fitted: false }
+  } catch (refusal) {
+    if (!isOfRows(refusal)) throw refusal
+    const fitting = await refit(text)
+    if (fitting === text) throw refusal
+    try {
+      return { sent: await sendAside(fitting), fitted: true }
+    } catch (error) {
+      if (!isOfRows(error)) throw error
+      return { skipped: refusedRows(error) }
+    }
+  }
+}
+
+const isOfRows = (error: unknown): boolean =>
+  isRefused(error) && wantsOtherRows.test(serverFault(error)?.code ?? '')
+
+function refusedRows(error: unknown): NotProved {
+  const { code, message } = serverFault(error)!
+  return {
+    reason: `the tables refuse the rows that it writes (${code}: ${message}); write them as the tables want them, in a copy of the track (rethread init)`,
+    roles: [],
+    role: null,
+  }
+}
+
+/** Seeds what the access file says and reads what it expects; a reason where that can't be. */
+export async function prepareProbe(tx: Db, check: Check): Promise<Seeded | { skipped: NotProved }> {
   const text = withoutByteOrderMark(check.file.text)
   // rows are seeded and changed only where that fires nothing that reaches outside of the transaction
   const outside = await reachingOut(tx, personasIn(text))
@@ -50,11 +99,19 @@ export async function prepareProbe(
         role: null,
       },
     }
-  const read = await readAccess(await seed(tx, text))
+  const renumbered: Renumbered = new Map()
+  const seeded = await sendFitting(tx, text, t => fitSeeds(tx, t, renumbered), seed).catch(error => {
+    if (!isOfRows(error)) throw error
+    return { skipped: refusedRows(error) }
+  })
+  if ('skipped' in seeded) return seeded
+  const read = await readAccess(seeded.sent)
   if ('reason' in read) throw new CantProbe(read.reason)
-  const roles = [...new Set(Object.values(read.access.personas).map(p => p.role))]
+  const { access } = read
+  if (seeded.fitted) for (const call of access.calls) call.sql = await fitSeeds(tx, call.sql, renumbered)
+  const roles = [...new Set(Object.values(access.personas).map(p => p.role))]
   const [closed, ...more] = await unreachable(tx, roles)
-  if (!closed) return read
+  if (!closed) return { access, renumbered: seeded.fitted ? renumbered : null }
   const names: [string, ...string[]] = [closed.name, ...more.map(r => r.name)]
   return {
     skipped: { reason: `this role may not become ${names.join(', ')}`, roles: names, role: closed.ours },
@@ -87,11 +144,21 @@ export async function runProbe(tx: Db, track: Track, check: Check): Promise<Prob
   if (ready && 'skipped' in ready) return notProved(check, ready.skipped)
   const persona = check.as === null ? null : ready?.access.personas[check.as]
   if (persona === undefined) throw new CantProbe(`persona \`${check.as}\` is not in the track’s access file`)
-  if (persona) await become(tx, persona)
-  const rows = await seedRows(tx, withoutByteOrderMark(check.file.text))
-  await becomeUs(tx)
+  const renumbered = ready?.renumbered ?? new Map()
+  const acted = await sendFitting(
+    tx,
+    renumber(withoutByteOrderMark(check.file.text), renumbered),
+    text => fitSeeds(tx, text, renumbered),
+    async (inside, text) => {
+      if (persona) await become(inside, persona)
+      const rows = await seedRows(inside, text)
+      await becomeUs(inside)
+      return rows
+    },
+  )
+  if ('skipped' in acted) return notProved(check, acted.skipped)
   return {
     ...emptyProbe(),
-    found: rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
+    found: acted.sent.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
   }
 }

@@ -10,6 +10,7 @@ import { acts, type Check, type Track, whyNotRun } from '../model/project.js'
 import {
   type CheckResult,
   emptyReport,
+  type Finding,
   finding,
   interrupted,
   type Probed,
@@ -64,8 +65,9 @@ export async function verify(ctx: Context, track: Track, options: VerifyOptions)
   const target = await inspect(ctx, connection)
   const report = emptyReport('verify', target.info)
   report.findings.push(...judgeServer(target, false))
-  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const { history, plan } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
+  report.findings.push(...plan.findings.filter(isFailedStep))
   const unknown = options.only.filter(name => !track.checks.some(c => c.name === name))
   const known = track.checks.map(c => c.name)
   for (const name of unknown) {
@@ -220,6 +222,9 @@ function accept(report: Report, accepted: Acceptance[], day: string): void {
       report.findings.push(finding('ACCEPTANCE_UNUSED', a.key, { until: a.until }))
 }
 
+/** A step that failed and was not run again: what it would have done is missing, and no check asks for it. */
+const isFailedStep = (f: Finding): boolean => f.code === 'UNFINISHED' && f.facts.outcome === 'failed'
+
 /** True when a check found something that nobody has accepted, at or above a level. */
 const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
   c.outcome === 'found' &&
@@ -234,7 +239,7 @@ function judgeChecks(report: Report, track: Track, applied: number, options: Ver
   for (const c of report.checks.filter(c => c.outcome === 'failed'))
     report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason ?? c.outcome }))
   // what could not be probed is never called clean; nor is what a policy hides
-  const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED')
+  const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED' || isFailedStep(f))
   const costly =
     options.failOn === 'warn' &&
     report.findings.some(f => f.code === 'POLICY_PER_ROW' || f.code === 'POLICY_SCANS')

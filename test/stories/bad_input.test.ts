@@ -188,6 +188,15 @@ describe.each(some('newest'))('the database on PostgreSQL $major', server => {
     }
     const early = await rethread(db.url, ['migrate', '--baseline', '005'])
     expectFinding(early, 'BASELINE_UNPROVEN', 3, /rows of public\.chats where c\.session_id is null/)
+    // what has another body, or no row security, is not what the file makes
+    const [{ source }] = await db.sql<[{ source: string }]>`
+      select pg_get_functiondef('chat_private.can_use_workspace(uuid)'::regprocedure) as source`
+    await db.sql.unsafe(`alter table public.chat_sessions disable row level security;
+      ${source.replace(/as (\$\w*\$)[\s\S]*\1/i, 'as $$$$ select true $$$$')}`)
+    const opened = await rethread(db.url, ['migrate', '--baseline', '002'])
+    expectFinding(opened, 'BASELINE_UNPROVEN', 3, /can_use_workspace with the body that its file gives it/)
+    expectFinding(opened, 'BASELINE_UNPROVEN', 3, /chat_sessions: row level security is off/)
+    await db.sql.unsafe(`alter table public.chat_sessions enable row level security; ${source}`)
     const adopted = await rethread(db.url, ['migrate', '--baseline', '002'])
     expect([adopted.code, adopted.report.steps.map(s => s.outcome)]).toEqual([0, ['done', 'done']])
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)

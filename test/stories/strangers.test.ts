@@ -147,6 +147,13 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
         'WOULD_FAIL migrations/helper-chats/001_create_chat_tables.sql',
       ])
     })
+    // no table has more columns
+    const full = `do $$ begin execute (select 'alter table public.chats ' || string_agg('add column c' || n || ' bool', ', ') from generate_series(1, 1594) n); end $$`
+    await on(server, 'workspace-sessions', rooms(keyed, full), async (db, project) => {
+      expect((await refusal(db, project)).map(r => r.replace(/:\d+$/, ''))).toEqual([
+        'WOULD_FAIL migrations/workspace-sessions/002_link_chats_to_sessions.sql',
+      ])
+    })
   })
 
   test('names of keys that a new table brings, and rows that only a trigger or a rollback changes', async () => {
@@ -161,7 +168,138 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
     await on(server, 'conversation-history', threads('jsonb', '', published), async (db, project) => {
       expect(await refusal(db, project)).toEqual(['NO_REPLICA_IDENTITY public.chat_sessions'])
     })
+    // each names its rows, and still the server refuses to change one
+    for (const clash of [
+      'alter table public.chats replica identity full; create publication changes for table public.chats (id, message)',
+      'create publication changes for table public.chats (message, role)',
+      `create publication changes for table public.chats where (role <> 'system')`,
+    ])
+      await on(server, 'workspace-sessions', rooms(keyed, clash), async (db, project) => {
+        await expect(db.sql`update public.chats set role = role`).rejects.toThrow('cannot update')
+        expect([clash, await refusal(db, project)]).toEqual([clash, ['NO_REPLICA_IDENTITY public.chats']])
+      })
+    const fits = `create publication changes for table public.chats (id, message) where (id is not null)`
+    await on(server, 'workspace-sessions', rooms(keyed, fits), async (_, project) => {
+      expect((await project.plan()).verdict).toBe('clean')
+    })
   })
+
+  test('keys that are checked at the end of a transaction, and rules that write down each note: the way back is open', () =>
+    on(
+      server,
+      'workspace-sessions',
+      rooms(
+        keyed,
+        `alter table public.chats add column answers uuid;
+        update public.chats set answers = (select id from public.chats where message = 'note 1');
+        alter table public.chats add foreign key (answers) references public.chats (id) deferrable initially deferred;
+        create function public.seen() returns trigger language plpgsql as $$ begin return null; end $$;
+        create constraint trigger seen after insert on public.chats deferrable initially deferred for each row execute function public.seen();
+        create table public.diary (line text);
+        create rule written_down as on insert to public.chats do also insert into public.diary values (new.message);
+        create rule edited as on update to public.chats where new.role is null do also insert into public.diary values (old.message);
+        alter table public.chats enable always rule edited`,
+      ),
+      async (db, project) => {
+        const before = await picture(db.sql)
+        const consent = { allow: [...contract.consent!.allow!, 'FIRES_TRIGGERS' as const] }
+        for (const request of [{ consent }, { ...contract, consent }])
+          expect((await project.migrate(request)).verdict).toBe('clean')
+        const back = await project.rollback(undo(db))
+        expect([back.verdict, loud(back)]).toEqual(['clean', []])
+        const after = await picture(db.sql)
+        expect([after.schema, after.content]).toEqual([before.schema, before.content])
+        // they work as they did
+        await db.sql`insert into public.chats (message) values ('new')`
+        expect((await db.sql`select line from public.diary`).map(r => r.line)).toEqual(['new'])
+      },
+    ))
+
+  test('tables that want more than the track knows are probed all the same; what refuses every row is said', () =>
+    on(
+      server,
+      'workspace-sessions',
+      rooms(
+        'id bigint generated always as identity primary key',
+        `create type public.mood as enum ('calm', 'loud');
+        create domain public.named as text check (value ~ '^[0-9a-z]+$');
+        create table public.models (id int primary key); insert into public.models values (7);
+        alter table public.chats add column model int not null default 7 references public.models (id), add column mood public.mood not null default 'loud';
+        alter table public.chats alter column model drop default, alter column mood drop default;
+        alter table public.workspaces add column slug public.named; update public.workspaces set slug = md5(name);
+        alter table public.workspaces alter column slug set not null, add unique (slug)`,
+      ),
+      async (db, project) => {
+        for (const request of [{}, contract]) expect((await project.migrate(request)).verdict).toBe('clean')
+        const probes = ['access', 'probe_chatting']
+        const outcomes = (report: Report) =>
+          report.checks.filter(c => probes.includes(c.check)).map(c => [c.check, c.outcome])
+        const before = await picture(db.sql)
+        const verified = await project.verify({ sample: 3 })
+        expect([verified.verdict, loud(verified), outcomes(verified)]).toEqual([
+          'clean',
+          [],
+          probes.map(check => [check, 'pass']),
+        ])
+        expect(await picture(db.sql)).toEqual(before)
+        // the matrix looks as it does elsewhere: a door that is opened is seen
+        await db.sql`create policy ajar on public.chats for select to authenticated using (true)`
+        const opened = await project.verify({ only: ['access'] })
+        expect(opened.checks[0]!.found.map(f => f.detail)).toContain('outsider may select, and should not')
+        await db.sql`drop policy ajar on public.chats`
+        await db.sql.unsafe(`create function public.full() returns trigger language plpgsql as $$ begin raise exception 'the house is full'; end $$;
+          create trigger full_house before insert on public.workspaces for each row execute function public.full()`)
+        const unseen = await project.prove({})
+        expect([unseen.verdict, loud(unseen), outcomes(unseen)]).toEqual([
+          'attention',
+          [],
+          probes.map(check => [check, 'skipped']),
+        ])
+        const skipped = unseen.findings.filter(f => f.code === 'PROBE_SKIPPED').map(f => worded(f).message)
+        expect(skipped[0]).toContain('P0001: the house is full')
+      },
+    ))
+
+  test('a session that somebody deletes stays deleted: nothing has rows to do again', () =>
+    on(server, 'workspace-sessions', rooms(keyed), async (db, project) => {
+      expect((await project.migrate()).verdict).toBe('clean')
+      await db.sql`delete from public.chat_sessions where workspace_id = md5('room 1')::uuid`
+      const [status, again] = [await project.status(), await project.migrate()]
+      const reopened = [status, again].flatMap(r => r.findings.filter(f => f.code === 'BACKFILL_REOPENED'))
+      expect([status.verdict, again.verdict, reopened]).toEqual(['clean', 'clean', []])
+      const left =
+        await db.sql`select count(*)::int as n from public.chat_sessions where workspace_id = md5('room 1')::uuid`
+      expect(left[0]!.n).toBe(0)
+      // another message of the room gets a session again
+      await db.sql`insert into public.chats (workspace_id, user_id, role, message) values (md5('room 1')::uuid, md5('person 1')::uuid, 'user', 'back')`
+      expect((await project.verify({})).verdict).toBe('clean')
+    }))
+
+  test('while a step that failed was not run again, nothing is called clean', () =>
+    on(
+      server,
+      'workspace-sessions',
+      rooms(
+        keyed,
+        `create function public.call_out() returns trigger language plpgsql as $$ begin perform nowhere.call(new.id); return new; end $$;
+        create trigger call_out after update on public.chats for each row execute function public.call_out()`,
+      ),
+      async (db, project) => {
+        const fired: MigrateRequest = { consent: { allow: ['FIRES_TRIGGERS'] } }
+        expect((await project.migrate(fired)).verdict).toBe('failed')
+        for (const report of [await project.verify({}), await project.prove({})]) {
+          const unfinished = report.findings.filter(f => f.code === 'UNFINISHED').map(f => f.subject)
+          expect([report.command, report.verdict, unfinished]).toEqual([
+            report.command,
+            'attention',
+            ['migrations/workspace-sessions/005_assign_messages.sql'],
+          ])
+        }
+        await db.sql`drop trigger call_out on public.chats`
+        expect((await project.migrate()).verdict).toBe('clean')
+        expect((await project.verify({})).verdict).toBe('clean')
+      },
+    ))
 
   test('a note that others point at is not taken out, and nothing goes with it', () =>
     on(

@@ -92,6 +92,18 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],
   TRANSACTION_POOLER: ['db.example.com:6543'],
   POOL_USED_UP: ['db.example.com:6543', { most: 1 }],
+  FOREIGN_OBJECT: [
+    'schema rethread',
+    { kind: 'schema', name: 'rethread', owner: 'intern', role: 'postgres', grants: [] },
+  ],
+  RUNS_AS_SUPERUSER: [
+    'postgres',
+    {
+      track: exampleTrack,
+      instead: 'rethread_deploy',
+      statements: ['create role rethread_deploy login', 'grant create on database app to rethread_deploy'],
+    },
+  ],
   MISSING_PRIVILEGE: [chats, { wants: 'OWNERSHIP', owner: 'postgres', role: 'deployer' }],
   ROWS_HIDDEN: [chats, { owner: 'postgres', forced: false, role: 'deployer' }],
   MISSING_PREREQUISITE: ['table public.workspaces'],
@@ -103,7 +115,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       rename: 'alter index public.idx_chats_session_id rename to idx_chats_session_id_app;',
     },
   ],
-  NO_REPLICA_IDENTITY: [chats, { publications: ['warehouse'], migration: file }],
+  NO_REPLICA_IDENTITY: [chats, { publications: ['warehouse'], clashes: false, migration: file }],
   ROWS_VIOLATE: [
     chats,
     {
@@ -177,6 +189,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
+  FOREIGN_CODE: [chats, { code: ['trigger audit (public.audit of analyst)'], role: 'deployer' }],
   CHANGES_UNKNOWN_ROWS: [file, { sql: 'delete from %I where id = $1' }],
   FIRING_TRIGGERS: [
     chats,

@@ -22,6 +22,8 @@ export const hazardWords: Record<HazardCode, string> = {
   DELETES_DATA: 'Drops a table, a column or rows. A rollback archives them first.',
   FIRES_TRIGGERS:
     'A backfill fires triggers of the application for every row: times move, messages are sent, webhooks are called. `triggers: hold` in the configuration holds them off.',
+  RUNS_FOREIGN_CODE:
+    'Runs as a superuser what others have put on the tables: a trigger, a default, a constraint, an index or a rule whose function belongs neither to the owner of the table nor to a superuser. It could give its owner every right. Run as the owner of the tables, or read the function.',
   IGNORES_DRIFT:
     'Goes on although somebody has changed objects of the track since the last step: what comes next was not written for them.',
   IGNORES_RECENT_WRITES:

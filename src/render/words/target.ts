@@ -1,3 +1,4 @@
+import type { Facts } from '../../model/facts.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** SQL for prerequisites that people are known to lack. */
@@ -19,6 +20,19 @@ $$;
 grant usage on schema auth to authenticated, anon;`,
   'role authenticated':
     'create role authenticated nologin; create role anon nologin; create role service_role nologin bypassrls;',
+}
+
+/** SQL after which an object of the tool's schemas is nobody else's. */
+function takeBack({ kind, name, owner, role, grants }: Facts['FOREIGN_OBJECT']): string {
+  if (grants.length > 0)
+    return grants
+      .map(grant => grant.split(' to '))
+      .map(
+        ([privilege, to]) => `revoke ${privilege} on ${kind === 'view' ? 'table' : kind} ${name} from ${to};`,
+      )
+      .join(' ')
+  if (kind === 'trigger') return `drop trigger ${name};`
+  return `Run as ${owner} if that is the role which runs rethread. Else look at what is in it, then alter ${kind} ${name} owner to ${role};   or drop it.`
 }
 
 /** What a code of the system means, for who has not met it. */
@@ -101,6 +115,21 @@ export const targetWords = {
     (s, f) => sentence`${s} is a pooler that has no session left after ${f.most}.`,
     () => 'Raise its pool size to 6, or use the direct connection.',
   ),
+  FOREIGN_OBJECT: say(
+    (s, f) =>
+      f.grants.length > 0
+        ? sentence`${s} can be changed by others (${f.grants.join(', ')}): what they put there would run as ${f.role}.`
+        : sentence`${s} belongs to ${f.owner}, not to ${f.role}, a superuser or the owner of the database: what is in it would run as ${f.role}.`,
+    (_, f) => takeBack(f),
+  ),
+  RUNS_AS_SUPERUSER: say(
+    (s, f) =>
+      sentence`${s} is a superuser; ${f.instead} would do for track ${f.track}, and whatever runs by mistake could do less.`,
+    (_, f) =>
+      f.statements.length === 0
+        ? `Run rethread as ${f.instead}.`
+        : `${f.statements.map(s => `${s};`).join('\n')}\n-- then run rethread as ${f.instead}`,
+  ),
   MISSING_PRIVILEGE: say(
     (s, f) =>
       f.wants === 'CREATE'
@@ -137,8 +166,11 @@ export const targetWords = {
   ),
   NO_REPLICA_IDENTITY: say(
     (s, f) =>
-      sentence`\`${s}\` is published by ${listed(f.publications)} and has no replica identity: the server refuses every update and deletion, and so \`${f.migration}\`.`,
-    s => sentence`alter table ${s} replica identity full;   or give it a primary key.`,
+      sentence`\`${s}\` is published by ${listed(f.publications)} and has ${f.clashes ? 'a replica identity that a column list or a row filter there does not fit' : 'no replica identity'}: the server refuses every update and deletion, and so \`${f.migration}\`.`,
+    (s, f) =>
+      f.clashes
+        ? sentence`alter publication ${f.publications[0]!} drop table ${s}; alter publication ${f.publications[0]!} add table ${s};   without the list and the filter, or with columns that fit.`
+        : sentence`alter table ${s} replica identity full;   or give it a primary key.`,
   ),
   ROWS_VIOLATE: say(
     (s, f) =>
@@ -234,6 +266,11 @@ export const targetWords = {
       sentence`\`${s}\` is published by ${listed(f.publications)}: every row that a backfill writes is sent to its subscribers.`,
     (s, f) =>
       sentence`alter publication ${f.publications[0]} drop table ${s};   and add it again afterwards.`,
+  ),
+  FOREIGN_CODE: say(
+    (s, f) =>
+      sentence`${s} runs functions that belong neither to its owner nor to a superuser, as ${f.role}: ${f.code.join(', ')}.`,
+    null,
   ),
   FIRING_TRIGGERS: say(
     (s, f) =>

@@ -1,0 +1,89 @@
+import type { Db } from '../database/types.js'
+
+/** What the files of a track do to objects that are there, by their names. */
+export interface Needs {
+  /** Tables that they alter or write, and what must be owned for it. */
+  owned: string[]
+  read: string[]
+  /** Tables that new foreign keys point at. */
+  referenced: string[]
+  /** Tables that only probes write to, by what they do there. */
+  inserted: string[]
+  updated: string[]
+  deleted: string[]
+  /** Schemas in which they make something. */
+  filled: string[]
+  /** Roles that they name, as whom probes act. */
+  roles: string[]
+}
+
+/** A role with less than every right that would do, and what makes it one. */
+export interface DeployRole {
+  role: string
+  statements: string[]
+}
+
+/** The name of a role that is to be made. */
+const fresh = 'rethread_deploy'
+
+/**
+ * The role that a deploy should run as: the owner of the tables, where all have one that is no superuser,
+ * else a new one that becomes their owner. `statements` are the rights that it lacks, as SQL for an
+ * administrator.
+ */
+export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
+  const [row] = await sql<{ role: string; statements: string[] }[]>`
+    with owned as (
+      select c.oid, c.relowner, format('%I.%I', n.nspname, c.relname) as name, o.rolsuper, o.rolname
+      from unnest(${needs.owned}::text[]) as t
+      join pg_catalog.pg_class c on c.oid = to_regclass(t) and c.relkind in ('r', 'p')
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname !~ '^(pg_|information_schema$|rethread)'
+      join pg_catalog.pg_roles o on o.oid = c.relowner
+    ),
+    chosen as (
+      select case when count(distinct relowner) = 1 and not bool_or(rolsuper) then min(rolname::text) else ${fresh} end as role from owned
+    ),
+    me as (select c.role, quote_ident(c.role) as name, r.oid, r.rolbypassrls from chosen c left join pg_catalog.pg_roles r on r.rolname = c.role),
+    used as (
+      select c.oid, format('%I.%I', n.nspname, c.relname) as name, n.oid as home, n.nspname, c.relrowsecurity, t.privilege
+      from (select unnest(${needs.read}::text[]) as t, 'SELECT' as privilege
+        union all select unnest(${needs.referenced}::text[]), 'REFERENCES'
+        union all select unnest(${needs.inserted}::text[]), 'INSERT'
+        union all select unnest(${needs.updated}::text[]), 'UPDATE'
+        union all select unnest(${needs.deleted}::text[]), 'DELETE') t
+      join pg_catalog.pg_class c on c.oid = to_regclass(t.t)
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.oid not in (select oid from owned) and n.nspname !~ '^(pg_|information_schema$|rethread)'
+    ),
+    schemas as (
+      select n.oid, n.nspname, p.privilege
+      from (select unnest(${needs.filled}::text[]) as name, 'CREATE' as privilege
+        union select unnest(${needs.filled}::text[]), 'USAGE'
+        union select n.nspname, 'USAGE' from owned o join pg_catalog.pg_class c on c.oid = o.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        union select nspname, 'USAGE' from used) p
+      join pg_catalog.pg_namespace n on n.nspname = p.name
+    ),
+    line (place, text) as (
+      select 0, format('create role %s login', me.name) from me where me.oid is null
+      union all
+      select 1, format('grant create on database %I to %s', current_database(), me.name) from me
+      where me.oid is null or not has_database_privilege(me.oid, current_database(), 'CREATE')
+      union all
+      select 2, format('grant %s on schema %I to %s', lower(s.privilege), s.nspname, me.name) from schemas s, me
+      where me.oid is null or not has_schema_privilege(me.oid, s.oid, s.privilege)
+      union all
+      select 3, format('alter table %s owner to %s', o.name, me.name) from owned o, me where me.oid is null or o.relowner <> me.oid
+      union all
+      select 4, format('grant %s on %s to %s', lower(u.privilege), u.name, me.name) from used u, me
+      where me.oid is null or not has_table_privilege(me.oid, u.oid, u.privilege)
+      union all
+      select 5, format('grant %I to %s', r.rolname, me.name)
+      from me, unnest(${needs.roles}::text[]) as w join pg_catalog.pg_roles r on r.rolname = w and not r.rolsuper
+      where me.oid is null or me.oid <> r.oid and not pg_has_role(me.oid, r.oid, 'MEMBER')
+      union all
+      select 6, format('alter role %s bypassrls', me.name) from me
+      where exists (select from used where relrowsecurity and privilege = 'SELECT') and me.rolbypassrls is not true
+    )
+    select (select role from me) as role, array(select l.text from line l group by l.place, l.text order by l.place, l.text) as statements`
+  return row!
+}

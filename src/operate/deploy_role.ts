@@ -1,0 +1,77 @@
+import type { Db } from '../database/types.js'
+import { droppedTables } from '../files/dropped_objects.js'
+import { relationName, type Statement, statementsOrNone, visitNodes } from '../files/statements.js'
+import type { Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { type DeployRole, deployRole, type Needs } from './deploy_role.sql.js'
+
+/** Kinds of statements that only the owner of their table may run, or that write it. */
+const asOwner = new Set([
+  'AlterTableStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'InsertStmt',
+  'CreateTrigStmt',
+  'CreatePolicyStmt',
+  'AlterPolicyStmt',
+  'IndexStmt',
+  'RuleStmt',
+  'RenameStmt',
+  'AlterObjectSchemaStmt',
+])
+
+/** Whom a superuser should run a track as instead, with the SQL that gives that role what it lacks. */
+export async function lesserRole(sql: Db, track: Track, superuser: string): Promise<Finding> {
+  const { role, statements }: DeployRole = await deployRole(sql, await needsOf(track))
+  return finding('RUNS_AS_SUPERUSER', superuser, { track: track.name, instead: role, statements })
+}
+
+/** What all files of a track need of objects that they do not make. */
+async function needsOf(track: Track): Promise<Needs> {
+  const found = {
+    owned: new Set<string>(),
+    read: new Set<string>(),
+    referenced: new Set<string>(),
+    inserted: new Set<string>(),
+    updated: new Set<string>(),
+    deleted: new Set<string>(),
+    filled: new Set<string>(),
+    roles: new Set<string>(),
+  }
+  for (const m of track.migrations) {
+    for (const s of await statementsOrNone(m.file.text)) addNeeds(found, s)
+    if (m.backfill) found.owned.add(m.backfill.table)
+    for (const r of m.requires) if (r.startsWith('table ')) found.read.add(r.slice('table '.length))
+  }
+  // probes act in transactions that are rolled back, and need the rights all the same
+  for (const check of track.checks) for (const s of await statementsOrNone(check.file.text)) addUses(found, s)
+  const lists = Object.entries(found).map(([kind, names]) => [kind, [...names].sort()])
+  return Object.fromEntries(lists) as Needs
+}
+
+type Found = { [K in keyof Needs]: Set<string> }
+
+function addNeeds(found: Found, s: Statement): void {
+  const { kind, node } = s
+  const target = node.relation ?? node.table
+  if (asOwner.has(kind) && target) found.owned.add(relationName(target))
+  if (kind === 'CreateStmt' && node.relation.schemaname) found.filled.add(node.relation.schemaname)
+  for (const table of droppedTables(s)) found.owned.add(table)
+  // what a block changes, only its text tells
+  if (kind === 'DoStmt')
+    for (const [name] of s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)) found.owned.add(name)
+  visitNodes(node, part => {
+    if (typeof part.relname === 'string' && part.schemaname) found.read.add(relationName(part))
+    if (part.contype === 'CONSTR_FOREIGN' && part.pktable) found.referenced.add(relationName(part.pktable))
+    if (typeof part.rolename === 'string') found.roles.add(part.rolename)
+  })
+}
+
+function addUses(found: Found, { kind, node }: Statement): void {
+  visitNodes({ [kind]: node }, part => {
+    if (typeof part.relname === 'string' && part.schemaname) found.read.add(relationName(part))
+    if (part.InsertStmt?.relation) found.inserted.add(relationName(part.InsertStmt.relation))
+    if (part.UpdateStmt?.relation) found.updated.add(relationName(part.UpdateStmt.relation))
+    if (part.DeleteStmt?.relation) found.deleted.add(relationName(part.DeleteStmt.relation))
+  })
+}

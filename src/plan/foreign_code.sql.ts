@@ -1,0 +1,67 @@
+import type { Db } from '../database/types.js'
+
+/** Something on a table that runs a function of somebody else. */
+export interface ForeignCode {
+  /** The table as it was asked for. */
+  asked: string
+  /** The table that it is on: the same, or one of its partitions or children. */
+  table: string
+  /** Such as `trigger a_audit`, `default of created_at`. */
+  what: string
+  function: string
+  owner: string
+  /** Who we are. */
+  role: string
+  superuser: boolean
+}
+
+/**
+ * Triggers, defaults, constraints, indexes and rules of tables whose functions belong neither to the owner of
+ * the table, to a superuser, to the owner of the database, nor to us. What is switched off does not run.
+ */
+export async function foreignCode(sql: Db, tables: string[]): Promise<ForeignCode[]> {
+  return sql<ForeignCode[]>`
+    with recursive family as (
+      select t as asked, to_regclass(t)::oid as relid from unnest(${tables}::text[]) as t
+      union
+      select f.asked, i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.relid
+    ),
+    part as (
+      select f.asked, f.relid, 'default of ' || quote_ident(a.attname) as what, 'pg_catalog.pg_attrdef'::regclass as classid, d.oid as objid
+      from family f
+      join pg_catalog.pg_attrdef d on d.adrelid = f.relid
+      join pg_catalog.pg_attribute a on a.attrelid = f.relid and a.attnum = d.adnum
+      union all
+      select f.asked, f.relid, 'constraint ' || quote_ident(k.conname), 'pg_catalog.pg_constraint'::regclass, k.oid
+      from family f join pg_catalog.pg_constraint k on k.conrelid = f.relid
+      union all
+      select f.asked, f.relid, 'index ' || quote_ident(x.relname), 'pg_catalog.pg_class'::regclass, x.oid
+      from family f
+      join pg_catalog.pg_index i on i.indrelid = f.relid
+      join pg_catalog.pg_class x on x.oid = i.indexrelid
+      union all
+      select f.asked, f.relid, 'rule ' || quote_ident(r.rulename), 'pg_catalog.pg_rewrite'::regclass, r.oid
+      from family f join pg_catalog.pg_rewrite r on r.ev_class = f.relid
+    ),
+    called as (
+      select f.asked, f.relid, 'trigger ' || quote_ident(t.tgname) as what, t.tgfoid as func
+      from family f join pg_catalog.pg_trigger t on t.tgrelid = f.relid and not t.tgisinternal and t.tgenabled <> 'D'
+      union
+      select p.asked, p.relid, p.what, d.refobjid
+      from part p
+      join pg_catalog.pg_depend d on d.classid = p.classid and d.objid = p.objid
+        and d.refclassid = 'pg_catalog.pg_proc'::regclass
+    )
+    select d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what,
+      format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
+      me.rolname::text as role, me.rolsuper as superuser
+    from called d
+    join pg_catalog.pg_class c on c.oid = d.relid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_proc p on p.oid = d.func
+    join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
+    join pg_catalog.pg_roles o on o.oid = p.proowner and not o.rolsuper
+    join pg_catalog.pg_roles me on me.rolname = current_user
+    where p.proowner not in (c.relowner, me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))
+    order by 2, 3, 4`
+}

@@ -1,0 +1,96 @@
+import { type Db, literal } from '../database/types.js'
+import { parseStatements, relationName, type Statement, scanTokens } from '../files/statements.js'
+import { anyValue, type SeededColumn, seededColumns } from './fit_seeds.sql.js'
+
+/** Where uuids of a file were replaced: the text of the number that takes the place of each. */
+export type Renumbered = Map<string, string>
+
+/** First of the ids that seeds are given where a table numbers its rows: high in the type, few in use. */
+const firstNumber = 2_147_000_000
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/**
+ * The statements that seed a check, for the tables as somebody has them: columns of which the track knows
+ * nothing and that must be given get a value (that of another row where it may repeat, else one of their
+ * type), and ids that are uuids in the file become numbers where the table has numbers. What can't be given
+ * a value, such as a key to another seeded row, is left to the server to refuse.
+ */
+export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Promise<string> {
+  const inserts = (await parseStatements(text)).filter(
+    s => s.kind === 'InsertStmt' && s.node.cols && s.node.selectStmt?.SelectStmt?.valuesLists,
+  )
+  const seeded = new Set(inserts.map(s => relationName(s.node.relation)))
+  const columns = await seededColumns(tx, [...seeded])
+  let fitted = text
+  // from the end, so that the offsets of those before stay true
+  for (const s of inserts.reverse()) {
+    const own = columns.filter(c => c.table === relationName(s.node.relation))
+    const given: string[] = s.node.cols.map((c: { ResTarget: { name: string } }) => c.ResTarget.name)
+    renumberIds(s, given, own, renumbered)
+    const added: { column: string; value: string }[] = []
+    for (const c of own.filter(c => c.isRequired && !given.includes(c.name))) {
+      const value = await valueFor(tx, c, seeded)
+      if (value !== null) added.push({ column: `"${c.name.replaceAll('"', '""')}"`, value })
+    }
+    const overrides =
+      own.some(c => c.isIdentity && given.includes(c.name)) && !s.node.override?.match(/SYSTEM/)
+    const statement = await withColumns(s, added, overrides)
+    fitted = fitted.slice(0, s.offset) + statement + fitted.slice(s.offset + s.text.length)
+  }
+  return renumber(fitted, renumbered)
+}
+
+/** A text of the same check, such as a call of its personas, with the numbers that its seeds were given. */
+export const renumber = (text: string, renumbered: Renumbered): string =>
+  [...renumbered].reduce((all, [id, n]) => all.replaceAll(id, n), text)
+
+async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): Promise<string | null> {
+  // whose row it would be is what the check is about: that is for the track to say
+  if (c.refersTo && seeded.has(c.refersTo.table)) return null
+  const other = c.refersTo
+    ? await anyValue(tx, c.refersTo.table, c.refersTo.column)
+    : c.isUnique
+      ? null
+      : await anyValue(tx, c.table, c.name)
+  return other === null ? (c.refersTo ? null : c.made) : literal(other)
+}
+
+/** Gives each uuid that stands where a table wants a number one of its own. */
+function renumberIds(s: Statement, given: string[], own: SeededColumn[], renumbered: Renumbered): void {
+  for (const { List } of s.node.selectStmt.SelectStmt.valuesLists)
+    for (const [i, item] of List.items.entries()) {
+      const value: string | undefined = item.A_Const?.sval?.sval
+      if (!value || !uuid.test(value) || renumbered.has(value)) continue
+      if (own.find(c => c.name === given[i])?.isInteger) {
+        renumbered.set(value, String(firstNumber + renumbered.size))
+      }
+    }
+}
+
+/** An INSERT of rows of values with further columns. */
+async function withColumns(
+  { text }: Statement,
+  added: { column: string; value: string }[],
+  overrides: boolean,
+): Promise<string> {
+  const insertions: { at: number; text: string }[] = []
+  const further = (values: string[]) => values.map(v => `, ${v}`).join('')
+  let depth = 0
+  let part: 'columns' | 'between' | 'rows' | 'rest' = 'columns'
+  for (const token of await scanTokens(text)) {
+    if (token.text === ')') depth--
+    if (depth === 0 && token.text === ')' && part === 'columns') {
+      insertions.push({ at: token.start, text: further(added.map(a => a.column)) })
+      if (overrides) insertions.push({ at: token.end, text: ' overriding system value' })
+      part = 'between'
+    } else if (depth === 0 && token.text === ')' && part === 'rows')
+      insertions.push({ at: token.start, text: further(added.map(a => a.value)) })
+    if (depth === 0 && part === 'between' && /^values$/i.test(token.text)) part = 'rows'
+    else if (depth === 0 && part === 'rows' && !['(', ')', ','].includes(token.text)) part = 'rest'
+    if (token.text === '(') depth++
+  }
+  return insertions
+    .reverse()
+    .reduce((all, { at, text: more }) => all.slice(0, at) + more + all.slice(at), text)
+}

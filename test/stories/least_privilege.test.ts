@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import type { HazardCode, Report } from '../../src/index.js'
+import { type Database, database, servers } from '../support/database.js'
+import { inProcess, said } from '../support/in_process.js'
+
+/** The whole life cycle as a role, which must need no right that it has not got. */
+async function liveAs(db: Database, role: string, track: string): Promise<void> {
+  const url = new URL(db.url)
+  url.username = role
+  const project = await inProcess(url.toString(), { track })
+  const contract = {
+    phase: 'contract' as const,
+    consent: { allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS'] as HazardCode[] },
+  }
+  const away = {
+    all: true,
+    consent: { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'] as HazardCode[], confirm: db.name },
+  }
+  const verbs: [string, () => Promise<Report>][] = [
+    ['doctor', () => project.doctor()],
+    ['plan', () => project.plan()],
+    ['migrate', () => project.migrate()],
+    ['migrate', () => project.migrate(contract)],
+    ['verify', () => project.verify()],
+    ['rollback', () => project.rollback(away)],
+    ['restore', () => project.restore({ archive: 'latest', consent: contract.consent })],
+    ['verify', () => project.verify()],
+  ]
+  const came: unknown[] = []
+  for (const [name, verb] of verbs) {
+    const { verdict, findings } = await said(verb())
+    came.push([
+      name,
+      verdict,
+      findings.filter(f => ['error', 'refused'].includes(f.level)).map(f => f.message),
+    ])
+    expect(findings.map(f => f.code)).not.toContain('RUNS_AS_SUPERUSER')
+  }
+  expect(came).toEqual(verbs.map(([name]) => [name, 'clean', []]))
+}
+
+describe.each(servers())('less than a superuser on PostgreSQL $major', server => {
+  test('the role that doctor says, with the rights that it says, does everything', async () => {
+    const track = 'workspace-sessions'
+    await using db = await database(server, track, 300)
+    const doctor = await said((await inProcess(db.url, { track })).doctor())
+    const lesser = doctor.findings.find(f => f.code === 'RUNS_AS_SUPERUSER')!
+    expect(lesser.facts).toMatchObject({ track, instead: 'rethread_deploy' })
+    const role = `deploy_${randomBytes(4).toString('hex')}`
+    await db.sql.unsafe(lesser.fix!.replaceAll('rethread_deploy', role))
+    await liveAs(db, role, track)
+    await db.sql.unsafe(`reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`)
+  })
+
+  test('a platform’s administrator who is no superuser and owns the database does everything', async () => {
+    const track = 'conversation-history'
+    await using db = await database(server, track, 300)
+    const role = `admin_${randomBytes(4).toString('hex')}`
+    // as Supabase has it: no superuser, passes row security, owns what is in public, and a guest in auth
+    await db.sql.unsafe(`
+      create role ${role} login bypassrls createrole createdb;
+      alter database ${db.name} owner to ${role};
+      grant anon, authenticated, service_role to ${role} with admin option;
+      grant usage on schema auth to ${role};
+      grant all on all tables in schema auth to ${role};
+      grant usage, create on schema public to ${role};
+      do $$
+      declare r record;
+      begin
+        for r in select c.oid::regclass as name from pg_class c where relnamespace = 'public'::regnamespace and relkind = 'r' loop
+          execute format('alter table %s owner to ${role}', r.name);
+        end loop;
+        for r in select p.oid::regprocedure as name from pg_proc p where pronamespace = 'public'::regnamespace loop
+          execute format('alter function %s owner to ${role}', r.name);
+        end loop;
+      end $$`)
+    await liveAs(db, role, track)
+    await db.sql.unsafe(
+      `alter database ${db.name} owner to postgres; reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`,
+    )
+  })
+})
