@@ -5,7 +5,8 @@ import { isSystemError } from '../model/failure.js'
 export function readJson(path: string): { json: unknown } | { reason: string } {
   try {
     // a pipe would be waited for, a device read without an end
-    if (!statSync(path).isFile()) return { reason: 'it is not a file' }
+    const there = statSync(path)
+    if (!there.isFile() && !there.isDirectory()) return { reason: 'it is not a file' }
     return { json: JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, '')) }
   } catch (error) {
     // the parser quotes what it finds, and the file may be any
