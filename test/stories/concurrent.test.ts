@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/database/embedded.js'
-import { ended, rethread, start } from '../support/cli.js'
+import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { database, newest, open, root, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
@@ -239,4 +239,35 @@ test('alone a backfill has the server to itself; beside somebody at work it leav
     await server.stop('immediate')
     rmSync(dataDir, { recursive: true, force: true })
   }
+})
+
+test('four rollbacks at once: one rolls back, the others find nothing to do', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 40)
+  expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+  const undo = ['rollback', ...undoAll(db.name), ...json]
+  const ran = await Promise.all([1, 2, 3, 4].map(() => ended(start(undo, { DATABASE_URL: db.url }))))
+  const said = ran.map(r => [r.code, r.report.findings.some(f => f.code === 'NOTHING_TO_DO')])
+  expect(said.sort()).toEqual([
+    [0, false],
+    [0, true],
+    [0, true],
+    [0, true],
+  ])
+})
+
+test('interrupted while it waits for another run, a command ends as interrupted', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 20)
+  await rethread(db.url, ['migrate', '--phase', 'expand'])
+  const holder = open(db.url, 1)
+  await holder`update rethread.lease l set holder = 'another', backend_pid = a.pid, backend_start = a.backend_start
+    from pg_stat_activity a where a.pid = pg_backend_pid()`
+  const waiting = start(['migrate', '--lock-wait', '60', ...json], { DATABASE_URL: db.url })
+  waiting.stderr!.once('data', () => waiting.kill('SIGTERM'))
+  const ran = await ended(waiting)
+  await holder.end()
+  expect([ran.code, ran.report.verdict, ran.report.findings.map(f => f.code)]).toEqual([
+    130,
+    'interrupted',
+    ['INTERRUPTED'],
+  ])
 })
