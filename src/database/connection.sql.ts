@@ -69,7 +69,8 @@ const trackPathSql = `
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
     `set search_path = ${ownPath}`,
-    // PostgreSQL 17 and later; first, for it counts the time of this very message
+    // these two first: they count the time of this very message; the second is there from PostgreSQL 17 on
+    'set statement_timeout = 0',
     'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
     'set row_security = off',
     "set timezone = 'UTC'",
@@ -80,7 +81,6 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     'set tcp_keepalives_idle = 2',
     'set tcp_keepalives_interval = 1',
     "set tcp_user_timeout = '4s'",
-    'set statement_timeout = 0',
     // who only reads gives up on a table that somebody keeps locked; writers have limits for each step
     `set lock_timeout = ${purpose === 'writer' || purpose === 'worker' ? 0 : readerLockMs}`,
     'set idle_session_timeout = 0',

@@ -8,9 +8,9 @@ import { database, newest, servers } from '../support/database.js'
 
 /** What a database may have set that is not ours. */
 const settings = [
-  "transaction_timeout = '150ms'",
-  "statement_timeout = '20ms'",
-  "idle_session_timeout = '300ms'",
+  "transaction_timeout = '400ms'",
+  "statement_timeout = '150ms'",
+  "idle_session_timeout = '1s'",
   "idle_in_transaction_session_timeout = '10ms'",
   "lock_timeout = '1ms'",
   'standard_conforming_strings = off',
