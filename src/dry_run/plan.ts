@@ -79,15 +79,16 @@ export function dryRunAndPlan(
     report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
+    const migrations = plan.steps.map(s => s.migration)
+    const obstacles = await preflight(connection, migrations)
     const drift = hasLedger ? await drifted(connection, target.major) : noDrift
     const {
       plan: described,
       findings: triggers,
       tables: readers,
-    } = await judgePlan(ctx, connection, track, plan, drift.changed)
+    } = await judgePlan(ctx, connection, track, plan, drift.changed, obstacles)
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
-    const migrations = plan.steps.map(s => s.migration)
     const tables = touched(report)
     report.tables.push(await tablesTable(connection, tables), ...readers)
     const backfills = await estimateBackfills(
@@ -100,7 +101,6 @@ export function dryRunAndPlan(
     const sessions = await connected(connection.sql)
     if (sessions.length > 0 && plan.steps.length > 0)
       report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
-    const obstacles = await preflight(connection, migrations)
     const ahead = await lookAhead(ctx, connection, track, {
       applied: plan.applied,
       pending: [...migrations, ...plan.held.map(h => h.migration)],

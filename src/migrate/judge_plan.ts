@@ -10,7 +10,7 @@ import { withOutlookHazards } from '../verify/outlook_hazards.js'
 
 /**
  * A plan with everything that wants a decision: the hazards of its statements and of the database, and the
- * rows that it takes out. `changed` is what `drifted` found; the findings say which triggers fire, and which
+ * rows that it takes out. `changed` is what `drifted` found, `obstacles` what `preflight` did; the findings say which triggers fire, and which
  * rows can't be taken out; the tables, which roles read what before and afterwards.
  */
 export async function judgePlan(
@@ -19,6 +19,7 @@ export async function judgePlan(
   track: Track,
   plan: Plan,
   changed: string[],
+  obstacles: Finding[],
 ): Promise<{ plan: Plan; findings: Finding[]; tables: Table[] }> {
   const described = await describe(plan, connection.sql)
   const {
@@ -27,7 +28,9 @@ export async function judgePlan(
     tables,
   } = await addDecisions(ctx, connection.sql, track, described, changed)
   const kept = await referencedRows(connection, track, decided)
-  const foreseen = await withOutlookHazards(ctx, connection, track, decided)
+  // outlooks ask what the track expects to be there
+  const fits = !obstacles.some(f => f.level === 'refused')
+  const foreseen = fits ? await withOutlookHazards(ctx, connection, track, decided) : decided
   const counted = await withLeavingRows(connection, track, foreseen)
   return { plan: counted, findings: [...findings, ...kept], tables }
 }

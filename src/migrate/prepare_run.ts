@@ -52,15 +52,22 @@ export async function prepareRun(
   const { info, faults: wrong } = await readTrackInfo(track)
   const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, plan, drift.changed)
-  if (options.pin)
-    report.findings.push(
-      ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
-    )
   const obstacles = await preflight(
     connection,
     plan.steps.map(s => s.migration),
   )
+  const { plan: described, findings: firing } = await judgePlan(
+    ctx,
+    connection,
+    track,
+    plan,
+    drift.changed,
+    obstacles,
+  )
+  if (options.pin)
+    report.findings.push(
+      ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
+    )
   if (obstacles.some(f => f.code === 'ALREADY_EXISTS')) {
     // a run beside this one may have made it since the ledger was read: its row came in the same commit
     const now = await readHistory(connection, track, options)
