@@ -31,7 +31,9 @@ const ownPath = 'pg_catalog, pg_temp'
 /**
  * The schemas that the role and the database look in, for the files of a track and the statements that hold
  * parts of them, without those in which somebody else may make a function or an operator, or has made one.
- * The temporary schema stays first for tables, as files expect: only the session itself can fill it.
+ * The temporary schema stays first for tables, as files expect: only the session itself can fill it. The
+ * server's own schema is looked in first unless it is named, and is not named: new tables go to the first one
+ * that is.
  * Names are resolved before anything runs, by `ownPath`; which schemas the default names, while it runs.
  */
 const trackPathSql = `
@@ -56,7 +58,7 @@ const trackPathSql = `
         select from pg_catalog.pg_operator o where o.oprnamespace = n.oid and o.oprowner not in (select oid from trusted))
   )
   select set_config('search_path',
-    'pg_catalog' || coalesce((select string_agg(', ' || quote_ident(nspname), '' order by position) from closed), ''), false)
+    coalesce((select string_agg(quote_ident(nspname), ', ' order by position) from closed), ''), false)
   from usual`
 
 /**

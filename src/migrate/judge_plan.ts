@@ -10,8 +10,9 @@ import { withOutlookHazards } from '../verify/outlook_hazards.js'
 
 /**
  * A plan with everything that wants a decision: the hazards of its statements and of the database, and the
- * rows that it takes out. `changed` is what `drifted` found, `obstacles` what `preflight` did; the findings say which triggers fire, and which
- * rows can't be taken out; the tables, which roles read what before and afterwards.
+ * rows that it takes out. `changed` is what `drifted` found, `obstacles` what `preflight` did. The findings
+ * say which triggers fire, and which rows can't be taken out; the tables, which roles read what before and
+ * afterwards.
  */
 export async function judgePlan(
   ctx: Context,
