@@ -222,8 +222,12 @@ function accept(report: Report, accepted: Acceptance[], day: string): void {
       report.findings.push(finding('ACCEPTANCE_UNUSED', a.key, { until: a.until }))
 }
 
-/** A step that failed and was not run again: what it would have done is missing, and no check asks for it. */
-const isFailedStep = (f: Finding): boolean => f.code === 'UNFINISHED' && f.facts.outcome === 'failed'
+/**
+ * A step that failed and was not run again: what it would have done is missing, and no check asks for it. One
+ * of a rollback is none: what still stands is what the checks look at.
+ */
+const isFailedStep = (f: Finding): boolean =>
+  f.code === 'UNFINISHED' && f.facts.outcome === 'failed' && f.facts.direction === 'up'
 
 /** True when a check found something that nobody has accepted, at or above a level. */
 const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>

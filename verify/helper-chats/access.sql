@@ -63,8 +63,8 @@ select $access${
     {
       "name": "take over the owner's chat by its thread",
       "sql": "insert into public.chat_sessions (user_id, helper, thread_id) select s.user_id, s.helper, 'probe-owner' from public.chat_sessions s where s.user_id = (select auth.uid()) on conflict (thread_id) do update set title = 'taken'",
-      "may": ["owner"],
-      "personas": ["owner", "outsider"]
+      "may": [],
+      "personas": ["outsider"]
     }
   ]
 }$access$::json as access;
