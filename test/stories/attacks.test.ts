@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { discover } from '../../src/files/discover.js'
 import type { HazardCode } from '../../src/index.js'
 import type { Access } from '../../src/model/project.js'
-import { database, root, servers } from '../support/database.js'
+import { database, root, some } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
 
 /**
@@ -157,7 +157,7 @@ const tracks = discover(root).tracks
 
 class Rollback extends Error {}
 
-describe.each(servers())('functions with their owner’s rights on PostgreSQL $major', server => {
+describe.each(some('newest'))('functions with their owner’s rights on PostgreSQL $major', server => {
   test.each(scenes)(
     '$track ($state): no column and no id reaches rows of another tenant',
     async scene => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Database, database, newest, servers } from '../support/database.js'
+import { type Database, database, newest, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess, said, sentenceOf } from '../support/in_process.js'
 
@@ -31,7 +31,7 @@ const paints = `--! phase: backfill
 --! irreversible: colours stay
 update public.notes n set colour = 'red' where n.colour is null and n.size >= (select r.least from public.rules r);`
 
-describe.each(servers())('PostgreSQL $major', server => {
+describe.each(some('oldest'))('PostgreSQL $major', server => {
   describe('a finished backfill that is asked again', () => {
     const rules = 'create table public.rules (least int not null); insert into public.rules values (0);'
     const before = { '1_rules': rules, '2_paint': paints }
@@ -182,7 +182,7 @@ test('an id that is none, or that nobody has, is a wrong command line that names
   expect([canary.verdict, after!.n]).toEqual(['clean', 0])
 })
 
-describe.each(servers())('workspace-sessions on PostgreSQL $major', server => {
+describe.each(some('oldest'))('workspace-sessions on PostgreSQL $major', server => {
   test('a trigger of the application that fills in the workspace after ours: the message has its session at once', async () => {
     await using db = await database(server, 'workspace-sessions', 100)
     await db.sql.unsafe(`
