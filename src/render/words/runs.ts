@@ -5,6 +5,10 @@ const cures: [states: RegExp, cure: string][] = [
   [/^2[23]/, 'The rows do not fit the statement: fix those that the message names, or the file.'],
   [/^42501/, 'This role lacks a right: grant it, or connect as the owner of what the message names.'],
   [/^(53|58|XX)/, 'The server could not do it: free what it lacks.'],
+  [
+    /^(3F000|42P01)/,
+    'Name the schema in the file, as in `public.chats`: a name without one is looked for only in schemas where no other role may create functions.',
+  ],
   [/^57014/, 'It took longer than it may: look for what it waits for or reads.'],
   [/^(P0|0A|2F|38|39|44|55)/, 'The database refuses it: look at the trigger, rule or setting that does.'],
 ]
