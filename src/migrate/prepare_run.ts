@@ -68,11 +68,6 @@ export async function prepareRun(
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
     )
-  if (obstacles.some(f => f.code === 'ALREADY_EXISTS')) {
-    // a run beside this one may have made it since the ledger was read: its row came in the same commit
-    const now = await readHistory(connection, track, options)
-    if (now.history.applied.size !== history.applied.size) return 'outrun'
-  }
   const ahead = await lookAhead(ctx, connection, track, {
     applied: plan.applied,
     pending: [...plan.steps, ...plan.held].map(s => s.migration),
@@ -80,6 +75,11 @@ export async function prepareRun(
     major: target.major,
     obstacles,
   })
+  if ([...obstacles, ...ahead].some(f => f.code === 'ALREADY_EXISTS' || f.code === 'NAME_TAKEN')) {
+    // a run beside this one may have made it since the ledger was read: its row came in the same commit
+    const now = await readHistory(connection, track, options)
+    if (now.history.applied.size !== history.applied.size) return 'outrun'
+  }
   report.steps = described.steps.map(s => stepResult(s, 'not-run', 'refused before the first step'))
   report.findings.push(
     ...driftFinding(drift),

@@ -18,7 +18,7 @@ export interface TableReader {
   role: string
   commands: RowCommand[]
   /** Why row security does not apply to it, else null. FORCE ROW LEVEL SECURITY still binds an owner. */
-  exempt: 'superuser' | 'BYPASSRLS' | 'owner' | null
+  exempt: 'BYPASSRLS' | 'owner' | null
   /** The roles whose rights it has, itself among them. */
   has: string[]
 }
@@ -36,7 +36,7 @@ export interface TableReaders {
 
 /**
  * Who reads and writes these tables now: roles that may log in or that a grant on the table names, without
- * those of PostgreSQL itself. Tables that are not there are left out.
+ * superusers and those of PostgreSQL itself. Tables that are not there are left out.
  */
 export async function readersOf(sql: Db, tables: string[]): Promise<TableReaders[]> {
   const rows = await sql<
@@ -50,7 +50,7 @@ export async function readersOf(sql: Db, tables: string[]): Promise<TableReaders
           order by p.polname)
         from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]')::text as policies,
       coalesce((select jsonb_agg(jsonb_build_object('role', r.rolname, 'commands', g.commands,
-          'exempt', case when r.rolsuper then 'superuser' when r.rolbypassrls then 'BYPASSRLS'
+          'exempt', case when r.rolbypassrls then 'BYPASSRLS'
             when pg_catalog.pg_has_role(r.oid, c.relowner, 'USAGE') then 'owner' end,
           'has', (select jsonb_agg(h.rolname) from pg_catalog.pg_roles h where pg_catalog.pg_has_role(r.oid, h.oid, 'USAGE')))
           order by r.rolname)
@@ -61,7 +61,7 @@ export async function readersOf(sql: Db, tables: string[]): Promise<TableReaders
           where case when x.command = 'DELETE' then pg_catalog.has_table_privilege(r.oid, c.oid, x.command)
             else pg_catalog.has_any_column_privilege(r.oid, c.oid, x.command) end
         ) g
-        where g.commands is not null and r.rolname !~ '^pg_'
+        where g.commands is not null and not r.rolsuper and r.rolname !~ '^pg_'
           and (r.rolcanlogin or exists (select from aclexplode(c.relacl) a where a.grantee = r.oid))), '[]')::text as readers
     from unnest(${tables}::text[]) t(name)
     join pg_catalog.pg_class c on c.oid = to_regclass(t.name)
