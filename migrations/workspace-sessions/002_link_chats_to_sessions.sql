@@ -291,7 +291,7 @@ declare
 begin
   select w.owner_id into workspace_owner from public.workspaces w where w.id = old.workspace_id;
   if found and kept then
-    -- somebody deletes the session itself, with its messages where the foreign key stands: the backfill
+    -- somebody deletes the session itself, with its messages where the foreign key is there: the backfill
     -- that makes legacy sessions does not bring it back
     if exists (
       select from pg_catalog.pg_constraint k where k.conrelid = 'public.chats'::regclass and k.confrelid = tg_relid) then

@@ -1,3 +1,4 @@
+import { seesAllRows } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 import { partText, tableText } from '../model/table_name.js'
 
@@ -95,9 +96,7 @@ export async function filledShares(
   table: string,
   columns: string[],
 ): Promise<Map<string, number> | null> {
-  const [sight] = await sql<{ all: boolean }[]>`
-    select has_table_privilege(${table}, 'SELECT') and not row_security_active(${table}) as all`
-  if (!sight!.all) return null
+  if (!(await seesAllRows(sql, table))) return null
   const counts = columns.map((c, n) => `, count(${partText(c)})::int as c${n}`).join('')
   const [row] = await sql.unsafe<Record<string, number>[]>(
     `select count(*)::int as rows${counts} from (select * from ${table} limit ${sampled}) t`,

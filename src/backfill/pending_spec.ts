@@ -1,4 +1,4 @@
-import { primaryKey, type ReferencingKey, referencingKeys, relationExists } from '../database/catalog.sql.js'
+import { primaryKey, type ReferencingKey, referencingKeys } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
@@ -55,11 +55,7 @@ export function withinUnit(spec: PendingSpec, column: string, value: string): Pe
 export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
   const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
   const key = await rowKeyOf(sql, m.backfill!)
-  const hasFailedRows = await relationExists(sql, 'rethread_archive.failed_rows')
-  return {
-    ...pendingSpecOf(track, m, { alias, key, run: 0, references: await referencesOf(sql, m) }),
-    hasFailedRows,
-  }
+  return pendingSpecOf(track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
 }
 
 /** The foreign keys that a backfill must leave whole: those that point at a table whose rows it takes out. */

@@ -216,8 +216,8 @@ export async function backfillResults(
   { applied, unfinished }: History,
 ): Promise<BackfillResult[]> {
   const rows = await readBackfills(sql, track, null)
-  const stands = (name: string) => applied.has(name) || upward(unfinished.get(name)) !== null
-  return rows.filter(b => b.state !== 'done' || stands(b.migration)).map(toResult)
+  const isApplied = (name: string) => applied.has(name) || upward(unfinished.get(name)) !== null
+  return rows.filter(b => b.state !== 'done' || isApplied(b.migration)).map(toResult)
 }
 
 /** A state row as the report tells it. */

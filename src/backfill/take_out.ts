@@ -1,3 +1,4 @@
+import { relationExists } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { isRefused } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
@@ -90,7 +91,8 @@ async function askedOf<T>(
   question: (sql: Db, spec: PendingSpec) => Promise<T>,
 ): Promise<T | null> {
   try {
-    const spec = await readPendingSpec(connection.sql, track, m)
+    const hasFailedRows = await relationExists(connection.sql, 'rethread_archive.failed_rows')
+    const spec = { ...(await readPendingSpec(connection.sql, track, m)), hasFailedRows }
     return await readAside(connection.sql, tx => question(tx, spec))
   } catch (error) {
     // it names what is not there yet

@@ -9,6 +9,7 @@ import {
   statementsOrNone,
   strings,
   visitNodes,
+  wordsOfBlock,
 } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { namesIn, partText } from '../model/table_name.js'
@@ -77,15 +78,10 @@ function takenBy(statements: Statement[]): (name: string) => boolean {
     if (kind === 'DropStmt')
       for (const { ObjectWithArgs: dropped } of node.objects as Node[])
         if (dropped) names.add(pathName(strings(dropped.objname)))
-    // a block of code may drop or move whatever it names
-    if (kind === 'DoStmt')
-      for (const [word] of bodyOf(node).matchAll(/[\p{L}\p{N}_$]+/gu)) words.add(partText(word))
+    if (kind === 'DoStmt') for (const word of wordsOfBlock(node)) words.add(partText(word))
   }
   return name => {
     const parts = (namesIn(name) ?? [name]).map(partText)
     return names.has(name) || names.has(parts[0]!) || words.has(parts.at(-1)!)
   }
 }
-
-const bodyOf = (node: Node): string =>
-  node.args?.find((a: Node) => a.DefElem?.defname === 'as')?.DefElem.arg.String.sval ?? ''

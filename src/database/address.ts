@@ -130,12 +130,6 @@ export function urlOf(parameters: Record<string, string>, url = 'postgres://'): 
   return `${url}${url.includes('?') ? '&' : '?'}${added.join('&')}`
 }
 
-/** Host, port and database of a URL. Throws BAD_URL. */
-export function readUrl(url: string): { host: string; port: number; database: string } {
-  const { host, port, database } = readAddress(url)
-  return { host, port, database }
-}
-
 /** Host and port of a URL, for people. */
 export function addressOf(url: string): string {
   const { host, port } = readAddress(url)

@@ -1,3 +1,4 @@
+import { familyOf } from './family.sql.js'
 import { type Db, literal } from './types.js'
 
 /**
@@ -211,6 +212,13 @@ export async function dependantsOf(
     order by 1`
 }
 
+/** Whether this role may read a table, and no row of it is hidden. */
+export async function seesAllRows(sql: Db, table: string): Promise<boolean> {
+  const [row] = await sql<{ all: boolean }[]>`
+    select has_table_privilege(${table}, 'SELECT') and not row_security_active(${table}) as all`
+  return row!.all
+}
+
 /** Rows that a look at a table's shape reads at most. */
 const shapeRows = 1000
 
@@ -222,9 +230,7 @@ export async function countShape(
   table: string,
   is: string,
 ): Promise<{ rows: number; matching: number } | null> {
-  const [sight] = await sql<{ all: boolean }[]>`
-    select has_table_privilege(${table}, 'SELECT') and not row_security_active(${table}) as all`
-  if (!sight!.all) return null
+  if (!(await seesAllRows(sql, table))) return null
   const [row] = await sql.unsafe<{ rows: number; matching: number }[]>(
     `select count(*)::int as rows, count(*) filter (where ${is})::int as matching
      from (select * from ${table} limit ${shapeRows}) t`,
@@ -251,13 +257,9 @@ export interface ReferencingKey {
  */
 export async function referencingKeys(sql: Db, table: string): Promise<ReferencingKey[]> {
   return sql<ReferencingKey[]>`
-    with recursive below as (
-      select to_regclass(${table})::oid as relid
-      union
-      select i.inhrelid from below b join pg_catalog.pg_inherits i on i.inhparent = b.relid
-    ),
-    family as (
-      select relid from below
+    with recursive ${familyOf(sql, [table])},
+    around as (
+      select relid from family
       union
       select a.relid from pg_catalog.pg_partition_ancestors(to_regclass(${table})) a
     )
@@ -269,7 +271,7 @@ export async function referencingKeys(sql: Db, table: string): Promise<Referenci
         join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum order by k.position) as columns,
       array(select a.attname::text from unnest(c.confkey) with ordinality k (attnum, position)
         join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.attnum order by k.position) as "parentColumns"
-    from family f
+    from around f
     join pg_catalog.pg_constraint c on c.confrelid = f.relid
     join pg_catalog.pg_class r on r.oid = c.conrelid
     join pg_catalog.pg_namespace n on n.oid = r.relnamespace

@@ -2,7 +2,7 @@ import type { Emit } from '../model/event.js'
 import { Failure } from '../model/failure.js'
 import type { Track } from '../model/project.js'
 import type { StatementTrace } from '../model/report.js'
-import { readUrl } from './address.js'
+import { readAddress } from './address.js'
 import { type Connection, openConnection } from './connection.js'
 import { type Purpose, sendSetup, setupSql } from './connection.sql.js'
 import { isLost } from './faults.js'
@@ -71,7 +71,7 @@ export interface Context extends Machine {
  */
 export async function connect(ctx: Context, purpose: Purpose, more = ''): Promise<Connection> {
   if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
-  readUrl(ctx.url)
+  readAddress(ctx.url)
   const setup = [setupSql(purpose, ctx.settings, ctx.cores), more].filter(Boolean).join('\n')
   const { reader } = ctx.spare
   if (reader && purpose === 'reader') {

@@ -4,7 +4,7 @@ import type { Planted } from './planted.sql.js'
 
 /**
  * Throws FOREIGN_OBJECT for what others have put into the tool's schemas or may change there. A role that may
- * create schemas could make one of them before the first run, and what stands in it would run with the rights
+ * create schemas could make one of them before the first run, and what is in it would run with the rights
  * of whoever runs rethread.
  */
 export function refusePlanted(planted: Planted[]): void {

@@ -13,7 +13,7 @@ export function refuseWhenLost(sql: Root, wire: Wire): void {
   const guarded = <T extends object>(db: T): T => {
     const refused = () =>
       Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
-    // as begin() below; what awaits the savepoint is told, so that its work can end
+    // as begin() below; what awaits the savepoint is rejected, so that its work can end
     const savepoint = (...given: [...unknown[], Work]) => {
       const work = given.pop() as Work
       return new Promise((resolve, reject) => {

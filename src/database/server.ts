@@ -1,7 +1,7 @@
-import { parseStatements, relationName, visitNodes } from '../files/statements.js'
+import { parseStatements, relationName, relationsNamed } from '../files/statements.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
-import { readUrl } from './address.js'
+import { readAddress } from './address.js'
 import { relationFacts } from './catalog.sql.js'
 import type { Connection } from './connection.js'
 import type { Context } from './context.js'
@@ -24,7 +24,7 @@ export interface Target {
 /** Asks the server who it is and who we are. */
 export async function inspect(ctx: Context, connection: Connection): Promise<Target> {
   const server = await serverFacts(connection.sql)
-  const { host, port } = readUrl(ctx.url)
+  const { host, port } = readAddress(ctx.url)
   const seesAllRows = server.superuser || server.bypassRls
   const why = server.superuser
     ? 'superuser'
@@ -104,12 +104,7 @@ export async function preflight(connection: Connection, migrations: Migration[])
 
 /** The tables that a backfill names: its own, and those that it looks things up in. */
 async function tablesRead(m: Migration): Promise<string[]> {
-  const found = new Set([m.backfill!.table])
-  for (const s of await parseStatements(m.file.text))
-    visitNodes(s.node, part => {
-      if (typeof part.relname === 'string' && part.schemaname) found.add(relationName(part))
-    })
-  return [...found]
+  return [...new Set([m.backfill!.table, ...relationsNamed(await parseStatements(m.file.text))])]
 }
 
 /** What is required and is not there; of a column of another type, which one it has and which is needed. */

@@ -25,7 +25,7 @@ export class Wire extends EventEmitter {
   readonly host: string
   readonly port: number
   /** Grows with every piece that the server sends. */
-  heard = 0
+  received = 0
   /** True once the connection broke, not where it was closed on purpose. */
   lost = false
   /** What broke it. */
@@ -121,7 +121,7 @@ export class Wire extends EventEmitter {
   }
 
   private take(chunk: Buffer): void {
-    if (this.heard++ === 0 && !firstBytes.has(chunk[0]!)) {
+    if (this.received++ === 0 && !firstBytes.has(chunk[0]!)) {
       this.break(new Failure('NO_SERVER', `${this.host}:${this.port}`, notPostgres))
       return
     }

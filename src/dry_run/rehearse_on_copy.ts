@@ -1,4 +1,4 @@
-import { readUrl } from '../database/address.js'
+import { readAddress } from '../database/address.js'
 import { type Context, connect } from '../database/context.js'
 import { transaction } from '../database/scopes.js'
 import type { Statement } from '../files/statements.js'
@@ -33,8 +33,8 @@ export async function rehearseOnCopy(
   url: string,
   oldApp: Statement[],
 ): Promise<Rehearsed> {
-  const here = readUrl(ctx.url)
-  const there = readUrl(url)
+  const here = readAddress(ctx.url)
+  const there = readAddress(url)
   if (here.host === there.host && here.port === there.port && here.database === there.database)
     throw new UsageError(
       '--rehearse-url',

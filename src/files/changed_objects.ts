@@ -1,4 +1,4 @@
-import { type Node, pathName, relationName, type Statement, strings } from './statements.js'
+import { type Node, pathName, relationName, type Statement, strings, wordsOfBlock } from './statements.js'
 
 /**
  * What statements may have made, changed or dropped, by the names of the schema snapshot:
@@ -123,15 +123,8 @@ export class ChangedObjects {
         this.#drops(node)
         return
       case 'DoStmt':
-        this.#does(node)
+        for (const word of wordsOfBlock(node)) this.#words.add(word)
     }
-  }
-
-  /** A block may change whatever it names. */
-  #does(node: Node): void {
-    const body: string =
-      node.args?.find((a: Node) => a.DefElem?.defname === 'as')?.DefElem.arg.String.sval ?? ''
-    for (const [word] of body.matchAll(/[\p{L}\p{N}_$]+/gu)) this.#words.add(word)
   }
 
   #makesTable(node: Node): void {

@@ -119,6 +119,23 @@ export function visitNodes(tree: unknown, visit: (node: Node) => void): void {
   })
 }
 
+/** Every table or view that statements name with its schema, as SQL. */
+export function relationsNamed(statements: Statement[]): Set<string> {
+  const found = new Set<string>()
+  for (const s of statements)
+    visitNodes(s.node, part => {
+      if (typeof part.relname === 'string' && part.schemaname) found.add(relationName(part))
+    })
+  return found
+}
+
+/** The words in a DO block, which may change whatever it names. */
+export function wordsOfBlock(node: Node): string[] {
+  const body: string =
+    node.args?.find((a: Node) => a.DefElem?.defname === 'as')?.DefElem.arg.String.sval ?? ''
+  return body.match(/[\p{L}\p{N}_$]+/gu) ?? []
+}
+
 /** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
 export async function statementsOrNone(text: string): Promise<Statement[]> {
   try {

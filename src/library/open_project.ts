@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readUrl } from '../database/address.js'
+import { readAddress } from '../database/address.js'
 import { isLost, serverFault } from '../database/faults.js'
 import { type Config, parseConfig, readConfig } from '../files/config.js'
 import { home, packageVersion } from '../files/package.js'
@@ -24,7 +24,7 @@ export async function openProject(options: OpenProjectOptions): Promise<OpenedPr
   const { databaseUrl, embedded = false } = options
   if (!databaseUrl === !embedded)
     throw wrongUsage('openProject()', 'it takes either a databaseUrl, which is not empty, or embedded: true')
-  if (databaseUrl) readUrl(databaseUrl)
+  if (databaseUrl) readAddress(databaseUrl)
   const opening = await readOpenOptions(options)
   const server = embedded ? await startServer() : null
   const call = caller({ ...opening, url: databaseUrl ?? server!.url }, options)

@@ -41,9 +41,14 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
       join pg_catalog.pg_roles o on o.oid = c.relowner
     ),
     chosen as (
-      select case when count(distinct relowner) = 1 and not bool_or(rolsuper) then min(rolname::text) else ${fresh} end as role from owned
+      select case when count(distinct relowner) = 1 and not bool_or(rolsuper) then min(rolname::text)
+        else ${fresh} end as role
+      from owned
     ),
-    me as (select c.role, quote_ident(c.role) as name, r.oid, r.rolbypassrls from chosen c left join pg_catalog.pg_roles r on r.rolname = c.role),
+    me as (
+      select c.role, quote_ident(c.role) as name, r.oid, r.rolbypassrls
+      from chosen c left join pg_catalog.pg_roles r on r.rolname = c.role
+    ),
     used as (
       select c.oid, format('%I.%I', n.nspname, c.relname) as name, n.oid as home, n.nspname, c.relrowsecurity, t.privilege
       from (select unnest(${needs.read}::text[]) as t, 'SELECT' as privilege
@@ -84,6 +89,7 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
       select 6, format('alter role %s bypassrls', me.name) from me
       where exists (select from used where relrowsecurity and privilege = 'SELECT') and me.rolbypassrls is not true
     )
-    select (select role from me) as role, array(select l.text from line l group by l.place, l.text order by l.place, l.text) as statements`
+    select (select role from me) as role,
+      array(select l.text from line l group by l.place, l.text order by l.place, l.text) as statements`
   return row!
 }

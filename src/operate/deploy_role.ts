@@ -1,6 +1,12 @@
 import type { Db } from '../database/types.js'
 import { droppedTables } from '../files/dropped_objects.js'
-import { relationName, type Statement, statementsOrNone, visitNodes } from '../files/statements.js'
+import {
+  relationName,
+  relationsNamed,
+  type Statement,
+  statementsOrNone,
+  visitNodes,
+} from '../files/statements.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { type DeployRole, deployRole, type Needs } from './deploy_role.sql.js'
@@ -60,16 +66,16 @@ function addNeeds(found: Found, s: Statement): void {
   // what a block changes, only its text tells
   if (kind === 'DoStmt')
     for (const [name] of s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)) found.owned.add(name)
+  for (const table of relationsNamed([s])) found.read.add(table)
   visitNodes(node, part => {
-    if (typeof part.relname === 'string' && part.schemaname) found.read.add(relationName(part))
     if (part.contype === 'CONSTR_FOREIGN' && part.pktable) found.referenced.add(relationName(part.pktable))
     if (typeof part.rolename === 'string') found.roles.add(part.rolename)
   })
 }
 
-function addUses(found: Found, { kind, node }: Statement): void {
-  visitNodes({ [kind]: node }, part => {
-    if (typeof part.relname === 'string' && part.schemaname) found.read.add(relationName(part))
+function addUses(found: Found, s: Statement): void {
+  for (const table of relationsNamed([s])) found.read.add(table)
+  visitNodes({ [s.kind]: s.node }, part => {
     if (part.InsertStmt?.relation) found.inserted.add(relationName(part.InsertStmt.relation))
     if (part.UpdateStmt?.relation) found.updated.add(relationName(part.UpdateStmt.relation))
     if (part.DeleteStmt?.relation) found.deleted.add(relationName(part.DeleteStmt.relation))

@@ -26,45 +26,35 @@ export async function addDecisions(
   const pending = [...plan.steps, ...plan.held].map(s => s.migration)
   const foreign = await foreignCodeOf(sql, pending)
   findings.push(...foreignFindings([...foreign.values()].flat()))
-  const withCode = <S extends { migration: Migration; hazards: Hazard[] }>(step: S): S => {
-    const hazards = foreignCodeHazards(foreign.get(step.migration) ?? [])
-    return hazards.length === 0 ? step : { ...step, hazards: [...step.hazards, ...hazards] }
-  }
-  const { hazards: hiding, tables } = await readersAfter(
-    sql,
-    [...plan.steps, ...plan.held]
-      .filter(s => !('direction' in s) || s.direction === 'up')
-      .map(s => s.migration),
-  )
-  const withTriggers = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S) => {
-    const before = pending.slice(0, pending.indexOf(step.migration))
-    const firing = await firingTriggers(sql, track, step.migration, before)
-    if (!firing) return step
-    const { table, rows, triggers, whyNotHeld } = firing
-    const held = ctx.holdTriggers && whyNotHeld === null
-    if (plan.steps.some(s => s.migration === step.migration))
-      findings.push(
-        finding('FIRING_TRIGGERS', table, { triggers, rows, held, migration: step.migration.name }),
-      )
-    return { ...step, hazards: [...step.hazards, ...triggerHazards(firing, ctx.holdTriggers)] }
+  const { hazards: hiding, tables } = await readersAfter(sql, pending)
+  const decided = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S): Promise<S> => {
+    const { migration } = step
+    const firing = await firingTriggers(sql, track, migration, pending.slice(0, pending.indexOf(migration)))
+    if (firing && plan.steps.some(s => s.migration === migration)) {
+      const { table, rows, triggers, whyNotHeld } = firing
+      const held = ctx.holdTriggers && whyNotHeld === null
+      findings.push(finding('FIRING_TRIGGERS', table, { triggers, rows, held, migration: migration.name }))
+    }
+    return withHazards(step, [
+      ...triggerHazards(firing, ctx.holdTriggers),
+      ...foreignCodeHazards(foreign.get(migration) ?? []),
+      ...(hiding.get(migration.name) ?? []),
+    ])
   }
   const steps = []
-  for (const step of plan.steps)
-    steps.push(step.direction === 'up' ? withCode(await withTriggers(step)) : step)
+  for (const step of plan.steps) steps.push(await decided(step))
   // one place for what is said of the whole track: the first step
-  if (steps[0])
-    steps[0] = {
-      ...steps[0],
-      hazards: [...steps[0].hazards, ...(await driftHazards(track, changed))],
-    }
+  if (steps[0]) steps[0] = withHazards(steps[0], await driftHazards(track, changed))
   const held = []
-  for (const step of plan.held) held.push(withCode(await withTriggers(step)))
-  const withHiding = <S extends { migration: Migration; hazards: Hazard[] }>(step: S): S => ({
-    ...step,
-    hazards: [...step.hazards, ...(hiding.get(step.migration.name) ?? [])],
-  })
-  return { plan: { ...plan, steps: steps.map(withHiding), held: held.map(withHiding) }, findings, tables }
+  for (const step of plan.held) held.push(await decided(step))
+  return { plan: { ...plan, steps, held }, findings, tables }
 }
+
+/** The same step, with hazards that its statements do not tell. */
+export const withHazards = <S extends { hazards: Hazard[] }>(step: S, more: Hazard[]): S => ({
+  ...step,
+  hazards: [...step.hazards, ...more],
+})
 
 /** Where no superuser lends its rights, whose functions the tables run is worth a line for each table. */
 function foreignFindings(code: ForeignCode[]): Finding[] {

@@ -1,3 +1,4 @@
+import { familyOf } from '../database/family.sql.js'
 import { isRefused } from '../database/faults.js'
 import { type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
@@ -31,11 +32,7 @@ export async function triggersFiredBy(
   const others = events.reduce((mask, e) => mask | (e === 'UPDATE' ? 0 : triggerBits[e]), 0)
   const update = events.includes('UPDATE') ? triggerBits.UPDATE : 0
   return sql<Trigger[]>`
-    with recursive family as (
-      select to_regclass(${table})::oid as relid
-      union
-      select i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.relid
-    )
+    with recursive ${familyOf(sql, [table])}
     select format('%I.%I', n.nspname, c.relname) as table, t.tgname::text as name,
       format('%I.%I', pn.nspname, p.proname) as function, t.tgenabled::text as enabled, pg_get_triggerdef(t.oid) as definition
     from family f

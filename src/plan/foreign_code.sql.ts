@@ -1,3 +1,4 @@
+import { familyOf } from '../database/family.sql.js'
 import type { Db } from '../database/types.js'
 
 /** Something on a table that runs a function of somebody else. */
@@ -21,13 +22,10 @@ export interface ForeignCode {
  */
 export async function foreignCode(sql: Db, tables: string[]): Promise<ForeignCode[]> {
   return sql<ForeignCode[]>`
-    with recursive family as (
-      select t as asked, to_regclass(t)::oid as relid from unnest(${tables}::text[]) as t
-      union
-      select f.asked, i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.relid
-    ),
+    with recursive ${familyOf(sql, tables)},
     part as (
-      select f.asked, f.relid, 'default of ' || quote_ident(a.attname) as what, 'pg_catalog.pg_attrdef'::regclass as classid, d.oid as objid
+      select f.asked, f.relid, 'default of ' || quote_ident(a.attname) as what,
+        'pg_catalog.pg_attrdef'::regclass as classid, d.oid as objid
       from family f
       join pg_catalog.pg_attrdef d on d.adrelid = f.relid
       join pg_catalog.pg_attribute a on a.attrelid = f.relid and a.attnum = d.adnum

@@ -1,5 +1,5 @@
 import type { Db } from '../database/types.js'
-import { relationName, type Statement, statementsOrNone, visitNodes } from '../files/statements.js'
+import { relationsNamed, statementsOrNone } from '../files/statements.js'
 import type { Hazard } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import { type ForeignCode, foreignCode } from './foreign_code.sql.js'
@@ -15,16 +15,6 @@ export async function foreignCodeOf(
   if (tables.size === 0) return new Map()
   const found = await foreignCode(sql, [...tables])
   return new Map([...named].map(([m, names]) => [m, found.filter(f => names.has(f.asked))]))
-}
-
-/** Every table or view that statements name with its schema. */
-function relationsNamed(statements: Statement[]): Set<string> {
-  const found = new Set<string>()
-  for (const s of statements)
-    visitNodes(s.node, part => {
-      if (typeof part.relname === 'string' && part.schemaname) found.add(relationName(part))
-    })
-  return found
 }
 
 /**

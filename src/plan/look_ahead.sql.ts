@@ -1,4 +1,5 @@
 import { setLocal } from '../database/connection.sql.js'
+import { familyOf } from '../database/family.sql.js'
 import type { Scope } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { namesIn, partText } from '../model/table_name.js'
@@ -144,11 +145,7 @@ export interface Unproven {
 export async function unprovenChecks(sql: Db, tables: string[]): Promise<Unproven[]> {
   if (tables.length === 0) return []
   return sql<Unproven[]>`
-    with recursive family as (
-      select to_regclass(t)::oid as relid, t as asked, true as top from unnest(${tables}::text[]) as t
-      union
-      select i.inhrelid, f.asked, false from family f join pg_catalog.pg_inherits i on i.inhparent = f.relid
-    )
+    with recursive ${familyOf(sql, tables)}
     select format('%I.%I', n.nspname, c.relname) as table, f.asked, k.conname as name,
       pg_get_constraintdef(k.oid) as definition, pg_get_expr(k.conbin, k.conrelid) as expression,
       array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum = any (k.conkey)) as columns
@@ -156,7 +153,8 @@ export async function unprovenChecks(sql: Db, tables: string[]): Promise<Unprove
     join pg_catalog.pg_class c on c.oid = f.relid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     -- what a child has from its parent is asked of the parent
-    join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype = 'c' and not k.convalidated and (f.top or k.coninhcount = 0)
+    join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype = 'c' and not k.convalidated
+      and (f.relid = to_regclass(f.asked) or k.coninhcount = 0)
       -- NOT ENFORCED, as PostgreSQL 18 has it: no update asks
       and to_jsonb(k) ->> 'conenforced' is distinct from 'false'
     order by 1, 3`

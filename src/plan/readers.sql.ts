@@ -45,8 +45,10 @@ export async function readersOf(sql: Db, tables: string[]): Promise<TableReaders
     select t.name as table, case when c.reltuples >= 0 then c.reltuples::float8 end as rows,
       c.relrowsecurity as "rowSecurity", c.relforcerowsecurity as forced,
       coalesce((select jsonb_agg(jsonb_build_object('name', p.polname, 'permissive', p.polpermissive,
-          'command', case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE' when 'd' then 'DELETE' else 'ALL' end,
-          'roles', (select jsonb_agg(coalesce(r.rolname, 'public')) from unnest(p.polroles) m(oid) left join pg_catalog.pg_roles r on r.oid = m.oid))
+          'command', case p.polcmd when 'r' then 'SELECT' when 'a' then 'INSERT' when 'w' then 'UPDATE'
+            when 'd' then 'DELETE' else 'ALL' end,
+          'roles', (select jsonb_agg(coalesce(r.rolname, 'public')) from unnest(p.polroles) m(oid)
+            left join pg_catalog.pg_roles r on r.oid = m.oid))
           order by p.polname)
         from pg_catalog.pg_policy p where p.polrelid = c.oid), '[]')::text as policies,
       coalesce((select jsonb_agg(jsonb_build_object('role', r.rolname, 'commands', g.commands,

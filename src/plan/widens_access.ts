@@ -15,7 +15,7 @@ export interface Widening {
 const anonymous = new Set(['anon'])
 const signedIn = new Set(['authenticated'])
 
-/** Whether a role stands for people, whom a claim tells apart, and not for a program. */
+/** Whether a role is one of people, who differ by a claim, and not of a program. */
 export const isRoleOfPeople = (role: string): boolean => anonymous.has(role) || signedIn.has(role)
 
 const to = (subject: string, detail: string): Widening[] => [{ subject, detail }]

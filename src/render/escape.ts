@@ -36,7 +36,7 @@ export const htmlText = (text: string): string =>
     .replaceAll("'", '&#39;')
 
 /**
- * Text for Markdown: no links, images, mentions, references, headings or HTML. What stands in a pair of
+ * Text for Markdown: no links, images, mentions, references, headings or HTML. What is in a pair of
  * backticks stays code.
  */
 export const markdownText = (text: string): string =>

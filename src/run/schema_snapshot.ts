@@ -14,7 +14,7 @@ export async function storeFingerprint(run: Run, before: SeenDrift | null = null
   const { sql } = run.writer
   const rows = await objects(sql)
   const catalog = catalogOf(rows)
-  let fingerprint = fingerprintOf(rows)
+  let isExact = true
   if (before !== null && before.changed.length > 0) {
     const stored = (await storedSchema(sql, await newestLook(sql)))!
     const { changed: unexplained } = await drifted(run.writer, run.target.major, rows)
@@ -24,12 +24,13 @@ export async function storeFingerprint(run: Run, before: SeenDrift | null = null
       // what was gone before, a step may have taken along with what it was on
       const isLeft = name in catalog ? catalog[name] === before.catalog[name] : unexplained.includes(change)
       if (!isLeft) continue
-      // what is stored is not how the schema is: the hash must differ, or nobody would compare the objects
-      fingerprint = `${fingerprintOf(rows)} and drift`
+      isExact = false
       if (then === undefined) delete catalog[name]
       else catalog[name] = then
     }
   }
+  // where what is stored is not how the schema is, the hash must differ: else nobody compares the objects
+  const fingerprint = isExact ? fingerprintOf(rows) : `${fingerprintOf(rows)} and drift`
   await setFingerprint(sql, run.token, run.id, fingerprint, catalog)
 }
 

@@ -21,20 +21,31 @@ export interface SeededColumn {
 /** The columns of these tables as far as a seed has to know them. */
 export async function seededColumns(sql: Db, tables: string[]): Promise<SeededColumn[]> {
   return sql<SeededColumn[]>`
-    select t.name as table, a.attname::text as name, b.typ in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) as "isInteger",
+    select t.name as table, a.attname::text as name,
+      b.typ in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) as "isInteger",
       a.attidentity = 'a' as "isIdentity",
-      (a.attnotnull or y.typnotnull) and not a.atthasdef and y.typdefault is null and a.attidentity = '' and a.attgenerated = '' as "isRequired",
-      exists (select from pg_catalog.pg_index i where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey::int2[]))
-        or exists (select from pg_catalog.pg_constraint x where x.conrelid = a.attrelid and x.contype = 'x' and a.attnum = any (x.conkey)) as "isUnique",
-      (select json_build_object('table', f.confrelid::regclass::text, 'column',
-         (select p.attname from pg_catalog.pg_attribute p where p.attrelid = f.confrelid and p.attnum = f.confkey[1]))
+      (a.attnotnull or y.typnotnull) and not a.atthasdef and y.typdefault is null
+        and a.attidentity = '' and a.attgenerated = '' as "isRequired",
+      exists (select from pg_catalog.pg_index i
+          where i.indrelid = a.attrelid and i.indisunique and a.attnum = any (i.indkey::int2[]))
+        or exists (select from pg_catalog.pg_constraint x
+          where x.conrelid = a.attrelid and x.contype = 'x' and a.attnum = any (x.conkey)) as "isUnique",
+      (select json_build_object('table', format('%I.%I', rn.nspname, r.relname), 'column',
+         (select p.attname from pg_catalog.pg_attribute p
+          where p.attrelid = f.confrelid and p.attnum = f.confkey[1]))
        from pg_catalog.pg_constraint f
+       join pg_catalog.pg_class r on r.oid = f.confrelid
+       join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
        where f.conrelid = a.attrelid and f.contype = 'f' and f.conkey = array[a.attnum] order by f.oid limit 1) as "refersTo",
       case
-        when z.typtype = 'e' then (select quote_literal(e.enumlabel) from pg_catalog.pg_enum e where e.enumtypid = z.oid order by e.enumsortorder limit 1)
+        when z.typtype = 'e' then (
+          select quote_literal(e.enumlabel) from pg_catalog.pg_enum e
+          where e.enumtypid = z.oid order by e.enumsortorder limit 1)
         when b.typ = 'uuid'::regtype then 'gen_random_uuid()'
-        when b.typ in ('json'::regtype, 'jsonb'::regtype, 'bytea'::regtype) then quote_literal(case when b.typ = 'bytea'::regtype then '' else '{}' end)
-        when z.typcategory = 'S' then format('left(md5(random()::text), %s)', least(32, coalesce(nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4, 32)))
+        when b.typ in ('json'::regtype, 'jsonb'::regtype, 'bytea'::regtype)
+          then quote_literal(case when b.typ = 'bytea'::regtype then '' else '{}' end)
+        when z.typcategory = 'S' then format('left(md5(random()::text), %s)',
+          least(32, coalesce(nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4, 32)))
         when z.typcategory = 'N' then 'floor(random() * 30000)'
         when z.typcategory = 'D' then 'now()'
         when z.typcategory = 'B' then 'false'
@@ -48,7 +59,9 @@ export async function seededColumns(sql: Db, tables: string[]): Promise<SeededCo
     join pg_catalog.pg_type y on y.oid = a.atttypid
     cross join lateral (
       with recursive base (typ) as (
-        select a.atttypid union all select d.typbasetype from base join pg_catalog.pg_type d on d.oid = base.typ and d.typtype = 'd')
+        select a.atttypid
+        union all
+        select d.typbasetype from base join pg_catalog.pg_type d on d.oid = base.typ and d.typtype = 'd')
       select base.typ from base join pg_catalog.pg_type k on k.oid = base.typ and k.typtype <> 'd') b
     join pg_catalog.pg_type z on z.oid = b.typ
     order by t.name, a.attnum`

@@ -1,4 +1,4 @@
-import { type Db, literal } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 import { parseStatements, relationName, type Statement, scanTokens } from '../files/statements.js'
 import { anyValue, type SeededColumn, seededColumns } from './fit_seeds.sql.js'
 
@@ -31,7 +31,7 @@ export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Pr
     const added: { column: string; value: string }[] = []
     for (const c of own.filter(c => c.isRequired && !given.includes(c.name))) {
       const value = await valueFor(tx, c, seeded)
-      if (value !== null) added.push({ column: `"${c.name.replaceAll('"', '""')}"`, value })
+      if (value !== null) added.push({ column: ident(c.name), value })
     }
     const overrides =
       own.some(c => c.isIdentity && given.includes(c.name)) && !s.node.override?.match(/SYSTEM/)
@@ -56,7 +56,7 @@ async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): P
   return other === null ? (c.refersTo ? null : c.made) : literal(other)
 }
 
-/** Gives each uuid that stands where a table wants a number one of its own. */
+/** Gives each uuid in the place of a number a number of its own. */
 function renumberIds(s: Statement, given: string[], own: SeededColumn[], renumbered: Renumbered): void {
   for (const { List } of s.node.selectStmt.SelectStmt.valuesLists)
     for (const [i, item] of List.items.entries()) {

@@ -3,6 +3,7 @@ import type { Context } from '../database/context.js'
 import { Failure } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
 import type { Check, Track } from '../model/project.js'
+import { withHazards } from '../plan/decisions.js'
 import { runCheck } from './run_check.js'
 
 /** Whether what an outlook finds is a hazard, and not decided by a setting. */
@@ -31,7 +32,7 @@ export async function withOutlookHazards(
       throw new Failure('CHECK_FAILED', check.name, { reason: result.reason ?? 'no answer' })
     const hazards = result.found.map(f => ({ code, subject: f.object, detail: f.detail }))
     const add = <S extends (typeof steps)[number] | (typeof held)[number]>(s: S): S =>
-      s.migration.name === at ? { ...s, hazards: [...s.hazards, ...hazards] } : s
+      s.migration.name === at ? withHazards(s, hazards) : s
     steps = steps.map(add)
     held = held.map(add)
   }

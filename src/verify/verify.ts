@@ -224,7 +224,7 @@ function accept(report: Report, accepted: Acceptance[], day: string): void {
 
 /**
  * A step that failed and was not run again: what it would have done is missing, and no check asks for it. One
- * of a rollback is none: what still stands is what the checks look at.
+ * of a rollback is none: the checks look at what is still there.
  */
 const isFailedStep = (f: Finding): boolean =>
   f.code === 'UNFINISHED' && f.facts.outcome === 'failed' && f.facts.direction === 'up'

@@ -103,7 +103,7 @@ update public.notes n set colour = 'red' where n.colour is null;`,
     })
     expect(JSON.stringify(drift)).not.toMatch(/more|colour/)
     await db.sql.unsafe('drop index public.by_size')
-    // a table of the application's own is told and stops nothing
+    // a table of the application's own is named and stops nothing
     const forth = await said(project.migrate())
     expect([forth.verdict, forth.codes]).toEqual(['clean', expect.arrayContaining(['DRIFT'])])
     expect((await said(project.migrate())).codes).not.toContain('DRIFT')

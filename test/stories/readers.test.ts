@@ -98,7 +98,7 @@ describe.each(some('oldest'))('who reads rows before and after, on PostgreSQL $m
     expect((await seen(author!.id)).filter(id => !known.includes(id))).toEqual([])
   })
 
-  test('what is foretold of roles is what they meet, for policies at random', async () => {
+  test('what is predicted of roles is what they meet, for policies at random', async () => {
     await using db = await database(server, 'empty')
     const next = random(seed)
     const pick = <T>(of: readonly T[]): T => of[Math.floor(next() * of.length)]!
@@ -134,13 +134,13 @@ describe.each(some('oldest'))('who reads rows before and after, on PostgreSQL $m
       const { hazards, tables } = await readersAfter(db.sql, trackIn(dir).migrations)
       await db.sql.unsafe(file)
       const after = await Promise.all(roles.map(r => readBy(db, r, 'public.notes').catch(() => null)))
-      const foretold = new Map(tables[0]?.rows.map(r => [r[0], r[4]]))
+      const predicted = new Map(tables[0]?.rows.map(r => [r[0], r[4]]))
       for (const [i, role] of roles.entries()) {
-        const told = foretold.get(role)
-        if (told === 'every row') expect([seed, file, role, after[i]]).toEqual([seed, file, role, 2])
-        if (told === 'no row') expect([seed, file, role, after[i]]).toEqual([seed, file, role, 0])
+        const expected = predicted.get(role)
+        if (expected === 'every row') expect([seed, file, role, after[i]]).toEqual([seed, file, role, 2])
+        if (expected === 'no row') expect([seed, file, role, after[i]]).toEqual([seed, file, role, 0])
         const hidden = (hazards.get('001_x') ?? []).some(h => h.detail.startsWith(`role ${role} `))
-        if (role !== 'anon' && before[i] === 2 && told === 'no row') {
+        if (role !== 'anon' && before[i] === 2 && expected === 'no row') {
           lost++
           expect([seed, file, role, hidden]).toEqual([seed, file, role, true])
         } else if (hidden) expect([seed, file, role, after[i]]).toEqual([seed, file, role, 0])
