@@ -5,11 +5,11 @@ import { restore } from '../../src/rollback/restore.js'
 import { rollback } from '../../src/rollback/rollback.js'
 import { rethread, undoAll } from '../support/cli.js'
 import { consentTo, contextOf, trackIn } from '../support/context.js'
-import { type Database, database, servers } from '../support/database.js'
+import { type Database, database, some } from '../support/database.js'
 import { errors, factsOf, placesOf, reset, rolledBack, track, words } from '../support/destruction.js'
 import { folder } from '../support/folder.js'
 
-describe.each(servers())('what a rollback takes away on PostgreSQL $major', server => {
+describe.each(some('newest'))('what a rollback takes away on PostgreSQL $major', server => {
   let db: Database
   beforeAll(async () => {
     db = await database(server, 'empty')
