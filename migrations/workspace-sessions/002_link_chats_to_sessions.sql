@@ -47,9 +47,8 @@ revoke all on chat_private.behind from public, anon, authenticated, service_role
 -- in use no longer ago than the pause, else one that starts within the pause after it, else a new one. So
 -- a message with an old time joins the session of that time, and never makes one of two.
 create function chat_private.legacy_session_of(workspace_id uuid, author_id uuid, at timestamptz) returns uuid
-language plpgsql stable security definer
+language plpgsql stable
 set search_path = ''
-set row_security = off
 as $$
 declare
   started uuid := chat_private.legacy_session_id(workspace_id, author_id, at);
@@ -73,13 +72,12 @@ begin
 end
 $$;
 revoke all on function chat_private.legacy_session_of(uuid, uuid, timestamptz) from public;
-grant execute on function chat_private.legacy_session_of(uuid, uuid, timestamptz) to authenticated, service_role;
 
 -- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out.
 -- Touches no row but the message's own and its legacy session. A session of one author becomes the
 -- workspace's owner's when somebody else writes in it, as the backfill would have it; one that ends with a
 -- pause stays with who wrote first.
-create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz, opening text) returns uuid
+create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz, opening text default null) returns uuid
 language plpgsql security definer
 set search_path = ''
 set row_security = off
@@ -316,8 +314,8 @@ $$;
 revoke all on function chat_private.touch_session() from public;
 
 -- Who chooses a session chooses one of their own, of the message's workspace, whatever older policies on
--- messages say. With the argument `legacy` also the session that the database would have chosen, in a
--- workspace that they may use and the message has not just been moved to. Asked of those whom the policies of
+-- messages say. With the argument `legacy` also one that the database could have chosen, in a workspace that
+-- they may use and the message has not just been moved to. Asked of those whom the policies of
 -- sessions bind, and with the writer's own rights: it sees what they see.
 create function chat_private.guard_session() returns trigger
 language plpgsql
@@ -325,7 +323,9 @@ set search_path = ''
 as $$
 begin
   if tg_nargs > 0 then
-    if new.session_id = chat_private.legacy_session_of(new.workspace_id, new.user_id, new.created_at)
+    if (new.session_id = chat_private.legacy_session_id(new.workspace_id, new.user_id, new.created_at)
+        or chat_private.legacy_pause() is not null
+          and chat_private.is_legacy_session(new.session_id, chat_private.session_workspace(new.workspace_id), new.user_id))
       and (tg_op = 'INSERT' or new.workspace_id is not distinct from old.workspace_id)
       and chat_private.can_use_workspace(chat_private.session_workspace(new.workspace_id)) then
       return new;

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { configured, contract, rethread, undoAll } from '../support/cli.js'
-import { type Database, database, open, picture, servers } from '../support/database.js'
+import { type Database, database, open, picture, root, servers } from '../support/database.js'
 
 /** workspace-sessions with a new legacy session after each pause. */
 
@@ -84,10 +86,10 @@ describe.each(servers())('sessions that end with a pause on PostgreSQL $major', 
     const options = { cwd: folder() }
     const before = await picture(db.sql)
     const wanted = await expected(db)
-    const [{ room }] =
-      (await db.sql`select workspace_id as room from chats group by 1 order by count(*) desc limit 1`) as never
+    const [largest] =
+      await db.sql`select workspace_id as room from chats group by 1 order by count(*) desc limit 1`
     expect((await rethread(db.url, ['migrate', '--phase', 'expand'], options)).code).toBe(0)
-    const canary = await rethread(db.url, ['backfill', '--workspace', room], options)
+    const canary = await rethread(db.url, ['backfill', '--workspace', largest!.room], options)
     expect([
       canary.code,
       (await db.sql`select count(distinct workspace_id)::int as n from chat_sessions`)[0]!.n,
@@ -154,7 +156,13 @@ describe.each(servers())('sessions that end with a pause on PostgreSQL $major', 
     const session = async (of: string) => {
       const [row] =
         await db.sql`select title, user_id as owner, created_at, updated_at from chat_sessions where id = ${of}`
-      return { ...row, created_at: row!.created_at.toISOString(), updated_at: row!.updated_at.toISOString() }
+      const { title, owner, created_at, updated_at } = row as {
+        title: string
+        owner: string
+        created_at: Date
+        updated_at: Date
+      }
+      return { title, owner, created_at: created_at.toISOString(), updated_at: updated_at.toISOString() }
     }
     const told = (title: string, by: string, from: number, to: number) => ({
       title,
@@ -215,5 +223,52 @@ describe.each(servers())('sessions that end with a pause on PostgreSQL $major', 
         c => c.outcome !== 'pass' && c.outcome !== 'skipped' && c.level === 'error',
       ),
     ).toEqual([])
+  })
+
+  test('the plan counts the sessions of each choice, of some workspaces where there are many messages', async () => {
+    await using db = await database(server, 'workspace-sessions', 500)
+    const plan = await rethread(db.url, ['plan'], { cwd: folder() })
+    const table = plan.report.tables.find(t => t.title.startsWith('Legacy sessions that each'))!
+    const sizes = [...(await expected(db)).keys()].map(ids => ids.split(',').length).sort((a, b) => a - b)
+    const rows = new Map(table.rows.map(r => [r[0], r.slice(1)]))
+    // beside these, one of a workspace of nobody, which gets no session
+    sizes.unshift(1)
+    const share = (part: number) => sizes[Math.ceil(sizes.length * part) - 1]
+    expect(rows.get(`idle:${minutes}m (chosen)`)).toEqual([
+      sizes.length,
+      share(0.5),
+      share(0.9),
+      sizes.at(-1),
+      'all messages',
+    ])
+    const [rooms] = await db.sql`
+      select count(*)::int as n, max(n)::int as most from (
+        select count(*) as n from chats c join workspaces w on w.id = c.workspace_id group by w.id) s`
+    expect(rows.get('workspace')).toEqual([
+      rooms!.n,
+      expect.any(Number),
+      expect.any(Number),
+      rooms!.most,
+      'all messages',
+    ])
+    expect([...rows.keys()]).toEqual([
+      'workspace',
+      'author',
+      'idle:10m (chosen)',
+      'idle:2d',
+      'idle:30m',
+      'idle:8h',
+    ])
+    const text = readFileSync(join(root, 'verify/workspace-sessions/legacy_groupings.sql'), 'utf8')
+    const few = text.replaceAll('200000', '100')
+    expect((await db.sql.unsafe(few))[0]).toMatchObject({
+      grouping: 'not counted',
+      counted: expect.stringMatching(/no index/),
+    })
+    await db.sql`create index on chats (workspace_id)`
+    const sampled = await db.sql.unsafe(few)
+    expect(sampled.map(r => r.counted)).toEqual(
+      Array(5).fill(expect.stringMatching(/^a sample: 100 of about 5\d\d messages$/)),
+    )
   })
 })
