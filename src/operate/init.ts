@@ -52,7 +52,7 @@ export function trackNamed(shipped: Track[], name: string | null): Track {
  */
 export async function init(ctx: Context, options: InitOptions): Promise<Report> {
   if (ctx.url === '')
-    return copied(trackNamed(options.shipped, options.track), options.mapping, options, null)
+    return await copied(trackNamed(options.shipped, options.track), options.mapping, options, null)
   await using connection = await connect(ctx, 'reader')
   const named = options.track === null ? null : trackNamed(options.shipped, options.track)
   const given = { mapping: options.mapping, zone: options.zone }
@@ -60,12 +60,12 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
   if (named && proposals.length === 0) {
     const { info } = await readTrackInfo(named)
     const mapping = await bindTypes(connection.sql, named, info ?? {}, options.mapping, options.zone)
-    return copied(named, mapping, options, null)
+    return await copied(named, mapping, options, null)
   }
   const proposal = named ? proposals[0]! : onlyCertain(proposals, options.shipped, options.zone)
   const open = openBindings(proposal)
   if (open.length === 0 && proposal.lacks.length === 0)
-    return copied(proposal.track, proposal.mapping, options, proposal)
+    return await copied(proposal.track, proposal.mapping, options, proposal)
   const report = emptyReport('init')
   report.tables.push(mappingTable(proposal))
   report.verdict = 'refused'
