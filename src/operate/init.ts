@@ -1,5 +1,6 @@
 import { relative } from 'node:path'
 import { bindTypes } from '../adapt/bind.js'
+import { splitMapping } from '../adapt/judge_mapping.js'
 import {
   describeBinding,
   initCommand,
@@ -8,7 +9,7 @@ import {
   type ReadProposal,
   readProposals,
 } from '../adapt/read_proposal.js'
-import { trackRewriter } from '../adapt/rewrite_track.js'
+import { readTrackNames, trackRewriter } from '../adapt/rewrite_track.js'
 import { type Context, connect } from '../database/context.js'
 import { discover } from '../files/discover.js'
 import { copyTrack } from '../files/scaffold.js'
@@ -107,12 +108,13 @@ const mappingTable = (proposal: ReadProposal): Table => ({
 
 async function copied(
   track: Track,
-  mapping: Mapping,
+  wanted: Mapping,
   options: InitOptions,
   proposal: ReadProposal | null,
 ): Promise<Report> {
   const { to, cwd, home } = options
   const { info } = await readTrackInfo(track)
+  const { mapping, unused } = splitMapping(track.name, await readTrackNames(track), wanted)
   const isEmpty = Object.keys(mapping).length === 0
   const rewrite = isEmpty ? null : await trackRewriter(track, info, mapping)
   const written = await copyTrack(track, to, rewrite, {
@@ -123,9 +125,10 @@ async function copied(
     finding('COPIED', track.name, {
       to: relative(cwd, to) || '.',
       files: written.length,
-      names: proposal ? proposal.bindings.filter(b => b.renamed).length : Object.keys(options.mapping).length,
+      names: proposal ? proposal.bindings.filter(b => b.renamed).length : Object.keys(mapping).length,
     }),
   )
+  if (unused.length > 0) report.findings.push(finding('MAPPING_UNUSED', track.name, { roles: unused }))
   if (proposal) report.tables.push(mappingTable(proposal))
   return report
 }
