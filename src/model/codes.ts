@@ -104,6 +104,7 @@ export const codes = {
   OTHER_TRACK: 'info',
   NEAREST_TRACK: 'info',
   MAPPING_OPEN: 'refused',
+  MAPPING_UNUSED: 'info',
   MAPPING_DIFFERS: 'warn',
   MAPPING_HOLDS: 'info',
   EVENT_TRIGGERS: 'info',

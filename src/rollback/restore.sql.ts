@@ -139,30 +139,52 @@ export async function keyAt(sql: Db, source: string, key: string[], row: string)
   return found!.key
 }
 
-/** Archived rows that were left as they are, with the reason, and how many were left to the migration. */
-export async function tableConflicts(
-  sql: Db,
-  m: TableMerge,
-): Promise<{ conflicts: Conflict[]; left: number }> {
+/** How many archived rows are left to the migration. */
+export async function leftRows(sql: Db, m: TableMerge): Promise<number> {
   const [counted] = await sql.unsafe<{ left: number }[]>(
     `select count(*)::float8 as left from ${m.storedAs} a where ${leftToMigrate(m)}`,
     [m.track],
   )
-  if (m.key.length === 0) return { conflicts: [], left: counted!.left }
-  const gone = needed(m)
-    .map(k => `when not ${hasParent(k)} then 'its row of ${k.parent.replaceAll("'", "''")} is gone'`)
-    .join(' ')
-  const missing = `t.${ident(m.key[0]!)} is null`
+  return counted!.left
+}
+
+/**
+ * Archived rows whose present row a merge will leave as it is, because somebody has changed it since. To be
+ * asked before the merge: a row that was set back may differ too, in what a trigger of the track derives.
+ */
+export async function changedSince(sql: Db, m: TableMerge): Promise<Conflict[]> {
+  if (m.key.length === 0) return []
   const rows = await sql.unsafe<Conflict[]>(
     `select concat_ws(',', ${quoted('a', m.key)}) as key,
-       case when not (${missing}) then 'it was changed after the rollback' ${gone} else 'another row has values that only one may have' end as reason
-     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${presentDiffers(m, m.writable)}))
+       case when not ${madeByBatch('t')} then 'it was changed after the rollback' ${goneParents(m)} end as reason
+     from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
+     where ${inScope(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
+       and (${presentDiffers(m, m.writable)}) and not (${madeByBatch('t')} and ${parentsThere(m)})
      order by 1`,
     [m.track],
   )
-  return { conflicts: [...rows], left: counted!.left }
+  return [...rows]
 }
+
+/** Archived rows that are not there, with the reason. To be asked after the merge. */
+export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]> {
+  if (m.key.length === 0) return []
+  const rows = await sql.unsafe<Conflict[]>(
+    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+       case ${goneParents(m)} when true then 'another row has values that only one may have' end as reason
+     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
+     where ${inScope(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
+     order by 1`,
+    [m.track],
+  )
+  return [...rows]
+}
+
+/** Arms of a CASE that name the parent of an archived row which is gone. */
+const goneParents = (m: TableMerge): string =>
+  needed(m)
+    .map(k => `when not ${hasParent(k)} then ${literal(`its row of ${k.parent} is gone`)}`)
+    .join(' ')
 
 /**
  * Takes away rows that the migrate before this restore has made because the archived ones were not there yet,

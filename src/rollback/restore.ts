@@ -24,7 +24,7 @@ import {
   tableMerge,
 } from './merge_archive.js'
 import { moveBack } from './move_back.js'
-import { columnConflicts, removeSuperseded, tableConflicts } from './restore.sql.js'
+import { columnConflicts, leftRows, removeSuperseded } from './restore.sql.js'
 import { archivedThere, beginRestore, endRestore } from './restore_plan.sql.js'
 
 /** What a person asked for. */
@@ -205,10 +205,10 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
   }
   await refuseChanged(sql, a)
   if (a.state === 'restored') {
-    const { left } =
+    const left =
       a.column === null
-        ? await tableConflicts(sql, (await tableMerge(sql, track, a)).merge)
-        : await columnConflicts(sql, await columnMerge(sql, track, a))
+        ? await leftRows(sql, (await tableMerge(sql, track, a)).merge)
+        : (await columnConflicts(sql, await columnMerge(sql, track, a))).left
     return { inserted: 0, updated: 0, left, conflicts: [] }
   }
   const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)

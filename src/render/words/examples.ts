@@ -182,6 +182,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       command: `rethread init --track ${exampleTrack} --map 'chats.message=body'`,
     },
   ],
+  MAPPING_UNUSED: [exampleTrack, { roles: ['workspaces.name'] }],
   MAPPING_DIFFERS: [
     'chats.created_at',
     { written: 'sent_at', now: 'created', files: ['migrations/own/001_chats.sql'] },

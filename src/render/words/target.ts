@@ -251,6 +251,11 @@ export const targetWords = {
     (s, f) => sentence`Track \`${s}\` was not copied, these roles are not certain:${bullets(f.questions)}`,
     (_, f) => f.command,
   ),
+  MAPPING_UNUSED: say(
+    (s, f) =>
+      sentence`Track \`${s}\` does not use these columns; the mapping was written without them:${bullets(f.roles)}`,
+    () => 'Nothing to do, unless another column was meant.',
+  ),
   MAPPING_DIFFERS: say(
     (s, f) =>
       sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database of today needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
