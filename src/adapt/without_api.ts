@@ -82,8 +82,11 @@ export async function trackCopier(
   }
 }
 
-/** Kinds of checks that act as somebody of the API. */
-const acting = /^--! kind: (access|probe)$/m
+/** Checks that act as somebody of the API, or ask for row security, policies or roles of the API. */
+const ofApi = new RegExp(
+  `^--! kind: (access|probe)$|\\b(pg_policy|relrowsecurity|row level security|${apiRoles.join('|')})\\b`,
+  'm',
+)
 
 /**
  * A file of a track without what has no meaning where there is no API: policies, row security, grants to its
@@ -91,8 +94,7 @@ const acting = /^--! kind: (access|probe)$/m
  * file of which nothing is left.
  */
 async function withoutApi(folder: string, text: string, roles: OwnGrant[]): Promise<string | null> {
-  if (folder === 'verify' && acting.test(text)) return null
-  if (folder === 'verify') return text
+  if (folder === 'verify') return ofApi.test(text) ? null : text
   const headed = text.replace(new RegExp(`,\\s*(?:--! +)?role (?:${apiRoles.join('|')})\\b`, 'g'), '')
   let out = ''
   let at = 0
