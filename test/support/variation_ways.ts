@@ -176,6 +176,20 @@ export const ways: Record<string, Vary> = {
       create trigger counted after ${updates ? 'update' : 'delete'} on public.${t.table} referencing old table as old_rows ${updates ? 'new table as new_rows' : ''} for each statement execute function public.count${n}()`,
     }
   },
+  // with the empty path of a function of ours it finds neither the table nor the function
+  unqualified: (t, d, n) => {
+    const before = d.chance(0.5)
+    const events = d.one(['insert', 'update', 'insert or update', 'insert or update or delete', 'delete'])
+    return {
+      moved: `seen${n}`,
+      always: true,
+      sql: `create table public.seen${n} (what text);
+      create function public.name_of${n}(op text) returns text language sql as $$ select lower(op) $$;
+      create function public.see${n}() returns trigger language plpgsql as $$ begin
+        insert into seen${n} values (name_of${n}(tg_op)); return coalesce(new, old); end $$;
+      create trigger ${d.one(['a_see', 'zz_see'])} ${before ? 'before' : 'after'} ${events} on public.${t.table} for each row execute function public.see${n}()`,
+    }
+  },
   event_trigger: (_t, _d, n) => ({
     moved: `ddl${n}`,
     always: true,
