@@ -69,6 +69,37 @@ drop table public.rules;`
     })
   })
 
+  test('how many rows a step takes out is left open only where a step before makes what it asks for', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(notes)
+    const out = (pending: string) => `--! phase: contract
+--! hazard: QUARANTINES_ROWS
+--! ends-old-app: notes need a colour
+--! table: public.notes
+--! pending: ${pending}
+--! irreversible: they are in the quarantine
+delete from public.notes t where ${pending};`
+    const paint = 'alter table public.notes add column paint text;'
+    const planned = async (files: Record<string, string>) =>
+      said((await project(db, files)).plan({ phase: 'contract' }))
+    const open = await planned({ '1_paint': paint, '2_out': out('t.paint is null') })
+    expect([open.verdict, open.codes]).toEqual(['attention', expect.not.arrayContaining(['SQL_ERROR'])])
+    // the division is asked of each row, the column is made by nobody
+    for (const [files, sqlstate] of [
+      [{ '1_paint': paint, '2_out': out('1 / (t.size - 3) > 0') }, '22012'],
+      [{ '2_out': out('t.paint is null') }, '42703'],
+    ] as const) {
+      const failed = await planned(files)
+      expect([failed.verdict, failed.findings.find(f => f.code === 'SQL_ERROR')]).toMatchObject([
+        'failed',
+        {
+          subject: 'migrations/mine/2_out.sql',
+          facts: { sqlstate, context: 'asked which rows it takes out' },
+        },
+      ])
+    }
+  })
+
   test('a row that others point at by a key of its partition, or of a child, is not taken out', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(`
