@@ -147,6 +147,7 @@ export const ways: Record<string, Vary> = {
     const deferred = d.chance(0.2)
     return {
       moved: `audit${n}`,
+      deletions: events.includes('delete'),
       sql: `create table public.audit${n} (what text, row jsonb);
       ${withKnown(
         t,
@@ -163,6 +164,7 @@ export const ways: Record<string, Vary> = {
     const updates = d.chance(0.6)
     return {
       moved: `counted${n}`,
+      deletions: !updates,
       sql: `create table public.counted${n} (n int);
       ${withKnown(
         t,
