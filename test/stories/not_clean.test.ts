@@ -253,3 +253,26 @@ describe.each(some('oldest'))('workspace-sessions on PostgreSQL $major', server 
     expect(counted!.moved).toBe(counted!.bound)
   })
 })
+
+test('where columns are granted one by one, a probe says which rights of the new column are missing', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 40)
+  const old = 'id, workspace_id, user_id, role, message, created_at'
+  await db.sql.unsafe(`
+    revoke all on public.chats from public, anon, authenticated;
+    grant select (${old}), insert (${old}), update (message), delete on public.chats to authenticated`)
+  const shipped = await inProcess(db.url, { track: 'workspace-sessions' })
+  const consent = { allow: ['ENDS_OLD_APP' as const, 'QUARANTINES_ROWS' as const] }
+  expect((await said(shipped.migrate())).verdict).toBe('clean')
+  expect((await said(shipped.migrate({ phase: 'contract', consent }))).verdict).toBe('clean')
+  const probed = async () => (await said(shipped.verify({ only: ['probe_chatting'] }))).checks[0]!
+  const found = await probed()
+  expect([found.outcome, found.found.map(f => [f.object, f.detail])]).toEqual([
+    'found',
+    ['INSERT', 'SELECT'].map(right => [
+      'public.chats.session_id',
+      `authenticated may not ${right} it: grant ${right.toLowerCase()} (session_id) on public.chats to authenticated;`,
+    ]),
+  ])
+  for (const { detail } of found.found) await db.sql.unsafe(detail.split(': ')[1]!)
+  expect((await probed()).outcome).toBe('pass')
+})
