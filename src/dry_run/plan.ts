@@ -135,8 +135,7 @@ export function dryRunAndPlan(
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
-    if (report.findings.some(f => f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT'))
-      report.verdict = 'attention'
+    if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { report: { ...report, verdict: verdictOf(report) }, plan }
   })

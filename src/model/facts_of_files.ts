@@ -255,6 +255,8 @@ export interface FactsOfFiles {
   PUBLISHED_TABLE: { publications: Some }
   /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
   FOREIGN_CODE: { code: string[]; role: string }
+  /** A trigger of the application with its function, and what that names without a schema. */
+  TRIGGER_NEEDS_PATH: { trigger: string; function: string; names: string[] }
   /** The first line of a text whose table shows only when it runs. */
   CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {

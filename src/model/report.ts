@@ -86,10 +86,20 @@ export function verdictOf(report: Report): Verdict {
   const interrupted =
     report.steps.some(s => s.outcome === 'interrupted') || report.findings.some(f => f.code === 'INTERRUPTED')
   if (report.verdict === 'clean' && interrupted) return 'interrupted'
-  // clean means that everything was looked at
-  const unseen = report.findings.some(f => f.code === 'DRIFT_UNKNOWN' || f.code === 'RECHECK_FAILED')
-  return report.verdict === 'clean' && unseen ? 'attention' : report.verdict
+  return report.verdict === 'clean' && leavesUnseen(report.findings) ? 'attention' : report.verdict
 }
+
+/** Codes of findings that say that something was not looked at. */
+const unseen: ReadonlySet<Code> = new Set<Code>([
+  'DRIFT_UNKNOWN',
+  'RECHECK_FAILED',
+  'NOT_RECHECKED',
+  'ROWS_NOT_LOOKED_AT',
+  'CHANGES_UNKNOWN_ROWS',
+])
+
+/** Whether findings say that something was not looked at: clean means that everything was. */
+export const leavesUnseen = (findings: Finding[]): boolean => findings.some(f => unseen.has(f.code))
 
 /**
  * A report whose command was stopped before it had looked at everything: what was found

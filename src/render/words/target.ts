@@ -287,6 +287,11 @@ export const targetWords = {
         ? null
         : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
   ),
+  TRIGGER_NEEDS_PATH: say(
+    (s, f) =>
+      sentence`Trigger \`${f.trigger}\` of \`${s}\` names ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path: it fails where a function of the track, whose search_path is empty, fires it. Such a failure is caught, and what was left undone is left for the backfill.`,
+    (_, f) => sentence`alter function ${f.function} set search_path = public;`,
+  ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
       sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
