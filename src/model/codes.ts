@@ -165,6 +165,8 @@ export const codes = {
   MUTANTS: 'info',
   NOTHING_APPLIED: 'warn',
   NO_CHECKS_RUN: 'warn',
+  ISOLATION_UNVERIFIED: 'info',
+  PRE_EXISTING: 'warn',
   // rollback and restore
   TARGET_NEEDED: 'error',
   UNKNOWN_MIGRATION: 'error',

@@ -101,9 +101,13 @@ export const interrupted = (report: Report, subject: string): Report => ({
   verdict: report.verdict === 'clean' || report.verdict === 'attention' ? 'interrupted' : report.verdict,
 })
 
+/** True where a check has found a row that is neither accepted nor as it was before the first step. */
+export const counts = (check: CheckResult): boolean =>
+  check.more || check.found.some(f => f.accepted === null && !f.preExisting)
+
 /** What a check that acts came to. */
 export interface Probed {
-  found: { object: string; detail: string }[]
+  found: { object: string; detail: string; about?: string[] }[]
   tables: Table[]
   findings: Finding[]
   /** Why it proved nothing, else null. */

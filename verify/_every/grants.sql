@@ -1,4 +1,5 @@
 --! title: Each role may use the tables as far as it should, and no further
+--! fix: revoke what the role has beside its list, grant what it lacks.
 --! expects: grants
 
 select distinct w.role || ' on ' || regexp_replace(t.name, '^public\.', '') as object,

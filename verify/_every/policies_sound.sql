@@ -1,4 +1,6 @@
 --! title: No policy lets everybody in, speaks to every role, or believes what users can write themselves
+--! fix: alter policy … to authenticated, with a condition that compares the row with (select auth.uid());
+--!   or drop it.
 
 select p.polrelid::regclass::text || ' ' || p.polname as object,
   concat_ws('; ',

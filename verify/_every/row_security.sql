@@ -1,4 +1,6 @@
 --! title: Row security is on for every table of the track, its partitions included
+--! fix: alter table … enable row level security, with policies; or revoke all on it from anon,
+--!   authenticated.
 
 select c.oid::regclass::text as object,
   case when exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid)

@@ -1,4 +1,5 @@
 --! title: No view shows the API rows that the policies of its tables would hide
+--! fix: alter view … set (security_invoker = on), or revoke all on it from anon, authenticated.
 
 select v.oid::regclass::text as object,
   case when v.relkind = 'm' then 'a materialized view of ' else 'a view without security_invoker of ' end

@@ -1,3 +1,4 @@
+import type { Facts } from '../../model/facts.js'
 import { type Group, listed, say, sentence } from './say.js'
 
 /** What verify and prove found. */
@@ -71,4 +72,34 @@ export const checkWords = {
     s => sentence`No check of \`${s}\` could run.`,
     () => 'rethread verify --list',
   ),
+  ISOLATION_UNVERIFIED: say(
+    (s, f) => sentence`Who may do what in \`${s}\`: ${isolationWords(f)}.`,
+    (s, f) =>
+      f.why === 'no-file'
+        ? sentence`Write verify/${s}/access.sql; see docs/verification.md.`
+        : f.why === 'not-asked'
+          ? sentence`rethread verify --only ${f.check ?? 'access'}`
+          : null,
+  ),
+  PRE_EXISTING: say(
+    (s, f) =>
+      sentence`${f.rows} of what was found is as it was before the first step of \`${s}\`: warnings, which --fail-on warn counts.`,
+    null,
+  ),
 } satisfies Group
+
+/** What is not verified of who may do what, and why. */
+export function isolationWords({ why, check, after }: Facts['ISOLATION_UNVERIFIED']): string {
+  switch (why) {
+    case 'no-file':
+      return 'isolation not verified: the track has no access file for what is applied'
+    case 'later':
+      return sentence`isolation not yet verified: after ${after ?? ''}`
+    case 'in-part':
+      return sentence`isolation verified for now, and in full after ${after ?? ''}`
+    case 'skipped':
+      return sentence`isolation not verified: ${check ?? ''} was skipped`
+    case 'not-asked':
+      return sentence`isolation not looked at: ${check ?? ''} was not among the checks`
+  }
+}

@@ -331,6 +331,8 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MUTANTS: [exampleTrack, { caught: 41, of: 42 }],
   NOTHING_APPLIED: [exampleTrack],
   NO_CHECKS_RUN: [exampleTrack],
+  ISOLATION_UNVERIFIED: [exampleTrack, { why: 'later', check: null, after: '011_follow_the_session' }],
+  PRE_EXISTING: [exampleTrack, { rows: 2 }],
   // rollback and restore
   TARGET_NEEDED: ['rollback', { applied: ['001_create_chat_sessions', '002_link_chats_to_sessions'] }],
   UNKNOWN_MIGRATION: ['004_lnik', { track: exampleTrack, names: [exampleMigration] }],
