@@ -9,7 +9,7 @@ import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
 import { relationsNamed, statementsOrNone, withoutByteOrderMark } from '../files/statements.js'
-import { tablesOf } from '../files/track_objects.js'
+import { tablesNamed, tablesOf } from '../files/track_objects.js'
 import {
   type Expectation,
   expectedNow,
@@ -62,13 +62,15 @@ export async function foretell(
 export interface SharedFacts {
   /** Tables that the track makes or calls its sessions and messages. */
   tables: string[]
+  /** Those, and every table of the application that its files name. */
+  named: string[]
   /** Its expected.json, entries that do not hold yet included. */
   expected: Expectation[]
 }
 
 /** Reads them from the track's files. Throws BAD_EXPECTED. */
 export async function sharedFactsOf(track: Track): Promise<SharedFacts> {
-  return { expected: await expectedOf(track), tables: await tablesOf(track) }
+  return { expected: await expectedOf(track), tables: await tablesOf(track), named: await tablesNamed(track) }
 }
 
 /** Why a check would look at nothing at what is applied, else null. */
@@ -123,9 +125,9 @@ export async function runCheck(
       const probed = await takenBack(scope, tx => act(tx, track, check, deep))
       return checkedResult(base, check, probed, spent())
     }
-    const tables = around?.tables ?? []
     const { rows, nothingLookedAt } = await readCheckRows(connection, check, {
-      tables,
+      tables: around?.tables ?? [],
+      named: around?.named ?? [],
       expected: expectedNow(expected, applied),
       deep: around?.deep ?? false,
       gate: false,
@@ -209,6 +211,7 @@ function readCheckRows(
   return readAside(connection.sql, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
       'rethread.tables': JSON.stringify(known.tables),
+      'rethread.named': JSON.stringify(known.named),
       'rethread.expected': JSON.stringify(known.expected),
       'rethread.deep': known.deep ? 'yes' : 'no',
       'rethread.gate': known.gate ? 'yes' : 'no',
@@ -260,7 +263,7 @@ export async function gateRows(
 ): Promise<{ check: string; rows: number }[]> {
   const closed: { check: string; rows: number }[] = []
   for (const check of track.checks.filter(c => c.gate === migration)) {
-    const settings = { tables: [], expected: [], deep: false, gate: true }
+    const settings = { tables: [], named: [], expected: [], deep: false, gate: true }
     const { rows } = await readCheckRows(connection, check, settings).catch(error => {
       if (!isRefused(error)) throw error
       const { code, message } = serverFault(error)!

@@ -125,7 +125,7 @@ async function runAll(
   const lane = async (some: Check[], scope: Scope | null) => {
     for (const check of some) {
       ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
-      const known = check.shared ? await facts() : { tables: [], expected: [] }
+      const known = check.shared ? await facts() : { tables: [], named: [], expected: [] }
       ran.set(check, await runCheck(ctx, connection, check, applied, { ...known, track, deep, scope }))
     }
   }

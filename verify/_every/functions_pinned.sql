@@ -8,8 +8,10 @@ select f.oid::regprocedure::text as object,
       then 'SECURITY DEFINER without a search_path of its own: who calls it chooses what its names mean' end,
     case when anon.oid is not null and has_function_privilege(anon.oid, f.oid, 'EXECUTE')
         and has_schema_privilege(anon.oid, f.pronamespace, 'USAGE') and f.prorettype <> 'trigger'::regtype
-      then 'anon may call it' end) as detail
+      then 'anon may call it' end) as detail,
+  array[format('function %I.%I(%s)', s.nspname, f.proname, oidvectortypes(f.proargtypes))] as about
 from pg_catalog.pg_proc f
+join pg_catalog.pg_namespace s on s.oid = f.pronamespace
 left join pg_catalog.pg_roles anon on anon.rolname = 'anon'
 where f.prosecdef
   and (f.pronamespace = to_regnamespace('chat_private')
