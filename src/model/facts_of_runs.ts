@@ -185,6 +185,10 @@ export interface FactsOfRuns {
     after: string | null
   }
   PRE_EXISTING: Rows
+  BAD_PROOF: Reason
+  /** When it was made, as PostgreSQL writes it. */
+  PROOF_HOLDS: { at: string }
+  PROOF_DIFFERS: { at: string; changes: string[] }
   // rollback and restore
   TARGET_NEEDED: { applied: string[] }
   UNKNOWN_MIGRATION: {

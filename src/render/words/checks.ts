@@ -1,5 +1,5 @@
 import type { Facts } from '../../model/facts.js'
-import { type Group, listed, say, sentence } from './say.js'
+import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** What verify and prove found. */
 export const checkWords = {
@@ -80,6 +80,15 @@ export const checkWords = {
         : f.why === 'not-asked'
           ? sentence`rethread verify --only ${f.check ?? 'access'}`
           : null,
+  ),
+  BAD_PROOF: say(
+    (s, f) => sentence`\`${s}\` is no proof of rethread: ${f.reason}.`,
+    () => 'rethread prove --out proof.json   makes one.',
+  ),
+  PROOF_HOLDS: say((s, f) => sentence`Of what was proved of \`${s}\` at ${f.at}, nothing has changed.`, null),
+  PROOF_DIFFERS: say(
+    (s, f) => sentence`Since \`${s}\` was proved at ${f.at}:${bullets(f.changes)}`,
+    () => 'rethread prove --out <file>   keeps what is there now, once each change is explained.',
   ),
   PRE_EXISTING: say(
     (s, f) =>
