@@ -133,7 +133,7 @@ export function dryRunAndPlan(
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
+    if (options.pinned) report.pin = await pinOf(connection, described, history, options, target)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
     if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
