@@ -35,7 +35,7 @@ import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { isDecision } from '../verify/outlook_hazards.js'
-import { foretell, isOutlook } from '../verify/run_check.js'
+import { foretell, foretellTables, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 
@@ -98,6 +98,9 @@ export function dryRunAndPlan(
       hasLedger,
     )
     if (backfills) report.tables.push(backfills)
+    const applied = new Set(history.applied.keys())
+    if (plan.steps.length > 0)
+      report.tables.push(...(await foretellTables(ctx, connection, track.checks, applied)))
     const sessions = await connected(connection.sql)
     if (sessions.length > 0 && plan.steps.length > 0)
       report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
@@ -126,7 +129,7 @@ export function dryRunAndPlan(
         ctx,
         connection,
         plan.steps.length > 0 ? track.checks.filter(c => isOutlook(c) && !isDecision(ctx, c)) : [],
-        new Set(history.applied.keys()),
+        applied,
       )),
       ...driftFinding(drift),
       ...heldFindings(described, target.info.database, options.consent.from),

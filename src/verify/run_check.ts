@@ -58,6 +58,26 @@ export async function foretell(
   return found
 }
 
+/**
+ * The listings of a track that speak before a migration, as tables. One that the server could not answer says
+ * so.
+ */
+export async function foretellTables(
+  ctx: Context,
+  connection: Connection,
+  checks: Check[],
+  applied: ReadonlySet<string>,
+): Promise<Table[]> {
+  const found: Table[] = []
+  for (const check of checks.filter(c => c.kind === 'listing' && c.until !== null)) {
+    const { result, tables } = await runCheck(ctx, connection, check, applied)
+    found.push(...tables.filter(t => t.rows.length > 0))
+    if (result.outcome === 'failed')
+      found.push({ title: check.title, columns: ['not counted'], rows: [[result.reason]] })
+  }
+  return found
+}
+
 /** What the checks that all tracks share read of one of them, from settings of the transaction. */
 export interface SharedFacts {
   /** Tables that the track makes or calls its sessions and messages. */
