@@ -122,28 +122,34 @@ async function unproven(connection: Connection, m: Migration): Promise<string[]>
     if (!proof || proof.kind === 'column') continue
     if ((await proofState(connection, proof, false)) !== 'done') missing.push(s.text.split('\n')[0]!)
   }
-  if (m.backfill && (await relationFacts(connection.sql, [m.backfill.table])).length > 0) {
-    const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
-    const key = await rowKeyOf(connection.sql, m.backfill)
-    const left = await connection.sql
-      .begin(tx =>
-        countPending(tx, {
-          ...pendingSpecOf(undefined, m, { alias, key, run: 0, references: [] }),
-          // rows that can't be done anyway are no proof against it
-          pending: `(${m.backfill!.pending}) and (${m.backfill!.reason ?? 'null'}) is null`,
-          removes: true,
-          restEvery: null,
-        }),
-      )
-      .catch(error => {
-        // it names what is not there
-        if (!isRefused(error)) throw error
-        return null
-      })
-    if (left !== 0)
-      missing.push(`${left ?? 'unknown'} rows of ${m.backfill.table} where ${m.backfill.pending}`)
-  }
+  const left = await rowsLeft(connection, m)
+  if (left !== 0)
+    missing.push(`${left ?? 'unknown'} rows of ${m.backfill!.table} where ${m.backfill!.pending}`)
   return missing
+}
+
+/**
+ * How many rows a backfill would still do something for: none where its table is gone, or it is no backfill.
+ * Null where what its condition names is not there.
+ */
+export async function rowsLeft({ sql }: Connection, m: Migration): Promise<number | null> {
+  if (!m.backfill || (await relationFacts(sql, [m.backfill.table])).length === 0) return 0
+  const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
+  const key = await rowKeyOf(sql, m.backfill)
+  const spec = {
+    ...pendingSpecOf(undefined, m, { alias, key, run: 0, references: [] }),
+    // rows that can't be done anyway are no proof against it
+    pending: `(${m.backfill.pending}) and (${m.backfill.reason ?? 'null'}) is null`,
+    removes: true,
+    restEvery: null,
+  }
+  return sql
+    .begin(tx => countPending(tx, spec))
+    .catch(error => {
+      // it names what is not there
+      if (!isRefused(error)) throw error
+      return null
+    })
 }
 
 /** The objects that a statement makes, as `missingObjects` names them. */

@@ -39,6 +39,8 @@ export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]
   /** What `--out` writes; no renderer shows it. */
   pin?: Pin
+  /** What `--fix-up` writes: SQL that takes the database to where the files leave it. */
+  fixUp?: string
 }
 /** How a command ended. */
 export type Verdict = Report['verdict']
