@@ -2,10 +2,11 @@ import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { missingObjects } from '../database/requirements.sql.js'
 import { inspect } from '../database/server.js'
+import { firstLine } from '../files/lint.js'
 import { type Node, parseStatements, type Statement } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
-import { partText } from '../model/table_name.js'
+import { partText, tableText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
 import {
@@ -17,10 +18,10 @@ import {
   nameOfObject,
 } from './adopt_differences.js'
 import { baseline, rowsLeft } from './baseline.js'
-import { fixUpOf } from './fix_up.js'
+import { fixUpOf, type Lacking } from './fix_up.js'
 import { lostTables } from './lost_tables.js'
 import { lackingUsage, type MadeObject } from './made_objects.sql.js'
-import { type TrackStates, trackStates } from './track_states.js'
+import { functionsInside, type TrackStates, trackStates } from './track_states.js'
 
 /** What `migrate --adopt` is asked for. */
 export interface AdoptOptions {
@@ -72,9 +73,9 @@ async function lookAt(
   const until = last === null ? await workDone(connection, track, states) : track.migrations.indexOf(last) + 1
   const isWhole = async (at: number): Promise<Comparison | null> => {
     const comparison = compareAt(states, at)
-    const isEqual =
-      comparison.differences.length === 0 && (await lackingSchemas(connection, track, at)).length === 0
-    return isEqual ? comparison : null
+    if (comparison.differences.length > 0) return null
+    const { schemas, blocks } = await lackingAt(connection, track, states, at)
+    return schemas.length + blocks.length === 0 ? comparison : null
   }
   for (let at = until; at > applied && (last === null || at === until); at--) {
     const whole = await isWhole(at)
@@ -88,7 +89,7 @@ async function lookAt(
     return null
   }
   const comparison = compareAt(states, at)
-  const lacking = await lackingSchemas(connection, track, at)
+  const lacking = await lackingAt(connection, track, states, at)
   const { text, choices } = await fixUpOf(connection.sql, states, comparison, lacking)
   report.fixUp = text
   const shown = comparison.differences.filter(d => !isPartOfMissing(d, states.actual))
@@ -98,7 +99,7 @@ async function lookAt(
     report.findings.push(finding('ADOPT_CHOICE', object, { reason, choice }))
   report.findings.push(
     finding('ADOPT_DIFFERS', track.migrations[at - 1]!.name, {
-      differences: shown.length + lacking.length,
+      differences: shown.length + lacking.schemas.length + lacking.blocks.length,
       choices: choices.length,
       track: track.name,
       to: last?.name ?? null,
@@ -124,12 +125,26 @@ async function workDone(connection: Connection, track: Track, states: TrackState
   return total
 }
 
-/** The statements about schemas in the first files whose schema is not there, or not open to whom it should. */
-async function lackingSchemas(connection: Connection, track: Track, at: number): Promise<Statement[]> {
+/**
+ * What the first files do that no comparison shows: the statements about schemas where one is not there, or not
+ * open to whom it should be, and blocks whose functions are not there.
+ */
+async function lackingAt(
+  connection: Connection,
+  track: Track,
+  { notPlayed, actual }: TrackStates,
+  at: number,
+): Promise<Lacking> {
+  const first = track.migrations.slice(0, at)
+  const there = new Set([...actual.values()].map(o => o.relation.replace(/\([^()]*\)$/, '')))
+  const blocks = notPlayed.flatMap(({ migration, statement }) => {
+    const made = first.includes(migration) ? functionsInside(statement) : []
+    return made.length > 0 && made.every(f => !there.has(tableText(f))) ? [statement] : []
+  })
   const about: Statement[] = []
   const schemas: string[] = []
   const wanted: { schema: string; role: string }[] = []
-  for (const m of track.migrations.slice(0, at))
+  for (const m of first)
     for (const s of await parseStatements(m.file.text)) {
       const isGrant = s.kind === 'GrantStmt' && s.node.objtype === 'OBJECT_SCHEMA'
       if (s.kind !== 'CreateSchemaStmt' && !isGrant) continue
@@ -141,7 +156,8 @@ async function lackingSchemas(connection: Connection, track: Track, at: number):
             if (role.rolename) wanted.push({ schema: schema.sval, role: role.rolename })
     }
   const isMissing = (await missingObjects(connection.sql, schemas)).length > 0
-  return isMissing || (await lackingUsage(connection.sql, wanted)).length > 0 ? about : []
+  const isClosed = isMissing || (await lackingUsage(connection.sql, wanted)).length > 0
+  return { schemas: isClosed ? about : [], blocks }
 }
 
 /** Longest definition that a table of the report shows, in characters. */
@@ -150,7 +166,7 @@ const shownCharacters = 160
 function brief(o: MadeObject | null): string {
   if (o === null) return 'nothing'
   if (o.kind === 'function') return o.signature ?? ''
-  const text = o.definition.replace(/\s+/g, ' ') || 'there'
+  const text = o.definition.replace(/\s+/g, ' ') || (o.kind === 'privilege' ? 'none' : 'there')
   return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}...` : text
 }
 
@@ -178,7 +194,7 @@ function noteBeside(report: Report, track: string, { notPlayed, states }: TrackS
       finding('ADOPT_BESIDE', track, { objects: c.beside.slice(0, mostNamed).map(nameOfObject) }),
     )
   const within = new Set(states.slice(0, c.at).map(s => s.migration))
-  const statements = notPlayed.filter(s => within.has(s.migration)).map(s => s.sql.split('\n')[0]!)
+  const statements = notPlayed.filter(s => within.has(s.migration)).map(s => firstLine(s.statement.text))
   if (statements.length > 0)
     report.findings.push(finding('ADOPT_NOT_COMPARED', track, { statements: statements.slice(0, mostNamed) }))
 }

@@ -114,9 +114,20 @@ const isInTheWay = ({ kind, permissive, column }: MadeObject): boolean =>
 const same = (a: MadeObject | undefined, b: MadeObject): boolean =>
   a !== undefined && a.definition === b.definition && a.constraint?.valid === b.constraint?.valid
 
+/** How the server prints a list of strings that is compared with a varchar: one way before it is read again. */
+const stringList = /\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]/g
+
+/** A definition as the server prints it once it has read its own print. */
+export const canonical = (definition: string): string =>
+  definition.replace(
+    stringList,
+    (_, list: string) => `ARRAY[${list.replace(/('(?:[^']|'')*'::character varying)/g, '($1)::text')}]`,
+  )
+
 /** Whether something is what a file makes. A constraint must be proven, unless the file leaves that for later. */
 const matches = (want: MadeObject, has: MadeObject, unproven: boolean): boolean =>
-  want.definition === has.definition && (unproven || has.constraint === null || has.constraint.valid)
+  canonical(want.definition) === canonical(has.definition) &&
+  (unproven || has.constraint === null || has.constraint.valid)
 
 /** True where nothing of an object's table is there: it says no more than that the table is missing. */
 export const isPartOfMissing = (d: Difference, actual: Objects): boolean =>

@@ -90,9 +90,9 @@ export const validate = ({ relation, name }: Pick<MadeObject, 'relation' | 'name
 export const dropConstraint = ({ relation, name }: MadeObject): string =>
   `alter table ${relation} drop constraint ${partText(name)};`
 
-/** Gives something that is in the way another name: nothing of it is lost. */
-export function rename({ kind, relation, name }: MadeObject): string {
-  const aside = partText(nameAside(name))
+/** Gives something another name, by default one that is in nobody's way: nothing of it is lost. */
+export function rename({ kind, relation, name }: MadeObject, to = nameAside(name)): string {
+  const aside = partText(to)
   switch (kind) {
     case 'index':
       return `alter index ${schemaOf(relation)}.${partText(name)} rename to ${aside};`
@@ -157,19 +157,35 @@ export const createRequired = (relation: string, columns: { name: string; type: 
 export const renameTable = (from: string, to: string): string =>
   `alter table ${from} rename to ${partText(bareName(to))};`
 
+/** Puts a table aside, with the names of its indexes. */
+export const tableAside = (table: string, indexes: string[]): string[] => [
+  `alter table ${table} rename to ${partText(nameAside(bareName(table)))};`,
+  ...indexes.map(
+    name => `alter index ${schemaOf(table)}.${partText(name)} rename to ${partText(nameAside(name))};`,
+  ),
+]
+
+/** Brings what each row derives from others into step, as the triggers do from then on. */
+export const catchUpRows = (table: string, expression: string): string =>
+  `do $$ begin perform ${expression} from ${table}; end $$;`
+
 /** The statements as one text for psql: all that must hold together in one transaction, then the rest. */
 export const fixUpText = (head: string[], inside: string[], after: string[]): string =>
   [
     ...head.map(line => `-- ${line}`.trimEnd()),
-    '',
-    'begin;',
-    "set local search_path = '';",
-    "set local lock_timeout = '2s';",
-    'set local check_function_bodies = off;',
-    '',
-    ...inside,
-    '',
-    'commit;',
+    ...(inside.length > 0
+      ? [
+          '',
+          'begin;',
+          "set local search_path = '';",
+          "set local lock_timeout = '2s';",
+          'set local check_function_bodies = off;',
+          '',
+          ...inside,
+          '',
+          'commit;',
+        ]
+      : []),
     ...(after.length > 0
       ? ['', '-- Not in a transaction: writers are not kept waiting while this reads the tables.', ...after]
       : []),

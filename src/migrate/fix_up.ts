@@ -2,11 +2,12 @@ import type { Db } from '../database/types.js'
 import { parseStatements, rangeTable, type Statement } from '../files/statements.js'
 import type { Migration } from '../model/project.js'
 import { tableText } from '../model/table_name.js'
-import { type Comparison, type Difference, nameOfObject } from './adopt_differences.js'
+import { type Comparison, canonical, type Difference, nameOfObject } from './adopt_differences.js'
 import {
   addColumn,
   addConstraint,
   alterColumn,
+  catchUpRows,
   changeType,
   commented,
   createIndex,
@@ -39,6 +40,14 @@ export interface Choice {
 export interface FixUp {
   text: string
   choices: Choice[]
+}
+
+/** Statements of the files that are run as they are: what they are about is not there. */
+export interface Lacking {
+  /** About schemas. */
+  schemas: Statement[]
+  /** Blocks that make a function as the database wants it. */
+  blocks: Statement[]
 }
 
 /** The parts of a fix-up, in the order in which they run. */
@@ -75,12 +84,12 @@ export async function fixUpOf(
   sql: Db,
   track: TrackStates,
   { at, differences }: Comparison,
-  lacking: Statement[],
+  lacking: Lacking,
 ): Promise<FixUp> {
   const migrations = track.states.slice(0, at).map(s => s.migration)
   const parts: Parts = {
     dropped: [],
-    schemas: lacking.map(s => `${s.text};`),
+    schemas: lacking.schemas.map(s => `${s.text};`),
     tables: [],
     columns: [],
     functions: [],
@@ -108,9 +117,15 @@ export async function fixUpOf(
       return seen
     },
   }
-  for (const d of differences) await settle(desk, d)
+  const renamed = renames(desk, track.states[at - 1]!.objects)
+  for (const d of differences) if (!renamed.has(keyOfObject((d.want ?? d.has)!))) await settle(desk, d)
+  parts.functions.push(...lacking.blocks.map(s => `${s.text};`))
   rebuilt(desk, track.states[at - 1]!.objects)
   await verbatim(desk, migrations)
+  const changed = new Set(differences.map(d => d.migration))
+  for (const m of migrations)
+    for (const { object, predicate } of (changed.has(m) && m.rollback?.catchUp) || [])
+      if (track.actual.has(tableKey(object))) parts.after.push(catchUpRows(object, predicate))
   const { dropped, schemas, tables, columns, functions, constraints, rest, after, choices } = parts
   const inside = [...dropped, ...schemas, ...tables, ...columns, ...functions, ...constraints, ...rest]
   const head = [
@@ -133,6 +148,27 @@ const replacing = (has: MadeObject, statement: string): string =>
 
 const choose = ({ parts }: Desk, o: MadeObject, reason: string, choice: string): void => {
   parts.choices.push({ object: nameOfObject(o), reason, choice })
+}
+
+/** What a key, an index or a policy is, whatever it is called. */
+const nameless = ({ kind, definition }: MadeObject): string =>
+  canonical(kind === 'index' ? definition.replace(/ INDEX \S+ ON /, ' INDEX ON ') : definition)
+
+/** Gives what is there under another name the name that it should have; the keys that are settled by that. */
+function renames({ actual, differences, parts }: Desk, wanted: Objects): Set<string> {
+  const settled = new Set<string>()
+  for (const { what, want } of differences) {
+    if (what !== 'missing' || !['constraint', 'index', 'policy'].includes(want!.kind)) continue
+    for (const [key, o] of actual) {
+      if (o.kind !== want!.kind || o.relation !== want!.relation || wanted.has(key) || settled.has(key))
+        continue
+      if (nameless(o) !== nameless(want!) || o.constraint?.valid === false) continue
+      parts.dropped.push(rename(o, want!.name))
+      settled.add(key).add(keyOfObject(want!))
+      break
+    }
+  }
+  return settled
 }
 
 /** Adds to the parts what settles one difference, or a choice. */
@@ -296,6 +332,13 @@ async function settleConstraint(desk: Desk, want: MadeObject, has: MadeObject | 
   if (has && (has.constraint!.type === 'p' || has.constraint!.type !== should.type)) {
     const reason = `it is ${has.definition}, and should be ${want.definition}`
     choose(desk, want, reason, [dropConstraint(has), first, later].filter(Boolean).join('\n'))
+    return
+  }
+  const other = [...actual.values()].find(
+    o => should.type === 'p' && o.relation === want.relation && o.constraint?.type === 'p',
+  )
+  if (other && !has) {
+    choose(desk, want, `its key is ${other.definition}`, [dropConstraint(other), first].join('\n'))
     return
   }
   if (has) parts.dropped.push(replacing(has, dropConstraint(has)))

@@ -61,3 +61,11 @@ export async function enumerations(sql: Db, types: string[]): Promise<ReadonlySe
     join pg_catalog.pg_type t on t.oid = to_regtype(w.type) and t.typtype = 'e'`
   return new Set(rows.map(r => r.type))
 }
+
+/** Names of a table's indexes, those of its keys included. */
+export async function indexNames(sql: Db, table: string): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select c.relname::text as name from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+    where i.indrelid = to_regclass(${table}) order by 1`
+  return rows.map(r => r.name)
+}

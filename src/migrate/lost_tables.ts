@@ -6,7 +6,8 @@ import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { nameAt, tableText } from '../model/table_name.js'
 import { madeBy } from '../plan/twin_statements.js'
-import { createRequired, fixUpText, renameTable } from './fix_up.sql.js'
+import { createRequired, fixUpText, renameTable, tableAside } from './fix_up.sql.js'
+import { indexNames } from './fix_up_rows.sql.js'
 
 /** A table that a track starts from and that is not there, and the way on. */
 export interface Lost {
@@ -64,20 +65,32 @@ export async function lostTables(sql: Db, track: Track): Promise<Lost | null> {
     table,
     needed.map(c => ({ name: c.name, type: c.type ?? 'text' })),
   )
-  const back = renamed === null ? null : renameTable(renamed, table)
+  const back =
+    renamed === null
+      ? null
+      : [
+          renameTable(renamed, table),
+          ...(
+            await Promise.all(
+              standing
+                .filter(t => t.name !== renamed && t.kind === 'r')
+                .map(async t => tableAside(t.name, await indexNames(sql, t.name))),
+            )
+          ).flat(),
+        ].join('\n')
   const head = [
     `${table} is what track ${track.name} starts from, and it is not there.`,
     ...(renamed === null
       ? [
           'What it held has been moved already: an empty table takes its place, to which the track has nothing',
-          'to move. Afterwards run rethread migrate --adopt again.',
+          'to move.',
         ]
       : [
-          `${renamed} has all of its columns: it was renamed. Given back its name, the track makes`,
-          `${renamed} itself, of every row, and messages once more of what they hold.`,
-          'Rows that somebody wrote only into the new tables since then would not be among them: look first.',
-          'Afterwards run rethread migrate --adopt again.',
+          `${renamed} has all of its columns: it was renamed. It gets its name back, and the other new tables`,
+          'one that is in nobody’s way. The track then makes all of them itself, of every row of it. What people',
+          'have written only into the other new tables since is not among that: look at them first.',
         ]),
+    'Afterwards run rethread migrate --adopt again.',
   ]
   const fixUp = fixUpText(head, [back ?? empty], [])
   return {

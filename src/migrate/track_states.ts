@@ -46,7 +46,7 @@ export interface TrackStates {
   /** The database as it is. */
   actual: Objects
   /** Statements that could not be played, and make or change something. */
-  notPlayed: { migration: Migration; sql: string }[]
+  notPlayed: { migration: Migration; statement: Statement }[]
   /** Tables and views that the files make, as SQL. */
   made: ReadonlySet<string>
 }
@@ -105,17 +105,20 @@ export async function trackStates(ctx: Context, track: Track): Promise<TrackStat
     }
     const base = await read()
     const states: State[] = []
+    let objects = base
     const unproven = new Set<string>()
     for (const { migration, statements } of files) {
+      // a backfill makes rows
       for (const statement of migration.backfill ? [] : statements) {
         const locks = foretoldLocks(statement, known)
         learnStatement(known, statement)
         noteProof(statement, unproven)
         const text = isDynamic(statement, locks) ? null : await playable(statement, schemaFor)
         if (text === null ? !isNeedless(statement) : !(await played(tx, text)))
-          notPlayed.push({ migration, sql: statement.text })
+          notPlayed.push({ migration, statement })
       }
-      states.push({ migration, objects: await read(), unproven: new Set(unproven) })
+      if (!migration.backfill) objects = await read()
+      states.push({ migration, objects, unproven: new Set(unproven) })
     }
     return { base, states, actual, notPlayed, made: new Set(relations.map(tableText)) }
   })
@@ -142,6 +145,10 @@ async function playable(
   return text === s.text ? null : text
 }
 
+/** The functions that a block makes. */
+export const functionsInside = ({ text }: Statement): QualifiedName[] =>
+  [...text.matchAll(madeInside)].map(([, schema, name]) => ({ schema: schema!, name: name! }))
+
 const madeInside = /\bfunction\s+([\w$]+)\.([\w$]+)\s*\(/gi
 
 /** The tables, views and functions that statements make; those too that a block makes as settings want it. */
@@ -151,9 +158,7 @@ function namesMade(statements: Statement[]): { relations: QualifiedName[]; funct
   for (const s of statements) {
     if (s.kind === 'CreateStmt' || s.kind === 'ViewStmt') relations.push(...madeBy(s))
     if (s.kind === 'CreateFunctionStmt') functions.push(...madeBy(s))
-    if (s.kind === 'DoStmt')
-      for (const [, schema, name] of s.text.matchAll(madeInside))
-        functions.push({ schema: schema!, name: name! })
+    if (s.kind === 'DoStmt') functions.push(...functionsInside(s))
   }
   return { relations: uniqueNames(relations), functions: uniqueNames(functions) }
 }
