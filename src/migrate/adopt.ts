@@ -3,6 +3,7 @@ import { type Context, connect } from '../database/context.js'
 import { missingObjects } from '../database/requirements.sql.js'
 import { inspect } from '../database/server.js'
 import { firstLine } from '../files/lint.js'
+import { pairsIn } from '../files/moved_names.js'
 import { type Node, parseStatements, type Statement } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
@@ -42,7 +43,7 @@ export async function adopt(ctx: Context, track: Track, options: AdoptOptions): 
   const found = await lookAt(ctx, track, last, report)
   report.verdict = verdictOf(report)
   if (found === null) return report
-  const recorded = await baseline(ctx, track, found, options.leaseWaitMs)
+  const recorded = await baseline(ctx, track, found.migration, options.leaseWaitMs, found.states)
   recorded.tables.unshift(...report.tables)
   recorded.findings.unshift(...report.findings)
   return recorded
@@ -54,7 +55,7 @@ async function lookAt(
   track: Track,
   last: Migration | null,
   report: Report,
-): Promise<string | null> {
+): Promise<{ migration: string; states: TrackStates } | null> {
   await using connection = await connect(ctx, 'reader')
   report.target = (await inspect(ctx, connection)).info
   const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
@@ -81,7 +82,7 @@ async function lookAt(
     const whole = await isWhole(at)
     if (!whole) continue
     noteBeside(report, track.name, states, whole)
-    return track.migrations[at - 1]!.name
+    return { migration: track.migrations[at - 1]!.name, states }
   }
   const at = last === null ? lastStanding(states, until) : until
   if (at <= applied) {
@@ -137,9 +138,10 @@ async function lackingAt(
 ): Promise<Lacking> {
   const first = track.migrations.slice(0, at)
   const there = new Set([...actual.values()].map(o => o.relation.replace(/\([^()]*\)$/, '')))
+  const used = await namesUsed(track)
   const blocks = notPlayed.flatMap(({ migration, statement }) => {
-    const made = first.includes(migration) ? functionsInside(statement) : []
-    return made.length > 0 && made.every(f => !there.has(tableText(f))) ? [statement] : []
+    const made = first.includes(migration) ? functionsInside(statement).map(tableText) : []
+    return made.some(f => used.has(f) && !there.has(f)) ? [statement] : []
   })
   const about: Statement[] = []
   const schemas: string[] = []
@@ -158,6 +160,14 @@ async function lackingAt(
   const isMissing = (await missingObjects(connection.sql, schemas)).length > 0
   const isClosed = isMissing || (await lackingUsage(connection.sql, wanted)).length > 0
   return { schemas: isClosed ? about : [], blocks }
+}
+
+/** Every name with a schema in the statements and checks of a track, outside of blocks. */
+async function namesUsed(track: Track): Promise<ReadonlySet<string>> {
+  const texts = track.checks.map(c => c.file.text)
+  for (const m of track.migrations)
+    for (const s of await parseStatements(m.file.text)) if (s.kind !== 'DoStmt') texts.push(s.text)
+  return new Set((await Promise.all(texts.map(pairsIn))).flat().map(tableText))
 }
 
 /** Longest definition that a table of the report shows, in characters. */
