@@ -490,18 +490,30 @@ as $$
   order by d.n
 $$;
 
--- What holds a text, with another text in it: calls, pictures and files stay.
+-- What holds a text, with another text in it. Calls of tools stay, and so do pictures and files where the text
+-- ends with the empty lines that they leave.
 create function chat_private.restated_text(holder jsonb, content text) returns jsonb
 language sql immutable parallel safe
 as $$
   select case
-    when jsonb_typeof(holder) = 'array' then jsonb_build_array(case
-        when jsonb_typeof(holder -> 0) = 'string' then to_jsonb(content)
-        when holder @? '$[*].type' then jsonb_build_object(
-          'type', coalesce(jsonb_path_query_first(holder, '$[*] ? (exists(@.text)).type ? (!(@ like_regex "think|thought|reasoning"))'), '"text"'), 'text', content)
-        else jsonb_build_object('text', content) end)
-      || jsonb_path_query_array(holder, '$[*] ? (@.type() == "object" && !exists(@.text) && !exists(@.content) && !exists(@.refusal) && !exists(@.output) && !exists(@.result)
-        && !exists(@.thinking) && !exists(@.think) && !exists(@.reasoning) && !exists(@.executableCode) && !exists(@.codeExecutionResult))')
+    when jsonb_typeof(holder) = 'array' then (
+      select jsonb_build_array(case
+          when jsonb_typeof(holder -> 0) = 'string' then to_jsonb(l.line)
+          when holder @? '$[*].type' then jsonb_build_object(
+            'type', coalesce(jsonb_path_query_first(holder, '$[*] ? (exists(@.text)).type ? (!(@ like_regex "think|thought|reasoning"))'), '"text"'), 'text', l.line)
+          else jsonb_build_object('text', l.line) end)
+        || p.calls || case when l.has_pictures then p.pictures else '[]' end
+      from (
+        select jsonb_path_query_array(o.parts, '$[*] ? (@.type like_regex "tool|function|step|source|data-" || exists(@.functionCall) || exists(@.functionResponse) || exists(@.toolUse))') as calls,
+          jsonb_path_query_array(o.parts, '$[*] ? (!(@.type like_regex "tool|function|step|source|data-|think|thought|reasoning") && !exists(@.functionCall) && !exists(@.functionResponse) && !exists(@.toolUse))') as pictures
+        from (
+          select jsonb_path_query_array(holder, '$[*] ? (@.type() == "object" && !exists(@.text) && !exists(@.content) && !exists(@.refusal) && !exists(@.executableCode) && !exists(@.codeExecutionResult) && !(@.type like_regex "(result|output)$"))') as parts
+        ) o
+      ) p
+      cross join lateral (
+        select e.has_pictures, case when e.has_pictures then left(content, length(content) - jsonb_array_length(p.pictures)) else content end as line
+        from (select content like '%' || repeat(E'\n', jsonb_array_length(p.pictures)) as has_pictures) e
+      ) l)
     when jsonb_typeof(holder) = 'object' and not holder ? 'parts' and jsonb_typeof(holder -> 'text') = 'string' then holder || jsonb_build_object('text', content)
     when jsonb_typeof(holder) = 'object' and not holder ? 'parts' and jsonb_typeof(holder -> 'content') = 'string' then holder || jsonb_build_object('content', content)
     when jsonb_typeof(holder) = 'object' then jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(content))
@@ -516,7 +528,7 @@ set search_path = ''
 as $$
 declare
   said record;
-  body jsonb;
+  now_says jsonb;
   is_role boolean;
   holder record;
 begin
@@ -529,34 +541,34 @@ begin
   if jsonb_typeof(said.body) <> 'object' then
     return jsonb_build_object('role', role, 'content', content);
   end if;
-  body := said.body;
+  now_says := said.body;
   if not is_role then
-    body := jsonb_set(body, coalesce(said.role_path, '{role}'), to_jsonb(case
+    now_says := jsonb_set(now_says, coalesce(said.role_path, '{role}'), to_jsonb(case
       when said.role_path = '{id,-1}' then case role when 'user' then 'HumanMessage' when 'system' then 'SystemMessage' else 'AIMessage' end
       when said.role_path in ('{type}', '{from}') then case role when 'user' then 'human' when 'system' then 'system' else 'ai' end
       else role end));
     if said.role_path = '{isCreatedByUser}' then
-      body := body || jsonb_build_object('isCreatedByUser', role = 'user');
+      now_says := now_says || jsonb_build_object('isCreatedByUser', role = 'user');
     end if;
   end if;
   if said.content <> content then
     for holder in
-      select p.place, body #> p.place as j, row_number() over (order by p.n) as n, t.place is not null as has_text
+      select p.place, now_says #> p.place as j, row_number() over (order by p.n) as n, t.place is not null as has_text
       from (values (1, '{content}'::text[]), (2, '{parts}'), (3, '{data,content}'), (4, '{kwargs,content}'), (5, '{text}'), (6, '{value}'), (7, '{message}'), (8, '{msg}'),
         (9, '{body}'), (10, '{refusal}'), (11, '{data,text}'), (12, '{output}'), (13, '{output_text}'), (14, '{chatInput}')) p (n, place)
-      cross join lateral chat_private.read_element(jsonb_build_object('role', 'user', 'content', body #> p.place)) t
-      where body #> p.place is not null
+      cross join lateral chat_private.read_element(jsonb_build_object('role', 'user', 'content', now_says #> p.place)) t
+      where now_says #> p.place is not null
     loop
       -- where nothing is said yet, it is said in the first place that there is
       if holder.has_text or said.place is null and holder.n = 1 then
-        body := jsonb_set(body, holder.place, chat_private.restated_text(holder.j, content));
+        now_says := jsonb_set(now_says, holder.place, chat_private.restated_text(holder.j, content));
       end if;
     end loop;
-    if (select r.content is distinct from restated_element.content from chat_private.read_element(body) r) then
-      body := body || jsonb_build_object('content', content);
+    if (select r.content is distinct from restated_element.content from chat_private.read_element(now_says) r) then
+      now_says := now_says || jsonb_build_object('content', content);
     end if;
   end if;
-  return case when jsonb_typeof(element -> 'message') = 'object' and not element ? 'role' then jsonb_set(element, '{message}', body) else body end;
+  return case when jsonb_typeof(element -> 'message') = 'object' and not element ? 'role' then jsonb_set(element, '{message}', now_says) else now_says end;
 end
 $$;
 

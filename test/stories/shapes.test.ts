@@ -35,5 +35,18 @@ describe.each(servers())('shapes of messages on PostgreSQL $major', server => {
       ]),
     )
     expect(found).toEqual(expected)
+    // an edit of the new application is written where the old one reads, so that it reads the edit
+    const wrong = await db.sql`
+      select x.element, t.role, t.content, r.role as role_now, r.content as content_now
+      from jsonb_array_elements(${elements}::text::jsonb) x (element)
+      cross join lateral chat_private.elements(gen_random_uuid(), json_build_array(x.element), '1999-01-01Z') e
+      cross join (values ('assistant', null), (null, 'edited'), ('user', 'edited'), (null, null)) w (role, content)
+      cross join lateral (select coalesce(w.role, e.role) as role, coalesce(w.content, e.content) as content) t
+      cross join lateral chat_private.restated_element(x.element, t.role, t.content) s (element)
+      cross join lateral chat_private.elements(gen_random_uuid(), json_build_array(s.element), '1999-01-01Z') r
+      where e.reason is null and ((r.role, r.content, r.reason) is distinct from (t.role, t.content, null)
+        or (w.role, w.content) is not distinct from (null, null) and s.element <> x.element
+        or s.element::text like '%"Line 2."%' and t.content = 'edited')`
+    expect([...wrong]).toEqual([])
   })
 })
