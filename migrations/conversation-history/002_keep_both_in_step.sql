@@ -173,8 +173,7 @@ $$;
 create function chat_private.is_nested(messages json) returns boolean
 language sql immutable parallel safe
 as $$
-  select (strpos(t.said, '"children"') > 0 or strpos(t.said, '"replies"') > 0)
-    and t.said ~ '"(children|replies)"\s*:\s*\[\s*\{' and chat_private.why_unreadable(t.said) is null
+  select (strpos(t.said, '"children"') > 0 or strpos(t.said, '"replies"') > 0) and t.said ~ '"(children|replies)"\s*:\s*\[\s*\{'
   from (select messages::text as said offset 0) t
 $$;
 
@@ -407,7 +406,7 @@ as $$
   with known as materialized (select k.secret from rethread_archive.message_keys k where k.track = 'conversation-history'),
   form as materialized (
     select f.document, case when chat_private.keeps_messages(f.document) then chat_private.messages_place(f.document) end as place,
-      chat_private.is_nested(f.document) as is_nested
+      chat_private.is_nested(f.document) and chat_private.why_unreadable(f.document::text) is null as is_nested
     from (select messages as document offset 0) f
   ),
   element as materialized (
@@ -691,7 +690,7 @@ begin
     return;
   end if;
   if json_typeof(kept.messages) = 'object' and chat_private.keeps_messages(kept.messages)
-    or json_typeof(kept.messages) = 'array' and chat_private.is_nested(kept.messages) then
+    or json_typeof(kept.messages) = 'array' and chat_private.is_nested(kept.messages) and chat_private.why_unreadable(kept.messages::text) is null then
     fresh := chat_private.rebuilt_document(session, kept.messages, kept.started);
     changed := fresh is not null;
   elsif json_typeof(kept.messages) = 'object'

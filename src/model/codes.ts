@@ -111,6 +111,7 @@ export const codes = {
   FIRING_TRIGGERS: 'warn',
   FOREIGN_CODE: 'info',
   CHANGES_UNKNOWN_ROWS: 'warn',
+  ELEMENTS_SET_ASIDE: 'warn',
   OUTLOOK: 'warn',
   BLOCKER_NOW: 'warn',
   SERVER_STRAINED: 'warn',

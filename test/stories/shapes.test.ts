@@ -25,7 +25,11 @@ describe.each(servers())('shapes of messages on PostgreSQL $major', server => {
     const found = Object.fromEntries(
       rows.map(({ shape, reason, role, content, created_at: at }, i) => [
         names[i],
-        { shape, ...(reason === null ? { becomes: [role, content] } : { becomes: null, reason }), at: at.toISOString() },
+        {
+          shape,
+          ...(reason === null ? { becomes: [role, content] } : { becomes: null, reason }),
+          at: at.toISOString(),
+        },
       ]),
     )
     const expected = Object.fromEntries(

@@ -35,7 +35,10 @@ export const elementCases: Record<string, ElementCase> = {
   },
   'OpenAI: only a picture': {
     shape: 'OpenAI content parts',
-    element: { role: 'user', content: [{ type: 'input_image', image_url: 'https://example.com/my cat.png' }] },
+    element: {
+      role: 'user',
+      content: [{ type: 'input_image', image_url: 'https://example.com/my cat.png' }],
+    },
     becomes: say('user', ''),
   },
   'OpenAI: output of the Responses API': {
@@ -133,7 +136,13 @@ export const elementCases: Record<string, ElementCase> = {
         { type: 'text', text: 'Let me look.' },
         {
           type: 'tool-invocation',
-          toolInvocation: { state: 'result', toolCallId: 'c', toolName: 'trams', args: {}, result: 'two of them' },
+          toolInvocation: {
+            state: 'result',
+            toolCallId: 'c',
+            toolName: 'trams',
+            args: {},
+            result: 'two of them',
+          },
         },
         { type: 'text', text: 'Line 2.' },
       ],
@@ -163,7 +172,13 @@ export const elementCases: Record<string, ElementCase> = {
       parts: [
         { type: 'step-start' },
         { type: 'reasoning', text: 'Trams.', state: 'done' },
-        { type: 'tool-trams', toolCallId: 'c', state: 'output-available', input: { to: 'the lake' }, output: 'two of them' },
+        {
+          type: 'tool-trams',
+          toolCallId: 'c',
+          state: 'output-available',
+          input: { to: 'the lake' },
+          output: 'two of them',
+        },
         { type: 'text', text: 'Line 2.', state: 'done' },
         { type: 'source-url', sourceId: 's', url: 'https://example.com', title: 'All lines' },
       ],
@@ -184,7 +199,12 @@ export const elementCases: Record<string, ElementCase> = {
     element: {
       role: 'tool',
       content: [
-        { type: 'tool-result', toolCallId: 'c', toolName: 'trams', output: { type: 'text', value: 'Line 2.' } },
+        {
+          type: 'tool-result',
+          toolCallId: 'c',
+          toolName: 'trams',
+          output: { type: 'text', value: 'Line 2.' },
+        },
       ],
     },
     becomes: say('assistant', 'Line 2.'),
@@ -225,13 +245,19 @@ export const elementCases: Record<string, ElementCase> = {
   },
   'Anthropic: only thoughts': {
     shape: 'Anthropic blocks',
-    element: { role: 'assistant', content: [{ type: 'thinking', thinking: 'They mean it.', signature: 'Eq' }] },
+    element: {
+      role: 'assistant',
+      content: [{ type: 'thinking', thinking: 'They mean it.', signature: 'Eq' }],
+    },
     becomes: null,
     reason: 'it says only what a model thought',
   },
   'Gemini: a user': {
     shape: 'Gemini',
-    element: { role: 'user', parts: [{ text: 'Which tram?' }, { inlineData: { mimeType: 'image/png', data: 'iVBO' } }] },
+    element: {
+      role: 'user',
+      parts: [{ text: 'Which tram?' }, { inlineData: { mimeType: 'image/png', data: 'iVBO' } }],
+    },
     becomes: say('user', 'Which tram?\n'),
   },
   'Gemini: a model with thoughts': {
@@ -253,7 +279,14 @@ export const elementCases: Record<string, ElementCase> = {
     shape: 'LangChain',
     element: {
       type: 'human',
-      data: { content: 'Which tram?', additional_kwargs: {}, type: 'human', name: null, id: null, example: false },
+      data: {
+        content: 'Which tram?',
+        additional_kwargs: {},
+        type: 'human',
+        name: null,
+        id: null,
+        example: false,
+      },
     },
     becomes: say('user', 'Which tram?'),
   },
@@ -261,7 +294,13 @@ export const elementCases: Record<string, ElementCase> = {
     shape: 'LangChain',
     element: {
       type: 'ai',
-      data: { content: [{ type: 'text', text: 'Line 2.' }, { type: 'text', text: 'Line 4.' }], type: 'ai' },
+      data: {
+        content: [
+          { type: 'text', text: 'Line 2.' },
+          { type: 'text', text: 'Line 4.' },
+        ],
+        type: 'ai',
+      },
     },
     becomes: say('assistant', 'Line 2.\nLine 4.'),
   },
@@ -276,7 +315,9 @@ export const elementCases: Record<string, ElementCase> = {
       type: 'ai',
       data: {
         content: '',
-        additional_kwargs: { tool_calls: [{ id: 'c', function: { name: 'trams', arguments: '{"to": "the lake"}' } }] },
+        additional_kwargs: {
+          tool_calls: [{ id: 'c', function: { name: 'trams', arguments: '{"to": "the lake"}' } }],
+        },
         tool_calls: [{ name: 'trams', args: { to: 'the lake' }, id: 'c', type: 'tool_call' }],
       },
     },
@@ -294,7 +335,13 @@ export const elementCases: Record<string, ElementCase> = {
   },
   'LangChain: a message that was dumped': {
     shape: 'type and content',
-    element: { type: 'AIMessageChunk', content: 'Line 2.', additional_kwargs: {}, response_metadata: {}, id: 'run-1' },
+    element: {
+      type: 'AIMessageChunk',
+      content: 'Line 2.',
+      additional_kwargs: {},
+      response_metadata: {},
+      id: 'run-1',
+    },
     becomes: say('assistant', 'Line 2.'),
   },
   'n8n: memory': {
@@ -318,7 +365,11 @@ export const elementCases: Record<string, ElementCase> = {
     element: { sessionId: 's1', action: 'sendMessage', chatInput: 'Which tram?' },
     becomes: say('user', 'Which tram?'),
   },
-  'n8n: what goes out': { shape: 'n8n', element: { output: 'Line 2.' }, becomes: say('assistant', 'Line 2.') },
+  'n8n: what goes out': {
+    shape: 'n8n',
+    element: { output: 'Line 2.' },
+    becomes: say('assistant', 'Line 2.'),
+  },
   'ChatGPT: a node': {
     shape: 'ChatGPT export',
     element: {
@@ -346,14 +397,21 @@ export const elementCases: Record<string, ElementCase> = {
   },
   'ChatGPT: output of code, without parts': {
     shape: 'ChatGPT export',
-    element: { author: { role: 'tool', name: 'python' }, content: { content_type: 'execution_output', text: '2' } },
+    element: {
+      author: { role: 'tool', name: 'python' },
+      content: { content_type: 'execution_output', text: '2' },
+    },
     becomes: say('assistant', '2'),
   },
   'ChatGPT: what the user says of themselves': {
     shape: 'ChatGPT export',
     element: {
       author: { role: 'user' },
-      content: { content_type: 'user_editable_context', user_profile: 'They drive trams.', user_instructions: '' },
+      content: {
+        content_type: 'user_editable_context',
+        user_profile: 'They drive trams.',
+        user_instructions: '',
+      },
     },
     becomes: null,
     reason: 'its text is in no place that is known',
@@ -410,8 +468,16 @@ export const elementCases: Record<string, ElementCase> = {
     becomes: say('user', 'Which tram?'),
     at: '2025-01-01T00:00:00Z',
   },
-  'ShareGPT: a person': { shape: 'ShareGPT', element: { from: 'human', value: 'Which tram?' }, becomes: say('user', 'Which tram?') },
-  'ShareGPT: a model': { shape: 'ShareGPT', element: { from: 'gpt', value: 'Line 2.' }, becomes: say('assistant', 'Line 2.') },
+  'ShareGPT: a person': {
+    shape: 'ShareGPT',
+    element: { from: 'human', value: 'Which tram?' },
+    becomes: say('user', 'Which tram?'),
+  },
+  'ShareGPT: a model': {
+    shape: 'ShareGPT',
+    element: { from: 'gpt', value: 'Line 2.' },
+    becomes: say('assistant', 'Line 2.'),
+  },
   'Open-Assistant: a message': {
     shape: 'Open-Assistant',
     element: {
@@ -446,9 +512,21 @@ export const elementCases: Record<string, ElementCase> = {
     becomes: say('user', 'Which tram?'),
     at: '2025-05-01T10:00:00Z',
   },
-  'an author and a text': { shape: 'author and text', element: { author: 'user', text: 'Which tram?' }, becomes: say('user', 'Which tram?') },
-  'a role and a text': { shape: 'role and text', element: { role: 'user', text: 'Which tram?' }, becomes: say('user', 'Which tram?') },
-  'a role and a message': { shape: 'role and text', element: { role: 'assistant', message: 'Line 2.' }, becomes: say('assistant', 'Line 2.') },
+  'an author and a text': {
+    shape: 'author and text',
+    element: { author: 'user', text: 'Which tram?' },
+    becomes: say('user', 'Which tram?'),
+  },
+  'a role and a text': {
+    shape: 'role and text',
+    element: { role: 'user', text: 'Which tram?' },
+    becomes: say('user', 'Which tram?'),
+  },
+  'a role and a message': {
+    shape: 'role and text',
+    element: { role: 'assistant', message: 'Line 2.' },
+    becomes: say('assistant', 'Line 2.'),
+  },
   'a content that is an object': {
     shape: 'role and content',
     element: { role: 'assistant', content: { text: 'Line 2.' } },
@@ -460,7 +538,11 @@ export const elementCases: Record<string, ElementCase> = {
     becomes: say('assistant', 'Line 2.'),
   },
   'a text alone': { shape: 'text', element: 'Which tram?', becomes: null, reason: 'it has no role' },
-  'nothing said': { shape: 'role and content', element: { role: 'user', content: '' }, becomes: say('user', '') },
+  'nothing said': {
+    shape: 'role and content',
+    element: { role: 'user', content: '' },
+    becomes: say('user', ''),
+  },
   'a text where nobody looks': {
     shape: 'role and text',
     element: { role: 'assistant', reply: { said: 'Line 2.' } },
