@@ -232,6 +232,8 @@ as $$
   from form f
   cross join json_array_elements(case when f.form = 'list' then case when place = '{}' then messages else messages #> place end else '[]' end)
     with ordinality as a (value, n)
+  -- what a deletion leaves in an array is nothing; of an array, not all need be readable
+  where case when place = '{}' then true else a.value -> 'rethread_gone' is null end
   union all
   select x.n, x.key, x.value, x.is_current, place || x.key
   from (

@@ -574,3 +574,118 @@ export const elementCases: Record<string, ElementCase> = {
     reason: "its role is 'narrator'",
   },
 }
+
+/** What a session keeps that is no plain list of messages, and its messages in order. */
+interface DocumentCase {
+  document: unknown
+  messages: string[]
+  /** Why elements are set aside. */
+  aside?: string[]
+}
+
+const webNode = (
+  id: string,
+  parentId: string | null,
+  childrenIds: string[],
+  role: string,
+  content: string,
+) => ({
+  [id]: { id, parentId, childrenIds, role, content, timestamp: 1735689600 },
+})
+
+/** Whole documents, as applications and exports keep them. */
+export const documentCases: Record<string, DocumentCase> = {
+  'Open WebUI: a history by key, with a branch that was left': {
+    document: {
+      title: 'Trams',
+      history: {
+        currentId: 'w3',
+        messages: {
+          ...webNode('w3', 'w1', [], 'assistant', 'Line 4, since today.'),
+          ...webNode('w2', 'w1', [], 'assistant', 'Line 2, until yesterday.'),
+          ...webNode('w1', null, ['w2', 'w3'], 'user', 'Which tram, by web?'),
+        },
+      },
+    },
+    messages: ['Which tram, by web?', 'Line 4, since today.'],
+    aside: ['it is on a branch that the conversation has left'],
+  },
+  'LibreChat: messages that hold their answers': {
+    document: {
+      conversationId: 'l',
+      title: 'Trams',
+      recursive: true,
+      messages: [
+        {
+          messageId: 'l1',
+          isCreatedByUser: true,
+          sender: 'User',
+          text: 'Which tram, freely?',
+          children: [
+            {
+              messageId: 'l2',
+              isCreatedByUser: false,
+              sender: 'Expert',
+              text: 'Line 6.',
+              children: [
+                { messageId: 'l3', isCreatedByUser: true, sender: 'User', text: 'Thanks', children: [] },
+              ],
+            },
+            { messageId: 'l4', isCreatedByUser: false, sender: 'Expert', text: 'Or line 8.', children: [] },
+          ],
+        },
+      ],
+    },
+    messages: ['Which tram, freely?', 'Line 6.', 'Thanks', 'Or line 8.'],
+  },
+  'LibreChat: a list': {
+    document: {
+      conversationId: 'f',
+      messages: [
+        { messageId: 'f1', isCreatedByUser: true, sender: 'User', text: 'Which tram, flatly?' },
+        { messageId: 'f2', isCreatedByUser: false, sender: 'Expert', text: 'Line 10.' },
+      ],
+    },
+    messages: ['Which tram, flatly?', 'Line 10.'],
+  },
+  'Open-Assistant: a tree': {
+    document: {
+      message_tree_id: 'p1',
+      tree_state: 'ready_for_export',
+      prompt: {
+        message_id: 'p1',
+        text: 'Which tram, openly?',
+        role: 'prompter',
+        replies: [
+          { message_id: 'p2', parent_id: 'p1', text: 'Line 12.', role: 'assistant', rank: 0, replies: [] },
+          { message_id: 'p3', parent_id: 'p1', text: 'Line 14.', role: 'assistant', rank: 1, replies: [] },
+        ],
+      },
+    },
+    messages: ['Which tram, openly?', 'Line 12.', 'Line 14.'],
+  },
+  'Claude: an export': {
+    document: {
+      uuid: 'c',
+      name: 'Trams',
+      chat_messages: [
+        {
+          uuid: 'c1',
+          sender: 'human',
+          text: 'Which tram, clearly?',
+          content: [],
+          created_at: '2025-05-01T10:00:00Z',
+        },
+        { uuid: 'c2', sender: 'assistant', text: '', content: [{ type: 'text', text: 'Line 16.' }] },
+      ],
+    },
+    messages: ['Which tram, clearly?', 'Line 16.'],
+  },
+  'an array whose elements hold their answers': {
+    document: [
+      { role: 'user', content: 'Which tram, deeply?', replies: [{ role: 'assistant', content: 'Line 18.' }] },
+      { role: 'user', content: 'Thanks, deeply' },
+    ],
+    messages: ['Which tram, deeply?', 'Line 18.', 'Thanks, deeply'],
+  },
+}
