@@ -119,6 +119,7 @@ export const codes = {
   FOREIGN_CODE: 'info',
   TRIGGER_NEEDS_PATH: 'info',
   CHANGES_UNKNOWN_ROWS: 'warn',
+  ELEMENTS_SET_ASIDE: 'warn',
   OUTLOOK: 'warn',
   BLOCKER_NOW: 'warn',
   SERVER_STRAINED: 'warn',

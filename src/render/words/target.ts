@@ -331,6 +331,12 @@ export const targetWords = {
       sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
     () => 'Name the table in the text, or see to its replica identity yourself.',
   ),
+  ELEMENTS_SET_ASIDE: say(
+    (s, f) =>
+      sentence`${String(f.elements)} of ${String(f.of)} elements of \`${s}\` that were looked at would be set aside, of these shapes: ${listed(f.shapes)}.`,
+    () =>
+      'See their structure with `rethread plan --rehearse`; docs/tracks.md lists the shapes that are read.',
+  ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
     (s, f) => sentence`If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
