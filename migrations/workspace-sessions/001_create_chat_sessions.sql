@@ -249,7 +249,7 @@ create policy chat_sessions_update on public.chat_sessions for update to authent
 create policy chat_sessions_delete on public.chat_sessions for delete to authenticated
   using (user_id = (select auth.uid()) and chat_private.can_use_workspace(workspace_id));
 
-revoke all on public.chat_sessions from public, anon;
+revoke all on public.chat_sessions from public, anon, authenticated;
 grant select, insert, update, delete on public.chat_sessions to authenticated, service_role;
 
 -- Last, because these lock workspaces and auth.users against writes until the commit.

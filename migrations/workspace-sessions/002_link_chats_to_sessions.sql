@@ -1,6 +1,23 @@
 --! title: Give messages a session_id, and every message that the old application writes its session
 --! phase: expand
 
+-- What fits no session goes there. The tool has made it before its first step; a file that is pasted into psql
+-- needs it too.
+create schema if not exists rethread_archive;
+create table if not exists rethread_archive.quarantine (
+  id bigint generated always as identity primary key,
+  track text not null,
+  migration text not null,
+  relation text not null,
+  key text not null,
+  reason text not null,
+  original jsonb not null,
+  run bigint,
+  at timestamptz not null default clock_timestamp(),
+  unique (relation, key, migration)
+);
+revoke all on rethread_archive.quarantine from public, anon, authenticated, service_role;
+
 -- What the backfill collects before it creates the legacy sessions.
 create table chat_private.legacy_parts (
   workspace_id uuid not null,
@@ -346,7 +363,9 @@ revoke all on function chat_private.guard_session() from public;
 -- A session outlives the account of its owner where it is not theirs alone: a legacy session, and one with
 -- messages of others. It goes to the workspace's owner, else to the first of its authors. Where nobody is
 -- left, or the workspace is gone, messages that may be without a session stay, without one: the old
--- application loses none that it would have kept. Fails rather than let messages go.
+-- application loses none that it would have kept. Where that can't be done (a trigger of the application
+-- raises), neither the statement fails nor a message goes: the session stays, although its workspace or
+-- account is gone, and the contract phase waits for it.
 create function chat_private.keep_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -402,6 +421,11 @@ begin
     update public.chats c set session_id = null where c.session_id = old.id;
   end if;
   return old;
+exception
+  when others then
+    insert into chat_private.behind (message, session_id, operation, sqlstate)
+    values ('', old.id, 'release', sqlstate);
+    return null;
 end
 $$;
 revoke all on function chat_private.keep_session() from public;

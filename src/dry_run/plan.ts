@@ -26,6 +26,7 @@ import {
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
+import { elementShapes } from '../plan/element_shapes.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
@@ -111,7 +112,11 @@ export function dryRunAndPlan(
       major: target.major,
       obstacles,
     })
+    const shapes = plan.steps.some(s => s.migration.backfill)
+      ? await elementShapes(ctx, connection, track)
+      : null
     report.findings.push(
+      ...(shapes?.findings ?? []),
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
       ...ahead,
@@ -136,10 +141,9 @@ export function dryRunAndPlan(
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
+    if (options.pinned) report.pin = await pinOf(connection, described, history, options, target)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
-    if (report.findings.some(f => f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT'))
-      report.verdict = 'attention'
+    if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { report: { ...report, verdict: verdictOf(report) }, plan }
   })

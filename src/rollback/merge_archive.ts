@@ -14,23 +14,25 @@ import { contentHash } from '../run/schema_snapshot.sql.js'
 import { declaredKeys } from './declared_keys.js'
 import {
   advanceSequences,
+  columnAgain,
+  holdOff,
+  mergedColumns,
+  release,
+  valuesIn,
+} from './merged_table.sql.js'
+import {
   type Conflict,
   catchUpRows,
-  changedSince,
-  columnAgain,
+  changedMeanwhile,
   columnConflicts,
-  holdOff,
   keyAt,
   leftRows,
   mergeColumn,
-  mergedColumns,
   mergeTable,
   notBroughtBack,
-  release,
   rowsIn,
   type Stretch,
   type TableMerge,
-  valuesIn,
 } from './restore.sql.js'
 
 /** Pages of an archive that are merged in one statement. */
@@ -99,7 +101,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   const { merge, wanted, gone } = await tableMerge(sql, track, a)
   const sum = { inserted: 0, updated: 0 }
   const refused = new Map<string, string>()
-  const changed = await changedSince(sql, merge)
+  const changed = await changedMeanwhile(sql, merge)
   if (wanted.length === 0) {
     // a row may point at one that comes after it
     const own = merge.parents.some(k => k.parent === a.relation)

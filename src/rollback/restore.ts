@@ -9,7 +9,7 @@ import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { counts, emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
@@ -243,7 +243,7 @@ async function judgeEnd(ctx: Context, track: Track, report: Report): Promise<voi
   report.checks = verified.checks
   report.findings.push(...verified.findings.filter(f => f.code !== 'NO_CHECKS_RUN'))
   const loud = verified.checks.some(
-    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
   )
   if (loud)
     report.findings.push(

@@ -1,4 +1,6 @@
 --! title: Each person sees and changes their own conversations, an admin reads their tenant's, nobody lets themselves in
+--! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
+--!   what bypasses it.
 --! kind: access
 --! after: 001_create_conversations
 

@@ -1,4 +1,6 @@
 --! title: Each agent sees and changes their own sessions, attaches them to nothing of others, and sees nothing else
+--! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
+--!   what bypasses it.
 --! kind: access
 --! after: 017_create_chat_sessions
 

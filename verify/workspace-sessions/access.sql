@@ -1,4 +1,6 @@
 --! title: Each person sees and changes their own sessions and messages, and nothing else
+--! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
+--!   what bypasses it.
 --! kind: access
 --! after: 011_follow_the_session
 

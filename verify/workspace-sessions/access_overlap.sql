@@ -1,4 +1,6 @@
 --! title: While both applications run, nobody writes into sessions of others, whatever older policies on messages say
+--! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
+--!   what bypasses it.
 --! kind: access
 --! after: 002_link_chats_to_sessions
 --! until: 011_follow_the_session

@@ -1,4 +1,5 @@
 --! title: Each workspace with messages has its legacy session
+--! fix: rethread backfill makes the legacy session and assigns these messages.
 --! after: 005_assign_messages
 --! mutant: update public.chat_sessions s set workspace_id = (select w.id from public.workspaces w where w.id <> s.workspace_id order by 1 limit 1)
 --!   where s.id = (select id from public.chat_sessions where title = 'Legacy Chat' order by id limit 1)
