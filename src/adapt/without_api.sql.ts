@@ -34,3 +34,7 @@ export async function ownGrants(
     group by 1
     order by 1`
 }
+
+/** A statement that grants privileges on objects, as they stand in a file, to a role. */
+export const grantText = (privileges: string, objects: string, role: string): string =>
+  `grant ${privileges} on ${objects} to ${role};`

@@ -8,7 +8,7 @@ import { namesIn } from '../model/table_name.js'
 import { idColumnOf } from './fit_columns.js'
 import type { Proposal, ProposedBinding } from './propose.js'
 import { trackRewriter } from './rewrite_track.js'
-import { apiRoles, ownGrants } from './without_api.sql.js'
+import { apiRoles, grantText, ownGrants } from './without_api.sql.js'
 
 /**
  * The key of a mapping that says that the database has no API: its value has the application's own roles,
@@ -32,7 +32,7 @@ export function ownRoles(mapping: Mapping): OwnGrant[] | null {
   }))
 }
 
-/** The entities whose grants say what an application's roles may do with its chats, the first that there is. */
+/** Entities whose grants say what an application's roles may do with its chats: the first that there is. */
 const readers = ['chats', 'messages', 'projects', 'chat_sessions', 'conversations']
 
 /**
@@ -66,7 +66,7 @@ export async function plainBindings(sql: Root, found: Proposal): Promise<Propose
   ]
 }
 
-/** A function that writes the files of a track for one database: under its names, and without an API it lacks. */
+/** A function that writes a track's files for one database: under its names, and without an API it lacks. */
 export async function trackCopier(
   track: Track,
   info: TrackInfo | null,
@@ -114,7 +114,7 @@ async function withoutApi(folder: string, text: string, roles: OwnGrant[]): Prom
 /** A text up to a statement that is left out, without the comment right above it. */
 const withoutComment = (text: string): string => text.replace(/(?:^--(?!!).*\n)+$/m, '')
 
-const namesOf = (statement: Statement): string =>
+const grantedObjects = (statement: Statement): string =>
   /\bon\s+(?:table\s+|function\s+|schema\s+)?([\s\S]+?)\s+(?:to|from)\s/i.exec(statement.text)![1]!
 
 /** A statement as it is where there is no API, with its semicolon; null where nothing is left of it. */
@@ -138,14 +138,14 @@ function statementWithoutApi(statement: Statement, roles: OwnGrant[]): string | 
     const left = grantees.filter(g => !apiRoles.includes(g))
     return left.length === 0 ? null : `${text.replace(/\bfrom\s[\s\S]*$/i, `from ${left.join(', ')}`)};`
   }
-  const objects = namesOf(statement)
+  const objects = grantedObjects(statement)
   if (/\bchat_private\b/.test(objects)) return null
   const isTable = node.objtype === 'OBJECT_TABLE'
   const given = roles.flatMap(({ role, privileges }) =>
     isTable
-      ? [`grant ${privileges.join(', ')} on ${objects} to ${role};`]
+      ? [grantText(privileges.join(', '), objects, role)]
       : privileges.some(p => p !== 'select')
-        ? [`grant execute on function ${objects} to ${role};`]
+        ? [grantText('execute', `function ${objects}`, role)]
         : [],
   )
   return given.length === 0 ? null : given.join('\n')
