@@ -19,7 +19,7 @@ import {
 } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import { acts, type Check, findingKey, type Track } from '../model/project.js'
-import { type CheckResult, type Finding, type Probed, type Table } from '../model/report.js'
+import type { CheckResult, Finding, Probed, Table } from '../model/report.js'
 import { accessMatrix } from './access_matrix.js'
 import { CantProbe, runProbe } from './probes.js'
 import { checkRows, emptyTables } from './run_check.sql.js'
