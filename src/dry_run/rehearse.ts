@@ -1,7 +1,7 @@
 import { type Context, connect } from '../database/context.js'
 import { parseStatements } from '../files/statements.js'
 import type { Track } from '../model/project.js'
-import type { Report, StepResult, Table } from '../model/report.js'
+import { counts, type Report, type StepResult, type Table } from '../model/report.js'
 import { elementStructures } from '../plan/element_shapes.js'
 import { tablesMadeBy, waitedFor } from '../run/lock_trace.js'
 import { type DryRunOptions, dryRunAndPlan } from './plan.js'
@@ -39,7 +39,7 @@ export async function dryRunWithRehearsal(
   report.tables.push(tracesTable(report.steps), ...(await structures(ctx, track)), ...rehearsed.tables)
   report.findings.push(...rehearsed.findings)
   const loud = rehearsed.checks.some(
-    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
   )
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
   // a step that failed in a rehearsal has failed nobody: the reviewer is told

@@ -215,6 +215,10 @@ export interface Check {
   mutant: string | null
   /** True for the checks of verify/_every/, which every track has. */
   shared: boolean
+  /** Columns and the like without which it would look at nothing, as `missingObjects` names them. */
+  requires: string[]
+  /** What to do about what it finds, in words; null where the file does not say. */
+  fix: string | null
   /** What it compares the database with: a part of the track's expected.json, else null. */
   expects: ExpectedKind | null
   /** Persona of the track's access file that a probe starts as, else null. */
@@ -301,17 +305,6 @@ export const compareVersions = (a: string, b: string): number =>
 
 /** True for checks that write, if only to be rolled back: they act as somebody. */
 export const acts = (check: Pick<Check, 'kind'>): boolean => check.kind === 'access' || check.kind === 'probe'
-
-/** Why a check means nothing at what is applied, else null. */
-export const whyNotRun = (
-  check: Pick<Check, 'after' | 'until'>,
-  applied: ReadonlySet<string>,
-): string | null =>
-  check.after && !applied.has(check.after)
-    ? `${check.after} is not applied`
-    : check.until && applied.has(check.until)
-      ? `of use until ${check.until}`
-      : null
 
 /** The stable name of what a check finds on an object: to be accepted by in the configuration. */
 export const findingKey = (check: { track: string; name: string }, object: string): string =>

@@ -5,7 +5,7 @@ import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Project } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import { emptyReport, finding, leavesUnseen, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf, otherTracks } from '../plan/choose_track.js'
 import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
@@ -88,11 +88,8 @@ export async function doctor(
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
   // the doctor refuses nothing: what would stop a run is attention here
-  report.verdict = report.findings.some(
-    f => f.level === 'error' || f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT',
-  )
-    ? 'attention'
-    : 'clean'
+  const stops = report.findings.some(f => f.level === 'error' || f.level === 'refused')
+  report.verdict = stops || leavesUnseen(report.findings) ? 'attention' : 'clean'
   return report
 }
 

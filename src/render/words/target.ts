@@ -251,6 +251,11 @@ export const targetWords = {
     (s, f) => sentence`Track \`${s}\` was not copied, these roles are not certain:${bullets(f.questions)}`,
     (_, f) => f.command,
   ),
+  MAPPING_UNUSED: say(
+    (s, f) =>
+      sentence`Track \`${s}\` does not use these columns; the mapping was written without them:${bullets(f.roles)}`,
+    () => 'Nothing to do, unless another column was meant.',
+  ),
   MAPPING_DIFFERS: say(
     (s, f) =>
       sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database of today needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
@@ -281,6 +286,11 @@ export const targetWords = {
       f.held
         ? null
         : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
+  ),
+  TRIGGER_NEEDS_PATH: say(
+    (s, f) =>
+      sentence`Trigger \`${f.trigger}\` of \`${s}\` names ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path: it fails where a function of the track, whose search_path is empty, fires it. Such a failure is caught, and what was left undone is left for the backfill.`,
+    (_, f) => sentence`alter function ${f.function} set search_path = public;`,
   ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
