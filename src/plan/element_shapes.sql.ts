@@ -95,7 +95,7 @@ export async function seeElements(
       select 'unreadable', null, 'set aside' from readable s where s.unreadable is not null
     )
     select r.shape, r.outcome, count(*)::int as elements,
-      ${withExamples ? '(array_agg(r.element) filter (where length(r.element::text) < 100000))[1]' : 'null'} as example,
+      ${withExamples ? "(array_agg(r.element) filter (where r.element <> 'null' and length(r.element::text) < 100000))[1]" : 'null'} as example,
       (select count(*)::int from looked) as rows,
       (select count(*) from looked) = (select count(*) from (select from ${table} limit ${mostRows + 1}) t) as "all"
     from read r
