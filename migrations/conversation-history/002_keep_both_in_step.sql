@@ -35,6 +35,21 @@ $settings$;
 -- What makes message ids unguessable: nobody can choose in advance the id that somebody else's message will
 -- get. It outlives a rollback, so that a repeated migrate makes the same ids.
 create schema if not exists rethread_archive;
+-- What can't be a message goes there. The tool has made it before its first step; a file that is pasted into
+-- psql needs it too.
+create table if not exists rethread_archive.quarantine (
+  id bigint generated always as identity primary key,
+  track text not null,
+  migration text not null,
+  relation text not null,
+  key text not null,
+  reason text not null,
+  original jsonb not null,
+  run bigint,
+  at timestamptz not null default clock_timestamp(),
+  unique (relation, key, migration)
+);
+revoke all on rethread_archive.quarantine from public, anon, authenticated, service_role;
 create table if not exists rethread_archive.message_keys (track text primary key, secret text not null);
 revoke all on rethread_archive.message_keys from public, anon, authenticated, service_role;
 insert into rethread_archive.message_keys (track, secret)

@@ -158,6 +158,26 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
+  ADOPT_DIFFERS: [exampleMigration, { differences: 7, choices: 1, track: 'own', to: null }],
+  ADOPT_CHOICE: [
+    'column public.chat_sessions.user_id',
+    {
+      reason: '3 row(s) have no value in it',
+      choice: 'update public.chat_sessions set user_id = <a value> where user_id is null;',
+    },
+  ],
+  ADOPT_LOST_TABLE: [
+    'public.chat_sessions',
+    {
+      track: 'own',
+      renamed: 'public.conversations',
+      rename: 'alter table public.conversations rename to chat_sessions;',
+      empty: 'create table public.chat_sessions (id uuid primary key);',
+    },
+  ],
+  ADOPT_BESIDE: ['own', { objects: ['index sessions_by_title on public.chat_sessions'] }],
+  ADOPT_NOT_COMPARED: ['own', { statements: ['do $$ begin ... end $$'] }],
+  ADOPT_NOTHING: ['own'],
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
   TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [exampleTrack, 'own'] }],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
