@@ -1,6 +1,6 @@
 /**
- * Where a track's messages stand in a JSON column, and the SQL functions of its migrations that read them. Their
- * bodies call no other function of the track: they are run as queries before they exist.
+ * Where a track's messages stand in a JSON column, and the SQL functions of its migrations that read
+ * them. Their bodies call no other function of the track: they are run as queries before they exist.
  */
 export interface ElementReaders {
   table: string
