@@ -289,7 +289,7 @@ export const targetWords = {
   ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
-      sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
+      sentence`\`${s}\` changes rows, or may, of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
     () => 'Name the table in the text, or see to its replica identity yourself.',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
