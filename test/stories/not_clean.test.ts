@@ -218,6 +218,17 @@ test('an id that is none, or that nobody has, is a wrong command line that names
     /USAGE.*000000.*no row of public.chats/s,
   )
   expect((await said(shipped.migrate())).verdict).toBe('clean')
+  const listed = (name: string, id: string) => shipped.sessions({ filter: { [name]: [id] } })
+  for (const [name, table] of [
+    ['user', 'auth.users'],
+    ['workspace', 'public.workspaces'],
+  ] as const)
+    await expect(listed(name, none)).rejects.toThrow(
+      new RegExp(`USAGE.*--filter ${name}=${none}.*no such ${name}: no row of ${table}`, 's'),
+    )
+  // somebody who is there and has none is no mistake
+  const [idle] = await db.sql`insert into auth.users (id) values (gen_random_uuid()) returning id`
+  expect((await said(listed('user', idle!.id))).verdict).toBe('clean')
   await expect(shipped.assignQuarantined({ workspace: 'nobody' })).rejects.toThrow(
     /USAGE.*--workspace nobody.*uuid/s,
   )
