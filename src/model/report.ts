@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { type Code, codes, type Level } from './codes.js'
 import type { Finding, FindingOf, WithFacts } from './facts.js'
 import type { Pin } from './pin.js'
+import type { Proof } from './proof.js'
 import type {
   backfillSchema,
   checkSchema,
@@ -37,8 +38,11 @@ export type ReportDocument = z.infer<typeof reportSchema>
  */
 export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]
-  /** What `--out` writes; no renderer shows it. */
+  /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
   pin?: Pin
+  proof?: Proof
+  /** What `--fix-up` writes: SQL that takes the database to where the files leave it. */
+  fixUp?: string
 }
 /** How a command ended. */
 export type Verdict = Report['verdict']
@@ -111,9 +115,13 @@ export const interrupted = (report: Report, subject: string): Report => ({
   verdict: report.verdict === 'clean' || report.verdict === 'attention' ? 'interrupted' : report.verdict,
 })
 
+/** True where a check has found a row that is neither accepted nor as it was before the first step. */
+export const counts = (check: CheckResult): boolean =>
+  check.more || check.found.some(f => f.accepted === null && !f.preExisting)
+
 /** What a check that acts came to. */
 export interface Probed {
-  found: { object: string; detail: string }[]
+  found: { object: string; detail: string; about?: string[] }[]
   tables: Table[]
   findings: Finding[]
   /** Why it proved nothing, else null. */

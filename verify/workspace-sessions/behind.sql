@@ -1,4 +1,6 @@
 --! title: Every message of the old application got its session, and moved its time, together with its statement, and no session outlived its workspace or account
+--! fix: rethread backfill gives these messages their session; the time of a session moves with its next
+--!   message; delete again a session that outlived its workspace or account, its messages stay.
 --! after: 002_link_chats_to_sessions
 --! gate: 009_set_aside_unassigned
 --! mutant: insert into chat_private.behind (message, session_id, operation, sqlstate)
