@@ -107,7 +107,7 @@ const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_A
 interface Write {
   table: string
   event: string
-  /** Whether the server refuses it where a rule only adds to it: it has WITH or ON CONFLICT, or is in a WITH. */
+  /** Whether the server refuses it where a rule adds to it: it has WITH or ON CONFLICT, or is in a WITH. */
   alone: boolean
   file: string
 }
