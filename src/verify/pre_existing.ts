@@ -6,9 +6,9 @@ import { catalogOf, objects } from '../run/schema_snapshot.sql.js'
 import type { Checked } from './run_check.js'
 
 /**
- * Marks what checks have found on objects that are as they were before the first step of the track: a fault of
- * the database that was migrated, not of the migration. Where nobody has kept how the schema was, or another
- * major version did, nothing is marked and everything counts.
+ * Marks what checks have found on objects that are as they were before the first step of the track: a fault
+ * of the database that was migrated, not of the migration. Where nobody has kept how the schema was, or
+ * another major version did, nothing is marked and everything counts.
  */
 export async function markPreExisting(sql: Db, track: Track, checked: Checked[]): Promise<void> {
   if (checked.every(c => c.about.size === 0)) return

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { HazardCode, Proof } from '../../src/index.js'
+import type { HazardCode, KeptProof } from '../../src/index.js'
 import { rethread } from '../support/cli.js'
 import { copyOf, type Database, database, servers } from '../support/database.js'
 import { inProcess, said, sentenceOf } from '../support/in_process.js'
@@ -12,7 +12,7 @@ const consent = { allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS'] satisfies HazardCo
 
 describe.each(servers())('a proof on PostgreSQL $major', server => {
   let db: Database
-  let proof: Proof
+  let proof: KeptProof
   const prove = async (of: Database, request: object) => {
     const project = await inProcess(of.url, { track })
     try {
@@ -22,7 +22,7 @@ describe.each(servers())('a proof on PostgreSQL $major', server => {
       await project.close()
     }
   }
-  const differences = async (against: Proof = proof, of = db): Promise<string> => {
+  const differences = async (against: KeptProof = proof, of = db): Promise<string> => {
     const { words } = await prove(of, { against })
     expect(words.verdict).toBe('attention')
     return sentenceOf(words, 'PROOF_DIFFERS')
