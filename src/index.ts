@@ -8,6 +8,7 @@ export { openProject } from './library/open_project.js'
 export type { OpenedProject, Verbs } from './library/opened_project.js'
 export { type RenderOptions, render } from './library/render.js'
 export type {
+  AdoptRequest,
   AssignRequest,
   BackfillRequest,
   BaselineRequest,

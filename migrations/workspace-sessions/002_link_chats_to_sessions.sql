@@ -1,6 +1,23 @@
 --! title: Give messages a session_id, and every message that the old application writes its session
 --! phase: expand
 
+-- What fits no session goes there. The tool has made it before its first step; a file that is pasted into psql
+-- needs it too.
+create schema if not exists rethread_archive;
+create table if not exists rethread_archive.quarantine (
+  id bigint generated always as identity primary key,
+  track text not null,
+  migration text not null,
+  relation text not null,
+  key text not null,
+  reason text not null,
+  original jsonb not null,
+  run bigint,
+  at timestamptz not null default clock_timestamp(),
+  unique (relation, key, migration)
+);
+revoke all on rethread_archive.quarantine from public, anon, authenticated, service_role;
+
 -- What the backfill collects before it creates the legacy sessions.
 create table chat_private.legacy_parts (
   workspace_id uuid not null,

@@ -26,6 +26,7 @@ import {
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
+import { elementShapes } from '../plan/element_shapes.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
@@ -111,7 +112,11 @@ export function dryRunAndPlan(
       major: target.major,
       obstacles,
     })
+    const shapes = plan.steps.some(s => s.migration.backfill)
+      ? await elementShapes(ctx, connection, track)
+      : null
     report.findings.push(
+      ...(shapes?.findings ?? []),
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
       ...ahead,

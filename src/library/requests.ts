@@ -116,6 +116,12 @@ export interface BaselineRequest {
   to: string
 }
 
+/** What `adopt` is asked for. */
+export interface AdoptRequest {
+  /** Adopt up to and including this migration. Default: as far as the database stands. */
+  to?: string | undefined
+}
+
 /** What `backfill` is asked for. */
 export interface BackfillRequest extends PaceRequest {
   /** Canary: only rows of this workspace. The backfill stays open. */

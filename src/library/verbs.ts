@@ -3,6 +3,7 @@ import { dryRunWithRehearsal } from '../dry_run/rehearse.js'
 import type { Config } from '../files/config.js'
 import { parsePin } from '../files/pin.js'
 import { parseProof } from '../files/proof.js'
+import { adopt } from '../migrate/adopt.js'
 import { backfill, backfillStatus, pause } from '../migrate/backfill_only.js'
 import { baseline } from '../migrate/baseline.js'
 import { migrate } from '../migrate/migrate.js'
@@ -84,6 +85,9 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
   migrate: verb('migrate', shapes.migrate, callMigrate),
   baseline: verb('migrate', shapes.baseline, async (c, { to }) =>
     baseline(c.ctx, await c.track(), to, c.leaseWaitMs),
+  ),
+  adopt: verb('migrate', shapes.adopt, async (c, { to }) =>
+    adopt(c.ctx, await c.track(), { to: to ?? null, leaseWaitMs: c.leaseWaitMs }),
   ),
   backfill: verb('backfill', shapes.backfill, callBackfill),
   backfillStatus: verb('backfill', {}, async c => backfillStatus(c.ctx, await c.track())),

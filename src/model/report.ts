@@ -41,6 +41,8 @@ export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
   pin?: Pin
   proof?: KeptProof
+  /** What `--fix-up` writes: SQL that takes the database to where the files leave it. */
+  fixUp?: string
 }
 /** How a command ended. */
 export type Verdict = Report['verdict']

@@ -7,6 +7,7 @@ import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Project } from '../model/project.js'
 import { emptyReport, finding, leavesUnseen, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf, otherTracks } from '../plan/choose_track.js'
+import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { nearestTrack } from '../plan/nearest_track.js'
@@ -50,7 +51,10 @@ export async function doctor(
     const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
     if (isFit && target.facts.superuser)
       report.findings.push(await lesserRole(connection.sql, track, target.info.role))
+    const shapes = isFit ? await elementShapes(ctx, connection, track) : null
+    if (shapes) report.tables.push(shapes.table)
     report.findings.push(
+      ...(shapes?.findings ?? []),
       ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
       ...(await lint(track, await squawk(track))),
       ...(await readTrackInfo(track)).faults,
