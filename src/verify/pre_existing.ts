@@ -1,7 +1,7 @@
 import type { Db } from '../database/types.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
-import { catalogBefore } from '../run/ledger.sql.js'
+import { catalogBefore, newestLook, storedSchema } from '../run/ledger.sql.js'
 import { catalogOf, objects } from '../run/schema_snapshot.sql.js'
 import type { Checked } from './run_check.js'
 
@@ -14,12 +14,15 @@ export async function markPreExisting(sql: Db, track: Track, checked: Checked[])
   if (checked.every(c => c.about.size === 0)) return
   const before = await catalogBefore(sql, track.name, track.migrations[0]!.name)
   if (before === null) return
+  // what the track has changed, and somebody has changed back, is as it was and still a fault
+  const last = await storedSchema(sql, await newestLook(sql))
   const now = catalogOf(await objects(sql))
+  const isAsBefore = (name: string) =>
+    before[name] !== undefined &&
+    before[name] === now[name] &&
+    (last === null || last.catalog[name] === now[name])
   for (const { result, about } of checked)
-    for (const [i, names] of about)
-      result.found[i]!.preExisting = names.every(
-        name => before[name] !== undefined && before[name] === now[name],
-      )
+    for (const [i, names] of about) result.found[i]!.preExisting = names.every(isAsBefore)
 }
 
 /** What was marked, apart from what counts. */
