@@ -66,7 +66,7 @@ export const checkWords = {
   MUTANT_REFUSED: say(
     (s, f) =>
       sentence`The database refused ${s} (${f.reason}), so nothing has shown that the check can fail.`,
-    () => 'Write a mutant that the database accepts: --! mutant: <SQL that makes the fault>',
+    () => 'Write a mutant that the database accepts in the header of the check (mutant).',
   ),
   MUTANTS: say(
     (s, f) =>
