@@ -142,6 +142,16 @@ export interface FactsOfFiles {
     before: string
     now: string
   }
+  NEW_APP_FAILS: {
+    /** Line of the statement in its file, from 1. */
+    line: number
+    sqlstate: string
+    reason: string
+    /** Moment, as `after 003_fill`. */
+    after: string
+  }
+  /** Steps that were not rehearsed, whose schema the statements did not meet. */
+  NEW_APP_EARLY: { steps: string[] }
   REHEARSED_HERE: NoFacts
   /** Numbers of migrations that are applied: on the copy, on the target. */
   REHEARSED_ELSEWHERE: { applied: number; target: number }
