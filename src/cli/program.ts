@@ -139,8 +139,9 @@ async function runCommand(
   const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
   report = withoutSecrets(report, urlOrNone(given, process.env), words)
   const look = { color, verbose, width: process.stdout.columns ?? 100 }
-  if (typeof typed.out === 'string' && report.pin)
-    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
+  const kept = report.pin ?? report.proof
+  if (typeof typed.out === 'string' && kept)
+    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
   if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
     note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
   const { render, page } = renderer ?? (await rendererOf(usualFormat))!

@@ -108,7 +108,11 @@ export const shapes = {
     deep: trueOrFalse,
     asUser: anyText,
   } satisfies RequestShape<VerifyRequest>,
-  prove: { sample: wholeNumber } satisfies RequestShape<ProveRequest>,
+  prove: {
+    sample: wholeNumber,
+    proof: trueOrFalse,
+    against: checkedElsewhere,
+  } satisfies RequestShape<ProveRequest>,
   planRollback: rollbackShape,
   rollback: rollbackShape,
   restore: { archive: z.string(), consent } satisfies RequestShape<RestoreRequest>,

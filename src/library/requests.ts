@@ -3,6 +3,7 @@ import type { HazardCode } from '../model/codes.js'
 import type { Event } from '../model/event.js'
 import type { Pin } from '../model/pin.js'
 import type { Phase } from '../model/project.js'
+import type { Proof } from '../model/proof.js'
 
 /**
  * What `openProject` is given. Nothing else is read: no environment variable and no
@@ -152,6 +153,10 @@ export interface VerifyRequest {
 export interface ProveRequest {
   /** Real persons that are compared with what they should see. Default: 5. */
   sample?: number | undefined
+  /** Whether the report carries `proof`, to be kept. Default: false. */
+  proof?: boolean | undefined
+  /** A proof that was kept: the report says what has changed since. */
+  against?: Proof | undefined
 }
 
 /** What `rollback` and `planRollback` are asked for: exactly one of `to`, `steps` and `all`. */

@@ -8,6 +8,7 @@ import { missingObjects } from '../database/requirements.sql.js'
 import { inspect } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
+import { objectsOf } from '../files/track_objects.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
@@ -95,7 +96,10 @@ async function unguarded(
   adopted: Migration[],
   applied: ReadonlySet<string>,
 ): Promise<string[]> {
-  const around = { ...(await sharedFactsOf(track)), track, deep: false, scope: null }
+  const { tables, policies } = await objectsOf({ ...track, migrations: adopted })
+  // what the database has beside them is its own, and no proof against the files
+  const named = [...new Set([...tables, ...policies.map(p => p.table)])]
+  const around = { ...(await sharedFactsOf(track)), named, track, deep: false, scope: null }
   const missing: string[] = []
   for (const check of track.checks.filter(c => c.shared && guards.includes(c.name))) {
     const { result } = await runCheck(ctx, connection, check, applied, around)

@@ -212,6 +212,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       command: `rethread init --track ${exampleTrack} --map 'chats.message=body'`,
     },
   ],
+  MAPPING_UNUSED: [exampleTrack, { roles: ['workspaces.name'] }],
   MAPPING_DIFFERS: [
     'chats.created_at',
     { written: 'sent_at', now: 'created', files: ['migrations/own/001_chats.sql'] },
@@ -219,6 +220,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
+  TRIGGER_NEEDS_PATH: [chats, { trigger: 'audit', function: 'public.audit()', names: ['audit_log'] }],
   FOREIGN_CODE: [chats, { code: ['trigger audit (public.audit of analyst)'], role: 'deployer' }],
   CHANGES_UNKNOWN_ROWS: [file, { sql: 'delete from %I where id = $1' }],
   FIRING_TRIGGERS: [
@@ -230,6 +232,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: '005_assign_messages',
     },
   ],
+  ELEMENTS_SET_ASIDE: ['chat_sessions.messages', { elements: 3, of: 4000, shapes: ['unknown'] }],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
   BLOCKER_NOW: [chats, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
@@ -361,6 +364,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MUTANTS: [exampleTrack, { caught: 41, of: 42 }],
   NOTHING_APPLIED: [exampleTrack],
   NO_CHECKS_RUN: [exampleTrack],
+  ISOLATION_UNVERIFIED: [exampleTrack, { why: 'later', check: null, after: '011_follow_the_session' }],
+  PRE_EXISTING: [exampleTrack, { rows: 2 }],
+  BAD_PROOF: ['proof.json', { reason: 'there is no such file' }],
+  PROOF_HOLDS: [exampleTrack, { at: '2026-11-30 08:00:00.000000+00' }],
+  PROOF_DIFFERS: [
+    exampleTrack,
+    { at: '2026-11-30 08:00:00.000000+00', changes: ['3 row(s) of public.chats are gone'] },
+  ],
   // rollback and restore
   TARGET_NEEDED: ['rollback', { applied: ['001_create_chat_sessions', '002_link_chats_to_sessions'] }],
   UNKNOWN_MIGRATION: ['004_lnik', { track: exampleTrack, names: [exampleMigration] }],

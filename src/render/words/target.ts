@@ -286,6 +286,11 @@ export const targetWords = {
     (s, f) => sentence`Track \`${s}\` was not copied, these roles are not certain:${bullets(f.questions)}`,
     (_, f) => f.command,
   ),
+  MAPPING_UNUSED: say(
+    (s, f) =>
+      sentence`Track \`${s}\` does not use these columns; the mapping was written without them:${bullets(f.roles)}`,
+    () => 'Nothing to do, unless another column was meant.',
+  ),
   MAPPING_DIFFERS: say(
     (s, f) =>
       sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database of today needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
@@ -317,10 +322,21 @@ export const targetWords = {
         ? null
         : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
   ),
+  TRIGGER_NEEDS_PATH: say(
+    (s, f) =>
+      sentence`Trigger \`${f.trigger}\` of \`${s}\` names ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path: it fails where a function of the track, whose search_path is empty, fires it. Such a failure is caught, and what was left undone is left for the backfill.`,
+    (_, f) => sentence`alter function ${f.function} set search_path = public;`,
+  ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
       sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
     () => 'Name the table in the text, or see to its replica identity yourself.',
+  ),
+  ELEMENTS_SET_ASIDE: say(
+    (s, f) =>
+      sentence`${String(f.elements)} of ${String(f.of)} elements of \`${s}\` that were looked at would be set aside, of these shapes: ${listed(f.shapes)}.`,
+    () =>
+      'See their structure with `rethread plan --rehearse`; docs/tracks.md lists the shapes that are read.',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
