@@ -1,6 +1,6 @@
 import type { NoFacts } from './fact_shapes.js'
 
-/** Facts of the findings about how a track fits the names and types of a database, or what is there of it already, by code. */
+/** Facts of the findings about how a track fits a database, and what of it is there already, by code. */
 export interface FactsOfFit {
   NEAREST_TRACK: {
     /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
