@@ -1,7 +1,14 @@
-import type { NoFacts } from './fact_shapes.js'
+import type { NoFacts, Some } from './fact_shapes.js'
 
 /** Facts of the findings about how a track fits a database, and what of it is there already, by code. */
 export interface FactsOfFit {
+  ELEMENTS_SET_ASIDE: {
+    /** How many of those that were looked at, and how many these are. */
+    elements: number
+    of: number
+    /** The shapes of those that are set aside; `unknown` is one. */
+    shapes: Some
+  }
   NEAREST_TRACK: {
     /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
     roles: number

@@ -195,7 +195,7 @@ export const targetWords = {
     (s, f) =>
       f.instead
         ? sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`
-        : sentence`Rule \`${f.rule}\` of \`${s}\` is for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, which PostgreSQL refuses there.`,
+        : sentence`Rule \`${f.rule}\` of \`${s}\` is for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, or is in a WITH, which PostgreSQL refuses there.`,
     (s, f) =>
       sentence`drop rule ${f.rule} on ${s};   a trigger can do the same for the statements of the application.`,
   ),
@@ -329,7 +329,7 @@ export const targetWords = {
   ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
-      sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
+      sentence`\`${s}\` changes rows, or may, of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
     () => 'Name the table in the text, or see to its replica identity yourself.',
   ),
   ELEMENTS_SET_ASIDE: say(
