@@ -20,6 +20,7 @@ import { type Proposal, type ProposedBinding, propose } from './propose.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
 import { wantedTables } from './wanted.js'
+import { apiKey, plainBindings } from './without_api.js'
 
 /** A proposal, and what the track would still lack under it. */
 export interface ReadProposal extends Proposal {
@@ -58,15 +59,17 @@ async function readProposal(
   const { roles, own } = await readTrackNames(track)
   const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
   const zone = given.zone ?? zoneWanted(found)
+  const plain = await plainBindings(sql, found)
   const bindings = [
     ...found.bindings,
-    ...(await identityBinding(sql, found, given.mapping)),
+    ...(plain.length > 0 ? plain : await identityBinding(sql, found, given.mapping)),
     ...(zone === given.zone ? [] : [zoneBinding(await serverZone(sql))]),
     ...(given.isApplied ? [] : takenNames(roles, own, found, all)),
   ]
   const identity = bindings.find(b => b.role === 'identity')?.to
   const named = identity ? { ...found.mapping, identity } : found.mapping
-  const mapping = await bindTypes(sql, track, info, named, zone)
+  const api = plain.find(b => b.role === apiKey)?.to
+  const mapping = { ...(await bindTypes(sql, track, info, named, zone)), ...(api ? { [apiKey]: api } : {}) }
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
   const required = track.migrations
     .flatMap(m => m.requires)
@@ -192,7 +195,7 @@ const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 export function initCommand(p: ReadProposal, zone: string | null): string {
   const asked = zone ?? p.bindings.find(b => b.role === 'zone')?.to ?? null
   const names = p.bindings
-    .filter(b => b.role !== 'zone' && (b.renamed || b.confidence !== 'certain'))
+    .filter(b => b.role !== 'zone' && b.role !== apiKey && (b.renamed || b.confidence !== 'certain'))
     .map(b => `${b.label}=${b.to ?? '<yours>'}`)
   return [
     `rethread init --track ${p.track.name}`,

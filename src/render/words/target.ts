@@ -291,6 +291,11 @@ export const targetWords = {
       sentence`Track \`${s}\` does not use these columns; the mapping was written without them:${bullets(f.roles)}`,
     () => 'Nothing to do, unless another column was meant.',
   ),
+  WITHOUT_API: say(
+    (s, f) =>
+      sentence`This database has no API and no row security: track \`${s}\` is written without policies, probes and grants to the API. ${f.roles.length > 0 ? `These roles may do with the new tables what they may do with messages: ${f.roles.join(', ')}.` : 'Only the owner of the tables may use them.'}`,
+    () => 'Grant the new tables to further roles after the first step, where they need them.',
+  ),
   MAPPING_DIFFERS: say(
     (s, f) =>
       sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database of today needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
