@@ -187,7 +187,8 @@ test.each(list.map((s, n) => [s.name, s, n] as const))(
         .filter(f => f.level === 'error' || f.level === 'refused')
         .map(f => `${f.code} ${f.message}`),
       ...report.checks
-        .filter(c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'))
+        // what the database had before is its own
+        .filter(c => c.outcome === 'failed' || (c.level === 'error' && c.found.some(f => !f.preExisting)))
         .map(c => JSON.stringify([c.check, c.found.map(f => f.detail)])),
     ]
     const ran = async (...args: string[]) => {

@@ -97,7 +97,7 @@ export const checkWords = {
   PROOF_HOLDS: say((s, f) => sentence`Of what was proved of \`${s}\` at ${f.at}, nothing has changed.`, null),
   PROOF_DIFFERS: say(
     (s, f) => sentence`Since \`${s}\` was proved at ${f.at}:${bullets(f.changes)}`,
-    () => 'rethread prove --out <file>   keeps what is there now, once each change is explained.',
+    () => 'Explain each change; then rethread prove --out proof.json   keeps what is there now.',
   ),
   PRE_EXISTING: say(
     (s, f) =>
