@@ -97,6 +97,8 @@ export interface PlanRequest extends TargetRequest {
   rehearseUrl?: string | undefined
   /** SQL of the application of today, tried after each phase of a rehearsal. */
   oldApp?: string | undefined
+  /** SQL of the application to be deployed, tried when all steps of a rehearsal have run. */
+  newApp?: string | undefined
   /** Give the report a `pin`, which `migrate` can be held to. Default: false. */
   pin?: boolean | undefined
 }
