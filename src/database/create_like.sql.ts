@@ -1,5 +1,3 @@
-import { isRefused, isSqlState } from './faults.js'
-import { scopeOf } from './scopes.js'
 import { type Db, ident } from './types.js'
 
 /** A table to be made like another one. */
@@ -20,22 +18,21 @@ interface Like {
  * can be copied.
  */
 export async function createLike(sql: Db, { create, name, original, rest = '' }: Like): Promise<void> {
-  for (const [n, left] of leftOut.entries())
-    try {
-      return await scopeOf(sql)(async tx => {
-        await tx.unsafe(`${create} ${name} (like ${original} including all ${left}) ${rest}`)
-        if (n > 0) await addKeys(tx, name, original)
-      })
-    } catch (error) {
-      if (!isRefused(error) || !isSqlState(error, wholeRow) || n === leftOut.length - 1) throw error
-    }
+  const [whole] = await sql<{ index: boolean; check: boolean }[]>`
+    select
+      exists (
+        select from pg_catalog.pg_index i where i.indrelid = to_regclass(${original})
+          and concat(i.indexprs::text, i.indpred::text) ~ ${wholeRow}) as index,
+      exists (
+        select from pg_catalog.pg_constraint c where c.conrelid = to_regclass(${original})
+          and c.conbin::text ~ ${wholeRow}) as check`
+  const left = `${whole!.index ? 'excluding indexes' : ''} ${whole!.check ? 'excluding constraints' : ''}`
+  await sql.unsafe(`${create} ${name} (like ${original} including all ${left}) ${rest}`)
+  if (whole!.index) await addKeys(sql, name, original)
 }
 
-/** SQLSTATE of an expression that reads a whole row. */
-const wholeRow = '0A000'
-
-/** What is not copied, from one attempt to the next. */
-const leftOut = ['', 'excluding indexes', 'excluding indexes excluding constraints']
+/** How an expression of the catalog refers to the whole row: a column number of 0. */
+const wholeRow = ':varattno 0 '
 
 /** Gives a table the primary key and the unique constraints of another one that are of plain columns. */
 async function addKeys(sql: Db, name: string, original: string): Promise<void> {

@@ -44,6 +44,9 @@ const played = new Set([
   'DeleteStmt',
 ])
 
+/** Statements that write rows, of which a twin has none. */
+const writesRows = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt'])
+
 /** Statements that nothing after them needs on a twin. */
 const needless = new Set([
   'SelectStmt',
@@ -111,11 +114,25 @@ export async function onTwin(
   if (s.kind === 'DropStmt' && text === s.text) return null
   const [twin] = await parseStatements(text)
   if (!twin || relationsIn(twin).some(r => !r.startsWith('rethread_twin_'))) return null
+  if (writesRows.has(s.kind) && callsMoved(s, schemaFor)) return null
   // an empty twin has nothing to prove, and a partitioned one refuses NOT VALID before PostgreSQL 18
   if (s.kind === 'AlterTableStmt' && s.node.cmds.length === 1 && isUnprovenKey(s.node.cmds[0]))
     return text.replace(/\bnot\s+valid\s*;?\s*$/i, '')
   // nobody writes to a twin, and a transaction may not build an index beside writers
   return s.node.concurrent ? text.replace(/\bconcurrently\b/i, '') : text
+}
+
+/** Whether a statement calls a function that the files make: it is not where the statement looks for it. */
+function callsMoved(
+  { node }: Statement,
+  schemaFor: (schema: string, name: string) => string | null,
+): boolean {
+  let found = false
+  visitNodes(node, part => {
+    const path = Array.isArray(part.funcname) ? strings(part.funcname) : []
+    if (path.length === 2 && schemaFor(path[0]!, path[1]!) !== null) found = true
+  })
+  return found
 }
 
 /** Schemas of the relations that a statement names, those of WITH left out; `public` where it names none. */
