@@ -3,8 +3,8 @@ import { readAside } from '../database/scopes.js'
 import { missingFindings } from '../database/server.js'
 import type { Root } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
-import type { Mapping, Roles, TrackTypes } from '../model/mapping.js'
-import type { Track } from '../model/project.js'
+import type { Mapping, Roles } from '../model/mapping.js'
+import type { Track, TrackInfo } from '../model/project.js'
 import type { Finding } from '../model/report.js'
 import {
   type ApplicationTable,
@@ -19,6 +19,7 @@ import { mappedNames } from './names.js'
 import { type Proposal, type ProposedBinding, propose } from './propose.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
+import { readValues } from './read_values.js'
 import { wantedTables } from './wanted.js'
 
 /** A proposal, and what the track would still lack under it. */
@@ -33,6 +34,8 @@ export interface GivenNames {
   mapping: Mapping
   /** Zone of times that are stored without one; null leaves them to the session's. */
   zone: string | null
+  /** By role, what the values of a column mean. */
+  values?: Record<string, string>
   /** True where the track may have been applied already: then its own tables are there and none's to name. */
   isApplied?: boolean
 }
@@ -43,7 +46,9 @@ export async function readProposals(sql: Root, tracks: Track[], given: GivenName
   const found: ReadProposal[] = []
   for (const track of tracks) {
     const { info } = await readTrackInfo(track)
-    if (info?.roles) found.push(await readProposal(sql, track, info, all, given))
+    // users are in every database: a track that needs nothing else must be named
+    const hasOwnTables = Object.keys(info?.roles ?? {}).some(entity => entity !== 'users')
+    if (info?.roles && (hasOwnTables || tracks.length === 1)) found.push(await readProposal(sql, track, info, all, given))
   }
   return found
 }
@@ -51,22 +56,24 @@ export async function readProposals(sql: Root, tracks: Track[], given: GivenName
 async function readProposal(
   sql: Root,
   track: Track,
-  info: TrackTypes,
+  info: TrackInfo,
   all: ApplicationTable[],
   given: GivenNames,
 ): Promise<ReadProposal> {
   const { roles, own } = await readTrackNames(track)
   const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
   const zone = given.zone ?? zoneWanted(found)
+  const values = await readValues(sql, found, info, given.values ?? {})
   const bindings = [
     ...found.bindings,
+    ...values.bindings,
     ...(await identityBinding(sql, found, given.mapping)),
     ...(zone === given.zone ? [] : [zoneBinding(await serverZone(sql))]),
     ...(given.isApplied ? [] : takenNames(roles, own, found, all)),
   ]
   const identity = bindings.find(b => b.role === 'identity')?.to
   const named = identity ? { ...found.mapping, identity } : found.mapping
-  const mapping = await bindTypes(sql, track, info, named, zone)
+  const mapping = await bindTypes(sql, track, info, named, { zone, values: values.known })
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
   const required = track.migrations
     .flatMap(m => m.requires)
@@ -191,13 +198,17 @@ const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 /** The command that copies a track under these names; a place that is open says so. */
 export function initCommand(p: ReadProposal, zone: string | null): string {
   const asked = zone ?? p.bindings.find(b => b.role === 'zone')?.to ?? null
+  const values = p.bindings
+    .filter(b => b.isOfValues)
+    .map(b => `--map-values ${shellWord(`${b.label}=${b.to ?? '<yours>'}`)}`)
   const names = p.bindings
-    .filter(b => b.role !== 'zone' && (b.renamed || b.confidence !== 'certain'))
+    .filter(b => b.role !== 'zone' && !b.isOfValues && (b.renamed || b.confidence !== 'certain'))
     .map(b => `${b.label}=${b.to ?? '<yours>'}`)
   return [
     `rethread init --track ${p.track.name}`,
     ...(asked === null ? [] : [`--zone ${asked}`]),
     ...(names.length > 0 ? [`--map ${shellWord(names.join(','))}`] : []),
+    ...values,
   ].join(' ')
 }
 

@@ -37,6 +37,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     values: z.optional(z.array(z.string()).check(z.minLength(1))),
     default: z.optional(z.array(z.string()).check(z.minLength(1))),
   })
+  const reads = z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the column')))
   const schema = z.strictObject({
     title: z.string(),
     for: z.string(),
@@ -64,6 +65,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
         role: z.union([name, z.array(name).check(z.minLength(1))]),
         content: name,
         created: name,
+        reads: z.optional(z.strictObject({ role: reads, content: reads, created: reads })),
       }),
     ),
     filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
