@@ -22,7 +22,6 @@ type BoundTrack = TrackTypes & Pick<Partial<TrackInfo>, 'messages'>
 /** Types of times that the tracks read as they are, beside those that a file requires. */
 const asIs = /^(timestamp with time zone|date)$/
 
-
 /** Types that an id can have which is a uuid in the track's files. */
 const bindableIds = /^(bigint|integer|text|character varying)$/
 
@@ -70,7 +69,8 @@ export async function bindTypes(
       if (!here) continue
       const allowed = wanted.get(`${table}.${column}`) ?? []
       const more = {
-        ...(idForm(role, here, allowed, type, { types, roles }) ?? valueForm(role, here, allowed, types, given)),
+        ...(idForm(role, here, allowed, type, { types, roles }) ??
+          valueForm(role, here, allowed, types, given)),
         ...probeForm(here, allowed),
       }
       if (Object.keys(more).length > 0) bound[role] = { ...binding, ...more }
@@ -121,7 +121,8 @@ function idForm(
   const made = (track.types.typed?.[role] ?? []).some(name => track.roles[name.split('.')[0]!]?.new)
   const makes = made ? madeAs(here) : undefined
   if (makes === null) return null
-  const fits = (isTextual.test(type) && isTextual.test(here.base)) || (type === 'bigint' && here.base === 'integer')
+  const fits =
+    (isTextual.test(type) && isTextual.test(here.base)) || (type === 'bigint' && here.base === 'integer')
   return { type: fits ? here.base : type, ...(makes === undefined ? {} : { makes }) }
 }
 
@@ -165,6 +166,8 @@ const probeForm = (here: CatalogColumn, allowed: string[]): Partial<ColumnBindin
     ? {}
     : {
         ...(isNumber.test(here.base) && !allowed.includes('timestamptz') ? { number: true } : {}),
-        ...(here.length !== null && here.length < uuidLength && allowed.includes('uuid') ? { short: true } : {}),
+        ...(here.length !== null && here.length < uuidLength && allowed.includes('uuid')
+          ? { short: true }
+          : {}),
         ...(here.always ? { always: true } : {}),
       }

@@ -48,7 +48,10 @@ export function readMapValues(entries: string[]): Record<string, string> {
   for (const entry of entries) {
     const [, role, said] = /^(\w+\.\w+)=(\S.*)$/.exec(entry) ?? []
     if (role === undefined || said === undefined || values[role] !== undefined)
-      throw new UsageError(`--map-values ${entry}`, 'it looks like chats.role=0:user,1:assistant, once for each column')
+      throw new UsageError(
+        `--map-values ${entry}`,
+        'it looks like chats.role=0:user,1:assistant, once for each column',
+      )
     values[role] = said
   }
   return values

@@ -6,6 +6,7 @@ import { readTrackInfo } from '../files/track_info.js'
 import type { Mapping, Roles } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import type { Finding } from '../model/report.js'
+import { columnText } from '../model/table_name.js'
 import {
   type ApplicationTable,
   applicationTables,
@@ -15,11 +16,11 @@ import {
 } from './application_tables.sql.js'
 import { bindTypes } from './bind.js'
 import { idColumnOf } from './fit_columns.js'
-import { mappedNames } from './names.js'
+import { mappedNames, type Names } from './names.js'
 import { type Proposal, type ProposedBinding, propose } from './propose.js'
+import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
-import { readValues } from './read_values.js'
 import { wantedTables } from './wanted.js'
 
 /** A proposal, and what the track would still lack under it. */
@@ -48,7 +49,8 @@ export async function readProposals(sql: Root, tracks: Track[], given: GivenName
     const { info } = await readTrackInfo(track)
     // users are in every database: a track that needs nothing else must be named
     const hasOwnTables = Object.keys(info?.roles ?? {}).some(entity => entity !== 'users')
-    if (info?.roles && (hasOwnTables || tracks.length === 1)) found.push(await readProposal(sql, track, info, all, given))
+    if (info?.roles && (hasOwnTables || tracks.length === 1))
+      found.push(await readProposal(sql, track, info, all, given))
   }
   return found
 }
@@ -79,8 +81,22 @@ async function readProposal(
     .flatMap(m => m.requires)
     .flatMap(r => rewriteRequired(names, r))
     .filter(r => /^(table|column) /.test(r))
-  const lacks = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
+  const missing = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
+  const lacks = missing.map(f => saysOfNumbers(f, info, names, roles))
   return { ...found, bindings: await withShares(sql, found, bindings), mapping, track, lacks }
+}
+
+/** Of an id that is a number which only the application makes: that one with a default would do. */
+function saysOfNumbers(f: Finding, info: TrackInfo, names: Names, roles: Roles): Finding {
+  if (f.code !== 'WRONG_TYPE' || !/^(bigint|integer)$/.test(f.facts.found)) return f
+  const isId = Object.keys(info.typed ?? {}).some(role => {
+    const [entity, column] = role.split('.') as [string, string]
+    const table = roles[entity]?.table
+    const name = table && columnText(names.table(table), names.column(table, column)?.column ?? column)
+    return f.subject === `column ${name}`
+  })
+  const { found, wanted } = f.facts
+  return isId ? { ...f, facts: { found, wanted: [...wanted, `${found} with a default`] } } : f
 }
 
 /** Adds to the reason of each column that names rows in how many rows it does. */

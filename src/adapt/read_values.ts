@@ -82,7 +82,8 @@ const meaning: Record<string, string> = {
 }
 
 function why(kind: Kind, base: string, seen: SeenValues | null): string {
-  const holds = seen && seen.rows > 0 ? `it is ${base} and holds ${seen.some.slice(0, 3).join(', ')}` : `it is ${base}`
+  const holds =
+    seen && seen.rows > 0 ? `it is ${base} and holds ${seen.some.slice(0, 3).join(', ')}` : `it is ${base}`
   if (kind === 'code') return `${holds}: say which role each stands for, such as 0:user,1:assistant`
   const unit = unitSeen(seen, base)
   return unit === null ? `${holds}: say whether they are s, ms, us or iso` : `its values are ${meaning[unit]}`

@@ -4,7 +4,7 @@ import { closing, nextNamed } from './edits.js'
 import { renameWord, rowScope, visit } from './rewrite_query.js'
 import { rewriteType } from './rewrite_type.js'
 import { emptyScope, type Rewrite, type RowSource, rangeSource, renameTable, tableSource } from './scope.js'
-import { forgetTakenIds, takeIds } from './taken_ids.sql.js'
+import { forgetTakenIds, letGoOfTakenIds, takeIds } from './taken_ids.sql.js'
 
 type RewriteRule = (to: Rewrite, node: Node, from: number) => void
 
@@ -55,8 +55,7 @@ const rewriteRules: Record<string, RewriteRule> = {
       rewriteType(to, p.argType, p.name ?? null, name)
       visit(to, p.defexpr, emptyScope())
     }
-    if (node.returnType && node.returnType.location !== undefined)
-      rewriteType(to, node.returnType, name)
+    if (node.returnType && node.returnType.location !== undefined) rewriteType(to, node.returnType, name)
   },
   DoStmt: () => {},
   ViewStmt: (to, node) => visit(to, node.query, emptyScope()),
@@ -153,7 +152,10 @@ function drop(to: Rewrite, node: Node, from: number): void {
     at = renameNext(to, names[0]!, names[1]!, at)
     const ids = node.removeType === 'OBJECT_TABLE' ? to.names.makes(path.join('.'), 'id')?.taken : null
     const end = to.edits.tokens[nextNamed(to.edits, ';', at)]?.end
-    if (ids && end !== undefined) to.edits.replace(end, end, forgetTakenIds(ids))
+    const start = to.edits.tokens[from]!.start
+    if (!ids || end === undefined) continue
+    to.edits.replace(start, start, letGoOfTakenIds(tableText(to.names.table(path.join('.')))))
+    to.edits.replace(end, end, forgetTakenIds(ids))
   }
 }
 

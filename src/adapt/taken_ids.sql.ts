@@ -15,5 +15,9 @@ grant execute on function ${ids.name}() to authenticated, service_role;
 
 `
 
+/** Before the statement that drops the table: what is archived instead must not need the function. */
+export const letGoOfTakenIds = (table: string): string =>
+  `alter table if exists ${table} alter column id drop default;\n`
+
 /** What takes it away again, after the statement that drops the table. */
 export const forgetTakenIds = (ids: TakenIds): string => `\ndrop function if exists ${ids.name}();`

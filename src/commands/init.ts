@@ -19,7 +19,10 @@ export default defineCommand({
       '--map-values <role=values>',
       'what the values of a column mean: chats.role=0:user,1:assistant, or chats.created_at=ms (s, ms, us, iso)',
     ),
-    answers: text('--answers <file>', 'the same as JSON: {"track": ..., "zone": ..., "map": {...}, "values": {...}}'),
+    answers: text(
+      '--answers <file>',
+      'the same as JSON: {"track": ..., "zone": ..., "map": {...}, "values": {...}}',
+    ),
     zone: text(
       '--zone <zone>',
       'zone of times that are stored without one, such as UTC (default: that of each connection)',

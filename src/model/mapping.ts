@@ -34,7 +34,7 @@ export interface ColumnBinding {
   number?: boolean | undefined
   /** True for ids that are texts too short for a uuid, so that the ids of probes are. */
   short?: boolean | undefined
-  /** True for GENERATED ALWAYS AS IDENTITY: a probe that writes a value says so. */
+  /** True for GENERATED ALWAYS AS IDENTITY: what writes a value says so. */
   always?: boolean | undefined
   /** For a column that the track knows nothing of and a row needs: SQL of the value that probes write. */
   probe?: string | undefined

@@ -1,5 +1,6 @@
 import type { ParentKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
+import { keyText } from '../database/catalog.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
 
 /** Rows that were left as they are, with the reason. */
@@ -29,7 +30,8 @@ export interface TableMerge {
   only: string[] | null
 }
 
-const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}.${ident(c)}`).join(', ')
+/** The key of an archived row as text. */
+const archivedKey = (key: string[]): string => keyText(key.map(c => `a.${ident(c)}`))
 const sameKey = (key: string[], a: string, b: string) =>
   key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')
 
@@ -85,7 +87,7 @@ const isAlike = (m: TableMerge): string =>
 const inScope = (m: { key: string[]; only: string[] | null }): string =>
   m.only === null
     ? 'true'
-    : `concat_ws(',', ${quoted('a', m.key)}) in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
+    : `${archivedKey(m.key)} in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
 
 /** Which rows of an archive: a stretch of its pages, or one row. */
 export type Stretch = { from: string; to: string } | { row: string }
@@ -134,7 +136,7 @@ export async function rowsIn(sql: Db, source: string, stretch: Stretch): Promise
 /** The key of one archived row, as reports name it. */
 export async function keyAt(sql: Db, source: string, key: string[], row: string): Promise<string> {
   const [found] = await sql.unsafe<{ key: string }[]>(
-    `select ${key.length === 0 ? 'a::text' : `concat_ws(',', ${quoted('a', key)})`} as key from only ${source} a where a.ctid = '${row}'::tid`,
+    `select ${key.length === 0 ? 'a::text' : archivedKey(key)} as key from only ${source} a where a.ctid = '${row}'::tid`,
   )
   return found!.key
 }
@@ -154,7 +156,7 @@ export async function tableConflicts(
     .join(' ')
   const missing = `t.${ident(m.key[0]!)} is null`
   const rows = await sql.unsafe<Conflict[]>(
-    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+    `select ${archivedKey(m.key)} as key,
        case when not (${missing}) then 'it was changed after the rollback' ${gone} else 'another row has values that only one may have' end as reason
      from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
      where ${inScope(m)} and not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${presentDiffers(m, m.writable)}))
@@ -213,7 +215,7 @@ export async function columnConflicts(
     `select count(*)::float8 as left from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')} where ${missing}`,
   )
   const rows = await sql.unsafe<Conflict[]>(
-    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+    `select ${archivedKey(m.key)} as key,
        case when not (${m.parents.map(hasParent).join(' and ') || 'true'}) then 'what it points at is gone'
          else 'it was changed after the rollback' end as reason
      from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}

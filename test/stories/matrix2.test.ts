@@ -3,12 +3,15 @@ import { contentHash } from '../../src/run/schema_snapshot.sql.js'
 import { contract, rethread, undoAll } from '../support/cli.js'
 import { type Database, database, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
+import { strangerRooms } from '../support/stranger_rooms.js'
 import { strangerSchemas } from '../support/stranger_schemas.js'
 
 type Ran = Awaited<ReturnType<typeof rethread>>
 
 const faults = ({ report, code }: Ran) => [
-  ...report.findings.filter(f => f.level === 'error' || f.level === 'refused' || (code !== 0 && f.level !== 'info')).map(f => `${f.code} ${f.message}`),
+  ...report.findings
+    .filter(f => f.level === 'error' || f.level === 'refused' || (code !== 0 && f.level !== 'info'))
+    .map(f => `${f.code} ${f.message}`),
   ...report.checks
     .filter(c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'))
     .map(c => JSON.stringify([c.check, c.found.map(f => f.detail)])),
@@ -22,7 +25,7 @@ const columnsOf = async (sql: Database['sql']) =>
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema|rethread)' group by 1 order by 1`
 
-test.each(strangerSchemas.map((s, n) => [s.name, s, n] as const))(
+test.each([...strangerRooms, ...strangerSchemas].map((s, n) => [s.name, s, n] as const))(
   '%s: from init to restore',
   async (_, s, n) => {
     const cwd = folder({})
@@ -44,12 +47,12 @@ test.each(strangerSchemas.map((s, n) => [s.name, s, n] as const))(
       return found
     }
     const ran = async (...args: string[]) => {
-      const t0=Date.now()
+      const t0 = Date.now()
       const done = await rethread(db.url, args, { cwd })
-      if (process.env.S24) console.log(args[0], Date.now()-t0)
+      if (process.env.S24) console.log(args[0], Date.now() - t0)
       expect([args, done.code, faults(done)]).toEqual([args, 0, []])
     }
-    await ran('init', ...(s.init === null ? [] : ['--track', s.track, ...s.init]))
+    await ran('init', ...s.init)
     await ran('plan')
     await ran('migrate')
     await sends(s.old)

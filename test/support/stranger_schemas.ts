@@ -4,10 +4,9 @@
  */
 export interface StrangerSchema {
   name: string
-  track: string
   tables: string
-  /** What is given to `init`; null where it finds the track and all names by itself. */
-  init: string[] | null
+  /** What is given to `init`; nothing where it finds the track and all names by itself. */
+  init: string[]
   /** Statements of the old application, which have to work before the migration and during it. */
   old: string[]
   /** Rows that the migration should have left nowhere. */
@@ -36,7 +35,6 @@ const stamp = `create function public.update_updated_at() returns trigger langua
 export const strangerSchemas: StrangerSchema[] = [
   {
     name: 'conversations with numbers for ids',
-    track: 'conversation-history',
     tables: `
       create table public.firms (id serial primary key, name text not null);
       create table public.firm_members (firm_id int not null references public.firms, user_id uuid not null references auth.users, role text not null default 'user', primary key (firm_id, user_id));
@@ -47,7 +45,12 @@ export const strangerSchemas: StrangerSchema[] = [
       insert into public.firm_members select f, md5('u' || i)::uuid, 'user' from generate_series(1, 3) i, generate_series(1, 2) f;
       insert into public.threads (firm_id, author_id, subject, turns) select 1 + i % 3 % 2, md5('u' || (i % 3 + 1))::uuid, 'thread ' || i, ${turns} from generate_series(1, 30) i;
       ${granted('public')}; ${members('public.firm_members')}`,
-    init: ['--map', 'tenants=firms,tenant_users=firm_members,chat_sessions=threads,chat_sessions.created_at=opened_at'],
+    init: [
+      '--track',
+      'conversation-history',
+      '--map',
+      'tenants=firms,tenant_users=firm_members,chat_sessions=threads,chat_sessions.created_at=opened_at',
+    ],
     old: [
       `insert into public.threads (firm_id, author_id, turns) values (1, md5('u2')::uuid, ${turns})`,
       `update public.threads set turns = turns || '{"role":"user","content":"more"}' where id = 1`,
@@ -60,7 +63,6 @@ export const strangerSchemas: StrangerSchema[] = [
   },
   {
     name: 'text ids of an identity provider, ids that the application makes, camelCase, times without a zone',
-    track: 'conversation-history',
     tables: `
       create table public."User" (id text primary key, email text);
       create table public."Organization" (id varchar(25) primary key, name text not null);
@@ -73,8 +75,12 @@ export const strangerSchemas: StrangerSchema[] = [
       insert into public."Chat" (id, "organizationId", "userId", title, messages) select 'chat' || i, 'org' || (1 + i % 3 % 2), 'user_' || (i % 3 + 1), 't', ${turns} from generate_series(1, 30) i;
       ${granted('public')}; ${members('public."Membership"')}`,
     init: [
-      '--zone', 'UTC',
-      '--map', `users=User,identity=auth.jwt() ->> 'sub',tenants=Organization,tenant_users=Membership,chat_sessions=Chat`,
+      '--track',
+      'conversation-history',
+      '--zone',
+      'UTC',
+      '--map',
+      `users=User,identity=auth.jwt() ->> 'sub',tenants=Organization,tenant_users=Membership,chat_sessions=Chat`,
     ],
     old: [
       `insert into public."Chat" (id, "organizationId", "userId", messages) values (left(md5(random()::text), 20), 'org1', 'user_2', ${turns})`,
@@ -88,7 +94,6 @@ export const strangerSchemas: StrangerSchema[] = [
   },
   {
     name: 'times as milliseconds, roles as codes, a key of two columns',
-    track: 'workspace-sessions',
     tables: `${stamp}
       create table public.rooms (id integer primary key, owner_id uuid references auth.users, name text not null);
       create table public.lines (room_id integer references public.rooms, nr bigint generated always as identity unique, author_id uuid references auth.users, kind smallint not null, body text, sent bigint not null default (extract(epoch from now()) * 1000)::bigint, primary key (nr, kind));
@@ -96,7 +101,14 @@ export const strangerSchemas: StrangerSchema[] = [
       insert into public.rooms select i, md5('u' || i)::uuid, 'r' from generate_series(1, 4) i;
       insert into public.lines (room_id, author_id, kind, body, sent) select 1 + i % 4, md5('u' || (1 + i % 4))::uuid, i % 2, 'line ' || i, 1747135323553 + i * 60000 from generate_series(1, 60) i;
       ${granted('public')}`,
-    init: ['--map', 'chats.id=nr,chats.role=kind,chats.created_at=sent', '--map-values', 'chats.role=0:user,1:assistant'],
+    init: [
+      '--track',
+      'workspace-sessions',
+      '--map',
+      'chats.id=nr,chats.role=kind,chats.created_at=sent',
+      '--map-values',
+      'chats.role=0:user,1:assistant',
+    ],
     old: [`insert into public.lines (room_id, author_id, kind, body) values (1, md5('u2')::uuid, 1, 'old')`],
     left: 'public.lines where session_id is null',
     fresh: [
@@ -106,7 +118,6 @@ export const strangerSchemas: StrangerSchema[] = [
   },
   {
     name: 'times as text, ids of a domain and short ones, people in a schema of their own',
-    track: 'workspace-sessions',
     tables: `${stamp}
       create schema people; create schema talk; grant usage on schema people, talk to ${api};
       create domain public.ref as text check (value <> '');
@@ -118,7 +129,10 @@ export const strangerSchemas: StrangerSchema[] = [
       insert into talk."order" (team, "from", role, message, "when") select 'team ' || (1 + i % 4), 1 + i % 4, 'user', 'line ' || i, '2025-03-0' || (1 + i % 9) || 'T10:00:00Z' from generate_series(1, 40) i;
       ${granted('talk')}; ${granted('people')}`,
     init: [
-      '--map', `auth.users=people.person,identity=(auth.jwt() ->> 'sub')::bigint,workspaces=talk.team,workspaces.owner_id="user",chats=talk."order",chats.workspace_id=team,chats.user_id="from",chats.created_at="when"`,
+      '--track',
+      'workspace-sessions',
+      '--map',
+      `auth.users=people.person,identity=(auth.jwt() ->> 'sub')::bigint,workspaces=talk.team,workspaces.owner_id="user",chats=talk."order",chats.workspace_id=team,chats.user_id="from",chats.created_at="when"`,
     ],
     old: [`insert into talk."order" (team, "from", role, message) values ('team 1', 2, 'user', 'old')`],
     left: 'talk."order" where session_id is null',
@@ -129,7 +143,6 @@ export const strangerSchemas: StrangerSchema[] = [
   },
   {
     name: 'a charter desk with numbers for ids',
-    track: 'trip-sessions',
     tables: `
       create table public.brokers (id bigint generated always as identity primary key, clerk_id text not null unique, email text not null);
       create table public.trip_requests (id bigint generated always as identity primary key, broker_id bigint references public.brokers, origin text not null, destination text not null, avinode_trip_id text, created_at timestamptz default now());
@@ -145,21 +158,30 @@ export const strangerSchemas: StrangerSchema[] = [
       insert into public.posts (thread_id, sender_type, body) select 1 + i % 12, 'agent', 'm' from generate_series(1, 60) i;
       ${granted('public')}`,
     init: [
-      '--map', 'iso_agents=brokers,requests=trip_requests,quotes=offers,proposals=suggestions,conversations=threads,messages=posts',
+      '--track',
+      'trip-sessions',
+      '--map',
+      'iso_agents=brokers,requests=trip_requests,quotes=offers,proposals=suggestions,conversations=threads,messages=posts',
     ],
     old: [
       `insert into public.threads (request_id, subject) values (1, 'old')`,
       `insert into public.posts (thread_id, sender_type, body) select max(id), 'agent', 'old' from public.threads`,
     ],
     left: 'public.threads t where not exists (select from public.chat_sessions s where s.conversation_id = t.id)',
-    fresh: [`select public.create_or_update_chat_session(1, (select broker_id from public.trip_requests where id = 1), 1)`],
+    fresh: [
+      `select public.create_or_update_chat_session(1, (select broker_id from public.trip_requests where id = 1), 1)`,
+    ],
   },
   {
     name: 'a code assistant whose people have numbers',
-    track: 'codebase-sessions',
     tables: `create table public.accounts (id integer generated always as identity primary key, login text);
       insert into public.accounts (login) values ('a'), ('b'); ${granted('public')}`,
-    init: ['--map', `auth.users=accounts,identity=(auth.jwt() ->> 'sub')::integer`],
+    init: [
+      '--track',
+      'codebase-sessions',
+      '--map',
+      `auth.users=accounts,identity=(auth.jwt() ->> 'sub')::integer`,
+    ],
     old: [`insert into public.accounts (login) values ('c')`],
     left: 'public.codebase_chat_sessions where false',
     fresh: [
@@ -168,16 +190,86 @@ export const strangerSchemas: StrangerSchema[] = [
   },
   {
     name: 'projects with text ids of people with text ids',
-    track: 'helper-chats',
     tables: `create table public.users (id text primary key); create table public.projects (id varchar(30) primary key, user_id text references public.users, name text);
       insert into public.users select 'user_' || i from generate_series(1, 3) i;
       insert into public.projects select 'project ' || i, 'user_' || i, 'p' from generate_series(1, 3) i; ${granted('public')}`,
-    init: ['--map', `auth.users=users,identity=auth.jwt() ->> 'sub'`],
+    init: ['--track', 'helper-chats', '--map', `auth.users=users,identity=auth.jwt() ->> 'sub'`],
     old: [`insert into public.projects values (left(md5(random()::text), 20), 'user_1', 'old')`],
     left: 'public.chat_messages where session_id is null',
     fresh: [
       `with opened as (insert into public.chat_sessions (project_id, user_id, helper) values ('project 1', 'user_1', 'h') returning id)
        insert into public.chat_messages (session_id, role, content) select id, 'user', 'hello' from opened`,
+    ],
+  },
+  {
+    name: 'a partitioned table with a key of two columns',
+    tables: `${stamp}
+      create table public.workspaces (id uuid primary key default gen_random_uuid(), owner_id uuid not null references auth.users, name text not null);
+      create table public.chats (id uuid not null default gen_random_uuid(), workspace_id uuid references public.workspaces on delete cascade, user_id uuid references auth.users, role text not null, message text not null, created_at timestamptz not null default now(), primary key (id, created_at)) partition by range (created_at);
+      create table public.chats_old partition of public.chats for values from (minvalue) to ('2026-01-01');
+      create table public.chats_new partition of public.chats for values from ('2026-01-01') to (maxvalue);
+      insert into auth.users (id) select md5('u' || i)::uuid from generate_series(1, 3) i;
+      insert into public.workspaces select md5('w' || i)::uuid, md5('u' || i)::uuid, 'w' from generate_series(1, 3) i;
+      insert into public.chats (workspace_id, user_id, role, message, created_at) select md5('w' || (1 + i % 3))::uuid, md5('u' || (1 + i % 3))::uuid, 'user', 'm', timestamptz '2025-12-01' + i * interval '1 day' from generate_series(1, 60) i;
+      ${granted('public')}`,
+    init: ['--track', 'workspace-sessions'],
+    old: [
+      `insert into public.chats (workspace_id, user_id, role, message) values (md5('w1')::uuid, md5('u1')::uuid, 'user', 'old')`,
+    ],
+    left: 'public.chats where session_id is null',
+    fresh: [
+      `with opened as (insert into public.chat_sessions (workspace_id, user_id) values (md5('w1')::uuid, md5('u1')::uuid) returning id)
+       insert into public.chats (session_id, workspace_id, user_id, role, message) select id, md5('w1')::uuid, md5('u1')::uuid, 'user', 'hello' from opened`,
+    ],
+  },
+  {
+    name: 'what is said as JSON, roles of an enum, local times, rooms of an own schema',
+    tables: `create schema chat; create schema app; ${stamp}
+      create type chat.speaker as enum ('user', 'assistant');
+      create table app."Users" (id uuid primary key, email text);
+      create table chat.spaces (id bigint primary key, owner uuid references app."Users", name text not null, plan text not null);
+      create table chat.turns (id bigserial primary key, space bigint references chat.spaces, person uuid references app."Users", speaker chat.speaker not null, content jsonb not null, at timestamp not null default now());
+      insert into app."Users" select md5('u' || i)::uuid from generate_series(1, 3) i;
+      insert into chat.spaces select i, md5('u' || i)::uuid, 's', 'free' from generate_series(1, 3) i;
+      insert into chat.turns (space, person, speaker, content) select 1 + i % 3, md5('u' || (1 + i % 3))::uuid, 'user', to_jsonb('turn ' || i) from generate_series(1, 40) i;
+      ${granted('chat')}; ${granted('app')}; grant usage on all sequences in schema chat to authenticated, service_role`,
+    init: [
+      '--track',
+      'workspace-sessions',
+      '--zone',
+      'Europe/Berlin',
+      '--map',
+      'auth.users=app."Users",workspaces=chat.spaces,workspaces.owner_id=owner,chats=chat.turns,chats.workspace_id=space,chats.user_id=person,chats.role=speaker,chats.message=content,chats.created_at=at',
+    ],
+    old: [
+      `insert into chat.turns (space, person, speaker, content) values (2, md5('u2')::uuid, 'assistant', '"old"')`,
+    ],
+    left: 'chat.turns where session_id is null',
+    fresh: [
+      `with opened as (insert into public.chat_sessions (workspace_id, user_id) values (1, md5('u1')::uuid) returning id)
+       insert into chat.turns (session_id, space, person, speaker, content) select id, 1, md5('u1')::uuid, 'user', '"hello"' from opened`,
+    ],
+  },
+  {
+    name: 'conversations without a time of their making, times as seconds, ids of an own default',
+    tables: `
+      create function public.new_id() returns text language sql volatile as $$ select 'c' || left(md5(random()::text), 24) $$;
+      create table public.tenants (id bigint generated by default as identity primary key, name text not null, subdomain text not null unique);
+      create table public.tenant_users (tenant_id bigint not null references public.tenants, user_id uuid not null references auth.users, role varchar(10) not null default 'user', primary key (tenant_id, user_id));
+      create table public.chat_sessions (id text primary key default public.new_id(), tenant_id bigint not null references public.tenants, user_id uuid not null references auth.users, title text,
+        messages jsonb not null default '[]', metadata jsonb, inserted bigint default extract(epoch from now())::bigint, updated_at bigint default extract(epoch from now())::bigint, model text not null);
+      insert into auth.users (id) select md5('u' || i)::uuid from generate_series(1, 3) i;
+      insert into public.tenants (name, subdomain) values ('one', 'one');
+      insert into public.tenant_users select 1, md5('u' || i)::uuid, 'user' from generate_series(1, 3) i;
+      insert into public.chat_sessions (tenant_id, user_id, title, messages, model) select 1, md5('u' || (1 + i % 3))::uuid, 't', ${turns}, 'm' from generate_series(1, 30) i;
+      ${granted('public')}; ${members('public.tenant_users')}`,
+    init: ['--track', 'conversation-history', '--map', 'chat_sessions.created_at=inserted'],
+    old: [
+      `insert into public.chat_sessions (tenant_id, user_id, messages, model) values (1, md5('u1')::uuid, ${turns}, 'm')`,
+    ],
+    left: 'public.chat_sessions s where not exists (select from public.conversations c where c.id = s.id)',
+    fresh: [
+      `insert into public.messages (conversation_id, role, content) select min(id), 'user', 'hello' from public.conversations`,
     ],
   },
 ]
