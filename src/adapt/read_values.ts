@@ -6,7 +6,7 @@ import { namesIn } from '../model/table_name.js'
 import { type SeenValues, seenValues } from './application_tables.sql.js'
 import type { FittedColumn } from './fit_columns.js'
 import type { Proposal, ProposedBinding } from './propose.js'
-import { isoTime, needsUnit, readCodes, timeUnits, unitOf } from './value_forms.js'
+import { isoTime, needsUnit, readCodes, timeUnits, unitOfTimes } from './value_forms.js'
 
 /** What is known of the values of columns, and what a person has to say of them. */
 interface ReadValues {
@@ -57,10 +57,10 @@ export async function readValues(
   return { known, bindings }
 }
 
-type Kind = 'time' | 'code'
+type ValueKind = 'time' | 'code'
 
 /** What a person may have to say of a column's values; null where the track reads them as they are. */
-function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): Kind | null {
+function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): ValueKind | null {
   if (!column) return null
   if (want.types.includes('timestamptz')) return needsUnit(column.base) ? 'time' : null
   const { messages } = info
@@ -71,7 +71,7 @@ function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): 
 function unitSeen(seen: SeenValues | null, base: string): string | null {
   if (!seen || seen.rows === 0) return null
   if (/^(text|character varying)$/.test(base)) return seen.iso ? 'iso' : null
-  return seen.largest === null ? null : unitOf(seen.largest)
+  return seen.largest === null ? null : unitOfTimes(seen.largest)
 }
 
 const meaning: Record<string, string> = {
@@ -81,7 +81,7 @@ const meaning: Record<string, string> = {
   iso: 'times in ISO form',
 }
 
-function why(kind: Kind, base: string, seen: SeenValues | null): string {
+function why(kind: ValueKind, base: string, seen: SeenValues | null): string {
   const holds =
     seen && seen.rows > 0 ? `it is ${base} and holds ${seen.some.slice(0, 3).join(', ')}` : `it is ${base}`
   if (kind === 'code') return `${holds}: say which role each stands for, such as 0:user,1:assistant`
@@ -89,7 +89,7 @@ function why(kind: Kind, base: string, seen: SeenValues | null): string {
   return unit === null ? `${holds}: say whether they are s, ms, us or iso` : `its values are ${meaning[unit]}`
 }
 
-function judge(role: string, said: string, kind: Kind, base: string, seen: SeenValues | null): void {
+function judge(role: string, said: string, kind: ValueKind, base: string, seen: SeenValues | null): void {
   const fault = (reason: string) => new UsageError(`--map-values ${role}=${said}`, reason)
   if (kind === 'code') {
     const codes = readCodes(role, said)

@@ -44,7 +44,7 @@ export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<
   if (info.messages?.to) info.messages.to = columnNow(names, info.sessions.table, info.messages.to)
   const reads = messageReads(names, info.messages)
   own(info.messages, ['session', 'role', 'content', 'created'])
-  if (reads) info.messages.reads = reads
+  if (reads) info.reads = reads
   own(info.sessions, [
     'id',
     'active',

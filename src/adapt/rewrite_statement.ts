@@ -82,12 +82,12 @@ function column(to: Rewrite, def: Node, table: string): void {
   rewriteType(to, def.typeName, def.colname, namesIn(table)!.at(-1))
   const makes = to.names.makes(table, def.colname)
   for (const { Constraint: c } of def.constraints ?? [])
-    if (c.contype === 'CONSTR_DEFAULT' && makes !== null) madeBy(to, c, makes.made)
+    if (c.contype === 'CONSTR_DEFAULT' && makes !== null) makeDefault(to, c, makes.made)
     else constraint(to, c, table)
 }
 
 /** The default of ids that the track makes: a call without arguments. */
-function madeBy(to: Rewrite, c: Node, makes: string): void {
+function makeDefault(to: Rewrite, c: Node, makes: string): void {
   const first = to.edits.at(c.raw_expr.FuncCall.location)
   to.edits.replace(to.edits.tokens[first]!.start, to.edits.tokens[closing(to.edits, first + 1)]!.end, makes)
 }

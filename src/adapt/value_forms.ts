@@ -7,6 +7,7 @@ export type ValueForm = Pick<ColumnBinding, 'reads' | 'writes'>
 
 /** What a person can say of times that are numbers or text: `--map-values chats.created_at=ms`. */
 export const timeUnits = ['s', 'ms', 'us', 'iso'] as const
+/** One of them. */
 export type TimeUnit = (typeof timeUnits)[number]
 
 const isNumeric = /^(bigint|integer|numeric|double precision)$/
@@ -51,7 +52,7 @@ function epochForm(base: string, each: number): ValueForm {
 }
 
 /** The unit of numbers of which this is the largest; null where none makes them times of our century. */
-export function unitOf(largest: number): TimeUnit | null {
+export function unitOfTimes(largest: number): TimeUnit | null {
   const units = ['s', 'ms', 'us'] as const
   const year = 31_556_952
   return units.find(u => largest / perSecond[u] > 20 * year && largest / perSecond[u] < 130 * year) ?? null

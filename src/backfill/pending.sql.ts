@@ -1,4 +1,5 @@
-import { keyText, type ReferencingKey } from '../database/catalog.sql.js'
+import type { ReferencingKey } from '../database/catalog.sql.js'
+import { keyText } from '../database/row_key.sql.js'
 import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
 import { isReferenced } from './take_out.sql.js'

@@ -65,13 +65,13 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
         role: z.union([name, z.array(name).check(z.minLength(1))]),
         content: name,
         created: name,
-        reads: z.optional(z.strictObject({ role: reads, content: reads, created: reads })),
       }),
     ),
     filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
     settings: z.optional(z.record(z.string(), setting)),
     shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
     persona: z.strictObject({ claim: z.string(), of: column }),
+    reads: z.optional(z.strictObject({ role: reads, content: reads, created: reads })),
     typed: z.optional(z.record(z.string(), z.array(z.string()))),
     roles: z.optional(
       z.record(

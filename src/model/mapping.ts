@@ -68,6 +68,8 @@ export interface TrackTypes {
    * something else elsewhere is named with its function or table: `new_session.id`.
    */
   typed?: Record<string, string[]>
+  /** SQL that makes what a message holds, of a column that holds it otherwise, with `{}` for the column. */
+  reads?: { role?: string; content?: string; created?: string }
   /** For the first letter of the ids that probes write, the column that they are of. */
   probes?: Record<string, string>
 }

@@ -1,12 +1,10 @@
 import type { TrackInfo } from './project.js'
 import { quotedPart } from './table_name.js'
 
-type Messages = NonNullable<TrackInfo['messages']>
-
-/** SQL of what a message has of some kind, read from its column under an alias; null for the column alone. */
-export function messageValue(m: Messages, what: 'content' | 'created', alias: string | null): string {
-  const column = quotedPart(m[what])
-  return readAs(m.reads?.[what], alias === null ? column : `${alias}.${column}`)
+/** SQL of what a message holds, read from its column of a row under an alias; null for the column alone. */
+export function messageValue(info: TrackInfo, what: 'content' | 'created', alias: string | null): string {
+  const column = quotedPart(info.messages![what])
+  return readAs(info.reads?.[what], alias === null ? column : `${alias}.${column}`)
 }
 
 /** SQL of a column with the template that reads it, where there is one. */

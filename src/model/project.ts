@@ -135,8 +135,6 @@ export interface TrackInfo extends TrackTypes {
     role: string | string[]
     content: string
     created: string
-    /** SQL that makes the role, the text or the time of a column that holds it otherwise, with `{}` for it. */
-    reads?: { role?: string; content?: string; created?: string }
   }
   /** What `sessions list` can be asked for, by name. */
   filters?: Record<string, SessionFilter>

@@ -26,7 +26,7 @@ export async function checkTrack(
   const [proposal] = await readProposals(connection.sql, [track], {
     mapping: names,
     zone: zone ?? zoneIn(written),
-    values: valuesIn(written),
+    values: valuesSaid(written),
     isApplied: true,
   })
   if (!proposal) return report
@@ -63,7 +63,7 @@ const zoneIn = (written: Mapping): string | null =>
     .find(zone => zone !== null) ?? null
 
 /** What the values were said to mean, so that it need not be said again. */
-const valuesIn = (written: Mapping): Record<string, string> =>
+const valuesSaid = (written: Mapping): Record<string, string> =>
   Object.fromEntries(
     Object.entries(written).flatMap(([role, value]) => {
       const values = bindingOf(value)?.values

@@ -28,7 +28,7 @@ const unused = ({ info }: Retention): string => {
   const mine = `m.${q(m.session)} = s.${q(m.to ?? s.id)}`
   // by the index on a session's messages and their time; a session without a time has that of its messages
   return `(${own} < ${cut} or ${own} is null and exists (select from ${m.table} m where ${mine}))
-    and not exists (select from ${m.table} m where ${mine} and ${messageValue(m, 'created', 'm')} >= ${cut})`
+    and not exists (select from ${m.table} m where ${mine} and ${messageValue(info, 'created', 'm')} >= ${cut})`
 }
 
 /** Sessions that are archived, or marked as deleted, already. */

@@ -62,7 +62,7 @@ export async function readSession(sql: Db, info: TrackInfo, id: string): Promise
 }
 
 /** The role of a message; of several columns, the first that its table has and that says something. */
-const roleOf = ({ role, reads }: NonNullable<TrackInfo['messages']>): string =>
+const roleOf = (role: string | string[], reads: TrackInfo['reads']): string =>
   typeof role === 'string'
     ? `${readAs(reads?.role, `m.${q(role)}`)}::text`
     : `coalesce(${role.map(c => `to_jsonb(m) ->> ${literal(c)}`).join(', ')})`
@@ -87,11 +87,11 @@ export async function readMessages(
       [id],
     )
   if (!m) return []
-  const created = messageValue(m, 'created', 'm')
+  const created = messageValue(info, 'created', 'm')
   return sql.unsafe(
     `select x.at, x.role, x.content from (
        select ${created} as created, m.ctid as place, to_char(${created} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
-         ${roleOf(m)} as role, ${messageValue(m, 'content', 'm')}::text as content
+         ${roleOf(m.role, info.reads)} as role, ${messageValue(info, 'content', 'm')}::text as content
        from ${m.table} m join ${s.table} s on m.${q(m.session)} = s.${q(m.to ?? s.id)}
        where s.${q(s.id)}::text = $1
        order by ${created} desc nulls last, m.ctid desc ${most}
@@ -110,7 +110,7 @@ export async function countAll(sql: Db, info: TrackInfo): Promise<Cells> {
       : 'null::int'
   const lately =
     m && !s.history
-      ? `(select count(*)::int from ${m.table} m where ${messageValue(m, 'created', 'm')} > now() - interval '24 hours')`
+      ? `(select count(*)::int from ${m.table} m where ${messageValue(info, 'created', 'm')} > now() - interval '24 hours')`
       : 'null::int'
   const [row] = await sql.unsafe<Cells[]>(
     `select (select count(*)::int from ${s.table}) as sessions, ${messages} as messages,

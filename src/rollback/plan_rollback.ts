@@ -148,7 +148,7 @@ async function ignored(
       !info || d.rows
         ? null
         : d.table === info.messages?.table
-          ? messageValue(info.messages, 'created', 't')
+          ? messageValue(info, 'created', 't')
           : d.table === info.sessions.table
             ? `t.${partText(info.sessions.active)}`
             : null

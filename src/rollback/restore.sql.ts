@@ -1,6 +1,6 @@
 import type { ParentKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
-import { keyText } from '../database/catalog.sql.js'
+import { keyText } from '../database/row_key.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
 
 /** Rows that were left as they are, with the reason. */
@@ -30,7 +30,6 @@ export interface TableMerge {
   only: string[] | null
 }
 
-/** The key of an archived row as text. */
 const archivedKey = (key: string[]): string => keyText(key.map(c => `a.${ident(c)}`))
 const sameKey = (key: string[], a: string, b: string) =>
   key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')

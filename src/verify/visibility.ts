@@ -125,7 +125,7 @@ export async function compareVisibility(
 function bornBefore(info: TrackInfo, table: string, at: string): string {
   const column =
     info.messages?.table === table
-      ? messageValue(info.messages, 'created', null)
+      ? messageValue(info, 'created', null)
       : info.sessions.table === table
         ? info.sessions.started && ident(info.sessions.started)
         : null
