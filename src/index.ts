@@ -8,6 +8,7 @@ export { openProject } from './library/open_project.js'
 export type { OpenedProject, Verbs } from './library/opened_project.js'
 export { type RenderOptions, render } from './library/render.js'
 export type {
+  AdoptRequest,
   AssignRequest,
   BackfillRequest,
   BaselineRequest,
@@ -33,6 +34,7 @@ export type { Blocker, Event } from './model/event.js'
 export { Failure, UsageError } from './model/failure.js'
 export type { Pin } from './model/pin.js'
 export type { Phase } from './model/project.js'
+export type { Proof } from './model/proof.js'
 export {
   type BackfillResult,
   type CheckResult,

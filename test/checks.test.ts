@@ -95,7 +95,7 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
     const track = tracks.find(t => t.name === check.track)!
     await db.sql
       .begin(async tx => {
-        const { tables, expected } = await sharedFactsOf(track)
+        const { tables, named, expected } = await sharedFactsOf(track)
         const done = await (state === 'before'
           ? []
           : tx<{ migration: string }[]>`
@@ -103,6 +103,7 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
         const holding = expectedNow(expected, new Set(done.map(d => d.migration)))
         await tx`
             select set_config('rethread.tables', ${JSON.stringify(tables)}, true),
+              set_config('rethread.named', ${JSON.stringify(named)}, true),
               set_config('rethread.expected', ${JSON.stringify(holding)}, true)`
         const look = async () => {
           if (acts(check)) {

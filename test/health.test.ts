@@ -243,4 +243,6 @@ test('a monitor whose connection breaks is not health: the backfill goes on with
   const ran = await running
   expect(ran.code).toBe(0)
   expect(ran.stderr).toContain('slow: unknown: health signals')
+  // whatever a batch and the next look have to say, and once only
+  expect(ran.stderr.match(/connection lost.*the monitor’s; until then slow/g)).toHaveLength(1)
 })

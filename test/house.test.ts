@@ -7,9 +7,11 @@ import { renderTable } from '../src/render/table.js'
 import { hazardWords, words } from '../src/render/words/index.js'
 import { root } from './support/database.js'
 import {
+  asyncNames,
   circles,
   clockReads,
   globalsUsed,
+  looseReturns,
   lostBackslashes,
   parse,
   queries,
@@ -88,6 +90,13 @@ const strayPackages = (file: Source): string[] =>
     .filter(i => !packages[packageOf(i)]?.includes(file.folder))
     .map(i => `${file.path} imports ${i}`)
 
+// a name is declared once in src/
+const asyncOfSrc = new Set(files.flatMap(asyncNames))
+const loose = (file: Source): string[] => {
+  const own = new Set(asyncNames(file))
+  return looseReturns(file, name => asyncOfSrc.has(name) || own.has(name))
+}
+
 const strayOutside = (file: Source): string[] =>
   mayGoOutside(file.path)
     ? []
@@ -118,6 +127,10 @@ describe('src/', () => {
 
   test('imports go down only, types included', () => {
     expect(files.flatMap(upward)).toEqual([])
+  })
+
+  test('a promise is waited for before what it works with is closed', () => {
+    expect(files.flatMap(loose)).toEqual([])
   })
 
   test('no file imports itself, in however many steps, types included', () => {
@@ -294,6 +307,12 @@ describe('the rules see what they forbid', () => {
     ['a package within a package', strayPackages, 'run/a.ts', "import { z } from 'zod/mini'"],
     ['the disk', strayOutside, 'run/a.ts', "import { readFileSync } from 'node:fs'"],
     ['the disk, by promises', strayOutside, 'verify/a.ts', "import { readFile } from 'node:fs/promises'"],
+    [
+      'a promise that nobody waits for',
+      loose,
+      'run/a.ts',
+      'async function f() {}\nasync function g() { await using a = b; if (a) return a ? f() : null }',
+    ],
     ['a name without words', undocumented, 'run/a.ts', '// not a docstring\nexport const a = 1'],
   ])('%s', (_, rule, path, text) => {
     expect(rule(parse(path, text))).not.toEqual([])
@@ -310,6 +329,12 @@ describe('the rules see what they forbid', () => {
       lostBackslashes,
       'run/a.ts',
       `const a = \`\\n \\\\s\` + String.raw\`\\s \${b} \\d\``,
+    ],
+    [
+      'a promise that is waited for, and one outside',
+      loose,
+      'run/a.ts',
+      'async function f() {}\nasync function g() { { await using a = b; return await f() }\nreturn f() }',
     ],
     ['process in cli/', processUses, 'cli/a.ts', 'process.exit(1)'],
     ['a name with words', undocumented, 'run/a.ts', '/** The first letter. */\nexport const a = 1'],

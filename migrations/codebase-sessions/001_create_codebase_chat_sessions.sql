@@ -59,7 +59,7 @@ create policy codebase_chat_sessions_update on public.codebase_chat_sessions for
 create policy codebase_chat_sessions_delete on public.codebase_chat_sessions for delete to authenticated
   using (user_id = (select auth.uid()));
 
-revoke all on public.codebase_chat_sessions from public, anon;
+revoke all on public.codebase_chat_sessions from public, anon, authenticated;
 grant select, insert, update, delete on public.codebase_chat_sessions to authenticated, service_role;
 
 -- Last, because it locks auth.users against writes until the commit.

@@ -72,7 +72,7 @@ create policy messages_update on public.messages for update to authenticated
 create policy messages_delete on public.messages for delete to authenticated
   using (exists (select from public.conversations c where c.id = messages.conversation_id and c.user_id = (select auth.uid())));
 
-revoke all on public.conversations, public.messages from public, anon;
+revoke all on public.conversations, public.messages from public, anon, authenticated;
 grant select, insert, update, delete on public.conversations, public.messages to authenticated, service_role;
 
 alter table public.messages

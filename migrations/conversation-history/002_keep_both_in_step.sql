@@ -2,11 +2,12 @@
 --! phase: expand
 
 -- The setting role_map adds to this: 'bot=assistant, person=user'. What it does not
--- know goes to the quarantine.
+-- know goes to the quarantine. Elements that are texts alone have the role that text_roles gives them.
 -- locks: none
 do $settings$
 declare
-  map jsonb := '{"user": "user", "human": "user", "prompter": "user", "assistant": "assistant", "ai": "assistant", "model": "assistant", "bot": "assistant", "gpt": "assistant", "chatgpt": "assistant", "tool": "assistant", "function": "assistant", "system": "system", "developer": "system"}';
+  map jsonb := '{"user": "user", "human": "user", "prompter": "user", "assistant": "assistant", "ai": "assistant", "model": "assistant", "bot": "assistant", "gpt": "assistant", "chatgpt": "assistant", "tool": "assistant", "function": "assistant", "function_call": "assistant", "function_call_output": "assistant", "system": "system", "developer": "system"}';
+  texts text := coalesce(nullif(current_setting('rethread.text_roles', true), ''), 'none');
   pair text;
 begin
   foreach pair in array regexp_split_to_array(coalesce(nullif(current_setting('rethread.role_map', true), ''), ''), '\s*,\s*') loop
@@ -21,12 +22,34 @@ begin
     create function chat_private.message_role(role text) returns text
     language sql immutable parallel safe
     as $body$ select %L::jsonb ->> lower(role) $body$ $f$, map);
+  if texts not in ('none', 'user', 'assistant', 'alternate') then
+    raise exception 'setting text_roles is "%"; it is user, assistant or alternate', texts;
+  end if;
+  execute format($f$
+    create function chat_private.text_role(n bigint) returns text
+    language sql immutable parallel safe
+    as $body$ select case %L when 'alternate' then case n %% 2 when 1 then 'user' else 'assistant' end when 'none' then null else %1$L end $body$ $f$, texts);
 end
 $settings$;
 
 -- What makes message ids unguessable: nobody can choose in advance the id that somebody else's message will
 -- get. It outlives a rollback, so that a repeated migrate makes the same ids.
 create schema if not exists rethread_archive;
+-- What can't be a message goes there. The tool has made it before its first step; a file that is pasted into
+-- psql needs it too.
+create table if not exists rethread_archive.quarantine (
+  id bigint generated always as identity primary key,
+  track text not null,
+  migration text not null,
+  relation text not null,
+  key text not null,
+  reason text not null,
+  original jsonb not null,
+  run bigint,
+  at timestamptz not null default clock_timestamp(),
+  unique (relation, key, migration)
+);
+revoke all on rethread_archive.quarantine from public, anon, authenticated, service_role;
 create table if not exists rethread_archive.message_keys (track text primary key, secret text not null);
 revoke all on rethread_archive.message_keys from public, anon, authenticated, service_role;
 insert into rethread_archive.message_keys (track, secret)
@@ -109,74 +132,6 @@ as $$
     when value #>> '{}' ~ '^\d{4}-\d{2}-\d{2}' then chat_private.iso_time(value #>> '{}') end
 $$;
 
--- The text of a content that is not simply text: its parts, in order. '' when there is none.
-create function chat_private.content_text(content jsonb) returns text
-language sql immutable parallel safe
-as $$
-  select case jsonb_typeof(content)
-    when 'string' then content #>> '{}'
-    when 'array' then (
-      select coalesce(string_agg(coalesce(
-          case jsonb_typeof(p.part) when 'string' then p.part #>> '{}' end,
-          case jsonb_typeof(p.part -> 'text') when 'string' then p.part ->> 'text' end,
-          p.part -> 'text' ->> 'value',
-          -- the result of a tool keeps its text one level further down
-          case when jsonb_typeof(p.part -> 'content') in ('string', 'array') then chat_private.content_text(p.part -> 'content') end,
-          ''), E'\n' order by p.n), '')
-      from jsonb_array_elements(content) with ordinality as p (part, n)
-      -- what a model thinks and where a step begins is shown to nobody
-      where coalesce(p.part ->> 'type', '') not in ('thinking', 'redacted_thinking', 'reasoning', 'think', 'step-start'))
-    when 'object' then coalesce(chat_private.content_text(content -> 'parts'), content ->> 'text', '')
-    when 'null' then ''
-    else coalesce(content #>> '{}', '') end
-$$;
-
--- Who says it. Applications and exports write it as role, author.role, isCreatedByUser, from, sender or
--- type, or in a class name.
-create function chat_private.element_role(body jsonb) returns text
-language sql immutable parallel safe
-as $$
-  select coalesce(
-    body ->> 'role',
-    body -> 'author' ->> 'role',
-    case body ->> 'isCreatedByUser' when 'true' then 'user' when 'false' then 'assistant' end,
-    case jsonb_typeof(body -> 'from') when 'string' then body ->> 'from' end,
-    case jsonb_typeof(body -> 'sender') when 'string' then body ->> 'sender' end,
-    case jsonb_typeof(body -> 'author') when 'string' then body ->> 'author' end,
-    case when chat_private.message_role(body ->> 'type') is not null then body ->> 'type' end,
-    case when jsonb_typeof(body -> 'kwargs') = 'object' and jsonb_typeof(body -> 'id') = 'array'
-      then lower(regexp_replace(body -> 'id' ->> -1, '(Message)?(Chunk)?$', '')) end)
-$$;
-
--- What it says: the first of the usual places that holds text. '' when none does.
-create function chat_private.element_text(body jsonb) returns text
-language sql immutable parallel safe
-as $$
-  select case when jsonb_typeof(body -> 'content') = 'string' and body ->> 'content' <> '' then body ->> 'content' else coalesce(
-    nullif(chat_private.content_text(body -> 'content'), ''),
-    nullif(chat_private.content_text(body -> 'parts'), ''),
-    case jsonb_typeof(body -> 'text') when 'string' then nullif(body ->> 'text', '') when 'object' then nullif(body -> 'text' ->> 'value', '') end,
-    case jsonb_typeof(body -> 'message') when 'string' then nullif(body ->> 'message', '') end,
-    case jsonb_typeof(body -> 'value') when 'string' then nullif(body ->> 'value', '') end,
-    case jsonb_typeof(body -> 'body') when 'string' then nullif(body ->> 'body', '') end,
-    nullif(chat_private.content_text(body -> 'data' -> 'content'), ''),
-    nullif(chat_private.content_text(body -> 'kwargs' -> 'content'), ''),
-    '') end
-$$;
-
--- True for an element without text that has text somewhere, in a place that nobody told us of: it must not
--- become a blank message. Calls of tools, pictures and files are no text.
-create function chat_private.hides_text(body jsonb) returns boolean
-language sql immutable parallel safe
-as $$
-  select not body ?| '{tool_calls,toolCalls,tool_call_id,function_call,functionCall,toolInvocations,attachments,experimental_attachments,files,images}'
-    and jsonb_typeof(body -> 'content') is distinct from 'array' and jsonb_typeof(body -> 'content') is distinct from 'object'
-    and jsonb_typeof(body -> 'parts') is distinct from 'array'
-    and jsonb_path_exists(
-      body - '{role,author,sender,from,type,id,lc,name,model,provider,timestamp,time,ts,date,created_at,createdAt,create_time,updated_at,updatedAt,update_time,status,content,parts,text,message,value,metadata,usage,parent,children,parentMessageId,messageId,conversationId,isCreatedByUser,finish_reason,stop_reason,rethread_id,rethread_seal,rethread_at}'::text[],
-      '$.** ? (@.type() == "string" && @ != "")')
-$$;
-
 -- Why the text of a JSON value can't be read: \u0000, or one half of a character that is written as two, as
 -- applications leave it that cut a text in the middle of one. Null where it can.
 create function chat_private.why_unreadable(value text) returns text
@@ -189,61 +144,293 @@ as $$
     then 'it holds half of a character (one of a pair such as \ud83d\ude00), which PostgreSQL can''t store' end
 $$;
 
--- True where a session keeps its messages in a form that is understood: an array, nothing yet, or an exported
--- tree, an object with a mapping of nodes, each with its message, its parent and its children. A tree of
--- which a part can't be read is not: none of it could be.
+-- Where a document holds its messages: '{}' for an array, else a path into an object. Null where nobody knows.
+-- Of an object it takes only what why_unreadable has nothing against.
+create function chat_private.messages_place(messages json) returns text[]
+language sql immutable parallel safe
+as $$
+  select case json_typeof(messages)
+    when 'array' then '{}'
+    when 'object' then (
+      select p.place
+      from (values
+        -- nodes by key, which name the one before: ChatGPT's export, Open WebUI
+        (1, '{mapping}'::text[], 'object'),
+        (2, '{history,messages}', 'object'),
+        (3, '{chat,history,messages}', 'object'),
+        (4, '{messages}', 'object'),
+        -- lists: LibreChat, Claude's export
+        (5, '{messagesTree}', 'array'),
+        (6, '{messages}', 'array'),
+        (7, '{chat_messages}', 'array'),
+        (8, '{history}', 'array'),
+        -- a first message with its replies: Open-Assistant
+        (9, '{prompt}', 'object')
+      ) p (n, place, kind)
+      where json_typeof(messages #> p.place) = p.kind
+      order by p.n limit 1
+    ) end
+$$;
+
+-- True where a session keeps its messages in a form that is understood: an array, nothing yet, or a document
+-- that holds them in a known place. A document of which a part can't be read is not: none of it could be.
 create function chat_private.keeps_messages(messages json) returns boolean
 language sql immutable parallel safe
 as $$
   select case
     when json_typeof(messages) in ('array', 'null') then true
     when json_typeof(messages) = 'object' and chat_private.why_unreadable(messages::text) is null
-    then coalesce(json_typeof(messages -> 'mapping') = 'object', false)
+    then chat_private.messages_place(messages) is not null
     when messages is not null then false end
 $$;
 
--- The nodes of an exported tree that say something: from the root to the current node, then those
--- of branches that were left.
-create function chat_private.tree_nodes(tree json) returns table (n bigint, key text, value json, is_current boolean)
+-- True where messages hold their answers.
+create function chat_private.is_nested(messages json) returns boolean
 language sql immutable parallel safe
 as $$
-  with recursive node as (
-    select e.key, e.value, row_number() over () as n
-    from json_each(case when json_typeof(tree -> 'mapping') = 'object' then tree -> 'mapping' else '{}' end) e
+  select (strpos(t.said, '"children"') > 0 or strpos(t.said, '"replies"') > 0) and t.said ~ '"(children|replies)"\s*:\s*\[\s*\{'
+  from (select messages::text as said offset 0) t
+$$;
+
+-- What a document holds, in the order in which it was said; `path` leads to it. Nodes by key: from the root to
+-- the current node, then those of branches that were left. Nested messages: each before its answers, down to
+-- 500 levels. Nodes that say nothing, and those that a deletion has emptied, are none.
+create function chat_private.session_elements(messages json, place text[], is_nested boolean)
+returns table (n bigint, key text, value json, is_current boolean, path text[])
+language sql immutable parallel safe
+as $$
+  with recursive form as materialized (
+    select case
+      when place is null then 'none'
+      when json_typeof(messages) = 'array' then case when is_nested then 'nested' else 'list' end
+      when place = '{prompt}' then 'nested'
+      when json_typeof(messages #> place) = 'object' then 'nodes'
+      when is_nested then 'nested'
+      else 'list' end as form
   ),
-  path (key, depth) as (
+  node as (
+    select e.key, e.value, row_number() over () as n
+    from form f
+    cross join json_each(case when f.form = 'nodes' then messages #> place else '{}' end) e
+  ),
+  branch (key, depth) as (
     select coalesce(
-        (select o.key from node o where o.key = tree ->> 'current_node'),
+        (select o.key from node o where o.key = case when place = '{mapping}' then messages ->> 'current_node'
+          else messages #>> (place[:cardinality(place) - 1] || '{currentId}') end),
         (select o.key from node o order by o.n desc limit 1)), 0
+    from form f where f.form = 'nodes'
     union all
-    select o.value ->> 'parent', p.depth + 1 from path p join node o on o.key = p.key where o.value ->> 'parent' is not null
-  ) cycle key set is_cycle using trail
-  -- numbered before the silent ones go, so that a node which falls silent moves no other
-  select * from (
-    select row_number() over (order by p.depth desc nulls last, o.n), o.key, o.value, p.key is not null
-    from node o left join path p on p.key = o.key and not p.is_cycle
+    select o.value ->> case when place = '{mapping}' then 'parent' else 'parentId' end, b.depth + 1
+    from branch b join node o on o.key = b.key
+    where o.value ->> case when place = '{mapping}' then 'parent' else 'parentId' end is not null
+  ) cycle key set is_cycle using trail,
+  document as materialized (select messages::jsonb as j from form f where f.form = 'nested'),
+  nested (path, ranks) as (
+    select t.path, t.ranks
+    from document d
+    cross join lateral (
+      select place as path, '{1}'::int[] as ranks where place = '{prompt}'
+      union all
+      select place || (i - 1)::text, array[i]
+      from generate_series(1, case when place <> '{prompt}' then jsonb_array_length(d.j #> place) else 0 end) i
+    ) t
+    union all
+    select u.path || array[c.name, (i - 1)::text], u.ranks || i
+    from nested u
+    cross join document d
+    cross join (values ('children'), ('replies')) c (name)
+    cross join lateral (select d.j #> (u.path || c.name) as j) l
+    cross join generate_series(1, case when jsonb_typeof(l.j) = 'array' then jsonb_array_length(l.j) else 0 end) i
+    where cardinality(u.ranks) < 500 and jsonb_typeof(l.j -> i - 1) = 'object'
+  )
+  select a.n, a.n::text, a.value, true, place || (a.n - 1)::text
+  from form f
+  cross join json_array_elements(case when f.form = 'list' then case when place = '{}' then messages else messages #> place end else '[]' end)
+    with ordinality as a (value, n)
+  -- what a deletion leaves in an array is nothing; of an array, not all need be readable
+  where case when place = '{}' then true else a.value -> 'rethread_gone' is null end
+  union all
+  select x.n, x.key, x.value, x.is_current, place || x.key
+  from (
+    -- numbered before the silent ones go, so that a node which falls silent moves no other
+    select row_number() over (order by b.depth desc nulls last, o.n) as n, o.key, o.value, b.key is not null as is_current
+    from node o left join branch b on b.key = o.key and not b.is_cycle
   ) x
-  where json_typeof(x.value -> 'message') = 'object'
+  where case when place = '{mapping}' then json_typeof(x.value -> 'message') else json_typeof(x.value) end = 'object' and x.value -> 'rethread_gone' is null
+  union all
+  select x.n, x.key, x.value::json, true, x.path
+  from (
+    select row_number() over (order by u.ranks) as n,
+      case when place = '{}' and cardinality(u.ranks) = 1 then u.ranks[1]::text else array_to_string(u.path, '.') end as key,
+      -- what is too deep stays with the last that is not, which says so
+      case when jsonb_typeof(e.j) = 'object' and cardinality(u.ranks) < 500 then e.j - '{children,replies}'::text[] else e.j end as value,
+      u.path
+    from nested u
+    cross join document d
+    cross join lateral (select d.j #> u.path as j) e
+  ) x
+  where not x.value ? 'rethread_gone'
+$$;
+
+-- What one element says. The first shape that it fits tells where the role and the text are; where those places
+-- hold no text, the usual places of all shapes are looked at. `body` is the message, which some wrap in a node;
+-- `place` is where the text was found. `hides` says why the element must be set aside although it has a role: a
+-- message without text must not come of an element that has text somewhere. It calls no other function, so that
+-- `rethread doctor` can run it as a query before the migration makes it.
+create function chat_private.read_element(element jsonb)
+returns table (shape text, body jsonb, role_path text[], role text, place text[], content text, hides text)
+language sql immutable parallel safe
+as $$
+  select s.shape, b.body, s.role_path, r.role, t.place,
+    coalesce(t.said, case jsonb_typeof(b.body -> 'content') when 'string' then b.body ->> 'content' end, ''),
+    case
+      when b.body @@ 'exists($.children[*] ? (@.type() == "object")) || exists($.replies[*] ? (@.type() == "object"))' then 'it holds further messages'
+      when t.said is null and jsonb_typeof(b.body) = 'object' then (
+        select case
+          when jsonb_path_exists(h.rest, '$.** ? (@.type() == "string" && @ like_regex "\\S\\s+\\S")')
+            or not h.has_payload and jsonb_path_exists(h.rest, '$.** ? (@.type() == "string" && @ like_regex "\\S")')
+          then 'its text is in no place that is known'
+          when h.has_thoughts and not h.has_payload then 'it says only what a model thought' end
+        from (
+          select
+            b.body @? '$.**{0 to 2} ? (@.tool_calls[*] != null || @.toolCalls[*] != null || @.toolInvocations[*] != null || @.tool_call_id != null || @.call_id != null || @.function_call.name != null || @.functionCall.name != null || @.attachments[*] != null || @.experimental_attachments[*] != null || @.files[*] != null || @.images[*] != null)'
+              or coalesce(bool_or(p.is_payload), false) as has_payload,
+            b.body @? '$ ? (@.reasoning != null || @.reasoning_content != null || @.thinking != null)' or coalesce(bool_or(p.is_thought), false) as has_thoughts,
+            jsonb_build_array(b.body - no_text.keys,
+              case jsonb_typeof(b.body -> 'data') when 'object' then b.body -> 'data' else '{}' end - no_text.keys,
+              case jsonb_typeof(b.body -> 'kwargs') when 'object' then b.body -> 'kwargs' else '{}' end - no_text.keys,
+              jsonb_agg(p.part - no_text.keys) filter (where not p.is_payload and not p.is_thought)) as rest
+          from (values ('{role,author,sender,from,type,id,uuid,_id,__v,lc,name,kind,object,model,modelName,modelIdx,models,provider,endpoint,channel,recipient,timestamp,time,ts,date,created,created_at,createdAt,created_date,create_time,updated_at,updatedAt,update_time,sent_at,status,state,lang,language,level,index,content_type,content,parts,data,kwargs,metadata,usage,annotations,example,signature,thoughtSignature,additional_kwargs,response_metadata,usage_metadata,providerMetadata,parent,children,childrenIds,parent_id,parentId,message_id,messageId,parentMessageId,message_tree_id,conversationId,conversation_id,session_id,sessionId,thread_id,threadId,run_id,assistant_id,user,user_id,userId,isCreatedByUser,finish_reason,finishReason,stop_reason,stop_sequence,reasoning,reasoning_content,reasoning_details,thinking,tool_calls,toolCalls,invalid_tool_calls,tool_call_id,call_id,function_call,functionCall,toolInvocations,arguments,attachments,experimental_attachments,files,images,rethread_id,rethread_seal,rethread_at}'::text[])) no_text (keys)
+          left join lateral (
+            select q.part,
+              q.part @? '$ ? (@.type like_regex "think|thought|reasoning" || @.thought == true || @.content_type == "thoughts")' as is_thought,
+              q.part @? '$ ? (@.type like_regex "tool|function|step|source|data-|image|file|audio|video|document|media" || @.content_type like_regex "pointer")'
+                or q.part ?| '{functionCall,functionResponse,inlineData,inline_data,fileData,file_data,toolUse,asset_pointer,image,image_url,file}' as is_payload
+            from jsonb_array_elements(jsonb_path_query_array(b.body, '$.content[*]') || jsonb_path_query_array(b.body, '$.content.parts[*]') || jsonb_path_query_array(b.body, '$.parts[*]')
+              || jsonb_path_query_array(b.body, '$.data.content[*]') || jsonb_path_query_array(b.body, '$.kwargs.content[*]')) q (part)
+            where jsonb_typeof(q.part) = 'object'
+          ) p on true
+          group by no_text.keys
+        ) h
+      ) end
+  from (
+    select w.body,
+      -- most elements by far: recognized without looking at all shapes
+      coalesce(jsonb_typeof(w.body -> 'role') = 'string' and jsonb_typeof(w.body -> 'content') = 'string' and w.body ->> 'content' ~ '\S'
+        and not w.body ?| '{parts,author,isCreatedByUser,childrenIds,parentId}', false) as is_plain
+    from (
+      select case when jsonb_typeof(element -> 'message') = 'object' and not element ? 'role' then element -> 'message' else element end as body
+      offset 0
+    ) w
+    -- both are worked out once, and not wherever they are named
+    offset 0
+  ) b
+  cross join lateral (
+    select 'role and content' as shape, '{role}'::text[] as role_path, null as role_else, '{content}'::text[] as places
+    where b.is_plain
+    union all
+    (select x.shape, x.role_path, x.role_else, x.places
+      from (values
+        -- what it is called, how it is recognized, where the role is, else which, where the text is
+        (1, 'text', '$.type() == "string"'::jsonpath, null::text[], null, '{""}'::text[]),
+        (2, 'ChatGPT export', 'exists($.author.role)', '{author,role}', null, '{content}'),
+        (3, 'LibreChat', '$.isCreatedByUser.type() == "boolean"', '{isCreatedByUser}', null, '{content,text}'),
+        (4, 'AI SDK 4', '$.role != null && exists($.content) && $.parts.type() == "array"', '{role}', null, '{parts,content}'),
+        (5, 'AI SDK 5', '$.role != null && exists($.parts[*].type)', '{role}', null, '{parts}'),
+        (6, 'Gemini', '$.role != null && exists($.parts)', '{role}', null, '{parts}'),
+        (7, 'Anthropic blocks', '$.role != null && exists($.content[*] ? (@.type like_regex "^(tool_use|tool_result|thinking|redacted_thinking|server_tool_use|document)$"))', '{role}', null, '{content}'),
+        (8, 'OpenAI content parts', '$.role != null && $.content.type() == "array"', '{role}', null, '{content}'),
+        (9, 'Open WebUI', '$.role != null && (exists($.childrenIds) || exists($.parentId))', '{role}', null, '{content}'),
+        (10, 'Open-Assistant', '$.role != null && exists($.text) && (exists($.message_id) || exists($.parent_id) || $.role == "prompter")', '{role}', null, '{text}'),
+        (11, 'role and content', '$.role != null && exists($.content)', '{role}', null, '{content,refusal}'),
+        (12, 'role and text', '$.role != null', '{role}', null, '{text,message}'),
+        (13, 'LangChain', 'exists($.data.content) && $.type == "chat"', '{data,role}', null, '{data.content}'),
+        (14, 'LangChain', '$.data.type() == "object" && exists($.type)', '{type}', null, '{data.content}'),
+        (15, 'LangChain object', 'exists($.kwargs.role) && exists($.id)', '{kwargs,role}', null, '{kwargs.content}'),
+        (16, 'LangChain object', 'exists($.kwargs) && exists($.id)', '{id,-1}', null, '{kwargs.content}'),
+        (17, 'ShareGPT', '$.from.type() == "string"', '{from}', null, '{value,content}'),
+        (18, 'sender and text', '$.sender.type() == "string"', '{sender}', null, '{text,message,content}'),
+        (19, 'author and text', '$.author.type() == "string"', '{author}', null, '{text,content}'),
+        (20, 'type and content', 'exists($.type) && exists($.content)', '{type}', null, '{content}'),
+        (21, 'type and text', 'exists($.type)', '{type}', null, '{text,message,output}'),
+        (22, 'n8n', 'exists($.chatInput) && !exists($.output)', null, 'user', '{chatInput}'),
+        (23, 'n8n', 'exists($.output) && !exists($.chatInput) && !exists($.input)', null, 'assistant', '{output}'),
+        (24, 'unknown', 'exists($)', null, null, '{}')
+      ) x (n, shape, fits, role_path, role_else, places)
+      where not b.is_plain and b.body @@ x.fits
+      order by x.n limit 1)
+  ) s
+  cross join lateral (
+    select case jsonb_typeof(w.j)
+      when 'boolean' then case when w.j = 'true' then 'user' else 'assistant' end
+      else coalesce(
+        -- names of classes, such as AIMessageChunk
+        case when s.role_path in ('{type}', '{id,-1}') then nullif(regexp_replace(lower(w.j #>> '{}'), '(message)?(chunk)?$', ''), '') else w.j #>> '{}' end, s.role_else) end as role
+    from (select b.body #> s.role_path as j) w
+  ) r
+  left join lateral (
+    select '{content}'::text[] as place, b.body ->> 'content' as said where b.is_plain
+    union all
+    (select o.place, o.said
+      from unnest(s.places || '{content,parts,text,message,msg,value,body,refusal,data.content,kwargs.content,data.text,output,output_text,chatInput}'::text[]) with ordinality as w (place, n)
+      cross join lateral (select string_to_array(w.place, '.') as place) v
+      cross join lateral (
+        select v.place, case jsonb_typeof(c.j)
+          when 'string' then c.j #>> '{}'
+          when 'number' then case w.place when 'content' then c.j #>> '{}' end
+          when 'boolean' then case w.place when 'content' then c.j #>> '{}' end
+          else (
+            -- its parts, in order, a line each; a picture leaves an empty line
+            select string_agg(coalesce(l.line, ''), E'\n' order by l.n)
+            from (
+              select p.n, p.part, coalesce(
+                case jsonb_typeof(p.part) when 'string' then p.part #>> '{}' end,
+                case jsonb_typeof(p.part -> 'text') when 'string' then p.part ->> 'text' when 'object' then p.part -> 'text' ->> 'value' end,
+                -- the result of a tool keeps its text one level further down
+                case jsonb_typeof(p.part -> 'content')
+                  when 'string' then p.part ->> 'content'
+                  when 'array' then (
+                    select string_agg(coalesce(case jsonb_typeof(i.item) when 'string' then i.item #>> '{}' end, case jsonb_typeof(i.item -> 'text') when 'string' then i.item ->> 'text' end, ''), E'\n' order by i.n)
+                    from jsonb_array_elements(p.part -> 'content') with ordinality as i (item, n)) end,
+                case jsonb_typeof(p.part -> 'refusal') when 'string' then p.part ->> 'refusal' end,
+                case when p.part ->> 'type' ~ '(result|output)$' then coalesce(
+                  case jsonb_typeof(p.part -> 'output') when 'string' then p.part ->> 'output' end,
+                  case jsonb_typeof(p.part #> '{output,value}') when 'string' then p.part #>> '{output,value}' end,
+                  case jsonb_typeof(p.part -> 'result') when 'string' then p.part ->> 'result' end) end,
+                p.part -> 'executableCode' ->> 'code', p.part -> 'codeExecutionResult' ->> 'output') as line
+              from jsonb_array_elements(case when jsonb_typeof(c.j) = 'array' then c.j when jsonb_typeof(c.j -> 'parts') = 'array' then c.j -> 'parts' else jsonb_build_array(c.j) end)
+                with ordinality as p (part, n)
+              -- what a model thinks is shown to nobody
+              where c.j is not null and jsonb_typeof(c.j) <> 'null'
+                and not p.part @? '$ ? (@.type like_regex "think|thought|reasoning" || @.thought == true || @.content_type == "thoughts")'
+            ) l
+            where l.line is not null or not l.part @? '$ ? (@.type like_regex "tool|function|step|source|data-" || exists(@.functionCall) || exists(@.functionResponse) || exists(@.toolUse))'
+          ) end as said
+        from (select b.body #> v.place as j) c
+      ) o
+      where not b.is_plain and o.said ~ '\S'
+      order by w.n limit 1)
+  ) t on true
 $$;
 
 -- The elements of what a session keeps: what each becomes, or the reason why it can't be a message.
--- `key` is its place in the array or its node in the tree. Takes json, because jsonb could not hold all
+-- `key` is its place in the array or its node in the document. Takes json, because jsonb could not hold all
 -- that a json column holds.
 create function chat_private.elements(session_id uuid, messages json, started timestamptz)
-returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean)
+returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean, path text[])
 language sql stable
 as $$
   with known as materialized (select k.secret from rethread_archive.message_keys k where k.track = 'conversation-history'),
+  form as materialized (
+    select f.document, case when chat_private.keeps_messages(f.document) then chat_private.messages_place(f.document) end as place,
+      chat_private.is_nested(f.document) and chat_private.why_unreadable(f.document::text) is null as is_nested
+    from (select messages as document offset 0) f
+  ),
   element as materialized (
-    select e.n, e.key, e.is_current, e.value::text as original,
+    select e.n, e.key, e.is_current, e.value::text as original, e.path,
       case when chat_private.why_unreadable(e.value::text) is null then e.value::jsonb end as j
-    from (
-      select a.n, a.n::text as key, a.value, true as is_current
-      from json_array_elements(case when json_typeof(messages) = 'array' then messages else '[]'::json end) with ordinality as a (value, n)
-      union all
-      select t.n, t.key, t.value, t.is_current from chat_private.tree_nodes(messages) t
-      where json_typeof(messages) = 'object' and chat_private.keeps_messages(messages)
-    ) e
+    from form f
+    cross join lateral chat_private.session_elements(f.document, f.place, f.is_nested) e
   ),
   -- ids that the database itself has written into elements of this session; of an element that was
   -- doubled the first keeps its id
@@ -259,34 +446,37 @@ as $$
   taken as materialized (
     select coalesce(jsonb_object_agg(w.id, true), '{}') as ids, coalesce(jsonb_object_agg(w.n, w.id), '{}') as by_place from sealed w
   ),
-  read as (
-    select x.n, x.key, x.is_current, x.original, x.j, b.body,
-      chat_private.element_role(b.body) as said_role,
-      chat_private.element_text(b.body) as said,
-      coalesce(
-        chat_private.message_time(x.j -> 'rethread_at'), chat_private.message_time(b.body -> 'timestamp'), chat_private.message_time(b.body -> 'created_at'),
-        chat_private.message_time(b.body -> 'createdAt'), chat_private.message_time(b.body -> 'create_time'), chat_private.message_time(b.body -> 'time'),
-        chat_private.message_time(b.body -> 'ts'), chat_private.message_time(b.body -> 'date')) as said_at
+  said as materialized (
+    select x.*, r.shape, r.body, r.role_path, r.role, r.place, r.content, r.hides
     from element x
-    -- exports wrap the message in a node
+    left join lateral chat_private.read_element(x.j) r on x.j is not null
+  ),
+  read as (
+    select s.*, s.content as said, case s.shape when 'text' then chat_private.text_role(s.n) else s.role end as said_role, t.said_at
+    from said s
     cross join lateral (
-      select case when jsonb_typeof(x.j) = 'object' then
-        case when jsonb_typeof(x.j -> 'message') = 'object' and not x.j ? 'role' then x.j -> 'message' else x.j end end as body
-    ) b
+      select coalesce(
+        chat_private.message_time(s.j -> 'rethread_at'), chat_private.message_time(s.body -> 'timestamp'), chat_private.message_time(s.body -> 'created_at'),
+        chat_private.message_time(s.body -> 'createdAt'), chat_private.message_time(s.body -> 'create_time'), chat_private.message_time(s.body -> 'created_date'),
+        chat_private.message_time(s.body -> 'created'), chat_private.message_time(s.body -> 'sent_at'), chat_private.message_time(s.body -> 'time'),
+        chat_private.message_time(s.body -> 'ts'), chat_private.message_time(s.body -> 'date'), chat_private.message_time(s.body #> '{metadata,createdAt}'),
+        chat_private.message_time(s.j -> 'created_at'), chat_private.message_time(s.j -> 'createdAt')) as said_at
+    ) t
   ),
   judged as (
     select r.*,
       case
         when r.j is null then chat_private.why_unreadable(r.original)
         when jsonb_typeof(r.j) = 'null' then 'it is null'
-        when jsonb_typeof(r.j) <> 'object' then 'it is no object but ' || jsonb_typeof(r.j)
+        when jsonb_typeof(r.j) not in ('object', 'string') then 'it is no object but ' || jsonb_typeof(r.j)
         when not r.is_current then 'it is on a branch that the conversation has left'
         when r.said_role is null then 'it has no role'
         when chat_private.message_role(r.said_role) is null then format('its role is %L', left(r.said_role, 40))
-        when r.said = '' and chat_private.hides_text(r.body) then 'its text is in no place that is known'
+        when jsonb_typeof(r.j) = 'string' and r.said !~ '\S' then 'it is an empty text'
+        else r.hides
       end as reason,
       -- as an application writes it today: a role and a content of its own
-      r.j ->> 'role' is not null and r.said = chat_private.content_text(r.j -> 'content') as is_plain
+      r.j ->> 'role' is not null and r.role_path = '{role}' and coalesce(r.place, '{content}') = '{content}' as is_plain
     from read r
   )
   select
@@ -299,7 +489,7 @@ as $$
     chat_private.message_role(d.said_role),
     d.said,
     case when d.reason is not null then null
-      when not d.is_plain then jsonb_build_object('original_element', d.j - '{rethread_id,rethread_seal,rethread_at}'::text[])
+      when not d.is_plain then jsonb_build_object('original_element', case jsonb_typeof(d.j) when 'object' then d.j - '{rethread_id,rethread_seal,rethread_at}'::text[] else d.j end)
       else (d.j - '{role,content,rethread_id,rethread_seal,rethread_at}'::text[])
         || case when chat_private.message_role(d.said_role) is distinct from d.said_role then jsonb_build_object('original_role', d.j -> 'role') else '{}' end
         || case when jsonb_typeof(d.j -> 'content') = 'string' then '{}'
@@ -309,38 +499,93 @@ as $$
     max(coalesce(d.said_at, started, 'epoch') - d.n * interval '1 microsecond') over (order by d.n) + d.n * interval '1 microsecond',
     d.reason,
     d.original,
-    (select t.by_place from taken t) ? d.n::text
+    (select t.by_place from taken t) ? d.n::text,
+    d.path
   from judged d
   cross join lateral (select chat_private.place_id((select k.secret from known k), session_id, d.key) as id) p
   order by d.n
 $$;
 
--- An element with the role and the content of today where they are others than it says: in the place where it
--- says them, and where every reader looks first.
-create function chat_private.restated_element(element jsonb, role text, content text) returns jsonb
+-- What holds a text, with another text in it. Calls of tools stay, and so do pictures and files where the text
+-- ends with the empty lines that they leave.
+create function chat_private.restated_text(holder jsonb, content text) returns jsonb
 language sql immutable parallel safe
 as $$
-  select case when b.path = '{}' then b.body else jsonb_set(element, b.path, b.body) end
-  from (
-    select p.path,
-      case when chat_private.message_role(chat_private.element_role(p.body)) = role then '{}'
-        when jsonb_typeof(p.body -> 'author') = 'object' and not p.body ? 'role' then jsonb_build_object('author', p.body -> 'author' || jsonb_build_object('role', role))
-        else jsonb_build_object('role', role) end as said_role,
-      case when chat_private.element_text(p.body) = content then '{}'
-        when jsonb_typeof(p.body -> 'content') = 'object'
-        then jsonb_build_object('content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(content)))
-        else jsonb_build_object('content', content)
-          || case when jsonb_typeof(p.body -> 'parts') = 'array' then jsonb_build_object('parts', jsonb_build_array(jsonb_build_object('type', 'text', 'text', content))) else '{}' end
-          || case when jsonb_typeof(p.body -> 'text') = 'string' then jsonb_build_object('text', content) else '{}' end
-          || case when jsonb_typeof(p.body -> 'message') = 'string' then jsonb_build_object('message', content) else '{}' end
-          || case when jsonb_typeof(p.body -> 'value') = 'string' then jsonb_build_object('value', content) else '{}' end end as said,
-      p.body as was
-    from (
-      select case when w.wrapped then '{message}' else '{}' end::text[] as path, case when w.wrapped then element -> 'message' else element end as body
-      from (select jsonb_typeof(element -> 'message') = 'object' and not element ? 'role' as wrapped) w
-    ) p
-  ) x
-  cross join lateral (select x.path, x.was || x.said_role || x.said as body) b
+  select case
+    when jsonb_typeof(holder) = 'array' then (
+      select jsonb_build_array(case
+          when jsonb_typeof(holder -> 0) = 'string' then to_jsonb(l.line)
+          when holder @? '$[*].type' then jsonb_build_object(
+            'type', coalesce(jsonb_path_query_first(holder, '$[*] ? (exists(@.text)).type ? (!(@ like_regex "think|thought|reasoning"))'), '"text"'), 'text', l.line)
+          else jsonb_build_object('text', l.line) end)
+        || p.calls || case when l.has_pictures then p.pictures else '[]' end
+      from (
+        select jsonb_path_query_array(o.parts, '$[*] ? (@.type like_regex "tool|function|step|source|data-" || exists(@.functionCall) || exists(@.functionResponse) || exists(@.toolUse))') as calls,
+          jsonb_path_query_array(o.parts, '$[*] ? (!(@.type like_regex "tool|function|step|source|data-|think|thought|reasoning") && !exists(@.functionCall) && !exists(@.functionResponse) && !exists(@.toolUse))') as pictures
+        from (
+          select jsonb_path_query_array(holder, '$[*] ? (@.type() == "object" && !exists(@.text) && !exists(@.content) && !exists(@.refusal) && !exists(@.executableCode) && !exists(@.codeExecutionResult) && !(@.type like_regex "(result|output)$"))') as parts
+        ) o
+      ) p
+      cross join lateral (
+        select e.has_pictures, case when e.has_pictures then left(content, length(content) - jsonb_array_length(p.pictures)) else content end as line
+        from (select content like '%' || repeat(E'\n', jsonb_array_length(p.pictures)) as has_pictures) e
+      ) l)
+    when jsonb_typeof(holder) = 'object' and not holder ? 'parts' and jsonb_typeof(holder -> 'text') = 'string' then holder || jsonb_build_object('text', content)
+    when jsonb_typeof(holder) = 'object' and not holder ? 'parts' and jsonb_typeof(holder -> 'content') = 'string' then holder || jsonb_build_object('content', content)
+    when jsonb_typeof(holder) = 'object' then jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(content))
+    else to_jsonb(content) end
+$$;
+
+-- An element with the role and the content of today where they are others than it says: in all places where it
+-- says them.
+create function chat_private.restated_element(element jsonb, role text, content text) returns jsonb
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  said record;
+  now_says jsonb;
+  is_role boolean;
+  holder record;
+begin
+  select r.* into said from chat_private.read_element(element) r;
+  -- a text alone has no place for a role
+  is_role := chat_private.message_role(said.role) is not distinct from role or said.shape = 'text';
+  if is_role and said.content = content then
+    return element;
+  end if;
+  if jsonb_typeof(said.body) <> 'object' then
+    return jsonb_build_object('role', role, 'content', content);
+  end if;
+  now_says := said.body;
+  if not is_role then
+    now_says := jsonb_set(now_says, coalesce(said.role_path, '{role}'), to_jsonb(case
+      when said.role_path = '{id,-1}' then case role when 'user' then 'HumanMessage' when 'system' then 'SystemMessage' else 'AIMessage' end
+      when said.role_path in ('{type}', '{from}') then case role when 'user' then 'human' when 'system' then 'system' else 'ai' end
+      else role end));
+    if said.role_path = '{isCreatedByUser}' then
+      now_says := now_says || jsonb_build_object('isCreatedByUser', role = 'user');
+    end if;
+  end if;
+  if said.content <> content then
+    for holder in
+      select p.place, now_says #> p.place as j, row_number() over (order by p.n) as n, t.place is not null as has_text
+      from (values (1, '{content}'::text[]), (2, '{parts}'), (3, '{data,content}'), (4, '{kwargs,content}'), (5, '{text}'), (6, '{value}'), (7, '{message}'), (8, '{msg}'),
+        (9, '{body}'), (10, '{refusal}'), (11, '{data,text}'), (12, '{output}'), (13, '{output_text}'), (14, '{chatInput}')) p (n, place)
+      cross join lateral chat_private.read_element(jsonb_build_object('role', 'user', 'content', now_says #> p.place)) t
+      where now_says #> p.place is not null
+    loop
+      -- where nothing is said yet, it is said in the first place that there is
+      if holder.has_text or said.place is null and holder.n = 1 then
+        now_says := jsonb_set(now_says, holder.place, chat_private.restated_text(holder.j, content));
+      end if;
+    end loop;
+    if (select r.content is distinct from restated_element.content from chat_private.read_element(now_says) r) then
+      now_says := now_says || jsonb_build_object('content', content);
+    end if;
+  end if;
+  return case when jsonb_typeof(element -> 'message') = 'object' and not element ? 'role' then jsonb_set(element, '{message}', now_says) else now_says end;
+end
 $$;
 
 -- A message as an element of the array again: what was there before, when nobody has changed it. `marked`:
@@ -348,67 +593,97 @@ $$;
 create function chat_private.element_of(m public.messages, marked boolean, timed boolean) returns jsonb
 language sql stable parallel safe
 as $$
-  select case
-    when m.metadata ? 'original_element' then chat_private.restated_element(m.metadata -> 'original_element', m.role, m.content)
-    else (coalesce(m.metadata, '{}') - 'original_role' - 'original_content' - 'original_content_missing')
-      || jsonb_build_object('role', coalesce(
-          case when chat_private.message_role(m.metadata ->> 'original_role') = m.role then m.metadata -> 'original_role' end, to_jsonb(m.role)))
-      || case
-        when m.metadata ? 'original_content_missing' and m.content = '' then '{}'
-        when m.metadata ? 'original_content' and chat_private.content_text(m.metadata -> 'original_content') = m.content
-        then jsonb_build_object('content', m.metadata -> 'original_content')
-        else jsonb_build_object('content', m.content) end end
-    || case when not marked then '{}' else (
-        select jsonb_build_object('rethread_id', m.id, 'rethread_seal', chat_private.seal(k.secret, m.conversation_id, m.id::text),
+  select case when not marked then e.element else
+      case jsonb_typeof(e.element) when 'object' then e.element else jsonb_build_object('role', m.role, 'content', m.content) end
+      || (select jsonb_build_object('rethread_id', m.id, 'rethread_seal', chat_private.seal(k.secret, m.conversation_id, m.id::text),
           case when timed and not coalesce(m.metadata ? 'timestamp', false) then 'timestamp' else 'rethread_at' end, m.created_at)
         from rethread_archive.message_keys k where k.track = 'conversation-history') end
+  from (
+    select case
+      when m.metadata ? 'original_element' then chat_private.restated_element(m.metadata -> 'original_element', m.role, m.content)
+      else (coalesce(m.metadata, '{}') - 'original_role' - 'original_content' - 'original_content_missing')
+        || jsonb_build_object('role', coalesce(
+            case when chat_private.message_role(m.metadata ->> 'original_role') = m.role then m.metadata -> 'original_role' end, to_jsonb(m.role)))
+        || case
+          when m.metadata ? 'original_content_missing' and m.content = '' then '{}'
+          when m.metadata ? 'original_content'
+            and (select r.content from chat_private.read_element(jsonb_build_object('role', 'user', 'content', m.metadata -> 'original_content')) r) = m.content
+          then jsonb_build_object('content', m.metadata -> 'original_content')
+          else jsonb_build_object('content', m.content) end end as element
+  ) e
 $$;
 
--- The nodes of an exported tree, from the session's messages: an edit reaches its node, a deletion empties
--- it, and what the new application has written hangs on the current node. Null when nothing has changed.
-create function chat_private.rebuilt_tree(session uuid, messages json, started timestamptz) returns jsonb
+-- A document that is no array, from the session's messages: an edit reaches its element, a deletion empties it,
+-- and what the new application has written follows the last one. Null when nothing has changed.
+create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz) returns jsonb
 language plpgsql stable
 set search_path = ''
 as $$
 declare
-  tree jsonb;
+  place text[] := chat_private.messages_place(messages);
+  is_nested boolean := chat_private.is_nested(messages) or place = '{prompt}';
+  has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
+  current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
+  tree jsonb := messages;
+  last_path text[];
+  answers text[];
   said record;
   leaf text;
 begin
-  tree := messages;
   for said in
-    select e.key, e.original::jsonb as node, m.id, chat_private.restated_element(e.original::jsonb, m.role, m.content) as element
+    select e.path, e.original::jsonb as node, e.role, m.id, chat_private.restated_element(e.original::jsonb, m.role, m.content) as element
     from chat_private.elements(session, messages, started) e
     left join public.messages m on m.id = e.id and m.conversation_id = session
     where e.reason is null
+    order by e.n
   loop
-    if said.id is null then
-      tree := jsonb_set(tree, array['mapping', said.key, 'message'], 'null');
+    if said.id is null and place = '{mapping}' then
+      tree := jsonb_set(tree, said.path || '{message}'::text[], 'null');
+    elsif said.id is null then
+      tree := jsonb_set(tree, said.path, (tree #> said.path) || chat_private.restated_element(said.node, said.role, '') || '{"rethread_gone": true}');
     elsif said.element is distinct from said.node then
-      tree := jsonb_set(tree, array['mapping', said.key], said.element);
+      tree := jsonb_set(tree, said.path, (tree #> said.path) || said.element);
     end if;
+    last_path := said.path;
   end loop;
   for said in
-    select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at, chat_private.seal(k.secret, session, m.id::text) as seal
+    select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at, chat_private.seal(k.secret, session, m.id::text) as seal, m as message
     from public.messages m
     cross join rethread_archive.message_keys k
     where m.conversation_id = session and k.track = 'conversation-history'
       and m.id not in (select e.id from chat_private.elements(session, messages, started) e where e.reason is null)
     order by m.created_at, m.id
   loop
-    leaf := tree ->> 'current_node';
-    if tree -> 'mapping' ? leaf then
-      tree := jsonb_set(tree, array['mapping', leaf, 'children'], coalesce(tree -> 'mapping' -> leaf -> 'children', '[]') || to_jsonb(said.key));
+    if has_nodes then
+      leaf := tree #>> current_at;
+      answers := place || array[leaf, case when place = '{mapping}' then 'children' else 'childrenIds' end];
+      if tree #> place ? leaf then
+        tree := jsonb_set(tree, answers, coalesce(tree #> answers, '[]') || to_jsonb(said.key));
+      end if;
+      tree := jsonb_set(tree, place || said.key, case when place = '{mapping}' then jsonb_build_object(
+          'id', said.key, 'rethread_id', said.key, 'rethread_seal', said.seal, 'parent', leaf, 'children', '[]'::jsonb,
+          'message', jsonb_build_object('id', said.key, 'author', jsonb_build_object('role', said.role), 'create_time', said.at,
+            'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(said.content))))
+        else chat_private.element_of(said.message, true, true) || jsonb_build_object('id', said.key, 'parentId', leaf, 'childrenIds', '[]'::jsonb) end);
+      tree := jsonb_set(tree, current_at, to_jsonb(said.key));
+    elsif is_nested and last_path is not null then
+      answers := last_path || case when tree #> last_path ? 'replies' or place = '{prompt}' then '{replies}' else '{children}' end::text[];
+      tree := jsonb_set(tree, answers, case jsonb_typeof(tree #> answers) when 'array' then tree #> answers else '[]' end
+        || jsonb_build_array(chat_private.element_of(said.message, true, true)));
+      last_path := answers || (jsonb_array_length(tree #> answers) - 1)::text;
+    else
+      tree := case when place = '{}' then tree || jsonb_build_array(chat_private.element_of(said.message, true, true))
+        else jsonb_set(tree, place, tree #> place || jsonb_build_array(chat_private.element_of(said.message, true, true))) end;
     end if;
-    tree := jsonb_set(tree, array['mapping', said.key], jsonb_build_object(
-      'id', said.key, 'rethread_id', said.key, 'rethread_seal', said.seal, 'parent', leaf, 'children', '[]'::jsonb,
-      'message', jsonb_build_object('id', said.key, 'author', jsonb_build_object('role', said.role), 'create_time', said.at,
-        'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(said.content)))));
-    tree := jsonb_set(tree, '{current_node}', to_jsonb(said.key));
   end loop;
   return nullif(tree, messages::jsonb);
 end
 $$;
+
+-- An element without what the database has written into it, and without its time.
+create function chat_private.unmarked(element jsonb) returns jsonb
+language sql immutable parallel safe
+as $$ select case jsonb_typeof(element) when 'object' then element - '{rethread_id,rethread_seal,rethread_at,timestamp}'::text[] else element end $$;
 
 -- Writes what one session keeps from its messages. Elements that are no messages stay where they are;
 -- messages that the new application has written come last; an element that moves up takes its id along.
@@ -431,15 +706,16 @@ begin
   if not found then
     return;
   end if;
-  if json_typeof(kept.messages) = 'object' and chat_private.keeps_messages(kept.messages) then
-    fresh := chat_private.rebuilt_tree(session, kept.messages, kept.started);
+  if json_typeof(kept.messages) = 'object' and chat_private.keeps_messages(kept.messages)
+    or json_typeof(kept.messages) = 'array' and chat_private.is_nested(kept.messages) and chat_private.why_unreadable(kept.messages::text) is null then
+    fresh := chat_private.rebuilt_document(session, kept.messages, kept.started);
     changed := fresh is not null;
   elsif json_typeof(kept.messages) = 'object'
     and (case when chat_private.why_unreadable(kept.messages::text) is null then kept.messages -> 'mapping' is not null else true end) then
     return;
   else
     with old as materialized (
-      select e.n, e.id, e.reason, e.original, e.is_sealed, case when e.reason is null then e.original::jsonb ? 'timestamp' end as timed
+      select e.n, e.id, e.reason, e.original, e.is_sealed, case when e.reason is null then jsonb_typeof(e.original::jsonb) = 'object' and e.original::jsonb ? 'timestamp' end as timed
       from chat_private.elements(session, kept.messages, kept.started) e
     ),
     item as (
@@ -459,8 +735,7 @@ begin
         else chat_private.element_of(p.m, p.is_sealed or p.n <> p.place, p.timed)::text end, ', ' order by p.place), '') || ']',
       -- one is gone, one is new, or one says something else
       count(*) <> (select count(*) from old) or bool_or(p.reason is null and (p.original is null
-        or (chat_private.element_of(p.m, false, false) - 'timestamp')
-          is distinct from (p.original::jsonb - '{rethread_id,rethread_seal,rethread_at,timestamp}'::text[])))
+        or chat_private.unmarked(chat_private.element_of(p.m, false, false)) is distinct from chat_private.unmarked(p.original::jsonb)))
     into fresh, changed
     from placed p;
   end if;
@@ -867,7 +1142,7 @@ revoke all on function chat_private.touch_conversations() from public;
 
 -- Nothing of this is for the application to call.
 revoke all on function
-  chat_private.elements(uuid, json, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_tree(uuid, json, timestamptz),
+  chat_private.elements(uuid, json, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz),
   chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid) from public;
 
 create trigger rethread_guard_conversation_id before insert or update of id on public.conversations

@@ -91,7 +91,7 @@ create policy chat_messages_update on public.chat_messages for update to authent
 create policy chat_messages_delete on public.chat_messages for delete to authenticated
   using (exists (select from public.chat_sessions s where s.id = chat_messages.session_id and s.user_id = (select auth.uid())));
 
-revoke all on public.chat_sessions, public.chat_messages from public, anon;
+revoke all on public.chat_sessions, public.chat_messages from public, anon, authenticated;
 grant select, insert, update, delete on public.chat_sessions, public.chat_messages to authenticated, service_role;
 
 -- With the setting hide_thread_id the API's users can't read the thread ids; the

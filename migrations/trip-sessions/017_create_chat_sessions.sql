@@ -123,7 +123,7 @@ create policy chat_sessions_update on public.chat_sessions for update to authent
 create policy chat_sessions_delete on public.chat_sessions for delete to authenticated
   using (iso_agent_id = (select chat_private.current_agent_id()));
 
-revoke all on public.chat_sessions from public, anon;
+revoke all on public.chat_sessions from public, anon, authenticated;
 grant select, insert, update, delete on public.chat_sessions to authenticated, service_role;
 
 -- What the application calls; each runs with the rights of who calls it.

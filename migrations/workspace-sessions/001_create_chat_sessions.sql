@@ -15,9 +15,29 @@ create function chat_private.session_workspace(workspace_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select workspace_id $$;
 
--- The id of the legacy session of a message: always the same, so nothing is ever made twice. Of version 8,
--- which no application makes by chance: those ids are kept for us (reserve_legacy_ids).
-create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid) returns uuid
+-- When a legacy session starts, as the first half of its id has it: milliseconds since 1970, or `ffffffffffff`
+-- for messages without a time.
+create function chat_private.legacy_start(at timestamptz) returns text
+language sql immutable parallel safe
+as $$
+  select case when isfinite(at)
+    then lpad(to_hex(floor(extract(epoch from at - timestamptz 'epoch') * 1000)::bigint & 281474976710655), 12, '0')
+    else 'ffffffffffff' end
+$$;
+
+-- The id of a legacy session that ends with a pause: its start, and a hash by which `is_legacy_session` knows it
+-- again, whatever becomes of the row.
+create function chat_private.legacy_id_from(workspace_id uuid, start text) returns uuid
+language sql immutable parallel safe
+as $$
+  select overlay(overlay(pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text || '@' || start)
+    placing start from 1) placing '8' from 13)::uuid
+$$;
+
+-- The id of the legacy session of a message, or of one that starts with it: always the same, so nothing is ever
+-- made twice. Of version 8, which no application makes by chance: those ids are kept for us
+-- (reserve_legacy_ids).
+create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid, at timestamptz default null) returns uuid
 language sql immutable parallel safe
 as $$ select overlay(pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text) placing '8' from 13)::uuid $$;
 
@@ -26,14 +46,62 @@ create function chat_private.legacy_author(author_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select '00000000-0000-0000-0000-000000000000'::uuid $$;
 
+-- The pause that ends a session; null where none does.
+create function chat_private.legacy_pause() returns interval
+language sql immutable parallel safe
+as $$ select null::interval $$;
+
+-- The time as far as it counts for the grouping: not at all, unless a pause ends a session. Then it is the number
+-- of the pause-long slot of time: messages of one slot are of one session, whatever is written between.
+create function chat_private.legacy_slot(at timestamptz) returns bigint
+language sql immutable parallel safe
+as $$ select 0::bigint $$;
+
+-- What a message would call its session, behind its time, so that the least one is the first; null for one that
+-- gives no title. Only sessions that end with a pause are called so.
+create function chat_private.legacy_opening(at timestamptz, role text, said text) returns text
+language sql immutable parallel safe
+as $$ select null::text $$;
+
+-- Whether a session is one that this track makes of old messages, however they are grouped.
+create function chat_private.is_legacy_session(id uuid, workspace_id uuid, author_id uuid) returns boolean
+language sql immutable parallel safe
+as $$
+  select substr(id::text, 15, 1) = '8' and (
+    id = chat_private.legacy_id_from(workspace_id, left(replace(id::text, '-', ''), 12))
+    or id in (
+      overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text) placing '8' from 13)::uuid,
+      overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text || ':' || coalesce(author_id::text, '')) placing '8' from 13)::uuid,
+      overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text || ':') placing '8' from 13)::uuid))
+$$;
+
+-- Whether a repeated migrate gives a session the messages that it has. Not where pauses end sessions: people write
+-- on in one after any pause. So a rollback keeps which session they are in, and a restore, which the setting
+-- names, puts it in place of what the migrate has found.
+create function chat_private.is_made_again(id uuid, workspace_id uuid, author_id uuid) returns boolean
+language sql stable parallel safe
+as $$
+  select chat_private.is_legacy_session(id, workspace_id, author_id) and (coalesce(current_setting('rethread.restoring', true), '') = 'on'
+    or id <> chat_private.legacy_id_from(workspace_id, left(replace(id::text, '-', ''), 12)))
+$$;
+
 -- locks: none
 do $settings$
 declare
   grouping text := coalesce(nullif(current_setting('rethread.legacy_grouping', true), ''), 'workspace');
   fallback text := nullif(current_setting('rethread.null_workspace', true), '');
+  seconds bigint;
 begin
-  if grouping not in ('workspace', 'author') then
-    raise exception 'setting legacy_grouping is "%"; it can be workspace or author', grouping;
+  if grouping like 'idle:%' then
+    begin
+      seconds := extract(epoch from substr(grouping, 6)::interval);
+    exception
+      when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
+        seconds := 0;
+    end;
+  end if;
+  if grouping not in ('workspace', 'author') and coalesce(seconds, 0) < 1 then
+    raise exception 'setting legacy_grouping is "%"; it can be workspace, author, or idle: and the pause that ends a session, such as idle:30m', grouping;
   end if;
   if fallback is not null then
     execute format($f$
@@ -42,7 +110,7 @@ begin
       as $$ select coalesce(workspace_id, %L::uuid) $$ $f$, fallback);
   end if;
   if grouping = 'author' then
-    create or replace function chat_private.legacy_session_id(workspace_id uuid, author_id uuid) returns uuid
+    create or replace function chat_private.legacy_session_id(workspace_id uuid, author_id uuid, at timestamptz default null) returns uuid
     language sql immutable parallel safe
     as $$
       select overlay(pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text
@@ -51,6 +119,47 @@ begin
     create or replace function chat_private.legacy_author(author_id uuid) returns uuid
     language sql immutable parallel safe
     as $$ select coalesce(author_id, '00000000-0000-0000-0000-000000000000'::uuid) $$;
+  end if;
+  if seconds is not null then
+    execute format($f$
+      create or replace function chat_private.legacy_pause() returns interval
+      language sql immutable parallel safe
+      as $$ select %L::interval $$ $f$, make_interval(secs => seconds));
+    execute format($f$
+      create or replace function chat_private.legacy_slot(at timestamptz) returns bigint
+      language sql immutable parallel safe
+      as $$
+        select case when isfinite(at) then floor(extract(epoch from at - timestamptz 'epoch') / %s)::bigint
+          else '-9223372036854775808'::bigint end
+      $$ $f$, seconds);
+    create or replace function chat_private.legacy_session_id(workspace_id uuid, author_id uuid, at timestamptz default null) returns uuid
+    language sql immutable parallel safe
+    as $$ select chat_private.legacy_id_from(workspace_id, chat_private.legacy_start(at)) $$;
+    -- the text of a message that is kept as JSON; one that is no JSON is the text itself
+    create function chat_private.text_said(said text) returns text
+    language plpgsql immutable parallel safe
+    set search_path = ''
+    as $$
+    begin
+      return coalesce(
+        jsonb_path_query_first(said::jsonb, '$[*] ? (@.type() == "string")'),
+        jsonb_path_query_first(said::jsonb, '$.**.text ? (@.type() == "string")'),
+        jsonb_path_query_first(said::jsonb, '$.**.content ? (@.type() == "string")')) #>> '{}';
+    exception
+      when others then
+        return said;
+    end
+    $$;
+    create or replace function chat_private.legacy_opening(at timestamptz, role text, said text) returns text
+    language sql immutable parallel safe
+    as $$
+      select case when lower(role) in ('user', 'human') then
+        to_hex(4611686018427387904 + case when isfinite(at)
+          then floor(extract(epoch from at - timestamptz 'epoch') * 1000000)::bigint else 0 end)
+        || substring(left(regexp_replace(btrim(left(
+          case when said ~ '^\s*[\[{"]' then chat_private.text_said(said) else said end,
+          1000), E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$') end
+    $$;
   end if;
 end
 $settings$;
@@ -69,6 +178,15 @@ create index idx_chat_sessions_workspace_id on public.chat_sessions (workspace_i
 create index idx_chat_sessions_user_id on public.chat_sessions (user_id);
 create index idx_chat_sessions_created_at on public.chat_sessions (created_at desc);
 create index idx_chat_sessions_active on public.chat_sessions (workspace_id, updated_at desc) where deleted_at is null;
+-- by which the dual write finds the session that a message goes on with
+-- locks: none
+do $$
+begin
+  if chat_private.legacy_pause() is not null then
+    create index idx_chat_sessions_legacy on public.chat_sessions (workspace_id, created_at) where substr(id::text, 15, 1) = '8';
+  end if;
+end
+$$;
 
 -- A backfill sets both times itself; only a change that leaves updated_at alone is stamped.
 create trigger update_chat_sessions_updated_at
@@ -131,7 +249,7 @@ create policy chat_sessions_update on public.chat_sessions for update to authent
 create policy chat_sessions_delete on public.chat_sessions for delete to authenticated
   using (user_id = (select auth.uid()) and chat_private.can_use_workspace(workspace_id));
 
-revoke all on public.chat_sessions from public, anon;
+revoke all on public.chat_sessions from public, anon, authenticated;
 grant select, insert, update, delete on public.chat_sessions to authenticated, service_role;
 
 -- Last, because these lock workspaces and auth.users against writes until the commit.

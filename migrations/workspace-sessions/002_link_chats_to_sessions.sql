@@ -1,22 +1,45 @@
 --! title: Give messages a session_id, and every message that the old application writes its session
 --! phase: expand
 
+-- What fits no session goes there. The tool has made it before its first step; a file that is pasted into psql
+-- needs it too.
+create schema if not exists rethread_archive;
+create table if not exists rethread_archive.quarantine (
+  id bigint generated always as identity primary key,
+  track text not null,
+  migration text not null,
+  relation text not null,
+  key text not null,
+  reason text not null,
+  original jsonb not null,
+  run bigint,
+  at timestamptz not null default clock_timestamp(),
+  unique (relation, key, migration)
+);
+revoke all on rethread_archive.quarantine from public, anon, authenticated, service_role;
+
 -- What the backfill collects before it creates the legacy sessions.
 create table chat_private.legacy_parts (
   workspace_id uuid not null,
   author_id uuid,
+  slot bigint not null,
   first_at timestamptz,
-  last_at timestamptz
+  -- null for a session that the dual write has begun
+  last_at timestamptz,
+  opening text collate "C"
 );
-create index legacy_parts_workspace_id on chat_private.legacy_parts (workspace_id);
+create index legacy_parts_workspace_id on chat_private.legacy_parts (workspace_id, slot);
 
 -- Which session a message goes to, looked up instead of hashed for every message (a
 -- tenth of the backfill's time).
 create table chat_private.legacy_sessions (
   workspace_id uuid not null,
   author_id uuid not null,
+  slot bigint not null,
   session_id uuid not null references public.chat_sessions (id) on delete cascade,
-  primary key (workspace_id, author_id)
+  -- what we have called the session; null for its further slots
+  title text,
+  primary key (workspace_id, author_id, slot)
 );
 create index legacy_sessions_session_id on chat_private.legacy_sessions (session_id);
 revoke all on chat_private.legacy_parts, chat_private.legacy_sessions from public, anon, authenticated, service_role;
@@ -37,20 +60,69 @@ create index behind_message on chat_private.behind (message);
 create index behind_touch on chat_private.behind (session_id) where operation = 'touch';
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 
+-- Which legacy session a message goes to. Where pauses end sessions: the last one before it, if that was
+-- in use no longer ago than the pause, else one that starts within the pause after it, else a new one. So
+-- a message with an old time joins the session of that time, and never makes one of two.
+create function chat_private.legacy_session_of(workspace_id uuid, author_id uuid, at timestamptz) returns uuid
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  started uuid := chat_private.legacy_session_id(workspace_id, author_id, at);
+  timeless uuid := chat_private.legacy_session_id(workspace_id, author_id, null);
+  home uuid := chat_private.session_workspace(workspace_id);
+  pause interval := chat_private.legacy_pause();
+begin
+  if pause is null or started = timeless then
+    return started;
+  end if;
+  return coalesce(
+    (select s.id from public.chat_sessions s
+     where s.workspace_id = home and substr(s.id::text, 15, 1) = '8' and s.id <> timeless
+       and s.created_at <= at and s.updated_at >= at - pause and s.deleted_at is null
+     order by s.created_at desc limit 1),
+    (select s.id from public.chat_sessions s
+     where s.workspace_id = home and substr(s.id::text, 15, 1) = '8' and s.id <> timeless
+       and s.created_at > at and s.created_at <= at + pause and s.deleted_at is null
+     order by s.created_at limit 1),
+    started);
+end
+$$;
+revoke all on function chat_private.legacy_session_of(uuid, uuid, timestamptz) from public;
+
 -- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out.
 -- Touches no row but the message's own and its legacy session. A session of one author becomes the
--- workspace's owner's when somebody else writes in it, as the backfill would have it.
-create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz) returns uuid
+-- workspace's owner's when somebody else writes in it, as the backfill would have it; one that ends with a
+-- pause stays with who wrote first.
+create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz, opening text default null) returns uuid
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
 declare
-  legacy uuid := chat_private.legacy_session_id(workspace_id, author_id);
+  legacy uuid := chat_private.legacy_session_of(workspace_id, author_id, at);
   home uuid := chat_private.session_workspace(workspace_id);
+  called text := substr(opening, 17);
   -- a session that somebody has moved to another workspace is not this one's
   owner_id uuid := (select s.user_id from public.chat_sessions s where s.id = legacy and s.workspace_id = home);
 begin
+  if owner_id is not null and chat_private.legacy_pause() is not null then
+    -- beside the title a time is written: who changes that alone is stamped
+    update public.chat_sessions s
+    set created_at = least(s.created_at, at),
+        title = case when s.title = 'Legacy Chat' then coalesce(called, s.title) else s.title end,
+        updated_at = greatest(s.updated_at + interval '1 microsecond', at)
+    where s.id = legacy and s.workspace_id = home
+      and (s.created_at > at or s.title = 'Legacy Chat' and called <> s.title);
+    return legacy;
+  end if;
+  if owner_id is null and chat_private.legacy_pause() is not null then
+    -- two that write at once begin one session
+    perform pg_advisory_xact_lock(hashtextextended('rethread:legacy:' || home::text, 0));
+    if chat_private.legacy_session_of(workspace_id, author_id, at) <> legacy then
+      return chat_private.make_legacy_session(workspace_id, author_id, at, opening);
+    end if;
+  end if;
   if owner_id = author_id or owner_id is not null and author_id is null then
     return legacy;
   end if;
@@ -63,32 +135,43 @@ begin
     return legacy;
   end if;
   insert into public.chat_sessions (id, workspace_id, user_id, title, created_at, updated_at)
-  select legacy, w.id, coalesce(a.id, o.id), 'Legacy Chat', coalesce(at, now()), coalesce(at, now())
+  select legacy, w.id, coalesce(a.id, o.id), coalesce(called, 'Legacy Chat'), coalesce(at, now()), coalesce(at, now())
   from public.workspaces w
   left join auth.users a on a.id = author_id
   left join auth.users o on o.id = w.owner_id
   where w.id = home and coalesce(a.id, o.id) is not null
   on conflict (id) do nothing;
+  if found and chat_private.legacy_pause() is not null then
+    -- the backfill finds it: older messages, up to the pause before it, are of the same session
+    insert into chat_private.legacy_parts (workspace_id, author_id, slot, first_at, opening)
+    values (home, author_id, chat_private.legacy_slot(at), at, opening);
+    insert into chat_private.legacy_sessions (workspace_id, author_id, slot, session_id, title)
+    values (home, chat_private.legacy_author(author_id), chat_private.legacy_slot(at), legacy, coalesce(called, 'Legacy Chat'))
+    on conflict on constraint legacy_sessions_pkey do nothing;
+  end if;
   return (select s.id from public.chat_sessions s where s.id = legacy and s.workspace_id = home);
 end
 $$;
-revoke all on function chat_private.make_legacy_session(uuid, uuid, timestamptz) from public;
+revoke all on function chat_private.make_legacy_session(uuid, uuid, timestamptz, text) from public;
 
--- For the backfill: makes a legacy session, or gives one that the dual write has made before the times
--- and the owner of the whole.
-create function chat_private.put_legacy_session(id uuid, workspace_id uuid, owner_id uuid, first_at timestamptz, last_at timestamptz)
+-- For the backfill: makes a legacy session, or gives one that the dual write has made before the times,
+-- the owner and the title of the whole. A title that somebody has given it stays.
+create function chat_private.put_legacy_session(
+  id uuid, workspace_id uuid, owner_id uuid, first_at timestamptz, last_at timestamptz, title text, called text[])
 returns uuid
 language plpgsql
 set search_path = ''
 as $$
 begin
   insert into public.chat_sessions as s (id, workspace_id, user_id, title, created_at, updated_at)
-  values (put_legacy_session.id, put_legacy_session.workspace_id, owner_id, 'Legacy Chat', coalesce(first_at, now()), coalesce(last_at, now()))
+  values (put_legacy_session.id, put_legacy_session.workspace_id, owner_id, put_legacy_session.title, coalesce(first_at, now()), coalesce(last_at, now()))
   on conflict on constraint chat_sessions_pkey do update
   set created_at = least(s.created_at, excluded.created_at),
-      updated_at = greatest(s.updated_at, excluded.updated_at),
+      -- beside the title a time is written: who changes that alone is stamped
+      updated_at = greatest(s.updated_at + case when s.title = excluded.title then interval '0' else interval '1 microsecond' end, excluded.updated_at),
+      title = case when s.title = any (called) then excluded.title else s.title end,
       user_id = excluded.user_id
-  where s.workspace_id = excluded.workspace_id and excluded.created_at < s.created_at;
+  where s.workspace_id = excluded.workspace_id and (excluded.created_at < s.created_at or excluded.updated_at > s.updated_at);
   if not exists (select from public.chat_sessions s where s.id = put_legacy_session.id and s.workspace_id = put_legacy_session.workspace_id) then
     raise exception 'session % has the id of the legacy session of workspace %, and is of another workspace: move it back', put_legacy_session.id, put_legacy_session.workspace_id
       using errcode = 'unique_violation';
@@ -96,7 +179,7 @@ begin
   return put_legacy_session.id;
 end
 $$;
-revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz) from public;
+revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]) from public;
 
 -- Never fails the application's statement, and waits for nobody longer than a moment: a message that can't
 -- get its session now is left without one, for the backfill.
@@ -107,7 +190,8 @@ set row_security = off
 set lock_timeout = '300ms'
 as $$
 begin
-  new.session_id := chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at);
+  new.session_id := chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at,
+    chat_private.legacy_opening(new.created_at, new.role::text, new.message::text));
   return new;
 exception
   when others then
@@ -137,7 +221,8 @@ begin
   end if;
   begin
     update public.chats c
-    set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at)
+    set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at,
+      chat_private.legacy_opening(new.created_at, new.role::text, new.message::text))
     where c.id = new.id and c.session_id is not distinct from new.session_id
       and c.workspace_id is not distinct from new.workspace_id
     returning c.session_id into first;
@@ -246,8 +331,8 @@ $$;
 revoke all on function chat_private.touch_session() from public;
 
 -- Who chooses a session chooses one of their own, of the message's workspace, whatever older policies on
--- messages say. With the argument `legacy` also the session that the database would have chosen, in a
--- workspace that they may use and the message has not just been moved to. Asked of those whom the policies of
+-- messages say. With the argument `legacy` also one that the database could have chosen, in a workspace that
+-- they may use and the message has not just been moved to. Asked of those whom the policies of
 -- sessions bind, and with the writer's own rights: it sees what they see.
 create function chat_private.guard_session() returns trigger
 language plpgsql
@@ -255,7 +340,9 @@ set search_path = ''
 as $$
 begin
   if tg_nargs > 0 then
-    if new.session_id = chat_private.legacy_session_id(new.workspace_id, new.user_id)
+    if (new.session_id = chat_private.legacy_session_id(new.workspace_id, new.user_id, new.created_at)
+        or chat_private.legacy_pause() is not null
+          and chat_private.is_legacy_session(new.session_id, chat_private.session_workspace(new.workspace_id), new.user_id))
       and (tg_op = 'INSERT' or new.workspace_id is not distinct from old.workspace_id)
       and chat_private.can_use_workspace(chat_private.session_workspace(new.workspace_id)) then
       return new;
@@ -276,7 +363,9 @@ revoke all on function chat_private.guard_session() from public;
 -- A session outlives the account of its owner where it is not theirs alone: a legacy session, and one with
 -- messages of others. It goes to the workspace's owner, else to the first of its authors. Where nobody is
 -- left, or the workspace is gone, messages that may be without a session stay, without one: the old
--- application loses none that it would have kept. Fails rather than let messages go.
+-- application loses none that it would have kept. Where that can't be done (a trigger of the application
+-- raises), neither the statement fails nor a message goes: the session stays, although its workspace or
+-- account is gone, and the contract phase waits for it.
 create function chat_private.keep_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -284,8 +373,7 @@ set row_security = off
 as $$
 declare
   kept boolean := exists (select from auth.users u where u.id = old.user_id);
-  legacy boolean := old.id in (
-    chat_private.legacy_session_id(old.workspace_id, old.user_id), chat_private.legacy_session_id(old.workspace_id, null));
+  legacy boolean := chat_private.is_legacy_session(old.id, old.workspace_id, old.user_id);
   workspace_owner uuid;
   heir uuid;
 begin
@@ -297,7 +385,8 @@ begin
       select from pg_catalog.pg_constraint k where k.conrelid = 'public.chats'::regclass and k.confrelid = tg_relid) then
       delete from chat_private.legacy_parts p
       using chat_private.legacy_sessions l
-      where l.session_id = old.id and p.workspace_id = l.workspace_id and chat_private.legacy_author(p.author_id) = l.author_id;
+      where l.session_id = old.id and p.workspace_id = l.workspace_id and p.slot = l.slot
+        and chat_private.legacy_author(p.author_id) = l.author_id;
     end if;
     return old;
   end if;
@@ -332,6 +421,11 @@ begin
     update public.chats c set session_id = null where c.session_id = old.id;
   end if;
   return old;
+exception
+  when others then
+    insert into chat_private.behind (message, session_id, operation, sqlstate)
+    values ('', old.id, 'release', sqlstate);
+    return null;
 end
 $$;
 revoke all on function chat_private.keep_session() from public;

@@ -4,14 +4,16 @@
 --! table: public.chats
 --! unit: workspace_id
 --! pending: c.session_id is null and chat_private.session_workspace(c.workspace_id) is not null and not exists (select from chat_private.legacy_parts p
---!   where p.workspace_id = chat_private.session_workspace(c.workspace_id)
+--!   where p.workspace_id = chat_private.session_workspace(c.workspace_id) and p.slot = chat_private.legacy_slot(c.created_at)
 --!   and coalesce(p.author_id::text, '') = coalesce(c.user_id::text, ''))
 
--- One row a batch, workspace and author, appended only: merging into chat_sessions itself would
--- rewrite every session once a batch. Taking a part twice changes nothing: the earliest, the latest
+-- One row a batch, workspace, author and slot of time, appended only: merging into chat_sessions itself
+-- would rewrite every session once a batch. Taking a part twice changes nothing: the earliest, the latest
 -- and the authors stay the same.
-insert into chat_private.legacy_parts (workspace_id, author_id, first_at, last_at)
-select chat_private.session_workspace(c.workspace_id), c.user_id, min(c.created_at), max(c.created_at)
+insert into chat_private.legacy_parts (workspace_id, author_id, slot, first_at, last_at, opening)
+select chat_private.session_workspace(c.workspace_id), c.user_id, chat_private.legacy_slot(c.created_at),
+  min(c.created_at), max(c.created_at),
+  min(chat_private.legacy_opening(c.created_at, c.role::text, c.message::text) collate "C")
 from public.chats c
 where chat_private.session_workspace(c.workspace_id) is not null
-group by 1, 2;
+group by 1, 2, 3;

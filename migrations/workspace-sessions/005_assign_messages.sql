@@ -1,4 +1,4 @@
---! title: Assign every message to the legacy session of its workspace
+--! title: Assign every message to its legacy session
 --! phase: backfill
 --! undone-by: 002_link_chats_to_sessions
 --! table: public.chats
@@ -10,7 +10,7 @@
 --!   then 'its workspace was deleted'
 --!   when not exists (select from auth.users u where u.id = c.user_id or u.id = (
 --!     select w.owner_id from public.workspaces w where w.id = chat_private.session_workspace(c.workspace_id)))
---!   and not exists (select from public.chat_sessions s where s.id = chat_private.legacy_session_id(c.workspace_id, c.user_id))
+--!   and not exists (select from public.chat_sessions s where s.id = chat_private.legacy_session_of(c.workspace_id, c.user_id, c.created_at))
 --!   then 'neither its author nor the owner of its workspace exists' end
 
 update public.chats c
@@ -18,6 +18,7 @@ set session_id = l.session_id
 from chat_private.legacy_sessions l
 where l.workspace_id = chat_private.session_workspace(c.workspace_id)
   and l.author_id = chat_private.legacy_author(c.user_id)
+  and l.slot = chat_private.legacy_slot(c.created_at)
   -- only what has no session: as a condition of the pair it is asked of the rows that are this
   -- batch's turn, where `c.session_id is null` would be asked first, of every row of every page, in
   -- every pass (a fifth of the time)

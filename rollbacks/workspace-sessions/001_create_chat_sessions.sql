@@ -1,12 +1,21 @@
 --! title: Take chat_sessions away
---! ours: public.chat_sessions: id in (chat_private.legacy_session_id(workspace_id, user_id), chat_private.legacy_session_id(workspace_id, null))
+--! ours: public.chat_sessions: chat_private.is_legacy_session(id, workspace_id, user_id)
+--!   and (chat_private.legacy_pause() is null or coalesce(current_setting('rethread.restoring', true), '') <> 'on')
 --! superseded: not exists (select from public.chats c where c.session_id = chat_sessions.id)
 
 drop table if exists public.chat_sessions;
 drop function if exists chat_private.reserve_legacy_ids();
 drop function if exists chat_private.can_use_workspace(uuid);
-drop function if exists chat_private.legacy_session_id(uuid, uuid);
+drop function if exists chat_private.is_made_again(uuid, uuid, uuid);
+drop function if exists chat_private.is_legacy_session(uuid, uuid, uuid);
+drop function if exists chat_private.legacy_opening(timestamptz, text, text);
+drop function if exists chat_private.text_said(text);
+drop function if exists chat_private.legacy_slot(timestamptz);
+drop function if exists chat_private.legacy_pause();
 drop function if exists chat_private.legacy_author(uuid);
+drop function if exists chat_private.legacy_session_id(uuid, uuid, timestamptz);
+drop function if exists chat_private.legacy_id_from(uuid, text);
+drop function if exists chat_private.legacy_start(timestamptz);
 drop function if exists chat_private.session_workspace(uuid);
 
 -- locks: none

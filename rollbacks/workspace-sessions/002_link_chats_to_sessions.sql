@@ -1,6 +1,6 @@
 --! title: Take session_id away from messages
---! ours: public.chats.session_id: session_id not in (select s.id from public.chat_sessions s
---!   where s.id not in (chat_private.legacy_session_id(s.workspace_id, s.user_id), chat_private.legacy_session_id(s.workspace_id, null)))
+--! ours: public.chats.session_id: (chat_private.legacy_pause() is null or coalesce(current_setting('rethread.restoring', true), '') = 'on')
+--!   and session_id not in (select s.id from public.chat_sessions s where not chat_private.is_made_again(s.id, s.workspace_id, s.user_id))
 --! catch-up: public.chat_sessions: chat_private.catch_up(id)
 
 drop trigger if exists rethread_fill_session_on_insert on public.chats;
@@ -19,8 +19,9 @@ drop function if exists chat_private.touch_session();
 drop function if exists chat_private.catch_up(uuid);
 drop function if exists chat_private.fill_session();
 drop function if exists chat_private.move_session();
-drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz);
-drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz);
+drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz, text);
+drop function if exists chat_private.legacy_session_of(uuid, uuid, timestamptz);
+drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]);
 drop table if exists chat_private.behind;
 drop table if exists chat_private.legacy_sessions;
 drop table if exists chat_private.legacy_parts;

@@ -1,5 +1,6 @@
 import { UsageError } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
+import { nearest } from '../model/similar.js'
 import { dottedText, namesIn } from '../model/table_name.js'
 import { bindingOf, type TrackNames } from './names.js'
 
@@ -10,18 +11,52 @@ const longestBytes = 63
 const located = (table: string): string => dottedText(['public', ...namesIn(table)!].slice(-2))
 
 /**
+ * A mapping without the columns that the track does not use, and their roles: what is said of a table beyond
+ * what the track needs does no harm. Throws USAGE for a table that the track does not know, and for a column
+ * that is nearly one of its own.
+ */
+export function splitMapping(
+  track: string,
+  names: TrackNames,
+  mapping: Mapping,
+): { mapping: Mapping; unused: string[] } {
+  const unused: string[] = []
+  for (const [role, value] of Object.entries(mapping)) {
+    if (role === 'identity' || isKnown(names, role, value)) continue
+    const [entity, column] = role.split('.') as [string, string | undefined]
+    const found = names.roles[entity]
+    const known = found
+      ? [...Object.keys(found.columns), ...(names.own.get(found.table) ?? [])]
+      : Object.keys(names.roles)
+    const meant = nearest(found && column ? column : entity, known)
+    if (!found || !column || meant)
+      throw new UsageError(`--map ${role}`, `track ${track} has no such name`, {
+        known: found ? known.map(c => `${entity}.${c}`) : known,
+        meant: found && meant ? `${entity}.${meant}` : meant,
+      })
+    unused.push(role)
+  }
+  const used = Object.entries(mapping).filter(([role]) => !unused.includes(role))
+  return { mapping: Object.fromEntries(used), unused }
+}
+
+function isKnown(names: TrackNames, role: string, value: Mapping[string] | undefined): boolean {
+  const [entity, column] = role.split('.') as [string, string | undefined]
+  const found = names.roles[entity]
+  const beside = typeof value === 'object' && value?.probe !== undefined
+  return Boolean(
+    found && (!column || beside || column in found.columns || names.own.get(found.table)?.has(column)),
+  )
+}
+
+/**
  * Throws USAGE for a key of a mapping that the track has no table or column for, for a name that no
  * database has, and where two names of the track would become one.
  */
 export function judgeMapping(track: string, names: TrackNames, mapping: Mapping): void {
   for (const [role, value] of Object.entries(mapping)) {
     if (role === 'identity') continue
-    const [entity, column] = role.split('.') as [string, string | undefined]
-    const found = names.roles[entity]
-    const beside = typeof value === 'object' && value?.probe !== undefined
-    const known =
-      found && (!column || beside || column in found.columns || names.own.get(found.table)?.has(column))
-    if (!known) throw new UsageError(`--map ${role}`, `track ${track} has no such name`)
+    if (!isKnown(names, role, value)) throw new UsageError(`--map ${role}`, `track ${track} has no such name`)
     const to = typeof value === 'string' ? namesIn(value)! : [bindingOf(value)?.column ?? '']
     const long = to.find(part => Buffer.byteLength(part) > longestBytes)
     if (long)

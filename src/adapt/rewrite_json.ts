@@ -60,6 +60,7 @@ export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<
     shape.is = await rewriteExpression(track, shape.is, shape.table, null)
     shape.table = tableNow(names, shape.table)
   }
+  own(info.elements, ['column'])
   info.persona.of = dotted(names, info.persona.of)
   if (info.sight) {
     info.sight.persons = dotted(names, info.sight.persons)

@@ -1,3 +1,4 @@
+import { createLike } from '../database/create_like.sql.js'
 import { type Db, ident } from '../database/types.js'
 import { foreignKeys } from './archive.sql.js'
 
@@ -9,7 +10,12 @@ export const twin = 'pg_temp.rethread_twin'
  * go back without them.
  */
 export async function makeTwin(sql: Db, table: string): Promise<void> {
-  await sql.unsafe(`create temporary table rethread_twin (like ${table} including all) on commit drop`)
+  await createLike(sql, {
+    create: 'create temporary table',
+    name: 'rethread_twin',
+    original: table,
+    rest: 'on commit drop',
+  })
   const old = await sql<{ name: string }[]>`
     select conname::text as name from pg_catalog.pg_constraint
     where conrelid = ${table}::regclass and contype in ('c', 'n') and not convalidated`

@@ -1,3 +1,4 @@
+import type { Connection } from '../database/connection.js'
 import type { FlushSize } from '../database/connection.sql.js'
 import { isLost, isRefused } from '../database/faults.js'
 import { beside } from '../run/beside.js'
@@ -20,7 +21,9 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
   const { ctx } = job.run
   const done = new AbortController()
   const wal = walMeter(job)
+  const sayBroken = breaks(job)
   const see = async () => {
+    sayBroken()
     try {
       job.advice = await readAdvice(job, wal)
       await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : adviceText(job.advice))
@@ -43,7 +46,28 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
     stop: async () => {
       done.abort()
       await watching.end()
+      // it may have broken since the last look
+      sayBroken()
     },
+  }
+}
+
+/** Connections of monitors of which it has been said that they broke: several backfills share one. */
+const saidBroken = new WeakSet<Connection>()
+
+/** Says of each connection of the monitor that it broke, also where another one has replaced it since. */
+function breaks({ run }: Job): () => void {
+  let { monitor } = run
+  return () => {
+    if ((monitor.lost || run.monitor !== monitor) && !saidBroken.has(monitor)) {
+      saidBroken.add(monitor)
+      run.ctx.emit({
+        type: 'reconnect',
+        attempt: 0,
+        reason: `the monitor’s; until then ${adviceText(unseen)}`,
+      })
+    }
+    monitor = run.monitor
   }
 }
 
@@ -73,6 +97,9 @@ async function readAdvice(job: Job, wal: ReturnType<typeof walMeter>): Promise<A
   return advise(now, throttle, wal(now.wal))
 }
 
+/** The advice that holds now: none that came from a connection which is gone. */
+export const adviceNow = ({ run, advice }: Job): Advice => (run.monitor.lost ? unseen : advice)
+
 /** The advice for the progress line. */
 export const adviceText = (advice: Advice): string =>
   [
@@ -84,7 +111,7 @@ export const adviceText = (advice: Advice): string =>
     .join(': ')
 
 /** How long to rest, as a multiple of the work: as `--nice` says, and no shorter than the signals ask for. */
-export const restsFor = ({ advice, options }: Job): number => Math.max(advice.rest, options.nice)
+export const restsFor = (job: Job): number => Math.max(adviceNow(job).rest, job.options.nice)
 
 /** In what pieces evicted pages go to the disk now: small ones while an application is beside us. */
 export const flushSizeFor = (job: Job): FlushSize => (restsFor(job) > 0 ? 'small' : 'large')
@@ -101,6 +128,6 @@ export async function restAfterBatch(
   const { ctx } = job.run
   const left = (batchMs - sleptMs) * restsFor(job) - sleptMs
   if (left > 0) await ctx.clock.sleep(left, ctx.signal)
-  while (job.advice.level === 'stop' && !ctx.signal.aborted && !halted())
+  while (adviceNow(job).level === 'stop' && !ctx.signal.aborted && !halted())
     await ctx.clock.sleep(checkEveryMs / 4, ctx.signal)
 }

@@ -1,9 +1,9 @@
 import { relationExists } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
-import { isRefused } from '../database/faults.js'
+import { isRefused, isSqlState, serverFault } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { Failures } from '../model/failure.js'
+import { Failure, Failures } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
@@ -45,7 +45,7 @@ async function referenced(sql: Db, m: Migration, spec: PendingSpec): Promise<Fin
 export async function referencedRows(connection: Connection, track: Track, plan: Plan): Promise<Finding[]> {
   const found: Finding[] = []
   for (const m of plan.steps.map(s => s.migration).filter(takesOut))
-    found.push(...((await askedOf(connection, track, m, (tx, spec) => referenced(tx, m, spec))) ?? []))
+    found.push(...((await askedOf(connection, track, plan, m, (tx, spec) => referenced(tx, m, spec))) ?? []))
   return found
 }
 
@@ -69,7 +69,7 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
 export async function withLeavingRows(connection: Connection, track: Track, plan: Plan): Promise<Plan> {
   const leaving = new Map<string, number>()
   for (const m of [...plan.steps, ...plan.held].map(s => s.migration)) {
-    const rows = takesOut(m) ? await askedOf(connection, track, m, countLeaving) : null
+    const rows = takesOut(m) ? await askedOf(connection, track, plan, m, countLeaving) : null
     if (rows !== null) leaving.set(m.name, rows)
   }
   const steps = plan.steps.map(s => ({
@@ -83,10 +83,14 @@ export async function withLeavingRows(connection: Connection, track: Track, plan
   return { ...plan, steps, leaving }
 }
 
-/** What a table says of a backfill; null where a step before makes what it asks for. */
+/**
+ * What a table says of a backfill; null where a step before, which has not run yet, makes what it asks for.
+ * Throws SQL_ERROR where the server refuses the question for another reason.
+ */
 async function askedOf<T>(
   connection: Connection,
   track: Track,
+  { steps, held }: Plan,
   m: Migration,
   question: (sql: Db, spec: PendingSpec) => Promise<T>,
 ): Promise<T | null> {
@@ -95,11 +99,20 @@ async function askedOf<T>(
     const spec = { ...(await readPendingSpec(connection.sql, track, m)), hasFailedRows }
     return await readAside(connection.sql, tx => question(tx, spec))
   } catch (error) {
-    // it names what is not there yet
     if (!isRefused(error)) throw error
-    return null
+    const at = track.migrations.findIndex(other => other.name === m.name)
+    const before = track.migrations.slice(0, at).map(other => other.name)
+    const waits = [...steps, ...held].some(s => before.includes(s.migration.name))
+    if (waits && isSqlState(error, ...notThere)) return null
+    const { code: sqlstate, message: reason, detail, hint } = serverFault(error)!
+    const asked = { column: null, excerpt: null, context: 'asked which rows it takes out' }
+    const facts = { sqlstate, reason, detail: detail ?? null, hint: hint ?? null, ...asked }
+    throw new Failure('SQL_ERROR', m.file.path, facts, error)
   }
 }
+
+/** SQLSTATEs of a table, a column, a function or a schema that is not there. */
+const notThere = ['42P01', '42703', '42883', '3F000']
 
 /** What the consent given so far does not cover: more rows than the report named. */
 export async function judgeLeaving(connection: Connection, plan: Plan, consent: Consent): Promise<Finding[]> {

@@ -8,7 +8,7 @@ import { batch, standalone } from './batch.js'
 import { checkpoint, lastItem, readOnceMore } from './batch.sql.js'
 import { batchPredicate } from './batch_predicate.sql.js'
 import { type BatchSize, makeBatchSize } from './batch_size.js'
-import { adviceText, flushSizeFor, restAfterBatch, restsFor } from './health_monitor.js'
+import { adviceNow, adviceText, flushSizeFor, restAfterBatch, restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
 import { nextBatch } from './range_cursor.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from './run_backfill.sql.js'
@@ -243,6 +243,7 @@ export async function canary(job: Job): Promise<boolean> {
 
 function reportProgress(job: Job, rows: number, batchMs: number, batchSize: BatchSize): void {
   const { progress, run, migration } = job
+  const advice = adviceNow(job)
   progress.rows += rows
   const seconds = (run.ctx.clock.now() - progress.since) / 1000
   const fraction = progress.pages === 0 ? 1 : Math.min(1, progress.pagesDone / progress.pages)
@@ -255,9 +256,6 @@ function reportProgress(job: Job, rows: number, batchMs: number, batchSize: Batc
     rowsPerSecond: seconds > 0 ? Math.round(progress.rows / seconds) : 0,
     etaSeconds: eta,
     batchMs,
-    pace:
-      job.advice.level === 'go' && job.advice.unknown.length === 0
-        ? batchSize.word()
-        : adviceText(job.advice),
+    pace: advice.level === 'go' && advice.unknown.length === 0 ? batchSize.word() : adviceText(advice),
   })
 }

@@ -99,6 +99,7 @@ async function runCommand(
     for (const [flag, path] of [
       ['--output', typed.output],
       ['--out', typed.out],
+      ['--fix-up', typed.fixUp],
     ] as const)
       if (typeof path === 'string') checkOutput(process.cwd(), flag, path)
     writable = true
@@ -138,8 +139,11 @@ async function runCommand(
   const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
   report = withoutSecrets(report, urlOrNone(given, process.env), words)
   const look = { color, verbose, width: process.stdout.columns ?? 100 }
-  if (typeof typed.out === 'string' && report.pin)
-    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(report.pin, null, 2)}\n`))
+  const kept = report.pin ?? report.proof
+  if (typeof typed.out === 'string' && kept)
+    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
+  if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
+    note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
   const { render, page } = renderer ?? (await rendererOf(usualFormat))!
   const file = page && process.env[page.env]
   if (page && file) appendFileSync(file, await page.render(report))

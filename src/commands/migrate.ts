@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { defineCommand, throttleOptions } from '../command.js'
 import { readPin } from '../files/pin.js'
 import { migrate } from '../migrate/migrate.js'
+import { UsageError } from '../model/failure.js'
 import { choice, count, flag, text } from '../model/options.js'
 import { phases } from '../model/project.js'
 import { wishOf } from '../plan/pinned_plan.js'
@@ -17,6 +18,11 @@ export default defineCommand({
       '--baseline <migration>',
       'adopt an existing database: record as applied what the catalog shows to be there',
     ),
+    adopt: flag(
+      '--adopt',
+      'take over a half-done database: record what is as the files make it, show what is not',
+    ),
+    fixUp: text('--fix-up <file>', 'with --adopt: write SQL that makes what differs as the files make it'),
     plan: text(
       '--plan <file>',
       'apply a plan that was pinned by plan --out; refused when anything has changed since',
@@ -33,6 +39,11 @@ export default defineCommand({
     if (options.baseline) {
       const { baseline } = await import('../migrate/baseline.js')
       return baseline(ctx, chosen, options.baseline, leaseWaitMs)
+    }
+    if (options.fixUp && !options.adopt) throw new UsageError('--fix-up', 'it wants --adopt')
+    if (options.adopt) {
+      const { adopt } = await import('../migrate/adopt.js')
+      return adopt(ctx, chosen, { to: options.to, leaseWaitMs })
     }
     const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
     return migrate({ ...ctx, cores: options.workers }, chosen, {

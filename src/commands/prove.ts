@@ -1,5 +1,7 @@
+import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
-import { count } from '../model/options.js'
+import { readProof } from '../files/proof.js'
+import { count, text } from '../model/options.js'
 import { prove } from '../verify/prove.js'
 import { plainVerifyOptions } from '../verify/verify.js'
 
@@ -7,11 +9,15 @@ export default defineCommand({
   summary: 'one page to sign off after a run: what came in, what it became, who sees what',
   options: {
     sample: count('--sample <n>', 'real persons that are compared with what they should see (default 5)', 5),
+    out: text('--out <file>', 'keep the proof: counts, content hashes, schema, files, versions, verdict'),
+    against: text('--against <file>', 'say what has changed since a proof that was kept'),
   },
-  run: async ({ ctx, track, options, config }) =>
+  run: async ({ ctx, track, options, config, cwd }) =>
     prove(ctx, await track(), {
       ...plainVerifyOptions,
       sample: options.sample,
       accepted: config.accepted,
+      keep: options.out !== null,
+      against: options.against === null ? null : await readProof(resolve(cwd, options.against)),
     }),
 })

@@ -26,6 +26,7 @@ import {
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
+import { elementShapes } from '../plan/element_shapes.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
@@ -35,7 +36,7 @@ import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { isDecision } from '../verify/outlook_hazards.js'
-import { foretell, isOutlook } from '../verify/run_check.js'
+import { foretell, foretellTables, isOutlook } from '../verify/run_check.js'
 import { connected, invalidIndexes } from './diagnostics.sql.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 
@@ -98,6 +99,9 @@ export function dryRunAndPlan(
       hasLedger,
     )
     if (backfills) report.tables.push(backfills)
+    const applied = new Set(history.applied.keys())
+    if (plan.steps.length > 0)
+      report.tables.push(...(await foretellTables(ctx, connection, track.checks, applied)))
     const sessions = await connected(connection.sql)
     if (sessions.length > 0 && plan.steps.length > 0)
       report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
@@ -108,7 +112,11 @@ export function dryRunAndPlan(
       major: target.major,
       obstacles,
     })
+    const shapes = plan.steps.some(s => s.migration.backfill)
+      ? await elementShapes(ctx, connection, track)
+      : null
     report.findings.push(
+      ...(shapes?.findings ?? []),
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
       ...ahead,
@@ -126,17 +134,16 @@ export function dryRunAndPlan(
         ctx,
         connection,
         plan.steps.length > 0 ? track.checks.filter(c => isOutlook(c) && !isDecision(ctx, c)) : [],
-        new Set(history.applied.keys()),
+        applied,
       )),
       ...driftFinding(drift),
       ...heldFindings(described, target.info.database, options.consent.from),
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    if (options.pinned) report.pin = await pinOf(connection, described, history, options, target.major)
+    if (options.pinned) report.pin = await pinOf(connection, described, history, options, target)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
-    if (report.findings.some(f => f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT'))
-      report.verdict = 'attention'
+    if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { report: { ...report, verdict: verdictOf(report) }, plan }
   })

@@ -1,7 +1,8 @@
-import type { Context } from '../database/context.js'
+import { type Context, connect } from '../database/context.js'
 import { parseStatements } from '../files/statements.js'
 import type { Track } from '../model/project.js'
-import type { Report, StepResult, Table } from '../model/report.js'
+import { counts, type Report, type StepResult, type Table } from '../model/report.js'
+import { elementStructures } from '../plan/element_shapes.js'
 import { tablesMadeBy, waitedFor } from '../run/lock_trace.js'
 import { type DryRunOptions, dryRunAndPlan } from './plan.js'
 import { rehearseInPlace } from './rehearse_in_place.js'
@@ -35,16 +36,23 @@ export async function dryRunWithRehearsal(
     return { ...s, outcome, reason, durationMs, attempts, rows, traces }
   })
   report.checks = rehearsed.checks
-  report.tables.push(tracesTable(report.steps), ...rehearsed.tables)
+  report.tables.push(tracesTable(report.steps), ...(await structures(ctx, track)), ...rehearsed.tables)
   report.findings.push(...rehearsed.findings)
   const loud = rehearsed.checks.some(
-    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
   )
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
   // a step that failed in a rehearsal has failed nobody: the reviewer is told
   if (loud || stuck || report.steps.some(s => s.outcome === 'failed')) report.verdict = 'attention'
   if (rehearsed.verdict === 'interrupted') report.verdict = 'interrupted'
   return report
+}
+
+/** The structure of some elements that are to become messages: of the target, also where a copy is rehearsed on. */
+async function structures(ctx: Context, track: Track): Promise<Table[]> {
+  await using connection = await connect(ctx, 'reader')
+  const table = await elementStructures(ctx, connection, track)
+  return table ? [table] : []
 }
 
 /** What the statements did: only those that took time, locks that somebody waits for, or wrote. */

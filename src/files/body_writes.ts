@@ -12,6 +12,8 @@ import {
 export interface RowChanges {
   /** Tables that they update, delete from or merge into. */
   tables: Set<string>
+  /** Tables that they insert into. */
+  filled: Set<string>
   /** Texts that change rows, of a table that shows only when they run. */
   unread: string[]
 }
@@ -21,7 +23,7 @@ export interface RowChanges {
  * texts that EXECUTE runs, too. What does not parse, or names its table only at run time, is `unread`.
  */
 export async function rowChanges(statements: Statement[]): Promise<RowChanges> {
-  const found: RowChanges = { tables: new Set(), unread: [] }
+  const found: RowChanges = { tables: new Set(), filled: new Set(), unread: [] }
   for (const statement of statements) await readStatement(statement, found)
   return found
 }
@@ -31,6 +33,8 @@ async function readStatement({ kind, node, text }: Statement, found: RowChanges)
     for (const s of [n.UpdateStmt, n.DeleteStmt, n.MergeStmt])
       if (s?.relation?.relname === putByFormat) found.unread.push(text.replaceAll(putByFormat, '%I'))
       else if (s?.relation) found.tables.add(relationName(s.relation))
+    const { InsertStmt: insert } = n
+    if (insert?.relation) found.filled.add(relationName(insert.relation))
   })
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return
   const option = (name: string): Node | undefined =>

@@ -262,7 +262,7 @@ function readRollback(source: Source, faults: Finding[]): Rollback {
 }
 
 function readCheck(track: string, source: Source, faults: Finding[], shared = false): Check {
-  const { text, fault, oneOf } = reader(source, 'check', faults)
+  const { text, fault, oneOf, list } = reader(source, 'check', faults)
   const hazard = text('hazard')
   const at = text('at')
   if (hazard !== null && !isHazard(hazard)) fault('hazard', `unknown hazard \`${hazard}\``)
@@ -285,6 +285,8 @@ function readCheck(track: string, source: Source, faults: Finding[], shared = fa
       hazard !== null && isHazard(hazard) && at !== null
         ? { code: hazard, at, unlessSet: text('unless-set') }
         : null,
+    requires: list('requires'),
+    fix: text('fix'),
     expects: text('expects') === null ? null : oneOf('expects', expectedKinds, 'columns'),
     shared,
   }

@@ -30,6 +30,8 @@ const headerKeys = {
     'deep',
     'mutant',
     'expects',
+    'requires',
+    'fix',
     'hazard',
     'at',
     'unless-set',

@@ -19,6 +19,7 @@ export async function parsePin(json: unknown, where: string): Promise<Pin> {
   const schema = z.strictObject({
     format: z.literal(1),
     track: z.string(),
+    database: z.strictObject({ name: z.string(), system: z.nullable(z.string()) }),
     wish: z.strictObject({
       to: z.nullable(z.string()),
       phase: z.nullable(z.enum(['expand', 'backfill', 'contract'])),

@@ -70,6 +70,17 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
     settings: z.optional(z.record(z.string(), setting)),
     shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
+    elements: z.optional(
+      z.strictObject({
+        table,
+        column: name,
+        unreadable: table,
+        place: table,
+        nested: table,
+        list: table,
+        read: table,
+      }),
+    ),
     persona: z.strictObject({ claim: z.string(), of: column }),
     reads: z.optional(z.strictObject({ role: reads, content: reads, created: reads })),
     typed: z.optional(z.record(z.string(), z.array(z.string()))),

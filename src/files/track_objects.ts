@@ -1,6 +1,6 @@
 import type { Migration, Track, TrackObjects } from '../model/project.js'
 import { droppedTables } from './dropped_objects.js'
-import { indexName, pathName, relationName, statementsOrNone, strings } from './statements.js'
+import { indexName, pathName, relationName, relationsNamed, statementsOrNone, strings } from './statements.js'
 import { readTrackInfo } from './track_info.js'
 
 /** Schemas that the application's users never reach. */
@@ -78,4 +78,13 @@ export async function tablesOf(track: Track): Promise<string[]> {
   const { info } = await readTrackInfo(track)
   const named = [info?.sessions.table, info?.messages?.table].filter(t => t !== undefined)
   return [...new Set([...(await objectsOf(track)).tables, ...named])].sort()
+}
+
+/** Those, and every other table of the application that a track's files name: what doors may lead to. */
+export async function tablesNamed(track: Track): Promise<string[]> {
+  const named = new Set(await tablesOf(track))
+  for (const m of track.migrations)
+    for (const table of relationsNamed(await statementsOrNone(m.file.text)))
+      if (!ours.test(table) && !/^(pg_catalog|information_schema)\./.test(table)) named.add(table)
+  return [...named].sort()
 }

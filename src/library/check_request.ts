@@ -4,6 +4,7 @@ import { type HazardCode, hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
 import { phases } from '../model/project.js'
 import type {
+  AdoptRequest,
   AssignRequest,
   BackfillRequest,
   BaselineRequest,
@@ -91,6 +92,7 @@ export const shapes = {
   } satisfies RequestShape<PlanRequest>,
   migrate: { ...target, ...pace, pin: checkedElsewhere } satisfies RequestShape<MigrateRequest>,
   baseline: { to: z.string() } satisfies RequestShape<BaselineRequest>,
+  adopt: { to: anyText } satisfies RequestShape<AdoptRequest>,
   backfill: {
     ...pace,
     workspace: anyText,
@@ -105,7 +107,11 @@ export const shapes = {
     deep: trueOrFalse,
     asUser: anyText,
   } satisfies RequestShape<VerifyRequest>,
-  prove: { sample: wholeNumber } satisfies RequestShape<ProveRequest>,
+  prove: {
+    sample: wholeNumber,
+    proof: trueOrFalse,
+    against: checkedElsewhere,
+  } satisfies RequestShape<ProveRequest>,
   planRollback: rollbackShape,
   rollback: rollbackShape,
   restore: { archive: z.string(), consent } satisfies RequestShape<RestoreRequest>,

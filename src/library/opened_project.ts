@@ -1,5 +1,6 @@
 import type { Report } from '../model/report.js'
 import type {
+  AdoptRequest,
   AssignRequest,
   BackfillRequest,
   BaselineRequest,
@@ -39,6 +40,11 @@ export interface Verbs {
   migrate(request?: MigrateRequest): Promise<Report>
   /** Adopts an existing database: records as applied what the catalog shows to be there. */
   baseline(request: BaselineRequest): Promise<Report>
+  /**
+   * Takes over a half-done database: records what is as the files make it; else the report's `fixUp` is SQL
+   * that makes it so.
+   */
+  adopt(request?: AdoptRequest): Promise<Report>
   /** Starts or resumes the backfills, or tries them on one workspace first. */
   backfill(request?: BackfillRequest): Promise<Report>
   /** How far the backfills are. */

@@ -3,6 +3,7 @@ import type { HazardCode } from '../model/codes.js'
 import type { Event } from '../model/event.js'
 import type { Pin } from '../model/pin.js'
 import type { Phase } from '../model/project.js'
+import type { Proof } from '../model/proof.js'
 
 /**
  * What `openProject` is given. Nothing else is read: no environment variable and no
@@ -115,6 +116,12 @@ export interface BaselineRequest {
   to: string
 }
 
+/** What `adopt` is asked for. */
+export interface AdoptRequest {
+  /** Adopt up to and including this migration. Default: as far as the database stands. */
+  to?: string | undefined
+}
+
 /** What `backfill` is asked for. */
 export interface BackfillRequest extends PaceRequest {
   /** Canary: only rows of this workspace. The backfill stays open. */
@@ -144,6 +151,10 @@ export interface VerifyRequest {
 export interface ProveRequest {
   /** Real persons that are compared with what they should see. Default: 5. */
   sample?: number | undefined
+  /** Whether the report carries `proof`, to be kept. Default: false. */
+  proof?: boolean | undefined
+  /** A proof that was kept: the report says what has changed since. */
+  against?: Proof | undefined
 }
 
 /** What `rollback` and `planRollback` are asked for: exactly one of `to`, `steps` and `all`. */

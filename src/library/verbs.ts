@@ -2,6 +2,8 @@ import { dryRun, dryRunRollback, dryRunWithSample } from '../dry_run/plan.js'
 import { dryRunWithRehearsal } from '../dry_run/rehearse.js'
 import type { Config } from '../files/config.js'
 import { parsePin } from '../files/pin.js'
+import { parseProof } from '../files/proof.js'
+import { adopt } from '../migrate/adopt.js'
 import { backfill, backfillStatus, pause } from '../migrate/backfill_only.js'
 import { baseline } from '../migrate/baseline.js'
 import { migrate } from '../migrate/migrate.js'
@@ -84,6 +86,9 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
   baseline: verb('migrate', shapes.baseline, async (c, { to }) =>
     baseline(c.ctx, await c.track(), to, c.leaseWaitMs),
   ),
+  adopt: verb('migrate', shapes.adopt, async (c, { to }) =>
+    adopt(c.ctx, await c.track(), { to: to ?? null, leaseWaitMs: c.leaseWaitMs }),
+  ),
   backfill: verb('backfill', shapes.backfill, callBackfill),
   backfillStatus: verb('backfill', {}, async c => backfillStatus(c.ctx, await c.track())),
   pauseBackfills: verb('backfill', {}, async c => pause(c.ctx, await c.track())),
@@ -92,8 +97,14 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
   testChecks: verb('verify', shapes.scratch, async (c, request) =>
     mutate(c.ctx, await c.track(), consentOf(c, request.consent)),
   ),
-  prove: verb('prove', shapes.prove, async (c, { sample = 5 }) =>
-    prove(c.ctx, await c.track(), { ...plainVerifyOptions, sample, accepted: c.config.accepted }),
+  prove: verb('prove', shapes.prove, async (c, { sample = 5, proof = false, against }) =>
+    prove(c.ctx, await c.track(), {
+      ...plainVerifyOptions,
+      sample,
+      accepted: c.config.accepted,
+      keep: proof,
+      against: against === undefined ? null : await parseProof(against, 'against of prove()'),
+    }),
   ),
   rollback: verb('rollback', shapes.rollback, async (c, request) =>
     rollback(c.ctx, await c.track(), rollbackWish(c, request)),

@@ -25,6 +25,7 @@ export async function backfill(ctx: Context, track: Track, options: BackfillOnly
   if (options.resume) await setPause(ctx, track, false)
   if (options.unit !== null || options.maxRows !== null)
     return backfillPart(ctx, track, options, options.leaseWaitMs)
+  let helped: Migration | undefined
   {
     await using connection = await connect(ctx, 'reader')
     const { plan, hasLedger } = await readHistory(connection, track, {
@@ -34,10 +35,9 @@ export async function backfill(ctx: Context, track: Track, options: BackfillOnly
     })
     if (hasLedger && (await readLease(connection.sql)).alive) {
       const open = (await readBackfills(connection.sql, track.name, null)).find(b => b.state !== 'done')
-      const migration = track.migrations.find(m => m.name === open?.migration)
-      if (migration) return assist(ctx, migration, options)
+      helped = track.migrations.find(m => m.name === open?.migration)
     }
-    const missing = expandFirst(plan)
+    const missing = helped ? [] : expandFirst(plan)
     if (missing.length > 0)
       return {
         ...emptyReport('backfill', (await inspect(ctx, connection)).info),
@@ -45,6 +45,7 @@ export async function backfill(ctx: Context, track: Track, options: BackfillOnly
         verdict: 'refused',
       }
   }
+  if (helped) return assist(ctx, helped, options)
   const report = await migrate(ctx, track, {
     to: null,
     phase: 'backfill',

@@ -7,35 +7,37 @@ import { isRefused } from '../database/faults.js'
 import { missingObjects } from '../database/requirements.sql.js'
 import { inspect } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
-import { proofOf } from '../files/statement_proof.js'
 import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
+import { objectsOf } from '../files/track_objects.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
-import { proofState } from '../run/catalog_proof.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { storeFingerprint } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { runCheck, sharedFactsOf } from '../verify/run_check.js'
+import { compareAt, isPartOfMissing, nameOfObject } from './adopt_differences.js'
 import { functionBodies } from './function_bodies.sql.js'
+import { type TrackStates, trackStates } from './track_states.js'
 
 /** Checks of what every track has that an adopted database has to pass: who may do what hangs on these. */
 const guards = ['functions', 'grants', 'policies', 'row_security', 'triggers']
 
 /**
  * Adopts an existing database: everything up to a migration is written to the ledger as applied, after the
- * catalog has shown that each object which the files make is there, with the bodies, policies and grants
- * that they give, and each backfill's pending rows are none. Nothing is taken on trust: a file that is only
- * said to be applied would never run.
+ * catalog has shown that each object which the files make, and have not taken away again, is there, word by
+ * word as they make it, and each backfill's pending rows are none. Nothing is taken on trust: a file that is
+ * only said to be applied would never run. `known` is what the caller has compared already.
  */
 export async function baseline(
   ctx: Context,
   track: Track,
   upTo: string,
   leaseWaitMs: number,
+  known?: TrackStates,
 ): Promise<Report> {
   const last = findMigration(track, upTo)
   const report = emptyReport('migrate')
@@ -48,12 +50,17 @@ export async function baseline(
       m => compareVersions(m.version, last.version) <= 0 && !history.applied.has(m.name),
     )
     for (const m of adopted) {
-      const missing = await unproven(connection, m)
-      if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
+      const left = await rowsLeft(connection, m)
+      const missing = [`${left ?? 'unknown'} rows of ${m.backfill?.table} where ${m.backfill?.pending}`]
+      if (left !== 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
     }
     const applied = new Set([...history.applied.keys(), ...adopted.map(m => m.name)])
-    if (adopted.length > 0 && report.findings.length === 0) {
-      const missing = await unguarded(ctx, connection, track, adopted, applied)
+    if (adopted.length > 0) {
+      const states = known ?? (await trackStates(ctx, track))
+      const missing = [
+        ...(await unguarded(ctx, connection, track, adopted, applied)),
+        ...(await unequal(connection, states, track.migrations.indexOf(last) + 1)),
+      ]
       if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', last.name, { missing }))
     }
   }
@@ -89,7 +96,10 @@ async function unguarded(
   adopted: Migration[],
   applied: ReadonlySet<string>,
 ): Promise<string[]> {
-  const around = { ...(await sharedFactsOf(track)), track, deep: false, scope: null }
+  const { tables, policies } = await objectsOf({ ...track, migrations: adopted })
+  // what the database has beside them is its own, and no proof against the files
+  const named = [...new Set([...tables, ...policies.map(p => p.table)])]
+  const around = { ...(await sharedFactsOf(track)), named, track, deep: false, scope: null }
   const missing: string[] = []
   for (const check of track.checks.filter(c => c.shared && guards.includes(c.name))) {
     const { result } = await runCheck(ctx, connection, check, applied, around)
@@ -112,38 +122,50 @@ async function unguarded(
   return missing
 }
 
-/** What a migration would make and the catalog does not show. */
-async function unproven(connection: Connection, m: Migration): Promise<string[]> {
-  const missing: string[] = []
-  const statements = await parseStatements(m.file.text)
-  missing.push(...(await missingObjects(connection.sql, statements.flatMap(objectsMadeBy))))
-  for (const s of statements) {
-    const proof = proofOf(s)
-    if (!proof || proof.kind === 'column') continue
-    if ((await proofState(connection, proof, false)) !== 'done') missing.push(s.text.split('\n')[0]!)
-  }
-  if (m.backfill && (await relationFacts(connection.sql, [m.backfill.table])).length > 0) {
-    const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
-    const key = await rowKeyOf(connection.sql, m.backfill)
-    const left = await connection.sql
-      .begin(tx =>
-        countPending(tx, {
-          ...pendingSpecOf(undefined, m, { alias, key, run: 0, references: [] }),
-          // rows that can't be done anyway are no proof against it
-          pending: `(${m.backfill!.pending}) and (${m.backfill!.reason ?? 'null'}) is null`,
-          removes: true,
-          restEvery: null,
-        }),
-      )
-      .catch(error => {
-        // it names what is not there
-        if (!isRefused(error)) throw error
-        return null
-      })
-    if (left !== 0)
-      missing.push(`${left ?? 'unknown'} rows of ${m.backfill.table} where ${m.backfill.pending}`)
+/** What is not as the files make it, by the comparison with what they make of empty copies. */
+async function unequal(connection: Connection, states: TrackStates, at: number): Promise<string[]> {
+  const missing = compareAt(states, at)
+    .differences.filter(d => d.what !== 'early' && !isPartOfMissing(d, states.actual))
+    .map(({ what, want, has }) => {
+      const name = nameOfObject((want ?? has)!)
+      if (what === 'missing') return name
+      return what === 'surplus'
+        ? `${name}: the files do not leave it like that`
+        : `${name} as the files make it`
+    })
+  const files = new Set(states.states.slice(0, at).map(s => s.migration))
+  const unplayed = states.notPlayed.filter(s => files.has(s.migration)).map(s => s.statement)
+  for (const s of unplayed) {
+    // a table that a later file has moved into the archive has taken it along
+    const table = s.node.relation ?? s.node.table
+    if (table && (await relationFacts(connection.sql, [relationName(table)])).length === 0) continue
+    missing.push(...(await missingObjects(connection.sql, objectsMadeBy(s))))
   }
   return missing
+}
+
+/**
+ * How many rows a backfill would still do something for: none where its table is gone, or it is no backfill.
+ * Null where what its condition names is not there.
+ */
+export async function rowsLeft({ sql }: Connection, m: Migration): Promise<number | null> {
+  if (!m.backfill || (await relationFacts(sql, [m.backfill.table])).length === 0) return 0
+  const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
+  const key = await rowKeyOf(sql, m.backfill)
+  const spec = {
+    ...pendingSpecOf(undefined, m, { alias, key, run: 0, references: [] }),
+    // rows that can't be done anyway are no proof against it
+    pending: `(${m.backfill.pending}) and (${m.backfill.reason ?? 'null'}) is null`,
+    removes: true,
+    restEvery: null,
+  }
+  return sql
+    .begin(tx => countPending(tx, spec))
+    .catch(error => {
+      // it names what is not there
+      if (!isRefused(error)) throw error
+      return null
+    })
 }
 
 /** The objects that a statement makes, as `missingObjects` names them. */

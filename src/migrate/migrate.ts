@@ -17,19 +17,26 @@ import { readPlan } from './read_plan.js'
  */
 export async function migrate(ctx: Context, track: Track, options: MigrateOptions): Promise<Report> {
   const report = emptyReport('migrate')
-  const prepared = await prepare(ctx, track, options, report)
+  let prepared = await prepare(ctx, track, options, report)
+  while (prepared === 'outrun') {
+    report.findings = []
+    prepared = await prepare(ctx, track, options, report)
+  }
   if (!prepared) return { ...report, verdict: verdictOf(report) }
   const { executePrepared } = await import('./execute_prepared.js')
   return executePrepared(ctx, track, prepared, options, report)
 }
 
-/** Everything that can be said without writing; null when nothing is to run or a guard said no. */
+/**
+ * Everything that can be said without writing; null when nothing is to run or a guard said no, 'outrun' when
+ * a run beside this one has taken the steps meanwhile.
+ */
 async function prepare(
   ctx: Context,
   track: Track,
   options: MigrateOptions,
   report: Report,
-): Promise<PreparedRun | null> {
+): Promise<PreparedRun | 'outrun' | null> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   report.target = target.info
@@ -58,10 +65,7 @@ async function prepare(
   // changes nothing is the usual one
   const { prepareRun } = await import('./prepare_run.js')
   const seen: Seen = { ...read, target, schema, drift }
-  const prepared = await prepareRun(ctx, connection, track, seen, options, report)
-  if (prepared !== 'outrun') return prepared
-  report.findings = []
-  return prepare(ctx, track, options, report)
+  return await prepareRun(ctx, connection, track, seen, options, report)
 }
 
 /** Whether others have changed objects of the track, which nobody has accepted by name. */

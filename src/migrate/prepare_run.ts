@@ -66,7 +66,7 @@ export async function prepareRun(
   )
   if (options.pin)
     report.findings.push(
-      ...judgePin(options.pin, await pinOf(connection, described, history, options, target.major)),
+      ...judgePin(options.pin, await pinOf(connection, described, history, options, target)),
     )
   const ahead = await lookAhead(ctx, connection, track, {
     applied: plan.applied,

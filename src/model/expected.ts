@@ -88,9 +88,26 @@ export function whyNothingExpected(
   expected: Expectation[],
   kind: ExpectedKind,
   applied: ReadonlySet<string>,
-): string | null {
+): NotOfUse | null {
   const some = expected.filter(e => speaksOf(e, kind))
-  if (some.length === 0) return `expected.json of the track names no ${kind}`
+  if (some.length === 0) return { reason: `expected.json of the track names no ${kind}`, applies: 'never' }
   if (expectedNow(some, applied).length > 0) return null
-  return `expected.json of the track names ${kind} from ${some[0]!.after} on`
+  return { reason: `expected.json of the track names ${kind} from ${some[0]!.after} on`, applies: 'not yet' }
 }
+
+/** Why a check means nothing at what is applied, and whether it will or did. */
+export interface NotOfUse {
+  reason: string
+  applies: 'not yet' | 'no longer' | 'never'
+}
+
+/** Why a check means nothing at what is applied, else null. */
+export const whyNotRun = (
+  check: { after: string | null; until: string | null },
+  applied: ReadonlySet<string>,
+): NotOfUse | null =>
+  check.after && !applied.has(check.after)
+    ? { reason: `${check.after} is not applied`, applies: 'not yet' }
+    : check.until && applied.has(check.until)
+      ? { reason: `of use until ${check.until}`, applies: 'no longer' }
+      : null

@@ -203,6 +203,31 @@ export interface FactsOfFiles {
     /** Objects, statements and rows that the catalog does not show. */
     missing: string[]
   }
+  ADOPT_DIFFERS: {
+    /** Numbers of differences, and of those that are not in the fix-up. */
+    differences: number
+    choices: number
+    track: string
+    /** The migration that was asked for; null for as far as the database stands. */
+    to: string | null
+  }
+  ADOPT_CHOICE: Reason & {
+    /** SQL that would settle it. */
+    choice: string
+  }
+  ADOPT_LOST_TABLE: {
+    track: string
+    /** The table that has all of its columns; null where none has. */
+    renamed: string | null
+    /** SQL that gives that table its name back. */
+    rename: string | null
+    /** SQL of an empty table of that name. */
+    empty: string
+  }
+  /** Objects on the track's own tables that the files do not make. */
+  ADOPT_BESIDE: { objects: string[] }
+  ADOPT_NOT_COMPARED: { statements: string[] }
+  ADOPT_NOTHING: NoFacts
   ANOTHER_RUN: {
     /** Its backend; null when it has none any more. */
     pid: number | null
@@ -217,32 +242,6 @@ export interface FactsOfFiles {
     /** Tracks that fit this database. */
     tracks: Some
   }
-  NEAREST_TRACK: {
-    /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
-    roles: number
-    found: number
-    /** What differs from the database that the track is written for, a line each. */
-    differs: string[]
-    /** The command that copies the track under the names of the database. */
-    command: string
-  }
-  MAPPING_OPEN: {
-    /** Roles that a person must name, and for each the most likely name; empty where there is none. */
-    roles: string[]
-    names: string[]
-    /** What there is to choose from and why, a line for each role. */
-    questions: string[]
-    /** The command with everything that was found. */
-    command: string
-  }
-  MAPPING_DIFFERS: {
-    /** The binding that the track was written with, and that of today, as JSON; null where there is none. */
-    written: string | null
-    now: string | null
-    /** Files of the track that it would change. */
-    files: string[]
-  }
-  MAPPING_HOLDS: { names: number }
   EVENT_TRIGGERS: { triggers: string[] }
   NAME_TAKEN: {
     /** File that would give the name. */
@@ -281,6 +280,8 @@ export interface FactsOfFiles {
   PUBLISHED_TABLE: { publications: Some }
   /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
   FOREIGN_CODE: { code: string[]; role: string }
+  /** A trigger of the application with its function, and what that names without a schema. */
+  TRIGGER_NEEDS_PATH: { trigger: string; function: string; names: string[] }
   /** The first line of a text whose table shows only when it runs. */
   CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {
@@ -291,6 +292,13 @@ export interface FactsOfFiles {
     /** True where the backfill holds them off. */
     held: boolean
     migration: string
+  }
+  ELEMENTS_SET_ASIDE: {
+    /** How many of those that were looked at, and how many these are. */
+    elements: number
+    of: number
+    /** The shapes of those that are set aside; `unknown` is one. */
+    shapes: Some
   }
   OUTLOOK: { detail: string; check: string }
   FITS: NoFacts

@@ -177,6 +177,18 @@ export interface FactsOfRuns {
   MUTANTS: { caught: number; of: number }
   NOTHING_APPLIED: NoFacts
   NO_CHECKS_RUN: NoFacts
+  ISOLATION_UNVERIFIED: {
+    why: 'no-file' | 'later' | 'in-part' | 'skipped' | 'not-asked'
+    /** The check that tries who may do what, where there is one and it did not run. */
+    check: string | null
+    /** The migration after which all of it can be tried; else null. */
+    after: string | null
+  }
+  PRE_EXISTING: Rows
+  BAD_PROOF: Reason
+  /** When it was made, as PostgreSQL writes it. */
+  PROOF_HOLDS: { at: string }
+  PROOF_DIFFERS: { at: string; changes: string[] }
   // rollback and restore
   TARGET_NEEDED: { applied: string[] }
   UNKNOWN_MIGRATION: {

@@ -1,7 +1,16 @@
+/** Which database a file speaks of; `system` is null where the role may not ask. */
+export interface DatabaseIdentity {
+  name: string
+  /** System identifier of the server: a copy made by pg_dump is another, a promoted standby is the same. */
+  system: string | null
+}
+
 /** A plan as a reviewer saw it: `migrate --plan` refuses when anything of it has changed since. */
 export interface Pin {
   format: 1
   track: string
+  /** A plan for one database is no plan for another, whatever their files. */
+  database: DatabaseIdentity
   wish: { to: string | null; phase: 'expand' | 'backfill' | 'contract' | null; backfills: boolean }
   /** Steps in order, each with the checksum of its file. */
   steps: { migration: string; checksum: string }[]

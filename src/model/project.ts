@@ -145,10 +145,31 @@ export interface TrackInfo extends TrackTypes {
    * after "rows" or "none of".
    */
   shapes?: { table: string; what: string; is: string }[]
+  /** Messages that stand in a JSON column, for `doctor` and `plan` to look at before they are migrated. */
+  elements?: ElementReaders
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
   sight?: { persons: string; rows: { before: VisibleRows; after: VisibleRows }[] }
+}
+
+/**
+ * Where a track's messages stand in a JSON column, and the SQL functions of its migrations that read them. Their
+ * bodies call no other function of the track: they are run as queries before they exist.
+ */
+export interface ElementReaders {
+  table: string
+  column: string
+  /** Takes the column as text: why it can't be read, else null. */
+  unreadable: string
+  /** Takes the column as json: where in it the messages are. */
+  place: string
+  /** Takes the column as json: whether messages hold others. */
+  nested: string
+  /** Takes the column, the place and whether they are nested; its rows have `value`, and `is_current` of those on the path. */
+  list: string
+  /** Takes an element as jsonb; its row has shape, role, content and hides. */
+  read: string
 }
 
 /** A column of the sessions that a list is filtered by, and shows under the filter's name. */
@@ -194,6 +215,10 @@ export interface Check {
   mutant: string | null
   /** True for the checks of verify/_every/, which every track has. */
   shared: boolean
+  /** Columns and the like without which it would look at nothing, as `missingObjects` names them. */
+  requires: string[]
+  /** What to do about what it finds, in words; null where the file does not say. */
+  fix: string | null
   /** What it compares the database with: a part of the track's expected.json, else null. */
   expects: ExpectedKind | null
   /** Persona of the track's access file that a probe starts as, else null. */
@@ -280,17 +305,6 @@ export const compareVersions = (a: string, b: string): number =>
 
 /** True for checks that write, if only to be rolled back: they act as somebody. */
 export const acts = (check: Pick<Check, 'kind'>): boolean => check.kind === 'access' || check.kind === 'probe'
-
-/** Why a check means nothing at what is applied, else null. */
-export const whyNotRun = (
-  check: Pick<Check, 'after' | 'until'>,
-  applied: ReadonlySet<string>,
-): string | null =>
-  check.after && !applied.has(check.after)
-    ? `${check.after} is not applied`
-    : check.until && applied.has(check.until)
-      ? `of use until ${check.until}`
-      : null
 
 /** The stable name of what a check finds on an object: to be accepted by in the configuration. */
 export const findingKey = (check: { track: string; name: string }, object: string): string =>

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { type Code, codes, type Level } from './codes.js'
 import type { Finding, FindingOf, WithFacts } from './facts.js'
 import type { Pin } from './pin.js'
+import type { Proof } from './proof.js'
 import type {
   backfillSchema,
   checkSchema,
@@ -37,8 +38,11 @@ export type ReportDocument = z.infer<typeof reportSchema>
  */
 export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]
-  /** What `--out` writes; no renderer shows it. */
+  /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
   pin?: Pin
+  proof?: Proof
+  /** What `--fix-up` writes: SQL that takes the database to where the files leave it. */
+  fixUp?: string
 }
 /** How a command ended. */
 export type Verdict = Report['verdict']
@@ -86,10 +90,20 @@ export function verdictOf(report: Report): Verdict {
   const interrupted =
     report.steps.some(s => s.outcome === 'interrupted') || report.findings.some(f => f.code === 'INTERRUPTED')
   if (report.verdict === 'clean' && interrupted) return 'interrupted'
-  // clean means that everything was looked at
-  const unseen = report.findings.some(f => f.code === 'DRIFT_UNKNOWN' || f.code === 'RECHECK_FAILED')
-  return report.verdict === 'clean' && unseen ? 'attention' : report.verdict
+  return report.verdict === 'clean' && leavesUnseen(report.findings) ? 'attention' : report.verdict
 }
+
+/** Codes of findings that say that something was not looked at. */
+const unseen: ReadonlySet<Code> = new Set<Code>([
+  'DRIFT_UNKNOWN',
+  'RECHECK_FAILED',
+  'NOT_RECHECKED',
+  'ROWS_NOT_LOOKED_AT',
+  'CHANGES_UNKNOWN_ROWS',
+])
+
+/** Whether findings say that something was not looked at: clean means that everything was. */
+export const leavesUnseen = (findings: Finding[]): boolean => findings.some(f => unseen.has(f.code))
 
 /**
  * A report whose command was stopped before it had looked at everything: what was found
@@ -101,9 +115,13 @@ export const interrupted = (report: Report, subject: string): Report => ({
   verdict: report.verdict === 'clean' || report.verdict === 'attention' ? 'interrupted' : report.verdict,
 })
 
+/** True where a check has found a row that is neither accepted nor as it was before the first step. */
+export const counts = (check: CheckResult): boolean =>
+  check.more || check.found.some(f => f.accepted === null && !f.preExisting)
+
 /** What a check that acts came to. */
 export interface Probed {
-  found: { object: string; detail: string }[]
+  found: { object: string; detail: string; about?: string[] }[]
   tables: Table[]
   findings: Finding[]
   /** Why it proved nothing, else null. */

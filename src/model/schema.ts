@@ -70,16 +70,26 @@ export const checkSchema = z.object({
   title: z.string(),
   level: z.enum(['info', 'warn', 'error']),
   outcome: z.enum(['pass', 'found', 'failed', 'skipped']),
+  applies: z
+    .enum(['now', 'not yet', 'no longer', 'never'])
+    .describe('whether it means anything at what is applied; where it does not, it is skipped'),
   found: z.array(
     z.object({
       object: z.string(),
       detail: z.string(),
       key: z.string().describe('stable name, by which the configuration may accept it'),
       accepted: z.string().nullable().describe('why it was accepted and until when, else null'),
+      preExisting: z
+        .boolean()
+        .describe('true of an object that is as it was before the first step of the track: a warning'),
     }),
   ),
   more: z.boolean().describe('true when there are more rows than shown'),
-  reason: z.string().nullable(),
+  reason: z
+    .string()
+    .nullable()
+    .describe('why it was skipped or failed, or why one that passes has looked at nothing'),
+  fix: z.string().nullable().describe('what to do about what it finds; null where its file does not say'),
   durationMs: z.number(),
 })
 

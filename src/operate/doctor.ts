@@ -5,8 +5,9 @@ import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Project } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import { emptyReport, finding, leavesUnseen, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf, otherTracks } from '../plan/choose_track.js'
+import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { nearestTrack } from '../plan/nearest_track.js'
@@ -50,7 +51,10 @@ export async function doctor(
     const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
     if (isFit && target.facts.superuser)
       report.findings.push(await lesserRole(connection.sql, track, target.info.role))
+    const shapes = isFit ? await elementShapes(ctx, connection, track) : null
+    if (shapes) report.tables.push(shapes.table)
     report.findings.push(
+      ...(shapes?.findings ?? []),
       ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
       ...(await lint(track, await squawk(track))),
       ...(await readTrackInfo(track)).faults,
@@ -84,11 +88,8 @@ export async function doctor(
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
   // the doctor refuses nothing: what would stop a run is attention here
-  report.verdict = report.findings.some(
-    f => f.level === 'error' || f.level === 'refused' || f.code === 'ROWS_NOT_LOOKED_AT',
-  )
-    ? 'attention'
-    : 'clean'
+  const stops = report.findings.some(f => f.level === 'error' || f.level === 'refused')
+  report.verdict = stops || leavesUnseen(report.findings) ? 'attention' : 'clean'
   return report
 }
 

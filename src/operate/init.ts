@@ -1,5 +1,6 @@
 import { relative } from 'node:path'
 import { bindTypes } from '../adapt/bind.js'
+import { splitMapping } from '../adapt/judge_mapping.js'
 import {
   describeBinding,
   initCommand,
@@ -8,7 +9,7 @@ import {
   type ReadProposal,
   readProposals,
 } from '../adapt/read_proposal.js'
-import { trackRewriter } from '../adapt/rewrite_track.js'
+import { readTrackNames, trackRewriter } from '../adapt/rewrite_track.js'
 import { type Context, connect } from '../database/context.js'
 import { discover } from '../files/discover.js'
 import { copyTrack } from '../files/scaffold.js'
@@ -54,7 +55,7 @@ export function trackNamed(shipped: Track[], name: string | null): Track {
  */
 export async function init(ctx: Context, options: InitOptions): Promise<Report> {
   if (ctx.url === '')
-    return copied(trackNamed(options.shipped, options.track), options.mapping, options, null)
+    return await copied(trackNamed(options.shipped, options.track), options.mapping, options, null)
   await using connection = await connect(ctx, 'reader')
   const named = options.track === null ? null : trackNamed(options.shipped, options.track)
   const given = { mapping: options.mapping, zone: options.zone, values: options.values }
@@ -62,12 +63,12 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
   if (named && proposals.length === 0) {
     const { info } = await readTrackInfo(named)
     const mapping = await bindTypes(connection.sql, named, info ?? {}, options.mapping, options)
-    return copied(named, mapping, options, null)
+    return await copied(named, mapping, options, null)
   }
   const proposal = named ? proposals[0]! : onlyCertain(proposals, options.shipped, options.zone)
   const open = openBindings(proposal)
   if (open.length === 0 && proposal.lacks.length === 0)
-    return copied(proposal.track, proposal.mapping, options, proposal)
+    return await copied(proposal.track, proposal.mapping, options, proposal)
   const report = emptyReport('init')
   report.tables.push(mappingTable(proposal))
   report.verdict = 'refused'
@@ -109,12 +110,13 @@ const mappingTable = (proposal: ReadProposal): Table => ({
 
 async function copied(
   track: Track,
-  mapping: Mapping,
+  wanted: Mapping,
   options: InitOptions,
   proposal: ReadProposal | null,
 ): Promise<Report> {
   const { to, cwd, home } = options
   const { info } = await readTrackInfo(track)
+  const { mapping, unused } = splitMapping(track.name, await readTrackNames(track), wanted)
   const isEmpty = Object.keys(mapping).length === 0
   const rewrite = isEmpty ? null : await trackRewriter(track, info, mapping)
   const written = await copyTrack(track, to, rewrite, {
@@ -125,9 +127,10 @@ async function copied(
     finding('COPIED', track.name, {
       to: relative(cwd, to) || '.',
       files: written.length,
-      names: proposal ? proposal.bindings.filter(b => b.renamed).length : Object.keys(options.mapping).length,
+      names: proposal ? proposal.bindings.filter(b => b.renamed).length : Object.keys(mapping).length,
     }),
   )
+  if (unused.length > 0) report.findings.push(finding('MAPPING_UNUSED', track.name, { roles: unused }))
   if (proposal) report.tables.push(mappingTable(proposal))
   return report
 }

@@ -20,6 +20,7 @@ import { learnStatement } from './learn_changes.js'
 import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
+import { unpinnedBelow } from './unpinned_triggers.js'
 import { judgeAnswers, questionsOf } from './violations.js'
 
 /**
@@ -55,6 +56,10 @@ export async function lookAhead(
     ...(await inherited(sql, widened)),
     ...(await countedColumns(sql, widened)),
     ...(await unreferable(sql, files)),
+    ...(await unpinnedBelow(
+      sql,
+      files.flatMap(f => f.statements),
+    )),
   ]
   const { findings, questions } = await questionsOf(sql, files)
   found.push(...findings)

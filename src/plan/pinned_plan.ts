@@ -1,5 +1,6 @@
 import type { Connection } from '../database/connection.js'
-import type { Pin } from '../model/pin.js'
+import type { Target } from '../database/server.js'
+import type { DatabaseIdentity, Pin } from '../model/pin.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 import type { History } from '../run/ledger_history.js'
@@ -13,16 +14,17 @@ export async function pinOf(
   plan: Plan,
   history: History,
   options: PlanOptions,
-  major: number,
+  target: Target,
 ): Promise<Pin> {
   return {
     format: 1,
     track: plan.track,
+    database: identityOf(target),
     wish: { to: options.to, phase: options.phase, backfills: options.backfills },
     steps: plan.steps.map(s => ({ migration: s.migration.name, checksum: s.migration.file.checksum })),
     applied: plan.applied.map(m => ({ migration: m.name, checksum: history.applied.get(m.name)!.checksum })),
     hazards: [...new Set(plan.steps.flatMap(s => s.hazards.map(h => h.code)))].sort(),
-    major,
+    major: target.major,
     catalog: catalogOf(await objects(connection.sql)),
   }
 }
@@ -40,11 +42,28 @@ export const wishOf = (
   backfills: asked.backfills ?? pin?.wish.backfills ?? true,
 })
 
+/** Which database this is. */
+export const identityOf = ({ facts }: Target): DatabaseIdentity => ({
+  name: facts.database,
+  system: facts.systemIdentifier,
+})
+
+/** How one database differs from another, in words; nothing where they may be the same. */
+export function compareDatabases(then: DatabaseIdentity, now: DatabaseIdentity): string[] {
+  return [
+    ...(then.name === now.name ? [] : [`the database was ${then.name}, and is ${now.name}`]),
+    ...(then.system === null || now.system === null || then.system === now.system
+      ? []
+      : [`the server is another one: its system identifier was ${then.system}, and is ${now.system}`]),
+  ]
+}
+
 /** What has changed since a plan was pinned; nothing where it still holds. */
 export function judgePin(pin: Pin, now: Pin): Finding[] {
   const changes: string[] = []
   if (pin.track !== now.track) changes.push(`the track was ${pin.track}, and is ${now.track}`)
   changes.push(
+    ...compareDatabases(pin.database, now.database),
     ...compareSteps('step', pin.steps, now.steps),
     ...compareSteps('applied', pin.applied, now.applied),
   )

@@ -1,3 +1,4 @@
+import { createLike } from '../database/create_like.sql.js'
 import type { Db } from '../database/types.js'
 import type { QualifiedName } from '../files/moved_names.js'
 import { partText, tableText } from '../model/table_name.js'
@@ -51,10 +52,12 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
     )
     return
   }
-  const like = `(like ${tableText({ schema: original.schema, name })} including all)`
-  await sql.unsafe(
-    `create ${unlogged ? 'unlogged ' : ''}table ${twin} ${like}${partitioned === null ? '' : ` partition by ${partitioned}`}`,
-  )
+  await createLike(sql, {
+    create: `create ${unlogged ? 'unlogged ' : ''}table`,
+    name: twin,
+    original: tableText({ schema: original.schema, name }),
+    rest: partitioned === null ? '' : `partition by ${partitioned}`,
+  })
   // whether its rows have an identity was asked of the original
   await sql.unsafe(`alter table ${twin} replica identity full`)
   if (partitioned === null) return

@@ -2,6 +2,7 @@ import type { Report } from '../model/report.js'
 import { renderMarkdown } from './markdown.js'
 import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
+import { verdictWords } from './words/verdicts.js'
 
 const levels = { info: 'notice', warn: 'warning', error: 'error', refused: 'error' } as const
 
@@ -31,16 +32,16 @@ export function renderGithub(report: Report): string {
       if (f.accepted === null)
         lines.push(
           command(
-            c.level === 'error' ? 'error' : c.level,
+            f.preExisting ? 'warn' : c.level,
             `${c.check}: ${c.title}`,
             f.object,
-            `${f.object}: ${f.detail}`,
+            [`${f.object}: ${f.detail}`, ...(c.fix === null ? [] : [c.fix])].join('\n'),
           ),
         )
   }
   for (const f of report.findings.map(worded))
     lines.push(command(f.level, f.code, f.subject, f.fix ? `${f.message}\n${f.fix}` : f.message))
-  lines.push(`rethread ${report.command}: ${report.verdict}`)
+  lines.push(`rethread ${report.command}: ${verdictWords(report)}`)
   return `${lines.join('\n')}\n`
 }
 

@@ -4,7 +4,7 @@ import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { verdictWords } from './words/verdicts.js'
+import { checkLine, verdictWords } from './words/verdicts.js'
 
 /** Text with `code` in backticks set as code. */
 const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
@@ -229,8 +229,14 @@ function htmlChecks(report: Report): string {
     `${htmlMarks[c.outcome] ?? ''} ${c.outcome}`,
     `<code>${plain(c.check)}</code>`,
     c.found.length > 0
-      ? `${plain(c.title)}<ul>${c.found.map(f => `<li>${plain(f.object)}: ${plain(f.detail)}${f.accepted ? ` (accepted: ${plain(f.accepted)})` : ''}</li>`).join('')}${c.more ? '<li>and more</li>' : ''}</ul>`
-      : plain(c.reason ?? c.title),
+      ? `${plain(c.title)}<ul>${c.found
+          .filter(f => !f.preExisting)
+          .map(
+            f =>
+              `<li>${plain(f.object)}: ${plain(f.detail)}${f.accepted ? ` (accepted: ${plain(f.accepted)})` : ''}</li>`,
+          )
+          .join('')}${c.more ? '<li>and more</li>' : ''}</ul>${plain(c.fix ?? '')}`
+      : plain(checkLine(c)),
   ])
   return htmlGrid(['outcome', 'check', ''], rows)
 }

@@ -4,7 +4,7 @@ import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 
 /** The report as exactly one JSON document; its schema ships as `rethread/report.schema.json`. */
-export function renderJson({ pin: _, ...report }: Report): string {
+export function renderJson({ pin: _, proof: __, fixUp: ___, ...report }: Report): string {
   const document: ReportDocument = { ...report, findings: report.findings.map(worded) }
   return `${jsonText(JSON.stringify(document, null, 2))}\n`
 }

@@ -3,6 +3,7 @@ import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } fro
 import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
+import { checkLine, verdictWords } from './words/verdicts.js'
 
 const markdownMarks: Record<string, string> = {
   done: '✅',
@@ -29,7 +30,7 @@ export function renderMarkdown(report: Report): string {
     ? ` of ${markdownCode(target.database)} on ${markdownCode(target.host)} (PostgreSQL ${markdownText(target.server)})`
     : ''
   blocks.push(
-    `## rethread ${report.command}: ${report.verdict}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role ${markdownCode(target!.role)} ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
+    `## rethread ${report.command}: ${markdownText(verdictWords(report))}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role ${markdownCode(target!.role)} ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
   )
   if (report.steps.length > 0) {
     const rows = report.steps.map(s => [
@@ -71,8 +72,12 @@ export function renderMarkdown(report: Report): string {
       markdownMarks[r.outcome] ?? '',
       markdownCode(r.check),
       r.outcome === 'found'
-        ? r.found.map(f => markdownText(`${f.object}: ${f.detail}`)).join('\n') + (r.more ? '\nand more' : '')
-        : markdownText(r.reason ?? r.title),
+        ? [
+            ...r.found.filter(f => !f.preExisting).map(f => markdownText(`${f.object}: ${f.detail}`)),
+            ...(r.more ? ['and more'] : []),
+            ...(r.fix === null ? [] : [markdownText(r.fix)]),
+          ].join('\n')
+        : markdownText(checkLine(r)),
     ])
     blocks.push('### Checks\n\n' + markdownGrid(['', 'check', ''], rows))
   }

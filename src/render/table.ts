@@ -5,7 +5,7 @@ import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { hazardWords, worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { verdictWords } from './words/verdicts.js'
+import { checkLine, verdictWords } from './words/verdicts.js'
 
 let Grid: typeof Table | null = null
 
@@ -237,17 +237,23 @@ function checksTable(report: Report, c: Colors): string {
   const rows = report.checks.map(r => [
     paintOutcome(r.outcome, checkMarks[r.outcome], c),
     r.check,
-    r.outcome === 'found' ? `${r.found.length}${r.more ? '+' : ''} found` : r.outcome,
-    r.reason ?? r.title,
+    r.outcome === 'found'
+      ? `${r.found.length}${r.more ? '+' : ''} ${r.found.every(f => f.preExisting) ? 'from before' : 'found'}`
+      : r.outcome,
+    checkLine(r),
     duration(r.durationMs),
   ])
   const lines = [`${c.bold('Checks')}\n${terminalGrid(['', 'check', 'outcome', '', ''], rows, c)}`]
-  for (const r of report.checks.filter(r => r.found.length > 0)) {
+  for (const r of report.checks) {
+    // what stood before has a table of its own
+    const found = r.found.filter(f => !f.preExisting)
+    if (found.length === 0) continue
     lines.push(
       [
         c.red(`  ${r.check}`),
-        ...r.found.map(f => `    ${f.object}: ${f.detail}`),
+        ...found.map(f => `    ${f.object}: ${f.detail}`),
         ...(r.more ? ['    and more'] : []),
+        ...(r.fix === null ? [] : [`    ${c.green(r.fix)}`]),
       ].join('\n'),
     )
   }

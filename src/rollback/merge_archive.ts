@@ -14,21 +14,25 @@ import { contentHash } from '../run/schema_snapshot.sql.js'
 import { declaredKeys } from './declared_keys.js'
 import {
   advanceSequences,
+  columnAgain,
+  holdOff,
+  mergedColumns,
+  release,
+  valuesIn,
+} from './merged_table.sql.js'
+import {
   type Conflict,
   catchUpRows,
-  columnAgain,
+  changedMeanwhile,
   columnConflicts,
-  holdOff,
   keyAt,
+  leftRows,
   mergeColumn,
-  mergedColumns,
   mergeTable,
-  release,
+  notBroughtBack,
   rowsIn,
   type Stretch,
   type TableMerge,
-  tableConflicts,
-  valuesIn,
 } from './restore.sql.js'
 
 /** Pages of an archive that are merged in one statement. */
@@ -97,11 +101,13 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   const { merge, wanted, gone } = await tableMerge(sql, track, a)
   const sum = { inserted: 0, updated: 0 }
   const refused = new Map<string, string>()
+  const changed = await changedMeanwhile(sql, merge)
   if (wanted.length === 0) {
     // a row may point at one that comes after it
     const own = merge.parents.some(k => k.parent === a.relation)
     for (let before = -1; before !== sum.inserted && (own || before < 0); ) {
       before = sum.inserted
+      refused.clear()
       for (const heap of await heapsOf(sql, a.storedAs))
         for (let page = 0; page < heap.pages; page += mergePages) {
           const stretch = { from: tid(page), to: tid(page + mergePages) }
@@ -112,13 +118,14 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
     }
     await advanceSequences(sql, a.relation)
   }
-  const { conflicts, left } = await tableConflicts(sql, merge)
-  const reasons = conflicts.map(c => ({
-    key: c.key,
+  const missing = (await notBroughtBack(sql, merge)).filter(c => !refused.has(c.key))
+  const conflicts = [...changed, ...missing, ...[...refused].map(([key, reason]) => ({ key, reason }))]
+  const reasons = conflicts.map(({ key, reason }) => ({
+    key,
     reason:
       wanted.length > 0
         ? `${wanted.join(', ')} must not be null and has no default: give it one, then restore again`
-        : (refused.get(c.key) ?? c.reason),
+        : reason,
   }))
   for (const column of gone) {
     const values = await valuesIn(sql, a.storedAs, column)
@@ -128,7 +135,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
         reason: `it is gone: ${values} value(s) are still in ${a.storedAs}`,
       })
   }
-  return { ...sum, left, conflicts: reasons }
+  return { ...sum, left: await leftRows(sql, merge), conflicts: reasons }
 }
 
 /** Merges a stretch; where the server refuses one of its rows, row by row, so that the others come back. */

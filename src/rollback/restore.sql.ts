@@ -140,30 +140,52 @@ export async function keyAt(sql: Db, source: string, key: string[], row: string)
   return found!.key
 }
 
-/** Archived rows that were left as they are, with the reason, and how many were left to the migration. */
-export async function tableConflicts(
-  sql: Db,
-  m: TableMerge,
-): Promise<{ conflicts: Conflict[]; left: number }> {
+/** How many archived rows are left to the migration. */
+export async function leftRows(sql: Db, m: TableMerge): Promise<number> {
   const [counted] = await sql.unsafe<{ left: number }[]>(
     `select count(*)::float8 as left from ${m.storedAs} a where ${leftToMigrate(m)}`,
     [m.track],
   )
-  if (m.key.length === 0) return { conflicts: [], left: counted!.left }
-  const gone = needed(m)
-    .map(k => `when not ${hasParent(k)} then 'its row of ${k.parent.replaceAll("'", "''")} is gone'`)
-    .join(' ')
-  const missing = `t.${ident(m.key[0]!)} is null`
+  return counted!.left
+}
+
+/**
+ * Archived rows whose present row a merge will leave as it is, because somebody has changed it since. To be
+ * asked before the merge: a row that was set back may differ too, in what a trigger of the track derives.
+ */
+export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict[]> {
+  if (m.key.length === 0) return []
   const rows = await sql.unsafe<Conflict[]>(
     `select ${archivedKey(m.key)} as key,
-       case when not (${missing}) then 'it was changed after the rollback' ${gone} else 'another row has values that only one may have' end as reason
-     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and not ${leftToMigrate(m)} and (${missing} or not ${madeByBatch('a')} and (${presentDiffers(m, m.writable)}))
+       case when not ${madeByBatch('t')} then 'it was changed after the rollback' ${goneParents(m)} end as reason
+     from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
+     where ${inScope(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
+       and (${presentDiffers(m, m.writable)}) and not (${madeByBatch('t')} and ${parentsThere(m)})
      order by 1`,
     [m.track],
   )
-  return { conflicts: [...rows], left: counted!.left }
+  return [...rows]
 }
+
+/** Archived rows that are not there, with the reason. To be asked after the merge. */
+export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]> {
+  if (m.key.length === 0) return []
+  const rows = await sql.unsafe<Conflict[]>(
+    `select ${archivedKey(m.key)} as key,
+       case ${goneParents(m)} when true then 'another row has values that only one may have' end as reason
+     from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
+     where ${inScope(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
+     order by 1`,
+    [m.track],
+  )
+  return [...rows]
+}
+
+/** Arms of a CASE that name the parent of an archived row which is gone. */
+const goneParents = (m: TableMerge): string =>
+  needed(m)
+    .map(k => `when not ${hasParent(k)} then ${literal(`its row of ${k.parent} is gone`)}`)
+    .join(' ')
 
 /**
  * Takes away rows that the migrate before this restore has made because the archived ones were not there yet,
@@ -239,62 +261,3 @@ export async function catchUpRows(
   await sql.unsafe(`select count(*) from (select ${rows} for no key update) locked`)
   await sql.unsafe(`select count((${expression})::text) from (select a.* ${rows}) own`)
 }
-
-/** A column as a merge has to know it. */
-export interface MergedColumn {
-  name: string
-  generated: boolean
-  /** GENERATED ALWAYS AS IDENTITY: an INSERT may override it, an UPDATE may not. */
-  always: boolean
-  /** NOT NULL, and nothing gives it a value. */
-  wanted: boolean
-}
-
-/** The columns of a table. */
-export async function mergedColumns(sql: Db, table: string): Promise<MergedColumn[]> {
-  return sql<MergedColumn[]>`
-    select a.attname::text as name, a.attgenerated <> '' as generated, a.attidentity = 'a' as always,
-      a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as wanted
-    from pg_catalog.pg_attribute a
-    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped
-    order by a.attnum`
-}
-
-/** Archived values of a column that is no longer in its table. */
-export async function valuesIn(sql: Db, storedAs: string, column: string): Promise<number> {
-  const [row] = await sql.unsafe<{ n: number }[]>(
-    `select count(${ident(column)})::float8 as n from ${storedAs}`,
-  )
-  return row!.n
-}
-
-/** Moves the sequences of a table beyond the numbers that came back. */
-export async function advanceSequences(sql: Db, table: string): Promise<void> {
-  const sequences = await sql<{ sequence: string; column: string }[]>`
-    select s.sequence, quote_ident(a.attname) as column
-    from pg_catalog.pg_attribute a
-    cross join lateral pg_get_serial_sequence(${table}, a.attname) as s (sequence)
-    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped and s.sequence is not null`
-  for (const { sequence, column } of sequences)
-    await sql.unsafe(
-      `select setval('${sequence.replaceAll("'", "''")}', m.most)
-       from (select max(${column}) as most from ${table}) m, ${sequence} s
-       where m.most > case when s.is_called then s.last_value else s.last_value - 1 end`,
-    )
-}
-
-/** Holds off the application's triggers on a table in this transaction; gives what `release` wants. */
-export async function holdOff(sql: Db, table: string): Promise<string[]> {
-  const [row] = await sql<{ undo: string[] }[]>`
-    select rethread_archive.hold_off(${table}::regclass, false, false) as undo`
-  return row!.undo
-}
-
-/** Lets them fire again. */
-export async function release(sql: Db, undo: string[]): Promise<void> {
-  for (const again of undo) await sql.unsafe(again)
-}
-
-/** The statement that adds an archived column again, for people to send. */
-export const columnAgain = (table: string, column: string, type: string): string =>
-  `alter table ${table} add column ${ident(column)} ${type}`

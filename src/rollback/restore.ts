@@ -9,7 +9,7 @@ import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { counts, emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
@@ -24,7 +24,7 @@ import {
   tableMerge,
 } from './merge_archive.js'
 import { moveBack } from './move_back.js'
-import { columnConflicts, removeSuperseded, tableConflicts } from './restore.sql.js'
+import { columnConflicts, leftRows, removeSuperseded } from './restore.sql.js'
 import { archivedThere, beginRestore, endRestore } from './restore_plan.sql.js'
 
 /** What a person asked for. */
@@ -205,10 +205,10 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
   }
   await refuseChanged(sql, a)
   if (a.state === 'restored') {
-    const { left } =
+    const left =
       a.column === null
-        ? await tableConflicts(sql, (await tableMerge(sql, track, a)).merge)
-        : await columnConflicts(sql, await columnMerge(sql, track, a))
+        ? await leftRows(sql, (await tableMerge(sql, track, a)).merge)
+        : (await columnConflicts(sql, await columnMerge(sql, track, a))).left
     return { inserted: 0, updated: 0, left, conflicts: [] }
   }
   const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)
@@ -243,7 +243,7 @@ async function judgeEnd(ctx: Context, track: Track, report: Report): Promise<voi
   report.checks = verified.checks
   report.findings.push(...verified.findings.filter(f => f.code !== 'NO_CHECKS_RUN'))
   const loud = verified.checks.some(
-    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
   )
   if (loud)
     report.findings.push(

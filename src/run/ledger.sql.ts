@@ -245,6 +245,14 @@ export async function keepCatalog(
     on conflict (track, before) do update set major = excluded.major, catalog = excluded.catalog, at = clock_timestamp()`
 }
 
+/** As `keptCatalog`, where the tool's schema may be missing or older than the list of catalogs. */
+export const catalogBefore = async (
+  sql: Db,
+  track: string,
+  before: string,
+): Promise<Record<string, string> | null> =>
+  (await relationExists(sql, 'rethread.catalogs')) ? keptCatalog(sql, track, before) : null
+
 /** How the schema looked before a migration; null where no run began there, or on another major version. */
 export async function keptCatalog(
   sql: Db,

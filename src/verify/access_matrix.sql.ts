@@ -35,24 +35,35 @@ export async function rowToInsert(sql: Db, t: AccessTable): Promise<{ row: strin
   return found ?? { row: '{}', columns: [] }
 }
 
+/** Another way to a table's rows. */
+interface SideDoor {
+  name: string
+  kind: 'view' | 'partition'
+  /** With its schema, as `catalogOf` names it. */
+  path: string
+}
+
 /**
  * Views that show a table and that this role may read, and leaf partitions that it may read
  * directly: both side-step policies.
  */
-export async function sideDoors(
-  sql: Db,
-  table: string,
-): Promise<{ name: string; kind: 'view' | 'partition' }[]> {
-  return sql<{ name: string; kind: 'view' | 'partition' }[]>`
-    select distinct v.oid::regclass::text as name, 'view' as kind
-    from pg_catalog.pg_depend d
-    join pg_catalog.pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-    join pg_catalog.pg_class v on v.oid = w.ev_class and v.relkind in ('v', 'm')
-    where d.refclassid = 'pg_class'::regclass and d.refobjid = ${table}::regclass
-    union all
-    select p.relid::regclass::text, 'partition'
-    from pg_catalog.pg_partition_tree(${table}::regclass) p
-    where p.isleaf and p.level > 0
+export async function sideDoors(sql: Db, table: string): Promise<SideDoor[]> {
+  return sql<SideDoor[]>`
+    select s.oid::regclass::text as name, s.kind,
+      format('%I.%I', n.nspname, c.relname) as path
+    from (
+      select v.oid, 'view' as kind
+      from pg_catalog.pg_depend d
+      join pg_catalog.pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+      join pg_catalog.pg_class v on v.oid = w.ev_class and v.relkind in ('v', 'm')
+      where d.refclassid = 'pg_class'::regclass and d.refobjid = ${table}::regclass
+      union
+      select p.relid, 'partition'
+      from pg_catalog.pg_partition_tree(${table}::regclass) p
+      where p.isleaf and p.level > 0
+    ) s
+    join pg_catalog.pg_class c on c.oid = s.oid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     order by 1`
 }
 

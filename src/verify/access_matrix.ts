@@ -46,6 +46,8 @@ interface Door extends Omit<Try, 'persona'> {
   operation: Operation
   /** A partition that is read directly: whoever may read the table need not be able to. */
   partition?: boolean
+  /** Objects of the catalog that open it, as `catalogOf` names them. */
+  about?: string[]
   /** Reaches for all rows: many that give way are too many, whosever they are. */
   sweeps?: boolean
 }
@@ -76,12 +78,13 @@ async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
       },
     )
   }
-  for (const { name, kind } of await sideDoors(tx, t.table))
+  for (const { name, kind, path } of await sideDoors(tx, t.table))
     doors.push({
       name: doorName(kind, name),
       operation: 'select',
       statement: attempts[kind](t, name),
       partition: kind === 'partition',
+      about: [`table ${path}`, `grants ${path}`, ...(kind === 'view' ? [`view ${path}`] : [])],
     })
   return doors
 }
@@ -128,7 +131,13 @@ async function matrixOf(
       if (!tried) return '-'
       const came = fate(door, tried)
       if (door.partition && came === 'denied') return came
-      const attempt = { object: t.table, persona: name, what: door.name, may: may(door).includes(name) }
+      const attempt = {
+        object: t.table,
+        persona: name,
+        what: door.name,
+        may: may(door).includes(name),
+        about: door.about ?? [],
+      }
       return judgeCell(attempt, came, tried, found)
     }),
   ])
@@ -158,11 +167,12 @@ interface AccessAttempt {
   persona: string
   what: string
   may: boolean
+  about: string[]
 }
 
 /** What a try came to, as the matrix shows it; what is wrong with it goes to `found`. */
 function judgeCell(
-  { object, persona, what, may }: AccessAttempt,
+  { object, persona, what, may, about }: AccessAttempt,
   came: Fate,
   tried: TryResult,
   found: Probed['found'],
@@ -170,13 +180,14 @@ function judgeCell(
   if (came === (may ? 'allowed' : 'denied')) return came
   if (came === 'fault') {
     const { code, message } = tried.fault!
-    found.push({ object, detail: `${persona}, ${what}: ${code}: ${message}` })
+    found.push({ object, detail: `${persona}, ${what}: ${code}: ${message}`, about })
     return `error ${code}`
   }
   const why = tried.fault ? `: ${tried.fault.message}` : ''
   found.push({
     object,
     detail: may ? `${persona} may not ${what}, and should${why}` : `${persona} may ${what}, and should not`,
+    about,
   })
   return `${came}, wrongly`
 }
@@ -194,7 +205,13 @@ async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<
       const tried = said[wanted.findIndex(w => w.call === call && w.name === name)]
       if (!tried) return '-'
       const came = fate({ name: call.name, operation: 'select', statement: call.sql }, tried)
-      const attempt = { object: call.name, persona: name, what: 'do it', may: call.may.includes(name) }
+      const attempt = {
+        object: call.name,
+        persona: name,
+        what: 'do it',
+        may: call.may.includes(name),
+        about: [],
+      }
       return judgeCell(attempt, came, tried, found)
     }),
   ])

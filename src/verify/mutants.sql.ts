@@ -27,7 +27,9 @@ export async function mutantsOf(
   const named = (list: { table: string; name: string }[]) => JSON.stringify(list)
   const structural = await sql.unsafe<Mutant[]>(
     `with made as (select to_regclass(name) as oid from unnest(array(select jsonb_array_elements_text($1::text::jsonb))) as n (name)),
-     named as (select to_regclass(x ->> 'table') as oid, x ->> 'name' as name, x ->> 'kind' as kind from jsonb_array_elements($2::text::jsonb) x)
+     named as (select to_regclass(x ->> 'table') as oid, x ->> 'name' as name, x ->> 'kind' as kind from jsonb_array_elements($2::text::jsonb) x),
+     -- one table with policies will do for doors beside them
+     secured as (select c.oid from pg_catalog.pg_class c where c.oid in (select oid from made) and c.relrowsecurity and c.relkind = 'r' order by 1 limit 1)
      select 'without policy ' || p.polname || ' on ' || p.polrelid::regclass as name,
        format('drop policy %I on %s', p.polname, p.polrelid::regclass) as sql
      from pg_catalog.pg_policy p
@@ -41,6 +43,40 @@ export async function mutantsOf(
        format('create view public.mutant as select * from %s; grant select on public.mutant to authenticated', c.oid::regclass)
      from pg_catalog.pg_class c
      where c.relrowsecurity and (c.oid in (select oid from made) or c.oid in (select oid from named where kind = 'policy'))
+     union all
+     select 'a view through a view of ' || l.oid::regclass,
+       format('create view public.mutant_below as select * from %s; revoke all on public.mutant_below from anon, authenticated;
+         create view public.mutant as select * from public.mutant_below; grant select on public.mutant to authenticated', l.oid::regclass)
+     from secured l
+     union all
+     select 'a function that reads ' || l.oid::regclass || ' for everybody',
+       format('create function public.mutant() returns bigint language sql security definer set search_path = '''' as ''select count(*) from %s'';
+         grant execute on function public.mutant() to anon', (select format('%I.%I', n.nspname, c.relname)
+           from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = l.oid))
+     from secured l
+     union all
+     select 'a child of ' || l.oid::regclass || ' that is open',
+       format('create table public.mutant () inherits (%s); grant select on public.mutant to authenticated', l.oid::regclass)
+     from secured l
+     union all
+     select 'authenticated may empty ' || l.oid::regclass, format('grant truncate on %s to authenticated', l.oid::regclass)
+     from secured l
+     union all
+     select 'anon may read a column of ' || l.oid::regclass, format('grant select (%I) on %s to anon', (
+       select a.attname from pg_catalog.pg_attribute a where a.attrelid = l.oid and a.attnum > 0 and not a.attisdropped order by a.attnum limit 1), l.oid::regclass)
+     from secured l
+     union all
+     select 'a publication of everything', 'create publication mutant for all tables'
+     where (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
+     union all
+     -- what policies ask, without asking
+     select distinct 'function ' || f.oid::regprocedure || ' that says yes to everybody',
+       format('create or replace function %s(%s) returns %s language sql stable security definer set search_path = '''' as %L',
+         f.oid::regproc, pg_get_function_arguments(f.oid), format_type(f.prorettype, null),
+         case f.prorettype when 'boolean'::regtype then 'select true' else 'select ''admin''' end)
+     from pg_catalog.pg_proc f
+     join pg_catalog.pg_depend d on d.refclassid = 'pg_proc'::regclass and d.refobjid = f.oid and d.classid = 'pg_policy'::regclass
+     where f.pronamespace = to_regnamespace('chat_private') and f.prosecdef and f.prorettype in ('boolean'::regtype, 'text'::regtype)
      union all
      select 'row security off on ' || c.oid::regclass, format('alter table %s disable row level security', c.oid::regclass)
      from pg_catalog.pg_class c

@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { isRefused, isSqlState, serverFault } from '../database/faults.js'
 import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { personasIn, readAccess } from '../files/access_file.js'
@@ -9,6 +9,7 @@ import { withoutByteOrderMark } from '../files/statements.js'
 import type { Access, Check, Track } from '../model/project.js'
 import { type Facts, finding, type Probed } from '../model/report.js'
 import { fitSeeds, type Renumbered, renumber } from './fit_seeds.js'
+import { lackingRights } from './lacking_rights.js'
 import { become, becomeUs, reachingOut, seed, seedRows, unreachable } from './probes.sql.js'
 
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
@@ -145,20 +146,28 @@ export async function runProbe(tx: Db, track: Track, check: Check): Promise<Prob
   const persona = check.as === null ? null : ready?.access.personas[check.as]
   if (persona === undefined) throw new CantProbe(`persona \`${check.as}\` is not in the track’s access file`)
   const renumbered = ready?.renumbered ?? new Map()
-  const acted = await sendFitting(
-    tx,
-    renumber(withoutByteOrderMark(check.file.text), renumbered),
-    text => fitSeeds(tx, text, renumbered),
-    async (inside, text) => {
-      if (persona) await become(inside, persona)
-      const rows = await seedRows(inside, text)
-      await becomeUs(inside)
-      return rows
-    },
-  )
-  if ('skipped' in acted) return notProved(check, acted.skipped)
-  return {
-    ...emptyProbe(),
-    found: acted.sent.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
+  const text = renumber(withoutByteOrderMark(check.file.text), renumbered)
+  try {
+    const acted = await sendFitting(
+      tx,
+      text,
+      t => fitSeeds(tx, t, renumbered),
+      async (inside, what) => {
+        if (persona) await become(inside, persona)
+        const rows = await seedRows(inside, what)
+        await becomeUs(inside)
+        return rows
+      },
+    )
+    if ('skipped' in acted) return notProved(check, acted.skipped)
+    return {
+      ...emptyProbe(),
+      found: acted.sent.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') })),
+    }
+  } catch (error) {
+    // with grants by column, nobody has granted those that are new
+    const lacks = persona && isSqlState(error, '42501') ? await lackingRights(tx, persona.role, text) : []
+    if (lacks.length === 0) throw error
+    return { ...emptyProbe(), found: lacks }
   }
 }

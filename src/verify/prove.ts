@@ -3,23 +3,34 @@ import { backfillResults } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Track } from '../model/project.js'
+import type { Proof } from '../model/proof.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
+import { compareProof, proofOf } from './proof.js'
 import { runCheck } from './run_check.js'
 import { accessOf, type VerifyOptions, verify } from './verify.js'
 import { compareVisibility } from './visibility.js'
+
+/** What a person asked for. */
+export interface ProveOptions extends VerifyOptions {
+  /** Whether the report carries the proof, for `--out`. */
+  keep: boolean
+  /** An earlier proof that is compared with what is there now; else null. */
+  against: Proof | null
+}
 
 /**
  * The page to sign off after a run: what came in is migrated, set aside or failed; the content that
  * the backfills left is there; every check passes; and sampled persons see what they saw before.
  * Writes nothing that lasts.
  */
-export async function prove(ctx: Context, track: Track, options: VerifyOptions): Promise<Report> {
+export async function prove(ctx: Context, track: Track, options: ProveOptions): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
   const report = emptyReport('prove', target.info)
+  const counted: Proof['accounts'] = []
   if (applied.size > 0) {
     report.backfill = await backfillResults(connection.sql, track.name, history)
     const accounts: Table = {
@@ -38,6 +49,8 @@ export async function prove(ctx: Context, track: Track, options: VerifyOptions):
         const value = (name: string) => row[columns.indexOf(name)] ?? 0
         const account = accountColumns.map(value)
         accounts.rows.push([check.title, String(value('object')), ...account])
+        const [cameIn = 0, migrated = 0, quarantined = 0, failed = 0, missing = 0] = account.map(Number)
+        counted.push({ object: String(value('object')), cameIn, migrated, quarantined, failed, missing })
         report.findings.push(...unaccounted(String(value('object')), account.map(Number)))
       }
     }
@@ -65,6 +78,22 @@ export async function prove(ctx: Context, track: Track, options: VerifyOptions):
   )
   if (doubts && all.verdict === 'clean') all.verdict = 'attention'
   all.verdict = verdictOf(all)
+  if ((options.keep || options.against) && !ctx.signal.aborted) {
+    const proof = await proofOf(connection, all, {
+      tool: ctx.tool,
+      track,
+      target,
+      history,
+      accounts: counted,
+    })
+    if (options.keep) all.proof = proof
+    if (options.against) {
+      const { tables, findings } = await compareProof(connection, track, options.against, proof)
+      all.tables.push(...tables)
+      all.findings.push(...findings)
+      if (all.verdict === 'clean' && findings.some(f => f.code === 'PROOF_DIFFERS')) all.verdict = 'attention'
+    }
+  }
   return all
 }
 

@@ -1,4 +1,4 @@
-import type { Db } from '../database/types.js'
+import { type Db, literal } from '../database/types.js'
 
 /**
  * Rows of a check, up to a limit. A materialised subquery is planned to be read to its end, which it mostly
@@ -10,4 +10,14 @@ export async function checkRows(sql: Db, body: string, limit: number): Promise<R
     `with found as materialized (\n${body.replace(/[\s;]+$/, '')}\n) select * from found limit ${limit}`,
   )
   return [...rows]
+}
+
+/** Of these tables, by their names as SQL, those without a row. */
+export async function emptyTables(sql: Db, tables: string[]): Promise<string[]> {
+  if (tables.length === 0) return []
+  const rows = await sql.unsafe<{ name: string }[]>(
+    `select t.name from (values ${tables.map(t => `(${literal(t)}, exists (select from ${t}))`).join(', ')}) as t (name, filled)
+     where not t.filled`,
+  )
+  return rows.map(r => r.name)
 }

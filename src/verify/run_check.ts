@@ -1,20 +1,28 @@
 import { failedRows } from '../backfill/failed_rows.sql.js'
+import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
 import { isFiltered, isRefused, serverFault } from '../database/faults.js'
+import { missingObjects } from '../database/requirements.sql.js'
 import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
-import { withoutByteOrderMark } from '../files/statements.js'
-import { tablesOf } from '../files/track_objects.js'
-import { type Expectation, expectedNow, whyNothingExpected } from '../model/expected.js'
+import { relationsNamed, statementsOrNone, withoutByteOrderMark } from '../files/statements.js'
+import { tablesNamed, tablesOf } from '../files/track_objects.js'
+import {
+  type Expectation,
+  expectedNow,
+  type NotOfUse,
+  whyNothingExpected,
+  whyNotRun,
+} from '../model/expected.js'
 import { Failure } from '../model/failure.js'
-import { acts, type Check, findingKey, type Track, whyNotRun } from '../model/project.js'
+import { acts, type Check, findingKey, type Track } from '../model/project.js'
 import { type CheckResult, type Finding, finding, type Probed, type Table } from '../model/report.js'
 import { accessMatrix } from './access_matrix.js'
 import { CantProbe, runProbe } from './probes.js'
-import { checkRows } from './run_check.sql.js'
+import { checkRows, emptyTables } from './run_check.sql.js'
 
 /** Rows of a finding that are shown. */
 const mostShownRows = 20
@@ -26,6 +34,8 @@ export interface Checked {
   result: CheckResult
   tables: Table[]
   findings: Finding[]
+  /** By place among the rows that it found: objects of the catalog that a row is about, as `catalogOf` names them. */
+  about: ReadonlyMap<number, string[]>
 }
 
 /** True for checks that speak before the migration. */
@@ -48,17 +58,39 @@ export async function foretell(
   return found
 }
 
+/**
+ * The listings of a track that speak before a migration, as tables. One that the server could not answer says
+ * so.
+ */
+export async function foretellTables(
+  ctx: Context,
+  connection: Connection,
+  checks: Check[],
+  applied: ReadonlySet<string>,
+): Promise<Table[]> {
+  const found: Table[] = []
+  for (const check of checks.filter(c => c.kind === 'listing' && c.until !== null)) {
+    const { result, tables } = await runCheck(ctx, connection, check, applied)
+    found.push(...tables.filter(t => t.rows.length > 0))
+    if (result.outcome === 'failed')
+      found.push({ title: check.title, columns: ['not counted'], rows: [[result.reason]] })
+  }
+  return found
+}
+
 /** What the checks that all tracks share read of one of them, from settings of the transaction. */
 export interface SharedFacts {
   /** Tables that the track makes or calls its sessions and messages. */
   tables: string[]
+  /** Those, and every table of the application that its files name. */
+  named: string[]
   /** Its expected.json, entries that do not hold yet included. */
   expected: Expectation[]
 }
 
 /** Reads them from the track's files. Throws BAD_EXPECTED. */
 export async function sharedFactsOf(track: Track): Promise<SharedFacts> {
-  return { expected: await expectedOf(track), tables: await tablesOf(track) }
+  return { expected: await expectedOf(track), tables: await tablesOf(track), named: await tablesNamed(track) }
 }
 
 /** Why a check would look at nothing at what is applied, else null. */
@@ -66,7 +98,7 @@ export const whySkipped = (
   check: Check,
   expected: Expectation[],
   applied: ReadonlySet<string>,
-): string | null =>
+): NotOfUse | null =>
   whyNotRun(check, applied) ?? (check.expects && whyNothingExpected(expected, check.expects, applied))
 
 /** What a check that acts, or that is shared by all tracks, has to know. */
@@ -91,15 +123,17 @@ export async function runCheck(
     check: check.name,
     title: check.title,
     level: check.level,
+    applies: 'now' as const,
     found: [],
     more: false,
     reason: null,
+    fix: check.fix,
     durationMs: 0,
   }
-  const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [] })
+  const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [], about: new Map() })
   const expected = around?.expected ?? []
-  const reason = whySkipped(check, expected, applied)
-  if (reason) return only({ ...base, outcome: 'skipped', reason })
+  const notOfUse = whySkipped(check, expected, applied)
+  if (notOfUse) return only({ ...base, outcome: 'skipped', ...notOfUse })
   if (ctx.signal.aborted) return only({ ...base, outcome: 'skipped', reason: 'interrupted before it ran' })
   const start = ctx.clock.now()
   const spent = () => Math.round(ctx.clock.now() - start)
@@ -111,19 +145,27 @@ export async function runCheck(
       const probed = await takenBack(scope, tx => act(tx, track, check, deep))
       return checkedResult(base, check, probed, spent())
     }
-    const rows = await readCheckRows(connection, check, {
+    const { rows, nothingLookedAt } = await readCheckRows(connection, check, {
       tables: around?.tables ?? [],
+      named: around?.named ?? [],
       expected: expectedNow(expected, applied),
       deep: around?.deep ?? false,
+      gate: false,
     })
     if (isListing(check)) {
       const columns = Object.keys(rows[0] ?? {})
       const cells = rows.map(r => columns.map(c => cellValue(r[c])))
       const result: CheckResult = { ...base, outcome: 'pass', durationMs: spent() }
-      return { result, tables: [{ title: check.title, columns, rows: cells }], findings: [] }
+      const listed = { title: check.title, columns, rows: cells }
+      return { result, tables: [listed], findings: [], about: new Map() }
     }
-    const found = rows.map(r => ({ object: String(r.object ?? ''), detail: String(r.detail ?? '') }))
-    return checkedResult(base, check, { found, tables: [], findings: [], skipped: null }, spent())
+    const found = rows.map(r => ({
+      object: String(r.object ?? ''),
+      detail: String(r.detail ?? ''),
+      about: Array.isArray(r.about) ? r.about.map(String) : [],
+    }))
+    const looked = { ...base, reason: nothingLookedAt }
+    return checkedResult(looked, check, { found, tables: [], findings: [], skipped: null }, spent())
   } catch (error) {
     if (!isRefused(error) && !(error instanceof CantProbe)) throw error
     const fault = serverFault(error)
@@ -149,15 +191,20 @@ export function checkedResult(
     result: {
       ...base,
       outcome,
-      found: found
-        .slice(0, mostShownRows)
-        .map(f => ({ ...f, key: findingKey(check, f.object), accepted: null })),
+      found: found.slice(0, mostShownRows).map(({ object, detail }) => ({
+        object,
+        detail,
+        key: findingKey(check, object),
+        accepted: null,
+        preExisting: false,
+      })),
       more: found.length > mostShownRows,
-      reason: skipped,
+      reason: skipped ?? base.reason,
       durationMs,
     },
     tables,
     findings,
+    about: new Map(found.slice(0, mostShownRows).flatMap((f, i) => (f.about?.length ? [[i, f.about]] : []))),
   }
 }
 
@@ -168,23 +215,55 @@ const cellValue = (value: unknown): string | number | boolean | null =>
       ? value.toISOString()
       : String(value)
 
+/** What a check reads from settings of its transaction. */
+interface CheckSettings extends SharedFacts {
+  deep: boolean
+  /** Whether it stands before a migration, which takes up by itself what other steps leave to it. */
+  gate: boolean
+}
+
 /** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
 function readCheckRows(
   connection: Connection,
   check: Check,
-  known: SharedFacts & { deep: boolean } = { tables: [], expected: [], deep: false },
-): Promise<Record<string, unknown>[]> {
+  known: CheckSettings,
+): Promise<{ rows: Record<string, unknown>[]; nothingLookedAt: string | null }> {
   return readAside(connection.sql, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
       'rethread.tables': JSON.stringify(known.tables),
+      'rethread.named': JSON.stringify(known.named),
       'rethread.expected': JSON.stringify(known.expected),
       'rethread.deep': known.deep ? 'yes' : 'no',
+      'rethread.gate': known.gate ? 'yes' : 'no',
       ...(check.file.text.includes(`'${failedSetting}'`)
         ? { [failedSetting]: JSON.stringify(await failedRows(tx, check.track)) }
         : {}),
     })
-    return checkRows(tx, withoutByteOrderMark(check.file.text), isListing(check) ? 200 : mostShownRows + 1)
+    const text = withoutByteOrderMark(check.file.text)
+    const rows = await checkRows(tx, text, isListing(check) ? 200 : mostShownRows + 1)
+    const looked = rows.length > 0 || known.gate || check.kind !== 'check'
+    return { rows, nothingLookedAt: looked ? null : await whyNothingLookedAt(tx, check, known.tables) }
   })
+}
+
+/** Schemas whose emptiness says nothing: catalogs, and lists of what went wrong. */
+const listsOfFaults = /^(pg_catalog|information_schema|rethread|rethread_archive|chat_private)\./
+
+/** Why a check that found nothing had nothing to look at, else null. */
+async function whyNothingLookedAt(tx: Db, check: Check, tables: string[]): Promise<string | null> {
+  const missing = await missingObjects(tx, check.requires)
+  if (missing.length > 0) return `looked at nothing: there is no ${missing.join(', ')}`
+  if (check.shared && !check.expects)
+    return (await relationFacts(tx, tables)).length > 0
+      ? null
+      : 'looked at nothing: no table of the track is there'
+  const read = [...relationsNamed(await statementsOrNone(check.file.text))].filter(
+    t => !listsOfFaults.test(t),
+  )
+  const empty = await emptyTables(tx, read)
+  return read.length === 0 || empty.length < read.length
+    ? null
+    : `looked at no row: ${empty.join(', ')} empty`
 }
 
 /** The rows of the track that failed, for checks that name it: an older ledger has no list of them. */
@@ -204,7 +283,8 @@ export async function gateRows(
 ): Promise<{ check: string; rows: number }[]> {
   const closed: { check: string; rows: number }[] = []
   for (const check of track.checks.filter(c => c.gate === migration)) {
-    const rows = await readCheckRows(connection, check).catch(error => {
+    const settings = { tables: [], named: [], expected: [], deep: false, gate: true }
+    const { rows } = await readCheckRows(connection, check, settings).catch(error => {
       if (!isRefused(error)) throw error
       const { code, message } = serverFault(error)!
       throw new Failure('CHECK_FAILED', check.name, { reason: `${code}: ${message}` }, error)

@@ -5,10 +5,12 @@ import { today } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import type { Scope } from '../database/scopes.js'
 import { inspect, judgeServer } from '../database/server.js'
+import { whyNotRun } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
-import { acts, type Check, type Track, whyNotRun } from '../model/project.js'
+import { acts, type Check, type Track } from '../model/project.js'
 import {
   type CheckResult,
+  counts,
   emptyReport,
   type Finding,
   finding,
@@ -19,6 +21,8 @@ import {
 } from '../model/report.js'
 import { nearest } from '../model/similar.js'
 import { readHistory } from '../plan/history.js'
+import { unverifiedIsolation } from './isolation.js'
+import { markPreExisting, preExisting } from './pre_existing.js'
 import { probing } from './probes.js'
 import { rowsSeenBy, sampleMatrix } from './real_users.js'
 import { type Checked, checkedResult, runCheck, type SharedFacts, sharedFactsOf } from './run_check.js'
@@ -87,12 +91,12 @@ export async function verify(ctx: Context, track: Track, options: VerifyOptions)
   )
   const { ran, tables } = await runAll(ctx, connection, track, chosen, applied, options.deep)
   if (applied.size > 0) await reportHiddenRows(connection, tables, report)
-  for (const check of chosen) {
-    const checked = ran.get(check)
-    if (checked) add(report, checked)
-  }
+  const checked = chosen.flatMap(check => ran.get(check) ?? [])
+  await markPreExisting(connection.sql, track, checked)
+  for (const one of [...checked, preExisting(track, checked)]) add(report, one)
   if (!ctx.signal.aborted) await runRequestedExtras(ctx, connection, track, options, applied, report)
   accept(report, options.accepted, await today(connection.sql))
+  if (applied.size > 0) report.findings.push(...unverifiedIsolation(track, applied, report.checks))
   judgeChecks(report, track, applied.size, options)
   // what was not looked at is never called clean
   return ctx.signal.aborted ? interrupted(report, track.name) : report
@@ -121,7 +125,7 @@ async function runAll(
   const lane = async (some: Check[], scope: Scope | null) => {
     for (const check of some) {
       ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
-      const known = check.shared ? await facts() : { tables: [], expected: [] }
+      const known = check.shared ? await facts() : { tables: [], named: [], expected: [] }
       ran.set(check, await runCheck(ctx, connection, check, applied, { ...known, track, deep, scope }))
     }
   }
@@ -139,10 +143,10 @@ async function runAll(
   return { ran, tables: (await facts()).tables }
 }
 
-function add(report: Report, { result, tables, findings }: Checked): void {
-  report.checks.push(result)
-  report.tables.push(...tables)
-  report.findings.push(...findings)
+function add(report: Report, { result, tables, findings }: Partial<Checked>): void {
+  if (result) report.checks.push(result)
+  report.tables.push(...(tables ?? []))
+  report.findings.push(...(findings ?? []))
 }
 
 /** Nothing may be called verified where rows may be hidden from who verifies. */
@@ -177,9 +181,11 @@ async function runRequestedExtras(
       check,
       title,
       level,
+      applies: 'now' as const,
       found: [],
       more: false,
       reason: null,
+      fix: null,
       durationMs: 0,
     }
     add(
@@ -233,7 +239,7 @@ const isFailedStep = (f: Finding): boolean =>
 const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
   c.outcome === 'found' &&
   (c.level === 'error' || (c.level === 'warn' && failOn === 'warn')) &&
-  (c.more || c.found.some(f => f.accepted === null))
+  (counts(c) || (failOn === 'warn' && c.found.some(f => f.accepted === null)))
 
 function judgeChecks(report: Report, track: Track, applied: number, options: VerifyOptions): void {
   // a track of which nothing is applied never verifies clean

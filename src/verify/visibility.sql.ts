@@ -45,6 +45,14 @@ export interface Visibility {
   ids: string[]
 }
 
+/** How many rows a table has, as far as a predicate says. */
+export async function countRows(sql: Db, table: string, where: string): Promise<number> {
+  const [row] = await sql.unsafe<{ rows: number }[]>(
+    `select count(*)::float8 as rows from ${table} where ${where}`,
+  )
+  return row!.rows
+}
+
 /** Most ids that are kept of what one person sees in one table. */
 const mostIds = 5000
 

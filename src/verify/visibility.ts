@@ -15,6 +15,7 @@ import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
 import { sampleRealUsers } from './real_users.sql.js'
 import {
+  countRows,
   readVisibility,
   type StoredVisibility,
   storedVisibility,
@@ -91,23 +92,36 @@ export async function compareVisibility(
   await using connection = await connect(ctx, 'probe')
   const rows: Table['rows'] = []
   const findings: Finding[] = []
+  const counts = new Map<string, number>()
+  const lost = new Map<string, number>()
+  const rowsIn = async (of: VisibleRows, where: string): Promise<number> => {
+    if (!counts.has(of.table)) counts.set(of.table, await countRows(reader.sql, of.table, where))
+    return counts.get(of.table)!
+  }
   for (const then of stored) {
     const pair = info.sight.rows.find(r => r.before.table === then.relation)
     if (!pair) continue
     const [facts] = await relationFacts(reader.sql, [pair.after.table])
     if (!facts) continue
-    const now = await visibleTo(
-      connection,
-      asRealUser(info.persona.claim, then.person, role),
-      pair.after,
-      bornBefore(info, pair.after.table, then.at),
-    )
-    const { more, less } = visibilityDifference(then, now)
+    const person = asRealUser(info.persona.claim, then.person, role)
+    const born = bornBefore(info, pair.after.table, then.at)
+    const now = await visibleTo(connection, person, pair.after, born)
+    // rows that say a time to come were seen then too
+    const all = born === 'true' ? now : await visibleTo(connection, person, pair.after, 'true')
+    const { more, less } = visibilityDifference(then, now, all, then.rows ?? (await rowsIn(pair.after, born)))
     rows.push([then.person, pair.after.table, then.rows ?? 'all', now?.rows ?? null, more, less])
     const subject = `${pair.after.table} as ${then.person}`
     if (more) findings.push(finding('SEES_MORE', subject, { rows: more }))
-    if (typeof less === 'number' && less > 0) findings.push(finding('SEES_LESS', subject, { rows: less }))
+    if (less && then.rows !== null) findings.push(finding('SEES_LESS', subject, { rows: less }))
+    // who saw everybody's rows should see less; that nobody sees anything is a loss
+    if (then.rows === null && all)
+      lost.set(
+        pair.after.table,
+        all.rows > 0 ? 0 : Math.min(less ?? 0, lost.get(pair.after.table) ?? Infinity),
+      )
   }
+  for (const [table, rows] of lost)
+    if (rows > 0) findings.push(finding('SEES_LESS', `${table} as everybody`, { rows }))
   if (stored.some(s => s.rows === null)) findings.push(finding('SAW_EVERYTHING', track.name))
   return {
     tables: [
@@ -121,8 +135,8 @@ export async function compareVisibility(
   }
 }
 
-/** Rows that came since are not compared: whoever writes them sees more by right. */
-function bornBefore(info: TrackInfo, table: string, at: string): string {
+/** A condition for rows that were there at a time: whoever wrote those that came since sees more by right. */
+export function bornBefore(info: TrackInfo, table: string, at: string): string {
   const column =
     info.messages?.table === table
       ? messageValue(info, 'created', null)
@@ -132,19 +146,24 @@ function bornBefore(info: TrackInfo, table: string, at: string): string {
   return column ? `(${column} is null or ${column} <= ${literal(at)})` : 'true'
 }
 
-/** How many rows were won and lost from sight; null where that can't be known. */
+/**
+ * How many rows were won and lost from sight; null where that can't be known. `now` is what they see of the
+ * rows that were there then, `all` what they see, `there` how many rows there are of those.
+ */
 function visibilityDifference(
   then: StoredVisibility,
   now: Visibility | null,
+  all: Visibility | null,
+  there: number,
 ): { more: number | null; less: number | null } {
-  if (!now) return { more: null, less: null }
-  // who saw everything can't see more; what they see less, the policies wanted
-  if (then.rows === null || then.ids === null) return { more: 0, less: null }
+  if (!now || !all) return { more: null, less: null }
+  // who saw everything can't see more
+  if (then.rows === null || then.ids === null) return { more: 0, less: Math.max(0, there - now.rows) }
   if (then.hash === now.hash && then.rows === now.rows) return { more: 0, less: 0 }
-  if (then.ids.length < then.rows || now.ids.length < now.rows)
-    return { more: Math.max(0, now.rows - then.rows), less: Math.max(0, then.rows - now.rows) }
+  if (then.ids.length < then.rows || all.ids.length < all.rows)
+    return { more: Math.max(0, now.rows - then.rows), less: Math.max(0, then.rows - all.rows) }
   const before = new Set(then.ids)
-  const after = new Set(now.ids)
+  const after = new Set(all.ids)
   return {
     more: now.ids.filter(id => !before.has(id)).length,
     less: then.ids.filter(id => !after.has(id)).length,

@@ -147,6 +147,35 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     expect(await messagesOf(db, other!.id)).toBe(0)
   })
 
+  test('a trigger of the application that finds nothing under an empty path fails no deletion and costs no message', async () => {
+    await using db = await database(server, 'workspace-sessions', 300)
+    await migrated(db, 'workspace-sessions', ...contract, '--to', '006')
+    const [{ id, n }] = (await db.sql`
+      select workspace_id as id, count(*)::int as n from public.chats where session_id is not null group by 1 order by 2 desc, 1 limit 1`) as unknown as [
+      { id: string; n: number },
+    ]
+    await db.sql.unsafe(`
+      create table public.seen (chat uuid);
+      create function public.see() returns trigger language plpgsql as $$ begin insert into seen values (new.id); return new; end $$;
+      create trigger see before update on public.chats for each row execute function public.see()`)
+    await db.sql`delete from public.workspaces where id = ${id}`
+    expect([await messagesOf(db, id), (await ownersOf(db, id)).length]).toEqual([n, 1])
+    const [kept] = await db.sql`select id from public.chat_sessions where workspace_id = ${id}`
+    expect(await found(db, 'workspace-sessions', 'behind')).toEqual([`behind: ${kept!.id}`])
+    const goes = ['migrate', '--track', 'workspace-sessions', '--phase', 'contract', '--allow']
+    const allowed = 'ENDS_OLD_APP,QUARANTINES_ROWS,IGNORES_DRIFT,FIRES_TRIGGERS'
+    const gated = await rethread(db.url, [...goes, allowed])
+    const gate = gated.report.findings.find(f => f.code === 'GATE')
+    expect([gated.code, gate?.subject]).toEqual([1, '009_set_aside_unassigned'])
+    // what the check says
+    await db.sql.unsafe(
+      `alter function public.see() set search_path = public; delete from public.chat_sessions where id = '${kept!.id}'`,
+    )
+    expect([await messagesOf(db, id), await ownersOf(db, id)]).toEqual([n, []])
+    expect((await db.sql`select count(*)::int as n from public.seen`)[0]!.n).toBe(n)
+    expect(await found(db, 'workspace-sessions', 'behind')).toEqual([])
+  })
+
   test('helper-chats: a project that goes with its owner’s account leaves the chats of others', async () => {
     await using db = await database(server, 'helper-chats', 100)
     await migrated(db, 'helper-chats')

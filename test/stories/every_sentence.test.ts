@@ -182,7 +182,13 @@ update public.notes n set colour = 'red' where n.colour is null;`,
     await db.sql.unsafe('drop trigger another on public.notes')
     expect((await said(grows.project.migrate({ consent }))).verdict).toBe('clean')
     await db.sql.unsafe('insert into public.slow values (true)')
-    reports.push(await said(grows.project.migrate({ consent })))
+    const unseen = await said(grows.project.migrate({ consent }))
+    // nothing was wrong, and not everything was looked at
+    expect([unseen.verdict, unseen.codes.filter(c => c === 'NOT_RECHECKED')]).toEqual([
+      'attention',
+      ['NOT_RECHECKED'],
+    ])
+    reports.push(unseen)
     expectSaid(reports, {
       QUARANTINE_EMPTY: /mine/,
       NO_TRACK_INFO: /mine/,

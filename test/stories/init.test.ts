@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { rethread } from '../support/cli.js'
@@ -96,6 +96,31 @@ test('a type that the track cannot read is refused before anything is written, a
   const doctor = await rethread(db.url, ['doctor', '--track', 'workspace-sessions'], { cwd })
   expect(codes(doctor)).not.toContain('FITS')
   expect(codes(doctor)).toContain('NEAREST_TRACK')
+})
+
+test('a column that the track does not use is left out by name; a word that is nearly one is one error', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(club())
+  const typo = await rethread(
+    db.url,
+    ['init', '--track', 'workspace-sessions', '--map', 'chats.mesage=body'],
+    {
+      cwd,
+    },
+  )
+  expect([typo.code, codes(typo), typo.report.findings[0]!.message]).toEqual([
+    2,
+    ['USAGE'],
+    expect.stringContaining('chats.message'),
+  ])
+  const made = await rethread(
+    db.url,
+    ['init', '--track', 'workspace-sessions', '--map', 'workspaces.name=label,chats.message=body'],
+    { cwd },
+  )
+  expect([made.code, codes(made)]).toEqual([0, ['COPIED', 'MAPPING_UNUSED']])
+  expect(readFileSync(join(cwd, 'rethread.config.json'), 'utf8')).not.toContain('label')
 })
 
 test('names that the track would take are asked for too', async () => {

@@ -69,6 +69,37 @@ drop table public.rules;`
     })
   })
 
+  test('how many rows a step takes out is left open only where a step before makes what it asks for', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(notes)
+    const out = (pending: string) => `--! phase: contract
+--! hazard: QUARANTINES_ROWS
+--! ends-old-app: notes need a colour
+--! table: public.notes
+--! pending: ${pending}
+--! irreversible: they are in the quarantine
+delete from public.notes t where ${pending};`
+    const paint = 'alter table public.notes add column paint text;'
+    const planned = async (files: Record<string, string>) =>
+      said((await project(db, files)).plan({ phase: 'contract' }))
+    const open = await planned({ '1_paint': paint, '2_out': out('t.paint is null') })
+    expect([open.verdict, open.codes]).toEqual(['attention', expect.not.arrayContaining(['SQL_ERROR'])])
+    // the division is asked of each row, the column is made by nobody
+    for (const [files, sqlstate] of [
+      [{ '1_paint': paint, '2_out': out('1 / (t.size - 3) > 0') }, '22012'],
+      [{ '2_out': out('t.paint is null') }, '42703'],
+    ] as const) {
+      const failed = await planned(files)
+      expect([failed.verdict, failed.findings.find(f => f.code === 'SQL_ERROR')]).toMatchObject([
+        'failed',
+        {
+          subject: 'migrations/mine/2_out.sql',
+          facts: { sqlstate, context: 'asked which rows it takes out' },
+        },
+      ])
+    }
+  })
+
   test('a row that others point at by a key of its partition, or of a child, is not taken out', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(`
@@ -221,4 +252,27 @@ describe.each(some('oldest'))('workspace-sessions on PostgreSQL $major', server 
       await db.sql`select (select count(*)::int from public.moved) as moved, (select count(session_id)::int from public.chats) as bound`
     expect(counted!.moved).toBe(counted!.bound)
   })
+})
+
+test('where columns are granted one by one, a probe says which rights of the new column are missing', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 40)
+  const old = 'id, workspace_id, user_id, role, message, created_at'
+  await db.sql.unsafe(`
+    revoke all on public.chats from public, anon, authenticated;
+    grant select (${old}), insert (${old}), update (message), delete on public.chats to authenticated`)
+  const shipped = await inProcess(db.url, { track: 'workspace-sessions' })
+  const consent = { allow: ['ENDS_OLD_APP' as const, 'QUARANTINES_ROWS' as const] }
+  expect((await said(shipped.migrate())).verdict).toBe('clean')
+  expect((await said(shipped.migrate({ phase: 'contract', consent }))).verdict).toBe('clean')
+  const probed = async () => (await said(shipped.verify({ only: ['probe_chatting'] }))).checks[0]!
+  const found = await probed()
+  expect([found.outcome, found.found.map(f => [f.object, f.detail])]).toEqual([
+    'found',
+    ['INSERT', 'SELECT'].map(right => [
+      'public.chats.session_id',
+      `authenticated may not ${right} it: grant ${right.toLowerCase()} (session_id) on public.chats to authenticated;`,
+    ]),
+  ])
+  for (const { detail } of found.found) await db.sql.unsafe(detail.split(': ')[1]!)
+  expect((await probed()).outcome).toBe('pass')
 })

@@ -224,6 +224,25 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     expect((await db.sql`select count(*)::int as n from public."T, t" where id = 3`)[0]!.n).toBe(0)
   })
 
+  test('what the track counts by itself is no conflict, when people went on writing after the rollback', async () => {
+    await using db = await database(server, 'trip-sessions', 40)
+    await up(db)
+    const [session] =
+      await db.sql`select id, conversation_id as talk from public.chat_sessions order by id limit 1`
+    const write = () =>
+      db.sql`insert into public.messages (conversation_id, content) values (${session!.talk}, 'one more')`
+    const counted = async () =>
+      (
+        await db.sql`select s.message_count = (select count(*) from public.messages m where m.conversation_id = s.conversation_id) as right
+          from public.chat_sessions s where s.id = ${session!.id}`
+      )[0]!.right
+    await write()
+    await down(db)
+    await write()
+    const back = await rethread(db.url, ['restore', 'latest'])
+    expect([back.code, conflicts(back), await counted()]).toEqual([0, [], true])
+  })
+
   test('a restore whose end the checks of the track do not accept is not called restored; run again, it ends', async () => {
     await using db = await database(server, 'empty')
     await db.sql`create table public.trouble (what text)`

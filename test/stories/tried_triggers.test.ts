@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { rethread } from '../support/cli.js'
-import { type Database, database, picture, servers } from '../support/database.js'
+import { type Database, database, newest, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
+import { inProcess, said } from '../support/in_process.js'
 
 /**
  * Triggers on a table in use are tried before their step commits, and whatever fails later, the application
@@ -94,4 +95,38 @@ describe.each(servers())('new triggers on PostgreSQL $major', server => {
     expect(after.schema).toEqual(before.schema)
     expect(after.content.notes).toEqual(before.content.notes)
   })
+})
+
+test('a trigger of the application that needs a search_path is named beforehand, with the statement that sets it', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 40)
+  const trigger = (name: string, body: string, end = '') => `
+    create function public.${name}() returns trigger language plpgsql ${end} as $$ ${body} $$;
+    create trigger ${name} after update on public.chats referencing new table as new_rows for each statement execute function public.${name}();`
+  await db.sql.unsafe(`
+    create table public.seen (id uuid);
+    create function public.word(id uuid) returns text language sql as $$ select id::text $$;
+    ${trigger('a_table', 'declare n int; begin n := (select count(*) from seen); return null; end')}
+    ${trigger('a_function', 'begin if exists (select from new_rows where word(id) is null) then raise notice $n$none$n$; end if; return null; end')}
+    ${trigger('a_write', "begin insert into seen select id from new_rows where pg_catalog.length('a') = length('a'); return null; end")}
+    ${trigger('pinned', 'begin insert into seen select id from new_rows; return null; end', 'set search_path = public')}
+    ${trigger('qualified', 'declare seen int := 1; begin with seen as (select id from new_rows) insert into public.seen select id from seen; return null; end')}
+    create function public.elsewhere() returns trigger language plpgsql as $$ begin insert into seen values (new.id); return new; end $$;
+    create trigger elsewhere after insert on auth.users for each row execute function public.elsewhere()`)
+  const project = await inProcess(db.url, { track: 'workspace-sessions' })
+  const report = await said(project.doctor())
+  const named = report.findings.filter(f => f.code === 'TRIGGER_NEEDS_PATH')
+  expect([report.verdict, named.map(f => [f.subject, f.facts, f.fix])]).toEqual([
+    'clean',
+    [
+      ['a_function', ['word']],
+      ['a_table', ['seen']],
+      ['a_write', ['seen']],
+    ].map(([name, names]) => [
+      'public.chats',
+      { trigger: name, function: `public.${name}()`, names },
+      `alter function public.${name}() set search_path = public;`,
+    ]),
+  ])
+  for (const f of named) await db.sql.unsafe(f.fix!)
+  expect((await said(project.doctor())).codes).not.toContain('TRIGGER_NEEDS_PATH')
 })

@@ -7,7 +7,7 @@ import {
   strings,
 } from '../../src/files/statements.js'
 import { readTrackInfo } from '../../src/files/track_info.js'
-import { acts, type Track } from '../../src/model/project.js'
+import type { Track } from '../../src/model/project.js'
 
 /** What a name in a query stands for: a table of the application, or something else. */
 type Scope = Map<string, string | null>
@@ -28,7 +28,7 @@ export async function columnsRead(
     ...track.migrations.map(m => m.file),
     ...track.migrations.flatMap(m => (m.rollback ? [m.rollback.file] : [])),
     // a probe makes rows of its own, and says so where it can't
-    ...track.checks.filter(c => !c.shared && !acts(c) && !/access\.sql$/.test(c.file.path)).map(c => c.file),
+    ...track.checks.filter(c => !c.shared).map(c => c.file),
   ]
   const all: { path: string; statements: Statement[] }[] = []
   for (const f of files) all.push({ path: f.path, statements: await statementsOrNone(f.text) })

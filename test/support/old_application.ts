@@ -220,8 +220,11 @@ export const unaccounted: Record<string, string> = {
     select s.id::text as id from public.chat_sessions s
     cross join lateral (select count(*) as n from public.messages m where m.conversation_id = s.id) m
     cross join lateral (
-      select count(*) as n, coalesce(bool_or(q.key in (s.id::text, s.id || ':0')), false) as whole
-      from rethread_archive.quarantine q where q.relation = 'public.chat_sessions' and starts_with(q.key, s.id::text) and q.reason is not null) q
+      select count(*) as n, coalesce(bool_or(q.key in (s.id::text, s.id || ':0') or q.original ->> 'id' = s.id::text), false) as whole
+      from rethread_archive.quarantine q
+      where q.relation = 'public.chat_sessions' and q.reason is not null
+        -- without a primary key, a row's key is its content
+        and (starts_with(q.key, s.id::text) or q.original ->> 'id' = s.id::text)) q
     where jsonb_typeof(s.messages) = 'array' and not q.whole and (
       jsonb_array_length(s.messages) > m.n + q.n
       or exists (

@@ -196,6 +196,45 @@ export function lostBackslashes(file: Source): string[] {
   return found
 }
 
+/** Names of the functions that a file declares as async. */
+export const asyncNames = (file: Source): string[] =>
+  [...nodes(file.tree)]
+    .filter(ts.isFunctionDeclaration)
+    .filter(f => f.modifiers?.some(m => m.kind === ts.SyntaxKind.AsyncKeyword))
+    .flatMap(f => (f.name ? [f.name.text] : []))
+
+/**
+ * Returns of a promise that nobody waits for while an `await using` closes: should it be rejected meanwhile,
+ * Node ends the process for want of a handler.
+ */
+export function looseReturns(file: Source, isAsync: (name: string) => boolean): string[] {
+  const found: string[] = []
+  const visit = (node: ts.Node, isGuarded: boolean): void => {
+    const guards =
+      ts.isFunctionLike(node) || ts.isSourceFile(node)
+        ? false
+        : isGuarded || (ts.isBlock(node) && node.statements.some(isAwaitUsing))
+    if (guards && ts.isReturnStatement(node) && node.expression)
+      for (const call of results(node.expression))
+        if (ts.isCallExpression(call) && isAsync(call.expression.getText())) found.push(at(file, node))
+    ts.forEachChild(node, child => visit(child, guards))
+  }
+  visit(file.tree, false)
+  return found
+}
+
+const isAwaitUsing = (statement: ts.Statement): boolean =>
+  ts.isVariableStatement(statement) &&
+  (statement.declarationList.flags & ts.NodeFlags.AwaitUsing) === ts.NodeFlags.AwaitUsing
+
+/** What an expression may come to: both arms of a condition. */
+function results(expression: ts.Expression): ts.Expression[] {
+  if (ts.isParenthesizedExpression(expression)) return results(expression.expression)
+  if (ts.isConditionalExpression(expression))
+    return [...results(expression.whenTrue), ...results(expression.whenFalse)]
+  return [expression]
+}
+
 /** Exported declarations without a docstring. */
 export const undocumented = (file: Source): string[] =>
   file.tree.statements

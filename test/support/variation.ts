@@ -16,6 +16,8 @@ export interface Variation {
   moved?: string
   /** It does so whether or not the backfills hold triggers off. */
   always?: boolean
+  /** It does so for deletions too: those of a backfill that takes rows out are never held off. */
+  deletions?: boolean
 }
 
 /** Choices of one seed. */

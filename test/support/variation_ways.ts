@@ -147,6 +147,7 @@ export const ways: Record<string, Vary> = {
     const deferred = d.chance(0.2)
     return {
       moved: `audit${n}`,
+      deletions: events.includes('delete'),
       sql: `create table public.audit${n} (what text, row jsonb);
       ${withKnown(
         t,
@@ -163,6 +164,7 @@ export const ways: Record<string, Vary> = {
     const updates = d.chance(0.6)
     return {
       moved: `counted${n}`,
+      deletions: !updates,
       sql: `create table public.counted${n} (n int);
       ${withKnown(
         t,
@@ -174,6 +176,20 @@ export const ways: Record<string, Vary> = {
           } having count(*) > 0; return null; end $$`,
       )};
       create trigger counted after ${updates ? 'update' : 'delete'} on public.${t.table} referencing old table as old_rows ${updates ? 'new table as new_rows' : ''} for each statement execute function public.count${n}()`,
+    }
+  },
+  // with the empty path of a function of ours it finds neither the table nor the function
+  unqualified: (t, d, n) => {
+    const before = d.chance(0.5)
+    const events = d.one(['insert', 'update', 'insert or update', 'insert or update or delete', 'delete'])
+    return {
+      moved: `seen${n}`,
+      always: true,
+      sql: `create table public.seen${n} (what text);
+      create function public.name_of${n}(op text) returns text language sql as $$ select lower(op) $$;
+      create function public.see${n}() returns trigger language plpgsql as $$ begin
+        insert into seen${n} values (name_of${n}(tg_op)); return coalesce(new, old); end $$;
+      create trigger ${d.one(['a_see', 'zz_see'])} ${before ? 'before' : 'after'} ${events} on public.${t.table} for each row execute function public.see${n}()`,
     }
   },
   event_trigger: (_t, _d, n) => ({

@@ -1,4 +1,5 @@
 --! title: Every foreign key of the track has an index that its deletions can use
+--! fix: create index concurrently … on the columns that are named.
 --! level: warn
 
 select k.conrelid::regclass::text || '.' || k.conname as object,
@@ -6,7 +7,9 @@ select k.conrelid::regclass::text || '.' || k.conname as object,
     select string_agg(quote_ident(a.attname), ', ' order by x.n)
     from unnest(k.conkey) with ordinality as x (attnum, n)
     join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = x.attnum)
-  || ': each deletion in ' || k.confrelid::regclass::text || ' reads the whole table' as detail
+  || ': each deletion in ' || k.confrelid::regclass::text || ' reads the whole table' as detail,
+  array[(select format('constraint %I.%I', s.nspname, c.relname) || '.' || k.conname
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace s on s.oid = c.relnamespace where c.oid = k.conrelid)] as about
 from pg_catalog.pg_constraint k
 where k.contype = 'f'
   and k.conrelid in (select to_regclass(name) from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name))

@@ -1,4 +1,6 @@
 --! title: The functions are there, pinned, and not open to everybody
+--! fix: Run the statements of the function again from its migration: create or replace function, then
+--!   revoke all … from public.
 --! expects: functions
 
 select w.name as object,

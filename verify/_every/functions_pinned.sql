@@ -1,4 +1,5 @@
 --! title: Functions that act with their owner's rights have a search_path of their own, and anon may not call them
+--! fix: alter function … set search_path = ''; revoke execute on function … from anon, public.
 --! mutant: create function chat_private.mutant() returns int language sql security definer as 'select 1'
 
 select f.oid::regprocedure::text as object,
@@ -7,8 +8,10 @@ select f.oid::regprocedure::text as object,
       then 'SECURITY DEFINER without a search_path of its own: who calls it chooses what its names mean' end,
     case when anon.oid is not null and has_function_privilege(anon.oid, f.oid, 'EXECUTE')
         and has_schema_privilege(anon.oid, f.pronamespace, 'USAGE') and f.prorettype <> 'trigger'::regtype
-      then 'anon may call it' end) as detail
+      then 'anon may call it' end) as detail,
+  array[format('function %I.%I(%s)', s.nspname, f.proname, oidvectortypes(f.proargtypes))] as about
 from pg_catalog.pg_proc f
+join pg_catalog.pg_namespace s on s.oid = f.pronamespace
 left join pg_catalog.pg_roles anon on anon.rolname = 'anon'
 where f.prosecdef
   and (f.pronamespace = to_regnamespace('chat_private')

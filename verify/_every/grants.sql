@@ -1,4 +1,5 @@
 --! title: Each role may use the tables as far as it should, and no further
+--! fix: revoke what the role has beside its list, grant what it lacks.
 --! expects: grants
 
 select distinct w.role || ' on ' || regexp_replace(t.name, '^public\.', '') as object,
@@ -7,14 +8,17 @@ select distinct w.role || ' on ' || regexp_replace(t.name, '^public\.', '') as o
 from jsonb_array_elements(current_setting('rethread.expected')::jsonb) as e (entry)
 cross join jsonb_each(e.entry -> 'tables') as t (name, spec)
 cross join jsonb_each(t.spec -> 'grants') as w (role, privileges)
-cross join unnest(array['select', 'insert', 'update', 'delete']) as p (privilege)
+cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) as p (privilege)
 left join (select rolname, oid from pg_catalog.pg_roles union all select 'public', 0) r on r.rolname = w.role
 cross join lateral (
   select w.privileges ? p.privilege as should,
     coalesce(has_table_privilege(r.oid, to_regclass(t.name), p.privilege), false) as of_table,
     -- a privilege on some columns is enough to read, and too much for a role that should have none
-    case when p.privilege = 'delete' then false
+    case when p.privilege in ('delete', 'truncate', 'trigger') then false
       else coalesce(has_any_column_privilege(r.oid, to_regclass(t.name), p.privilege), false) end as of_columns
 ) l
-where (l.of_table or l.of_columns and (p.privilege = 'select' or not l.should)) <> l.should
+where (p.privilege in ('select', 'insert', 'update', 'delete')
+    -- no policy stops these; a role that passes all policies anyway may have them
+    or not coalesce((select b.rolbypassrls or b.rolsuper from pg_catalog.pg_roles b where b.oid = r.oid), false))
+  and (l.of_table or l.of_columns and (p.privilege = 'select' or not l.should)) <> l.should
 order by 1, 2

@@ -1,4 +1,6 @@
 --! title: The indexes exist, are valid and are what they should be
+--! fix: drop index concurrently the invalid or different one, then run its create index concurrently again
+--!   from the migration.
 --! expects: indexes
 
 select w.name as object,

@@ -1,4 +1,6 @@
 --! title: Row security is on, with the policies that are expected and no other
+--! fix: alter table … enable row level security; drop policy the one that is named, and create it again
+--!   from its migration.
 --! expects: policies
 
 with expected as (

@@ -1,10 +1,13 @@
 --! title: Every column that a policy finds rows by leads an index
+--! fix: create index concurrently … on the column that is named.
 --! level: warn
 
 select c.oid::regclass::text || '.' || a.attname as object,
-  'policy ' || string_agg(p.polname, ', ' order by p.polname) || ' compares it, and no valid index starts with it' as detail
+  'policy ' || string_agg(p.polname, ', ' order by p.polname) || ' compares it, and no valid index starts with it' as detail,
+  array_agg(format('policy %I.%I', s.nspname, c.relname) || '.' || p.polname) as about
 from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_class c on c.oid = to_regclass(n.name)
+join pg_catalog.pg_namespace s on s.oid = c.relnamespace
 join pg_catalog.pg_policy p on p.polrelid = c.oid and p.polcmd in ('r', 'w', 'd', '*')
 -- which columns a policy reads, the server has written down itself
 join pg_catalog.pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid

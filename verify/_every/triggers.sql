@@ -1,4 +1,6 @@
 --! title: The triggers are there, and switched on
+--! fix: alter table … enable trigger the one that is named, or create it again from its migration; then run
+--!   rethread backfill.
 --! expects: triggers
 
 select w.name as object, case when g.tgname is null then 'missing' else 'is switched off' end as detail

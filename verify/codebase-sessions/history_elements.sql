@@ -1,4 +1,5 @@
 --! title: Every element of a history is an object with role, content and timestamp
+--! fix: The application wrote it: correct the element in conversation_history.
 --! level: warn
 --! after: 001_create_codebase_chat_sessions
 --! mutant: insert into public.codebase_chat_sessions (session_id, conversation_history) values ('chat-1-mutant', '[{"role": "user"}]')

@@ -1,4 +1,6 @@
 --! title: Saving by session id, reloading and clearing a history do what they should
+--! fix: Each line names what the application would see: compare the triggers and policies with their
+--!   migration (rethread verify --only triggers,policies).
 --! kind: probe
 --! as: owner
 --! after: 001_create_codebase_chat_sessions

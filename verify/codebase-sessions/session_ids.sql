@@ -1,4 +1,5 @@
 --! title: Session ids look like chat-<milliseconds>-<random>
+--! fix: Nothing, unless another application has to find the session by its id.
 --! level: info
 --! after: 001_create_codebase_chat_sessions
 --! mutant: insert into public.codebase_chat_sessions (session_id) values ('a mutant')

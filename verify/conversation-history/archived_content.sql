@@ -1,4 +1,5 @@
 --! title: What the archived sessions said is in the conversations, in the same order
+--! fix: Compare with rethread_archive.chat_sessions; what was lost can be put back from there.
 --! level: warn
 --! deep: yes
 --! after: 007_set_sessions_aside

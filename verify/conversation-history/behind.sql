@@ -1,4 +1,5 @@
 --! title: Every write of the old application has reached the new tables
+--! fix: rethread backfill brings these sessions up to date.
 --! after: 002_keep_both_in_step
 --! until: 007_set_sessions_aside
 --! gate: 007_set_sessions_aside

@@ -1,4 +1,6 @@
 --! title: No conversation looks older than its newest message
+--! fix: Compare the triggers with their migration (rethread verify --only triggers); the next message of
+--!   the conversation sets its time.
 --! after: 002_keep_both_in_step
 --! mutant: update chat_private.times_kept set since = '-infinity';
 --!   update public.conversations set updated_at = '2000-01-01'

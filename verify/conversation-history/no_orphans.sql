@@ -1,4 +1,5 @@
 --! title: No message without a conversation, no conversation of a tenant or user that is gone
+--! fix: Put the row that is missing back (rethread restore, or a backup), or delete what leads to it.
 --! after: 001_create_conversations
 
 -- A valid foreign key is not believed: replication, or a validation under row security, can pass over rows.

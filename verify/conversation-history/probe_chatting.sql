@@ -1,4 +1,6 @@
 --! title: Opening a conversation, writing, reloading and deleting do what they should, for two users
+--! fix: Each line names what the application would see: compare the triggers and policies with their
+--!   migration (rethread verify --only triggers,policies).
 --! kind: probe
 --! as: owner
 --! after: 001_create_conversations

@@ -1,4 +1,5 @@
 --! title: Nothing waits in the quarantine
+--! fix: rethread quarantine shows the rows and what can be done with them.
 --! level: warn
 --! after: 005_set_aside_elements
 --! mutant: insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)

@@ -1,4 +1,6 @@
 --! title: Conversations say what the sessions say, in the same order
+--! fix: rethread backfill brings the session up to date; what still differs, compare by hand in
+--!   chat_sessions and messages.
 --! after: 005_set_aside_elements
 --! until: 007_set_sessions_aside
 
@@ -13,8 +15,10 @@ cross join lateral (
     array_agg(e.id order by e.n) as array_order,
     array_agg(e.id order by m.created_at, e.n) as time_order
   from chat_private.elements(s.id, s.messages::json, s.created_at) e
-  join public.messages m on m.id = e.id and m.conversation_id = s.id
+  left join public.messages m on m.id = e.id and m.conversation_id = s.id
   where e.reason is null
 ) h
-where h.here is distinct from h.there or h.array_order is distinct from h.time_order
+-- what is in no conversation is in the quarantine, which `accounted` asks
+where exists (select from public.conversations c where c.id = s.id)
+  and (h.here is distinct from h.there or h.array_order is distinct from h.time_order)
 order by 1

@@ -1,4 +1,5 @@
 --! title: Every message has brought its session up to date
+--! fix: rethread backfill brings these sessions up to date.
 --! after: 002_keep_sessions_current
 --! mutant: insert into chat_private.behind (session_id, operation, sqlstate) select id, 'INSERT', '55P03' from public.chat_sessions limit 1
 

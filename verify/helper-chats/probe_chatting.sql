@@ -1,4 +1,6 @@
 --! title: Sessions with two helpers, titles, previews, switching and deleting do what they should
+--! fix: Each line names what the application would see: compare the triggers and policies with their
+--!   migration (rethread verify --only triggers,policies).
 --! kind: probe
 --! as: owner
 --! after: 002_keep_sessions_current

@@ -1,4 +1,6 @@
 --! title: Every session shows the time and the beginning of its newest message
+--! fix: select chat_private.catch_up(id) of the session; compare the triggers with their migration
+--!   (rethread verify --only triggers).
 --! after: 002_keep_sessions_current
 --! mutant: update public.chat_sessions set last_message_at = null
 

@@ -1,4 +1,6 @@
 --! title: Each agent sees and changes their own sessions, attaches them to nothing of others, and sees nothing else
+--! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
+--!   what bypasses it.
 --! kind: access
 --! after: 017_create_chat_sessions
 
@@ -7,11 +9,11 @@ insert into public.iso_agents (id, clerk_user_id) values
 insert into public.requests (id, iso_agent_id) values
   ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001'),
   ('b0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003');
-insert into public.conversations (id, subject) values
-  ('e0000000-7e57-4000-8000-000000000001', 'probe: owner'), ('e0000000-7e57-4000-8000-000000000003', 'probe: outsider');
+insert into public.conversations (id) values
+  ('e0000000-7e57-4000-8000-000000000001'), ('e0000000-7e57-4000-8000-000000000003');
 -- a conversation that is the outsider's by its request, with a quote and a proposal
-insert into public.conversations (id, request_id, subject) values
-  ('e0000000-7e57-4000-8000-000000000005', 'b0000000-7e57-4000-8000-000000000003', 'probe: outsider, by its request');
+insert into public.conversations (id, request_id) values
+  ('e0000000-7e57-4000-8000-000000000005', 'b0000000-7e57-4000-8000-000000000003');
 insert into public.quotes (id, request_id) values ('90000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003');
 insert into public.proposals (id, request_id) values ('80000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003');
 insert into public.chat_sessions (id, conversation_id, request_id, iso_agent_id) values

@@ -1,4 +1,5 @@
 --! title: No session waits for a recount
+--! fix: rethread backfill recounts these sessions.
 --! after: 018_sessions_of_conversations
 --! mutant: insert into chat_private.behind (conversation_id, operation, sqlstate)
 --!   select conversation_id, 'INSERT of messages', '55P03' from public.chat_sessions limit 1

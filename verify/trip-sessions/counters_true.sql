@@ -1,4 +1,6 @@
 --! title: Counters and the last activity of every session are those of its messages and quotes
+--! fix: select chat_private.catch_up_session(id) of the session; compare the triggers with their migration
+--!   (rethread verify --only triggers).
 --! after: 018_sessions_of_conversations
 --! mutant: set local session_replication_role = replica;
 --!   update public.chat_sessions set message_count = message_count + 1 where id = (select id from public.chat_sessions order by id limit 1);

@@ -1,4 +1,5 @@
 --! title: Every conversation has a session, was pruned, or is in the quarantine with a reason
+--! fix: rethread backfill gives these conversations their session.
 --! after: 018_sessions_of_conversations
 --! mutant: set local session_replication_role = replica;
 --!   delete from public.chat_sessions where conversation_id = (select conversation_id from public.chat_sessions order by conversation_id::text limit 1);

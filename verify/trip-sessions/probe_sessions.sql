@@ -1,4 +1,6 @@
 --! title: Opening a session for a conversation, its trip, its states and the default filters do what they should
+--! fix: Each line names what the application would see: compare the triggers and policies with their
+--!   migration (rethread verify --only triggers,policies).
 --! kind: probe
 --! as: owner
 --! after: 017_create_chat_sessions

@@ -1,4 +1,5 @@
 --! title: No conversation waits in the quarantine
+--! fix: rethread quarantine shows the conversations and what can be done with them.
 --! level: warn
 --! after: 018_sessions_of_conversations
 --! mutant: set local session_replication_role = replica;

@@ -1,4 +1,6 @@
---! title: Every message of the old application got its session, and moved its time, together with its statement
+--! title: Every message of the old application got its session, and moved its time, together with its statement, and no session outlived its workspace or account
+--! fix: rethread backfill gives these messages their session; the time of a session moves with its next
+--!   message; delete again a session that outlived its workspace or account, its messages stay.
 --! after: 002_link_chats_to_sessions
 --! gate: 009_set_aside_unassigned
 --! mutant: insert into chat_private.behind (message, session_id, operation, sqlstate)
@@ -6,11 +8,12 @@
 --!   update public.chat_sessions set updated_at = '2000-01-01'
 
 -- What could not be done at once and is not done yet. Messages without a session are given one by `rethread
--- backfill`; the time of a session by the next message, or by `select chat_private.catch_up(session_id)`.
+-- backfill`; the time of a session by the next message, or by `select chat_private.catch_up(session_id)`. A
+-- session that stayed goes when somebody deletes it again: its messages stay.
 select b.message as object, format('no session since the %s, SQLSTATE %s', b.operation, min(b.sqlstate)) as detail
 from chat_private.behind b
 join public.chats c on c.id::text = b.message
-where b.operation <> 'touch' and c.session_id is null
+where b.operation in ('INSERT', 'UPDATE') and c.session_id is null
   and not exists (select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = chat_private.message_key(c))
 group by b.message, b.operation
 union all
@@ -19,5 +22,15 @@ from chat_private.behind b
 join public.chat_sessions s on s.id = b.session_id
 where b.operation = 'touch' and exists (
   select from public.chats c where c.session_id = s.id and c.created_at > s.updated_at)
+group by b.session_id
+union all
+select b.session_id::text,
+  format('it was deleted with its workspace or account, and its messages could not be kept without it, SQLSTATE %s: fix the trigger of the application that raises, then delete from public.chat_sessions where id = %L',
+    min(b.sqlstate), b.session_id)
+from chat_private.behind b
+join public.chat_sessions s on s.id = b.session_id
+where b.operation = 'release' and (
+  not exists (select from public.workspaces w where w.id = s.workspace_id)
+  or not exists (select from auth.users u where u.id = s.user_id))
 group by b.session_id
 order by 1

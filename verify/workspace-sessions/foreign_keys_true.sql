@@ -1,8 +1,9 @@
 --! title: The foreign keys exist, are valid, and are true of the rows
+--! fix: Add the key again from its migration; put back the row that is missing (rethread restore, or a
+--!   backup), or give the message another session.
 --! after: 008_prove_foreign_key
 
--- `convalidated` is not believed: a validation under row security can pass over rows. The messages' own is
--- re-proved by `same_workspace`, which reads them all anyway.
+-- `convalidated` is not believed: a validation under row security can pass over rows.
 select w.name as object,
   case when k.conname is null then 'missing' when not k.convalidated then 'not validated' else 'does not cascade' end as detail
 from (values
@@ -21,3 +22,7 @@ union all
 select 'chat_sessions ' || s.id, 'its user does not exist'
 from public.chat_sessions s
 where not exists (select from auth.users u where u.id = s.user_id)
+union all
+select 'chats ' || c.id, format('its session %s does not exist', c.session_id)
+from public.chats c
+where c.session_id is not null and not exists (select from public.chat_sessions s where s.id = c.session_id)

@@ -1,4 +1,5 @@
 --! title: No older policy on messages lets more people in
+--! fix: drop policy the one that is named, once the old application is gone.
 --! level: warn
 --! after: 011_follow_the_session
 

@@ -4,7 +4,7 @@
 --! after: 005_assign_messages
 --! until: 011_follow_the_session
 
--- It knows no sessions: what it writes lands in the Legacy Chat of its workspace, after what the backfill
+-- It knows no sessions: what it writes lands in a legacy session of its workspace, after what the backfill
 -- has collected.
 select 'the old application' as object,
   format('its last message came at %s UTC, %s within the last hour: a step that ends it makes such writes fail',
@@ -14,5 +14,5 @@ from public.chat_sessions s
 join public.chats c on c.session_id = s.id
   and c.created_at > coalesce(
     (select max(p.last_at) from chat_private.legacy_parts p where p.workspace_id = s.workspace_id), '-infinity')
-where s.title = 'Legacy Chat'
+where chat_private.is_legacy_session(s.id, s.workspace_id, s.user_id)
 having count(*) > 0

@@ -2,10 +2,12 @@
 --! level: warn
 --! kind: outlook
 
--- Under the owner-only policy the other authors lose sight of the workspace's legacy session.
+-- Under the owner-only policy the other authors lose sight of the workspace's legacy sessions.
 select 'workspaces with several authors' as object,
-  format('%s, with %s message(s): only the owner will see their Legacy Chat (setting legacy_grouping = author gives each author a session of their own)',
-    count(*), sum(w.messages)) as detail
+  format('%s, with %s message(s): only the owner will see %s (setting legacy_grouping = author gives each author a session of their own)',
+    count(*), sum(w.messages),
+    case when coalesce(current_setting('rethread.legacy_grouping', true), '') like 'idle:%'
+      then 'a session, and that is who wrote first in it' else 'their Legacy Chat' end) as detail
 from (
   select c.workspace_id, count(*) as messages
   from public.chats c
@@ -13,6 +15,7 @@ from (
   group by c.workspace_id
   having count(distinct c.user_id) > 1
 ) w
+where coalesce(current_setting('rethread.legacy_grouping', true), '') <> 'author'
 having count(*) > 0
 union all
 -- A workspace that your own foreign key deletes with its owner's account takes its sessions along.

@@ -7,7 +7,7 @@
 --! unless-set: legacy_grouping
 
 -- Where policies of messages compare their author, a message is its author's alone. The legacy session of a
--- whole workspace is its owner's, who reads all of it.
+-- whole workspace is its owner's, who reads all of it; one that ends with a pause is read by who wrote first.
 with private as (
   select from pg_catalog.pg_class k
   where k.oid = 'public.chats'::regclass and k.relrowsecurity and exists (
@@ -18,9 +18,15 @@ with private as (
     where p.polrelid = k.oid and p.polpermissive and p.polcmd in ('*', 'r') and a.attname = 'user_id')
 )
 select 'messages of other authors' as object,
-  format('%s message(s) in %s workspace(s) that only their authors read now will be read by the owner of the workspace; choose the setting legacy_grouping: `author` leaves each author their own messages, `workspace` shows them to the owner',
-    sum(m.messages), count(*)) as detail
+  format('%s message(s) in %s workspace(s) that only their authors read now %s; choose the setting legacy_grouping: `author` leaves each author their own messages, `workspace` shows them to the owner, `idle:8h` to who wrote first in the session',
+    sum(m.messages), count(*),
+    case when a.by_pause then 'can be read by who wrote first in their session, which ends with a pause'
+      else 'will be read by the owner of the workspace' end) as detail
 from (
+  select coalesce(current_setting('rethread.legacy_grouping', true), '') like 'idle:%' as by_pause,
+    coalesce(current_setting('rethread.legacy_grouping', true), '') = 'author' as by_author
+) a
+cross join (
   select c.workspace_id, count(*) filter (where c.user_id <> w.owner_id) as messages
   from public.chats c
   join public.workspaces w on w.id = c.workspace_id
@@ -28,12 +34,13 @@ from (
   group by c.workspace_id
   having count(distinct c.user_id) > 1
 ) m
-where coalesce(nullif(current_setting('rethread.legacy_grouping', true), ''), 'workspace') = 'workspace'
-  and exists (select from private)
+where not a.by_author and exists (select from private)
+group by a.by_pause
 having count(*) > 0
 union all
 select 'messages without an author',
-  format('%s message(s) that belong to nobody now will be read by the owner of their workspace', count(*))
+  format('%s message(s) that belong to nobody now will be read by the owner of their %s', count(*),
+    case when coalesce(current_setting('rethread.legacy_grouping', true), '') like 'idle:%' then 'session' else 'workspace' end)
 from public.chats c
 join public.workspaces w on w.id = c.workspace_id
 join auth.users u on u.id = w.owner_id

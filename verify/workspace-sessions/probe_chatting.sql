@@ -1,4 +1,6 @@
 --! title: Opening a session, writing, reloading, switching, hiding and deleting do what they should
+--! fix: Each line names what the application would see: compare the triggers and policies with their
+--!   migration (rethread verify --only triggers,policies).
 --! kind: probe
 --! as: owner
 --! after: 011_follow_the_session

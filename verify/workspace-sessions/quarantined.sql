@@ -1,4 +1,5 @@
 --! title: Nothing waits in the quarantine
+--! fix: rethread quarantine shows the messages and what can be done with them.
 --! level: warn
 --! after: 005_assign_messages
 --! mutant: insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)

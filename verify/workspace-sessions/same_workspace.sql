@@ -1,4 +1,6 @@
 --! title: The session of every message exists, and is of the message's workspace
+--! fix: Correct workspace_id of the message, or give it a session of its own workspace: update … set
+--!   session_id.
 --! after: 005_assign_messages
 
 -- Where sessions have many messages and nobody asks for every row, from one session to the next along the

@@ -1,4 +1,6 @@
 --! title: No session looks older than its newest message
+--! fix: select chat_private.catch_up(id) of the session; compare the triggers with their migration
+--!   (rethread verify --only triggers).
 --! after: 006_index_and_constrain
 --! mutant: update public.chat_sessions set updated_at = '2000-01-01'
 

@@ -1,6 +1,8 @@
 --! title: The backfill has left updated_at of messages as it was
+--! fix: Put updated_at back from a backup where your application shows it.
 --! level: warn
 --! after: 005_assign_messages
+--! requires: column public.chats.updated_at
 --! mutant: alter table public.chats add column updated_at timestamptz;
 --!   update public.chats set updated_at = now() where created_at < now();
 --!   insert into rethread.batches (backfill, relation, xid, rows, ms)

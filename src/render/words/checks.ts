@@ -1,4 +1,5 @@
-import { type Group, listed, say, sentence } from './say.js'
+import type { Facts } from '../../model/facts.js'
+import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** What verify and prove found. */
 export const checkWords = {
@@ -71,4 +72,43 @@ export const checkWords = {
     s => sentence`No check of \`${s}\` could run.`,
     () => 'rethread verify --list',
   ),
+  ISOLATION_UNVERIFIED: say(
+    (s, f) => sentence`Who may do what in \`${s}\`: ${isolationWords(f)}.`,
+    (s, f) =>
+      f.why === 'no-file'
+        ? sentence`Write verify/${s}/access.sql; see docs/verification.md.`
+        : f.why === 'not-asked'
+          ? sentence`rethread verify --only ${f.check ?? 'access'}`
+          : null,
+  ),
+  BAD_PROOF: say(
+    (s, f) => sentence`\`${s}\` is no proof of rethread: ${f.reason}.`,
+    () => 'rethread prove --out proof.json   makes one.',
+  ),
+  PROOF_HOLDS: say((s, f) => sentence`Of what was proved of \`${s}\` at ${f.at}, nothing has changed.`, null),
+  PROOF_DIFFERS: say(
+    (s, f) => sentence`Since \`${s}\` was proved at ${f.at}:${bullets(f.changes)}`,
+    () => 'rethread prove --out <file>   keeps what is there now, once each change is explained.',
+  ),
+  PRE_EXISTING: say(
+    (s, f) =>
+      sentence`${f.rows} of what was found is as it was before the first step of \`${s}\`: warnings, which --fail-on warn counts.`,
+    null,
+  ),
 } satisfies Group
+
+/** What is not verified of who may do what, and why. */
+export function isolationWords({ why, check, after }: Facts['ISOLATION_UNVERIFIED']): string {
+  switch (why) {
+    case 'no-file':
+      return 'isolation not verified: the track has no access file for what is applied'
+    case 'later':
+      return sentence`isolation not yet verified: after ${after ?? ''}`
+    case 'in-part':
+      return sentence`isolation verified for now, and in full after ${after ?? ''}`
+    case 'skipped':
+      return sentence`isolation not verified: ${check ?? ''} was skipped`
+    case 'not-asked':
+      return sentence`isolation not looked at: ${check ?? ''} was not among the checks`
+  }
+}

@@ -158,6 +158,26 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
+  ADOPT_DIFFERS: [exampleMigration, { differences: 7, choices: 1, track: 'own', to: null }],
+  ADOPT_CHOICE: [
+    'column public.chat_sessions.user_id',
+    {
+      reason: '3 row(s) have no value in it',
+      choice: 'update public.chat_sessions set user_id = <a value> where user_id is null;',
+    },
+  ],
+  ADOPT_LOST_TABLE: [
+    'public.chat_sessions',
+    {
+      track: 'own',
+      renamed: 'public.conversations',
+      rename: 'alter table public.conversations rename to chat_sessions;',
+      empty: 'create table public.chat_sessions (id uuid primary key);',
+    },
+  ],
+  ADOPT_BESIDE: ['own', { objects: ['index sessions_by_title on public.chat_sessions'] }],
+  ADOPT_NOT_COMPARED: ['own', { statements: ['do $$ begin ... end $$'] }],
+  ADOPT_NOTHING: ['own'],
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
   TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [exampleTrack, 'own'] }],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
@@ -182,6 +202,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       command: `rethread init --track ${exampleTrack} --map 'chats.message=body'`,
     },
   ],
+  MAPPING_UNUSED: [exampleTrack, { roles: ['workspaces.name'] }],
   MAPPING_DIFFERS: [
     'chats.created_at',
     { written: 'sent_at', now: 'created', files: ['migrations/own/001_chats.sql'] },
@@ -189,6 +210,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
+  TRIGGER_NEEDS_PATH: [chats, { trigger: 'audit', function: 'public.audit()', names: ['audit_log'] }],
   FOREIGN_CODE: [chats, { code: ['trigger audit (public.audit of analyst)'], role: 'deployer' }],
   CHANGES_UNKNOWN_ROWS: [file, { sql: 'delete from %I where id = $1' }],
   FIRING_TRIGGERS: [
@@ -200,6 +222,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: '005_assign_messages',
     },
   ],
+  ELEMENTS_SET_ASIDE: ['chat_sessions.messages', { elements: 3, of: 4000, shapes: ['unknown'] }],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
   BLOCKER_NOW: [chats, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
@@ -331,6 +354,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MUTANTS: [exampleTrack, { caught: 41, of: 42 }],
   NOTHING_APPLIED: [exampleTrack],
   NO_CHECKS_RUN: [exampleTrack],
+  ISOLATION_UNVERIFIED: [exampleTrack, { why: 'later', check: null, after: '011_follow_the_session' }],
+  PRE_EXISTING: [exampleTrack, { rows: 2 }],
+  BAD_PROOF: ['proof.json', { reason: 'there is no such file' }],
+  PROOF_HOLDS: [exampleTrack, { at: '2026-11-30 08:00:00.000000+00' }],
+  PROOF_DIFFERS: [
+    exampleTrack,
+    { at: '2026-11-30 08:00:00.000000+00', changes: ['3 row(s) of public.chats are gone'] },
+  ],
   // rollback and restore
   TARGET_NEEDED: ['rollback', { applied: ['001_create_chat_sessions', '002_link_chats_to_sessions'] }],
   UNKNOWN_MIGRATION: ['004_lnik', { track: exampleTrack, names: [exampleMigration] }],

@@ -229,6 +229,40 @@ export const targetWords = {
     (s, f) => sentence`\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`,
     () => 'Adopt up to the migration before it, then migrate.',
   ),
+  ADOPT_DIFFERS: say(
+    (s, f) =>
+      sentence`${f.differences} object(s) are not as the files up to \`${s}\` make them${f.choices === 0 ? '' : sentence`; ${f.choices} of them need a decision first`}. Nothing was changed or recorded.`,
+    (_, f) =>
+      sentence`rethread migrate --track ${f.track} --adopt${f.to === null ? '' : sentence` --to ${f.to}`} --fix-up fix_up.sql   Read the file, run it with psql -v ON_ERROR_STOP=1 -f fix_up.sql, then run migrate --adopt again.`,
+  ),
+  ADOPT_CHOICE: say(
+    (s, f) => sentence`No fix-up is made for ${s}: ${f.reason}.`,
+    (_, f) => f.choice,
+  ),
+  ADOPT_LOST_TABLE: say(
+    (s, f) =>
+      f.renamed === null
+        ? sentence`\`${s}\`, from which track \`${f.track}\` starts, is not there, and no table has its columns: what it held has been moved already.`
+        : sentence`\`${s}\`, from which track \`${f.track}\` starts, is not there; \`${f.renamed}\` has all of its columns and was probably renamed.`,
+    (_, f) =>
+      f.rename === null
+        ? sentence`${f.empty}   An empty table: the track has nothing to move, and keeps both sides in step. Then run migrate --adopt again.`
+        : sentence`${f.rename}   The track then makes the new tables itself, of all that is in it. If people have written into the new tables since, keep those and put an empty table in its place: ${f.empty}   Then run migrate --adopt again.`,
+  ),
+  ADOPT_BESIDE: say(
+    (s, f) =>
+      sentence`The tables of track \`${s}\` have more than its files make, which stays:${bullets(f.objects)}`,
+    null,
+  ),
+  ADOPT_NOT_COMPARED: say(
+    (s, f) =>
+      sentence`What these statements of track \`${s}\` make was not compared, because they could not be tried on empty copies:${bullets(f.statements)}`,
+    null,
+  ),
+  ADOPT_NOTHING: say(
+    s => sentence`Nothing of track \`${s}\` is there that could be adopted.`,
+    () => 'rethread plan   shows what migrate would do from the start.',
+  ),
   ANOTHER_RUN: say(
     (s, f) =>
       sentence`Another run is writing: ${s}${f.pid === null ? '' : sentence` (backend ${f.pid})`}; waited ${f.waitedSeconds} s.`,
@@ -250,6 +284,11 @@ export const targetWords = {
   MAPPING_OPEN: say(
     (s, f) => sentence`Track \`${s}\` was not copied, these roles are not certain:${bullets(f.questions)}`,
     (_, f) => f.command,
+  ),
+  MAPPING_UNUSED: say(
+    (s, f) =>
+      sentence`Track \`${s}\` does not use these columns; the mapping was written without them:${bullets(f.roles)}`,
+    () => 'Nothing to do, unless another column was meant.',
   ),
   MAPPING_DIFFERS: say(
     (s, f) =>
@@ -282,10 +321,21 @@ export const targetWords = {
         ? null
         : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
   ),
+  TRIGGER_NEEDS_PATH: say(
+    (s, f) =>
+      sentence`Trigger \`${f.trigger}\` of \`${s}\` names ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path: it fails where a function of the track, whose search_path is empty, fires it. Such a failure is caught, and what was left undone is left for the backfill.`,
+    (_, f) => sentence`alter function ${f.function} set search_path = public;`,
+  ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
       sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
     () => 'Name the table in the text, or see to its replica identity yourself.',
+  ),
+  ELEMENTS_SET_ASIDE: say(
+    (s, f) =>
+      sentence`${String(f.elements)} of ${String(f.of)} elements of \`${s}\` that were looked at would be set aside, of these shapes: ${listed(f.shapes)}.`,
+    () =>
+      'See their structure with `rethread plan --rehearse`; docs/tracks.md lists the shapes that are read.',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(

@@ -1,10 +1,12 @@
-import type { Report } from '../../model/report.js'
+import { type CheckResult, counts, type Report } from '../../model/report.js'
+import { isolationWords } from './checks.js'
 
 const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
 
-/** The verdict; of a refusal also what the same run had done before it. */
-export function verdictWords({ verdict, steps, findings }: Report): string {
-  if (verdict !== 'refused') return verdict
+/** The verdict; of checks also what they rest on, and of a refusal what the same run had done before it. */
+export function verdictWords(report: Report): string {
+  const { verdict, steps, findings } = report
+  if (verdict !== 'refused') return [verdict, ...verifiedWords(report)].join('; ')
   const n = steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back').length
   if (n > 0)
     return `refused: ${small[n] ?? n} step${n === 1 ? '' : 's'} finished before; this step changed nothing`
@@ -12,3 +14,34 @@ export function verdictWords({ verdict, steps, findings }: Report): string {
   const desk = findings.some(f => f.code === 'RELEASED' || f.code === 'ASSIGNED')
   return `refused: ${desk ? 'rows of the quarantine were changed before' : 'nothing was changed'}`
 }
+
+/** How many checks passed and how many did not run, and what is not verified of who may do what. */
+function verifiedWords({ command, checks, findings }: Report): string[] {
+  if (checks.length === 0 || (command !== 'verify' && command !== 'prove')) return []
+  const number = (test: (c: CheckResult) => boolean) => checks.filter(test).length
+  const skipped = (applies: CheckResult['applies']) =>
+    number(c => c.outcome === 'skipped' && c.applies === applies)
+  const numbers: [n: number, what: string, always?: boolean][] = [
+    [number(c => c.outcome === 'pass'), 'pass', true],
+    [number(c => c.outcome === 'found' && counts(c)), 'found something'],
+    [number(c => c.outcome === 'found' && !counts(c)), 'found what was there before or is accepted'],
+    [number(c => c.outcome === 'failed'), 'failed'],
+    [number(c => c.outcome === 'pass' && c.reason !== null), 'of these looked at nothing'],
+    [skipped('not yet'), 'not yet applicable', true],
+    [skipped('no longer'), 'no longer applicable'],
+    [skipped('never'), 'not applicable'],
+    [skipped('now'), 'skipped', true],
+  ]
+  const isolation = findings.find(f => f.code === 'ISOLATION_UNVERIFIED')
+  return [
+    numbers
+      .filter(([n, , always]) => always || n > 0)
+      .map(([n, what]) => `${n} ${what}`)
+      .join(', '),
+    ...(isolation ? [isolationWords(isolation.facts)] : []),
+  ]
+}
+
+/** What a line says of a check beside its outcome: its title, and why it did not run or saw nothing. */
+export const checkLine = ({ outcome, title, reason }: CheckResult): string =>
+  reason === null ? title : outcome === 'pass' ? `${title} (${reason})` : reason

@@ -1,5 +1,9 @@
 -- with: contract
 -- fault
+grant truncate on chat_sessions to authenticated;
+-- fix
+revoke truncate on chat_sessions from authenticated;
+-- fault
 grant update on chat_sessions to anon;
 -- fix
 revoke update on chat_sessions from anon;

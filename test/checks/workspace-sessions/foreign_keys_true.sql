@@ -8,4 +8,8 @@ update chat_sessions set user_id = gen_random_uuid() where id = (select id from 
 -- fix
 update chat_sessions s set user_id = (select owner_id from workspaces w where w.id = s.workspace_id) where not exists (select from auth.users u where u.id = s.user_id);
 -- fault
+update chats set session_id = gen_random_uuid() where id = md5('message 7')::uuid;
+-- fix
+update chats c set session_id = chat_private.legacy_session_id(c.workspace_id, c.user_id) where id = md5('message 7')::uuid;
+-- fault
 delete from workspaces where id = md5('workspace 1')::uuid;

@@ -1,0 +1,245 @@
+import { setLocal } from '../database/connection.sql.js'
+import { type Context, connect } from '../database/context.js'
+import { isRefused } from '../database/faults.js'
+import { knownOf } from '../database/known.js'
+import { savepoint, takenBack, transaction } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
+import { type Node, parseStatements, rangeTable, type Statement, strings } from '../files/statements.js'
+import type { Migration, Track } from '../model/project.js'
+import { partText, tableText } from '../model/table_name.js'
+import { learnStatement } from '../plan/learn_changes.js'
+import { foretoldLocks } from '../plan/statement_locks.js'
+import { isDynamic, isNeedless, madeBy, onTwin, twinSchema } from '../plan/twin_statements.js'
+import { createSchema, createTwin, originalsOf } from '../plan/twins.sql.js'
+import { sendText } from '../run/execute_file.sql.js'
+import {
+  type LookedAt,
+  type MadeObject,
+  madeObjects,
+  takeFromTwin,
+  withoutBodies,
+} from './made_objects.sql.js'
+
+/** Longest statement on the copies, in milliseconds: they are empty. */
+const twinStatementMs = 10_000
+/** How long a copy waits for a lock on its original. */
+const twinLockMs = 2000
+
+/** Objects by kind, relation and name. */
+export type Objects = ReadonlyMap<string, MadeObject>
+
+/** How a database is after one migration of a track. */
+export interface State {
+  migration: Migration
+  objects: Objects
+  /** Constraints that the files leave NOT VALID so far, by their keys. */
+  unproven: ReadonlySet<string>
+}
+
+/** What the files of a track make, step by step, and what of it the database has. */
+export interface TrackStates {
+  /** The application's tables without anything that the files make. */
+  base: Objects
+  /** After each migration, in order. */
+  states: State[]
+  /** The database as it is. */
+  actual: Objects
+  /** Statements that could not be played, and make or change something. */
+  notPlayed: { migration: Migration; statement: Statement }[]
+  /** Tables and views that the files make, as SQL. */
+  made: ReadonlySet<string>
+}
+
+/** What tells objects apart. */
+export const keyOfObject = (o: Pick<MadeObject, 'kind' | 'relation' | 'name'>): string =>
+  `${o.kind}\0${o.relation}\0${o.name}`
+
+/**
+ * Plays a track's files on empty copies of the application's tables, from which everything that the files make
+ * has been taken, in one transaction that is rolled back; and reads the catalog after each file. The tables
+ * themselves are only looked at (ACCESS SHARE). What the server writes down of the copies and of the database
+ * can be compared word by word.
+ */
+export async function trackStates(ctx: Context, track: Track): Promise<TrackStates> {
+  const files = await Promise.all(
+    track.migrations.map(async migration => ({
+      migration,
+      statements: await parseStatements(migration.file.text),
+    })),
+  )
+  const all = files.flatMap(f => f.statements)
+  const { relations, functions } = namesMade(all)
+  const pairs = (await Promise.all(all.map(s => pairsIn(s.text)))).flat()
+  await using connection = await connect(ctx, 'writer')
+  const isMade = new Set(relations.map(pairKey))
+  const originals = await originalsOf(
+    connection.sql,
+    uniqueNames(pairs).filter(p => !isMade.has(pairKey(p))),
+  )
+  const looked = uniqueNames([...relations, ...originals])
+  const roles = rolesIn(all)
+  const here = (names: QualifiedName[]): LookedAt[] => names.map(n => ({ ...n, shown: n.schema }))
+  const there = (names: QualifiedName[]): LookedAt[] =>
+    names.map(n => ({ ...n, schema: twinSchema(n.schema), shown: n.schema }))
+  const moved = new Set([...originals, ...all.flatMap(madeBy), ...functions].map(pairKey))
+  const schemaFor = (schema: string, name: string) =>
+    moved.has(pairKey({ schema, name })) ? twinSchema(schema) : null
+  const schemas = new Map([...moved].map(key => [twinSchema(key.split('\0')[0]!), key.split('\0')[0]!]))
+  const known = await knownOf(connection.sql, all)
+  const notPlayed: TrackStates['notPlayed'] = []
+
+  return takenBack(transaction(connection.sql), async tx => {
+    await setLocal(tx, twinLockMs, twinStatementMs)
+    const actual = byKey(await madeObjects(tx, here(looked), here(functions), roles))
+    const read = async () =>
+      byKey((await madeObjects(tx, there(looked), there(functions), roles)).map(o => shownHere(o, schemas)))
+    await withoutBodies(tx)
+    for (const schema of schemas.keys()) await createSchema(tx, schema)
+    const added = addedTo(all)
+    for (const original of originals) {
+      const schema = twinSchema(original.schema)
+      await createTwin(tx, original, schema)
+      const { columns = [], constraints = [] } = added.get(tableText(original)) ?? {}
+      await takeFromTwin(tx, tableText({ schema, name: original.name }), columns, constraints)
+    }
+    const base = await read()
+    const states: State[] = []
+    let objects = base
+    const unproven = new Set<string>()
+    for (const { migration, statements } of files) {
+      // a backfill makes rows
+      for (const statement of migration.backfill ? [] : statements) {
+        const locks = foretoldLocks(statement, known)
+        learnStatement(known, statement)
+        noteProof(statement, unproven)
+        const text = isDynamic(statement, locks) ? null : await playable(statement, schemaFor)
+        if (text === null ? !isNeedless(statement) : !(await played(tx, text)))
+          notPlayed.push({ migration, statement })
+      }
+      if (!migration.backfill) objects = await read()
+      states.push({ migration, objects, unproven: new Set(unproven) })
+    }
+    return { base, states, actual, notPlayed, made: new Set(relations.map(tableText)) }
+  })
+}
+
+/** False where the copies refuse a statement: what it makes is then not compared. */
+async function played(tx: Db, text: string): Promise<boolean> {
+  try {
+    await savepoint(tx)(inner => sendText(inner, text))
+    return true
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    return false
+  }
+}
+
+/** A statement for the copies, privileges included; null where it means nothing there. */
+async function playable(
+  s: Statement,
+  schemaFor: (schema: string, name: string) => string | null,
+): Promise<string | null> {
+  if (s.kind !== 'GrantStmt') return onTwin(s, schemaFor)
+  const text = await movedNames(s.text, schemaFor)
+  return text === s.text ? null : text
+}
+
+/** The functions that a block makes. */
+export const functionsInside = ({ text }: Statement): QualifiedName[] =>
+  [...text.matchAll(madeInside)].map(([, schema, name]) => ({ schema: schema!, name: name! }))
+
+const madeInside = /\bfunction\s+([\w$]+)\.([\w$]+)\s*\(/gi
+
+/** The tables, views and functions that statements make; those too that a block makes as settings want it. */
+function namesMade(statements: Statement[]): { relations: QualifiedName[]; functions: QualifiedName[] } {
+  const relations: QualifiedName[] = []
+  const functions: QualifiedName[] = []
+  for (const s of statements) {
+    if (s.kind === 'CreateStmt' || s.kind === 'ViewStmt') relations.push(...madeBy(s))
+    if (s.kind === 'CreateFunctionStmt') functions.push(...madeBy(s))
+    if (s.kind === 'DoStmt') functions.push(...functionsInside(s))
+  }
+  return { relations: uniqueNames(relations), functions: uniqueNames(functions) }
+}
+
+/** Columns and constraints that statements add to each table, as SQL. */
+function addedTo(statements: Statement[]): Map<string, { columns: string[]; constraints: string[] }> {
+  const added = new Map<string, { columns: string[]; constraints: string[] }>()
+  for (const { kind, node } of statements) {
+    if (kind !== 'AlterTableStmt') continue
+    const table = tableText(rangeTable(node.relation))
+    const to = added.get(table) ?? { columns: [], constraints: [] }
+    added.set(table, to)
+    for (const { AlterTableCmd: c } of node.cmds as Node[]) {
+      if (c.subtype === 'AT_AddColumn') to.columns.push(partText(c.def.ColumnDef.colname))
+      const name = c.subtype === 'AT_AddConstraint' ? c.def.Constraint.conname : null
+      if (name) to.constraints.push(partText(name))
+    }
+  }
+  return added
+}
+
+/** Notes the constraints that a statement adds unproven, and takes out those that it proves. */
+function noteProof({ kind, node }: Statement, unproven: Set<string>): void {
+  if (kind !== 'AlterTableStmt') return
+  const relation = tableText(rangeTable(node.relation))
+  for (const { AlterTableCmd: c } of node.cmds as Node[]) {
+    const added = c.subtype === 'AT_AddConstraint' ? c.def.Constraint : null
+    if (added?.conname && added.skip_validation)
+      unproven.add(keyOfObject({ kind: 'constraint', relation, name: added.conname }))
+    if (c.subtype === 'AT_ValidateConstraint')
+      unproven.delete(keyOfObject({ kind: 'constraint', relation, name: c.name }))
+  }
+}
+
+/** Every role that statements grant something to or take something from; `public` is everybody. */
+function rolesIn(statements: Statement[]): string[] {
+  const roles = new Set<string>()
+  for (const { kind, node } of statements)
+    if (kind === 'GrantStmt')
+      for (const { RoleSpec: r } of node.grantees ?? [])
+        roles.add(r.roletype === 'ROLESPEC_PUBLIC' ? 'public' : r.rolename)
+  return [...roles].filter(Boolean)
+}
+
+/** An object of the copies under the names of the originals. */
+function shownHere(o: MadeObject, schemas: ReadonlyMap<string, string>): MadeObject {
+  const back = (text: string): string => {
+    let shown = text
+    for (const [twin, schema] of schemas)
+      shown = shown.replaceAll(`${partText(twin)}.`, `${partText(schema)}.`)
+    return shown
+  }
+  const backOrNull = (text: string | null) => (text === null ? null : back(text))
+  return {
+    ...o,
+    relation: back(o.relation),
+    definition: back(o.definition),
+    column: o.column && { ...o.column, type: back(o.column.type), default: backOrNull(o.column.default) },
+    constraint: o.constraint && {
+      ...o.constraint,
+      expression: backOrNull(o.constraint.expression),
+      references: backOrNull(o.constraint.references),
+    },
+    signature: backOrNull(o.signature),
+  }
+}
+
+const byKey = (rows: MadeObject[]): Objects => new Map(rows.map(o => [keyOfObject(o), o]))
+
+const pairKey = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
+
+const uniqueNames = (names: QualifiedName[]): QualifiedName[] => [
+  ...new Map(names.map(({ schema, name }) => [pairKey({ schema, name }), { schema, name }])).values(),
+]
+
+/** The privileges that a statement gives or takes, on which relations or functions; none for a schema. */
+export function grantedOn({ kind, node }: Statement): string[] {
+  if (kind !== 'GrantStmt') return []
+  return (node.objects ?? []).flatMap((o: Node): string[] => {
+    if (o.RangeVar) return [tableText(rangeTable(o.RangeVar))]
+    const path = o.ObjectWithArgs ? strings(o.ObjectWithArgs.objname) : []
+    return path.length === 2 ? [tableText({ schema: path[0]!, name: path[1]! })] : []
+  })
+}

@@ -1,0 +1,109 @@
+import { seesAllRows } from '../database/catalog.sql.js'
+import { setLocal } from '../database/connection.sql.js'
+import type { Db } from '../database/types.js'
+
+/** The body of an SQL function, and what its parameters are called there. */
+export interface FunctionBody {
+  body: string
+  parameters: string[]
+}
+
+/** The functions of a track that read elements, by what they do. */
+export type ReaderBodies = Record<'unreadable' | 'place' | 'nested' | 'list' | 'read', FunctionBody>
+
+/** Rows of the table, and bytes of them, that are looked at at most. */
+const mostRows = 1000
+const mostBytes = 4_000_000
+/** Longest look, in milliseconds. */
+const lookMs = 10_000
+
+/** What becomes of an element: a message with text, one without, or the quarantine. */
+export type Outcome = 'text' | 'no text' | 'set aside'
+
+/** Elements of one shape that become the same, and one of them. */
+export interface ShapeCount {
+  shape: string
+  outcome: Outcome
+  elements: number
+  example: unknown
+}
+
+/** What was looked at: all rows, or the first ones. */
+export interface SeenElements {
+  rows: number
+  all: boolean
+  counts: ShapeCount[]
+}
+
+/** Where the elements are, and how they are read. `textsHaveRoles`: whether a setting says who says a text alone. */
+export interface ElementSource {
+  table: string
+  column: string
+  bodies: ReaderBodies
+  textsHaveRoles: boolean
+}
+
+/** A call of a function as a query: what it takes are columns of the names that its body uses. */
+const call = ({ body, parameters }: FunctionBody, given: string[], columns: string): string =>
+  `cross join lateral (
+    select r.* from (select ${given.map((value, i) => `${value} as "${parameters[i]}"`).join(', ')} offset 0) given
+    cross join lateral (${body.replace(/[\s;]+$/, '')}\n) r) ${columns}`
+
+/**
+ * Reads elements as the migration would, with its own functions as parts of one query: they need not exist, and
+ * nothing is written. Null where this role does not see all rows. Texts of users do not leave the server but in
+ * `example`, and that only where `withExamples`.
+ */
+export async function seeElements(
+  sql: Db,
+  { table, column, bodies, textsHaveRoles }: ElementSource,
+  withExamples: boolean,
+): Promise<SeenElements | null> {
+  if (!(await seesAllRows(sql, table))) return null
+  await setLocal(sql, 1000, lookMs, { jit: 'off' })
+  const name = `"${column.replaceAll('"', '""')}"`
+  const rows = await sql.unsafe<(ShapeCount & { rows: number; all: boolean })[]>(`
+    with seen as materialized (
+      select s.document, s.bytes
+      from (
+        select t.${name}::json as document, sum(pg_column_size(t.${name})) over (rows unbounded preceding) as bytes
+        from (select * from ${table} limit ${mostRows + 1}) t
+      ) s
+      limit ${mostRows}
+    ),
+    looked as materialized (select s.document from seen s where coalesce(s.bytes, 0) <= ${mostBytes}),
+    readable as materialized (
+      select case when f.unreadable is null then s.document end as document, f.unreadable
+      from looked s ${call(bodies.unreadable, ['s.document::text'], 'f (unreadable)')}
+    ),
+    element as materialized (
+      select e.value::jsonb as element, e.is_current
+      from readable s
+      ${call(bodies.place, ['s.document'], 'p (place)')}
+      ${call(bodies.nested, ['s.document'], 'n (nested)')}
+      ${call(bodies.list, ['s.document', 'p.place', 'n.nested'], 'e (n, key, value, is_current)')}
+      where s.document is not null
+    ),
+    read as (
+      select r.shape, e.element, case
+          when not e.is_current or r.hides is not null or ${textsHaveRoles ? "r.role is null and r.shape <> 'text'" : 'r.role is null'} then 'set aside'
+          when r.content ~ '\\S' then 'text'
+          else 'no text' end as outcome
+      from element e
+      ${call(bodies.read, ['e.element'], 'r (shape, body, role_path, role, place, content, hides)')}
+      union all
+      select 'unreadable', null, 'set aside' from readable s where s.unreadable is not null
+    )
+    select r.shape, r.outcome, count(*)::int as elements,
+      ${withExamples ? '(array_agg(r.element) filter (where length(r.element::text) < 100000))[1]' : 'null'} as example,
+      (select count(*)::int from looked) as rows,
+      (select count(*) from looked) = (select count(*) from (select from ${table} limit ${mostRows + 1}) t) as "all"
+    from read r
+    group by 1, 2
+    order by 3 desc, 1, 2`)
+  return {
+    rows: rows[0]?.rows ?? 0,
+    all: rows[0]?.all ?? true,
+    counts: rows.map(r => ({ shape: r.shape, outcome: r.outcome, elements: r.elements, example: r.example })),
+  }
+}

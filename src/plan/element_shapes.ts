@@ -1,0 +1,162 @@
+import type { Connection } from '../database/connection.js'
+import type { Context } from '../database/context.js'
+import { isDataFault } from '../database/faults.js'
+import { missingObjects } from '../database/requirements.sql.js'
+import { readAside } from '../database/scopes.js'
+import { type Node, pathName, statementsOrNone, strings } from '../files/statements.js'
+import { readTrackInfo } from '../files/track_info.js'
+import type { ElementReaders, Track } from '../model/project.js'
+import { type Finding, finding, type Table } from '../model/report.js'
+import {
+  type FunctionBody,
+  type Outcome,
+  type ReaderBodies,
+  type SeenElements,
+  seeElements,
+} from './element_shapes.sql.js'
+
+/** Elements that are shown by their structure. */
+const mostExamples = 10
+/** Keys of an object, and levels, that a structure shows. */
+const mostKeys = 20
+const mostLevels = 5
+/** Keys that may be names of a format; what else stands there may be an id or a word of a user. */
+const formatKey = /^[A-Za-z_][A-Za-z_]{0,30}$/
+
+/** The shapes of a track's elements: how many there are of each, and how many would hold no text. */
+export interface ElementShapes {
+  table: Table
+  /** ELEMENTS_SET_ASIDE where some can't be messages. */
+  findings: Finding[]
+}
+
+/**
+ * Counts the shapes of the messages that a track reads from a JSON column, as its migrations would read them.
+ * Null for a track that reads none, or whose table is not there any more.
+ */
+export async function elementShapes(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+): Promise<ElementShapes | null> {
+  const seen = await look(ctx, connection, track, false)
+  if (!seen || seen.counts.length === 0) return null
+  const { readers, counts } = seen
+  const shapes = [...new Set(counts.map(c => c.shape))]
+  const number = (shape: string, outcome: Outcome) =>
+    counts.find(c => c.shape === shape && c.outcome === outcome)?.elements ?? 0
+  const rows = shapes.map(shape => {
+    const [text, blank, aside] = [number(shape, 'text'), number(shape, 'no text'), number(shape, 'set aside')]
+    return [shape, text + blank + aside, text, blank, aside]
+  })
+  const aside = counts.filter(c => c.outcome === 'set aside')
+  return {
+    table: {
+      title: `Shapes of messages in ${columnOf(readers)}, of ${lookedAt(seen)}`,
+      columns: ['shape', 'elements', 'with text', 'without text', 'set aside'],
+      rows,
+    },
+    findings:
+      aside.length > 0
+        ? [
+            finding('ELEMENTS_SET_ASIDE', columnOf(readers), {
+              elements: aside.reduce((sum, c) => sum + c.elements, 0),
+              of: counts.reduce((sum, c) => sum + c.elements, 0),
+              shapes: aside.map(c => c.shape) as [string, ...string[]],
+            }),
+          ]
+        : [],
+  }
+}
+
+/**
+ * Up to ten elements by their structure, those first that can't be messages or would hold no text. Shows keys and
+ * types, and nothing that somebody wrote.
+ */
+export async function elementStructures(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+): Promise<Table | null> {
+  const seen = await look(ctx, connection, track, true)
+  if (!seen || seen.counts.length === 0) return null
+  const order: Outcome[] = ['set aside', 'no text', 'text']
+  const examples = order.flatMap(outcome =>
+    seen.counts.filter(c => c.outcome === outcome && c.example !== null),
+  )
+  return {
+    title: `Elements of ${columnOf(seen.readers)} by structure`,
+    columns: ['shape', 'becomes', 'structure'],
+    rows: examples.slice(0, mostExamples).map(c => [c.shape, words[c.outcome], structureOf(c.example)]),
+  }
+}
+
+const words: Record<Outcome, string> = {
+  text: 'a message',
+  'no text': 'a message without text',
+  'set aside': 'set aside',
+}
+
+const columnOf = ({ table, column }: ElementReaders): string => `${table.replace(/^public\./, '')}.${column}`
+
+const lookedAt = ({ rows, all }: SeenElements): string =>
+  all ? `all ${rows} rows` : `the first ${rows} rows`
+
+/** The keys and types of a value: no value, and no key that may be one. */
+export function structureOf(value: unknown, level = 0): string {
+  if (value === null) return 'null'
+  if (typeof value !== 'object') return typeof value
+  if (level === mostLevels) return Array.isArray(value) ? '[...]' : '{...}'
+  if (Array.isArray(value)) return `[${[...new Set(value.map(v => structureOf(v, level + 1)))].join(' | ')}]`
+  const entries = Object.entries(value)
+  const known = entries.filter(([key]) => formatKey.test(key)).slice(0, mostKeys)
+  const parts = known.map(([key, v]) => `${key}: ${structureOf(v, level + 1)}`)
+  return `{${[...parts, ...(known.length < entries.length ? ['...'] : [])].join(', ')}}`
+}
+
+/** What is seen of a track's elements. A value that can't be read by anybody ends it, as does a look that takes too long. */
+async function look(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  withExamples: boolean,
+): Promise<(SeenElements & { readers: ElementReaders }) | null> {
+  const readers = (await readTrackInfo(track)).info?.elements
+  if (!readers || (await missingObjects(connection.sql, [`table ${readers.table}`])).length > 0) return null
+  const bodies = await bodiesOf(track, readers)
+  if (!bodies) return null
+  try {
+    const seen = await readAside(connection.sql, tx =>
+      seeElements(tx, { ...readers, bodies, textsHaveRoles: Boolean(ctx.settings.text_roles) }, withExamples),
+    )
+    return seen && { ...seen, readers }
+  } catch (error) {
+    if (!isDataFault(error)) throw error
+    return null
+  }
+}
+
+/** The bodies of the functions that read elements, from the migrations that make them; null where one is missing. */
+async function bodiesOf(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {
+  const found = new Map<string, FunctionBody>()
+  for (const m of track.migrations)
+    for (const { kind, node } of await statementsOrNone(m.file.text)) {
+      if (kind !== 'CreateFunctionStmt') continue
+      const as = (node.options ?? []).find((o: Node) => o.DefElem.defname === 'as')?.DefElem.arg
+      const body = as?.List?.items[0]?.String?.sval
+      const parameters = (node.parameters ?? [])
+        .map((p: Node) => p.FunctionParameter)
+        .filter((p: Node) => p.mode !== 'FUNC_PARAM_TABLE')
+        .map((p: Node) => p.name)
+      if (body) found.set(pathName(strings(node.funcname)), { body, parameters })
+    }
+  const of = (name: string) => found.get(name)
+  const [unreadable, place, nested, list, read] = [
+    of(readers.unreadable),
+    of(readers.place),
+    of(readers.nested),
+    of(readers.list),
+    of(readers.read),
+  ]
+  return unreadable && place && nested && list && read ? { unreadable, place, nested, list, read } : null
+}

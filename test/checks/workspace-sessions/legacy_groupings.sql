@@ -1,0 +1,1 @@
+-- a listing: it shows rows and is never wrong
