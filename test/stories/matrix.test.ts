@@ -25,6 +25,13 @@ const columnsOf = async (sql: Database['sql']) =>
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema|rethread)' group by 1 order by 1`
 
+/** What is granted to people is opened by policies alone, as their API wants it. */
+const closed = `do $$ declare t regclass; begin
+  for t in select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p') and not c.relrowsecurity and n.nspname !~ '^(pg_|information_schema|auth$)' loop
+    execute format('alter table %s enable row level security', t);
+  end loop; end $$`
+
 /** Each schema on one server, in turn; in the soak on all. */
 const cases = [...strangerRooms, ...strangerSchemas].flatMap((s, n) =>
   some(n % 2 === 0 ? 'oldest' : 'newest').map(server => [s.name, server.major, s, server] as const),
@@ -36,6 +43,7 @@ test.each(cases)(
     const cwd = folder({})
     await using db = await database(server, 'empty')
     await db.sql.unsafe(s.tables)
+    await db.sql.unsafe(closed)
     const sends = async (statements: string[]) => {
       for (const statement of statements) await db.sql.unsafe(statement)
     }
