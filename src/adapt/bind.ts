@@ -109,7 +109,7 @@ const uuidLength = 36
 
 const isTextual = /^(text|character varying)$/
 
-/** The type that a column with ids has instead of uuid: that of the ids, or one that the server takes for it. */
+/** The type that a column with ids has instead of uuid: that of the ids, or one that is taken for it. */
 function idForm(
   role: string,
   here: CatalogColumn,

@@ -76,7 +76,7 @@ export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<
   return `${JSON.stringify(info, null, 2)}\n`
 }
 
-/** How what a message holds is read, of columns that hold it otherwise than the track's; null where none does. */
+/** How columns of messages are read that hold it otherwise than the track's; null where none does. */
 function messageReads(names: Names, messages: Json): Json | null {
   const found = ['role', 'content', 'created'].flatMap(key => {
     const reads = typeof messages?.[key] === 'string' && names.column(messages.table, messages[key])?.reads
