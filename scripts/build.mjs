@@ -1,5 +1,5 @@
 // Builds dist/: the command line, the library and the JSON schema of reports. `npm run build`.
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'rolldown'
 import { buildSchema } from './build_schema.mjs'
@@ -77,6 +77,8 @@ await build({
   logLevel: 'warn',
 })
 await buildSchema()
+// npx sets this bit only when it makes its link, which outlives a build
+chmodSync(fromRoot('dist/cli/main.js'), 0o755)
 
 /** The full path of a file of the repository. */
 function fromRoot(path) {

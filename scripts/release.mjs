@@ -6,10 +6,16 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './root.mjs'
 
-const { tag: asked } = parseArgs({ options: { tag: { type: 'string' } } }).values
+let asked
+try {
+  asked = parseArgs({ options: { tag: { type: 'string' } } }).values.tag
+} catch (error) {
+  console.error(`${error.message}\nUsage: npm run release [-- --tag <tag that is to be published>]`)
+  process.exit(2)
+}
 
 const json = file => JSON.parse(readFileSync(join(root, file), 'utf8'))
-const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim()
+const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trimEnd()
 
 /** Runs an npm script with its output shown. True when it passed. */
 function npm(...args) {

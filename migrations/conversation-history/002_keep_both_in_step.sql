@@ -144,8 +144,8 @@ as $$
     then 'it holds half of a character (one of a pair such as \ud83d\ude00), which PostgreSQL can''t store' end
 $$;
 
--- Where a document holds its messages: '{}' for an array, else a path into an object. Null where nobody knows.
--- Of an object it takes only what why_unreadable has nothing against.
+-- Where a document holds its messages: '{}' for an array, else a path into an object. Null where nobody
+-- knows. Of an object it takes only what why_unreadable has nothing against.
 create function chat_private.messages_place(messages json) returns text[]
 language sql immutable parallel safe
 as $$
@@ -192,9 +192,9 @@ as $$
   from (select messages::text as said offset 0) t
 $$;
 
--- What a document holds, in the order in which it was said; `path` leads to it. Nodes by key: from the root to
--- the current node, then those of branches that were left. Nested messages: each before its answers, down to
--- 500 levels. Nodes that say nothing, and those that a deletion has emptied, are none.
+-- What a document holds, in the order in which it was said; `path` leads to it. Nodes by key: from the
+-- root to the current node, then those of branches that were left. Nested messages: each before its
+-- answers, down to 500 levels. Nodes that say nothing, and those that a deletion has emptied, are none.
 create function chat_private.session_elements(messages json, place text[], is_nested boolean)
 returns table (n bigint, key text, value json, is_current boolean, path text[])
 language sql immutable parallel safe
@@ -272,11 +272,12 @@ as $$
   where not x.value ? 'rethread_gone'
 $$;
 
--- What one element says. The first shape that it fits tells where the role and the text are; where those places
--- hold no text, the usual places of all shapes are looked at. `body` is the message, which some wrap in a node;
--- `place` is where the text was found. `hides` says why the element must be set aside although it has a role: a
--- message without text must not come of an element that has text somewhere. It calls no other function, so that
--- `rethread doctor` can run it as a query before the migration makes it.
+-- What one element says. The first shape that it fits tells where the role and the text are; where those
+-- places hold no text, the usual places of all shapes are looked at. `body` is the message, which some
+-- wrap in a node; `place` is where the text was found. `hides` says why the element must be set aside
+-- although it has a role: a message without text must not come of an element that has text somewhere. It
+-- calls no other function, so that `rethread doctor` can run it as a query before the migration makes
+-- it.
 create function chat_private.read_element(element jsonb)
 returns table (shape text, body jsonb, role_path text[], role text, place text[], content text, hides text)
 language sql immutable parallel safe
@@ -506,8 +507,8 @@ as $$
   order by d.n
 $$;
 
--- What holds a text, with another text in it. Calls of tools stay, and so do pictures and files where the text
--- ends with the empty lines that they leave.
+-- What holds a text, with another text in it. Calls of tools stay, and so do pictures and files where
+-- the text ends with the empty lines that they leave.
 create function chat_private.restated_text(holder jsonb, content text) returns jsonb
 language sql immutable parallel safe
 as $$
@@ -536,8 +537,8 @@ as $$
     else to_jsonb(content) end
 $$;
 
--- An element with the role and the content of today where they are others than it says: in all places where it
--- says them.
+-- An element with the role and the content of today where they are others than it says: in all places
+-- where it says them.
 create function chat_private.restated_element(element jsonb, role text, content text) returns jsonb
 language plpgsql immutable
 set search_path = ''
@@ -613,8 +614,9 @@ as $$
   ) e
 $$;
 
--- A document that is no array, from the session's messages: an edit reaches its element, a deletion empties it,
--- and what the new application has written follows the last one. Null when nothing has changed.
+-- A document that is no array, from the session's messages: an edit reaches its element, a deletion
+-- empties it, and what the new application has written follows the last one. Null when nothing has
+-- changed.
 create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz) returns jsonb
 language plpgsql stable
 set search_path = ''

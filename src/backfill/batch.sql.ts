@@ -22,12 +22,13 @@ export interface RangePosition {
 /**
  * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range
  * over, and the note of the batch with the transaction id that proves later which rows nobody has touched
- * since. `key`, `rows` and `ms` are SQL.
+ * since. A batch that wrote no row of its table is noted only where the statement has a WITH, which may have
+ * written other rows. `key`, `rows` and `ms` are SQL.
  */
 const checkpointSql = (
   range: Range,
   to: RangePosition,
-  { key, rows, ms }: { key: string; rows: string; ms: string },
+  { key, rows, ms, hasWith }: { key: string; rows: string; ms: string; hasWith: boolean },
 ): string =>
   `moved as (
      update rethread.ranges g
@@ -39,7 +40,7 @@ const checkpointSql = (
    ),
    noted as (
      insert into rethread.batches (backfill, relation, xid, rows, ms)
-     select backfill, ${literal(range.relation)}, pg_current_xact_id(), rows, ${ms} from moved where rows > 0
+     select backfill, ${literal(range.relation)}, pg_current_xact_id(), rows, ${ms} from moved where rows > 0 or ${hasWith}
    )`
 
 /**
@@ -49,10 +50,10 @@ const checkpointSql = (
 export async function checkpoint(
   sql: Db,
   range: Range,
-  to: RangePosition & { rows: number; ms: number },
+  to: RangePosition & { rows: number; ms: number; hasWith?: boolean },
 ): Promise<boolean> {
   const [row] = await sql.unsafe<{ moved: number }[]>(
-    `with ${checkpointSql(range, to, { key: '$1::text[]', rows: String(to.rows), ms: String(to.ms) })}
+    `with ${checkpointSql(range, to, { key: '$1::text[]', rows: String(to.rows), ms: String(to.ms), hasWith: to.hasWith ?? false })}
      select count(*)::int as moved from moved`,
     [to.cursorKey],
   )
@@ -129,6 +130,7 @@ interface CheckpointedBatch {
    * Whether it returns rows, whose first column, where it is no number, is what the file has to say of them.
    */
   says: boolean
+  hasWith: boolean
   range: Range
   /** Where the range is afterwards. */
   to: RangePosition
@@ -141,7 +143,7 @@ interface CheckpointedBatch {
  */
 export async function runAndCheckpoint(
   sql: Db,
-  { statement, says, range, to, limits }: CheckpointedBatch,
+  { statement, says, hasWith, range, to, limits }: CheckpointedBatch,
 ): Promise<Batched> {
   const ms = 'extract(epoch from clock_timestamp() - statement_timestamp()) * 1000'
   const batch = {
@@ -151,7 +153,7 @@ export async function runAndCheckpoint(
          )
          select count(*), array_agg(said::text) filter (where pg_typeof(said) <> 'int'::regtype and said is not null) from done`
       : statement,
-    checkpoint: `with ${checkpointSql(range, to, { key: 'null', rows: '$1::bigint', ms })} select exists (select from moved)`,
+    checkpoint: `with ${checkpointSql(range, to, { key: 'null', rows: '$1::bigint', ms, hasWith })} select exists (select from moved)`,
   }
   // a deferred constraint fails at the commit, when what the batch came to has been sent already
   const result = await sendAlone<{ batch: Omit<Batched, 'sleptMs'>; sleptMs: number }>(

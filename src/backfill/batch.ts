@@ -56,6 +56,7 @@ export async function batch(
         const { rows, notices, sleptMs } = await runAndCheckpoint(connection.sql, {
           statement,
           says: backfillStatement.says,
+          hasWith: !backfillStatement.nests,
           range: at,
           to: next,
           limits,
@@ -68,7 +69,11 @@ export async function batch(
       args: [],
       batchSize,
       limits,
-      record: (tx, written, ms) => throwIfFenced(checkpoint(tx, at, { ...next, rows: written, ms }), job),
+      record: (tx, written, ms) =>
+        throwIfFenced(
+          checkpoint(tx, at, { ...next, rows: written, ms, hasWith: !backfillStatement.nests }),
+          job,
+        ),
     })
   } catch (error) {
     if (limits.mostMs !== null && isTimeout(error)) return null

@@ -59,7 +59,15 @@ export async function walkKeys(
             args,
             batchSize,
             record: (tx, written, ms) =>
-              throwIfFenced(checkpoint(tx, range, { ...reached(range, upper), rows: written, ms }), job),
+              throwIfFenced(
+                checkpoint(tx, range, {
+                  ...reached(range, upper),
+                  rows: written,
+                  ms,
+                  hasWith: !statement.nests,
+                }),
+                job,
+              ),
           })
         : await runStandalone(job, connection, table, { predicate, args })
       rows = done.rows

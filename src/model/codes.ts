@@ -173,6 +173,7 @@ export const codes = {
   BAD_PROOF: 'error',
   PROOF_HOLDS: 'info',
   PROOF_DIFFERS: 'warn',
+  MUTANT_REFUSED: 'warn',
   MUTANT_SURVIVED: 'warn',
   MUTANTS: 'info',
   NOTHING_APPLIED: 'warn',

@@ -293,13 +293,6 @@ export interface FactsOfFiles {
     held: boolean
     migration: string
   }
-  ELEMENTS_SET_ASIDE: {
-    /** How many of those that were looked at, and how many these are. */
-    elements: number
-    of: number
-    /** The shapes of those that are set aside; `unknown` is one. */
-    shapes: Some
-  }
   OUTLOOK: { detail: string; check: string }
   FITS: NoFacts
 }

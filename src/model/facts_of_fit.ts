@@ -1,5 +1,14 @@
+import type { Some } from './fact_shapes.js'
+
 /** Facts of the findings about how a track fits the names and types of a database, by code. */
 export interface FactsOfFit {
+  ELEMENTS_SET_ASIDE: {
+    /** How many of those that were looked at, and how many these are. */
+    elements: number
+    of: number
+    /** The shapes of those that are set aside; `unknown` is one. */
+    shapes: Some
+  }
   NEAREST_TRACK: {
     /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
     roles: number

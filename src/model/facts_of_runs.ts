@@ -174,6 +174,7 @@ export interface FactsOfRuns {
   SAW_EVERYTHING: NoFacts
   NO_SIGHTS: NoFacts
   MUTANT_SURVIVED: WithSql
+  MUTANT_REFUSED: Reason & WithSql
   MUTANTS: { caught: number; of: number }
   NOTHING_APPLIED: NoFacts
   NO_CHECKS_RUN: NoFacts
@@ -241,8 +242,8 @@ export interface FactsOfRuns {
   ROLLED_BACK_EXACTLY: NoFacts
   ROLLBACK_DIFFERS: Differences
   UNTESTED_ROLLBACK: {
-    result: 'drifted' | 'failed'
-    /** What differs, or what was in the way. */
+    result: 'drifted' | 'failed' | 'untried'
+    /** What differs, what was in the way, or which migrations are applied and so were not tried. */
     objects: string[]
   }
   PRUNABLE: Pruning & Next

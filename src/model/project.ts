@@ -1,4 +1,5 @@
 import type { HazardCode } from './codes.js'
+import type { ElementReaders } from './element_readers.js'
 import type { ExpectedKind } from './expected.js'
 import type { TrackTypes } from './mapping.js'
 import type { Finding } from './report.js'
@@ -151,25 +152,6 @@ export interface TrackInfo extends TrackTypes {
   persona: { claim: string; of: string }
   /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
   sight?: { persons: string; rows: { before: VisibleRows; after: VisibleRows }[] }
-}
-
-/**
- * Where a track's messages stand in a JSON column, and the SQL functions of its migrations that read them. Their
- * bodies call no other function of the track: they are run as queries before they exist.
- */
-export interface ElementReaders {
-  table: string
-  column: string
-  /** Takes the column as text: why it can't be read, else null. */
-  unreadable: string
-  /** Takes the column as json: where in it the messages are. */
-  place: string
-  /** Takes the column as json: whether messages hold others. */
-  nested: string
-  /** Takes the column, the place and whether they are nested; its rows have `value`, and `is_current` of those on the path. */
-  list: string
-  /** Takes an element as jsonb; its row has shape, role, content and hides. */
-  read: string
 }
 
 /** A column of the sessions that a list is filtered by, and shows under the filter's name. */

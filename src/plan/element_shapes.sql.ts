@@ -35,7 +35,7 @@ export interface SeenElements {
   counts: ShapeCount[]
 }
 
-/** Where the elements are, and how they are read. `textsHaveRoles`: whether a setting says who says a text alone. */
+/** Where the elements are and how they are read. `textsHaveRoles`: a setting says who says a text alone. */
 export interface ElementSource {
   table: string
   column: string
@@ -44,15 +44,15 @@ export interface ElementSource {
 }
 
 /** A call of a function as a query: what it takes are columns of the names that its body uses. */
-const call = ({ body, parameters }: FunctionBody, given: string[], columns: string): string =>
+const asQuery = ({ body, parameters }: FunctionBody, given: string[], columns: string): string =>
   `cross join lateral (
     select r.* from (select ${given.map((value, i) => `${value} as "${parameters[i]}"`).join(', ')} offset 0) given
     cross join lateral (${body.replace(/[\s;]+$/, '')}\n) r) ${columns}`
 
 /**
- * Reads elements as the migration would, with its own functions as parts of one query: they need not exist, and
- * nothing is written. Null where this role does not see all rows. Texts of users do not leave the server but in
- * `example`, and that only where `withExamples`.
+ * Reads elements as the migration would, with its own functions as parts of one query: they need not
+ * exist, and nothing is written. Null where this role does not see all rows. Texts of users leave the
+ * server only in `example`, and only where `withExamples`.
  */
 export async function seeElements(
   sql: Db,
@@ -74,14 +74,14 @@ export async function seeElements(
     looked as materialized (select s.document from seen s where coalesce(s.bytes, 0) <= ${mostBytes}),
     readable as materialized (
       select case when f.unreadable is null then s.document end as document, f.unreadable
-      from looked s ${call(bodies.unreadable, ['s.document::text'], 'f (unreadable)')}
+      from looked s ${asQuery(bodies.unreadable, ['s.document::text'], 'f (unreadable)')}
     ),
     element as materialized (
       select e.value::jsonb as element, e.is_current
       from readable s
-      ${call(bodies.place, ['s.document'], 'p (place)')}
-      ${call(bodies.nested, ['s.document'], 'n (nested)')}
-      ${call(bodies.list, ['s.document', 'p.place', 'n.nested'], 'e (n, key, value, is_current)')}
+      ${asQuery(bodies.place, ['s.document'], 'p (place)')}
+      ${asQuery(bodies.nested, ['s.document'], 'n (nested)')}
+      ${asQuery(bodies.list, ['s.document', 'p.place', 'n.nested'], 'e (n, key, value, is_current)')}
       where s.document is not null
     ),
     read as (
@@ -90,12 +90,12 @@ export async function seeElements(
           when r.content ~ '\\S' then 'text'
           else 'no text' end as outcome
       from element e
-      ${call(bodies.read, ['e.element'], 'r (shape, body, role_path, role, place, content, hides)')}
+      ${asQuery(bodies.read, ['e.element'], 'r (shape, body, role_path, role, place, content, hides)')}
       union all
       select 'unreadable', null, 'set aside' from readable s where s.unreadable is not null
     )
     select r.shape, r.outcome, count(*)::int as elements,
-      ${withExamples ? '(array_agg(r.element) filter (where length(r.element::text) < 100000))[1]' : 'null'} as example,
+      ${withExamples ? "(array_agg(r.element) filter (where r.element <> 'null' and length(r.element::text) < 100000))[1]" : 'null'} as example,
       (select count(*)::int from looked) as rows,
       (select count(*) from looked) = (select count(*) from (select from ${table} limit ${mostRows + 1}) t) as "all"
     from read r

@@ -5,7 +5,8 @@ import { missingObjects } from '../database/requirements.sql.js'
 import { readAside } from '../database/scopes.js'
 import { type Node, pathName, statementsOrNone, strings } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
-import type { ElementReaders, Track } from '../model/project.js'
+import type { ElementReaders } from '../model/element_readers.js'
+import type { Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import {
   type FunctionBody,
@@ -52,14 +53,14 @@ export async function elementShapes(
   const aside = counts.filter(c => c.outcome === 'set aside')
   return {
     table: {
-      title: `Shapes of messages in ${columnOf(readers)}, of ${lookedAt(seen)}`,
+      title: `Shapes of messages in ${columnRead(readers)}, of ${lookedAt(seen)}`,
       columns: ['shape', 'elements', 'with text', 'without text', 'set aside'],
       rows,
     },
     findings:
       aside.length > 0
         ? [
-            finding('ELEMENTS_SET_ASIDE', columnOf(readers), {
+            finding('ELEMENTS_SET_ASIDE', columnRead(readers), {
               elements: aside.reduce((sum, c) => sum + c.elements, 0),
               of: counts.reduce((sum, c) => sum + c.elements, 0),
               shapes: aside.map(c => c.shape) as [string, ...string[]],
@@ -70,8 +71,8 @@ export async function elementShapes(
 }
 
 /**
- * Up to ten elements by their structure, those first that can't be messages or would hold no text. Shows keys and
- * types, and nothing that somebody wrote.
+ * Up to ten elements by their structure, those first that can't be messages or would hold no text. Shows
+ * keys and types, and nothing that somebody wrote.
  */
 export async function elementStructures(
   ctx: Context,
@@ -85,19 +86,22 @@ export async function elementStructures(
     seen.counts.filter(c => c.outcome === outcome && c.example !== null),
   )
   return {
-    title: `Elements of ${columnOf(seen.readers)} by structure`,
+    title: `Elements of ${columnRead(seen.readers)} by structure`,
     columns: ['shape', 'becomes', 'structure'],
-    rows: examples.slice(0, mostExamples).map(c => [c.shape, words[c.outcome], structureOf(c.example)]),
+    rows: examples
+      .slice(0, mostExamples)
+      .map(c => [c.shape, outcomeWords[c.outcome], structureOf(c.example)]),
   }
 }
 
-const words: Record<Outcome, string> = {
+const outcomeWords: Record<Outcome, string> = {
   text: 'a message',
   'no text': 'a message without text',
   'set aside': 'set aside',
 }
 
-const columnOf = ({ table, column }: ElementReaders): string => `${table.replace(/^public\./, '')}.${column}`
+const columnRead = ({ table, column }: ElementReaders): string =>
+  `${table.replace(/^public\./, '')}.${column}`
 
 const lookedAt = ({ rows, all }: SeenElements): string =>
   all ? `all ${rows} rows` : `the first ${rows} rows`
@@ -114,7 +118,7 @@ export function structureOf(value: unknown, level = 0): string {
   return `{${[...parts, ...(known.length < entries.length ? ['...'] : [])].join(', ')}}`
 }
 
-/** What is seen of a track's elements. A value that can't be read by anybody ends it, as does a look that takes too long. */
+/** What is seen of a track's elements; null where a value can't be read, or the look takes too long. */
 async function look(
   ctx: Context,
   connection: Connection,
@@ -136,7 +140,7 @@ async function look(
   }
 }
 
-/** The bodies of the functions that read elements, from the migrations that make them; null where one is missing. */
+/** The bodies of the functions that read elements, from the migrations; null where one is missing. */
 async function bodiesOf(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {
   const found = new Map<string, FunctionBody>()
   for (const m of track.migrations)

@@ -16,8 +16,8 @@ import { rollback } from './rollback.js'
 type RollbackResult = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interrupted'
 
 /**
- * Runs up, down and up again for each pending migration on a scratch database, and compares the
- * schema: exact, drifted (and what), failed, or missing. Migrations that are undone together are
+ * Runs up, down and up again for each migration on a scratch database in which none is applied, and compares
+ * the schema: exact, drifted (and what), failed, or missing. Migrations that are undone together are
  * tested as far as they have a file.
  */
 export async function testRollbacks(ctx: Context, track: Track, consent: Consent): Promise<Report> {
@@ -28,9 +28,10 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
     report = emptyReport('rollback', target.info)
     const { plan } = await readHistory(connection, track, { to: null, phase: 'contract', backfills: true })
     report.findings.push(...plan.findings)
+    const objects = plan.applied.map(m => m.name)
     const refused =
-      plan.steps.length === 0
-        ? [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]
+      objects.length > 0
+        ? [finding('UNTESTED_ROLLBACK', track.name, { result: 'untried', objects }, 'refused')]
         : wants(track.name, consent, [], target.info.database, [
             'every migration is applied, undone and applied again: meant for a scratch database',
           ])

@@ -22,6 +22,14 @@ import { isListing, isOutlook, runCheck, type SharedFacts, sharedFactsOf, whySki
 interface MutantResult {
   mutant: Mutant
   caughtBy: string[]
+  /** Why the server refused the mutant; null where it was applied. */
+  refusal: string | null
+}
+
+/** What one look at all checks gave: what each said where it found anything, and why a mutant was refused. */
+interface Woken {
+  said: Map<string, string>
+  refusal: string | null
 }
 
 /**
@@ -74,14 +82,25 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     if (ctx.signal.aborted) break
     tried.push({
       mutant,
-      caughtBy: [...after].filter(([name, said]) => before.get(name) !== said).map(([name]) => name),
+      caughtBy: [...after.said]
+        .filter(([name, said]) => before.said.get(name) !== said)
+        .map(([name]) => name),
+      refusal: after.refusal,
     })
   }
   report.tables.push(tableOfMutants(tried), tableOfChecks(checks, tried))
-  for (const { mutant, caughtBy } of tried)
-    if (caughtBy.length === 0)
+  for (const { mutant, caughtBy, refusal } of tried)
+    if (caughtBy.length === 0 && refusal === null)
       report.findings.push(finding('MUTANT_SURVIVED', mutant.name, { sql: mutant.sql }))
-  const caught = tried.filter(t => t.caughtBy.length > 0).length
+  // the database may refuse what a check is there to notice; that check was not tried, and nothing else woke it
+  for (const check of checks) {
+    const own = tried.find(t => t.mutant.sql === check.mutant)
+    if (own?.refusal && !tried.some(t => t.caughtBy.includes(check.name)))
+      report.findings.push(
+        finding('MUTANT_REFUSED', own.mutant.name, { reason: own.refusal, sql: own.mutant.sql }),
+      )
+  }
+  const caught = tried.filter(t => t.caughtBy.length > 0 || t.refusal !== null).length
   report.findings.push(finding('MUTANTS', track.name, { caught, of: tried.length }))
   if (caught < tried.length) report.verdict = 'attention'
   report.verdict = verdictOf(report)
@@ -101,13 +120,13 @@ interface Scene {
 /**
  * Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything.
  */
-function wakeChecks(scene: Scene, mutant: Mutant | null): Promise<Map<string, string>> {
+function wakeChecks(scene: Scene, mutant: Mutant | null): Promise<Woken> {
   const { ctx, connection, track, facts, checks, applied } = scene
   return takenBack(transaction(connection.sql), async tx => {
     const said = new Map<string, string>()
     await setLocal(tx, 10_000, 60_000)
-    // a mutant that the database itself refuses needs no check
-    if (mutant && !(await outcomeChanges(tx, mutant))) return said.set('the database itself', 'refused')
+    const refusal = mutant && (await refusalOf(tx, mutant))
+    if (refusal !== null) return { said, refusal }
     for (const check of checks) {
       const found = await resultText(tx, async within => {
         const around = { ...facts, track, deep: false, scope: savepoint(within) }
@@ -118,7 +137,7 @@ function wakeChecks(scene: Scene, mutant: Mutant | null): Promise<Map<string, st
     }
     const recounted = await recount(ctx, inside(connection, tx), track)
     if (recounted.found.length > 0) said.set('same_as_backfilled (--deep)', JSON.stringify(recounted.found))
-    return said
+    return { said, refusal }
   })
 }
 
@@ -132,21 +151,25 @@ async function resultText(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<s
   }
 }
 
-/** Applies the mutant; false when the server refuses it. */
-async function outcomeChanges(tx: Db, mutant: Mutant): Promise<boolean> {
+/** Applies the mutant; the server's reason when it refuses it, else null. */
+async function refusalOf(tx: Db, mutant: Mutant): Promise<string | null> {
   try {
     await savepoint(tx)(nested => mutateBy(nested, mutant.sql))
-    return true
+    return null
   } catch (error) {
     if (!isRefused(error)) throw error
-    return false
+    const fault = serverFault(error)!
+    return `${fault.code}: ${fault.message}`
   }
 }
 
 const tableOfMutants = (tried: MutantResult[]): Table => ({
   title: 'Mutants',
   columns: ['mutant', 'caught by'],
-  rows: tried.map(t => [t.mutant.name, t.caughtBy.join(', ') || 'nobody']),
+  rows: tried.map(t => [
+    t.mutant.name,
+    t.refusal === null ? t.caughtBy.join(', ') || 'nobody' : `the database itself (${t.refusal})`,
+  ]),
 })
 
 function tableOfChecks(checks: Check[], tried: MutantResult[]): Table {

@@ -82,6 +82,11 @@ const benches = {
   predict: './predict.mjs',
 }
 const wanted = process.argv.slice(2)
+const unknown = wanted.filter(name => !(name in benches))
+if (unknown.length > 0) {
+  console.error(`No benchmark is called ${unknown.join(', ')}. There are: ${Object.keys(benches).join(', ')}`)
+  process.exit(2)
+}
 const date = new Date().toISOString().slice(0, 10)
 const table = rows => console.log(markdownTable(rows, date))
 const results = {

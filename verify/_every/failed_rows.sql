@@ -1,7 +1,7 @@
 --! title: No row failed in a backfill
 --! fix: Fix what the reason says, then run rethread backfill: it takes these rows up again.
 --! mutant: insert into rethread_archive.failed_rows (track, migration, relation, key, sqlstate, reason)
---!   select b.track, b.migration, 'public.mutant', 'mutant', 'P0001', 'a mutant' from rethread.ledger b
+--!   select distinct b.track, b.migration, 'public.mutant', 'mutant', 'P0001', 'a mutant' from rethread.ledger b
 
 -- What is set aside is explained; what failed is not, and waits in its table for the next run.
 select concat_ws(' ', f.migration, f.sqlstate, f.reason) as object,

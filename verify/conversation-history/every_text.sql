@@ -5,9 +5,10 @@
 --! mutant: set local rethread.in_step = 'on'; delete from public.messages where id = (
 --!   select m.id from public.messages m where length(m.content) > 0 order by m.created_at limit 1)
 
--- Knows nothing of elements and their shapes: the text of a message inside another, or of a branch that nobody
--- follows, would be missing. Documents of which a part can't be read are passed over: their elements are in the
--- quarantine as they are. So are those of which a message was deleted, which leaves empty nodes.
+-- Knows nothing of elements and their shapes: the text of a message inside another, or of a branch that
+-- nobody follows, would be missing. Documents of which a part can't be read are passed over: their
+-- elements are in the quarantine as they are. So are those of which a message was deleted, which leaves
+-- empty nodes.
 select x.id::text as object, format('%s text(s) are in no message', count(*)) as detail
 from (
   select s.id, md5(l.leaf #>> '{}') as hash

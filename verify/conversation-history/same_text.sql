@@ -4,10 +4,10 @@
 --! mutant: set local rethread.in_step = 'on'; update public.messages set content = '' where id = (
 --!   select m.id from public.messages m where m.content <> '' order by m.created_at limit 1)
 
--- The migration's functions say which element is which message, and not what it says: a fault of the reader
--- that made the messages would be a fault of this check too. Here every place that may hold text is a root, and
--- what is said there is a candidate. A message that is none of them, or blank beside one, is wrong. White space
--- does not count, because parts are joined by line ends.
+-- The migration's functions say which element is which message, and not what it says: a fault of the
+-- reader that made the messages would be a fault of this check too. Here every place that may hold text
+-- is a root, and what is said there is a candidate. A message that is none of them, or blank beside one,
+-- is wrong. White space does not count, because parts are joined by line ends.
 with said as (
   select s.id, e.key, m.content, e.original::jsonb as element
   from public.chat_sessions s

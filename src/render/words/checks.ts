@@ -63,7 +63,16 @@ export const checkWords = {
     s => sentence`No check noticed: ${s}.`,
     (_, f) => f.sql,
   ),
-  MUTANTS: say((s, f) => sentence`${f.caught} of ${f.of} mutants of \`${s}\` were noticed by a check.`, null),
+  MUTANT_REFUSED: say(
+    (s, f) =>
+      sentence`The database refused ${s} (${f.reason}), so nothing has shown that the check can fail.`,
+    () => 'Write a mutant that the database accepts: --! mutant: <SQL that makes the fault>',
+  ),
+  MUTANTS: say(
+    (s, f) =>
+      sentence`${f.caught} of ${f.of} mutants of \`${s}\` were noticed by a check or refused by the database.`,
+    null,
+  ),
   NOTHING_APPLIED: say(
     s => sentence`Nothing of \`${s}\` is applied, so nothing could be verified.`,
     () => 'rethread migrate',

@@ -351,6 +351,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   SAW_EVERYTHING: [exampleTrack],
   NO_SIGHTS: [exampleTrack],
   MUTANT_SURVIVED: ['no policy readers', { sql: 'drop policy readers on public.chats' }],
+  MUTANT_REFUSED: [
+    'what orphaned_messages names',
+    { reason: '23503: violates foreign key constraint', sql: 'delete from public.chat_sessions' },
+  ],
   MUTANTS: [exampleTrack, { caught: 41, of: 42 }],
   NOTHING_APPLIED: [exampleTrack],
   NO_CHECKS_RUN: [exampleTrack],

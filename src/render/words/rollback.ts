@@ -62,8 +62,14 @@ export const rollbackWords = {
       '- is gone, + is new, ~ is defined otherwise: changes made meanwhile by others, or a rollback file that forgets something.',
   ),
   UNTESTED_ROLLBACK: say(
-    (s, f) => sentence`The way back of \`${s}\` is ${f.result}:${bullets(f.objects)}`,
-    () => 'Fix the rollback file.',
+    (s, f) =>
+      f.result === 'untried'
+        ? sentence`No way back of \`${s}\` was tried, because these migrations are applied here:${bullets(f.objects)}`
+        : sentence`The way back of \`${s}\` is ${f.result}:${bullets(f.objects)}`,
+    (_, f) =>
+      f.result === 'untried'
+        ? 'Run it on a scratch database in which nothing of the track is applied.'
+        : 'Fix the rollback file.',
   ),
   PRUNABLE: say(
     (s, f) => sentence`${f.count} ${f.what} of \`${s}\` would be ${f.how}; nothing was changed.`,

@@ -10,7 +10,8 @@ export const usageWords = {
     () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.',
   ),
   DEMO_KEPT: say(
-    (_, f) => sentence`The server of the demo still runs, at ${f.url}; its data is in ${f.folder}.`,
+    (_, f) =>
+      sentence`The server of the demo still runs, at ${f.url}, and the track is applied there; its data is in ${f.folder}.`,
     (_, f) =>
       sentence`kill $(head -1 ${f.folder}/postmaster.pid)   stops it. Another \`demo --keep\` makes another folder.`,
   ),
