@@ -12,7 +12,9 @@ const faults = ({ report, code }: Ran) => [
   ...report.findings
     .filter(f => f.level === 'error' || f.level === 'refused' || (code !== 0 && f.level !== 'info'))
     .map(f => `${f.code} ${f.message}`),
+  // that these applications have tables without row security is as it was before, and warned of
   ...report.checks
+    .filter(c => c.check !== 'row_security')
     .filter(c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'))
     .map(c => JSON.stringify([c.check, c.found.map(f => f.detail)])),
 ]
@@ -25,13 +27,6 @@ const columnsOf = async (sql: Database['sql']) =>
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema|rethread)' group by 1 order by 1`
 
-/** What is granted to people is opened by policies alone, as their API wants it. */
-const closed = `do $$ declare t regclass; begin
-  for t in select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p') and not c.relrowsecurity and n.nspname !~ '^(pg_|information_schema|auth$)' loop
-    execute format('alter table %s enable row level security', t);
-  end loop; end $$`
-
 /** Each schema on one server, in turn; in the soak on all. */
 const cases = [...strangerRooms, ...strangerSchemas].flatMap((s, n) =>
   some(n % 2 === 0 ? 'oldest' : 'newest').map(server => [s.name, server.major, s, server] as const),
@@ -43,7 +38,6 @@ test.each(cases)(
     const cwd = folder({})
     await using db = await database(server, 'empty')
     await db.sql.unsafe(s.tables)
-    await db.sql.unsafe(closed)
     const sends = async (statements: string[]) => {
       for (const statement of statements) await db.sql.unsafe(statement)
     }
