@@ -1,8 +1,8 @@
 --! title: Create chat_sessions, closed to everybody but its users
 --! phase: expand
 --! requires: table public.workspaces, column public.workspaces.id uuid, column public.workspaces.owner_id uuid,
---!   table public.chats, column public.chats.id uuid|bigint|integer|text, column public.chats.role, column public.chats.created_at timestamptz|timestamp|date,
---!   column public.chats.workspace_id uuid, column public.chats.user_id uuid, column public.chats.message,
+--!   table public.chats, column public.chats.id uuid|bigint|integer|text, column public.chats.role any, column public.chats.created_at timestamptz|timestamp|date,
+--!   column public.chats.workspace_id uuid, column public.chats.user_id uuid, column public.chats.message any,
 --!   table auth.users, column auth.users.id uuid, function auth.uid(), function public.update_updated_at(),
 --!   role authenticated, role service_role, role anon
 
@@ -15,8 +15,8 @@ create function chat_private.session_workspace(workspace_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select workspace_id $$;
 
--- When a legacy session starts, as the first half of its id has it: milliseconds since 1970, or `ffffffffffff`
--- for messages without a time.
+-- When a legacy session starts, as the first half of its id has it: milliseconds since 1970, or
+-- `ffffffffffff` for messages without a time.
 create function chat_private.legacy_start(at timestamptz) returns text
 language sql immutable parallel safe
 as $$
@@ -25,8 +25,8 @@ as $$
     else 'ffffffffffff' end
 $$;
 
--- The id of a legacy session that ends with a pause: its start, and a hash by which `is_legacy_session` knows it
--- again, whatever becomes of the row.
+-- The id of a legacy session that ends with a pause: its start, and a hash by which `is_legacy_session`
+-- knows it again, whatever becomes of the row.
 create function chat_private.legacy_id_from(workspace_id uuid, start text) returns uuid
 language sql immutable parallel safe
 as $$
@@ -34,8 +34,8 @@ as $$
     placing start from 1) placing '8' from 13)::uuid
 $$;
 
--- The id of the legacy session of a message, or of one that starts with it: always the same, so nothing is ever
--- made twice. Of version 8, which no application makes by chance: those ids are kept for us
+-- The id of the legacy session of a message, or of one that starts with it: always the same, so nothing is
+-- ever made twice. Of version 8, which no application makes by chance: those ids are kept for us
 -- (reserve_legacy_ids).
 create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid, at timestamptz default null) returns uuid
 language sql immutable parallel safe
@@ -51,14 +51,14 @@ create function chat_private.legacy_pause() returns interval
 language sql immutable parallel safe
 as $$ select null::interval $$;
 
--- The time as far as it counts for the grouping: not at all, unless a pause ends a session. Then it is the number
--- of the pause-long slot of time: messages of one slot are of one session, whatever is written between.
+-- The time as far as it counts for the grouping: not at all, unless a pause ends a session. Then it is the
+-- number of a slot as long as the pause: messages of one slot are of one session, whatever is between them.
 create function chat_private.legacy_slot(at timestamptz) returns bigint
 language sql immutable parallel safe
 as $$ select 0::bigint $$;
 
--- What a message would call its session, behind its time, so that the least one is the first; null for one that
--- gives no title. Only sessions that end with a pause are called so.
+-- What a message would call its session, behind its time, so that the least one is the first; null for one
+-- that gives no title. Only sessions that end with a pause are called so.
 create function chat_private.legacy_opening(at timestamptz, role text, said text) returns text
 language sql immutable parallel safe
 as $$ select null::text $$;
@@ -75,9 +75,9 @@ as $$
       overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text || ':') placing '8' from 13)::uuid))
 $$;
 
--- Whether a repeated migrate gives a session the messages that it has. Not where pauses end sessions: people write
--- on in one after any pause. So a rollback keeps which session they are in, and a restore, which the setting
--- names, puts it in place of what the migrate has found.
+-- Whether a repeated migrate gives a session the messages that it has. Not where pauses end sessions: people
+-- write on in one after any pause. So a rollback keeps which session they are in, and a restore, which the
+-- setting names, puts it in place of what the migrate has found.
 create function chat_private.is_made_again(id uuid, workspace_id uuid, author_id uuid) returns boolean
 language sql stable parallel safe
 as $$

@@ -4,6 +4,9 @@ import { nearest } from '../model/similar.js'
 import { dottedText, namesIn } from '../model/table_name.js'
 import { bindingOf, type TrackNames } from './names.js'
 
+/** Keys of a mapping that are no table or column. */
+const others: ReadonlySet<string> = new Set(['identity', 'api'])
+
 /** PostgreSQL cuts names after so many bytes, so a longer one is none that a database has. */
 const longestBytes = 63
 
@@ -22,7 +25,7 @@ export function splitMapping(
 ): { mapping: Mapping; unused: string[] } {
   const unused: string[] = []
   for (const [role, value] of Object.entries(mapping)) {
-    if (role === 'identity' || isKnown(names, role, value)) continue
+    if (others.has(role) || isKnown(names, role, value)) continue
     const [entity, column] = role.split('.') as [string, string | undefined]
     const found = names.roles[entity]
     const known = found
@@ -55,7 +58,7 @@ function isKnown(names: TrackNames, role: string, value: Mapping[string] | undef
  */
 export function judgeMapping(track: string, names: TrackNames, mapping: Mapping): void {
   for (const [role, value] of Object.entries(mapping)) {
-    if (role === 'identity') continue
+    if (others.has(role)) continue
     if (!isKnown(names, role, value)) throw new UsageError(`--map ${role}`, `track ${track} has no such name`)
     const to = typeof value === 'string' ? namesIn(value)! : [bindingOf(value)?.column ?? '']
     const long = to.find(part => Buffer.byteLength(part) > longestBytes)

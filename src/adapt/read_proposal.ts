@@ -22,6 +22,7 @@ import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
 import { wantedTables } from './wanted.js'
+import { apiKey, plainBindings } from './without_api.js'
 
 /** A proposal, and what the track would still lack under it. */
 export interface ReadProposal extends Proposal {
@@ -66,16 +67,19 @@ async function readProposal(
   const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
   const zone = given.zone ?? zoneWanted(found)
   const values = await readValues(sql, found, info, given.values ?? {})
+  const plain = await plainBindings(sql, found)
   const bindings = [
     ...found.bindings,
     ...values.bindings,
-    ...(await identityBinding(sql, found, given.mapping)),
+    ...(plain.length > 0 ? plain : await identityBinding(sql, found, given.mapping)),
     ...(zone === given.zone ? [] : [zoneBinding(await serverZone(sql))]),
     ...(given.isApplied ? [] : takenNames(roles, own, found, all)),
   ]
   const identity = bindings.find(b => b.role === 'identity')?.to
   const named = identity ? { ...found.mapping, identity } : found.mapping
-  const mapping = await bindTypes(sql, track, info, named, { zone, values: values.known })
+  const api = plain.find(b => b.role === apiKey)?.to
+  const bound = await bindTypes(sql, track, info, named, { zone, values: values.known })
+  const mapping = { ...bound, ...(api ? { [apiKey]: api } : {}) }
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
   const required = track.migrations
     .flatMap(m => m.requires)
@@ -218,7 +222,8 @@ export function initCommand(p: ReadProposal, zone: string | null): string {
     .filter(b => b.isOfValues)
     .map(b => `--map-values ${shellWord(`${b.label}=${b.to ?? '<yours>'}`)}`)
   const names = p.bindings
-    .filter(b => b.role !== 'zone' && !b.isOfValues && (b.renamed || b.confidence !== 'certain'))
+    .filter(b => b.role !== 'zone' && b.role !== apiKey && !b.isOfValues)
+    .filter(b => b.renamed || b.confidence !== 'certain')
     .map(b => `${b.label}=${b.to ?? '<yours>'}`)
   return [
     `rethread init --track ${p.track.name}`,

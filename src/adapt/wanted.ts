@@ -1,3 +1,4 @@
+import { anyType } from '../database/requirements.sql.js'
 import type { RoleHint, Roles } from '../model/mapping.js'
 import type { Track } from '../model/project.js'
 import { nameAt } from '../model/table_name.js'
@@ -27,7 +28,8 @@ export function requiredTypes(track: Track): Map<string, string[]> {
   const types = new Map<string, string[]>()
   for (const required of track.migrations.flatMap(m => m.requires)) {
     const found = required.startsWith('column ') ? nameAt(required.slice('column '.length)) : null
-    if (found && found.rest.trim() !== '') types.set(found.parts.join('.'), found.rest.trim().split('|'))
+    if (found && found.rest.trim() !== '' && found.rest.trim() !== anyType)
+      types.set(found.parts.join('.'), found.rest.trim().split('|'))
   }
   return types
 }

@@ -2,8 +2,9 @@ import { heapsOf } from '../database/catalog.sql.js'
 import { isLost } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
+import { objectsOf } from '../files/track_objects.js'
 import { Failure, UsageError } from '../model/failure.js'
-import type { Migration } from '../model/project.js'
+import type { Migration, Track } from '../model/project.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
 import { type History, upward } from '../run/ledger_history.js'
 import { refuseBackfill } from '../run/refuse_destruction.js'
@@ -136,10 +137,16 @@ export async function runBackfill(
     result.rows === 0 &&
     outcome === 'done' &&
     migration.phase === 'backfill' &&
-    (await isEmpty(sql, spec.table))
+    (await isFresh(sql, track!, spec.table))
   )
     findings.push(finding('NO_ROWS', spec.table, { migration: migration.name }))
   return { outcome, result, written: progress.rows, findings }
+}
+
+/** Whether a table of the application is empty: of one that the track makes, that says nothing. */
+async function isFresh(sql: Db, track: Track, table: string): Promise<boolean> {
+  const { tables, internal } = await objectsOf(track)
+  return ![...tables, ...internal].includes(table) && (await isEmpty(sql, table))
 }
 
 /** How often a connection may be lost again before a row was done. */

@@ -16,8 +16,8 @@ interface Like {
 
 /**
  * Makes a table with the columns, defaults, indexes and checks of another one. PostgreSQL copies no index and
- * no check that reads a whole row: where there is one, it has the keys of plain columns, and the checks that can
- * be copied.
+ * no check that reads a whole row: where there is one, it has the keys of plain columns, and the checks that
+ * can be copied.
  */
 export async function createLike(sql: Db, { create, name, original, rest = '' }: Like): Promise<void> {
   for (const [n, left] of leftOut.entries())

@@ -1,6 +1,9 @@
 import { dottedText, nameAt } from '../model/table_name.js'
 import type { Db } from './types.js'
 
+/** Stands for a type in `column t.c any`: what a file reads as text, which every type can be. */
+export const anyType = 'any'
+
 /** What is looked for: its kind, the table and the name of it, its types where some are wanted. */
 interface Wanted {
   object: string
@@ -26,7 +29,7 @@ function wantedOf(object: string): Wanted {
       ...wanted,
       relation: dottedText(parts.slice(0, -1)),
       name,
-      types: rest.trim() === '' ? null : rest.trim().split('|'),
+      types: ['', anyType].includes(rest.trim()) ? null : rest.trim().split('|'),
     }
   const on = / on (.+)$/.exec(rest)?.[1]
   if (on !== undefined) return { ...wanted, relation: on, name }

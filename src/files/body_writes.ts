@@ -5,6 +5,7 @@ import {
   relationName,
   type Statement,
   SyntaxFault,
+  strings,
   visitNodes,
 } from './statements.js'
 
@@ -14,7 +15,7 @@ export interface RowChanges {
   tables: Set<string>
   /** Tables that they insert into. */
   filled: Set<string>
-  /** Texts that change rows, of a table that shows only when they run. */
+  /** Texts that change rows, or may, of a table that shows only when they run. */
   unread: string[]
 }
 
@@ -75,6 +76,9 @@ const runsText = new Set(['PLpgSQL_stmt_dynexecute', 'PLpgSQL_stmt_dynfors'])
 async function readRun(expression: string, found: RowChanges): Promise<void> {
   const texts: string[] = []
   const [select] = await parseStatements(`select ${expression}`)
+  // a text that begins with a value may be any statement
+  if (!beginsWithText(select!.node.targetList?.[0]?.ResTarget?.val))
+    found.unread.push(`execute ${expression.trim()}`)
   visitNodes(select!.node, n => {
     const text = n.A_Const?.sval?.sval
     if (typeof text === 'string') texts.push(text)
@@ -84,6 +88,18 @@ async function readRun(expression: string, found: RowChanges): Promise<void> {
       text.replace(/%(?:\d+\$)?([sIL])/g, (_, kind) => (kind === 'L' ? "''" : putByFormat)),
       found,
     )
+}
+
+/** Whether an expression gives a text whose beginning is written in it. */
+function beginsWithText(value: Node | undefined): boolean {
+  if (!value) return false
+  const { A_Expr: joined, FuncCall: call, TypeCast: cast } = value
+  if (cast) return beginsWithText(cast.arg)
+  if (joined) return strings(joined.name)[0] === '||' && beginsWithText(joined.lexpr)
+  if (call)
+    return ['format', 'concat'].includes(strings(call.funcname).at(-1)!) && beginsWithText(call.args?.[0])
+  const text = value.A_Const?.sval?.sval
+  return typeof text === 'string' && !/^\s*(?:%|$)/.test(text)
 }
 
 /** Stands where format() puts something: no name that people give. */

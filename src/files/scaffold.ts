@@ -63,11 +63,11 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
   return files.map(([path]) => path)
 }
 
-/** Rewrites a file of a track, by its folder and name. */
-export type RewriteFile = (folder: string, file: string, text: string) => Promise<string>
+/** Rewrites a file of a track, by its folder and name; null for one that the copy does without. */
+export type RewriteFile = (folder: string, file: string, text: string) => Promise<string | null>
 
 /** The files of a track as a copy has them: path and text. */
-export function copiedFiles(
+export async function copiedFiles(
   track: Track,
   rewrite: RewriteFile | null,
 ): Promise<{ path: string; text: string }[]> {
@@ -75,7 +75,7 @@ export function copiedFiles(
     const from = join(track.root, folder, track.name)
     return existsSync(from) ? readdirSync(from).map(file => ({ folder, file, path: join(from, file) })) : []
   })
-  return Promise.all(
+  const files = await Promise.all(
     all.map(async f => {
       const text = readFileSync(f.path, 'utf8')
       return {
@@ -84,6 +84,7 @@ export function copiedFiles(
       }
     }),
   )
+  return files.flatMap(({ path, text }) => (text === null ? [] : [{ path, text }]))
 }
 
 /**

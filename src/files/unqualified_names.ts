@@ -27,7 +27,7 @@ export async function unqualifiedNames(definition: string): Promise<UnqualifiedN
     for (const { kind, node } of await statementsOrNone(query))
       visitNodes({ [kind]: node }, n => {
         if (n.CommonTableExpr) own.add(n.CommonTableExpr.ctename)
-        for (const range of [n.RangeVar, ...changed.map(s => n[s]?.relation)])
+        for (const range of [n.RangeVar, ...changingKinds.map(s => n[s]?.relation)])
           if (range?.relname && !range.schemaname) relations.add(range.relname)
         const [name, ...more] = strings(n.FuncCall?.funcname)
         if (name !== undefined && more.length === 0) functions.add(name)
@@ -38,7 +38,7 @@ export async function unqualifiedNames(definition: string): Promise<UnqualifiedN
 }
 
 /** Statements whose table is no RangeVar of its own in the tree. */
-const changed = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']
+const changingKinds = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']
 
 /** The queries and expressions in a body, each as a statement. */
 async function bodyQueries(definition: string): Promise<string[]> {
@@ -55,7 +55,9 @@ async function bodyQueries(definition: string): Promise<string[]> {
   }
 }
 
-/** The queries of a tree of PL/pgSQL; an expression is what a SELECT gives, an assignment what follows its `:=`. */
+/**
+ * The queries of a tree of PL/pgSQL: an expression is what a SELECT gives, an assignment what follows `:=`.
+ */
 function queriesIn(tree: unknown): string[] {
   if (Array.isArray(tree)) return tree.flatMap(queriesIn)
   if (tree === null || typeof tree !== 'object') return []

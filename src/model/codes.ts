@@ -111,6 +111,7 @@ export const codes = {
   NEAREST_TRACK: 'info',
   MAPPING_OPEN: 'refused',
   MAPPING_UNUSED: 'info',
+  WITHOUT_API: 'info',
   MAPPING_DIFFERS: 'warn',
   MAPPING_HOLDS: 'info',
   EVENT_TRIGGERS: 'info',

@@ -18,6 +18,10 @@ export interface FactsOfFit {
     /** The command that copies the track under the names of the database. */
     command: string
   }
+  WITHOUT_API: {
+    /** Roles of the application, as SQL, that get what they have on messages. */
+    roles: string[]
+  }
   MAPPING_UNUSED: {
     /** Keys of the mapping. */
     roles: string[]

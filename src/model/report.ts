@@ -94,7 +94,7 @@ export function verdictOf(report: Report): Verdict {
 }
 
 /** Codes of findings that say that something was not looked at. */
-const unseen: ReadonlySet<Code> = new Set<Code>([
+const unseenCodes: ReadonlySet<Code> = new Set<Code>([
   'DRIFT_UNKNOWN',
   'RECHECK_FAILED',
   'NOT_RECHECKED',
@@ -103,7 +103,7 @@ const unseen: ReadonlySet<Code> = new Set<Code>([
 ])
 
 /** Whether findings say that something was not looked at: clean means that everything was. */
-export const leavesUnseen = (findings: Finding[]): boolean => findings.some(f => unseen.has(f.code))
+export const leavesUnseen = (findings: Finding[]): boolean => findings.some(f => unseenCodes.has(f.code))
 
 /**
  * A report whose command was stopped before it had looked at everything: what was found

@@ -1,7 +1,7 @@
 import { columnsOf } from '../adapt/bind.sql.js'
 import { bindingOf } from '../adapt/names.js'
 import { readProposals } from '../adapt/read_proposal.js'
-import { trackRewriter } from '../adapt/rewrite_track.js'
+import { apiKey, trackCopier } from '../adapt/without_api.js'
 import { type Context, connect } from '../database/context.js'
 import { copiedFiles } from '../files/scaffold.js'
 import { readTrackInfo } from '../files/track_info.js'
@@ -89,6 +89,8 @@ async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Ma
     const at = written[entity]
     const table = typeof at === 'string' ? at : `public.${entity}`
     if (role === 'identity') kept[role] = value
+    // who may use the tables is read again
+    else if (role === apiKey) continue
     else if (value === null) kept[role] = null
     else if (column === undefined) {
       if ((await columnsOf(sql, [table])).length > 0) kept[role] = value
@@ -104,9 +106,9 @@ async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Ma
 
 async function textsUnder(
   track: Track,
-  info: Parameters<typeof trackRewriter>[1],
+  info: Parameters<typeof trackCopier>[1],
   mapping: Mapping,
 ): Promise<Map<string, string>> {
-  const rewrite = Object.keys(mapping).length === 0 ? null : await trackRewriter(track, info, mapping)
+  const rewrite = Object.keys(mapping).length === 0 ? null : await trackCopier(track, info, mapping)
   return new Map((await copiedFiles(track, rewrite)).map(f => [f.path, f.text]))
 }

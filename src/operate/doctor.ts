@@ -11,7 +11,8 @@ import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { nearestTrack } from '../plan/nearest_track.js'
-import { foretell, isOutlook } from '../verify/run_check.js'
+import { foretell } from '../verify/foretell.js'
+import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
 
 /** Looks at target and files without writing, and says for each thing how to fix it. */

@@ -9,7 +9,8 @@ import {
   type ReadProposal,
   readProposals,
 } from '../adapt/read_proposal.js'
-import { readTrackNames, trackRewriter } from '../adapt/rewrite_track.js'
+import { readTrackNames } from '../adapt/rewrite_track.js'
+import { ownRoles, trackCopier } from '../adapt/without_api.js'
 import { type Context, connect } from '../database/context.js'
 import { discover } from '../files/discover.js'
 import { copyTrack } from '../files/scaffold.js'
@@ -118,7 +119,7 @@ async function copied(
   const { info } = await readTrackInfo(track)
   const { mapping, unused } = splitMapping(track.name, await readTrackNames(track), wanted)
   const isEmpty = Object.keys(mapping).length === 0
-  const rewrite = isEmpty ? null : await trackRewriter(track, info, mapping)
+  const rewrite = isEmpty ? null : await trackCopier(track, info, mapping)
   const written = await copyTrack(track, to, rewrite, {
     track: track.name,
     ...(isEmpty ? {} : { mapping }),
@@ -131,6 +132,8 @@ async function copied(
     }),
   )
   if (unused.length > 0) report.findings.push(finding('MAPPING_UNUSED', track.name, { roles: unused }))
+  const roles = ownRoles(mapping)
+  if (roles) report.findings.push(finding('WITHOUT_API', track.name, { roles: roles.map(r => r.role) }))
   if (proposal) report.tables.push(mappingTable(proposal))
   return report
 }

@@ -1,11 +1,12 @@
 import { relationFacts } from '../database/catalog.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
+import type { Db } from '../database/types.js'
 import { requireTrackInfo } from '../files/track_info.js'
 import { Failure, UsageError } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Report, tableOfCells } from '../model/report.js'
-import { listSessions, readMessages, readSession } from './sessions.sql.js'
+import { listSessions, readMessages, readSession, unknownParents } from './sessions.sql.js'
 
 /** What `sessions list` was asked for: values by the name of the track's filter. */
 export type SessionsOptions = Record<string, string[]>
@@ -43,8 +44,22 @@ export async function sessionsList(
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
   await requireTable(connection.sql, info.sessions.table)
-  report.tables.push(tableOfCells('Sessions', await listSessions(connection.sql, info, where, limit)))
+  const sessions = await listSessions(connection.sql, info, where, limit)
+  if (sessions.length === 0) await refuseUnknown(connection.sql, info, options)
+  report.tables.push(tableOfCells('Sessions', sessions))
   return report
+}
+
+/** Throws USAGE for a value that names a row of another table, such as a user, where there is no such row. */
+async function refuseUnknown(sql: Db, info: TrackInfo, options: SessionsOptions): Promise<void> {
+  for (const [name, values] of Object.entries(options)) {
+    const [unknown] = await unknownParents(sql, info.sessions.table, info.filters![name]!.column, values)
+    if (unknown)
+      throw new UsageError(
+        `--filter ${name}=${unknown.value}`,
+        `there is no such ${name}: no row of ${unknown.table} has it as its ${unknown.column}`,
+      )
+  }
 }
 
 /** One session with its messages: what a person asked to read, so their content is in the report. */

@@ -44,7 +44,6 @@ export async function lookAhead(
     sql,
     files.flatMap(f => f.statements),
   )
-  const writes = writtenBy(files)
   const changed = await changedBy(files)
   const widened = widenedBy(files)
   const found = [
@@ -52,7 +51,7 @@ export async function lookAhead(
     ...files.flatMap(f => ofPartitions(f, known, major)),
     ...changed.findings,
     ...(await withoutIdentity(sql, changed.tables)),
-    ...(await ruledOut(sql, files, writes)),
+    ...(await ruledOut(sql, files)),
     ...(await inherited(sql, widened)),
     ...(await countedColumns(sql, widened)),
     ...(await unreferable(sql, files)),
@@ -67,16 +66,6 @@ export async function lookAhead(
   if (found.some(f => f.level === 'refused')) return found
   const rehearsed = await rehearseOnTwins(ctx, track, files, questions)
   return [...found, ...rehearsed.findings, ...judgeAnswers(questions, rehearsed.answers)]
-}
-
-/** Tables whose rows a statement of a file writes, each with the first file that does. */
-function writtenBy(files: FileOfStatements[]): Map<string, Migration> {
-  const found = new Map<string, Migration>()
-  for (const { migration, statements } of files)
-    for (const { kind, node } of statements)
-      if (kind in eventOf && !found.has(relationName(node.relation)))
-        found.set(relationName(node.relation), migration)
-  return found
 }
 
 /**
@@ -114,22 +103,48 @@ function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
 
 const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
 
+/** A statement that writes rows of a table, as far as the rules of that table see it. */
+interface Write {
+  table: string
+  event: string
+  /** Whether the server refuses it where a rule adds to it: it has WITH or ON CONFLICT, or is in a WITH. */
+  alone: boolean
+  file: string
+}
+
+/** What the files write, and their rollbacks: a way back that the server refuses is none. */
+async function writesOf(files: FileOfStatements[]): Promise<Write[]> {
+  const found: Write[] = []
+  const add = (file: string, kind: string, node: Node, alone: boolean) => {
+    const event = eventOf[kind]
+    if (!event || !node.relation) return
+    const table = relationName(node.relation)
+    const refused = alone || onConflict(node) || Boolean(node.withClause)
+    found.push({ table, event, alone: refused, file })
+    if (onConflict(node)) found.push({ table, event: 'UPDATE', alone: true, file })
+  }
+  const addAll = (file: string, { kind, node }: Statement, isBack: boolean) => {
+    // the rows that a rollback deletes are archived in the same statement
+    add(file, kind, node, isBack && kind === 'DeleteStmt')
+    visitNodes(node, ({ CommonTableExpr: part }) => {
+      for (const [inner, query] of Object.entries(part?.ctequery ?? {})) add(file, inner, query as Node, true)
+    })
+  }
+  for (const { migration: m, statements } of files) {
+    for (const s of statements) addAll(m.file.path, s, false)
+    if (!m.rollback) continue
+    for (const s of await parseStatements(m.rollback.file.text)) addAll(m.rollback.file.path, s, true)
+  }
+  return found
+}
+
 /** Tables whose rules turn a statement of the files into something else, or have the server refuse it. */
-async function ruledOut(
-  sql: Db,
-  files: FileOfStatements[],
-  writes: Map<string, Migration>,
-): Promise<Finding[]> {
-  return (await writeRules(sql, [...writes.keys()])).flatMap(({ name: rule, table, event, instead }) => {
-    const meets = ({ kind, node }: Statement) =>
-      kind in eventOf &&
-      relationName(node.relation) === table &&
-      (eventOf[kind] === event || (event === 'UPDATE' && onConflict(node))) &&
-      (instead || onConflict(node) || Boolean(node.withClause))
-    const file = files.find(f => f.statements.some(meets))
-    return file
-      ? [finding('REWRITTEN_BY_RULE', table, { rule, event, instead, migration: file.migration.file.path })]
-      : []
+async function ruledOut(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
+  const writes = await writesOf(files)
+  const tables = [...new Set(writes.map(w => w.table))]
+  return (await writeRules(sql, tables)).flatMap(({ name: rule, table, event, instead }) => {
+    const met = writes.find(w => w.table === table && w.event === event && (instead || w.alone))
+    return met ? [finding('REWRITTEN_BY_RULE', table, { rule, event, instead, migration: met.file })] : []
   })
 }
 

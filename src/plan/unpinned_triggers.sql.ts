@@ -12,7 +12,7 @@ export interface UnpinnedTrigger {
   transition: string[]
 }
 
-/** The enabled triggers on these tables, but those of rethread's schemas, whose function sets no `search_path`. */
+/** Enabled triggers on these tables whose function is not of rethread's schemas and sets no `search_path`. */
 export async function unpinnedTriggers(sql: Db, tables: string[]): Promise<UnpinnedTrigger[]> {
   if (tables.length === 0) return []
   return sql<UnpinnedTrigger[]>`
@@ -28,11 +28,11 @@ export async function unpinnedTriggers(sql: Db, tables: string[]): Promise<Unpin
     join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
     join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname = 'plpgsql'
     where pn.nspname not in ('chat_private', 'rethread', 'rethread_archive')
-      and not exists (select from unnest(p.proconfig) as s (setting) where s.setting like 'search\_path=%')
+      and not exists (select from unnest(p.proconfig) as s (setting) where split_part(s.setting, '=', 1) = 'search_path')
     order by 1, 2`
 }
 
-/** Of these names without a schema, those that the server's own schema has not, in the order that they came. */
+/** Of these names without a schema, those that the server's own schema has not, in the order they came. */
 export async function notOfServer(
   sql: Db,
   { relations, functions }: { relations: string[]; functions: string[] },

@@ -19,7 +19,7 @@ import {
 } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import { acts, type Check, findingKey, type Track } from '../model/project.js'
-import { type CheckResult, type Finding, finding, type Probed, type Table } from '../model/report.js'
+import type { CheckResult, Finding, Probed, Table } from '../model/report.js'
 import { accessMatrix } from './access_matrix.js'
 import { CantProbe, runProbe } from './probes.js'
 import { checkRows, emptyTables } from './run_check.sql.js'
@@ -40,43 +40,6 @@ export interface Checked {
 
 /** True for checks that speak before the migration. */
 export const isOutlook = (check: Check): boolean => check.kind === 'outlook'
-
-/** What checks say of the data as it stands, told as what lies ahead and not as a fault. */
-export async function foretell(
-  ctx: Context,
-  connection: Connection,
-  checks: Check[],
-  applied: ReadonlySet<string> = new Set(),
-): Promise<Finding[]> {
-  const found: Finding[] = []
-  for (const check of checks) {
-    const { result } = await runCheck(ctx, connection, check, applied)
-    const level = check.level === 'info' ? 'info' : 'warn'
-    for (const row of result.found)
-      found.push(finding('OUTLOOK', row.object, { detail: row.detail, check: check.name }, level))
-  }
-  return found
-}
-
-/**
- * The listings of a track that speak before a migration, as tables. One that the server could not answer says
- * so.
- */
-export async function foretellTables(
-  ctx: Context,
-  connection: Connection,
-  checks: Check[],
-  applied: ReadonlySet<string>,
-): Promise<Table[]> {
-  const found: Table[] = []
-  for (const check of checks.filter(c => c.kind === 'listing' && c.until !== null)) {
-    const { result, tables } = await runCheck(ctx, connection, check, applied)
-    found.push(...tables.filter(t => t.rows.length > 0))
-    if (result.outcome === 'failed')
-      found.push({ title: check.title, columns: ['not counted'], rows: [[result.reason]] })
-  }
-  return found
-}
 
 /** What the checks that all tracks share read of one of them, from settings of the transaction. */
 export interface SharedFacts {

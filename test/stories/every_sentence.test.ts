@@ -8,6 +8,7 @@ import { rethread } from '../support/cli.js'
 import { database, newest, root, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess, type Said, said, sentenceOf } from '../support/in_process.js'
+import { proxy } from '../support/proxy.js'
 
 /** Sentences that no other story makes with the facts of a real run. */
 
@@ -287,6 +288,31 @@ select 'notes' as object, 20 as came_in, 17 as migrated, 1 as quarantined, 0 as 
       EVENT_TRIGGERS: /watches/,
       NO_SIGHTS: /workspace-sessions/,
       ARCHIVE_CHANGED: new RegExp(kept!.name.replace('.', '\\.')),
+    })
+  })
+
+  test('a server that is too old, one that nobody has tried, and a mutant that no check notices', async () => {
+    await using db = await database(newest(), 'empty')
+    const [row] = await db.sql<{ num: string }[]>`select current_setting('server_version_num') as num`
+    const from = async (version: string) => {
+      await using between = await proxy(db.url)
+      between.replaces(row!.num, version)
+      return await said((await inProcess(between.url)).doctor())
+    }
+    const dir = trackOf({
+      'migrations/mine/1_add.sql':
+        'create table public.notes (id int primary key, size int);\ncreate index notes_size on public.notes (size);',
+      'rollbacks/mine/1_add.sql': 'drop table public.notes;',
+    })
+    const project = await inProcess(db.url, { dir, track: 'mine' })
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    const mutated = await said(project.testChecks({ consent: { confirm: db.name } }))
+    const [old, next] = [await from('130012'), await from('990001')]
+    expect([old.verdict, mutated.verdict]).toEqual(['attention', 'attention'])
+    expectSaid([old, next, mutated], {
+      SERVER_TOO_OLD: /too old; 14 is the oldest/,
+      SERVER_UNTESTED: /not among the tested versions/,
+      MUTANT_SURVIVED: /notes_size/,
     })
   })
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import { database, open, some } from '../support/database.js'
+import { folder } from '../support/folder.js'
 import { inProcess, said } from '../support/in_process.js'
 
 describe.each(some('newest'))('functions of others on the tables of a track on PostgreSQL $major', server => {
@@ -49,5 +50,41 @@ describe.each(some('newest'))('functions of others on the tables of a track on P
     expect(allowed.findings.filter(f => f.level === 'error')).toEqual([])
     expect(await isSuper()).toBe(true)
     await db.sql.unsafe(`alter role ${mallory} nosuperuser; drop owned by ${mallory} cascade`)
+  })
+
+  test('a role of its own that lends no superuser’s rights is shown whose functions they are', async () => {
+    await using db = await database(server, 'empty')
+    const deployer = `deployer_${mallory}`
+    await db.sql.unsafe(`
+      create role ${deployer} login;
+      grant create on database ${db.name} to ${deployer};
+      grant create on schema public to ${deployer};
+      set role ${deployer};
+      create table public.notes (id int primary key, colour text);
+      grant trigger on public.notes to ${mallory};
+      reset role;
+      create schema side authorization ${mallory};
+      set role ${mallory};
+      create function side.audit() returns trigger language plpgsql as $$ begin return new; end $$;
+      create trigger a_audit before update on public.notes for each row execute function side.audit();
+      reset role`)
+    const dir = folder({
+      'migrations/mine/1_size.sql': 'alter table public.notes add column size int;',
+      'rollbacks/mine/1_size.sql': 'alter table public.notes drop column size;',
+      'verify/mine/nothing.sql': "select 'x' as object, 'y' as detail where false",
+    })
+    const url = new URL(db.url)
+    url.username = deployer
+    const migrated = await said((await inProcess(url.href, { dir, track: 'mine' })).migrate())
+    expect([migrated.verdict, migrated.findings.find(f => f.code === 'FOREIGN_CODE')]).toMatchObject([
+      'clean',
+      {
+        subject: 'public.notes',
+        facts: { code: [`trigger a_audit (side.audit of ${mallory})`], role: deployer },
+      },
+    ])
+    await db.sql.unsafe(
+      `drop owned by ${mallory} cascade; drop owned by ${deployer} cascade; drop role ${deployer}`,
+    )
   })
 })

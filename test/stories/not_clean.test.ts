@@ -183,12 +183,29 @@ revoke all on function public.tidy() from public;
 create function public.empty_out(t text) returns void language plpgsql set search_path = '' as $f$ begin
   execute format('delete from %I where id = 0', t);
 end $f$;
-revoke all on function public.empty_out(text) from public;`,
+revoke all on function public.empty_out(text) from public;
+create function public.runs(what text, t text) returns void language plpgsql set search_path = '' as $f$
+declare
+  made text := 'select 1';
+begin
+  execute made;
+  execute what || ' limit 1';
+  execute format('%s %I', what, t);
+  execute 'select ' || t;
+  execute format('analyze %I', t);
+end $f$;
+revoke all on function public.runs(text, text) from public;`,
   })
   const refused = await said(mine.migrate())
   const lacking = refused.findings.filter(f => f.code === 'NO_REPLICA_IDENTITY').map(f => f.subject)
   expect([refused.verdict, lacking.sort()]).toEqual(['refused', ['public."Odd notes"', 'public.spare']])
   expect(sentenceOf(refused, 'CHANGES_UNKNOWN_ROWS')).toMatch(/1_functions.*delete from %I/)
+  expect(refused.findings.flatMap(f => (f.code === 'CHANGES_UNKNOWN_ROWS' ? [f.facts.sql] : []))).toEqual([
+    'delete from %I where id = 0',
+    'execute made',
+    "execute what || ' limit 1'",
+    "execute format('%s %I', what, t)",
+  ])
 })
 
 test('an id that is none, or that nobody has, is a wrong command line that names it', async () => {
@@ -201,6 +218,17 @@ test('an id that is none, or that nobody has, is a wrong command line that names
     /USAGE.*000000.*no row of public.chats/s,
   )
   expect((await said(shipped.migrate())).verdict).toBe('clean')
+  const listed = (name: string, id: string) => shipped.sessions({ filter: { [name]: [id] } })
+  for (const [name, table] of [
+    ['user', 'auth.users'],
+    ['workspace', 'public.workspaces'],
+  ] as const)
+    await expect(listed(name, none)).rejects.toThrow(
+      new RegExp(`USAGE.*--filter ${name}=${none}.*no such ${name}: no row of ${table}`, 's'),
+    )
+  // somebody who is there and has none is no mistake
+  const [idle] = await db.sql`insert into auth.users (id) values (gen_random_uuid()) returning id`
+  expect((await said(listed('user', idle!.id))).verdict).toBe('clean')
   await expect(shipped.assignQuarantined({ workspace: 'nobody' })).rejects.toThrow(
     /USAGE.*--workspace nobody.*uuid/s,
   )

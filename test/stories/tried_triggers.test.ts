@@ -130,3 +130,31 @@ test('a trigger of the application that needs a search_path is named beforehand,
   for (const f of named) await db.sql.unsafe(f.fix!)
   expect((await said(project.doctor())).codes).not.toContain('TRIGGER_NEEDS_PATH')
 })
+
+test('a rule that the server refuses beside a deletion of the way back is refused before the way there', async () => {
+  await using db = await database(newest(), 'conversation-history', 20)
+  await db.sql.unsafe(`
+    create table public.gone (n int);
+    create rule also_gone as on delete to public.chat_sessions do also insert into public.gone values (1)`)
+  const project = await inProcess(db.url, { track: 'conversation-history' })
+  const refused = await said(project.migrate())
+  expect([refused.verdict, refused.findings.filter(f => f.code === 'REWRITTEN_BY_RULE')]).toMatchObject([
+    'refused',
+    [
+      {
+        subject: 'public.chat_sessions',
+        facts: {
+          rule: 'also_gone',
+          event: 'DELETE',
+          instead: false,
+          migration: 'rollbacks/conversation-history/007_set_sessions_aside.sql',
+        },
+      },
+    ],
+  ])
+  await db.sql.unsafe('drop rule also_gone on public.chat_sessions')
+  const up = await said(project.migrate())
+  expect(up.verdict).toBe('clean')
+  // of a table of the track's own, nothing to do says nothing of the installation
+  expect(up.findings.filter(f => f.code === 'NO_ROWS').map(f => f.subject)).toEqual([])
+})

@@ -21,6 +21,8 @@ export interface Proxy extends AsyncDisposable {
    * in a network that has gone silent.
    */
   silentAt(statement: RegExp, passes?: boolean): Promise<void>
+  /** Puts a text of the same length in the place of another one in what the server answers. */
+  replaces(text: string, by: string): void
   /** Passes everything again, of connections that are opened from now on. */
   speak(): void
   /** Whether they were cut. */
@@ -37,6 +39,7 @@ export async function proxy(url: string): Promise<Proxy> {
   let cut = false
   let onCut = () => {}
   let silent = false
+  let replaced: { text: string; by: string } | null = null
   let until: { statement: RegExp; passes: boolean; met: () => void } | null = null
   const silenced = new WeakSet<Socket>()
   const server = createServer(client => {
@@ -65,7 +68,10 @@ export async function proxy(url: string): Promise<Proxy> {
       until = null
     })
     upstream.on('data', chunk => {
-      if (!isSilent()) client.write(chunk)
+      if (isSilent()) return
+      const at = replaced ? chunk.indexOf(replaced.text) : -1
+      if (at >= 0) chunk.write(replaced!.by, at)
+      client.write(chunk)
     })
     for (const [one, other] of [
       [client, upstream],
@@ -97,6 +103,9 @@ export async function proxy(url: string): Promise<Proxy> {
       new Promise(met => {
         until = { statement, passes, met }
       }),
+    replaces: (text, by) => {
+      replaced = { text, by }
+    },
     speak: () => {
       silent = false
     },

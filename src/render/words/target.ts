@@ -195,7 +195,7 @@ export const targetWords = {
     (s, f) =>
       f.instead
         ? sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`
-        : sentence`Rule \`${f.rule}\` of \`${s}\` is for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, which PostgreSQL refuses there.`,
+        : sentence`Rule \`${f.rule}\` of \`${s}\` is for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, or is in a WITH, which PostgreSQL refuses there.`,
     (s, f) =>
       sentence`drop rule ${f.rule} on ${s};   a trigger can do the same for the statements of the application.`,
   ),
@@ -290,6 +290,11 @@ export const targetWords = {
       sentence`Track \`${s}\` does not use these columns; the mapping was written without them:${bullets(f.roles)}`,
     () => 'Nothing to do, unless another column was meant.',
   ),
+  WITHOUT_API: say(
+    (s, f) =>
+      sentence`This database has no API and no row security: track \`${s}\` is written without policies, probes and grants to the API. ${f.roles.length > 0 ? `These roles may do with the new tables what they may do with messages: ${f.roles.join(', ')}.` : 'Only the owner of the tables may use them.'}`,
+    () => 'Grant the new tables to further roles after the first step, where they need them.',
+  ),
   MAPPING_DIFFERS: say(
     (s, f) =>
       sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database of today needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
@@ -328,7 +333,7 @@ export const targetWords = {
   ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
-      sentence`\`${s}\` changes rows of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
+      sentence`\`${s}\` changes rows, or may, of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
     () => 'Name the table in the text, or see to its replica identity yourself.',
   ),
   ELEMENTS_SET_ASIDE: say(
