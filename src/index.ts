@@ -34,7 +34,7 @@ export type { Blocker, Event } from './model/event.js'
 export { Failure, UsageError } from './model/failure.js'
 export type { Pin } from './model/pin.js'
 export type { Phase } from './model/project.js'
-export type { Proof } from './model/proof.js'
+export type { KeptProof } from './model/proof.js'
 export {
   type BackfillResult,
   type CheckResult,

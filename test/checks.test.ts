@@ -51,6 +51,14 @@ test('no story is left over from a check that is gone', () => {
   expect(kept.filter(f => f.endsWith('.sql')).sort()).toEqual(wanted.sort())
 })
 
+test('every check says what to do about what it finds', () => {
+  const finds = (c: Check) => ['check', 'access', 'probe'].includes(c.kind)
+  const silent = discover(root).tracks.flatMap(t =>
+    t.checks.filter(c => finds(c) && c.fix === null).map(c => c.file.path),
+  )
+  expect([...new Set(silent)]).toEqual([])
+})
+
 class Rollback extends Error {}
 
 describe.each(servers())('the checks on PostgreSQL $major', server => {

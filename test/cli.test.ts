@@ -286,6 +286,7 @@ describe('reports', () => {
         detail: 'missing',
         key: 'workspace-sessions/indexes/idx_chats_session_id',
         accepted: null,
+        preExisting: false,
       },
     ])
     const warned = await rethread(fresh.url, ['verify', '--only', 'quarantined', '--fail-on', 'warn'])

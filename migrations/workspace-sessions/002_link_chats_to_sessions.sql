@@ -1,8 +1,8 @@
 --! title: Give messages a session_id, and every message that the old application writes its session
 --! phase: expand
 
--- What fits no session goes there. The tool has made it before its first step; a file that is pasted into psql
--- needs it too.
+-- What fits no session goes there. The tool has made it before its first step; a file that is pasted into
+-- psql needs it too.
 create schema if not exists rethread_archive;
 create table if not exists rethread_archive.quarantine (
   id bigint generated always as identity primary key,

@@ -26,6 +26,10 @@ export default defineCommand({
       '--old-app <file>',
       'with a rehearsal: statements of the application of today, tried after each phase',
     ),
+    newApp: text(
+      '--new-app <file>',
+      'with a rehearsal: statements of the application to be deployed, tried when all steps have run',
+    ),
     out: text('--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'),
     rollback: flag('--rollback', 'plan a rollback: what would go, and whose rows they are'),
     steps: count('--steps <n>', 'with --rollback: undo the last n migrations'),
@@ -41,11 +45,15 @@ export default defineCommand({
         consent,
         pinned: options.out !== null,
       }
-      const oldApp = options.oldApp ? readText(resolve(cwd, options.oldApp)) : null
-      if (oldApp !== null && !options.rehearse && !options.rehearseUrl)
-        throw new UsageError('--old-app', 'it wants --rehearse or --rehearse-url')
-      if (options.rehearse || options.rehearseUrl)
-        return dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, oldApp)
+      const rehearses = options.rehearse || options.rehearseUrl !== null
+      for (const [flag, path] of [
+        ['--old-app', options.oldApp],
+        ['--new-app', options.newApp],
+      ] as const)
+        if (path && !rehearses) throw new UsageError(flag, 'it wants --rehearse or --rehearse-url')
+      const read = (path: string | null) => (path ? readText(resolve(cwd, path)) : null)
+      const apps = { old: read(options.oldApp), new: read(options.newApp) }
+      if (rehearses) return dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, apps)
       return (options.sample ? dryRunWithSample : dryRun)(ctx, await track(), asked)
     }
     return dryRunRollback(ctx, await track(), {

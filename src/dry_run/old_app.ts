@@ -13,7 +13,7 @@ export type Moment = Map<number, { rows: number } | { fault: string }>
 /**
  * Runs the statements of an application one after the other, each in a savepoint, and takes all of it back.
  */
-export async function runOldApp(statements: Statement[], scope: Scope): Promise<Moment> {
+export async function runApplication(statements: Statement[], scope: Scope): Promise<Moment> {
   if (statements.length === 0) return new Map()
   return takenBack(scope, async tx => {
     await setLocal(tx, 500, 10_000)

@@ -1,9 +1,9 @@
 import { type Context, connect } from '../database/context.js'
-import { parseStatements } from '../files/statements.js'
 import type { Track } from '../model/project.js'
 import { counts, type Report, type StepResult, type Table } from '../model/report.js'
 import { elementStructures } from '../plan/element_shapes.js'
 import { tablesMadeBy, waitedFor } from '../run/lock_trace.js'
+import { readApplications } from './new_app.js'
 import { type DryRunOptions, dryRunAndPlan } from './plan.js'
 import { rehearseInPlace } from './rehearse_in_place.js'
 import { rehearseOnCopy } from './rehearse_on_copy.js'
@@ -17,15 +17,15 @@ export async function dryRunWithRehearsal(
   track: Track,
   options: DryRunOptions,
   url: string | null,
-  oldApp: string | null,
+  apps: { old: string | null; new: string | null },
 ): Promise<Report> {
   const { report, plan } = await dryRunAndPlan(ctx, track, options)
   if (report.verdict === 'failed') return report
-  const statements = oldApp === null ? [] : await parseStatements(oldApp)
+  const applications = await readApplications(apps.old, apps.new)
   const rehearsed =
     url === null
-      ? await rehearseInPlace(ctx, track, plan, statements)
-      : await rehearseOnCopy(ctx, track, options, plan, url, statements)
+      ? await rehearseInPlace(ctx, track, plan, applications)
+      : await rehearseOnCopy(ctx, track, options, plan, url, applications)
   const made = await tablesMadeBy(plan.steps.map(s => s.migration))
   report.steps = report.steps.map(s => {
     const played = rehearsed.steps.find(r => r.migration === s.migration)
@@ -42,8 +42,10 @@ export async function dryRunWithRehearsal(
     c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
   )
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
+  const newAppFails = rehearsed.findings.some(f => f.code === 'NEW_APP_FAILS')
   // a step that failed in a rehearsal has failed nobody: the reviewer is told
-  if (loud || stuck || report.steps.some(s => s.outcome === 'failed')) report.verdict = 'attention'
+  if (loud || stuck || newAppFails || report.steps.some(s => s.outcome === 'failed'))
+    report.verdict = 'attention'
   if (rehearsed.verdict === 'interrupted') report.verdict = 'interrupted'
   return report
 }

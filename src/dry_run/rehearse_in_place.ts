@@ -6,7 +6,7 @@ import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
 import { droppedObjects, keysOf } from '../files/dropped_objects.js'
-import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
+import { parseStatements, withoutByteOrderMark } from '../files/statements.js'
 import type { HazardCode } from '../model/codes.js'
 import { whyNotRun } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
@@ -22,7 +22,8 @@ import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { rowEstimate } from '../verify/probes.sql.js'
 import { isListing, isOutlook, runCheck, sharedFactsOf } from '../verify/run_check.js'
-import { compareMoments, runOldApp } from './old_app.js'
+import { type Applications, judgeNewApp } from './new_app.js'
+import { compareMoments, runApplication } from './old_app.js'
 
 /** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
 const statementMs = 10_000
@@ -46,7 +47,7 @@ export async function rehearseInPlace(
   ctx: Context,
   track: Track,
   plan: Plan,
-  oldApp: Statement[],
+  { old: oldApp, new: newApp }: Applications,
 ): Promise<Rehearsed> {
   await using connection = await connect(ctx, 'writer')
   const described = await describe(plan, connection.sql)
@@ -61,7 +62,7 @@ export async function rehearseInPlace(
   await takenBack(transaction(connection.sql), async tx => {
     await setLocal(tx, ctx.lockTimeoutMs, statementMs)
     const before = await objects(tx)
-    const moments = [{ after: 'before', moment: await runOldApp(oldApp, savepoint(tx)) }]
+    const moments = [{ after: 'before', moment: await runApplication(oldApp.statements, savepoint(tx)) }]
     const ran = await runSteps(ctx, {
       track,
       plan: described,
@@ -78,14 +79,21 @@ export async function rehearseInPlace(
     rehearsed.verdict = ran.verdict
     rehearsed.findings.push(...ran.findings)
     const done = ran.done.map(s => s.migration)
-    if (oldApp.length > 0) {
+    if (oldApp.statements.length > 0) {
       moments.push({
         after: `after ${done.at(-1)?.name ?? 'nothing'}`,
-        moment: await runOldApp(oldApp, savepoint(tx)),
+        moment: await runApplication(oldApp.statements, savepoint(tx)),
       })
-      const changes = compareMoments(oldApp, moments)
+      const changes = compareMoments(oldApp.statements, moments)
       rehearsed.tables.push(changes.table)
       rehearsed.findings.push(...changes.findings)
+    }
+    if (newApp.statements.length > 0) {
+      const moment = await runApplication(newApp.statements, savepoint(tx))
+      const unreached = ran.steps.filter(s => s.outcome === 'not-run').map(s => s.migration)
+      const judged = judgeNewApp(newApp, moment, `after ${done.at(-1)?.name ?? 'nothing'}`, unreached)
+      rehearsed.tables.push(judged.table)
+      rehearsed.findings.push(...judged.findings)
     }
     if (done.length > 0 && ran.verdict === 'clean') {
       const applied = new Set([...plan.applied, ...done].map(m => m.name))

@@ -15,7 +15,8 @@ import { rollback } from '../rollback/rollback.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
-import { compareMoments, type Moment, runOldApp } from './old_app.js'
+import { type Applications, judgeNewApp } from './new_app.js'
+import { compareMoments, type Moment, runApplication } from './old_app.js'
 import { downTable, type Rehearsed, wayBack } from './rehearse_in_place.js'
 
 /** Every hazard by name: a copy has no application to harm. */
@@ -31,7 +32,7 @@ export async function rehearseOnCopy(
   options: PlanOptions,
   plan: Plan,
   url: string,
-  oldApp: Statement[],
+  { old: oldApp, new: newApp }: Applications,
 ): Promise<Rehearsed> {
   const here = readAddress(ctx.url)
   const there = readAddress(url)
@@ -62,9 +63,10 @@ export async function rehearseOnCopy(
       )
   }
   const consent = { allow: everything, confirm: there.database }
-  const moments = [{ after: 'before', moment: await runOldAppOn(copy, oldApp) }]
+  const moments = [{ after: 'before', moment: await runOn(copy, oldApp.statements) }]
   // phase by phase where an old application is to be heard after each
-  const stops = oldApp.length > 0 ? (['expand', 'backfill', options.phase] as const) : [options.phase]
+  const stops =
+    oldApp.statements.length > 0 ? (['expand', 'backfill', options.phase] as const) : [options.phase]
   const played: Report[] = []
   for (const [i, phase] of stops.entries()) {
     const last = i === stops.length - 1
@@ -77,7 +79,10 @@ export async function rehearseOnCopy(
       leaseWaitMs: 0,
     })
     played.push(part)
-    moments.push({ after: `after ${phase ?? 'the bare migrate'}`, moment: await runOldAppOn(copy, oldApp) })
+    moments.push({
+      after: `after ${phase ?? 'the bare migrate'}`,
+      moment: await runOn(copy, oldApp.statements),
+    })
     if (part.verdict !== 'clean') break
   }
   const up = {
@@ -94,6 +99,9 @@ export async function rehearseOnCopy(
       .filter(f => f.level === 'error' || f.level === 'refused')
       .map(f => ({ ...f, level: 'warn' as const })),
   )
+  const stopped = steps.filter(s => s.outcome !== 'done').map(s => s.migration)
+  const lastDone = steps.filter(s => s.outcome === 'done').at(-1)?.migration ?? 'nothing'
+  const newMoment = await runOn(copy, newApp.statements)
   const verified = await verify(copy, track, plainVerifyOptions)
   traces.clear()
   const down = await rollback(copy, track, {
@@ -104,10 +112,15 @@ export async function rehearseOnCopy(
     leaseWaitMs: 0,
   })
   const tables = [downTable(down.steps.map(traced))]
-  if (oldApp.length > 0) {
-    const changes = compareMoments(oldApp, moments)
+  if (oldApp.statements.length > 0) {
+    const changes = compareMoments(oldApp.statements, moments)
     tables.push(changes.table)
     findings.push(...changes.findings)
+  }
+  if (newApp.statements.length > 0) {
+    const judged = judgeNewApp(newApp, newMoment, `after ${lastDone}`, stopped)
+    tables.push(judged.table)
+    findings.push(...judged.findings)
   }
   await using connection = await connect(copy, 'reader')
   findings.push(
@@ -126,9 +139,9 @@ export async function rehearseOnCopy(
   return { steps, checks: verified.checks, tables, findings, verdict: interrupted ? 'interrupted' : 'clean' }
 }
 
-/** The old application's statements on the copy, each in a transaction of its own that is rolled back. */
-async function runOldAppOn(copy: Context, statements: Statement[]): Promise<Moment> {
+/** An application's statements on the copy, in a transaction of their own that is rolled back. */
+async function runOn(copy: Context, statements: Statement[]): Promise<Moment> {
   if (statements.length === 0) return new Map()
   await using connection = await connect(copy, 'probe')
-  return await runOldApp(statements, transaction(connection.sql))
+  return await runApplication(statements, transaction(connection.sql))
 }

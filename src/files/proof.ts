@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { Failure } from '../model/failure.js'
-import type { Proof } from '../model/proof.js'
+import type { KeptProof } from '../model/proof.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
 /** Reads what `prove --out` has written. Throws BAD_PROOF with what is wrong. */
-export async function readProof(path: string): Promise<Proof> {
+export async function readProof(path: string): Promise<KeptProof> {
   if (!existsSync(path)) throw new Failure('BAD_PROOF', path, { reason: 'there is no such file' })
   const read = readJson(path)
   if ('reason' in read) throw new Failure('BAD_PROOF', path, read)
@@ -13,7 +13,7 @@ export async function readProof(path: string): Promise<Proof> {
 }
 
 /** Validates a proof; `where` names it in BAD_PROOF. zod is loaded only for this. */
-export async function parseProof(json: unknown, where: string): Promise<Proof> {
+export async function parseProof(json: unknown, where: string): Promise<KeptProof> {
   const z = await import('./zod.js')
   const text = z.string()
   const count = z.number()
@@ -45,5 +45,5 @@ export async function parseProof(json: unknown, where: string): Promise<Proof> {
   const result = schema.safeParse(json)
   if (!result.success)
     throw new Failure('BAD_PROOF', where, { reason: result.error.issues.map(describeIssue).join('; ') })
-  return result.data as Proof
+  return result.data as KeptProof
 }

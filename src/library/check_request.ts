@@ -88,6 +88,7 @@ export const shapes = {
     rehearse: trueOrFalse,
     rehearseUrl: anyText,
     oldApp: anyText,
+    newApp: anyText,
     pin: trueOrFalse,
   } satisfies RequestShape<PlanRequest>,
   migrate: { ...target, ...pace, pin: checkedElsewhere } satisfies RequestShape<MigrateRequest>,

@@ -3,7 +3,7 @@ import type { HazardCode } from '../model/codes.js'
 import type { Event } from '../model/event.js'
 import type { Pin } from '../model/pin.js'
 import type { Phase } from '../model/project.js'
-import type { Proof } from '../model/proof.js'
+import type { KeptProof } from '../model/proof.js'
 
 /**
  * What `openProject` is given. Nothing else is read: no environment variable and no
@@ -97,6 +97,8 @@ export interface PlanRequest extends TargetRequest {
   rehearseUrl?: string | undefined
   /** SQL of the application of today, tried after each phase of a rehearsal. */
   oldApp?: string | undefined
+  /** SQL of the application to be deployed, tried when all steps of a rehearsal have run. */
+  newApp?: string | undefined
   /** Give the report a `pin`, which `migrate` can be held to. Default: false. */
   pin?: boolean | undefined
 }
@@ -154,7 +156,7 @@ export interface ProveRequest {
   /** Whether the report carries `proof`, to be kept. Default: false. */
   proof?: boolean | undefined
   /** A proof that was kept: the report says what has changed since. */
-  against?: Proof | undefined
+  against?: KeptProof | undefined
 }
 
 /** What `rollback` and `planRollback` are asked for: exactly one of `to`, `steps` and `all`. */

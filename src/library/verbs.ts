@@ -138,12 +138,21 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
 }
 
 async function callPlan(c: Call, request: PlanRequest): Promise<Report> {
-  const { rehearse = false, rehearseUrl = null, oldApp = null, sample = false, pin = false } = request
+  const {
+    rehearse = false,
+    rehearseUrl = null,
+    oldApp = null,
+    newApp = null,
+    sample = false,
+    pin = false,
+  } = request
   const rehearses = rehearse || rehearseUrl !== null
-  if (oldApp !== null && !rehearses) throw wrongUsage('plan()', '`oldApp` wants `rehearse` or `rehearseUrl`')
+  for (const [name, text] of Object.entries({ oldApp, newApp }))
+    if (text !== null && !rehearses)
+      throw wrongUsage('plan()', `\`${name}\` wants \`rehearse\` or \`rehearseUrl\``)
   const options = { ...wishOf(request), consent: consentOf(c, request.consent), pinned: pin }
   const track = await c.track()
-  if (rehearses) return dryRunWithRehearsal(c.ctx, track, options, rehearseUrl, oldApp)
+  if (rehearses) return dryRunWithRehearsal(c.ctx, track, options, rehearseUrl, { old: oldApp, new: newApp })
   return (sample ? dryRunWithSample : dryRun)(c.ctx, track, options)
 }
 

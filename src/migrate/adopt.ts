@@ -33,8 +33,8 @@ export interface AdoptOptions {
 
 /**
  * Takes over a database in which the files' work is done, wholly or in part, by somebody else's SQL. Compares
- * everything that each file makes with what is there, word by word. What is equal is recorded, with the proofs
- * of `baseline`; what differs is refused with each difference, and the report has the SQL that settles it.
+ * everything that each file makes with what is there, word by word. What is equal is recorded, with the
+ * proofs of `baseline`; what differs is refused with each difference, and the report has SQL that settles it.
  * Changes nothing but the ledger.
  */
 export async function adopt(ctx: Context, track: Track, options: AdoptOptions): Promise<Report> {
@@ -110,8 +110,8 @@ async function lookAt(
 }
 
 /**
- * Number of migrations before the first backfill that has rows to do. One that can't be asked, because what it
- * names is not there, has its work done where most of what later files make is there.
+ * Number of migrations before the first backfill that has rows to do. One that can't be asked, because what
+ * it names is not there, has its work done where most of what later files make is there.
  */
 async function workDone(connection: Connection, track: Track, states: TrackStates): Promise<number> {
   const total = track.migrations.length
@@ -127,8 +127,8 @@ async function workDone(connection: Connection, track: Track, states: TrackState
 }
 
 /**
- * What the first files do that no comparison shows: the statements about schemas where one is not there, or not
- * open to whom it should be, and blocks whose functions are not there.
+ * What the first files do that no comparison shows: the statements about schemas where one is not there, or
+ * not open to whom it should be, and blocks whose functions are not there.
  */
 async function lackingAt(
   connection: Connection,
@@ -171,13 +171,13 @@ async function namesUsed(track: Track): Promise<ReadonlySet<string>> {
 }
 
 /** Longest definition that a table of the report shows, in characters. */
-const shownCharacters = 160
+const briefCharacters = 160
 
 function brief(o: MadeObject | null): string {
   if (o === null) return 'nothing'
   if (o.kind === 'function') return o.signature ?? ''
   const text = o.definition.replace(/\s+/g, ' ') || (o.kind === 'privilege' ? 'none' : 'there')
-  return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}...` : text
+  return text.length > briefCharacters ? `${text.slice(0, briefCharacters)}...` : text
 }
 
 /** What is and what should be, side by side. */
@@ -195,16 +195,18 @@ const differencesTable = (migration: string, differences: Difference[]): Table =
 const surplus = (o: MadeObject): string => (o.kind === 'column' ? 'free to be left out' : 'gone')
 
 /** Objects that a finding names. */
-const mostNamed = 20
+const mostBeside = 20
 
 /** What somebody else has on the track's tables, and what could not be compared. */
 function noteBeside(report: Report, track: string, { notPlayed, states }: TrackStates, c: Comparison): void {
   if (c.beside.length > 0)
     report.findings.push(
-      finding('ADOPT_BESIDE', track, { objects: c.beside.slice(0, mostNamed).map(nameOfObject) }),
+      finding('ADOPT_BESIDE', track, { objects: c.beside.slice(0, mostBeside).map(nameOfObject) }),
     )
   const within = new Set(states.slice(0, c.at).map(s => s.migration))
   const statements = notPlayed.filter(s => within.has(s.migration)).map(s => firstLine(s.statement.text))
   if (statements.length > 0)
-    report.findings.push(finding('ADOPT_NOT_COMPARED', track, { statements: statements.slice(0, mostNamed) }))
+    report.findings.push(
+      finding('ADOPT_NOT_COMPARED', track, { statements: statements.slice(0, mostBeside) }),
+    )
 }

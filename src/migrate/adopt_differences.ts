@@ -1,12 +1,14 @@
 import type { Migration } from '../model/project.js'
+import type { ObjectRow } from '../run/schema_snapshot.sql.js'
 import type { MadeObject } from './made_objects.sql.js'
 import { keyOfObject, type Objects, type TrackStates } from './track_states.js'
 
 /** One way in which a database is not what the files make. */
 export interface Difference {
   /**
-   * `missing`: it is not there. `differs`: something else has its name. `surplus`: the files have taken it away
-   * by then, or it lets somebody in beside them. `early`: a later file would make it, and would find it there.
+   * `missing`: it is not there. `differs`: something else has its name. `surplus`: the files have taken it
+   * away by then, or it lets somebody in beside them. `early`: a later file would make it, and finds it
+   * there.
    */
   what: 'missing' | 'differs' | 'surplus' | 'early'
   /** The migration that makes it. */
@@ -63,8 +65,8 @@ export function compareAt(track: TrackStates, at: number): Comparison {
     if (expected.has(key) || early.has(key) || last.objects.has(key)) continue
     const migration = gone.get(key)
     if (migration) differences.push({ what: 'surplus', migration, want: null, has })
-    else if (track.made.has(has.relation) && last.objects.has(tableKey(has.relation))) {
-      const makes = firstWith(track, tableKey(has.relation)).migration
+    else if (track.made.has(has.relation) && last.objects.has(keyOfTable(has.relation))) {
+      const makes = firstWith(track, keyOfTable(has.relation)).migration
       if (isInTheWay(has)) differences.push({ what: 'surplus', migration: makes, want: null, has })
       else if (!qualities.has(has.kind)) beside.push(has)
     }
@@ -72,7 +74,7 @@ export function compareAt(track: TrackStates, at: number): Comparison {
   return { at, differences, beside }
 }
 
-/** Number of the last migration of which something is there that no earlier one makes; 0 where there is none. */
+/** Number of the last migration of which something is there that no earlier one makes; 0 for none. */
 export function lastStanding({ base, states, actual }: TrackStates, until: number): number {
   const before = new Map(base)
   let found = 0
@@ -90,7 +92,8 @@ export function lastStanding({ base, states, actual }: TrackStates, until: numbe
   return found
 }
 
-const tableKey = (relation: string): string => keyOfObject({ kind: 'table', relation, name: '' })
+/** What tells a table apart. */
+export const keyOfTable = (relation: string): string => keyOfObject({ kind: 'table', relation, name: '' })
 
 /** The first state in which something is as it is in the end, or there at all. */
 const firstWith = ({ states }: TrackStates, key: string) =>
@@ -100,7 +103,7 @@ const firstWith = ({ states }: TrackStates, key: string) =>
 const isOwnTable = (track: TrackStates, o: MadeObject, at: number): boolean =>
   o.kind === 'table' ||
   !track.made.has(o.relation) ||
-  Boolean(track.states[at - 1]!.objects.get(tableKey(o.relation)))
+  Boolean(track.states[at - 1]!.objects.get(keyOfTable(o.relation)))
 
 /** A policy that lets somebody in whom the files would not, or a column that nobody fills. */
 const isInTheWay = ({ kind, permissive, column }: MadeObject): boolean =>
@@ -114,7 +117,7 @@ const isInTheWay = ({ kind, permissive, column }: MadeObject): boolean =>
 const same = (a: MadeObject | undefined, b: MadeObject): boolean =>
   a !== undefined && a.definition === b.definition && a.constraint?.valid === b.constraint?.valid
 
-/** How the server prints a list of strings that is compared with a varchar: one way before it is read again. */
+/** How the server prints a list of strings that is compared with a varchar, before it has read its print. */
 const stringList = /\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]/g
 
 /** A definition as the server prints it once it has read its own print. */
@@ -124,7 +127,10 @@ export const canonical = (definition: string): string =>
     (_, list: string) => `ARRAY[${list.replace(/('(?:[^']|'')*'::character varying)/g, '($1)::text')}]`,
   )
 
-/** Whether something is what a file makes. A constraint must be proven, unless the file leaves that for later. */
+/**
+ * Whether something is what a file makes. A constraint must be proven, unless the file leaves that for
+ * later.
+ */
 const matches = (want: MadeObject, has: MadeObject, unproven: boolean): boolean =>
   canonical(want.definition) === canonical(has.definition) &&
   (unproven || has.constraint === null || has.constraint.valid)
@@ -135,7 +141,7 @@ export const isPartOfMissing = (d: Difference, actual: Objects): boolean =>
   d.want!.kind !== 'table' &&
   d.want!.kind !== 'view' &&
   d.want!.kind !== 'function' &&
-  !actual.has(tableKey(d.want!.relation)) &&
+  !actual.has(keyOfTable(d.want!.relation)) &&
   !actual.has(keyOfObject({ kind: 'view', relation: d.want!.relation, name: '' })) &&
   !actual.has(keyOfObject({ kind: 'function', relation: d.want!.relation, name: '' }))
 
@@ -148,3 +154,14 @@ export const nameOfObject = (o: MadeObject): string =>
       : o.kind === 'privilege'
         ? `privileges of ${o.name} on ${o.relation}`
         : `${o.kind} ${o.name} on ${o.relation}`
+
+/** Whether an object of the schema is one that the files make, or on a table that they make. */
+export function madeByFiles({ base, states, made }: TrackStates): (o: ObjectRow) => boolean {
+  const names = new Set<string>()
+  for (const { objects } of states)
+    for (const [key, o] of objects)
+      if (!base.has(key)) names.add(`${o.kind} ${o.name === '' ? o.relation : `${o.relation}.${o.name}`}`)
+  const relations = [...made]
+  return ({ kind, object }) =>
+    names.has(`${kind} ${object}`) || relations.some(r => object === r || object.startsWith(`${r}.`))
+}

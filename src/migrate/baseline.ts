@@ -14,14 +14,16 @@ import { emptyReport, finding, type Report, verdictOf } from '../model/report.js
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
+import { keepCatalog } from '../run/ledger.sql.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { storeFingerprint } from '../run/schema_snapshot.js'
+import { catalogOf, type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
 import { runCheck, sharedFactsOf } from '../verify/run_check.js'
-import { compareAt, isPartOfMissing, nameOfObject } from './adopt_differences.js'
+import { compareAt, isPartOfMissing, madeByFiles, nameOfObject } from './adopt_differences.js'
 import { functionBodies } from './function_bodies.sql.js'
-import { type TrackStates, trackStates } from './track_states.js'
+import { functionsInside, type TrackStates, trackStates } from './track_states.js'
 
 /** Checks of what every track has that an adopted database has to pass: who may do what hangs on these. */
 const guards = ['functions', 'grants', 'policies', 'row_security', 'triggers']
@@ -42,6 +44,7 @@ export async function baseline(
   const last = findMigration(track, upTo)
   const report = emptyReport('migrate')
   let adopted: Migration[]
+  let made: ((o: ObjectRow) => boolean) | null = null
   {
     await using connection = await connect(ctx, 'reader')
     report.target = (await inspect(ctx, connection)).info
@@ -57,6 +60,7 @@ export async function baseline(
     const applied = new Set([...history.applied.keys(), ...adopted.map(m => m.name)])
     if (adopted.length > 0) {
       const states = known ?? (await trackStates(ctx, track))
+      made = madeByFiles(states)
       const missing = [
         ...(await unguarded(ctx, connection, track, adopted, applied)),
         ...(await unequal(connection, states, track.migrations.indexOf(last) + 1)),
@@ -78,6 +82,14 @@ export async function baseline(
   const run = await openRun(ctx, 'baseline', leaseWaitMs)
   try {
     for (const m of adopted) await record(run, m, 'baseline', 'done')
+    // nobody has kept how the schema was before: what no file makes is as it was
+    if (made && adopted[0] === track.migrations[0])
+      await keepCatalog(
+        run.writer.sql,
+        track.name,
+        adopted[0]!.name,
+        catalogOf((await objects(run.writer.sql)).filter(o => !made!(o))),
+      )
     await storeFingerprint(run)
     report.steps = report.steps.map(s => ({ ...s, outcome: 'done', reason: 'adopted: the catalog shows it' }))
     return report
@@ -85,8 +97,6 @@ export async function baseline(
     await run.close(report.verdict)
   }
 }
-
-const madeInside = /\bfunction\s+([\w$]+\.[\w$]+)\s*\(/gi
 
 /** What is there under the names that the files give, and is not what they make. */
 async function unguarded(
@@ -109,8 +119,9 @@ async function unguarded(
   // the last file that makes a function has the body; a DO block may make another, as a setting wants it
   const wanted = new Map<string, string>()
   for (const m of adopted)
-    for (const { kind, node, text } of await parseStatements(m.file.text)) {
-      if (kind === 'DoStmt') for (const [, name] of text.matchAll(madeInside)) wanted.delete(name!)
+    for (const s of await parseStatements(m.file.text)) {
+      const { kind, node } = s
+      if (kind === 'DoStmt') for (const f of functionsInside(s)) wanted.delete(`${f.schema}.${f.name}`)
       if (kind !== 'CreateFunctionStmt') continue
       const body = node.options.find((o: Node) => o.DefElem.defname === 'as')?.DefElem.arg?.List?.items[0]
       if (body) wanted.set(strings(node.funcname).join('.'), body.String.sval)

@@ -1,14 +1,14 @@
 import { partText } from '../model/table_name.js'
-import type { ColumnFacts, MadeObject } from './made_objects.sql.js'
+import type { MadeColumn, MadeObject } from './made_objects.sql.js'
 
 /** Name that something in the way gets; nothing of the application refers to it by name. */
 export const nameAside = (name: string): string => `${name.slice(0, 50)}_before_adoption`
 
 /** Schema of a relation that is written as SQL. */
-const schemaOf = (relation: string): string => /^("(?:[^"]|"")+"|[^.]+)\./.exec(relation)![1]!
+const schemaPart = (relation: string): string => /^("(?:[^"]|"")+"|[^.]+)\./.exec(relation)![1]!
 
 /** A column as it stands in CREATE TABLE and ADD COLUMN. */
-const columnText = (name: string, c: ColumnFacts): string =>
+const columnSql = (name: string, c: MadeColumn): string =>
   [
     partText(name),
     c.type,
@@ -25,14 +25,15 @@ const columnText = (name: string, c: ColumnFacts): string =>
     .join(' ')
 
 /** A table with its columns, in their order; everything else on it has statements of its own. */
-export const createTable = (relation: string, columns: MadeObject[]): string =>
-  `create table ${relation} (\n${columns.map(c => `  ${columnText(c.name, c.column!)}`).join(',\n')}\n);`
+export const tableSql = (relation: string, columns: MadeObject[]): string =>
+  `create table ${relation} (\n${columns.map(c => `  ${columnSql(c.name, c.column!)}`).join(',\n')}\n);`
 
-export const addColumn = ({ relation, name, column }: MadeObject): string =>
-  `alter table ${relation} add column ${columnText(name, column!)};`
+/** A column that is missing. */
+export const addColumnSql = ({ relation, name, column }: MadeObject): string =>
+  `alter table ${relation} add column ${columnSql(name, column!)};`
 
 /** Type, default and nullability of a column that is there. NOT NULL is proven later. */
-export function alterColumn(want: MadeObject, has: ColumnFacts): string {
+export function alterColumn(want: MadeObject, has: MadeColumn): string {
   const column = partText(want.name)
   const { type, default: value, notNull } = want.column!
   const parts: string[] = []
@@ -53,7 +54,8 @@ export const changeType = ({ relation, name, column }: MadeObject, from: string)
   return `alter table ${relation} alter column ${partText(name)} type ${column!.type} using ${value};`
 }
 
-export const dropNotNull = ({ relation, name }: MadeObject): string =>
+/** Lets a column be left out. */
+export const dropNotNullSql = ({ relation, name }: MadeObject): string =>
   `alter table ${relation} alter column ${partText(name)} drop not null;`
 
 /** NOT NULL without reading the table under its lock: a check first, proven after the commit. */
@@ -69,25 +71,28 @@ export function requireValues({ relation, name }: MadeObject): { first: string; 
   }
 }
 
-export const fillNulls = ({ relation, name, column }: MadeObject): string =>
+/** Gives the rows without a value one: the default, or what somebody puts there. */
+export const fillNullsSql = ({ relation, name, column }: MadeObject): string =>
   `update ${relation} set ${partText(name)} = ${column!.default ?? '<a value>'} where ${partText(name)} is null;`
 
 /** Keys and checks; what can be proven later is. */
-export function addConstraint({ relation, name, definition, constraint }: MadeObject): {
+export function constraintSql({ relation, name, definition, constraint }: MadeObject): {
   first: string
   later: string
 } {
   const provable = constraint!.type === 'c' || constraint!.type === 'f'
   return {
     first: `alter table ${relation} add constraint ${partText(name)} ${definition}${provable ? ' not valid' : ''};`,
-    later: provable ? validate({ relation, name }) : '',
+    later: provable ? validateSql({ relation, name }) : '',
   }
 }
 
-export const validate = ({ relation, name }: Pick<MadeObject, 'relation' | 'name'>): string =>
+/** Proves a constraint beside readers and writers. */
+export const validateSql = ({ relation, name }: Pick<MadeObject, 'relation' | 'name'>): string =>
   `alter table ${relation} validate constraint ${partText(name)};`
 
-export const dropConstraint = ({ relation, name }: MadeObject): string =>
+/** Takes a constraint away that another one replaces. */
+export const dropConstraintSql = ({ relation, name }: MadeObject): string =>
   `alter table ${relation} drop constraint ${partText(name)};`
 
 /** Gives something another name, by default one that is in nobody's way: nothing of it is lost. */
@@ -95,7 +100,7 @@ export function rename({ kind, relation, name }: MadeObject, to = nameAside(name
   const aside = partText(to)
   switch (kind) {
     case 'index':
-      return `alter index ${schemaOf(relation)}.${partText(name)} rename to ${aside};`
+      return `alter index ${schemaPart(relation)}.${partText(name)} rename to ${aside};`
     case 'policy':
       return `alter policy ${partText(name)} on ${relation} rename to ${aside};`
     case 'trigger':
@@ -119,19 +124,23 @@ const bareName = (relation: string): string =>
     .replace(/^"(.*)"$/, '$1')
 
 /** An index as the server writes it, built beside writers where asked. */
-export const createIndex = ({ definition }: MadeObject, concurrently: boolean): string =>
+export const indexSql = ({ definition }: MadeObject, concurrently: boolean): string =>
   `${concurrently ? definition.replace(/^(CREATE (?:UNIQUE )?INDEX)/, '$1 CONCURRENTLY') : definition};`
 
-export const dropTrigger = ({ relation, name }: MadeObject): string =>
+/** Takes a trigger away. */
+export const dropTriggerSql = ({ relation, name }: MadeObject): string =>
   `drop trigger ${partText(name)} on ${relation};`
 
-export const dropPolicy = ({ relation, name }: MadeObject): string =>
+/** Takes a policy away. */
+export const dropPolicySql = ({ relation, name }: MadeObject): string =>
   `drop policy ${partText(name)} on ${relation};`
 
-export const createPolicy = ({ relation, name, definition }: MadeObject): string =>
+/** A policy as the server writes it. */
+export const policySql = ({ relation, name, definition }: MadeObject): string =>
   `create policy ${partText(name)} on ${relation} ${definition};`
 
-export const createView = ({ relation, definition }: MadeObject): string =>
+/** A view as the server writes it. */
+export const viewSql = ({ relation, definition }: MadeObject): string =>
   `create or replace view ${relation} as\n${definition.replace(/;\s*$/, '')};`
 
 const identities: Record<string, string> = { d: 'default', n: 'nothing', f: 'full' }
@@ -154,19 +163,20 @@ export const createRequired = (relation: string, columns: { name: string; type: 
     `alter table ${relation} enable row level security;`,
   ].join('\n')
 
-export const renameTable = (from: string, to: string): string =>
+/** Gives a table the name of another one that is gone. */
+export const renameTableSql = (from: string, to: string): string =>
   `alter table ${from} rename to ${partText(bareName(to))};`
 
 /** Puts a table aside, with the names of its indexes. */
 export const tableAside = (table: string, indexes: string[]): string[] => [
   `alter table ${table} rename to ${partText(nameAside(bareName(table)))};`,
   ...indexes.map(
-    name => `alter index ${schemaOf(table)}.${partText(name)} rename to ${partText(nameAside(name))};`,
+    name => `alter index ${schemaPart(table)}.${partText(name)} rename to ${partText(nameAside(name))};`,
   ),
 ]
 
 /** Brings what each row derives from others into step, as the triggers do from then on. */
-export const catchUpRows = (table: string, expression: string): string =>
+export const catchUpSql = (table: string, expression: string): string =>
   `do $$ begin perform ${expression} from ${table}; end $$;`
 
 /** The statements as one text for psql: all that must hold together in one transaction, then the rest. */

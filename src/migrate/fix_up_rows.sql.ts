@@ -1,6 +1,6 @@
 import { isRefused } from '../database/faults.js'
 import type { Db } from '../database/types.js'
-import type { ConstraintFacts } from './made_objects.sql.js'
+import type { MadeConstraint } from './made_objects.sql.js'
 
 /** Number of rows above which an index is built beside writers. */
 const manyRows = 10_000
@@ -21,18 +21,18 @@ export async function tableRows(sql: Db, table: string): Promise<TableRows> {
 
 /** How many rows have no value in a column. */
 export const nulls = (sql: Db, table: string, column: string): Promise<number> =>
-  counted(sql, `from ${table} where ${column} is null`)
+  countFrom(sql, `from ${table} where ${column} is null`)
 
 /** How many rows a key or check would refuse, and the query that shows them; null where it can't be told. */
-export async function refusedRows(
+export async function rowsAgainst(
   sql: Db,
   table: string,
-  { type, columns, expression, references, referenced }: ConstraintFacts,
+  { type, columns, expression, references, referenced }: MadeConstraint,
 ): Promise<{ rows: number; query: string } | null> {
   const from = fromRefused()
   if (from === null) return null
   try {
-    return { rows: await counted(sql, from), query: `select * ${from}` }
+    return { rows: await countFrom(sql, from), query: `select * ${from}` }
   } catch (error) {
     // a column of another type, or a table that is not there yet: the statement itself will say so
     if (!isRefused(error)) throw error
@@ -49,7 +49,7 @@ export async function refusedRows(
   }
 }
 
-async function counted(sql: Db, from: string): Promise<number> {
+async function countFrom(sql: Db, from: string): Promise<number> {
   const [row] = await sql.unsafe<{ rows: number }[]>(`select count(*)::float8 as rows ${from}`)
   return row!.rows
 }

@@ -6,7 +6,7 @@ import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { nameAt, tableText } from '../model/table_name.js'
 import { madeBy } from '../plan/twin_statements.js'
-import { createRequired, fixUpText, renameTable, tableAside } from './fix_up.sql.js'
+import { createRequired, fixUpText, renameTableSql, tableAside } from './fix_up.sql.js'
 import { indexNames } from './fix_up_rows.sql.js'
 
 /** A table that a track starts from and that is not there, and the way on. */
@@ -35,7 +35,7 @@ export async function lostTables(sql: Db, track: Track): Promise<Lost | null> {
       .flatMap(madeBy)
       .map(tableText),
   )
-  const columns = [...new Set(track.migrations.flatMap(m => m.requires))].flatMap(columnOf)
+  const columns = [...new Set(track.migrations.flatMap(m => m.requires))].flatMap(requiredColumn)
   const tables = [...new Set(columns.map(c => c.table))].filter(t => !made.has(t))
   const lost = (
     await missingObjects(
@@ -44,8 +44,8 @@ export async function lostTables(sql: Db, track: Track): Promise<Lost | null> {
     )
   ).map(o => o.slice('table '.length))
   // a later file moves it there, untouched
-  const moved = await relationFacts(sql, lost.map(archived))
-  const gone = lost.filter(t => !moved.some(m => m.name === archived(t)))
+  const moved = await relationFacts(sql, lost.map(nameInArchive))
+  const gone = lost.filter(t => !moved.some(m => m.name === nameInArchive(t)))
   const standing = await relationFacts(sql, [...made])
   if (gone.length === 0) return null
   if (standing.length === 0) return { finding: finding('ADOPT_NOTHING', track.name), fixUp: null }
@@ -69,7 +69,7 @@ export async function lostTables(sql: Db, track: Track): Promise<Lost | null> {
     renamed === null
       ? null
       : [
-          renameTable(renamed, table),
+          renameTableSql(renamed, table),
           ...(
             await Promise.all(
               standing
@@ -99,10 +99,11 @@ export async function lostTables(sql: Db, track: Track): Promise<Lost | null> {
   }
 }
 
-const archived = (table: string): string => table.replace(/^("(?:[^"]|"")+"|[^.]+)\./, 'rethread_archive.')
+const nameInArchive = (table: string): string =>
+  table.replace(/^("(?:[^"]|"")+"|[^.]+)\./, 'rethread_archive.')
 
 /** A requirement that is a column outside of the users' schema. */
-function columnOf(required: string): RequiredColumn[] {
+function requiredColumn(required: string): RequiredColumn[] {
   if (!required.startsWith('column ')) return []
   const found = nameAt(required.slice('column '.length))
   if (found?.parts.length !== 3 || found.parts[0] === 'auth') return []

@@ -7,7 +7,7 @@ export interface LookedAt extends QualifiedName {
 }
 
 /** What a column is made of. */
-export interface ColumnFacts {
+export interface MadeColumn {
   type: string
   notNull: boolean
   default: string | null
@@ -17,7 +17,7 @@ export interface ColumnFacts {
 }
 
 /** What a key or check is about; names as SQL. */
-export interface ConstraintFacts {
+export interface MadeConstraint {
   /** Letter of pg_constraint. */
   type: string
   valid: boolean
@@ -48,8 +48,8 @@ export interface MadeObject {
   /** Within the relation: column, constraint, trigger ... or the role of a privilege; else empty. */
   name: string
   definition: string
-  column: ColumnFacts | null
-  constraint: ConstraintFacts | null
+  column: MadeColumn | null
+  constraint: MadeConstraint | null
   /** A policy that lets in. */
   permissive: boolean
   /** Of a function: result and names of arguments, which can't be replaced. */

@@ -22,9 +22,9 @@ import {
 } from './made_objects.sql.js'
 
 /** Longest statement on the copies, in milliseconds: they are empty. */
-const twinStatementMs = 10_000
+const playedStatementMs = 10_000
 /** How long a copy waits for a lock on its original. */
-const twinLockMs = 2000
+const playedLockMs = 2000
 
 /** Objects by kind, relation and name. */
 export type Objects = ReadonlyMap<string, MadeObject>
@@ -56,10 +56,10 @@ export const keyOfObject = (o: Pick<MadeObject, 'kind' | 'relation' | 'name'>): 
   `${o.kind}\0${o.relation}\0${o.name}`
 
 /**
- * Plays a track's files on empty copies of the application's tables, from which everything that the files make
- * has been taken, in one transaction that is rolled back; and reads the catalog after each file. The tables
- * themselves are only looked at (ACCESS SHARE). What the server writes down of the copies and of the database
- * can be compared word by word.
+ * Plays a track's files on empty copies of the application's tables, from which everything that the files
+ * make has been taken, in one transaction that is rolled back; and reads the catalog after each file. The
+ * tables themselves are only looked at (ACCESS SHARE). What the server writes down of the copies and of the
+ * database can be compared word by word.
  */
 export async function trackStates(ctx: Context, track: Track): Promise<TrackStates> {
   const files = await Promise.all(
@@ -72,25 +72,25 @@ export async function trackStates(ctx: Context, track: Track): Promise<TrackStat
   const { relations, functions } = namesMade(all)
   const pairs = (await Promise.all(all.map(s => pairsIn(s.text)))).flat()
   await using connection = await connect(ctx, 'writer')
-  const isMade = new Set(relations.map(pairKey))
+  const isMade = new Set(relations.map(nameKeyOf))
   const originals = await originalsOf(
     connection.sql,
-    uniqueNames(pairs).filter(p => !isMade.has(pairKey(p))),
+    uniqueNames(pairs).filter(p => !isMade.has(nameKeyOf(p))),
   )
   const looked = uniqueNames([...relations, ...originals])
   const roles = rolesIn(all)
   const here = (names: QualifiedName[]): LookedAt[] => names.map(n => ({ ...n, shown: n.schema }))
   const there = (names: QualifiedName[]): LookedAt[] =>
     names.map(n => ({ ...n, schema: twinSchema(n.schema), shown: n.schema }))
-  const moved = new Set([...originals, ...all.flatMap(madeBy), ...functions].map(pairKey))
+  const moved = new Set([...originals, ...all.flatMap(madeBy), ...functions].map(nameKeyOf))
   const schemaFor = (schema: string, name: string) =>
-    moved.has(pairKey({ schema, name })) ? twinSchema(schema) : null
+    moved.has(nameKeyOf({ schema, name })) ? twinSchema(schema) : null
   const schemas = new Map([...moved].map(key => [twinSchema(key.split('\0')[0]!), key.split('\0')[0]!]))
   const known = await knownOf(connection.sql, all)
   const notPlayed: TrackStates['notPlayed'] = []
 
-  return takenBack(transaction(connection.sql), async tx => {
-    await setLocal(tx, twinLockMs, twinStatementMs)
+  return await takenBack(transaction(connection.sql), async tx => {
+    await setLocal(tx, playedLockMs, playedStatementMs)
     const actual = byKey(await madeObjects(tx, here(looked), here(functions), roles))
     const read = async () =>
       byKey((await madeObjects(tx, there(looked), there(functions), roles)).map(o => shownHere(o, schemas)))
@@ -114,7 +114,7 @@ export async function trackStates(ctx: Context, track: Track): Promise<TrackStat
         learnStatement(known, statement)
         noteProof(statement, unproven)
         const text = isDynamic(statement, locks) ? null : await playable(statement, schemaFor)
-        if (text === null ? !isNeedless(statement) : !(await played(tx, text)))
+        if (text === null ? !isNeedless(statement) : !(await isPlayed(tx, text)))
           notPlayed.push({ migration, statement })
       }
       if (!migration.backfill) objects = await read()
@@ -125,7 +125,7 @@ export async function trackStates(ctx: Context, track: Track): Promise<TrackStat
 }
 
 /** False where the copies refuse a statement: what it makes is then not compared. */
-async function played(tx: Db, text: string): Promise<boolean> {
+async function isPlayed(tx: Db, text: string): Promise<boolean> {
   try {
     await savepoint(tx)(inner => sendText(inner, text))
     return true
@@ -147,9 +147,9 @@ async function playable(
 
 /** The functions that a block makes. */
 export const functionsInside = ({ text }: Statement): QualifiedName[] =>
-  [...text.matchAll(madeInside)].map(([, schema, name]) => ({ schema: schema!, name: name! }))
+  [...text.matchAll(functionWords)].map(([, schema, name]) => ({ schema: schema!, name: name! }))
 
-const madeInside = /\bfunction\s+([\w$]+)\.([\w$]+)\s*\(/gi
+const functionWords = /\bfunction\s+([\w$]+)\.([\w$]+)\s*\(/gi
 
 /** The tables, views and functions that statements make; those too that a block makes as settings want it. */
 function namesMade(statements: Statement[]): { relations: QualifiedName[]; functions: QualifiedName[] } {
@@ -228,10 +228,10 @@ function shownHere(o: MadeObject, schemas: ReadonlyMap<string, string>): MadeObj
 
 const byKey = (rows: MadeObject[]): Objects => new Map(rows.map(o => [keyOfObject(o), o]))
 
-const pairKey = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
+const nameKeyOf = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
 
 const uniqueNames = (names: QualifiedName[]): QualifiedName[] => [
-  ...new Map(names.map(({ schema, name }) => [pairKey({ schema, name }), { schema, name }])).values(),
+  ...new Map(names.map(({ schema, name }) => [nameKeyOf({ schema, name }), { schema, name }])).values(),
 ]
 
 /** The privileges that a statement gives or takes, on which relations or functions; none for a schema. */

@@ -63,6 +63,8 @@ export const codes = {
   PLAN_OUTDATED: 'refused',
   REHEARSED: 'info',
   OLD_APP_CHANGES: 'warn',
+  NEW_APP_FAILS: 'warn',
+  NEW_APP_EARLY: 'warn',
   REHEARSED_HERE: 'warn',
   REHEARSED_ELSEWHERE: 'warn',
   REHEARSAL_STUCK: 'warn',

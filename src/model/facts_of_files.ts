@@ -142,6 +142,16 @@ export interface FactsOfFiles {
     before: string
     now: string
   }
+  NEW_APP_FAILS: {
+    /** Line of the statement in its file, from 1. */
+    line: number
+    sqlstate: string
+    reason: string
+    /** Moment, as `after 003_fill`. */
+    after: string
+  }
+  /** Steps that were not rehearsed, whose schema the statements did not meet. */
+  NEW_APP_EARLY: { steps: string[] }
   REHEARSED_HERE: NoFacts
   /** Numbers of migrations that are applied: on the copy, on the target. */
   REHEARSED_ELSEWHERE: { applied: number; target: number }
@@ -203,31 +213,6 @@ export interface FactsOfFiles {
     /** Objects, statements and rows that the catalog does not show. */
     missing: string[]
   }
-  ADOPT_DIFFERS: {
-    /** Numbers of differences, and of those that are not in the fix-up. */
-    differences: number
-    choices: number
-    track: string
-    /** The migration that was asked for; null for as far as the database stands. */
-    to: string | null
-  }
-  ADOPT_CHOICE: Reason & {
-    /** SQL that would settle it. */
-    choice: string
-  }
-  ADOPT_LOST_TABLE: {
-    track: string
-    /** The table that has all of its columns; null where none has. */
-    renamed: string | null
-    /** SQL that gives that table its name back. */
-    rename: string | null
-    /** SQL of an empty table of that name. */
-    empty: string
-  }
-  /** Objects on the track's own tables that the files do not make. */
-  ADOPT_BESIDE: { objects: string[] }
-  ADOPT_NOT_COMPARED: { statements: string[] }
-  ADOPT_NOTHING: NoFacts
   ANOTHER_RUN: {
     /** Its backend; null when it has none any more. */
     pid: number | null

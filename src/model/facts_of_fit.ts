@@ -1,6 +1,6 @@
-import type { Some } from './fact_shapes.js'
+import type { NoFacts, Some } from './fact_shapes.js'
 
-/** Facts of the findings about how a track fits the names and types of a database, by code. */
+/** Facts of the findings about how a track fits a database, and what of it is there already, by code. */
 export interface FactsOfFit {
   ELEMENTS_SET_ASIDE: {
     /** How many of those that were looked at, and how many these are. */
@@ -43,4 +43,30 @@ export interface FactsOfFit {
     files: string[]
   }
   MAPPING_HOLDS: { names: number }
+  ADOPT_DIFFERS: {
+    /** Numbers of differences, and of those that are not in the fix-up. */
+    differences: number
+    choices: number
+    track: string
+    /** The migration that was asked for; null for as far as the database stands. */
+    to: string | null
+  }
+  ADOPT_CHOICE: {
+    reason: string
+    /** SQL that would settle it. */
+    choice: string
+  }
+  ADOPT_LOST_TABLE: {
+    track: string
+    /** The table that has all of its columns; null where none has. */
+    renamed: string | null
+    /** SQL that gives that table its name back. */
+    rename: string | null
+    /** SQL of an empty table of that name. */
+    empty: string
+  }
+  /** Objects on the track's own tables that the files do not make. */
+  ADOPT_BESIDE: { objects: string[] }
+  ADOPT_NOT_COMPARED: { statements: string[] }
+  ADOPT_NOTHING: NoFacts
 }

@@ -1,7 +1,7 @@
 import type { DatabaseIdentity } from './pin.js'
 
 /** What `prove` found, as it was signed off: `prove --against` says what has changed since. */
-export interface Proof {
+export interface KeptProof {
   format: 1
   /** Version of rethread. */
   tool: string
@@ -28,7 +28,7 @@ export interface Proof {
   }[]
   /** What each backfill left: units, rows and an order-free hash of their content. */
   backfills: { migration: string; units: number; rows: number; hash: string }[]
-  /** Tables of the track: rows, and an order-free hash of their content, up to `at` where rows have a time. */
+  /** Tables of the track: rows, and an order-free hash of them, up to `at` where rows have a time. */
   tables: { table: string; dated: boolean; rows: number; hash: string }[]
   /** Each object of the schema and a short hash of its definition. */
   catalog: Record<string, string>

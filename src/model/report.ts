@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { type Code, codes, type Level } from './codes.js'
 import type { Finding, FindingOf, WithFacts } from './facts.js'
 import type { Pin } from './pin.js'
-import type { Proof } from './proof.js'
+import type { KeptProof } from './proof.js'
 import type {
   backfillSchema,
   checkSchema,
@@ -40,7 +40,7 @@ export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
   findings: Finding[]
   /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
   pin?: Pin
-  proof?: Proof
+  proof?: KeptProof
   /** What `--fix-up` writes: SQL that takes the database to where the files leave it. */
   fixUp?: string
 }

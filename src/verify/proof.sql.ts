@@ -8,7 +8,10 @@ export async function serverTime(sql: Db): Promise<string> {
 }
 
 /** The columns of those tables that are there. */
-export async function columnsOf(sql: Db, tables: string[]): Promise<{ table: string; columns: string[] }[]> {
+export async function tableColumns(
+  sql: Db,
+  tables: string[],
+): Promise<{ table: string; columns: string[] }[]> {
   return sql<{ table: string; columns: string[] }[]>`
     select t.name as table, array_agg(a.attname::text order by a.attname::text) as columns
     from unnest(${tables}::text[]) as t (name)

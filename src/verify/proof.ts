@@ -5,13 +5,13 @@ import type { Target } from '../database/server.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { tablesOf } from '../files/track_objects.js'
 import type { Track } from '../model/project.js'
-import type { Proof } from '../model/proof.js'
+import type { KeptProof } from '../model/proof.js'
 import { type Finding, finding, type Report, type Table } from '../model/report.js'
 import { compareDatabases, compareSteps, identityOf } from '../plan/pinned_plan.js'
 import type { History } from '../run/ledger_history.js'
 import { changedObjects } from '../run/schema_snapshot.js'
 import { catalogOf, contentHash, objects } from '../run/schema_snapshot.sql.js'
-import { columnsOf, serverTime } from './proof.sql.js'
+import { serverTime, tableColumns } from './proof.sql.js'
 import { bornBefore } from './visibility.js'
 
 /** Longest count of one table, in milliseconds. */
@@ -32,11 +32,15 @@ interface ProofSources {
   track: Track
   target: Target
   history: History
-  accounts: Proof['accounts']
+  accounts: KeptProof['accounts']
 }
 
-/** Everything that was proved, as a value that can be kept and compared. Reads the tables of the track once. */
-export async function proofOf(connection: Connection, report: Report, from: ProofSources): Promise<Proof> {
+/** Everything that was proved, as a value that can be kept. Reads the tables of the track once. */
+export async function keptProof(
+  connection: Connection,
+  report: Report,
+  from: ProofSources,
+): Promise<KeptProof> {
   const { sql } = connection
   const { track, target, history } = from
   const at = await serverTime(sql)
@@ -65,10 +69,10 @@ export async function proofOf(connection: Connection, report: Report, from: Proo
 }
 
 /** Rows and content of the track's tables, of rows up to a time where they have one. */
-async function tablesNow(connection: Connection, track: Track, at: string): Promise<Proof['tables']> {
+async function tablesNow(connection: Connection, track: Track, at: string): Promise<KeptProof['tables']> {
   const { info } = await readTrackInfo(track)
-  const found: Proof['tables'] = []
-  for (const { table, columns } of await columnsOf(connection.sql, await tablesOf(track))) {
+  const found: KeptProof['tables'] = []
+  for (const { table, columns } of await tableColumns(connection.sql, await tablesOf(track))) {
     const where = info ? bornBefore(info, table, at) : 'true'
     const { rows, hash } = await readAside(connection.sql, async tx => {
       await setLocal(tx, 1000, countTimeoutMs, oneSpelling)
@@ -86,8 +90,8 @@ async function tablesNow(connection: Connection, track: Track, at: string): Prom
 export async function compareProof(
   connection: Connection,
   track: Track,
-  then: Proof,
-  now: Omit<Proof, 'tables'>,
+  then: KeptProof,
+  now: Omit<KeptProof, 'tables'>,
 ): Promise<{ tables: Table[]; findings: Finding[] }> {
   const changes = [
     ...(then.track === now.track ? [] : [`the track was ${then.track}, and is ${now.track}`]),
@@ -126,8 +130,8 @@ export async function compareProof(
 }
 
 /** Pure: which checks came, went, changed or came to something else. */
-function compareChecks(then: Proof['checks'], now: Proof['checks']): string[] {
-  const named = (list: Proof['checks'], name: string) => list.find(c => c.check === name)
+function compareChecks(then: KeptProof['checks'], now: KeptProof['checks']): string[] {
+  const named = (list: KeptProof['checks'], name: string) => list.find(c => c.check === name)
   return [
     ...then.filter(c => !named(now, c.check)).map(c => `check ${c.check} is gone`),
     ...now.flatMap(c => {

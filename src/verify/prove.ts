@@ -3,10 +3,10 @@ import { backfillResults } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Track } from '../model/project.js'
-import type { Proof } from '../model/proof.js'
+import type { KeptProof } from '../model/proof.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
-import { compareProof, proofOf } from './proof.js'
+import { compareProof, keptProof } from './proof.js'
 import { runCheck } from './run_check.js'
 import { accessOf, type VerifyOptions, verify } from './verify.js'
 import { compareVisibility } from './visibility.js'
@@ -16,7 +16,7 @@ export interface ProveOptions extends VerifyOptions {
   /** Whether the report carries the proof, for `--out`. */
   keep: boolean
   /** An earlier proof that is compared with what is there now; else null. */
-  against: Proof | null
+  against: KeptProof | null
 }
 
 /**
@@ -30,7 +30,7 @@ export async function prove(ctx: Context, track: Track, options: ProveOptions): 
   const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
   const report = emptyReport('prove', target.info)
-  const counted: Proof['accounts'] = []
+  const counted: KeptProof['accounts'] = []
   if (applied.size > 0) {
     report.backfill = await backfillResults(connection.sql, track.name, history)
     const accounts: Table = {
@@ -79,7 +79,7 @@ export async function prove(ctx: Context, track: Track, options: ProveOptions): 
   if (doubts && all.verdict === 'clean') all.verdict = 'attention'
   all.verdict = verdictOf(all)
   if ((options.keep || options.against) && !ctx.signal.aborted) {
-    const proof = await proofOf(connection, all, {
+    const proof = await keptProof(connection, all, {
       tool: ctx.tool,
       track,
       target,

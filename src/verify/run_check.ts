@@ -1,14 +1,12 @@
 import { failedRows } from '../backfill/failed_rows.sql.js'
-import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
 import { isFiltered, isRefused, serverFault } from '../database/faults.js'
-import { missingObjects } from '../database/requirements.sql.js'
 import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
-import { relationsNamed, statementsOrNone, withoutByteOrderMark } from '../files/statements.js'
+import { withoutByteOrderMark } from '../files/statements.js'
 import { tablesNamed, tablesOf } from '../files/track_objects.js'
 import {
   type Expectation,
@@ -21,8 +19,9 @@ import { Failure } from '../model/failure.js'
 import { acts, type Check, findingKey, type Track } from '../model/project.js'
 import type { CheckResult, Finding, Probed, Table } from '../model/report.js'
 import { accessMatrix } from './access_matrix.js'
+import { whyNothingLookedAt } from './nothing_looked_at.js'
 import { CantProbe, runProbe } from './probes.js'
-import { checkRows, emptyTables } from './run_check.sql.js'
+import { checkRows } from './run_check.sql.js'
 
 /** Rows of a finding that are shown. */
 const mostShownRows = 20
@@ -34,7 +33,7 @@ export interface Checked {
   result: CheckResult
   tables: Table[]
   findings: Finding[]
-  /** By place among the rows that it found: objects of the catalog that a row is about, as `catalogOf` names them. */
+  /** By place among its rows: objects of the catalog that a row is about, as `catalogOf` names them. */
   about: ReadonlyMap<number, string[]>
 }
 
@@ -207,26 +206,6 @@ function readCheckRows(
     const looked = rows.length > 0 || known.gate || check.kind !== 'check'
     return { rows, nothingLookedAt: looked ? null : await whyNothingLookedAt(tx, check, known.tables) }
   })
-}
-
-/** Schemas whose emptiness says nothing: catalogs, and lists of what went wrong. */
-const listsOfFaults = /^(pg_catalog|information_schema|rethread|rethread_archive|chat_private)\./
-
-/** Why a check that found nothing had nothing to look at, else null. */
-async function whyNothingLookedAt(tx: Db, check: Check, tables: string[]): Promise<string | null> {
-  const missing = await missingObjects(tx, check.requires)
-  if (missing.length > 0) return `looked at nothing: there is no ${missing.join(', ')}`
-  if (check.shared && !check.expects)
-    return (await relationFacts(tx, tables)).length > 0
-      ? null
-      : 'looked at nothing: no table of the track is there'
-  const read = [...relationsNamed(await statementsOrNone(check.file.text))].filter(
-    t => !listsOfFaults.test(t),
-  )
-  const empty = await emptyTables(tx, read)
-  return read.length === 0 || empty.length < read.length
-    ? null
-    : `looked at no row: ${empty.join(', ')} empty`
 }
 
 /** The rows of the track that failed, for checks that name it: an older ledger has no list of them. */

@@ -46,7 +46,7 @@ export interface Visibility {
 }
 
 /** How many rows a table has, as far as a predicate says. */
-export async function countRows(sql: Db, table: string, where: string): Promise<number> {
+export async function rowsWhere(sql: Db, table: string, where: string): Promise<number> {
   const [row] = await sql.unsafe<{ rows: number }[]>(
     `select count(*)::float8 as rows from ${table} where ${where}`,
   )

@@ -15,8 +15,8 @@ import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
 import { sampleRealUsers } from './real_users.sql.js'
 import {
-  countRows,
   readVisibility,
+  rowsWhere,
   type StoredVisibility,
   storedVisibility,
   storeVisibility,
@@ -95,7 +95,7 @@ export async function compareVisibility(
   const counts = new Map<string, number>()
   const lost = new Map<string, number>()
   const rowsIn = async (of: VisibleRows, where: string): Promise<number> => {
-    if (!counts.has(of.table)) counts.set(of.table, await countRows(reader.sql, of.table, where))
+    if (!counts.has(of.table)) counts.set(of.table, await rowsWhere(reader.sql, of.table, where))
     return counts.get(of.table)!
   }
   for (const then of stored) {

@@ -246,6 +246,7 @@ select 'notes' as object, 20 as came_in, 17 as migrated, 1 as quarantined, 0 as 
         phase: 'contract',
         rehearseUrl: copy.url,
         oldApp: 'select size from public.notes where size > 0;',
+        newApp: 'select width from public.notes;\nselect shade from public.notes;',
         consent: { allow: ['ENDS_OLD_APP'] },
       }),
     )
@@ -256,6 +257,7 @@ select 'notes' as object, 20 as came_in, 17 as migrated, 1 as quarantined, 0 as 
       REHEARSED_ELSEWHERE: new RegExp(copy.name),
       REHEARSAL_STUCK: new RegExp(copy.name),
       OLD_APP_CHANGES: /select size from public\.notes.*42703/,
+      NEW_APP_FAILS: /select shade from public\.notes.*line 2.*after 2_rename.*42703/,
       NOT_ACCOUNTED: /2 of .*notes/,
       ACCEPTANCE_UNUSED: /mine\/nothing\/row 7/,
     })

@@ -12,10 +12,9 @@ const faults = ({ report, code }: Ran) => [
   ...report.findings
     .filter(f => f.level === 'error' || f.level === 'refused' || (code !== 0 && f.level !== 'info'))
     .map(f => `${f.code} ${f.message}`),
-  // that these applications have tables without row security is as it was before, and warned of
   ...report.checks
-    .filter(c => c.check !== 'row_security')
-    .filter(c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'))
+    // what the database had before is its own
+    .filter(c => c.outcome === 'failed' || (c.level === 'error' && c.found.some(f => !f.preExisting)))
     .map(c => JSON.stringify([c.check, c.found.map(f => f.detail)])),
 ]
 

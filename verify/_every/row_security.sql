@@ -14,7 +14,8 @@ family as (
 select c.oid::regclass::text as object,
   concat_ws(', ',
     case c.relkind when 'f' then 'a foreign table has no row level security' else 'row level security is off' end,
-    case when l.has_policies then 'its policies, or those of the table above it, do nothing' end,
+    case when exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid) then 'its policies do nothing'
+      when l.has_policies then 'the policies of the table above it do nothing' end,
     l.reached || ' may reach its rows') as detail,
   array[format('table %I.%I', s.nspname, c.relname), format('grants %I.%I', s.nspname, c.relname)] || array(
     select format('column %I.%I', s.nspname, c.relname) || '.' || a.attname from pg_catalog.pg_attribute a

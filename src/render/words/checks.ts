@@ -66,7 +66,7 @@ export const checkWords = {
   MUTANT_REFUSED: say(
     (s, f) =>
       sentence`The database refused ${s} (${f.reason}), so nothing has shown that the check can fail.`,
-    () => 'Write a mutant that the database accepts: --! mutant: <SQL that makes the fault>',
+    () => 'Write a mutant that the database accepts in the header of the check (mutant).',
   ),
   MUTANTS: say(
     (s, f) =>
@@ -97,7 +97,7 @@ export const checkWords = {
   PROOF_HOLDS: say((s, f) => sentence`Of what was proved of \`${s}\` at ${f.at}, nothing has changed.`, null),
   PROOF_DIFFERS: say(
     (s, f) => sentence`Since \`${s}\` was proved at ${f.at}:${bullets(f.changes)}`,
-    () => 'rethread prove --out <file>   keeps what is there now, once each change is explained.',
+    () => 'Explain each change; then rethread prove --out proof.json   keeps what is there now.',
   ),
   PRE_EXISTING: say(
     (s, f) =>

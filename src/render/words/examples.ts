@@ -75,6 +75,16 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     'insert into chats (id) ...',
     { after: 'after 008_require_session', before: '1 row(s)', now: '23503: violates a foreign key' },
   ],
+  NEW_APP_FAILS: [
+    'select size from chats',
+    {
+      line: 3,
+      sqlstate: '42703',
+      reason: 'column "size" does not exist',
+      after: 'after 008_require_session',
+    },
+  ],
+  NEW_APP_EARLY: ['after 002_link_messages', { steps: ['003_fill'] }],
   REHEARSED_HERE: ['chat'],
   REHEARSED_ELSEWHERE: ['chat_copy', { applied: 2, target: 4 }],
   REHEARSAL_STUCK: [exampleMigration, { reason: 'SQL_ERROR' }],

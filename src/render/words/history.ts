@@ -62,6 +62,16 @@ export const historyWords = {
       sentence`The old application's \`${s}\` came to ${f.before} before, and to ${f.now} ${f.after}.`,
     () => 'Deploy an application that does not send it any more before this phase.',
   ),
+  NEW_APP_FAILS: say(
+    (s, f) =>
+      sentence`The new application's \`${s}\` (line ${f.line}) fails ${f.after}: ${f.sqlstate}: ${f.reason}.`,
+    () => 'Change the statement, or add a migration that makes what it needs, before you deploy.',
+  ),
+  NEW_APP_EARLY: say(
+    (s, f) =>
+      sentence`The new application was tried ${s}: these steps were not rehearsed, and what they make is not there yet:${bullets(f.steps)}`,
+    () => 'rethread plan --rehearse-url <a copy> --new-app new_app.sql   tries it after all of them.',
+  ),
   REHEARSED_HERE: say(
     s =>
       sentence`The rehearsal in \`${s}\` itself took real locks until its transaction was rolled back, and wrote WAL.`,

@@ -1,0 +1,57 @@
+import { firstLine } from '../files/lint.js'
+import { lineOf, parseStatements, type Statement } from '../files/statements.js'
+import { type Finding, finding, type Table } from '../model/report.js'
+import type { Moment } from './old_app.js'
+
+/** A file of statements that an application sends. */
+export interface Application {
+  text: string
+  statements: Statement[]
+}
+
+/** The applications that a rehearsal tries. */
+export interface Applications {
+  /** Of today: before the first step, and after each phase. */
+  old: Application
+  /** The one that is deployed afterwards: when all steps have run. */
+  new: Application
+}
+
+/** Reads the files of both; null for one that is not tried. Throws SyntaxFault. */
+export const readApplications = async (old: string | null, next: string | null): Promise<Applications> => ({
+  old: { text: old ?? '', statements: await parseStatements(old ?? '') },
+  new: { text: next ?? '', statements: await parseStatements(next ?? '') },
+})
+
+/**
+ * The new application's side: what each statement comes to in the schema after the steps, and a finding for
+ * each that the server refuses. `unreached` are the steps that could not be rehearsed: the schema is not yet
+ * what they make of it.
+ */
+export function judgeNewApp(
+  { text, statements }: Application,
+  moment: Moment,
+  after: string,
+  unreached: string[],
+): { table: Table; findings: Finding[] } {
+  const rows: Table['rows'] = []
+  const findings: Finding[] = []
+  for (const [i, s] of statements.entries()) {
+    const came = moment.get(i)!
+    const { line } = lineOf(text, s.offset)
+    rows.push([line, firstLine(s.text), 'fault' in came ? came.fault : `${came.rows} row(s)`])
+    if (!('fault' in came)) continue
+    const [sqlstate, ...reason] = came.fault.split(': ')
+    findings.push(
+      finding('NEW_APP_FAILS', firstLine(s.text), {
+        line,
+        sqlstate: sqlstate!,
+        reason: reason.join(': '),
+        after,
+      }),
+    )
+  }
+  if (unreached.length > 0) findings.push(finding('NEW_APP_EARLY', after, { steps: unreached }))
+  const title = `What the new application’s statements come to ${after}`
+  return { table: { title, columns: ['line', 'statement', 'outcome'], rows }, findings }
+}
