@@ -3,6 +3,7 @@
 --! undone-by: 001_create_conversations
 --! table: public.chat_sessions
 --! unit: tenant_id
+--! key: id
 --! pending: not exists (select from public.conversations c where c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id)
 --! reason: case
 --!   when s.tenant_id is null then 'it has no tenant'

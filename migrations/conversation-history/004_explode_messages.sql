@@ -3,6 +3,7 @@
 --! undone-by: 001_create_conversations
 --! table: public.chat_sessions
 --! unit: tenant_id
+--! key: id
 --! pending: exists (select from public.conversations c where c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id) and exists (
 --!   select from chat_private.elements(s.id, s.messages::json, s.created_at) e
 --!   where e.reason is null and not exists (select from public.messages m where m.id = e.id and m.conversation_id = s.id))

@@ -3,6 +3,7 @@
 --! undone-by: 001_create_conversations
 --! table: public.chat_sessions
 --! unit: tenant_id
+--! key: id
 --! pending: (exists (select from public.conversations c where c.id = s.id) and exists (
 --!   select from chat_private.elements(s.id, s.messages::json, s.created_at) e
 --!   where e.reason is not null and not exists (

@@ -710,7 +710,7 @@ set lock_timeout = '300ms'
 as $$
 declare
   requests uuid[];
-  moved uuid[];
+  moved text[];
   one uuid;
 begin
   begin
@@ -722,7 +722,7 @@ begin
       requests := array(
         select n.request_id from new_rows n where n.request_id is not null
         union select o.request_id from old_rows o join public.requests r on r.id = o.request_id);
-      moved := array(select n.id from new_rows n join old_rows o on o.id = n.id where n.request_id is distinct from o.request_id);
+      moved := array(select n.id::text from new_rows n join old_rows o on o.id = n.id where n.request_id is distinct from o.request_id);
     end if;
     perform from public.chat_sessions s where s.request_id = any (requests) order by s.id for no key update;
     update public.chat_sessions s
@@ -730,8 +730,8 @@ begin
       avinode_trip_id = x.trip, avinode_rfp_id = x.rfp, avinode_rfq_id = x.rfq, primary_quote_id = x.quote, proposal_id = x.proposal
     from (
       select o.id, q.n, coalesce(o.avinode_trip_id, k.trip) as trip, coalesce(o.avinode_rfp_id, k.rfp) as rfp, coalesce(o.avinode_rfq_id, k.rfq) as rfq,
-        case when o.primary_quote_id = any (moved) then k.quote else coalesce(o.primary_quote_id, k.quote) end as quote,
-        case when o.proposal_id = any (moved) then k.proposal else coalesce(o.proposal_id, k.proposal) end as proposal
+        case when o.primary_quote_id::text = any (moved) then k.quote else coalesce(o.primary_quote_id, k.quote) end as quote,
+        case when o.proposal_id::text = any (moved) then k.proposal else coalesce(o.proposal_id, k.proposal) end as proposal
       from public.chat_sessions o
       cross join lateral chat_private.links_of(o.request_id) k
       cross join lateral (select count(*) as n from public.quotes y where y.request_id = o.request_id) q

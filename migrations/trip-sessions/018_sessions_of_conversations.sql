@@ -6,6 +6,7 @@
 --!   column public.messages.id uuid, column public.messages.content
 --! table: public.conversations
 --! unit: id
+--! key: id
 --! pending: not exists (select from public.chat_sessions s where s.conversation_id = c.id)
 --!     and not exists (select from chat_private.pruned p where p.conversation_id = c.id)
 --!   or c.id in (

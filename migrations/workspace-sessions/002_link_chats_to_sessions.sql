@@ -435,7 +435,8 @@ create trigger rethread_keep_session
   for each row execute function chat_private.keep_session();
 
 -- Who a message is, as the quarantine writes it: its primary key, whose columns are more than one where
--- messages are partitioned.
+-- messages are partitioned, else those of a unique index. Between columns is a comma, and a backslash before
+-- each that a value holds itself.
 -- locks: none
 do $key$
 begin
@@ -443,11 +444,21 @@ begin
     create function chat_private.message_key(c public.chats) returns text
     language sql stable
     as $$ select pg_catalog.concat_ws(',', %s) $$ $f$, coalesce((
-      select string_agg(format('c.%I', a.attname), ', ' order by k.n)
-      from pg_catalog.pg_index i
+      select string_agg(
+        case i.indnkeyatts when 1 then format('c.%I', a.attname)
+          else format('pg_catalog.regexp_replace(c.%I::text, %L, %L, %L)', a.attname, '([,\\])', '\\\1', 'g') end, ', ' order by k.n)
+      from (
+        select i.indrelid, i.indkey, i.indnkeyatts from pg_catalog.pg_index i
+        where i.indrelid = 'public.chats'::regclass and i.indisunique and i.indisvalid and i.indimmediate
+          and i.indpred is null and i.indexprs is null
+          and not exists (
+            select from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) n (attnum)
+            join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = n.attnum
+            where not a.attnotnull)
+        order by i.indisprimary desc, i.indnkeyatts, i.indexrelid limit 1) i
       cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-      where i.indrelid = 'public.chats'::regclass and i.indisprimary), 'pg_catalog.md5(pg_catalog.to_jsonb(c)::text)'));
+      where k.n <= i.indnkeyatts), 'pg_catalog.md5(pg_catalog.to_jsonb(c)::text)'));
 end
 $key$;
 

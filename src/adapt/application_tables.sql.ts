@@ -105,6 +105,29 @@ export async function filledShares(
   return new Map(columns.map((c, n) => [c, row![`c${n}`]! / row!.rows!]))
 }
 
+/** What a look at some rows says of the values of a column. */
+export interface SeenValues {
+  rows: number
+  /** Different values, at most ten. */
+  some: string[]
+  /** The largest number; null where no value is one. */
+  largest: number | null
+  /** True where every value is a time in ISO form. */
+  iso: boolean
+}
+
+/** The values of a column in some rows, as far as they can be seen. */
+export async function seenValues(sql: Db, table: string, column: string, iso: string): Promise<SeenValues> {
+  const [row] = await sql.unsafe<SeenValues[]>(
+    `select count(*)::int as rows, coalesce((array_agg(distinct v))[1:10], '{}') as some,
+       max(case when v ~ '^\\d+(\\.\\d+)?$' then v::numeric end)::float8 as largest,
+       coalesce(bool_and(v ~ $1), false) as iso
+     from (select ${partText(column)}::text as v from ${table} where ${partText(column)} is not null limit ${sampled}) t`,
+    [iso],
+  )
+  return row!
+}
+
 /** What policies of tables say of who asks, as the server prints it. */
 export async function policyTexts(sql: Db, tables: string[]): Promise<string[]> {
   const rows = await sql<{ text: string }[]>`

@@ -11,6 +11,10 @@ export interface CatalogColumn {
   required: boolean
   /** True for GENERATED ALWAYS AS IDENTITY. */
   always: boolean
+  /** Length of a varchar; null where there is none. */
+  length: number | null
+  /** SQL that the database itself makes a value with, as it prints it; null where it makes none. */
+  makes: string | null
 }
 
 /** The columns of tables; a table that is not there has none. */
@@ -19,9 +23,14 @@ export async function columnsOf(sql: Db, tables: string[]): Promise<CatalogColum
     select t.name as table, a.attname::text as column, format_type(a.atttypid, a.atttypmod) as type,
       format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), -1) as base,
       a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as required,
-      a.attidentity = 'a' as always
+      a.attidentity = 'a' as always,
+      nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4 as length,
+      case when a.attidentity <> ''
+        then format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname))
+        else pg_get_expr(d.adbin, d.adrelid) end as makes
     from unnest(${tables}::text[]) as t (name)
     join pg_catalog.pg_attribute a on a.attrelid = to_regclass(t.name) and a.attnum > 0 and not a.attisdropped
     join pg_catalog.pg_type y on y.oid = a.atttypid
+    left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
     order by 1, a.attnum`
 }

@@ -1,23 +1,26 @@
 import type { Db } from '../database/types.js'
-import type { ColumnBinding, Mapping, TrackTypes } from '../model/mapping.js'
-import type { Track } from '../model/project.js'
+import type { ColumnBinding, Mapping, Roles, TrackTypes } from '../model/mapping.js'
+import type { Track, TrackInfo } from '../model/project.js'
+import { namesIn } from '../model/table_name.js'
 import { type CatalogColumn, columnsOf } from './bind.sql.js'
 import { bindingOf } from './names.js'
 import { readTrackNames } from './rewrite_track.js'
+import { codeForm, jsonTextForm, readCodes, timeForm, timeUnits } from './value_forms.js'
 import { requiredTypes } from './wanted.js'
 
-/**
- * How a time without a zone is read and written. Times that are numbers or text stay what they are:
- * reports order and compare messages by the column itself, and the headers' `requires` refuses them before
- * anything is changed.
- */
-const timeOf = (type: string, zone: string | null): Partial<ColumnBinding> =>
-  type === 'timestamp without time zone' && zone !== null
-    ? { reads: `{} at time zone '${zone}'`, writes: `({})::timestamptz at time zone '${zone}'` }
-    : {}
+/** What a person says of values beside the names. */
+export interface GivenValues {
+  /** Zone of times that are stored without one; null leaves them to the session's. */
+  zone: string | null
+  /** By role, what the values of a column mean: `ms`, or `0:user,1:assistant`. */
+  values: Record<string, string>
+}
 
-/** Types that the tracks read as they are, beside those that a file requires. */
-const asIs = /^(timestamp with|date)/
+/** What a track's description says of its types and of its messages. */
+type BoundTrack = TrackTypes & Pick<Partial<TrackInfo>, 'messages'>
+
+/** Types of times that the tracks read as they are, beside those that a file requires. */
+const asIs = /^(timestamp with time zone|date)$/
 
 /** Types that an id can have which is a uuid in the track's files. */
 const bindableIds = /^(bigint|integer|text|character varying)$/
@@ -25,17 +28,16 @@ const bindableIds = /^(bigint|integer|text|character varying)$/
 const isNumber = /^(bigint|integer|smallint|numeric)$/
 
 /**
- * Completes a mapping with what the catalog says of the bound columns: types, how a time is read, what
- * probes have to write beside. `zone` is that of times without one; null leaves them to the session's. An id
- * takes the database's type only where the track's description says what else has it, so that the files
- * require what they can do with.
+ * Completes a mapping with what the catalog says of the bound columns: types, how a time or a code is read,
+ * what probes have to write beside. An id takes the database's type only where the track's description says
+ * what else has it, so that the files require what they can do with.
  */
 export async function bindTypes(
   sql: Db,
   track: Track,
-  types: TrackTypes,
+  types: BoundTrack,
   mapping: Mapping,
-  zone: string | null,
+  given: GivenValues,
 ): Promise<Mapping> {
   const { roles, own } = await readTrackNames(track)
   const bound: Mapping = { ...mapping }
@@ -64,8 +66,14 @@ export async function bindTypes(
       // a column that names rows has the type of their ids, or the track can't do with it
       const id = of === undefined ? role : `${of}.id`
       const type = typedAs(types, id, found(id))
+      if (!here) continue
       const allowed = wanted.get(`${table}.${column}`) ?? []
-      if (here) Object.assign(bound, bindOne(role, binding, here, allowed, type, zone))
+      const more = {
+        ...(idForm(role, here, allowed, type, { types, roles }) ??
+          valueForm(role, here, allowed, types, given)),
+        ...probeForm(here, allowed),
+      }
+      if (Object.keys(more).length > 0) bound[role] = { ...binding, ...more }
     }
     // what the track itself has added is no column of the application's
     for (const column of own.get(table) ?? [])
@@ -96,21 +104,70 @@ const probeValue = (type: string): string =>
             ? 'gen_random_uuid()'
             : 'left(md5(random()::text), 12)'
 
-function bindOne(
+/** Characters of a uuid's text. */
+const uuidLength = 36
+
+const isTextual = /^(text|character varying)$/
+
+/** The type that a column with ids has instead of uuid: that of the ids, or one that is taken for it. */
+function idForm(
   role: string,
-  binding: ColumnBinding,
-  found: CatalogColumn,
+  here: CatalogColumn,
   allowed: string[],
   type: string | null,
-  zone: string | null,
-): Mapping {
-  const more: Partial<ColumnBinding> = {}
-  const time = allowed.includes('timestamptz')
-  if (time && !asIs.test(found.base)) Object.assign(more, timeOf(found.base, zone))
-  if (more.reads) more.type = found.type
-  else if (type !== null && allowed.includes('uuid')) more.type = type
-  if (isNumber.test(found.base) && !time) more.number = true
-  if (found.always) more.always = true
-  if (Object.keys(more).length === 0 || allowed.length === 0) return {}
-  return { [role]: { ...binding, ...more } }
+  track: { types: TrackTypes; roles: Roles },
+): Partial<ColumnBinding> | null {
+  if (type === null || !allowed.includes('uuid')) return null
+  const made = (track.types.typed?.[role] ?? []).some(name => track.roles[name.split('.')[0]!]?.new)
+  const makes = made ? madeAs(here) : undefined
+  if (makes === null) return null
+  const fits =
+    (isTextual.test(type) && isTextual.test(here.base)) || (type === 'bigint' && here.base === 'integer')
+  return { type: fits ? here.base : type, ...(makes === undefined ? {} : { makes }) }
 }
+
+/**
+ * How the tables of the track get ids of this kind: as the database makes its own. Null for numbers that only
+ * the application makes: the files go on requiring a uuid, which refuses them.
+ */
+function madeAs(here: CatalogColumn): string | null {
+  if (here.makes !== null) return here.makes
+  if (!isTextual.test(here.base)) return null
+  const isShort = here.length !== null && here.length < uuidLength
+  return isShort ? `"left"(md5((gen_random_uuid())::text), ${here.length})` : '(gen_random_uuid())::text'
+}
+
+/** How a column is read and written that holds something else than the track's; null where it does not. */
+function valueForm(
+  role: string,
+  here: CatalogColumn,
+  allowed: string[],
+  info: BoundTrack,
+  { zone, values }: GivenValues,
+): Partial<ColumnBinding> | null {
+  const said = values[role]
+  if (allowed.includes('timestamptz')) {
+    const form = asIs.test(here.base)
+      ? null
+      : timeForm(here.base, zone, timeUnits.find(u => u === said) ?? null)
+    return form && { ...form, type: here.base, ...(said === undefined ? {} : { values: said }) }
+  }
+  if (said !== undefined) return { ...codeForm(readCodes(role, said), here.base), values: said }
+  return role === contentRole(info) && /^jsonb?$/.test(here.base) ? jsonTextForm(here) : null
+}
+
+/** The role of the column that holds what a message says. */
+const contentRole = ({ messages }: BoundTrack): string | null =>
+  messages ? `${namesIn(messages.table)!.at(-1)}.${messages.content}` : null
+
+/** What the probes of a track have to know of a column. */
+const probeForm = (here: CatalogColumn, allowed: string[]): Partial<ColumnBinding> =>
+  allowed.length === 0
+    ? {}
+    : {
+        ...(isNumber.test(here.base) && !allowed.includes('timestamptz') ? { number: true } : {}),
+        ...(here.length !== null && here.length < uuidLength && allowed.includes('uuid')
+          ? { short: true }
+          : {}),
+        ...(here.always ? { always: true } : {}),
+      }

@@ -41,3 +41,18 @@ export function readMap(entries: string[]): Mapping {
   }
   return mapping
 }
+
+/** Reads `chats.role=0:user,1:assistant`: what the values of a column mean, by role. Throws USAGE. */
+export function readMapValues(entries: string[]): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const entry of entries) {
+    const [, role, said] = /^(\w+\.\w+)=(\S.*)$/.exec(entry) ?? []
+    if (role === undefined || said === undefined || values[role] !== undefined)
+      throw new UsageError(
+        `--map-values ${entry}`,
+        'it looks like chats.role=0:user,1:assistant, once for each column',
+      )
+    values[role] = said
+  }
+  return values
+}

@@ -10,6 +10,22 @@ export interface NewColumn extends ColumnBinding {
   text: string
 }
 
+/** A function of the track's that takes ids from a sequence of the application's. */
+export interface TakenIds {
+  name: string
+  type: string
+  /** The call that takes one. */
+  from: string
+}
+
+/** How ids are made. */
+interface MadeIds {
+  /** The default as the server prints it. */
+  made: string
+  /** Null where the default needs no function of the track's. */
+  taken: TakenIds | null
+}
+
 /** What the files of a track call things, and what they are called in one database. */
 export interface Names {
   /** True when the track's files name this table. */
@@ -23,11 +39,16 @@ export interface Names {
   /** The column's new name; null where it keeps it, and is read and written as it is. */
   column(table: string, column: string): NewColumn | null
   /**
-   * The type of parameters, variables, columns and casts of that name; null where it is the track's own.
+   * The type of parameters, variables, columns and casts of that name, in a function or table of the track;
+   * null where it is the track's own.
    */
-  type(name: string): string | null
+  type(name: string, within?: string | null): string | null
+  /** How a column of a table that the track makes gets its ids; null where it is the track's own way. */
+  makes(table: string, column: string): MadeIds | null
   /** True when the probe's ids with this letter are those of a column of numbers. */
   isNumber(letter: string): boolean
+  /** True when they are those of a column of texts that are shorter than a uuid. */
+  isShort(letter: string): boolean
   /** True for a column of the track's files that this database does not have. */
   lacks(table: string, column: string): boolean
   /** Columns beside the track's that a probe has to write into a table, and the values. */
@@ -50,7 +71,7 @@ export interface TrackNames {
 /** What a track says of its roles, as far as names need it. */
 export interface TrackRoles {
   roles: Roles
-  /** role -> names in the files whose type is that of the role's column. */
+  /** role -> names in the files whose type is that of the role's column, alone or with what they are in. */
   typed: Record<string, string[]>
   /** letter of the ids of probes (`a0000000-7e57-...`) -> role of the column that holds them. */
   probes: Record<string, string>
@@ -69,6 +90,7 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
   const columns = new Map<string, Map<string, NewColumn>>()
   const known = new Map([...own].map(([table, has]) => [table, new Set(has)]))
   const types = new Map<string, string>()
+  const made = new Map<string, MadeIds>()
   const absent = new Set<string>()
   const fills = new Map<string, { text: string; value: string }[]>()
   for (const [entity, { table, columns: has }] of Object.entries(track.roles)) {
@@ -85,7 +107,10 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
       if (bound && (bound.column !== column || bound.reads || bound.writes || bound.type || bound.always))
         renamed.set(column, { ...bound, text: partText(bound.column) })
       if (bound?.type)
-        for (const name of track.typed[`${entity}.${attribute}`] ?? []) types.set(name, bound.type)
+        for (const name of track.typed[`${entity}.${attribute}`] ?? []) {
+          types.set(name, ownType(bound.type))
+          if (bound.makes) made.set(name, madeIds(name, bound.type, bound.makes))
+        }
     }
   }
   // a column that the track adds may be called differently too: `message.session_id`
@@ -117,14 +142,29 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
     columns: table => known.get(table) ?? noColumns,
     table: table => tables.get(table) ?? parts(table),
     column: (table, column) => columns.get(table)?.get(column) ?? null,
-    type: name => types.get(name) ?? null,
+    type: (name, within) => (within && types.get(`${within}.${name}`)) || (types.get(name) ?? null),
+    makes: (table, column) => made.get(`${parts(table).name}.${column}`) ?? null,
     isNumber: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.number ?? false,
+    isShort: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.short ?? false,
     lacks: (table, column) => absent.has(columnText(parts(table), column)),
     filled: table => fills.get(table) ?? [],
     identity: typeof identity === 'string' && identity !== shippedIdentity ? identity : null,
     signature: new Map(),
     indexes: new Map(),
   }
+}
+
+/**
+ * The type that the track gives its own columns for ids of a type: a varchar is compared as text, and the
+ * server would print each comparison with its casts.
+ */
+const ownType = (type: string): string => (type === 'character varying' ? 'text' : type)
+
+/** Ids of a sequence are taken by a function of the track's: writers need no right on the sequence. */
+function madeIds(column: string, type: string, makes: string): MadeIds {
+  if (!makes.startsWith('nextval(')) return { made: makes, taken: null }
+  const name = `chat_private.new_${column.replace('.', '_')}`
+  return { made: `${name}()`, taken: { name, type, from: makes } }
 }
 
 const noColumns: ReadonlySet<string> = new Set()

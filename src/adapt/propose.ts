@@ -20,6 +20,8 @@ export interface ProposedBinding {
   rivals: string[]
   /** False where the name is the track's own. */
   renamed: boolean
+  /** True where the question is what its values mean, which `--map-values` takes. */
+  isOfValues?: boolean
 }
 
 /** What a database has for the roles of a track. */

@@ -3,9 +3,10 @@ import { readAside } from '../database/scopes.js'
 import { missingFindings } from '../database/server.js'
 import type { Root } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
-import type { Mapping, Roles, TrackTypes } from '../model/mapping.js'
-import type { Track } from '../model/project.js'
+import type { Mapping, Roles } from '../model/mapping.js'
+import type { Track, TrackInfo } from '../model/project.js'
 import type { Finding } from '../model/report.js'
+import { columnText } from '../model/table_name.js'
 import {
   type ApplicationTable,
   applicationTables,
@@ -15,8 +16,9 @@ import {
 } from './application_tables.sql.js'
 import { bindTypes } from './bind.js'
 import { idColumnOf } from './fit_columns.js'
-import { mappedNames } from './names.js'
+import { mappedNames, type Names } from './names.js'
 import { type Proposal, type ProposedBinding, propose } from './propose.js'
+import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
 import { wantedTables } from './wanted.js'
@@ -34,6 +36,8 @@ export interface GivenNames {
   mapping: Mapping
   /** Zone of times that are stored without one; null leaves them to the session's. */
   zone: string | null
+  /** By role, what the values of a column mean. */
+  values?: Record<string, string>
   /** True where the track may have been applied already: then its own tables are there and none's to name. */
   isApplied?: boolean
 }
@@ -44,7 +48,10 @@ export async function readProposals(sql: Root, tracks: Track[], given: GivenName
   const found: ReadProposal[] = []
   for (const track of tracks) {
     const { info } = await readTrackInfo(track)
-    if (info?.roles) found.push(await readProposal(sql, track, info, all, given))
+    // users are in every database: a track that needs nothing else must be named
+    const hasOwnTables = Object.keys(info?.roles ?? {}).some(entity => entity !== 'users')
+    if (info?.roles && (hasOwnTables || tracks.length === 1))
+      found.push(await readProposal(sql, track, info, all, given))
   }
   return found
 }
@@ -52,16 +59,18 @@ export async function readProposals(sql: Root, tracks: Track[], given: GivenName
 async function readProposal(
   sql: Root,
   track: Track,
-  info: TrackTypes,
+  info: TrackInfo,
   all: ApplicationTable[],
   given: GivenNames,
 ): Promise<ReadProposal> {
   const { roles, own } = await readTrackNames(track)
   const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
   const zone = given.zone ?? zoneWanted(found)
+  const values = await readValues(sql, found, info, given.values ?? {})
   const plain = await plainBindings(sql, found)
   const bindings = [
     ...found.bindings,
+    ...values.bindings,
     ...(plain.length > 0 ? plain : await identityBinding(sql, found, given.mapping)),
     ...(zone === given.zone ? [] : [zoneBinding(await serverZone(sql))]),
     ...(given.isApplied ? [] : takenNames(roles, own, found, all)),
@@ -69,14 +78,29 @@ async function readProposal(
   const identity = bindings.find(b => b.role === 'identity')?.to
   const named = identity ? { ...found.mapping, identity } : found.mapping
   const api = plain.find(b => b.role === apiKey)?.to
-  const mapping = { ...(await bindTypes(sql, track, info, named, zone)), ...(api ? { [apiKey]: api } : {}) }
+  const bound = await bindTypes(sql, track, info, named, { zone, values: values.known })
+  const mapping = { ...bound, ...(api ? { [apiKey]: api } : {}) }
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
   const required = track.migrations
     .flatMap(m => m.requires)
     .flatMap(r => rewriteRequired(names, r))
     .filter(r => /^(table|column) /.test(r))
-  const lacks = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
+  const missing = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
+  const lacks = missing.map(f => saysOfNumbers(f, info, names, roles))
   return { ...found, bindings: await withShares(sql, found, bindings), mapping, track, lacks }
+}
+
+/** Of an id that is a number which only the application makes: that one with a default would do. */
+function saysOfNumbers(f: Finding, info: TrackInfo, names: Names, roles: Roles): Finding {
+  if (f.code !== 'WRONG_TYPE' || !/^(bigint|integer)$/.test(f.facts.found)) return f
+  const isId = Object.keys(info.typed ?? {}).some(role => {
+    const [entity, column] = role.split('.') as [string, string]
+    const table = roles[entity]?.table
+    const name = table && columnText(names.table(table), names.column(table, column)?.column ?? column)
+    return f.subject === `column ${name}`
+  })
+  const { found, wanted } = f.facts
+  return isId ? { ...f, facts: { found, wanted: [...wanted, `${found} with a default`] } } : f
 }
 
 /** Adds to the reason of each column that names rows in how many rows it does. */
@@ -194,13 +218,18 @@ const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 /** The command that copies a track under these names; a place that is open says so. */
 export function initCommand(p: ReadProposal, zone: string | null): string {
   const asked = zone ?? p.bindings.find(b => b.role === 'zone')?.to ?? null
+  const values = p.bindings
+    .filter(b => b.isOfValues)
+    .map(b => `--map-values ${shellWord(`${b.label}=${b.to ?? '<yours>'}`)}`)
   const names = p.bindings
-    .filter(b => b.role !== 'zone' && b.role !== apiKey && (b.renamed || b.confidence !== 'certain'))
+    .filter(b => b.role !== 'zone' && b.role !== apiKey && !b.isOfValues)
+    .filter(b => b.renamed || b.confidence !== 'certain')
     .map(b => `${b.label}=${b.to ?? '<yours>'}`)
   return [
     `rethread init --track ${p.track.name}`,
     ...(asked === null ? [] : [`--zone ${asked}`]),
     ...(names.length > 0 ? [`--map ${shellWord(names.join(','))}`] : []),
+    ...values,
   ].join(' ')
 }
 

@@ -219,7 +219,7 @@ function placesOf(part: SqlToken[], body: SqlToken[], start: number, taken: Set<
 function rewriteDeclarations(to: Rewrite): void {
   const { tokens } = to.edits
   for (const [i, token] of tokens.entries()) {
-    const type = to.names.type(token.name)
+    const type = to.names.type(token.name, to.body?.name)
     if (type && tokens[i + 1]?.name === 'uuid' && tokens[i - 1]?.raw !== '.')
       to.edits.replace(tokens[i + 1]!.start, tokens[i + 1]!.end, type)
     if (token.raw !== '%' || !/^(type|rowtype)$/.test(tokens[i + 1]?.name ?? '')) continue

@@ -42,7 +42,9 @@ export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<
   for (const filter of Object.values<Json>(info.filters ?? {}))
     filter.column = columnNow(names, info.sessions.table, filter.column)
   if (info.messages?.to) info.messages.to = columnNow(names, info.sessions.table, info.messages.to)
+  const reads = messageReads(names, info.messages)
   own(info.messages, ['session', 'role', 'content', 'created'])
+  if (reads) info.reads = reads
   own(info.sessions, [
     'id',
     'active',
@@ -74,6 +76,15 @@ export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<
   return `${JSON.stringify(info, null, 2)}\n`
 }
 
+/** How columns of messages are read that hold it otherwise than the track's; null where none does. */
+function messageReads(names: Names, messages: Json): Json | null {
+  const found = ['role', 'content', 'created'].flatMap(key => {
+    const reads = typeof messages?.[key] === 'string' && names.column(messages.table, messages[key])?.reads
+    return reads ? [[key, reads]] : []
+  })
+  return found.length > 0 ? Object.fromEntries(found) : null
+}
+
 /**
  * expected.json: tables, columns and definitions follow; patterns keep their words but for new tables'
  * names.
@@ -84,8 +95,9 @@ export async function rewriteExpected(track: Rewriting, text: string): Promise<s
   for (const part of parts) {
     for (const [table, wanted] of Object.entries<Json>(part.tables ?? {})) {
       for (const [name, column] of Object.entries<Json>(wanted.columns ?? {})) {
-        const type = column.type === 'uuid' ? names.type(name) : null
+        const type = column.type === 'uuid' ? names.type(name, namesIn(table)!.at(-1)) : null
         if (type) column.type = type
+        column.default = names.makes(table, name)?.made ?? column.default
       }
       wanted.columns = mapKeys(wanted.columns, c => columnNow(names, table, c))
       for (const index of Object.values<Json>(wanted.indexes ?? {})) {

@@ -1,9 +1,10 @@
 import { type Node, rangeTable, type Statement, strings } from '../files/statements.js'
-import { partText, tableText } from '../model/table_name.js'
-import { nextNamed } from './edits.js'
+import { namesIn, partText, tableText } from '../model/table_name.js'
+import { closing, nextNamed } from './edits.js'
 import { renameWord, rowScope, visit } from './rewrite_query.js'
 import { rewriteType } from './rewrite_type.js'
 import { emptyScope, type Rewrite, type RowSource, rangeSource, renameTable, tableSource } from './scope.js'
+import { forgetTakenIds, letGoOfTakenIds, takeIds } from './taken_ids.sql.js'
 
 type RewriteRule = (to: Rewrite, node: Node, from: number) => void
 
@@ -17,7 +18,7 @@ export function rewriteStatement(to: Rewrite, statement: Statement, from: number
 }
 
 const rewriteRules: Record<string, RewriteRule> = {
-  CreateStmt: (to, node) => createTable(to, node),
+  CreateStmt: (to, node, from) => createTable(to, node, from),
   IndexStmt: (to, node) => createIndex(to, node),
   AlterTableStmt: (to, node) => alterTable(to, node),
   CreatePolicyStmt: (to, node) => {
@@ -49,12 +50,12 @@ const rewriteRules: Record<string, RewriteRule> = {
     for (const item of node.relations ?? []) relation(to, item.RangeVar)
   },
   CreateFunctionStmt: (to, node) => {
+    const name = strings(node.funcname).at(-1)!
     for (const { FunctionParameter: p } of node.parameters ?? []) {
-      rewriteType(to, p.argType, p.name ?? null)
+      rewriteType(to, p.argType, p.name ?? null, name)
       visit(to, p.defexpr, emptyScope())
     }
-    if (node.returnType && node.returnType.location !== undefined)
-      rewriteType(to, node.returnType, strings(node.funcname).at(-1) ?? null)
+    if (node.returnType && node.returnType.location !== undefined) rewriteType(to, node.returnType, name)
   },
   DoStmt: () => {},
   ViewStmt: (to, node) => visit(to, node.query, emptyScope()),
@@ -62,10 +63,15 @@ const rewriteRules: Record<string, RewriteRule> = {
 
 const relation = (to: Rewrite, range: Node): RowSource => rangeSource(to, range, emptyScope())
 
-function createTable(to: Rewrite, node: Node): void {
+function createTable(to: Rewrite, node: Node, from: number): void {
   const { table } = relation(to, node.relation)
   for (const elem of node.tableElts ?? []) {
-    if (elem.ColumnDef) column(to, elem.ColumnDef, table!)
+    if (elem.ColumnDef) {
+      column(to, elem.ColumnDef, table!)
+      const ids = to.names.makes(table!, elem.ColumnDef.colname)?.taken
+      const start = to.edits.tokens[from]!.start
+      if (ids) to.edits.replace(start, start, takeIds(ids))
+    }
     if (elem.Constraint) constraint(to, elem.Constraint, table!)
     if (elem.TableLikeClause) relation(to, elem.TableLikeClause.relation)
   }
@@ -73,8 +79,17 @@ function createTable(to: Rewrite, node: Node): void {
 
 function column(to: Rewrite, def: Node, table: string): void {
   renameWord(to, table, def.colname, to.edits.at(def.location))
-  rewriteType(to, def.typeName, def.colname)
-  for (const { Constraint: c } of def.constraints ?? []) constraint(to, c, table)
+  rewriteType(to, def.typeName, def.colname, namesIn(table)!.at(-1))
+  const makes = to.names.makes(table, def.colname)
+  for (const { Constraint: c } of def.constraints ?? [])
+    if (c.contype === 'CONSTR_DEFAULT' && makes !== null) makeDefault(to, c, makes.made)
+    else constraint(to, c, table)
+}
+
+/** The default of ids that the track makes: a call without arguments. */
+function makeDefault(to: Rewrite, c: Node, makes: string): void {
+  const first = to.edits.at(c.raw_expr.FuncCall.location)
+  to.edits.replace(to.edits.tokens[first]!.start, to.edits.tokens[closing(to.edits, first + 1)]!.end, makes)
 }
 
 function constraint(to: Rewrite, c: Node, table: string): void {
@@ -135,6 +150,12 @@ function drop(to: Rewrite, node: Node, from: number): void {
     const names = /TRIGGER|POLICY|RULE/.test(node.removeType) ? path.slice(0, -1) : path
     if (names.length !== 2 || !/TABLE|VIEW|TRIGGER|POLICY|RULE|SEQUENCE/.test(node.removeType)) continue
     at = renameNext(to, names[0]!, names[1]!, at)
+    const ids = node.removeType === 'OBJECT_TABLE' ? to.names.makes(path.join('.'), 'id')?.taken : null
+    const end = to.edits.tokens[nextNamed(to.edits, ';', at)]?.end
+    const start = to.edits.tokens[from]!.start
+    if (!ids || end === undefined) continue
+    to.edits.replace(start, start, letGoOfTakenIds(tableText(to.names.table(path.join('.')))))
+    to.edits.replace(end, end, forgetTakenIds(ids))
   }
 }
 
@@ -177,7 +198,9 @@ export function noteSignatures(names: Rewrite['names'], statements: readonly Sta
           .map((p: Node) => p.FunctionParameter)
           .filter((p: Node) => p.mode !== 'FUNC_PARAM_TABLE' && p.mode !== 'FUNC_PARAM_OUT')
           .map((p: Node) =>
-            p.name && strings(p.argType.names).at(-1) === 'uuid' ? names.type(p.name) : null,
+            p.name && strings(p.argType.names).at(-1) === 'uuid'
+              ? names.type(p.name, strings(node.funcname).at(-1))
+              : null,
           ),
       )
   }

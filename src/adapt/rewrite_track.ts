@@ -5,7 +5,7 @@ import type { Mapping, Roles } from '../model/mapping.js'
 import type { Track as ProjectTrack, TrackInfo } from '../model/project.js'
 import { nameAt, namesIn, tableText } from '../model/table_name.js'
 import { judgeMapping } from './judge_mapping.js'
-import { mappedNames, newTable, type TrackNames } from './names.js'
+import { mappedNames, type Names, newTable, type TrackNames } from './names.js'
 import { type Rewriting, rewriteSql } from './rewrite_body.js'
 import { rewriteHeader } from './rewrite_header.js'
 import { rewriteAccess, rewriteExpected, rewriteTrackInfo } from './rewrite_json.js'
@@ -71,7 +71,7 @@ export async function trackRewriter(
     const alias = spec ? await aliasOf(text, file, spec) : null
     const bare = spec && alias === entityOf(spec.table) ? null : alias
     const headed = await rewriteHeader(with_, text, bare)
-    const ids = probing ? probeIds(names.isNumber, headed) : headed
+    const ids = probing ? probeIds(names, headed) : headed
     const access = /(\$access\$)([\s\S]*?)\$access\$/.exec(ids)
     const sql = (await rewriteSql(with_, ids)).replace(
       // a comment that the planner reads
@@ -84,8 +84,15 @@ export async function trackRewriter(
   }
 }
 
-/** Ids that probes write, where the column holds numbers: below zero, where no application has any. */
-const probeIds = (isNumber: (letter: string) => boolean, text: string): string =>
+/**
+ * Ids that probes write, where the column holds numbers: below zero, where no application has any; and where
+ * it holds texts that are too short for a uuid.
+ */
+const probeIds = (names: Names, text: string): string =>
   text.replace(/\b([0-9a-f])0000000-7e57-4000-8000-0000000000(\d\d)\b/g, (id, letter: string, n: string) =>
-    isNumber(letter) ? `-${757_000_000 + Number.parseInt(letter, 16) * 100 + Number(n)}` : id,
+    names.isNumber(letter)
+      ? `-${757_000_000 + Number.parseInt(letter, 16) * 100 + Number(n)}`
+      : names.isShort(letter)
+        ? `probe-${letter}${n}`
+        : id,
   )

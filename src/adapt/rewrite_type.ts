@@ -7,9 +7,14 @@ const idType = 'uuid'
 
 /**
  * A type's name: that of a table follows the table, and a uuid is what the role behind `named` has, the
- * name of the parameter, column or value that has the type.
+ * name of the parameter, column or value that has the type, in the function or table `within`.
  */
-export function rewriteType(to: Rewrite, type: Node, named: string | null): void {
+export function rewriteType(
+  to: Rewrite,
+  type: Node,
+  named: string | null,
+  within: string | null = to.body?.name ?? null,
+): void {
   const { edits, names } = to
   const path = strings(type.names)
   const at = edits.at(type.location)
@@ -18,7 +23,7 @@ export function rewriteType(to: Rewrite, type: Node, named: string | null): void
     if (edits.tokens[at + 1]?.raw === '.') renameTable(to, table, at)
     return
   }
-  const now = named === null ? null : names.type(named)
+  const now = named === null ? null : names.type(named, within)
   const token = edits.tokens[at]
   if (now !== null && token?.name === idType) edits.replace(token.start, token.end, now)
 }

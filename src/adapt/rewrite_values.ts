@@ -17,7 +17,7 @@ export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: 
   const bound = columns.map(c => names.column(table, c.name))
   const absent = columns.map(c => to.probing && names.lacks(table, c.name))
   const more = to.probing ? names.filled(table) : []
-  const always = to.probing && bound.some(b => b?.always)
+  const always = bound.some(b => b?.always)
   if (!bound.some(b => b?.writes) && !absent.includes(true) && more.length === 0 && !always) return
   if (columns.length === 0) return
   const lists: Item[][] = query.valuesLists
@@ -82,6 +82,9 @@ function firstLocation(node: unknown): number {
   return least
 }
 
+/** Words that a select list ends before. */
+const afterItems = /^(from|where|group|having|window|union|order|limit|offset|fetch|for|on|returning)$/i
+
 /** The items of a select list, as first and last token. */
 function selectItems(edits: Edits, query: Node): Item[] {
   const first = edits.at(query.targetList[0].ResTarget.location)
@@ -90,7 +93,7 @@ function selectItems(edits: Edits, query: Node): Item[] {
   for (let i = first; i <= edits.tokens.length; i++) {
     const raw = edits.tokens[i]?.raw ?? 'from'
     if (raw === '(') i = closing(edits, i)
-    else if (raw === ',' || raw === 'from' || raw === ';' || raw === ')') {
+    else if (raw === ',' || raw === ';' || raw === ')' || afterItems.test(raw)) {
       items.push({ first: begin, last: i - 1 })
       begin = i + 1
       if (raw !== ',') return items

@@ -1,5 +1,5 @@
-import { primaryKey } from '../database/catalog.sql.js'
 import { serverFault, sqlFailure } from '../database/faults.js'
+import { primaryKey } from '../database/row_key.sql.js'
 import { type Db, ident } from '../database/types.js'
 import { type DroppedObject, droppedObjects, keyOf } from '../files/dropped_objects.js'
 import { type Statement, withoutByteOrderMark } from '../files/statements.js'

@@ -82,7 +82,7 @@ async function filledTables(sql: Db, tables: string[]): Promise<ReadonlySet<stri
 
 /**
  * Rows (or values of a column) that people wrote within some seconds; what a migrate
- * makes by itself is left out.
+ * makes by itself is left out. `time` is SQL of a row `t`.
  */
 export async function recentRows(
   sql: Db,
@@ -94,7 +94,7 @@ export async function recentRows(
 ): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::float8 as n from ${table} t
-     where t.${ident(time)} > now() - interval '${seconds} seconds' and t.${ident(time)} <= now()
+     where ${time} > now() - interval '${seconds} seconds' and ${time} <= now()
        and not coalesce((${ours ?? 'false'}), false) ${column === null ? '' : `and t.${ident(column)} is not null`}`,
   )
   return row!.n

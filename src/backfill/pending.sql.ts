@@ -1,4 +1,5 @@
 import type { ReferencingKey } from '../database/catalog.sql.js'
+import { keyText } from '../database/row_key.sql.js'
 import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
 import { isReferenced } from './take_out.sql.js'
@@ -6,9 +7,7 @@ import type { KeyColumn } from './walk_keys.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
 export const rowKey = (alias: string, key: KeyColumn[]): string =>
-  key.length > 0
-    ? `concat_ws(',', ${key.map(c => `${alias}.${c.name}`).join(', ')})`
-    : `md5(to_jsonb(${alias})::text)`
+  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias})::text)`
 
 /** Which rows of a backfill are to do, and how one is set aside. */
 export interface PendingSpec {

@@ -1,4 +1,5 @@
-import { primaryKey, type ReferencingKey, referencingKeys } from '../database/catalog.sql.js'
+import { type ReferencingKey, referencingKeys } from '../database/catalog.sql.js'
+import { primaryKey } from '../database/row_key.sql.js'
 import type { Db } from '../database/types.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'

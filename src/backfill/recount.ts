@@ -1,6 +1,6 @@
-import { primaryKey } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
+import { primaryKey } from '../database/row_key.sql.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import type { Track } from '../model/project.js'
 import { finding, type Probed } from '../model/report.js'

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
-import { readMap } from '../adapt/mapping.js'
+import { readMap, readMapValues } from '../adapt/mapping.js'
 import { defineCommand } from '../command.js'
 import { readAnswers } from '../files/answers.js'
 import { discover } from '../files/discover.js'
 import { Failure, UsageError } from '../model/failure.js'
-import { flag, list, text } from '../model/options.js'
+import { flag, list, repeated, text } from '../model/options.js'
 import { checkTrack } from '../operate/check_track.js'
 import { init, trackNamed } from '../operate/init.js'
 
@@ -15,7 +15,14 @@ export default defineCommand({
       '--map <names>',
       'your names for the track’s tables and columns: chats=messages,chats.workspace_id=org_id',
     ),
-    answers: text('--answers <file>', 'the same as JSON: {"track": ..., "zone": ..., "map": {...}}'),
+    values: repeated(
+      '--map-values <role=values>',
+      'what the values of a column mean: chats.role=0:user,1:assistant, or chats.created_at=ms (s, ms, us, iso)',
+    ),
+    answers: text(
+      '--answers <file>',
+      'the same as JSON: {"track": ..., "zone": ..., "map": {...}, "values": {...}}',
+    ),
     zone: text(
       '--zone <zone>',
       'zone of times that are stored without one, such as UTC (default: that of each connection)',
@@ -36,6 +43,7 @@ export default defineCommand({
       return checkTrack(ctx, trackNamed(shipped, track), config.mapping, zone)
     }
     const mapping = readMap([...(answers?.map ?? []), ...options.map, ...typed.filter(t => !said(t))])
-    return init(ctx, { track, shipped, to, cwd, home, mapping, zone })
+    const values = { ...answers?.values, ...readMapValues(options.values) }
+    return init(ctx, { track, shipped, to, cwd, home, mapping, zone, values })
   },
 })

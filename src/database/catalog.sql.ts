@@ -73,18 +73,6 @@ export async function heapsOf(
     order by 1`
 }
 
-/** Columns of the primary key, in order; empty without one. */
-export async function primaryKey(sql: Db, table: string): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`
-    select a.attname::text as name
-    from pg_catalog.pg_index i
-    cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, position)
-    join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-    where i.indrelid = ${table}::regclass and i.indisprimary
-    order by k.position`
-  return rows.map(r => r.name)
-}
-
 /** Whether a table of this name, with its schema, is there. Parameters would cost a round trip more. */
 export async function relationExists(sql: Db, name: string): Promise<boolean> {
   const [row] = await sql.unsafe<{ there: boolean }[]>(

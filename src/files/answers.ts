@@ -8,6 +8,8 @@ export interface Answers {
   zone: string | null
   /** As `--map` takes them: `chats=messages`. */
   map: string[]
+  /** By role, what the values of a column mean. */
+  values: Record<string, string>
 }
 
 /** Reads and validates a file of answers. Throws BAD_CONFIG with all that is wrong in it. */
@@ -19,14 +21,17 @@ export async function readAnswers(path: string): Promise<Answers> {
     track: z.optional(z.string()),
     zone: z.optional(z.string()),
     map: z.optional(z.record(z.string(), z.string())),
+    values: z.optional(z.record(z.string(), z.string())),
   })
   const result = schema.safeParse(read.json)
   if (!result.success)
     throw new Failure('BAD_CONFIG', path, { reason: result.error.issues.map(describeIssue).join('; ') })
-  const { track, zone, map } = result.data as { track?: string; zone?: string; map?: Record<string, string> }
+  const { track, zone, map, values } = result.data as Partial<Record<'track' | 'zone', string>> &
+    Partial<Record<'map' | 'values', Record<string, string>>>
   return {
     track: track ?? null,
     zone: zone ?? null,
     map: Object.entries(map ?? {}).map(([role, name]) => `${role}=${name}`),
+    values: values ?? {},
   }
 }

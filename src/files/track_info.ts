@@ -37,6 +37,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
     values: z.optional(z.array(z.string()).check(z.minLength(1))),
     default: z.optional(z.array(z.string()).check(z.minLength(1))),
   })
+  const reads = z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the column')))
   const schema = z.strictObject({
     title: z.string(),
     for: z.string(),
@@ -81,6 +82,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       }),
     ),
     persona: z.strictObject({ claim: z.string(), of: column }),
+    reads: z.optional(z.strictObject({ role: reads, content: reads, created: reads })),
     typed: z.optional(z.record(z.string(), z.array(z.string()))),
     roles: z.optional(
       z.record(

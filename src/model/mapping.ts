@@ -26,9 +26,15 @@ export interface ColumnBinding {
   reads?: string | undefined
   /** SQL that makes the value to write from the one that the track has, with `{}` for that. */
   writes?: string | undefined
+  /** What a person said of its values: `ms`, or `0:user,1:assistant`. */
+  values?: string | undefined
+  /** For ids: SQL that makes one, for the tables of the track whose ids are of the same kind. */
+  makes?: string | undefined
   /** True for ids that are numbers, so that the ids of probes are. */
   number?: boolean | undefined
-  /** True for GENERATED ALWAYS AS IDENTITY: a probe that writes a value says so. */
+  /** True for ids that are texts too short for a uuid, so that the ids of probes are. */
+  short?: boolean | undefined
+  /** True for GENERATED ALWAYS AS IDENTITY: what writes a value says so. */
   always?: boolean | undefined
   /** For a column that the track knows nothing of and a row needs: SQL of the value that probes write. */
   probe?: string | undefined
@@ -58,9 +64,12 @@ export interface TrackTypes {
   roles?: Record<string, RoleHint>
   /**
    * For a column of the application's (`workspaces.id`), the parameters, variables, functions and columns
-   * of the track that have its type: `init` gives them the type that a database has.
+   * of the track that have its type: `init` gives them the type that a database has. One that means
+   * something else elsewhere is named with its function or table: `new_session.id`.
    */
   typed?: Record<string, string[]>
+  /** SQL that makes what a message holds, of a column that holds it otherwise, with `{}` for the column. */
+  reads?: { role?: string; content?: string; created?: string }
   /** For the first letter of the ids that probes write, the column that they are of. */
   probes?: Record<string, string>
 }

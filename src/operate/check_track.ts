@@ -26,6 +26,7 @@ export async function checkTrack(
   const [proposal] = await readProposals(connection.sql, [track], {
     mapping: names,
     zone: zone ?? zoneIn(written),
+    values: valuesSaid(written),
     isApplied: true,
   })
   if (!proposal) return report
@@ -60,6 +61,15 @@ const zoneIn = (written: Mapping): string | null =>
   Object.values(written)
     .map(value => / at time zone '([^']+)'/.exec(bindingOf(value)?.reads ?? '')?.[1] ?? null)
     .find(zone => zone !== null) ?? null
+
+/** What the values were said to mean, so that it need not be said again. */
+const valuesSaid = (written: Mapping): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(written).flatMap(([role, value]) => {
+      const values = bindingOf(value)?.values
+      return values === undefined ? [] : [[role, values]]
+    }),
+  )
 
 /** A binding as a person reads it: the name alone where there is nothing else. */
 function bindingText(value: Mapping[string] | undefined): string | null {

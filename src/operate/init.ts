@@ -36,6 +36,8 @@ export interface InitOptions {
   mapping: Mapping
   /** Zone of times that are stored without one. */
   zone: string | null
+  /** By role, what the values of a column mean. */
+  values: Record<string, string>
 }
 
 /** The track of that name. Throws TRACK_UNCLEAR. */
@@ -57,11 +59,11 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
     return await copied(trackNamed(options.shipped, options.track), options.mapping, options, null)
   await using connection = await connect(ctx, 'reader')
   const named = options.track === null ? null : trackNamed(options.shipped, options.track)
-  const given = { mapping: options.mapping, zone: options.zone }
+  const given = { mapping: options.mapping, zone: options.zone, values: options.values }
   const proposals = await readProposals(connection.sql, named ? [named] : options.shipped, given)
   if (named && proposals.length === 0) {
     const { info } = await readTrackInfo(named)
-    const mapping = await bindTypes(connection.sql, named, info ?? {}, options.mapping, options.zone)
+    const mapping = await bindTypes(connection.sql, named, info ?? {}, options.mapping, options)
     return await copied(named, mapping, options, null)
   }
   const proposal = named ? proposals[0]! : onlyCertain(proposals, options.shipped, options.zone)

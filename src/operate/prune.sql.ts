@@ -1,5 +1,6 @@
 import { ofPointedRow, type ReferencingKey } from '../database/catalog.sql.js'
 import { type Db, literal, ident as q } from '../database/types.js'
+import { messageValue } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
 
@@ -27,7 +28,7 @@ const unused = ({ info }: Retention): string => {
   const mine = `m.${q(m.session)} = s.${q(m.to ?? s.id)}`
   // by the index on a session's messages and their time; a session without a time has that of its messages
   return `(${own} < ${cut} or ${own} is null and exists (select from ${m.table} m where ${mine}))
-    and not exists (select from ${m.table} m where ${mine} and m.${q(m.created)} >= ${cut})`
+    and not exists (select from ${m.table} m where ${mine} and ${messageValue(info, 'created', 'm')} >= ${cut})`
 }
 
 /** Sessions that are archived, or marked as deleted, already. */

@@ -1,4 +1,5 @@
 import { type Db, literal, ident as q } from '../database/types.js'
+import { messageValue, readAs } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
 
@@ -61,9 +62,9 @@ export async function readSession(sql: Db, info: TrackInfo, id: string): Promise
 }
 
 /** The role of a message; of several columns, the first that its table has and that says something. */
-const roleOf = (role: string | string[]): string =>
+const roleOf = (role: string | string[], reads: TrackInfo['reads']): string =>
   typeof role === 'string'
-    ? `m.${q(role)}::text`
+    ? `${readAs(reads?.role, `m.${q(role)}`)}::text`
     : `coalesce(${role.map(c => `to_jsonb(m) ->> ${literal(c)}`).join(', ')})`
 
 /** The messages of one session in order; the newest `limit` of them, or all. */
@@ -86,13 +87,14 @@ export async function readMessages(
       [id],
     )
   if (!m) return []
+  const created = messageValue(info, 'created', 'm')
   return sql.unsafe(
     `select x.at, x.role, x.content from (
-       select m.${q(m.created)} as created, m.ctid as place, to_char(m.${q(m.created)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
-         ${roleOf(m.role)} as role, m.${q(m.content)}::text as content
+       select ${created} as created, m.ctid as place, to_char(${created} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
+         ${roleOf(m.role, info.reads)} as role, ${messageValue(info, 'content', 'm')}::text as content
        from ${m.table} m join ${s.table} s on m.${q(m.session)} = s.${q(m.to ?? s.id)}
        where s.${q(s.id)}::text = $1
-       order by m.${q(m.created)} desc nulls last, m.ctid desc ${most}
+       order by ${created} desc nulls last, m.ctid desc ${most}
      ) x order by x.created, x.place`,
     [id],
   )
@@ -108,7 +110,7 @@ export async function countAll(sql: Db, info: TrackInfo): Promise<Cells> {
       : 'null::int'
   const lately =
     m && !s.history
-      ? `(select count(*)::int from ${m.table} m where m.${q(m.created)} > now() - interval '24 hours')`
+      ? `(select count(*)::int from ${m.table} m where ${messageValue(info, 'created', 'm')} > now() - interval '24 hours')`
       : 'null::int'
   const [row] = await sql.unsafe<Cells[]>(
     `select (select count(*)::int from ${s.table}) as sessions, ${messages} as messages,

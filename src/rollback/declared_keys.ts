@@ -1,5 +1,6 @@
 import type { ParentKey } from '../archive/archive.sql.js'
-import { primaryKey, relationExists } from '../database/catalog.sql.js'
+import { relationExists } from '../database/catalog.sql.js'
+import { primaryKey } from '../database/row_key.sql.js'
 import type { Db } from '../database/types.js'
 import { type Node, relationName, statementsOrNone, strings } from '../files/statements.js'
 import type { Track } from '../model/project.js'

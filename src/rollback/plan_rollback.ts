@@ -9,6 +9,7 @@ import { lint } from '../files/lint.js'
 import { parseStatements, strings } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure, Failures } from '../model/failure.js'
+import { messageValue } from '../model/message_value.js'
 import type { Consent, Hazard, Plan } from '../model/plan.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
@@ -147,9 +148,9 @@ async function ignored(
       !info || d.rows
         ? null
         : d.table === info.messages?.table
-          ? info.messages.created
+          ? messageValue(info, 'created', 't')
           : d.table === info.sessions.table
-            ? info.sessions.active
+            ? `t.${partText(info.sessions.active)}`
             : null
     const rows = time ? await recentRows(connection.sql, d.table, d.column, d.ours, time, recentSeconds) : 0
     if (rows > 0)

@@ -1,5 +1,6 @@
 import type { ParentKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
+import { keyText } from '../database/row_key.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
 
 /** Rows that were left as they are, with the reason. */
@@ -29,7 +30,7 @@ export interface TableMerge {
   only: string[] | null
 }
 
-const quoted = (alias: string, columns: string[]) => columns.map(c => `${alias}.${ident(c)}`).join(', ')
+const archivedKey = (key: string[]): string => keyText(key.map(c => `a.${ident(c)}`))
 const sameKey = (key: string[], a: string, b: string) =>
   key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')
 
@@ -85,7 +86,7 @@ const isAlike = (m: TableMerge): string =>
 const inScope = (m: { key: string[]; only: string[] | null }): string =>
   m.only === null
     ? 'true'
-    : `concat_ws(',', ${quoted('a', m.key)}) in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
+    : `${archivedKey(m.key)} in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
 
 /** Which rows of an archive: a stretch of its pages, or one row. */
 export type Stretch = { from: string; to: string } | { row: string }
@@ -134,7 +135,7 @@ export async function rowsIn(sql: Db, source: string, stretch: Stretch): Promise
 /** The key of one archived row, as reports name it. */
 export async function keyAt(sql: Db, source: string, key: string[], row: string): Promise<string> {
   const [found] = await sql.unsafe<{ key: string }[]>(
-    `select ${key.length === 0 ? 'a::text' : `concat_ws(',', ${quoted('a', key)})`} as key from only ${source} a where a.ctid = '${row}'::tid`,
+    `select ${key.length === 0 ? 'a::text' : archivedKey(key)} as key from only ${source} a where a.ctid = '${row}'::tid`,
   )
   return found!.key
 }
@@ -155,7 +156,7 @@ export async function leftRows(sql: Db, m: TableMerge): Promise<number> {
 export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict[]> {
   if (m.key.length === 0) return []
   const rows = await sql.unsafe<Conflict[]>(
-    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+    `select ${archivedKey(m.key)} as key,
        case when not ${madeByBatch('t')} then 'it was changed after the rollback' ${goneParents(m)} end as reason
      from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
      where ${inScope(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
@@ -170,7 +171,7 @@ export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict
 export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]> {
   if (m.key.length === 0) return []
   const rows = await sql.unsafe<Conflict[]>(
-    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+    `select ${archivedKey(m.key)} as key,
        case ${goneParents(m)} when true then 'another row has values that only one may have' end as reason
      from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
      where ${inScope(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
@@ -235,7 +236,7 @@ export async function columnConflicts(
     `select count(*)::float8 as left from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')} where ${missing}`,
   )
   const rows = await sql.unsafe<Conflict[]>(
-    `select concat_ws(',', ${quoted('a', m.key)}) as key,
+    `select ${archivedKey(m.key)} as key,
        case when not (${m.parents.map(hasParent).join(' and ') || 'true'}) then 'what it points at is gone'
          else 'it was changed after the rollback' end as reason
      from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}

@@ -1,4 +1,5 @@
-import { columnFacts, primaryKey } from '../database/catalog.sql.js'
+import { columnFacts } from '../database/catalog.sql.js'
+import { primaryKey } from '../database/row_key.sql.js'
 import type { Db } from '../database/types.js'
 import { type DroppedObject, objectText, returnsRows } from '../files/dropped_objects.js'
 import { firstLine } from '../files/lint.js'

@@ -6,6 +6,7 @@ import { isRefused, isSqlState } from '../database/faults.js'
 import { takenBack, transaction } from '../database/scopes.js'
 import { ident, literal } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
+import { messageValue } from '../model/message_value.js'
 import type { Persona, Track, TrackInfo, VisibleRows } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { namesIn, tableText } from '../model/table_name.js'
@@ -138,11 +139,11 @@ export async function compareVisibility(
 export function bornBefore(info: TrackInfo, table: string, at: string): string {
   const column =
     info.messages?.table === table
-      ? info.messages.created
+      ? messageValue(info, 'created', null)
       : info.sessions.table === table
-        ? info.sessions.started
+        ? info.sessions.started && ident(info.sessions.started)
         : null
-  return column ? `(${ident(column)} is null or ${ident(column)} <= ${literal(at)})` : 'true'
+  return column ? `(${column} is null or ${column} <= ${literal(at)})` : 'true'
 }
 
 /**

@@ -85,8 +85,9 @@ test('what is not certain is asked: without a terminal nothing is written, and a
 test('a type that the track cannot read is refused before anything is written, and doctor does not say it fits', async () => {
   const cwd = folder({})
   await using db = await database(newest(), 'empty')
-  await db.sql.unsafe(club('', 'bigint default (extract(epoch from now()) * 1000)::bigint'))
-  const refused = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+  await db.sql.unsafe(club('', "interval default '1 day'"))
+  const named = ['init', '--track', 'workspace-sessions', '--map', 'chats.created_at=sent_at']
+  const refused = await rethread(db.url, named, { cwd })
   expect([refused.code, codes(refused), existsSync(join(cwd, 'migrations'))]).toEqual([
     3,
     ['WRONG_TYPE'],
@@ -157,4 +158,108 @@ test('init --check shows what has changed in the database since the track was wr
   expect(message).toContain('was written as body; the database of today needs content')
   expect(message).toContain('migrations/workspace-sessions/001_create_chat_sessions.sql')
   expect(channel).toContain('verify/workspace-sessions/')
+})
+
+/** What a refused command says first, and what it says to do. */
+const said = (ran: Awaited<ReturnType<typeof rethread>>) => {
+  const [first] = ran.report.findings
+  return [ran.code, first!.code, first!.message, first!.fix ?? ''] as const
+}
+
+test('times that are numbers: rows show their unit, and where none does it is asked for', async () => {
+  await using db = await database(newest(), 'empty')
+  const cwd = folder({})
+  await db.sql.unsafe(club('', 'bigint default (extract(epoch from now()) * 1000)::bigint'))
+  const track = ['init', '--track', 'workspace-sessions']
+  const wrong = [
+    ['chats.created_at=hours', 'a number holds times as s, ms or us'],
+    ['chats.created_at=iso', 'a number holds times as s, ms or us'],
+    ['chats.message=ms', 'it is read as it is'],
+    ['chats.nothing=ms', 'the track has no such column'],
+    ['created_at', 'it looks like chats.role=0:user,1:assistant'],
+  ]
+  for (const [values, reason] of wrong) {
+    const refused = await rethread(db.url, [...track, '--map-values', values!], { cwd })
+    expect([values, ...said(refused).slice(0, 3)]).toEqual([
+      values,
+      2,
+      'USAGE',
+      expect.stringContaining(reason!),
+    ])
+  }
+  const made = await rethread(db.url, track, { cwd })
+  expect([made.code, codes(made)]).toEqual([0, ['COPIED']])
+  const asked = made.report.tables
+    .find(t => t.title === 'Mapping')!
+    .rows.find(r => String(r[3]).includes('since 1970'))
+  expect(asked).toEqual(['chats.created_at', 'ms', 'certain', 'its values are milliseconds since 1970'])
+  expect(codes(await rethread(db.url, ['init', '--check'], { cwd }))).toEqual(['MAPPING_HOLDS'])
+  await db.sql`delete from public.team_messages`
+  // the written track has the unit, whether rows show it or not
+  expect(codes(await rethread(db.url, ['init', '--check'], { cwd }))).toEqual(['MAPPING_HOLDS'])
+  const empty = folder({})
+  const open = await rethread(db.url, track, { cwd: empty })
+  expect(said(open).slice(0, 2)).toEqual([3, 'MAPPING_OPEN'])
+  expect(said(open)[3]).toContain("--map-values 'chats.created_at=<yours>'")
+  expect(
+    (await rethread(db.url, [...track, '--map-values', 'chats.created_at=s'], { cwd: empty })).code,
+  ).toBe(0)
+})
+
+test('roles that are codes are asked for, and every code that a row has must be said', async () => {
+  await using db = await database(newest(), 'empty')
+  const cwd = folder({})
+  await db.sql.unsafe(`${club()}; alter table public.team_messages alter sender_type type smallint using 1`)
+  await db.sql`update public.team_messages set sender_type = 2 where id = 7`
+  const open = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+  expect(said(open).slice(0, 3)).toEqual([
+    3,
+    'MAPPING_OPEN',
+    expect.stringContaining('it is smallint and holds 1, 2: say which role each stands for'),
+  ])
+  const answer = (values: string) => {
+    writeFileSync(
+      join(cwd, 'answers.json'),
+      JSON.stringify({ track: 'workspace-sessions', values: { 'chats.role': values } }),
+    )
+    return rethread(db.url, ['init', '--answers', 'answers.json'], { cwd })
+  }
+  for (const [values, reason] of [
+    ['1:user', 'the column holds 2 too'],
+    ['1:user,2:user', 'it looks like'],
+    ['1:user,1:assistant', 'it looks like'],
+    ['user', 'it looks like'],
+    ['1:user,2:assistant,x:system', 'x is no smallint'],
+  ] as const)
+    expect([values, ...said(await answer(values)).slice(0, 3)]).toEqual([
+      values,
+      2,
+      'USAGE',
+      expect.stringContaining(reason),
+    ])
+  expect(existsSync(join(cwd, 'migrations'))).toBe(false)
+  expect((await answer('1:user,2:assistant')).code).toBe(0)
+  expect(codes(await rethread(db.url, ['init', '--check'], { cwd }))).toEqual(['MAPPING_HOLDS'])
+  // exports say the words, as the probes write the codes
+  await rethread(db.url, ['migrate'], { cwd })
+  const [session] = await db.sql`select session_id as id from public.team_messages where id = 7`
+  const shown = await rethread(db.url, ['sessions', 'show', session!.id], { cwd })
+  expect(JSON.stringify(shown.report.tables)).toContain('assistant')
+})
+
+test('numbers that only the application makes are refused, and the fix is named', async () => {
+  await using db = await database(newest(), 'empty')
+  const cwd = folder({})
+  await db.sql.unsafe(`
+    create table public.tenants (id uuid primary key, name text not null);
+    create table public.tenant_users (tenant_id uuid references public.tenants, user_id uuid references auth.users, role text, primary key (tenant_id, user_id));
+    create table public.chat_sessions (id bigint primary key, tenant_id uuid references public.tenants, user_id uuid references auth.users, title text, messages jsonb, metadata jsonb, created_at timestamptz, updated_at timestamptz)`)
+  const refused = await rethread(db.url, ['init', '--track', 'conversation-history'], { cwd })
+  expect(said(refused).slice(0, 3)).toEqual([
+    3,
+    'WRONG_TYPE',
+    expect.stringContaining('public.chat_sessions.id is bigint; uuid or bigint with a default is needed'),
+  ])
+  await db.sql`alter table public.chat_sessions alter id add generated by default as identity`
+  expect((await rethread(db.url, ['init', '--track', 'conversation-history'], { cwd })).code).toBe(0)
 })

@@ -1,210 +1,74 @@
 import { expect, test } from 'vitest'
+import { contentHash } from '../../src/run/schema_snapshot.sql.js'
 import { contract, rethread, undoAll } from '../support/cli.js'
-import { database, picture, servers } from '../support/database.js'
+import { type Database, database, picture, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
+import { strangerRooms } from '../support/stranger_rooms.js'
+import { strangerSchemas } from '../support/stranger_schemas.js'
 
-/**
- * Databases with the shape of workspace-sessions or helper-chats under other names and types, each from init
- * to restore without an edited line.
- */
-interface Schema {
-  name: string
-  /** Rows that should have got a session and have none. */
-  left: string
-  tables: string
-  /** What is given to --map; null where init finds the track and all names by itself. */
-  map: string | null
-  flags?: string[]
-  /** A statement of the old application. */
-  old: string
-}
+type Ran = Awaited<ReturnType<typeof rethread>>
 
-const stamp = `create function public.update_updated_at() returns trigger language plpgsql as $$
-  begin new.updated_at = now(); return new; end $$;`
-
-/** Ids of five people and ten rooms, as SQL of a number `i`. */
-const schema = (s: {
-  users?: string
-  userType?: string
-  rooms: string
-  roomType?: string
-  room: string
-  owner: string
-  messages: string
-  id?: string
-  in: string
-  by: string
-  body: string
-  at: string
-  atType: string
-  time: string
-  more?: string
-  moreValue?: string
-}): string => {
-  const person = (i: string) =>
-    s.userType === 'text' ? `'user_' || (${i})` : s.userType ? `${i}` : `md5('u' || (${i}))::uuid`
-  const room = (i: string) =>
-    s.roomType === 'bigint' ? `${i}` : s.roomType ? `'room-' || (${i})` : `md5('w' || (${i}))::uuid`
-  const users = s.users ?? 'auth.users'
-  return `${stamp}
-    ${s.users ? `create table ${users} (id ${s.userType ?? 'uuid'} primary key);` : ''}
-    create table ${s.rooms} (${s.room} ${s.roomType ?? 'uuid'} primary key, ${s.owner} ${s.userType ?? 'uuid'} references ${users} (id), name text not null${s.more ? `, ${s.more}` : ''});
-    create table ${s.messages} (id ${s.id ?? 'uuid primary key default gen_random_uuid()'}, ${s.in} ${s.roomType ?? 'uuid'} references ${s.rooms}, ${s.by} ${s.userType ?? 'uuid'} references ${users} (id), role text not null, ${s.body} text, ${s.at} ${s.atType});
-    grant usage on schema public to authenticated, service_role;
-    grant select, insert, update, delete on ${s.messages}, ${s.rooms} to authenticated, service_role;
-    insert into ${users} (id) select ${person('i')} from generate_series(1, 5) i;
-    insert into ${s.rooms} select ${room('i')}, ${person('1 + i % 5')}, 'w'${s.moreValue ? `, ${s.moreValue}` : ''} from generate_series(1, 10) i;
-    insert into ${s.messages} (${s.in}, ${s.by}, role, ${s.body}, ${s.at})
-    select ${room('1 + i % 10')}, ${person('1 + (1 + i % 10) % 5')}, 'user', 'message ' || i, ${s.time} from generate_series(1, 200) i`
-}
-
-const list: Schema[] = [
-  {
-    name: 'other names, a bigint identity, a required column',
-    left: 'public.org_messages where session_id is null',
-    tables: schema({
-      rooms: 'public.organizations',
-      room: 'id',
-      owner: 'created_by',
-      messages: 'public.org_messages',
-      id: 'bigint generated always as identity primary key',
-      in: 'org_id',
-      by: 'author_id',
-      body: 'body',
-      at: 'sent_at',
-      atType: 'timestamptz default now()',
-      time: "now() - i * interval '1 minute'",
-      more: 'plan text not null',
-      moreValue: "'free'",
-    }),
-    map: null,
-    old: "insert into org_messages (org_id, author_id, role, body) values (md5('w1')::uuid, md5('u2')::uuid, 'user', 'old')",
-  },
-  {
-    name: 'camelCase, reserved words, another schema',
-    left: 'chat."Message" where session_id is null',
-    tables: `create schema chat; grant usage on schema chat to authenticated, service_role; ${schema({
-      rooms: 'chat."Group"',
-      room: 'id',
-      owner: '"user"',
-      messages: 'chat."Message"',
-      in: '"groupId"',
-      by: '"authorId"',
-      body: '"order"',
-      at: '"createdAt"',
-      atType: 'timestamptz default now()',
-      time: 'now()',
-    })}`,
-    map: 'workspaces=chat.Group,workspaces.owner_id="user",chats=chat.Message,chats.workspace_id=groupId,chats.user_id=authorId,chats.message="order",chats.created_at=createdAt',
-    old: `insert into chat."Message" ("groupId", "authorId", role, "order") values (md5('w1')::uuid, md5('u2')::uuid, 'user', 'old')`,
-  },
-  {
-    name: 'rooms with bigint ids, times without a zone',
-    left: 'public.posts where session_id is null',
-    tables: schema({
-      rooms: 'public.rooms',
-      room: 'id',
-      roomType: 'bigint',
-      owner: 'owner_id',
-      messages: 'public.posts',
-      in: 'room_id',
-      by: 'user_id',
-      body: 'message',
-      at: 'created_at',
-      atType: 'timestamp default now()',
-      time: 'now()',
-    }),
-    map: null,
-    flags: ['--zone', 'UTC'],
-    old: "insert into posts (room_id, user_id, role, message) values (1, md5('u2')::uuid, 'user', 'old')",
-  },
-  {
-    name: 'people of another service with text ids in a table of their own',
-    left: 'public.chats where session_id is null',
-    tables: schema({
-      users: 'public.users',
-      userType: 'text',
-      rooms: 'public.workspaces',
-      room: 'id',
-      owner: 'owner_id',
-      messages: 'public.chats',
-      in: 'workspace_id',
-      by: 'user_id',
-      body: 'message',
-      at: 'created_at',
-      atType: 'timestamptz default now()',
-      time: 'now()',
-    }),
-    map: "auth.users=users,identity=auth.jwt() ->> 'sub'",
-    old: "insert into chats (workspace_id, user_id, role, message) values (md5('w1')::uuid, 'user_2', 'user', 'old')",
-  },
-  {
-    name: 'rooms with varchar ids, a column called as another of the track',
-    left: 'public.lines where session_id is null',
-    tables: schema({
-      rooms: 'public.channels',
-      room: 'id',
-      roomType: 'varchar(36)',
-      owner: 'user_id',
-      messages: 'public.lines',
-      in: 'channel',
-      by: 'workspace',
-      body: 'message',
-      at: 'created_at',
-      atType: 'timestamptz default now()',
-      time: 'now()',
-    }),
-    map: 'workspaces=channels,workspaces.owner_id=user_id,chats=lines,chats.workspace_id=channel,chats.user_id=workspace',
-    old: "insert into lines (channel, workspace, role, message) values ('room-1', md5('u2')::uuid, 'user', 'old')",
-  },
+const faults = ({ report, code }: Ran) => [
+  ...report.findings
+    .filter(f => f.level === 'error' || f.level === 'refused' || (code !== 0 && f.level !== 'info'))
+    .map(f => `${f.code} ${f.message}`),
+  ...report.checks
+    // what the database had before is its own
+    .filter(c => c.outcome === 'failed' || (c.level === 'error' && c.found.some(f => !f.preExisting)))
+    .map(c => JSON.stringify([c.check, c.found.map(f => f.detail)])),
 ]
 
-list.push({
-  name: 'projects and people with numbers for ids',
-  left: 'public.chat_messages where session_id is null',
-  tables: `create table public.accounts (id bigint generated always as identity primary key, email text);
-      create table public.apps (id integer primary key, owner_id bigint not null references public.accounts, name text not null);
-      alter table public.apps enable row level security;
-      create policy own on public.apps to authenticated using (owner_id = ((select auth.jwt() ->> 'sub')::bigint));
-      grant select, insert, update, delete on public.apps to authenticated, service_role;
-      insert into public.accounts (email) select 'a' || i from generate_series(1, 5) i;
-      insert into public.apps select i, 1 + i % 5, 'app' from generate_series(1, 10) i`,
-  map: null,
-  old: "insert into apps values (11, 2, 'old')",
-})
+/** The application's own columns of its tables, as they are before anything is changed. */
+const columnsOf = async (sql: Database['sql']) =>
+  sql<{ table: string; columns: string[] }[]>`
+    select c.oid::regclass::text as table, array_agg(a.attname::text order by a.attname) as columns
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema|rethread)' group by 1 order by 1`
 
-test.each(list.map((s, n) => [s.name, s, n] as const))(
-  '%s: from init to restore',
-  async (_, s, n) => {
+/** Each schema on one server, in turn; in the soak on all. */
+const cases = [...strangerRooms, ...strangerSchemas].flatMap((s, n) =>
+  some(n % 2 === 0 ? 'oldest' : 'newest').map(server => [s.name, server.major, s, server] as const),
+)
+
+test.each(cases)(
+  '%s, from init to restore, on PostgreSQL %i',
+  async (_name, _major, s, server) => {
     const cwd = folder({})
-    const server = servers()[n % servers().length]!
     await using db = await database(server, 'empty')
     await db.sql.unsafe(s.tables)
-    await db.sql.unsafe(s.old)
-    const before = await picture(db.sql)
-    const faults = (report: Awaited<ReturnType<typeof rethread>>['report']) => [
-      ...report.findings
-        .filter(f => f.level === 'error' || f.level === 'refused')
-        .map(f => `${f.code} ${f.message}`),
-      ...report.checks
-        // what the database had before is its own
-        .filter(c => c.outcome === 'failed' || (c.level === 'error' && c.found.some(f => !f.preExisting)))
-        .map(c => JSON.stringify([c.check, c.found.map(f => f.detail)])),
-    ]
-    const ran = async (...args: string[]) => {
-      const { code, report } = await rethread(db.url, args, { cwd })
-      expect([args, code, faults(report)]).toEqual([args, 0, []])
+    const sends = async (statements: string[]) => {
+      for (const statement of statements) await db.sql.unsafe(statement)
     }
-    const named = s.map === null ? [] : ['--track', 'workspace-sessions', '--map', s.map]
-    await ran('init', ...named, ...(s.flags ?? []))
+    await sends(s.old)
+    const before = await picture(db.sql)
+    const own = await columnsOf(db.sql)
+    const content = async () => {
+      const found: Record<string, unknown> = {}
+      for (const { table, columns } of own) {
+        const [there] = await db.sql`select to_regclass(${table}) is not null as it`
+        if (there!.it) found[table] = await contentHash(db.sql, table, columns)
+      }
+      return found
+    }
+    const ran = async (...args: string[]) => {
+      const done = await rethread(db.url, args, { cwd })
+      expect([args, done.code, faults(done)]).toEqual([args, 0, []])
+    }
+    await ran('init', ...s.init)
     await ran('plan')
-    await ran('migrate', ...contract)
+    await ran('migrate')
+    await sends(s.old)
     const [left] = await db.sql.unsafe(`select count(*)::int as n from ${s.left}`)
     expect(left!.n).toBe(0)
     await ran('verify', '--sample', '2')
+    await ran('migrate', ...contract)
+    await sends(s.fresh)
     await ran('prove')
+    const written = await content()
     await ran('rollback', ...undoAll(db.name))
-    expect(await picture(db.sql)).toEqual(before)
+    expect((await picture(db.sql)).schema).toEqual(before.schema)
+    expect(await content()).toMatchObject(written)
     await ran('restore', 'latest')
   },
   120_000,

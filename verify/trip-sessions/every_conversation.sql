@@ -2,7 +2,7 @@
 --! fix: rethread backfill gives these conversations their session.
 --! after: 018_sessions_of_conversations
 --! mutant: set local session_replication_role = replica;
---!   delete from public.chat_sessions where conversation_id = (select min(conversation_id::text)::uuid from public.chat_sessions);
+--!   delete from public.chat_sessions where conversation_id = (select conversation_id from public.chat_sessions order by conversation_id::text limit 1);
 --!   set local session_replication_role = origin
 
 select c.id::text as object, 'no session: the application calls create_or_update_chat_session when a conversation starts' as detail

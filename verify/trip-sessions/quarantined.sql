@@ -3,7 +3,7 @@
 --! level: warn
 --! after: 018_sessions_of_conversations
 --! mutant: set local session_replication_role = replica;
---!   delete from public.chat_sessions where conversation_id = (select min(conversation_id::text)::uuid from public.chat_sessions);
+--!   delete from public.chat_sessions where conversation_id = (select conversation_id from public.chat_sessions order by conversation_id::text limit 1);
 --!   insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
 --!   select 'trip-sessions', '018_sessions_of_conversations', 'public.conversations', c.id::text, 'a mutant', '{}' from public.conversations c
 --!   where not exists (select from public.chat_sessions s where s.conversation_id = c.id) on conflict do nothing;

@@ -1,0 +1,106 @@
+import { readAside } from '../database/scopes.js'
+import type { Root } from '../database/types.js'
+import { UsageError } from '../model/failure.js'
+import type { TrackInfo } from '../model/project.js'
+import { namesIn } from '../model/table_name.js'
+import { type SeenValues, seenValues } from './application_tables.sql.js'
+import type { FittedColumn } from './fit_columns.js'
+import type { Proposal, ProposedBinding } from './propose.js'
+import { isoTime, needsUnit, readCodes, timeUnits, unitOfTimes } from './value_forms.js'
+
+/** What is known of the values of columns, and what a person has to say of them. */
+interface ReadValues {
+  /** By role. */
+  known: Record<string, string>
+  bindings: ProposedBinding[]
+}
+
+/**
+ * Looks at some rows for what the values of columns mean that are not of the track's kind: times that are
+ * numbers or text, and roles that are numbers. Throws USAGE for what a person said and no row confirms.
+ */
+export async function readValues(
+  sql: Root,
+  found: Proposal,
+  info: TrackInfo,
+  given: Record<string, string>,
+): Promise<ReadValues> {
+  const known: Record<string, string> = {}
+  const bindings: ProposedBinding[] = []
+  const asked = new Set(Object.keys(given))
+  for (const [entity, table] of found.tables)
+    for (const fitted of found.columns.get(entity)!) {
+      const role = `${entity}.${fitted.want.column}`
+      const kind = kindOf(role, fitted, info)
+      asked.delete(role)
+      if (kind === null) {
+        if (given[role] !== undefined) throw new UsageError(`--map-values ${role}`, 'it is read as it is')
+        continue
+      }
+      const seen = await readAside(sql, tx => seenValues(tx, table.table, fitted.column!.column, isoTime))
+      const said = given[role] ?? (kind === 'time' ? unitSeen(seen, fitted.column!.base) : null)
+      if (said !== null) known[role] = said
+      if (given[role] !== undefined) judge(role, given[role], kind, fitted.column!.base, seen)
+      bindings.push({
+        role: `values of ${role}`,
+        label: role,
+        to: said,
+        confidence: said === null ? 'open' : 'certain',
+        because: given[role] === undefined ? why(kind, fitted.column!.base, seen) : 'as you said',
+        rivals: [],
+        renamed: false,
+        isOfValues: true,
+      })
+    }
+  const [stray] = asked
+  if (stray !== undefined) throw new UsageError(`--map-values ${stray}`, 'the track has no such column')
+  return { known, bindings }
+}
+
+type ValueKind = 'time' | 'code'
+
+/** What a person may have to say of a column's values; null where the track reads them as they are. */
+function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): ValueKind | null {
+  if (!column) return null
+  if (want.types.includes('timestamptz')) return needsUnit(column.base) ? 'time' : null
+  const { messages } = info
+  const isRole = messages && role === `${namesIn(messages.table)!.at(-1)}.${messages.role}`
+  return isRole && /^(smallint|integer|bigint|numeric)$/.test(column.base) ? 'code' : null
+}
+
+function unitSeen(seen: SeenValues | null, base: string): string | null {
+  if (!seen || seen.rows === 0) return null
+  if (/^(text|character varying)$/.test(base)) return seen.iso ? 'iso' : null
+  return seen.largest === null ? null : unitOfTimes(seen.largest)
+}
+
+const meaning: Record<string, string> = {
+  s: 'seconds since 1970',
+  ms: 'milliseconds since 1970',
+  us: 'microseconds since 1970',
+  iso: 'times in ISO form',
+}
+
+function why(kind: ValueKind, base: string, seen: SeenValues | null): string {
+  const holds =
+    seen && seen.rows > 0 ? `it is ${base} and holds ${seen.some.slice(0, 3).join(', ')}` : `it is ${base}`
+  if (kind === 'code') return `${holds}: say which role each stands for, such as 0:user,1:assistant`
+  const unit = unitSeen(seen, base)
+  return unit === null ? `${holds}: say whether they are s, ms, us or iso` : `its values are ${meaning[unit]}`
+}
+
+function judge(role: string, said: string, kind: ValueKind, base: string, seen: SeenValues | null): void {
+  const fault = (reason: string) => new UsageError(`--map-values ${role}=${said}`, reason)
+  if (kind === 'code') {
+    const codes = readCodes(role, said)
+    const other = seen?.some.find(value => !codes.has(value))
+    if (other !== undefined) throw fault(`the column holds ${other} too: say what it stands for`)
+    const strange = [...codes.keys()].find(code => !/^-?\d+$/.test(code))
+    if (strange !== undefined) throw fault(`${strange} is no ${base}`)
+    return
+  }
+  const isText = /^(text|character varying)$/.test(base)
+  if (!timeUnits.some(u => u === said) || (said === 'iso') !== isText)
+    throw fault(isText ? 'a text holds times as iso' : 'a number holds times as s, ms or us')
+  if (isText && seen && seen.rows > 0 && !seen.iso) throw fault('some of its values are no times in ISO form')
+}

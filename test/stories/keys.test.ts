@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest'
+import { keyText, primaryKey } from '../../src/database/row_key.sql.js'
+import type { MigrateRequest, Report } from '../../src/index.js'
+import { database, picture, some } from '../support/database.js'
+import { inProcess, said } from '../support/in_process.js'
+
+/**
+ * Rows are told apart by what a table has for it: a primary key of several columns, whose texts may hold what
+ * separates them, or no more than a unique index.
+ */
+const rooms = (columns: string, more: string) => `
+  create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+  insert into auth.users (id) select md5('u' || n)::uuid from generate_series(1, 3) n;
+  create table public.workspaces (id uuid primary key, name text not null, owner_id uuid references auth.users (id));
+  insert into public.workspaces select md5('w' || n)::uuid, 'w', md5('u' || n)::uuid from generate_series(1, 3) n;
+  create table public.chats (${columns}, workspace_id uuid references public.workspaces (id), user_id uuid, role text, message text, created_at timestamptz default now());
+  insert into public.chats (workspace_id, user_id, role, message) select md5('w' || n)::uuid, md5('u' || n)::uuid, 'user', 'note ' || n from generate_series(1, 3) n;
+  insert into public.chats (role, message) values ('user', 'on the doorstep'), ('user', 'on the doorstep');
+  ${more}`
+
+const contract: MigrateRequest = {
+  phase: 'contract',
+  consent: { allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS'] },
+}
+
+const kinds = [
+  {
+    name: 'a key of two texts with commas in them',
+    key: ['a', 'b'],
+    schema: rooms(
+      'id uuid not null default gen_random_uuid(), a text, b text',
+      `update public.chats set a = message, b = id::text where workspace_id is not null;
+       update public.chats set a = 'x,y', b = 'z' where ctid = (select min(ctid) from public.chats where workspace_id is null);
+       update public.chats set a = 'x', b = 'y,z' where workspace_id is null and a is null;
+       alter table public.chats add primary key (a, b)`,
+    ),
+  },
+  {
+    name: 'no key, but a unique index',
+    key: ['nr'],
+    schema: rooms(
+      'id uuid not null default gen_random_uuid(), nr bigint generated always as identity unique',
+      'create unique index on public.chats (id, message); create unique index on public.chats (id) where role is null',
+    ),
+  },
+]
+
+const refused = (report: Report) => report.findings.filter(f => f.level === 'error' || f.level === 'refused')
+
+test.each(kinds.flatMap((k, n) => some(n === 0 ? 'oldest' : 'newest').map(server => ({ ...k, server }))))(
+  '$name: every row is set aside and brought back as itself',
+  async ({ schema, key, server }) => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(schema)
+    const before = await picture(db.sql)
+    const project = await inProcess(db.url, { track: 'workspace-sessions', config: {}, lockWaitSeconds: 5 })
+    try {
+      expect(await primaryKey(db.sql as never, 'public.chats')).toEqual(key)
+      expect((await project.migrate()).verdict).toBe('clean')
+      // the track's own function and the engine write the same text for a row, and no two rows have one
+      const [keys] = await db.sql.unsafe(
+        `select count(*)::int as rows, count(distinct chat_private.message_key(c))::int as texts,
+         bool_and(chat_private.message_key(c) = ${keyText(key.map(k => `c.${k}`))}) as same from public.chats c`,
+      )
+      expect(keys).toEqual({ rows: 5, texts: 5, same: true })
+      const done = await project.migrate(contract)
+      expect([done.verdict, refused(done)]).toEqual(['clean', []])
+      const [aside] = await db.sql`
+      select (select count(*)::int from rethread_archive.quarantine where migration like '009%') as kept, (select count(*)::int from public.chats) as left`
+      expect(aside).toEqual({ kept: 2, left: 3 })
+      await db.sql`insert into public.chat_sessions (id, workspace_id, user_id, title) values (md5('mine')::uuid, md5('w1')::uuid, md5('u1')::uuid, 'Mine')`
+      await db.sql`update public.chats set session_id = md5('mine')::uuid where message = 'note 1'`
+      const back = await project.rollback({
+        all: true,
+        consent: { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'], confirm: db.name },
+      })
+      expect([back.verdict, refused(back)]).toEqual(['clean', []])
+      expect(await picture(db.sql)).toEqual(before)
+      const again = await said(project.restore({ archive: 'latest', consent: contract.consent! }))
+      expect([again.verdict, again.findings.filter(f => f.code === 'RESTORE_CONFLICT')]).toEqual([
+        'clean',
+        [],
+      ])
+      const [mine] =
+        await db.sql`select session_id = md5('mine')::uuid as there from public.chats where message = 'note 1'`
+      expect(mine!.there).toBe(true)
+    } finally {
+      await project.close()
+    }
+  },
+)
