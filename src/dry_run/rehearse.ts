@@ -50,7 +50,7 @@ export async function dryRunWithRehearsal(
   return report
 }
 
-/** The structure of some elements that are to become messages: of the target, also where a copy is rehearsed on. */
+/** The structure of some elements that are to become messages; of the target, also for a copy. */
 async function structures(ctx: Context, track: Track): Promise<Table[]> {
   await using connection = await connect(ctx, 'reader')
   const table = await elementStructures(ctx, connection, track)

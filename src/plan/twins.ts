@@ -84,6 +84,11 @@ export async function rehearseOnTwins(
   const moved = new Set([...originals, ...files.flatMap(f => f.statements.flatMap(madeBy))].map(pairKey))
   const schemaFor = (schema: string, name: string) =>
     moved.has(pairKey({ schema, name })) ? twinSchema(schema) : null
+  const madeFunctions = new Set(
+    files
+      .flatMap(f => f.statements.filter(s => s.kind === 'CreateFunctionStmt').flatMap(madeBy))
+      .map(f => f.schema),
+  )
   const script: { migration: Migration; statement: Statement; text: string }[] = []
   const leftOut: string[] = []
   for (const { migration, statements } of files)
@@ -91,7 +96,7 @@ export async function rehearseOnTwins(
       const locks = foretoldLocks(statement, known)
       learnStatement(known, statement)
       const dynamic = isDynamic(statement, locks)
-      const text = dynamic ? null : await onTwin(statement, schemaFor)
+      const text = dynamic ? null : await onTwin(statement, schemaFor, madeFunctions)
       if (text !== null) script.push({ migration, statement, text })
       else if (dynamic || !isNeedless(statement)) leftOut.push(statement.text)
     }

@@ -92,7 +92,7 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
   for (const { mutant, caughtBy, refusal } of tried)
     if (caughtBy.length === 0 && refusal === null)
       report.findings.push(finding('MUTANT_SURVIVED', mutant.name, { sql: mutant.sql }))
-  // the database may refuse what a check is there to notice; that check was not tried, and nothing else woke it
+  // the database may refuse what a check is there to notice; that check was not tried then
   for (const check of checks) {
     const own = tried.find(t => t.mutant.sql === check.mutant)
     if (own?.refusal && !tried.some(t => t.caughtBy.includes(check.name)))
