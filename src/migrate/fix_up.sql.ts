@@ -2,7 +2,7 @@ import { partText } from '../model/table_name.js'
 import type { MadeColumn, MadeObject } from './made_objects.sql.js'
 
 /** Name that something in the way gets; nothing of the application refers to it by name. */
-export const nameAside = (name: string): string => `${name.slice(0, 50)}_before_adoption`
+const nameAside = (name: string): string => `${name.slice(0, 50)}_before_adoption`
 
 /** Schema of a relation that is written as SQL. */
 const schemaPart = (relation: string): string => /^("(?:[^"]|"")+"|[^.]+)\./.exec(relation)![1]!

@@ -30,7 +30,7 @@ const playedLockMs = 2000
 export type Objects = ReadonlyMap<string, MadeObject>
 
 /** How a database is after one migration of a track. */
-export interface State {
+interface State {
   migration: Migration
   objects: Objects
   /** Constraints that the files leave NOT VALID so far, by their keys. */

@@ -21,7 +21,7 @@ const lookMs = 10_000
 export type Outcome = 'text' | 'no text' | 'set aside'
 
 /** Elements of one shape that become the same, and one of them. */
-export interface ShapeCount {
+interface ShapeCount {
   shape: string
   outcome: Outcome
   elements: number
