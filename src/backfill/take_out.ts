@@ -96,8 +96,9 @@ async function askedOf<T>(
 ): Promise<T | null> {
   try {
     const hasFailedRows = await relationExists(connection.sql, 'rethread_archive.failed_rows')
-    const spec = { ...(await readPendingSpec(connection.sql, track, m)), hasFailedRows }
-    return await readAside(connection.sql, tx => question(tx, spec))
+    return await readAside(connection.sql, async tx =>
+      question(tx, { ...(await readPendingSpec(tx, track, m)), hasFailedRows }),
+    )
   } catch (error) {
     if (!isRefused(error)) throw error
     const at = track.migrations.findIndex(other => other.name === m.name)

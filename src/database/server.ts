@@ -110,12 +110,15 @@ async function tablesRead(m: Migration): Promise<string[]> {
 /** What is required and is not there; of a column of another type, which one it has and which is needed. */
 export async function missingFindings(sql: Db, missing: string[]): Promise<Finding[]> {
   const others = new Map((await columnsOfOtherType(sql, missing)).map(o => [o.required, o.type]))
-  return missing.map(object => {
+  // of a table that is not there, each column is missing too
+  const gone = missing.flatMap(object => /^table (\S+)$/.exec(object)?.[1] ?? [])
+  const told = missing.filter(object => !gone.some(table => object.startsWith(`column ${table}.`)))
+  return told.map(object => {
     const type = others.get(object)
     const [, column, needed] = /^(column \S+) (.*)$/s.exec(object) ?? []
     const [first, ...more] = needed?.split('|') ?? []
     return type === undefined || first === undefined
-      ? finding('MISSING_PREREQUISITE', object)
+      ? finding('MISSING_PREREQUISITE', object.replace(/ any$/, ''))
       : finding('WRONG_TYPE', column!, { found: type, wanted: [first, ...more] })
   })
 }

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/database/embedded.js'
+import { discover } from '../../src/files/discover.js'
 import { configured, ended, type Ran, rethread, start } from '../support/cli.js'
 import { database, newest, open, picture, root, some } from '../support/database.js'
 import { folder as folderOf } from '../support/folder.js'
@@ -158,6 +159,27 @@ describe.each(some('newest'))('the database on PostgreSQL $major', server => {
     ])
     await db.sql.unsafe(ran.report.findings.find(f => f.code === 'MISSING_PREREQUISITE')!.fix!)
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+  })
+
+  test('a database without the tables of any track: plan names each table once, and migrate refuses', async () => {
+    await using db = await database(server, 'empty')
+    const needy = discover(root).tracks.filter(t =>
+      t.migrations.some(m => m.requires.some(r => /^table public\./.test(r))),
+    )
+    expect(needy.length).toBeGreaterThan(2)
+    for (const { name } of needy) {
+      const plan = await rethread(db.url, ['plan', '--track', name])
+      const missing = plan.report.findings.filter(f => f.code === 'MISSING_PREREQUISITE').map(f => f.subject)
+      expect([name, plan.code, missing.length > 0, missing.filter(s => / any$/.test(s))]).toEqual([
+        name,
+        1,
+        true,
+        [],
+      ])
+      const tables = missing.flatMap(s => /^table (\S+)$/.exec(s)?.[1] ?? [])
+      expect(missing.filter(s => tables.some(t => s.startsWith(`column ${t}.`)))).toEqual([])
+      expect([name, (await rethread(db.url, ['migrate', '--track', name])).code]).toEqual([name, 3])
+    }
   })
 
   test('a chat_sessions of another shape is in the way', async () => {
