@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { counts } from '../../src/model/report.js'
 import { rethread, undoAll } from '../support/cli.js'
 import { type Database, database, picture, root, servers, some } from '../support/database.js'
 
@@ -48,7 +49,8 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
         expect([
           verified.code,
           verified.report.checks.filter(
-            c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error'),
+            // what the application had before counts for nothing
+            c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
           ),
         ]).toEqual([0, []])
       }
@@ -139,7 +141,7 @@ describe.each(some('newest'))('databases of another kind on PostgreSQL $major', 
 
   test('the right columns with rows of another kind do not fit: doctor says what the rows are not', async () => {
     await using db = await database(server, 'conversation-history', 100)
-    await db.sql`update chat_sessions set messages = '[{"from": "me", "text": "hello"}]'`
+    await db.sql`update chat_sessions set messages = '[{"sku": "A-1", "quantity": 2}]'`
     const { report } = await rethread(db.url, ['doctor'])
     const row = report.tables
       .find(t => t.title === 'Tracks')!
