@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { counts } from '../../src/model/report.js'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { database, some } from '../support/database.js'
 import { random, seed } from '../support/random.js'
@@ -50,7 +51,7 @@ describe.each(some('newest'))('killed on PostgreSQL $major', server => {
     const verified = await rethread(db.url, ['verify'])
     expect([
       verified.code,
-      verified.report.checks.filter(c => c.outcome === 'found').map(c => c.check),
+      verified.report.checks.filter(c => c.outcome === 'found' && counts(c)).map(c => c.check),
     ]).toEqual([0, ['quarantined']])
     const done = await db.sql`
         select migration, count(*) filter (where direction = 'up')::int - count(*) filter (where direction = 'down')::int as net

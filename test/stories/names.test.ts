@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { counts } from '../../src/model/report.js'
 import { newKeywords, partText, quotedPart } from '../../src/model/table_name.js'
 import { rethread, undoAll } from '../support/cli.js'
 import { database, open, servers } from '../support/database.js'
@@ -87,7 +88,7 @@ describe.each(servers())('names that need quotes, on PostgreSQL $major', server 
       const verified = await run('verify')
       expect([
         verified.loud,
-        verified.report.checks.filter(c => c.outcome === 'failed' || c.outcome === 'found'),
+        verified.report.checks.filter(c => c.outcome === 'failed' || (c.outcome === 'found' && counts(c))),
       ]).toEqual([[], []])
       expect(verified.report.checks.filter(c => c.outcome === 'pass').map(c => c.check)).toEqual(
         expect.arrayContaining([

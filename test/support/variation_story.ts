@@ -85,11 +85,12 @@ export class VariationStory implements AsyncDisposable {
     await this.act(5 + d.upTo(15))
     const before = await picture(db.sql)
     const schema = await objects(db.sql)
-    if (await this.isRefused()) {
+    const looks = await this.looks()
+    if (looks === 'refused') {
       same('after a refusal', await picture(db.sql), before)
       return 'refused'
     }
-    if (!full) {
+    if (!full && looks !== 'migrated') {
       same('after the looks', await picture(db.sql), before)
       return 'looked at'
     }
@@ -134,18 +135,21 @@ export class VariationStory implements AsyncDisposable {
     if (other.length > 0) throw new Error(`the rollback left another schema: ${other.join('; ')}`)
   }
 
-  /** Whether the looks say no; then the migration says so too, and where they do not, it does not. */
-  private async isRefused(): Promise<boolean> {
+  /**
+   * Whether the looks say no; then the migration says so too, and where they do not, it does not. Where they
+   * could not look at everything, the migration may do it, and has.
+   */
+  private async looks(): Promise<'refused' | 'fitting' | 'migrated'> {
     const doctor = await this.command('doctor', {})
     // a plan looks at the same things: not every time
     const looks = this.d.chance(0.3) ? [doctor, await this.command('plan', {})] : [doctor]
     const no = looks.filter(r => r.verdict !== 'clean')
-    if (no.length === 0) return false
+    if (no.length === 0) return 'fitting'
     const unknown = looks.some(r => r.findings.some(f => f.code === 'ROWS_NOT_LOOKED_AT'))
     const migrated = await this.command('migrate', {})
     if (migrated.verdict !== 'refused' && !unknown)
       throw new Error(`${no.map(said).join('; ')}, but ${said(migrated)}`)
-    return migrated.verdict === 'refused'
+    return migrated.verdict === 'refused' ? 'refused' : 'migrated'
   }
 
   /** The same command until it gets through: killed, stopped, or with the application beside it. */
