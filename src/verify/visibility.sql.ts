@@ -45,6 +45,15 @@ export interface Visibility {
   ids: string[]
 }
 
+/** Whether a role may read a table, or columns of it. */
+export async function mayRead(sql: Db, role: string, table: string): Promise<boolean> {
+  const [row] = await sql<{ may: boolean }[]>`
+    select has_schema_privilege(${role}, c.relnamespace, 'USAGE')
+      and has_any_column_privilege(${role}, c.oid, 'SELECT') as may
+    from pg_catalog.pg_class c where c.oid = ${table}::regclass`
+  return row!.may
+}
+
 /** How many rows a table has, as far as a predicate says. */
 export async function rowsWhere(sql: Db, table: string, where: string): Promise<number> {
   const [row] = await sql.unsafe<{ rows: number }[]>(

@@ -15,6 +15,7 @@ import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
 import { sampleRealUsers } from './real_users.sql.js'
 import {
+  mayRead,
   readVisibility,
   rowsWhere,
   type StoredVisibility,
@@ -55,8 +56,8 @@ async function visibleTo(
 
 /**
  * Before the first step of a track: which rows sampled persons see, for `prove` to compare with
- * afterwards. Where a table has no row security everybody sees all of it, which is told without
- * reading it. Never stops a run.
+ * afterwards. Where a table has no row security everybody who may read it sees all of it, which is told
+ * without reading it. Never stops a run.
  */
 export async function recordVisibility(run: Run, track: Track): Promise<void> {
   const { info } = await readTrackInfo(track)
@@ -69,8 +70,9 @@ export async function recordVisibility(run: Run, track: Track): Promise<void> {
   for (const { before } of info.sight.rows) {
     const [facts] = await relationFacts(connection.sql, [before.table])
     if (!facts) continue
+    const filtered = facts.rowSecurity || !(await mayRead(connection.sql, role, before.table))
     for (const person of sampled) {
-      const visibility = facts.rowSecurity
+      const visibility = filtered
         ? await visibleTo(connection, asRealUser(info.persona.claim, person, role), before, 'true')
         : { rows: null, hash: null, ids: null }
       const seer = { run: run.id, track: track.name, person, relation: before.table }
