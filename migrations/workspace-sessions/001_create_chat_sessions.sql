@@ -129,7 +129,7 @@ begin
       create or replace function chat_private.legacy_slot(at timestamptz) returns bigint
       language sql immutable parallel safe
       as $$
-        select case when isfinite(at) then floor(extract(epoch from at - timestamptz 'epoch') / %s)::bigint
+        select case when isfinite(at) then floor(extract(epoch from at - timestamptz 'epoch') / %L::bigint)::bigint
           else '-9223372036854775808'::bigint end
       $$ $f$, seconds);
     create or replace function chat_private.legacy_session_id(workspace_id uuid, author_id uuid, at timestamptz default null) returns uuid

@@ -61,7 +61,7 @@ const needless = new Set([
 ])
 
 /** Whether nothing after a statement needs it on a twin. */
-export const isNeedless = ({ kind }: Statement): boolean => needless.has(kind)
+export const isNeedless = ({ kind }: Statement): boolean => needless.has(kind) || writesRows.has(kind)
 
 /**
  * Whether a statement must not run on twins: nobody knows what it locks, or it puts a text together, in which

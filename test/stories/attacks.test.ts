@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { discover } from '../../src/files/discover.js'
 import type { HazardCode } from '../../src/index.js'
 import type { Access } from '../../src/model/project.js'
+import { fitSeeds } from '../../src/verify/fit_seeds.js'
 import { database, root, some } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
 
@@ -171,7 +172,9 @@ describe.each(some('newest'))('functions with their owner’s rights on PostgreS
       await db.sql
         .begin(async tx => {
           await tx.unsafe(attacks)
-          const results = (await tx.unsafe(seeds.file.text)) as unknown as { access: Access }[][]
+          const results = (await tx.unsafe(await fitSeeds(tx, seeds.file.text, new Map()))) as unknown as {
+            access: Access
+          }[][]
           const { personas } = results.at(-1)![0]!.access
           await tx.unsafe(scene.also)
           const theirs: Record<string, object[]> = {}

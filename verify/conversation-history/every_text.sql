@@ -1,4 +1,5 @@
 --! title: Every text of the old sessions is in a message, in its metadata or in the quarantine
+--! fix: Look up the text in the old session, and add it to a message; please report the shape of the element.
 --! deep: yes
 --! after: 005_set_aside_elements
 --! until: 007_set_sessions_aside

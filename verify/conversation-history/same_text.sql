@@ -1,4 +1,5 @@
 --! title: Messages have the text that their elements hold, by a reader that knows nothing of the migration's
+--! fix: Set the content of these messages to the text of their elements; please report the shape of the element.
 --! after: 005_set_aside_elements
 --! until: 007_set_sessions_aside
 --! mutant: set local rethread.in_step = 'on'; update public.messages set content = '' where id = (
