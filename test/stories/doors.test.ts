@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { discover } from '../../src/files/discover.js'
 import type { HazardCode } from '../../src/index.js'
 import { type Access, type Operation, operations } from '../../src/model/project.js'
+import { fitSeeds } from '../../src/verify/fit_seeds.js'
 import { act } from '../../src/verify/run_check.js'
 import { type Database, database, newest, root } from '../support/database.js'
 import { inProcess } from '../support/in_process.js'
@@ -46,7 +47,9 @@ async function accessIn(db: Database, text: string): Promise<Access> {
   let access: Access | undefined
   await db.sql
     .begin(async (tx: Tx) => {
-      access = ((await tx.unsafe(text)) as unknown as { access: Access }[][]).at(-1)![0]!.access
+      access = (
+        (await tx.unsafe(await fitSeeds(tx, text, new Map()))) as unknown as { access: Access }[][]
+      ).at(-1)![0]!.access
       throw new Rollback()
     })
     .catch(error => {

@@ -23,16 +23,28 @@ body as materialized (
       where s.nspname ~ '^pg_' or s.nspname in ('information_schema', 'rethread', 'rethread_archive'))
     and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e')
 ),
+-- by the words before a parenthesis: each body is read once, however many functions there are
+calls (caller, callee) as materialized (
+  select distinct w.oid, c.oid
+  from (
+    select b.oid, lower(m[1]) as word
+    from body b cross join lateral regexp_matches(b.text, '([[:alnum:]_$]+)"?\s*\(', 'g') m
+  ) w
+  join body c on c.oid <> w.oid and lower(substring(c.proname from '[[:alnum:]_$]+$')) = w.word
+  union
+  select b.oid, c.oid from body c join body b on b.oid <> c.oid and b.text ~* c.called
+  where c.proname !~ '[[:alnum:]_$]$'
+),
 reads (oid, relation) as (
   select b.oid, n.oid from body b join named n on b.text ~* n.pattern
   union
-  select b.oid, r.relation from reads r join body c on c.oid = r.oid join body b on b.oid <> c.oid and b.text ~* c.called
+  select k.caller, r.relation from reads r join calls k on k.callee = r.oid
 ),
 asks (oid) as (
   select b.oid from body b where b.text ~* '\mauth\.(uid|jwt|role|email)\s*\(|request\.jwt|\mcurrent_setting\s*\(|\m(session_user|current_user)\M'
   union
-  select b.oid from asks a join body c on c.oid = a.oid
-  join body b on b.oid in (select r.oid from reads r) and b.oid <> c.oid and b.text ~* c.called
+  select k.caller from asks a join calls k on k.callee = a.oid
+  where k.caller in (select r.oid from reads r)
 )
 select f.oid::regprocedure::text as object,
   format('reaches %s with the rights of %I and asks nobody who they are; %s may call it',
