@@ -8,7 +8,7 @@ import { open, root } from '../support/database.js'
 import { random, seed } from '../support/random.js'
 
 /** Mishaps in CI; the soak has hundreds. */
-const mishaps = process.env.RETHREAD_SOAK ? 200 : 5
+const mishaps = process.env.RETHREAD_SOAK ? 200 : 4
 
 const next = random(seed)
 const sleep = (ms: number) => new Promise(done => setTimeout(done, ms))

@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HazardCode, KeptProof } from '../../src/index.js'
 import { rethread } from '../support/cli.js'
-import { copyOf, type Database, database, servers } from '../support/database.js'
+import { copyOf, type Database, database, some } from '../support/database.js'
 import { inProcess, said, sentenceOf } from '../support/in_process.js'
 
 /** What was signed off, and what has changed since; and plans, which are for one database. */
 const track = 'workspace-sessions'
 const consent = { allow: ['ENDS_OLD_APP', 'QUARANTINES_ROWS'] satisfies HazardCode[] }
 
-describe.each(servers())('a proof on PostgreSQL $major', server => {
+describe.each(some('newest'))('a proof on PostgreSQL $major', server => {
   let db: Database
   let proof: KeptProof
   const prove = async (of: Database, request: object) => {

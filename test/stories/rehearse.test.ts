@@ -3,10 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { discover } from '../../src/files/discover.js'
 import { lockModes } from '../../src/model/lock_mode.js'
-import type { Report } from '../../src/model/report.js'
-import { counts } from '../../src/model/report.js'
+import { counts, type Report } from '../../src/model/report.js'
 import { contract, first, rethread } from '../support/cli.js'
-import { database, newest, picture, root, servers } from '../support/database.js'
+import { database, newest, picture, root, some } from '../support/database.js'
 
 type Step = Report['steps'][number]
 
@@ -22,7 +21,7 @@ function strongest(locks: Step['locks'], made: Set<string>): Record<string, stri
   return best
 }
 
-describe.each(servers())('rehearsals on PostgreSQL $major', server => {
+describe.each(some('oldest'))('rehearsals on PostgreSQL $major', server => {
   test.each(discover(root).tracks.map(t => t.name))(
     '%s on a copy: locks are those foretold, the checks pass, the way back ends where it began',
     async track => {
