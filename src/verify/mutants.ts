@@ -11,7 +11,7 @@ import { objectsOf } from '../files/track_objects.js'
 import { expectedNow } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
-import type { Check, Track } from '../model/project.js'
+import { acts, type Check, type Track } from '../model/project.js'
 import { emptyReport, finding, interrupted, type Report, type Table, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { readHistory } from '../plan/history.js'
@@ -36,7 +36,8 @@ interface Woken {
  * Verifies the verifier: each policy, index, constraint, trigger and grant of the track is taken away, row
  * security switched off, a row moved, lost or reordered, one at a time inside a transaction that is
  * rolled back, and all checks are run. A mutant that no check notices survives; a check that no mutant
- * wakes is not to be trusted.
+ * wakes is not to be trusted. A check that acts as somebody takes long: once a mutant has woken it, it is
+ * left out where another check has noticed the mutant.
  *
  * It takes ACCESS EXCLUSIVE locks for minutes: for a scratch database, which is why its name must be given.
  */
@@ -62,9 +63,10 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
   })
   const facts = await sharedFactsOf(track)
   const holding = expectedNow(facts.expected, applied)
-  const checks = track.checks.filter(
+  const all = track.checks.filter(
     c => !isOutlook(c) && !isListing(c) && whySkipped(c, facts.expected, applied) === null,
   )
+  const checks = [...all.filter(c => !acts(c)), ...all.filter(acts)]
   const functions = holding.flatMap(e => Object.keys(e.functions ?? {}))
   const mutants = [
     ...(await mutantsOf(connection.sql, await objectsOf(track), functions, info)),
@@ -73,20 +75,22 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
   const scene = { ctx, connection, track, facts, checks, applied }
   const tried: MutantResult[] = []
   // what checks find before anything was broken is not what they notice
-  const before = await wakeChecks(scene, null)
+  const before = await wakeChecks(scene, null, () => false)
+  const woken = new Set<string>()
   for (const [i, mutant] of mutants.entries()) {
     if (ctx.signal.aborted) break
     ctx.emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
-    const after = await wakeChecks(scene, mutant)
+    const notices = ([name, said]: [string, string]) => before.said.get(name) !== said
+    const after = await wakeChecks(
+      scene,
+      mutant,
+      (check, said) => acts(check) && woken.has(check.name) && [...said].some(notices),
+    )
     // checks that were skipped have noticed nothing
     if (ctx.signal.aborted) break
-    tried.push({
-      mutant,
-      caughtBy: [...after.said]
-        .filter(([name, said]) => before.said.get(name) !== said)
-        .map(([name]) => name),
-      refusal: after.refusal,
-    })
+    const caughtBy = [...after.said].filter(notices).map(([name]) => name)
+    for (const name of caughtBy) woken.add(name)
+    tried.push({ mutant, caughtBy, refusal: after.refusal })
   }
   report.tables.push(tableOfMutants(tried), tableOfChecks(checks, tried))
   for (const { mutant, caughtBy, refusal } of tried)
@@ -118,9 +122,14 @@ interface Scene {
 }
 
 /**
- * Applies one mutant, runs every check, and takes it all back; what each check said, where it found anything.
+ * Applies one mutant, runs every check but those that are needless by what others said, and takes it all
+ * back; what each check said, where it found anything.
  */
-function wakeChecks(scene: Scene, mutant: Mutant | null): Promise<Woken> {
+function wakeChecks(
+  scene: Scene,
+  mutant: Mutant | null,
+  isNeedless: (check: Check, said: ReadonlyMap<string, string>) => boolean,
+): Promise<Woken> {
   const { ctx, connection, track, facts, checks, applied } = scene
   return takenBack(transaction(connection.sql), async tx => {
     const said = new Map<string, string>()
@@ -128,6 +137,7 @@ function wakeChecks(scene: Scene, mutant: Mutant | null): Promise<Woken> {
     const refusal = mutant && (await refusalOf(tx, mutant))
     if (refusal !== null) return { said, refusal }
     for (const check of checks) {
+      if (isNeedless(check, said)) continue
       const found = await resultText(tx, async within => {
         const around = { ...facts, track, deep: false, scope: savepoint(within) }
         const { result, findings } = await runCheck(ctx, inside(connection, within), check, applied, around)

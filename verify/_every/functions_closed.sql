@@ -15,6 +15,7 @@ with recursive named as (
 body as materialized (
   select f.oid, f.proname, f.proowner, f.prosecdef, f.pronamespace, f.prorettype,
     f.prosrc || coalesce(pg_get_function_sqlbody(f.oid), '') as text,
+    lower(substring(f.proname from '[[:alnum:]_$]+$')) as word,
     '\m' || regexp_replace(f.proname, '([^[:alnum:]_])', '\\\1', 'g') || '"?\s*\(' as called
   from pg_catalog.pg_proc f
   join pg_catalog.pg_language l on l.oid = f.prolang and l.lanname not in ('internal', 'c')
@@ -25,15 +26,15 @@ body as materialized (
 ),
 -- by the words before a parenthesis: each body is read once, however many functions there are
 calls (caller, callee) as materialized (
-  select distinct w.oid, c.oid
+  select w.oid, c.oid
   from (
-    select b.oid, lower(m[1]) as word
+    select distinct b.oid, lower(m[1]) as word
     from body b cross join lateral regexp_matches(b.text, '([[:alnum:]_$]+)"?\s*\(', 'g') m
   ) w
-  join body c on c.oid <> w.oid and lower(substring(c.proname from '[[:alnum:]_$]+$')) = w.word
+  join body c on c.oid <> w.oid and c.word = w.word
   union
   select b.oid, c.oid from body c join body b on b.oid <> c.oid and b.text ~* c.called
-  where c.proname !~ '[[:alnum:]_$]$'
+  where c.word is null
 ),
 reads (oid, relation) as (
   select b.oid, n.oid from body b join named n on b.text ~* n.pattern
