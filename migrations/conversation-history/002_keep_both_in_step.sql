@@ -608,7 +608,9 @@ as $$
         || case
           when m.metadata ? 'original_content_missing' and m.content = '' then '{}'
           when m.metadata ? 'original_content'
-            and (select r.content from chat_private.read_element(jsonb_build_object('role', 'user', 'content', m.metadata -> 'original_content')) r) = m.content
+            -- by a function in PL/pgSQL: the reader's plan in this one would be made ready for every message
+            and chat_private.restated_element(jsonb_build_object('role', 'user', 'content', m.metadata -> 'original_content'), 'user', m.content)
+              = jsonb_build_object('role', 'user', 'content', m.metadata -> 'original_content')
           then jsonb_build_object('content', m.metadata -> 'original_content')
           else jsonb_build_object('content', m.content) end end as element
   ) e
