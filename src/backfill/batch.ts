@@ -51,12 +51,12 @@ export async function batch(
     batchPredicate({ alias: backfillStatement.alias, pages, pass: at.pass, passes, restEvery, unit: null }),
   )
   try {
-    if (backfillStatement.nests || !backfillStatement.says)
+    if (!backfillStatement.hasWith || !backfillStatement.says)
       return await retryContention(job, batchSize, limits.mostMs === null, async () => {
         const { rows, notices, sleptMs } = await runAndCheckpoint(connection.sql, {
           statement,
           says: backfillStatement.says,
-          hasWith: !backfillStatement.nests,
+          hasWith: backfillStatement.hasWith,
           range: at,
           to: next,
           limits,
@@ -71,7 +71,7 @@ export async function batch(
       limits,
       record: (tx, written, ms) =>
         throwIfFenced(
-          checkpoint(tx, at, { ...next, rows: written, ms, hasWith: !backfillStatement.nests }),
+          checkpoint(tx, at, { ...next, rows: written, ms, hasWith: backfillStatement.hasWith }),
           job,
         ),
     })

@@ -64,7 +64,7 @@ export async function walkKeys(
                   ...reached(range, upper),
                   rows: written,
                   ms,
-                  hasWith: !statement.nests,
+                  hasWith: statement.hasWith,
                 }),
                 job,
               ),

@@ -1,7 +1,7 @@
 import { dottedText, nameAt } from '../model/table_name.js'
 import type { Db } from './types.js'
 
-/** Stands for a type in `column t.c any`: what a file reads as text, which every type can be. */
+/** In place of a type in `column t.c any`: what a file reads as text, which every type can be. */
 export const anyType = 'any'
 
 /** What is looked for: its kind, the table and the name of it, its types where some are wanted. */

@@ -112,8 +112,8 @@ export async function missingFindings(sql: Db, missing: string[]): Promise<Findi
   const others = new Map((await columnsOfOtherType(sql, missing)).map(o => [o.required, o.type]))
   // of a table that is not there, each column is missing too
   const gone = missing.flatMap(object => /^table (\S+)$/.exec(object)?.[1] ?? [])
-  const told = missing.filter(object => !gone.some(table => object.startsWith(`column ${table}.`)))
-  return told.map(object => {
+  const named = missing.filter(object => !gone.some(table => object.startsWith(`column ${table}.`)))
+  return named.map(object => {
     const type = others.get(object)
     const [, column, needed] = /^(column \S+) (.*)$/s.exec(object) ?? []
     const [first, ...more] = needed?.split('|') ?? []

@@ -1,6 +1,6 @@
 import { type Context, connect } from '../database/context.js'
 import type { Track } from '../model/project.js'
-import { counts, type Report, type StepResult, type Table } from '../model/report.js'
+import { isFault, type Report, type StepResult, type Table } from '../model/report.js'
 import { elementStructures } from '../plan/element_shapes.js'
 import { tablesMadeBy, waitedFor } from '../run/lock_trace.js'
 import { readApplications } from './new_app.js'
@@ -38,9 +38,7 @@ export async function dryRunWithRehearsal(
   report.checks = rehearsed.checks
   report.tables.push(tracesTable(report.steps), ...(await structures(ctx, track)), ...rehearsed.tables)
   report.findings.push(...rehearsed.findings)
-  const loud = rehearsed.checks.some(
-    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
-  )
+  const loud = rehearsed.checks.some(isFault)
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
   const newAppFails = rehearsed.findings.some(f => f.code === 'NEW_APP_FAILS')
   // a step that failed in a rehearsal has failed nobody: the reviewer is told

@@ -24,8 +24,8 @@ export interface BackfillStatement {
   groups: boolean
   /** True when it returns rows. */
   says: boolean
-  /** True when it can stand in a WITH: it has none of its own. */
-  nests: boolean
+  /** True when it has a WITH of its own: it cannot be part of another, and may write other rows. */
+  hasWith: boolean
   /** The statement with `predicate` added to its top-level WHERE. */
   restrict: (predicate: string) => string
 }
@@ -79,7 +79,7 @@ export async function readBackfillStatement(
     writes: relationName(statement.node.relation),
     groups: Boolean(select?.groupClause ?? select?.distinctClause),
     says: Boolean(statement.node.returningClause),
-    nests: !statement.node.withClause,
+    hasWith: Boolean(statement.node.withClause),
     restrict: predicate =>
       `${statement.text.slice(0, start)} ${predicate} and (${statement.text.slice(start, end).trim()}\n) ${statement.text.slice(end)}`.trimEnd(),
   }

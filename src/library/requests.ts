@@ -120,7 +120,7 @@ export interface BaselineRequest {
 
 /** What `adopt` is asked for. */
 export interface AdoptRequest {
-  /** Adopt up to and including this migration. Default: as far as the database stands. */
+  /** Adopt up to and including this migration. Default: as far as its work is done. */
   to?: string | undefined
 }
 

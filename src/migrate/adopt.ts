@@ -22,11 +22,11 @@ import { baseline, rowsLeft } from './baseline.js'
 import { fixUpOf, type Lacking } from './fix_up.js'
 import { lostTables } from './lost_tables.js'
 import { lackingUsage, type MadeObject } from './made_objects.sql.js'
-import { functionsInside, type TrackStates, trackStates } from './track_states.js'
+import { functionsInside, nameOnly, type TrackStates, trackStates } from './track_states.js'
 
 /** What `migrate --adopt` is asked for. */
 export interface AdoptOptions {
-  /** Version or name of the migration up to which the database is adopted; null for as far as it stands. */
+  /** Version or name of the last migration that is adopted; null for as far as the work is done. */
   to: string | null
   leaseWaitMs: number
 }
@@ -71,11 +71,12 @@ async function lookAt(
     return null
   }
   const states = await trackStates(ctx, track)
+  const used = await namesUsed(track)
   const until = last === null ? await workDone(connection, track, states) : track.migrations.indexOf(last) + 1
   const isWhole = async (at: number): Promise<Comparison | null> => {
     const comparison = compareAt(states, at)
     if (comparison.differences.length > 0) return null
-    const { schemas, blocks } = await lackingAt(connection, track, states, at)
+    const { schemas, blocks } = await lackingAt(connection, track, states, used, at)
     return schemas.length + blocks.length === 0 ? comparison : null
   }
   for (let at = until; at > applied && (last === null || at === until); at--) {
@@ -90,7 +91,7 @@ async function lookAt(
     return null
   }
   const comparison = compareAt(states, at)
-  const lacking = await lackingAt(connection, track, states, at)
+  const lacking = await lackingAt(connection, track, states, used, at)
   const { text, choices } = await fixUpOf(connection.sql, states, comparison, lacking)
   report.fixUp = text
   const shown = comparison.differences.filter(d => !isPartOfMissing(d, states.actual))
@@ -134,11 +135,11 @@ async function lackingAt(
   connection: Connection,
   track: Track,
   { notPlayed, actual }: TrackStates,
+  used: ReadonlySet<string>,
   at: number,
 ): Promise<Lacking> {
   const first = track.migrations.slice(0, at)
-  const there = new Set([...actual.values()].map(o => o.relation.replace(/\([^()]*\)$/, '')))
-  const used = await namesUsed(track)
+  const there = new Set([...actual.values()].map(nameOnly))
   const blocks = notPlayed.flatMap(({ migration, statement }) => {
     const made = first.includes(migration) ? functionsInside(statement).map(tableText) : []
     return made.some(f => used.has(f) && !there.has(f)) ? [statement] : []

@@ -1,13 +1,13 @@
-import { partText } from '../model/table_name.js'
+import { nameAt, partText } from '../model/table_name.js'
 import type { MadeColumn, MadeObject } from './made_objects.sql.js'
 
 /** Name that something in the way gets; nothing of the application refers to it by name. */
 const nameAside = (name: string): string => `${name.slice(0, 50)}_before_adoption`
 
-/** Schema of a relation that is written as SQL. */
-const schemaPart = (relation: string): string => /^("(?:[^"]|"")+"|[^.]+)\./.exec(relation)![1]!
+/** Schema of a relation that is written as SQL, as SQL. */
+const schemaPart = (relation: string): string => partText(nameAt(relation)!.parts[0]!)
 
-/** A column as it stands in CREATE TABLE and ADD COLUMN. */
+/** A column as CREATE TABLE and ADD COLUMN have it. */
 const columnSql = (name: string, c: MadeColumn): string =>
   [
     partText(name),
@@ -117,11 +117,7 @@ export function rename({ kind, relation, name }: MadeObject, to = nameAside(name
 }
 
 /** Name without schema, quotes and arguments. */
-const bareName = (relation: string): string =>
-  relation
-    .replace(/\(.*$/s, '')
-    .replace(/^("(?:[^"]|"")+"|[^.]+)\./, '')
-    .replace(/^"(.*)"$/, '$1')
+const bareName = (relation: string): string => nameAt(relation)!.parts.at(-1)!
 
 /** An index as the server writes it, built beside writers where asked. */
 export const indexSql = ({ definition }: MadeObject, concurrently: boolean): string =>

@@ -21,7 +21,7 @@ import { settleColumn, settleConstraint } from './fix_up_columns.js'
 import { choose, type Desk, type OpenChoice, type Parts, replacing } from './fix_up_parts.js'
 import { enumerations, type TableRows, tableRows } from './fix_up_rows.sql.js'
 import type { MadeObject } from './made_objects.sql.js'
-import { grantedOn, keyOfObject, type Objects, type TrackStates } from './track_states.js'
+import { grantedOn, keyOfObject, nameOnly, type Objects, type TrackStates } from './track_states.js'
 
 /** The SQL that takes a database to the state after a migration, and what it leaves open. */
 export interface FixUp {
@@ -215,8 +215,7 @@ function rebuilt({ parts, differences, actual, retyped }: Desk, wanted: Objects)
 /** Statements of the files themselves: privileges that differ, and the first rows of tables that are made. */
 async function verbatim({ parts, differences, actual }: Desk, migrations: Migration[]): Promise<void> {
   const lack = new Set<string>()
-  for (const { want } of differences)
-    if (want?.kind === 'privilege') lack.add(want.relation.replace(/\([^()]*\)$/, ''))
+  for (const { want } of differences) if (want?.kind === 'privilege') lack.add(nameOnly(want))
   for (const m of migrations) {
     if (m.backfill) continue
     for (const s of await parseStatements(m.file.text)) {

@@ -1,3 +1,4 @@
+import { partText } from '../model/table_name.js'
 import { keyOfTable } from './adopt_differences.js'
 import {
   addColumnSql,
@@ -69,7 +70,7 @@ export async function settleColumn(desk: Desk, want: MadeObject, has: MadeObject
   const altered = alterColumn(want, is)
   if (altered !== '') parts.columns.push(`${commented(`was: ${has.definition}`)}\n${altered}`)
   if (!should.notNull || is.notNull) return
-  const empty = await nulls(desk.sql, want.relation, quotedIn(want))
+  const empty = await nulls(desk.sql, want.relation, partText(want.name))
   const { first, later } = requireValues(want)
   if (empty === 0) {
     parts.constraints.push(first)
@@ -77,9 +78,6 @@ export async function settleColumn(desk: Desk, want: MadeObject, has: MadeObject
   } else
     choose(desk, want, `${empty} row(s) have no value in it`, [fillNullsSql(want), first, later].join('\n'))
 }
-
-/** The name of a column as SQL. */
-const quotedIn = ({ name }: MadeObject): string => `"${name.replaceAll('"', '""')}"`
 
 /** What settles a key or a check that is missing or differs; rows that break it are a choice. */
 export async function settleConstraint(desk: Desk, want: MadeObject, has: MadeObject | null): Promise<void> {

@@ -100,7 +100,7 @@ export async function lostTables(sql: Db, track: Track): Promise<Lost | null> {
 }
 
 const nameInArchive = (table: string): string =>
-  table.replace(/^("(?:[^"]|"")+"|[^.]+)\./, 'rethread_archive.')
+  tableText({ schema: 'rethread_archive', name: nameAt(table)!.parts.at(-1)! })
 
 /** A requirement that is a column outside of the users' schema. */
 function requiredColumn(required: string): RequiredColumn[] {

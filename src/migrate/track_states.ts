@@ -55,6 +55,9 @@ export interface TrackStates {
 export const keyOfObject = (o: Pick<MadeObject, 'kind' | 'relation' | 'name'>): string =>
   `${o.kind}\0${o.relation}\0${o.name}`
 
+/** The name of a relation or a function, without arguments. */
+export const nameOnly = (o: MadeObject): string => o.relation.replace(/\([^()]*\)$/, '')
+
 /**
  * Plays a track's files on empty copies of the application's tables, from which everything that the files
  * make has been taken, in one transaction that is rolled back; and reads the catalog after each file. The

@@ -48,7 +48,7 @@ export interface FactsOfFit {
     differences: number
     choices: number
     track: string
-    /** The migration that was asked for; null for as far as the database stands. */
+    /** The migration that was asked for; null for as far as its work is done. */
     to: string | null
   }
   ADOPT_CHOICE: {

@@ -119,6 +119,10 @@ export const interrupted = (report: Report, subject: string): Report => ({
 export const counts = (check: CheckResult): boolean =>
   check.more || check.found.some(f => f.accepted === null && !f.preExisting)
 
+/** True for a check that could not run, or that has found an error which counts. */
+export const isFault = (check: CheckResult): boolean =>
+  check.outcome === 'failed' || (check.outcome === 'found' && check.level === 'error' && counts(check))
+
 /** What a check that acts came to. */
 export interface Probed {
   found: { object: string; detail: string; about?: string[] }[]

@@ -21,7 +21,7 @@ const mostExamples = 10
 /** Keys of an object, and levels, that a structure shows. */
 const mostKeys = 20
 const mostLevels = 5
-/** Keys that may be names of a format; what else stands there may be an id or a word of a user. */
+/** Keys that may be names of a format; what else is there may be an id or a word of a user. */
 const formatKey = /^[A-Za-z_][A-Za-z_]{0,30}$/
 
 /** The shapes of a track's elements: how many there are of each, and how many would hold no text. */

@@ -10,7 +10,7 @@ import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Track } from '../model/project.js'
-import { counts, emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { emptyReport, finding, isFault, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
@@ -248,15 +248,6 @@ async function judgeEnd(ctx: Context, track: Track, report: Report): Promise<voi
   const verified = await verify(ctx, track, { ...plainVerifyOptions, only })
   report.checks = verified.checks
   report.findings.push(...verified.findings.filter(f => f.code !== 'NO_CHECKS_RUN'))
-  const loud = verified.checks.some(
-    c => c.outcome === 'failed' || (c.outcome === 'found' && c.level === 'error' && counts(c)),
-  )
-  if (loud)
-    report.findings.push(
-      finding('RESTORE_UNPROVEN', track.name, {
-        checks: verified.checks
-          .filter(c => c.level === 'error' && c.outcome !== 'pass' && c.outcome !== 'skipped')
-          .map(c => c.check),
-      }),
-    )
+  const checks = verified.checks.filter(isFault).map(c => c.check)
+  if (checks.length > 0) report.findings.push(finding('RESTORE_UNPROVEN', track.name, { checks }))
 }

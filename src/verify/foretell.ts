@@ -4,7 +4,7 @@ import type { Check } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { runCheck } from './run_check.js'
 
-/** What checks say of the data as it stands, told as what lies ahead and not as a fault. */
+/** What checks say of the data of today, as what lies ahead and not as a fault. */
 export async function foretell(
   ctx: Context,
   connection: Connection,

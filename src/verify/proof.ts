@@ -35,19 +35,18 @@ interface ProofSources {
   accounts: KeptProof['accounts']
 }
 
-/** Everything that was proved, as a value that can be kept. Reads the tables of the track once. */
-export async function keptProof(
+/** Everything that was proved but the content of the tables, as a value that can be kept. */
+export async function provenNow(
   connection: Connection,
   report: Report,
   from: ProofSources,
-): Promise<KeptProof> {
+): Promise<Omit<KeptProof, 'tables'>> {
   const { sql } = connection
   const { track, target, history } = from
-  const at = await serverTime(sql)
   return {
     format: 1,
     tool: from.tool,
-    at,
+    at: await serverTime(sql),
     track: track.name,
     database: identityOf(target),
     server: target.info.server,
@@ -63,13 +62,16 @@ export async function keptProof(
     })),
     accounts: from.accounts,
     backfills: report.backfill.flatMap(b => (b.counted ? [{ migration: b.migration, ...b.counted }] : [])),
-    tables: await tablesNow(connection, track, at),
     catalog: catalogOf(await objects(sql)),
   }
 }
 
-/** Rows and content of the track's tables, of rows up to a time where they have one. */
-async function tablesNow(connection: Connection, track: Track, at: string): Promise<KeptProof['tables']> {
+/** Rows and content of the track's tables, of rows up to a time where they have one. Reads each once. */
+export async function tablesNow(
+  connection: Connection,
+  track: Track,
+  at: string,
+): Promise<KeptProof['tables']> {
   const { info } = await readTrackInfo(track)
   const found: KeptProof['tables'] = []
   for (const { table, columns } of await tableColumns(connection.sql, await tablesOf(track))) {

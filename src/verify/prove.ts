@@ -6,7 +6,7 @@ import type { Track } from '../model/project.js'
 import type { KeptProof } from '../model/proof.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
-import { compareProof, keptProof } from './proof.js'
+import { compareProof, provenNow, tablesNow } from './proof.js'
 import { runCheck } from './run_check.js'
 import { accessOf, type VerifyOptions, verify } from './verify.js'
 import { compareVisibility } from './visibility.js'
@@ -79,14 +79,14 @@ export async function prove(ctx: Context, track: Track, options: ProveOptions): 
   if (doubts && all.verdict === 'clean') all.verdict = 'attention'
   all.verdict = verdictOf(all)
   if ((options.keep || options.against) && !ctx.signal.aborted) {
-    const proof = await keptProof(connection, all, {
+    const proof = await provenNow(connection, all, {
       tool: ctx.tool,
       track,
       target,
       history,
       accounts: counted,
     })
-    if (options.keep) all.proof = proof
+    if (options.keep) all.proof = { ...proof, tables: await tablesNow(connection, track, proof.at) }
     if (options.against) {
       const { tables, findings } = await compareProof(connection, track, options.against, proof)
       all.tables.push(...tables)

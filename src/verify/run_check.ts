@@ -180,7 +180,7 @@ const cellValue = (value: unknown): string | number | boolean | null =>
 /** What a check reads from settings of its transaction. */
 interface CheckSettings extends SharedFacts {
   deep: boolean
-  /** Whether it stands before a migration, which takes up by itself what other steps leave to it. */
+  /** Whether it is a gate of a migration, which takes up by itself what other steps leave to it. */
   gate: boolean
 }
 

@@ -56,8 +56,8 @@ async function visibleTo(
 
 /**
  * Before the first step of a track: which rows sampled persons see, for `prove` to compare with
- * afterwards. Where a table has no row security everybody who may read it sees all of it, which is told
- * without reading it. Never stops a run.
+ * afterwards. Where a table has no row security everybody who may read it sees all of it, which is
+ * known without reading it. Never stops a run.
  */
 export async function recordVisibility(run: Run, track: Track): Promise<void> {
   const { info } = await readTrackInfo(track)

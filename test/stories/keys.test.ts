@@ -5,8 +5,8 @@ import { database, picture, some } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
 
 /**
- * Rows are told apart by what a table has for it: a primary key of several columns, whose texts may hold what
- * separates them, or no more than a unique index.
+ * Rows are distinguished by what a table has for it: a primary key of several columns, whose texts may hold
+ * what separates them, or no more than a unique index.
  */
 const rooms = (columns: string, more: string) => `
   create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;

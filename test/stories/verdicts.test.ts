@@ -117,7 +117,7 @@ describe.each(some('newest'))('verdicts on PostgreSQL $major', server => {
     expect((await verify({ only: ['orphaned_messages'] })).verdict).toBe('clean')
   })
 
-  test('after the contract phase doors from before are told apart, and new ones are errors', async () => {
+  test('after the contract phase doors from before are listed apart, and new ones are errors', async () => {
     await migrate({ phase: 'contract', consent })
     const report = await verify({ only: ['functions_closed', 'views_follow_policies', 'access'] })
     expect(report.verdict).toBe('clean')
