@@ -78,6 +78,8 @@ export interface Invocation {
   cwd: string
   /** Folder of the package: shipped tracks and examples. */
   home: string
+  /** When the command was started, by the machine's clock. */
+  startedAt: Date
 }
 
 /** What a command runs with: the invocation, and the values of its options. */

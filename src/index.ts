@@ -20,6 +20,7 @@ export type {
   ProveRequest,
   PruneRequest,
   QuarantinedRequest,
+  RepairRequest,
   RestoreRequest,
   RetryRequest,
   RollbackRequest,

@@ -78,6 +78,7 @@ export async function readInput(
     url,
     config,
     root,
+    beside: cwd,
     home,
     track: trackName,
     reason: options.reason,
@@ -110,6 +111,7 @@ export async function readInput(
     env: process.env,
     cwd,
     home,
+    startedAt: new Date(),
   }
 }
 

@@ -4,7 +4,9 @@ import { readPin } from '../files/pin.js'
 import { migrate } from '../migrate/migrate.js'
 import { UsageError } from '../model/failure.js'
 import { choice, count, flag, text } from '../model/options.js'
+import { historyTools } from '../model/other_tool.js'
 import { phases } from '../model/project.js'
+import { writingHistory } from '../plan/other_tool.js'
 import { wishOf } from '../plan/pinned_plan.js'
 
 export default defineCommand({
@@ -27,6 +29,11 @@ export default defineCommand({
       '--plan <file>',
       'apply a plan that was pinned by plan --out; refused when anything has changed since',
     ),
+    writeHistory: choice(
+      '--write-history <tool>',
+      'also write the history that this tool keeps, such as supabase (else `history` of the configuration)',
+      historyTools,
+    ),
     workers: count(
       '--workers <n>',
       'connections that share a backfill, and cores that build an index (default 1)',
@@ -35,7 +42,8 @@ export default defineCommand({
     ...throttleOptions,
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
-    const chosen = await track()
+    const found = await track()
+    const chosen = options.writeHistory ? writingHistory(found, options.writeHistory) : found
     if (options.baseline) {
       const { baseline } = await import('../migrate/baseline.js')
       return baseline(ctx, chosen, options.baseline, leaseWaitMs)

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { type HazardLevel, hazardLevels } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
+import { type HistoryTool, historyTools } from '../model/other_tool.js'
 import { readJson } from './json.js'
 
 /** Values of `rethread.config.json`; each has a default, and a flag or the environment beats it. */
@@ -42,6 +43,8 @@ export interface Config {
   diskFreeBytes: number | null
   /** What `init` bound the names of a track to; `init` writes it, and `init --check` reads it. */
   mapping: Mapping
+  /** The tool whose history is written too, in the transaction of each step; null for none. */
+  history: HistoryTool | null
   /** Findings of checks that are known, by key, each with a reason and its last day. */
   accepted: { key: string; reason: string; until: string }[]
 }
@@ -70,6 +73,7 @@ const defaults: Config = {
   protected: false,
   diskFreeBytes: null,
   mapping: {},
+  history: null,
   accepted: [],
 }
 
@@ -133,6 +137,7 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
         ]),
       ),
     ),
+    history: z.optional(z.enum(historyTools, `one of ${historyTools.join(', ')}`)),
     accepted: z.optional(
       z.array(
         z.strictObject({

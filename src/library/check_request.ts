@@ -16,6 +16,7 @@ import type {
   ProveRequest,
   PruneRequest,
   QuarantinedRequest,
+  RepairRequest,
   RestoreRequest,
   RetryRequest,
   RollbackRequest,
@@ -94,6 +95,11 @@ export const shapes = {
   migrate: { ...target, ...pace, pin: checkedElsewhere } satisfies RequestShape<MigrateRequest>,
   baseline: { to: z.string() } satisfies RequestShape<BaselineRequest>,
   adopt: { to: anyText } satisfies RequestShape<AdoptRequest>,
+  repair: {
+    migration: z.string(),
+    as: z.enum(['applied', 'not applied'], 'applied or not applied'),
+    consent,
+  } satisfies RequestShape<RepairRequest>,
   backfill: {
     ...pace,
     workspace: anyText,

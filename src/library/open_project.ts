@@ -59,6 +59,7 @@ async function readOpenOptions(options: OpenProjectOptions): Promise<Prepared> {
   return {
     config,
     root,
+    beside: dir === null ? resolve('.') : root,
     home,
     track: options.track ?? config.track,
     reason: options.reason ?? null,

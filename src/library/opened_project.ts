@@ -9,6 +9,7 @@ import type {
   ProveRequest,
   PruneRequest,
   QuarantinedRequest,
+  RepairRequest,
   RestoreRequest,
   RetryRequest,
   RollbackRequest,
@@ -45,6 +46,11 @@ export interface Verbs {
    * that makes it so.
    */
   adopt(request?: AdoptRequest): Promise<Report>
+  /**
+   * Makes the ledger say that a migration is applied, or is not, after work by hand: proved from the catalog, with
+   * the reason of `openProject`.
+   */
+  repair(request: RepairRequest): Promise<Report>
   /** Starts or resumes the backfills, or tries them on one workspace first. */
   backfill(request?: BackfillRequest): Promise<Report>
   /** How far the backfills are. */

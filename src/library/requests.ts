@@ -124,6 +124,15 @@ export interface AdoptRequest {
   to?: string | undefined
 }
 
+/** What `repair` is asked for; the reason is that of `openProject`. */
+export interface RepairRequest {
+  /** Its name or version. */
+  migration: string
+  /** What the ledger is to say of it. */
+  as: 'applied' | 'not applied'
+  consent?: ConsentRequest | undefined
+}
+
 /** What `backfill` is asked for. */
 export interface BackfillRequest extends PaceRequest {
   /** Canary: only rows of this workspace. The backfill stays open. */

@@ -7,6 +7,7 @@ import { adopt } from '../migrate/adopt.js'
 import { backfill, backfillStatus, pause } from '../migrate/backfill_only.js'
 import { baseline } from '../migrate/baseline.js'
 import { migrate } from '../migrate/migrate.js'
+import { repair } from '../migrate/repair.js'
 import type { Consent } from '../model/plan.js'
 import type { Report, Table } from '../model/report.js'
 import { doctor } from '../operate/doctor.js'
@@ -88,6 +89,9 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
   ),
   adopt: verb('migrate', shapes.adopt, async (c, { to }) =>
     adopt(c.ctx, await c.track(), { to: to ?? null, leaseWaitMs: c.leaseWaitMs }),
+  ),
+  repair: verb('repair', shapes.repair, async (c, { migration, as, consent }) =>
+    repair(c.ctx, await c.track(), { migration, as, consent: consentOf(c, consent) }),
   ),
   backfill: verb('backfill', shapes.backfill, callBackfill),
   backfillStatus: verb('backfill', {}, async c => backfillStatus(c.ctx, await c.track())),

@@ -9,7 +9,8 @@ import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText, tableText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
-import { findMigration } from '../plan/make_plan.js'
+import { elsewhereFindings, findMigration } from '../plan/make_plan.js'
+import { onlyElsewhere } from '../run/ledger_history.js'
 import {
   type Comparison,
   compareAt,
@@ -64,6 +65,11 @@ async function lookAt(
     report.findings.push(finding('NOTHING_TO_DO', track.name, { applied }))
     return null
   }
+  const broken = elsewhereFindings(track, history).filter(f => f.code !== 'APPLIED_ELSEWHERE')
+  if (broken.length > 0) {
+    report.findings.push(...broken)
+    return null
+  }
   const lost = await lostTables(connection.sql, track)
   if (lost !== null) {
     if (lost.finding) report.findings.push(lost.finding)
@@ -72,20 +78,23 @@ async function lookAt(
   }
   const states = await trackStates(ctx, track)
   const used = await namesUsed(track)
-  const until = last === null ? await workDone(connection, track, states) : track.migrations.indexOf(last) + 1
+  // what another tool says is applied is adopted whole, or not at all
+  const asked = last ?? track.migrations.filter(m => onlyElsewhere(history, m.name)).at(-1) ?? null
+  const until =
+    asked === null ? await workDone(connection, track, states) : track.migrations.indexOf(asked) + 1
   const isWhole = async (at: number): Promise<Comparison | null> => {
     const comparison = compareAt(states, at)
     if (comparison.differences.length > 0) return null
     const { schemas, blocks } = await lackingAt(connection, track, states, used, at)
     return schemas.length + blocks.length === 0 ? comparison : null
   }
-  for (let at = until; at > applied && (last === null || at === until); at--) {
+  for (let at = until; at > applied && (asked === null || at === until); at--) {
     const whole = await isWhole(at)
     if (!whole) continue
     noteBeside(report, track.name, states, whole)
     return { migration: track.migrations[at - 1]!.name, states }
   }
-  const at = last === null ? lastStanding(states, until) : until
+  const at = asked === null ? lastStanding(states, until) : until
   if (at <= applied) {
     report.findings.push(finding('ADOPT_NOTHING', track.name))
     return null

@@ -27,7 +27,7 @@ export interface Comparison {
 }
 
 /** Kinds that say how something is that has been made before. */
-const qualities: ReadonlySet<string> = new Set(['row security', 'replica identity', 'privilege'])
+export const qualities: ReadonlySet<string> = new Set(['row security', 'replica identity', 'privilege'])
 
 /** Compares the database with the state after the first `at` migrations. */
 export function compareAt(track: TrackStates, at: number): Comparison {
@@ -114,7 +114,8 @@ const isInTheWay = ({ kind, permissive, column }: MadeObject): boolean =>
     column!.identity === '' &&
     column!.generated === '')
 
-const same = (a: MadeObject | undefined, b: MadeObject): boolean =>
+/** Whether an object is still what it was. */
+export const same = (a: MadeObject | undefined, b: MadeObject): boolean =>
   a !== undefined && a.definition === b.definition && a.constraint?.valid === b.constraint?.valid
 
 /** How the server prints a list of strings that is compared with a varchar, before it has read its print. */
@@ -131,7 +132,7 @@ export const canonical = (definition: string): string =>
  * Whether something is what a file makes. A constraint must be proven, unless the file leaves that for
  * later.
  */
-const matches = (want: MadeObject, has: MadeObject, unproven: boolean): boolean =>
+export const matches = (want: MadeObject, has: MadeObject, unproven: boolean): boolean =>
   canonical(want.definition) === canonical(has.definition) &&
   (unproven || has.constraint === null || has.constraint.valid)
 

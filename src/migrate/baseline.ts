@@ -9,14 +9,17 @@ import { inspect } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
+import { historyChange } from '../histories/read_history.js'
+import type { Elsewhere } from '../model/other_tool.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
-import { findMigration } from '../plan/make_plan.js'
+import { elsewhereFindings, findMigration } from '../plan/make_plan.js'
 import { keepCatalog } from '../run/ledger.sql.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
+import type { Run } from '../run/run.js'
 import { storeFingerprint } from '../run/schema_snapshot.js'
 import { catalogOf, type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
@@ -45,6 +48,7 @@ export async function baseline(
   const report = emptyReport('migrate')
   let adopted: Migration[]
   let made: ((o: ObjectRow) => boolean) | null = null
+  let elsewhere: ReadonlyMap<string, Elsewhere> = new Map()
   {
     await using connection = await connect(ctx, 'reader')
     report.target = (await inspect(ctx, connection)).info
@@ -57,6 +61,9 @@ export async function baseline(
       const missing = [`${left ?? 'unknown'} rows of ${m.backfill?.table} where ${m.backfill?.pending}`]
       if (left !== 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
     }
+    elsewhere = history.elsewhere ?? elsewhere
+    const broken = elsewhereFindings({ ...track, migrations: adopted }, history)
+    report.findings.push(...broken.filter(f => f.code !== 'APPLIED_ELSEWHERE'))
     const applied = new Set([...history.applied.keys(), ...adopted.map(m => m.name)])
     if (adopted.length > 0) {
       const states = known ?? (await trackStates(ctx, track))
@@ -81,7 +88,7 @@ export async function baseline(
   if (report.verdict !== 'clean' || adopted.length === 0) return report
   const run = await openRun(ctx, 'baseline', leaseWaitMs)
   try {
-    for (const m of adopted) await record(run, m, 'baseline', 'done')
+    for (const m of adopted) await recordAdopted(run, track, m, elsewhere.get(m.name) ?? null)
     // nobody has kept how the schema was before: what no file makes is as it was
     if (made && adopted[0] === track.migrations[0])
       await keepCatalog(
@@ -92,11 +99,41 @@ export async function baseline(
       )
     await storeFingerprint(run)
     report.steps = report.steps.map(s => ({ ...s, outcome: 'done', reason: 'adopted: the catalog shows it' }))
+    if (adopted.some(m => elsewhere.has(m.name))) report.tables.push(evidenceTable(adopted, elsewhere))
     return report
   } finally {
     await run.close(report.verdict)
   }
 }
+
+/** Records an adopted migration with what speaks for it, in another tool's history too where that is kept. */
+async function recordAdopted(
+  run: Run,
+  track: Track,
+  m: Migration,
+  elsewhere: Elsewhere | null,
+): Promise<void> {
+  const alongside =
+    elsewhere?.state === 'applied' ? null : await historyChange(run.writer.sql, track, m, 'up')
+  const evidence = { by: 'adoption', catalog: 'as the files make it', pendingRows: 0, elsewhere }
+  await record(run, m, 'baseline', 'done', { evidence, alongside })
+}
+
+/** What the ledger keeps as the reason for each adopted migration. */
+const evidenceTable = (adopted: Migration[], elsewhere: ReadonlyMap<string, Elsewhere>): Table => ({
+  title: 'Evidence',
+  columns: ['migration', 'history of', 'rows', 'at', 'catalog'],
+  rows: adopted.map(({ name }) => {
+    const found = elsewhere.get(name)
+    return [
+      name,
+      found?.tool ?? null,
+      found?.rows.join(', ') ?? null,
+      found?.at?.slice(0, 19) ?? null,
+      'as the files make it',
+    ]
+  }),
+})
 
 /** What is there under the names that the files give, and is not what they make. */
 async function unguarded(
@@ -180,7 +217,7 @@ export async function rowsLeft({ sql }: Connection, m: Migration): Promise<numbe
 }
 
 /** The objects that a statement makes, as `missingObjects` names them. */
-function objectsMadeBy({ kind, node }: Statement): string[] {
+export function objectsMadeBy({ kind, node }: Statement): string[] {
   switch (kind) {
     case 'CreateStmt':
       return [`table ${relationName(node.relation)}`]

@@ -1,4 +1,5 @@
 import { runBackfill } from '../backfill/run_backfill.js'
+import { historyChange } from '../histories/read_history.js'
 import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
@@ -21,7 +22,8 @@ export async function executeStep(
   reopened: boolean,
 ): Promise<Performed> {
   const { migration: m } = step
-  if (m.backfill) return backfillStep(run, step, options, reopened)
+  const alongside = await historyChange(run.writer.sql, track, m, 'up')
+  if (m.backfill) return backfillStep(run, step, options, { reopened, alongside })
   const file = {
     track: m.track,
     migration: m.name,
@@ -30,6 +32,7 @@ export async function executeStep(
     file: m.file,
     resumes: step.resumes,
     permits: await permitsOf(track, step, options.consent),
+    alongside,
   }
   const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
   const { durationMs, attempts, skipped, findings } = executed
@@ -42,7 +45,7 @@ async function backfillStep(
   run: Run,
   step: Step,
   options: MigrateOptions,
-  reopened: boolean,
+  { reopened, alongside }: { reopened: boolean; alongside: string | null },
 ): Promise<Performed> {
   const { ctx } = run
   const start = ctx.clock.now()
@@ -79,7 +82,7 @@ async function backfillStep(
       }),
     ])
   }
-  await row.end('done', durationMs)
+  await row.end('done', durationMs, alongside)
   const { result, findings } = ended
   return {
     outcome: 'done',

@@ -3,7 +3,7 @@ import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
 import type { Consent } from '../model/plan.js'
 import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
+import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { undescribedHeld } from '../plan/make_plan.js'
 import { type Drift, drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { objects } from '../run/schema_snapshot.sql.js'
@@ -44,7 +44,7 @@ async function prepare(
   const read = await readPlan(connection, track, options)
   const { plan, hasLedger } = read
   report.findings.push(...plan.findings, ...read.reopened)
-  if (report.findings.some(f => f.level === 'error')) return null
+  if (report.findings.some(f => f.level === 'error' || isElsewhere(f))) return null
   // one look at the schema serves the gate, and a later rollback to before the first step
   const schema = hasLedger || plan.steps.length > 0 ? await objects(connection.sql) : null
   const drift = hasLedger && schema ? await drifted(connection, target.major, schema) : noDrift
@@ -67,6 +67,10 @@ async function prepare(
   const seen: Seen = { ...read, target, schema, drift }
   return await prepareRun(ctx, connection, track, seen, options, report)
 }
+
+/** Whether another tool has applied what the ledger does not have: it would be applied twice. */
+const isElsewhere = ({ code }: Finding): boolean =>
+  code === 'APPLIED_ELSEWHERE' || code === 'ELSEWHERE_FAILED' || code === 'ELSEWHERE_CHANGED'
 
 /** Whether others have changed objects of the track, which nobody has accepted by name. */
 async function isOfTrack(track: Track, { changed }: Drift, consent: Consent): Promise<boolean> {

@@ -206,6 +206,16 @@ export const codes = {
   RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
   DRIFT_UNKNOWN: 'warn',
+  // other tools
+  EXPORTED: 'info',
+  EXPORT_HELD: 'info',
+  EXPORT_CONFLICT: 'error',
+  APPLIED_ELSEWHERE: 'refused',
+  ELSEWHERE_FAILED: 'refused',
+  ELSEWHERE_CHANGED: 'refused',
+  HISTORY_NOT_KEPT: 'error',
+  REPAIRED: 'info',
+  REPAIR_NEEDLESS: 'info',
   // usage and the rest
   DEMO_NEXT: 'info',
   DEMO_KEPT: 'info',
@@ -251,6 +261,7 @@ export const hazards = {
   SKIPS_IRREVERSIBLE: 'loss',
   FILLS_DISK: 'loss',
   PRUNES_MOST: 'loss',
+  RECORDS_UNPROVEN: 'loss',
 } as const satisfies Record<string, HazardLevel>
 
 /** The name of a hazard. */

@@ -2,6 +2,7 @@ import type { HazardCode } from './codes.js'
 import type { ElementReaders } from './element_readers.js'
 import type { ExpectedKind } from './expected.js'
 import type { TrackTypes } from './mapping.js'
+import type { OtherTool } from './other_tool.js'
 import type { Finding } from './report.js'
 
 /** expand: additive - backfill: batched, online - contract: constraints and removals. */
@@ -272,6 +273,8 @@ export interface Track {
   root: string
   migrations: Migration[]
   checks: Check[]
+  /** Another tool that keeps a history of the same files; left out where there is none. */
+  otherTool?: OtherTool
 }
 
 /** Everything that was found on disk, and every fault of it. */

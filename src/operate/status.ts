@@ -5,7 +5,7 @@ import { backfillResults } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
 import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { undescribedHeld } from '../plan/make_plan.js'
 import { recentRuns } from '../run/ledger.sql.js'
@@ -27,7 +27,11 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     again = await reopenedBackfills(connection, track, applied, statusCostTimeoutMs)
     return again.names
   })
-  report.findings.push(...judgeServer(target, false), ...seen.plan.findings, ...reopenedFindings(again!))
+  report.findings.push(
+    ...judgeServer(target, false),
+    ...seen.plan.findings.map(asNews),
+    ...reopenedFindings(again!),
+  )
   report.tables.push(migrationsTable(track, seen))
   if (seen.hasLedger) {
     report.backfill = await backfillResults(connection.sql, track.name, seen.history)
@@ -63,10 +67,14 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     report.verdict = 'attention'
   } else report.findings.push(...undescribedHeld(plan, target.info.database))
   const failed = report.findings.some(f => f.code === 'ROWS_FAILED')
-  if (plan.findings.length > 0 || failed) report.verdict = 'attention'
-  report.verdict = verdictOf({ ...report, findings: report.findings.filter(f => f.level !== 'error') })
+  if (plan.findings.some(f => asNews(f).level !== 'info') || failed) report.verdict = 'attention'
+  const mild = report.findings.filter(f => f.level !== 'error' && f.level !== 'refused')
+  report.verdict = verdictOf({ ...report, findings: mild })
   return report
 }
+
+/** What another tool has applied stops a run; here it is news. */
+const asNews = (f: Finding): Finding => (f.code === 'APPLIED_ELSEWHERE' ? { ...f, level: 'info' } : f)
 
 function migrationsTable(track: Track, { history, plan }: HistoryAndPlan): Table {
   const changed = new Map(
@@ -76,6 +84,7 @@ function migrationsTable(track: Track, { history, plan }: HistoryAndPlan): Table
     const row = history.applied.get(m.name)
     const open = history.unfinished.get(m.name)
     const change = changed.get(m.file.path)
+    const elsewhere = row ? undefined : history.elsewhere?.get(m.name)
     const state = row
       ? change
         ? change === 'APPLIED_FILE_CHANGED'
@@ -84,10 +93,13 @@ function migrationsTable(track: Track, { history, plan }: HistoryAndPlan): Table
         : row.direction === 'baseline'
           ? 'adopted'
           : 'applied'
-      : open
-        ? `${open.outcome} at statement ${open.reached + 1}`
-        : 'pending'
-    return [m.name, m.phase, state, row?.at.slice(0, 19) ?? null, row ? row.run : null]
+      : elsewhere
+        ? `${elsewhere.state} by ${elsewhere.tool}`
+        : open
+          ? `${open.outcome} at statement ${open.reached + 1}`
+          : 'pending'
+    const at = row?.at ?? elsewhere?.at
+    return [m.name, m.phase, state, at?.slice(0, 19) ?? null, row ? row.run : null]
   })
   for (const [name, row] of history.applied) {
     if (!track.migrations.some(m => m.name === name))

@@ -1,4 +1,5 @@
 import type { Connection } from '../database/connection.js'
+import { readElsewhere } from '../histories/read_history.js'
 import { Failure } from '../model/failure.js'
 import type { LedgerRow, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
@@ -37,8 +38,10 @@ export async function readHistory(
   reopened?: (applied: History['applied']) => Promise<ReadonlySet<string>>,
 ): Promise<HistoryAndPlan> {
   const rows = await ledgerRows(connection)
-  const folded = foldLedger(rows ?? [], track.name)
-  const history = reopened ? { ...folded, reopened: await reopened(folded.applied) } : folded
+  const history = foldLedger(rows ?? [], track.name)
+  if (reopened) history.reopened = await reopened(history.applied)
+  if (track.otherTool)
+    history.elsewhere = (await readElsewhere(connection.sql, track, track.otherTool)) ?? new Map()
   const changed = await changedFiles(track, history)
   const newest = (rows ?? []).reduce<string | null>((at, r) => (at === null || r.at > at ? r.at : at), null)
   return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null, newest }

@@ -1,9 +1,10 @@
 import { type HazardLevel, needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
+import type { Elsewhere, HistoryTool } from '../model/other_tool.js'
 import type { Plan, Step } from '../model/plan.js'
 import { compareVersions, type Migration, type Phase, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { type History, upward } from '../run/ledger_history.js'
+import { type History, onlyElsewhere, upward } from '../run/ledger_history.js'
 
 /** What a person asked for. */
 export interface PlanOptions {
@@ -20,9 +21,11 @@ export type Changed = ReadonlyMap<string, 'reformatted' | 'changed'>
 /** Pure: what would run, in which order, and where it stops. */
 export function makePlan(track: Track, history: History, changed: Changed, options: PlanOptions): Plan {
   const { applied, unfinished, reopened } = history
-  const findings = judgeHistory(track, history, changed)
+  const findings = [...judgeHistory(track, history, changed), ...elsewhereFindings(track, history)]
   const target = options.to === null ? null : findMigration(track, options.to)
-  const pending = track.migrations.filter(m => !applied.has(m.name) || reopened?.has(m.name))
+  const pending = track.migrations.filter(
+    m => (!applied.has(m.name) || reopened?.has(m.name)) && !onlyElsewhere(history, m.name),
+  )
   const steps: Step[] = []
   const held: Plan['held'] = []
   for (const migration of pending) {
@@ -91,6 +94,52 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
     }
   }
   return findings
+}
+
+/** What the history of another tool knows and the ledger does not. */
+export function elsewhereFindings(track: Track, history: History): Finding[] {
+  const found = track.migrations.flatMap(m => {
+    const elsewhere = onlyElsewhere(history, m.name)
+    return elsewhere ? [{ m, elsewhere }] : []
+  })
+  const of = (state: Elsewhere['state']) => found.filter(f => f.elsewhere.state === state)
+  const applied = of('applied')
+  return [
+    ...of('failed').map(({ m, elsewhere: { tool, rows, at } }) =>
+      finding('ELSEWHERE_FAILED', m.name, {
+        tool,
+        row: rows.at(-1)!,
+        at,
+        settle: howToSettle(tool, rows.at(-1)!),
+        track: track.name,
+      }),
+    ),
+    ...of('changed').map(({ m, elsewhere: { tool } }) =>
+      finding('ELSEWHERE_CHANGED', m.name, { tool, file: m.file.path, track: track.name }),
+    ),
+    ...(applied.length === 0
+      ? []
+      : [
+          finding('APPLIED_ELSEWHERE', track.name, {
+            tool: applied[0]!.elsewhere.tool,
+            migrations: applied.map(f => f.m.name),
+          }),
+        ]),
+  ]
+}
+
+/** The tool's own command for a migration that broke off, once a person has looked. */
+function howToSettle(tool: HistoryTool, row: string): string {
+  switch (tool) {
+    case 'golang-migrate':
+      return `migrate force ${row}`
+    case 'flyway':
+      return 'flyway repair'
+    case 'prisma':
+      return `prisma migrate resolve --applied ${row} (or --rolled-back)`
+    default:
+      return 'by its own command'
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
 import type { Table } from '../model/report.js'
 import { chooseTrack } from './choose_track.js'
+import { withOtherTool } from './other_tool.js'
 
 /** What the command line or the library has read before a verb runs. */
 export interface Opening {
@@ -14,6 +15,8 @@ export interface Opening {
   config: Config
   /** Folder with migrations/, rollbacks/ and verify/. */
   root: string
+  /** Folder that the Supabase CLI would be started in: it may hold exported files. */
+  beside: string
   /** Folder of the package, with the checks that every track shares. */
   home: string
   /** Name of the track, else null: then the database chooses. */
@@ -68,7 +71,8 @@ export function openContext(opening: Opening): Opened {
   return {
     ctx,
     project,
-    track: () => pickTrack(ctx, project(), opening.track),
+    track: async () =>
+      withOtherTool(await pickTrack(ctx, project(), opening.track), opening.beside, config.history),
     close: () => closeSpare(ctx),
   }
 }

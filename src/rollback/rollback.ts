@@ -7,6 +7,7 @@ import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import { droppedObjects } from '../files/dropped_objects.js'
 import { parseStatements } from '../files/statements.js'
+import { historyChange } from '../histories/read_history.js'
 import { findingsOf } from '../model/failure.js'
 import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
@@ -165,8 +166,9 @@ async function perform(
   captures: Map<string, number>,
 ): Promise<Performed> {
   if (m.backfill) await closeBackfill(run.writer.sql, m.track, m.name)
+  const alongside = await historyChange(run.writer.sql, track, m, 'down')
   if (!m.rollback) {
-    await record(run, m, 'down', 'done')
+    await record(run, m, 'down', 'done', { alongside })
     return {
       outcome: 'done',
       result: { reason: m.undoneBy ? `undone with ${m.undoneBy}` : `irreversible: ${m.irreversible}` },
@@ -182,6 +184,7 @@ async function perform(
     file,
     resumes,
     permits: { keys: nothing, spared, everything: false, wanted: 'archive' },
+    alongside,
   }
   // a step before it may have made or renamed what it drops
   await capture(run, track, (await droppedBy(run.writer, track, [m])).found, captures)

@@ -14,6 +14,7 @@ import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
 import { cancel, dropIndex, sendText } from './execute_file.sql.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from './ledger.sql.js'
+import { together } from './ledger_rows.js'
 import { withLockRetries } from './lock_retry.js'
 import { indexProgress } from './lock_retry.sql.js'
 import { Tracer } from './lock_trace.js'
@@ -45,6 +46,8 @@ export interface FileStep {
    * Archives what a statement would take away, in the file's transaction; gives what is left of it to send.
    */
   instead?: (tx: Db, statement: Statement, existed: (oid: number) => boolean) => Promise<Archived>
+  /** SQL for the transaction in which the ledger says that the file is done: another tool's history. */
+  alongside?: string | null
 }
 
 /** SQLSTATE of a statement that was cancelled. */
@@ -60,8 +63,13 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
   const id = await addLedgerRow(writer.sql, run.token, row)
   if (id === null) throw new Failure('FENCED', step.migration)
   const start = ctx.clock.now()
-  const update = (outcome: LedgerRow['outcome'], reached: number, error: object | null = null) =>
-    updateLedgerRow(writer.sql, run.token, id, {
+  const update = (
+    outcome: LedgerRow['outcome'],
+    reached: number,
+    error: object | null = null,
+    sql: Db = writer.sql,
+  ) =>
+    updateLedgerRow(sql, run.token, id, {
       outcome,
       reached,
       error,
@@ -130,7 +138,7 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         throw new Failure('INTERRUPTED', step.migration, { command: null })
       }
     }
-    await update('done', reached)
+    await together(run, step.alongside ?? null, tx => update('done', reached, null, tx))
   } catch (error) {
     // Ctrl-C cancels an index build: the server's fault is then ours
     if (ctx.signal.aborted && serverFault(error)?.code === canceled) {

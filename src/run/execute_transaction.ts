@@ -14,6 +14,7 @@ import {
   send,
   sendStatement,
 } from './execute_file.js'
+import { sendText } from './execute_file.sql.js'
 import { addLedgerRow, addLedgerRowOrAbort, type NewLedgerRow } from './ledger.sql.js'
 import { withLockRetries } from './lock_retry.js'
 import { Tracer } from './lock_trace.js'
@@ -87,23 +88,27 @@ async function oneTransaction(
       refusePlanted(await plantedObjects(tx))
     }
     if (!watched) {
+      const beside = alongside(tx, step)
       const recorded = addLedgerRowOrAbort(tx, run.token, done())
       // of a transaction that anything has aborted, this is the end too
       const committed = commit(tx)
       open = false
-      await firstFault([begun, sent, recorded, committed])
+      await firstFault([begun, sent, beside, recorded, committed])
       if (!(await recorded)) throw new Failure('FENCED', step.migration)
       return null
     }
     const role = currentRole(tx)
+    const beside = alongside(tx, step)
     const recorded = addLedgerRow(tx, run.token, done())
     // refused because of an earlier fault, or because the file changed the role: what follows says so
     recorded.catch(() => {})
+    beside.catch(() => {})
     await firstFault([begun, sent, role])
     const as = await role
     // whoever runs the rest must be who ran the start
     if (as !== target.info.role)
       throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })
+    await beside
     if ((await recorded) === null) throw new Failure('FENCED', step.migration)
     // a commit that fails has rolled back
     open = false
@@ -117,6 +122,10 @@ async function oneTransaction(
     tx.release()
   }
 }
+
+/** Sends what another tool's history is to say of the step. */
+const alongside = async (tx: Db, step: FileStep): Promise<unknown> =>
+  step.alongside ? sendText(tx, step.alongside) : null
 
 /**
  * Waits for answers in the order of their questions. The first fault says what is wrong: what was sent after

@@ -35,11 +35,13 @@ export interface NewLedgerRow {
   error: object | null
   fingerprint: string | null
   durationMs: number | null
+  /** Why a row counts whose file was not run here; left out for one that was. */
+  evidence?: object
 }
 
 /** The columns of a new row and what is in them, except whose run it is, which comes first. */
 const newColumns =
-  'run, track, migration, direction, outcome, checksum, tokens, statements, phase, error, fingerprint, duration_ms'
+  'run, track, migration, direction, outcome, checksum, tokens, statements, phase, error, fingerprint, duration_ms, evidence'
 
 function newValues(row: NewLedgerRow): string {
   const text = (value: string | null) => (value === null ? 'null' : literal(value))
@@ -55,6 +57,7 @@ function newValues(row: NewLedgerRow): string {
     row.error === null ? 'null' : `${literal(JSON.stringify(row.error))}::jsonb`,
     text(row.fingerprint),
     row.durationMs ?? 'null',
+    row.evidence === undefined ? 'null' : `${literal(JSON.stringify(row.evidence))}::jsonb`,
   ].join(', ')
 }
 

@@ -1,3 +1,4 @@
+import type { Elsewhere } from '../model/other_tool.js'
 import type { LedgerRow } from '../model/plan.js'
 
 /** The ledger, folded: what is applied, and what was begun and not finished. */
@@ -6,6 +7,15 @@ export interface History {
   unfinished: Map<string, LedgerRow>
   /** Applied backfills that have rows to do again; nobody asked where it is missing. */
   reopened?: ReadonlySet<string>
+  /** What the history of another tool says, by migration; left out where there is none. */
+  elsewhere?: ReadonlyMap<string, Elsewhere>
+}
+
+/** What another tool's history says of a migration that the ledger does not have as applied; else null. */
+export function onlyElsewhere({ applied, elsewhere }: History, name: string): Elsewhere | null {
+  const found = applied.has(name) ? undefined : elsewhere?.get(name)
+  // a migration of which only some files are applied is one to go on with
+  return found && found.state !== 'partly' ? found : null
 }
 
 /** Folds ledger rows (in the order written) of one track. */

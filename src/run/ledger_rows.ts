@@ -1,20 +1,23 @@
+import type { Db } from '../database/types.js'
 import { parseStatements, tokenChecksum } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
+import { sendText } from './execute_file.sql.js'
 import { addLedgerRow, updateLedgerRow } from './ledger.sql.js'
 import type { Run } from './run.js'
 
 /** A ledger row that is begun now and ended later. */
 interface OpenRow {
-  end(outcome: LedgerRow['outcome'], durationMs: number): Promise<void>
+  /** `alongside`: SQL for the same transaction. */
+  end(outcome: LedgerRow['outcome'], durationMs: number, alongside?: string | null): Promise<void>
 }
 
 /** Begins the ledger row of a backfill. Throws FENCED when the lease is no longer ours. */
 export async function recordBackfill(run: Run, m: Migration): Promise<OpenRow> {
   const id = await record(run, m, 'up', 'started')
   return {
-    end: async (outcome, durationMs) => {
+    end: async (outcome, durationMs, alongside = null) => {
       const change = {
         outcome,
         reached: outcome === 'done' ? 1 : 0,
@@ -22,22 +25,24 @@ export async function recordBackfill(run: Run, m: Migration): Promise<OpenRow> {
         durationMs,
         fingerprint: null,
       }
-      if (!(await updateLedgerRow(run.writer.sql, run.token, id, change))) throw new Failure('FENCED', m.name)
+      const ended = await together(run, alongside, tx => updateLedgerRow(tx, run.token, id, change))
+      if (!ended) throw new Failure('FENCED', m.name)
     },
   }
 }
 
 /**
  * Writes one row about a migration without running it: the start of a backfill, an adoption, a step
- * that another rollback covers.
+ * that another rollback covers. `alongside` is SQL for the same transaction.
  */
 export async function record(
   run: Run,
   m: Migration,
   direction: LedgerRow['direction'],
   outcome: LedgerRow['outcome'],
+  { evidence, alongside = null }: { evidence?: object; alongside?: string | null } = {},
 ): Promise<number> {
-  const id = await addLedgerRow(run.writer.sql, run.token, {
+  const row = {
     run: run.id,
     track: m.track,
     migration: m.name,
@@ -50,7 +55,23 @@ export async function record(
     error: null,
     fingerprint: null,
     durationMs: null,
-  })
+    ...(evidence ? { evidence } : {}),
+  }
+  const id = await together(run, alongside, tx => addLedgerRow(tx, run.token, row))
   if (id === null) throw new Failure('FENCED', m.name)
   return id
+}
+
+/** A write of the ledger, and SQL in the same transaction: not sent where the lease is no longer ours. */
+export async function together<T>(
+  { writer }: Pick<Run, 'writer'>,
+  alongside: string | null,
+  write: (sql: Db) => Promise<T>,
+): Promise<T> {
+  if (alongside === null) return write(writer.sql)
+  return (await writer.sql.begin(async tx => {
+    const written = await write(tx)
+    if (written !== null && written !== false) await sendText(tx, alongside)
+    return written
+  })) as T
 }

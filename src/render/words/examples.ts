@@ -427,6 +427,34 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   RESTORE_UNPROVEN: ['workspace-sessions', { checks: ['orphaned_messages'] }],
   DRIFT: ['schema', { objects: changed }],
   DRIFT_UNKNOWN: ['schema', { reason: 'it was stored by PostgreSQL 15, and this is 18' }],
+  // other tools
+  EXPORTED: [exampleTrack, { to: 'supabase/migrations', written: 5, kept: 0 }],
+  EXPORT_HELD: [
+    '006_index_and_constrain',
+    { left: 6, because: 'a message needs a session', track: exampleTrack },
+  ],
+  EXPORT_CONFLICT: [
+    'supabase/migrations/20261130120000_own_001_add.sql',
+    { reason: '001_add would be exported otherwise now' },
+  ],
+  APPLIED_ELSEWHERE: ['own', { tool: 'supabase', migrations: ['001_add', exampleMigration] }],
+  ELSEWHERE_FAILED: [
+    exampleMigration,
+    {
+      tool: 'golang-migrate',
+      row: '4',
+      at: null,
+      settle: 'migrate force 4',
+      track: 'own',
+    },
+  ],
+  ELSEWHERE_CHANGED: [exampleMigration, { tool: 'flyway', file: 'sql/V4__link_messages.sql', track: 'own' }],
+  HISTORY_NOT_KEPT: ['sqitch', { reason: 'only sqitch can write its registry' }],
+  REPAIRED: [
+    exampleMigration,
+    { as: 'applied', shown: 3, unproven: [], why: 'pasted into the SQL editor, ticket 4711' },
+  ],
+  REPAIR_NEEDLESS: [exampleMigration, { as: 'not applied' }],
   // usage and the rest
   DEMO_NEXT: [exampleTrack, { identical: true }],
   DEMO_KEPT: [

@@ -31,5 +31,7 @@ export const hazardWords: Record<HazardCode, string> = {
   SKIPS_IRREVERSIBLE: 'Counts a migration as rolled back whose file says that it can not be, and why.',
   PRUNES_MOST:
     'Prunes more than half of all sessions: a retention that is too short, or times that are wrong.',
+  RECORDS_UNPROVEN:
+    'Writes into the ledger that a migration is applied, or is not, although the catalog does not show it: what comes next builds on it.',
   FILLS_DISK: 'Archives more than the free space that the configuration tells of.',
 }

@@ -7,6 +7,7 @@ import { rollbackWords } from './rollback.js'
 import { runWords } from './runs.js'
 import type { WordsOf } from './say.js'
 import { targetWords } from './target.js'
+import { toolWords } from './tools.js'
 import { usageWords } from './usage.js'
 
 export { hazardWords } from './hazards.js'
@@ -19,6 +20,7 @@ export const words: WordsOf<Code> = {
   ...runWords,
   ...checkWords,
   ...rollbackWords,
+  ...toolWords,
   ...usageWords,
 }
 

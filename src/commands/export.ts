@@ -1,0 +1,36 @@
+import { relative, resolve } from 'node:path'
+import { defineCommand } from '../command.js'
+import { supabaseFolder } from '../files/exported.js'
+import { backfillExports } from '../files/exported_parts.sql.js'
+import { choice, text } from '../model/options.js'
+import { phases } from '../model/project.js'
+import { exportTrack } from '../operate/export_track.js'
+
+export default defineCommand({
+  summary: 'write a track as files that another tool applies, such as `supabase db push`',
+  options: {
+    layout: choice('--layout <tool>', 'the tool: supabase (default)', ['supabase']),
+    to: text('--to <folder>', `where its files are (default ${supabaseFolder})`),
+    backfills: choice(
+      '--backfills <how>',
+      'gate (default): a file that raises until `rethread backfill` has done it; inline: one plain statement',
+      backfillExports,
+    ),
+    phase: choice(
+      '--phase <phase>',
+      'export up to this phase: expand, backfill or contract (default: what the old application survives)',
+      phases,
+    ),
+  },
+  offline: true,
+  run: async ({ track, options, cwd, startedAt }) => {
+    const to = resolve(cwd, options.to ?? supabaseFolder)
+    return exportTrack(await track(), {
+      to,
+      shown: relative(cwd, to) || '.',
+      backfills: options.backfills ?? 'gate',
+      phase: options.phase,
+      from: startedAt,
+    })
+  },
+})

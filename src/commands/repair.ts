@@ -1,0 +1,20 @@
+import { defineCommand } from '../command.js'
+import { repair } from '../migrate/repair.js'
+import { UsageError } from '../model/failure.js'
+import { flag } from '../model/options.js'
+
+export default defineCommand({
+  summary:
+    'make the ledger say that a migration is applied, or is not, after work by hand; wants --reason, and proof from the catalog',
+  args: '<migration>',
+  options: {
+    applied: flag('--applied', 'all of its work is there'),
+    notApplied: flag('--not-applied', 'none of its work is there'),
+  },
+  run: async ({ ctx, track, options, args, consent }) => {
+    if (options.applied === options.notApplied)
+      throw new UsageError('repair', 'say which: --applied or --not-applied')
+    const as = options.applied ? 'applied' : 'not applied'
+    return repair(ctx, await track(), { migration: args[0]!, as, consent })
+  },
+})

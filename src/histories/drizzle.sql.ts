@@ -1,0 +1,30 @@
+import { literal } from '../database/types.js'
+import { hashOf } from '../files/checksums.js'
+import type { ToolFile } from '../model/other_tool.js'
+import type { HistoryRow, ToolHistory } from './tool_history.js'
+
+/** A row for each file: the hash of its text, and the time that the journal gives it. */
+export const drizzleHistory: ToolHistory = {
+  schema: 'drizzle',
+  table: '__drizzle_migrations',
+  columns: { hash: 'text', created_at: 'bigint' },
+  create: table => `
+    create schema if not exists drizzle;
+    create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint);`,
+  read: async (sql, table) =>
+    sql.unsafe<HistoryRow[]>(
+      `select created_at::text as key, 'applied' as state, hash as checksum,
+        to_timestamp(created_at / 1000.0)::text as at
+      from ${table}`,
+    ),
+  keyOf: file => String(file.at),
+  checksumOf: file => hashOf('sha256', file.source),
+  coversEarlier: false,
+  add: async (file, { table }) => `
+    insert into ${table} (hash, created_at)
+    select ${literal(hashOf('sha256', file.source))}, ${file.at ?? 'null'} where not exists (select from ${table} where ${isIn(file)});`,
+  remove: (file, { table }) => `delete from ${table} where ${isIn(file)};`,
+}
+
+const isIn = (file: ToolFile): string =>
+  file.at === null ? `hash = ${literal(hashOf('sha256', file.source))}` : `created_at = ${file.at}`

@@ -1,0 +1,22 @@
+import type { Db } from '../database/types.js'
+import { tableText } from '../model/table_name.js'
+import type { ToolHistory } from './tool_history.js'
+
+/** The table of a tool's history as SQL, wherever it is; null where there is none. The tool's own schema first. */
+export async function findTable(sql: Db, history: ToolHistory): Promise<string | null> {
+  const found = await sql<{ schema: string; name: string; columns: Record<string, string> }[]>`
+    select n.nspname as schema, c.relname as name,
+      jsonb_object_agg(a.attname, format_type(a.atttypid, null)) as columns
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relkind in ('r', 'p') and c.relname = ${history.table}
+    group by 1, 2
+    order by n.nspname <> ${history.schema}, 1`
+  const fitting = found.find(({ columns }) => fits(history, columns))
+  return fitting ? tableText(fitting) : null
+}
+
+/** Whether a table of that name has the columns of this tool: several tools have a `schema_migrations`. */
+const fits = ({ columns }: ToolHistory, has: Record<string, string>): boolean =>
+  Object.entries(columns).every(([name, type]) => name in has && (type === null || has[name] === type))

@@ -1,0 +1,61 @@
+import { literal } from '../database/types.js'
+import { crc32 } from '../files/checksums.js'
+import type { ToolFile } from '../model/other_tool.js'
+import type { HistoryRow, ToolHistory } from './tool_history.js'
+
+/** A row for each file, repeatable ones by their description; the checksum is of the lines. */
+export const flywayHistory: ToolHistory = {
+  schema: 'public',
+  table: 'flyway_schema_history',
+  columns: { installed_rank: null, script: null, checksum: null, success: 'boolean' },
+  create: table => `
+    create table if not exists ${table} (
+      installed_rank int not null constraint flyway_schema_history_pk primary key,
+      version varchar(50),
+      description varchar(200) not null,
+      type varchar(20) not null,
+      script varchar(1000) not null,
+      checksum int,
+      installed_by varchar(100) not null,
+      installed_on timestamp not null default now(),
+      execution_time int not null,
+      success boolean not null
+    );
+    create index if not exists flyway_schema_history_s_idx on ${table} (success);`,
+  // a row of an undo, or of a deletion by its repair, takes back the rows of that version before it
+  read: async (sql, table) =>
+    sql.unsafe<HistoryRow[]>(
+      `select coalesce('V' || version, 'R' || description) as key,
+        case when success then 'applied' else 'failed' end as state,
+        checksum::text as checksum, installed_on::text as at
+      from (
+        select distinct on (coalesce(version, ''), case when version is null then description end) *
+        from ${table} where type <> 'SCHEMA'
+        order by coalesce(version, ''), case when version is null then description end, installed_rank desc
+      ) newest
+      where type not like 'UNDO%' and type <> 'DELETE'`,
+    ),
+  keyOf: file => keyInFlyway(file),
+  checksumOf: file => String(checksumOfLines(file.source)),
+  coversEarlier: false,
+  add: async (file, { table }) => `
+    delete from ${table} where not success and ${isOf(file)};
+    insert into ${table}
+      (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success)
+    select coalesce(max(installed_rank), 0) + 1, ${file.repeatable ? 'null' : literal(file.version)},
+      ${literal(file.description)}, 'SQL', ${literal(file.script)}, ${checksumOfLines(file.source)}, current_user, 0, true
+    from ${table};`,
+  remove: (file, { table }) => `delete from ${table} where ${isOf(file)};`,
+}
+
+const keyInFlyway = (file: ToolFile): string =>
+  file.repeatable ? `R${file.description}` : `V${file.version}`
+
+const isOf = (file: ToolFile): string =>
+  file.repeatable
+    ? `version is null and description = ${literal(file.description)}`
+    : `version = ${literal(file.version)}`
+
+/** CRC32 of a file's lines without their ends, as a signed number of 32 bits. */
+const checksumOfLines = (text: string): number =>
+  crc32(text.replace(/^\uFEFF/, '').replace(/\r\n|\r|\n/g, '')) | 0

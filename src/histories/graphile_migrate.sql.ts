@@ -1,0 +1,47 @@
+import { literal } from '../database/types.js'
+import type { ToolFile } from '../model/other_tool.js'
+import type { HistoryRow, ToolHistory } from './tool_history.js'
+
+/** A chain: each row names the hash of the file before it, as the headers of the files do. */
+export const graphileMigrateHistory: ToolHistory = {
+  schema: 'graphile_migrate',
+  table: 'migrations',
+  columns: { hash: 'text', previous_hash: 'text', filename: 'text' },
+  create: table => `
+    create schema if not exists graphile_migrate;
+    create table if not exists ${table} (
+      hash text primary key,
+      previous_hash text references ${table},
+      filename text not null,
+      date timestamptz not null default now()
+    );
+    create table if not exists graphile_migrate.current (
+      filename text primary key default 'current.sql',
+      content text not null,
+      date timestamptz not null default now()
+    );`,
+  read: async (sql, table) =>
+    sql.unsafe<HistoryRow[]>(
+      `select filename as key, 'applied' as state, hash as checksum, date::text as at from ${table}`,
+    ),
+  keyOf: file => nameInGraphile(file),
+  checksumOf: file => inHeader(file, 'Hash'),
+  coversEarlier: false,
+  add: async (file, { table }) => {
+    const previous = inHeader(file, 'Previous')
+    return `
+      insert into ${table} (hash, previous_hash, filename)
+      values (${literal(inHeader(file, 'Hash') ?? '')}, ${previous === null ? 'null' : literal(previous)}, ${literal(nameInGraphile(file))})
+      on conflict (hash) do nothing;`
+  },
+  remove: (file, { table }) => `delete from ${table} where filename = ${literal(nameInGraphile(file))};`,
+}
+
+/** The number of the file: what follows a hyphen is for people. */
+const nameInGraphile = ({ script }: ToolFile): string => `${/\d+/.exec(script)?.[0] ?? ''}.sql`
+
+/** A line of the header such as `--! Hash: sha1:...`; null for a hyphen, and without the line. */
+function inHeader({ source }: ToolFile, key: 'Hash' | 'Previous'): string | null {
+  const value = new RegExp(`^--! ${key}:[ \\t]*(\\S+)`, 'm').exec(source)?.[1]
+  return value === undefined || value === '-' ? null : value
+}

@@ -1,0 +1,38 @@
+import { literal } from '../database/types.js'
+import { hashOf } from '../files/checksums.js'
+import type { HistoryRow, ToolHistory } from './tool_history.js'
+
+/** A row for each attempt: one without `finished_at` did not end, unless it counts as rolled back. */
+export const prismaHistory: ToolHistory = {
+  schema: 'public',
+  table: '_prisma_migrations',
+  columns: { migration_name: null, checksum: null, finished_at: null, rolled_back_at: null },
+  create: table => `
+    create table if not exists ${table} (
+      id varchar(36) primary key not null,
+      checksum varchar(64) not null,
+      finished_at timestamptz,
+      migration_name varchar(255) not null,
+      logs text,
+      rolled_back_at timestamptz,
+      started_at timestamptz not null default now(),
+      applied_steps_count integer not null default 0
+    );`,
+  read: async (sql, table) =>
+    sql.unsafe<HistoryRow[]>(
+      `select migration_name as key, case when finished_at is null then 'failed' else 'applied' end as state,
+        checksum, coalesce(finished_at, started_at)::text as at
+      from (select distinct on (migration_name) * from ${table} where rolled_back_at is null
+        order by migration_name, started_at desc) newest`,
+    ),
+  keyOf: file => file.script,
+  checksumOf: file => hashOf('sha256', file.source),
+  coversEarlier: false,
+  add: async (file, { table }) => `
+    delete from ${table} where migration_name = ${literal(file.script)} and finished_at is null;
+    insert into ${table} (id, checksum, finished_at, migration_name, logs, rolled_back_at, started_at, applied_steps_count)
+    select gen_random_uuid()::text, ${literal(hashOf('sha256', file.source))}, clock_timestamp(), ${literal(file.script)}, null, null, now(), 1
+    where not exists (select from ${table} where migration_name = ${literal(file.script)} and rolled_back_at is null);`,
+  remove: (file, { table }) =>
+    `delete from ${table} where migration_name = ${literal(file.script)} and rolled_back_at is null;`,
+}

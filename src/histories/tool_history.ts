@@ -1,0 +1,50 @@
+import type { Db } from '../database/types.js'
+import type { ToolFile } from '../model/other_tool.js'
+
+/** A row of another tool's history. */
+export interface HistoryRow {
+  /** What the tool calls a file in its table: a version, a name. */
+  key: string
+  /** `failed`: it began and did not end well. */
+  state: 'applied' | 'failed'
+  /** What the tool has noted of the file's text, to tell whether it has changed; null where it notes nothing. */
+  checksum: string | null
+  /** When, as the table has it; null where it does not say. */
+  at: string | null
+}
+
+/** What a row says besides the file. */
+export interface Around {
+  /** The history's table, as SQL. */
+  table: string
+  /** The file that is applied before this one; null for the first. */
+  before: ToolFile | null
+}
+
+/**
+ * The history that one tool keeps in a database. A file of this folder is one tool; `tools.ts` lists them.
+ * Texts that write are statements for the transaction of a step, with the values that the tool would write.
+ */
+export interface ToolHistory {
+  /** Where the tool makes its table by itself. */
+  schema: string
+  table: string
+  /** Columns that tell the table apart from one of the same name, each with its type where that matters. */
+  columns: Record<string, string | null>
+  /** Makes the table as the tool does; null for a tool whose table only it can write. */
+  create: ((table: string) => string) | null
+  /** Every row that counts, in any order. */
+  read(sql: Db, table: string): Promise<HistoryRow[]>
+  keyOf(file: ToolFile): string
+  /** What a row of the file would have as its checksum; null where the tool notes none. */
+  checksumOf(file: ToolFile): string | null
+  /** True where a row covers the files before it too: the tool keeps one row, of the newest. */
+  coversEarlier: boolean
+  /** Says that the file is applied. */
+  add(file: ToolFile, around: Around): Promise<string>
+  /** Says that it is not. */
+  remove(file: ToolFile, around: Around): string
+}
+
+/** The digits of a version without leading zeros, as tools write it that keep numbers. */
+export const asNumber = (version: string): string => version.replace(/^0+(?=\d)/, '')

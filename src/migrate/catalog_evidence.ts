@@ -1,0 +1,112 @@
+import { relationFacts } from '../database/catalog.sql.js'
+import type { Connection } from '../database/connection.js'
+import type { Context } from '../database/context.js'
+import { missingObjects } from '../database/requirements.sql.js'
+import type { Migration, Track } from '../model/project.js'
+import { matches, nameOfObject, qualities, same } from './adopt_differences.js'
+import { objectsMadeBy, rowsLeft } from './baseline.js'
+import { keyOfObject, type Objects, trackStates } from './track_states.js'
+
+/** What the catalog and the rows say of one migration. */
+export interface CatalogEvidence {
+  /** What shows that it is as somebody says. */
+  shown: string[]
+  /** What shows the opposite, or nothing either way. */
+  unproven: string[]
+}
+
+/**
+ * Looks for what a migration would have made, changed, removed and filled: everything of it for one that is
+ * said to be applied, nothing of it for one that is said not to be. `applied` are the others that are.
+ */
+export async function catalogEvidence(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  m: Migration,
+  { as, applied }: { as: 'applied' | 'not applied'; applied: ReadonlySet<string> },
+): Promise<CatalogEvidence> {
+  const found: CatalogEvidence = { shown: [], unproven: [] }
+  const note = (holds: boolean, is: string, isNot: string) => {
+    // one that is said not to be applied wants the opposite
+    const shows = holds === (as === 'applied')
+    ;(shows ? found.shown : found.unproven).push(holds ? is : isNot)
+  }
+  if (m.backfill) await lookAtRows(connection, m, note)
+  else {
+    const { base, states, actual, notPlayed } = await trackStates(ctx, track)
+    const at = track.migrations.indexOf(m)
+    const last = Math.max(at, ...track.migrations.flatMap((x, i) => (applied.has(x.name) ? [i] : [])))
+    lookAtObjects(
+      {
+        before: at === 0 ? base : states[at - 1]!.objects,
+        after: states[at]!.objects,
+        // a later file may have changed it further, or taken it away
+        latest: states[last]!.objects,
+        unproven: states[last]!.unproven,
+        actual,
+      },
+      as,
+      note,
+    )
+    for (const { statement } of notPlayed.filter(s => s.migration === m))
+      for (const object of objectsMadeBy(statement)) {
+        const isMissing = (await missingObjects(connection.sql, [object])).length > 0
+        note(!isMissing, `${object} is there`, `${object} is not there`)
+      }
+  }
+  if (found.shown.length + found.unproven.length === 0)
+    found.unproven.push('the catalog can show nothing of what its statements do')
+  return found
+}
+
+type Note = (holds: boolean, is: string, isNot: string) => void
+
+/** Whether a backfill has left anything to do. */
+async function lookAtRows(connection: Connection, m: Migration, note: Note): Promise<void> {
+  const { table } = m.backfill!
+  const left = await rowsLeft(connection, m)
+  const isThere = (await relationFacts(connection.sql, [table])).length > 0
+  const pending = isThere
+    ? `${left ?? 'an unknown number of'} row(s) of ${table} are pending`
+    : `${table} is not there`
+  note(isThere && left === 0, `no row of ${table} is pending`, pending)
+}
+
+interface Seen {
+  before: Objects
+  after: Objects
+  latest: Objects
+  unproven: ReadonlySet<string>
+  actual: Objects
+}
+
+function lookAtObjects(seen: Seen, as: 'applied' | 'not applied', note: Note): void {
+  const { before, after, latest, unproven, actual } = seen
+  for (const [key, made] of after) {
+    const prior = before.get(key)
+    if (same(prior, made)) continue
+    const name = nameOfObject(made)
+    const has = actual.get(key)
+    if (as === 'not applied') {
+      // what a table is like says nothing where the table is not there
+      if (has === undefined && qualities.has(made.kind)) continue
+      const undone = prior === undefined ? has === undefined : has !== undefined && matches(prior, has, true)
+      note(!undone, `${name} is there`, `${name} is ${prior === undefined ? 'not there' : 'as before it'}`)
+      continue
+    }
+    const want = latest.get(key)
+    if (want === undefined) continue
+    const holds = has !== undefined && matches(want, has, unproven.has(key))
+    note(
+      holds,
+      `${name} is as the file makes it`,
+      `${name} is ${has === undefined ? 'not there' : 'another one'}`,
+    )
+  }
+  for (const [key, gone] of before) {
+    if (after.has(key) || latest.has(keyOfObject(gone))) continue
+    const name = nameOfObject(gone)
+    note(!actual.has(key), `${name} is gone`, `${name} is still there`)
+  }
+}

@@ -1,0 +1,114 @@
+import { closeBackfill } from '../backfill/run_backfill.sql.js'
+import { type Context, connect } from '../database/context.js'
+import { inspect } from '../database/server.js'
+import { historyChange } from '../histories/read_history.js'
+import { UsageError } from '../model/failure.js'
+import type { Consent } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { wants } from '../plan/consent.js'
+import { readHistory } from '../plan/history.js'
+import { findMigration } from '../plan/make_plan.js'
+import { record } from '../run/ledger_rows.js'
+import { openRun } from '../run/open_run.js'
+import { storeFingerprint } from '../run/schema_snapshot.js'
+import { stepResult } from '../run/step_result.js'
+import { type CatalogEvidence, catalogEvidence } from './catalog_evidence.js'
+
+/** What `repair` is asked for. */
+export interface RepairOptions {
+  migration: string
+  /** What the ledger is to say. */
+  as: 'applied' | 'not applied'
+  consent: Consent
+}
+
+/** Evidence that a finding names. */
+const mostNamed = 20
+
+/**
+ * Makes the ledger say that a migration is applied, or is not, after work that was done by hand. Compares with
+ * the catalog first, and wants RECORDS_UNPROVEN by name where that does not show it. The row carries the
+ * evidence and the run the reason; nothing but the ledger, and another tool's history where it is kept, is
+ * changed. Never waits for a run: it refuses beside one. Throws USAGE without a reason.
+ */
+export async function repair(ctx: Context, track: Track, options: RepairOptions): Promise<Report> {
+  const { as } = options
+  const why = ctx.reason?.trim() ?? ''
+  if (why === '') throw new UsageError('repair', "it wants --reason '...': why the ledger is wrong")
+  const m = findMigration(track, options.migration)
+  const report = emptyReport('repair')
+  const evidence = await judge(ctx, track, m, options, report)
+  report.verdict = verdictOf(report)
+  if (evidence === null) return report
+  const run = await openRun(ctx, 'repair', 0)
+  try {
+    // another run may have been at work since
+    const now = await readHistory(run.writer, track, everything)
+    if (isAlready(now.history.applied.has(m.name), now.history.unfinished.has(m.name), as)) {
+      report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
+      return report
+    }
+    if (m.backfill && as === 'not applied') await closeBackfill(run.writer.sql, m.track, m.name)
+    const alongside = await historyChange(run.writer.sql, track, m, as === 'applied' ? 'up' : 'down')
+    await record(run, m, as === 'applied' ? 'baseline' : 'down', 'done', {
+      evidence: { by: 'repair', reason: why, ...evidence, allowed: evidence.unproven.length > 0 },
+      alongside,
+    })
+    await storeFingerprint(run)
+    report.steps = report.steps.map(s => ({ ...s, outcome: 'done', reason: `recorded as ${as}` }))
+    report.findings.push(
+      finding('REPAIRED', m.name, {
+        as,
+        shown: evidence.shown.length,
+        unproven: evidence.unproven.slice(0, mostNamed),
+        why,
+      }),
+    )
+    // what the catalog does not show is nothing that was looked at and found right
+    if (evidence.unproven.length > 0) report.verdict = 'attention'
+    return report
+  } finally {
+    await run.close(report.verdict)
+  }
+}
+
+const everything = { to: null, phase: null, backfills: true } as const
+
+/** Whether the ledger says so already, and nothing was begun since. */
+const isAlready = (applied: boolean, begun: boolean, as: RepairOptions['as']): boolean =>
+  !begun && applied === (as === 'applied')
+
+/** Looks at the ledger and the catalog; null where nothing is to be written, and the report says why. */
+async function judge(
+  ctx: Context,
+  track: Track,
+  m: Migration,
+  { as, consent }: RepairOptions,
+  report: Report,
+): Promise<CatalogEvidence | null> {
+  await using connection = await connect(ctx, 'reader')
+  report.target = (await inspect(ctx, connection)).info
+  const { history } = await readHistory(connection, track, everything)
+  if (isAlready(history.applied.has(m.name), history.unfinished.has(m.name), as)) {
+    report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
+    return null
+  }
+  const applied = new Set([...history.applied.keys()].filter(name => name !== m.name))
+  const evidence = await catalogEvidence(ctx, connection, track, m, { as, applied })
+  const step = { migration: m, direction: as === 'applied' ? ('up' as const) : ('down' as const) }
+  report.steps = [
+    stepResult({ ...step, statements: [], hazards: [], locks: [], resumes: null }, 'not-run', 'refused'),
+  ]
+  report.tables.push(evidenceTable(m, as, evidence))
+  if (evidence.unproven.length === 0) return evidence
+  const because = evidence.unproven.slice(0, mostNamed).map(text => `RECORDS_UNPROVEN: ${m.name}: ${text}`)
+  report.findings.push(...wants(m.name, consent, ['RECORDS_UNPROVEN'], null, because))
+  return report.findings.length > 0 ? null : evidence
+}
+
+const evidenceTable = (m: Migration, as: string, { shown, unproven }: CatalogEvidence): Table => ({
+  title: `What shows that ${m.name} is ${as}`,
+  columns: ['evidence', 'shows it'],
+  rows: [...shown.map(text => [text, 'yes']), ...unproven.map(text => [text, 'no'])],
+})

@@ -1,0 +1,50 @@
+import { exportToSupabase } from '../files/exported.js'
+import type { BackfillExport } from '../files/exported_parts.sql.js'
+import { lint } from '../files/lint.js'
+import { Failures } from '../model/failure.js'
+import { type Phase, phases, type Track } from '../model/project.js'
+import { emptyReport, finding, type Report } from '../model/report.js'
+
+/** What `export` is asked for. */
+export interface ExportOptions {
+  /** Folder that the files go to, and as a report shows it. */
+  to: string
+  shown: string
+  backfills: BackfillExport
+  /** Last phase that is exported; null stops before the first step that the old application does not survive. */
+  phase: Phase | null
+  /** From when on the files are dated. */
+  from: Date
+}
+
+/** Writes a track as files that the Supabase CLI applies. Refuses a track that has faults. */
+export async function exportTrack(track: Track, options: ExportOptions): Promise<Report> {
+  const report = emptyReport('export')
+  const faults = (await lint(track)).filter(f => f.level === 'error')
+  if (faults.length > 0) throw new Failures(faults)
+  const { phase } = options
+  const end = track.migrations.findIndex(m =>
+    phase === null ? m.endsOldApp !== null : phases.indexOf(m.phase) > phases.indexOf(phase),
+  )
+  const migrations = end < 0 ? track.migrations : track.migrations.slice(0, end)
+  const files = await exportToSupabase(track, migrations, options.to, options)
+  report.tables.push({
+    title: `Files in ${options.shown}`,
+    columns: ['file', 'migration', 'written', 'note'],
+    rows: files.map(f => [f.file, f.migration, f.isNew ? 'now' : 'before', f.note]),
+  })
+  const written = files.filter(f => f.isNew).length
+  report.findings.push(
+    finding('EXPORTED', track.name, { to: options.shown, written, kept: files.length - written }),
+  )
+  const held = end < 0 ? null : track.migrations[end]!
+  if (held)
+    report.findings.push(
+      finding('EXPORT_HELD', held.name, {
+        left: track.migrations.length - migrations.length,
+        because: phase === null ? held.endsOldApp : null,
+        track: track.name,
+      }),
+    )
+  return report
+}

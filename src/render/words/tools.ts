@@ -1,0 +1,50 @@
+import { bullets, type Group, say, sentence } from './say.js'
+
+/** What is said of other migration tools, and of repairs of the ledger. */
+export const toolWords = {
+  EXPORTED: say(
+    (s, f) => sentence`Track \`${s}\` is in ${f.to}: ${f.written} file(s) written, ${f.kept} there already.`,
+    () =>
+      'Read them, commit them, then: supabase db push   With "history": "supabase" in rethread.config.json, rethread migrate writes the same rows.',
+  ),
+  EXPORT_HELD: say(
+    (s, f) =>
+      f.because === null
+        ? sentence`${f.left} migration(s) from \`${s}\` on are of a later phase and were not exported.`
+        : sentence`${f.left} migration(s) from \`${s}\` on were not exported, because a push would apply them all: ${f.because}.`,
+    (_, f) =>
+      sentence`When the new application is deployed: rethread export --track ${f.track} --phase contract`,
+  ),
+  EXPORT_CONFLICT: say(
+    (s, f) => sentence`\`${s}\` is in the way: ${f.reason}. Nothing was written.`,
+    () =>
+      'If no database has applied it, delete the exported files from this one on and export again. Otherwise keep it as it is.',
+  ),
+  APPLIED_ELSEWHERE: say(
+    (s, f) =>
+      sentence`The history of ${f.tool} says that these migrations of \`${s}\` are applied; the ledger does not have them:${bullets(f.migrations)}`,
+    s => sentence`rethread migrate --track ${s} --adopt   compares them with the catalog and records them.`,
+  ),
+  ELSEWHERE_FAILED: say(
+    (s, f) =>
+      sentence`The history of ${f.tool} says that \`${s}\` began and did not end (row ${f.row}${f.at === null ? '' : sentence`, ${f.at}`}).`,
+    (s, f) =>
+      sentence`Look at what is there. If all of it is: rethread repair ${s} --applied --track ${f.track} --reason '...'   If none: rethread repair ${s} --not-applied --track ${f.track} --reason '...'   Then tell ${f.tool}: ${f.settle}`,
+  ),
+  ELSEWHERE_CHANGED: say(
+    (s, f) =>
+      sentence`The file of \`${s}\` (${f.file}) is not the one that ${f.tool} has applied: its checksum differs.`,
+    (s, f) =>
+      sentence`Put the file back as it was. If its effect is the same: rethread repair ${s} --applied --track ${f.track} --reason '...'`,
+  ),
+  HISTORY_NOT_KEPT: say(
+    (s, f) => sentence`The history of ${s} can't be written: ${f.reason}.`,
+    () => 'Take `history` out of the configuration, or fix what is missing.',
+  ),
+  REPAIRED: say(
+    (s, f) =>
+      sentence`The ledger says now that \`${s}\` is ${f.as}, because: ${f.why}. The catalog shows it in ${f.shown} place(s)${f.unproven.length === 0 ? '.' : sentence`; not shown, and allowed by name:${bullets(f.unproven)}`}`,
+    () => 'rethread plan   shows what is next.',
+  ),
+  REPAIR_NEEDLESS: say((s, f) => sentence`The ledger says already that \`${s}\` is ${f.as}.`, null),
+} satisfies Group
