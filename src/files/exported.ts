@@ -69,10 +69,12 @@ export async function exportToSupabase(
   options: { backfills: BackfillExport; from: Date },
 ): Promise<Exported[]> {
   const before = readExported(folder).filter(f => f.track === track.name)
+  const contract = track.migrations.find(m => m.phase === 'contract')
   const wanted = await Promise.all(
     migrations.map(async m => {
-      const gates = track.checks.filter(c => c.gate === m.name && c.kind === 'check')
-      const parts = await exportedParts(m, gates, options.backfills)
+      const checks = track.checks.filter(c => c.gate === m.name && c.kind === 'check')
+      const earlier = m === contract ? track.migrations.filter(x => x.phase === 'backfill') : []
+      const parts = await exportedParts(m, { checks, earlier, backfills: options.backfills })
       return parts.map(({ text, note }, i) => ({
         migration: m.name,
         part: i + 1,

@@ -19,14 +19,14 @@ export interface ExportedPart {
 
 /**
  * The files that a migration becomes for a tool that runs each file in a transaction, in order. A file
- * without a transaction becomes one for each statement.
+ * without a transaction becomes one for each statement. `checks` must find nothing before it, and `earlier`
+ * backfills must be done.
  */
 export async function exportedParts(
   m: Migration,
-  gates: Check[],
-  backfills: BackfillExport,
+  { checks, earlier, backfills }: { checks: Check[]; earlier: Migration[]; backfills: BackfillExport },
 ): Promise<ExportedPart[]> {
-  const gated = gates.map(gateOfCheck).join('\n')
+  const gated = [...(await Promise.all(earlier.map(gateOfBackfill))), ...checks.map(gateOfCheck)].join('')
   if (m.backfill) {
     const pending = await gateOfBackfill(m)
     const { deletesTable } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
@@ -66,19 +66,21 @@ async function gateOfBackfill(m: Migration): Promise<string> {
   return raising(
     `select from ${table} ${alias} where (${pending})${left}`,
     `rows of ${table} are pending for ${m.name}`,
-    wayOn(m.track),
+    wayOn(m.track, m),
   )
 }
 
-const wayOn = (track: string): string =>
-  `rethread migrate --track ${track} --adopt, then rethread backfill --track ${track}, then push again`
+const wayOn = (track: string, m: Migration | null): string => {
+  const work = m?.phase === 'contract' ? `migrate --track ${track} --to ${m.name}` : `backfill --track ${track}`
+  return `rethread migrate --track ${track} --adopt, then rethread ${work}, then push again`
+}
 
 /** A block that raises while a check finds something. */
 const gateOfCheck = (c: Check): string =>
   raising(
     `select from (\n${withoutHeader(c.file.text).replace(/[\s;]+$/, '')}\n    ) as found`,
     `a check of rethread finds something: ${c.title}`,
-    `rethread verify --track ${c.track} --only ${c.name} shows it. For rows that are not done: ${wayOn(c.track)}`,
+    `rethread verify --track ${c.track} --only ${c.name} shows it. For rows that are not done: ${wayOn(c.track, null)}`,
   )
 
 const raising = (query: string, message: string, hint: string): string => `do $rethread$
