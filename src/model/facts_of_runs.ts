@@ -43,6 +43,13 @@ export interface FactsOfRuns {
     /** Their backends. */
     pids: string[]
   }
+  PARTLY_APPLIED: {
+    /** How many statements are done and stay done. */
+    done: number
+    of: number
+    /** First lines of those, in their order. */
+    statements: string[]
+  }
   SQL_ERROR: {
     sqlstate: string | null
     reason: string

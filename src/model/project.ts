@@ -1,6 +1,7 @@
 import type { HazardCode } from './codes.js'
 import type { ElementReaders } from './element_readers.js'
 import type { ExpectedKind } from './expected.js'
+import type { ForeignFile, ForeignLayout, Transaction } from './foreign.js'
 import type { TrackTypes } from './mapping.js'
 import type { OtherTool } from './other_tool.js'
 import type { Finding } from './report.js'
@@ -42,7 +43,7 @@ export interface BackfillSpec {
   until: string | null
 }
 
-/** One file of migrations/<track>/. */
+/** One file of migrations/<track>/, or one of another tool. */
 export interface Migration {
   track: string
   /** Basename without `.sql`; with the track it is the identity in the ledger. */
@@ -52,7 +53,7 @@ export interface Migration {
   title: string
   file: SqlFile
   phase: Phase
-  transaction: 'one' | 'none'
+  transaction: Transaction
   /**
    * Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`.
    */
@@ -67,12 +68,14 @@ export interface Migration {
   /** The migration whose rollback covers this one, else null. */
   undoneBy: string | null
   rollback: Rollback | null
+  /** Of a file of another tool, what that tool knows and what is wrong with this file; else null. */
+  foreign: (ForeignFile & { faults: Finding[] }) | null
 }
 
 /** One file of rollbacks/<track>/. */
 export interface Rollback {
   file: SqlFile
-  transaction: 'one' | 'none'
+  transaction: Transaction
   title: string
   /**
    * Which rows a repeated `migrate` would make again: for each `schema.table[.column]`, as SQL, a predicate.
@@ -271,6 +274,9 @@ export interface Track {
   name: string
   /** Folder that holds migrations/, rollbacks/ and verify/. */
   root: string
+  /** Null for a track of ours. */
+  layout: ForeignLayout | null
+  /** In the order in which they are applied. */
   migrations: Migration[]
   checks: Check[]
   /** Another tool that keeps a history of the same files; left out where there is none. */

@@ -56,6 +56,12 @@ export const runWords = {
         ? 'Run the same command again at a quieter time.'
         : sentence`select pg_terminate_backend(${first});   if that session may go; then the same command.`,
   ),
+  PARTLY_APPLIED: say(
+    (s, f) =>
+      sentence`\`${s}\` can not run in one transaction: ${f.done} of its ${f.of} statements are applied:${bullets(f.statements)}`,
+    () =>
+      'Correct the statement that failed and migrate again: it goes on behind these, as long as they stay as they are.',
+  ),
   SQL_ERROR: say(
     (s, f) =>
       sentence`\`${s}\`: ${f.reason}${f.sqlstate ? sentence` (${f.sqlstate})` : ''}` +

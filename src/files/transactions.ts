@@ -1,0 +1,136 @@
+import type { Transaction } from '../model/foreign.js'
+import type { Migration } from '../model/project.js'
+import {
+  type Node,
+  parsePlpgsql,
+  parseStatements,
+  type Statement,
+  SyntaxFault,
+  someNode,
+  strings,
+  withoutByteOrderMark,
+} from './statements.js'
+
+/** Statements of a file that are sent together: in one transaction, or one alone outside of any. */
+export interface Part {
+  statements: Statement[]
+  alone: boolean
+}
+
+/** Without one of these words no statement of a text needs anything but one transaction. */
+const mayNeedParts =
+  /\b(?:concurrently|vacuum|database|system|tablespace|subscription|cluster|call|commit|rollback|value)\b/i
+
+/** Kinds of statements that the server never runs inside a transaction block. */
+const aloneKinds = new Set([
+  'CreatedbStmt',
+  'DropdbStmt',
+  'AlterSystemStmt',
+  'CreateTableSpaceStmt',
+  'DropTableSpaceStmt',
+  'DropSubscriptionStmt',
+])
+
+/** True for statements that the server refuses inside a transaction block. */
+export function runsAlone({ kind, node }: Statement): boolean {
+  if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
+  if (kind === 'ReindexStmt') {
+    if (/^REINDEX_OBJECT_(?:DATABASE|SYSTEM|SCHEMA)$/.test(node.kind)) return true
+    return someNode(node.params ?? [], n => n.DefElem?.defname === 'concurrently')
+  }
+  if (kind === 'VacuumStmt') return Boolean(node.is_vacuumcmd)
+  if (kind === 'ClusterStmt') return !node.relation
+  if (kind === 'CreateSubscriptionStmt')
+    // without a slot to make it is a row like any other
+    return !someNode(
+      node.options ?? [],
+      n =>
+        /^(?:connect|create_slot)$/.test(n.DefElem?.defname ?? '') &&
+        JSON.stringify(n.DefElem.arg).includes('false'),
+    )
+  if (kind === 'AlterTableStmt')
+    return node.cmds.some(
+      (c: Node) =>
+        c.AlterTableCmd?.subtype === 'AT_DetachPartition' && c.AlterTableCmd.def?.PartitionCmd?.concurrent,
+    )
+  return aloneKinds.has(kind)
+}
+
+/**
+ * What a file is sent in, as its statements need it. `each` is what another tool's own marker asks for.
+ * Throws SyntaxFault.
+ */
+export async function partsOf(text: string, transaction: Transaction): Promise<Part[]> {
+  const statements = await parseStatements(withoutByteOrderMark(text))
+  const commits = await committingProcedures(statements)
+  const values = new Set<string>()
+  const parts: Part[] = []
+  for (const s of statements) {
+    const alone = runsAlone(s) || (await commitsItself(s, commits))
+    const last = parts.at(-1)
+    const joins = last && !alone && !last.alone && transaction !== 'each' && !usesNewValue(s, values)
+    if (joins) last.statements.push(s)
+    else {
+      parts.push({ statements: [s], alone })
+      values.clear()
+    }
+    if (s.kind === 'AlterEnumStmt' && s.node.newVal) values.add(s.node.newVal)
+  }
+  return parts
+}
+
+/** Whether a statement has a constant that a statement before it, in this transaction, made a value of an enum. */
+const usesNewValue = (s: Statement, values: ReadonlySet<string>): boolean =>
+  values.size > 0 &&
+  s.kind !== 'AlterEnumStmt' &&
+  [...values].some(v => s.text.includes(`'${v.replaceAll("'", "''")}'`))
+
+/** The procedures of a file whose bodies end a transaction. */
+async function committingProcedures(statements: Statement[]): Promise<Set<string>> {
+  const found = new Set<string>()
+  for (const s of statements)
+    if (s.kind === 'CreateFunctionStmt' && s.node.is_procedure && (await endsTransactions(s)))
+      found.add(strings(s.node.funcname).at(-1)!)
+  return found
+}
+
+/** A DO block with COMMIT in it, a call of a procedure with one. */
+async function commitsItself(s: Statement, procedures: ReadonlySet<string>): Promise<boolean> {
+  if (s.kind === 'DoStmt') return endsTransactions(s)
+  return (
+    s.kind === 'CallStmt' &&
+    procedures.has(strings(s.node.funccall?.FuncCall?.funcname ?? s.node.funccall?.funcname).at(-1) ?? '')
+  )
+}
+
+async function endsTransactions({ text }: Statement): Promise<boolean> {
+  if (!/\b(?:commit|rollback)\b/i.test(text)) return false
+  try {
+    return someNode(await parsePlpgsql(text), n => Boolean(n.PLpgSQL_stmt_commit ?? n.PLpgSQL_stmt_rollback))
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    return false
+  }
+}
+
+/**
+ * Decides how files of other tools are executed, for the migrations that somebody is about to plan: what needs
+ * one transaction says so from here on. A file that does not parse is `lint`'s to report.
+ */
+export async function settleTransactions(migrations: Iterable<Migration>): Promise<void> {
+  for (const m of migrations) {
+    if (m.transaction === 'as-needed') m.transaction = await settled(m.file.text)
+    if (m.rollback?.transaction === 'as-needed') m.rollback.transaction = await settled(m.rollback.file.text)
+  }
+}
+
+async function settled(text: string): Promise<Transaction> {
+  if (!mayNeedParts.test(text)) return 'one'
+  try {
+    const parts = await partsOf(text, 'parts')
+    return parts.length === 0 || (parts.length === 1 && !parts[0]!.alone) ? 'one' : 'parts'
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    return 'one'
+  }
+}
