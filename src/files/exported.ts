@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../model/failure.js'
-import type { ToolFile } from '../model/other_tool.js'
+import type { ForeignFile } from '../model/foreign.js'
 import type { Migration, Track } from '../model/project.js'
 import { type BackfillExport, exportedParts } from './exported_parts.sql.js'
 
@@ -38,8 +38,8 @@ const sqlNames = (folder: string): string[] =>
     : []
 
 /** The exported files of a track as the Supabase CLI knows them, by migration; empty where there are none. */
-export function exportedFiles(folder: string, track: string): ReadonlyMap<string, readonly ToolFile[]> {
-  const found = new Map<string, ToolFile[]>()
+export function exportedFiles(folder: string, track: string): ReadonlyMap<string, readonly ForeignFile[]> {
+  const found = new Map<string, ForeignFile[]>()
   for (const { migration, name, text } of readExported(folder).filter(f => f.track === track)) {
     const [, version, description] = /^(\d+)_(.*)\.sql$/.exec(name) as unknown as [string, string, string]
     const file = { version, description, script: name, source: text, repeatable: false, at: null }

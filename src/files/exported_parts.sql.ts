@@ -71,7 +71,8 @@ async function gateOfBackfill(m: Migration): Promise<string> {
 }
 
 const wayOn = (track: string, m: Migration | null): string => {
-  const work = m?.phase === 'contract' ? `migrate --track ${track} --to ${m.name}` : `backfill --track ${track}`
+  const work =
+    m?.phase === 'contract' ? `migrate --track ${track} --to ${m.name}` : `backfill --track ${track}`
   return `rethread migrate --track ${track} --adopt, then rethread ${work}, then push again`
 }
 

@@ -1,5 +1,5 @@
 import { literal } from '../database/types.js'
-import type { ToolFile } from '../model/other_tool.js'
+import type { ForeignFile } from '../model/foreign.js'
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
 /** The version is the folder's name up to the first underscore, without hyphens. */
@@ -25,4 +25,4 @@ export const dieselHistory: ToolHistory = {
   remove: (file, { table }) => `delete from ${table} where version = ${literal(versionInDiesel(file))};`,
 }
 
-const versionInDiesel = ({ version }: ToolFile): string => version.replaceAll('-', '')
+const versionInDiesel = ({ version }: ForeignFile): string => version.replaceAll('-', '')

@@ -1,6 +1,6 @@
 import { literal } from '../database/types.js'
 import { hashOf } from '../files/checksums.js'
-import type { ToolFile } from '../model/other_tool.js'
+import type { ForeignFile } from '../model/foreign.js'
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
 /** A row for each file: the hash of its text, and the time that the journal gives it. */
@@ -26,5 +26,5 @@ export const drizzleHistory: ToolHistory = {
   remove: (file, { table }) => `delete from ${table} where ${isIn(file)};`,
 }
 
-const isIn = (file: ToolFile): string =>
+const isIn = (file: ForeignFile): string =>
   file.at === null ? `hash = ${literal(hashOf('sha256', file.source))}` : `created_at = ${file.at}`

@@ -1,6 +1,6 @@
 import { literal } from '../database/types.js'
 import { crc32 } from '../files/checksums.js'
-import type { ToolFile } from '../model/other_tool.js'
+import type { ForeignFile } from '../model/foreign.js'
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
 /** A row for each file, repeatable ones by their description; the checksum is of the lines. */
@@ -48,10 +48,10 @@ export const flywayHistory: ToolHistory = {
   remove: (file, { table }) => `delete from ${table} where ${isOf(file)};`,
 }
 
-const keyInFlyway = (file: ToolFile): string =>
+const keyInFlyway = (file: ForeignFile): string =>
   file.repeatable ? `R${file.description}` : `V${file.version}`
 
-const isOf = (file: ToolFile): string =>
+const isOf = (file: ForeignFile): string =>
   file.repeatable
     ? `version is null and description = ${literal(file.description)}`
     : `version = ${literal(file.version)}`

@@ -1,5 +1,5 @@
 import { literal } from '../database/types.js'
-import type { ToolFile } from '../model/other_tool.js'
+import type { ForeignFile } from '../model/foreign.js'
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
 /** A chain: each row names the hash of the file before it, as the headers of the files do. */
@@ -38,10 +38,10 @@ export const graphileMigrateHistory: ToolHistory = {
 }
 
 /** The number of the file: what follows a hyphen is for people. */
-const nameInGraphile = ({ script }: ToolFile): string => `${/\d+/.exec(script)?.[0] ?? ''}.sql`
+const nameInGraphile = ({ script }: ForeignFile): string => `${/\d+/.exec(script)?.[0] ?? ''}.sql`
 
 /** A line of the header such as `--! Hash: sha1:...`; null for a hyphen, and without the line. */
-function inHeader({ source }: ToolFile, key: 'Hash' | 'Previous'): string | null {
+function inHeader({ source }: ForeignFile, key: 'Hash' | 'Previous'): string | null {
   const value = new RegExp(`^--! ${key}:[ \\t]*(\\S+)`, 'm').exec(source)?.[1]
   return value === undefined || value === '-' ? null : value
 }

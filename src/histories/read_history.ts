@@ -1,5 +1,6 @@
 import type { Db } from '../database/types.js'
-import type { Elsewhere, OtherTool, ToolFile } from '../model/other_tool.js'
+import type { ForeignFile } from '../model/foreign.js'
+import type { Elsewhere, OtherTool } from '../model/other_tool.js'
 import { compareVersions, type Migration, type Track } from '../model/project.js'
 import { tableText } from '../model/table_name.js'
 import { findTable } from './find_table.sql.js'
@@ -38,7 +39,7 @@ export async function readElsewhere(
 
 /** The row that says something of a file: its own, or the newest where that covers it. */
 function rowOf(
-  file: ToolFile,
+  file: ForeignFile,
   rows: ReadonlyMap<string, HistoryRow>,
   newest: HistoryRow | null,
   { name }: OtherTool,
@@ -53,7 +54,7 @@ function rowOf(
 }
 
 function stateOf(
-  files: readonly ToolFile[],
+  files: readonly ForeignFile[],
   rows: (HistoryRow | null)[],
   { name }: OtherTool,
 ): Elsewhere['state'] {
@@ -87,7 +88,7 @@ export async function historyChange(
   if (found === null && direction === 'down') return null
   const table = found ?? tableText({ schema: history.schema, name: history.table })
   const all = track.migrations.flatMap(x => other.filesOf(x.name))
-  const around = (file: ToolFile) => ({ table, before: all[all.indexOf(file) - 1] ?? null })
+  const around = (file: ForeignFile) => ({ table, before: all[all.indexOf(file) - 1] ?? null })
   if (direction === 'down')
     return [...files]
       .reverse()

@@ -1,5 +1,5 @@
 import type { Db } from '../database/types.js'
-import type { ToolFile } from '../model/other_tool.js'
+import type { ForeignFile } from '../model/foreign.js'
 
 /** A row of another tool's history. */
 export interface HistoryRow {
@@ -18,7 +18,7 @@ export interface Around {
   /** The history's table, as SQL. */
   table: string
   /** The file that is applied before this one; null for the first. */
-  before: ToolFile | null
+  before: ForeignFile | null
 }
 
 /**
@@ -35,15 +35,15 @@ export interface ToolHistory {
   create: ((table: string) => string) | null
   /** Every row that counts, in any order. */
   read(sql: Db, table: string): Promise<HistoryRow[]>
-  keyOf(file: ToolFile): string
+  keyOf(file: ForeignFile): string
   /** What a row of the file would have as its checksum; null where the tool notes none. */
-  checksumOf(file: ToolFile): string | null
+  checksumOf(file: ForeignFile): string | null
   /** True where a row covers the files before it too: the tool keeps one row, of the newest. */
   coversEarlier: boolean
   /** Says that the file is applied. */
-  add(file: ToolFile, around: Around): Promise<string>
+  add(file: ForeignFile, around: Around): Promise<string>
   /** Says that it is not. */
-  remove(file: ToolFile, around: Around): string
+  remove(file: ForeignFile, around: Around): string
 }
 
 /** The digits of a version without leading zeros, as tools write it that keep numbers. */
