@@ -41,6 +41,7 @@ const floors = [
   'backfill',
   'plan',
   'run',
+  'histories',
   'adapt',
   'database',
   'files',

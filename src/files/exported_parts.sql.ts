@@ -38,17 +38,19 @@ export async function exportedParts(
   }
   if (m.transaction === 'one') return [{ text: gated + withoutHeader(m.file.text), note: null }]
   const statements = await parseStatements(m.file.text)
-  return statements.map((s, i) => {
+  const gate = gated === '' ? [] : [{ text: gated, note: 'raises while something is left to do' }]
+  const parts = statements.map(s => {
     const above = withoutHeader(s.above.replace(/^;/, '')).trim()
     const own = `${above === '' ? '' : `${above}\n`}${s.text};\n`
     const concurrent = Boolean(s.node.concurrent)
     const warning =
       '-- A build that is stopped leaves an invalid index, which must be dropped before this runs again.\n'
     return {
-      text: `${i === 0 ? gated : ''}${concurrent ? warning : ''}${own}`,
+      text: `${concurrent ? warning : ''}${own}`,
       note: concurrent ? 'builds an index concurrently: alone in its file' : null,
     }
   })
+  return [...gate, ...parts]
 }
 
 /** A text without the lines that are for this tool. */

@@ -94,6 +94,10 @@ async function judge(
     report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
     return null
   }
+  if (track.unkept) {
+    report.findings.push(track.unkept)
+    return null
+  }
   const applied = new Set([...history.applied.keys()].filter(name => name !== m.name))
   const evidence = await catalogEvidence(ctx, connection, track, m, { as, applied })
   const step = { migration: m, direction: as === 'applied' ? ('up' as const) : ('down' as const) }

@@ -41,6 +41,7 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
         resumes: upward(unfinished.get(migration.name)),
       })
   }
+  if (track.unkept && steps.length > 0) findings.push(track.unkept)
   return {
     track: track.name,
     steps,
