@@ -6,7 +6,7 @@ import { type Context, connect, inside } from '../database/context.js'
 import { takenBack, transaction } from '../database/scopes.js'
 import { inspect, judgeServer, preflight } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
-import { lint } from '../files/lint.js'
+import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { judgePlan } from '../migrate/judge_plan.js'
@@ -65,6 +65,18 @@ export interface DryRunOptions extends PlanOptions {
 export const dryRun = async (ctx: Context, track: Track, options: DryRunOptions): Promise<Report> =>
   (await dryRunAndPlan(ctx, track, options)).report
 
+/** Of another tool's files, those of the plan that nothing takes back. */
+function oneWay(track: Track, plan: Plan): Finding[] {
+  if (!track.layout) return []
+  const names = plan.steps
+    .map(s => s.migration)
+    .filter(m => m.irreversible)
+    .map(m => m.name)
+  return names.length === 0
+    ? []
+    : [finding('ONE_WAY', track.name, { migrations: names.slice(0, 10), count: names.length })]
+}
+
 /** The dry run, and the plan that it speaks of. */
 export function dryRunAndPlan(
   ctx: Context,
@@ -78,7 +90,11 @@ export function dryRunAndPlan(
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
     report.findings.push(...judgeServer(target, true), ...plan.findings, ...reopened)
-    report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
+    const linted = toLint(
+      track,
+      [...plan.steps, ...plan.held].map(s => s.migration),
+    )
+    report.findings.push(...(await lint(linted, await squawk(linted))), ...oneWay(track, plan), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
     const migrations = plan.steps.map(s => s.migration)

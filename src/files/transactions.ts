@@ -57,12 +57,17 @@ export function runsAlone({ kind, node }: Statement): boolean {
 }
 
 /**
- * What a file is sent in, as its statements need it. `each` is what another tool's own marker asks for.
+ * What a file is sent in, as its statements need it. `each` is what another tool's own marker asks for;
+ * `committing` are procedures of the database that end transactions.
  * Throws SyntaxFault.
  */
-export async function partsOf(text: string, transaction: Transaction): Promise<Part[]> {
+export async function partsOf(
+  text: string,
+  transaction: Transaction,
+  committing: ReadonlySet<string> = new Set(),
+): Promise<Part[]> {
   const statements = await parseStatements(withoutByteOrderMark(text))
-  const commits = await committingProcedures(statements)
+  const commits = new Set([...committing, ...(await proceduresThatCommit(statements))])
   const values = new Set<string>()
   const parts: Part[] = []
   for (const s of statements) {
@@ -86,7 +91,7 @@ const usesNewValue = (s: Statement, values: ReadonlySet<string>): boolean =>
   [...values].some(v => s.text.includes(`'${v.replaceAll("'", "''")}'`))
 
 /** The procedures of a file whose bodies end a transaction. */
-async function committingProcedures(statements: Statement[]): Promise<Set<string>> {
+async function proceduresThatCommit(statements: Statement[]): Promise<Set<string>> {
   const found = new Set<string>()
   for (const s of statements)
     if (s.kind === 'CreateFunctionStmt' && s.node.is_procedure && (await endsTransactions(s)))
@@ -95,13 +100,16 @@ async function committingProcedures(statements: Statement[]): Promise<Set<string
 }
 
 /** A DO block with COMMIT in it, a call of a procedure with one. */
-async function commitsItself(s: Statement, procedures: ReadonlySet<string>): Promise<boolean> {
-  if (s.kind === 'DoStmt') return endsTransactions(s)
-  return (
-    s.kind === 'CallStmt' &&
-    procedures.has(strings(s.node.funccall?.FuncCall?.funcname ?? s.node.funccall?.funcname).at(-1) ?? '')
-  )
-}
+const commitsItself = async (s: Statement, procedures: ReadonlySet<string>): Promise<boolean> =>
+  s.kind === 'DoStmt' ? endsTransactions(s) : procedures.has(calledBy(s) ?? '')
+
+/** The procedure that a CALL names, without its schema. */
+const calledBy = ({ kind, node }: Statement): string | undefined =>
+  kind === 'CallStmt' ? strings(node.funccall?.funcname).at(-1) : undefined
+
+/** The procedures that a text calls. */
+export const calledProcedures = async (text: string): Promise<string[]> =>
+  (await parseStatements(text)).flatMap(s => calledBy(s) ?? [])
 
 async function endsTransactions({ text }: Statement): Promise<boolean> {
   if (!/\b(?:commit|rollback)\b/i.test(text)) return false
@@ -128,7 +136,10 @@ async function settled(text: string): Promise<Transaction> {
   if (!mayNeedParts.test(text)) return 'one'
   try {
     const parts = await partsOf(text, 'parts')
-    return parts.length === 0 || (parts.length === 1 && !parts[0]!.alone) ? 'one' : 'parts'
+    const [first, second] = parts
+    // what a procedure does is known when the file runs
+    const open = second || first?.alone || first?.statements.some(s => s.kind === 'CallStmt')
+    return open ? 'parts' : 'one'
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error
     return 'one'

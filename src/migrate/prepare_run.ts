@@ -2,7 +2,7 @@ import { judgeLeaving } from '../backfill/take_out.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { judgeRights, preflight, type Target } from '../database/server.js'
-import { lint } from '../files/lint.js'
+import { lint, toLint } from '../files/lint.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { Failures } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
@@ -50,7 +50,17 @@ export async function prepareRun(
   report: Report,
 ): Promise<PreparedRun | null | 'outrun'> {
   const { info, faults: wrong } = await readTrackInfo(track)
-  const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
+  const faults = [
+    ...wrong,
+    ...(
+      await lint(
+        toLint(
+          track,
+          plan.steps.map(s => s.migration),
+        ),
+      )
+    ).filter(f => f.level === 'error'),
+  ]
   if (faults.length > 0) throw new Failures(faults)
   const obstacles = await preflight(
     connection,

@@ -52,6 +52,11 @@ export interface FactsOfFiles {
     /** The tool that runs it. */
     tool: string
   }
+  ONE_WAY: {
+    /** The first of them, ten at most. */
+    migrations: string[]
+    count: number
+  }
   BAD_HEADER: Reason
   EMPTY_FILE: Emptiness
   NOT_UTF8: NoFacts

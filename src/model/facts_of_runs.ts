@@ -43,6 +43,10 @@ export interface FactsOfRuns {
     /** Their backends. */
     pids: string[]
   }
+  PART_CHANGED: {
+    /** Number of the statement, from 1. */
+    statement: number
+  } & WithSql
   PARTLY_APPLIED: {
     /** How many statements are done and stay done. */
     done: number

@@ -287,6 +287,10 @@ export interface Project {
   faults: Finding[]
 }
 
+/** Where a migration is in its track: in the order in which they are applied, from 0; -1 for none of it. */
+export const placeIn = (track: Track, m: Migration): number =>
+  track.migrations.findIndex(other => other.name === m.name)
+
 /** Compares versions as numbers of any length. */
 export const compareVersions = (a: string, b: string): number =>
   a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)

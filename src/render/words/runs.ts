@@ -62,6 +62,11 @@ export const runWords = {
     () =>
       'Correct the statement that failed and migrate again: it goes on behind these, as long as they stay as they are.',
   ),
+  PART_CHANGED: say(
+    (s, f) =>
+      sentence`\`${s}\` was stopped in its middle, and its statement ${f.statement}, which is applied, was \`${f.sql}\` then.`,
+    () => 'Put the statements that are applied back as they were, and migrate again.',
+  ),
   SQL_ERROR: say(
     (s, f) =>
       sentence`\`${s}\`: ${f.reason}${f.sqlstate ? sentence` (${f.sqlstate})` : ''}` +
