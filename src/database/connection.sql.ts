@@ -242,28 +242,10 @@ export async function setLocal(
 }
 
 /** Begins a transaction with its time-outs, in one message. For a connection that nobody else sends on. */
-export async function begin(
-  sql: Db,
-  lockTimeoutMs: number,
-  statementTimeoutMs: number,
-  usual = false,
-): Promise<void> {
-  const limits = `set local lock_timeout = ${lockTimeoutMs}; set local statement_timeout = ${statementTimeoutMs}`
-  await sql.unsafe(`begin; ${limits}${usual ? `; ${usualSettings('set local')}` : ''}`)
-}
-
-/** Settings that files of other tools expect as the role and the database have them. */
-const usualSettings = (set: 'set' | 'set local'): string =>
-  ['search_path', 'row_security', 'timezone'].map(name => `${set} ${name} = default`).join('; ')
-
-/** Gives a session the settings that files of other tools expect; to be taken back when they have run. */
-export async function setUsual(sql: Db): Promise<void> {
-  await sql.unsafe(usualSettings('set'))
-}
-
-/** Back to the role of the session, from whatever role a file has taken on. */
-export async function resetRole(sql: Db): Promise<void> {
-  await sql.unsafe('reset session authorization; reset role')
+export async function begin(sql: Db, lockTimeoutMs: number, statementTimeoutMs: number): Promise<void> {
+  await sql.unsafe(
+    `begin; set local lock_timeout = ${lockTimeoutMs}; set local statement_timeout = ${statementTimeoutMs}`,
+  )
 }
 
 /** Commits what `begin` has begun. */

@@ -1,5 +1,6 @@
 import type { Transaction } from '../model/foreign.js'
 import type { Migration } from '../model/project.js'
+import { blankOf } from './layout.js'
 import {
   type Node,
   parsePlpgsql,
@@ -12,7 +13,7 @@ import {
 } from './statements.js'
 
 /** Statements of a file that are sent together: in one transaction, or one alone outside of any. */
-export interface Part {
+export interface FilePart {
   statements: Statement[]
   alone: boolean
 }
@@ -61,15 +62,15 @@ export function runsAlone({ kind, node }: Statement): boolean {
  * `committing` are procedures of the database that end transactions.
  * Throws SyntaxFault.
  */
-export async function partsOf(
+export async function filePartsOf(
   text: string,
   transaction: Transaction,
   committing: ReadonlySet<string> = new Set(),
-): Promise<Part[]> {
+): Promise<FilePart[]> {
   const statements = await parseStatements(withoutByteOrderMark(text))
   const commits = new Set([...committing, ...(await proceduresThatCommit(statements))])
   const values = new Set<string>()
-  const parts: Part[] = []
+  const parts: FilePart[] = []
   for (const s of statements) {
     const alone = runsAlone(s) || (await commitsItself(s, commits))
     const last = parts.at(-1)
@@ -122,20 +123,33 @@ async function endsTransactions({ text }: Statement): Promise<boolean> {
 }
 
 /**
+ * A migration with what an earlier run has finished of it blanked: what is left to look ahead for. Only files
+ * of other tools have statements that are counted.
+ */
+export async function remainderOf(m: Migration, finished: number): Promise<Migration> {
+  if (!m.foreign || finished === 0) return m
+  const { text } = m.file
+  const next = (await parseStatements(text))[finished]
+  const at = next?.offset ?? text.length
+  return { ...m, file: { ...m.file, text: blankOf(text.slice(0, at)) + text.slice(at) } }
+}
+
+/**
  * Decides how files of other tools are executed, for the migrations that somebody is about to plan: what needs
  * one transaction says so from here on. A file that does not parse is `lint`'s to report.
  */
 export async function settleTransactions(migrations: Iterable<Migration>): Promise<void> {
   for (const m of migrations) {
-    if (m.transaction === 'as-needed') m.transaction = await settled(m.file.text)
-    if (m.rollback?.transaction === 'as-needed') m.rollback.transaction = await settled(m.rollback.file.text)
+    if (m.transaction === 'as-needed') m.transaction = await settledTransaction(m.file.text)
+    if (m.rollback?.transaction === 'as-needed')
+      m.rollback.transaction = await settledTransaction(m.rollback.file.text)
   }
 }
 
-async function settled(text: string): Promise<Transaction> {
+async function settledTransaction(text: string): Promise<Transaction> {
   if (!mayNeedParts.test(text)) return 'one'
   try {
-    const parts = await partsOf(text, 'parts')
+    const parts = await filePartsOf(text, 'parts')
     const [first, second] = parts
     // what a procedure does is known when the file runs
     const open = second || first?.alone || first?.statements.some(s => s.kind === 'CallStmt')

@@ -67,8 +67,7 @@ export interface Migration {
   /** The migration whose rollback covers this one, else null. */
   undoneBy: string | null
   rollback: Rollback | null
-  /** Of a file of another tool, what that tool knows and what is wrong with this file; else null. */
-  foreign: (ForeignFile & { faults: Finding[] }) | null
+  foreign: ForeignFile | null
 }
 
 /** One file of rollbacks/<track>/. */
@@ -273,7 +272,6 @@ export interface Track {
   name: string
   /** Folder that holds migrations/, rollbacks/ and verify/. */
   root: string
-  /** Null for a track of ours. */
   layout: ForeignLayout | null
   /** In the order in which they are applied. */
   migrations: Migration[]
@@ -286,10 +284,6 @@ export interface Project {
   tracks: Track[]
   faults: Finding[]
 }
-
-/** Where a migration is in its track: in the order in which they are applied, from 0; -1 for none of it. */
-export const placeIn = (track: Track, m: Migration): number =>
-  track.migrations.findIndex(other => other.name === m.name)
 
 /** Compares versions as numbers of any length. */
 export const compareVersions = (a: string, b: string): number =>

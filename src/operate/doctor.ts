@@ -67,8 +67,10 @@ export async function doctor(
       ...(await lookAhead(ctx, connection, track, {
         applied: track.migrations.filter(m => applied.has(m.name)),
         pending,
-        resumed: new Set(
-          (rows ?? []).filter(r => r.track === track.name && r.outcome !== 'done').map(r => r.migration),
+        resumed: new Map(
+          (rows ?? [])
+            .filter(r => r.track === track.name && r.outcome !== 'done')
+            .map(r => [r.migration, r.reached]),
         ),
         major: target.major,
         obstacles,

@@ -1,7 +1,7 @@
 import { type HazardLevel, needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
-import { type Migration, type Phase, phases, placeIn, type Track } from '../model/project.js'
+import { type Migration, type Phase, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { type History, upward } from '../run/ledger_history.js'
 
@@ -96,6 +96,10 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
   }
   return findings
 }
+
+/** Where a migration is in its track: in the order in which they are applied, from 0; -1 for none of it. */
+export const placeIn = (track: Track, m: Migration): number =>
+  track.migrations.findIndex(other => other.name === m.name)
 
 /** Where a file that is gone was. */
 const pathOfMissing = ({ name: track, layout }: Track, name: string): string =>

@@ -12,14 +12,14 @@ import { settleTransactions } from '../files/transactions.js'
 import { Failure, Failures } from '../model/failure.js'
 import { messageValue } from '../model/message_value.js'
 import type { Consent, Hazard, Plan } from '../model/plan.js'
-import { type Migration, placeIn, type Track } from '../model/project.js'
+import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { guard } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
 import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
-import { findMigration } from '../plan/make_plan.js'
+import { findMigration, placeIn } from '../plan/make_plan.js'
 import type { History } from '../run/ledger_history.js'
 import { driftFinding, type SeenDrift, seeDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
@@ -220,7 +220,12 @@ function judgeRange(undone: Migration[], consent: Consent): Finding[] {
         }),
       )
     } else if (!m.rollback && !m.undoneBy)
-      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file', undoneBy: null }))
+      found.push(
+        finding('IRREVERSIBLE', m.name, {
+          reason: m.foreign ? 'no way back is written for it' : 'it has no rollback file',
+          undoneBy: null,
+        }),
+      )
   }
   return found
 }

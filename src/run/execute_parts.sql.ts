@@ -10,7 +10,7 @@ export async function committingProcedures(sql: Db, names: string[]): Promise<st
 }
 
 /** The schema of the relation that a name without one means now; null where there is none. */
-export async function schemaOf(sql: Db, name: string): Promise<string | null> {
+export async function schemaInPath(sql: Db, name: string): Promise<string | null> {
   const [row] = await sql<{ schema: string }[]>`
     select n.nspname::text as schema
     from pg_catalog.pg_class c
@@ -23,7 +23,7 @@ export async function schemaOf(sql: Db, name: string): Promise<string | null> {
  * Invalid indexes of a table, or of the table of an index, whose names match, as SQL; those that somebody
  * builds at this moment left out.
  */
-export async function invalidIndexes(
+export async function invalidLeftovers(
   sql: Db,
   { schema, name }: { schema: string | null; name: string },
   pattern: string,

@@ -1,10 +1,11 @@
-import { setUsual, setupSql } from '../database/connection.sql.js'
+import { setupSql } from '../database/connection.sql.js'
 import { isLost, serverFault } from '../database/faults.js'
 import type { Db } from '../database/types.js'
+import { setUsual } from '../database/usual_settings.sql.js'
 import { firstLine } from '../files/lint.js'
 import { type Proof, proofOf } from '../files/statement_proof.js'
 import { type Statement, withoutByteOrderMark } from '../files/statements.js'
-import { calledProcedures, type Part, partsOf } from '../files/transactions.js'
+import { calledProcedures, type FilePart, filePartsOf } from '../files/transactions.js'
 import { Failure, Failures, findingsOf } from '../model/failure.js'
 import type { Transaction } from '../model/foreign.js'
 import type { LedgerRow } from '../model/plan.js'
@@ -14,7 +15,7 @@ import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
 import { canceled, type Executed, type FileStep, ledgerRow, runAlone, withProgress } from './execute_file.js'
 import { dropIndex, resetAll } from './execute_file.sql.js'
-import { committingProcedures, invalidIndexes, schemaOf } from './execute_parts.sql.js'
+import { committingProcedures, invalidLeftovers, schemaInPath } from './execute_parts.sql.js'
 import { oneTransaction } from './execute_transaction.js'
 import { addLedgerRow, finishedStatements, updateLedgerRow } from './ledger.sql.js'
 import { withLockRetries } from './lock_retry.js'
@@ -33,7 +34,7 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
   const source = withoutByteOrderMark(step.file.text)
   const names = await calledProcedures(source)
   const committing = new Set(names.length > 0 ? await committingProcedures(writer.sql, names) : [])
-  const parts = await partsOf(source, transaction, committing)
+  const parts = await filePartsOf(source, transaction, committing)
   const all = parts.flatMap(p => p.statements)
   let reached = await resumedAt(run, step, all)
   const id = await openRow(run, step, reached)
@@ -129,7 +130,7 @@ async function openRow(run: Run, step: FileStep, reached: number): Promise<numbe
 async function together(
   run: Run,
   step: FileStep,
-  { statements }: Part,
+  { statements }: FilePart,
   source: string,
   record: (tx: Db) => Promise<boolean>,
 ): Promise<number> {
@@ -159,8 +160,8 @@ async function oneAlone(
   await refuseNamed(writer.sql, step.file, statement, step.permits)
   const proof = await placed(writer.sql, statement)
   if (proof && (await isThere(run, step, statement, proof))) return { tried: 0, done: true }
-  const table = tableOf(statement)
-  const leftovers = async () => (table ? invalidIndexes(writer.sql, table, madeBy(statement)) : [])
+  const table = workedOn(statement)
+  const leftovers = async () => (table ? invalidLeftovers(writer.sql, table, leftoverNames(statement)) : [])
   const drop = async (names: string[]) => {
     for (const name of names) await withProgress(run, () => dropIndex(writer.sql, name))
   }
@@ -200,19 +201,19 @@ async function placed(sql: Db, statement: Statement): Promise<Proof | null> {
   const proof = proofOf(statement)
   const table = statement.node.relation
   if (proof?.kind !== 'index' || !proof.present || table?.schemaname) return proof
-  const schema = table ? await schemaOf(sql, table.relname) : null
+  const schema = table ? await schemaInPath(sql, table.relname) : null
   if (schema === null) return proof
   return proofOf({ ...statement, node: { ...statement.node, relation: { ...table, schemaname: schema } } })
 }
 
 /** The table or the index that a statement works on, as its file names it. */
-function tableOf({ kind, node }: Statement): { schema: string | null; name: string } | null {
+function workedOn({ kind, node }: Statement): { schema: string | null; name: string } | null {
   if (!node.relation || (kind !== 'IndexStmt' && kind !== 'ReindexStmt')) return null
   return { schema: node.relation.schemaname ?? null, name: node.relation.relname }
 }
 
 /** Names that an index has that a statement left behind: its own, or what REINDEX calls the new and the old. */
-const madeBy = ({ kind, node }: Statement): string =>
+const leftoverNames = ({ kind, node }: Statement): string =>
   kind === 'ReindexStmt'
     ? '_cc(?:new|old)[0-9]*$'
     : node.idxname

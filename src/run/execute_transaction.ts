@@ -1,8 +1,9 @@
-import { begin, commit, commitAndLook, currentRole, resetRole, rollBack } from '../database/connection.sql.js'
+import { begin, commit, commitAndLook, currentRole, rollBack } from '../database/connection.sql.js'
 import { isLost } from '../database/faults.js'
 import { refusePlanted } from '../database/planted.js'
 import { plantedObjects } from '../database/planted.sql.js'
 import type { Db } from '../database/types.js'
+import { beginUsual, resetRole } from '../database/usual_settings.sql.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 import { idOf } from '../model/project.js'
@@ -86,7 +87,7 @@ export async function oneTransaction(
   const tx = await writer.sql.reserve()
   let open = true
   try {
-    const begun = begin(tx, lockTimeoutMs, ddlTimeoutMs, step.foreign)
+    const begun = (step.foreign ? beginUsual : begin)(tx, lockTimeoutMs, ddlTimeoutMs)
     const sent = whole
       ? send(tx, text, step.file.path, source, from)
       : begun.then(() => sendEach(run, tx, step, source, statements))

@@ -17,7 +17,6 @@ export const fileWords = {
   LAYOUT: say(
     (s, f) =>
       sentence`Track \`${s}\` is ${f.migrations} migration(s) of ${f.tool} in ${f.folder}, ${f.reversible} of them with a way back.`,
-    () => 'Where they belong to another tool, name its layout (--layout); docs/files.md lists them.',
   ),
   LAYOUT_UNCLEAR: say(
     (s, f) =>

@@ -85,7 +85,9 @@ export const runWords = {
     (s, f) =>
       sentence`\`${f.failed}\` failed. What track \`${s}\` has applied before is in place (${listed(f.migrations)})${f.triggers.length === 0 ? '' : sentence`, with triggers in the application's statements: ${listed(f.triggers)}`}. The application goes on writing.`,
     (_, f) =>
-      sentence`${f.command}   takes all of it away; without it, the same command goes on where it stopped.`,
+      f.command === null
+        ? 'The same command goes on where it stopped.'
+        : sentence`${f.command}   takes all of it away; without it, the same command goes on where it stopped.`,
   ),
   ROLE_CHANGED: say(
     (s, f) =>
