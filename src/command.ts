@@ -14,7 +14,7 @@ import {
 } from './model/options.js'
 import type { Consent } from './model/plan.js'
 import type { Project, Track } from './model/project.js'
-import type { Report, Table } from './model/report.js'
+import type { Finding, Report, Table } from './model/report.js'
 
 /** Options that every command takes. */
 export const globalOptions = {
@@ -27,6 +27,10 @@ export const globalOptions = {
   dir: text(
     '--dir <folder>',
     'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
+  ),
+  layout: text(
+    '--layout <name>',
+    'whose files are in the folder, such as supabase or dbmate (default: what they look like)',
   ),
   config: text('--config <file>', `configuration (default ${configName})`),
   allow: counted(
@@ -67,6 +71,8 @@ export interface Invocation {
   project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
+  /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
+  layoutFindings(): Finding[]
   consent: Consent
   /** What a person has answered to the questions of a report, as `--map` takes it. */
   answers: string[]
@@ -98,6 +104,8 @@ interface Declaration<O extends Options> {
   filters?: boolean
   /** True when it needs no database. */
   offline?: boolean
+  /** True when `--layout` says what it writes, not what the folder has. */
+  writesLayout?: boolean
   run(input: Input<O>): Promise<Report>
 }
 
@@ -108,6 +116,7 @@ export interface Command {
   options: Options
   filters: boolean
   offline: boolean
+  writesLayout: boolean
   /**
    * Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong.
    */
@@ -123,6 +132,7 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   options: declared.options ?? {},
   filters: declared.filters ?? false,
   offline: declared.offline ?? false,
+  writesLayout: declared.writesLayout ?? false,
   read: typed => {
     const options = readOptions({ ...declared.options, ...globalOptions } as O & typeof globalOptions, typed)
     return invocation => declared.run({ ...invocation, options })

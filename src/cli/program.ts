@@ -93,6 +93,7 @@ async function runCommand(
   const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
   let report: Report
   let writable = false
+  let told: (() => Finding[]) | null = null
   const cleanup: (() => Promise<void>)[] = []
   try {
     if (!renderer) oneOf('--format', String(typed.format), await formats())
@@ -106,6 +107,7 @@ async function runCommand(
     const run = command.read(typed)
     const options = readOptions(globalOptions, typed)
     const input = await readInput(command, args, options, process, events.emit, cleanup)
+    told = input.layoutFindings
     report = await run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
     const never = options.yes || input.config.protected
@@ -136,6 +138,7 @@ async function runCommand(
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
+  report.findings.unshift(...(told?.() ?? []))
   const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
   report = withoutSecrets(report, urlOrNone(given, process.env), words)
   const look = { color, verbose, width: process.stdout.columns ?? 100 }

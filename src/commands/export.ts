@@ -2,14 +2,13 @@ import { relative, resolve } from 'node:path'
 import { defineCommand } from '../command.js'
 import { supabaseFolder } from '../files/exported.js'
 import { backfillExports } from '../files/exported_parts.sql.js'
-import { choice, text } from '../model/options.js'
+import { choice, oneOf, text } from '../model/options.js'
 import { phases } from '../model/project.js'
 import { exportTrack } from '../operate/export_track.js'
 
 export default defineCommand({
-  summary: 'write a track as files that another tool applies, such as `supabase db push`',
+  summary: 'write a track as files for another tool: --layout supabase (the default), for `supabase db push`',
   options: {
-    layout: choice('--layout <tool>', 'the tool: supabase (default)', ['supabase']),
     to: text('--to <folder>', `where its files are (default ${supabaseFolder})`),
     backfills: choice(
       '--backfills <how>',
@@ -23,7 +22,10 @@ export default defineCommand({
     ),
   },
   offline: true,
+  writesLayout: true,
   run: async ({ track, options, cwd, startedAt }) => {
+    // one tool so far
+    oneOf('--layout', options.layout ?? 'supabase', ['supabase'])
     const to = resolve(cwd, options.to ?? supabaseFolder)
     return exportTrack(await track(), {
       to,

@@ -44,7 +44,7 @@ function foreignProject(root: string, { layouts, wanted }: WantedLayouts): Proje
       const rollbacks = rollbacksOf(root, track.name, project.faults)
       for (const m of track.migrations) {
         const rollback = m.rollback ?? rollbacks.get(m.name)
-        if (rollback) Object.assign(m, { rollback, irreversible: null })
+        if (rollback) m.rollback = rollback
       }
       track.checks.push(...checksOf(root, track.name, project.faults))
     }

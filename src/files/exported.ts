@@ -42,7 +42,7 @@ export function exportedFiles(folder: string, track: string): ReadonlyMap<string
   const found = new Map<string, ForeignFile[]>()
   for (const { migration, name, text } of readExported(folder).filter(f => f.track === track)) {
     const [, version, description] = /^(\d+)_(.*)\.sql$/.exec(name) as unknown as [string, string, string]
-    const file = { version, description, script: name, source: text, repeatable: false, at: null }
+    const file = { version, description, script: name, source: text, repeatable: false, at: null, faults: [] }
     found.set(migration, [...(found.get(migration) ?? []), file])
   }
   return found

@@ -12,7 +12,7 @@ import { lineOf } from './statements.js'
 export type Layouts = ReadonlyMap<string, Layout>
 
 /** A folder that has a layout. */
-interface Found {
+interface FoundLayout {
   name: string
   layout: Layout
   folder: Folder
@@ -40,11 +40,11 @@ export function discoverForeign(root: string, layouts: Layouts, wanted: string |
 }
 
 /** The root itself where it has a layout; else those of the folders that tools use. */
-function layoutsIn(root: string, layouts: Layouts, wanted: string | null): Found[] {
+function layoutsIn(root: string, layouts: Layouts, wanted: string | null): FoundLayout[] {
   const here = layoutOf(new Folder(root, ''), layouts, wanted)
   if (here && here.sure >= certain) return [here.found]
   const places = [...new Set([...layouts.values()].flatMap(l => l.folders))].sort()
-  const found: Found[] = []
+  const found: FoundLayout[] = []
   for (const place of places) {
     if (!existsSync(join(root, place))) continue
     const at = layoutOf(new Folder(join(root, place), `${place}/`), layouts, wanted)
@@ -60,8 +60,8 @@ function layoutOf(
   folder: Folder,
   layouts: Layouts,
   wanted: string | null,
-): { found: Found; sure: number } | null {
-  let best: Found | null = null
+): { found: FoundLayout; sure: number } | null {
+  let best: FoundLayout | null = null
   let sure = 0
   for (const [name, layout] of layouts) {
     if (wanted !== null && name !== wanted) continue
@@ -73,7 +73,7 @@ function layoutOf(
   return best && { found: best, sure }
 }
 
-function foreignTrack(root: string, { name, layout, folder }: Found): Track {
+function foreignTrack(root: string, { name, layout, folder }: FoundLayout): Track {
   const reading = layout.read(folder)
   const faults = [...reading.faults]
   const known = new Map<string, LaidOut>()
@@ -85,12 +85,12 @@ function foreignTrack(root: string, { name, layout, folder }: Found): Track {
       )
     else known.set(m.key, m)
   }
-  const migrations = reading.migrations.map(m => foreignMigration(root, name, layout, m))
+  const migrations = reading.migrations.map(m => foreignMigration(root, name, m))
   const about = { name, title: layout.title, folder: folder.shown || '.', faults }
   return { name, root, layout: about, migrations, checks: [] }
 }
 
-function foreignMigration(root: string, track: string, layout: Layout, m: LaidOut): Migration {
+function foreignMigration(root: string, track: string, m: LaidOut): Migration {
   const faults: Finding[] = [...m.faults, ...unreadable(root, m.path, m.text)]
   // a way back without a statement is the template that nobody filled in
   const rollback = m.down && hasStatements(m.down.text) ? foreignRollback(m.name, m.down, faults) : null
@@ -105,9 +105,6 @@ function foreignMigration(root: string, track: string, layout: Layout, m: LaidOu
       : whole === null
         ? m.transaction
         : 'one',
-    irreversible:
-      read.irreversible ??
-      (rollback || read.undoneBy ? null : `${layout.title} has no way back for it, or none was written`),
     foreign: { ...m.foreign, faults },
   }
 }

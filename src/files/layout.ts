@@ -40,7 +40,7 @@ export interface LaidOut {
   key: string
   /** What is wrong with this file: it matters as long as it is not applied. */
   faults: Finding[]
-  foreign: ForeignFile
+  foreign: Omit<ForeignFile, 'faults'>
 }
 
 /** A folder on disk as layouts look at it. Nothing is read twice. */
@@ -99,11 +99,11 @@ export class Folder {
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Digits without leading zeros, so that they compare as a number of any length. */
-export const numberOf = (digits: string): string => digits.replace(/^0+(?=\d)/, '')
+export const withoutZeros = (digits: string): string => digits.replace(/^0+(?=\d)/, '')
 
 /** Compares digits as numbers. */
 export const byNumber = (a: string, b: string): number => {
-  const [x, y] = [numberOf(a), numberOf(b)]
+  const [x, y] = [withoutZeros(a), withoutZeros(b)]
   return x.length - y.length || byText(x, y)
 }
 

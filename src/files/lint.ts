@@ -1,6 +1,6 @@
 import { Failure } from '../model/failure.js'
 import type { Transaction } from '../model/foreign.js'
-import { acts, type Rollback, type SqlFile, type Track } from '../model/project.js'
+import { acts, type Migration, type Rollback, type SqlFile, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { readBackfillStatement } from './backfill_statement.js'
 import { droppedObjects, droppedTables, objectText } from './dropped_objects.js'
@@ -29,6 +29,13 @@ interface Kind {
 
 /** PostgreSQL cuts longer names silently. Source: NAMEDATALEN - 1 bytes. */
 const longestName = 63
+
+/**
+ * A track with the files that `lint` is to read: of another tool's, those that are still to run. What that tool
+ * has applied, whatever its habits, is no reason to stop.
+ */
+export const toLint = (track: Track, pending: Migration[]): Track =>
+  track.layout ? { ...track, migrations: pending } : track
 
 /**
  * Parses every file of a track and gathers the faults, each with file and line; `resultText` is

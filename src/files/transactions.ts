@@ -1,5 +1,6 @@
 import type { Transaction } from '../model/foreign.js'
 import type { Migration } from '../model/project.js'
+import { blankOf } from './layout.js'
 import {
   type Node,
   parsePlpgsql,
@@ -12,7 +13,7 @@ import {
 } from './statements.js'
 
 /** Statements of a file that are sent together: in one transaction, or one alone outside of any. */
-export interface Part {
+export interface FilePart {
   statements: Statement[]
   alone: boolean
 }
@@ -57,14 +58,19 @@ export function runsAlone({ kind, node }: Statement): boolean {
 }
 
 /**
- * What a file is sent in, as its statements need it. `each` is what another tool's own marker asks for.
+ * What a file is sent in, as its statements need it. `each` is what another tool's own marker asks for;
+ * `committing` are procedures of the database that end transactions.
  * Throws SyntaxFault.
  */
-export async function partsOf(text: string, transaction: Transaction): Promise<Part[]> {
+export async function filePartsOf(
+  text: string,
+  transaction: Transaction,
+  committing: ReadonlySet<string> = new Set(),
+): Promise<FilePart[]> {
   const statements = await parseStatements(withoutByteOrderMark(text))
-  const commits = await committingProcedures(statements)
+  const commits = new Set([...committing, ...(await proceduresThatCommit(statements))])
   const values = new Set<string>()
-  const parts: Part[] = []
+  const parts: FilePart[] = []
   for (const s of statements) {
     const alone = runsAlone(s) || (await commitsItself(s, commits))
     const last = parts.at(-1)
@@ -86,7 +92,7 @@ const usesNewValue = (s: Statement, values: ReadonlySet<string>): boolean =>
   [...values].some(v => s.text.includes(`'${v.replaceAll("'", "''")}'`))
 
 /** The procedures of a file whose bodies end a transaction. */
-async function committingProcedures(statements: Statement[]): Promise<Set<string>> {
+async function proceduresThatCommit(statements: Statement[]): Promise<Set<string>> {
   const found = new Set<string>()
   for (const s of statements)
     if (s.kind === 'CreateFunctionStmt' && s.node.is_procedure && (await endsTransactions(s)))
@@ -95,13 +101,16 @@ async function committingProcedures(statements: Statement[]): Promise<Set<string
 }
 
 /** A DO block with COMMIT in it, a call of a procedure with one. */
-async function commitsItself(s: Statement, procedures: ReadonlySet<string>): Promise<boolean> {
-  if (s.kind === 'DoStmt') return endsTransactions(s)
-  return (
-    s.kind === 'CallStmt' &&
-    procedures.has(strings(s.node.funccall?.FuncCall?.funcname ?? s.node.funccall?.funcname).at(-1) ?? '')
-  )
-}
+const commitsItself = async (s: Statement, procedures: ReadonlySet<string>): Promise<boolean> =>
+  s.kind === 'DoStmt' ? endsTransactions(s) : procedures.has(calledBy(s) ?? '')
+
+/** The procedure that a CALL names, without its schema. */
+const calledBy = ({ kind, node }: Statement): string | undefined =>
+  kind === 'CallStmt' ? strings(node.funccall?.funcname).at(-1) : undefined
+
+/** The procedures that a text calls. */
+export const calledProcedures = async (text: string): Promise<string[]> =>
+  (await parseStatements(text)).flatMap(s => calledBy(s) ?? [])
 
 async function endsTransactions({ text }: Statement): Promise<boolean> {
   if (!/\b(?:commit|rollback)\b/i.test(text)) return false
@@ -114,21 +123,37 @@ async function endsTransactions({ text }: Statement): Promise<boolean> {
 }
 
 /**
+ * A migration with what an earlier run has finished of it blanked: what is left to look ahead for. Only files
+ * of other tools have statements that are counted.
+ */
+export async function remainderOf(m: Migration, finished: number): Promise<Migration> {
+  if (!m.foreign || finished === 0) return m
+  const { text } = m.file
+  const next = (await parseStatements(text))[finished]
+  const at = next?.offset ?? text.length
+  return { ...m, file: { ...m.file, text: blankOf(text.slice(0, at)) + text.slice(at) } }
+}
+
+/**
  * Decides how files of other tools are executed, for the migrations that somebody is about to plan: what needs
  * one transaction says so from here on. A file that does not parse is `lint`'s to report.
  */
 export async function settleTransactions(migrations: Iterable<Migration>): Promise<void> {
   for (const m of migrations) {
-    if (m.transaction === 'as-needed') m.transaction = await settled(m.file.text)
-    if (m.rollback?.transaction === 'as-needed') m.rollback.transaction = await settled(m.rollback.file.text)
+    if (m.transaction === 'as-needed') m.transaction = await settledTransaction(m.file.text)
+    if (m.rollback?.transaction === 'as-needed')
+      m.rollback.transaction = await settledTransaction(m.rollback.file.text)
   }
 }
 
-async function settled(text: string): Promise<Transaction> {
+async function settledTransaction(text: string): Promise<Transaction> {
   if (!mayNeedParts.test(text)) return 'one'
   try {
-    const parts = await partsOf(text, 'parts')
-    return parts.length === 0 || (parts.length === 1 && !parts[0]!.alone) ? 'one' : 'parts'
+    const parts = await filePartsOf(text, 'parts')
+    const [first, second] = parts
+    // what a procedure does is known when the file runs
+    const open = second || first?.alone || first?.statements.some(s => s.kind === 'CallStmt')
+    return open ? 'parts' : 'one'
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error
     return 'one'

@@ -2,6 +2,7 @@ import type { Code, Level } from './codes.js'
 import type { Excusable, NoFacts } from './fact_shapes.js'
 import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
+import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
 import type { FactsOfTools } from './facts_of_tools.js'
 
@@ -9,7 +10,10 @@ import type { FactsOfTools } from './facts_of_tools.js'
 export type FactValue = string | number | boolean | null | string[]
 
 /** Codes that no file of facts lists. */
-type Unlisted = Exclude<Code, keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfRuns | keyof FactsOfTools>
+type Unlisted = Exclude<
+  Code,
+  keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfLayouts | keyof FactsOfRuns | keyof FactsOfTools
+>
 
 /** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
 type Complete<C> = [C] extends [never]
@@ -26,6 +30,7 @@ true satisfies Complete<Unlisted>
 export interface Facts
   extends FactsOfFiles,
     FactsOfFit,
+    FactsOfLayouts,
     FactsOfRuns,
     FactsOfTools,
     Record<Unlisted, NoFacts> {}

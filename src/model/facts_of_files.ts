@@ -21,37 +21,6 @@ export interface FactsOfFiles {
     /** The shape that the name should have. */
     wanted: string
   }
-  LAYOUT: {
-    /** The tool whose files they are. */
-    tool: string
-    /** Folder of the files, seen from the folder that was named. */
-    folder: string
-    migrations: number
-    /** How many of them have a way back. */
-    reversible: number
-  }
-  LAYOUT_UNCLEAR: {
-    /** Folders that both have it; none where nothing has it. */
-    folders: string[]
-  }
-  BAD_LAYOUT: Reason
-  UNNUMBERED_FILE: {
-    /** The shape that the tool wants the name to have. */
-    wanted: string
-  }
-  NOT_IN_JOURNAL: {
-    /** Path of the journal. */
-    journal: string
-  }
-  MIXED_DIGITS: {
-    /** Path of the file that comes before it. */
-    before: string
-    compares: 'text' | 'numbers' | 'times'
-  }
-  NOT_SQL: {
-    /** The tool that runs it. */
-    tool: string
-  }
   BAD_HEADER: Reason
   EMPTY_FILE: Emptiness
   NOT_UTF8: NoFacts
@@ -108,7 +77,6 @@ export interface FactsOfFiles {
     excerpt: string
   } & Reason
   TRANSACTION_CONTROL: WithSql
-  OWN_TRANSACTIONS: WithSql
   UNPROVABLE_STATEMENT: {
     sql: string
     /** True where it drops a column, whose values are archived in the transaction that drops it. */

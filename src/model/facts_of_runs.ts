@@ -43,13 +43,6 @@ export interface FactsOfRuns {
     /** Their backends. */
     pids: string[]
   }
-  PARTLY_APPLIED: {
-    /** How many statements are done and stay done. */
-    done: number
-    of: number
-    /** First lines of those, in their order. */
-    statements: string[]
-  }
   SQL_ERROR: {
     sqlstate: string | null
     reason: string
@@ -77,8 +70,8 @@ export interface FactsOfRuns {
     migrations: string[]
     /** Triggers of theirs on tables that were there before, such as `fill on public.chats`. */
     triggers: string[]
-    /** Takes all of it away. */
-    command: string
+    /** Takes all of it away; null where no way back is written. */
+    command: string | null
   }
   /** Roles at the beginning and at the end of the file. */
   ROLE_CHANGED: { before: string; after: string }

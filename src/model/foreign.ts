@@ -21,7 +21,16 @@ export interface ForeignFile {
   repeatable: boolean
   /** When it was made, in milliseconds since 1970, where the tool orders by that; else null. */
   at: number | null
+  /** What is wrong with it: it matters as long as the migration is not applied. */
+  faults: Finding[]
 }
+
+/** True for a file of another tool that nothing takes back. */
+export const isOneWay = (m: {
+  foreign: object | null
+  rollback: object | null
+  undoneBy: string | null
+}): boolean => m.foreign !== null && m.rollback === null && m.undoneBy === null
 
 /** Whose layout a track has, where it is not our own. */
 export interface ForeignLayout {

@@ -68,8 +68,7 @@ export interface Migration {
   /** The migration whose rollback covers this one, else null. */
   undoneBy: string | null
   rollback: Rollback | null
-  /** Of a file of another tool, what that tool knows and what is wrong with this file; else null. */
-  foreign: (ForeignFile & { faults: Finding[] }) | null
+  foreign: ForeignFile | null
 }
 
 /** One file of rollbacks/<track>/. */
@@ -274,7 +273,6 @@ export interface Track {
   name: string
   /** Folder that holds migrations/, rollbacks/ and verify/. */
   root: string
-  /** Null for a track of ours. */
   layout: ForeignLayout | null
   /** In the order in which they are applied. */
   migrations: Migration[]

@@ -1,4 +1,5 @@
 import type { Connection } from '../database/connection.js'
+import { settleTransactions } from '../files/transactions.js'
 import { readElsewhere } from '../histories/read_history.js'
 import { Failure } from '../model/failure.js'
 import type { LedgerRow, Plan } from '../model/plan.js'
@@ -44,5 +45,7 @@ export async function readHistory(
     history.elsewhere = (await readElsewhere(connection.sql, track, track.otherTool)) ?? new Map()
   const changed = await changedFiles(track, history)
   const newest = (rows ?? []).reduce<string | null>((at, r) => (at === null || r.at > at ? r.at : at), null)
-  return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null, newest }
+  const plan = makePlan(track, history, changed, options)
+  await settleTransactions(plan.steps.map(s => s.migration))
+  return { history, plan, hasLedger: rows !== null, newest }
 }

@@ -14,7 +14,7 @@ import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
 import { cancel, dropIndex, sendText } from './execute_file.sql.js'
 import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from './ledger.sql.js'
-import { together } from './ledger_rows.js'
+import { writeTogether } from './ledger_rows.js'
 import { withLockRetries } from './lock_retry.js'
 import { indexProgress } from './lock_retry.sql.js'
 import { Tracer } from './lock_trace.js'
@@ -40,6 +40,8 @@ export interface FileStep {
   file: SqlFile
   /** The unfinished row of an earlier run, when the file has no transaction. */
   resumes: LedgerRow | null
+  /** True for a file of another tool: it runs under the settings that the role and the database have. */
+  foreign: boolean
   /** What the file may take away; anything else is refused by what sends its statements. */
   permits: Permits
   /**
@@ -138,7 +140,7 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
         throw new Failure('INTERRUPTED', step.migration, { command: null })
       }
     }
-    await together(run, step.alongside ?? null, tx => update('done', reached, null, tx))
+    await writeTogether(run, step.alongside ?? null, tx => update('done', reached, null, tx))
   } catch (error) {
     // Ctrl-C cancels an index build: the server's fault is then ours
     if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
@@ -156,7 +158,12 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
  * One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch:
  * one that gives up leaves an invalid index.
  */
-async function runAlone(run: Run, statement: Statement, path: string, source: string): Promise<number> {
+export async function runAlone(
+  run: Run,
+  statement: Statement,
+  path: string,
+  source: string,
+): Promise<number> {
   const { writer } = run
   if (statement.node.concurrent) {
     await setLockTimeout(writer.sql, 0)
@@ -198,7 +205,7 @@ async function traced(run: Run, statement: Statement, alone: () => Promise<void>
  * Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and
  * the next run drops the rest.
  */
-async function withProgress(run: Run, work: () => Promise<unknown>): Promise<void> {
+export async function withProgress(run: Run, work: () => Promise<unknown>): Promise<void> {
   const { ctx, monitor, writer } = run
   const done = new AbortController()
   const watching = beside(

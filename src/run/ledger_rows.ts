@@ -25,7 +25,7 @@ export async function recordBackfill(run: Run, m: Migration): Promise<OpenRow> {
         durationMs,
         fingerprint: null,
       }
-      const ended = await together(run, alongside, tx => updateLedgerRow(tx, run.token, id, change))
+      const ended = await writeTogether(run, alongside, tx => updateLedgerRow(tx, run.token, id, change))
       if (!ended) throw new Failure('FENCED', m.name)
     },
   }
@@ -57,13 +57,13 @@ export async function record(
     durationMs: null,
     ...(evidence ? { evidence } : {}),
   }
-  const id = await together(run, alongside, tx => addLedgerRow(tx, run.token, row))
+  const id = await writeTogether(run, alongside, tx => addLedgerRow(tx, run.token, row))
   if (id === null) throw new Failure('FENCED', m.name)
   return id
 }
 
 /** A write of the ledger, and SQL in the same transaction: not sent where the lease is no longer ours. */
-export async function together<T>(
+export async function writeTogether<T>(
   { writer }: Pick<Run, 'writer'>,
   alongside: string | null,
   write: (sql: Db) => Promise<T>,

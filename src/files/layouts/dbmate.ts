@@ -6,16 +6,16 @@ import {
   type Layout,
   markersOf,
   mixedDigits,
-  numberOf,
   partsBetween,
   titleOf,
   unnumbered,
+  withoutZeros,
 } from '../layout.js'
 import { lineOf } from '../statements.js'
 
-const pattern = /^(\d+)(.*)\.sql$/
-const up = /^--[ \t]*migrate:up\b([^\r\n]*)/gm
-const down = /^--[ \t]*migrate:down\b([^\r\n]*)/gm
+const dbmateName = /^(\d+)(.*)\.sql$/
+const dbmateUp = /^--[ \t]*migrate:up\b([^\r\n]*)/gm
+const dbmateDown = /^--[ \t]*migrate:down\b([^\r\n]*)/gm
 
 /** `-- migrate:up` and `-- migrate:down` in one file; dbmate sorts the names as texts. */
 export default {
@@ -24,13 +24,13 @@ export default {
   detect: folder => (folder.someText(/^--[ \t]*migrate:up\b/m) ? 50 : 0),
   read: folder => {
     const faults: Finding[] = []
-    const names = folder.sql.filter(name => pattern.test(name)).sort(byText)
+    const names = folder.sql.filter(name => dbmateName.test(name)).sort(byText)
     const migrations = names.map(file => readDbmate(folder, file))
-    const others = folder.sql.filter(name => !pattern.test(name))
+    const others = folder.sql.filter(name => !dbmateName.test(name))
     faults.push(
       ...unnumbered(folder, others, '<timestamp>_name.sql'),
       ...mixedDigits(
-        migrations.map(m => ({ version: numberOf(m.foreign.version), path: m.path })),
+        migrations.map(m => ({ version: withoutZeros(m.foreign.version), path: m.path })),
         'text',
       ),
     )
@@ -40,11 +40,11 @@ export default {
 
 function readDbmate(folder: Folder, file: string): LaidOut {
   const faults: Finding[] = []
-  const [, version, slug] = pattern.exec(file) as unknown as [string, string, string]
+  const [, version, slug] = dbmateName.exec(file) as unknown as [string, string, string]
   const source = folder.text(file)
   const path = `${folder.shown}${file}`
-  const [first, second] = markersOf(source, up)
-  const [back, more] = markersOf(source, down)
+  const [first, second] = markersOf(source, dbmateUp)
+  const [back, more] = markersOf(source, dbmateDown)
   const wrong = (reason: string, at = 0) =>
     faults.push(finding('BAD_LAYOUT', `${path}:${lineOf(source, at).line}`, { reason }))
   if (!first) wrong('it has no line `-- migrate:up`, without which dbmate does not apply it')

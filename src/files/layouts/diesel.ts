@@ -1,5 +1,5 @@
 import { finding } from '../../model/report.js'
-import { byText, type LaidOut, type Layout, mixedDigits, numberOf, titleOf } from '../layout.js'
+import { byText, type LaidOut, type Layout, mixedDigits, titleOf, withoutZeros } from '../layout.js'
 
 /** Folders with `up.sql` and `down.sql`; the version is what stands before `_`, compared as text. */
 export default {
@@ -48,7 +48,9 @@ export default {
           finding('UNNUMBERED_FILE', `${folder.shown}${name}/`, { wanted: '<version>_name/up.sql' }),
         ),
         ...mixedDigits(
-          migrations.filter(m => /^\d+$/.test(m.key)).map(m => ({ version: numberOf(m.key), path: m.path })),
+          migrations
+            .filter(m => /^\d+$/.test(m.key))
+            .map(m => ({ version: withoutZeros(m.key), path: m.path })),
           'text',
         ),
       ],

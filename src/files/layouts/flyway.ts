@@ -1,5 +1,5 @@
 import { type Finding, finding } from '../../model/report.js'
-import { byNumber, byText, type Folder, type LaidOut, type Layout, numberOf, titleOf } from '../layout.js'
+import { byNumber, byText, type Folder, type LaidOut, type Layout, titleOf, withoutZeros } from '../layout.js'
 import { lineOf } from '../statements.js'
 
 const versioned = /^([VUB])([0-9][0-9._]*)__(.*)\.sql$/
@@ -9,7 +9,7 @@ const callback =
   /^(?:before|after)(?:Each)?(?:Migrate|Undo|Clean|Info|Validate|Baseline|Repair|Connect|Version|Repeatables|Versioned)/
 const wanted = 'V<version>__<description>.sql or R__<description>.sql'
 
-interface Found {
+interface FlywayFile {
   folder: Folder
   file: string
   /** Path below the folder that Flyway looks in, by which its history names a script. */
@@ -32,7 +32,7 @@ export default {
       : 0,
   read: folder => {
     const faults: Finding[] = []
-    const undo = new Map<string, Found>()
+    const undo = new Map<string, FlywayFile>()
     const once: LaidOut[] = []
     const again: LaidOut[] = []
     const files = everyFile(folder)
@@ -67,7 +67,7 @@ export default {
 } satisfies Layout
 
 /** Files of a folder and the folders in it, as Flyway looks for them. */
-function everyFile(folder: Folder, below = '', depth = 0): Found[] {
+function everyFile(folder: Folder, below = '', depth = 0): FlywayFile[] {
   const own = folder.files.map(file => ({ folder, file, script: below + file }))
   if (depth === 6) return own
   const names = folder.folders.filter(name => name !== 'node_modules')
@@ -78,7 +78,7 @@ function everyFile(folder: Folder, below = '', depth = 0): Found[] {
 const versionKey = (version: string): string =>
   version
     .split(/[._]+/)
-    .map(numberOf)
+    .map(withoutZeros)
     .join('.')
     .replace(/(?:\.0?)+$/, '')
 
@@ -92,10 +92,10 @@ function byParts(a: string, b: string): number {
 }
 
 function readFlyway(
-  { folder, file, script }: Found,
+  { folder, file, script }: FlywayFile,
   version: string | null,
   slug: string,
-  undo: Map<string, Found>,
+  undo: Map<string, FlywayFile>,
 ): LaidOut {
   const source = folder.text(file)
   const path = `${folder.shown}${file}`

@@ -7,16 +7,16 @@ import {
   type Layout,
   markersOf,
   mixedDigits,
-  numberOf,
   partsBetween,
   titleOf,
   unnumbered,
+  withoutZeros,
 } from '../layout.js'
 import { lineOf } from '../statements.js'
 
-const pattern = /^(\d+)_(.*)\.sql$/
-const up = /^[ \t]*--[ \t]*\+goose[ \t]+up\b([^\r\n]*)/gim
-const down = /^[ \t]*--[ \t]*\+goose[ \t]+down\b([^\r\n]*)/gim
+const gooseName = /^(\d+)_(.*)\.sql$/
+const gooseUp = /^[ \t]*--[ \t]*\+goose[ \t]+up\b([^\r\n]*)/gim
+const gooseDown = /^[ \t]*--[ \t]*\+goose[ \t]+down\b([^\r\n]*)/gim
 
 /** `-- +goose Up` and `-- +goose Down` in one file, compared as numbers. */
 export default {
@@ -26,10 +26,10 @@ export default {
   read: folder => {
     const faults: Finding[] = []
     const names = folder.sql
-      .filter(name => pattern.test(name))
-      .sort((a, b) => byNumber(pattern.exec(a)![1]!, pattern.exec(b)![1]!) || byText(a, b))
+      .filter(name => gooseName.test(name))
+      .sort((a, b) => byNumber(gooseName.exec(a)![1]!, gooseName.exec(b)![1]!) || byText(a, b))
     const migrations = names.map(file => readGoose(folder, file))
-    const others = folder.sql.filter(name => !pattern.test(name))
+    const others = folder.sql.filter(name => !gooseName.test(name))
     faults.push(
       ...unnumbered(folder, others, '<number>_name.sql'),
       ...folder.files
@@ -46,11 +46,11 @@ export default {
 
 function readGoose(folder: Folder, file: string): LaidOut {
   const faults: Finding[] = []
-  const [, version, slug] = pattern.exec(file) as unknown as [string, string, string]
+  const [, version, slug] = gooseName.exec(file) as unknown as [string, string, string]
   const source = folder.text(file)
   const path = `${folder.shown}${file}`
-  const [first, second] = markersOf(source, up)
-  const [back, more] = markersOf(source, down)
+  const [first, second] = markersOf(source, gooseUp)
+  const [back, more] = markersOf(source, gooseDown)
   const wrong = (reason: string, at = 0) =>
     faults.push(finding('BAD_LAYOUT', `${path}:${lineOf(source, at).line}`, { reason }))
   if (!first) wrong('it has no line `-- +goose Up`, without which goose does not apply it')
@@ -70,10 +70,10 @@ function readGoose(folder: Folder, file: string): LaidOut {
     text: parts.up,
     transaction,
     down: parts.down === null ? null : { path, text: parts.down, transaction },
-    key: numberOf(version),
+    key: withoutZeros(version),
     faults,
     foreign: {
-      version: numberOf(version),
+      version: withoutZeros(version),
       description: slug,
       script: file,
       source,

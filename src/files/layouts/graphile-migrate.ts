@@ -5,34 +5,35 @@ import {
   type Folder,
   type LaidOut,
   type Layout,
-  numberOf,
   titleOf,
   unnumbered,
+  withoutZeros,
 } from '../layout.js'
 import { lineOf } from '../statements.js'
 
-const pattern = /^(\d{6,})(?:-(.*))?\.sql$/
+const graphileName = /^(\d{6,})(?:-(.*))?\.sql$/
 
 /** `committed/000001.sql` with `--! Previous:` and `--! Hash:`; what is in work is not a migration yet. */
 export default {
   title: 'graphile-migrate',
   folders: ['migrations'],
   detect: folder => {
-    const committed = place(folder)
-    if (committed.sql.some(name => pattern.test(name) && /^--! Hash:/m.test(committed.text(name)))) return 55
+    const committed = committedIn(folder)
+    if (committed.sql.some(name => graphileName.test(name) && /^--! Hash:/m.test(committed.text(name))))
+      return 55
     return folder.folders.includes('committed') && (folder.has('current.sql') || folder.has('current'))
       ? 50
       : 0
   },
   read: folder => {
-    const committed = place(folder)
+    const committed = committedIn(folder)
     const faults: Finding[] = []
     const names = committed.sql
-      .filter(name => pattern.test(name))
-      .sort((a, b) => byNumber(pattern.exec(a)![1]!, pattern.exec(b)![1]!))
+      .filter(name => graphileName.test(name))
+      .sort((a, b) => byNumber(graphileName.exec(a)![1]!, graphileName.exec(b)![1]!))
     let previous: string | null = null
     const migrations = names.map((file): LaidOut => {
-      const [, version, slug = ''] = pattern.exec(file) as unknown as [string, string, string?]
+      const [, version, slug = ''] = graphileName.exec(file) as unknown as [string, string, string?]
       const source = committed.text(file)
       const path = `${committed.shown}${file}`
       const header = new Map([...source.matchAll(/^--! ([A-Za-z]+): *(.*?)\r?$/gm)].map(m => [m[1]!, m[2]!]))
@@ -62,7 +63,7 @@ export default {
         ),
         transaction: /^--! no-transaction\b/m.test(source) ? 'each' : 'as-needed',
         down: null,
-        key: numberOf(version),
+        key: withoutZeros(version),
         faults: own,
         foreign: {
           version,
@@ -77,7 +78,7 @@ export default {
     faults.push(
       ...unnumbered(
         committed,
-        committed.sql.filter(name => !pattern.test(name)),
+        committed.sql.filter(name => !graphileName.test(name)),
         '<six digits>.sql',
       ),
     )
@@ -86,5 +87,5 @@ export default {
 } satisfies Layout
 
 /** Where the committed files are: in `committed/`, or here where that is the folder that was named. */
-const place = (folder: Folder): Folder =>
+const committedIn = (folder: Folder): Folder =>
   folder.folders.includes('committed') ? folder.folder('committed') : folder

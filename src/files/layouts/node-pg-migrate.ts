@@ -7,16 +7,16 @@ import {
   type Layout,
   markersOf,
   mixedDigits,
-  numberOf,
   partsBetween,
   titleOf,
   unnumbered,
+  withoutZeros,
 } from '../layout.js'
 import { lineOf } from '../statements.js'
 
-const pattern = /^(\d+)[-_](.*)\.sql$/
-const up = /^[ \t]*--[\s-]*up[ \t]+migration\b([^\r\n]*)/gim
-const down = /^[ \t]*--[\s-]*down[ \t]+migration\b([^\r\n]*)/gim
+const nodePgName = /^(\d+)[-_](.*)\.sql$/
+const nodePgUp = /^[ \t]*--[\s-]*up[ \t]+migration\b([^\r\n]*)/gim
+const nodePgDown = /^[ \t]*--[\s-]*down[ \t]+migration\b([^\r\n]*)/gim
 
 /** `-- Up Migration` and `-- Down Migration` in one file, compared as numbers. */
 export default {
@@ -25,10 +25,10 @@ export default {
   detect: folder => (folder.someText(/^[ \t]*--[\s-]*up[ \t]+migration\b/im) ? 48 : 0),
   read: folder => {
     const names = folder.sql
-      .filter(name => pattern.test(name))
-      .sort((a, b) => byNumber(pattern.exec(a)![1]!, pattern.exec(b)![1]!) || byText(a, b))
+      .filter(name => nodePgName.test(name))
+      .sort((a, b) => byNumber(nodePgName.exec(a)![1]!, nodePgName.exec(b)![1]!) || byText(a, b))
     const migrations = names.map(file => readNodePgMigrate(folder, file))
-    const others = folder.sql.filter(name => !pattern.test(name))
+    const others = folder.sql.filter(name => !nodePgName.test(name))
     return {
       migrations,
       faults: [
@@ -37,7 +37,7 @@ export default {
           .filter(name => /^\d+[-_].*\.(?:[cm]?js|[cm]?ts)$/.test(name) && !name.endsWith('.d.ts'))
           .map(name => finding('NOT_SQL', `${folder.shown}${name}`, { tool: 'node-pg-migrate' })),
         ...mixedDigits(
-          migrations.map(m => ({ version: numberOf(m.foreign.version), path: m.path })),
+          migrations.map(m => ({ version: withoutZeros(m.foreign.version), path: m.path })),
           'numbers',
         ),
       ],
@@ -46,12 +46,12 @@ export default {
 } satisfies Layout
 
 function readNodePgMigrate(folder: Folder, file: string): LaidOut {
-  const [, version, slug] = pattern.exec(file) as unknown as [string, string, string]
+  const [, version, slug] = nodePgName.exec(file) as unknown as [string, string, string]
   const faults: Finding[] = []
   const source = folder.text(file)
   const path = `${folder.shown}${file}`
-  const [first, second] = markersOf(source, up)
-  const [back, more] = markersOf(source, down)
+  const [first, second] = markersOf(source, nodePgUp)
+  const [back, more] = markersOf(source, nodePgDown)
   const twice = second ?? more
   if (twice)
     faults.push(

@@ -2,7 +2,7 @@ import { type Finding, finding } from '../../model/report.js'
 import { type Folder, type LaidOut, type Layout, titleOf } from '../layout.js'
 
 /** One change of a plan: its line, and the tags that follow it before it is reworked. */
-interface Change {
+interface SqitchChange {
   name: string
   line: number
   needs: string[]
@@ -10,9 +10,9 @@ interface Change {
   tags: string[]
 }
 
-const change =
+const changeLine =
   /^[+]?\s*([^\s@#[\]%+-][^\s@#[\]]*)\s*(?:\[([^\]]*)\])?\s+(\d{4}-\d\d-\d\dT[\d:]+Z)\s+([^#]*?)(?:#\s?(.*))?$/
-const tag = /^@(\S+)/
+const tagLine = /^@(\S+)/
 
 /**
  * `sqitch.plan` orders the changes; `deploy/` applies them, `revert/` takes them back. A change that is
@@ -75,20 +75,20 @@ export default {
 } satisfies Layout
 
 /** The changes of a plan with the tags behind each. */
-function readSqitchPlan(text: string, path: string, faults: Finding[]): Change[] {
-  const changes: Change[] = []
+function readSqitchPlan(text: string, path: string, faults: Finding[]): SqitchChange[] {
+  const changes: SqitchChange[] = []
   for (const [i, raw] of text
     .replace(/^\uFEFF/, '')
     .split(/\r\n|\n|\r/)
     .entries()) {
     const line = raw.trim()
     if (line === '' || line.startsWith('#') || line.startsWith('%')) continue
-    const tagged = tag.exec(line)
+    const tagged = tagLine.exec(line)
     if (tagged) {
       changes.at(-1)?.tags.push(tagged[1]!)
       continue
     }
-    const parts = change.exec(line)
+    const parts = changeLine.exec(line)
     if (!parts) {
       faults.push(finding('BAD_LAYOUT', `${path}:${i + 1}`, { reason: 'it is neither a change nor a tag' }))
       continue
@@ -100,7 +100,7 @@ function readSqitchPlan(text: string, path: string, faults: Finding[]): Change[]
 }
 
 /** The tags between a change and its next instance: its older files carry one of them. */
-function tagsBeforeRework(plan: Change[], at: number): string[] {
+function tagsBeforeRework(plan: SqitchChange[], at: number): string[] {
   const next = plan.findIndex((c, i) => i > at && c.name === plan[at]!.name)
   return plan.slice(at, next).flatMap(c => c.tags)
 }

@@ -1,13 +1,13 @@
-import { byText, type Layout, mixedDigits, numberOf, titleOf, unnumbered } from '../layout.js'
+import { byText, type Layout, mixedDigits, titleOf, unnumbered, withoutZeros } from '../layout.js'
 
-const pattern = /^([0-9]+)_(.*)\.sql$/
+const supabaseName = /^([0-9]+)_(.*)\.sql$/
 
 /** `supabase/migrations/<14 digits>_name.sql`; the CLI sorts the names as texts, and has no way back. */
 export default {
   title: 'the Supabase CLI',
   folders: ['supabase/migrations'],
   detect: folder => {
-    const ours = folder.sql.filter(name => pattern.test(name))
+    const ours = folder.sql.filter(name => supabaseName.test(name))
     if (ours.length === 0) return 0
     if (/(^|[\\/])supabase[\\/]migrations[\\/]?$/.test(folder.path)) return 60
     return folder.someText(/^--\s*(migrate:up|\+goose\s+up)/im)
@@ -17,9 +17,9 @@ export default {
         : 0
   },
   read: folder => {
-    const names = folder.sql.filter(name => pattern.test(name)).sort(byText)
+    const names = folder.sql.filter(name => supabaseName.test(name)).sort(byText)
     const migrations = names.map(file => {
-      const [, version, slug] = pattern.exec(file) as unknown as [string, string, string]
+      const [, version, slug] = supabaseName.exec(file) as unknown as [string, string, string]
       const source = folder.text(file)
       return {
         name: file.slice(0, -4),
@@ -33,13 +33,13 @@ export default {
         foreign: { version, description: slug, script: file, source, repeatable: false, at: null },
       }
     })
-    const others = folder.sql.filter(name => !pattern.test(name))
+    const others = folder.sql.filter(name => !supabaseName.test(name))
     return {
       migrations,
       faults: [
         ...unnumbered(folder, others, '<timestamp>_name.sql'),
         ...mixedDigits(
-          migrations.map(m => ({ version: numberOf(m.foreign.version), path: m.path })),
+          migrations.map(m => ({ version: withoutZeros(m.foreign.version), path: m.path })),
           'text',
         ),
       ],

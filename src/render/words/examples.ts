@@ -26,6 +26,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   UNNUMBERED_FILE: ['supabase/migrations/seed.sql', { wanted: '<timestamp>_name.sql' }],
   NOT_IN_JOURNAL: ['drizzle/0003_rooms.sql', { journal: 'drizzle/meta/_journal.json' }],
   MIXED_DIGITS: ['db/migrations/9_rooms.sql', { before: 'db/migrations/10_users.sql', compares: 'text' }],
+  ONE_WAY: ['supabase', { migrations: ['20240102_rooms'], count: 1 }],
   NOT_SQL: ['db/migrations/00003_fill.go', { tool: 'goose' }],
   BAD_HEADER: [place, { reason: 'unknown key `tabel` (known: title, table)' }],
   EMPTY_FILE: [file, { reason: null }],
@@ -281,6 +282,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       blockers: ['pid 4711 (psql), idle in transaction for 90 s'],
       pids: ['4711'],
     },
+  ],
+  PART_CHANGED: [
+    'supabase/migrations/20240102_index.sql',
+    { statement: 1, sql: 'create table public.rooms (id bigint)' },
   ],
   PARTLY_APPLIED: [
     'supabase/migrations/20240102_index.sql',

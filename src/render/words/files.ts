@@ -17,7 +17,6 @@ export const fileWords = {
   LAYOUT: say(
     (s, f) =>
       sentence`Track \`${s}\` is ${f.migrations} migration(s) of ${f.tool} in ${f.folder}, ${f.reversible} of them with a way back.`,
-    () => 'Where that is another tool: --layout <name>',
   ),
   LAYOUT_UNCLEAR: say(
     (s, f) =>
@@ -48,6 +47,12 @@ export const fileWords = {
   NOT_SQL: say(
     (s, f) => sentence`\`${s}\` is run by ${f.tool} itself, and rethread runs SQL files only.`,
     (_, f) => sentence`Write it as SQL, or apply it with ${f.tool} and move it out of the folder.`,
+  ),
+  ONE_WAY: say(
+    (s, f) =>
+      sentence`No way back is written for ${f.count} of the pending migrations of \`${s}\`: ${listed(f.migrations)}${f.count > f.migrations.length ? ' ...' : ''}.`,
+    s =>
+      sentence`Nothing is needed; a rollback beyond them is refused, unless rollbacks/${s}/<migration>.sql undoes it.`,
   ),
   BAD_HEADER: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
