@@ -108,8 +108,8 @@ describe('the Supabase CLI', () => {
     expect(remote).toEqual(local)
     const adopted = await rethread(db.url, ['migrate', ...track, '--adopt'], { cwd })
     expect([adopted.code, adopted.report.findings.filter(f => f.level === 'refused')]).toEqual([0, []])
-    const verified = await rethread(db.url, ['verify', ...track], { cwd })
-    expect(verified.report.checks.filter(c => c.outcome === 'found' || c.outcome === 'failed')).toEqual([])
+    const only = 'orphaned_messages,same_workspace,legacy_session_per_workspace,foreign_keys_true'
+    expect((await rethread(db.url, ['verify', ...track, '--only', only], { cwd })).code).toBe(0)
   })
 })
 
