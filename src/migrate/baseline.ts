@@ -163,7 +163,7 @@ async function unguarded(
       if (kind === 'DoStmt') for (const f of functionsInside(s)) wanted.delete(`${f.schema}.${f.name}`)
       if (kind !== 'CreateFunctionStmt') continue
       const body = node.options.find((o: Node) => o.DefElem.defname === 'as')?.DefElem.arg?.List?.items[0]
-      if (body) wanted.set(strings(node.funcname).join('.'), body.String.sval)
+      if (body) wanted.set(['public', ...strings(node.funcname)].slice(-2).join('.'), body.String.sval)
     }
   const found = await functionBodies(connection.sql, [...wanted.keys()])
   for (const [name, body] of wanted)

@@ -4,6 +4,7 @@ import { isRefused } from '../database/faults.js'
 import { knownOf } from '../database/known.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
+import { inPublic } from '../files/in_public.js'
 import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
 import { type Node, parseStatements, rangeTable, type Statement, strings } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
@@ -68,7 +69,9 @@ export async function trackStates(ctx: Context, track: Track): Promise<TrackStat
   const files = await Promise.all(
     track.migrations.map(async migration => ({
       migration,
-      statements: await parseStatements(migration.file.text),
+      statements: await parseStatements(
+        track.layout ? await inPublic(migration.file.text) : migration.file.text,
+      ),
     })),
   )
   const all = files.flatMap(f => f.statements)

@@ -211,8 +211,8 @@ test('names without a schema are compared where the tool would have made them', 
   await using db = await database(newest(), 'empty')
   const bare = (text: string) => text.replaceAll('public.', '')
   const cwd = folder({
-    'db/migrations/001_one.sql': `-- migrate:up\n${bare(one)}`,
-    'db/migrations/002_two.sql': `-- migrate:up\n${bare(two)}`,
+    'db/migrations/001_one.sql': `-- migrate:up\n${bare(one)}\n-- migrate:down\n`,
+    'db/migrations/002_two.sql': `-- migrate:up\n${bare(two)}create table old (id int);\ndrop table if exists old;\n-- migrate:down\n`,
   })
   expect(await dbmate(db.url, cwd, 'up')).toMatchObject({ code: 0 })
   expect(await codesOf(db, cwd, 'migrate', '--adopt')).toEqual([0, []])
