@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Invocation } from '../src/command.js'
+import explain from '../src/commands/explain.js'
 import { codes, hazards } from '../src/model/codes.js'
-import { explain } from '../src/operate/explain.js'
 import { renderTable } from '../src/render/table.js'
-import { hazardWords, words } from '../src/render/words/index.js'
+import { words } from '../src/render/words/index.js'
 import { root } from './support/database.js'
 import {
   asyncNames,
@@ -220,16 +221,25 @@ describe('src/', () => {
 })
 
 describe('codes', () => {
-  test('every code and every hazard has words', () => {
+  test('every code has words', () => {
     expect(Object.keys(words).sort()).toEqual(Object.keys(codes).sort())
-    expect(Object.keys(hazardWords).sort()).toEqual(Object.keys(hazards).sort())
   })
 
   test.each([...Object.keys(codes), ...Object.keys(hazards)])('%s is explained', async code => {
-    const text = await renderTable(explain(code), { color: false, verbose: false, width: 100 })
-    const explanation = text.replace(/^.*\((finding|hazard)\)/, '').trim()
-    expect(explanation).toMatch(/\w+\W+\w+/)
-    expect(explanation).not.toMatch(/undefined|\[object/)
+    const report = await explain.read({})({ args: [code] } as unknown as Invocation)
+    const text = await renderTable(report, { color: false, verbose: false, width: 100 })
+    const [, ...parts] = text.split(/^(?=\S)/m)
+    expect(parts.map(part => part.split('\n')[0])).toEqual([
+      'meaning',
+      'why it matters',
+      'what to do',
+      ...(Object.hasOwn(codes, code) ? ['example'] : []),
+    ])
+    // whole sentences
+    for (const part of parts.slice(0, 3))
+      expect(part.trim()).toMatch(/\n\s+([A-Z`]|rethread |--|init )[\s\S]{5,}\.$/)
+    if (parts[3]) expect(parts[3].trim()).toMatch(/\n\s+\S[\s\S]{5,}/)
+    expect(text).not.toMatch(/undefined|\[object|\{\w*\}/)
   })
 
   test('every code is used', () => {

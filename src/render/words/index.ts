@@ -9,8 +9,6 @@ import type { WordsOf } from './say.js'
 import { targetWords } from './target.js'
 import { usageWords } from './usage.js'
 
-export { hazardWords } from './hazards.js'
-
 /** The words of every code; the compiler sees to it that none is missing. */
 export const words: WordsOf<Code> = {
   ...fileWords,
