@@ -48,7 +48,7 @@ const floors = [
   'model',
 ]
 /** Folders below those: tables of words, and what knows one layout of migrations. */
-const inner = ['render/words', 'files/layouts']
+const inner = ['render/words', 'render/explanations', 'files/layouts']
 /** Where each package is imported; nowhere else, types included. */
 const packages: Record<string, string[]> = {
   postgres: ['database'],
@@ -237,7 +237,7 @@ describe('codes', () => {
     ])
     // whole sentences
     for (const part of parts.slice(0, 3))
-      expect(part.trim()).toMatch(/\n\s+([A-Z`]|rethread |--|init )[\s\S]{5,}\.$/)
+      expect(part.trim()).toMatch(/\n\s+([A-Z`]|rethread|psql|init|--)[\s\S]{5,}\.$/)
     if (parts[3]) expect(parts[3].trim()).toMatch(/\n\s+\S[\s\S]{5,}/)
     expect(text).not.toMatch(/undefined|\[object|\{\w*\}/)
   })

@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.js'
 import { explain } from '../operate/explain.js'
+import { explanations } from '../render/explanations/index.js'
 import { example } from '../render/words/examples.js'
 import { worded } from '../render/words/index.js'
 
@@ -10,6 +11,7 @@ export default defineCommand({
   run: async ({ args, project }) =>
     explain(args[0], {
       checks: () => project().tracks.flatMap(track => track.checks),
+      explanations,
       exampleOf: code => worded(example(code)),
     }),
 })

@@ -1,4 +1,5 @@
 import { type Code, codes, type HazardCode, hazardLevels, hazards, isHazard } from '../model/codes.js'
+import type { Explanation } from '../model/explanation.js'
 import { UsageError } from '../model/failure.js'
 import type { Check } from '../model/project.js'
 import { emptyReport, type Report } from '../model/report.js'
@@ -8,6 +9,8 @@ import { nearest } from '../model/similar.js'
 interface ExplainOptions {
   /** The checks of all tracks; asked for only where the name is no code. */
   checks: () => Check[]
+  /** What each code means. */
+  explanations: Record<Code | HazardCode, Explanation>
   /** A finding of the code as a real run would report it: sentence and fix. */
   exampleOf: (code: Code) => { message: string; fix: string | null }
 }
@@ -18,13 +21,13 @@ const isCode = (name: string): name is Code => Object.hasOwn(codes, name)
  * What a finding, a hazard or a check means, why it matters and what to do; without a name the list of all.
  * Throws USAGE with the nearest names.
  */
-export async function explain(wanted: string | undefined, options: ExplainOptions): Promise<Report> {
-  if (wanted === undefined) return everything(options.checks())
+export function explain(wanted: string | undefined, options: ExplainOptions): Report {
+  if (wanted === undefined) return listAll(options)
   const name = wanted.toUpperCase().replaceAll('-', '_')
-  if (isCode(name) || isHazard(name)) return about(name, await codeRows(name, options))
+  if (isCode(name) || isHazard(name)) return about(name, aboutCode(name, options))
   const checks = options.checks()
   const of = checks.filter(check => check.name === wanted.toLowerCase().replaceAll('-', '_'))
-  if (of.length > 0) return about(of[0]!.name, checkRows(of))
+  if (of.length > 0) return about(of[0]!.name, aboutCheck(of))
   const all = [...Object.keys(codes), ...Object.keys(hazards), ...checks.map(check => check.name)]
   const near = all.filter(k => k.split('_').some(part => part.length > 3 && name.includes(part)))
   const meant = nearest(name, all)
@@ -39,11 +42,10 @@ const about = (title: string, rows: [part: string, text: string][]): Report => (
   tables: [{ title, columns: ['part', 'text'], rows }],
 })
 
-async function codeRows(
+function aboutCode(
   name: Code | HazardCode,
-  { exampleOf }: ExplainOptions,
-): Promise<[part: string, text: string][]> {
-  const { explanations } = await import('./explanations/index.js')
+  { explanations, exampleOf }: ExplainOptions,
+): [part: string, text: string][] {
   const { means, matters, action } = explanations[name]
   const rows: [string, string][] = [
     ['kind', isHazard(name) ? `hazard, level ${hazards[name]}` : `finding, level ${codes[name]}`],
@@ -57,7 +59,7 @@ async function codeRows(
 }
 
 /** A check may be in several tracks, each with a title and a fix of its own. */
-function checkRows(checks: Check[]): [part: string, text: string][] {
+function aboutCheck(checks: Check[]): [part: string, text: string][] {
   const each = (text: (check: Check) => string): string =>
     [...new Set(checks.map(text))].filter(Boolean).join('\n')
   const [first] = checks
@@ -79,10 +81,9 @@ function checkRows(checks: Check[]): [part: string, text: string][] {
 }
 
 /** All names, for a reader who does not know the one that they need. */
-async function everything(checks: Check[]): Promise<Report> {
-  const { explanations } = await import('./explanations/index.js')
+function listAll({ checks, explanations }: ExplainOptions): Report {
   const names = new Map<string, Check[]>()
-  for (const check of checks) names.set(check.name, [...(names.get(check.name) ?? []), check])
+  for (const check of checks()) names.set(check.name, [...(names.get(check.name) ?? []), check])
   const titles = (of: Check[]): string => [...new Set(of.map(check => check.title))].join('; ')
   return {
     ...emptyReport('explain'),

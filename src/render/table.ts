@@ -1,28 +1,14 @@
 import type Table from 'cli-table3'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
+import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
 import { checkLine, verdictWords } from './words/verdicts.js'
-import { columnGap, columnWidths, wrapped } from './wrap.js'
+import { columnGap, wrapped, wrappedCells } from './wrap.js'
 
 let Grid: typeof Table | null = null
-
-type Paint = (text: string) => string
-interface Colors {
-  bold: Paint
-  dim: Paint
-  red: Paint
-  green: Paint
-  yellow: Paint
-}
-
-function colors(on: boolean): Colors {
-  const code = (open: number, close: number): Paint =>
-    on ? text => `\u001b[${open}m${text}\u001b[${close}m` : text => text
-  return { bold: code(1, 22), dim: code(2, 22), red: code(31, 39), green: code(32, 39), yellow: code(33, 39) }
-}
 
 /** Marks that read without colour too. */
 const stepMarks: Record<StepResult['outcome'], string> = {
@@ -79,12 +65,6 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   if (found) blocks.push(found)
   blocks.push(verdict(report, c))
   return blocks.join('\n\n') + '\n'
-}
-
-/** Cells with line ends where their columns would be too wide. */
-function wrappedCells(head: string[], rows: string[][], width: number): string[][] {
-  const widths = columnWidths(head, rows, width)
-  return rows.map(row => row.map((text, i) => wrapped(text, widths[i]!).join('\n')))
 }
 
 function terminalGrid(head: string[], rows: string[][], c: Colors): string {

@@ -12,7 +12,7 @@ export function wrapped(text: string, width: number): string[] {
   })
 }
 
-const longest = (texts: string[]): number => Math.max(0, ...texts.map(text => text.length))
+const longestOf = (texts: string[]): number => Math.max(0, ...texts.map(text => text.length))
 
 /** Blanks between two columns. */
 export const columnGap = 2
@@ -21,10 +21,10 @@ export const columnGap = 2
  * The widths of the columns of a table for a terminal of `width` characters. Only columns with blanks
  * become narrower, the widest first; no word is cut, so a table may still be too wide.
  */
-export function columnWidths(head: string[], rows: string[][], width: number): number[] {
+function columnWidths(head: string[], rows: string[][], width: number): number[] {
   const cells = head.map((name, i) => [name, ...rows.map(row => row[i] ?? '')])
-  const widths = cells.map(texts => longest(texts.flatMap(text => text.split('\n'))))
-  const least = cells.map(texts => longest(texts.flatMap(text => text.split(/\s/))))
+  const widths = cells.map(texts => longestOf(texts.flatMap(text => text.split('\n'))))
+  const least = cells.map(texts => longestOf(texts.flatMap(text => text.split(/\s/))))
   let over = widths.reduce((sum, w) => sum + w, 0) + columnGap * (head.length - 1) - width
   while (over > 0) {
     const slack = widths.map((w, i) => w - Math.max(least[i]!, 10))
@@ -35,4 +35,10 @@ export function columnWidths(head: string[], rows: string[][], width: number): n
     over -= by
   }
   return widths
+}
+
+/** Cells with line ends where their columns would be too wide. */
+export function wrappedCells(head: string[], rows: string[][], width: number): string[][] {
+  const widths = columnWidths(head, rows, width)
+  return rows.map(row => row.map((text, i) => wrapped(text, widths[i]!).join('\n')))
 }

@@ -1,6 +1,6 @@
 import type { Code, HazardCode } from '../../model/codes.js'
+import type { Explanation } from '../../model/explanation.js'
 import { checkExplanations } from './checks.js'
-import type { Explanation } from './explained.js'
 import { fileExplanations } from './files.js'
 import { hazardExplanations } from './hazards.js'
 import { historyExplanations } from './history.js'
