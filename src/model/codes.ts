@@ -8,6 +8,7 @@ export type Level = 'info' | 'warn' | 'error' | 'refused'
  */
 export const codes = {
   // files
+  FILES_HOLD: 'info',
   NO_TRACKS: 'error',
   DUPLICATE_VERSION: 'error',
   BAD_FILE_NAME: 'error',
@@ -58,6 +59,7 @@ export const codes = {
   NEWER_LEDGER: 'error',
   LEDGER_ABSENT: 'info',
   NOT_SAMPLED: 'info',
+  FAIL_ON: 'warn',
   BAD_PIN: 'error',
   PLAN_CHANGED: 'refused',
   PLAN_OUTDATED: 'refused',
