@@ -102,6 +102,8 @@ export const codes = {
   EVENT_TRIGGER_RAISES: 'refused',
   WOULD_FAIL: 'refused',
   NOT_REHEARSED: 'info',
+  VISIBILITY_UNKNOWN: 'warn',
+  SAME_VISIBILITY: 'info',
   BASELINE_UNPROVEN: 'refused',
   ADOPT_DIFFERS: 'refused',
   ADOPT_CHOICE: 'refused',

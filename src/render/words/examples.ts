@@ -167,6 +167,11 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       reason: 'key columns are of incompatible types',
     },
   ],
+  VISIBILITY_UNKNOWN: [
+    'public.chats',
+    { migration: '011_follow_the_session', reason: 'its policies read public.chat_sessions, which 001_create_chat_sessions makes' },
+  ],
+  SAME_VISIBILITY: ['own'],
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],

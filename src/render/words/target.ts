@@ -220,6 +220,21 @@ export const targetWords = {
       sentence`The files of track \`${s}\` were not tried on empty copies of the tables: ${f.reason}.`,
     null,
   ),
+  VISIBILITY_UNKNOWN: say(
+    (s, f) =>
+      f.migration === null
+        ? sentence`Who sees what could not be found out of ${s}: ${f.reason}.`
+        : sentence`Who will see which rows of ${s} after \`${f.migration}\` could not be found out: ${f.reason}.`,
+    (s, f) =>
+      f.migration === null
+        ? null
+        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url <copy>.`,
+  ),
+  SAME_VISIBILITY: say(
+    s =>
+      sentence`No pending step of track \`${s}\` changes policies, row security, rights or roles of a table that is there: everybody sees what they see now.`,
+    null,
+  ),
   ALREADY_EXISTS: say(
     (s, f) => sentence`\`${s}\` exists already; \`${f.migration}\` would make it.`,
     (_, f) =>
