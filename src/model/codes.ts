@@ -79,6 +79,7 @@ export const codes = {
   WRONG_PASSWORD: 'error',
   NO_SUCH_DATABASE: 'error',
   CONNECTION_LOST: 'error',
+  OUT_OF_RESOURCES: 'error',
   SERVER_TOO_OLD: 'error',
   SERVER_UNTESTED: 'warn',
   READ_ONLY_SERVER: 'error',

@@ -99,6 +99,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   WRONG_PASSWORD: ['db.example.com:5432', { reason: 'password authentication failed for user "app"' }],
   NO_SUCH_DATABASE: ['chat', { server: 'db.example.com:5432' }],
   CONNECTION_LOST: [file, { reason: 'write CONNECTION_CLOSED db.example.com:5432' }],
+  OUT_OF_RESOURCES: ['The server', { reason: 'No space left on device', sqlstate: '53100' }],
   SERVER_TOO_OLD: ['13.14', { oldest: '14' }],
   SERVER_UNTESTED: ['19.1'],
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],
