@@ -70,7 +70,7 @@ const floorOf = (path: string): number => floors.indexOf(path.split('/')[0]!)
 const isQueryFile = (path: string): boolean => path.endsWith('.sql.ts')
 const mayReadClock = (path: string): boolean => /^cli\/|^library\/machine\.ts$/.test(path)
 const inCli = (file: Source): boolean => file.folder === 'cli'
-const inWords = (file: Source): boolean => file.path.startsWith('render/words/')
+const inWords = (file: Source): boolean => /^render\/(words|explanations)\//.test(file.path)
 const packageOf = (from: string): string => from.split('/', from.startsWith('@') ? 2 : 1).join('/')
 
 const upward = (file: Source): string[] =>

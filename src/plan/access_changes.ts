@@ -263,8 +263,7 @@ export const granteesOf = ({ kind, node }: Statement): string[] =>
  * table whose policies, row security or rights it changes, `-- access: partitions of public.chats`, or
  * `-- access: none`.
  */
-const declaration =
-  /^--[ \t]*access:[ \t]*(?:(none)|(partitions of )?((?:"[^"]+"|[^\s"])+))[ \t]*$/gim
+const declaration = /^--[ \t]*access:[ \t]*(?:(none)|(partitions of )?((?:"[^"]+"|[^\s"])+))[ \t]*$/gim
 
 /** The locks that are written above a block: `-- locks: public.chats ACCESS EXCLUSIVE`, or none. */
 const lockDeclaration = /^--[ \t]*locks:[ \t]*(?:none|((?:"[^"]+"|[^\s"])+)[ \t]+([A-Z ]+?))[ \t]*$/gim
@@ -294,8 +293,8 @@ function ofBlock({ above, text }: Statement): AccessChange[] {
   const named = [...body.matchAll(nameInText)].flatMap(([name]) => tableOf(name))
   const grants = /\b(grant|revoke)\b/i.test(body)
   if (grants && named.length === 0) return [unknownOf(null)]
-  const functions = [...body.matchAll(/\bfunction\s+((?:"[^"]+"|\w+)\.(?:"[^"]+"|\w+))/gi)].flatMap(([, name]) =>
-    tableOf(name!),
+  const functions = [...body.matchAll(/\bfunction\s+((?:"[^"]+"|\w+)\.(?:"[^"]+"|\w+))/gi)].flatMap(
+    ([, name]) => tableOf(name!),
   )
   const tables = [...new Set([...locked, ...(grants ? named : [])])]
   return tables.length + functions.length === 0 ? [] : [unknownOf(tables, functions)]
@@ -349,7 +348,8 @@ function ofWrites({ kind, node }: Statement): AccessChange[] {
 export function relationsRead(expression: unknown): string[] {
   const found = new Set<string>()
   visitNodes(expression, part => {
-    if (part.RangeVar?.relname) found.add(tableText({ schema: part.RangeVar.schemaname ?? null, name: part.RangeVar.relname }))
+    if (part.RangeVar?.relname)
+      found.add(tableText({ schema: part.RangeVar.schemaname ?? null, name: part.RangeVar.relname }))
   })
   return [...found]
 }

@@ -146,7 +146,8 @@ export class AccessState {
     const schema = namesIn(name)?.[0] ?? ''
     if (!schema.startsWith('rethread_twin_')) return null
     return (
-      this.subjects.find(s => name.startsWith('rethread_twin_') && namesIn(name)?.[1] === s.name)?.table ?? null
+      this.subjects.find(s => name.startsWith('rethread_twin_') && namesIn(name)?.[1] === s.name)?.table ??
+      null
     )
   }
 }

@@ -17,8 +17,8 @@ import { type AccessChange, accessChanges, granteesOf, partitionsIn } from '../p
 import { AccessState } from './access_state.js'
 import { reachOf } from './policy_reach.js'
 import { reachGraph } from './policy_reach.sql.js'
-import { functionsThere, tablesOf } from './seers.sql.js'
 import { type NamedSeer, seersOf } from './seers.js'
+import { functionsThere, tablesOf } from './seers.sql.js'
 import {
   type Moment,
   type Prediction,
@@ -87,7 +87,9 @@ export async function foreseeVisibility(
   const path = await searchPath(writer.sql)
   try {
     const scope = transaction(writer.sql, 'isolation level repeatable read')
-    const prediction = await takenBack(scope, tx => predict(tx, { there, files, seers, path, writes, unknown }))
+    const prediction = await takenBack(scope, tx =>
+      predict(tx, { there, files, seers, path, writes, unknown }),
+    )
     return {
       prediction,
       tables: previewTables(prediction),
@@ -253,7 +255,9 @@ async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
       columns: asks,
       grouped: !counted.has(s.table) && !asks.some(c => s.unequal.includes(c)),
       leaves: [...writes].flatMap(([migration, w]) =>
-        w.leaves?.table === s.table ? [{ migration, alias: w.leaves.alias, predicate: w.leaves.predicate }] : [],
+        w.leaves?.table === s.table
+          ? [{ migration, alias: w.leaves.alias, predicate: w.leaves.predicate }]
+          : [],
       ),
     }
     try {
@@ -274,7 +278,8 @@ async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
     const sights = new Map<string, Sight>()
     const graph = after === null ? null : await reachGraph(tx)
     for (const s of subjects) {
-      const why = unfilled.get(s.table) ?? (graph ? state.whyUnknown(s.table, twins.twinOf(s.table), graph) : null)
+      const why =
+        unfilled.get(s.table) ?? (graph ? state.whyUnknown(s.table, twins.twinOf(s.table), graph) : null)
       const sight = why === null ? await lookAt(s) : { unknown: why }
       if ('unknown' in sight) unknown.push({ subject: s.table, migration: after, reason: sight.unknown })
       sights.set(s.table, sight)

@@ -86,10 +86,7 @@ export function visibilityHazards({ seers, tables, moments }: Prediction): Map<s
       const then = before.get(name)
       before.set(name, now)
       if (!then || migration === null) continue
-      const found = [
-        ...ofRoles(name, seers, then, now, rows),
-        ...ofPersons(name, seers, then, now, rows),
-      ]
+      const found = [...ofRoles(name, seers, then, now, rows), ...ofPersons(name, seers, then, now, rows)]
       if (found.length > 0) hazards.set(migration, [...(hazards.get(migration) ?? []), ...found])
     }
   return hazards

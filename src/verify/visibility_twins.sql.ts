@@ -157,16 +157,16 @@ export interface Filling {
 }
 
 /** Reads the original once; how many rows there are. */
-export async function fillTwin(
-  sql: Db,
-  { table, twin, columns, grouped, leaves }: Filling,
-): Promise<number> {
+export async function fillTwin(sql: Db, { table, twin, columns, grouped, leaves }: Filling): Promise<number> {
   const list = columns.map(ident)
   const alias = leaves[0]?.alias ?? 'rethread_o'
   const flags = leaves
     .filter(l => l.alias === alias)
     .map(l => `case when (${l.predicate}) then ${literal(l.migration)} end`)
-  const read = [...list.map(c => `${alias}.${c}`), `array_remove(array[${flags.join(', ')}]::text[], null) as ${ours.leaves}`]
+  const read = [
+    ...list.map(c => `${alias}.${c}`),
+    `array_remove(array[${flags.join(', ')}]::text[], null) as ${ours.leaves}`,
+  ]
   const target = [...list, ours.leaves]
   const rows = grouped
     ? `select ${target.join(', ')}, row_number() over (), n from (

@@ -58,9 +58,7 @@ export class Twins {
     /** Where the files look for unqualified names. */
     private readonly path: string,
   ) {
-    this.twins = new Map(
-      subjects.map(s => [s.table, { schema: twinSchema(s.schema), name: s.name }]),
-    )
+    this.twins = new Map(subjects.map(s => [s.table, { schema: twinSchema(s.schema), name: s.name }]))
   }
 
   /** The name of a table's twin. */

@@ -46,7 +46,8 @@ const changes: Record<string, string> = {
   not_forced: 'alter table app.notes no force row level security;',
   room: `create policy room on app.notes for select to authenticated
     using (exists (select from app.rooms r where r.id = notes.room and r.owner = (select auth.uid())));`,
-  altered: 'alter policy tenant on app.notes using (tenant = app.tenant_of((select auth.uid())) and id % 2 = 0);',
+  altered:
+    'alter policy tenant on app.notes using (tenant = app.tenant_of((select auth.uid())) and id % 2 = 0);',
   renamed: 'alter policy tenant on app.notes rename to tenants; drop policy tenants on app.notes;',
   other_roles: 'alter policy work on app.notes to vis_group;',
   member: 'grant vis_group to vis_worker;',
@@ -70,7 +71,8 @@ const changes: Record<string, string> = {
   counted: `create policy few on app.notes as restrictive for select to authenticated
     using ((select count(*) from app.rooms x where x.tenant = notes.tenant) > 1);`,
   schema_closed: 'revoke usage on schema app from vis_worker;',
-  all_tables: 'grant usage on schema app to vis_worker; grant select on all tables in schema app to vis_worker, vis_group;',
+  all_tables:
+    'grant usage on schema app to vis_worker; grant select on all tables in schema app to vis_worker, vis_group;',
   unqualified: `set local search_path = app; create policy late on app.notes for select to authenticated using (owner is null);`,
   off: 'alter table app.notes disable row level security;',
 }
@@ -78,7 +80,12 @@ const changes: Record<string, string> = {
 const subjects = ['app.notes', 'app.rooms']
 
 /** What somebody really sees, as a statement of theirs finds it. */
-async function really(db: Database, table: string, role: string, person: string | null): Promise<number | string> {
+async function really(
+  db: Database,
+  table: string,
+  role: string,
+  person: string | null,
+): Promise<number | string> {
   const claims = person === null ? { role } : { sub: person, role }
   try {
     // one message, one transaction
@@ -123,7 +130,9 @@ describe.each(servers())('who will see which rows, on PostgreSQL $major', server
     expect(moments[0]!.after).toBeNull()
     const differing: unknown[] = []
     const seen = async (after: string | null) => {
-      const moment = moments.findLast(m => m.after === null || (after !== null && m.after <= after))!
+      const moment = [...moments]
+        .reverse()
+        .find(m => m.after === null || (after !== null && m.after <= after))!
       for (const table of subjects) {
         const sight = moment.sights.get(table)
         for (const [i, seer] of seers.entries()) {

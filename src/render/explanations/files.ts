@@ -2,6 +2,11 @@ import { type Explanations, explained } from './explained.js'
 
 /** Findings about the SQL files, the configuration and the files that rethread writes. */
 export const fileExplanations = {
+  FILES_HOLD: explained(
+    'The rules found nothing wrong in the files.',
+    'The files can be read and planned. Whether they fit a database only plan can say.',
+    'Nothing.',
+  ),
   NO_TRACKS: explained(
     'The folder has no migrations that rethread can read.',
     'Without files there is nothing to plan, apply or verify.',

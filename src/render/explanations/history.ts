@@ -42,6 +42,11 @@ export const historyExplanations = {
     'The time that the plan gives for this backfill is unknown. Usually it needs a table that an earlier step creates.',
     'Apply the steps before it with rethread migrate --no-backfill, or rehearse on a copy.',
   ),
+  FAIL_ON: explained(
+    'The plan has something that --fail-on was told to fail on.',
+    'The exit code is 1, so that the pipeline stops here.',
+    'Read what the message names. Allow it, change the files, or choose another level for --fail-on.',
+  ),
   BAD_PIN: explained(
     'The file that was named as a pinned plan is not one.',
     'Nothing was executed.',

@@ -37,6 +37,11 @@ export const targetExplanations = {
     'What had been committed is kept. The step or batch at hand was rolled back by the server.',
     'Run the same command again. It continues from the last checkpoint.',
   ),
+  OUT_OF_RESOURCES: explained(
+    'The server has run out of disk space, memory or connections.',
+    'What had been committed is kept. The step or batch at hand was rolled back.',
+    'Free what the server lacks, then run the same command again. It continues from the last checkpoint.',
+  ),
   SERVER_TOO_OLD: explained(
     'The server is older than the oldest version that rethread supports.',
     'Statements that it needs do not exist there.',
@@ -151,6 +156,16 @@ export const targetExplanations = {
     'Something that the migration would create already exists.',
     'Perhaps the same SQL ran by hand before, or the name means something else here.',
     'Choose one of the three ways in the message: baseline, adopt, or rename.',
+  ),
+  VISIBILITY_UNKNOWN: explained(
+    'Who will see which rows after a step could not be predicted.',
+    'Somebody could lose sight of rows, or see more than before, without the report saying so.',
+    'Run the steps before it first, or predict on a copy with --visibility --rehearse-url.',
+  ),
+  SAME_VISIBILITY: explained(
+    'No pending step changes policies, row level security, grants or roles of an existing table.',
+    'Everybody will see the rows that they see now.',
+    'Nothing.',
   ),
   BASELINE_UNPROVEN: explained(
     'A migration can not be recorded as applied, because the catalog does not show what it makes.',
