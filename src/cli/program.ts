@@ -2,8 +2,9 @@ import { CommanderError, Command as Program } from 'commander'
 import { type Command, globalOptions } from '../command.js'
 import { home, packageVersion } from '../files/package.js'
 import { filesIn, folderOf, formats } from '../library/discovery.js'
-import type { Typed } from '../model/options.js'
+import { flagOf, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, finding, type Report } from '../model/report.js'
+import { nearest } from '../model/similar.js'
 import { commandPlace, filterFlags, foldFilters, optionOf, without } from './flags.js'
 import {
   commandGroup,
@@ -26,6 +27,7 @@ import { runCommand, tellUsage } from './run_command.js'
 export async function cli(argv: string[], process: Process): Promise<number> {
   const version = packageVersion()
   let exitCode = 0
+  let flags: string[] = []
   const program = new Program('rethread')
     .description(
       'Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.',
@@ -57,6 +59,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     const own = [...Object.values(command.options), ...Object.values(globalOptions)]
     const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
     const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
+    flags = [...filters, ...own].map(flag => flagOf(flag.flags))
     const common = Object.values(globalOptions)
     for (const flag of [...Object.values(command.options), ...filters])
       sub.addOption(optionOf(flag, listed).helpGroup(headings.own))
@@ -79,7 +82,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     if (error.exitCode === 0) return 0
     const look = { color: false, verbose: false, width: 100 }
     await tellUsage(
-      usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, error),
+      usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, flags, error),
       formatIn(argv),
       process,
       look,
@@ -111,9 +114,11 @@ function formatIn(argv: string[]): string | null {
 }
 
 /** What commander says of a command line, as a report; its suggestion is what was probably meant. */
-function usageReport(name: string, argv: string[], error: CommanderError): Report {
+function usageReport(name: string, argv: string[], flags: string[], error: CommanderError): Report {
   const [said, hint] = maskWords(error.message, argv).split('\n(Did you mean ')
-  const meant = /^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null
+  // a flag that is written together with its value is none that commander compares
+  const [, flag] = /unknown option '(--[\w-]+)=/.exec(said!) ?? []
+  const meant = flag ? nearest(flag, flags) : (/^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null)
   const reason = said!.replace(/^error: /, '')
   const findings = [finding('USAGE', maskArguments(argv).join(' '), { reason, known: [], meant })]
   return { ...emptyReport(name), verdict: 'failed', findings }

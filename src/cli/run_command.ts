@@ -179,6 +179,7 @@ export async function tellUsage(
 
 /** Adds what went wrong after the command itself was done. */
 function note(report: Report, faults: Finding[]): void {
+  if (faults.length === 0) return
   report.findings.push(...faults)
   report.verdict = verdictOf(report)
 }
