@@ -167,7 +167,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   VISIBILITY_UNKNOWN: [
     'public.chats',
-    { migration: '011_follow_the_session', reason: 'its policies read public.chat_sessions, which 001_create_chat_sessions makes' },
+    {
+      migration: '011_follow_the_session',
+      reason: 'its policies read public.chat_sessions, which 001_create_chat_sessions makes',
+    },
   ],
   SAME_VISIBILITY: ['own'],
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],

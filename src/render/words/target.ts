@@ -225,10 +225,10 @@ export const targetWords = {
       f.migration === null
         ? sentence`Who sees what could not be found out of ${s}: ${f.reason}.`
         : sentence`Who will see which rows of ${s} after \`${f.migration}\` could not be found out: ${f.reason}.`,
-    (s, f) =>
+    (_, f) =>
       f.migration === null
         ? null
-        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url <copy>.`,
+        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url.`,
   ),
   SAME_VISIBILITY: say(
     s =>
