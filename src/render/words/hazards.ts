@@ -13,9 +13,9 @@ export const hazardWords: Record<HazardCode, string> = {
   WIDENS_ACCESS:
     'Lets somebody read, write or run what they could not before: row security that is switched off, a grant to everybody, a policy that lets everything through or is changed, a function with the rights of its owner, a new owner.',
   HIDES_ROWS:
-    'A role that reads or writes rows of a table reaches none of them afterwards: row security is on and no policy is for it. It gets no error from a SELECT, only no rows. Add a policy for the role, or give it BYPASSRLS.',
+    'A role that reads or writes rows of a table reaches none of them afterwards, or none of the sampled persons who read them does: row security is on and no policy lets them through. They get no error from a SELECT, only no rows. Add a policy for the role, or give it BYPASSRLS. `plan --visibility` shows who sees how many rows.',
   SHOWS_ROWS:
-    'Somebody will read rows that only others could read before. The entry says whose, and which setting decides.',
+    'Somebody will read rows that only others could read before. The entry says who, and whose rows or how many. `plan --visibility` shows who sees how many rows.',
   ENDS_OLD_APP: 'The version of the application that knows nothing of sessions will fail from here on.',
   QUARANTINES_ROWS:
     'Takes rows that do not fit out of the table; they are copied to rethread_archive.quarantine first, and a rollback puts them back.',
