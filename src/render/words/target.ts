@@ -239,7 +239,7 @@ export const targetWords = {
     (_, f) =>
       f.migration === null
         ? null
-        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url <copy>.`,
+        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url.`,
   ),
   SAME_VISIBILITY: say(
     s =>
