@@ -107,6 +107,7 @@ export const codes = {
   ROWS_NOT_LOOKED_AT: 'warn',
   PARTITIONED_TABLE: 'refused',
   INHERITED_TABLE: 'refused',
+  COLUMNS_USED_UP: 'refused',
   REWRITTEN_BY_RULE: 'refused',
   COUNTS_COLUMNS: 'refused',
   EVENT_TRIGGER_RAISES: 'refused',
