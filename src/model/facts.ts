@@ -4,6 +4,7 @@ import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
 import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
+import type { FactsOfStatus } from './facts_of_status.js'
 
 /** What one fact can be: a value of JSON, or a list of texts. */
 export type FactValue = string | number | boolean | null | string[]
@@ -11,7 +12,7 @@ export type FactValue = string | number | boolean | null | string[]
 /** Codes that no file of facts lists. */
 type Unlisted = Exclude<
   Code,
-  keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfLayouts | keyof FactsOfRuns
+  keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfLayouts | keyof FactsOfRuns | keyof FactsOfStatus
 >
 
 /** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
@@ -31,6 +32,7 @@ export interface Facts
     FactsOfFit,
     FactsOfLayouts,
     FactsOfRuns,
+    FactsOfStatus,
     Record<Unlisted, NoFacts> {}
 
 /** Codes whose finding a comment in the SQL can excuse. */
