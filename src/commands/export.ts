@@ -8,6 +8,7 @@ import { exportTrack } from '../operate/export_track.js'
 
 export default defineCommand({
   summary: 'write a track as files for another tool: --layout supabase (the default), for `supabase db push`',
+  example: 'rethread export --layout supabase --track workspace-sessions',
   options: {
     to: text('--to <folder>', `where its files are (default ${supabaseFolder})`),
     backfills: choice(

@@ -89,6 +89,7 @@ export const shapes = {
     sample: trueOrFalse,
     rehearse: trueOrFalse,
     rehearseUrl: anyText,
+    visibility: trueOrFalse,
     oldApp: anyText,
     newApp: anyText,
     pin: trueOrFalse,

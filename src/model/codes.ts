@@ -8,6 +8,7 @@ export type Level = 'info' | 'warn' | 'error' | 'refused'
  */
 export const codes = {
   // files
+  FILES_HOLD: 'info',
   NO_TRACKS: 'error',
   DUPLICATE_VERSION: 'error',
   BAD_FILE_NAME: 'error',
@@ -67,6 +68,7 @@ export const codes = {
   NEWER_LEDGER: 'error',
   LEDGER_ABSENT: 'info',
   NOT_SAMPLED: 'info',
+  FAIL_ON: 'warn',
   BAD_PIN: 'error',
   PLAN_CHANGED: 'refused',
   PLAN_OUTDATED: 'refused',
@@ -86,6 +88,7 @@ export const codes = {
   WRONG_PASSWORD: 'error',
   NO_SUCH_DATABASE: 'error',
   CONNECTION_LOST: 'error',
+  OUT_OF_RESOURCES: 'error',
   SERVER_TOO_OLD: 'error',
   SERVER_UNTESTED: 'warn',
   READ_ONLY_SERVER: 'error',
@@ -104,11 +107,14 @@ export const codes = {
   ROWS_NOT_LOOKED_AT: 'warn',
   PARTITIONED_TABLE: 'refused',
   INHERITED_TABLE: 'refused',
+  COLUMNS_USED_UP: 'refused',
   REWRITTEN_BY_RULE: 'refused',
   COUNTS_COLUMNS: 'refused',
   EVENT_TRIGGER_RAISES: 'refused',
   WOULD_FAIL: 'refused',
   NOT_REHEARSED: 'info',
+  VISIBILITY_UNKNOWN: 'warn',
+  SAME_VISIBILITY: 'info',
   BASELINE_UNPROVEN: 'refused',
   ADOPT_DIFFERS: 'refused',
   ADOPT_CHOICE: 'refused',

@@ -4,6 +4,7 @@ import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
 import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
+import type { FactsOfStatus } from './facts_of_status.js'
 import type { FactsOfTools } from './facts_of_tools.js'
 
 /** What one fact can be: a value of JSON, or a list of texts. */
@@ -12,7 +13,12 @@ export type FactValue = string | number | boolean | null | string[]
 /** Codes that no file of facts lists. */
 type Unlisted = Exclude<
   Code,
-  keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfLayouts | keyof FactsOfRuns | keyof FactsOfTools
+  | keyof FactsOfFiles
+  | keyof FactsOfFit
+  | keyof FactsOfLayouts
+  | keyof FactsOfRuns
+  | keyof FactsOfStatus
+  | keyof FactsOfTools
 >
 
 /** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
@@ -32,6 +38,7 @@ export interface Facts
     FactsOfFit,
     FactsOfLayouts,
     FactsOfRuns,
+    FactsOfStatus,
     FactsOfTools,
     Record<Unlisted, NoFacts> {}
 

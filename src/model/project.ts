@@ -236,6 +236,8 @@ export interface TrackObjects {
 export interface Persona {
   role: string
   claims: Record<string, unknown>
+  /** Settings of the server that have the claim `sub` too; `app.user_id` where none is named. */
+  settings?: string[]
 }
 
 /** What is tried on a table. A move gives a row to somebody else's tenant. */

@@ -17,6 +17,7 @@ import {
 import { remainderOf } from '../files/transactions.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { columnLimit } from './column_limit.js'
 import { countedColumns } from './counted_columns.js'
 import { learnStatement } from './learn_changes.js'
 import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
@@ -56,6 +57,7 @@ export async function lookAhead(
     ...(await withoutIdentity(sql, changed.tables)),
     ...(await ruledOut(sql, files)),
     ...(await inherited(sql, widened)),
+    ...(await columnLimit(sql, files)),
     ...(await countedColumns(sql, widened)),
     ...(await unreferable(sql, files)),
     ...(await unpinnedBelow(

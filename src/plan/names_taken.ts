@@ -59,6 +59,7 @@ export async function namesTaken(
       for (const key of freedBy(s)) freed.add(key)
       if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
       for (const o of givenBy(s, replaceable)) {
+        if (m.foreign && mayBeThere(s)) continue
         const key = nameKey(o)
         if (m.transaction === 'none' && (await isProven(connection, s, resumed.has(m.name)))) continue
         if (!freed.has(key) && !given.has(key) && !(o.table && made.has(o.table)))
@@ -74,6 +75,12 @@ export async function namesTaken(
       : [],
   )
 }
+
+/** True for a statement that is content with what is there. */
+const mayBeThere = ({ kind, node }: Statement): boolean =>
+  kind === 'AlterTableStmt'
+    ? node.cmds.some((c: Node) => c.AlterTableCmd?.missing_ok)
+    : Boolean(node.if_not_exists ?? node.replace)
 
 /** Whether the catalog shows the object that a statement of a file without a transaction makes. */
 async function isProven(connection: Connection, s: Statement, resumed: boolean): Promise<boolean> {

@@ -104,15 +104,12 @@ export function layoutFindings(
 
 /** The track, after the faults of its files: all of them at once. */
 async function pickTrack(ctx: Context, project: Project, name: string | null): Promise<Track> {
-  throwErrors(project.faults)
+  const faults = project.faults.filter(f => f.level === 'error')
+  if (faults.length > 0) throw new Failures([...faults, ...(await deeperFaults(project, name))])
   const track = await trackOf(ctx, project, name)
-  throwErrors(track.layout?.faults ?? [])
+  const ofLayout = (track.layout?.faults ?? []).filter(f => f.level === 'error')
+  if (ofLayout.length > 0) throw new Failures(ofLayout)
   return track
-}
-
-function throwErrors(findings: Finding[]): void {
-  const faults = findings.filter(f => f.level === 'error')
-  if (faults.length > 0) throw new Failures(faults)
 }
 
 async function trackOf(ctx: Context, project: Project, name: string | null): Promise<Track> {
@@ -129,6 +126,17 @@ async function trackOf(ctx: Context, project: Project, name: string | null): Pro
     await connection.close()
     throw error
   }
+}
+
+/**
+ * What else is wrong in the files, where something is: a syntax error is named in the same run as a name that
+ * is wrong. Files that are in order are parsed when something is to run.
+ */
+async function deeperFaults({ tracks }: Project, name: string | null): Promise<Finding[]> {
+  const { lint } = await import('../files/lint.js')
+  const looked = tracks.some(t => t.name === name) ? tracks.filter(t => t.name === name) : tracks
+  const found = await Promise.all(looked.map(track => lint(track)))
+  return found.flat().filter(f => f.level === 'error')
 }
 
 /** Where each value came from, as `doctor` shows it. */

@@ -13,6 +13,7 @@ import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
+import { endedBy } from '../run/ended_by.js'
 import { type FileStep, runStatements } from '../run/execute_file.js'
 import { runParts } from '../run/execute_parts.js'
 import { runTransaction } from '../run/execute_transaction.js'
@@ -67,6 +68,8 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
     } else await executeRollback(run, track, now, report)
     report.verdict = verdictOf(report)
     return report
+  } catch (error) {
+    return endedBy(error, report)
   } finally {
     await run.close(report.verdict)
   }

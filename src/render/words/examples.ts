@@ -14,6 +14,7 @@ const changed = ['+ index public.chats.idx_chats_rating', '~ column public.chats
  */
 const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } = {
   // files
+  FILES_HOLD: ['/srv/app', { files: 24 }],
   NO_TRACKS: ['/srv/app'],
   DUPLICATE_VERSION: [file, { version: '3', other: 'migrations/own/003_add_rating.sql' }],
   BAD_FILE_NAME: ['migrations/own/Link.sql', { wanted: '<digits>_<lower_case_slug>.sql' }],
@@ -79,6 +80,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NEWER_LEDGER: ['schema rethread', { found: 9, known: 7 }],
   LEDGER_ABSENT: ['chat'],
   NOT_SAMPLED: [exampleMigration, { reason: 'relation "public.chat_sessions" does not exist' }],
+  FAIL_ON: ['hazard', { names: ['LOCKS_TABLE', 'BLOCKS_WRITES'] }],
   BAD_PIN: ['plan.json', { reason: 'there is no such file' }],
   PLAN_OUTDATED: [exampleTrack, { changes: ['step 004_link_messages was not in the plan'] }],
   PLAN_CHANGED: [exampleTrack, { changes: ['the file of step 004_link_messages has changed'] }],
@@ -109,6 +111,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   WRONG_PASSWORD: ['db.example.com:5432', { reason: 'password authentication failed for user "app"' }],
   NO_SUCH_DATABASE: ['chat', { server: 'db.example.com:5432' }],
   CONNECTION_LOST: [file, { reason: 'write CONNECTION_CLOSED db.example.com:5432' }],
+  OUT_OF_RESOURCES: ['The server', { reason: 'No space left on device', sqlstate: '53100' }],
   SERVER_TOO_OLD: ['13.14', { oldest: '14' }],
   SERVER_UNTESTED: ['19.1'],
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],
@@ -146,6 +149,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: file,
     },
   ],
+  COLUMNS_USED_UP: [chats, { columns: 6, dropped: 1594, added: 1, most: 1600, migration: file }],
   INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
   REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', instead: true, migration: file }],
   COUNTS_COLUMNS: [
@@ -177,6 +181,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       reason: 'key columns are of incompatible types',
     },
   ],
+  VISIBILITY_UNKNOWN: [
+    'public.chats',
+    {
+      migration: '011_follow_the_session',
+      reason: 'its policies read public.chat_sessions, which 001_create_chat_sessions makes',
+    },
+  ],
+  SAME_VISIBILITY: ['own'],
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
