@@ -138,3 +138,25 @@ test('a name that fits no test is no success', async () => {
   })
   await expect(tests).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('No test ran') })
 })
+
+test('the commands of docs/other-tools.md hand a track over and back', async () => {
+  await using db = await database(newest())
+  const cwd = mkdtempSync('/tmp/rethread-other-tools-')
+  const text = readFileSync(join(root, 'docs/other-tools.md'), 'utf8')
+  const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map(m => m[1]!.trim().split('\n'))
+  const env = {
+    ...process.env,
+    CI: '1',
+    DO_NOT_TRACK: '1',
+    HOME: cwd,
+    DATABASE_URL: `${db.url}?sslmode=disable`,
+  }
+  const bin = (command: string) =>
+    command
+      .replace('npx rethread', `${process.execPath} ${join(root, 'dist/cli/main.js')}`)
+      .replace('npx supabase', join(root, 'node_modules/.bin/supabase'))
+  const shell = (command: string) => run('sh', ['-c', bin(command)], { cwd, env })
+  for (const command of blocks[0]!) await shell(command)
+  await expect(shell('npx supabase db push --yes --db-url "$DATABASE_URL"')).rejects.toThrow(/pending/)
+  for (const command of blocks.slice(1).flat()) await shell(command)
+})
