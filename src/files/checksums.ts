@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 /** sha1 or sha256 of a text in UTF-8, as hexadecimal digits. */
-export const hashOf = (algorithm: 'sha1' | 'sha256', text: string): string =>
+export const digestOf = (algorithm: 'sha1' | 'sha256', text: string): string =>
   createHash(algorithm).update(text).digest('hex')
 
 /** Of each byte, what it adds to a CRC32. */

@@ -2,13 +2,13 @@ import type { Check, Migration } from '../model/project.js'
 import { readBackfillStatement } from './backfill_statement.js'
 import { parseStatements } from './statements.js'
 
-/** What becomes of backfills: the whole statement, or a file that lets nothing pass while rows are pending. */
+/** What becomes of backfills: one that lets nothing pass while rows are pending, or the whole statement. */
 export const backfillExports = ['gate', 'inline'] as const
 /** One of them. */
 export type BackfillExport = (typeof backfillExports)[number]
 
 /** Rows of a table from which on one statement over all of them is warned of. */
-const manyRows = 100_000
+const rowsWarnedOf = 100_000
 
 /** One file of an exported migration. */
 export interface ExportedPart {
@@ -92,7 +92,7 @@ begin
   if exists (
     ${query}
   ) then
-    raise exception using message = ${quoted(message)}, hint = ${quoted(hint)};
+    raise exception using message = ${asLiteral(message)}, hint = ${asLiteral(hint)};
   end if;
 end
 $rethread$;
@@ -101,14 +101,14 @@ $rethread$;
 /** A block that warns where a table is so large that one statement over all of it is felt. */
 const sizeWarning = (table: string): string => `do $rethread$
 declare
-  about bigint := (select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = ${quoted(table)}::regclass);
+  about bigint := (select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = ${asLiteral(table)}::regclass);
 begin
-  if about > ${manyRows} then
-    raise warning '% has about % rows: the next statement changes them in one transaction', ${quoted(table)}, about
+  if about > ${rowsWarnedOf} then
+    raise warning '% has about % rows: the next statement changes them in one transaction', ${asLiteral(table)}, about
       using hint = 'rethread backfill does it in small batches: export with --backfills gate';
   end if;
 end
 $rethread$;
 `
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
+const asLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`

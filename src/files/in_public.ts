@@ -1,8 +1,8 @@
 import { charsOf, type Node, parseStatements, scanTokens, visitNodes } from './statements.js'
 
 /**
- * A text of SQL in which tables, views and indexes without a schema are in `public`, where files of other tools
- * make them. Names of functions, of types and in bodies stay as they are.
+ * A text of SQL in which tables, views and indexes without a schema are in `public`, where files of other
+ * tools make them. Names of functions, of types and in bodies stay as they are.
  */
 export async function inPublic(text: string): Promise<string> {
   const chars = charsOf(text, Buffer.from(text))

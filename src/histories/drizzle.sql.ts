@@ -1,5 +1,5 @@
 import { literal } from '../database/types.js'
-import { hashOf } from '../files/checksums.js'
+import { digestOf } from '../files/checksums.js'
 import type { ForeignFile } from '../model/foreign.js'
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
@@ -18,13 +18,13 @@ export const drizzleHistory: ToolHistory = {
       from ${table}`,
     ),
   keyOf: file => String(file.at),
-  checksumOf: file => hashOf('sha256', file.source),
+  checksumOf: file => digestOf('sha256', file.source),
   coversEarlier: false,
   add: async (file, { table }) => `
     insert into ${table} (hash, created_at)
-    select ${literal(hashOf('sha256', file.source))}, ${file.at ?? 'null'} where not exists (select from ${table} where ${isIn(file)});`,
+    select ${literal(digestOf('sha256', file.source))}, ${file.at ?? 'null'} where not exists (select from ${table} where ${isIn(file)});`,
   remove: (file, { table }) => `delete from ${table} where ${isIn(file)};`,
 }
 
 const isIn = (file: ForeignFile): string =>
-  file.at === null ? `hash = ${literal(hashOf('sha256', file.source))}` : `created_at = ${file.at}`
+  file.at === null ? `hash = ${literal(digestOf('sha256', file.source))}` : `created_at = ${file.at}`

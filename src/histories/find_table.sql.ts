@@ -2,7 +2,7 @@ import type { Db } from '../database/types.js'
 import { tableText } from '../model/table_name.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** The table of a tool's history as SQL, wherever it is; null where there is none. The tool's own schema first. */
+/** The table of a tool's history as SQL, in its own schema or any other; null where there is none. */
 export async function findTable(sql: Db, history: ToolHistory): Promise<string | null> {
   const found = await sql<{ schema: string; name: string; columns: Record<string, string> }[]>`
     select n.nspname as schema, c.relname as name,

@@ -39,19 +39,19 @@ export const flywayHistory: ToolHistory = {
   checksumOf: file => String(checksumOfLines(file.source)),
   coversEarlier: false,
   add: async (file, { table }) => `
-    delete from ${table} where not success and ${isOf(file)};
+    delete from ${table} where not success and ${isFileOf(file)};
     insert into ${table}
       (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success)
     select coalesce(max(installed_rank), 0) + 1, ${file.repeatable ? 'null' : literal(file.version)},
       ${literal(file.description)}, 'SQL', ${literal(file.script)}, ${checksumOfLines(file.source)}, current_user, 0, true
     from ${table};`,
-  remove: (file, { table }) => `delete from ${table} where ${isOf(file)};`,
+  remove: (file, { table }) => `delete from ${table} where ${isFileOf(file)};`,
 }
 
 const keyInFlyway = (file: ForeignFile): string =>
   file.repeatable ? `R${file.description}` : `V${file.version}`
 
-const isOf = (file: ForeignFile): string =>
+const isFileOf = (file: ForeignFile): string =>
   file.repeatable
     ? `version is null and description = ${literal(file.description)}`
     : `version = ${literal(file.version)}`

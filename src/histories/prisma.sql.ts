@@ -1,5 +1,5 @@
 import { literal } from '../database/types.js'
-import { hashOf } from '../files/checksums.js'
+import { digestOf } from '../files/checksums.js'
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
 /** A row for each attempt: one without `finished_at` did not end, unless it counts as rolled back. */
@@ -26,12 +26,12 @@ export const prismaHistory: ToolHistory = {
         order by migration_name, started_at desc) newest`,
     ),
   keyOf: file => file.script,
-  checksumOf: file => hashOf('sha256', file.source),
+  checksumOf: file => digestOf('sha256', file.source),
   coversEarlier: false,
   add: async (file, { table }) => `
     delete from ${table} where migration_name = ${literal(file.script)} and finished_at is null;
     insert into ${table} (id, checksum, finished_at, migration_name, logs, rolled_back_at, started_at, applied_steps_count)
-    select gen_random_uuid()::text, ${literal(hashOf('sha256', file.source))}, clock_timestamp(), ${literal(file.script)}, null, null, now(), 1
+    select gen_random_uuid()::text, ${literal(digestOf('sha256', file.source))}, clock_timestamp(), ${literal(file.script)}, null, null, now(), 1
     where not exists (select from ${table} where migration_name = ${literal(file.script)} and rolled_back_at is null);`,
   remove: (file, { table }) =>
     `delete from ${table} where migration_name = ${literal(file.script)} and rolled_back_at is null;`,

@@ -8,8 +8,8 @@ import type { HistoryRow } from './tool_history.js'
 import { histories } from './tools.js'
 
 /**
- * What another tool's history says of the migrations of a track, by their names; nothing of those that it does
- * not name. Null where its table is not there.
+ * What another tool's history says of the migrations of a track, by their names; nothing of those that it
+ * does not name. Null where its table is not there.
  */
 export async function readElsewhere(
   sql: Db,

@@ -1,4 +1,4 @@
-import { hashOf } from '../files/checksums.js'
+import { digestOf } from '../files/checksums.js'
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
 /**
@@ -15,7 +15,7 @@ export const sqitchHistory: ToolHistory = {
       `select change as key, 'applied' as state, script_hash as checksum, committed_at::text as at from ${table}`,
     ),
   keyOf: file => file.script,
-  checksumOf: file => hashOf('sha1', file.source),
+  checksumOf: file => digestOf('sha1', file.source),
   coversEarlier: false,
   add: async () => '',
   remove: () => '',

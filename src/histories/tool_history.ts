@@ -7,7 +7,7 @@ export interface HistoryRow {
   key: string
   /** `failed`: it began and did not end well. */
   state: 'applied' | 'failed'
-  /** What the tool has noted of the file's text, to tell whether it has changed; null where it notes nothing. */
+  /** What the tool has noted of the file's text, to tell whether it has changed; null for nothing. */
   checksum: string | null
   /** When, as the table has it; null where it does not say. */
   at: string | null

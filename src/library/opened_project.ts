@@ -47,8 +47,8 @@ export interface Verbs {
    */
   adopt(request?: AdoptRequest): Promise<Report>
   /**
-   * Makes the ledger say that a migration is applied, or is not, after work by hand: proved from the catalog, with
-   * the reason of `openProject`.
+   * Makes the ledger say that a migration is applied, or is not, after work by hand: proved from the catalog,
+   * with the reason of `openProject`.
    */
   repair(request: RepairRequest): Promise<Report>
   /** Starts or resumes the backfills, or tries them on one workspace first. */

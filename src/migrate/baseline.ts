@@ -99,7 +99,7 @@ export async function baseline(
       )
     await storeFingerprint(run)
     report.steps = report.steps.map(s => ({ ...s, outcome: 'done', reason: 'adopted: the catalog shows it' }))
-    if (adopted.some(m => elsewhere.has(m.name))) report.tables.push(evidenceTable(adopted, elsewhere))
+    if (adopted.some(m => elsewhere.has(m.name))) report.tables.push(adoptionTable(adopted, elsewhere))
     return report
   } finally {
     await run.close(report.verdict)
@@ -120,7 +120,7 @@ async function recordAdopted(
 }
 
 /** What the ledger keeps as the reason for each adopted migration. */
-const evidenceTable = (adopted: Migration[], elsewhere: ReadonlyMap<string, Elsewhere>): Table => ({
+const adoptionTable = (adopted: Migration[], elsewhere: ReadonlyMap<string, Elsewhere>): Table => ({
   title: 'Evidence',
   columns: ['migration', 'history of', 'rows', 'at', 'catalog'],
   rows: adopted.map(({ name }) => {

@@ -73,7 +73,7 @@ async function lookAtRows(connection: Connection, m: Migration, note: Note): Pro
   note(isThere && left === 0, `no row of ${table} is pending`, pending)
 }
 
-interface Seen {
+interface SeenObjects {
   before: Objects
   after: Objects
   latest: Objects
@@ -81,7 +81,7 @@ interface Seen {
   actual: Objects
 }
 
-function lookAtObjects(seen: Seen, as: 'applied' | 'not applied', note: Note): void {
+function lookAtObjects(seen: SeenObjects, as: 'applied' | 'not applied', note: Note): void {
   const { before, after, latest, unproven, actual } = seen
   for (const [key, made] of after) {
     const prior = before.get(key)

@@ -24,11 +24,11 @@ export interface RepairOptions {
 }
 
 /** Evidence that a finding names. */
-const mostNamed = 20
+const mostEvidence = 20
 
 /**
- * Makes the ledger say that a migration is applied, or is not, after work that was done by hand. Compares with
- * the catalog first, and wants RECORDS_UNPROVEN by name where that does not show it. The row carries the
+ * Makes the ledger say that a migration is applied, or is not, after work that was done by hand. Compares
+ * with the catalog first, and wants RECORDS_UNPROVEN by name where that does not show it. The row carries the
  * evidence and the run the reason; nothing but the ledger, and another tool's history where it is kept, is
  * changed. Never waits for a run: it refuses beside one. Throws USAGE without a reason.
  */
@@ -38,13 +38,13 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
   if (why === '') throw new UsageError('repair', "it wants --reason '...': why the ledger is wrong")
   const m = findMigration(track, options.migration)
   const report = emptyReport('repair')
-  const evidence = await judge(ctx, track, m, options, report)
+  const evidence = await judgeRepair(ctx, track, m, options, report)
   report.verdict = verdictOf(report)
   if (evidence === null) return report
   const run = await openRun(ctx, 'repair', 0)
   try {
     // another run may have been at work since
-    const now = await readHistory(run.writer, track, everything)
+    const now = await readHistory(run.writer, track, wholeTrack)
     if (isAlready(now.history.applied.has(m.name), now.history.unfinished.has(m.name), as)) {
       report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
       return report
@@ -61,7 +61,7 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
       finding('REPAIRED', m.name, {
         as,
         shown: evidence.shown.length,
-        unproven: evidence.unproven.slice(0, mostNamed),
+        unproven: evidence.unproven.slice(0, mostEvidence),
         why,
       }),
     )
@@ -73,14 +73,14 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
   }
 }
 
-const everything = { to: null, phase: null, backfills: true } as const
+const wholeTrack = { to: null, phase: null, backfills: true } as const
 
 /** Whether the ledger says so already, and nothing was begun since. */
 const isAlready = (applied: boolean, begun: boolean, as: RepairOptions['as']): boolean =>
   !begun && applied === (as === 'applied')
 
 /** Looks at the ledger and the catalog; null where nothing is to be written, and the report says why. */
-async function judge(
+async function judgeRepair(
   ctx: Context,
   track: Track,
   m: Migration,
@@ -89,7 +89,7 @@ async function judge(
 ): Promise<CatalogEvidence | null> {
   await using connection = await connect(ctx, 'reader')
   report.target = (await inspect(ctx, connection)).info
-  const { history } = await readHistory(connection, track, everything)
+  const { history } = await readHistory(connection, track, wholeTrack)
   if (isAlready(history.applied.has(m.name), history.unfinished.has(m.name), as)) {
     report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
     return null
@@ -104,14 +104,14 @@ async function judge(
   report.steps = [
     stepResult({ ...step, statements: [], hazards: [], locks: [], resumes: null }, 'not-run', 'refused'),
   ]
-  report.tables.push(evidenceTable(m, as, evidence))
+  report.tables.push(repairTable(m, as, evidence))
   if (evidence.unproven.length === 0) return evidence
-  const because = evidence.unproven.slice(0, mostNamed).map(text => `RECORDS_UNPROVEN: ${m.name}: ${text}`)
+  const because = evidence.unproven.slice(0, mostEvidence).map(text => `RECORDS_UNPROVEN: ${m.name}: ${text}`)
   report.findings.push(...wants(m.name, consent, ['RECORDS_UNPROVEN'], null, because))
   return report.findings.length > 0 ? null : evidence
 }
 
-const evidenceTable = (m: Migration, as: string, { shown, unproven }: CatalogEvidence): Table => ({
+const repairTable = (m: Migration, as: string, { shown, unproven }: CatalogEvidence): Table => ({
   title: `What shows that ${m.name} is ${as}`,
   columns: ['evidence', 'shows it'],
   rows: [...shown.map(text => [text, 'yes']), ...unproven.map(text => [text, 'no'])],

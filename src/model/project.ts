@@ -281,7 +281,7 @@ export interface Track {
   checks: Check[]
   /** Another tool that keeps a history of the same files; left out where there is none. */
   otherTool?: OtherTool
-  /** Why the history that is wanted beside the ledger can't be written; left out where it can, or none is wanted. */
+  /** Why the history that is wanted beside the ledger can't be written; left out where it can. */
   unkept?: Finding
 }
 

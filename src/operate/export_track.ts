@@ -11,7 +11,7 @@ export interface ExportOptions {
   to: string
   shown: string
   backfills: BackfillExport
-  /** Last phase that is exported; null stops before the first step that the old application does not survive. */
+  /** Last phase that is exported; null is what the old application survives. */
   phase: Phase | null
   /** From when on the files are dated. */
   from: Date

@@ -6,8 +6,8 @@ import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 
 /**
- * A track with the other tool that keeps a history of it: the one whose layout its files have, or the Supabase
- * CLI where files were exported below `beside`. `history` is written too.
+ * A track with the other tool that keeps a history of it: the one whose layout its files have, or the
+ * Supabase CLI where files were exported below `beside`. `history` is written too.
  */
 export function withOtherTool(track: Track, beside: string, history: HistoryTool | null): Track {
   const otherTool = track.layout ? ofLayout(track) : ofExported(track, beside)

@@ -8,7 +8,7 @@ import { type Database, database, newest } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { dbmate } from '../support/other_tools.js'
 
-/** Histories of other tools: read, adopted, kept in step, and left alone where a row says that something broke. */
+/** Histories of other tools: read, adopted, kept in step, and left alone where a row says that one broke. */
 
 const one = 'create table public.notes (id int primary key, body text);\n'
 const two = 'create index notes_body on public.notes (body);\n'
