@@ -21,7 +21,7 @@ export interface Ahead {
   applied: Migration[]
   /** Everything that is not applied, also what a run leaves for later. */
   pending: Migration[]
-  /** Names of those that an earlier run began and did not finish, each with the statements that it finished. */
+  /** Names of those that an earlier run began and did not finish, each with its finished statements. */
   resumed: ReadonlyMap<string, number>
   /** Major version of the server. */
   major: number
