@@ -61,7 +61,8 @@ export async function namesTaken(
       for (const o of givenBy(s, replaceable)) {
         if (m.foreign && mayBeThere(s)) continue
         const key = nameKey(o)
-        if (m.transaction === 'none' && (await isProven(connection, s, resumed.has(m.name)))) continue
+        const proven = m.transaction === 'none' || (m.foreign && resumed.has(m.name))
+        if (proven && (await isProven(connection, s, resumed.has(m.name)))) continue
         if (!freed.has(key) && !given.has(key) && !(o.table && made.has(o.table)))
           given.set(key, { ...o, migration: m })
       }
