@@ -31,8 +31,8 @@ interface Kind {
 const longestName = 63
 
 /**
- * A track with the files that `lint` is to read: of another tool's, those that are still to run. What that tool
- * has applied, whatever its habits, is no reason to stop.
+ * A track with the files that `lint` is to read: of another tool's, those that are still to run. What that
+ * tool has applied, whatever its habits, is no reason to stop.
  */
 export const toLint = (track: Track, pending: Migration[]): Track =>
   track.layout ? { ...track, migrations: pending } : track

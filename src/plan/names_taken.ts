@@ -21,7 +21,7 @@ export interface Ahead {
   applied: Migration[]
   /** Everything that is not applied, also what a run leaves for later. */
   pending: Migration[]
-  /** Names of those that an earlier run began and did not finish, each with the statements that it finished. */
+  /** Names of those that an earlier run began and did not finish, each with its finished statements. */
   resumed: ReadonlyMap<string, number>
   /** Major version of the server. */
   major: number
@@ -61,7 +61,8 @@ export async function namesTaken(
       for (const o of givenBy(s, replaceable)) {
         if (m.foreign && mayBeThere(s)) continue
         const key = nameKey(o)
-        if (m.transaction === 'none' && (await isProven(connection, s, resumed.has(m.name)))) continue
+        const proven = m.transaction === 'none' || (m.foreign && resumed.has(m.name))
+        if (proven && (await isProven(connection, s, resumed.has(m.name)))) continue
         if (!freed.has(key) && !given.has(key) && !(o.table && made.has(o.table)))
           given.set(key, { ...o, migration: m })
       }
