@@ -1,3 +1,4 @@
+import type { Finding } from './facts.js'
 import type { ForeignFile } from './foreign.js'
 
 /** The migration tools whose histories are read, by the names of their layouts. */
@@ -40,4 +41,12 @@ export interface Elsewhere {
   rows: string[]
   /** When the last of them was written, as the table has it; null where it does not say. */
   at: string | null
+}
+
+/** What a track has to do with another tool. */
+export interface BesideTrack {
+  /** Another tool that keeps a history of the same files; left out where there is none. */
+  otherTool?: OtherTool
+  /** Why the history that is wanted beside the ledger can't be written; left out where it can. */
+  unkept?: Finding
 }

@@ -3,7 +3,7 @@ import type { ElementReaders } from './element_readers.js'
 import type { ExpectedKind } from './expected.js'
 import type { ForeignFile, ForeignLayout, Transaction } from './foreign.js'
 import type { TrackTypes } from './mapping.js'
-import type { OtherTool } from './other_tool.js'
+import type { BesideTrack } from './other_tool.js'
 import type { Finding } from './report.js'
 
 /** expand: additive - backfill: batched, online - contract: constraints and removals. */
@@ -269,17 +269,13 @@ interface AccessCall {
 }
 
 /** A named set of migrations, in the order in which they are applied, for one kind of source schema. */
-export interface Track {
+export interface Track extends BesideTrack {
   name: string
   /** Folder that holds migrations/, rollbacks/ and verify/. */
   root: string
   layout: ForeignLayout | null
   migrations: Migration[]
   checks: Check[]
-  /** Another tool that keeps a history of the same files; left out where there is none. */
-  otherTool?: OtherTool
-  /** Why the history that is wanted beside the ledger can't be written; left out where it can. */
-  unkept?: Finding
 }
 
 /** Everything that was found on disk, and every fault of it. */
