@@ -14,7 +14,7 @@ export interface HistoryRow {
 }
 
 /** What a row says besides the file. */
-export interface Around {
+interface Around {
   /** The history's table, as SQL. */
   table: string
   /** The file that is applied before this one; null for the first. */

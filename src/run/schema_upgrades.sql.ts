@@ -168,7 +168,7 @@ export const upgrades: readonly string[] = [
   using rethread_archive.failed_rows f
   where f.relation = q.relation and f.key = q.key and f.migration = q.migration and f.original is not null
     and f.original = q.original;`,
-  // why a row counts whose file was not run: what another tool's history and the catalog said, who repaired it
+  // why a row counts whose file was not run: what another tool's history and the catalog said
   'alter table rethread.ledger add column evidence jsonb;',
 ]
 

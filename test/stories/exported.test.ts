@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rethread, undoAll } from '../support/cli.js'
-import { type Database, database, newest, picture, servers } from '../support/database.js'
+import { type Database, database, newest, picture, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { migrationList, supabase } from '../support/other_tools.js'
 
@@ -122,7 +122,7 @@ const reset = async (db: Database, cwd: string): Promise<void> => {
   }
 }
 
-describe.each(servers())('on PostgreSQL $major', server => {
+describe.each(some('newest'))('on PostgreSQL $major', server => {
   test.each([
     'workspace-sessions',
     'conversation-history',
