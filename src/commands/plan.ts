@@ -23,6 +23,10 @@ export default defineCommand({
       'also execute it where nothing lasts: here, in one transaction that is rolled back',
     ),
     rehearseUrl: text('--rehearse-url <url>', 'rehearse on this copy instead: a branch, a restored backup'),
+    visibility: flag(
+      '--visibility',
+      'also show who sees which rows now and after each step: sampled persons, and every role with rights',
+    ),
     oldApp: text(
       '--old-app <file>',
       'with a rehearsal: statements of the application of today, tried after each phase',
@@ -50,6 +54,7 @@ export default defineCommand({
         backfills: options.backfill,
         consent,
         pinned: options.out !== null,
+        visibility: options.visibility,
       }
       const rehearses = options.rehearse || options.rehearseUrl !== null
       for (const [flag, path] of [

@@ -58,6 +58,8 @@ export interface DryRunOptions extends PlanOptions {
   consent: Consent
   /** The plan is to be pinned: what `--out` writes comes with the report. */
   pinned?: boolean
+  /** Who will see which rows is to be shown, and of whom that is not known. */
+  visibility?: boolean
 }
 
 /**
@@ -90,7 +92,7 @@ export function dryRunAndPlan(
       plan: described,
       findings: triggers,
       tables: readers,
-    } = await judgePlan(ctx, connection, track, plan, drift.changed, obstacles)
+    } = await judgePlan(ctx, connection, track, plan, drift.changed, obstacles, options.visibility)
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const tables = touched(report)

@@ -87,6 +87,7 @@ export const shapes = {
     sample: trueOrFalse,
     rehearse: trueOrFalse,
     rehearseUrl: anyText,
+    visibility: trueOrFalse,
     oldApp: anyText,
     newApp: anyText,
     pin: trueOrFalse,

@@ -95,6 +95,8 @@ export interface PlanRequest extends TargetRequest {
   rehearse?: boolean | undefined
   /** Execute it on this copy of the database instead: a branch, a restored backup. */
   rehearseUrl?: string | undefined
+  /** Also show who sees which rows now and after each step. Default: false. */
+  visibility?: boolean | undefined
   /** SQL of the application of today, tried after each phase of a rehearsal. */
   oldApp?: string | undefined
   /** SQL of the application to be deployed, tried when all steps of a rehearsal have run. */

@@ -99,6 +99,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   WRONG_PASSWORD: ['db.example.com:5432', { reason: 'password authentication failed for user "app"' }],
   NO_SUCH_DATABASE: ['chat', { server: 'db.example.com:5432' }],
   CONNECTION_LOST: [file, { reason: 'write CONNECTION_CLOSED db.example.com:5432' }],
+  OUT_OF_RESOURCES: ['The server', { reason: 'No space left on device', sqlstate: '53100' }],
   SERVER_TOO_OLD: ['13.14', { oldest: '14' }],
   SERVER_UNTESTED: ['19.1'],
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],
@@ -167,6 +168,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       reason: 'key columns are of incompatible types',
     },
   ],
+  VISIBILITY_UNKNOWN: [
+    'public.chats',
+    {
+      migration: '011_follow_the_session',
+      reason: 'its policies read public.chat_sessions, which 001_create_chat_sessions makes',
+    },
+  ],
+  SAME_VISIBILITY: ['own'],
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],

@@ -10,8 +10,6 @@ import { statusWords } from './status.js'
 import { targetWords } from './target.js'
 import { usageWords } from './usage.js'
 
-export { hazardWords } from './hazards.js'
-
 /** The words of every code; the compiler sees to it that none is missing. */
 export const words: WordsOf<Code> = {
   ...fileWords,
