@@ -1,5 +1,5 @@
 import type { Event } from '../model/event.js'
-import type { Report } from '../model/report.js'
+import { emptyReport, type Report } from '../model/report.js'
 import { terminalText } from '../render/escape.js'
 import { worded } from '../render/words/index.js'
 import { duration, number } from '../render/words/numbers.js'
@@ -74,6 +74,16 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
     last = now
     write(progressLine(event, look.verbose))
   }
+  /** What a rollback would take away stands above the question whether it may. */
+  const showLoss = async (report: Report) => {
+    if (report.command !== 'rollback' || report.tables.length === 0) return
+    const { renderTable } = await import('../render/table.js')
+    const loss = { ...emptyReport('rollback'), tables: report.tables }
+    const style = { color: false, verbose: false, width: process.stderr.columns ?? 100 }
+    // without the verdict: there is none yet
+    const [tables] = (await renderTable(loss, style)).split('\n\nVerdict:')
+    write(`${tables}\n`)
+  }
   return {
     emit: event => {
       if (look.quiet) return
@@ -95,6 +105,7 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
       stopBar()
       const { default: ask } = await import('@inquirer/input')
       const context = { output: process.stderr }
+      await showLoss(report)
       for (const f of [outdated, needed]) if (f) write(worded(f).message)
       if (
         outdated &&

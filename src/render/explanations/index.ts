@@ -6,6 +6,7 @@ import { hazardExplanations } from './hazards.js'
 import { historyExplanations } from './history.js'
 import { rollbackExplanations } from './rollback.js'
 import { runExplanations } from './runs.js'
+import { statusExplanations } from './status.js'
 import { targetExplanations } from './target.js'
 import { usageExplanations } from './usage.js'
 
@@ -18,5 +19,6 @@ export const explanations: Record<Code | HazardCode, Explanation> = {
   ...checkExplanations,
   ...rollbackExplanations,
   ...usageExplanations,
+  ...statusExplanations,
   ...hazardExplanations,
 }
