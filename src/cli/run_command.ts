@@ -110,7 +110,11 @@ async function readDestination(typed: Record<string, Typed>, cwd: string): Promi
 async function reportOf(line: Line, faults: Finding[], given: string | null): Promise<Report> {
   const { name, command, args, typed, process } = line
   const verbose = typed.verbose === true
-  const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
+  const events = openTerminal(process, {
+    quiet: typed.quiet === true,
+    verbose,
+    json: typed.log === 'json',
+  })
   const cleanup: (() => Promise<void>)[] = []
   try {
     const { run, options } = readTyped(command, typed, faults)

@@ -27,7 +27,7 @@ test('a night: at work, killed, gone on, rolled back, an archive that waits', {
     'rethread plan --track workspace-sessions',
   ])
 
-  const child = start(['migrate', '--nice', '6'], { DATABASE_URL: db.url })
+  const child = start(['migrate', '--nice', '6', '--log', 'json'], { DATABASE_URL: db.url })
   const first = ended(child, false)
   const until = async <T>(seen: () => Promise<T | undefined | null | false>): Promise<T> => {
     for (let i = 0; i < 1500; i++) {
@@ -53,8 +53,30 @@ test('a night: at work, killed, gone on, rolled back, an archive that waits', {
   ])
   expect(backfill!.rowsPerSecond).toBeGreaterThan(0)
 
+  const metrics = (await rethread(db.url, ['status', '--format', 'prometheus'], { json: false })).stdout
+  expect(metrics).toMatch(/^# HELP rethread_at_work .*\n# TYPE rethread_at_work gauge\nrethread_at_work 1\n/m)
+  expect(metrics).toMatch(
+    /^rethread_backfill_rows\{track="workspace-sessions",migration="005_assign_messages"\} \d+$/m,
+  )
+  // every line is one that Prometheus reads
+  const line = /^(# (HELP|TYPE) rethread_\w+ .+|rethread_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[\d.]+)$/
+  expect(
+    metrics
+      .trimEnd()
+      .split('\n')
+      .filter(text => !line.test(text)),
+  ).toEqual([])
+
   child.kill('SIGKILL')
-  await first
+  const events = (await first).stderr
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  // each line is of the run, from where it has a number; the last one may be cut by the kill
+  expect(events.filter(e => e.type === 'run').map(e => e.run)).toEqual([1])
+  expect(
+    events.filter(e => e.type === 'batch').every(e => e.run === 1 && !Number.isNaN(Date.parse(e.time))),
+  ).toBe(true)
   await until(
     async () =>
       (await db.sql`select 1 from pg_stat_activity where application_name like 'rethread writer%'`).length ===
