@@ -1,6 +1,7 @@
 import { namesIn } from '../model/table_name.js'
-import { type AccessChange, relationsRead } from '../plan/access_changes.js'
-import { reachOf } from './policy_reach.js'
+import { relationsRead } from '../plan/access_changes.js'
+import type { AccessChange } from '../plan/access_types.js'
+import { policyReach } from './policy_reach.js'
 import type { CalledFunction, ReadBy } from './policy_reach.sql.js'
 import type { Subject } from './visibility_twins.sql.js'
 
@@ -97,7 +98,7 @@ export class AccessState {
     const moved = this.made.get(table)
     if (moved) return `${moved} moves it or takes it away`
     const relations = new Set([...this.access.keys(), ...this.written.keys(), ...this.made.keys()])
-    const reach = reachOf(twin, graph, relations)
+    const reach = policyReach(twin, graph, relations)
     for (const f of reach.functions) {
       const by = this.functions.get(f)
       if (by) return `${by} makes ${f}, and only running it tells how`

@@ -15,7 +15,7 @@ export interface Reach {
  * functions. Of a function, each word of its body that is the name of a relation or of another function
  * counts: more than it reads, never less.
  */
-export function reachOf(
+export function policyReach(
   table: string,
   { reads, functions }: { reads: ReadBy[]; functions: CalledFunction[] },
   relations: ReadonlySet<string>,

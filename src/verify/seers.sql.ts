@@ -23,7 +23,7 @@ export async function functionsThere(sql: Db, names: string[]): Promise<string[]
 }
 
 /** The tables of some schemas; none of the tool's own and of the server's. */
-export async function tablesOf(sql: Db, schemas: string[]): Promise<string[]> {
+export async function tablesOfSchemas(sql: Db, schemas: string[]): Promise<string[]> {
   if (schemas.length === 0) return []
   const rows = await sql<{ name: string }[]>`
     select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name

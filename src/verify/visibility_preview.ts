@@ -2,13 +2,13 @@ import type { Hazard } from '../model/plan.js'
 import type { Table } from '../model/report.js'
 import { isRoleOfPeople } from '../plan/widens_access.js'
 import type { NamedSeer } from './seers.js'
-import type { Seen } from './visibility_twins.sql.js'
+import type { SeenRows } from './visibility_twins.sql.js'
 
 /** What everybody that is asked sees of a table, in the order of the seers, or why nobody knows. */
-export type Sight = Seen[] | { unknown: string }
+export type Sight = SeenRows[] | { unknown: string }
 
 /** What is seen of some tables when a migration has run; `after` is null for now. */
-export interface Moment {
+export interface SightMoment {
   after: string | null
   sights: ReadonlyMap<string, Sight>
 }
@@ -19,7 +19,7 @@ export interface Prediction {
   /** Tables that are spoken of, each with the rows that it has; null where nobody could count. */
   tables: { name: string; rows: number | null }[]
   /** Now, and after each migration that changes who sees what; in order. */
-  moments: Moment[]
+  moments: SightMoment[]
 }
 
 /** How what somebody sees has changed, in rows; null where only that it is not the same is known. */
@@ -29,22 +29,26 @@ export interface SightChange {
 }
 
 /** Pure: the rows that somebody sees more and less than before, of a table with so many rows. */
-export function sightChange(before: Seen, after: Seen, rows: number | null): SightChange {
+export function sightChange(before: SeenRows, after: SeenRows, rows: number | null): SightChange {
   if (before.hash === after.hash && before.rows === after.rows) return { gains: 0, loses: 0 }
   // nothing is part of everything, and everything of nothing
   if (before.rows === 0 || after.rows === rows)
     return { gains: Math.max(0, after.rows - before.rows), loses: 0 }
   if (after.rows === 0 || before.rows === rows)
     return { gains: 0, loses: Math.max(0, before.rows - after.rows) }
-  if (!before.ids || !after.ids) return { gains: null, loses: null }
-  const left = (of: Seen['ids'], without: Seen['ids']) => {
-    const known = new Set(without!.map(([id]) => id))
-    return of!.reduce((sum, [id, n]) => sum + (known.has(id) ? 0 : n), 0)
-  }
-  return { gains: left(after.ids, before.ids), loses: left(before.ids, after.ids) }
+  if (before.ids === null || after.ids === null) return { gains: null, loses: null }
+  return { gains: rowsBeside(after.ids, before.ids), loses: rowsBeside(before.ids, after.ids) }
 }
 
-const isKnown = (sight: Sight | undefined): sight is Seen[] => Array.isArray(sight)
+/** How many rows are in one list and not in the other. */
+function rowsBeside(ids: string, others: string): number {
+  const known = new Set(others.split(' '))
+  return ids
+    .split(' ')
+    .reduce((sum, id) => sum + (known.has(id) ? 0 : Number(id.slice(id.indexOf(':') + 1))), 0)
+}
+
+const isSeen = (sight: Sight | undefined): sight is SeenRows[] => Array.isArray(sight)
 
 /** Pure: a table of the report for each table whose rows are seen by others than before. */
 export const previewTables = ({ seers, tables, moments }: Prediction): Table[] =>
@@ -54,16 +58,16 @@ export const previewTables = ({ seers, tables, moments }: Prediction): Table[] =
     rows: seers.map((seer, i) => {
       const seen = moments.map(m => {
         const sight = m.sights.get(name)
-        return isKnown(sight) ? sight[i]! : null
+        return isSeen(sight) ? sight[i]! : null
       })
-      return [seer.name, ...seen.map(cell), changeText(seen[0]!, seen.at(-1)!, rows)]
+      return [seer.name, ...seen.map(seenCell), sightChangeText(seen[0]!, seen.at(-1)!, rows)]
     }),
   }))
 
-const cell = (seen: Seen | null): string | number =>
+const seenCell = (seen: SeenRows | null): string | number =>
   seen === null ? 'not known' : seen.fault === null ? seen.rows : `refused (${seen.fault})`
 
-function changeText(before: Seen | null, after: Seen | null, rows: number | null): string {
+function sightChangeText(before: SeenRows | null, after: SeenRows | null, rows: number | null): string {
   if (before === null || after === null) return 'not known'
   const { gains, loses } = sightChange(before, after, rows)
   if (gains === null || loses === null) return 'other rows'
@@ -78,11 +82,11 @@ function changeText(before: Seen | null, after: Seen | null, rows: number | null
  */
 export function visibilityHazards({ seers, tables, moments }: Prediction): Map<string, Hazard[]> {
   const hazards = new Map<string, Hazard[]>()
-  const before = new Map<string, Seen[]>()
+  const before = new Map<string, SeenRows[]>()
   for (const { after: migration, sights } of moments)
     for (const { name, rows } of tables) {
       const now = sights.get(name)
-      if (!isKnown(now)) continue
+      if (!isSeen(now)) continue
       const then = before.get(name)
       before.set(name, now)
       if (!then || migration === null) continue
@@ -93,7 +97,7 @@ export function visibilityHazards({ seers, tables, moments }: Prediction): Map<s
 }
 
 /** Whether somebody sees rows that they did not see before, as far as anybody can tell. */
-const gained = (before: Seen, after: Seen, rows: number | null): number => {
+const gained = (before: SeenRows, after: SeenRows, rows: number | null): number => {
   const { gains } = sightChange(before, after, rows)
   return gains ?? Math.max(1, after.rows - before.rows)
 }
@@ -101,8 +105,8 @@ const gained = (before: Seen, after: Seen, rows: number | null): number => {
 function ofRoles(
   table: string,
   seers: NamedSeer[],
-  before: Seen[],
-  after: Seen[],
+  before: SeenRows[],
+  after: SeenRows[],
   rows: number | null,
 ): Hazard[] {
   return seers.flatMap((seer, i): Hazard[] => {
@@ -131,22 +135,22 @@ function ofRoles(
 function ofPersons(
   table: string,
   seers: NamedSeer[],
-  before: Seen[],
-  after: Seen[],
+  before: SeenRows[],
+  after: SeenRows[],
   rows: number | null,
 ): Hazard[] {
   const persons = seers.flatMap((seer, i) =>
-    seer.isPerson ? [{ name: seer.name, then: before[i]!, now: after[i]! }] : [],
+    seer.isPerson ? [{ name: seer.name, earlier: before[i]!, now: after[i]! }] : [],
   )
   const found: Hazard[] = []
-  const seeing = persons.filter(p => p.then.rows > 0)
+  const seeing = persons.filter(p => p.earlier.rows > 0)
   if (seeing.length > 0 && seeing.every(p => p.now.rows === 0))
     found.push({
       code: 'HIDES_ROWS',
       subject: table,
       detail: `none of ${seeing.length} sampled person(s) who read rows of ${table} now reads any afterwards`,
     })
-  const winners = persons.map(p => ({ ...p, more: gained(p.then, p.now, rows) })).filter(p => p.more > 0)
+  const winners = persons.map(p => ({ ...p, more: gained(p.earlier, p.now, rows) })).filter(p => p.more > 0)
   const most = winners.reduce((a, b) => (b.more > a.more ? b : a), winners[0]!)
   if (winners.length > 0)
     found.push({

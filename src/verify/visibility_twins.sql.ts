@@ -1,6 +1,6 @@
 import { type Db, ident, literal } from '../database/types.js'
 import { quotedPart, tableText } from '../model/table_name.js'
-import { stubOfPolicy } from '../plan/access_changes.js'
+import { stubOfPolicy } from '../plan/access_changes.sql.js'
 
 /** A table whose policies are tried on a twin. */
 export interface Subject {
@@ -72,10 +72,10 @@ export async function subjectsOf(sql: Db, tables: string[]): Promise<Subject[]> 
   return rows.map(r => JSON.parse(r.subject) as Subject)
 }
 
-const roleText = (role: string): string => (role === 'public' ? 'public' : quotedPart(role))
+const granteeText = (role: string): string => (role === 'public' ? 'public' : quotedPart(role))
 
 /** Columns of a twin that its original has not: the number of a row of it, and how many rows it is. */
-const ours = { id: 'rethread_row', rows: 'rethread_rows', leaves: 'rethread_leaves' }
+const ownColumns = { id: 'rethread_row', rows: 'rethread_rows', leaves: 'rethread_leaves' }
 
 /** Makes a schema for twins that everybody may look into. */
 export async function openSchema(sql: Db, schema: string): Promise<void> {
@@ -83,7 +83,7 @@ export async function openSchema(sql: Db, schema: string): Promise<void> {
 }
 
 /** Makes an empty twin: the columns, owner, rights to read and row security of the original. */
-export async function makeTwin(
+export async function makePolicyTwin(
   sql: Db,
   subject: Subject,
   twin: { schema: string; name: string },
@@ -94,19 +94,19 @@ export async function makeTwin(
   await on(`create unlogged table ${name} (like ${subject.table})`)
   const nullable = columns.map(c => `alter column ${ident(c)} drop not null`)
   await on(
-    `alter table ${name} ${[...nullable, `add ${ours.id} bigint`, `add ${ours.rows} bigint`, `add ${ours.leaves} text[]`].join(', ')}`,
+    `alter table ${name} ${[...nullable, `add ${ownColumns.id} bigint`, `add ${ownColumns.rows} bigint`, `add ${ownColumns.leaves} text[]`].join(', ')}`,
   )
   // what default privileges have given to the twin, its original may not have
   const [born] = await sql<{ roles: string[] }[]>`
     select coalesce(array_agg(distinct case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end), '{}')::text[] as roles
     from pg_catalog.pg_class c, aclexplode(c.relacl) a where c.oid = to_regclass(${name}) and a.grantee <> c.relowner`
-  for (const role of born!.roles) await on(`revoke all on ${name} from ${roleText(role)}`)
+  for (const role of born!.roles) await on(`revoke all on ${name} from ${granteeText(role)}`)
   await on(
     `grant create on schema ${ident(twin.schema)} to ${ident(owner)}; alter table ${name} owner to ${ident(owner)}`,
   )
   if (!usual) await on(`revoke select on ${name} from ${ident(owner)}`)
   for (const { role, column } of grants)
-    await on(`grant select ${column === null ? '' : `(${ident(column)})`} on ${name} to ${roleText(role)}`)
+    await on(`grant select ${column === null ? '' : `(${ident(column)})`} on ${name} to ${granteeText(role)}`)
   if (rowSecurity) await on(`alter table ${name} enable row level security`)
   if (forced) await on(`alter table ${name} force row level security`)
 }
@@ -122,8 +122,8 @@ export async function addPolicy(
   await sql.unsafe(
     reads
       ? `create policy ${ident(name)} on ${twin} as ${permissive ? 'permissive' : 'restrictive'} for ${command}
-         to ${roles.map(roleText).join(', ')} ${using === null ? '' : `using (${using})`}`
-      : stubOfPolicy(name)(twin),
+         to ${roles.map(granteeText).join(', ')} ${using === null ? '' : `using (${using})`}`
+      : stubOfPolicy(name, twin),
   )
 }
 
@@ -165,24 +165,24 @@ export async function fillTwin(sql: Db, { table, twin, columns, grouped, leaves 
     .map(l => `case when (${l.predicate}) then ${literal(l.migration)} end`)
   const read = [
     ...list.map(c => `${alias}.${c}`),
-    `array_remove(array[${flags.join(', ')}]::text[], null) as ${ours.leaves}`,
+    `array_remove(array[${flags.join(', ')}]::text[], null) as ${ownColumns.leaves}`,
   ]
-  const target = [...list, ours.leaves]
+  const target = [...list, ownColumns.leaves]
   const rows = grouped
     ? `select ${target.join(', ')}, row_number() over (), n from (
          select ${read.join(', ')}, count(*) as n from ${table} ${alias} group by ${target.map((_, i) => i + 1).join(', ')}) x`
     : `select ${read.join(', ')}, row_number() over (), 1 from ${table} ${alias}`
-  await sql.unsafe(`insert into ${twin} (${[...target, ours.id, ours.rows].join(', ')}) ${rows}`)
+  await sql.unsafe(`insert into ${twin} (${[...target, ownColumns.id, ownColumns.rows].join(', ')}) ${rows}`)
   await sql.unsafe(`analyze ${twin}`)
   const [row] = await sql.unsafe<{ rows: number }[]>(
-    `select coalesce(sum(${ours.rows}), 0)::float8 as rows from ${twin}`,
+    `select coalesce(sum(${ownColumns.rows}), 0)::float8 as rows from ${twin}`,
   )
   return row!.rows
 }
 
 /** Takes out of a twin what a step takes out of its original. */
 export async function leaveTwin(sql: Db, twin: string, migration: string): Promise<void> {
-  await sql.unsafe(`delete from ${twin} where ${literal(migration)} = any (${ours.leaves})`)
+  await sql.unsafe(`delete from ${twin} where ${literal(migration)} = any (${ownColumns.leaves})`)
 }
 
 /** Somebody whose sight is asked for: a role, and the claims that make it a person. */
@@ -192,30 +192,30 @@ export interface Seer {
 }
 
 /** What somebody sees of a table. */
-export interface Seen {
+export interface SeenRows {
   /** SQLSTATE where the table may not be read, or a policy fails. */
   fault: string | null
   rows: number
   /** Equal for the same rows. */
   hash: string
-  /** Which rows, with how many each is; null where there are too many to say. */
-  ids: [id: string, rows: number][] | null
+  /** Which rows, with how many each is: `1:20 7:3`; null where there are too many to say. */
+  ids: string | null
 }
 
 /** Most rows of a twin that are kept by name of what one person sees. */
-const mostIds = 5000
+const mostSeenIds = 5000
 
 /** What is asked of a twin. */
 export const twinQuery = (twin: string): string =>
-  `select coalesce(sum(${ours.rows}), 0) as rows, coalesce(sum(pg_catalog.hashint8(${ours.id})), 0) as hash,
-     case when count(*) <= ${mostIds} then coalesce(jsonb_agg(jsonb_build_array(${ours.id}::text, ${ours.rows})), '[]') end as ids from ${twin}`
+  `select coalesce(sum(${ownColumns.rows}), 0) as rows, coalesce(sum(pg_catalog.hashint8(${ownColumns.id})), 0) as hash,
+     case when count(*) <= ${mostSeenIds} then coalesce(string_agg(${ownColumns.id} || ':' || ${ownColumns.rows}, ' '), '') end as ids from ${twin}`
 
 /** What is asked of a table itself, whose rows a key tells apart; without one, how many rows. */
 export const tableQuery = (table: string, key: string | null): string =>
   key === null
     ? `select count(*) as rows, count(*) as hash, null::jsonb as ids from ${table}`
-    : `select count(*) as rows, coalesce(sum(pg_catalog.hashtext(${key})), 0) as hash,
-         case when count(*) <= ${mostIds} then coalesce(jsonb_agg(jsonb_build_array(${key}, 1)), '[]') end as ids from ${table}`
+    : `select count(*) as rows, coalesce(sum(pg_catalog.hashtextextended(${key}, 0)::pg_catalog.numeric), 0) as hash,
+         case when count(*) <= ${mostSeenIds} then coalesce(string_agg(pg_catalog.hashtextextended(${key}, 0) || ':1', ' '), '') end as ids from ${table}`
 
 /**
  * What each of them sees by a query, in one message; who may not read gets a fault. `twin` and `schema` are
@@ -225,7 +225,7 @@ export async function seenBy(
   sql: Db,
   seers: Seer[],
   asked: { query: string; table: string; schema: string },
-): Promise<Seen[]> {
+): Promise<SeenRows[]> {
   const list = seers.map(s => ({
     role: s.role,
     claims: JSON.stringify(s.claims),
@@ -237,10 +237,10 @@ export async function seenBy(
     from (select distinct unnest(${seers.map(s => s.role)}::text[]) as role) r
     where has_schema_privilege(r.role, ${asked.schema}, 'USAGE') and exists (
       select from pg_catalog.pg_attribute a where a.attrelid = ${asked.table}::regclass and a.attnum > 0 and not a.attisdropped
-        and a.attname <> all (${Object.values(ours)}::text[]) and has_column_privilege(r.role, a.attrelid, a.attnum, 'SELECT'))`
+        and a.attname <> all (${Object.values(ownColumns)}::text[]) and has_column_privilege(r.role, a.attrelid, a.attnum, 'SELECT'))`
   await sql.unsafe(asking)
   const [row] = await sql<{ seen: string }[]>`select current_setting('rethread.seen') as seen`
-  return JSON.parse(row!.seen) as Seen[]
+  return JSON.parse(row!.seen) as SeenRows[]
 }
 
 /** Becomes each of them in turn; what fails is theirs alone. */
@@ -262,9 +262,9 @@ begin
       execute format('set local role %I', seer ->> 'role');
       execute 'select to_jsonb(x) from (' || query || ') x' into one;
       execute 'reset role';
-      one := jsonb_build_object('fault', null, 'rows', one -> 'rows', 'hash', one ->> 'hash', 'ids', one -> 'ids');
+      one := jsonb_build_object('fault', null, 'rows', one -> 'rows', 'hash', one ->> 'hash', 'ids', one ->> 'ids');
     exception when others then
-      one := jsonb_build_object('fault', sqlstate, 'rows', 0, 'hash', '', 'ids', '[]'::pg_catalog.jsonb);
+      one := jsonb_build_object('fault', sqlstate, 'rows', 0, 'hash', '', 'ids', '');
     end;
     seen := seen || one;
   end loop;
@@ -274,7 +274,7 @@ $rethread$`
 
 /** Lets everybody read what a twin has beside its original's columns. */
 export async function openTwin(sql: Db, twin: string): Promise<void> {
-  await sql.unsafe(`grant select (${ours.id}, ${ours.rows}) on ${twin} to public`)
+  await sql.unsafe(`grant select (${ownColumns.id}, ${ownColumns.rows}) on ${twin} to public`)
 }
 
 /** Runs a text with the schemas that unqualified names are looked for in. */

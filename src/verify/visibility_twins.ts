@@ -5,7 +5,9 @@ import type { Db } from '../database/types.js'
 import { movedNames } from '../files/moved_names.js'
 import { parseStatements, type Statement } from '../files/statements.js'
 import { partText, tableText } from '../model/table_name.js'
-import { type AccessChange, relationsRead, stubOfPolicy } from '../plan/access_changes.js'
+import { relationsRead } from '../plan/access_changes.js'
+import { stubOfPolicy } from '../plan/access_changes.sql.js'
+import type { AccessChange } from '../plan/access_types.js'
 import { twinSchema } from '../plan/twin_statements.js'
 import {
   addPolicy,
@@ -14,11 +16,11 @@ import {
   type Filling,
   fillTwin,
   leaveTwin,
-  makeTwin,
+  makePolicyTwin,
   openSchema,
   openTwin,
   runIn,
-  type Seen,
+  type SeenRows,
   type Seer,
   type Subject,
   seenBy,
@@ -26,11 +28,11 @@ import {
 } from './visibility_twins.sql.js'
 
 /** Longest wait for a lock, in milliseconds: only ACCESS SHARE is taken on what an application uses. */
-const lockMs = 50
+const twinWaitMs = 50
 /** Longest statement that changes the catalog, in milliseconds. */
 const changeMs = 5000
 /** Longest look at a table by everybody that is asked, in milliseconds, and how much longer for a million rows. */
-const lookMs = 2000
+const twinLookMs = 5000
 const lookMsForAMillion = 2000
 
 /** What was not found out, and why. */
@@ -72,14 +74,14 @@ export class Twins {
   private readonly moved = (text: string): Promise<string> => movedNames(text, this.schemaFor)
 
   async make(): Promise<void> {
-    await setLocal(this.tx, lockMs, changeMs)
+    await setLocal(this.tx, twinWaitMs, changeMs)
     await closePath(this.tx)
     this.silent.clear()
     for (const schema of new Set([...this.twins.values()].map(t => t.schema)))
       await openSchema(this.tx, schema)
     // a policy may read another twin, which has to be there
     for (const s of this.subjects) {
-      await makeTwin(this.tx, { ...s, policies: [] }, this.twins.get(s.table)!)
+      await makePolicyTwin(this.tx, { ...s, policies: [] }, this.twins.get(s.table)!)
       this.silent.set(s.table, new Set(s.policies.filter(p => !p.reads).map(p => p.name)))
     }
     for (const s of this.subjects)
@@ -103,7 +105,7 @@ export class Twins {
 
   /** Runs what a file changes; throws NotForeseen where the server refuses it. */
   async play(file: PlayedStatement[]): Promise<void> {
-    await setLocal(this.tx, lockMs, changeMs)
+    await setLocal(this.tx, twinWaitMs, changeMs)
     const open = twinSchema('public')
     const own = [...this.twins.values()].some(t => t.schema === open)
     const twinPath = [own ? partText(open) : '', this.path].filter(Boolean).join(', ')
@@ -139,7 +141,7 @@ export class Twins {
         // whoever may write is not asked here
         if (isSilent && reads === null && statement.kind === 'AlterPolicyStmt') continue
         if (isSilent && reads === false) {
-          await runIn(this.tx, path, stubOfPolicy(name)(this.twinOf(t)))
+          await runIn(this.tx, path, stubOfPolicy(name, this.twinOf(t)))
           continue
         }
       }
@@ -171,7 +173,7 @@ export class Twins {
   }
 
   /** What everybody sees of a table. Throws NotForeseen where it takes too long. */
-  async look(s: Subject, seers: Seer[]): Promise<Seen[]> {
+  async look(s: Subject, seers: Seer[]): Promise<SeenRows[]> {
     const table = this.twinOf(s.table)
     return this.inTime(s, `who sees which rows of ${s.table} was not found out`, async inside => {
       await openTwin(inside, table)
@@ -182,7 +184,7 @@ export class Twins {
   private async inTime<T>(s: Subject, what: string, work: (tx: Db) => Promise<T>): Promise<T> {
     try {
       return await savepoint(this.tx)(async inside => {
-        await setLocal(inside, lockMs, lookMs + Math.ceil((s.rows / 1e6) * lookMsForAMillion))
+        await setLocal(inside, twinWaitMs, twinLookMs + Math.ceil((s.rows / 1e6) * lookMsForAMillion))
         return work(inside)
       })
     } catch (error) {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { connect } from '../../src/database/context.js'
 import { foreseeVisibility } from '../../src/verify/foresee_visibility.js'
+import { rethread } from '../support/cli.js'
 import { contextOf, trackIn } from '../support/context.js'
-import { type Database, database, servers } from '../support/database.js'
+import { type Database, database, servers, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
 const people = 50
@@ -22,7 +23,7 @@ const application = `
   insert into app.members select n % 7, md5('seer ' || n)::uuid, case when n % 5 = 0 then 'admin' else 'member' end from generate_series(1, ${people}) n;
   insert into app.rooms select n, n % 7, md5('seer ' || (n * 3 % ${people} + 1))::uuid from generate_series(1, 40) n;
   insert into app.notes select n, n % 7, case when n % 11 <> 0 then md5('seer ' || (n % ${people} + 1))::uuid end, n % 45, n % 4 = 0, repeat('x', n % 50), '{}'
-  from generate_series(1, 900) n;
+  from generate_series(1, 260) n;
   create function app.tenant_of(person uuid) returns int language sql stable security definer set search_path = ''
     as 'select m.tenant from app.members m where m.person = $1';
   alter table app.notes owner to vis_owner;
@@ -77,6 +78,13 @@ const changes: Record<string, string> = {
   off: 'alter table app.notes disable row level security;',
 }
 
+const trackInfo = JSON.stringify({
+  title: 't',
+  for: 't',
+  sessions: { table: 'app.rooms', id: 'id', active: 'id' },
+  persona: { claim: 'sub', of: 'auth.users.id' },
+})
+
 const subjects = ['app.notes', 'app.rooms']
 
 /** What somebody really sees, as a statement of theirs finds it. */
@@ -104,35 +112,20 @@ describe.each(servers())('who will see which rows, on PostgreSQL $major', server
     await using db = await database(server, 'empty')
     await db.sql.unsafe(application)
     const names = Object.keys(changes).map((name, i) => `${String(i + 1).padStart(3, '0')}_${name}`)
-    const dir = folder({
-      ...Object.fromEntries(names.map((n, i) => [`migrations/t/${n}.sql`, Object.values(changes)[i]!])),
-      ...Object.fromEntries(names.map(n => [`rollbacks/t/${n}.sql`, 'select 1;'])),
-      'migrations/t/track.json': JSON.stringify({
-        title: 't',
-        for: 't',
-        sessions: { table: 'app.rooms', id: 'id', active: 'id' },
-        persona: { claim: 'sub', of: 'auth.users.id' },
-      }),
-      'verify/t/x.sql': 'select 1 as object where false',
-    })
-    const track = trackIn(dir)
+    const track = trackOf(Object.fromEntries(names.map((n, i) => [n, Object.values(changes)[i]!])))
     const ctx = contextOf(db.url)
     await using connection = await connect(ctx, 'reader')
-    const t0 = performance.now()
     const { prediction, unknown } = await foreseeVisibility(ctx, connection, track, track.migrations, {
       persons: people,
       always: true,
     })
-    console.log('predicted in', performance.now() - t0)
     expect(unknown).toEqual([])
     const { seers, moments } = prediction
     expect(seers.filter(s => s.isPerson).length).toBe(people)
     expect(moments[0]!.after).toBeNull()
     const differing: unknown[] = []
     const seen = async (after: string | null) => {
-      const moment = [...moments]
-        .reverse()
-        .find(m => m.after === null || (after !== null && m.after <= after))!
+      const moment = moments.filter(m => m.after === null || (after !== null && m.after <= after)).at(-1)!
       for (const table of subjects) {
         const sight = moment.sights.get(table)
         for (const [i, seer] of seers.entries()) {
@@ -149,5 +142,159 @@ describe.each(servers())('who will see which rows, on PostgreSQL $major', server
       await seen(m.name)
     }
     expect(differing).toEqual([])
+  })
+})
+
+/** A track of files whose persons are the users. */
+const trackOf = (files: Record<string, string>) =>
+  trackIn(
+    folder({
+      ...Object.fromEntries(Object.entries(files).map(([n, sql]) => [`migrations/t/${n}.sql`, sql])),
+      ...Object.fromEntries(Object.keys(files).map(n => [`rollbacks/t/${n}.sql`, 'select 1;'])),
+      'migrations/t/track.json': trackInfo,
+      'verify/t/x.sql': 'select 1 as object where false',
+    }),
+  )
+
+const workspace = ['--track', 'workspace-sessions']
+const contract = [...workspace, '--phase', 'contract']
+const allowed = ['--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS,HIDES_ROWS,SHOWS_ROWS,WIDENS_ACCESS']
+
+const reporting = `
+  do $$ begin create role report_worker login; exception when duplicate_object or unique_violation then null; end $$;
+  grant usage on schema public to report_worker; grant select on chats to report_worker`
+
+describe.each(some('newest'))('the preview of a plan, on PostgreSQL $major', server => {
+  const preview = async (db: Database, ...more: string[]) => {
+    const plan = await rethread(db.url, ['plan', ...contract, '--visibility', ...more])
+    const table = plan.report.tables.find(t => t.title.startsWith('Who sees which rows of public.chats'))!
+    const unknown = plan.report.findings.filter(f => f.code === 'VISIBILITY_UNKNOWN')
+    const hazards = plan.report.steps.flatMap(s =>
+      s.hazards.filter(h => /_ROWS$/.test(h.code)).map(h => `${s.migration} ${h.code} ${h.detail}`),
+    )
+    return { plan, table, unknown, hazards }
+  }
+  const last = (table: { columns: string[] }) => table.columns.indexOf('after 011_follow_the_session')
+
+  test('a worker that reads every message and persons who read those of others: foreseen, and so it comes', async () => {
+    await using db = await database(server, 'workspace-sessions', 300)
+    await using copy = await database(server, 'workspace-sessions', 300)
+    for (const of of [db, copy])
+      await of.sql.unsafe(`alter table chats disable row level security; ${reporting}`)
+    // the column that the policies ask for is not there yet: nobody guesses
+    const early = await preview(db)
+    expect(early.unknown.map(f => [f.subject, f.facts])).toEqual([
+      ['public.chats', expect.objectContaining({ migration: '011_follow_the_session' })],
+    ])
+    expect(early.plan.code).toBe(1)
+    expect(early.table.rows.find(r => r[0] === 'role report_worker')).toEqual(
+      expect.arrayContaining(['not known']),
+    )
+    // a copy knows, because everything runs there
+    const onCopy = await preview(db, '--rehearse-url', copy.url)
+    expect(onCopy.unknown).toEqual([])
+    expect((await rethread(db.url, ['migrate', ...workspace])).code).toBe(0)
+    const late = await preview(db)
+    expect(late.unknown).toEqual([])
+    const worker = late.table.rows.find(r => r[0] === 'role report_worker')!
+    expect([worker[1], worker[last(late.table)], worker.at(-1)]).toEqual([expect.any(Number), 0, 'loses all'])
+    expect(worker[1]).toBeGreaterThan(200)
+    expect(late.hazards.join()).toMatch(/011_follow_the_session HIDES_ROWS role report_worker/)
+    expect(late.hazards.join()).not.toMatch(/SHOWS_ROWS/)
+    const migrated = await rethread(db.url, ['migrate', ...contract, ...allowed])
+    expect(migrated.report.findings.filter(f => f.level === 'error')).toEqual([])
+    expect(migrated.code).toBe(0)
+    for (const { table } of [late, onCopy])
+      for (const row of table.rows) {
+        const who = String(row[0])
+        const role = /^role (.*)/.exec(who)?.[1]
+        const seen = await really(db, 'public.chats', role ?? 'authenticated', role ? null : who)
+        expect([who, row[last(table)]]).toEqual([who, seen])
+      }
+    // `verify` finds the same of those whom it samples too
+    const verified = await rethread(db.url, ['verify', ...workspace, '--sample', '10'])
+    const sampled = verified.report.tables.find(t => t.title === 'What real persons see')!
+    const both = sampled.rows.filter(r => r[1] === 'public.chats' && late.table.rows.some(l => l[0] === r[0]))
+    expect(both.length).toBeGreaterThan(0)
+    for (const [who, , , sees] of both)
+      expect([who, late.table.rows.find(l => l[0] === who)![last(late.table)]]).toEqual([who, sees])
+  })
+
+  test('messages that only their author reads and that the owner of the workspace would read', async () => {
+    await using db = await database(server, 'workspace-sessions', 300)
+    await db.sql.unsafe(`
+      alter table chats enable row level security;
+      create policy mine on chats to authenticated using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+      update workspaces set owner_id = (select user_id from chats where user_id is not null group by 1 order by count(*) desc limit 1)`)
+    expect((await rethread(db.url, ['migrate', ...workspace, '--allow', 'SHOWS_ROWS'])).code).toBe(0)
+    const { table, hazards, unknown } = await preview(db)
+    expect(unknown).toEqual([])
+    const winners = table.rows.filter(r => /^gains/.test(String(r.at(-1))))
+    expect(winners.length).toBe(1)
+    expect(hazards.join()).toMatch(/011_follow_the_session SHOWS_ROWS 1 of \d+ sampled person/)
+    const refused = await rethread(db.url, [
+      ...['migrate', ...contract, '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS'],
+    ])
+    expect([refused.code, JSON.stringify(refused.report.findings)]).toEqual([
+      3,
+      expect.stringMatching(/SHOWS_ROWS: 011_follow_the_session/),
+    ])
+    expect((await rethread(db.url, ['migrate', ...contract, ...allowed])).code).toBe(0)
+    for (const row of table.rows.filter(r => !String(r[0]).startsWith('role ')))
+      expect([row[0], row[last(table)]]).toEqual([
+        row[0],
+        await really(db, 'public.chats', 'authenticated', String(row[0])),
+      ])
+  })
+
+  test('what the twins can not show is not known, and says why', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(application)
+    await db.sql.unsafe(`
+      alter table app.notes enable row level security;
+      create function app.notes_of(person uuid) returns setof int language sql stable set search_path = '' as 'select n.id from app.notes n where n.owner = $1';
+      create function app.put_together() returns boolean language plpgsql stable as $f$ begin execute 'select 1'; return true; end $f$`)
+    await using connection = await connect(contextOf(db.url), 'reader')
+    const why = async (...files: string[]) => {
+      const track = trackOf(Object.fromEntries(files.map((f, i) => [`00${i + 1}_x`, f])))
+      const options = { persons: 3, always: true }
+      const { unknown } = await foreseeVisibility(
+        contextOf(db.url),
+        connection,
+        track,
+        track.migrations,
+        options,
+      )
+      return unknown.map(u => `${u.subject} ${u.migration}: ${u.reason}`).join('; ')
+    }
+    const policy = (using: string) => `create policy p on app.notes to authenticated using (${using});`
+    // somebody is writing: no lock that would wait for them is taken
+    await using other = await connect(contextOf(db.url), 'worker')
+    await other.sql.unsafe('begin; update app.notes set said = said')
+    expect(await why(policy('true'))).toBe('')
+    await other.sql.unsafe('rollback')
+    expect(await why(policy('id in (select app.notes_of((select auth.uid())))'))).toMatch(
+      /app\.notes 001_x: app\.notes_of reads app\.notes, whose policies or rights 001_x changes too/,
+    )
+    expect(await why(policy('app.put_together()'))).toMatch(/puts its statements together/)
+    expect(await why('alter table app.notes add team int;', policy('team = 1'))).toMatch(
+      /002_x can't be tried before it runs: 42703/,
+    )
+    expect(await why('update app.notes set tenant = 1;', policy('tenant = 1'))).toMatch(
+      /001_x has rows of app\.notes to write before/,
+    )
+    // nothing is asked of what that changes
+    expect(await why('update app.notes set said = 1;', policy('tenant = 1'))).toBe('')
+    expect(
+      await why(
+        'insert into app.rooms values (99, 1, gen_random_uuid());',
+        policy('exists (select from app.rooms r where r.id = room)'),
+      ),
+    ).toMatch(/its policies read app\.rooms; 001_x has rows of app\.rooms to write before/)
+    const block = (...above: string[]) =>
+      `${above.map(a => `-- ${a}\n`).join('')}do $$ begin execute 'alter table app.notes disable row level security'; end $$;`
+    expect(await why(block('locks: app.notes ACCESS EXCLUSIVE'))).toMatch(/only running 001_x tells/)
+    expect(await why(policy('true'), block())).toMatch(/app\.notes 002_x: only running 002_x tells/)
+    expect(await why(policy('true'), block('access: none'))).toBe('')
   })
 })
