@@ -4,7 +4,7 @@ import { listArchives } from './archive.sql.js'
 
 /**
  * What the newest rollback of a track has archived and nobody has brought back: how many rows, how many of
- * them people had made or changed, and the command. An archive is kept for ever; it waits while it holds rows.
+ * them people had made or changed, and the command.
  */
 export async function waitingArchives(sql: Db, track: string): Promise<Finding[]> {
   const kept = (await listArchives(sql)).filter(a => a.track === track && a.state === 'kept')

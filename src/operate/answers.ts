@@ -5,7 +5,7 @@ import type { HistoryAndPlan } from '../plan/history.js'
 import { recentRuns } from '../run/at_work.sql.js'
 import { readLease } from '../run/lease.sql.js'
 
-/** Whether somebody is at work, and since when: a lease whose backend is gone is that of a run that was killed. */
+/** Whether somebody is at work, and since when. A lease whose backend is gone is that of a killed run. */
 export async function whoIsAtWork(connection: Connection, track: string): Promise<Finding> {
   const [last] = await recentRuns(connection.sql, 1)
   const lease = await readLease(connection.sql)

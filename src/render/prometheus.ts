@@ -12,8 +12,8 @@ const labelText = (text: string): string =>
   text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 
 /**
- * What is to be watched, in the text format of Prometheus: for `status`, whose findings say who is at work and
- * how far. Of other commands it has the verdict and the backfills.
+ * What is to be watched, in the text format of Prometheus: for `status`, whose findings say who is at work
+ * and how far. Of other commands it has the verdict and the backfills.
  */
 export function renderPrometheus(report: Report): string {
   const { findings, backfill, steps } = report
