@@ -100,6 +100,7 @@ export const codes = {
   COUNTS_COLUMNS: 'refused',
   EVENT_TRIGGER_RAISES: 'refused',
   WOULD_FAIL: 'refused',
+  NOT_TRIED: 'warn',
   NOT_REHEARSED: 'info',
   BASELINE_UNPROVEN: 'refused',
   ADOPT_DIFFERS: 'refused',

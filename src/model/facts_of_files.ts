@@ -263,6 +263,8 @@ export interface FactsOfFiles {
   /** The statement at which an event trigger raised. */
   EVENT_TRIGGER_RAISES: { sql: string; sqlstate: string; reason: string }
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
+  /** A statement that could not be tried, and another one before it that it may need, which was left out. */
+  NOT_TRIED: { sql: string; sqlstate: string; reason: string; leftOut: string }
   NOT_REHEARSED: Reason
   PUBLISHED_TABLE: { publications: Some }
   /** `code`: what the table runs, with its function and whose it is; `role` is ours. */

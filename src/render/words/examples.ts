@@ -166,6 +166,15 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       reason: 'key columns are of incompatible types',
     },
   ],
+  NOT_TRIED: [
+    `${file}:12`,
+    {
+      sql: 'alter table public.chats add column b int generated always as (a * 2) stored',
+      sqlstate: '42703',
+      reason: 'column "a" does not exist',
+      leftOut: 'do $$',
+    },
+  ],
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
