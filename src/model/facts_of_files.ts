@@ -171,6 +171,10 @@ export interface FactsOfFiles {
   WRONG_PASSWORD: Reason
   NO_SUCH_DATABASE: { server: string }
   CONNECTION_LOST: Reason
+  OUT_OF_RESOURCES: Reason & {
+    /** Of class 53, such as 53100 of a full disk, or 58030. */
+    sqlstate: string
+  }
   SERVER_TOO_OLD: {
     /** Oldest major version that works. */
     oldest: string
@@ -266,6 +270,9 @@ export interface FactsOfFiles {
   /** A statement that could not be tried, and another one before it that it may need, which was left out. */
   NOT_TRIED: { sql: string; sqlstate: string; reason: string; leftOut: string }
   NOT_REHEARSED: Reason
+  /** The migration after which nobody knows who sees which rows; null where it is not known now either. */
+  VISIBILITY_UNKNOWN: { migration: string | null; reason: string }
+  SAME_VISIBILITY: NoFacts
   PUBLISHED_TABLE: { publications: Some }
   /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
   FOREIGN_CODE: { code: string[]; role: string }
