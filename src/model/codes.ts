@@ -34,6 +34,7 @@ export const codes = {
   NO_SUCH_SESSION: 'error',
   DROP_BEFORE_CREATE: 'error',
   SWALLOWED_EXCEPTION: 'warn',
+  WITH_READS_TABLE: 'warn',
   DEFINER_WITHOUT_SEARCH_PATH: 'warn',
   POLICY_WITHOUT_TO: 'warn',
   POLICY_WITHOUT_CHECK: 'warn',

@@ -49,6 +49,8 @@ export interface FactsOfFiles {
     creates: string
   }
   SWALLOWED_EXCEPTION: Excusable
+  /** The part of a backfill's WITH that reads its table, and that table. */
+  WITH_READS_TABLE: Excusable & { part: string; table: string }
   DEFINER_WITHOUT_SEARCH_PATH: { name: string } & Excusable
   POLICY_WITHOUT_TO: { policy: string; table: string } & Excusable
   POLICY_WITHOUT_CHECK: { policy: string; table: string } & Excusable

@@ -83,7 +83,7 @@ async function hiddenChanges(
         s.kind === 'DoStmt'
           ? [s]
           : s.kind === 'SelectStmt' || s.kind === 'CallStmt'
-            ? calledBy(s, functions)
+            ? functionsCalled(s, functions)
             : []
       if (bodies.length === 0) continue
       for (const table of (await rowChanges(bodies)).tables)
@@ -93,7 +93,7 @@ async function hiddenChanges(
 }
 
 /** The functions of the files that a statement calls. */
-function calledBy({ node }: Statement, functions: ReadonlyMap<string, Statement>): Statement[] {
+function functionsCalled({ node }: Statement, functions: ReadonlyMap<string, Statement>): Statement[] {
   const called = new Set<Statement>()
   visitNodes(node, part => {
     const made = Array.isArray(part.funcname) ? functions.get(pathName(strings(part.funcname))) : undefined
