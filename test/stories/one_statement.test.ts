@@ -171,4 +171,17 @@ describe.each(some('newest'))('many rows by one statement, on PostgreSQL $major'
     expect(up.findings.filter(f => f.level === 'error')).toEqual([])
     expect(await wrong(db, track, told.checks)).toEqual(before)
   })
+
+  test('conversation-history: a key that is checked at the end of the transaction takes conversations all the same', async () => {
+    await using db = await database(server, 'conversation-history', 20)
+    await db.sql.unsafe(`alter table public.chat_sessions drop constraint chat_sessions_pkey cascade;
+      alter table public.chat_sessions add primary key (id) deferrable initially deferred`)
+    const project = await inProcess(db.url, { track: 'conversation-history' })
+    expect((await project.migrate()).findings.filter(f => f.level === 'error')).toEqual([])
+    await db.sql.unsafe(tracks['conversation-history']!.statements[0]!)
+    const [kept] =
+      await db.sql`select jsonb_array_length(messages) as n from public.chat_sessions where id = md5('new 0')::uuid`
+    expect(kept).toEqual({ n: 1 })
+    expect([...(await db.sql`select operation, sqlstate from chat_private.behind`)]).toEqual([])
+  })
 })
