@@ -42,6 +42,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NO_SESSIONS_TABLE: ['public.chat_sessions'],
   NO_SUCH_SESSION: ['4711', { table: 'public.chat_sessions' }],
   DROP_BEFORE_CREATE: [file, { table: chats, creates: 'migrations/own/007_chats.sql' }],
+  WITH_READS_TABLE: [place, { part: 'firsts', table: 'public.chats', excused: null }],
   SWALLOWED_EXCEPTION: [place, { excused: null }],
   DEFINER_WITHOUT_SEARCH_PATH: [place, { name: 'public.may_read', excused: null }],
   POLICY_WITHOUT_TO: [place, { policy: 'readers', table: chats, excused: null }],
@@ -200,6 +201,15 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       sql: 'alter table public.chats ...',
       sqlstate: '42804',
       reason: 'key columns are of incompatible types',
+    },
+  ],
+  NOT_TRIED: [
+    `${file}:12`,
+    {
+      sql: 'alter table public.chats add column b int generated always as (a * 2) stored',
+      sqlstate: '42703',
+      reason: 'column "a" does not exist',
+      leftOut: 'do $$',
     },
   ],
   VISIBILITY_UNKNOWN: [
