@@ -15,7 +15,7 @@ import {
 } from './model/options.js'
 import type { Consent } from './model/plan.js'
 import type { Project, Track } from './model/project.js'
-import type { Report, Table } from './model/report.js'
+import type { Finding, Report, Table } from './model/report.js'
 
 /** Options that every command takes. */
 export const globalOptions = {
@@ -28,6 +28,10 @@ export const globalOptions = {
   dir: text(
     '--dir <folder>',
     'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
+  ),
+  layout: text(
+    '--layout <name>',
+    'whose files are in the folder, such as supabase or dbmate (default: what they look like)',
   ),
   config: text('--config <file>', `configuration (default ${configName})`),
   allow: counted(
@@ -71,6 +75,8 @@ export interface Invocation {
   project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
+  /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
+  layoutFindings(): Finding[]
   consent: Consent
   /** What a person has answered to the questions of a report, as `--map` takes it. */
   answers: string[]

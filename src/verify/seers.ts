@@ -53,7 +53,7 @@ export async function seersOf(
   else
     for (const person of await sampleRealUsers(sql, there, persons))
       people.push({
-        ...asRealUser(info.persona.claim, person, roleOfPeople),
+        ...asRealUser(info.persona.claim, person, { role: roleOfPeople }),
         name: person,
         isPerson: true,
       })
