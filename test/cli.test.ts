@@ -3,12 +3,8 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { startEmbedded } from '../src/database/embedded.js'
-import { codes } from '../src/model/codes.js'
-import { emptyReport } from '../src/model/report.js'
+import { codes, hazards } from '../src/model/codes.js'
 import { reportJsonSchema, reportSchema } from '../src/model/schema.js'
-import { renderTable } from '../src/render/table.js'
-import { example } from '../src/render/words/examples.js'
-import { worded } from '../src/render/words/index.js'
 import { contract, ended, rethread, start } from './support/cli.js'
 import { type Database, database, newest, picture, root } from './support/database.js'
 import { folder } from './support/folder.js'
@@ -137,17 +133,24 @@ describe('help and usage', () => {
     expect(ran.stdout + ran.stderr).not.toMatch(/\n\s+at .*\(/)
   })
 
-  test('every code is explained', async () => {
-    for (const code of Object.keys(codes)) {
-      const text = await renderTable(
-        { ...emptyReport('explain'), tables: [{ title: code, columns: ['kind'], rows: [['finding']] }] },
-        { color: false, verbose: false, width: 80 },
-      )
-      expect(text).toContain(`${code} (finding)`)
-      expect(text).toContain(worded(example(code as keyof typeof codes)).message)
-    }
+  test('explain shows each part of a finding, a hazard and a check, and lists all without a name', async () => {
     const { stdout } = await rethread('', ['explain', 'DELETES_DATA'], plain)
     expect(stdout).toContain('--allow DELETES_DATA')
+    const check = await rethread('', ['explain', 'orphaned-messages'], plain)
+    expect(check.stdout).toMatch(/^orphaned_messages {2}check, level error\n/)
+    expect(check.stdout).toContain('verify/workspace-sessions/orphaned_messages.sql')
+    const { report } = await rethread('', ['explain', 'QUARANTINED'])
+    expect(report.tables[0]!.rows.map(([part]) => part)).toEqual([
+      'kind',
+      'meaning',
+      'why it matters',
+      'what to do',
+      'example',
+    ])
+    const all = (await rethread('', ['explain'])).report.tables
+    expect(all.map(t => t.title)).toEqual(['Findings', 'Hazards', 'Checks'])
+    const named = all.flatMap(t => t.rows.map(([name]) => name))
+    expect(named).toEqual(expect.arrayContaining([...Object.keys(codes), ...Object.keys(hazards), 'grants']))
   })
 })
 

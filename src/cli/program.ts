@@ -1,18 +1,13 @@
-import { appendFileSync } from 'node:fs'
 import { CommanderError, Command as Program } from 'commander'
 import { type Command, globalOptions } from '../command.js'
 import { home, packageVersion } from '../files/package.js'
-import { filesIn, folderOf, formats, rendererOf } from '../library/discovery.js'
-import { findingsOf } from '../model/failure.js'
-import { oneOf, readOptions, type Typed } from '../model/options.js'
-import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import { filesIn, folderOf, formats } from '../library/discovery.js'
+import type { Typed } from '../model/options.js'
+import { emptyReport, exitCodes, finding, type Report } from '../model/report.js'
 import { commandPlace, filterFlags, foldFilters, optionOf, without } from './flags.js'
-import { type Process, readInput, urlOrNone } from './input.js'
-import { checkOutput, maskArguments, maskSecrets, maskWords, withoutSecrets, writeOutput } from './output.js'
-import { openTerminal } from './terminal.js'
-
-/** The format where none is named. */
-const usualFormat = 'table'
+import type { Process } from './input.js'
+import { maskArguments, maskWords } from './output.js'
+import { runCommand, tellUsage } from './run_command.js'
 
 /**
  * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
@@ -49,7 +44,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       const typed = given.at(-2) as Record<string, Typed>
       foldFilters(filters, typed)
-      exitCode = await runCommand(name, command, args, typed, process)
+      exitCode = await runCommand({ name, command, args, typed, process })
     })
   }
   try {
@@ -59,105 +54,29 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
-    if (argv.includes('json') && argv.includes('--format')) {
-      const report = {
-        ...emptyReport(named ?? ''),
-        verdict: 'failed' as const,
-        findings: [
-          finding('USAGE', maskArguments(argv).join(' '), {
-            reason: maskWords(error.message, argv),
-            known: [],
-            meant: null,
-          }),
-        ],
-      }
-      const json = await rendererOf('json')
-      process.stdout.write(await json!.render(report, { color: false, verbose: false, width: 100 }))
-    }
+    const look = { color: false, verbose: false, width: 100 }
+    await tellUsage(
+      usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, error),
+      formatIn(argv),
+      process,
+      look,
+    )
     return exitCodes.failed
   }
 }
 
-async function runCommand(
-  name: string,
-  command: Command,
-  args: string[],
-  typed: Record<string, Typed>,
-  process: Process,
-): Promise<number> {
-  // how to say it must be known before anything that was typed may be wrong
-  const renderer = await rendererOf(String(typed.format ?? usualFormat))
-  const verbose = typed.verbose === true
-  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
-  const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
-  const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
-  let report: Report
-  let writable = false
-  const cleanup: (() => Promise<void>)[] = []
-  try {
-    if (!renderer) oneOf('--format', String(typed.format), await formats())
-    for (const [flag, path] of [
-      ['--output', typed.output],
-      ['--out', typed.out],
-      ['--fix-up', typed.fixUp],
-    ] as const)
-      if (typeof path === 'string') checkOutput(process.cwd(), flag, path)
-    writable = true
-    const run = command.read(typed)
-    const options = readOptions(globalOptions, typed)
-    const input = await readInput(command, args, options, process, events.emit, cleanup)
-    report = await run(input)
-    // a protected place is never confirmed by typing: the flag stands in the command, for all to read
-    const never = options.yes || input.config.protected
-    for (let named = await events.askNames(report, never); named; ) {
-      input.answers = [...input.answers, ...named]
-      report = await run(input)
-      named = await events.askNames(report, never)
-    }
-    // asked once for each refusal: what was agreed to may have changed before the lease was there
-    for (let asked = await events.askConsent(report, never); asked; ) {
-      input.consent = {
-        allow: new Set([...input.consent.allow, ...asked.allow]),
-        confirm: asked.confirm ?? input.consent.confirm,
-        rows: asked.rows ?? input.consent.rows ?? null,
-        from: input.consent.from,
-      }
-      report = await run(input)
-      asked = await events.askConsent(report, never)
-    }
-  } catch (error) {
-    report = { ...emptyReport(name), findings: findingsOf(error) }
-    report.verdict = verdictOf(report)
-    if (verbose && error instanceof Error)
-      process.stderr.write(
-        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlOrNone(given, process.env))}\n`,
-      )
-  } finally {
-    for (const end of cleanup.reverse()) await end()
-    events.close()
-  }
-  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
-  report = withoutSecrets(report, urlOrNone(given, process.env), words)
-  const look = { color, verbose, width: process.stdout.columns ?? 100 }
-  const kept = report.pin ?? report.proof
-  if (typeof typed.out === 'string' && kept)
-    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
-  if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
-    note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
-  const { render, page } = renderer ?? (await rendererOf(usualFormat))!
-  const file = page && process.env[page.env]
-  if (page && file) appendFileSync(file, await page.render(report))
-  if (writable && typeof typed.output === 'string') {
-    const faults = writeOutput(process.cwd(), typed.output, await render(report, look))
-    if (faults.length === 0) return exitCodes[report.verdict]
-    note(report, faults)
-  }
-  process.stdout.write(await render(report, look))
-  return exitCodes[report.verdict]
+/** The format that a command line names, as far as it can be told of one that could not be read. */
+function formatIn(argv: string[]): string | null {
+  const at = argv.indexOf('--format')
+  const joined = argv.find(word => word.startsWith('--format='))
+  return (at < 0 ? undefined : argv[at + 1]) ?? joined?.slice('--format='.length) ?? null
 }
 
-/** Adds what went wrong after the command itself was done. */
-function note(report: Report, faults: Finding[]): void {
-  report.findings.push(...faults)
-  report.verdict = verdictOf(report)
+/** What commander says of a command line, as a report; its suggestion is what was probably meant. */
+function usageReport(name: string, argv: string[], error: CommanderError): Report {
+  const [said, hint] = maskWords(error.message, argv).split('\n(Did you mean ')
+  const meant = /^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null
+  const reason = said!.replace(/^error: /, '')
+  const findings = [finding('USAGE', maskArguments(argv).join(' '), { reason, known: [], meant })]
+  return { ...emptyReport(name), verdict: 'failed', findings }
 }

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
+import { failLevels, failOn } from '../dry_run/fail_on.js'
 import { dryRun, dryRunRollback, dryRunWithSample } from '../dry_run/plan.js'
 import { dryRunWithRehearsal } from '../dry_run/rehearse.js'
 import { readText } from '../files/discover.js'
 import { UsageError } from '../model/failure.js'
-import { choice, count, flag, text } from '../model/options.js'
+import { choice, choices, count, flag, text } from '../model/options.js'
 import { phases } from '../model/project.js'
 
 export default defineCommand({
@@ -36,6 +37,11 @@ export default defineCommand({
     ),
     out: text('--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'),
     rollback: flag('--rollback', 'plan a rollback: what would go, and whose rows they are'),
+    failOn: choices(
+      '--fail-on <levels>',
+      'also exit 1 where there is a warn(ing), a hazard that --allow does not name, or a pending step',
+      failLevels,
+    ),
     steps: count('--steps <n>', 'with --rollback: undo the last n migrations'),
     all: flag('--all', 'with --rollback: undo everything'),
   },
@@ -58,10 +64,12 @@ export default defineCommand({
         if (path && !rehearses) throw new UsageError(flag, 'it wants --rehearse or --rehearse-url')
       const read = (path: string | null) => (path ? readText(resolve(cwd, path)) : null)
       const apps = { old: read(options.oldApp), new: read(options.newApp) }
-      if (rehearses) return dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, apps)
-      return (options.sample ? dryRunWithSample : dryRun)(ctx, await track(), asked)
+      const report = rehearses
+        ? await dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, apps)
+        : await (options.sample ? dryRunWithSample : dryRun)(ctx, await track(), asked)
+      return failOn(report, options.failOn, consent)
     }
-    return dryRunRollback(ctx, await track(), {
+    const report = await dryRunRollback(ctx, await track(), {
       to,
       steps,
       all: options.all || (to === null && steps === null),
@@ -69,5 +77,6 @@ export default defineCommand({
       leaseWaitMs,
       guards: { protected: config.protected, diskFreeBytes: config.diskFreeBytes },
     })
+    return failOn(report, options.failOn, consent)
   },
 })

@@ -1,15 +1,17 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
+import { judgeLeaving } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect, inside } from '../database/context.js'
 import { takenBack, transaction } from '../database/scopes.js'
-import { inspect, judgeServer, preflight } from '../database/server.js'
+import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
 import { judgePlan } from '../migrate/judge_plan.js'
+import { isDriftOfTrack } from '../migrate/migrate.js'
 import { readPlan } from '../migrate/read_plan.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
@@ -120,11 +122,13 @@ export function dryRunAndPlan(
       : null
     report.findings.push(
       ...(shapes?.findings ?? []),
+      ...(plan.steps.length > 0 ? judgeRights(target, hasLedger) : []),
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
       ...ahead,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...guard(described, options.consent),
+      ...(await judgeLeaving(connection, described, options.consent)),
       ...(await inTheWay(connection, tables)),
       ...(await strain(connection, tables)),
       ...triggers,
@@ -144,6 +148,9 @@ export function dryRunAndPlan(
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    // as `migrate` that has nothing to do: what others changed of the track is to be looked at
+    if (plan.steps.length === 0 && (await isDriftOfTrack(track, drift, options.consent)))
+      report.verdict = 'attention'
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
     if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'

@@ -30,6 +30,13 @@ export async function rendererOf(format: string): Promise<Renderer | null> {
   return ((await import(file)) as { default?: Renderer }).default ?? null
 }
 
+/** The formats by how names of files end. Loads every file, as `formats` does. */
+export async function formatsByEnding(): Promise<Map<string, string>> {
+  const names = await formats()
+  const renderers = await Promise.all(names.map(rendererOf))
+  return new Map(names.flatMap((name, i) => (renderers[i]!.endings ?? []).map(end => [end, name] as const)))
+}
+
 /** The names of all formats. Loads every file: for help texts, and for the error about an unknown format. */
 export async function formats(): Promise<string[]> {
   const names = [...filesIn(folderOf('render')).keys()]

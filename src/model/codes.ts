@@ -8,6 +8,7 @@ export type Level = 'info' | 'warn' | 'error' | 'refused'
  */
 export const codes = {
   // files
+  FILES_HOLD: 'info',
   NO_TRACKS: 'error',
   DUPLICATE_VERSION: 'error',
   BAD_FILE_NAME: 'error',
@@ -58,6 +59,7 @@ export const codes = {
   NEWER_LEDGER: 'error',
   LEDGER_ABSENT: 'info',
   NOT_SAMPLED: 'info',
+  FAIL_ON: 'warn',
   BAD_PIN: 'error',
   PLAN_CHANGED: 'refused',
   PLAN_OUTDATED: 'refused',
@@ -77,6 +79,7 @@ export const codes = {
   WRONG_PASSWORD: 'error',
   NO_SUCH_DATABASE: 'error',
   CONNECTION_LOST: 'error',
+  OUT_OF_RESOURCES: 'error',
   SERVER_TOO_OLD: 'error',
   SERVER_UNTESTED: 'warn',
   READ_ONLY_SERVER: 'error',

@@ -171,6 +171,10 @@ export interface FactsOfFiles {
   WRONG_PASSWORD: Reason
   NO_SUCH_DATABASE: { server: string }
   CONNECTION_LOST: Reason
+  OUT_OF_RESOURCES: Reason & {
+    /** Of class 53, such as 53100 of a full disk, or 58030. */
+    sqlstate: string
+  }
   SERVER_TOO_OLD: {
     /** Oldest major version that works. */
     oldest: string

@@ -97,6 +97,14 @@ export const choice = <const V extends string, const D extends V | null = null>(
   otherwise: D = null as D,
 ): Option<V | D> => valued(flags, help, otherwise, typed => oneOf(flagOf(flags), typed, known))
 
+/** Several of some words, separated by commas; none where it is absent. */
+export const choices = <const V extends string>(
+  flags: string,
+  help: string,
+  known: readonly V[],
+): Option<V[]> =>
+  valued(flags, help, [] as V[], typed => splitAtCommas(typed).map(part => oneOf(flagOf(flags), part, known)))
+
 /** Several texts, separated by commas; empty where it is absent. */
 export const list = (flags: string, help: string): Option<string[]> =>
   valued(flags, help, [] as string[], splitAtCommas)

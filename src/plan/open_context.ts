@@ -4,7 +4,7 @@ import { discover } from '../files/discover.js'
 import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
-import type { Table } from '../model/report.js'
+import type { Finding, Table } from '../model/report.js'
 import { chooseTrack } from './choose_track.js'
 
 /** What the command line or the library has read before a verb runs. */
@@ -76,7 +76,7 @@ export function openContext(opening: Opening): Opened {
 /** The track, after the faults of the files: all of them at once. */
 async function pickTrack(ctx: Context, project: Project, name: string | null): Promise<Track> {
   const faults = project.faults.filter(f => f.level === 'error')
-  if (faults.length > 0) throw new Failures(faults)
+  if (faults.length > 0) throw new Failures([...faults, ...(await deeperFaults(project, name))])
   const named = project.tracks.find(t => t.name === name)
   if (named) return named
   if (project.tracks.length === 1 && !name) return project.tracks[0]!
@@ -90,6 +90,17 @@ async function pickTrack(ctx: Context, project: Project, name: string | null): P
     await connection.close()
     throw error
   }
+}
+
+/**
+ * What else is wrong in the files, where something is: a syntax error is named in the same run as a name that
+ * is wrong. Files that are in order are parsed when something is to run.
+ */
+async function deeperFaults({ tracks }: Project, name: string | null): Promise<Finding[]> {
+  const { lint } = await import('../files/lint.js')
+  const looked = tracks.some(t => t.name === name) ? tracks.filter(t => t.name === name) : tracks
+  const found = await Promise.all(looked.map(track => lint(track)))
+  return found.flat().filter(f => f.level === 'error')
 }
 
 /** Where each value came from, as `doctor` shows it. */

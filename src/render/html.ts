@@ -274,4 +274,4 @@ ${hazards ? `<ul>${hazards}</ul>` : ''}
     .join('\n')
 }
 
-export default defineRenderer({ render: renderHtml })
+export default defineRenderer({ endings: ['.html', '.htm'], render: renderHtml })

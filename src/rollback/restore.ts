@@ -7,11 +7,12 @@ import { parseStatements, relationsNamed } from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
 import { migrate } from '../migrate/migrate.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
-import { Failure, findingsOf } from '../model/failure.js'
+import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Track } from '../model/project.js'
 import { emptyReport, finding, isFault, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
+import { endedBy } from '../run/ended_by.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
@@ -93,11 +94,8 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
       await endRestore(run.writer.sql, track.name, chosen[0]!.run)
     return report
   } catch (error) {
-    report.findings.push(...findingsOf(error))
-    report.verdict = verdictOf(report)
-    // what was brought back so far stays; Ctrl-C is no error
-    if (report.verdict === 'interrupted') return report
-    throw error
+    // what was brought back so far stays
+    return endedBy(error, report)
   } finally {
     await run.close(report.verdict)
   }

@@ -12,6 +12,7 @@ import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
+import { endedBy } from '../run/ended_by.js'
 import { type FileStep, runStatements } from '../run/execute_file.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { record } from '../run/ledger_rows.js'
@@ -65,6 +66,8 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
     } else await executeRollback(run, track, now, report)
     report.verdict = verdictOf(report)
     return report
+  } catch (error) {
+    return endedBy(error, report)
   } finally {
     await run.close(report.verdict)
   }

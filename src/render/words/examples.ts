@@ -14,6 +14,7 @@ const changed = ['+ index public.chats.idx_chats_rating', '~ column public.chats
  */
 const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } = {
   // files
+  FILES_HOLD: ['/srv/app', { files: 24 }],
   NO_TRACKS: ['/srv/app'],
   DUPLICATE_VERSION: [file, { version: '3', other: 'migrations/own/003_add_rating.sql' }],
   BAD_FILE_NAME: ['migrations/own/Link.sql', { wanted: '<digits>_<lower_case_slug>.sql' }],
@@ -67,6 +68,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NEWER_LEDGER: ['schema rethread', { found: 9, known: 7 }],
   LEDGER_ABSENT: ['chat'],
   NOT_SAMPLED: [exampleMigration, { reason: 'relation "public.chat_sessions" does not exist' }],
+  FAIL_ON: ['hazard', { names: ['LOCKS_TABLE', 'BLOCKS_WRITES'] }],
   BAD_PIN: ['plan.json', { reason: 'there is no such file' }],
   PLAN_OUTDATED: [exampleTrack, { changes: ['step 004_link_messages was not in the plan'] }],
   PLAN_CHANGED: [exampleTrack, { changes: ['the file of step 004_link_messages has changed'] }],
@@ -97,6 +99,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   WRONG_PASSWORD: ['db.example.com:5432', { reason: 'password authentication failed for user "app"' }],
   NO_SUCH_DATABASE: ['chat', { server: 'db.example.com:5432' }],
   CONNECTION_LOST: [file, { reason: 'write CONNECTION_CLOSED db.example.com:5432' }],
+  OUT_OF_RESOURCES: ['The server', { reason: 'No space left on device', sqlstate: '53100' }],
   SERVER_TOO_OLD: ['13.14', { oldest: '14' }],
   SERVER_UNTESTED: ['19.1'],
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],

@@ -46,6 +46,12 @@ const reasons: Record<string, string> = {
 }
 const reasonOf = (f: { code: string | null; reason: string }): string => reasons[f.reason] ?? f.reason
 
+/** What a server lacks, by its SQLSTATE. */
+const lackOf = (sqlstate: string): string =>
+  ({ '53100': 'disk space', '53200': 'memory', '53300': 'connections', '58030': 'a disk that works' })[
+    sqlstate
+  ] ?? 'resources'
+
 const checkName =
   'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
 /** What to do about each code. */
@@ -96,6 +102,11 @@ export const targetWords = {
   CONNECTION_LOST: say(
     (s, f) => sentence`The connection broke during ${s}: ${f.reason}.`,
     () => 'Run the same command again: it goes on from the last checkpoint.',
+  ),
+  OUT_OF_RESOURCES: say(
+    (s, f) =>
+      sentence`${s} could not go on, for want of ${lackOf(f.sqlstate)}: ${f.reason} (SQLSTATE ${f.sqlstate}). What is finished is kept.`,
+    (_, f) => sentence`Give it more ${lackOf(f.sqlstate)}, then run the same command: it goes on there.`,
   ),
   SERVER_TOO_OLD: say(
     (s, f) => sentence`PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`,
