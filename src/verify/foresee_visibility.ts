@@ -48,11 +48,22 @@ export async function foreseeVisibility(
   const files = await readAccessFiles(pending)
   const names = await subjectNames(connection.sql, files)
   const there = (await subjectsOf(connection.sql, names)).map(s => s.table)
-  if (there.length === 0) return nothingForeseen
+  const unknown: Unforeseen[] = files.flatMap(({ migration: { name }, played }) =>
+    played.some(p => p.changes.some(c => c.on === 'unknown' && c.tables === null))
+      ? [
+          {
+            subject: 'tables that are there',
+            migration: name,
+            reason: `only running ${name} tells what it changes`,
+          },
+        ]
+      : [],
+  )
+  if (there.length === 0) return { ...nothingForeseen, unknown }
   if (!always && isLostFromTheStart(files, there)) return nothingForeseen
   const also = files.flatMap(f => f.played.flatMap(p => granteesOf(p.statement)))
   const { seers, unasked } = await seersOf(connection.sql, track, { tables: there, also, persons })
-  const unknown: Unforeseen[] = unasked.map(u => ({ subject: u.who, migration: null, reason: u.reason }))
+  unknown.push(...unasked.map(u => ({ subject: u.who, migration: null, reason: u.reason })))
   const writes = await pendingWrites(connection, track, pending)
   await using writer = await connect(ctx, 'writer')
   const path = await searchPath(writer.sql)
