@@ -114,7 +114,11 @@ export function isLostFromTheStart(files: PendingFile[], tables: string[]): bool
     for (const { changes } of played) for (const c of changes) state.note(migration.name, c)
     const changes = played.some(p => p.changes.some(c => changesAccess(c, tables)))
     if (!changes || state.everything !== null) continue
-    if (!played.some(p => state.makes(p.statement.node) !== null)) return false
+    const readsMade = played.some(
+      ({ statement: { kind, node } }) =>
+        kind !== 'DropStmt' && state.makes([node.qual, node.with_check]) !== null,
+    )
+    if (!readsMade) return false
   }
   return true
 }
