@@ -116,7 +116,10 @@ describe('src/', () => {
     const good = (path: string) =>
       path.startsWith('commands/')
         ? /^commands\/[a-z]+(-[a-z]+)*\.ts$/
-        : /^([a-z_]+\/)*[a-z][a-z0-9_]*(\.sql)?\.ts$/
+        : // the name of the file is what `--layout` takes
+          path.startsWith('files/layouts/')
+          ? /^files\/layouts\/[a-z]+(-[a-z]+)*\.ts$/
+          : /^([a-z_]+\/)*[a-z][a-z0-9_]*(\.sql)?\.ts$/
     expect(files.map(f => f.path).filter(path => !good(path).test(path))).toEqual([])
   })
 

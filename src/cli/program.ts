@@ -2,9 +2,21 @@ import { CommanderError, Command as Program } from 'commander'
 import { type Command, globalOptions } from '../command.js'
 import { home, packageVersion } from '../files/package.js'
 import { filesIn, folderOf, formats } from '../library/discovery.js'
-import type { Typed } from '../model/options.js'
+import { flagOf, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, finding, type Report } from '../model/report.js'
+import { nearest } from '../model/similar.js'
 import { commandPlace, filterFlags, foldFilters, optionOf, without } from './flags.js'
+import {
+  commandGroup,
+  commandHelp,
+  completionHelp,
+  headings,
+  inHelpOrder,
+  isOfUse,
+  programHelp,
+  readHelp,
+  shells,
+} from './help.js'
 import type { Process } from './input.js'
 import { maskArguments, maskWords } from './output.js'
 import { runCommand, tellUsage } from './run_command.js'
@@ -15,6 +27,7 @@ import { runCommand, tellUsage } from './run_command.js'
 export async function cli(argv: string[], process: Process): Promise<number> {
   const version = packageVersion()
   let exitCode = 0
+  let flags: string[] = []
   const program = new Program('rethread')
     .description(
       'Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.',
@@ -25,21 +38,33 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       writeOut: text => process.stdout.write(text),
       writeErr: text => process.stderr.write(maskWords(text, argv)),
     })
+    .configureHelp({ sortOptions: false, sortSubcommands: false })
     .showSuggestionAfterError()
     .helpCommand(false)
+    .addHelpText('after', programHelp)
   // only the named command is loaded, all of them for --help
   const files = filesIn(folderOf('commands'))
+  argv = readHelp(argv)
   const place = commandPlace(argv, files)
   const named = argv[place]
   // global flags may stand before the command
   if (named !== undefined) argv = [named, ...argv.slice(0, place), ...argv.slice(place + 1)]
-  for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
-    const command = (await import(file)).default as Command
-    const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
+  for (const name of named ? [named] : inHelpOrder([...files.keys()])) {
+    const command = (await import(files.get(name)!)).default as Command
+    const sub = program
+      .command(command.args ? `${name} ${command.args}` : name)
+      .description(command.summary)
+      .helpGroup(commandGroup(name))
+      .addHelpText('after', commandHelp(command))
     const own = [...Object.values(command.options), ...Object.values(globalOptions)]
     const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
     const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
-    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, listed))
+    flags = [...filters, ...own].map(flag => flagOf(flag.flags))
+    const common = Object.values(globalOptions)
+    for (const flag of [...Object.values(command.options), ...filters])
+      sub.addOption(optionOf(flag, listed).helpGroup(headings.own))
+    for (const flag of common)
+      sub.addOption(optionOf(flag, listed).helpGroup(headings.common).hideHelp(!isOfUse(flag, command)))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       const typed = given.at(-2) as Record<string, Typed>
@@ -47,6 +72,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       exitCode = await runCommand({ name, command, args, typed, process })
     })
   }
+  if (!named) addCompletion(program, process)
   try {
     if (argv.length === 0) program.outputHelp()
     await program.parseAsync(argv, { from: 'user' })
@@ -56,7 +82,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     if (error.exitCode === 0) return 0
     const look = { color: false, verbose: false, width: 100 }
     await tellUsage(
-      usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, error),
+      usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, flags, error),
       formatIn(argv),
       process,
       look,
@@ -64,6 +90,21 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     return exitCodes.failed
   }
 }
+
+/** The command that prints a script for a shell; no Report comes of it. */
+const addCompletion = (program: Program, process: Process): Program =>
+  program
+    .command('completion <shell>')
+    .description(`print a script that completes command lines in ${shells.join(', ')}`)
+    .helpGroup(commandGroup('completion'))
+    .addHelpText('after', completionHelp)
+    .action(async (shell: string) => {
+      // loads every command, which nothing else should wait for
+      const { completionScript } = await import('./completion.js')
+      const script = await completionScript(shell)
+      if (script === null) program.error(`${shell}: there are scripts for ${shells.join(', ')}`)
+      process.stdout.write(script)
+    })
 
 /** The format that a command line names, as far as it can be told of one that could not be read. */
 function formatIn(argv: string[]): string | null {
@@ -73,9 +114,11 @@ function formatIn(argv: string[]): string | null {
 }
 
 /** What commander says of a command line, as a report; its suggestion is what was probably meant. */
-function usageReport(name: string, argv: string[], error: CommanderError): Report {
+function usageReport(name: string, argv: string[], flags: string[], error: CommanderError): Report {
   const [said, hint] = maskWords(error.message, argv).split('\n(Did you mean ')
-  const meant = /^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null
+  // a flag that is written together with its value is none that commander compares
+  const [, flag] = /unknown option '(--[\w-]+)=/.exec(said!) ?? []
+  const meant = flag ? nearest(flag, flags) : (/^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null)
   const reason = said!.replace(/^error: /, '')
   const findings = [finding('USAGE', maskArguments(argv).join(' '), { reason, known: [], meant })]
   return { ...emptyReport(name), verdict: 'failed', findings }

@@ -115,9 +115,11 @@ async function reportOf(
   const verbose = typed.verbose === true
   const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
   const cleanup: (() => Promise<void>)[] = []
+  let layoutFindings: () => Finding[] = () => []
   try {
     const { run, options } = readTyped(command, typed, faults)
     const input = await readInput(command, args, options, process, events.emit, cleanup)
+    layoutFindings = input.layoutFindings
     let report = await run(input)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
     const never = options.yes || input.config.protected
@@ -137,14 +139,14 @@ async function reportOf(
       report = await run(input)
       asked = await events.askConsent(report, never)
     }
-    return report
+    return noteFirst(report, layoutFindings())
   } catch (error) {
     const report = { ...emptyReport(name), findings: findingsOf(error) }
     if (verbose && error instanceof Error)
       process.stderr.write(
         `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlOrNone(given, process.env))}\n`,
       )
-    return { ...report, verdict: verdictOf(report) }
+    return noteFirst({ ...report, verdict: verdictOf(report) }, layoutFindings())
   } finally {
     for (const end of cleanup.reverse()) await end()
     events.close()
@@ -177,8 +179,16 @@ export async function tellUsage(
   process.stdout.write(await renderer.render(report, look))
 }
 
+/** Adds whose files were read, and what is odd about them, before what the command found. */
+function noteFirst(report: Report, findings: Finding[]): Report {
+  report.findings.unshift(...findings)
+  if (findings.some(f => f.level !== 'info')) report.verdict = verdictOf(report)
+  return report
+}
+
 /** Adds what went wrong after the command itself was done. */
 function note(report: Report, faults: Finding[]): void {
+  if (faults.length === 0) return
   report.findings.push(...faults)
   report.verdict = verdictOf(report)
 }

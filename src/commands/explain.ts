@@ -6,6 +6,7 @@ import { worded } from '../render/words/index.js'
 
 export default defineCommand({
   summary: 'explain a finding, a hazard or a check; without a name, list them all',
+  example: 'rethread explain QUARANTINED',
   args: '[name]',
   offline: true,
   run: async ({ args, project }) =>

@@ -4,6 +4,7 @@ import { lintProject } from '../operate/lint.js'
 
 export default defineCommand({
   summary: 'the rules on the files, without a database: names, headers, syntax, habits that hurt later',
+  example: 'rethread lint --dir db --fail-on warn',
   options: {
     failOn: choice(
       '--fail-on <level>',

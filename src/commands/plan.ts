@@ -9,7 +9,9 @@ import { choice, choices, count, flag, text } from '../model/options.js'
 import { phases } from '../model/project.js'
 
 export default defineCommand({
-  summary: 'the dry run: what `migrate` (or `rollback`) would do; reads only, the server sees to it',
+  summary: 'show what `migrate` (or `rollback`) would do, in a read-only transaction',
+  example: 'rethread plan --out plan.json --output plan.md=markdown',
+  consents: true,
   options: {
     to: text('--to <migration>', 'plan up to and including this migration; with --rollback, back to it'),
     phase: choice('--phase <phase>', 'plan up to this phase: expand, backfill or contract', phases),

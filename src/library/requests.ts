@@ -18,6 +18,11 @@ export interface OpenProjectOptions {
    */
   dir?: string | undefined
   /**
+   * Whose files are in the folder, such as `supabase` or `dbmate`. Default: `layout` of the configuration, else
+   * what they look like.
+   */
+  layout?: string | undefined
+  /**
    * Name of the track. Default: that of the configuration, else the ledger’s, else the only
    * one that fits the database.
    */

@@ -2,6 +2,7 @@ import type { Code, Level } from './codes.js'
 import type { Excusable, NoFacts } from './fact_shapes.js'
 import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
+import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
 import type { FactsOfStatus } from './facts_of_status.js'
 
@@ -9,7 +10,10 @@ import type { FactsOfStatus } from './facts_of_status.js'
 export type FactValue = string | number | boolean | null | string[]
 
 /** Codes that no file of facts lists. */
-type Unlisted = Exclude<Code, keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfRuns | keyof FactsOfStatus>
+type Unlisted = Exclude<
+  Code,
+  keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfLayouts | keyof FactsOfRuns | keyof FactsOfStatus
+>
 
 /** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
 type Complete<C> = [C] extends [never]
@@ -26,6 +30,7 @@ true satisfies Complete<Unlisted>
 export interface Facts
   extends FactsOfFiles,
     FactsOfFit,
+    FactsOfLayouts,
     FactsOfRuns,
     FactsOfStatus,
     Record<Unlisted, NoFacts> {}

@@ -253,6 +253,8 @@ export interface FactsOfFiles {
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
   /** Tables that would get the file's column too. */
   INHERITED_TABLE: { children: string[]; migration: string }
+  /** Columns that a table has, has had, and would get, and how many numbers PostgreSQL gives out for them. */
+  COLUMNS_USED_UP: { columns: number; dropped: number; added: number; most: number; migration: string }
   REWRITTEN_BY_RULE: {
     rule: string
     event: 'INSERT' | 'UPDATE' | 'DELETE'

@@ -25,8 +25,8 @@ export type Options = Record<string, Option<unknown>>
 /** The values of some options. */
 export type Values<O extends Options> = { [K in keyof O]: O[K] extends Option<infer T> ? T : never }
 
-/** The flag without the name of its value. */
-export const flagOf = (flags: string): string => flags.split(' ')[0]!
+/** The long name of a flag, without its short one and the name of its value. */
+export const flagOf = (flags: string): string => /--[\w-]+/.exec(flags)![0]
 
 /** Name by which commander keeps a flag: `--lock-wait` is `lockWait`, `--no-color` is `color`. */
 export const attributeOf = (flags: string): string =>

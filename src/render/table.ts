@@ -5,7 +5,7 @@ import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, verdictWords } from './words/verdicts.js'
+import { checkLine, transactionWords, verdictWords } from './words/verdicts.js'
 import { columnGap, wrapped, wrappedCells } from './wrap.js'
 
 let Grid: typeof Table | null = null
@@ -125,10 +125,7 @@ function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
   ]
   if (report.command === 'plan' || look.verbose) {
     for (const s of report.steps) {
-      const lines = [
-        c.bold(`${s.migration}: ${s.title}`) +
-          c.dim(s.transaction === 'one' ? '  in one transaction' : '  each statement alone'),
-      ]
+      const lines = [c.bold(`${s.migration}: ${s.title}`) + c.dim(`  ${transactionWords[s.transaction]}`)]
       for (const h of s.hazards)
         lines.push(`  ${c.yellow(h.code)} ${h.subject === s.migration ? '' : `${h.subject}: `}${h.detail}`)
       for (const sql of s.statements)

@@ -65,7 +65,7 @@ export async function seersOf(
       })
       for (const person of sampled)
         people.push({
-          ...asRealUser(info.persona.claim, person, roleOfPeople),
+          ...asRealUser(info.persona.claim, person, { role: roleOfPeople }),
           name: person,
           isPerson: true,
         })

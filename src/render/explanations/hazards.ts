@@ -35,14 +35,14 @@ export const hazardExplanations: HazardExplanations = {
     `Check that the statement means it. ${allow('WIDENS_ACCESS')}`,
   ),
   HIDES_ROWS: explained(
-    'A role that uses a table today would see none of its rows after this step, or none of the sampled persons who see rows today would.',
+    'A role that reads rows of a table today, or every sampled person who does, would see none of them after row level security is enabled.',
     'A worker or report would go on without an error and find nothing.',
-    `Add a policy for the role, or give it BYPASSRLS; plan --visibility shows who sees how many rows. ${allow('HIDES_ROWS')}`,
+    `Look at rethread plan --visibility. Add a policy for the role, or give it BYPASSRLS. ${allow('HIDES_ROWS')}`,
   ),
   SHOWS_ROWS: explained(
     'Somebody would read rows that only others can read today.',
     'Private messages may become visible to another person.',
-    `Check which setting or policy decides it; plan --visibility shows who sees how many rows. ${allow('SHOWS_ROWS')}`,
+    `See who with rethread plan --visibility, and check which setting decides it. ${allow('SHOWS_ROWS')}`,
   ),
   ENDS_OLD_APP: explained(
     'From this step on, a version of the application that does not know sessions fails.',

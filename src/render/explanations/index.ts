@@ -4,6 +4,7 @@ import { checkExplanations } from './checks.js'
 import { fileExplanations } from './files.js'
 import { hazardExplanations } from './hazards.js'
 import { historyExplanations } from './history.js'
+import { layoutExplanations } from './layouts.js'
 import { rollbackExplanations } from './rollback.js'
 import { runExplanations } from './runs.js'
 import { targetExplanations } from './target.js'
@@ -16,6 +17,7 @@ export const explanations: Record<Code | HazardCode, Explanation> = {
   ...targetExplanations,
   ...runExplanations,
   ...checkExplanations,
+  ...layoutExplanations,
   ...rollbackExplanations,
   ...usageExplanations,
   ...hazardExplanations,

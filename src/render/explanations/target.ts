@@ -127,6 +127,11 @@ export const targetExplanations = {
     'A new column would appear in them as well, and a rollback could not keep its values there.',
     'End the inheritance with the statement in the message if it is no longer used.',
   ),
+  COLUMNS_USED_UP: explained(
+    'A table has had so many columns that PostgreSQL gives it no more.',
+    'Columns that were dropped count for ever against the limit of 1,600. The step would fail.',
+    'Copy the rows into a new table with the same columns and give it the old name.',
+  ),
   REWRITTEN_BY_RULE: explained(
     'A rule of a table rewrites the statements of the migration.',
     'They would do something else than what the file says, or be refused.',

@@ -18,6 +18,17 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NO_TRACKS: ['/srv/app'],
   DUPLICATE_VERSION: [file, { version: '3', other: 'migrations/own/003_add_rating.sql' }],
   BAD_FILE_NAME: ['migrations/own/Link.sql', { wanted: '<digits>_<lower_case_slug>.sql' }],
+  LAYOUT: [
+    'supabase',
+    { tool: 'the Supabase CLI', folder: 'supabase/migrations/', migrations: 12, reversible: 0 },
+  ],
+  LAYOUT_UNCLEAR: ['plain', { folders: ['db/migrations/', 'sql/'] }],
+  BAD_LAYOUT: ['db/migrations/20240102_rooms.sql:1', { reason: 'it has no line `-- migrate:up`' }],
+  UNNUMBERED_FILE: ['supabase/migrations/seed.sql', { wanted: '<timestamp>_name.sql' }],
+  NOT_IN_JOURNAL: ['drizzle/0003_rooms.sql', { journal: 'drizzle/meta/_journal.json' }],
+  MIXED_DIGITS: ['db/migrations/9_rooms.sql', { before: 'db/migrations/10_users.sql', compares: 'text' }],
+  ONE_WAY: ['supabase', { migrations: ['20240102_rooms'], count: 1 }],
+  NOT_SQL: ['db/migrations/00003_fill.go', { tool: 'goose' }],
   BAD_HEADER: [place, { reason: 'unknown key `tabel` (known: title, table)' }],
   EMPTY_FILE: [file, { reason: null }],
   NOT_UTF8: [file],
@@ -48,6 +59,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   PSQL_META_COMMAND: [place, { excerpt: '\\set workspace 1' }],
   SYNTAX: [place, { column: 8, excerpt: 'create tabel chats ()', reason: 'syntax error at or near "tabel"' }],
   TRANSACTION_CONTROL: [place, { sql: 'commit' }],
+  OWN_TRANSACTIONS: [place, { sql: 'commit' }],
   UNPROVABLE_STATEMENT: [place, { sql: 'vacuum public.chats', drops: false }],
   NEEDS_NO_TRANSACTION: [place, { sql: 'create index concurrently on public.chats (id)' }],
   NAME_TOO_LONG: [place, { name: 'i'.repeat(64) }],
@@ -137,6 +149,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: file,
     },
   ],
+  COLUMNS_USED_UP: [chats, { columns: 6, dropped: 1594, added: 1, most: 1600, migration: file }],
   INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
   REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', instead: true, migration: file }],
   COUNTS_COLUMNS: [
@@ -281,6 +294,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       blockers: ['pid 4711 (psql), idle in transaction for 90 s'],
       pids: ['4711'],
     },
+  ],
+  PART_CHANGED: [
+    'supabase/migrations/20240102_index.sql',
+    { statement: 1, sql: 'create table public.rooms (id bigint)' },
+  ],
+  PARTLY_APPLIED: [
+    'supabase/migrations/20240102_index.sql',
+    { done: 1, of: 3, statements: ['create table public.rooms (id bigint)'] },
   ],
   SQL_ERROR: [
     place,

@@ -202,6 +202,12 @@ export const targetWords = {
       sentence`${listed(f.children)} inherits from \`${s}\`: \`${f.migration}\` would add its column there too, and no rollback could keep the values.`,
     (s, f) => sentence`alter table ${f.children[0]!} no inherit ${s};`,
   ),
+  COLUMNS_USED_UP: say(
+    (s, f) =>
+      sentence`\`${s}\` has ${f.columns} columns and has had ${f.dropped} more, which count for ever: PostgreSQL gives ${f.most} to a table, and \`${f.migration}\` would add ${f.added}.`,
+    s =>
+      sentence`Put the rows of ${s} into a new table of the same columns, and give it the name: only that forgets dropped columns.`,
+  ),
   REWRITTEN_BY_RULE: say(
     (s, f) =>
       f.instead
