@@ -165,8 +165,7 @@ function stopsOf(
     ? [...phases.slice(0, 2).filter(p => phase === null || phases.indexOf(p) < phases.indexOf(phase)), phase]
     : [phase]
   return ends.flatMap((end, i) => {
-    const before =
-      i === ends.length - 1 ? left : left.filter(m => phases.indexOf(m.phase) <= phases.indexOf(end!))
+    const before = left.filter(m => i === ends.length - 1 || phases.indexOf(m.phase) <= phases.indexOf(end!))
     for (const m of before) left.splice(left.indexOf(m), 1)
     return [...before.map(m => ({ to: m.name, phase, looks: true })), { to, phase: end, looks: false }]
   })

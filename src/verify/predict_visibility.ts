@@ -65,6 +65,8 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
     }
   }
   const state = new AccessState(columns, subjects, asked.functions)
+  // what a file makes, a later one may change
+  const functions = new Set(asked.functions)
   const firing = await firingTables(tx, [
     ...[...writes.values()].flatMap(w => w.writes?.table ?? []),
     ...changesOf(files).flatMap(c => (c.on === 'rows' ? c.table : [])),
@@ -110,7 +112,9 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
             migration: name,
             reason: 'a block changes them, and only running it tells how',
           })
-    const matters = played.some(p => p.changes.some(c => changesAccess(c, asked.there, asked.functions)))
+    const matters = played.some(p => p.changes.some(c => changesAccess(c, asked.there, functions)))
+    for (const { changes } of played)
+      for (const c of changes) if (c.on === 'server') for (const f of c.functions) functions.add(f)
     if (state.takeChanged() || leaves || matters) await look(name)
   }
   return {

@@ -48,8 +48,7 @@ export async function visibilityStops(
   const functions = await changedFunctions(sql, files)
   const tables = (await subjectsOf(sql, await subjectNames(sql, files))).map(s => s.table)
   const matters = ({ migration, played }: PendingFile): boolean =>
-    takesOut(migration) ||
-    played.some(p => p.changes.some(c => c.on === 'unknown' || changesAccess(c, tables, functions)))
+    takesOut(migration) || played.some(p => p.changes.some(c => changesAccess(c, tables, functions)))
   return {
     tables,
     migrations: tables.length === 0 ? [] : files.filter(matters).map(f => f.migration.name),
@@ -60,6 +59,10 @@ export async function visibilityStops(
 /** Whether a change may decide who sees rows of these tables; `functions` are those that are there. */
 export const changesAccess = (c: AccessChange, tables: string[], functions: ReadonlySet<string>): boolean =>
   (c.on === 'table' && (tables.includes(c.table) || c.table.endsWith('.*'))) ||
+  (c.on === 'unknown' &&
+    (c.tables === null ||
+      c.tables.some(t => tables.includes(t)) ||
+      c.functions.some(f => functions.has(f)))) ||
   (c.on === 'server' &&
     (c.roles ||
       c.functions.some(f => functions.has(f)) ||
@@ -124,7 +127,9 @@ export function isLostFromTheStart(
   const state = new AccessState()
   for (const { migration, played } of files) {
     for (const { changes } of played) for (const c of changes) state.note(migration.name, c)
-    const changes = played.some(p => p.changes.some(c => changesAccess(c, tables, functions)))
+    const changes = played.some(p =>
+      p.changes.some(c => c.on !== 'unknown' && changesAccess(c, tables, functions)),
+    )
     if (!changes || state.everything !== null) continue
     const readsMade = played.some(
       ({ statement: { kind, node } }) =>
