@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { Failure } from '../model/failure.js'
@@ -242,6 +242,8 @@ async function encrypt(socket: Socket, { host, port, tls }: Address): Promise<So
   const file = (path: string | null, what: string) => {
     if (path === null) return undefined
     try {
+      // a pipe would be waited for
+      if (!statSync(path).isFile()) throw new Error('it is not a file')
       return readFileSync(path)
     } catch (error) {
       throw fail(`${what} \`${path}\` can't be read`, error)

@@ -4,7 +4,7 @@ import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, verdictWords } from './words/verdicts.js'
+import { checkLine, checkMarks, signOf, verdictWords } from './words/verdicts.js'
 
 /** Text with `code` in backticks set as code. */
 const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
@@ -76,13 +76,10 @@ ${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(target.host
 
 const htmlMarks: Record<string, string> = {
   done: '✓',
-  pass: '✓',
-  failed: '!',
-  found: '✗',
+  failed: '✗',
   interrupted: '‖',
   planned: '·',
   'not-run': '–',
-  skipped: '–',
   'rolled-back': '↩',
 }
 
@@ -96,7 +93,7 @@ ${rows.map(r => `<tr>${r.map((c, i) => `<td${numeric[i] ? ' class="n"' : tone(c)
 /** Cells of the access matrix and outcomes are tinted, beside saying what they are. */
 function tone(html: string): string {
   const text = html.replace(/<[^>]+>/g, '')
-  if (/, wrongly$|^error |^(✗|!) /.test(text)) return ' class="bad"'
+  if (/, wrongly$|^error |^✗ /.test(text)) return ' class="bad"'
   if (text === 'allowed') return ' class="open"'
   if (text === 'denied') return ' class="shut"'
   return ''
@@ -226,7 +223,7 @@ function htmlBackfills(report: Report): string {
 
 function htmlChecks(report: Report): string {
   const rows = report.checks.map(c => [
-    `${htmlMarks[c.outcome] ?? ''} ${c.outcome}`,
+    `${checkMarks[signOf(c)]} ${c.outcome}`,
     `<code>${plain(c.check)}</code>`,
     c.found.length > 0
       ? `${plain(c.title)}<ul>${c.found

@@ -1,11 +1,11 @@
 import type Table from 'cli-table3'
 import { type Code, type HazardCode, isHazard } from '../model/codes.js'
-import type { CheckResult, Report, StepResult } from '../model/report.js'
+import type { Report, StepResult } from '../model/report.js'
 import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { hazardWords, worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, verdictWords } from './words/verdicts.js'
+import { type CheckSign, checkLine, checkMarks, signOf, verdictWords } from './words/verdicts.js'
 
 let Grid: typeof Table | null = null
 
@@ -32,12 +32,6 @@ const stepMarks: Record<StepResult['outcome'], string> = {
   'rolled-back': '↺',
   interrupted: '‖',
   'not-run': '–',
-}
-const checkMarks: Record<CheckResult['outcome'], string> = {
-  pass: '✓',
-  found: '✗',
-  failed: '!',
-  skipped: '–',
 }
 
 /** The report for a terminal. */
@@ -189,10 +183,21 @@ function foldedSteps(steps: StepResult[]): StepResult[][] {
 
 const totalDuration = (steps: StepResult[]): number => steps.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)
 
+function paintSign(sign: CheckSign, c: Colors): string {
+  const paint = {
+    passes: c.green,
+    counts: c.red,
+    warns: c.yellow,
+    'not applicable': c.dim,
+    'not looked': c.yellow,
+  }
+  return paint[sign](checkMarks[sign])
+}
+
 const paintOutcome = (outcome: string, text: string, c: Colors): string =>
-  outcome === 'done' || outcome === 'pass'
+  outcome === 'done'
     ? c.green(text)
-    : outcome === 'failed' || outcome === 'found'
+    : outcome === 'failed'
       ? c.red(text)
       : outcome === 'interrupted'
         ? c.yellow(text)
@@ -235,7 +240,7 @@ function backfillsTable(report: Report, c: Colors): string {
 
 function checksTable(report: Report, c: Colors): string {
   const rows = report.checks.map(r => [
-    paintOutcome(r.outcome, checkMarks[r.outcome], c),
+    paintSign(signOf(r), c),
     r.check,
     r.outcome === 'found'
       ? `${r.found.length}${r.more ? '+' : ''} ${r.found.every(f => f.preExisting) ? 'from before' : 'found'}`
@@ -250,7 +255,7 @@ function checksTable(report: Report, c: Colors): string {
     if (found.length === 0) continue
     lines.push(
       [
-        c.red(`  ${r.check}`),
+        (signOf(r) === 'counts' ? c.red : c.yellow)(`  ${r.check}`),
         ...found.map(f => `    ${f.object}: ${f.detail}`),
         ...(r.more ? ['    and more'] : []),
         ...(r.fix === null ? [] : [`    ${c.green(r.fix)}`]),
