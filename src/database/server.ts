@@ -1,4 +1,5 @@
 import { parseStatements, relationName, relationsNamed } from '../files/statements.js'
+import { placeOf } from '../model/place.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
 import { readAddress } from './address.js'
@@ -48,7 +49,7 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
   if (writes && (f.inRecovery || f.readOnly)) {
     // a replica takes the connection and fails at the first write
     found.push(
-      finding('READ_ONLY_SERVER', `${info.host}:${info.port}`, {
+      finding('READ_ONLY_SERVER', placeOf(info), {
         why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on',
       }),
     )

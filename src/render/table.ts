@@ -1,5 +1,6 @@
 import type Table from 'cli-table3'
 import { type Code, type HazardCode, isHazard } from '../model/codes.js'
+import { placeOf } from '../model/place.js'
 import type { Report, StepResult } from '../model/report.js'
 import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
@@ -46,7 +47,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   if (report.command === 'explain') return explanations(report, c)
   if (target) {
     blocks.push(
-      `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${target.host}:${target.port}  PostgreSQL ${target.server}\n` +
+      `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${placeOf(target)}  PostgreSQL ${target.server}\n` +
         c.dim(
           `role ${target.role}, ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${target.why})`,
         ),
