@@ -108,6 +108,39 @@ describe.each(some('newest'))('functions of others on the tables of a track on P
     await db.sql.unsafe(`drop owned by ${mallory} cascade`)
   })
 
+  test('casts and checks of a type that is somebody else’s are named like triggers', async () => {
+    await using db = await database(server, 'workspace-sessions', 20)
+    await db.sql.unsafe(`
+      do $$ begin create role ${mallory}; exception when duplicate_object then null; end $$;
+      create schema side authorization ${mallory};
+      set role ${mallory};
+      create table side.ran (what text);
+      create type side.speaker as enum ('user', 'assistant', 'tool');
+      create function side.shown(side.speaker) returns text language plpgsql as $$ begin insert into side.ran values ('cast'); return 'user'; end $$;
+      create function side.long(text) returns boolean language plpgsql as $$ begin insert into side.ran values ('check'); return true; end $$;
+      create cast (side.speaker as text) with function side.shown(side.speaker) as implicit;
+      create domain side.said as text check (side.long(value));
+      reset role;
+      alter table public.chats add column speaker side.speaker default 'user', add column said side.said`)
+    await db.sql.unsafe('truncate side.ran')
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    const plan = await said(project.plan())
+    const named = plan.steps.flatMap(s => s.hazards).filter(h => h.code === 'RUNS_FOREIGN_CODE')
+    expect([...new Set(named.map(h => h.detail))].sort()).toEqual([
+      `cast of speaker (side.shown of ${mallory}) would run as postgres, a superuser`,
+      `domain of said (side.long of ${mallory}) would run as postgres, a superuser`,
+    ])
+    const refused = await said(project.migrate())
+    expect([refused.verdict, refused.findings.find(f => f.code === 'CONSENT_NEEDED')?.facts]).toMatchObject([
+      'refused',
+      { missing: ['RUNS_FOREIGN_CODE'] },
+    ])
+    expect(await db.sql`select what from side.ran`).toEqual([])
+    await db.sql.unsafe(
+      `alter table public.chats drop column speaker, drop column said; drop owned by ${mallory} cascade`,
+    )
+  })
+
   test('a role of its own that lends no superuser’s rights is shown whose functions they are', async () => {
     await using db = await database(server, 'empty')
     const deployer = `deployer_${mallory}`
