@@ -17,12 +17,12 @@ import {
 import { bindTypes } from './bind.js'
 import { idColumnOf } from './fit_columns.js'
 import { mappedNames, type Names } from './names.js'
+import { apiKey, plainBindings } from './own_roles.js'
 import { type Proposal, type ProposedBinding, propose } from './propose.js'
 import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
 import { wantedTables } from './wanted.js'
-import { apiKey, plainBindings } from './without_api.js'
 
 /** A proposal, and what the track would still lack under it. */
 export interface ReadProposal extends Proposal {
@@ -67,7 +67,7 @@ async function readProposal(
   const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
   const zone = given.zone ?? zoneWanted(found)
   const values = await readValues(sql, found, info, given.values ?? {})
-  const plain = await plainBindings(sql, found)
+  const plain = await plainBindings(sql, found, info, all, given.mapping)
   const bindings = [
     ...found.bindings,
     ...values.bindings,

@@ -180,6 +180,9 @@ async function rewritePlpgsql(
         if (/^(Select|Insert|Update|Delete)Stmt$/.test(parsed.kind))
           visit({ ...to, edits: placed }, { [parsed.kind]: parsed.node }, scope)
         else rewriteStatement({ ...to, edits: placed }, parsed, 0)
+        // a function that a block makes has a body of its own
+        if (parsed.kind === 'CreateFunctionStmt')
+          await rewriteBody(track, { ...to, edits: placed }, parsed, 0)
         if (part.runs) await rewriteDynamic({ ...to, edits: placed }, inner => rewriteSql(track, inner))
       }
     }

@@ -83,7 +83,7 @@ export function rewriteRequired(names: Names, item: string): string[] {
   const name = rest === undefined ? null : nameAt(rest)
   if (!kind || !name) return [item]
   if (kind === 'function')
-    return names.identity !== null && rest === 'auth.uid()'
+    return names.identity !== null && /^auth\.(uid|jwt)\(\)$/.test(rest!)
       ? /auth\.jwt\(\)/.test(names.identity)
         ? ['function auth.jwt()']
         : []

@@ -1,69 +1,27 @@
-import type { Root } from '../database/types.js'
 import { expectedName } from '../files/expected.js'
 import type { RewriteFile } from '../files/scaffold.js'
-import { type Node, parseStatements, type Statement } from '../files/statements.js'
+import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
-import { namesIn } from '../model/table_name.js'
-import { idColumnOf } from './fit_columns.js'
-import type { Proposal, ProposedBinding } from './propose.js'
-import { trackRewriter } from './rewrite_track.js'
-import { apiRoles, grantText, ownGrants } from './without_api.sql.js'
+import { dottedText, namesIn } from '../model/table_name.js'
+import {
+  accessOf,
+  boundTriggers,
+  expectedOfRoles,
+  type OwnTables,
+  policyOf,
+  privilegesOn,
+  rowSecurityOf,
+} from './own_policies.js'
+import { type OwnGrant, ownRoles } from './own_roles.js'
+import { readTrackNames, trackRewriter } from './rewrite_track.js'
+import { apiRoles, grantText } from './without_api.sql.js'
 
-/**
- * The key of a mapping that says that the database has no API: its value has the application's own roles,
- * and what each may do with messages, as `app_rw=select+insert+update app_ro=select`.
- */
-export const apiKey = 'api'
-
-/** A role of the application, as SQL, and what it may do with the tables of a track. */
-export interface OwnGrant {
-  role: string
-  privileges: string[]
-}
-
-/** The roles of a mapping; null where the track is written for roles of the API. */
-export function ownRoles(mapping: Mapping): OwnGrant[] | null {
-  const value = mapping[apiKey]
-  if (typeof value !== 'string') return null
-  return [...value.matchAll(/("(?:[^"]|"")+"|[^\s=]+)=([a-z+]+)/g)].map(([, role, privileges]) => ({
-    role: role!,
-    privileges: privileges!.split('+'),
-  }))
-}
-
-/** Entities whose grants say what an application's roles may do with its chats: the first that there is. */
-const readers = ['chats', 'messages', 'projects', 'chat_sessions', 'conversations']
-
-/**
- * On a plain PostgreSQL, that nobody asks through an API: who asks is nobody, and the roles that the copy is
- * written for. Empty where there are roles of the API or row security.
- */
-export async function plainBindings(sql: Root, found: Proposal): Promise<ProposedBinding[]> {
-  const users = found.tables.get('users')
-  const key = users && idColumnOf(users)
-  const read = readers.map(entity => found.tables.get(entity)).find(t => t !== undefined)
-  if (!key || !read) return []
-  const all = [...found.tables.values()].map(t => t.table)
-  const grants = await ownGrants(sql, read.table, all)
-  if (grants === null) return []
-  const binding = { confidence: 'certain' as const, rivals: [], renamed: true }
-  return [
-    {
-      ...binding,
-      role: 'identity',
-      label: 'identity',
-      to: `null::${key.base}`,
-      because: 'there is no API and no row security: policies would ask nobody',
-    },
-    {
-      ...binding,
-      role: apiKey,
-      label: apiKey,
-      to: grants.map(g => `${g.role}=${g.privileges.join('+')}`).join(' ') || 'none',
-      because: `no role of the API is there; this is who may use \`${read.table}\` beside its owner`,
-    },
-  ]
+/** What a copy is written for: the application's roles, the track's tables, and who asks. */
+interface Plain {
+  roles: OwnGrant[]
+  tables: OwnTables
+  identity: string
 }
 
 /** A function that writes a track's files for one database: under its names, and without an API it lacks. */
@@ -75,11 +33,25 @@ export async function trackCopier(
   const rewrite = await trackRewriter(track, info, mapping)
   const roles = ownRoles(mapping)
   if (roles === null) return rewrite
+  const plain = { roles, tables: await tablesOf(track, info, mapping), identity: String(mapping.identity) }
   return async (folder, file, text) => {
     const now = await rewrite(folder, file, text)
-    if (file === expectedName) return expectedWithoutApi(now, roles)
-    return file.endsWith('.sql') ? withoutApi(folder, now, roles) : trackInfoWithoutApi(now)
+    if (file === expectedName) return expectedOfRoles(now, roles, plain.tables)
+    return file.endsWith('.sql') ? withoutApi(folder, now, plain) : trackInfoWithoutApi(now)
   }
+}
+
+/** The tables that a track makes, under their names in the database. */
+async function tablesOf(track: Track, info: TrackInfo | null, mapping: Mapping): Promise<OwnTables> {
+  const { roles } = await readTrackNames(track)
+  const made = Object.entries(roles).flatMap(([entity, { table, new: isNew }]) => {
+    const to = mapping[entity]
+    return isNew
+      ? [{ table, now: typeof to === 'string' ? dottedText(['public', ...namesIn(to)!].slice(-2)) : table }]
+      : []
+  })
+  const elements = info?.elements ? made.find(m => m.table === info.messages?.table) : undefined
+  return { made: new Set(made.map(m => m.now)), elements: elements?.now ?? null }
 }
 
 /** Checks that act as somebody of the API, or ask for row security, policies or roles of the API. */
@@ -89,17 +61,20 @@ const ofApi = new RegExp(
 )
 
 /**
- * A file of a track without what has no meaning where there is no API: policies, row security, grants to its
- * roles and probes as its users. Tables give the application's roles what its messages give them. Null for a
- * file of which nothing is left.
+ * A file of a track without what has no meaning where there is no API: grants to its roles and probes as its
+ * users, and where the application has no row security either, policies. Tables give the application's roles
+ * what its messages give them. Null for a file of which nothing is left.
  */
-async function withoutApi(folder: string, text: string, roles: OwnGrant[]): Promise<string | null> {
-  if (folder === 'verify') return ofApi.test(text) ? null : text
+async function withoutApi(folder: string, text: string, plain: Plain): Promise<string | null> {
+  if (folder === 'verify') {
+    if (/^--! kind: access$/m.test(text)) return accessOf(text, plain.roles, plain.tables, plain.identity)
+    return ofApi.test(text) ? null : text
+  }
   const headed = text.replace(new RegExp(`,\\s*(?:--! +)?role (?:${apiRoles.join('|')})\\b`, 'g'), '')
   let out = ''
   let at = 0
   for (const statement of await parseStatements(headed)) {
-    const now = statementWithoutApi(statement, roles)
+    const now = statementWithoutApi(statement, plain)
     if (now === statement.text) continue
     const end = headed.indexOf(';', statement.offset + statement.text.length - 1) + 1
     out +=
@@ -118,20 +93,32 @@ const grantedObjects = (statement: Statement): string =>
   /\bon\s+(?:table\s+|function\s+|schema\s+)?([\s\S]+?)\s+(?:to|from)\s/i.exec(statement.text)![1]!
 
 /** A statement as it is where there is no API, with its semicolon; null where nothing is left of it. */
-function statementWithoutApi(statement: Statement, roles: OwnGrant[]): string | null {
+function statementWithoutApi(statement: Statement, plain: Plain): string | null {
   const { kind, node, text } = statement
-  if (kind === 'CreatePolicyStmt') return null
+  const { roles, tables } = plain
+  if (kind === 'CreatePolicyStmt') return policyOf(statement, roles, tables)
   if (kind === 'CommentStmt' && node.objtype === 'OBJECT_POLICY') return null
   if (kind === 'DropStmt' && node.removeType === 'OBJECT_POLICY') return null
+  if (kind === 'CreateTrigStmt') {
+    const bound = boundTriggers(text, roles)
+    return bound === text ? text : `${bound};`
+  }
   if (kind === 'DoStmt')
     return new RegExp(`\\bpolicy\\b|row level security|\\b(${apiRoles.join('|')})\\b`).test(text)
       ? null
       : text
   if (kind === 'AlterTableStmt') {
     const commands: Node[] = node.cmds ?? []
-    return commands.every(c => /RowSecurity$/.test(c.AlterTableCmd?.subtype ?? '')) ? null : text
+    return commands.every(c => /RowSecurity$/.test(c.AlterTableCmd?.subtype ?? ''))
+      ? rowSecurityOf(statement, roles, tables)
+      : text
   }
-  if (kind !== 'GrantStmt') return text
+  return kind === 'GrantStmt' ? grantWithoutApi(statement, plain) : text
+}
+
+/** A grant to roles of the API, or a revocation, as grants to the application's own; null for none. */
+function grantWithoutApi(statement: Statement, { roles, tables }: Plain): string | null {
+  const { node, text } = statement
   const grantees: string[] = (node.grantees ?? []).map((g: Node) => g.RoleSpec.rolename ?? 'public')
   if (!grantees.some(g => apiRoles.includes(g))) return text
   if (!node.is_grant) {
@@ -139,35 +126,35 @@ function statementWithoutApi(statement: Statement, roles: OwnGrant[]): string | 
     return left.length === 0 ? null : `${text.replace(/\bfrom\s[\s\S]*$/i, `from ${left.join(', ')}`)};`
   }
   const objects = grantedObjects(statement)
-  if (/\bchat_private\b/.test(objects)) return null
-  const isTable = node.objtype === 'OBJECT_TABLE'
-  const given = roles.flatMap(({ role, privileges }) =>
-    isTable
-      ? [grantText(privileges.join(', '), objects, role)]
-      : privileges.some(p => p !== 'select')
-        ? [grantText('execute', `function ${objects}`, role)]
-        : [],
-  )
+  const given =
+    node.objtype === 'OBJECT_TABLE'
+      ? (node.objects as Node[]).flatMap(o => {
+          const table = relationName(o.RangeVar)
+          return roles.map(grant =>
+            grantText(privilegesOn(table, grant, tables).join(', '), table, grant.role),
+          )
+        })
+      : roles
+          .filter(grant => mayCall(grant, node.objtype, objects))
+          .map(({ role }) =>
+            node.objtype === 'OBJECT_SCHEMA'
+              ? grantText('usage', `schema ${objects}`, role)
+              : grantText('execute', `function ${objects}`, role),
+          )
   return given.length === 0 ? null : given.join('\n')
 }
 
-/** expected.json: no policies, and the grants of the application's roles. */
-function expectedWithoutApi(text: string, roles: OwnGrant[]): string {
-  // biome-ignore lint/suspicious/noExplicitAny: a document whose shape its own reader checks
-  const entries: any[] = JSON.parse(text)
-  const grants = Object.fromEntries(
-    roles.flatMap(({ role, privileges }) => (role === 'public' ? [] : [[namesIn(role)![0]!, privileges]])),
-  )
-  for (const entry of entries)
-    for (const table of Object.values<Record<string, unknown>>(entry.tables ?? {})) {
-      delete table.policies
-      delete table.otherPolicies
-      if (table.grants) table.grants = grants
-    }
-  return `${JSON.stringify(entries, null, 2)}\n`
+/**
+ * Who calls a function of the track's, or needs its schema: whoever inserts what takes its id from one, who
+ * is asked by policies for those of theirs, and whoever writes for what the application calls.
+ */
+function mayCall({ privileges, reaches }: OwnGrant, kind: string, objects: string): boolean {
+  if (/\bchat_private\.new_/.test(objects)) return privileges.includes('insert')
+  if (kind === 'OBJECT_SCHEMA' || /\bchat_private\b/.test(objects)) return reaches === 'own'
+  return privileges.some(p => p !== 'select')
 }
 
-/** track.json: nobody's sight is compared where no policy decides it. */
+/** track.json: nobody's sight is compared, for it is told apart by the claims of an API. */
 function trackInfoWithoutApi(text: string): string {
   const { sight: _, ...info } = JSON.parse(text)
   return `${JSON.stringify(info, null, 2)}\n`

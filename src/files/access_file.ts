@@ -29,7 +29,14 @@ export async function readAccess(json: unknown): Promise<{ access: Access } | { 
   const text = z.string()
   const { plain: name, table } = await nameSchemas()
   const schema = z.strictObject({
-    personas: z.record(text, z.strictObject({ role: name, claims: z.record(text, z.unknown()) })),
+    personas: z.record(
+      text,
+      z.strictObject({
+        role: name,
+        claims: z.record(text, z.unknown()),
+        settings: z.optional(z.array(text)),
+      }),
+    ),
     tables: z.array(
       z.strictObject({
         table,

@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { bindTypes } from '../adapt/bind.js'
 import { splitMapping } from '../adapt/judge_mapping.js'
+import { ownRoles } from '../adapt/own_roles.js'
 import {
   describeBinding,
   initCommand,
@@ -10,7 +11,7 @@ import {
   readProposals,
 } from '../adapt/read_proposal.js'
 import { readTrackNames } from '../adapt/rewrite_track.js'
-import { ownRoles, trackCopier } from '../adapt/without_api.js'
+import { trackCopier } from '../adapt/without_api.js'
 import { type Context, connect } from '../database/context.js'
 import { discover } from '../files/discover.js'
 import { copyTrack } from '../files/scaffold.js'

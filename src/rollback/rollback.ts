@@ -14,6 +14,7 @@ import { finding, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
 import { endedBy } from '../run/ended_by.js'
 import { type FileStep, runStatements } from '../run/execute_file.js'
+import { runParts } from '../run/execute_parts.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
@@ -184,6 +185,7 @@ async function perform(
     phase: m.phase,
     file,
     resumes,
+    foreign: m.foreign !== null,
     permits: { keys: nothing, spared, everything: false, wanted: 'archive' },
   }
   // a step before it may have made or renamed what it drops
@@ -191,6 +193,10 @@ async function perform(
   const instead: FileStep['instead'] = (tx, statement, existed) =>
     archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)
   const { attempts, findings } =
-    transaction === 'none' ? await runStatements(run, step) : await runTransaction(run, { ...step, instead })
+    transaction === 'none'
+      ? await runStatements(run, step)
+      : transaction === 'one'
+        ? await runTransaction(run, { ...step, instead })
+        : await runParts(run, { ...step, instead }, transaction)
   return { outcome: 'done', result: { attempts }, findings }
 }

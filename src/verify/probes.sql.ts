@@ -12,8 +12,9 @@ export async function become(sql: Db, persona: Persona): Promise<void> {
 /** The text that makes a transaction somebody's. */
 export const becoming = (persona: Persona): string => {
   const sub = typeof persona.claims.sub === 'string' ? persona.claims.sub : ''
-  return `select set_config('request.jwt.claims', ${literal(JSON.stringify(persona.claims))}, true),
-      set_config('request.jwt.claim.sub', ${literal(sub)}, true), set_config('app.user_id', ${literal(sub)}, true),
+  const settings = ['request.jwt.claim.sub', ...(persona.settings ?? ['app.user_id'])]
+  const said = settings.map(name => `set_config(${literal(name)}, ${literal(sub)}, true)`).join(', ')
+  return `select set_config('request.jwt.claims', ${literal(JSON.stringify(persona.claims))}, true), ${said},
       set_config('row_security', 'on', true);
     set local role ${ident(persona.role)}`
 }

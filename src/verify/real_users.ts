@@ -12,9 +12,13 @@ import { asPersonId, sampleRealUsers } from './real_users.sql.js'
 import { readVisibility } from './visibility.sql.js'
 
 /** A real person as the API presents them: the token's claim that says who they are, and a role. */
-export const asRealUser = (claim: string, person: string, role: string): Persona => ({
-  role,
-  claims: { [claim]: person, role },
+export const asRealUser = (
+  claim: string,
+  person: string,
+  like: Pick<Persona, 'role' | 'settings'>,
+): Persona => ({
+  ...like,
+  claims: { [claim]: person, role: like.role },
 })
 
 /**
@@ -32,14 +36,15 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
       probed.skipped = ready.skipped.reason
       return
     }
-    const role = Object.values(ready.access.personas)[0]!.role
+    const { role, settings } = Object.values(ready.access.personas)[0]!
+    const like = settings ? { role, settings } : { role }
     for (const person of persons) {
       for (const t of ready.access.tables) {
         if (t.sees === null) continue
         const id = Object.keys(t.row)[0]!
         await setPerson(tx, person)
         const should = await readVisibility(tx, t.table, id, t.sees)
-        await become(tx, asRealUser(info.persona.claim, person, role))
+        await become(tx, asRealUser(info.persona.claim, person, like))
         const does = await readVisibility(tx, t.table, id)
         await becomeUs(tx)
         const same = should.hash === does.hash && should.rows === does.rows
@@ -69,9 +74,10 @@ export async function rowsSeenBy(ctx: Context, track: Track, check: Check, perso
     if (info) await requirePerson(tx, info.persona.of, person)
     const ready = await prepareProbe(tx, check)
     if ('skipped' in ready) throw new UsageError(`--as-user ${person}`, ready.skipped.reason)
-    const role = Object.values(ready.access.personas)[0]!.role
+    const { role, settings } = Object.values(ready.access.personas)[0]!
+    const like = settings ? { role, settings } : { role }
     for (const t of ready.access.tables) {
-      await become(tx, asRealUser(info?.persona.claim ?? 'sub', person, role))
+      await become(tx, asRealUser(info?.persona.claim ?? 'sub', person, like))
       const visibility = await readVisibility(tx, t.table, Object.keys(t.row)[0]!)
       await becomeUs(tx)
       rows.push([t.table, visibility.rows, visibility.ids.slice(0, 5).join(', ') || null])

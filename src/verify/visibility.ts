@@ -73,7 +73,7 @@ export async function recordVisibility(run: Run, track: Track): Promise<void> {
     const filtered = facts.rowSecurity || !(await mayRead(connection.sql, role, before.table))
     for (const person of sampled) {
       const visibility = filtered
-        ? await visibleTo(connection, asRealUser(info.persona.claim, person, role), before, 'true')
+        ? await visibleTo(connection, asRealUser(info.persona.claim, person, { role }), before, 'true')
         : { rows: null, hash: null, ids: null }
       const seer = { run: run.id, track: track.name, person, relation: before.table }
       if (visibility) await storeVisibility(run.writer.sql, seer, visibility)
@@ -105,7 +105,7 @@ export async function compareVisibility(
     if (!pair) continue
     const [facts] = await relationFacts(reader.sql, [pair.after.table])
     if (!facts) continue
-    const person = asRealUser(info.persona.claim, then.person, role)
+    const person = asRealUser(info.persona.claim, then.person, { role })
     const born = bornBefore(info, pair.after.table, then.at)
     const now = await visibleTo(connection, person, pair.after, born)
     // rows that say a time to come were seen then too

@@ -203,6 +203,12 @@ export const targetWords = {
       sentence`${listed(f.children)} inherits from \`${s}\`: \`${f.migration}\` would add its column there too, and no rollback could keep the values.`,
     (s, f) => sentence`alter table ${f.children[0]!} no inherit ${s};`,
   ),
+  COLUMNS_USED_UP: say(
+    (s, f) =>
+      sentence`\`${s}\` has ${f.columns} columns and has had ${f.dropped} more, which count for ever: PostgreSQL gives ${f.most} to a table, and \`${f.migration}\` would add ${f.added}.`,
+    s =>
+      sentence`Put the rows of ${s} into a new table of the same columns, and give it the name: only that forgets dropped columns.`,
+  ),
   REWRITTEN_BY_RULE: say(
     (s, f) =>
       f.instead
@@ -230,6 +236,21 @@ export const targetWords = {
   NOT_REHEARSED: say(
     (s, f) =>
       sentence`The files of track \`${s}\` were not tried on empty copies of the tables: ${f.reason}.`,
+    null,
+  ),
+  VISIBILITY_UNKNOWN: say(
+    (s, f) =>
+      f.migration === null
+        ? sentence`Who sees what could not be found out of ${s}: ${f.reason}.`
+        : sentence`Who will see which rows of ${s} after \`${f.migration}\` could not be found out: ${f.reason}.`,
+    (_, f) =>
+      f.migration === null
+        ? null
+        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url.`,
+  ),
+  SAME_VISIBILITY: say(
+    s =>
+      sentence`No pending step of track \`${s}\` changes policies, row security, rights or roles of a table that is there: everybody sees what they see now.`,
     null,
   ),
   ALREADY_EXISTS: say(

@@ -1,0 +1,159 @@
+import { parseStatements, relationName, type Statement } from '../files/statements.js'
+import { namesIn, partText } from '../model/table_name.js'
+import type { OwnGrant } from './own_roles.js'
+import { allRowsPolicy, boundByPolicies } from './without_api.sql.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check
+type Json = any
+
+/** Tables of a track in one database, as SQL. */
+export interface OwnTables {
+  /** Those that the track makes. */
+  made: ReadonlySet<string>
+  /** The one whose rows were elements of an array before; null where none is. */
+  elements: string | null
+}
+
+const ofPolicies = (roles: OwnGrant[], reaches: OwnGrant['reaches']): string[] =>
+  roles.filter(r => r.reaches === reaches).map(r => r.role)
+
+/** True where policies are written for a role. */
+export const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !== null)
+
+/**
+ * What a role may do with a table of the track: what it may do with messages. Who changes an array adds and
+ * deletes its elements.
+ */
+export const privilegesOn = (table: string, { privileges }: OwnGrant, { elements }: OwnTables): string[] =>
+  table === elements && privileges.includes('update')
+    ? ['select', 'insert', 'update', 'delete'].filter(p => p !== 'select' || privileges.includes(p))
+    : privileges
+
+/** A policy of the track for the roles of the application; null where it is for none, or not on its own table. */
+export function policyOf({ node, text }: Statement, roles: OwnGrant[], tables: OwnTables): string | null {
+  const bound = ofPolicies(roles, 'own')
+  if (bound.length === 0 || !tables.made.has(relationName(node.table))) return null
+  return `${text.replace(/\bto authenticated\b/, `to ${bound.join(', ')}`)};`
+}
+
+/** What follows where row security is switched on: policies of roles that reach all messages today. */
+export function rowSecurityOf(
+  { node, text }: Statement,
+  roles: OwnGrant[],
+  tables: OwnTables,
+): string | null {
+  const table = relationName(node.relation)
+  if (!hasPolicies(roles) || !tables.made.has(table)) return null
+  const policies = ofPolicies(roles, 'all').map((role, n) =>
+    allRowsPolicy(allRowsName(table, n), table, role, roleLiteral(role)),
+  )
+  return [`${text};`, ...policies].join('\n')
+}
+
+const longestStem = 48
+
+const allRowsName = (table: string, n: number): string =>
+  partText(`${namesIn(table)!.at(-1)!.slice(0, longestStem)}_all_rows_${n + 1}`)
+
+/** A role's name as a literal; null for everybody. */
+const roleLiteral = (role: string): string | null =>
+  role === 'public' ? null : `'${namesIn(role)![0]!.replaceAll("'", "''")}'`
+
+/** A trigger that asks whom policies bind, without the roles that reach all rows. */
+export const boundTriggers = (text: string, roles: OwnGrant[]): string =>
+  text.replace(/\brow_security_active\('[^']*'::regclass\)/g, active =>
+    boundByPolicies(
+      active,
+      ofPolicies(roles, 'all').flatMap(role => roleLiteral(role) ?? []),
+    ),
+  )
+
+/** expected.json: the policies and grants of the application's roles on the track's own tables. */
+export function expectedOfRoles(text: string, roles: OwnGrant[], tables: OwnTables): string {
+  const entries: Json[] = JSON.parse(text)
+  const bound = ofPolicies(roles, 'own').map(roleName)
+  for (const entry of entries)
+    for (const [name, table] of Object.entries<Json>(entry.tables ?? {})) {
+      if (table.policies && hasPolicies(roles) && tables.made.has(name)) {
+        const kept = bound.length > 0 ? Object.entries<Json>(table.policies) : []
+        table.policies = Object.fromEntries([
+          ...kept.map(([policy, spec]) => [policy, { ...spec, roles: bound }]),
+          ...ofPolicies(roles, 'all').map((role, n) => [
+            namesIn(allRowsName(name, n))![0],
+            {
+              command: 'all',
+              roles: [roleName(role)],
+              using: role === 'public' ? 'true' : '%pg_has_role(%',
+              check: role === 'public' ? 'true' : '%pg_has_role(%',
+            },
+          ]),
+        ])
+      } else {
+        delete table.policies
+        delete table.otherPolicies
+      }
+      if (table.grants)
+        table.grants = Object.fromEntries(
+          roles
+            .filter(({ role }) => role !== 'public')
+            .map(grant => [roleName(grant.role), privilegesOn(name, grant, tables)]),
+        )
+    }
+  return `${JSON.stringify(entries, null, 2)}\n`
+}
+
+const roleName = (role: string): string => namesIn(role)![0]!
+
+/** Settings that an expression reads, of which one says who asks. */
+const settingsIn = (identity: string): string[] => [
+  ...new Set([...identity.matchAll(/current_setting\('([^']+)'/g)].map(m => m[1]!)),
+]
+
+/**
+ * An access file for the role of the application that asks for its own rows: its personas are told apart by
+ * the setting, and try the tables of the track. Null where nobody can be acted as.
+ */
+export async function accessOf(
+  text: string,
+  roles: OwnGrant[],
+  tables: OwnTables,
+  identity: string,
+): Promise<string | null> {
+  const settings = settingsIn(identity)
+  const [as] = roles
+    .filter(r => r.reaches === 'own' && r.role !== 'public' && r.privileges.includes('select'))
+    .sort((a, b) => b.privileges.length - a.privileges.length)
+  const found = /(\$access\$)([\s\S]*?)\$access\$/.exec(text)
+  // an id that is looked up is no value that a setting could be given
+  if (!as || !found || settings.length === 0 || /\bselect\b/i.test(identity)) return null
+  const access: Json = JSON.parse(found[2]!)
+  const people = Object.entries<Json>(access.personas).filter(([, p]) => p.role === 'authenticated')
+  access.personas = Object.fromEntries(
+    people.map(([name, { claims }]) => {
+      const { role: _, ...rest } = claims
+      return [name, { role: roleName(as.role), claims: rest, settings }]
+    }),
+  )
+  const known = (names: string[]) => names.filter(name => name in access.personas)
+  access.tables = access.tables.filter((t: Json) => tables.made.has(t.table))
+  for (const t of access.tables) {
+    const may = privilegesOn(t.table, as, tables)
+    for (const [operation, names] of Object.entries<string[]>(t.may))
+      t.may[operation] = may.includes(operation === 'move' ? 'update' : operation) ? known(names) : []
+  }
+  const calls: Json[] = []
+  for (const call of access.calls ?? []) {
+    const [statement] = await parseStatements(call.sql)
+    const target = statement?.node.relation ? relationName(statement.node.relation) : null
+    const needs = { InsertStmt: 'insert', UpdateStmt: 'update', DeleteStmt: 'delete' }[statement?.kind ?? '']
+    if (target === null || !tables.made.has(target) || !needs) continue
+    if (!privilegesOn(target, as, tables).includes(needs)) continue
+    calls.push({
+      ...call,
+      may: known(call.may),
+      ...(call.personas ? { personas: known(call.personas) } : {}),
+    })
+  }
+  access.calls = calls
+  return text.replace(found[0], () => `$access$${JSON.stringify(access, null, 2)}$access$`)
+}

@@ -1,0 +1,229 @@
+import type { Root } from '../database/types.js'
+import type { Mapping } from '../model/mapping.js'
+import type { TrackInfo } from '../model/project.js'
+import { namesIn, partText } from '../model/table_name.js'
+import type { ApplicationTable } from './application_tables.sql.js'
+import { idColumnOf } from './fit_columns.js'
+import {
+  hasNoApi,
+  type OwnPolicy,
+  policiesOf,
+  rowSecurityOf,
+  type TableUser,
+  usersOf,
+} from './own_roles.sql.js'
+import type { Proposal, ProposedBinding } from './propose.js'
+
+/**
+ * The key of a mapping that says that the database has no API: its value has the application's own roles,
+ * what each may do with messages, and which rows it reaches where row security is on, as
+ * `app_rw=select+insert+update:own app_ro=select:all`.
+ */
+export const apiKey = 'api'
+
+/** A role of the application, as SQL, and what it may do with the tables of a track. */
+export interface OwnGrant {
+  role: string
+  privileges: string[]
+  /** Rows of the person who asks, or all; null where no policy is written for it. */
+  reaches: 'own' | 'all' | null
+}
+
+/** The roles of a mapping; null where the track is written for roles of the API. */
+export function ownRoles(mapping: Mapping): OwnGrant[] | null {
+  const value = mapping[apiKey]
+  if (typeof value !== 'string') return null
+  return [...value.matchAll(/("(?:[^"]|"")+"|[^\s=]+)=([a-z+]+)(?::(own|all))?/g)].map(
+    ([, role, privileges, reaches]) => ({
+      role: role!,
+      privileges: privileges!.split('+'),
+      reaches: (reaches as OwnGrant['reaches']) ?? null,
+    }),
+  )
+}
+
+const grantedText = (g: OwnGrant): string =>
+  `${g.role}=${g.privileges.join('+')}${g.reaches === null ? '' : `:${g.reaches}`}`
+
+/** Entities whose grants say what an application's roles may do with its chats: the first that there is. */
+const readers = ['chats', 'messages', 'chat_sessions', 'projects', 'conversations']
+
+/** A column that says whose a row is, and how who asks is found from its value. */
+interface Identifies {
+  table: string
+  column: string
+  /** SQL of who asks as the track compares them, of the SQL of the setting. */
+  asks: (setting: string) => string
+}
+
+const binding = (role: string, to: string | null, because: string): ProposedBinding => ({
+  role,
+  label: role,
+  to,
+  confidence: to === null ? 'open' : 'certain',
+  because,
+  rivals: [],
+  renamed: true,
+})
+
+/**
+ * On a plain PostgreSQL, that nobody asks through an API: who asks, as far as the application's own policies
+ * say it, and the roles that the copy is written for. Empty where there is an API.
+ */
+export async function plainBindings(
+  sql: Root,
+  found: Proposal,
+  info: TrackInfo,
+  all: ApplicationTable[],
+  given: Mapping,
+): Promise<ProposedBinding[]> {
+  const persons = personsOf(found, info)
+  const tables = [...found.tables.values()].map(t => t.table)
+  if (!persons || !(await hasNoApi(sql, tables))) return []
+  const reader = readers.map(entity => found.tables.get(entity)).find(t => t !== undefined)
+  const users = found.tables.get('users')
+  // a track that reads no chats: whoever may read the people may do what it may with tables beside them
+  const beside = all.filter(t => t.schema === users?.schema).map(t => t.table)
+  const readsUsers = users ? await usersOf(sql, [users.table]) : []
+  const named = reader
+    ? await usersOf(sql, [reader.table])
+    : (await usersOf(sql, beside)).filter(u => readsUsers.some(r => r.role === u.role))
+  const secured = await rowSecurityOf(sql, tables)
+  const [forced] = secured.filter(t => t.forced)
+  if (forced)
+    return [
+      binding(
+        'identity',
+        null,
+        `\`${forced.table}\` forces row security on its owner, with whose rights the track's functions act: migrate as a role with BYPASSRLS, or alter table ${forced.table} no force row level security`,
+      ),
+    ]
+  const watched = secured.find(t => t.table === reader?.table) ?? secured[0]
+  const policies = await policiesOf(
+    sql,
+    secured.map(t => t.table),
+    named.map(u => u.role),
+  )
+  const identity = typeof given.identity === 'string' ? given.identity : settingOf(policies, persons, found)
+  const grants = named.map(u => ({
+    user: u,
+    ...grantOf(u, watched ? policies.filter(p => p.table === watched.table) : null, identity),
+  }))
+  const unclear = grants.find(g => g.unclear)?.unclear
+  if (unclear)
+    return [
+      binding(
+        'identity',
+        null,
+        `policy \`${unclear.policy}\` of \`${unclear.table}\` says what \`${unclear.role}\` reaches, and compares no column of a person with current_setting(...): give SQL for who asks, of type ${persons.type}`,
+      ),
+    ]
+  const asks = grants.some(g => g.grant.reaches === 'own') ? identity! : `null::${persons.type}`
+  const isSecured = grants.some(g => g.grant.reaches !== null)
+  return [
+    binding(
+      'identity',
+      asks,
+      typeof given.identity === 'string' && asks === given.identity
+        ? 'as you said'
+        : asks === identity
+          ? 'policies of the tables say so'
+          : isSecured
+            ? 'each role reaches all rows, or none'
+            : 'there is no API and no row security: policies would ask nobody',
+    ),
+    binding(
+      apiKey,
+      grants.map(g => grantedText(g.grant)).join(' ') || 'none',
+      `no role of the API is there; this is who may use \`${reader?.table ?? users!.table}\` beside its owner${watched ? `, and what policies of \`${watched.table}\` let each reach` : ''}`,
+    ),
+  ]
+}
+
+/** What a role gets on the tables of the track; `unclear` is a policy whose condition says nothing of a person. */
+function grantOf(
+  user: TableUser,
+  policies: OwnPolicy[] | null,
+  identity: string | null,
+): { grant: OwnGrant; unclear?: OwnPolicy } {
+  const { role, privileges } = user
+  const grant = (reaches: OwnGrant['reaches']) => ({ grant: { role, privileges, reaches } })
+  if (policies === null || user.bypasses) return grant(null)
+  // the new tables are not its own: what it owns lets it see all rows
+  if (user.owns) return grant('all')
+  const own = policies.filter(p => p.role === role)
+  if (!own.some(p => p.permissive)) return grant(null)
+  const isOpen = (privilege: string) =>
+    own.some(p => p.permissive && (p.command === 'all' || p.command === privilege) && letsAllIn(p, privilege))
+  if (own.every(p => p.permissive) && privileges.every(isOpen)) return grant('all')
+  if (identity !== null) return grant('own')
+  const unclear = own.find(p => !letsAllIn(p, 'select') && !letsAllIn(p, 'insert')) ?? own[0]!
+  return { ...grant('own'), unclear }
+}
+
+function letsAllIn(p: OwnPolicy, privilege: string): boolean {
+  const isTrue = (e: string | null) => e === null || /^\(*true\)*$/.test(e)
+  return (privilege === 'insert' || isTrue(p.using)) && isTrue(p.check ?? p.using)
+}
+
+const isTextual = /^(text|character varying)$/
+
+/** What tells persons apart, and its type; null where the track has none in this database. */
+function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identifies[] } | null {
+  const [schema, name, column] = namesIn(info.persona.of) ?? []
+  const users = found.tables.get('users')
+  const key = users && idColumnOf(users)
+  const of: Identifies[] = []
+  const cast = (type: string) => (setting: string) =>
+    isTextual.test(type) ? setting : `(${setting})::${type}`
+  const columnsOfEntity = (entity: string) =>
+    [...found.columns].flatMap(([holder, columns]) =>
+      columns.flatMap(c =>
+        c.want.of === entity && c.column
+          ? [{ table: found.tables.get(holder)!.table, column: c.column.column }]
+          : [],
+      ),
+    )
+  if (key) {
+    const asks = cast(key.base)
+    of.push({ table: users.table, column: key.column, asks })
+    of.push(...columnsOfEntity('users').map(c => ({ ...c, asks })))
+    return { type: key.base, of }
+  }
+  // people of whom a text of another service is known: policies compare that, or the ids of their rows
+  const people = found.tables.get(name ?? '')
+  const said = found.columns.get(name ?? '')?.find(c => c.want.column === column)?.column
+  const id = people && idColumnOf(people)
+  if (schema === undefined || !people || !said || !id) return null
+  of.push({ table: people.table, column: said.column, asks: cast('text') })
+  const byId = (setting: string) =>
+    `(select a.${partText(said.column)}::text from ${people.table} a where a.${partText(id.column)} = ${cast(id.base)(setting)})`
+  of.push({ table: people.table, column: id.column, asks: byId })
+  of.push(...columnsOfEntity(name!).map(c => ({ ...c, asks: byId })))
+  return { type: 'text', of }
+}
+
+/** A column and a setting on both sides of an equals sign, as the server prints them. */
+const compared = [
+  /(?:"((?:[^"]|"")+)"|(\w+))\)?(?:::[\w ]+?)? = [( ]*(?:\( SELECT )?[( ]*(?:NULLIF\(|COALESCE\()?\(*current_setting\('([\w.]+)'/g,
+  /current_setting\('([\w.]+)'[^=<>]*? = \(?(?:\w+\.)?(?:"((?:[^"]|"")+)"|(\w+))/g,
+] as const
+
+/** SQL for who asks, where policies compare a person with a setting; null where none does. */
+function settingOf(policies: OwnPolicy[], persons: { of: Identifies[] }, found: Proposal): string | null {
+  const own = new Set([...found.tables.values()].map(t => idColumnOf(t)?.column))
+  for (const p of policies) {
+    const text = `${p.using ?? ''} ${p.check ?? ''}`
+    const pairs = [
+      ...[...text.matchAll(compared[0])].map(m => ({ column: m[1] ?? m[2]!, setting: m[3]! })),
+      ...[...text.matchAll(compared[1])].map(m => ({ column: m[2] ?? m[3]!, setting: m[1]! })),
+    ]
+    for (const { column, setting } of pairs) {
+      // the name of a key, such as `id`, says nothing of a person but in their own table
+      const who = persons.of.find(i => i.column === column && (i.table === p.table || !own.has(column)))
+      // a setting that was local to a transaction is empty afterwards, not null
+      if (who) return who.asks(`nullif(current_setting('${setting}', true), '')`)
+    }
+  }
+  return null
+}
