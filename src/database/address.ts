@@ -1,5 +1,5 @@
 import { Failure } from '../model/failure.js'
-import { placeOf } from '../model/place.js'
+import { hostAndPort } from '../model/host_and_port.js'
 
 /** How a connection is encrypted and whom it trusts, as libpq's `sslmode` has it. */
 interface TlsWish {
@@ -132,7 +132,7 @@ export function urlOf(parameters: Record<string, string>, url = 'postgres://'): 
 }
 
 /** Host and port of a URL, for people. */
-export const addressOf = (url: string): string => placeOf(readAddress(url))
+export const addressOf = (url: string): string => hostAndPort(readAddress(url))
 
 /** The URL with its passwords masked; an unreadable one is not shown at all. */
 export function maskUrl(url: string): string {

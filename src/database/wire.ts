@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { Failure } from '../model/failure.js'
-import { placeOf } from '../model/place.js'
+import { hostAndPort } from '../model/host_and_port.js'
 import type { Address } from './address.js'
 
 /** First bytes of what PostgreSQL answers to a start-up: authentication, error, notice, version. */
@@ -123,7 +123,7 @@ export class Wire extends EventEmitter {
 
   private take(chunk: Buffer): void {
     if (this.received++ === 0 && !firstBytes.has(chunk[0]!)) {
-      this.break(new Failure('NO_SERVER', placeOf(this), notPostgres))
+      this.break(new Failure('NO_SERVER', hostAndPort(this), notPostgres))
       return
     }
     this.fromServer(chunk)
@@ -228,9 +228,9 @@ async function acceptsTls(socket: Socket, address: Address): Promise<boolean> {
   // more than one byte would come before the encryption, from somebody in between
   if (answer.length === 1 && answer[0] === 'S'.charCodeAt(0)) return true
   if (answer[0] !== 'N'.charCodeAt(0) && answer[0] !== errorResponse)
-    throw new Failure('NO_SERVER', placeOf(address), notPostgres)
+    throw new Failure('NO_SERVER', hostAndPort(address), notPostgres)
   if (tls.mode !== 'prefer')
-    throw new Failure('TLS_FAILED', placeOf(address), {
+    throw new Failure('TLS_FAILED', hostAndPort(address), {
       reason: 'the server does not speak TLS',
       mode: tls.mode,
     })
@@ -241,7 +241,7 @@ async function acceptsTls(socket: Socket, address: Address): Promise<boolean> {
 async function encrypt(socket: Socket, address: Address): Promise<Socket> {
   const { host, tls } = address
   const fail = (reason: string, cause: unknown) =>
-    new Failure('TLS_FAILED', placeOf(address), { reason, mode: tls.mode }, cause)
+    new Failure('TLS_FAILED', hostAndPort(address), { reason, mode: tls.mode }, cause)
   const file = (path: string | null, what: string) => {
     if (path === null) return undefined
     try {

@@ -19,7 +19,8 @@ export const visibleText = (text: string): string =>
 
 /**
  * Text for a terminal or a log: visible, and nothing at the start of a line that a CI system takes for a
- * command. GitHub's runner looks past blanks for `::` and a name, and anywhere for `##[`. An IPv6 address stays.
+ * command. GitHub's runner looks past blanks for `::` and a name, and anywhere for `##[`. IPv6 addresses
+ * stay.
  */
 export const terminalText = (text: string): string =>
   visibleText(text)

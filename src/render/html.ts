@@ -1,4 +1,4 @@
-import { placeOf } from '../model/place.js'
+import { hostAndPort } from '../model/host_and_port.js'
 import type { Report, StepResult, Table } from '../model/report.js'
 import { htmlText as plain } from './escape.js'
 import { defineRenderer } from './renderer.js'
@@ -70,7 +70,7 @@ function header(report: Report): string {
   ].filter(Boolean)
   return `<header>
 <h1>rethread ${plain(report.command)} <span class="verdict ${report.verdict}">${verdictWords(report)}</span></h1>
-${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(placeOf(target))}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
+${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(hostAndPort(target))}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
 <p>${counts.join(' · ')}</p>
 </header>`
 }

@@ -1,5 +1,5 @@
 import type Table from 'cli-table3'
-import { placeOf } from '../model/place.js'
+import { hostAndPort } from '../model/host_and_port.js'
 import type { Report, StepResult } from '../model/report.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
@@ -40,7 +40,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   if (report.command === 'explain' && report.tables.length === 1) return explanation(report, c, look)
   if (target) {
     blocks.push(
-      `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${placeOf(target)}  PostgreSQL ${target.server}\n` +
+      `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${hostAndPort(target)}  PostgreSQL ${target.server}\n` +
         c.dim(
           `role ${target.role}, ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${target.why})`,
         ),

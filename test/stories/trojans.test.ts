@@ -67,12 +67,12 @@ const plant = (role: string): string => `
       select t.typname, row_number() over () as n from pg_type t
       where t.typnamespace = 'pg_catalog'::regnamespace and t.typname = any ('{${types.join(',')}}'::text[]) and t.typtype in ('b', 'd')
     loop
-      execute format('create type public.%I as enum (''trojan'')', o.typname);
+      execute pg_catalog.format('create type public.%I as enum (''trojan'')', o.typname);
       for f in select unnest('{text,name,int4,int8,uuid,jsonb,regclass}'::text[]) as args loop
-        execute format('create function public.cast_%s_%s(pg_catalog.%s) returns public.%I language plpgsql as $x$ begin return null; end $x$', o.n, f.args, f.args, o.typname);
-        execute format('create cast (pg_catalog.%s as public.%I) with function public.cast_%s_%s(pg_catalog.%s) as implicit', f.args, o.typname, o.n, f.args, f.args);
-        execute format('create function public.back_%s_%s(public.%I) returns pg_catalog.%s language plpgsql as $x$ begin return null; end $x$', o.n, f.args, o.typname, f.args);
-        execute format('create cast (public.%I as pg_catalog.%s) with function public.back_%s_%s(public.%I) as implicit', o.typname, f.args, o.n, f.args, o.typname);
+        execute pg_catalog.format('create function public.cast_%s_%s(pg_catalog.%s) returns public.%I language plpgsql as $x$ begin return null; end $x$', o.n, f.args, f.args, o.typname);
+        execute pg_catalog.format('create cast (pg_catalog.%s as public.%I) with function public.cast_%s_%s(pg_catalog.%s) as implicit', f.args, o.typname, o.n, f.args, f.args);
+        execute pg_catalog.format('create function public.back_%s_%s(public.%I) returns pg_catalog.%s language plpgsql as $x$ begin return null; end $x$', o.n, f.args, o.typname, f.args);
+        execute pg_catalog.format('create cast (public.%I as pg_catalog.%s) with function public.back_%s_%s(public.%I) as implicit', o.typname, f.args, o.n, f.args, o.typname);
       end loop;
     end loop;
   end

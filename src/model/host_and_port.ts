@@ -1,3 +1,3 @@
 /** Host and port, as in a URL. */
-export const placeOf = ({ host, port }: { host: string; port: number }): string =>
+export const hostAndPort = ({ host, port }: { host: string; port: number }): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`
