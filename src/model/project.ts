@@ -53,9 +53,7 @@ export interface Migration {
   file: SqlFile
   phase: Phase
   transaction: Transaction
-  /**
-   * Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`.
-   */
+  /** Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s` and so on. */
   requires: string[]
   /** Why the old application does not survive this, else null. */
   endsOldApp: string | null
@@ -269,13 +267,12 @@ interface AccessCall {
   personas: string[] | null
 }
 
-/** A named, ordered set of migrations for one kind of source schema. */
+/** A named set of migrations, in the order in which they are applied, for one kind of source schema. */
 export interface Track {
   name: string
   /** Folder that holds migrations/, rollbacks/ and verify/. */
   root: string
   layout: ForeignLayout | null
-  /** In the order in which they are applied. */
   migrations: Migration[]
   checks: Check[]
 }
