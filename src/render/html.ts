@@ -1,3 +1,4 @@
+import { hostAndPort } from '../model/host_and_port.js'
 import type { Finding, Report, StepResult, Table } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { htmlText as plain } from './escape.js'
@@ -5,7 +6,7 @@ import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, transactionWords, verdictWords } from './words/verdicts.js'
+import { checkLine, checkMarks, signOf, transactionWords, verdictWords } from './words/verdicts.js'
 
 /** Text with `code` in backticks set as code. */
 const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
@@ -72,20 +73,17 @@ function header(report: Report): string {
   ].filter(Boolean)
   return `<header>
 <h1>rethread ${plain(report.command)} <span class="verdict ${report.verdict}">${verdictWords(report)}</span></h1>
-${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(target.host)}:${target.port}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
+${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(hostAndPort(target))}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
 <p>${counts.join(' · ')}</p>
 </header>`
 }
 
 const htmlMarks: Record<string, string> = {
   done: '✓',
-  pass: '✓',
-  failed: '!',
-  found: '✗',
+  failed: '✗',
   interrupted: '‖',
   planned: '·',
   'not-run': '–',
-  skipped: '–',
   'rolled-back': '↩',
 }
 
@@ -99,7 +97,7 @@ ${rows.map(r => `<tr>${r.map((c, i) => `<td${numeric[i] ? ' class="n"' : tone(c)
 /** Cells of the access matrix and outcomes are tinted, beside saying what they are. */
 function tone(html: string): string {
   const text = html.replace(/<[^>]+>/g, '')
-  if (/, wrongly$|^error |^(✗|!) /.test(text)) return ' class="bad"'
+  if (/, wrongly$|^error |^✗ /.test(text)) return ' class="bad"'
   if (text === 'allowed') return ' class="open"'
   if (text === 'denied') return ' class="shut"'
   return ''
@@ -229,7 +227,7 @@ function htmlBackfills(report: Report): string {
 
 function htmlChecks(report: Report): string {
   const rows = report.checks.map(c => [
-    `${htmlMarks[c.outcome] ?? ''} ${c.outcome}`,
+    `${checkMarks[signOf(c)]} ${c.outcome}`,
     `<code>${plain(c.check)}</code>`,
     c.found.length > 0
       ? `${plain(c.title)}<ul>${c.found

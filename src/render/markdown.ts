@@ -4,18 +4,24 @@ import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } fro
 import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, verdictWords } from './words/verdicts.js'
+import { type CheckSign, checkLine, signOf, verdictWords } from './words/verdicts.js'
 
 const markdownMarks: Record<string, string> = {
   done: '✅',
-  pass: '✅',
   failed: '❌',
-  found: '❌',
   interrupted: '⏸️',
   planned: '▫️',
   'not-run': '⏭️',
-  skipped: '⏭️',
   'rolled-back': '↩️',
+}
+
+/** The signs of checks, as pictures. */
+const signMarks: Record<CheckSign, string> = {
+  passes: '✅',
+  counts: '❌',
+  warns: '⚠️',
+  'not applicable': '➖',
+  'not looked': '❓',
 }
 
 const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll('\n', '<br>')).join(' | ')} |`
@@ -59,7 +65,7 @@ export function renderMarkdown(report: Report): string {
   }
   if (report.checks.length > 0) {
     const rows = report.checks.map(r => [
-      markdownMarks[r.outcome] ?? '',
+      signMarks[signOf(r)],
       markdownCode(r.check),
       r.outcome === 'found'
         ? [
