@@ -4,7 +4,7 @@ import { isLost, isRefused } from '../database/faults.js'
 import { beside } from '../run/beside.js'
 import { throttled, type Vitals, vitals } from './health_monitor.sql.js'
 import type { Job } from './job.js'
-import { paceOf } from './pace.js'
+import { measuredPace } from './pace.js'
 import { notePace } from './run_backfill.sql.js'
 import { type Advice, advise, unseen, type WalRate } from './throttle.js'
 
@@ -32,7 +32,7 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
         job.run.monitor.sql,
         job.id,
         job.advice.level === 'go' ? null : adviceText(job.advice),
-        paceOf({ ...job.progress, seconds }),
+        measuredPace({ ...job.progress, seconds }),
       )
     } catch (error) {
       // a broken monitor is replaced when the run connects again

@@ -14,7 +14,7 @@ const leastShare = 0.01
  * Pure: the pace of this invocation alone. What others had done before it was there says nothing about how
  * long the rest takes.
  */
-export function paceOf(done: {
+export function measuredPace(done: {
   rows: number
   pagesDone: number
   /** Pages that were done when this invocation began. */

@@ -10,7 +10,7 @@ import { batchPredicate } from './batch_predicate.sql.js'
 import { type BatchSize, makeBatchSize } from './batch_size.js'
 import { adviceNow, adviceText, flushSizeFor, restAfterBatch, restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
-import { paceOf } from './pace.js'
+import { measuredPace } from './pace.js'
 import { nextBatch } from './range_cursor.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from './run_backfill.sql.js'
 import { type Along, walkKeys } from './walk_keys.js'
@@ -251,7 +251,7 @@ function reportProgress(job: Job, rows: number, batchMs: number, batchSize: Batc
     type: 'batch',
     migration: migration.name,
     rows: progress.rows,
-    ...paceOf({ ...progress, seconds }),
+    ...measuredPace({ ...progress, seconds }),
     batchMs,
     pace: advice.level === 'go' && advice.unknown.length === 0 ? batchSize.word() : adviceText(advice),
   })

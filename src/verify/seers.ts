@@ -14,7 +14,7 @@ import { boundRoles } from './seers.sql.js'
 import type { Seer } from './visibility_twins.sql.js'
 
 /** The role that the API gives to people. */
-export const roleOfPeople = 'authenticated'
+const roleOfPeople = 'authenticated'
 
 /** Longest wait for a lock and longest search for persons, in milliseconds. */
 const waitMs = 500
