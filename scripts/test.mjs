@@ -6,11 +6,16 @@ import { root } from './root.mjs'
 
 /** What runs for hours where it is asked to; every other test is quick. */
 const soaked = [
-  'test/stories/killed',
-  'test/stories/restore_random',
+  'test/stories/connections',
   'test/stories/cycle',
+  'test/stories/disk_full',
+  'test/stories/killed',
+  'test/stories/least_privilege',
+  'test/stories/matrix',
   'test/stories/mishaps',
+  'test/stories/restore_random',
   'test/stories/variations',
+  'test/mutants',
 ]
 
 const given = process.argv.slice(2)

@@ -26,6 +26,8 @@ test.each([
   ...discover(root).tracks.map(t => [t.name, 'contract'] as const),
   ['conversation-history', 'overlap'] as const,
   ['trip-sessions', 'overlap'] as const,
+  // CI has a quarter of an hour; the matrix of this one's overlap is a story of its own
+  ...(process.env.RETHREAD_SOAK ? [['workspace-sessions', 'overlap'] as const] : []),
 ])('%s (%s): all mutants are caught, every check is woken by one', async (track, state) => {
   await using db = await database(newest(), track, 500)
   const up = await rethread(db.url, ['migrate', '--track', track, ...(state === 'contract' ? contract : [])])

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { emptyReport, type StepResult } from '../src/model/report.js'
+import { type CheckResult, emptyReport, type Report, type StepResult } from '../src/model/report.js'
+import { renderHtml } from '../src/render/html.js'
+import { renderMarkdown } from '../src/render/markdown.js'
 import { renderTable } from '../src/render/table.js'
 
 const look = { color: false, verbose: false, width: 100 }
@@ -46,4 +48,55 @@ test('steps that did not run are all in the table', async () => {
     done(i + 1, { outcome: 'not-run', reason: 'an earlier step did not finish' }),
   )
   expect(shown(await renderTable({ ...emptyReport('migrate'), steps }, look))).toHaveLength(60)
+})
+
+/** A check that came to something. */
+const check = (name: string, change: Partial<CheckResult>): CheckResult => ({
+  track: 'many',
+  check: name,
+  title: `Title of ${name}`,
+  level: 'error',
+  outcome: 'pass',
+  applies: 'now',
+  found: [],
+  more: false,
+  reason: null,
+  fix: null,
+  durationMs: 1,
+  ...change,
+})
+const row = (change: Partial<CheckResult['found'][number]> = {}) => ({
+  ...{ object: 'public.chats', detail: 'a row', key: 'many/x/public.chats', accepted: null },
+  ...{ preExisting: false, ...change },
+})
+
+/** One check for each thing that a mark can say, and each way to it. */
+const judged: Report = {
+  ...emptyReport('verify'),
+  verdict: 'attention',
+  checks: [
+    check('passes', {}),
+    check('counts', { outcome: 'found', found: [row()] }),
+    check('counts_unseen', { outcome: 'found', found: [row({ accepted: 'known' })], more: true }),
+    check('from_before', { outcome: 'found', found: [row({ preExisting: true })] }),
+    check('accepted', { outcome: 'found', found: [row({ accepted: 'known (until 2099-01-01)' })] }),
+    check('warns', { outcome: 'found', level: 'warn', found: [row()] }),
+    check('later', { outcome: 'skipped', applies: 'not yet', reason: 'after 011' }),
+    check('not_looked', { outcome: 'skipped', reason: 'there is nothing to compare with' }),
+    check('broken', { outcome: 'failed', reason: 'permission denied' }),
+  ],
+}
+const signs = ['✓', '✗', '✗', '!', '!', '!', '–', '?', '?']
+
+test('a mark says one thing in every format: only what counts against the verdict has a cross', async () => {
+  const text = await renderTable(judged, look)
+  await expect(text).toMatchFileSnapshot('golden/checks.txt')
+  expect(text.match(/^ {2}[✓✗!–?](?= )/gm)?.map(mark => mark.trim())).toEqual(signs)
+  const page = await renderHtml(judged)
+  expect(page.match(/(?<=<td[^>]*>)[✓✗!–?](?= (pass|found|skipped|failed)<)/g)).toEqual(signs)
+  const markdown = renderMarkdown(judged)
+  await expect(markdown).toMatchFileSnapshot('golden/checks.md')
+  const pictures = { '✓': '✅', '✗': '❌', '!': '⚠️', '–': '➖', '?': '❓' }
+  const first = [...markdown.matchAll(/^\| (\S+) \| `/gm)].map(m => m[1])
+  expect(first).toEqual(signs.map(sign => pictures[sign as keyof typeof pictures]))
 })

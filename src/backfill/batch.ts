@@ -1,5 +1,5 @@
 import type { Connection } from '../database/connection.js'
-import { isDataFault, isLost, isRetriable, isTransient, serverFault, sqlFailure } from '../database/faults.js'
+import { isDataFault, isLost, serverFault, sqlFailure } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import {
@@ -21,6 +21,7 @@ import { noteFailure, pauseBeforeRetry, trustAgain } from './failed_rows.js'
 import { rowParameter } from './failed_rows.sql.js'
 import { restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
+import { isTimeout, retryContention } from './retry_contention.js'
 import type { Range } from './run_backfill.sql.js'
 
 /** What a batch came to: the rows that it wrote, and how much of its time was rest. */
@@ -142,61 +143,6 @@ function withoutOurs(error: unknown, statement: string): unknown {
   const fault = serverFault(error)
   if (fault?.where) fault.where = withoutBatch(fault.where, statement)
   return error
-}
-
-const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '57014'
-
-/** How long a server may lack disk space or memory, in milliseconds: somebody has to make room otherwise. */
-const shortageMs = 10_000
-
-/**
- * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget;
- * for a shorter time while the server lacks something.
- */
-async function retryContention<T>(
-  job: Job,
-  batchSize: BatchSize | null,
-  afterTimeout: boolean,
-  attempt: () => Promise<T>,
-): Promise<T> {
-  const { ctx } = job.run
-  const start = ctx.clock.now()
-  for (let n = 1; ; n++) {
-    try {
-      return await attempt()
-    } catch (error) {
-      const inTheWay = isRetriable(error) || isTimeout(error)
-      if (!isTransient(error) && !(afterTimeout && isTimeout(error))) throw error
-      const budgetMs = ctx.lockBudgetSeconds * 1000
-      if (ctx.clock.now() - start > (inTheWay ? budgetMs : Math.min(budgetMs, shortageMs))) {
-        if (!inTheWay) throw error
-        throw new Failure(
-          'LOCK_TIMEOUT',
-          job.migration.backfill!.table,
-          {
-            attempts: n,
-            seconds: ctx.lockBudgetSeconds,
-            sqlstate: serverFault(error)!.code,
-            blockers: [],
-            pids: [],
-          },
-          error,
-        )
-      }
-      batchSize?.halve()
-      const nextMs = ctx.random() * Math.min(2000, 40 * 1.5 ** n) + 10
-      if (n > 2)
-        ctx.emit({
-          type: 'wait',
-          on: inTheWay ? 'lock' : 'server',
-          subject: inTheWay ? job.migration.backfill!.table : (error as Error).message,
-          attempt: n,
-          nextMs,
-          blockers: [],
-        })
-      await ctx.clock.sleep(nextMs, ctx.signal)
-    }
-  }
 }
 
 /**

@@ -3,8 +3,10 @@ import {
   closeSync,
   constants,
   existsSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  realpathSync,
   statSync,
   unlinkSync,
   writeFileSync,
@@ -39,7 +41,8 @@ export function checkOutput(cwd: string, flag: string, path: string): void {
   try {
     const there = existsSync(to)
     if (there && statSync(to).isDirectory()) refuse('it is a folder')
-    // to open a pipe would wait for its reader
+    if (isNamedPipe(to)) refuse('it is a pipe, and whether anybody reads it is not known: name a file')
+    // what a shell hands over, such as /dev/stdout or >(...), is read by somebody
     if (there && !statSync(to).isFile()) {
       accessSync(to, constants.W_OK)
       return
@@ -50,6 +53,17 @@ export function checkOutput(cwd: string, flag: string, path: string): void {
   } catch (error) {
     if (!isSystemError(error)) throw error
     refuse(error.message)
+  }
+}
+
+/** Whether a path leads to a pipe in a folder; opening one waits for its reader, even where none comes. */
+function isNamedPipe(path: string): boolean {
+  try {
+    return lstatSync(realpathSync(path)).isFIFO()
+  } catch (error) {
+    // one that a shell has opened has no path
+    if (!isSystemError(error)) throw error
+    return false
   }
 }
 

@@ -44,6 +44,8 @@ export default defineCommand({
     ...throttleOptions,
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
+    // a file that is no plan is found before the database is asked
+    const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
     const found = await track()
     const chosen = options.writeHistory ? writingHistory(found, options.writeHistory) : found
     if (options.baseline) {
@@ -55,7 +57,6 @@ export default defineCommand({
       const { adopt } = await import('../migrate/adopt.js')
       return adopt(ctx, chosen, { to: options.to, leaseWaitMs })
     }
-    const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
     return migrate({ ...ctx, cores: options.workers }, chosen, {
       ...wishOf(
         { to: options.to, phase: options.phase, backfills: options.backfill ? undefined : false },

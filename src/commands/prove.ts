@@ -13,12 +13,15 @@ export default defineCommand({
     out: text('--out <file>', 'keep the proof: counts, content hashes, schema, files, versions, verdict'),
     against: text('--against <file>', 'say what has changed since a proof that was kept'),
   },
-  run: async ({ ctx, track, options, config, cwd }) =>
-    prove(ctx, await track(), {
+  run: async ({ ctx, track, options, config, cwd }) => {
+    // a file that is no proof is found before the database is asked
+    const against = options.against === null ? null : await readProof(resolve(cwd, options.against))
+    return prove(ctx, await track(), {
       ...plainVerifyOptions,
       sample: options.sample,
       accepted: config.accepted,
       keep: options.out !== null,
-      against: options.against === null ? null : await readProof(resolve(cwd, options.against)),
-    }),
+      against,
+    })
+  },
 })

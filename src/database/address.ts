@@ -1,4 +1,5 @@
 import { Failure } from '../model/failure.js'
+import { hostAndPort } from '../model/host_and_port.js'
 
 /** How a connection is encrypted and whom it trusts, as libpq's `sslmode` has it. */
 interface TlsWish {
@@ -131,10 +132,7 @@ export function urlOf(parameters: Record<string, string>, url = 'postgres://'): 
 }
 
 /** Host and port of a URL, for people. */
-export function addressOf(url: string): string {
-  const { host, port } = readAddress(url)
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
-}
+export const addressOf = (url: string): string => hostAndPort(readAddress(url))
 
 /** The URL with its passwords masked; an unreadable one is not shown at all. */
 export function maskUrl(url: string): string {

@@ -7,6 +7,7 @@ import {
   type Statement,
   strings,
 } from '../files/statements.js'
+import { hostAndPort } from '../model/host_and_port.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
 import { readAddress } from './address.js'
@@ -56,7 +57,7 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
   if (writes && (f.inRecovery || f.readOnly)) {
     // a replica takes the connection and fails at the first write
     found.push(
-      finding('READ_ONLY_SERVER', `${info.host}:${info.port}`, {
+      finding('READ_ONLY_SERVER', hostAndPort(info), {
         why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on',
       }),
     )

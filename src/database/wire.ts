@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { Failure } from '../model/failure.js'
+import { hostAndPort } from '../model/host_and_port.js'
 import type { Address } from './address.js'
 
 /** First bytes of what PostgreSQL answers to a start-up: authentication, error, notice, version. */
@@ -122,7 +123,7 @@ export class Wire extends EventEmitter {
 
   private take(chunk: Buffer): void {
     if (this.received++ === 0 && !firstBytes.has(chunk[0]!)) {
-      this.break(new Failure('NO_SERVER', `${this.host}:${this.port}`, notPostgres))
+      this.break(new Failure('NO_SERVER', hostAndPort(this), notPostgres))
       return
     }
     this.fromServer(chunk)
@@ -217,7 +218,8 @@ function once(socket: Socket, event: string): Promise<Buffer> {
 }
 
 /** Asks the server whether it speaks TLS. */
-async function acceptsTls(socket: Socket, { host, port, tls }: Address): Promise<boolean> {
+async function acceptsTls(socket: Socket, address: Address): Promise<boolean> {
+  const { tls } = address
   const question = Buffer.alloc(8)
   question.writeInt32BE(8, 0)
   question.writeInt32BE(80877103, 4)
@@ -226,9 +228,9 @@ async function acceptsTls(socket: Socket, { host, port, tls }: Address): Promise
   // more than one byte would come before the encryption, from somebody in between
   if (answer.length === 1 && answer[0] === 'S'.charCodeAt(0)) return true
   if (answer[0] !== 'N'.charCodeAt(0) && answer[0] !== errorResponse)
-    throw new Failure('NO_SERVER', `${host}:${port}`, notPostgres)
+    throw new Failure('NO_SERVER', hostAndPort(address), notPostgres)
   if (tls.mode !== 'prefer')
-    throw new Failure('TLS_FAILED', `${host}:${port}`, {
+    throw new Failure('TLS_FAILED', hostAndPort(address), {
       reason: 'the server does not speak TLS',
       mode: tls.mode,
     })
@@ -236,12 +238,15 @@ async function acceptsTls(socket: Socket, { host, port, tls }: Address): Promise
 }
 
 /** Encrypts a connection; as libpq, only `verify-ca` and `verify-full` ask who the server is. */
-async function encrypt(socket: Socket, { host, port, tls }: Address): Promise<Socket> {
+async function encrypt(socket: Socket, address: Address): Promise<Socket> {
+  const { host, tls } = address
   const fail = (reason: string, cause: unknown) =>
-    new Failure('TLS_FAILED', `${host}:${port}`, { reason, mode: tls.mode }, cause)
+    new Failure('TLS_FAILED', hostAndPort(address), { reason, mode: tls.mode }, cause)
   const file = (path: string | null, what: string) => {
     if (path === null) return undefined
     try {
+      // a pipe would be waited for
+      if (!statSync(path).isFile()) throw new Error('it is not a file')
       return readFileSync(path)
     } catch (error) {
       throw fail(`${what} \`${path}\` can't be read`, error)
@@ -249,6 +254,8 @@ async function encrypt(socket: Socket, { host, port, tls }: Address): Promise<So
   }
   const secured = connectTls({
     socket,
+    // what the certificate is compared with; without it an IP address would be compared as `localhost`
+    host,
     ...(isIP(host) ? {} : { servername: host }),
     rejectUnauthorized: tls.mode.startsWith('verify'),
     ...(tls.mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),

@@ -9,6 +9,7 @@ import type { Consent } from '../model/plan.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
+import { judgeForeignCode } from '../plan/foreign_code.js'
 import { endedBy } from '../run/ended_by.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
@@ -124,9 +125,15 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
         follows.keepers.map(k => k.table),
       ),
     )
+    const foreign = await judgeForeignCode(connection.sql, [
+      info.sessions.table,
+      ...follows.follows.map(f => f.table),
+    ])
+    report.findings.push(...foreign.findings)
     const hazards = [
       ...(how === 'deleted' ? ['DELETES_DATA'] : []),
       ...(planned.idle > planned.all / 2 ? ['PRUNES_MOST'] : []),
+      ...new Set(foreign.hazards.map(h => h.code)),
     ]
     if (!options.apply || planned.idle === 0) {
       // one that was killed when all was deleted has left its archive open
@@ -154,9 +161,10 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
         ...(hazards.includes('PRUNES_MOST')
           ? [`PRUNES_MOST: takes ${planned.idle} of ${planned.all} sessions`]
           : []),
+        ...foreign.hazards.map(h => `${h.code}: ${h.detail}`),
       ]),
     )
-    if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
+    if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
   }
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
   try {

@@ -1,5 +1,5 @@
 import { needsConsent } from '../model/codes.js'
-import type { Consent, Plan } from '../model/plan.js'
+import type { Consent, Hazard, Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 import { compareSteps } from './pinned_plan.js'
 
@@ -43,6 +43,21 @@ export function wants(
       ...(rows === undefined ? {} : { rows }),
     }),
   ]
+}
+
+/** Pure: `wants` for hazards of work that is no step of a plan. */
+export function wantsHazards(subject: string, consent: Consent, hazards: Hazard[]): Finding[] {
+  const asked = hazards.filter(
+    h => needsConsent(h.code, consent.from ?? 'outage') && !consent.allow.has(h.code),
+  )
+  const codes = [...new Set(asked.map(h => h.code))]
+  return wants(
+    subject,
+    consent,
+    codes,
+    null,
+    asked.map(h => `${h.code}: ${h.detail}`),
+  )
 }
 
 /** Changes that a finding names. */

@@ -5,8 +5,7 @@ import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { driftHazards } from './drift.js'
 import { firingTriggers, triggerHazards } from './firing_triggers.js'
-import { describeForeignCode, foreignCodeHazards, foreignCodeOf } from './foreign_code.js'
-import type { ForeignCode } from './foreign_code.sql.js'
+import { foreignCodeFindings, foreignCodeHazards, foreignCodeOf } from './foreign_code.js'
 
 /**
  * A described plan with the hazards that the database itself adds: objects of the track that have changed
@@ -24,7 +23,7 @@ export async function addDecisions(
   const findings: Finding[] = []
   const pending = [...plan.steps, ...plan.held].map(s => s.migration)
   const foreign = await foreignCodeOf(sql, pending)
-  findings.push(...foreignFindings([...foreign.values()].flat()))
+  findings.push(...foreignCodeFindings([...foreign.values()].flat()))
   const decided = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S): Promise<S> => {
     const { migration } = step
     const firing = await firingTriggers(sql, track, migration, pending.slice(0, pending.indexOf(migration)))
@@ -52,15 +51,3 @@ export const withHazards = <S extends { hazards: Hazard[] }>(step: S, more: Haza
   ...step,
   hazards: [...step.hazards, ...more],
 })
-
-/** Where no superuser lends its rights, whose functions the tables run is worth a line for each table. */
-function foreignFindings(code: ForeignCode[]): Finding[] {
-  const tables = new Map<string, ForeignCode[]>()
-  for (const c of code) if (!c.superuser) tables.set(c.table, [...(tables.get(c.table) ?? []), c])
-  return [...tables].map(([table, all]) =>
-    finding('FOREIGN_CODE', table, {
-      code: [...new Set(all.map(describeForeignCode))],
-      role: all[0]!.role,
-    }),
-  )
-}

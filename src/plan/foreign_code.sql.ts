@@ -7,7 +7,7 @@ export interface ForeignCode {
   asked: string
   /** The table that it is on: the same, or one of its partitions or children. */
   table: string
-  /** Such as `trigger a_audit`, `default of created_at`. */
+  /** Such as `trigger a_audit`, `default of created_at`, `cast of role`. */
   what: string
   function: string
   owner: string
@@ -17,8 +17,9 @@ export interface ForeignCode {
 }
 
 /**
- * Triggers, defaults, constraints, indexes and rules of tables whose functions belong neither to the owner of
- * the table, to a superuser, to the owner of the database, nor to us. What is switched off does not run.
+ * Triggers, defaults, constraints, indexes and rules of tables, and casts and domains of their columns, whose
+ * functions belong neither to the owner of the table, to a superuser, to the owner of the database, nor to
+ * us. What is switched off does not run.
  */
 export async function foreignCode(sql: Db, tables: string[]): Promise<ForeignCode[]> {
   return sql<ForeignCode[]>`
@@ -41,6 +42,13 @@ export async function foreignCode(sql: Db, tables: string[]): Promise<ForeignCod
       select f.asked, f.relid, 'rule ' || quote_ident(r.rulename), 'pg_catalog.pg_rewrite'::regclass, r.oid
       from family f join pg_catalog.pg_rewrite r on r.ev_class = f.relid
     ),
+    typed as (
+      select f.asked, f.relid, a.attname, a.atttypid as type
+      from family f
+      join pg_catalog.pg_attribute a on a.attrelid = f.relid and a.attnum > 0 and not a.attisdropped
+      -- the server's own types have only casts of its own
+      where a.atttypid >= 16384
+    ),
     called as (
       select f.asked, f.relid, 'trigger ' || quote_ident(t.tgname) as what, t.tgfoid as func
       from family f join pg_catalog.pg_trigger t on t.tgrelid = f.relid and not t.tgisinternal and t.tgenabled <> 'D'
@@ -48,6 +56,15 @@ export async function foreignCode(sql: Db, tables: string[]): Promise<ForeignCod
       select p.asked, p.relid, p.what, d.refobjid
       from part p
       join pg_catalog.pg_depend d on d.classid = p.classid and d.objid = p.objid
+        and d.refclassid = 'pg_catalog.pg_proc'::regclass
+      union
+      select t.asked, t.relid, 'cast of ' || quote_ident(t.attname), k.castfunc
+      from typed t join pg_catalog.pg_cast k on t.type in (k.castsource, k.casttarget) and k.castfunc <> 0
+      union
+      select t.asked, t.relid, 'domain of ' || quote_ident(t.attname), d.refobjid
+      from typed t
+      join pg_catalog.pg_constraint k on k.contypid = t.type
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = k.oid
         and d.refclassid = 'pg_catalog.pg_proc'::regclass
     )
     select d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what,

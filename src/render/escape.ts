@@ -19,11 +19,12 @@ export const visibleText = (text: string): string =>
 
 /**
  * Text for a terminal or a log: visible, and nothing at the start of a line that a CI system takes for a
- * command. GitHub's runner looks past blanks for `::`, and anywhere for `##[`.
+ * command. GitHub's runner looks past blanks for `::` and a name, and anywhere for `##[`. IPv6 addresses
+ * stay.
  */
 export const terminalText = (text: string): string =>
   visibleText(text)
-    .replace(/^(\s*):(?=:)/gm, '$1: ')
+    .replace(/^(\s*):(?=:(?![0-9a-f]{1,4}(?![\w-])))/gim, '$1: ')
     .replaceAll('##[', '# #[')
 
 /** Text for HTML, in elements and in attributes. */

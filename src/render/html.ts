@@ -1,10 +1,12 @@
-import type { Report, StepResult, Table } from '../model/report.js'
+import { hostAndPort } from '../model/host_and_port.js'
+import type { Finding, Report, StepResult, Table } from '../model/report.js'
+import { answersFirst } from './answers.js'
 import { htmlText as plain } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, transactionWords, verdictWords } from './words/verdicts.js'
+import { checkLine, checkMarks, signOf, transactionWords, verdictWords } from './words/verdicts.js'
 
 /** Text with `code` in backticks set as code. */
 const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
@@ -15,9 +17,11 @@ const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code
  */
 export function renderHtml(report: Report): string {
   const { target } = report
+  const { answers, others } = answersFirst(report)
   const title = `rethread ${report.command}${target ? `: ${target.database}` : ''}`
   const parts = [
     header(report),
+    answers.length > 0 ? section('Now', htmlFindings(answers)) : '',
     report.steps.length > 0 ? section('Steps', htmlSteps(report.steps)) : '',
     report.steps.some(s => s.locks.length + s.traces.length > 0)
       ? section('Locks, in the order in which they are taken', timeline(report.steps))
@@ -28,7 +32,7 @@ export function renderHtml(report: Report): string {
     ...report.tables
       .filter(t => t.rows.length > 0 && t.title !== 'Who waits')
       .map(t => section(t.title, table(t))),
-    report.findings.length > 0 ? section('Findings', htmlFindings(report)) : '',
+    others.length > 0 ? section('Findings', htmlFindings(others)) : '',
     report.steps.length > 0 ? section('Statements', statements(report.steps)) : '',
   ]
   return `<!doctype html>
@@ -69,20 +73,17 @@ function header(report: Report): string {
   ].filter(Boolean)
   return `<header>
 <h1>rethread ${plain(report.command)} <span class="verdict ${report.verdict}">${verdictWords(report)}</span></h1>
-${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(target.host)}:${target.port}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
+${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(hostAndPort(target))}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
 <p>${counts.join(' · ')}</p>
 </header>`
 }
 
 const htmlMarks: Record<string, string> = {
   done: '✓',
-  pass: '✓',
-  failed: '!',
-  found: '✗',
+  failed: '✗',
   interrupted: '‖',
   planned: '·',
   'not-run': '–',
-  skipped: '–',
   'rolled-back': '↩',
 }
 
@@ -96,7 +97,7 @@ ${rows.map(r => `<tr>${r.map((c, i) => `<td${numeric[i] ? ' class="n"' : tone(c)
 /** Cells of the access matrix and outcomes are tinted, beside saying what they are. */
 function tone(html: string): string {
   const text = html.replace(/<[^>]+>/g, '')
-  if (/, wrongly$|^error |^(✗|!) /.test(text)) return ' class="bad"'
+  if (/, wrongly$|^error |^✗ /.test(text)) return ' class="bad"'
   if (text === 'allowed') return ' class="open"'
   if (text === 'denied') return ' class="shut"'
   return ''
@@ -226,7 +227,7 @@ function htmlBackfills(report: Report): string {
 
 function htmlChecks(report: Report): string {
   const rows = report.checks.map(c => [
-    `${htmlMarks[c.outcome] ?? ''} ${c.outcome}`,
+    `${checkMarks[signOf(c)]} ${c.outcome}`,
     `<code>${plain(c.check)}</code>`,
     c.found.length > 0
       ? `${plain(c.title)}<ul>${c.found
@@ -250,8 +251,8 @@ function table(t: Table): string {
   )
 }
 
-function htmlFindings(report: Report): string {
-  const items = report.findings
+function htmlFindings(findings: Finding[]): string {
+  const items = findings
     .map(worded)
     .map(
       f =>

@@ -1,20 +1,27 @@
 import type { Finding, Report } from '../model/report.js'
+import { answersFirst } from './answers.js'
 import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, verdictWords } from './words/verdicts.js'
+import { type CheckSign, checkLine, signOf, verdictWords } from './words/verdicts.js'
 
 const markdownMarks: Record<string, string> = {
   done: '✅',
-  pass: '✅',
   failed: '❌',
-  found: '❌',
   interrupted: '⏸️',
   planned: '▫️',
   'not-run': '⏭️',
-  skipped: '⏭️',
   'rolled-back': '↩️',
+}
+
+/** The signs of checks, as pictures. */
+const signMarks: Record<CheckSign, string> = {
+  passes: '✅',
+  counts: '❌',
+  warns: '⚠️',
+  'not applicable': '➖',
+  'not looked': '❓',
 }
 
 const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll('\n', '<br>')).join(' | ')} |`
@@ -35,7 +42,9 @@ export function renderMarkdown(report: Report): string {
   blocks.push(
     `## rethread ${report.command}: ${markdownText(verdictWords(report))}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role ${markdownCode(target!.role)} ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
   )
-  const items = report.findings.map(worded)
+  const { answers, others } = answersFirst(report)
+  if (answers.length > 0) blocks.push(answers.map(worded).map(findingItem).join('\n'))
+  const items = others.map(worded)
   const urgent = items.filter(f => f.level !== 'info').sort((x, y) => rank(x) - rank(y))
   if (urgent.length > 0) blocks.push(urgent.map(findingItem).join('\n'))
   if (report.steps.length > 0) blocks.push(...stepBlocks(report))
@@ -56,7 +65,7 @@ export function renderMarkdown(report: Report): string {
   }
   if (report.checks.length > 0) {
     const rows = report.checks.map(r => [
-      markdownMarks[r.outcome] ?? '',
+      signMarks[signOf(r)],
       markdownCode(r.check),
       r.outcome === 'found'
         ? [

@@ -1,11 +1,20 @@
 import type Table from 'cli-table3'
-import type { CheckResult, Report, StepResult } from '../model/report.js'
+import { hostAndPort } from '../model/host_and_port.js'
+import type { Finding, Report, StepResult } from '../model/report.js'
+import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, transactionWords, verdictWords } from './words/verdicts.js'
+import {
+  type CheckSign,
+  checkLine,
+  checkMarks,
+  signOf,
+  transactionWords,
+  verdictWords,
+} from './words/verdicts.js'
 import { columnGap, wrapped, wrappedCells } from './wrap.js'
 
 let Grid: typeof Table | null = null
@@ -18,12 +27,6 @@ const stepMarks: Record<StepResult['outcome'], string> = {
   'rolled-back': '↺',
   interrupted: '‖',
   'not-run': '–',
-}
-const checkMarks: Record<CheckResult['outcome'], string> = {
-  pass: '✓',
-  found: '✗',
-  failed: '!',
-  skipped: '–',
 }
 
 /** The report for a terminal. */
@@ -38,12 +41,14 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   if (report.command === 'explain' && report.tables.length === 1) return explanation(report, c, look)
   if (target) {
     blocks.push(
-      `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${target.host}:${target.port}  PostgreSQL ${target.server}\n` +
+      `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${hostAndPort(target)}  PostgreSQL ${target.server}\n` +
         c.dim(
           `role ${target.role}, ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${target.why})`,
         ),
     )
   }
+  const { answers, others } = answersFirst(report)
+  if (answers.length > 0) blocks.push(findingLines(answers, c))
   if (report.steps.length > 0) blocks.push(stepsTable(report, c, look))
   if (report.backfill.length > 0) blocks.push(backfillsTable(report, c))
   if (report.checks.length > 0) blocks.push(checksTable(report, c))
@@ -61,7 +66,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
       )}`,
     )
   }
-  const found = findingLines(report, c)
+  const found = findingLines(others, c)
   if (found) blocks.push(found)
   blocks.push(verdict(report, c))
   return blocks.join('\n\n') + '\n'
@@ -176,10 +181,21 @@ function foldedSteps(steps: StepResult[]): StepResult[][] {
 
 const totalDuration = (steps: StepResult[]): number => steps.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)
 
+function paintSign(sign: CheckSign, c: Colors): string {
+  const paint = {
+    passes: c.green,
+    counts: c.red,
+    warns: c.yellow,
+    'not applicable': c.dim,
+    'not looked': c.yellow,
+  }
+  return paint[sign](checkMarks[sign])
+}
+
 const paintOutcome = (outcome: string, text: string, c: Colors): string =>
-  outcome === 'done' || outcome === 'pass'
+  outcome === 'done'
     ? c.green(text)
-    : outcome === 'failed' || outcome === 'found'
+    : outcome === 'failed'
       ? c.red(text)
       : outcome === 'interrupted'
         ? c.yellow(text)
@@ -222,7 +238,7 @@ function backfillsTable(report: Report, c: Colors): string {
 
 function checksTable(report: Report, c: Colors): string {
   const rows = report.checks.map(r => [
-    paintOutcome(r.outcome, checkMarks[r.outcome], c),
+    paintSign(signOf(r), c),
     r.check,
     r.outcome === 'found'
       ? `${r.found.length}${r.more ? '+' : ''} ${r.found.every(f => f.preExisting) ? 'from before' : 'found'}`
@@ -237,7 +253,7 @@ function checksTable(report: Report, c: Colors): string {
     if (found.length === 0) continue
     lines.push(
       [
-        c.red(`  ${r.check}`),
+        (signOf(r) === 'counts' ? c.red : c.yellow)(`  ${r.check}`),
         ...found.map(f => `    ${f.object}: ${f.detail}`),
         ...(r.more ? ['    and more'] : []),
         ...(r.fix === null ? [] : [`    ${c.green(r.fix)}`]),
@@ -247,9 +263,9 @@ function checksTable(report: Report, c: Colors): string {
   return lines.join('\n')
 }
 
-function findingLines(report: Report, c: Colors): string {
+function findingLines(findings: Finding[], c: Colors): string {
   const marks = { info: c.dim('i'), warn: c.yellow('!'), error: c.red('✗'), refused: c.red('✗') }
-  return report.findings
+  return findings
     .map(worded)
     .map(f => {
       const fix = f.fix

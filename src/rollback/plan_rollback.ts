@@ -18,6 +18,7 @@ import { partText } from '../model/table_name.js'
 import { guard } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
 import { driftHazards } from '../plan/drift.js'
+import { foreignCodeFindings, foreignCodeHazards, foreignCodeOf } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration, placeIn } from '../plan/make_plan.js'
 import type { History } from '../run/ledger_history.js'
@@ -91,6 +92,11 @@ export async function planRollback(
     { track: track.name, steps, held: [], applied: forward.applied, findings: [] },
     connection.sql,
   )
+  const files = undone.map(rollbackAsMigration)
+  const foreign = await foreignCodeOf(connection.sql, files)
+  report.findings.push(...foreignCodeFindings([...foreign.values()].flat()))
+  for (const [n, step] of plan.steps.entries())
+    step.hazards.push(...foreignCodeHazards(foreign.get(files[n]!) ?? []))
   const { found: objects, refused } = await droppedBy(connection, track, undone)
   report.findings.push(...refused)
   const drift = await seeDrift(connection, target.major)
@@ -112,7 +118,7 @@ export async function planRollback(
     }
   report.findings.push(
     ...driftFinding(drift),
-    ...(await preflight(connection, undone.map(rollbackAsMigration))),
+    ...(await preflight(connection, files)),
     ...(await dependants(connection, objects, undone)),
   )
   report.steps = plan.steps.map(s => stepResult(s))

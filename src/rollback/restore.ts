@@ -11,6 +11,8 @@ import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Track } from '../model/project.js'
 import { emptyReport, finding, isFault, type Report, type Table, verdictOf } from '../model/report.js'
+import { wantsHazards } from '../plan/consent.js'
+import { judgeForeignCode } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
 import { endedBy } from '../run/ended_by.js'
 import { openRun } from '../run/open_run.js'
@@ -52,13 +54,16 @@ export async function archives(ctx: Context): Promise<Report> {
 export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
   const { chosen, report: begun, pending } = await prepareRestore(ctx, track, options)
   let report = begun
+  if (report.verdict === 'refused') return report
   if (pending) {
     const migrated = await migrate(ctx, track, {
       ...bareMigrateOptions,
       consent: options.consent,
       leaseWaitMs: options.leaseWaitMs,
     })
-    report = { ...migrated, command: 'restore' }
+    // what is brought back waits no longer
+    const findings = migrated.findings.filter(f => f.code !== 'ARCHIVE_WAITING')
+    report = { ...migrated, findings, command: 'restore' }
     if (migrated.verdict !== 'clean') return report
   }
   const run = await openRun(ctx, 'restore', options.leaseWaitMs)
@@ -109,6 +114,13 @@ async function prepareRestore(
   const chosen = all.filter(a => a.run === number)
   if (chosen.length === 0)
     throw new Failure('NO_ARCHIVE', options.archive, { known: [...new Set(all.map(a => `r${a.run}`))] })
+  const foreign = await judgeForeignCode(
+    connection.sql,
+    chosen.map(a => a.relation),
+  )
+  report.findings.push(...foreign.findings, ...wantsHazards(track.name, options.consent, foreign.hazards))
+  report.verdict = verdictOf(report)
+  if (report.verdict === 'refused') return { chosen, report, pending: false }
   const { plan } = await readHistory(connection, track, bareMigrateOptions)
   const pending = plan.steps.map(s => s.migration.name)
   const there = await archivedThere(connection.sql, chosen)

@@ -168,6 +168,8 @@ export const upgrades: readonly string[] = [
   using rethread_archive.failed_rows f
   where f.relation = q.relation and f.key = q.key and f.migration = q.migration and f.original is not null
     and f.original = q.original;`,
+  // what the progress line of a backfill says, for whoever asks from elsewhere
+  'alter table rethread.backfills add column pace jsonb;',
   // why a row counts whose file was not run: what another tool's history and the catalog said
   'alter table rethread.ledger add column evidence jsonb;',
 ]

@@ -59,7 +59,17 @@ export async function mutantsOf(
        format('create table public.mutant () inherits (%s); grant select on public.mutant to authenticated', l.oid::regclass)
      from secured l
      union all
+     select 'a materialized view of ' || l.oid::regclass || ' that the API may read',
+       format('create materialized view public.mutant as select * from %s; grant select on public.mutant to authenticated', l.oid::regclass)
+     from secured l
+     union all
      select 'authenticated may empty ' || l.oid::regclass, format('grant truncate on %s to authenticated', l.oid::regclass)
+     from secured l
+     union all
+     select 'authenticated may point foreign keys at ' || l.oid::regclass, format('grant references on %s to authenticated', l.oid::regclass)
+     from secured l
+     union all
+     select 'authenticated may put triggers on ' || l.oid::regclass, format('grant trigger on %s to authenticated', l.oid::regclass)
      from secured l
      union all
      select 'anon may read a column of ' || l.oid::regclass, format('grant select (%I) on %s to anon', (

@@ -23,13 +23,13 @@ export interface Prediction {
 }
 
 /** How what somebody sees has changed, in rows; null where only that it is not the same is known. */
-export interface SightChange {
+interface SightChange {
   gains: number | null
   loses: number | null
 }
 
 /** Pure: the rows that somebody sees more and less than before, of a table with so many rows. */
-export function sightChange(before: SeenRows, after: SeenRows, rows: number | null): SightChange {
+function sightChange(before: SeenRows, after: SeenRows, rows: number | null): SightChange {
   if (before.hash === after.hash && before.rows === after.rows) return { gains: 0, loses: 0 }
   // nothing is part of everything, and everything of nothing
   if (before.rows === 0 || after.rows === rows)

@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { discover } from '../../src/files/discover.js'
 import type { HazardCode, Report } from '../../src/index.js'
-import { type Database, database, some } from '../support/database.js'
+import { type Database, database, root, some } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
+
+/** One track in CI, all of them in the soak. */
+const tracks = (one: string): string[] =>
+  process.env.RETHREAD_SOAK ? discover(root).tracks.map(t => t.name) : [one]
 
 /** The whole life cycle as a role, which must need no right that it has not got. */
 async function liveAs(db: Database, role: string, track: string): Promise<void> {
@@ -41,24 +46,27 @@ async function liveAs(db: Database, role: string, track: string): Promise<void> 
 }
 
 describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', server => {
-  test('the role that doctor says, with the rights that it says, does everything', async () => {
-    const track = 'workspace-sessions'
-    await using db = await database(server, track, 300)
-    const doctor = await said((await inProcess(db.url, { track })).doctor())
-    const lesser = doctor.findings.find(f => f.code === 'RUNS_AS_SUPERUSER')!
-    expect(lesser.facts).toMatchObject({ track, instead: 'rethread_deploy' })
-    const role = `deploy_${randomBytes(4).toString('hex')}`
-    await db.sql.unsafe(lesser.fix!.replaceAll('rethread_deploy', role))
-    await liveAs(db, role, track)
-    await db.sql.unsafe(`reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`)
-  })
+  test.each(tracks('workspace-sessions'))(
+    'the role that doctor says, with the rights that it says, does everything (%s)',
+    async track => {
+      await using db = await database(server, track, 300)
+      const doctor = await said((await inProcess(db.url, { track })).doctor())
+      const lesser = doctor.findings.find(f => f.code === 'RUNS_AS_SUPERUSER')!
+      expect(lesser.facts).toMatchObject({ track, instead: 'rethread_deploy' })
+      const role = `deploy_${randomBytes(4).toString('hex')}`
+      await db.sql.unsafe(lesser.fix!.replaceAll('rethread_deploy', role))
+      await liveAs(db, role, track)
+      await db.sql.unsafe(`reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`)
+    },
+  )
 
-  test('a platform’s administrator who is no superuser and owns the database does everything', async () => {
-    const track = 'conversation-history'
-    await using db = await database(server, track, 300)
-    const role = `admin_${randomBytes(4).toString('hex')}`
-    // as Supabase has it: no superuser, passes row security, owns what is in public, and a guest in auth
-    await db.sql.unsafe(`
+  test.each(tracks('conversation-history'))(
+    'a platform’s administrator who is no superuser and owns the database does everything (%s)',
+    async track => {
+      await using db = await database(server, track, 300)
+      const role = `admin_${randomBytes(4).toString('hex')}`
+      // as Supabase has it: no superuser, passes row security, owns what is in public, and a guest in auth
+      await db.sql.unsafe(`
       create role ${role} login bypassrls createrole createdb;
       alter database ${db.name} owner to ${role};
       grant anon, authenticated, service_role to ${role} with admin option;
@@ -75,9 +83,10 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
           execute format('alter function %s owner to ${role}', r.name);
         end loop;
       end $$`)
-    await liveAs(db, role, track)
-    await db.sql.unsafe(
-      `alter database ${db.name} owner to postgres; reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`,
-    )
-  })
+      await liveAs(db, role, track)
+      await db.sql.unsafe(
+        `alter database ${db.name} owner to postgres; reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`,
+      )
+    },
+  )
 })

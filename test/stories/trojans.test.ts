@@ -21,9 +21,12 @@ const operators = [
   ...new Set([...sources.matchAll(/(?<=[\s)\]'"])[-+*/<>=~!@#%^&|?]{1,4}(?=[\s('"$])/g)].map(m => m[0])),
 ]
 
+/** Types that values are cast to, by the names that the server's own have. */
+const types = [...new Set([...sources.matchAll(/::([a-z_][a-z0-9_]*)/g)].map(m => m[1]!))]
+
 /**
- * A role that may create in `public` makes a function for every name that is called and an operator for every
- * sign that is written, for argument types that the server's own ones are no exact match for: in the default
+ * A role that may create in `public` makes a function for every name that is called, a type with casts for
+ * every one that is cast to, and an operator for every sign that is written, for argument types that the server's own ones are no exact match for: in the default
  * search path each would be called instead.
  */
 const plant = (role: string): string => `
@@ -58,6 +61,19 @@ const plant = (role: string): string => `
     loop
       execute format('create function public.sign_%s(%s, %s) returns %s language plpgsql as $x$ begin return null; end $x$', o.n, o.l, o.r, o.gives);
       execute format('create operator public.%s (leftarg = %s, rightarg = %s, function = public.sign_%s)', o.oprname, o.l, o.r, o.n);
+    end loop;
+    -- types of its own by the same names, to which everything is cast by functions of its own, unasked
+    for o in
+      select t.typname, row_number() over () as n from pg_type t
+      where t.typnamespace = 'pg_catalog'::regnamespace and t.typname = any ('{${types.join(',')}}'::text[]) and t.typtype in ('b', 'd')
+    loop
+      execute pg_catalog.format('create type public.%I as enum (''trojan'')', o.typname);
+      for f in select unnest('{text,name,int4,int8,uuid,jsonb,regclass}'::text[]) as args loop
+        execute pg_catalog.format('create function public.cast_%s_%s(pg_catalog.%s) returns public.%I language plpgsql as $x$ begin return null; end $x$', o.n, f.args, f.args, o.typname);
+        execute pg_catalog.format('create cast (pg_catalog.%s as public.%I) with function public.cast_%s_%s(pg_catalog.%s) as implicit', f.args, o.typname, o.n, f.args, f.args);
+        execute pg_catalog.format('create function public.back_%s_%s(public.%I) returns pg_catalog.%s language plpgsql as $x$ begin return null; end $x$', o.n, f.args, o.typname, f.args);
+        execute pg_catalog.format('create cast (public.%I as pg_catalog.%s) with function public.back_%s_%s(public.%I) as implicit', o.typname, f.args, o.n, f.args, o.typname);
+      end loop;
     end loop;
   end
   $plant$;

@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { maskUrl, readAddress, secretsIn } from '../../src/database/address.js'
 import { configured, rethread } from '../support/cli.js'
-import { database, newest, servers } from '../support/database.js'
+import { database, newest, root, servers } from '../support/database.js'
 
 test('a URL is read as libpq reads it, and what is not PostgreSQL’s in it is named', () => {
   const read = (url: string) => {
@@ -112,6 +113,42 @@ test('a configuration that is no file, or not JSON, ends at once and shows nothi
     expect([path, ran.code, ran.report.findings.map(f => f.code)]).toEqual([path, 2, ['BAD_CONFIG']])
     expect(ran.stdout).not.toMatch(/hush|root/)
   }
+})
+
+test('a pipe in the place of a file is found before the command runs, which would wait for it', () => {
+  const cwd = mkdtempSync('/tmp/rethread-pipe-')
+  execFileSync('mkfifo', [join(cwd, 'pipe')])
+  // nothing listens there: what is found before the server is asked for is found first
+  const url = 'postgres://ada@127.0.0.1:1/chat'
+  const asked = async (args: string[]) => {
+    const { code, report, stderr } = await rethread(url, args, { cwd })
+    return [args.join(' '), code, report.findings.map(f => f.code), stderr]
+  }
+  return Promise.all([
+    ...[
+      ['status', '--output'],
+      ['plan', '--out'],
+      ['prove', '--out'],
+      ['migrate', '--adopt', '--fix-up'],
+    ].map(async args =>
+      expect(await asked([...args, 'pipe'])).toEqual([`${args.join(' ')} pipe`, 2, ['USAGE'], '']),
+    ),
+    ...[
+      ['status', '--config', 'BAD_CONFIG'],
+      ['init', '--answers', 'BAD_CONFIG'],
+      ['migrate', '--plan', 'BAD_PIN'],
+      ['prove', '--against', 'BAD_PROOF'],
+    ].map(async ([command, flag, found]) =>
+      expect(await asked([command!, flag!, 'pipe'])).toEqual([`${command} ${flag} pipe`, 2, [found], '']),
+    ),
+  ])
+})
+
+test('what a shell hands over is written to, though it is a pipe too', async () => {
+  const cwd = mkdtempSync('/tmp/rethread-pipe-')
+  const command = `"${process.execPath}" "${join(root, 'dist/cli/main.js')}" explain GATE --output`
+  execFileSync('bash', ['-c', `${command} >(cat > got)`], { cwd })
+  await expect.poll(() => readFileSync(join(cwd, 'got'), 'utf8')).toMatch(/^GATE/)
 })
 
 test('a report that could not be written is refused before the command runs', async () => {

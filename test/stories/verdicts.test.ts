@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HazardCode } from '../../src/index.js'
+import { isFault } from '../../src/model/report.js'
 import { renderTable } from '../../src/render/table.js'
 import { type Database, database, some } from '../support/database.js'
 import { inProcess, type Said, said } from '../support/in_process.js'
@@ -138,5 +139,34 @@ describe.each(some('newest'))('verdicts on PostgreSQL $major', server => {
       'functions_closed new_door() false',
     ])
     expect(await verdictLine(opened)).toContain('isolation not looked at: access was not among the checks')
+  })
+
+  test('an adopted database’s own faults are warnings too, and what opens afterwards is an error', async () => {
+    await using adopted = await database(server, track, 100)
+    await adopted.sql.unsafe(`
+      create function public.all_messages() returns setof public.chats language sql security definer
+        set search_path = '' as 'select * from public.chats';
+      create view public.every_message as select * from public.chats`)
+    const project = await inProcess(adopted.url, { track })
+    await project.migrate({ phase: 'contract', consent })
+    await adopted.sql.unsafe('drop schema rethread cascade')
+    const whole = await said(project.baseline({ to: '011' }))
+    expect([whole.verdict, whole.findings.map(f => f.message)]).toEqual(['clean', []])
+    const report = await said(project.verify())
+    expect([report.verdict, report.checks.filter(isFault)]).toEqual(['clean', []])
+    const rows = report.tables.find(t => t.title === 'As before the first step')!.rows
+    expect([...new Set(rows.map(r => `${r[0]} ${r[1]}`))].sort()).toEqual([
+      'access public.chats',
+      'api_privileges chats',
+      'functions_closed all_messages()',
+      'row_security workspaces',
+      'views_follow_policies every_message',
+    ])
+    // ours, though it was there when the database was adopted: the files make it otherwise
+    await adopted.sql.unsafe('alter table public.chat_sessions disable row level security')
+    const opened = await said(project.verify({ only: ['row_security'] }))
+    expect(
+      opened.checks.filter(isFault).flatMap(c => c.found.filter(f => !f.preExisting).map(f => f.object)),
+    ).toEqual(['chat_sessions'])
   })
 })

@@ -23,8 +23,12 @@ export interface Proxy extends AsyncDisposable {
   silentAt(statement: RegExp, passes?: boolean): Promise<void>
   /** Puts a text of the same length in the place of another one in what the server answers. */
   replaces(text: string, by: string): void
+  /** Passes nothing more from now on, as `silentAt` does. */
+  hush(): void
   /** Passes everything again, of connections that are opened from now on. */
   speak(): void
+  /** Cuts every connection that there is, at both ends. */
+  drop(): void
   /** Whether they were cut. */
   readonly cut: boolean
 }
@@ -105,6 +109,13 @@ export async function proxy(url: string): Promise<Proxy> {
       }),
     replaces: (text, by) => {
       replaced = { text, by }
+    },
+    hush: () => {
+      silent = true
+      for (const s of sockets) silenced.add(s)
+    },
+    drop: () => {
+      for (const s of sockets) s.destroy()
     },
     speak: () => {
       silent = false

@@ -7,6 +7,7 @@ import { historyExplanations } from './history.js'
 import { layoutExplanations } from './layouts.js'
 import { rollbackExplanations } from './rollback.js'
 import { runExplanations } from './runs.js'
+import { statusExplanations } from './status.js'
 import { targetExplanations } from './target.js'
 import { toolExplanations } from './tools.js'
 import { usageExplanations } from './usage.js'
@@ -22,5 +23,6 @@ export const explanations: Record<Code | HazardCode, Explanation> = {
   ...rollbackExplanations,
   ...toolExplanations,
   ...usageExplanations,
+  ...statusExplanations,
   ...hazardExplanations,
 }

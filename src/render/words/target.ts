@@ -61,6 +61,7 @@ const fixes: Record<string, string> = {
   ENETUNREACH: checkName,
   NOT_POSTGRES: 'Check the port: 5432 unless the server was set to another.',
   '53300': 'Close connections that are idle, or raise max_connections or the connection limit of the role.',
+  '53100': 'Give the server more disk space.',
   '57P03': 'Wait until the server has started.',
 }
 
@@ -85,7 +86,7 @@ export const targetWords = {
     (s, f) => sentence`No encrypted connection to ${s} with sslmode=${f.mode}: ${f.reason}.`,
     (_, f) =>
       f.mode.startsWith('verify')
-        ? 'Name the root certificate of the server with sslrootcert=<file>, and the host as its certificate has it.'
+        ? 'Name the root certificate of the server, as in sslrootcert=/etc/ssl/root.crt, and the host as its certificate has it.'
         : 'Leave sslmode out of the URL where the network is trusted, or turn TLS on in the server.',
   ),
   WRONG_PASSWORD: say(
@@ -231,6 +232,12 @@ export const targetWords = {
     (s, f) =>
       sentence`${s} would fail: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was run on empty copies of the tables, which are gone again.`,
     () => 'Change the table so that it fits, or copy the track with rethread init and adapt the file.',
+  ),
+  NOT_TRIED: say(
+    (s, f) =>
+      sentence`Whether \`${s}\` would fail is not known (\`${f.sql}\`). On empty copies of the tables: ${f.reason} (${f.sqlstate}); what it needs may be made by \`${f.leftOut}\`, which puts its statements together and was not run there.`,
+    () =>
+      'Write the statement out instead of putting it together, or try the track on a copy of the database: rethread plan --rehearse-url',
   ),
   NOT_REHEARSED: say(
     (s, f) =>

@@ -1,4 +1,4 @@
-import { type CheckResult, counts, type Report, type StepResult } from '../../model/report.js'
+import { type CheckResult, counts, isFault, type Report, type StepResult } from '../../model/report.js'
 import { isolationWords } from './checks.js'
 
 const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
@@ -40,6 +40,28 @@ function verifiedWords({ command, checks, findings }: Report): string[] {
       .join(', '),
     ...(isolation ? [isolationWords(isolation.facts)] : []),
   ]
+}
+
+/** What a mark beside a check says: the same in every format. */
+export type CheckSign = 'passes' | 'counts' | 'warns' | 'not applicable' | 'not looked'
+
+/**
+ * The sign of a check. `counts`: an error that is neither accepted nor from before, so that it counts against
+ * the verdict; everything else that was found only warns.
+ */
+export function signOf(check: CheckResult): CheckSign {
+  if (check.outcome === 'pass') return 'passes'
+  if (check.outcome === 'found') return isFault(check) ? 'counts' : 'warns'
+  return check.outcome === 'skipped' && check.applies !== 'now' ? 'not applicable' : 'not looked'
+}
+
+/** The marks of plain text. */
+export const checkMarks: Record<CheckSign, string> = {
+  passes: '✓',
+  counts: '✗',
+  warns: '!',
+  'not applicable': '–',
+  'not looked': '?',
 }
 
 /** What a line says of a check beside its outcome: its title, and why it did not run or saw nothing. */

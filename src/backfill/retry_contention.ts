@@ -1,0 +1,60 @@
+import { isRetriable, isTransient, serverFault } from '../database/faults.js'
+import { Failure } from '../model/failure.js'
+import type { BatchSize } from './batch_size.js'
+import type { Job } from './job.js'
+
+/** True where a statement took longer than it may. */
+export const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '57014'
+
+/** How long a server may lack disk space or memory, in milliseconds: somebody has to make room otherwise. */
+const shortageMs = 10_000
+
+/**
+ * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget;
+ * for a shorter time while the server lacks something.
+ */
+export async function retryContention<T>(
+  job: Job,
+  batchSize: BatchSize | null,
+  afterTimeout: boolean,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const { ctx } = job.run
+  const start = ctx.clock.now()
+  for (let n = 1; ; n++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const inTheWay = isRetriable(error) || isTimeout(error)
+      if (!isTransient(error) && !(afterTimeout && isTimeout(error))) throw error
+      const budgetMs = ctx.lockBudgetSeconds * 1000
+      if (ctx.clock.now() - start > (inTheWay ? budgetMs : Math.min(budgetMs, shortageMs))) {
+        if (!inTheWay) throw error
+        throw new Failure(
+          'LOCK_TIMEOUT',
+          job.migration.backfill!.table,
+          {
+            attempts: n,
+            seconds: ctx.lockBudgetSeconds,
+            sqlstate: serverFault(error)!.code,
+            blockers: [],
+            pids: [],
+          },
+          error,
+        )
+      }
+      batchSize?.halve()
+      const nextMs = ctx.random() * Math.min(2000, 40 * 1.5 ** n) + 10
+      if (n > 2)
+        ctx.emit({
+          type: 'wait',
+          on: inTheWay ? 'lock' : 'server',
+          subject: inTheWay ? job.migration.backfill!.table : (error as Error).message,
+          attempt: n,
+          nextMs,
+          blockers: [],
+        })
+      await ctx.clock.sleep(nextMs, ctx.signal)
+    }
+  }
+}
