@@ -13,7 +13,9 @@ import { explanations } from '../src/render/explanations/index.js'
 import { layoutExplanations } from '../src/render/explanations/layouts.js'
 import { rollbackExplanations } from '../src/render/explanations/rollback.js'
 import { runExplanations } from '../src/render/explanations/runs.js'
+import { statusExplanations } from '../src/render/explanations/status.js'
 import { targetExplanations } from '../src/render/explanations/target.js'
+import { toolExplanations } from '../src/render/explanations/tools.js'
 import { usageExplanations } from '../src/render/explanations/usage.js'
 import { example } from '../src/render/words/examples.js'
 import { worded } from '../src/render/words/index.js'
@@ -44,9 +46,11 @@ const section = (name: string, { means, matters, action }: (typeof explanations)
 const groups: [title: string, group: Explanations][] = [
   ['Files and configuration', fileExplanations],
   ['Files of other tools', layoutExplanations],
+  ['Histories of other tools, exports and repairs', toolExplanations],
   ['Ledger, pinned plans and rehearsals', historyExplanations],
   ['Server, role and database', targetExplanations],
   ['Runs', runExplanations],
+  ['Status', statusExplanations],
   ['Verification', checkExplanations],
   ['Rollback, restore and prune', rollbackExplanations],
   ['Command line', usageExplanations],

@@ -232,7 +232,6 @@ export const codes = {
   RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
   DRIFT_UNKNOWN: 'warn',
-  // other tools
   EXPORTED: 'info',
   EXPORT_HELD: 'info',
   EXPORT_CONFLICT: 'error',
