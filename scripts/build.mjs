@@ -5,8 +5,8 @@ import { build } from 'rolldown'
 import { buildSchema } from './build_schema.mjs'
 import { root } from './root.mjs'
 
-/** Folders whose files are found at run time: one file is one command, or one output format. */
-const discovered = ['src/commands', 'src/render']
+/** Folders whose files are found at run time: one file is one command, one output format, or one layout. */
+const discovered = ['src/commands', 'src/render', 'src/files/layouts']
 /** What a deploy with nothing to do runs; all that they import is one file, which starts faster than many. */
 const usual = ['src/cli/main.ts', 'src/commands/migrate.ts', 'src/render/table.ts'].map(fromRoot)
 

@@ -7,6 +7,7 @@ import {
   flag,
   type Options,
   readOptions,
+  repeated,
   seconds,
   type Typed,
   text,
@@ -14,7 +15,7 @@ import {
 } from './model/options.js'
 import type { Consent } from './model/plan.js'
 import type { Project, Track } from './model/project.js'
-import type { Report, Table } from './model/report.js'
+import type { Finding, Report, Table } from './model/report.js'
 
 /** Options that every command takes. */
 export const globalOptions = {
@@ -23,10 +24,14 @@ export const globalOptions = {
     'target (else RETHREAD_DATABASE_URL, DATABASE_URL, SUPABASE_DB_URL, the PG* variables)',
   ),
   embedded: flag('--embedded', 'use a PostgreSQL of its own under .rethread/'),
-  track: text('--track <name>', 'track (else the ledger’s, else the only one that fits)'),
+  track: text('-t, --track <name>', 'track (else the ledger’s, else the only one that fits)'),
   dir: text(
     '--dir <folder>',
     'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
+  ),
+  layout: text(
+    '--layout <name>',
+    'whose files are in the folder, such as supabase or dbmate (default: what they look like)',
   ),
   config: text('--config <file>', `configuration (default ${configName})`),
   allow: counted(
@@ -42,12 +47,15 @@ export const globalOptions = {
     'how long to wait for another run (default 60; 0 is not at all)',
     60,
   ),
-  format: text('--format <format>', 'default table'),
-  output: text('--output <file>', 'write the report to a file'),
-  quiet: flag('--quiet', 'no progress'),
-  verbose: flag('--verbose', 'tell more: notices, statements, causes'),
+  format: text('-f, --format <format>', 'default table'),
+  output: repeated(
+    '-o, --output <file>',
+    'write the report to a file, in the format of its name or after `=`: plan.json, plan.txt=markdown; may be repeated',
+  ),
+  quiet: flag('-q, --quiet', 'no progress'),
+  verbose: flag('-v, --verbose', 'show more: notices, statements, causes of errors'),
   color: flag('--no-color', 'no colour (also NO_COLOR)'),
-  yes: flag('--yes', 'never ask; does not stand in for --allow or --confirm'),
+  yes: flag('-y, --yes', 'never ask; does not stand in for --allow or --confirm'),
 }
 
 /** Their values. */
@@ -67,6 +75,8 @@ export interface Invocation {
   project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
+  /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
+  layoutFindings(): Finding[]
   consent: Consent
   /** What a person has answered to the questions of a report, as `--map` takes it. */
   answers: string[]
@@ -88,6 +98,8 @@ interface Input<O extends Options> extends Invocation {
 /** What a command file fills in. One file = one command; its name is the command's. */
 interface Declaration<O extends Options> {
   summary: string
+  /** A whole command line that people can copy, for the help. */
+  example: string
   /** Positional arguments in commander's notation, such as `<archive>`. */
   args?: string
   /** Its own options; the types of their values are those that `run` gets. */
@@ -96,16 +108,23 @@ interface Declaration<O extends Options> {
   filters?: boolean
   /** True when it needs no database. */
   offline?: boolean
+  /** True for an offline command that looks at a database where one is named. */
+  mayConnect?: boolean
+  /** True when it asks for consent, or says for what it would be needed. */
+  consents?: boolean
   run(input: Input<O>): Promise<Report>
 }
 
 /** A command as cli knows it. */
 export interface Command {
   summary: string
+  example: string
   args: string
   options: Options
   filters: boolean
   offline: boolean
+  mayConnect: boolean
+  consents: boolean
   /**
    * Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong.
    */
@@ -117,10 +136,13 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   declared: Declaration<O>,
 ): Command => ({
   summary: declared.summary,
+  example: declared.example,
   args: declared.args ?? '',
   options: declared.options ?? {},
   filters: declared.filters ?? false,
   offline: declared.offline ?? false,
+  mayConnect: declared.mayConnect ?? false,
+  consents: declared.consents ?? false,
   read: typed => {
     const options = readOptions({ ...declared.options, ...globalOptions } as O & typeof globalOptions, typed)
     return invocation => declared.run({ ...invocation, options })
@@ -131,12 +153,12 @@ export const defineCommand = <O extends Options = Record<never, never>>(
 export const throttleOptions = {
   nice: factor(
     '--nice <factor>',
-    'rest so many times as long as a batch works: 1 is half duty (beside others at work at least 1.5, else 0 by default)',
+    'pause after each batch, as a multiple of its time: 0 is none, 1 doubles the total (default 0; 1.5 beside an active application)',
     100,
     0,
   ),
   throttleQuery: text(
     '--throttle-query <sql>',
-    'a query of yours: while its first value is true or above zero, wait',
+    'wait while the first value of this query is true or greater than zero',
   ),
 }

@@ -1,14 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { startEmbedded } from '../src/database/embedded.js'
-import { codes } from '../src/model/codes.js'
-import { emptyReport } from '../src/model/report.js'
+import { codes, hazards } from '../src/model/codes.js'
 import { reportJsonSchema, reportSchema } from '../src/model/schema.js'
-import { renderTable } from '../src/render/table.js'
-import { example } from '../src/render/words/examples.js'
-import { worded } from '../src/render/words/index.js'
 import { contract, ended, rethread, start } from './support/cli.js'
 import { type Database, database, newest, picture, root } from './support/database.js'
 import { folder } from './support/folder.js'
@@ -34,14 +31,16 @@ describe('help and usage', () => {
   test('the help of every command is reviewed like code', async () => {
     const { stdout, code } = await rethread('', ['--help'], plain)
     expect(code).toBe(0)
-    const [frame, entries] = stdout.split('Commands:\n') as [string, string]
-    await expect(frame.replace(/(?<=\S) {2,}/g, '  ')).toMatchFileSnapshot('golden/help.txt')
+    const [, head, entries, end] = /^([\s\S]+?)(Start here:\n[\s\S]+?\n)(\nExit codes:[\s\S]+)$/.exec(stdout)!
+    await expect((head! + end!).replace(/(?<=\S) {2,}/g, '  ')).toMatchFileSnapshot('golden/help.txt')
     const names = (folder: string, declaring: RegExp) =>
       readdirSync(join(root, folder))
         .filter(f => f.endsWith('.ts') && declaring.test(readFileSync(join(root, folder, f), 'utf8')))
         .map(f => f.replace('.ts', ''))
     const commands = names('src/commands', /^/)
-    expect(entries.match(/^ {2}\S+/gm)!.map(e => e.trim())).toEqual(commands)
+    const listed = entries!.match(/^ {2}\S+/gm)!.map(e => e.trim())
+    expect(listed.slice(0, 5)).toEqual(['demo', 'doctor', 'plan', 'migrate', 'verify'])
+    expect([...listed].sort()).toEqual([...commands, 'completion'].sort())
     const formats = names('src/render', /^export default defineRenderer/m)
     const format = `${formats.slice(0, -1).join(', ')} or ${formats.at(-1)}`
     const bare = folder({ 'migrations/none/track.json': '{}' })
@@ -50,11 +49,65 @@ describe('help and usage', () => {
       const said = await rethread('', [name, '--help', '--dir', bare], plain)
       expect(said.code).toBe(0)
       const [, usage, summary] = /^Usage: rethread (.+)\n\n([\s\S]+?)\n\n/.exec(said.stdout)!
-      expect(oneLine(entries)).toContain(oneLine(`${usage} ${summary}`))
-      expect(oneLine(said.stdout)).toContain(`--format <format> ${format} (default table)`)
-      const fixed = said.stdout.replace(/( +--format <format> +)[\s\S]+?\(default\s+table\)/, '$1(formats)')
+      expect(oneLine(entries!)).toContain(oneLine(`${usage} ${summary}`))
+      expect(oneLine(said.stdout)).toContain(`-f, --format <format> ${format} (default table)`)
+      const fixed = said.stdout.replace(
+        /( +-f, --format <format> +)[\s\S]+?\(default\s+table\)/,
+        '$1(formats)',
+      )
       await expect(fixed).toMatchFileSnapshot(`golden/help-${name}.txt`)
     }
+  })
+
+  test('the help of a command is asked for in two ways, and its example has flags that it takes', async () => {
+    const taken = readdirSync(join(root, 'src/commands')).map(f => f.replace('.ts', ''))
+    for (const name of taken) {
+      const { stdout } = await rethread('', ['help', name], plain)
+      const [, example] = /\nExample:\n {2}(.+)\n/.exec(stdout)!
+      expect([name, example]).toEqual([name, expect.stringMatching(new RegExp(`^rethread ${name}\\b`))])
+      for (const [flag] of example!.matchAll(/--[\w-]+/g))
+        expect(stdout).toMatch(new RegExp(`^ .*${flag}\\b`, 'm'))
+    }
+    const [asked, flagged] = [
+      await rethread('', ['help', 'plan'], plain),
+      await rethread('', ['plan', '-h'], plain),
+    ]
+    expect(asked.stdout).toBe(flagged.stdout)
+    expect((await rethread('', ['help'], plain)).stdout).toBe((await rethread('', ['--help'], plain)).stdout)
+    const offline = await rethread('', ['explain', '--help'], plain)
+    expect(offline.stdout).not.toMatch(/--database-url|--allow|--confirm/)
+  })
+
+  test('short flags do what their long names do', async () => {
+    const { stdout } = await rethread('', ['explain', 'LOSS', '-f', 'json'], plain)
+    expect(JSON.parse(stdout)).toMatchObject({ command: 'explain' })
+    const before = await rethread('', ['-t', 'workspace-sessions', '-q', 'status'])
+    expect(before.report.findings.map(f => f.code)).toEqual(['NO_DATABASE_URL'])
+  })
+
+  test('bash completes commands, flags and their values', async () => {
+    const { stdout: script } = await rethread('', ['completion', 'bash'], plain)
+    const complete = (...words: string[]): string[] =>
+      execFileSync('bash', [
+        '-c',
+        `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rethread; printf '%s\\n' "\${COMPREPLY[@]}"`,
+        'bash',
+        'rethread',
+        ...words,
+      ])
+        .toString()
+        .trim()
+        .split('\n')
+    expect(complete('pl')).toEqual(['plan'])
+    expect(complete('plan', '--reh')).toEqual(['--rehearse', '--rehearse-url'])
+    expect(complete('plan', '--format', 'm')).toEqual(['markdown'])
+    expect(complete('migrate', '--allow', 'ENDS')).toEqual(['ENDS_OLD_APP'])
+    expect(complete('quarantine', 'a')).toEqual(['assign'])
+    for (const shell of ['zsh', 'fish']) {
+      const of = await rethread('', ['completion', shell], plain)
+      expect([of.code, of.stdout]).toEqual([0, expect.stringContaining('rehearse-url')])
+    }
+    expect((await rethread('', ['completion', 'ksh'], plain)).code).toBe(2)
   })
 
   test('a typo in a command or a flag: what was meant, exit 2, no stack', async () => {
@@ -137,17 +190,24 @@ describe('help and usage', () => {
     expect(ran.stdout + ran.stderr).not.toMatch(/\n\s+at .*\(/)
   })
 
-  test('every code is explained', async () => {
-    for (const code of Object.keys(codes)) {
-      const text = await renderTable(
-        { ...emptyReport('explain'), tables: [{ title: code, columns: ['kind'], rows: [['finding']] }] },
-        { color: false, verbose: false, width: 80 },
-      )
-      expect(text).toContain(`${code} (finding)`)
-      expect(text).toContain(worded(example(code as keyof typeof codes)).message)
-    }
+  test('explain shows each part of a finding, a hazard and a check, and lists all without a name', async () => {
     const { stdout } = await rethread('', ['explain', 'DELETES_DATA'], plain)
     expect(stdout).toContain('--allow DELETES_DATA')
+    const check = await rethread('', ['explain', 'orphaned-messages'], plain)
+    expect(check.stdout).toMatch(/^orphaned_messages {2}check, level error\n/)
+    expect(check.stdout).toContain('verify/workspace-sessions/orphaned_messages.sql')
+    const { report } = await rethread('', ['explain', 'QUARANTINED'])
+    expect(report.tables[0]!.rows.map(([part]) => part)).toEqual([
+      'kind',
+      'meaning',
+      'why it matters',
+      'what to do',
+      'example',
+    ])
+    const all = (await rethread('', ['explain'])).report.tables
+    expect(all.map(t => t.title)).toEqual(['Findings', 'Hazards', 'Checks'])
+    const named = all.flatMap(t => t.rows.map(([name]) => name))
+    expect(named).toEqual(expect.arrayContaining([...Object.keys(codes), ...Object.keys(hazards), 'grants']))
   })
 })
 

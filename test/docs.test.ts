@@ -3,7 +3,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, 
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { newest, root } from './support/database.js'
+import { bash } from './support/action.js'
+import { database, newest, root } from './support/database.js'
 
 const run = promisify(execFile)
 const page = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')
@@ -114,6 +115,20 @@ test('every folder, file and script that it names is there', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const unknown = [...page.matchAll(/npm run (?:-s )?([\w:]+)/g)].map(m => m[1]!).filter(s => !scripts[s])
   expect({ lacking, unknown }).toEqual({ lacking: [], unknown: [] })
+})
+
+test('the commands of docs/ci.md run, one after the other', async () => {
+  await using db = await database(newest())
+  const folder = mkdtempSync('/tmp/rethread-reader-')
+  symlinkSync(join(root, 'dist/cli/main.js'), join(folder, 'rethread'))
+  const [commands] = [...readFileSync(join(root, 'docs/ci.md'), 'utf8').matchAll(/^```sh\n([\s\S]*?)^```/gm)]
+  const env = { DATABASE_URL: db.url, PATH: `${folder}:${process.env.PATH}` }
+  const codes: number[] = []
+  for (const command of commands![1]!.trim().split('\n')) codes.push((await bash(command, env, folder)).code)
+  // the contract phase is left, which nobody has asked for
+  expect(codes).toEqual([0, 0, 0, 0, 0])
+  const report = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'))
+  expect([report.command, existsSync(join(folder, 'plan.md'))]).toEqual(['plan', true])
 })
 
 test('a name that fits no test is no success', async () => {

@@ -78,6 +78,19 @@ describe.each(readdirSync(join(root, '.github/workflows')))('.github/workflows/%
     expect(parse(read(`.github/workflows/${file}`)).permissions).toEqual({ contents: 'read' }))
 })
 
+test.each(['github_pull_request.yml', 'github_deploy.yml'])(
+  'examples/ci/%s is a workflow that GitHub accepts, and gives our action only inputs that it has',
+  async file => {
+    const text = read(`examples/ci/${file}`)
+    expect(await workflowFaults(text)).toEqual([])
+    const inputs = Object.keys(parse(read('action.yml')).inputs)
+    const jobs = Object.values<{ steps: { uses?: string; with?: object }[] }>(parse(text).jobs)
+    const ours = jobs.flatMap(j => j.steps).filter(s => s.uses?.startsWith('rethread-dev/rethread@'))
+    expect(ours.length).toBeGreaterThan(0)
+    expect(ours.flatMap(s => Object.keys(s.with ?? {})).filter(name => !inputs.includes(name))).toEqual([])
+  },
+)
+
 test('a workflow that is wrong is found', async () => {
   const workflow = read('.github/workflows/ci.yml')
   expect(await workflowFaults(workflow.replace('runs-on:', 'run-on:'))).not.toEqual([])

@@ -18,6 +18,7 @@ import { emptyReport } from '../model/report.js'
 
 export default defineCommand({
   summary: 'count the letters of a word',
+  example: 'rethread dry-run',
   args: '<word>',
   offline: true,
   run: async ({ args }) => ({

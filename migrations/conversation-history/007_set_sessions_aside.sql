@@ -18,6 +18,7 @@ revoke all on rethread_archive.chat_sessions_manifest from public;
 -- locks: public.chat_sessions ACCESS EXCLUSIVE
 -- locks: public.tenants ACCESS EXCLUSIVE
 -- locks: auth.users ACCESS EXCLUSIVE
+-- access: public.chat_sessions
 do $$
 declare
   old regclass := 'public.chat_sessions';

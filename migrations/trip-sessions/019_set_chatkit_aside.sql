@@ -11,6 +11,7 @@ revoke all on rethread_archive.chatkit_manifest from public;
 
 -- locks: public.chatkit_sessions ACCESS EXCLUSIVE
 -- locks: public.iso_agents ACCESS EXCLUSIVE
+-- access: public.chatkit_sessions
 do $$
 declare
   old regclass := to_regclass('public.chatkit_sessions');

@@ -59,6 +59,7 @@ alter table public.chats enable row level security;
 create table chat_private.closed_partitions (relation text primary key);
 revoke all on chat_private.closed_partitions from public, anon, authenticated, service_role;
 -- locks: public.chats ACCESS EXCLUSIVE
+-- access: partitions of public.chats
 do $$
 declare
   part text;

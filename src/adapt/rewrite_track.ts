@@ -75,7 +75,7 @@ export async function trackRewriter(
     const access = /(\$access\$)([\s\S]*?)\$access\$/.exec(ids)
     const sql = (await rewriteSql(with_, ids)).replace(
       // a comment that the planner reads
-      /^-- locks: .*$/gm,
+      /^-- (?:locks|access): .*$/gm,
       line => line.replace(/\b\w+\.\w+\b/g, t => (names.knows(t) ? newTable(names, t) : t)),
     )
     if (!access) return sql

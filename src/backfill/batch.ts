@@ -146,8 +146,12 @@ function withoutOurs(error: unknown, statement: string): unknown {
 
 const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '57014'
 
+/** How long a server may lack disk space or memory, in milliseconds: somebody has to make room otherwise. */
+const shortageMs = 10_000
+
 /**
- * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget.
+ * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget;
+ * for a shorter time while the server lacks something.
  */
 async function retryContention<T>(
   job: Job,
@@ -161,9 +165,11 @@ async function retryContention<T>(
     try {
       return await attempt()
     } catch (error) {
+      const inTheWay = isRetriable(error) || isTimeout(error)
       if (!isTransient(error) && !(afterTimeout && isTimeout(error))) throw error
-      if (ctx.clock.now() - start > ctx.lockBudgetSeconds * 1000) {
-        if (!isRetriable(error) && !isTimeout(error)) throw error
+      const budgetMs = ctx.lockBudgetSeconds * 1000
+      if (ctx.clock.now() - start > (inTheWay ? budgetMs : Math.min(budgetMs, shortageMs))) {
+        if (!inTheWay) throw error
         throw new Failure(
           'LOCK_TIMEOUT',
           job.migration.backfill!.table,
@@ -182,8 +188,8 @@ async function retryContention<T>(
       if (n > 2)
         ctx.emit({
           type: 'wait',
-          on: 'lock',
-          subject: job.migration.backfill!.table,
+          on: inTheWay ? 'lock' : 'server',
+          subject: inTheWay ? job.migration.backfill!.table : (error as Error).message,
           attempt: n,
           nextMs,
           blockers: [],

@@ -4,6 +4,7 @@ import type { Command, GlobalOptions, Invocation } from '../command.js'
 import { readAddress } from '../database/address.js'
 import { configName, readConfig } from '../files/config.js'
 import { home, packageVersion } from '../files/package.js'
+import { layoutsFor } from '../library/discovery.js'
 import { machine } from '../library/machine.js'
 import type { Event } from '../model/event.js'
 import { Failure } from '../model/failure.js'
@@ -72,6 +73,7 @@ export async function readInput(
     url = withPassword(url, process.env)
   }
   if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
+  const layouts = await layoutsFor(root, options.layout ?? config.layout)
   const trackName = options.track ?? config.track
   const here = machine()
   const opened = openContext({
@@ -79,6 +81,7 @@ export async function readInput(
     config,
     root,
     home,
+    layouts,
     track: trackName,
     reason: options.reason,
     version: packageVersion(),

@@ -1,18 +1,25 @@
-import { appendFileSync } from 'node:fs'
 import { CommanderError, Command as Program } from 'commander'
 import { type Command, globalOptions } from '../command.js'
 import { home, packageVersion } from '../files/package.js'
-import { filesIn, folderOf, formats, rendererOf } from '../library/discovery.js'
-import { findingsOf } from '../model/failure.js'
-import { oneOf, readOptions, type Typed } from '../model/options.js'
-import { emptyReport, exitCodes, type Finding, finding, type Report, verdictOf } from '../model/report.js'
+import { filesIn, folderOf, formats } from '../library/discovery.js'
+import { flagOf, type Typed } from '../model/options.js'
+import { emptyReport, exitCodes, finding, type Report } from '../model/report.js'
+import { nearest } from '../model/similar.js'
 import { commandPlace, filterFlags, foldFilters, optionOf, without } from './flags.js'
-import { type Process, readInput, urlOrNone } from './input.js'
-import { checkOutput, maskArguments, maskSecrets, maskWords, withoutSecrets, writeOutput } from './output.js'
-import { openTerminal } from './terminal.js'
-
-/** The format where none is named. */
-const usualFormat = 'table'
+import {
+  commandGroup,
+  commandHelp,
+  completionHelp,
+  headings,
+  inHelpOrder,
+  isOfUse,
+  programHelp,
+  readHelp,
+  shells,
+} from './help.js'
+import type { Process } from './input.js'
+import { maskArguments, maskWords } from './output.js'
+import { runCommand, tellUsage } from './run_command.js'
 
 /**
  * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
@@ -20,6 +27,7 @@ const usualFormat = 'table'
 export async function cli(argv: string[], process: Process): Promise<number> {
   const version = packageVersion()
   let exitCode = 0
+  let flags: string[] = []
   const program = new Program('rethread')
     .description(
       'Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.',
@@ -30,28 +38,41 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       writeOut: text => process.stdout.write(text),
       writeErr: text => process.stderr.write(maskWords(text, argv)),
     })
+    .configureHelp({ sortOptions: false, sortSubcommands: false })
     .showSuggestionAfterError()
     .helpCommand(false)
+    .addHelpText('after', programHelp)
   // only the named command is loaded, all of them for --help
   const files = filesIn(folderOf('commands'))
+  argv = readHelp(argv)
   const place = commandPlace(argv, files)
   const named = argv[place]
   // global flags may stand before the command
   if (named !== undefined) argv = [named, ...argv.slice(0, place), ...argv.slice(place + 1)]
-  for (const [name, file] of named ? [[named, files.get(named)!] as const] : files) {
-    const command = (await import(file)).default as Command
-    const sub = program.command(command.args ? `${name} ${command.args}` : name).description(command.summary)
+  for (const name of named ? [named] : inHelpOrder([...files.keys()])) {
+    const command = (await import(files.get(name)!)).default as Command
+    const sub = program
+      .command(command.args ? `${name} ${command.args}` : name)
+      .description(command.summary)
+      .helpGroup(commandGroup(name))
+      .addHelpText('after', commandHelp(command))
     const own = [...Object.values(command.options), ...Object.values(globalOptions)]
     const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
     const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
-    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, listed))
+    flags = [...filters, ...own].map(flag => flagOf(flag.flags))
+    const common = Object.values(globalOptions)
+    for (const flag of [...Object.values(command.options), ...filters])
+      sub.addOption(optionOf(flag, listed).helpGroup(headings.own))
+    for (const flag of common)
+      sub.addOption(optionOf(flag, listed).helpGroup(headings.common).hideHelp(!isOfUse(flag, command)))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       const typed = given.at(-2) as Record<string, Typed>
       foldFilters(filters, typed)
-      exitCode = await runCommand(name, command, args, typed, process)
+      exitCode = await runCommand({ name, command, args, typed, process })
     })
   }
+  if (!named) addCompletion(program, process)
   try {
     if (argv.length === 0) program.outputHelp()
     await program.parseAsync(argv, { from: 'user' })
@@ -59,105 +80,46 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
-    if (argv.includes('json') && argv.includes('--format')) {
-      const report = {
-        ...emptyReport(named ?? ''),
-        verdict: 'failed' as const,
-        findings: [
-          finding('USAGE', maskArguments(argv).join(' '), {
-            reason: maskWords(error.message, argv),
-            known: [],
-            meant: null,
-          }),
-        ],
-      }
-      const json = await rendererOf('json')
-      process.stdout.write(await json!.render(report, { color: false, verbose: false, width: 100 }))
-    }
+    const look = { color: false, verbose: false, width: 100 }
+    await tellUsage(
+      usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, flags, error),
+      formatIn(argv),
+      process,
+      look,
+    )
     return exitCodes.failed
   }
 }
 
-async function runCommand(
-  name: string,
-  command: Command,
-  args: string[],
-  typed: Record<string, Typed>,
-  process: Process,
-): Promise<number> {
-  // how to say it must be known before anything that was typed may be wrong
-  const renderer = await rendererOf(String(typed.format ?? usualFormat))
-  const verbose = typed.verbose === true
-  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
-  const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
-  const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
-  let report: Report
-  let writable = false
-  const cleanup: (() => Promise<void>)[] = []
-  try {
-    if (!renderer) oneOf('--format', String(typed.format), await formats())
-    for (const [flag, path] of [
-      ['--output', typed.output],
-      ['--out', typed.out],
-      ['--fix-up', typed.fixUp],
-    ] as const)
-      if (typeof path === 'string') checkOutput(process.cwd(), flag, path)
-    writable = true
-    const run = command.read(typed)
-    const options = readOptions(globalOptions, typed)
-    const input = await readInput(command, args, options, process, events.emit, cleanup)
-    report = await run(input)
-    // a protected place is never confirmed by typing: the flag stands in the command, for all to read
-    const never = options.yes || input.config.protected
-    for (let named = await events.askNames(report, never); named; ) {
-      input.answers = [...input.answers, ...named]
-      report = await run(input)
-      named = await events.askNames(report, never)
-    }
-    // asked once for each refusal: what was agreed to may have changed before the lease was there
-    for (let asked = await events.askConsent(report, never); asked; ) {
-      input.consent = {
-        allow: new Set([...input.consent.allow, ...asked.allow]),
-        confirm: asked.confirm ?? input.consent.confirm,
-        rows: asked.rows ?? input.consent.rows ?? null,
-        from: input.consent.from,
-      }
-      report = await run(input)
-      asked = await events.askConsent(report, never)
-    }
-  } catch (error) {
-    report = { ...emptyReport(name), findings: findingsOf(error) }
-    report.verdict = verdictOf(report)
-    if (verbose && error instanceof Error)
-      process.stderr.write(
-        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlOrNone(given, process.env))}\n`,
-      )
-  } finally {
-    for (const end of cleanup.reverse()) await end()
-    events.close()
-  }
-  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
-  report = withoutSecrets(report, urlOrNone(given, process.env), words)
-  const look = { color, verbose, width: process.stdout.columns ?? 100 }
-  const kept = report.pin ?? report.proof
-  if (typeof typed.out === 'string' && kept)
-    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
-  if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
-    note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
-  const { render, page } = renderer ?? (await rendererOf(usualFormat))!
-  const file = page && process.env[page.env]
-  if (page && file) appendFileSync(file, await page.render(report))
-  if (writable && typeof typed.output === 'string') {
-    const faults = writeOutput(process.cwd(), typed.output, await render(report, look))
-    if (faults.length === 0) return exitCodes[report.verdict]
-    note(report, faults)
-  }
-  process.stdout.write(await render(report, look))
-  return exitCodes[report.verdict]
+/** The command that prints a script for a shell; no Report comes of it. */
+const addCompletion = (program: Program, process: Process): Program =>
+  program
+    .command('completion <shell>')
+    .description(`print a script that completes command lines in ${shells.join(', ')}`)
+    .helpGroup(commandGroup('completion'))
+    .addHelpText('after', completionHelp)
+    .action(async (shell: string) => {
+      // loads every command, which nothing else should wait for
+      const { completionScript } = await import('./completion.js')
+      const script = await completionScript(shell)
+      if (script === null) program.error(`${shell}: there are scripts for ${shells.join(', ')}`)
+      process.stdout.write(script)
+    })
+
+/** The format that a command line names, as far as it can be told of one that could not be read. */
+function formatIn(argv: string[]): string | null {
+  const at = argv.indexOf('--format')
+  const joined = argv.find(word => word.startsWith('--format='))
+  return (at < 0 ? undefined : argv[at + 1]) ?? joined?.slice('--format='.length) ?? null
 }
 
-/** Adds what went wrong after the command itself was done. */
-function note(report: Report, faults: Finding[]): void {
-  report.findings.push(...faults)
-  report.verdict = verdictOf(report)
+/** What commander says of a command line, as a report; its suggestion is what was probably meant. */
+function usageReport(name: string, argv: string[], flags: string[], error: CommanderError): Report {
+  const [said, hint] = maskWords(error.message, argv).split('\n(Did you mean ')
+  // a flag that is written together with its value is none that commander compares
+  const [, flag] = /unknown option '(--[\w-]+)=/.exec(said!) ?? []
+  const meant = flag ? nearest(flag, flags) : (/^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null)
+  const reason = said!.replace(/^error: /, '')
+  const findings = [finding('USAGE', maskArguments(argv).join(' '), { reason, known: [], meant })]
+  return { ...emptyReport(name), verdict: 'failed', findings }
 }

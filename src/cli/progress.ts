@@ -17,7 +17,12 @@ export function progressLine(event: Event, verbose: boolean): string | null {
     case 'wait': {
       const who = event.blockers[0]
       const by = who ? `: pid ${who.pid} ${who.application} ${who.state} ${who.seconds} s` : ''
-      return `  waiting for ${event.on === 'lease' ? 'another run' : `a lock on ${event.subject}`} (attempt ${event.attempt}, next in ${duration(event.nextMs)})${by}`
+      const what = {
+        lease: 'another run',
+        lock: `a lock on ${event.subject}`,
+        server: `the server: ${event.subject}`,
+      }
+      return `  waiting for ${what[event.on]} (attempt ${event.attempt}, next in ${duration(event.nextMs)})${by}`
     }
     case 'index':
       return `  ${event.name}: ${event.phase}${event.total > 0 ? ` ${Math.round((100 * event.done) / event.total)}%` : ''}${event.waitingFor ? `, waits for pid ${event.waitingFor}` : ''}`

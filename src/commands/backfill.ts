@@ -4,6 +4,8 @@ import { count, flag, text } from '../model/options.js'
 
 export default defineCommand({
   summary: 'start or resume the backfills, or try them on one workspace first',
+  example: 'rethread backfill --workspace 7d4f... --max-rows 10000',
+  consents: true,
   options: {
     workspace: text('--workspace <id>', 'canary: only rows of this workspace; the backfill stays open'),
     maxRows: count('--max-rows <n>', 'stop after about so many rows'),

@@ -18,6 +18,7 @@ function keptFolder(cwd: string): string {
 
 export default defineCommand({
   summary: 'start a PostgreSQL of its own, fill it with a chat database, and walk the whole life cycle',
+  example: 'rethread demo --messages 20000',
   options: {
     messages: count('--messages <n>', 'messages in the database (default 100000)', 100_000),
     keep: flag('--keep', 'leave the server running and say its URL'),

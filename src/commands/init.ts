@@ -10,6 +10,7 @@ import { init, trackNamed } from '../operate/init.js'
 
 export default defineCommand({
   summary: 'copy a track into your repository, under the names and types of your database',
+  example: 'rethread init --track workspace-sessions --map chats=messages',
   options: {
     map: list(
       '--map <names>',
@@ -30,6 +31,7 @@ export default defineCommand({
     check: flag('--check', 'write nothing: show where the copied track differs from what the database needs'),
   },
   offline: true,
+  mayConnect: true,
   run: async ({ options, trackName, cwd, home, ctx, config, answers: typed }) => {
     const shipped = discover(home).tracks
     const answers = options.answers === null ? null : await readAnswers(resolve(cwd, options.answers))

@@ -10,6 +10,8 @@ import { wishOf } from '../plan/pinned_plan.js'
 export default defineCommand({
   summary:
     'apply what is pending, backfills included, up to the first step that the old application would not survive',
+  example: 'rethread migrate --plan plan.json',
+  consents: true,
   options: {
     to: text('--to <migration>', 'apply up to and including this migration'),
     phase: choice('--phase <phase>', 'apply up to this phase: expand, backfill or contract', phases),

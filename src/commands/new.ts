@@ -8,6 +8,7 @@ import { scaffolded } from '../operate/scaffold.js'
 
 export default defineCommand({
   summary: 'write the three files of a migration, and prove that they are seen',
+  example: 'rethread new add_rating --track workspace-sessions',
   args: '<slug>',
   offline: true,
   run: async ({ options, trackName, args, cwd, home }) => {

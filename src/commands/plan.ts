@@ -1,14 +1,17 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.js'
+import { failLevels, failOn } from '../dry_run/fail_on.js'
 import { dryRun, dryRunRollback, dryRunWithSample } from '../dry_run/plan.js'
 import { dryRunWithRehearsal } from '../dry_run/rehearse.js'
 import { readText } from '../files/discover.js'
 import { UsageError } from '../model/failure.js'
-import { choice, count, flag, text } from '../model/options.js'
+import { choice, choices, count, flag, text } from '../model/options.js'
 import { phases } from '../model/project.js'
 
 export default defineCommand({
-  summary: 'the dry run: what `migrate` (or `rollback`) would do; reads only, the server sees to it',
+  summary: 'show what `migrate` (or `rollback`) would do, in a read-only transaction',
+  example: 'rethread plan --out plan.json --output plan.md=markdown',
+  consents: true,
   options: {
     to: text('--to <migration>', 'plan up to and including this migration; with --rollback, back to it'),
     phase: choice('--phase <phase>', 'plan up to this phase: expand, backfill or contract', phases),
@@ -22,6 +25,10 @@ export default defineCommand({
       'also execute it where nothing lasts: here, in one transaction that is rolled back',
     ),
     rehearseUrl: text('--rehearse-url <url>', 'rehearse on this copy instead: a branch, a restored backup'),
+    visibility: flag(
+      '--visibility',
+      'also show who sees which rows now and after each step: sampled persons, and every role with rights',
+    ),
     oldApp: text(
       '--old-app <file>',
       'with a rehearsal: statements of the application of today, tried after each phase',
@@ -32,6 +39,11 @@ export default defineCommand({
     ),
     out: text('--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'),
     rollback: flag('--rollback', 'plan a rollback: what would go, and whose rows they are'),
+    failOn: choices(
+      '--fail-on <levels>',
+      'also exit 1 where there is a warn(ing), a hazard that --allow does not name, or a pending step',
+      failLevels,
+    ),
     steps: count('--steps <n>', 'with --rollback: undo the last n migrations'),
     all: flag('--all', 'with --rollback: undo everything'),
   },
@@ -44,6 +56,7 @@ export default defineCommand({
         backfills: options.backfill,
         consent,
         pinned: options.out !== null,
+        visibility: options.visibility,
       }
       const rehearses = options.rehearse || options.rehearseUrl !== null
       for (const [flag, path] of [
@@ -53,10 +66,12 @@ export default defineCommand({
         if (path && !rehearses) throw new UsageError(flag, 'it wants --rehearse or --rehearse-url')
       const read = (path: string | null) => (path ? readText(resolve(cwd, path)) : null)
       const apps = { old: read(options.oldApp), new: read(options.newApp) }
-      if (rehearses) return dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, apps)
-      return (options.sample ? dryRunWithSample : dryRun)(ctx, await track(), asked)
+      const report = rehearses
+        ? await dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, apps)
+        : await (options.sample ? dryRunWithSample : dryRun)(ctx, await track(), asked)
+      return failOn(report, options.failOn, consent)
     }
-    return dryRunRollback(ctx, await track(), {
+    const report = await dryRunRollback(ctx, await track(), {
       to,
       steps,
       all: options.all || (to === null && steps === null),
@@ -64,5 +79,6 @@ export default defineCommand({
       leaseWaitMs,
       guards: { protected: config.protected, diskFreeBytes: config.diskFreeBytes },
     })
+    return failOn(report, options.failOn, consent)
   },
 })

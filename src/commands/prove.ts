@@ -7,6 +7,7 @@ import { plainVerifyOptions } from '../verify/verify.js'
 
 export default defineCommand({
   summary: 'one page to sign off after a run: what came in, what it became, who sees what',
+  example: 'rethread prove --out proof.json',
   options: {
     sample: count('--sample <n>', 'real persons that are compared with what they should see (default 5)', 5),
     out: text('--out <file>', 'keep the proof: counts, content hashes, schema, files, versions, verdict'),

@@ -4,6 +4,8 @@ import { defaultRetention, prune, pruneArchives, retentionDays } from '../operat
 
 export default defineCommand({
   summary: 'archive or delete sessions past a retention, or drop old archives; a dry run unless --apply',
+  example: 'rethread prune --older-than 365d',
+  consents: true,
   options: {
     olderThan: text(
       '--older-than <days>',

@@ -8,7 +8,9 @@ const deskActions = ['list', 'show', 'retry', 'assign'] as const
 
 export default defineCommand({
   summary:
-    'show rows that were set aside or failed, or try them again: `quarantine list`, `show <id>`, `retry`, `assign`; --reason limits the last two to one reason',
+    'show rows that were set aside or failed, or try them again: `quarantine list`, `quarantine show <id>`, `quarantine retry`, `quarantine assign`',
+  example: 'rethread quarantine list',
+  consents: true,
   args: '<action> [id]',
   options: {
     workspace: text('--workspace <id>', 'of `assign`: the workspace that the rows are given'),

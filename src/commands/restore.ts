@@ -5,6 +5,8 @@ import { archives, restore } from '../rollback/restore.js'
 export default defineCommand({
   summary:
     'bring an archive back after a rollback (`latest`, or its name); migrates again first where needed',
+  example: 'rethread restore latest',
+  consents: true,
   args: '[archive]',
   options: { list: flag('--list', 'list the archives') },
   run: async ({ ctx, track, options, args, consent, leaseWaitMs }) => {

@@ -5,6 +5,8 @@ import { testRollbacks } from '../rollback/test_rollbacks.js'
 
 export default defineCommand({
   summary: 'undo migrations: loss report first, then the archive, then the files',
+  example: 'rethread rollback --to 005_assign_messages',
+  consents: true,
   options: {
     to: text('--to <migration>', 'undo back to this migration, which stays'),
     steps: count('--steps <n>', 'undo the last n migrations'),

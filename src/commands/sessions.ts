@@ -22,6 +22,7 @@ const actions = ['list', 'show', 'export'] as const
 export default defineCommand({
   summary:
     'list sessions, or show or export one: `sessions list`, `sessions show <id>`, `sessions export <id>`',
+  example: 'rethread sessions list --limit 20',
   args: '<action> [id]',
   filters: true,
   options: {

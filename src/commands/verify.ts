@@ -6,6 +6,8 @@ import { listChecks, verify } from '../verify/verify.js'
 export default defineCommand({
   summary:
     'run the checks (read-only, with full sight) and the probes (as persons, rolled back); exit 1 when one finds something',
+  example: 'rethread verify --only columns,triggers --fail-on warn',
+  consents: true,
   options: {
     only: list('--only <checks>', 'names of checks, separated by commas'),
     list: flag('--list', 'list the checks without running them'),

@@ -13,7 +13,7 @@ export interface Connection extends AsyncDisposable {
   readonly sql: postgres.Sql<{ bigint: number; textArray: string[] }>
   /** Backend pid when it was opened. */
   readonly pid: number
-  /** True once the connection broke; nothing may be sent on it any more. */
+  /** True once the connection broke or was closed; nothing may be sent on it any more. */
   readonly lost: boolean
   close(): Promise<void>
 }
@@ -90,7 +90,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       pid,
       close,
       get lost() {
-        return wire.lost
+        return wire.lost || closing
       },
       [Symbol.asyncDispose]: close,
     }

@@ -1,4 +1,12 @@
-import { parseStatements, relationName, relationsNamed } from '../files/statements.js'
+import {
+  type Node,
+  parseStatements,
+  pathName,
+  relationName,
+  relationsNamed,
+  type Statement,
+  strings,
+} from '../files/statements.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding, type TargetInfo } from '../model/report.js'
 import { readAddress } from './address.js'
@@ -66,11 +74,14 @@ export async function preflight(connection: Connection, migrations: Migration[])
   const makers = new Map<string, Migration>()
   const altered = new Set<string>()
   const read = new Set<string>()
+  const gone = new Set<string>()
   for (const m of migrations) {
     for (const s of await parseStatements(m.file.text)) {
+      for (const name of namesFreed(s)) gone.add(name)
       if (s.kind === 'CreateStmt' && !s.node.if_not_exists) {
+        const { schemaname = 'public' } = s.node.relation
         const name = relationName(s.node.relation)
-        if (!made.has(name)) makers.set(name, m)
+        if (!made.has(name) && !gone.has(name) && !gone.has(`${schemaname}.`)) makers.set(name, m)
         made.add(name)
       }
       if (['AlterTableStmt', 'UpdateStmt', 'DeleteStmt'].includes(s.kind))
@@ -100,6 +111,17 @@ export async function preflight(connection: Connection, migrations: Migration[])
       found.push(finding('ROWS_HIDDEN', t.name, { owner: t.owner, forced: t.forced, role: t.role }))
   }
   return found
+}
+
+/** Names that a statement frees: of tables that it drops, renames or moves; `schema.` for a whole schema. */
+function namesFreed({ kind, node }: Statement): string[] {
+  if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
+    return (node.objects as Node[]).map(o => pathName(strings([o])))
+  if (kind === 'DropStmt' && node.removeType === 'OBJECT_SCHEMA')
+    return strings(node.objects).map(name => `${name}.`)
+  const moved =
+    kind === 'AlterObjectSchemaStmt' || (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE')
+  return moved && node.relation ? [relationName(node.relation)] : []
 }
 
 /** The tables that a backfill names: its own, and those that it looks things up in. */

@@ -1,16 +1,20 @@
 import { vitals } from '../backfill/health_monitor.sql.js'
+import { judgeLeaving } from '../backfill/take_out.js'
 import { advise } from '../backfill/throttle.js'
 import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect, inside } from '../database/context.js'
 import { takenBack, transaction } from '../database/scopes.js'
-import { inspect, judgeServer, preflight } from '../database/server.js'
+import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
-import { lint } from '../files/lint.js'
+import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
+import { remainderOf } from '../files/transactions.js'
 import { judgePlan } from '../migrate/judge_plan.js'
+import { isDriftOfTrack } from '../migrate/migrate.js'
 import { readPlan } from '../migrate/read_plan.js'
+import { isOneWay } from '../model/foreign.js'
 import type { Consent, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import {
@@ -31,6 +35,7 @@ import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
 import { pinOf } from '../plan/pinned_plan.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
+import { finishedOf } from '../run/ledger_history.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
 import { drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
@@ -56,6 +61,8 @@ export interface DryRunOptions extends PlanOptions {
   consent: Consent
   /** The plan is to be pinned: what `--out` writes comes with the report. */
   pinned?: boolean
+  /** Who will see which rows is to be shown, and of whom that is not known. */
+  visibility?: boolean
 }
 
 /**
@@ -64,6 +71,18 @@ export interface DryRunOptions extends PlanOptions {
  */
 export const dryRun = async (ctx: Context, track: Track, options: DryRunOptions): Promise<Report> =>
   (await dryRunAndPlan(ctx, track, options)).report
+
+/** Of another tool's files, those of the plan that nothing takes back. */
+function oneWay(track: Track, plan: Plan): Finding[] {
+  if (!track.layout) return []
+  const names = plan.steps
+    .map(s => s.migration)
+    .filter(isOneWay)
+    .map(m => m.name)
+  return names.length === 0
+    ? []
+    : [finding('ONE_WAY', track.name, { migrations: names.slice(0, 10), count: names.length })]
+}
 
 /** The dry run, and the plan that it speaks of. */
 export function dryRunAndPlan(
@@ -78,17 +97,24 @@ export function dryRunAndPlan(
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
     report.findings.push(...judgeServer(target, true), ...plan.findings, ...reopened)
-    report.findings.push(...(await lint(track, await squawk(track))), ...wrong)
+    const linted = toLint(
+      track,
+      [...plan.steps, ...plan.held].map(s => s.migration),
+    )
+    report.findings.push(...(await lint(linted, await squawk(linted))), ...oneWay(track, plan), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
     const migrations = plan.steps.map(s => s.migration)
-    const obstacles = await preflight(connection, migrations)
+    const obstacles = await preflight(
+      connection,
+      await Promise.all(plan.steps.map(s => remainderOf(s.migration, s.resumes?.reached ?? 0))),
+    )
     const drift = hasLedger ? await drifted(connection, target.major) : noDrift
     const {
       plan: described,
       findings: triggers,
       tables: readers,
-    } = await judgePlan(ctx, connection, track, plan, drift.changed, obstacles)
+    } = await judgePlan(ctx, connection, track, plan, drift.changed, obstacles, options.visibility)
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const tables = touched(report)
@@ -109,7 +135,7 @@ export function dryRunAndPlan(
     const ahead = await lookAhead(ctx, connection, track, {
       applied: plan.applied,
       pending: [...migrations, ...plan.held.map(h => h.migration)],
-      resumed: new Set(history.unfinished.keys()),
+      resumed: finishedOf(history),
       major: target.major,
       obstacles,
     })
@@ -118,11 +144,13 @@ export function dryRunAndPlan(
       : null
     report.findings.push(
       ...(shapes?.findings ?? []),
+      ...(plan.steps.length > 0 ? judgeRights(target, hasLedger) : []),
       ...judgeSettings(track.name, info, ctx.settings),
       ...obstacles,
       ...ahead,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...guard(described, options.consent),
+      ...(await judgeLeaving(connection, described, options.consent)),
       ...(await inTheWay(connection, tables)),
       ...(await strain(connection, tables)),
       ...triggers,
@@ -142,6 +170,9 @@ export function dryRunAndPlan(
     )
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
+    // as `migrate` that has nothing to do: what others changed of the track is to be looked at
+    if (plan.steps.length === 0 && (await isDriftOfTrack(track, drift, options.consent)))
+      report.verdict = 'attention'
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
     if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'

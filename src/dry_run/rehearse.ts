@@ -1,6 +1,6 @@
 import { type Context, connect } from '../database/context.js'
 import type { Track } from '../model/project.js'
-import { isFault, type Report, type StepResult, type Table } from '../model/report.js'
+import { isFault, leavesUnseen, type Report, type StepResult, type Table } from '../model/report.js'
 import { elementStructures } from '../plan/element_shapes.js'
 import { tablesMadeBy, waitedFor } from '../run/lock_trace.js'
 import { readApplications } from './new_app.js'
@@ -19,13 +19,18 @@ export async function dryRunWithRehearsal(
   url: string | null,
   apps: { old: string | null; new: string | null },
 ): Promise<Report> {
-  const { report, plan } = await dryRunAndPlan(ctx, track, options)
+  // on a copy the steps really run: what is seen there needs no prediction
+  const visibility = options.visibility === true && url !== null
+  const { report, plan } = await dryRunAndPlan(ctx, track, {
+    ...options,
+    visibility: options.visibility === true && !visibility,
+  })
   if (report.verdict === 'failed') return report
   const applications = await readApplications(apps.old, apps.new)
   const rehearsed =
     url === null
       ? await rehearseInPlace(ctx, track, plan, applications)
-      : await rehearseOnCopy(ctx, track, options, plan, url, applications)
+      : await rehearseOnCopy(ctx, track, options, plan, url, applications, visibility)
   const made = await tablesMadeBy(plan.steps.map(s => s.migration))
   report.steps = report.steps.map(s => {
     const played = rehearsed.steps.find(r => r.migration === s.migration)
@@ -42,7 +47,13 @@ export async function dryRunWithRehearsal(
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
   const newAppFails = rehearsed.findings.some(f => f.code === 'NEW_APP_FAILS')
   // a step that failed in a rehearsal has failed nobody: the reviewer is told
-  if (loud || stuck || newAppFails || report.steps.some(s => s.outcome === 'failed'))
+  if (
+    loud ||
+    stuck ||
+    newAppFails ||
+    leavesUnseen(rehearsed.findings) ||
+    report.steps.some(s => s.outcome === 'failed')
+  )
     report.verdict = 'attention'
   if (rehearsed.verdict === 'interrupted') report.verdict = 'interrupted'
   return report

@@ -18,6 +18,7 @@ import { plainVerifyOptions, verify } from '../verify/verify.js'
 import { type Applications, judgeNewApp } from './new_app.js'
 import { compareMoments, type Moment, runApplication } from './old_app.js'
 import { downTable, type Rehearsed, wayBack } from './rehearse_in_place.js'
+import { watchVisibility } from './visibility_on_copy.js'
 
 /** Every hazard by name: a copy has no application to harm. */
 const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
@@ -33,6 +34,7 @@ export async function rehearseOnCopy(
   plan: Plan,
   url: string,
   { old: oldApp, new: newApp }: Applications,
+  visibility = false,
 ): Promise<Rehearsed> {
   const here = readAddress(ctx.url)
   const there = readAddress(url)
@@ -48,6 +50,7 @@ export async function rehearseOnCopy(
     trace: (step, more) => traces.set(step, [...(traces.get(step) ?? []), ...more]),
   }
   const findings: Finding[] = []
+  const watch = visibility ? await watchVisibility(copy, track, plan) : null
   let before: ObjectRow[]
   let applied: string[]
   {
@@ -64,26 +67,28 @@ export async function rehearseOnCopy(
   }
   const consent = { allow: everything, confirm: there.database }
   const moments = [{ after: 'before', moment: await runOn(copy, oldApp.statements) }]
-  // phase by phase where an old application is to be heard after each
-  const stops =
-    oldApp.statements.length > 0 ? (['expand', 'backfill', options.phase] as const) : [options.phase]
   const played: Report[] = []
-  for (const [i, phase] of stops.entries()) {
-    const last = i === stops.length - 1
-    if (!last && options.phase !== null && phases.indexOf(phase!) >= phases.indexOf(options.phase)) continue
+  for (const { looks, ...stop } of stopsOf(
+    plan,
+    options,
+    oldApp.statements.length > 0,
+    watch?.migrations ?? [],
+  )) {
     const part = await migrate(copy, track, {
       ...bareMigrateOptions,
       ...options,
-      phase,
+      ...stop,
       consent,
       leaseWaitMs: 0,
     })
     played.push(part)
-    moments.push({
-      after: `after ${phase ?? 'the bare migrate'}`,
-      moment: await runOn(copy, oldApp.statements),
-    })
     if (part.verdict !== 'clean') break
+    if (looks) await watch?.look(stop.to)
+    else
+      moments.push({
+        after: `after ${stop.phase ?? 'the bare migrate'}`,
+        moment: await runOn(copy, oldApp.statements),
+      })
   }
   const up = {
     steps: played.flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1))),
@@ -122,6 +127,11 @@ export async function rehearseOnCopy(
     tables.push(judged.table)
     findings.push(...judged.findings)
   }
+  if (watch) {
+    const seen = watch.seen()
+    tables.push(...seen.tables)
+    findings.push(...seen.findings)
+  }
   await using connection = await connect(copy, 'reader')
   findings.push(
     down.verdict !== 'clean'
@@ -137,6 +147,28 @@ export async function rehearseOnCopy(
   )
   const interrupted = [...played, down].some(r => r.verdict === 'interrupted')
   return { steps, checks: verified.checks, tables, findings, verdict: interrupted ? 'interrupted' : 'clean' }
+}
+
+/**
+ * Where the run over the copy stops: phase by phase where an old application is to be tried after each, and
+ * after each migration that changes who sees what.
+ */
+function stopsOf(
+  plan: Plan,
+  { to, phase }: PlanOptions,
+  phaseByPhase: boolean,
+  migrations: string[],
+): (Pick<PlanOptions, 'to' | 'phase'> & { looks: boolean })[] {
+  const left = plan.steps.map(s => s.migration).filter(m => migrations.includes(m.name))
+  const ends = phaseByPhase
+    ? [...phases.slice(0, 2).filter(p => phase === null || phases.indexOf(p) < phases.indexOf(phase)), phase]
+    : [phase]
+  return ends.flatMap((end, i) => {
+    const before =
+      i === ends.length - 1 ? left : left.filter(m => phases.indexOf(m.phase) <= phases.indexOf(end!))
+    for (const m of before) left.splice(left.indexOf(m), 1)
+    return [...before.map(m => ({ to: m.name, phase, looks: true })), { to, phase: end, looks: false }]
+  })
 }
 
 /** An application's statements on the copy, in a transaction of their own that is rolled back. */

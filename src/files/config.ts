@@ -8,6 +8,8 @@ import { readJson } from './json.js'
 export interface Config {
   track: string | null
   dir: string | null
+  /** Layout of the files in the folder; null for what they look like. */
+  layout: string | null
   /** Passed to every session as settings `rethread.<name>`, read by the SQL files. */
   settings: Record<string, string>
   /** First lock time-out of DDL in milliseconds; a queued lock stalls the application that long. */
@@ -58,6 +60,7 @@ export interface ConfigRead {
 const defaults: Config = {
   track: null,
   dir: null,
+  layout: null,
   settings: {},
   lockTimeoutMs: 50,
   lockBudgetSeconds: 120,
@@ -98,6 +101,7 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
     $schema: z.optional(z.string()),
     track: z.optional(z.string()),
     dir: z.optional(z.string()),
+    layout: z.optional(z.string()),
     settings: z.optional(z.record(settingName, z.string())),
     lockTimeoutMs: z.optional(
       z.int().check(z.gte(5), z.lte(80, 'stay under 80 ms: the application waits that long')),

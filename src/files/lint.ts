@@ -1,5 +1,6 @@
 import { Failure } from '../model/failure.js'
-import { acts, type Rollback, type SqlFile, type Track } from '../model/project.js'
+import type { Transaction } from '../model/foreign.js'
+import { acts, type Migration, type Rollback, type SqlFile, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { readBackfillStatement } from './backfill_statement.js'
 import { droppedObjects, droppedTables, objectText } from './dropped_objects.js'
@@ -17,11 +18,24 @@ import {
   statementsOrNone,
   withoutByteOrderMark,
 } from './statements.js'
+import { runsAlone } from './transactions.js'
 
-type Kind = 'one' | 'none' | 'check' | 'probe'
+/** How a file is executed, or what it is; `foreign` for one of another tool, which has habits of its own. */
+interface Kind {
+  kind: Transaction | 'check' | 'probe'
+  foreign: boolean
+  whenEmpty: 'EMPTY_FILE' | 'EMPTY_ROLLBACK'
+}
 
 /** PostgreSQL cuts longer names silently. Source: NAMEDATALEN - 1 bytes. */
 const longestName = 63
+
+/**
+ * A track with the files that `lint` is to read: of another tool's, those that are still to run. What that tool
+ * has applied, whatever its habits, is no reason to stop.
+ */
+export const toLint = (track: Track, pending: Migration[]): Track =>
+  track.layout ? { ...track, migrations: pending } : track
 
 /**
  * Parses every file of a track and gathers the faults, each with file and line; `resultText` is
@@ -33,7 +47,12 @@ export async function lint(
 ): Promise<Finding[]> {
   const faults: Finding[] = []
   for (const m of track.migrations) {
-    faults.push(...(await lintFile(m.file, m.transaction)), ...(await rulesOf(m, warnings.get(m.file.path))))
+    const foreign = m.foreign !== null
+    faults.push(
+      ...(m.foreign?.faults ?? []),
+      ...(await lintFile(m.file, { kind: m.transaction, foreign, whenEmpty: 'EMPTY_FILE' })),
+      ...(await rulesOf(m, warnings.get(m.file.path))),
+    )
     if (m.backfill) {
       try {
         await readBackfillStatement(m.file.text, m.file.path, m.backfill)
@@ -44,14 +63,25 @@ export async function lint(
     }
     if (m.rollback)
       faults.push(
-        ...(await lintFile(m.rollback.file, m.rollback.transaction, 'EMPTY_ROLLBACK')),
+        ...(await lintFile(m.rollback.file, {
+          kind: m.rollback.transaction,
+          foreign,
+          whenEmpty: 'EMPTY_ROLLBACK',
+        })),
         ...(await dropsApart(m.rollback)),
         ...(await oursOfOthers(m.rollback)),
       )
   }
-  faults.push(...(await dropsBeforeCreates(track)))
+  // which order is right, the other tool's rule has said
+  if (!track.layout) faults.push(...(await dropsBeforeCreates(track)))
   for (const check of track.checks)
-    faults.push(...(await lintFile(check.file, acts(check) ? 'probe' : 'check')))
+    faults.push(
+      ...(await lintFile(check.file, {
+        kind: acts(check) ? 'probe' : 'check',
+        foreign: false,
+        whenEmpty: 'EMPTY_FILE',
+      })),
+    )
   // only checks read it: a rollback looks at the migrations that it undoes, which are not all that it names
   if (track.checks.length > 0) faults.push(...(await readExpected(track)).faults)
   return faults
@@ -116,25 +146,24 @@ async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
   return faults
 }
 
-async function lintFile(
-  file: SqlFile,
-  kind: Kind,
-  whenEmpty: 'EMPTY_FILE' | 'EMPTY_ROLLBACK' = 'EMPTY_FILE',
-): Promise<Finding[]> {
+async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Promise<Finding[]> {
   const faults: Finding[] = []
   const text = withoutByteOrderMark(file.text)
-  if (text.trim() === '')
-    return whenEmpty === 'EMPTY_ROLLBACK' ? [finding(whenEmpty, file.path, { reason: null })] : []
+  const emptiness = (reason: string | null) =>
+    finding(whenEmpty, file.path, { reason }, foreign && whenEmpty === 'EMPTY_FILE' ? 'info' : 'error')
+  if (text.trim() === '') return foreign || whenEmpty === 'EMPTY_ROLLBACK' ? [emptiness(null)] : []
   const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
   let statements: Statement[]
   try {
     statements = await parseStatements(text)
     for (const token of mayBreakTokens(text) ? await scanTokens(text) : []) {
-      if (token.name === 'SCONST' && token.text.startsWith('$') && token.text.includes('\r')) {
+      if (!foreign && token.name === 'SCONST' && token.text.startsWith('$') && token.text.includes('\r')) {
         faults.push(finding('CR_IN_BODY', at(token.start), { file: file.path }))
       }
       if (token.name === 'IDENT' && Buffer.byteLength(token.text.replaceAll('"', '')) > longestName) {
-        faults.push(finding('NAME_TOO_LONG', at(token.start), { name: token.text }))
+        faults.push(
+          finding('NAME_TOO_LONG', at(token.start), { name: token.text }, foreign ? 'warn' : 'error'),
+        )
       }
     }
   } catch (error) {
@@ -145,8 +174,8 @@ async function lintFile(
       ? [finding('PSQL_META_COMMAND', where, { excerpt })]
       : [finding('SYNTAX', where, { column, excerpt, reason: error.message })]
   }
-  if (statements.length === 0) faults.push(finding(whenEmpty, file.path, { reason: 'only comments' }))
-  for (const s of statements) faults.push(...lintStatement(s, kind, at(s.offset)))
+  if (statements.length === 0) faults.push(emptiness('only comments'))
+  for (const s of statements) faults.push(...lintStatement(s, kind, foreign, at(s.offset)))
   const last = statements.at(-1)
   if (kind === 'probe' && last && last.kind !== 'SelectStmt')
     faults.push(
@@ -166,8 +195,13 @@ const mayBreakTokens = (text: string): boolean =>
 
 const nonAscii = /[^\0-\x7f]/
 
-function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
+/** Transaction control that does not end the transaction. */
+const savepoints = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO'])
+
+function lintStatement(s: Statement, kind: Kind['kind'], foreign: boolean, at: string): Finding[] {
   const sql = firstLine(s.text)
+  if (s.kind === 'TransactionStmt' && foreign)
+    return savepoints.has(s.node.kind) ? [] : [finding('OWN_TRANSACTIONS', at, { sql })]
   if (s.kind === 'TransactionStmt') return [finding('TRANSACTION_CONTROL', at, { sql })]
   if (s.kind === 'CopyStmt' && s.node.is_from && !s.node.filename) {
     return [finding('PSQL_META_COMMAND', at, { excerpt: sql })]
@@ -178,14 +212,6 @@ function lintStatement(s: Statement, kind: Kind, at: string): Finding[] {
   if (kind === 'check' && s.kind !== 'SelectStmt')
     return [finding('BAD_HEADER', at, { reason: 'a check is one SELECT' })]
   return []
-}
-
-/** True for statements that the server refuses inside a transaction block. */
-function runsAlone({ kind, node }: Statement): boolean {
-  if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
-  if (kind === 'ReindexStmt') return JSON.stringify(node.params ?? []).includes('concurrently')
-  if (kind === 'VacuumStmt') return Boolean(node.is_vacuumcmd)
-  return ['CreatedbStmt', 'DropdbStmt', 'AlterSystemStmt', 'CreateTableSpaceStmt'].includes(kind)
 }
 
 /** The first line of a statement, for messages. */

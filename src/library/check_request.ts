@@ -72,6 +72,7 @@ export const shapes = {
   openProject: {
     databaseUrl: anyText,
     dir: anyText,
+    layout: anyText,
     track: anyText,
     settings: z.optional(z.record(z.string(), z.string())),
     config: checkedElsewhere,
@@ -87,6 +88,7 @@ export const shapes = {
     sample: trueOrFalse,
     rehearse: trueOrFalse,
     rehearseUrl: anyText,
+    visibility: trueOrFalse,
     oldApp: anyText,
     newApp: anyText,
     pin: trueOrFalse,

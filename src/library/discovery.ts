@@ -1,7 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { hasTracks, tracksLayout, type WantedLayouts } from '../files/discover.js'
+import type { Layout } from '../files/layout.js'
 import { home } from '../files/package.js'
+import { oneOf } from '../model/options.js'
 import type { Renderer } from '../render/renderer.js'
 
 /**
@@ -9,8 +12,9 @@ import type { Renderer } from '../render/renderer.js'
  */
 const codeFolder = relative(home, fileURLToPath(import.meta.url)).split(sep)[0]!
 
-/** A folder of files that are found at run time: one file = one command, or one format. */
-export const folderOf = (name: 'commands' | 'render'): URL => pathToFileURL(`${home}/${codeFolder}/${name}/`)
+/** A folder of files that are found at run time: one file = one command, one format, or one layout. */
+export const folderOf = (name: 'commands' | 'render' | 'files/layouts'): URL =>
+  pathToFileURL(`${home}/${codeFolder}/${name}/`)
 
 /** The files of such a folder, name -> address. None of them is loaded. */
 export function filesIn(folder: URL): Map<string, string> {
@@ -30,9 +34,32 @@ export async function rendererOf(format: string): Promise<Renderer | null> {
   return ((await import(file)) as { default?: Renderer }).default ?? null
 }
 
+/** The formats by how names of files end. Loads every file, as `formats` does. */
+export async function formatsByEnding(): Promise<Map<string, string>> {
+  const names = await formats()
+  const renderers = await Promise.all(names.map(rendererOf))
+  return new Map(names.flatMap((name, i) => (renderers[i]!.endings ?? []).map(end => [end, name] as const)))
+}
+
 /** The names of all formats. Loads every file: for help texts, and for the error about an unknown format. */
 export async function formats(): Promise<string[]> {
   const names = [...filesIn(folderOf('render')).keys()]
   const renderers = await Promise.all(names.map(rendererOf))
   return names.filter((_, i) => renderers[i] !== null)
+}
+
+/**
+ * The layouts of other tools, for a folder that is to be read: null where it holds tracks of ours, and no
+ * other layout is `wanted`. Throws USAGE for a layout that is none.
+ */
+export async function layoutsFor(root: string, wanted: string | null): Promise<WantedLayouts | null> {
+  const files = filesIn(folderOf('files/layouts'))
+  if (wanted !== null) oneOf('--layout', wanted, [tracksLayout, ...files.keys()])
+  if (wanted === tracksLayout || (wanted === null && (root === home || hasTracks(root)))) return null
+  const loaded = await Promise.all(
+    [...files].map(
+      async ([name, file]) => [name, ((await import(file)) as { default: Layout }).default] as const,
+    ),
+  )
+  return { layouts: new Map(loaded), wanted }
 }

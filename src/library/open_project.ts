@@ -9,6 +9,7 @@ import { Failure, Failures, findingsOf, isSystemError } from '../model/failure.j
 import { emptyReport, type Report, verdictOf } from '../model/report.js'
 import { type Opening, openContext, sourcesTable } from '../plan/open_context.js'
 import { checkRequest, shapes, wrongUsage } from './check_request.js'
+import { layoutsFor } from './discovery.js'
 import { machine } from './machine.js'
 import type { OpenedProject, Verbs } from './opened_project.js'
 import type { OpenProjectOptions } from './requests.js'
@@ -60,6 +61,7 @@ async function readOpenOptions(options: OpenProjectOptions): Promise<Prepared> {
     config,
     root,
     home,
+    layouts: await layoutsFor(root, options.layout ?? config.layout),
     track: options.track ?? config.track,
     reason: options.reason ?? null,
     version: packageVersion(),
@@ -82,6 +84,7 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
       sources: sourcesOf(options, opening),
     }
     const report = await reported(verb.command, () => verb.run(call, request)).finally(opened.close)
+    report.findings.unshift(...opened.layoutFindings())
     events.rethrow()
     return report
   }

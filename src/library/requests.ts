@@ -18,6 +18,11 @@ export interface OpenProjectOptions {
    */
   dir?: string | undefined
   /**
+   * Whose files are in the folder, such as `supabase` or `dbmate`. Default: `layout` of the configuration, else
+   * what they look like.
+   */
+  layout?: string | undefined
+  /**
    * Name of the track. Default: that of the configuration, else the ledger’s, else the only
    * one that fits the database.
    */
@@ -95,6 +100,8 @@ export interface PlanRequest extends TargetRequest {
   rehearse?: boolean | undefined
   /** Execute it on this copy of the database instead: a branch, a restored backup. */
   rehearseUrl?: string | undefined
+  /** Also show who sees which rows now and after each step. Default: false. */
+  visibility?: boolean | undefined
   /** SQL of the application of today, tried after each phase of a rehearsal. */
   oldApp?: string | undefined
   /** SQL of the application to be deployed, tried when all steps of a rehearsal have run. */

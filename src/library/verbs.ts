@@ -145,12 +145,13 @@ async function callPlan(c: Call, request: PlanRequest): Promise<Report> {
     newApp = null,
     sample = false,
     pin = false,
+    visibility = false,
   } = request
   const rehearses = rehearse || rehearseUrl !== null
   for (const [name, text] of Object.entries({ oldApp, newApp }))
     if (text !== null && !rehearses)
       throw wrongUsage('plan()', `\`${name}\` wants \`rehearse\` or \`rehearseUrl\``)
-  const options = { ...wishOf(request), consent: consentOf(c, request.consent), pinned: pin }
+  const options = { ...wishOf(request), consent: consentOf(c, request.consent), pinned: pin, visibility }
   const track = await c.track()
   if (rehearses) return dryRunWithRehearsal(c.ctx, track, options, rehearseUrl, { old: oldApp, new: newApp })
   return (sample ? dryRunWithSample : dryRun)(c.ctx, track, options)

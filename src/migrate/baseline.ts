@@ -9,11 +9,11 @@ import { inspect } from '../database/server.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
-import { compareVersions, type Migration, type Track } from '../model/project.js'
+import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
-import { findMigration } from '../plan/make_plan.js'
+import { findMigration, placeIn } from '../plan/make_plan.js'
 import { keepCatalog } from '../run/ledger.sql.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
@@ -50,7 +50,7 @@ export async function baseline(
     report.target = (await inspect(ctx, connection)).info
     const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
     adopted = track.migrations.filter(
-      m => compareVersions(m.version, last.version) <= 0 && !history.applied.has(m.name),
+      m => placeIn(track, m) <= placeIn(track, last) && !history.applied.has(m.name),
     )
     for (const m of adopted) {
       const left = await rowsLeft(connection, m)

@@ -8,6 +8,7 @@ import { guard, outdated } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
 import { readHistory } from '../plan/history.js'
 import { undescribedHeld } from '../plan/make_plan.js'
+import { endedBy } from '../run/ended_by.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { ledgerStorage, reportRan, runSteps } from '../run/run_steps.js'
@@ -41,6 +42,8 @@ export async function executePrepared(
     }
     report.verdict = verdictOf(report)
     return report
+  } catch (error) {
+    return endedBy(error, report)
   } finally {
     await run.close(report.verdict)
   }

@@ -1,9 +1,11 @@
 import { runBackfill } from '../backfill/run_backfill.js'
+import type { Transaction } from '../model/foreign.js'
 import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 import { bestEffort } from '../run/best_effort.js'
-import { runStatements } from '../run/execute_file.js'
+import { type Executed, type FileStep, runStatements } from '../run/execute_file.js'
+import { runParts } from '../run/execute_parts.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { recordBackfill } from '../run/ledger_rows.js'
 import { permitsOf } from '../run/refuse_destruction.js'
@@ -29,13 +31,22 @@ export async function executeStep(
     phase: m.phase,
     file: m.file,
     resumes: step.resumes,
+    foreign: m.foreign !== null,
     permits: await permitsOf(track, step, options.consent),
   }
-  const executed = m.transaction === 'none' ? await runStatements(run, file) : await runTransaction(run, file)
+  const executed = await execute(run, file, m.transaction)
   const { durationMs, attempts, skipped, findings } = executed
   const reason = skipped ? `${skipped} statement(s) already there` : null
   return { outcome: 'done', result: { durationMs, attempts, reason }, skipped, findings }
 }
+
+/** Runs a file in one transaction, in parts, or each statement alone. */
+const execute = (run: Run, file: FileStep, transaction: Transaction): Promise<Executed> =>
+  transaction === 'none'
+    ? runStatements(run, file)
+    : transaction === 'one'
+      ? runTransaction(run, file)
+      : runParts(run, file, transaction)
 
 /** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
 async function backfillStep(

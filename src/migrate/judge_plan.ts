@@ -7,12 +7,13 @@ import type { Finding, Table } from '../model/report.js'
 import { addDecisions } from '../plan/decisions.js'
 import { describe } from '../plan/describe_steps.js'
 import { withOutlookHazards } from '../verify/outlook_hazards.js'
+import { withVisibility } from '../verify/visibility_hazards.js'
 
 /**
  * A plan with everything that wants a decision: the hazards of its statements and of the database, and the
  * rows that it takes out. `changed` is what `drifted` found, `obstacles` what `preflight` did. The findings
  * say which triggers fire, and which rows can't be taken out; the tables, which roles read what before and
- * afterwards.
+ * afterwards. With `preview` they also say who will see which rows, and of whom that is not known.
  */
 export async function judgePlan(
   ctx: Context,
@@ -21,17 +22,19 @@ export async function judgePlan(
   plan: Plan,
   changed: string[],
   obstacles: Finding[],
+  preview = false,
 ): Promise<{ plan: Plan; findings: Finding[]; tables: Table[] }> {
   const described = await describe(plan, connection.sql)
-  const {
-    plan: decided,
-    findings,
-    tables,
-  } = await addDecisions(ctx, connection.sql, track, described, changed)
+  const { plan: decided, findings } = await addDecisions(ctx, connection.sql, track, described, changed)
   const kept = await referencedRows(connection, track, decided)
   // outlooks ask what the track expects to be there
   const fits = !obstacles.some(f => f.level === 'refused')
   const foreseen = fits ? await withOutlookHazards(ctx, connection, track, decided) : decided
   const counted = await withLeavingRows(connection, track, foreseen)
-  return { plan: counted, findings: [...findings, ...kept], tables }
+  const seen = await withVisibility(ctx, connection, track, counted, preview)
+  return {
+    plan: seen.plan,
+    findings: [...findings, ...kept, ...seen.findings],
+    tables: seen.tables,
+  }
 }

@@ -1,5 +1,6 @@
 import { rollbackCommand } from '../archive/loss_report.js'
 import { parseStatements } from '../files/statements.js'
+import { isOneWay } from '../model/foreign.js'
 import type { Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
@@ -13,7 +14,9 @@ export async function leftInPlace(run: Run, track: Track, plan: Plan, ran: Ran):
   const applied = [...plan.applied, ...ran.done.map(s => s.migration)]
   if (!failed || applied.length === 0) return []
   const triggers = await triggersLeft(applied)
-  const command = await rollbackCommand(track, null, applied, run.target.info.database)
+  const command = applied.some(isOneWay)
+    ? null
+    : await rollbackCommand(track, null, applied, run.target.info.database)
   const migrations = applied.map(m => m.name)
   return [finding('LEFT_IN_PLACE', track.name, { failed: failed.migration, migrations, triggers, command })]
 }

@@ -53,7 +53,7 @@ async function prepare(
       const { sealBroken } = await import('../archive/archive.js')
       await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
     }
-    if (await isOfTrack(track, drift, options.consent)) report.verdict = 'attention'
+    if (await isDriftOfTrack(track, drift, options.consent)) report.verdict = 'attention'
     report.findings.push(
       ...driftFinding(drift),
       finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }),
@@ -69,7 +69,7 @@ async function prepare(
 }
 
 /** Whether others have changed objects of the track, which nobody has accepted by name. */
-async function isOfTrack(track: Track, { changed }: Drift, consent: Consent): Promise<boolean> {
+export async function isDriftOfTrack(track: Track, { changed }: Drift, consent: Consent): Promise<boolean> {
   if (changed.length === 0 || consent.allow.has('IGNORES_DRIFT')) return false
   const { driftHazards } = await import('../plan/drift.js')
   return (await driftHazards(track, changed)).length > 0

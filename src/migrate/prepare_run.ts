@@ -2,8 +2,9 @@ import { judgeLeaving } from '../backfill/take_out.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { judgeRights, preflight, type Target } from '../database/server.js'
-import { lint } from '../files/lint.js'
+import { lint, toLint } from '../files/lint.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
+import { remainderOf } from '../files/transactions.js'
 import { Failures } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
@@ -13,6 +14,7 @@ import { guard } from '../plan/consent.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
+import { finishedOf } from '../run/ledger_history.js'
 import { type Drift, driftFinding } from '../run/schema_snapshot.js'
 import type { ObjectRow } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
@@ -50,11 +52,21 @@ export async function prepareRun(
   report: Report,
 ): Promise<PreparedRun | null | 'outrun'> {
   const { info, faults: wrong } = await readTrackInfo(track)
-  const faults = [...wrong, ...(await lint(track)).filter(f => f.level === 'error')]
+  const faults = [
+    ...wrong,
+    ...(
+      await lint(
+        toLint(
+          track,
+          plan.steps.map(s => s.migration),
+        ),
+      )
+    ).filter(f => f.level === 'error'),
+  ]
   if (faults.length > 0) throw new Failures(faults)
   const obstacles = await preflight(
     connection,
-    plan.steps.map(s => s.migration),
+    await Promise.all(plan.steps.map(s => remainderOf(s.migration, s.resumes?.reached ?? 0))),
   )
   const { plan: described, findings: firing } = await judgePlan(
     ctx,
@@ -71,7 +83,7 @@ export async function prepareRun(
   const ahead = await lookAhead(ctx, connection, track, {
     applied: plan.applied,
     pending: [...plan.steps, ...plan.held].map(s => s.migration),
-    resumed: new Set(history.unfinished.keys()),
+    resumed: finishedOf(history),
     major: target.major,
     obstacles,
   })

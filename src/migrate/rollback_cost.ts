@@ -1,6 +1,7 @@
 import { atRisk, rollbackCommand } from '../archive/loss_report.js'
 import { connect } from '../database/context.js'
 import { isLost } from '../database/faults.js'
+import { isOneWay } from '../model/foreign.js'
 import type { Plan, Step } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { finding, type Report } from '../model/report.js'
@@ -17,6 +18,8 @@ export async function reportCost(
   done: Step[],
   report: Report,
 ): Promise<void> {
+  // no way back is no price
+  if (done.some(s => isOneWay(s.migration))) return
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
   const rows = await rowsAtRisk(

@@ -14,7 +14,8 @@ export type Event =
   | { type: 'statement'; migration: string; index: number; of: number; text: string; skipped: string | null }
   | {
       type: 'wait'
-      on: 'lock' | 'lease'
+      on: 'lock' | 'lease' | 'server'
+      /** What is waited for; of a server that lacks something, what it says. */
       subject: string
       attempt: number
       nextMs: number

@@ -2,13 +2,18 @@ import type { Code, Level } from './codes.js'
 import type { Excusable, NoFacts } from './fact_shapes.js'
 import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
+import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
+import type { FactsOfStatus } from './facts_of_status.js'
 
 /** What one fact can be: a value of JSON, or a list of texts. */
 export type FactValue = string | number | boolean | null | string[]
 
 /** Codes that no file of facts lists. */
-type Unlisted = Exclude<Code, keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfRuns>
+type Unlisted = Exclude<
+  Code,
+  keyof FactsOfFiles | keyof FactsOfFit | keyof FactsOfLayouts | keyof FactsOfRuns | keyof FactsOfStatus
+>
 
 /** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
 type Complete<C> = [C] extends [never]
@@ -22,7 +27,13 @@ true satisfies Complete<Unlisted>
  * `render/words/` are made from them, and a reader of a report narrows on `code` to get at them. None is ever
  * left out: what may be unknown is null.
  */
-export interface Facts extends FactsOfFiles, FactsOfFit, FactsOfRuns, Record<Unlisted, NoFacts> {}
+export interface Facts
+  extends FactsOfFiles,
+    FactsOfFit,
+    FactsOfLayouts,
+    FactsOfRuns,
+    FactsOfStatus,
+    Record<Unlisted, NoFacts> {}
 
 /** Codes whose finding a comment in the SQL can excuse. */
 export type ExcusableCode = { [C in Code]: Facts[C] extends Excusable ? C : never }[Code]

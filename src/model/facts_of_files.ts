@@ -171,6 +171,10 @@ export interface FactsOfFiles {
   WRONG_PASSWORD: Reason
   NO_SUCH_DATABASE: { server: string }
   CONNECTION_LOST: Reason
+  OUT_OF_RESOURCES: Reason & {
+    /** Of class 53, such as 53100 of a full disk, or 58030. */
+    sqlstate: string
+  }
   SERVER_TOO_OLD: {
     /** Oldest major version that works. */
     oldest: string
@@ -249,6 +253,8 @@ export interface FactsOfFiles {
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
   /** Tables that would get the file's column too. */
   INHERITED_TABLE: { children: string[]; migration: string }
+  /** Columns that a table has, has had, and would get, and how many numbers PostgreSQL gives out for them. */
+  COLUMNS_USED_UP: { columns: number; dropped: number; added: number; most: number; migration: string }
   REWRITTEN_BY_RULE: {
     rule: string
     event: 'INSERT' | 'UPDATE' | 'DELETE'
@@ -262,6 +268,9 @@ export interface FactsOfFiles {
   EVENT_TRIGGER_RAISES: { sql: string; sqlstate: string; reason: string }
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
   NOT_REHEARSED: Reason
+  /** The migration after which nobody knows who sees which rows; null where it is not known now either. */
+  VISIBILITY_UNKNOWN: { migration: string | null; reason: string }
+  SAME_VISIBILITY: NoFacts
   PUBLISHED_TABLE: { publications: Some }
   /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
   FOREIGN_CODE: { code: string[]; role: string }

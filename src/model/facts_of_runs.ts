@@ -70,8 +70,8 @@ export interface FactsOfRuns {
     migrations: string[]
     /** Triggers of theirs on tables that were there before, such as `fill on public.chats`. */
     triggers: string[]
-    /** Takes all of it away. */
-    command: string
+    /** Takes all of it away; null where no way back is written. */
+    command: string | null
   }
   /** Roles at the beginning and at the end of the file. */
   ROLE_CHANGED: { before: string; after: string }

@@ -54,6 +54,9 @@ export class Failures extends Error {
 /** Codes of driver, system and server that say that the connection is gone. */
 const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/
 
+/** SQLSTATEs of a server that lacks something: disk space, memory, connections, a disk that answers. */
+const outOfResources = /^(53|58030)/
+
 /** True for a code that says that the connection is gone. */
 export const isLostCode = (code: string): boolean => lost.test(code)
 
@@ -86,6 +89,8 @@ export function findingsOf(error: unknown): Finding[] {
   const { name, message } = error
   const code = codeOf(error)
   if (isLostCode(code)) return [finding('CONNECTION_LOST', 'the command', { reason: message })]
+  if ('severity' in error && outOfResources.test(code))
+    return [finding('OUT_OF_RESOURCES', 'The server', { reason: message, sqlstate: code })]
   const by = isSystemError(error) ? 'system' : code !== '' && 'severity' in error ? 'server' : 'rethread'
   return [unexpected(name, message, by, code || null)]
 }

@@ -25,8 +25,8 @@ export type Options = Record<string, Option<unknown>>
 /** The values of some options. */
 export type Values<O extends Options> = { [K in keyof O]: O[K] extends Option<infer T> ? T : never }
 
-/** The flag without the name of its value. */
-export const flagOf = (flags: string): string => flags.split(' ')[0]!
+/** The long name of a flag, without its short one and the name of its value. */
+export const flagOf = (flags: string): string => /--[\w-]+/.exec(flags)![0]
 
 /** Name by which commander keeps a flag: `--lock-wait` is `lockWait`, `--no-color` is `color`. */
 export const attributeOf = (flags: string): string =>
@@ -96,6 +96,14 @@ export const choice = <const V extends string, const D extends V | null = null>(
   known: readonly V[],
   otherwise: D = null as D,
 ): Option<V | D> => valued(flags, help, otherwise, typed => oneOf(flagOf(flags), typed, known))
+
+/** Several of some words, separated by commas; none where it is absent. */
+export const choices = <const V extends string>(
+  flags: string,
+  help: string,
+  known: readonly V[],
+): Option<V[]> =>
+  valued(flags, help, [] as V[], typed => splitAtCommas(typed).map(part => oneOf(flagOf(flags), part, known)))
 
 /** Several texts, separated by commas; empty where it is absent. */
 export const list = (flags: string, help: string): Option<string[]> =>

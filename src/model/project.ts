@@ -1,6 +1,7 @@
 import type { HazardCode } from './codes.js'
 import type { ElementReaders } from './element_readers.js'
 import type { ExpectedKind } from './expected.js'
+import type { ForeignFile, ForeignLayout, Transaction } from './foreign.js'
 import type { TrackTypes } from './mapping.js'
 import type { Finding } from './report.js'
 
@@ -41,7 +42,7 @@ export interface BackfillSpec {
   until: string | null
 }
 
-/** One file of migrations/<track>/. */
+/** One file of migrations/<track>/, or one of another tool. */
 export interface Migration {
   track: string
   /** Basename without `.sql`; with the track it is the identity in the ledger. */
@@ -51,7 +52,7 @@ export interface Migration {
   title: string
   file: SqlFile
   phase: Phase
-  transaction: 'one' | 'none'
+  transaction: Transaction
   /**
    * Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`.
    */
@@ -66,12 +67,13 @@ export interface Migration {
   /** The migration whose rollback covers this one, else null. */
   undoneBy: string | null
   rollback: Rollback | null
+  foreign: ForeignFile | null
 }
 
 /** One file of rollbacks/<track>/. */
 export interface Rollback {
   file: SqlFile
-  transaction: 'one' | 'none'
+  transaction: Transaction
   title: string
   /**
    * Which rows a repeated `migrate` would make again: for each `schema.table[.column]`, as SQL, a predicate.
@@ -272,6 +274,8 @@ export interface Track {
   name: string
   /** Folder that holds migrations/, rollbacks/ and verify/. */
   root: string
+  layout: ForeignLayout | null
+  /** In the order in which they are applied. */
   migrations: Migration[]
   checks: Check[]
 }

@@ -40,7 +40,7 @@ export const stepSchema = z.object({
   title: z.string(),
   direction: z.enum(['up', 'down']),
   phase: z.enum(['expand', 'backfill', 'contract']),
-  transaction: z.enum(['one', 'none']),
+  transaction: z.enum(['one', 'none', 'parts']),
   outcome: z.enum(['planned', 'done', 'failed', 'rolled-back', 'interrupted', 'not-run']),
   durationMs: z.number().nullable(),
   attempts: z.number(),

@@ -1,7 +1,7 @@
 import { eventTriggers } from '../database/catalog.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
-import { lint } from '../files/lint.js'
+import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Project } from '../model/project.js'
@@ -11,6 +11,7 @@ import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { nearestTrack } from '../plan/nearest_track.js'
+import { layoutFindings } from '../plan/open_context.js'
 import { foretell } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
@@ -47,6 +48,8 @@ export async function doctor(
     )
     const pending = track.migrations.filter(m => !applied.has(m.name))
     const obstacles = await preflight(connection, pending)
+    const linted = toLint(track, pending)
+    report.findings.push(...layoutFindings(track, 'error'))
     const fit = fits.find(f => f.track === track)!
     // a track that needs no table of the application's fits by name only
     const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
@@ -57,15 +60,17 @@ export async function doctor(
     report.findings.push(
       ...(shapes?.findings ?? []),
       ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
-      ...(await lint(track, await squawk(track))),
+      ...(await lint(linted, await squawk(linted))),
       ...(await readTrackInfo(track)).faults,
       ...obstacles,
       ...(await otherTracks(connection, ctx, track, obstacles)),
       ...(await lookAhead(ctx, connection, track, {
         applied: track.migrations.filter(m => applied.has(m.name)),
         pending,
-        resumed: new Set(
-          (rows ?? []).filter(r => r.track === track.name && r.outcome !== 'done').map(r => r.migration),
+        resumed: new Map(
+          (rows ?? [])
+            .filter(r => r.track === track.name && r.outcome !== 'done')
+            .map(r => [r.migration, r.reached]),
         ),
         major: target.major,
         obstacles,
@@ -109,7 +114,8 @@ function fitTable(fits: Fit[]): Table {
   }
 }
 
-function because({ fits, has, lacks, others, shapes }: Fit): string {
+function because({ track, fits, has, lacks, others, shapes }: Fit): string {
+  if (track.layout) return `it has the files of ${track.layout.title}`
   const names = (list: string[]) => list.map(r => r.replace(/^\w+ (public\.)?/, '')).join(', ')
   const [other] = others
   if (other) {

@@ -1,23 +1,110 @@
-import { codes, hazards } from '../model/codes.js'
+import { type Code, codes, type HazardCode, hazardLevels, hazards, isHazard } from '../model/codes.js'
+import type { Explanation } from '../model/explanation.js'
 import { UsageError } from '../model/failure.js'
+import type { Check } from '../model/project.js'
 import { emptyReport, type Report } from '../model/report.js'
 import { nearest } from '../model/similar.js'
 
-/** A code looked up; its words are the renderer's. Throws USAGE with the nearest names. */
-export function explain(code: string): Report {
-  const name = code.toUpperCase().replaceAll('-', '_')
-  const isFinding = Object.hasOwn(codes, name)
-  if (!isFinding && !Object.hasOwn(hazards, name)) {
-    const all = [...Object.keys(codes), ...Object.keys(hazards)]
-    const near = all.filter(k => k.split('_').some(part => part.length > 3 && name.includes(part)))
-    const meant = nearest(name, all)
-    throw new UsageError(code, 'there is no finding and no hazard of that name', {
-      known: near.slice(0, 8),
-      meant: meant && `rethread explain ${meant}`,
-    })
-  }
+/** Where explanations come from besides the codes. */
+interface ExplainOptions {
+  /** The checks of all tracks; asked for only where the name is no code. */
+  checks: () => Check[]
+  /** What each code means. */
+  explanations: Record<Code | HazardCode, Explanation>
+  /** A finding of the code as a real run would report it: sentence and fix. */
+  exampleOf: (code: Code) => { message: string; fix: string | null }
+}
+
+const isCode = (name: string): name is Code => Object.hasOwn(codes, name)
+
+/**
+ * What a finding, a hazard or a check means, why it matters and what to do; without a name the list of all.
+ * Throws USAGE with the nearest names.
+ */
+export function explain(wanted: string | undefined, options: ExplainOptions): Report {
+  if (wanted === undefined) return listAll(options)
+  const name = wanted.toUpperCase().replaceAll('-', '_')
+  if (isCode(name) || isHazard(name)) return about(name, aboutCode(name, options))
+  const checks = options.checks()
+  const of = checks.filter(check => check.name === wanted.toLowerCase().replaceAll('-', '_'))
+  if (of.length > 0) return about(of[0]!.name, aboutCheck(of))
+  const all = [...Object.keys(codes), ...Object.keys(hazards), ...checks.map(check => check.name)]
+  const near = all.filter(k => k.split('_').some(part => part.length > 3 && name.includes(part)))
+  const meant = nearest(name, all)
+  throw new UsageError(wanted, 'there is no finding, hazard or check of that name', {
+    known: near.slice(0, 8),
+    meant: meant && `rethread explain ${meant}`,
+  })
+}
+
+const about = (title: string, rows: [part: string, text: string][]): Report => ({
+  ...emptyReport('explain'),
+  tables: [{ title, columns: ['part', 'text'], rows }],
+})
+
+function aboutCode(
+  name: Code | HazardCode,
+  { explanations, exampleOf }: ExplainOptions,
+): [part: string, text: string][] {
+  const { means, matters, action } = explanations[name]
+  const rows: [string, string][] = [
+    ['kind', isHazard(name) ? `hazard, level ${hazards[name]}` : `finding, level ${codes[name]}`],
+    ['meaning', means],
+    ['why it matters', matters],
+    ['what to do', action],
+  ]
+  if (isHazard(name)) return rows
+  const { message, fix } = exampleOf(name)
+  return [...rows, ['example', fix === null ? message : `${message}\nFix: ${fix}`]]
+}
+
+/** A check may be in several tracks, each with a title and a fix of its own. */
+function aboutCheck(checks: Check[]): [part: string, text: string][] {
+  const each = (text: (check: Check) => string): string =>
+    [...new Set(checks.map(text))].filter(Boolean).join('\n')
+  const [first] = checks
+  return [
+    ['kind', `check, level ${each(check => check.level)}`],
+    ['meaning', each(check => check.title)],
+    [
+      'why it matters',
+      each(check =>
+        check.gate
+          ? `It must pass before ${check.gate} runs.`
+          : 'What it finds counts against the verdict of verify.',
+      ),
+    ],
+    ['what to do', each(check => check.fix ?? '') || 'See the detail that the check gives for each object.'],
+    ['example', `rethread verify --only ${first!.name}`],
+    ['file', each(check => check.file.path)],
+  ]
+}
+
+/** All names, for a reader who does not know the one that they need. */
+function listAll({ checks, explanations }: ExplainOptions): Report {
+  const names = new Map<string, Check[]>()
+  for (const check of checks()) names.set(check.name, [...(names.get(check.name) ?? []), check])
+  const titles = (of: Check[]): string => [...new Set(of.map(check => check.title))].join('; ')
   return {
     ...emptyReport('explain'),
-    tables: [{ title: name, columns: ['kind'], rows: [[isFinding ? 'finding' : 'hazard']] }],
+    tables: [
+      {
+        title: 'Findings',
+        columns: ['code', 'level', 'meaning'],
+        rows: (Object.keys(codes) as Code[]).map(code => [code, codes[code], explanations[code].means]),
+      },
+      {
+        title: 'Hazards',
+        columns: ['code', 'level', 'meaning'],
+        rows: (Object.keys(hazards) as HazardCode[])
+          .sort((a, b) => hazardLevels.indexOf(hazards[a]) - hazardLevels.indexOf(hazards[b]))
+          .map(code => [code, hazards[code], explanations[code].means]),
+      },
+      {
+        title: 'Checks',
+        columns: ['name', 'level', 'title'],
+        rows: [...names].sort().map(([name, of]) => [name, of[0]!.level, titles(of)]),
+      },
+    ],
   }
 }

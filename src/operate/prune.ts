@@ -9,6 +9,7 @@ import type { Consent } from '../model/plan.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
+import { endedBy } from '../run/ended_by.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
@@ -178,6 +179,8 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
       )
     }
     return report
+  } catch (error) {
+    return endedBy(error, report)
   } finally {
     await run.close(report.verdict)
   }

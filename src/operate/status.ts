@@ -4,6 +4,7 @@ import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/
 import { backfillResults } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
+import { isOneWay } from '../model/foreign.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
@@ -46,7 +47,8 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     })
   }
   const { plan } = seen
-  if (plan.applied.length > 0) {
+  // no way back is no price
+  if (plan.applied.length > 0 && !plan.applied.some(isOneWay)) {
     const command = await rollbackCommand(track, null, plan.applied, target.info.database)
     report.findings.push(
       finding('ROLLBACK_COST', track.name, {

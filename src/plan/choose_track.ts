@@ -44,7 +44,10 @@ export async function chooseTrack(
 /** Whether a track fits a database, and what speaks for or against it. */
 export interface Fit {
   track: Track
-  /** True when all that it requires is there, something of the application's own among it. */
+  /**
+   * True when all that it requires is there, something of the application's own among it; always for files of
+   * another tool, which make what they need.
+   */
   fits: boolean
   /** What it requires and is there; what is not. */
   has: string[]
@@ -87,7 +90,14 @@ export async function fitsOf(connection: Connection, tracks: Track[]): Promise<F
       }
     const alike = shapes.every(s => s.rows === 0 || s.matching > 0)
     const ours = has.some(r => !/^\w+ auth\./.test(r))
-    found.push({ track, has, lacks, others, shapes, fits: lacks.length === 0 && alike && ours })
+    found.push({
+      track,
+      has,
+      lacks,
+      others,
+      shapes,
+      fits: track.layout !== null || (lacks.length === 0 && alike && ours),
+    })
   }
   return found
 }

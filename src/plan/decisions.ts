@@ -2,18 +2,17 @@ import type { Context } from '../database/context.js'
 import type { Db } from '../database/types.js'
 import type { Hazard, Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
-import { type Finding, finding, type Table } from '../model/report.js'
+import { type Finding, finding } from '../model/report.js'
 import { driftHazards } from './drift.js'
 import { firingTriggers, triggerHazards } from './firing_triggers.js'
 import { describeForeignCode, foreignCodeHazards, foreignCodeOf } from './foreign_code.js'
 import type { ForeignCode } from './foreign_code.sql.js'
-import { readersAfter } from './readers.js'
 
 /**
  * A described plan with the hazards that the database itself adds: objects of the track that have changed
- * (`changed`, what `drifted` found), triggers of the application that a backfill would fire, functions of
- * others that its tables run, and roles that would reach no row any more. The findings say which triggers,
- * and whether they are held off, and whose functions they are; the tables, what each role reads.
+ * (`changed`, what `drifted` found), triggers of the application that a backfill would fire, and functions of
+ * others that its tables run. The findings say which triggers, and whether they are held off, and whose
+ * functions they are.
  */
 export async function addDecisions(
   ctx: Context,
@@ -21,12 +20,11 @@ export async function addDecisions(
   track: Track,
   plan: Plan,
   changed: string[],
-): Promise<{ plan: Plan; findings: Finding[]; tables: Table[] }> {
+): Promise<{ plan: Plan; findings: Finding[] }> {
   const findings: Finding[] = []
   const pending = [...plan.steps, ...plan.held].map(s => s.migration)
   const foreign = await foreignCodeOf(sql, pending)
   findings.push(...foreignFindings([...foreign.values()].flat()))
-  const { hazards: hiding, tables } = await readersAfter(sql, pending)
   const decided = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S): Promise<S> => {
     const { migration } = step
     const firing = await firingTriggers(sql, track, migration, pending.slice(0, pending.indexOf(migration)))
@@ -38,7 +36,6 @@ export async function addDecisions(
     return withHazards(step, [
       ...triggerHazards(firing, ctx.holdTriggers),
       ...foreignCodeHazards(foreign.get(migration) ?? []),
-      ...(hiding.get(migration.name) ?? []),
     ])
   }
   const steps = []
@@ -47,7 +44,7 @@ export async function addDecisions(
   if (steps[0]) steps[0] = withHazards(steps[0], await driftHazards(track, changed))
   const held = []
   for (const step of plan.held) held.push(await decided(step))
-  return { plan: { ...plan, steps, held }, findings, tables }
+  return { plan: { ...plan, steps, held }, findings }
 }
 
 /** The same step, with hazards that its statements do not tell. */

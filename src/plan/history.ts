@@ -1,4 +1,5 @@
 import type { Connection } from '../database/connection.js'
+import { settleTransactions } from '../files/transactions.js'
 import { Failure } from '../model/failure.js'
 import type { LedgerRow, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
@@ -41,5 +42,7 @@ export async function readHistory(
   const history = reopened ? { ...folded, reopened: await reopened(folded.applied) } : folded
   const changed = await changedFiles(track, history)
   const newest = (rows ?? []).reduce<string | null>((at, r) => (at === null || r.at > at ? r.at : at), null)
-  return { history, plan: makePlan(track, history, changed, options), hasLedger: rows !== null, newest }
+  const plan = makePlan(track, history, changed, options)
+  await settleTransactions(plan.steps.map(s => s.migration))
+  return { history, plan, hasLedger: rows !== null, newest }
 }

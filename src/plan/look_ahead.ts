@@ -11,10 +11,13 @@ import {
   parseStatements,
   relationName,
   type Statement,
+  statementsOrNone,
   visitNodes,
 } from '../files/statements.js'
+import { remainderOf } from '../files/transactions.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { columnLimit } from './column_limit.js'
 import { countedColumns } from './counted_columns.js'
 import { learnStatement } from './learn_changes.js'
 import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
@@ -37,6 +40,7 @@ export async function lookAhead(
   const { pending, major, obstacles } = ahead
   if (pending.length === 0 || obstacles.some(f => f.level === 'refused')) return []
   const { sql } = connection
+  if (track.layout) return adviseOnForeign(connection, ahead)
   const files: FileOfStatements[] = []
   for (const migration of pending)
     files.push({ migration, statements: await parseStatements(migration.file.text) })
@@ -53,6 +57,7 @@ export async function lookAhead(
     ...(await withoutIdentity(sql, changed.tables)),
     ...(await ruledOut(sql, files)),
     ...(await inherited(sql, widened)),
+    ...(await columnLimit(sql, files)),
     ...(await countedColumns(sql, widened)),
     ...(await unreferable(sql, files)),
     ...(await unpinnedBelow(
@@ -66,6 +71,29 @@ export async function lookAhead(
   if (found.some(f => f.level === 'refused')) return found
   const rehearsed = await rehearseOnTwins(ctx, track, files, questions)
   return [...found, ...rehearsed.findings, ...judgeAnswers(questions, rehearsed.answers)]
+}
+
+/**
+ * Of files of another tool, what is seen without running them: advice, because they may do in a block of code
+ * what no statement shows. What fails there leaves nothing behind.
+ */
+async function adviseOnForeign(connection: Connection, ahead: Ahead): Promise<Finding[]> {
+  const files: FileOfStatements[] = []
+  const pending: Migration[] = []
+  for (const m of ahead.pending) {
+    const migration = await remainderOf(m, ahead.resumed.get(m.name) ?? 0)
+    pending.push(migration)
+    files.push({ migration, statements: await statementsOrNone(migration.file.text) })
+  }
+  const known = await knownOf(
+    connection.sql,
+    files.flatMap(f => f.statements),
+  )
+  const found = [
+    ...(await namesTaken(connection, { ...ahead, pending })),
+    ...files.flatMap(f => ofPartitions(f, known, ahead.major)),
+  ]
+  return found.map(f => (f.level === 'refused' ? { ...f, level: 'warn' as const } : f))
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type HazardLevel, needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Plan, Step } from '../model/plan.js'
-import { compareVersions, type Migration, type Phase, phases, type Track } from '../model/project.js'
+import { type Migration, type Phase, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { type History, upward } from '../run/ledger_history.js'
 
@@ -22,11 +22,13 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
   const { applied, unfinished, reopened } = history
   const findings = judgeHistory(track, history, changed)
   const target = options.to === null ? null : findMigration(track, options.to)
-  const pending = track.migrations.filter(m => !applied.has(m.name) || reopened?.has(m.name))
+  const again = (m: Migration) => reopened?.has(m.name) || (m.foreign?.repeatable && changed.has(m.name))
+  const pending = track.migrations.filter(m => !applied.has(m.name) || again(m))
+  const beyond = target && new Set(track.migrations.slice(placeIn(track, target) + 1))
   const steps: Step[] = []
   const held: Plan['held'] = []
   for (const migration of pending) {
-    const why = held[0]?.why ?? stopBefore(migration, target, options)
+    const why = held[0]?.why ?? stopBefore(migration, beyond, options)
     if (why) held.push({ migration, why, hazards: [] })
     else
       steps.push({
@@ -49,13 +51,13 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
 
 function stopBefore(
   m: Migration,
-  target: Migration | null,
+  beyond: ReadonlySet<Migration> | null,
   options: PlanOptions,
 ): Plan['held'][number]['why'] | null {
-  if (target && compareVersions(m.version, target.version) > 0) return 'target'
+  if (beyond?.has(m)) return 'target'
   if (options.phase && phases.indexOf(m.phase) > phases.indexOf(options.phase)) return 'phase'
   // asking for the contract phase, or for the migration itself, is asking; the guard then wants it by name
-  if (m.endsOldApp && options.phase !== 'contract' && !target) return 'ends-old-app'
+  if (m.endsOldApp && options.phase !== 'contract' && !beyond) return 'ends-old-app'
   if (m.backfill && !options.backfills) return 'no-backfill'
   return null
 }
@@ -63,19 +65,21 @@ function stopBefore(
 function judgeHistory(track: Track, { applied, unfinished }: History, changed: Changed): Finding[] {
   const findings: Finding[] = []
   const names = new Set(track.migrations.map(m => m.name))
-  const last = track.migrations.filter(m => applied.has(m.name)).at(-1)
+  // what runs again whenever it has changed comes last, whatever is added before it
+  const last = track.migrations.filter(m => applied.has(m.name) && !m.foreign?.repeatable).at(-1)
+  const lastPlace = last ? placeIn(track, last) : -1
   for (const [name, row] of applied) {
     // a deleted file is an error, never a reason to guess
     if (!names.has(name))
-      findings.push(finding('APPLIED_FILE_MISSING', `migrations/${track.name}/${name}.sql`, { at: row.at }))
+      findings.push(finding('APPLIED_FILE_MISSING', pathOfMissing(track, name), { at: row.at }))
   }
-  for (const m of track.migrations) {
+  for (const [place, m] of track.migrations.entries()) {
     const change = changed.get(m.name)
-    if (change)
+    if (change && !m.foreign?.repeatable)
       findings.push(
         finding(change === 'changed' ? 'APPLIED_FILE_CHANGED' : 'APPLIED_FILE_REFORMATTED', m.file.path),
       )
-    if (last && !applied.has(m.name) && compareVersions(m.version, last.version) < 0) {
+    if (last && !applied.has(m.name) && place < lastPlace) {
       findings.push(finding('OUT_OF_ORDER', m.file.path, { after: last.file.path }))
     }
     const open = unfinished.get(m.name)
@@ -93,6 +97,14 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
   return findings
 }
 
+/** Where a migration is in its track: in the order in which they are applied, from 0; -1 for none of it. */
+export const placeIn = (track: Track, m: Migration): number =>
+  track.migrations.findIndex(other => other.name === m.name)
+
+/** Where a file that is gone was. */
+const pathOfMissing = ({ name: track, layout }: Track, name: string): string =>
+  layout ? `${layout.folder === '.' ? '' : layout.folder}${name}` : `migrations/${track}/${name}.sql`
+
 /**
  * Finds a migration by version, basename, slug or track/basename.
  * Throws UNKNOWN_MIGRATION, or AMBIGUOUS_MIGRATION with the candidates.
@@ -101,7 +113,8 @@ export function findMigration(track: Track, text: string): Migration {
   const name = text.startsWith(`${track.name}/`) ? text.slice(track.name.length + 1) : text
   const version = /^\d+$/.test(name) ? name.replace(/^0+(?=\d)/, '') : null
   const matches = track.migrations.filter(
-    m => m.name === name || m.version === version || m.name.replace(/^\d+_/, '') === name,
+    m =>
+      m.name === name || m.version === name || m.version === version || m.name.replace(/^\d+_/, '') === name,
   )
   if (matches.length > 1) throw new Failure('AMBIGUOUS_MIGRATION', text, { names: matches.map(m => m.name) })
   if (!matches[0])

@@ -21,8 +21,8 @@ export interface Ahead {
   applied: Migration[]
   /** Everything that is not applied, also what a run leaves for later. */
   pending: Migration[]
-  /** Names of those that an earlier run began and did not finish. */
-  resumed: ReadonlySet<string>
+  /** Names of those that an earlier run began and did not finish, each with the statements that it finished. */
+  resumed: ReadonlyMap<string, number>
   /** Major version of the server. */
   major: number
   /** What `preflight` found: where something is missing, it would show up in all that needs it. */

@@ -1,10 +1,10 @@
 import { type Context, closeSpare, connect, type Machine } from '../database/context.js'
 import type { Config } from '../files/config.js'
-import { discover } from '../files/discover.js'
+import { discover, type WantedLayouts } from '../files/discover.js'
 import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
-import type { Table } from '../model/report.js'
+import { type Finding, finding, type Table } from '../model/report.js'
 import { chooseTrack } from './choose_track.js'
 
 /** What the command line or the library has read before a verb runs. */
@@ -16,6 +16,8 @@ export interface Opening {
   root: string
   /** Folder of the package, with the checks that every track shares. */
   home: string
+  /** The layouts of other tools, where the folder may have one. */
+  layouts: WantedLayouts | null
   /** Name of the track, else null: then the database chooses. */
   track: string | null
   /** Why this run, in the words of the person, else null. */
@@ -34,16 +36,19 @@ export interface Opened {
   project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
+  /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
+  layoutFindings(): Finding[]
   /** Closes the session that chose the track, where the verb took none over. */
   close(): Promise<void>
 }
 
 /** Makes the context of a verb. Opens no connection and reads no file until asked for a track. */
 export function openContext(opening: Opening): Opened {
-  const { url, config, root, home, machine, emit, signal } = opening
+  const { url, config, root, home, layouts, machine, emit, signal } = opening
+  let picked: Track | null = null
   let read: Project | null = null
   const project = () => {
-    read ??= discover(root, home)
+    read ??= discover(root, home, layouts)
     return read
   }
   const ctx: Context = {
@@ -68,15 +73,43 @@ export function openContext(opening: Opening): Opened {
   return {
     ctx,
     project,
-    track: () => pickTrack(ctx, project(), opening.track),
+    track: async () => {
+      picked = await pickTrack(ctx, project(), opening.track)
+      return picked
+    },
+    layoutFindings: () => (picked ? layoutFindings(picked) : []),
     close: () => closeSpare(ctx),
   }
 }
 
-/** The track, after the faults of the files: all of them at once. */
+/** What a report says of a track in another tool's layout: `error` for everything, `warn` without errors. */
+export function layoutFindings(
+  { name, layout, migrations }: Track,
+  upTo: 'warn' | 'error' = 'warn',
+): Finding[] {
+  if (!layout) return []
+  return [
+    finding('LAYOUT', name, {
+      tool: layout.title,
+      folder: layout.folder,
+      migrations: migrations.length,
+      reversible: migrations.filter(m => m.rollback).length,
+    }),
+    ...layout.faults.filter(f => upTo === 'error' || f.level !== 'error'),
+  ]
+}
+
+/** The track, after the faults of its files: all of them at once. */
 async function pickTrack(ctx: Context, project: Project, name: string | null): Promise<Track> {
   const faults = project.faults.filter(f => f.level === 'error')
-  if (faults.length > 0) throw new Failures(faults)
+  if (faults.length > 0) throw new Failures([...faults, ...(await deeperFaults(project, name))])
+  const track = await trackOf(ctx, project, name)
+  const ofLayout = (track.layout?.faults ?? []).filter(f => f.level === 'error')
+  if (ofLayout.length > 0) throw new Failures(ofLayout)
+  return track
+}
+
+async function trackOf(ctx: Context, project: Project, name: string | null): Promise<Track> {
   const named = project.tracks.find(t => t.name === name)
   if (named) return named
   if (project.tracks.length === 1 && !name) return project.tracks[0]!
@@ -90,6 +123,17 @@ async function pickTrack(ctx: Context, project: Project, name: string | null): P
     await connection.close()
     throw error
   }
+}
+
+/**
+ * What else is wrong in the files, where something is: a syntax error is named in the same run as a name that
+ * is wrong. Files that are in order are parsed when something is to run.
+ */
+async function deeperFaults({ tracks }: Project, name: string | null): Promise<Finding[]> {
+  const { lint } = await import('../files/lint.js')
+  const looked = tracks.some(t => t.name === name) ? tracks.filter(t => t.name === name) : tracks
+  const found = await Promise.all(looked.map(track => lint(track)))
+  return found.flat().filter(f => f.level === 'error')
 }
 
 /** Where each value came from, as `doctor` shows it. */

@@ -4,7 +4,7 @@ import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, verdictWords } from './words/verdicts.js'
+import { checkLine, transactionWords, verdictWords } from './words/verdicts.js'
 
 /** Text with `code` in backticks set as code. */
 const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
@@ -266,7 +266,7 @@ function statements(list: StepResult[]): string {
       const hazards = s.hazards
         .map(h => `<li><code>${h.code}</code> ${plain(h.subject)}: ${plain(h.detail)}</li>`)
         .join('')
-      return `<details><summary><code>${plain(s.migration)}</code> ${plain(s.title)} (${s.transaction === 'one' ? 'one transaction' : 'each statement alone'})</summary>
+      return `<details><summary><code>${plain(s.migration)}</code> ${plain(s.title)} (${transactionWords[s.transaction]})</summary>
 ${hazards ? `<ul>${hazards}</ul>` : ''}
 <pre>${s.statements.map(q => `${plain(q)};`).join('\n\n')}</pre>
 </details>`
@@ -274,4 +274,4 @@ ${hazards ? `<ul>${hazards}</ul>` : ''}
     .join('\n')
 }
 
-export default defineRenderer({ render: renderHtml })
+export default defineRenderer({ endings: ['.html', '.htm'], render: renderHtml })

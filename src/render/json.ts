@@ -10,4 +10,4 @@ export function renderJson({ pin: _, proof: __, fixUp: ___, ...report }: Report)
 }
 
 // what is read by programs is not changed, only written so that it does nothing where it is shown
-export default defineRenderer({ safe: text => text, render: renderJson })
+export default defineRenderer({ endings: ['.json'], safe: text => text, render: renderJson })

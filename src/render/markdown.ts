@@ -1,4 +1,4 @@
-import type { Report } from '../model/report.js'
+import type { Finding, Report } from '../model/report.js'
 import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
@@ -22,7 +22,10 @@ const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll(
 const markdownGrid = (head: string[], rows: string[][]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
-/** The report for a pull request: a summary on top, the SQL folded away. */
+/**
+ * The report for a pull request or the page of a job: the verdict, what is needed from the reader with its
+ * command, then what happens. SQL is folded, and only in plans.
+ */
 export function renderMarkdown(report: Report): string {
   const blocks: string[] = []
   const { target } = report
@@ -32,26 +35,10 @@ export function renderMarkdown(report: Report): string {
   blocks.push(
     `## rethread ${report.command}: ${markdownText(verdictWords(report))}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role ${markdownCode(target!.role)} ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
   )
-  if (report.steps.length > 0) {
-    const rows = report.steps.map(s => [
-      markdownMarks[s.outcome] ?? '',
-      markdownCode(s.migration),
-      s.direction === 'down' ? 'rollback' : s.phase,
-      [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
-      s.outcome === 'planned'
-        ? ''
-        : [s.outcome, duration(s.durationMs), markdownText(s.reason ?? '')].filter(Boolean).join(', '),
-    ])
-    blocks.push('### Steps\n\n' + markdownGrid(['', 'migration', 'phase', 'hazards', 'outcome'], rows))
-    for (const s of report.steps) {
-      const hazards = s.hazards
-        .map(h => `- \`${h.code}\` ${markdownText(`${h.subject}: ${h.detail}`)}`)
-        .join('\n')
-      blocks.push(
-        `<details><summary><code>${htmlText(s.migration)}</code>: ${htmlText(s.title)}</summary>\n\n${hazards}${hazards ? '\n\n' : ''}${markdownBlock(s.statements.map(q => q + ';').join('\n\n'), 'sql')}\n</details>`,
-      )
-    }
-  }
+  const items = report.findings.map(worded)
+  const urgent = items.filter(f => f.level !== 'info').sort((x, y) => rank(x) - rank(y))
+  if (urgent.length > 0) blocks.push(urgent.map(findingItem).join('\n'))
+  if (report.steps.length > 0) blocks.push(...stepBlocks(report))
   if (report.backfill.length > 0) {
     const rows = report.backfill.map(b => [
       markdownCode(b.migration),
@@ -91,18 +78,49 @@ export function renderMarkdown(report: Report): string {
         ),
     )
   }
-  if (report.findings.length > 0) {
-    const items = report.findings
-      .map(worded)
-      .map(
-        f =>
-          `- **${f.level}** \`${f.code}\` ${markdownText(f.message)}${
-            f.fix ? `\n${markdownBlock(f.fix).replace(/^/gm, '  ')}` : ''
-          }`,
-      )
-    blocks.push('### Findings\n\n' + items.join('\n'))
-  }
+  const calm = items.filter(f => f.level === 'info')
+  if (calm.length > 0) blocks.push('### Notes\n\n' + calm.map(findingItem).join('\n'))
   return blocks.join('\n\n') + '\n'
 }
 
-export default defineRenderer({ safe: terminalText, render: renderMarkdown })
+/** What is to be decided now comes before what is only to be known. */
+const rank = ({ level, code }: Finding): number =>
+  level === 'refused' ? 0 : level === 'error' ? 1 : decisions.has(code) ? 2 : 3
+
+/** Findings that a plan shows as warnings, and that `migrate` would refuse. */
+const decisions: ReadonlySet<Finding['code']> = new Set([
+  'CONSENT_NEEDED',
+  'PLAN_CHANGED',
+  'PLAN_OUTDATED',
+  'FAIL_ON',
+] as const)
+
+const findingItem = (f: Finding & { message: string; fix: string | null }): string =>
+  `- **${f.level}** \`${f.code}\` ${markdownText(f.message)}${
+    f.fix ? `\n${markdownBlock(f.fix).replace(/^/gm, '  ')}` : ''
+  }`
+
+/** The steps as a table; their SQL below, folded, where it is to be read: in plans. */
+function stepBlocks({ command, steps }: Report): string[] {
+  const rows = steps.map(s => [
+    markdownMarks[s.outcome] ?? '',
+    markdownCode(s.migration),
+    s.direction === 'down' ? 'rollback' : s.phase,
+    [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
+    s.outcome === 'planned'
+      ? ''
+      : [s.outcome, duration(s.durationMs), markdownText(s.reason ?? '')].filter(Boolean).join(', '),
+  ])
+  const table = '### Steps\n\n' + markdownGrid(['', 'migration', 'phase', 'hazards', 'outcome'], rows)
+  if (command !== 'plan') return [table]
+  const folded = steps.map(s => {
+    const hazards = s.hazards
+      .map(h => `- \`${h.code}\` ${markdownText(`${h.subject}: ${h.detail}`)}`)
+      .join('\n')
+    const sql = markdownBlock(s.statements.map(q => q + ';').join('\n\n'), 'sql')
+    return `<details><summary><code>${htmlText(s.migration)}</code>: ${htmlText(s.title)}</summary>\n\n${hazards}${hazards ? '\n\n' : ''}${sql}\n</details>`
+  })
+  return [table, ...folded]
+}
+
+export default defineRenderer({ endings: ['.md', '.markdown'], safe: terminalText, render: renderMarkdown })

@@ -3,6 +3,8 @@ import { escaped, visibleText } from './escape.js'
 
 /** What a file of `render/` fills in. One file = one format; its name is the format's. */
 export interface Renderer {
+  /** How names of files end that are of this format, such as `.md`; none where it is not meant for files. */
+  endings?: string[]
   /** The report as text, ended by a line end. */
   render(report: Report, look: TerminalStyle): string | Promise<string>
   /** A page that is added to the file that an environment variable names, beside the output. */
@@ -16,8 +18,10 @@ export interface Renderer {
 export const defineRenderer = ({
   render,
   page,
+  endings = [],
   safe = visibleText,
 }: Renderer & { safe?: (text: string) => string }): Renderer => ({
+  endings,
   render: (report, look) => render(escaped(report, safe), look),
   ...(page ? { page: { ...page, render: report => page.render(escaped(report, safe)) } } : {}),
 })

@@ -1,28 +1,14 @@
 import type Table from 'cli-table3'
-import { type Code, type HazardCode, isHazard } from '../model/codes.js'
 import type { CheckResult, Report, StepResult } from '../model/report.js'
+import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
-import { hazardWords, worded } from './words/index.js'
+import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
-import { checkLine, verdictWords } from './words/verdicts.js'
+import { checkLine, transactionWords, verdictWords } from './words/verdicts.js'
+import { columnGap, wrapped, wrappedCells } from './wrap.js'
 
 let Grid: typeof Table | null = null
-
-type Paint = (text: string) => string
-interface Colors {
-  bold: Paint
-  dim: Paint
-  red: Paint
-  green: Paint
-  yellow: Paint
-}
-
-function colors(on: boolean): Colors {
-  const code = (open: number, close: number): Paint =>
-    on ? text => `\u001b[${open}m${text}\u001b[${close}m` : text => text
-  return { bold: code(1, 22), dim: code(2, 22), red: code(31, 39), green: code(32, 39), yellow: code(33, 39) }
-}
 
 /** Marks that read without colour too. */
 const stepMarks: Record<StepResult['outcome'], string> = {
@@ -49,7 +35,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   const c = colors(look.color)
   const blocks: string[] = []
   const { target } = report
-  if (report.command === 'explain') return explanations(report, c)
+  if (report.command === 'explain' && report.tables.length === 1) return explanation(report, c, look)
   if (target) {
     blocks.push(
       `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${target.host}:${target.port}  PostgreSQL ${target.server}\n` +
@@ -66,7 +52,11 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
     blocks.push(
       `${c.bold(t.title)}\n${terminalGrid(
         t.columns,
-        t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
+        wrappedCells(
+          t.columns,
+          t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
+          look.width - 2,
+        ),
         c,
       )}`,
     )
@@ -93,7 +83,7 @@ function terminalGrid(head: string[], rows: string[][], c: Colors): string {
     'mid-mid': '',
     right: '',
     'right-mid': '',
-    middle: '  ',
+    middle: ' '.repeat(columnGap),
   }
   const table = new Grid!({
     chars: none,
@@ -135,10 +125,7 @@ function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
   ]
   if (report.command === 'plan' || look.verbose) {
     for (const s of report.steps) {
-      const lines = [
-        c.bold(`${s.migration}: ${s.title}`) +
-          c.dim(s.transaction === 'one' ? '  in one transaction' : '  each statement alone'),
-      ]
+      const lines = [c.bold(`${s.migration}: ${s.title}`) + c.dim(`  ${transactionWords[s.transaction]}`)]
       for (const h of s.hazards)
         lines.push(`  ${c.yellow(h.code)} ${h.subject === s.migration ? '' : `${h.subject}: `}${h.detail}`)
       for (const sql of s.statements)
@@ -282,16 +269,18 @@ function verdict(report: Report, c: Colors): string {
   return `${c.bold('Verdict:')} ${paint[report.verdict](verdictWords(report))}`
 }
 
-async function explanations(report: Report, c: Colors): Promise<string> {
-  const [table] = report.tables
-  if (!table) return findingLines(report, c) + '\n'
-  const name = table.title
-  if (isHazard(name))
-    return `${c.bold(name)} (hazard)\n${hazardWords[name as HazardCode]}\nAllow it by name: --allow ${name}\n`
-  const { example } = await import('./words/examples.js')
-  const { message, fix } = worded(example(name as Code))
-  const said = findingLines(report, c)
-  return `${c.bold(name)} (finding)\nFor example: ${message}\n${fix === null ? '' : `Fix: ${fix}\n`}${said && `\n${said}\n`}`
+/** What a code means: short parts beside their names would leave no room for sentences. */
+function explanation(report: Report, c: Colors, { width }: TerminalStyle): string {
+  const [{ title, rows }] = report.tables as [Report['tables'][number]]
+  const [[, kind], ...parts] = rows as [[string, string], ...[string, string][]]
+  const wide = Math.max(40, Math.min(width, 100)) - 2
+  const sections = parts.map(
+    ([part, text]) =>
+      `${c.dim(part)}\n${wrapped(text, wide)
+        .map(line => `  ${line}`)
+        .join('\n')}`,
+  )
+  return [`${c.bold(title)}  ${kind}`, ...sections].join('\n\n') + '\n'
 }
 
 export default defineRenderer({ safe: terminalText, render: renderTable })

@@ -1,4 +1,4 @@
-import { type ArchiveRow, foreignKeys, type ParentKey } from '../archive/archive.sql.js'
+import type { ArchiveRow } from '../archive/archive.sql.js'
 import { tid } from '../backfill/batch_predicate.sql.js'
 import { columnFacts, columnNames, heapsOf } from '../database/catalog.sql.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
@@ -11,29 +11,21 @@ import { readHistory } from '../plan/history.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
-import { declaredKeys } from './declared_keys.js'
-import {
-  advanceSequences,
-  columnAgain,
-  holdOff,
-  mergedColumns,
-  release,
-  valuesIn,
-} from './merged_table.sql.js'
+import { columnMerge, tableMerge, type Unfit } from './fit_archive.js'
+import { advanceSequences, columnAgain, holdOff, release, valuesIn } from './merged_table.sql.js'
 import {
   type Conflict,
   catchUpRows,
   changedMeanwhile,
-  columnConflicts,
   keyAt,
   leftRows,
-  mergeColumn,
   mergeTable,
   notBroughtBack,
   rowsIn,
   type Stretch,
   type TableMerge,
 } from './restore.sql.js'
+import { type ColumnMerge, columnConflicts, mergeColumn, otherValues } from './restore_values.sql.js'
 
 /** Pages of an archive that are merged in one statement. */
 const mergePages = 64
@@ -48,6 +40,8 @@ export interface Merged {
   /** Rows that a repeated migrate makes, and values of rows that people deleted since. */
   left: number
   conflicts: Conflict[]
+  /** True where nothing was tried: the next restore begins with all of the archive. */
+  untried?: true
 }
 
 /** Refuses an archive that is not what was sealed. Throws ARCHIVE_CHANGED. */
@@ -58,47 +52,11 @@ export async function refuseChanged(sql: Db, a: ArchiveRow): Promise<void> {
     throw new Failure('ARCHIVE_CHANGED', a.storedAs, { rows: now.rows, sealed: a.rows })
 }
 
-/** How an archived table is merged, and the columns that can't be. */
-export async function tableMerge(
-  sql: Db,
-  track: Track,
-  a: ArchiveRow,
-): Promise<{ merge: TableMerge; wanted: string[]; gone: string[] }> {
-  const archived = await columnNames(sql, a.storedAs)
-  const present = await mergedColumns(sql, a.relation)
-  const columns = present.filter(c => !c.generated && archived.includes(c.name))
-  const rollback = track.migrations.find(m => m.name === a.migration)?.rollback
-  const merge = {
-    table: a.relation,
-    storedAs: a.storedAs,
-    columns: columns.map(c => c.name),
-    writable: columns.filter(c => !c.always && !a.keyColumns.includes(c.name)).map(c => c.name),
-    key: a.keyColumns,
-    ours: a.ours,
-    mirrored: rollback?.mirrored.find(o => o.object === a.relation)?.predicate ?? null,
-    alike: rollback?.alike.find(o => o.object === a.relation)?.predicate ?? null,
-    track: a.track,
-    parents: await parentsOf(sql, track, a.relation),
-    only: a.left,
-  }
-  return {
-    merge,
-    wanted: present.filter(c => c.wanted && !archived.includes(c.name)).map(c => c.name),
-    gone: archived.filter(c => !present.some(p => p.name === c)),
-  }
-}
-
-/** Foreign keys of a table: those that are there, and those that a later step of the track adds. */
-async function parentsOf(sql: Db, track: Track, table: string): Promise<ParentKey[]> {
-  const present = await foreignKeys(sql, table)
-  const declared = await declaredKeys(sql, track, table)
-  return [...present, ...declared.filter(d => !present.some(p => p.name === d.name))]
-}
-
 /** Merges an archived table into the present one. */
 export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
   const { sql } = run.writer
-  const { merge, wanted, gone } = await tableMerge(sql, track, a)
+  const { merge, wanted, gone, unfit, noKey } = await tableMerge(sql, track, a)
+  if (noKey !== null) return unmerged(a, `${noKey}: ${a.rows} row(s) are still in ${a.storedAs}`)
   const sum = { inserted: 0, updated: 0 }
   const refused = new Map<string, string>()
   const changed = await changedMeanwhile(sql, merge)
@@ -111,22 +69,24 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
       for (const heap of await heapsOf(sql, a.storedAs))
         for (let page = 0; page < heap.pages; page += mergePages) {
           const stretch = { from: tid(page), to: tid(page + mergePages) }
-          const done = await oneByOneIfRefused(run, a.relation, stretch, heap.relation, refused, merge)
-          sum.inserted += done.inserted
-          sum.updated += done.updated
+          await oneByOneIfRefused(run, a, heap.relation, stretch, refused, async (tx, s) => {
+            const done = await mergeTable(tx, merge, heap.relation, s)
+            return () => {
+              sum.inserted += done.inserted
+              sum.updated += done.updated
+            }
+          })
         }
     }
     await advanceSequences(sql, a.relation)
   }
   const missing = (await notBroughtBack(sql, merge)).filter(c => !refused.has(c.key))
-  const conflicts = [...changed, ...missing, ...[...refused].map(([key, reason]) => ({ key, reason }))]
-  const reasons = conflicts.map(({ key, reason }) => ({
-    key,
-    reason:
-      wanted.length > 0
-        ? `${wanted.join(', ')} must not be null and has no default: give it one, then restore again`
-        : reason,
-  }))
+  const missed = [...changed, ...missing, ...[...refused].map(([key, reason]) => ({ key, reason }))]
+  const none = `${wanted.join(', ')} must not be null and has no default: give it one, then restore again`
+  const reasons = wanted.length === 0 ? missed : missed.map(({ key }) => ({ key, reason: none }))
+  // without a key nobody knows which rows they are
+  if (wanted.length > 0 && a.keyColumns.length === 0 && a.rows > 0)
+    reasons.push({ key: `${a.rows} row(s)`, reason: none })
   for (const column of gone) {
     const values = await valuesIn(sql, a.storedAs, column)
     if (values > 0)
@@ -135,37 +95,54 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
         reason: `it is gone: ${values} value(s) are still in ${a.storedAs}`,
       })
   }
+  for (const column of wanted.length > 0 ? [] : unfit)
+    reasons.push(...(await unfitValues(sql, merge, column)))
   return { ...sum, left: await leftRows(sql, merge), conflicts: reasons }
 }
 
-/** Merges a stretch; where the server refuses one of its rows, row by row, so that the others come back. */
+/** What is left of a column that could not take its values as they were. */
+async function unfitValues(sql: Db, merge: TableMerge | ColumnMerge, unfit: Unfit): Promise<Conflict[]> {
+  const values = await otherValues(sql, merge, unfit)
+  const reason = `${unfit.why}: ${values} value(s) are not what they were; those are still in ${merge.storedAs}`
+  return values === 0 ? [] : [{ key: `column ${unfit.column}`, reason }]
+}
+
+/** An archive of which nothing can be brought back. */
+const unmerged = (a: ArchiveRow, reason: string): Merged => ({
+  inserted: 0,
+  updated: 0,
+  left: 0,
+  untried: true,
+  conflicts: a.rows > 0 ? [{ key: a.column === null ? a.relation : `column ${a.column}`, reason }] : [],
+})
+
+/**
+ * Merges a stretch; where the server refuses one of its rows, row by row, so that the others come back. What
+ * `merge` returns counts what it did, once that is committed.
+ */
 async function oneByOneIfRefused(
   run: Run,
-  table: string,
-  stretch: Stretch,
+  a: ArchiveRow,
   source: string,
+  stretch: Stretch,
   refused: Map<string, string>,
-  merge: TableMerge,
-): Promise<{ inserted: number; updated: number }> {
-  const one = (s: Stretch) => inTransaction(run, table, tx => mergeTable(tx, merge, source, s))
+  merge: (tx: Db, stretch: Stretch) => Promise<() => void>,
+): Promise<void> {
+  const one = async (s: Stretch) => (await inTransaction(run, a.relation, tx => merge(tx, s)))()
   try {
     return await one(stretch)
   } catch (error) {
     if (!isDataFault(error)) throw error
   }
-  const sum = { inserted: 0, updated: 0 }
   for (const row of await rowsIn(run.writer.sql, source, stretch)) {
     try {
-      const done = await one({ row })
-      sum.inserted += done.inserted
-      sum.updated += done.updated
+      await one({ row })
     } catch (error) {
       if (!isDataFault(error)) throw error
       const fault = serverFault(error)!
-      refused.set(await keyAt(run.writer.sql, source, merge.key, row), `${fault.code}: ${fault.message}`)
+      refused.set(await keyAt(run.writer.sql, source, a.keyColumns, row), `${fault.code}: ${fault.message}`)
     }
   }
-  return sum
 }
 
 /** Merges the values of an archived column into the present table. */
@@ -174,27 +151,33 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
   if (!(await columnFacts(sql, a.relation, a.column!))) {
     const type = (await columnFacts(sql, a.storedAs, a.column!))!.type
     const again = columnAgain(a.relation, a.column!, type)
-    const reason = `no migration makes the column: ${a.rows} value(s) are still in ${a.storedAs}; ${again}, then restore again`
-    return {
-      inserted: 0,
-      updated: 0,
-      left: 0,
-      conflicts: a.rows > 0 ? [{ key: `column ${a.column}`, reason }] : [],
-    }
+    return unmerged(
+      a,
+      `no migration makes the column: ${a.rows} value(s) are still in ${a.storedAs}; ${again}, then restore again`,
+    )
   }
-  if (a.keyColumns.length === 0) {
-    const reason = `${a.relation} had no primary key: ${a.rows} value(s) are in ${a.storedAs}, beside the whole rows that had them`
-    const conflicts = (a.rows ?? 0) > 0 ? [{ key: `column ${a.column}`, reason }] : []
-    return { inserted: 0, updated: 0, left: 0, conflicts }
-  }
-  const merge = await columnMerge(sql, track, a)
+  if (a.keyColumns.length === 0)
+    return unmerged(
+      a,
+      `${a.relation} had no primary key: ${a.rows} value(s) are in ${a.storedAs}, beside the whole rows that had them`,
+    )
+  const { merge, unfit, noKey } = await columnMerge(sql, track, a)
+  if (noKey !== null) return unmerged(a, `${noKey}: ${a.rows} value(s) are still in ${a.storedAs}`)
+  if (unfit?.isComputed)
+    return { inserted: 0, updated: 0, left: 0, conflicts: await unfitValues(sql, merge, unfit) }
+  const refused = new Map<string, string>()
   let updated = 0
   for (const heap of await heapsOf(sql, a.storedAs))
     for (let page = 0; page < heap.pages; page += mergePages) {
       const stretch = { from: tid(page), to: tid(page + mergePages) }
-      updated += await inTransaction(run, a.relation, tx => mergeColumn(tx, merge, stretch))
+      await oneByOneIfRefused(run, a, heap.relation, stretch, refused, async (tx, s) => {
+        const done = await mergeColumn(tx, merge, s)
+        return () => (updated += done)
+      })
     }
-  return { inserted: 0, updated, ...(await columnConflicts(sql, merge)) }
+  const { conflicts, left } = await columnConflicts(sql, merge)
+  const reasons = conflicts.map(c => ({ ...c, reason: refused.get(c.key) ?? unfit?.why ?? c.reason }))
+  return { inserted: 0, updated, left, conflicts: reasons }
 }
 
 /**
@@ -210,17 +193,6 @@ export async function catchUp(run: Run, track: Track): Promise<void> {
         await inTransaction(run, object, tx => catchUpRows(tx, heap.relation, predicate, stretch))
       }
 }
-
-/** How an archived column is merged. */
-export const columnMerge = async (sql: Db, track: Track, a: ArchiveRow) => ({
-  table: a.relation,
-  column: a.column!,
-  storedAs: a.storedAs,
-  key: a.keyColumns,
-  ours: a.ours,
-  parents: (await parentsOf(sql, track, a.relation)).filter(p => p.columns.includes(a.column!)),
-  only: a.left,
-})
 
 /**
  * One short transaction, with the application's triggers held off: the rows come back as they were. Ctrl-C

@@ -3,21 +3,63 @@ import { type Db, ident } from '../database/types.js'
 /** A column as a merge has to know it. */
 export interface MergedColumn {
   name: string
+  /** With its length or precision, as SQL. */
+  type: string
   generated: boolean
   /** GENERATED ALWAYS AS IDENTITY: an INSERT may override it, an UPDATE may not. */
   always: boolean
-  /** NOT NULL, and nothing gives it a value. */
+  /** Whether the column or its domain takes no null. */
+  notNull: boolean
+  /** What an INSERT gives it that does not name it, as SQL; null where that is nothing, or a number. */
+  default: string | null
+  /** It takes no null, and nothing gives it a value. */
   wanted: boolean
 }
 
 /** The columns of a table. */
 export async function mergedColumns(sql: Db, table: string): Promise<MergedColumn[]> {
   return sql<MergedColumn[]>`
-    select a.attname::text as name, a.attgenerated <> '' as generated, a.attidentity = 'a' as always,
-      a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as wanted
-    from pg_catalog.pg_attribute a
-    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped
-    order by a.attnum`
+    select c.*, c."notNull" and c.default is null and not c.numbered and not c.generated as wanted
+    from (
+      select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, a.attgenerated <> '' as generated,
+        a.attidentity = 'a' as always, a.attidentity <> '' as numbered,
+        a.attnotnull or y.typtype = 'd' and y.typnotnull as "notNull",
+        case when a.attgenerated <> '' then null when d.oid is not null then pg_get_expr(d.adbin, d.adrelid)
+          when y.typdefault is not null then format('%L::%s', y.typdefault, y.oid::regtype) end as default
+      from pg_catalog.pg_attribute a
+      join pg_catalog.pg_type y on y.oid = a.atttypid
+      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+      where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped
+      order by a.attnum
+    ) c`
+}
+
+/** Whether the server converts one type into another where a value is assigned, without a word. */
+export async function isAssigned(sql: Db, from: string, to: string): Promise<boolean> {
+  const [row] = await sql<{ assigned: boolean }[]>`
+    select f.oid = t.oid or exists (
+      select from pg_catalog.pg_cast c where c.castsource = f.oid and c.casttarget = t.oid and c.castcontext in ('i', 'a')) as assigned
+    from pg_catalog.pg_type f, pg_catalog.pg_type t
+    where f.oid = ${from}::regtype and t.oid = ${to}::regtype`
+  return row?.assigned ?? false
+}
+
+/**
+ * Whether a table refuses ON CONFLICT, with the keys that it can check late: as long as one of them can be
+ * deferred, or a rule is for statements that write, even one that is switched off.
+ */
+export async function noConflictClause(
+  sql: Db,
+  table: string,
+): Promise<{ refused: boolean; late: string[] }> {
+  const [row] = await sql<{ ruled: boolean; late: string[] }[]>`
+    select exists (
+        select from pg_catalog.pg_rewrite w where w.ev_class = ${table}::regclass and w.ev_type in ('2', '3')) as ruled,
+      array(
+        select format('%I.%I', n.nspname, c.conname)
+        from pg_catalog.pg_constraint c join pg_catalog.pg_namespace n on n.oid = c.connamespace
+        where c.conrelid = ${table}::regclass and c.contype in ('p', 'u', 'x') and c.condeferrable order by 1) as late`
+  return { refused: row!.ruled || row!.late.length > 0, late: row!.late }
 }
 
 /** Archived values of a column that is no longer in its table. */

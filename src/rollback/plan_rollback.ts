@@ -8,17 +8,18 @@ import { judgeServer, preflight, type Target } from '../database/server.js'
 import { lint } from '../files/lint.js'
 import { parseStatements, strings } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
+import { settleTransactions } from '../files/transactions.js'
 import { Failure, Failures } from '../model/failure.js'
 import { messageValue } from '../model/message_value.js'
 import type { Consent, Hazard, Plan } from '../model/plan.js'
-import { compareVersions, type Migration, type Track } from '../model/project.js'
+import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { guard } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
 import { driftHazards } from '../plan/drift.js'
 import { readHistory } from '../plan/history.js'
-import { findMigration } from '../plan/make_plan.js'
+import { findMigration, placeIn } from '../plan/make_plan.js'
 import type { History } from '../run/ledger_history.js'
 import { driftFinding, type SeenDrift, seeDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
@@ -72,6 +73,7 @@ export async function planRollback(
   const undone = range(track, begun, options)
   if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], drift: null, report }
   report.findings.push(...judgeRange(undone, options.consent))
+  await settleTransactions(undone)
   const steps = undone.map(migration => {
     const open = history.unfinished.get(migration.name)
     return {
@@ -193,7 +195,7 @@ function range(track: Track, applied: Migration[], options: RollbackOptions): Mi
   if (options.to === null)
     throw new Failure('TARGET_NEEDED', 'rollback', { applied: applied.map(m => m.name) })
   const target = findMigration(track, options.to)
-  return newestFirst.filter(m => compareVersions(m.version, target.version) > 0)
+  return newestFirst.filter(m => placeIn(track, m) > placeIn(track, target))
 }
 
 function judgeRange(undone: Migration[], consent: Consent): Finding[] {
@@ -218,7 +220,12 @@ function judgeRange(undone: Migration[], consent: Consent): Finding[] {
         }),
       )
     } else if (!m.rollback && !m.undoneBy)
-      found.push(finding('IRREVERSIBLE', m.name, { reason: 'it has no rollback file', undoneBy: null }))
+      found.push(
+        finding('IRREVERSIBLE', m.name, {
+          reason: m.foreign ? 'no way back is written for it' : 'it has no rollback file',
+          undoneBy: null,
+        }),
+      )
   }
   return found
 }

@@ -9,8 +9,18 @@ export interface Conflict {
   reason: string
 }
 
+/** What has to be done with archived values before the present columns take them, by column. */
+export interface Fitted {
+  /** Types that the server does not convert by itself: they are read again from their text. */
+  casts: Record<string, string>
+  /** What takes the place of null in a column that takes none, as SQL. */
+  defaults: Record<string, string>
+  /** Columns that take no null, where nothing can take its place. */
+  needs: string[]
+}
+
 /** An archived table and the present one. */
-export interface TableMerge {
+export interface TableMerge extends Fitted {
   table: string
   storedAs: string
   /** Columns of both, those left out that the server computes. */
@@ -28,21 +38,25 @@ export interface TableMerge {
   parents: ParentKey[]
   /** Keys that an earlier restore could not bring back; null for all rows. */
   only: string[] | null
+  /** Whether the present table refuses ON CONFLICT, and its keys that are checked late. */
+  conflicts: { refused: boolean; late: string[] }
 }
 
-const archivedKey = (key: string[]): string => keyText(key.map(c => `a.${ident(c)}`))
-const sameKey = (key: string[], a: string, b: string) =>
+/** The key of an archived row as one text. */
+export const archivedKey = (key: string[]): string => keyText(key.map(c => `a.${ident(c)}`))
+/** True where two rows have the same key. */
+export const sameKey = (key: string[], a: string, b: string) =>
   key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')
 
 /** A predicate on columns without an alias, asked of the row `alias`. */
-const holds = (alias: string, predicate: string | null): string =>
+export const holds = (alias: string, predicate: string | null): string =>
   predicate === null ? 'false' : `exists (select from (select ${alias}.*) as own where ${predicate})`
 
 const parentOf = (k: ParentKey): string => `exists (
   select from ${k.parent} p where ${k.columns.map((c, i) => `p.${ident(k.parentColumns[i]!)} = a.${ident(c)}`).join(' and ')})`
 
 /** True where the row points nowhere, or where what it points at is there. */
-const hasParent = (k: ParentKey): string =>
+export const hasParent = (k: ParentKey): string =>
   `(${k.columns.map(c => `a.${ident(c)} is null`).join(' or ')} or ${parentOf(k)})`
 
 /** Foreign keys that would have set the column to null, had the row been there when its parent went. */
@@ -54,16 +68,33 @@ const parentsThere = (m: { parents: ParentKey[] }): string => needed(m).map(hasP
 
 /** An archived value, as it can be put back today. */
 function archivedValue(m: TableMerge, column: string): string {
+  const type = m.casts[column]
+  return withDefault(m, column, type ? `(${valueLeft(m, column)})::text::${type}` : valueLeft(m, column))
+}
+const archivedValues = (m: TableMerge, columns: string[]) => columns.map(c => archivedValue(m, c)).join(', ')
+
+/** The same as text, which no type refuses. */
+const archivedText = (m: TableMerge, column: string): string =>
+  withDefault(m, column, `(${valueLeft(m, column)})::text`, '::text')
+
+/** The value itself; null where what it points at is gone. */
+function valueLeft(m: TableMerge, column: string): string {
   const value = `a.${ident(column)}`
   const cleared = m.parents.filter(k => clears(k) && k.columns.includes(column))
   return cleared.length === 0 ? value : `case when ${cleared.map(hasParent).join(' and ')} then ${value} end`
 }
-const archivedValues = (m: TableMerge, columns: string[]) => columns.map(c => archivedValue(m, c)).join(', ')
+
+/** An archived value, or what takes its place where the column takes no null. */
+export const withDefault = (m: Fitted, column: string, value: string, as = ''): string =>
+  m.defaults[column] ? `coalesce(${value}, (${m.defaults[column]})${as})` : value
+
+/** Whether a row has what the present table wants of each. */
+const isComplete = (m: TableMerge): string =>
+  m.needs.map(c => `(${archivedText(m, c)}) is not null`).join(' and ') || 'true'
 
 /** Whether the present row differs. As text: not every type can be compared. */
 const presentDiffers = (m: TableMerge, columns: string[]): string =>
-  columns.map(c => `t.${ident(c)}::text is distinct from (${archivedValue(m, c)})::text`).join(' or ') ||
-  'false'
+  columns.map(c => `t.${ident(c)}::text is distinct from ${archivedText(m, c)}`).join(' or ') || 'false'
 
 const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in ${batchXids}`
 
@@ -71,7 +102,7 @@ const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in $
  * What a repeated migrate makes by itself, from what is there today: rows that a backfill made and nobody
  * touched, and rows that stand in another table as well. Whoever deleted what they come from meant it.
  */
-const leftToMigrate = (m: TableMerge): string =>
+export const leftToMigrate = (m: TableMerge): string =>
   `(${holds('a', m.mirrored)} or ${holds('a', m.ours)} and ${madeByBatch('a')})`
 
 /** A mirrored row that the migrate made again, and that nobody has edited in the other table since. */
@@ -83,14 +114,15 @@ const isAlike = (m: TableMerge): string =>
         .join(' is not distinct from ')
 
 /** Where a restore has been through, the rows that it left. The rest may have been deleted since. */
-const inScope = (m: { key: string[]; only: string[] | null }): string =>
+export const inScope = (m: { key: string[]; only: string[] | null }): string =>
   m.only === null
     ? 'true'
     : `${archivedKey(m.key)} in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
 
 /** Which rows of an archive: a stretch of its pages, or one row. */
 export type Stretch = { from: string; to: string } | { row: string }
-const inStretch = (s: Stretch): string =>
+/** True for the archived rows of a stretch. */
+export const inStretch = (s: Stretch): string =>
   'row' in s ? `a.ctid = '${s.row}'::tid` : `a.ctid >= '${s.from}'::tid and a.ctid < '${s.to}'::tid`
 
 /**
@@ -105,11 +137,18 @@ export async function mergeTable(
   source: string,
   stretch: Stretch,
 ): Promise<{ inserted: number; updated: number }> {
+  const { refused, late } = m.conflicts
+  // a row that is there would else be found at the end of the transaction, when it is too late
+  if (late.length > 0) await sql.unsafe(`set constraints ${late.join(', ')} immediate`)
+  const isNew =
+    refused && m.key.length > 0
+      ? `not exists (select from ${m.table} t where ${sameKey(m.key, 't', 'a')})`
+      : 'true'
   const inserted = await sql.unsafe(
     `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
      select ${archivedValues(m, m.columns)} from only ${source} a
-     where ${inStretch(stretch)} and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)}
-     on conflict do nothing`,
+     where ${inStretch(stretch)} and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)} and ${isComplete(m)} and ${isNew}
+     ${refused ? '' : 'on conflict do nothing'}`,
     [m.track],
   )
   if (m.writable.length === 0 || m.key.length === 0) return { inserted: inserted.count, updated: 0 }
@@ -117,7 +156,7 @@ export async function mergeTable(
     `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${archivedValue(m, c)}`).join(', ')}
      from only ${source} a
      where ${inStretch(stretch)} and ${sameKey(m.key, 't', 'a')} and (${presentDiffers(m, m.writable)})
-       and ${inScope(m)} and (not ${leftToMigrate(m)} or ${isAlike(m)}) and ${parentsThere(m)}
+       and ${inScope(m)} and (not ${leftToMigrate(m)} or ${isAlike(m)}) and ${parentsThere(m)} and ${isComplete(m)}
        and not ${madeByBatch('a')} and ${madeByBatch('t')}`,
     [m.track],
   )
@@ -157,10 +196,10 @@ export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict
   if (m.key.length === 0) return []
   const rows = await sql.unsafe<Conflict[]>(
     `select ${archivedKey(m.key)} as key,
-       case when not ${madeByBatch('t')} then 'it was changed after the rollback' ${goneParents(m)} end as reason
+       case when not ${madeByBatch('t')} then 'it was changed after the rollback' ${reasonsOf(m)} end as reason
      from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
      where ${inScope(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
-       and (${presentDiffers(m, m.writable)}) and not (${madeByBatch('t')} and ${parentsThere(m)})
+       and (${presentDiffers(m, m.writable)}) and not (${madeByBatch('t')} and ${parentsThere(m)} and ${isComplete(m)})
      order by 1`,
     [m.track],
   )
@@ -169,10 +208,10 @@ export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict
 
 /** Archived rows that are not there, with the reason. To be asked after the merge. */
 export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]> {
-  if (m.key.length === 0) return []
+  const taken = 'another row has values that only one may have'
+  if (m.key.length === 0) return incompleteRows(sql, m)
   const rows = await sql.unsafe<Conflict[]>(
-    `select ${archivedKey(m.key)} as key,
-       case ${goneParents(m)} when true then 'another row has values that only one may have' end as reason
+    `select ${archivedKey(m.key)} as key, case ${reasonsOf(m)} when true then ${literal(taken)} end as reason
      from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
      where ${inScope(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
      order by 1`,
@@ -181,11 +220,29 @@ export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]
   return [...rows]
 }
 
-/** Arms of a CASE that name the parent of an archived row which is gone. */
-const goneParents = (m: TableMerge): string =>
-  needed(m)
-    .map(k => `when not ${hasParent(k)} then ${literal(`its row of ${k.parent} is gone`)}`)
-    .join(' ')
+/** Rows without a key that no merge brings back, counted by reason. */
+async function incompleteRows(sql: Db, m: TableMerge): Promise<Conflict[]> {
+  const rows = await sql.unsafe<Conflict[]>(
+    `select format('%s row(s)', count(*)) as key, x.reason
+     from (select case ${reasonsOf(m)} when false then '' end as reason from ${m.storedAs} a where not ${leftToMigrate(m)}) x
+     where x.reason is not null
+     group by x.reason
+     order by x.reason`,
+    [m.track],
+  )
+  return [...rows]
+}
+
+/** Arms of a CASE that say what is in the way of an archived row: a parent that is gone, a value it lacks. */
+const reasonsOf = (m: TableMerge): string =>
+  [
+    ...needed(m).map(k => `when not ${hasParent(k)} then ${literal(`its row of ${k.parent} is gone`)}`),
+    ...m.needs.map(c => `when (${archivedText(m, c)}) is null then ${literal(mustNotBeNull(c))}`),
+  ].join(' ')
+
+/** Why a row without a value for a column can't come back. */
+export const mustNotBeNull = (column: string): string =>
+  `${column} must not be null, and has no value here: give it a default, then restore again`
 
 /**
  * Takes away rows that the migrate before this restore has made because the archived ones were not there yet,
@@ -200,50 +257,6 @@ export async function removeSuperseded(sql: Db, m: TableMerge, superseded: strin
     [m.track],
   )
   return result.count
-}
-
-/** An archived column and the present table. */
-export interface ColumnMerge {
-  table: string
-  column: string
-  storedAs: string
-  key: string[]
-  ours: string | null
-  parents: ParentKey[]
-  only: string[] | null
-}
-
-/** Gives archived values back to the rows that still carry the value a migrate gives by itself. */
-export async function mergeColumn(sql: Db, m: ColumnMerge, stretch: Stretch): Promise<number> {
-  const result = await sql.unsafe(
-    `update ${m.table} t set ${ident(m.column)} = a.${ident(m.column)}
-     from ${m.storedAs} a
-     where ${inStretch(stretch)} and ${inScope(m)} and ${sameKey(m.key, 't', 'a')}
-       and t.${ident(m.column)}::text is distinct from a.${ident(m.column)}::text
-       and (t.${ident(m.column)} is null or ${holds('t', m.ours)})
-       and ${m.parents.map(hasParent).join(' and ') || 'true'}`,
-  )
-  return result.count
-}
-
-/** Values that could not be given back, with the reason, and how many belong to rows that people deleted. */
-export async function columnConflicts(
-  sql: Db,
-  m: ColumnMerge,
-): Promise<{ conflicts: Conflict[]; left: number }> {
-  const missing = `t.${ident(m.key[0]!)} is null`
-  const [counted] = await sql.unsafe<{ left: number }[]>(
-    `select count(*)::float8 as left from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')} where ${missing}`,
-  )
-  const rows = await sql.unsafe<Conflict[]>(
-    `select ${archivedKey(m.key)} as key,
-       case when not (${m.parents.map(hasParent).join(' and ') || 'true'}) then 'what it points at is gone'
-         else 'it was changed after the rollback' end as reason
-     from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and t.${ident(m.column)}::text is distinct from a.${ident(m.column)}::text
-     order by 1`,
-  )
-  return { conflicts: [...rows], left: counted!.left }
 }
 
 /**

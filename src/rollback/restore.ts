@@ -7,26 +7,21 @@ import { parseStatements, relationsNamed } from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
 import { migrate } from '../migrate/migrate.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
-import { Failure, findingsOf } from '../model/failure.js'
+import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Track } from '../model/project.js'
 import { emptyReport, finding, isFault, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
+import { endedBy } from '../run/ended_by.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
-import {
-  catchUp,
-  columnMerge,
-  type Merged,
-  mergeRows,
-  mergeValues,
-  refuseChanged,
-  tableMerge,
-} from './merge_archive.js'
+import { columnMerge, tableMerge } from './fit_archive.js'
+import { catchUp, type Merged, mergeRows, mergeValues, refuseChanged } from './merge_archive.js'
 import { moveBack } from './move_back.js'
-import { columnConflicts, leftRows, removeSuperseded } from './restore.sql.js'
+import { leftRows, removeSuperseded } from './restore.sql.js'
 import { archivedThere, beginRestore, endRestore } from './restore_plan.sql.js'
+import { columnConflicts } from './restore_values.sql.js'
 
 /** What a person asked for. */
 export interface RestoreOptions {
@@ -93,11 +88,8 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
       await endRestore(run.writer.sql, track.name, chosen[0]!.run)
     return report
   } catch (error) {
-    report.findings.push(...findingsOf(error))
-    report.verdict = verdictOf(report)
-    // what was brought back so far stays; Ctrl-C is no error
-    if (report.verdict === 'interrupted') return report
-    throw error
+    // what was brought back so far stays
+    return endedBy(error, report)
   } finally {
     await run.close(report.verdict)
   }
@@ -177,8 +169,9 @@ async function mergeAll(
   }
   for (const a of tables) {
     const superseded = track.migrations.find(m => m.name === a.migration)?.rollback?.superseded
-    if (superseded && !gone.includes(a))
-      await removeSuperseded(sql, (await tableMerge(sql, track, a)).merge, superseded)
+    if (!superseded || gone.includes(a)) continue
+    const { merge, noKey } = await tableMerge(sql, track, a)
+    if (noKey === null) await removeSuperseded(sql, merge, superseded)
   }
   await catchUp(run, track)
   return [...merged].map(([id, m]) => {
@@ -209,14 +202,14 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
     const left =
       a.column === null
         ? await leftRows(sql, (await tableMerge(sql, track, a)).merge)
-        : (await columnConflicts(sql, await columnMerge(sql, track, a))).left
+        : (await columnConflicts(sql, (await columnMerge(sql, track, a)).merge)).left
     return { inserted: 0, updated: 0, left, conflicts: [] }
   }
   const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)
   // what was left can be tried again, once the reasons are gone; without a key there is no telling what
   // it was
   if (merged.conflicts.length === 0 || a.keyColumns.length === 0) await markRestored(sql, a.id)
-  else
+  else if (!merged.untried)
     await noteLeft(
       sql,
       a.id,

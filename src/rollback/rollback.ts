@@ -12,7 +12,9 @@ import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
+import { endedBy } from '../run/ended_by.js'
 import { type FileStep, runStatements } from '../run/execute_file.js'
+import { runParts } from '../run/execute_parts.js'
 import { runTransaction } from '../run/execute_transaction.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
@@ -65,6 +67,8 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
     } else await executeRollback(run, track, now, report)
     report.verdict = verdictOf(report)
     return report
+  } catch (error) {
+    return endedBy(error, report)
   } finally {
     await run.close(report.verdict)
   }
@@ -181,6 +185,7 @@ async function perform(
     phase: m.phase,
     file,
     resumes,
+    foreign: m.foreign !== null,
     permits: { keys: nothing, spared, everything: false, wanted: 'archive' },
   }
   // a step before it may have made or renamed what it drops
@@ -188,6 +193,10 @@ async function perform(
   const instead: FileStep['instead'] = (tx, statement, existed) =>
     archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)
   const { attempts, findings } =
-    transaction === 'none' ? await runStatements(run, step) : await runTransaction(run, { ...step, instead })
+    transaction === 'none'
+      ? await runStatements(run, step)
+      : transaction === 'one'
+        ? await runTransaction(run, { ...step, instead })
+        : await runParts(run, { ...step, instead }, transaction)
   return { outcome: 'done', result: { attempts }, findings }
 }

@@ -39,6 +39,8 @@ export interface FileStep {
   file: SqlFile
   /** The unfinished row of an earlier run, when the file has no transaction. */
   resumes: LedgerRow | null
+  /** True for a file of another tool: it runs under the settings that the role and the database have. */
+  foreign: boolean
   /** What the file may take away; anything else is refused by what sends its statements. */
   permits: Permits
   /**
@@ -148,7 +150,12 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
  * One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch:
  * one that gives up leaves an invalid index.
  */
-async function runAlone(run: Run, statement: Statement, path: string, source: string): Promise<number> {
+export async function runAlone(
+  run: Run,
+  statement: Statement,
+  path: string,
+  source: string,
+): Promise<number> {
   const { writer } = run
   if (statement.node.concurrent) {
     await setLockTimeout(writer.sql, 0)
@@ -190,7 +197,7 @@ async function traced(run: Run, statement: Statement, alone: () => Promise<void>
  * Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and
  * the next run drops the rest.
  */
-async function withProgress(run: Run, work: () => Promise<unknown>): Promise<void> {
+export async function withProgress(run: Run, work: () => Promise<unknown>): Promise<void> {
   const { ctx, monitor, writer } = run
   const done = new AbortController()
   const watching = beside(

@@ -3,6 +3,7 @@ import { isLost } from '../database/faults.js'
 import { refusePlanted } from '../database/planted.js'
 import { plantedObjects } from '../database/planted.sql.js'
 import type { Db } from '../database/types.js'
+import { beginUsual, resetRole } from '../database/usual_settings.sql.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 import { idOf } from '../model/project.js'
@@ -14,7 +15,7 @@ import {
   send,
   sendStatement,
 } from './execute_file.js'
-import { addLedgerRow, addLedgerRowOrAbort, type NewLedgerRow } from './ledger.sql.js'
+import { addLedgerRow, addLedgerRowOrAbort } from './ledger.sql.js'
 import { withLockRetries } from './lock_retry.js'
 import { Tracer } from './lock_trace.js'
 import { DestructionGuard } from './refuse_destruction.js'
@@ -33,8 +34,18 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
   const watched = await mayChangeSession(run, text)
   const before = watched ? await knownSettings(run) : null
   const start = ctx.clock.now()
+  const statements = await parseStatements(text)
+  const done = () => ({ ...row, outcome: 'done' as const, durationMs: ctx.clock.now() - start })
+  const attempt = {
+    source: text,
+    from: 0,
+    text,
+    statements,
+    record: async (tx: Db) => (await addLedgerRow(tx, run.token, done())) !== null,
+    recordOrAbort: watched ? null : (tx: Db) => addLedgerRowOrAbort(tx, run.token, done()),
+  }
   const { value: after, attempts } = await withLockRetries(run, step.migration, timeout =>
-    oneTransaction(run, step, { text, row, lockTimeoutMs: timeout, watched }),
+    oneTransaction(run, step, attempt, timeout),
   ).catch(async error => {
     await recordFailure(run, row, error, ctx.clock.now() - start)
     throw error
@@ -44,13 +55,20 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
   return { attempts, durationMs, skipped: 0, findings }
 }
 
-/** What one attempt at a file needs. */
-interface Attempt {
+/** What one transaction is to do: a file, or a part of one. */
+export interface Attempt {
+  /** The whole file, and where in it the text begins. */
+  source: string
+  from: number
   text: string
-  row: NewLedgerRow
-  lockTimeoutMs: number
-  /** Whether role and settings are looked at afterwards: that costs half a millisecond. */
-  watched: boolean
+  statements: Statement[]
+  /** Writes what was done into the ledger; false when fenced off. */
+  record(tx: Db): Promise<boolean>
+  /**
+   * The same for a text that leaves role and settings alone, which then are not looked at: that costs half a
+   * millisecond. Null for any other.
+   */
+  recordOrAbort: ((tx: Db) => Promise<boolean>) | null
 }
 
 /**
@@ -58,23 +76,21 @@ interface Attempt {
  * are asked for. What need not be looked at in between goes together, without waiting for each answer: one
  * trip to the server and back, or two, however many files were applied before.
  */
-async function oneTransaction(
+export async function oneTransaction(
   run: Run,
   step: FileStep,
-  { text, row, lockTimeoutMs, watched }: Attempt,
+  { source, from, text, statements, record, recordOrAbort }: Attempt,
+  lockTimeoutMs: number,
 ): Promise<Record<string, string> | null> {
   const { ctx, writer, target } = run
-  const start = ctx.clock.now()
-  const statements = await parseStatements(text)
   const whole = !ctx.trace && !DestructionGuard.isNeeded(statements, step.permits)
-  const done = () => ({ ...row, outcome: 'done' as const, durationMs: ctx.clock.now() - start })
   const tx = await writer.sql.reserve()
   let open = true
   try {
-    const begun = begin(tx, lockTimeoutMs, ddlTimeoutMs)
+    const begun = (step.foreign ? beginUsual : begin)(tx, lockTimeoutMs, ddlTimeoutMs)
     const sent = whole
-      ? send(tx, text, step.file.path, text, 0)
-      : begun.then(() => sendEach(run, tx, step, text, statements))
+      ? send(tx, text, step.file.path, source, from)
+      : begun.then(() => sendEach(run, tx, step, source, statements))
     // what goes statement by statement is still on its way when this is reached
     if (!whole) await sent
     // before anybody can meet them
@@ -86,8 +102,8 @@ async function oneTransaction(
       await firstFault([begun, sent])
       refusePlanted(await plantedObjects(tx))
     }
-    if (!watched) {
-      const recorded = addLedgerRowOrAbort(tx, run.token, done())
+    if (recordOrAbort) {
+      const recorded = recordOrAbort(tx)
       // of a transaction that anything has aborted, this is the end too
       const committed = commit(tx)
       open = false
@@ -95,8 +111,13 @@ async function oneTransaction(
       if (!(await recorded)) throw new Failure('FENCED', step.migration)
       return null
     }
+    if (step.foreign && statements.some(changesRole)) {
+      await firstFault([begun, sent])
+      // the ledger is ours to write, and the next file begins as this one has begun
+      await resetRole(tx)
+    }
     const role = currentRole(tx)
-    const recorded = addLedgerRow(tx, run.token, done())
+    const recorded = record(tx)
     // refused because of an earlier fault, or because the file changed the role: what follows says so
     recorded.catch(() => {})
     await firstFault([begun, sent, role])
@@ -104,7 +125,7 @@ async function oneTransaction(
     // whoever runs the rest must be who ran the start
     if (as !== target.info.role)
       throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })
-    if ((await recorded) === null) throw new Failure('FENCED', step.migration)
+    if (!(await recorded)) throw new Failure('FENCED', step.migration)
     // a commit that fails has rolled back
     open = false
     return await commitAndLook(tx)
@@ -117,6 +138,9 @@ async function oneTransaction(
     tx.release()
   }
 }
+
+const changesRole = ({ kind, node }: Statement): boolean =>
+  kind === 'VariableSetStmt' && /^(?:role|session_authorization)$/.test(node.name ?? '')
 
 /**
  * Waits for answers in the order of their questions. The first fault says what is wrong: what was sent after

@@ -114,6 +114,17 @@ export async function updateLedgerRow(
   return result.count === 1
 }
 
+/** The statements that were finished of a file that was begun and not finished, as it was then. */
+export async function finishedStatements(sql: Db, track: string, migration: string): Promise<string[]> {
+  const [row] = await sql<{ statements: string[] }[]>`
+    select l.statements[1:l.reached] as statements
+    from rethread.ledger l
+    where l.track = ${track} and l.migration = ${migration}
+    order by l.id desc
+    limit 1`
+  return row?.statements ?? []
+}
+
 /** Opens a run. */
 export async function addRun(
   sql: Db,

@@ -23,5 +23,9 @@ export function foldLedger(rows: LedgerRow[], track: string): History {
   return { applied, unfinished }
 }
 
+/** How many statements of each unfinished migration are finished. */
+export const finishedOf = ({ unfinished }: History): ReadonlyMap<string, number> =>
+  new Map([...unfinished].map(([name, row]) => [name, row.direction === 'up' ? row.reached : 0]))
+
 /** The row, where it is one of applying; null for one of rolling back. */
 export const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)

@@ -164,12 +164,9 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
     close: async outcome => {
       stopped = true
       if (!writer.lost) {
-        try {
-          await endRun(writer.sql, id, outcome)
-          await releaseLease(writer.sql, token)
-        } catch (error) {
-          if (!isLost(error)) throw error
-        }
+        // a server that takes no writes any more would take the report away
+        await bestEffort(ctx, 'end of the run', () => endRun(writer.sql, id, outcome))
+        await bestEffort(ctx, 'end of the lease', () => releaseLease(writer.sql, token))
       }
       await shut()
       await beating.end()

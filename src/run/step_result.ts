@@ -1,5 +1,10 @@
+import type { Transaction } from '../model/foreign.js'
 import type { Step } from '../model/plan.js'
 import type { StepResult } from '../model/report.js'
+
+/** How a report says it: what is still open counts as one transaction. */
+const shownTransaction = (transaction: Transaction): StepResult['transaction'] =>
+  transaction === 'as-needed' ? 'one' : transaction === 'each' ? 'parts' : transaction
 
 /** A step as it stands in a report before anything ran. */
 export function stepResult(
@@ -14,7 +19,7 @@ export function stepResult(
     title: direction === 'down' ? (m.rollback?.title ?? m.title) : m.title,
     direction,
     phase: m.phase,
-    transaction: direction === 'down' ? (m.rollback?.transaction ?? 'one') : m.transaction,
+    transaction: shownTransaction(direction === 'down' ? (m.rollback?.transaction ?? 'one') : m.transaction),
     outcome,
     durationMs: null,
     attempts: 0,

@@ -123,6 +123,7 @@ describe.each(servers())('what a migration takes away on PostgreSQL $major', ser
         phase: 'expand',
         file: { path: 'migrations/mine/1_first.sql', text, checksum: '' },
         resumes: null,
+        foreign: false,
         permits: {
           keys: new Set<string>(),
           spared: new Set<string>(),

@@ -1,8 +1,10 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { HazardCode } from '../../src/index.js'
 import { type Ran, rethread, undoAll } from '../support/cli.js'
 import { type Database, database, servers, some } from '../support/database.js'
+import { inProcess, said as saidOf } from '../support/in_process.js'
 
 /** What restore brings back, what it leaves to the migration, and what people deleted meanwhile. */
 
@@ -222,6 +224,137 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     await db.sql`delete from public."T, t" where id = 3`
     expect((await run(second, 'restore', 'latest')).code).toBe(1)
     expect((await db.sql`select count(*)::int as n from public."T, t" where id = 3`)[0]!.n).toBe(0)
+  })
+
+  test('a column of another kind or type, and null where none may be: restored or named, and nothing ends in the middle', async () => {
+    await using db = await database(server, 'empty')
+    const track = (columns: string, more: string) =>
+      folder({
+        '001_make': [
+          `--! title: Make t\n--! phase: expand\ncreate table public."T, t" (${columns});`,
+          'drop table public."T, t";',
+        ],
+        '002_add': [
+          `--! title: Add to old\n--! phase: expand\n${more}`,
+          'alter table public.old drop column said, drop column n, drop column twice, drop column size;',
+        ],
+      })
+    const verb = (dir: string) => inProcess(db.url, { dir, track: 'mine' })
+    await db.sql`create table public.old (id int primary key)`
+    await db.sql`insert into public.old select generate_series(1, 6)`
+    const first = await verb(
+      track(
+        'id int primary key, kept text, loose text, filled text, number text, price numeric(8, 3), length int, serial int',
+        'alter table public.old add column said text, add column n text, add column twice int, add column size numeric(8, 3);',
+      ),
+    )
+    expect((await first.migrate()).findings.filter(f => f.level === 'error')).toEqual([])
+    await db.sql.unsafe(`
+      insert into public."T, t" select n, 'kept ' || n, case when n % 2 = 0 then 'loose' end, nullif(n, 3)::text, n::text, n + 0.125, n * 7, 100 + n from generate_series(1, 6) n;
+      update public."T, t" set number = 'many' where id = 6;
+      update public.old set said = case when id > 2 then 'said ' || id end, n = case id when 5 then 'five' else id::text end, twice = id, size = id + 0.125;`)
+    const consent = {
+      allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES', 'REWRITES_TABLE'] as HazardCode[],
+      confirm: db.name,
+    }
+    const undone = await first.rollback({ all: true, consent })
+    expect(undone.findings.filter(f => f.level === 'error' || f.level === 'refused')).toEqual([])
+    const second = await verb(
+      track(
+        `id int primary key, kept text not null, loose text not null, filled text not null default 'nothing', number int, price numeric(8, 1),
+         length int generated always as (pg_catalog.length(kept)) stored, serial int generated always as identity`,
+        `alter table public.old add column said text not null default '', add column n int, add column twice int generated always as (id * 2) stored, add column size numeric(8, 1);`,
+      ),
+    )
+    const back = await saidOf(second.restore({ archive: 'latest', consent }))
+    expect([back.verdict, back.findings.filter(f => f.level === 'error')]).toEqual(['attention', []])
+    const named = back.findings.flatMap(f =>
+      f.code === 'RESTORE_CONFLICT' ? [[f.subject, f.facts.first.map(r => r.replaceAll(/r\d+_/g, ''))]] : [],
+    )
+    const noLoose = 'loose must not be null, and has no value here: give it a default, then restore again'
+    const left = (n: number, of: string) =>
+      `${n} value(s) are not what they were; those are still in rethread_archive.${of}`
+    expect(named).toEqual([
+      [
+        'public."T, t"',
+        [
+          `1: ${noLoose}`,
+          `3: ${noLoose}`,
+          `5: ${noLoose}`,
+          '6: 22P02: invalid input syntax for type integer: "many"',
+          `column price: it is numeric(8,1) now, and was numeric(8,3): ${left(2, 't__t')}`,
+          `column length: it is generated now: ${left(2, 't__t')}`,
+        ],
+      ],
+      ['public.old', [1, 2, 3, 4, 5, 6].map(n => `${n}: it is numeric(8,1) now, and was numeric(8,3)`)],
+      ['public.old', [`column twice: it is generated now: ${left(6, 'old_twice')}`]],
+      ['public.old', ['5: 22P02: invalid input syntax for type integer: "five"']],
+    ])
+    const rows = () => db.sql`select id, loose, filled, number, serial from public."T, t" order by id`
+    expect(await rows()).toEqual([
+      { id: 2, loose: 'loose', filled: '2', number: 2, serial: 102 },
+      { id: 4, loose: 'loose', filled: '4', number: 4, serial: 104 },
+    ])
+    expect(await db.sql`select said, n from public.old order by id`).toEqual(
+      [1, 2, 3, 4, 5, 6].map(n => ({ said: n > 2 ? `said ${n}` : '', n: n === 5 ? null : n })),
+    )
+    // what was in the way is out of it
+    await db.sql.unsafe(
+      `alter table public."T, t" alter column loose set default 'none', alter column number type text`,
+    )
+    await second.restore({ archive: 'latest', consent })
+    expect((await rows()).map(r => [r.id, r.loose, r.filled, r.number])).toEqual([
+      [1, 'none', '1', '1'],
+      [2, 'loose', '2', '2'],
+      [3, 'none', 'nothing', '3'],
+      [4, 'loose', '4', '4'],
+      [5, 'none', '5', '5'],
+      [6, 'loose', '6', 'many'],
+    ])
+  })
+
+  test('a table whose key is gone, that checks its keys late, or that has rules', async () => {
+    await using db = await database(server, 'empty')
+    const track = (key: string) =>
+      folder({
+        '001_make': [
+          `--! title: Make t\n--! phase: expand\ncreate table public.parents (id int primary key);
+           create table public.t (${key}, parent int references public.parents (id) deferrable initially deferred, said text unique deferrable initially deferred);
+           create table public.ruled (id int primary key, said text); create rule twice as on update to public.ruled do also select 1;`,
+          'drop table public.ruled; drop table public.t; drop table public.parents;',
+        ],
+      })
+    const verb = (dir: string) => inProcess(db.url, { dir, track: 'mine' })
+    const first = await verb(track('id int primary key'))
+    await first.migrate()
+    await db.sql.unsafe(`insert into public.parents values (1), (2); insert into public.ruled select n, 'said ' || n from generate_series(1, 3) n;
+      insert into public.t select n, n % 2 + 1, 'said ' || n from generate_series(1, 40) n`)
+    const consent = { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'] as HazardCode[], confirm: db.name }
+    const undone = await first.rollback({ all: true, consent })
+    expect(undone.findings.filter(f => f.level === 'error' || f.level === 'refused')).toEqual([])
+    const other = await verb(track('name text primary key'))
+    const named = await saidOf(other.restore({ archive: 'latest' }))
+    expect(JSON.stringify(named.findings.filter(f => f.subject === 'public.t'))).toMatch(
+      /column id of its key is gone: 40 row\(s\) are still in rethread_archive/,
+    )
+    await db.sql`drop table public.t`
+    await db.sql.unsafe(
+      `create table public.t (id int primary key, parent int references public.parents (id) deferrable initially deferred, said text unique deferrable initially deferred)`,
+    )
+    await db.sql`insert into public.t values (100, 1, 'said 7'), (8, 1, 'mine')`
+    const back = await saidOf(other.restore({ archive: 'latest' }))
+    const conflicts = back.findings.flatMap(f => (f.code === 'RESTORE_CONFLICT' ? f.facts.first : []))
+    expect([back.verdict, conflicts]).toEqual([
+      'attention',
+      ['8: it was changed after the rollback', expect.stringMatching(/^7: 23505: duplicate key value/)],
+    ])
+    const counts = async () =>
+      (
+        await db.sql`select (select count(*)::int from public.t) as t, (select count(*)::int from public.ruled) as ruled, (select count(*)::int from public.parents) as parents`
+      )[0]
+    expect(await counts()).toEqual({ t: 40, ruled: 3, parents: 2 })
+    await other.restore({ archive: 'latest' })
+    expect(await counts()).toEqual({ t: 40, ruled: 3, parents: 2 })
   })
 
   test('what the track counts by itself is no conflict, when people went on writing after the rollback', async () => {

@@ -119,10 +119,16 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
         create rule keep_notes as on delete to public.chats do instead nothing;
         create table public.chats_attic () inherits (public.chats);
         create type public.chat_sessions as enum ('open', 'closed');
+        -- a table keeps the numbers of its dropped columns for ever
+        do $$ begin for k in 1..4 loop
+          execute (select 'alter table public.chats_attic ' || string_agg(format('add column c%s int', n), ', ') from generate_series(1, 390) n);
+          execute (select 'alter table public.chats_attic ' || string_agg(format('drop column c%s', n), ', ') from generate_series(1, 390) n); end loop;
+          execute (select 'alter table public.chats_attic ' || string_agg(format('add column c%s int', n), ', ') from generate_series(1, 1600 - 1560 - 6) n); end $$;
         create schema rethread; create table rethread.ledger (amount numeric);`,
       ),
       async (db, project) => {
         expect(await refusal(db, project, true)).toEqual([
+          'COLUMNS_USED_UP public.chats_attic',
           'COUNTS_COLUMNS function public.blank()',
           'COUNTS_COLUMNS function public.count_both()',
           'COUNTS_COLUMNS function public.keep_before()',

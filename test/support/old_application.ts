@@ -215,7 +215,8 @@ export const unaccounted: Record<string, string> = {
   'workspace-sessions': `
     select c.id::text as id from public.chats c
     where c.session_id is null and not exists (
-      select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key like '%' || c.id || '%' and q.reason is not null)`,
+      -- without a primary key, a row's key is its content
+      select from rethread_archive.quarantine q where q.relation = 'public.chats' and (q.key like '%' || c.id || '%' or q.original ->> 'id' = c.id::text) and q.reason is not null)`,
   'conversation-history': `
     select s.id::text as id from public.chat_sessions s
     cross join lateral (select count(*) as n from public.messages m where m.conversation_id = s.id) m

@@ -14,9 +14,21 @@ const changed = ['+ index public.chats.idx_chats_rating', '~ column public.chats
  */
 const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } = {
   // files
+  FILES_HOLD: ['/srv/app', { files: 24 }],
   NO_TRACKS: ['/srv/app'],
   DUPLICATE_VERSION: [file, { version: '3', other: 'migrations/own/003_add_rating.sql' }],
   BAD_FILE_NAME: ['migrations/own/Link.sql', { wanted: '<digits>_<lower_case_slug>.sql' }],
+  LAYOUT: [
+    'supabase',
+    { tool: 'the Supabase CLI', folder: 'supabase/migrations/', migrations: 12, reversible: 0 },
+  ],
+  LAYOUT_UNCLEAR: ['plain', { folders: ['db/migrations/', 'sql/'] }],
+  BAD_LAYOUT: ['db/migrations/20240102_rooms.sql:1', { reason: 'it has no line `-- migrate:up`' }],
+  UNNUMBERED_FILE: ['supabase/migrations/seed.sql', { wanted: '<timestamp>_name.sql' }],
+  NOT_IN_JOURNAL: ['drizzle/0003_rooms.sql', { journal: 'drizzle/meta/_journal.json' }],
+  MIXED_DIGITS: ['db/migrations/9_rooms.sql', { before: 'db/migrations/10_users.sql', compares: 'text' }],
+  ONE_WAY: ['supabase', { migrations: ['20240102_rooms'], count: 1 }],
+  NOT_SQL: ['db/migrations/00003_fill.go', { tool: 'goose' }],
   BAD_HEADER: [place, { reason: 'unknown key `tabel` (known: title, table)' }],
   EMPTY_FILE: [file, { reason: null }],
   NOT_UTF8: [file],
@@ -47,6 +59,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   PSQL_META_COMMAND: [place, { excerpt: '\\set workspace 1' }],
   SYNTAX: [place, { column: 8, excerpt: 'create tabel chats ()', reason: 'syntax error at or near "tabel"' }],
   TRANSACTION_CONTROL: [place, { sql: 'commit' }],
+  OWN_TRANSACTIONS: [place, { sql: 'commit' }],
   UNPROVABLE_STATEMENT: [place, { sql: 'vacuum public.chats', drops: false }],
   NEEDS_NO_TRANSACTION: [place, { sql: 'create index concurrently on public.chats (id)' }],
   NAME_TOO_LONG: [place, { name: 'i'.repeat(64) }],
@@ -67,6 +80,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NEWER_LEDGER: ['schema rethread', { found: 9, known: 7 }],
   LEDGER_ABSENT: ['chat'],
   NOT_SAMPLED: [exampleMigration, { reason: 'relation "public.chat_sessions" does not exist' }],
+  FAIL_ON: ['hazard', { names: ['LOCKS_TABLE', 'BLOCKS_WRITES'] }],
   BAD_PIN: ['plan.json', { reason: 'there is no such file' }],
   PLAN_OUTDATED: [exampleTrack, { changes: ['step 004_link_messages was not in the plan'] }],
   PLAN_CHANGED: [exampleTrack, { changes: ['the file of step 004_link_messages has changed'] }],
@@ -97,6 +111,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   WRONG_PASSWORD: ['db.example.com:5432', { reason: 'password authentication failed for user "app"' }],
   NO_SUCH_DATABASE: ['chat', { server: 'db.example.com:5432' }],
   CONNECTION_LOST: [file, { reason: 'write CONNECTION_CLOSED db.example.com:5432' }],
+  OUT_OF_RESOURCES: ['The server', { reason: 'No space left on device', sqlstate: '53100' }],
   SERVER_TOO_OLD: ['13.14', { oldest: '14' }],
   SERVER_UNTESTED: ['19.1'],
   READ_ONLY_SERVER: ['db.example.com:5432', { why: 'it is a standby in recovery' }],
@@ -134,6 +149,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: file,
     },
   ],
+  COLUMNS_USED_UP: [chats, { columns: 6, dropped: 1594, added: 1, most: 1600, migration: file }],
   INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
   REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', instead: true, migration: file }],
   COUNTS_COLUMNS: [
@@ -165,6 +181,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       reason: 'key columns are of incompatible types',
     },
   ],
+  VISIBILITY_UNKNOWN: [
+    'public.chats',
+    {
+      migration: '011_follow_the_session',
+      reason: 'its policies read public.chat_sessions, which 001_create_chat_sessions makes',
+    },
+  ],
+  SAME_VISIBILITY: ['own'],
   NOT_REHEARSED: ['own', { reason: '42501: permission denied for database app' }],
   ALREADY_EXISTS: ['public.chat_sessions', { migration: file, track: 'own', name: '003_link_messages' }],
   BASELINE_UNPROVEN: [exampleMigration, { missing: ['table public.chat_sessions'] }],
@@ -270,6 +294,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       blockers: ['pid 4711 (psql), idle in transaction for 90 s'],
       pids: ['4711'],
     },
+  ],
+  PART_CHANGED: [
+    'supabase/migrations/20240102_index.sql',
+    { statement: 1, sql: 'create table public.rooms (id bigint)' },
+  ],
+  PARTLY_APPLIED: [
+    'supabase/migrations/20240102_index.sql',
+    { done: 1, of: 3, statements: ['create table public.rooms (id bigint)'] },
   ],
   SQL_ERROR: [
     place,

@@ -14,6 +14,46 @@ export const fileWords = {
     s => sentence`\`${s}\` is not a migration's name.`,
     (_, f) => sentence`Rename it to ${f.wanted}`,
   ),
+  LAYOUT: say(
+    (s, f) =>
+      sentence`Track \`${s}\` is ${f.migrations} migration(s) of ${f.tool} in ${f.folder}, ${f.reversible} of them with a way back.`,
+  ),
+  LAYOUT_UNCLEAR: say(
+    (s, f) =>
+      f.folders.length > 0
+        ? sentence`Several folders hold files of the layout \`${s}\`: ${listed(f.folders)}.`
+        : sentence`Nothing in the folder has the layout \`${s}\`.`,
+    (_, f) =>
+      f.folders.length > 0
+        ? sentence`Name one: --dir ${f.folders[0]!}`
+        : 'Name the folder of the files (--dir), or leave --layout out; docs/files.md lists the layouts.',
+  ),
+  BAD_LAYOUT: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    () => 'Correct the file; docs/files.md says what is read of each layout.',
+  ),
+  UNNUMBERED_FILE: say(
+    (s, f) => sentence`\`${s}\` is not run: its name is not ${f.wanted}.`,
+    () => 'Rename it where it is a migration; else it can stay.',
+  ),
+  NOT_IN_JOURNAL: say(
+    (s, f) => sentence`\`${s}\` is not run: \`${f.journal}\` does not name it.`,
+    () => 'Add it to the journal where it is a migration; else delete it.',
+  ),
+  MIXED_DIGITS: say(
+    (s, f) => sentence`\`${s}\` comes after \`${f.before}\`, because versions are compared as ${f.compares}.`,
+    () => 'Give all files versions with the same number of digits, or make sure that this order is meant.',
+  ),
+  NOT_SQL: say(
+    (s, f) => sentence`\`${s}\` is run by ${f.tool} itself, and rethread runs SQL files only.`,
+    (_, f) => sentence`Write it as SQL, or apply it with ${f.tool} and move it out of the folder.`,
+  ),
+  ONE_WAY: say(
+    (s, f) =>
+      sentence`No way back is written for ${f.count} of the pending migrations of \`${s}\`: ${listed(f.migrations)}${f.count > f.migrations.length ? ' ...' : ''}.`,
+    s =>
+      sentence`Nothing is needed; a rollback beyond them is refused, unless rollbacks/${s}/<migration>.sql undoes it.`,
+  ),
   BAD_HEADER: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
     () => 'See docs/files.md for the keys of each kind of file.',
@@ -129,6 +169,12 @@ export const fileWords = {
     (s, f) => sentence`\`${s}\`: \`${f.sql}\` would end the step's own transaction.`,
     () =>
       'Take it out; a file runs in one transaction, or with `--! transaction: none` each statement alone.',
+  ),
+  OWN_TRANSACTIONS: say(
+    (s, f) =>
+      sentence`\`${s}\`: \`${f.sql}\` is transaction control in a file that is not exactly one transaction.`,
+    () =>
+      'Make BEGIN the first and COMMIT the last statement, take them out, or divide the file; savepoints can stay.',
   ),
   UNPROVABLE_STATEMENT: say(
     (s, f) =>

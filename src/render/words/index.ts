@@ -6,10 +6,9 @@ import { historyWords } from './history.js'
 import { rollbackWords } from './rollback.js'
 import { runWords } from './runs.js'
 import type { WordsOf } from './say.js'
+import { statusWords } from './status.js'
 import { targetWords } from './target.js'
 import { usageWords } from './usage.js'
-
-export { hazardWords } from './hazards.js'
 
 /** The words of every code; the compiler sees to it that none is missing. */
 export const words: WordsOf<Code> = {
@@ -20,6 +19,7 @@ export const words: WordsOf<Code> = {
   ...checkWords,
   ...rollbackWords,
   ...usageWords,
+  ...statusWords,
 }
 
 /** A finding with its sentence and its fix. */

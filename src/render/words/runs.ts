@@ -56,6 +56,17 @@ export const runWords = {
         ? 'Run the same command again at a quieter time.'
         : sentence`select pg_terminate_backend(${first});   if that session may go; then the same command.`,
   ),
+  PARTLY_APPLIED: say(
+    (s, f) =>
+      sentence`\`${s}\` can not run in one transaction: ${f.done} of its ${f.of} statements are applied:${bullets(f.statements)}`,
+    () =>
+      'Correct the statement that failed and migrate again: it goes on behind these, as long as they stay as they are.',
+  ),
+  PART_CHANGED: say(
+    (s, f) =>
+      sentence`\`${s}\` was stopped in its middle, and its statement ${f.statement}, which is applied, was \`${f.sql}\` then.`,
+    () => 'Put the statements that are applied back as they were, and migrate again.',
+  ),
   SQL_ERROR: say(
     (s, f) =>
       sentence`\`${s}\`: ${f.reason}${f.sqlstate ? sentence` (${f.sqlstate})` : ''}` +
@@ -74,7 +85,9 @@ export const runWords = {
     (s, f) =>
       sentence`\`${f.failed}\` failed. What track \`${s}\` has applied before is in place (${listed(f.migrations)})${f.triggers.length === 0 ? '' : sentence`, with triggers in the application's statements: ${listed(f.triggers)}`}. The application goes on writing.`,
     (_, f) =>
-      sentence`${f.command}   takes all of it away; without it, the same command goes on where it stopped.`,
+      f.command === null
+        ? 'The same command goes on where it stopped.'
+        : sentence`${f.command}   takes all of it away; without it, the same command goes on where it stopped.`,
   ),
   ROLE_CHANGED: say(
     (s, f) =>

@@ -46,6 +46,12 @@ const reasons: Record<string, string> = {
 }
 const reasonOf = (f: { code: string | null; reason: string }): string => reasons[f.reason] ?? f.reason
 
+/** What a server lacks, by its SQLSTATE. */
+const lackOf = (sqlstate: string): string =>
+  ({ '53100': 'disk space', '53200': 'memory', '53300': 'connections', '58030': 'a disk that works' })[
+    sqlstate
+  ] ?? 'resources'
+
 const checkName =
   'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
 /** What to do about each code. */
@@ -96,6 +102,11 @@ export const targetWords = {
   CONNECTION_LOST: say(
     (s, f) => sentence`The connection broke during ${s}: ${f.reason}.`,
     () => 'Run the same command again: it goes on from the last checkpoint.',
+  ),
+  OUT_OF_RESOURCES: say(
+    (s, f) =>
+      sentence`${s} could not go on, for want of ${lackOf(f.sqlstate)}: ${f.reason} (SQLSTATE ${f.sqlstate}). What is finished is kept.`,
+    (_, f) => sentence`Give it more ${lackOf(f.sqlstate)}, then run the same command: it goes on there.`,
   ),
   SERVER_TOO_OLD: say(
     (s, f) => sentence`PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`,
@@ -191,6 +202,12 @@ export const targetWords = {
       sentence`${listed(f.children)} inherits from \`${s}\`: \`${f.migration}\` would add its column there too, and no rollback could keep the values.`,
     (s, f) => sentence`alter table ${f.children[0]!} no inherit ${s};`,
   ),
+  COLUMNS_USED_UP: say(
+    (s, f) =>
+      sentence`\`${s}\` has ${f.columns} columns and has had ${f.dropped} more, which count for ever: PostgreSQL gives ${f.most} to a table, and \`${f.migration}\` would add ${f.added}.`,
+    s =>
+      sentence`Put the rows of ${s} into a new table of the same columns, and give it the name: only that forgets dropped columns.`,
+  ),
   REWRITTEN_BY_RULE: say(
     (s, f) =>
       f.instead
@@ -218,6 +235,21 @@ export const targetWords = {
   NOT_REHEARSED: say(
     (s, f) =>
       sentence`The files of track \`${s}\` were not tried on empty copies of the tables: ${f.reason}.`,
+    null,
+  ),
+  VISIBILITY_UNKNOWN: say(
+    (s, f) =>
+      f.migration === null
+        ? sentence`Who sees what could not be found out of ${s}: ${f.reason}.`
+        : sentence`Who will see which rows of ${s} after \`${f.migration}\` could not be found out: ${f.reason}.`,
+    (_, f) =>
+      f.migration === null
+        ? null
+        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url.`,
+  ),
+  SAME_VISIBILITY: say(
+    s =>
+      sentence`No pending step of track \`${s}\` changes policies, row security, rights or roles of a table that is there: everybody sees what they see now.`,
     null,
   ),
   ALREADY_EXISTS: say(

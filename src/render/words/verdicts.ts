@@ -1,4 +1,4 @@
-import { type CheckResult, counts, type Report } from '../../model/report.js'
+import { type CheckResult, counts, type Report, type StepResult } from '../../model/report.js'
 import { isolationWords } from './checks.js'
 
 const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
@@ -45,3 +45,10 @@ function verifiedWords({ command, checks, findings }: Report): string[] {
 /** What a line says of a check beside its outcome: its title, and why it did not run or saw nothing. */
 export const checkLine = ({ outcome, title, reason }: CheckResult): string =>
   reason === null ? title : outcome === 'pass' ? `${title} (${reason})` : reason
+
+/** How a step is executed. */
+export const transactionWords: Record<StepResult['transaction'], string> = {
+  one: 'in one transaction',
+  none: 'each statement alone',
+  parts: 'in as many transactions as its statements need',
+}

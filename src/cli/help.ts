@@ -1,0 +1,72 @@
+import { type Command, globalOptions } from '../command.js'
+import { flagOf, type Option } from '../model/options.js'
+
+/** The commands that a newcomer needs, in the order in which they need them. */
+const startHere = ['demo', 'doctor', 'plan', 'migrate', 'verify']
+
+/** The heading of a command in the list of all. */
+export const commandGroup = (name: string): string =>
+  startHere.includes(name) ? 'Start here:' : 'More commands:'
+
+/** Names of commands in the order of the list: those to start with first. */
+export const inHelpOrder = (names: string[]): string[] =>
+  [...names].sort(
+    (a, b) =>
+      (startHere.indexOf(a) + 1 || startHere.length + 1) -
+        (startHere.indexOf(b) + 1 || startHere.length + 1) || (a < b ? -1 : 1),
+  )
+
+/** What only commands that connect to a database can use, and what only those that ask for consent can. */
+const ofDatabase = ['databaseUrl', 'embedded']
+const ofConsent = ['allow', 'confirm', 'reason', 'lockWait', 'yes']
+
+/** True where a common option means something to a command. The others are accepted and do nothing. */
+export function isOfUse(option: Option<unknown>, command: Command): boolean {
+  const [name] = Object.entries(globalOptions).find(([, o]) => o === option) ?? []
+  if (name === undefined) return true
+  if (ofDatabase.includes(name)) return !command.offline || command.mayConnect
+  return command.consents || !ofConsent.includes(name)
+}
+
+const exitCodesText = `Exit codes:
+  0    did all that was asked
+  1    attention: a check found something, or steps are pending
+  2    failed: an error, or wrong usage
+  3    refused: a guard said no; the step at hand changed nothing
+  130  interrupted; the same command continues`
+
+/** The end of the list of commands. */
+export const programHelp = `
+${exitCodesText}
+
+rethread help <command> shows the options of a command, rethread explain <code> what a finding means.`
+
+/** The end of the help of one command. */
+export const commandHelp = ({ example }: Command): string => `
+Example:
+  ${example}
+
+${exitCodesText}`
+
+/** \`help migrate\` is \`migrate --help\`; \`help\` alone is the list of commands. */
+export const readHelp = (argv: string[]): string[] =>
+  argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv
+
+/** Headings of the options: what a command has of its own comes first. */
+export const headings = { own: 'Options:', common: 'Common options:' }
+
+/** The names of an option as people type them, the short one too. */
+export const namesOf = (option: Option<unknown>): string[] => [
+  ...(/^-\w/.exec(option.flags) ?? []),
+  flagOf(option.flags),
+]
+
+/** The shells whose command lines can be completed. */
+export const shells = ['bash', 'zsh', 'fish'] as const
+
+/** The end of the help of `completion`. */
+export const completionHelp = `
+Examples:
+  source <(rethread completion bash)      in ~/.bashrc
+  source <(rethread completion zsh)       in ~/.zshrc, after compinit
+  rethread completion fish | source       in ~/.config/fish/config.fish`

@@ -1,0 +1,194 @@
+import { appendFileSync } from 'node:fs'
+import { type Command, globalOptions } from '../command.js'
+import { formats, rendererOf } from '../library/discovery.js'
+import { Failures, findingsOf, isSystemError } from '../model/failure.js'
+import { oneOf, readOptions, type Typed } from '../model/options.js'
+import { emptyReport, exitCodes, type Finding, type Report, verdictOf } from '../model/report.js'
+import type { Renderer, TerminalStyle } from '../render/renderer.js'
+import { type Process, readInput, urlOrNone } from './input.js'
+import { maskSecrets, withoutSecrets, writeOutput } from './output.js'
+import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './output_files.js'
+import { openTerminal } from './terminal.js'
+
+/** The format where none is named. */
+const usualFormat = 'table'
+
+/** One command line, read as far as it could be. */
+interface Line {
+  name: string
+  command: Command
+  args: string[]
+  typed: Record<string, Typed>
+  process: Process
+}
+
+/** Where the report goes; what of it is wrong is in `faults`. */
+interface Destination {
+  renderer: Renderer | null
+  files: OutputFile[]
+  prints: boolean
+  faults: Finding[]
+}
+
+/** Runs a command whose flags commander has read; the exit code. */
+export async function runCommand(line: Line): Promise<number> {
+  const { typed, process, args } = line
+  // how to say it must be known before anything that was typed may be wrong
+  const to = await readDestination(typed, process.cwd())
+  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
+  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
+  const raw = await reportOf(line, to.faults, given)
+  const report = withoutSecrets(raw, urlOrNone(given, process.env), words)
+  const kept = report.pin ?? report.proof
+  if (typeof typed.out === 'string' && kept)
+    note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
+  if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
+    note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
+  return tell(report, to, typed, process)
+}
+
+/** Writes a report to its page, its files and the output; the exit code. */
+async function tell(
+  report: Report,
+  { renderer, files, prints }: Destination,
+  typed: Record<string, Typed>,
+  process: Process,
+): Promise<number> {
+  const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
+  const look = { color, verbose: typed.verbose === true, width: process.stdout.columns ?? 100 }
+  await addPage(report, renderer, process)
+  const plain = { ...look, color: false }
+  let lost = false
+  for (const { path, format } of files) {
+    const faults = writeOutput(process.cwd(), path, await (await rendererOf(format))!.render(report, plain))
+    lost ||= faults.length > 0
+    note(report, faults)
+  }
+  // a report that a file did not take is not lost
+  if (prints || lost) process.stdout.write(await (renderer ?? (await usualRenderer())).render(report, look))
+  return exitCodes[report.verdict]
+}
+
+/** Adds the report to the page that the platform shows, where the format has one. */
+async function addPage(report: Report, renderer: Renderer | null, process: Process): Promise<void> {
+  const page = renderer?.page
+  const file = page && process.env[page.env]
+  if (!page || !file) return
+  try {
+    appendFileSync(file, await page.render(report))
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    note(report, findingsOf(error))
+  }
+}
+
+const usualRenderer = async (): Promise<Renderer> => (await rendererOf(usualFormat))!
+
+/** Reads where the report goes, and gathers what is wrong with it. */
+async function readDestination(typed: Record<string, Typed>, cwd: string): Promise<Destination> {
+  const asked = typeof typed.format === 'string' ? typed.format : null
+  const renderer = await rendererOf(asked ?? usualFormat)
+  const faults: Finding[] = []
+  const gather = async (work: () => void | Promise<void>) => {
+    try {
+      await work()
+    } catch (error) {
+      faults.push(...findingsOf(error))
+    }
+  }
+  let files: OutputFile[] = []
+  if (!renderer) await gather(async () => void oneOf('--format', asked!, await formats()))
+  await gather(async () => {
+    const read = await readOutputFiles(typed.output, renderer && asked ? asked : usualFormat)
+    checkOutputs(cwd, read, typed)
+    files = read
+  })
+  return { renderer, files, prints: printsToo(files, asked), faults }
+}
+
+/** Runs the command, and asks a person where it may go on once somebody has agreed. */
+async function reportOf(
+  { name, command, args, typed, process }: Line,
+  faults: Finding[],
+  given: string | null,
+): Promise<Report> {
+  const verbose = typed.verbose === true
+  const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
+  const cleanup: (() => Promise<void>)[] = []
+  let layoutFindings: () => Finding[] = () => []
+  try {
+    const { run, options } = readTyped(command, typed, faults)
+    const input = await readInput(command, args, options, process, events.emit, cleanup)
+    layoutFindings = input.layoutFindings
+    let report = await run(input)
+    // a protected place is never confirmed by typing: the flag stands in the command, for all to read
+    const never = options.yes || input.config.protected
+    for (let named = await events.askNames(report, never); named; ) {
+      input.answers = [...input.answers, ...named]
+      report = await run(input)
+      named = await events.askNames(report, never)
+    }
+    // asked once for each refusal: what was agreed to may have changed before the lease was there
+    for (let asked = await events.askConsent(report, never); asked; ) {
+      input.consent = {
+        allow: new Set([...input.consent.allow, ...asked.allow]),
+        confirm: asked.confirm ?? input.consent.confirm,
+        rows: asked.rows ?? input.consent.rows ?? null,
+        from: input.consent.from,
+      }
+      report = await run(input)
+      asked = await events.askConsent(report, never)
+    }
+    return noteFirst(report, layoutFindings())
+  } catch (error) {
+    const report = { ...emptyReport(name), findings: findingsOf(error) }
+    if (verbose && error instanceof Error)
+      process.stderr.write(
+        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlOrNone(given, process.env))}\n`,
+      )
+    return noteFirst({ ...report, verdict: verdictOf(report) }, layoutFindings())
+  } finally {
+    for (const end of cleanup.reverse()) await end()
+    events.close()
+  }
+}
+
+/** What was typed as values. Throws Failures with everything that is wrong, before anything runs. */
+function readTyped(command: Command, typed: Record<string, Typed>, faults: Finding[]) {
+  let wrong: Finding[] = []
+  try {
+    const run = command.read(typed)
+    if (faults.length === 0) return { run, options: readOptions(globalOptions, typed) }
+  } catch (error) {
+    if (!(error instanceof Failures)) throw error
+    wrong = error.findings
+  }
+  throw new Failures([...faults, ...wrong])
+}
+
+/** Shows a report of a command line that could not be read; nothing where the format is the usual one. */
+export async function tellUsage(
+  report: Report,
+  format: string | null,
+  process: Process,
+  look: TerminalStyle,
+): Promise<void> {
+  const renderer = format === null || format === usualFormat ? null : await rendererOf(format)
+  if (!renderer) return
+  await addPage(report, renderer, process)
+  process.stdout.write(await renderer.render(report, look))
+}
+
+/** Adds whose files were read, and what is odd about them, before what the command found. */
+function noteFirst(report: Report, findings: Finding[]): Report {
+  report.findings.unshift(...findings)
+  if (findings.some(f => f.level !== 'info')) report.verdict = verdictOf(report)
+  return report
+}
+
+/** Adds what went wrong after the command itself was done. */
+function note(report: Report, faults: Finding[]): void {
+  if (faults.length === 0) return
+  report.findings.push(...faults)
+  report.verdict = verdictOf(report)
+}

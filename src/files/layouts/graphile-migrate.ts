@@ -1,0 +1,91 @@
+import { type Finding, finding } from '../../model/report.js'
+import {
+  blankOf,
+  byNumber,
+  type Folder,
+  type LaidOut,
+  type Layout,
+  titleOf,
+  unnumbered,
+  withoutZeros,
+} from '../layout.js'
+import { lineOf } from '../statements.js'
+
+const graphileName = /^(\d{6,})(?:-(.*))?\.sql$/
+
+/** `committed/000001.sql` with `--! Previous:` and `--! Hash:`; what is in work is not a migration yet. */
+export default {
+  title: 'graphile-migrate',
+  folders: ['migrations'],
+  detect: folder => {
+    const committed = committedIn(folder)
+    if (committed.sql.some(name => graphileName.test(name) && /^--! Hash:/m.test(committed.text(name))))
+      return 55
+    return folder.folders.includes('committed') && (folder.has('current.sql') || folder.has('current'))
+      ? 50
+      : 0
+  },
+  read: folder => {
+    const committed = committedIn(folder)
+    const faults: Finding[] = []
+    const names = committed.sql
+      .filter(name => graphileName.test(name))
+      .sort((a, b) => byNumber(graphileName.exec(a)![1]!, graphileName.exec(b)![1]!))
+    let previous: string | null = null
+    const migrations = names.map((file): LaidOut => {
+      const [, version, slug = ''] = graphileName.exec(file) as unknown as [string, string, string?]
+      const source = committed.text(file)
+      const path = `${committed.shown}${file}`
+      const header = new Map([...source.matchAll(/^--! ([A-Za-z]+): *(.*?)\r?$/gm)].map(m => [m[1]!, m[2]!]))
+      const own: Finding[] = []
+      const named = header.get('Previous') ?? '-'
+      if (previous !== null && named !== '-' && named !== previous)
+        own.push(
+          finding('BAD_LAYOUT', `${path}:1`, {
+            reason: 'its `Previous` is not the hash of the file before it',
+          }),
+        )
+      previous = header.get('Hash') ?? ''
+      const placeholder = /(?<![:\w]):[A-Z][A-Z_]{2,}\b/.exec(source)
+      if (placeholder)
+        own.push(
+          finding('BAD_LAYOUT', `${path}:${lineOf(source, placeholder.index).line}`, {
+            reason: `graphile-migrate would put a value in for the placeholder ${placeholder[0]}`,
+          }),
+        )
+      return {
+        name: file.slice(0, -4),
+        title: header.get('Message') ?? (titleOf(slug) || version),
+        path,
+        // its headers look like ours
+        text: source.replace(/^--! .*$/gm, line =>
+          /^--! (?:[A-Z]|no-transaction)/.test(line) ? blankOf(line) : line,
+        ),
+        transaction: /^--! no-transaction\b/m.test(source) ? 'each' : 'as-needed',
+        down: null,
+        key: withoutZeros(version),
+        faults: own,
+        foreign: {
+          version,
+          description: header.get('Message') ?? '',
+          script: file,
+          source,
+          repeatable: false,
+          at: null,
+        },
+      }
+    })
+    faults.push(
+      ...unnumbered(
+        committed,
+        committed.sql.filter(name => !graphileName.test(name)),
+        '<six digits>.sql',
+      ),
+    )
+    return { migrations, faults }
+  },
+} satisfies Layout
+
+/** Where the committed files are: in `committed/`, or here where that is the folder that was named. */
+const committedIn = (folder: Folder): Folder =>
+  folder.folders.includes('committed') ? folder.folder('committed') : folder

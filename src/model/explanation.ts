@@ -1,0 +1,9 @@
+/** What `rethread explain` says about a code. Each part is one or two whole sentences. */
+export interface Explanation {
+  /** What has happened, or what the statement would do. */
+  means: string
+  /** What follows from it for the data, the application or the run. */
+  matters: string
+  /** What the reader does next. */
+  action: string
+}

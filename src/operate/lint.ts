@@ -1,0 +1,56 @@
+import { lint } from '../files/lint.js'
+import { squawk } from '../files/squawk.js'
+import { readTrackInfo } from '../files/track_info.js'
+import type { Level } from '../model/codes.js'
+import { Failure } from '../model/failure.js'
+import type { Project, Track } from '../model/project.js'
+import { emptyReport, finding, type Report } from '../model/report.js'
+
+/**
+ * The rules on the files, without a database: names, headers, syntax, habits that hurt later. Of one track
+ * where it is named, else of every track of the folder. All faults are in one report. Throws TRACK_UNCLEAR
+ * where there is no such track.
+ */
+export async function lintProject(
+  project: Project,
+  named: string | null,
+  lowest: Extract<Level, 'warn' | 'error'>,
+): Promise<Report> {
+  const tracks = named === null ? project.tracks : project.tracks.filter(t => t.name === named)
+  if (named !== null && tracks.length === 0)
+    throw new Failure('TRACK_UNCLEAR', named, {
+      reason: 'there is no such track',
+      tracks: project.tracks.map(t => t.name),
+    })
+  const report = emptyReport('lint')
+  const mine = (path: string) => tracks.some(t => path.split('/')[1] === t.name)
+  report.findings.push(...project.faults.filter(f => named === null || mine(f.subject)))
+  for (const track of tracks)
+    report.findings.push(...(await lint(track, await squawk(track))), ...(await readTrackInfo(track)).faults)
+  report.tables.push({
+    title: 'Tracks',
+    columns: ['track', 'migrations', 'rollbacks', 'checks', 'errors', 'warnings'],
+    rows: tracks.map(t => [
+      t.name,
+      t.migrations.length,
+      t.migrations.filter(m => m.rollback).length,
+      t.checks.filter(c => !c.shared).length,
+      ...(['error', 'warn'] as const).map(level => countIn(report, t, level)),
+    ]),
+  })
+  const failing = report.findings.filter(
+    f => f.level === 'error' || f.level === 'refused' || (lowest === 'warn' && f.level === 'warn'),
+  )
+  if (failing.length > 0) report.verdict = 'attention'
+  else
+    report.findings.push(
+      finding('FILES_HOLD', named ?? project.root, { files: tracks.reduce((n, t) => n + filesOf(t), 0) }),
+    )
+  return report
+}
+
+const filesOf = (t: Track): number =>
+  t.migrations.length + t.migrations.filter(m => m.rollback).length + t.checks.filter(c => !c.shared).length
+
+const countIn = ({ findings }: Report, { name }: Track, level: Level): number =>
+  findings.filter(f => f.level === level && f.subject.split('/')[1] === name).length

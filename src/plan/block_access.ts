@@ -1,0 +1,54 @@
+import { pathName, type Statement } from '../files/statements.js'
+import { namesIn } from '../model/table_name.js'
+import { type AccessChange, unknownOf } from './access_types.js'
+
+/**
+ * What a person has written above a statement whose text does not show it: `-- access: public.chats` for each
+ * table whose policies, row security or rights it changes, `-- access: partitions of public.chats`, or
+ * `-- access: none`.
+ */
+const accessDeclaration = /^--[ \t]*access:[ \t]*(?:(none)|(partitions of )?((?:"[^"]+"|[^\s"])+))[ \t]*$/gim
+
+/** The locks that are written above a block: `-- locks: public.chats ACCESS EXCLUSIVE`, or none. */
+const lockDeclaration = /^--[ \t]*locks:[ \t]*(?:none|((?:"[^"]+"|[^\s"])+)[ \t]+([A-Z ]+?))[ \t]*$/gim
+
+const nameInText = /(?<![\w."])(?:"[^"]+"|[a-z_]\w*)\.(?:"[^"]+"|[a-z_]\w*)(?![\w."(])/gi
+
+/**
+ * A block that says what it locks can change policies and row security of no other table; rights take no
+ * lock, so where it speaks of them, each table that it names may be meant.
+ */
+export function accessOfBlock({ above, text }: Statement): AccessChange[] {
+  const tableOf = (name: string): string[] => {
+    const parts = namesIn(name)
+    return parts ? [pathName(parts)] : []
+  }
+  const said = [...above.matchAll(accessDeclaration)]
+  if (said.length > 0)
+    return said.flatMap(([, none, partitions, table]) =>
+      none || partitions ? [] : [unknownOf(tableOf(table!))],
+    )
+  const locks = [...above.matchAll(lockDeclaration)]
+  if (locks.length === 0) return [unknownOf(null)]
+  const body = text.replace(/--.*$/gm, '')
+  const locked = locks.flatMap(([, table, mode]) =>
+    table && !/^(access|row) share$/i.test(mode!) ? tableOf(table) : [],
+  )
+  const named = [...body.matchAll(nameInText)].flatMap(([name]) => tableOf(name))
+  const grants = /\b(grant|revoke)\b/i.test(body)
+  if (grants && named.length === 0) return [unknownOf(null)]
+  const functions = [...body.matchAll(/\bfunction\s+((?:"[^"]+"|\w+)\.(?:"[^"]+"|\w+))/gi)].flatMap(
+    ([, name]) => tableOf(name!),
+  )
+  const tables = [...new Set([...locked, ...(grants ? named : [])])]
+  return tables.length + functions.length === 0 ? [] : [unknownOf(tables, functions)]
+}
+
+/** The tables whose partitions a block changes, as it says itself. */
+export const partitionsIn = ({ kind, above }: Statement): string[] =>
+  kind !== 'DoStmt'
+    ? []
+    : [...above.matchAll(accessDeclaration)].flatMap(([, , partitions, table]) => {
+        const parts = partitions ? namesIn(table!) : null
+        return parts ? [pathName(parts)] : []
+      })

@@ -1,0 +1,97 @@
+import { explained, type HazardExplanations } from './explained.js'
+
+const allow = (name: string): string => `If you agree, allow it by name: --allow ${name}.`
+
+/** What each hazard means. */
+export const hazardExplanations: HazardExplanations = {
+  LOCKS_TABLE: explained(
+    'A statement takes the lock ACCESS EXCLUSIVE on a table.',
+    'Reads and writes of the table wait while the lock is held, and also while it is waited for. rethread asks for it with a short timeout and tries again, so nobody waits for long.',
+    'Nothing, by default. Choose a quiet time for tables with long transactions.',
+  ),
+  BLOCKS_WRITES: explained(
+    'A statement takes a lock that conflicts with INSERT, UPDATE and DELETE.',
+    'Writes of the table wait while the lock is held or waited for. Reads go on.',
+    'Nothing, by default. For an index, CREATE INDEX CONCURRENTLY avoids it.',
+  ),
+  SCANS_TABLE: explained(
+    'A statement reads the whole table.',
+    'It takes time in proportion to the size of the table. Whether somebody waits depends on the lock beside it.',
+    'Nothing, by default.',
+  ),
+  REWRITES_TABLE: explained(
+    'A statement writes the whole table again under the lock ACCESS EXCLUSIVE.',
+    'The application can not use the table for as long as that takes.',
+    `Split it into steps that do not rewrite: a new column, a backfill, a rename. ${allow('REWRITES_TABLE')}`,
+  ),
+  CANNOT_TELL: explained(
+    'What a statement locks and changes shows only when it runs: a DO block, a procedure, a function of yours.',
+    'The report can not say who would wait and what could be lost.',
+    `Read the statement and write its locks above it: \`-- locks: public.chats ACCESS EXCLUSIVE\`, or \`-- locks: none\`. ${allow('CANNOT_TELL')}`,
+  ),
+  WIDENS_ACCESS: explained(
+    'Somebody could read, write or execute more than before.',
+    'Private data may become visible. Row security that is disabled, grants to PUBLIC and permissive policies are the usual causes.',
+    `Check that the statement means it. ${allow('WIDENS_ACCESS')}`,
+  ),
+  HIDES_ROWS: explained(
+    'A role that reads rows of a table today, or every sampled person who does, would see none of them after row level security is enabled.',
+    'A worker or report would go on without an error and find nothing.',
+    `Look at rethread plan --visibility. Add a policy for the role, or give it BYPASSRLS. ${allow('HIDES_ROWS')}`,
+  ),
+  SHOWS_ROWS: explained(
+    'Somebody would read rows that only others can read today.',
+    'Private messages may become visible to another person.',
+    `See who with rethread plan --visibility, and check which setting decides it. ${allow('SHOWS_ROWS')}`,
+  ),
+  ENDS_OLD_APP: explained(
+    'From this step on, a version of the application that does not know sessions fails.',
+    'Instances of the old version that still run would return errors.',
+    `Deploy the new version everywhere first. ${allow('ENDS_OLD_APP')}`,
+  ),
+  QUARANTINES_ROWS: explained(
+    'Rows that do not fit are taken out of their table.',
+    'They are copied to rethread_archive.quarantine first, and a rollback puts them back. The application no longer shows them.',
+    `Look at them with rethread quarantine list. ${allow('QUARANTINES_ROWS=<rows>')} The number is the most that may go.`,
+  ),
+  DELETES_DATA: explained(
+    'A statement drops a table, a column or rows.',
+    'A rollback archives them first and restore brings them back. A migration file that drops data is not archived.',
+    `Check the loss report. ${allow('DELETES_DATA')} A rollback also wants --confirm with the name of the database.`,
+  ),
+  FIRES_TRIGGERS: explained(
+    'A backfill fires triggers of the application for every row that it writes.',
+    'Times change, messages are sent again, webhooks are called.',
+    `Hold the triggers off with \`"triggers": "hold"\` in the configuration. ${allow('FIRES_TRIGGERS')}`,
+  ),
+  RUNS_FOREIGN_CODE: explained(
+    'A superuser would run functions that other roles have put on the tables.',
+    'Such a function could give its owner every right on the server.',
+    `Connect as the owner of the tables, or read the function. ${allow('RUNS_FOREIGN_CODE')}`,
+  ),
+  IGNORES_DRIFT: explained(
+    'The run goes on although others have changed objects of the track.',
+    'The steps were not written for the changed objects. They could fail or destroy the change.',
+    `Undo the change or write it as a migration. ${allow('IGNORES_DRIFT')}`,
+  ),
+  IGNORES_RECENT_WRITES: explained(
+    'A rollback goes on although the new application has written within the last minute.',
+    'The new application still runs, and its next statements will fail.',
+    `Stop the new application first. ${allow('IGNORES_RECENT_WRITES')}`,
+  ),
+  SKIPS_IRREVERSIBLE: explained(
+    'A rollback counts a migration as undone although its file says that it can not be.',
+    'The effects of the migration stay.',
+    `Read the reason in its header. ${allow('SKIPS_IRREVERSIBLE')}`,
+  ),
+  PRUNES_MOST: explained(
+    'A retention would take more than half of all sessions.',
+    'The retention may be too short, or the times may be wrong.',
+    `Check the count of the dry run. ${allow('PRUNES_MOST')}`,
+  ),
+  FILLS_DISK: explained(
+    'An archive needs more space than the configuration says is free.',
+    'A full disk stops the server.',
+    `Free space, or correct the configuration. ${allow('FILLS_DISK')}`,
+  ),
+}

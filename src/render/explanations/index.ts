@@ -1,0 +1,24 @@
+import type { Code, HazardCode } from '../../model/codes.js'
+import type { Explanation } from '../../model/explanation.js'
+import { checkExplanations } from './checks.js'
+import { fileExplanations } from './files.js'
+import { hazardExplanations } from './hazards.js'
+import { historyExplanations } from './history.js'
+import { layoutExplanations } from './layouts.js'
+import { rollbackExplanations } from './rollback.js'
+import { runExplanations } from './runs.js'
+import { targetExplanations } from './target.js'
+import { usageExplanations } from './usage.js'
+
+/** The explanation of every finding and hazard; a code without one does not compile. */
+export const explanations: Record<Code | HazardCode, Explanation> = {
+  ...fileExplanations,
+  ...historyExplanations,
+  ...targetExplanations,
+  ...runExplanations,
+  ...checkExplanations,
+  ...layoutExplanations,
+  ...rollbackExplanations,
+  ...usageExplanations,
+  ...hazardExplanations,
+}

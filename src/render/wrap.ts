@@ -1,0 +1,44 @@
+/** Text in lines of at most `width` characters, broken at blanks. Line ends stay, and so do longer words. */
+export function wrapped(text: string, width: number): string[] {
+  return text.split('\n').flatMap(line => {
+    const lines = ['']
+    for (const word of line.split(' ')) {
+      const last = lines.length - 1
+      if (lines[last] === '') lines[last] = word
+      else if (lines[last]!.length + 1 + word.length <= width) lines[last] += ` ${word}`
+      else lines.push(word)
+    }
+    return lines
+  })
+}
+
+const longestOf = (texts: string[]): number => Math.max(0, ...texts.map(text => text.length))
+
+/** Blanks between two columns. */
+export const columnGap = 2
+
+/**
+ * The widths of the columns of a table for a terminal of `width` characters. Only columns with blanks
+ * become narrower, the widest first; no word is cut, so a table may still be too wide.
+ */
+function columnWidths(head: string[], rows: string[][], width: number): number[] {
+  const cells = head.map((name, i) => [name, ...rows.map(row => row[i] ?? '')])
+  const widths = cells.map(texts => longestOf(texts.flatMap(text => text.split('\n'))))
+  const least = cells.map(texts => longestOf(texts.flatMap(text => text.split(/\s/))))
+  let over = widths.reduce((sum, w) => sum + w, 0) + columnGap * (head.length - 1) - width
+  while (over > 0) {
+    const slack = widths.map((w, i) => w - Math.max(least[i]!, 10))
+    const widest = slack.indexOf(Math.max(...slack))
+    if (slack[widest]! <= 0) break
+    const by = Math.min(over, slack[widest]!)
+    widths[widest]! -= by
+    over -= by
+  }
+  return widths
+}
+
+/** Cells with line ends where their columns would be too wide. */
+export function wrappedCells(head: string[], rows: string[][], width: number): string[][] {
+  const widths = columnWidths(head, rows, width)
+  return rows.map(row => row.map((text, i) => wrapped(text, widths[i]!).join('\n')))
+}

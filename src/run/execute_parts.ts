@@ -1,0 +1,221 @@
+import { setupSql } from '../database/connection.sql.js'
+import { isLost, serverFault } from '../database/faults.js'
+import type { Db } from '../database/types.js'
+import { setUsual } from '../database/usual_settings.sql.js'
+import { firstLine } from '../files/lint.js'
+import { type Proof, proofOf } from '../files/statement_proof.js'
+import { type Statement, withoutByteOrderMark } from '../files/statements.js'
+import { calledProcedures, type FilePart, filePartsOf } from '../files/transactions.js'
+import { Failure, Failures, findingsOf } from '../model/failure.js'
+import type { Transaction } from '../model/foreign.js'
+import type { LedgerRow } from '../model/plan.js'
+import { finding } from '../model/report.js'
+import { bestEffort } from './best_effort.js'
+import { byPartition } from './by_partition.js'
+import { proofState } from './catalog_proof.js'
+import { canceled, type Executed, type FileStep, ledgerRow, runAlone, withProgress } from './execute_file.js'
+import { dropIndex, resetAll } from './execute_file.sql.js'
+import { committingProcedures, invalidLeftovers, schemaInPath } from './execute_parts.sql.js'
+import { oneTransaction } from './execute_transaction.js'
+import { addLedgerRow, finishedStatements, updateLedgerRow } from './ledger.sql.js'
+import { withLockRetries } from './lock_retry.js'
+import { refuseNamed } from './refuse_destruction.js'
+import type { Run } from './run.js'
+import { forgetSettings } from './session_settings.js'
+
+/**
+ * Runs a file of another tool that can not be one transaction: what may be in one goes together, with the
+ * ledger's count in the same transaction; the rest alone. A file that was stopped goes on behind what is
+ * done, as long as that is still what the file begins with. Throws PART_CHANGED where it is not.
+ */
+export async function runParts(run: Run, step: FileStep, transaction: Transaction): Promise<Executed> {
+  const { ctx, writer } = run
+  forgetSettings(writer)
+  const source = withoutByteOrderMark(step.file.text)
+  const names = await calledProcedures(source)
+  const committing = new Set(names.length > 0 ? await committingProcedures(writer.sql, names) : [])
+  const parts = await filePartsOf(source, transaction, committing)
+  const all = parts.flatMap(p => p.statements)
+  let reached = await resumedAt(run, step, all)
+  const id = await openRow(run, step, reached)
+  const start = ctx.clock.now()
+  const update = (sql: Db, outcome: LedgerRow['outcome'], count: number, error: object | null = null) =>
+    updateLedgerRow(sql, run.token, id, {
+      outcome,
+      reached: count,
+      error,
+      durationMs: ctx.clock.now() - start,
+      fingerprint: null,
+    })
+  let attempts = 0
+  let skipped = 0
+  let behind = 0
+  await setUsual(writer.sql)
+  try {
+    for (const part of parts) {
+      behind += part.statements.length
+      if (behind <= reached) {
+        skipped += part.statements.length
+        continue
+      }
+      const outcome = behind === all.length ? 'done' : 'started'
+      ctx.emit({
+        type: 'statement',
+        migration: step.migration,
+        index: behind - part.statements.length + 1,
+        of: all.length,
+        text: firstLine(part.statements[0]!.text),
+        skipped: null,
+      })
+      if (part.alone) {
+        const { tried, done } = await oneAlone(run, step, part.statements[0]!, source)
+        attempts += tried
+        if (done) skipped++
+        if (!(await update(writer.sql, outcome, behind))) throw new Failure('FENCED', step.migration)
+      } else attempts += await together(run, step, part, source, tx => update(tx, outcome, behind))
+      reached = behind
+      if (ctx.signal.aborted && reached < all.length) {
+        await update(writer.sql, 'interrupted', reached)
+        throw new Failure('INTERRUPTED', step.migration, { command: null })
+      }
+    }
+    if (all.length === 0) await update(writer.sql, 'done', 0)
+  } catch (error) {
+    if (error instanceof Failure && error.finding.code === 'INTERRUPTED') throw error
+    if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
+      await update(writer.sql, 'interrupted', reached)
+      throw new Failure('INTERRUPTED', step.migration, { command: null }, error)
+    }
+    const found = findingsOf(error)
+    if (!isLost(error))
+      await bestEffort(ctx, 'ledger', () => update(writer.sql, 'failed', reached, found[0] ?? null))
+    if (reached === 0) throw error
+    const standing = all.slice(0, reached).map(s => firstLine(s.text))
+    throw new Failures([
+      ...found,
+      finding('PARTLY_APPLIED', step.file.path, { done: reached, of: all.length, statements: standing }),
+    ])
+  } finally {
+    if (!writer.lost)
+      await bestEffort(ctx, 'settings', () =>
+        resetAll(writer.sql, setupSql('writer', ctx.settings, ctx.cores)),
+      )
+  }
+  return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
+}
+
+/** How many statements an earlier run has finished. */
+async function resumedAt({ writer }: Run, step: FileStep, all: Statement[]): Promise<number> {
+  if (!step.resumes) return 0
+  const done = await finishedStatements(writer.sql, step.track, step.migration)
+  for (const [i, text] of done.entries())
+    if (all[i]?.text !== text)
+      throw new Failure('PART_CHANGED', step.file.path, { statement: i + 1, sql: firstLine(text) })
+  return done.length
+}
+
+/** The ledger's row of an attempt, with what earlier ones have finished. */
+async function openRow(run: Run, step: FileStep, reached: number): Promise<number> {
+  const row = await ledgerRow(run, step)
+  return run.writer.sql.begin(async tx => {
+    const id = await addLedgerRow(tx, run.token, row)
+    if (id === null) throw new Failure('FENCED', step.migration)
+    const change = { outcome: 'started' as const, reached, error: null, durationMs: null, fingerprint: null }
+    if (reached > 0) await updateLedgerRow(tx, run.token, id, change)
+    return id
+  })
+}
+
+/** A part in a transaction; how often it was tried. */
+async function together(
+  run: Run,
+  step: FileStep,
+  { statements }: FilePart,
+  source: string,
+  record: (tx: Db) => Promise<boolean>,
+): Promise<number> {
+  const from = statements[0]!.offset
+  const last = statements.at(-1)!
+  const text = source.slice(from, last.offset + last.text.length)
+  const attempt = { source, from, text, statements, record, recordOrAbort: null }
+  // the session's own settings are the usual ones: what a part of the file has set, the next one finds
+  const within = { ...step, foreign: false }
+  const { attempts } = await withLockRetries(run, step.migration, timeout =>
+    oneTransaction(run, within, attempt, timeout),
+  )
+  return attempts
+}
+
+/**
+ * A statement outside of any transaction; `done` where the catalog shows that it was done before. An index
+ * that a stopped build has left is dropped first; one that this build leaves, at once.
+ */
+async function oneAlone(
+  run: Run,
+  step: FileStep,
+  statement: Statement,
+  source: string,
+): Promise<{ tried: number; done: boolean }> {
+  const { writer } = run
+  await refuseNamed(writer.sql, step.file, statement, step.permits)
+  const proof = await placed(writer.sql, statement)
+  if (proof && (await isThere(run, step, statement, proof))) return { tried: 0, done: true }
+  const table = workedOn(statement)
+  const leftovers = async () => (table ? invalidLeftovers(writer.sql, table, leftoverNames(statement)) : [])
+  const drop = async (names: string[]) => {
+    for (const name of names) await withProgress(run, () => dropIndex(writer.sql, name))
+  }
+  // an invalid index is ours when an earlier run of this file was at this statement
+  if (step.resumes) await drop(await leftovers())
+  const before = new Set(await leftovers())
+  const divided = proof ? await byPartition(writer, statement, proof) : null
+  let tried = 0
+  try {
+    for (const one of divided ?? [statement])
+      tried += await runAlone(run, one, step.file.path, divided ? one.text : source)
+  } catch (error) {
+    if (!writer.lost)
+      await bestEffort(run.ctx, 'index', async () =>
+        drop((await leftovers()).filter(name => !before.has(name))),
+      )
+    throw error
+  }
+  if (proof && (await proofState(writer, proof, true)) !== 'done')
+    throw new Failure('FOREIGN_INVALID_INDEX', firstLine(statement.text), { builder: null })
+  return { tried, done: false }
+}
+
+/** Whether the catalog shows a statement to be done; IF NOT EXISTS is content with another definition. */
+async function isThere(run: Run, step: FileStep, { node }: Statement, proof: Proof): Promise<boolean> {
+  try {
+    return (await proofState(run.writer, proof, step.resumes !== null)) === 'done'
+  } catch (error) {
+    const other = error instanceof Failure && error.finding.code === 'DIFFERENT_DEFINITION'
+    if (!other || !node.if_not_exists) throw error
+    return true
+  }
+}
+
+/** What the catalog must show of a statement, with the schema that the search path leads to. */
+async function placed(sql: Db, statement: Statement): Promise<Proof | null> {
+  const proof = proofOf(statement)
+  const table = statement.node.relation
+  if (proof?.kind !== 'index' || !proof.present || table?.schemaname) return proof
+  const schema = table ? await schemaInPath(sql, table.relname) : null
+  if (schema === null) return proof
+  return proofOf({ ...statement, node: { ...statement.node, relation: { ...table, schemaname: schema } } })
+}
+
+/** The table or the index that a statement works on, as its file names it. */
+function workedOn({ kind, node }: Statement): { schema: string | null; name: string } | null {
+  if (!node.relation || (kind !== 'IndexStmt' && kind !== 'ReindexStmt')) return null
+  return { schema: node.relation.schemaname ?? null, name: node.relation.relname }
+}
+
+/** Names that an index has that a statement left behind: its own, or what REINDEX calls the new and the old. */
+const leftoverNames = ({ kind, node }: Statement): string =>
+  kind === 'ReindexStmt'
+    ? '_cc(?:new|old)[0-9]*$'
+    : node.idxname
+      ? `^${node.idxname.replace(/[^\w]/g, '\\$&')}$`
+      : `^${node.relation.relname.slice(0, 20).replace(/[^\w]/g, '\\$&')}.*_idx[0-9]*$`

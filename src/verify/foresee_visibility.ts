@@ -1,0 +1,77 @@
+import type { Connection } from '../database/connection.js'
+import { type Context, connect } from '../database/context.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { takenBack, transaction } from '../database/scopes.js'
+import type { Hazard } from '../model/plan.js'
+import type { Migration, Track } from '../model/project.js'
+import type { Table } from '../model/report.js'
+import { granteesOf } from '../plan/access_changes.js'
+import { pendingWrites } from './pending_writes.js'
+import { predict, type Unforeseen } from './predict_visibility.js'
+import { seersOf } from './seers.js'
+import { type Prediction, previewTables, visibilityHazards } from './visibility_preview.js'
+import { isLostFromTheStart, readAccessFiles, subjectNames } from './visibility_subjects.js'
+import { NotForeseen } from './visibility_twins.js'
+import { searchPath, subjectsOf } from './visibility_twins.sql.js'
+
+/** Persons that a plan asks for. */
+export const mostPersons = 10
+
+/** Who will see what when the pending migrations have run. */
+export interface Foreseen {
+  prediction: Prediction
+  tables: Table[]
+  hazards: ReadonlyMap<string, Hazard[]>
+  unknown: Unforeseen[]
+}
+
+const nothingForeseen: Foreseen = {
+  prediction: { seers: [], tables: [], moments: [] },
+  tables: [],
+  hazards: new Map(),
+  unknown: [],
+}
+
+/**
+ * Finds out who will see which rows after each pending migration: the changes are made to twins of the tables,
+ * which hold what policies ask of the rows, in a transaction that is rolled back. Of what the application uses
+ * only ACCESS SHARE is taken. What cannot be foreseen there is said, never guessed. With `always`, what is
+ * seen now is found out also where nothing that comes after can be.
+ */
+export async function foreseeVisibility(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  pending: Migration[],
+  { persons, always }: { persons: number; always: boolean },
+): Promise<Foreseen> {
+  const files = await readAccessFiles(pending)
+  const names = await subjectNames(connection.sql, files)
+  const there = (await subjectsOf(connection.sql, names)).map(s => s.table)
+  if (there.length === 0) return nothingForeseen
+  if (!always && isLostFromTheStart(files, there)) return nothingForeseen
+  const also = files.flatMap(f => f.played.flatMap(p => granteesOf(p.statement)))
+  const { seers, unasked } = await seersOf(connection.sql, track, { tables: there, also, persons })
+  const unknown: Unforeseen[] = unasked.map(u => ({ subject: u.who, migration: null, reason: u.reason }))
+  const writes = await pendingWrites(connection, track, pending)
+  await using writer = await connect(ctx, 'writer')
+  const path = await searchPath(writer.sql)
+  try {
+    const scope = transaction(writer.sql, 'isolation level repeatable read')
+    const prediction = await takenBack(scope, tx =>
+      predict(tx, { there, files, seers, path, writes, unknown }),
+    )
+    return {
+      prediction,
+      tables: previewTables(prediction),
+      hazards: visibilityHazards(prediction),
+      unknown,
+    }
+  } catch (error) {
+    const fault = error instanceof NotForeseen ? { message: error.message, code: null } : serverFault(error)
+    if (!fault || (fault.code !== null && !isRefused(error))) throw error
+    const reason = fault.code === null ? fault.message : `${fault.code}: ${fault.message}`
+    for (const subject of there) unknown.push({ subject, migration: null, reason })
+    return { ...nothingForeseen, unknown }
+  }
+}

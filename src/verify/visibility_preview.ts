@@ -1,0 +1,162 @@
+import type { Hazard } from '../model/plan.js'
+import type { Table } from '../model/report.js'
+import { isRoleOfPeople } from '../plan/widens_access.js'
+import type { NamedSeer } from './seers.js'
+import type { SeenRows } from './visibility_twins.sql.js'
+
+/** What everybody that is asked sees of a table, in the order of the seers, or why nobody knows. */
+export type Sight = SeenRows[] | { unknown: string }
+
+/** What is seen of some tables when a migration has run; `after` is null for now. */
+export interface SightMoment {
+  after: string | null
+  sights: ReadonlyMap<string, Sight>
+}
+
+/** Who is predicted to see what. */
+export interface Prediction {
+  seers: NamedSeer[]
+  /** Tables that are spoken of, each with the rows that it has; null where nobody could count. */
+  tables: { name: string; rows: number | null }[]
+  /** Now, and after each migration that changes who sees what; in order. */
+  moments: SightMoment[]
+}
+
+/** How what somebody sees has changed, in rows; null where only that it is not the same is known. */
+export interface SightChange {
+  gains: number | null
+  loses: number | null
+}
+
+/** Pure: the rows that somebody sees more and less than before, of a table with so many rows. */
+export function sightChange(before: SeenRows, after: SeenRows, rows: number | null): SightChange {
+  if (before.hash === after.hash && before.rows === after.rows) return { gains: 0, loses: 0 }
+  // nothing is part of everything, and everything of nothing
+  if (before.rows === 0 || after.rows === rows)
+    return { gains: Math.max(0, after.rows - before.rows), loses: 0 }
+  if (after.rows === 0 || before.rows === rows)
+    return { gains: 0, loses: Math.max(0, before.rows - after.rows) }
+  if (before.ids === null || after.ids === null) return { gains: null, loses: null }
+  return { gains: rowsBeside(after.ids, before.ids), loses: rowsBeside(before.ids, after.ids) }
+}
+
+/** How many rows are in one list and not in the other. */
+function rowsBeside(ids: string, others: string): number {
+  const known = new Set(others.split(' '))
+  return ids
+    .split(' ')
+    .reduce((sum, id) => sum + (known.has(id) ? 0 : Number(id.slice(id.indexOf(':') + 1))), 0)
+}
+
+const isSeen = (sight: Sight | undefined): sight is SeenRows[] => Array.isArray(sight)
+
+/** Pure: a table of the report for each table whose rows are seen by others than before. */
+export const previewTables = ({ seers, tables, moments }: Prediction): Table[] =>
+  tables.map(({ name, rows }) => ({
+    title: `Who sees which rows of ${name}${rows === null ? '' : `, which has ${rows}`}`,
+    columns: ['who', ...moments.map(m => (m.after === null ? 'now' : `after ${m.after}`)), 'change'],
+    rows: seers.map((seer, i) => {
+      const seen = moments.map(m => {
+        const sight = m.sights.get(name)
+        return isSeen(sight) ? sight[i]! : null
+      })
+      return [seer.name, ...seen.map(seenCell), sightChangeText(seen[0]!, seen.at(-1)!, rows)]
+    }),
+  }))
+
+const seenCell = (seen: SeenRows | null): string | number =>
+  seen === null ? 'not known' : seen.fault === null ? seen.rows : `refused (${seen.fault})`
+
+function sightChangeText(before: SeenRows | null, after: SeenRows | null, rows: number | null): string {
+  if (before === null || after === null) return 'not known'
+  const { gains, loses } = sightChange(before, after, rows)
+  if (gains === null || loses === null) return 'other rows'
+  if (before.rows > 0 && after.rows === 0) return 'loses all'
+  const parts = [gains > 0 ? `gains ${gains}` : '', loses > 0 ? `loses ${loses}` : '']
+  return parts.filter(Boolean).join(', ') || 'same'
+}
+
+/**
+ * Pure: the hazards of each migration by name. A role of a program that would see no row any more, persons of
+ * whom none would, and whoever would see rows that they do not see before.
+ */
+export function visibilityHazards({ seers, tables, moments }: Prediction): Map<string, Hazard[]> {
+  const hazards = new Map<string, Hazard[]>()
+  const before = new Map<string, SeenRows[]>()
+  for (const { after: migration, sights } of moments)
+    for (const { name, rows } of tables) {
+      const now = sights.get(name)
+      if (!isSeen(now)) continue
+      const then = before.get(name)
+      before.set(name, now)
+      if (!then || migration === null) continue
+      const found = [...ofRoles(name, seers, then, now, rows), ...ofPersons(name, seers, then, now, rows)]
+      if (found.length > 0) hazards.set(migration, [...(hazards.get(migration) ?? []), ...found])
+    }
+  return hazards
+}
+
+/** Whether somebody sees rows that they did not see before, as far as anybody can tell. */
+const gained = (before: SeenRows, after: SeenRows, rows: number | null): number => {
+  const { gains } = sightChange(before, after, rows)
+  return gains ?? Math.max(1, after.rows - before.rows)
+}
+
+function ofRoles(
+  table: string,
+  seers: NamedSeer[],
+  before: SeenRows[],
+  after: SeenRows[],
+  rows: number | null,
+): Hazard[] {
+  return seers.flatMap((seer, i): Hazard[] => {
+    if (seer.isPerson) return []
+    const [then, now] = [before[i]!, after[i]!]
+    if (then.rows > 0 && now.rows === 0 && !isRoleOfPeople(seer.role))
+      return [
+        {
+          code: 'HIDES_ROWS',
+          subject: table,
+          detail: `role ${seer.role} reads ${then.rows} row(s) of ${table} now and none afterwards${now.fault === null ? '' : `: ${now.fault}`}`,
+        },
+      ]
+    const more = gained(then, now, rows)
+    if (more === 0) return []
+    return [
+      {
+        code: 'SHOWS_ROWS',
+        subject: table,
+        detail: `role ${seer.role} reads ${more} row(s) of ${table} afterwards that it does not read now`,
+      },
+    ]
+  })
+}
+
+function ofPersons(
+  table: string,
+  seers: NamedSeer[],
+  before: SeenRows[],
+  after: SeenRows[],
+  rows: number | null,
+): Hazard[] {
+  const persons = seers.flatMap((seer, i) =>
+    seer.isPerson ? [{ name: seer.name, earlier: before[i]!, now: after[i]! }] : [],
+  )
+  const found: Hazard[] = []
+  const seeing = persons.filter(p => p.earlier.rows > 0)
+  if (seeing.length > 0 && seeing.every(p => p.now.rows === 0))
+    found.push({
+      code: 'HIDES_ROWS',
+      subject: table,
+      detail: `none of ${seeing.length} sampled person(s) who read rows of ${table} now reads any afterwards`,
+    })
+  const winners = persons.map(p => ({ ...p, more: gained(p.earlier, p.now, rows) })).filter(p => p.more > 0)
+  const most = winners.reduce((a, b) => (b.more > a.more ? b : a), winners[0]!)
+  if (winners.length > 0)
+    found.push({
+      code: 'SHOWS_ROWS',
+      subject: table,
+      detail: `${winners.length} of ${persons.length} sampled person(s) read rows of ${table} afterwards that they do not read now; ${most.name} reads ${most.more} of them`,
+    })
+  return found
+}

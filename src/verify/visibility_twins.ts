@@ -1,0 +1,201 @@
+import { setLocal } from '../database/connection.sql.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { savepoint, takenBack } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { movedNames } from '../files/moved_names.js'
+import { parseStatements, type Statement } from '../files/statements.js'
+import { partText, tableText } from '../model/table_name.js'
+import { relationsRead } from '../plan/access_changes.js'
+import { stubOfPolicy } from '../plan/access_changes.sql.js'
+import type { AccessChange } from '../plan/access_types.js'
+import { twinSchema } from '../plan/twin_statements.js'
+import {
+  addPolicy,
+  closePath,
+  columnsAsked,
+  type Filling,
+  fillTwin,
+  leaveTwin,
+  makePolicyTwin,
+  openSchema,
+  openTwin,
+  runIn,
+  type SeenRows,
+  type Seer,
+  type Subject,
+  seenBy,
+  twinQuery,
+} from './visibility_twins.sql.js'
+
+/** Longest wait for a lock, in milliseconds: only ACCESS SHARE is taken on what an application uses. */
+const twinWaitMs = 50
+/** Longest statement that changes the catalog, in milliseconds. */
+const changeMs = 5000
+/** Longest look at a table by everybody that is asked, in milliseconds, and how much longer for a million rows. */
+const twinLookMs = 5000
+const lookMsForAMillion = 2000
+
+/** What was not found out, and why. */
+export class NotForeseen extends Error {}
+
+/** A statement of a pending file, and what it changes. */
+export interface PlayedStatement {
+  statement: Statement
+  changes: AccessChange[]
+}
+
+/**
+ * Twins of tables, on which policies, row security and rights are changed as the pending files will change
+ * them. They hold the rows of the originals as far as policies ask for them, and nobody waits for them.
+ * Roles, functions and schemas are changed themselves. All in a transaction that is taken back.
+ */
+export class Twins {
+  private readonly twins: Map<string, { schema: string; name: string }>
+  /** Names of the policies that nobody is asked about who reads, by table. */
+  private readonly silent = new Map<string, Set<string>>()
+
+  constructor(
+    private readonly tx: Db,
+    readonly subjects: Subject[],
+    /** Where the files look for unqualified names. */
+    private readonly path: string,
+  ) {
+    this.twins = new Map(subjects.map(s => [s.table, { schema: twinSchema(s.schema), name: s.name }]))
+  }
+
+  /** The name of a table's twin. */
+  twinOf(table: string): string {
+    return tableText(this.twins.get(table)!)
+  }
+
+  private readonly schemaFor = (schema: string, name: string): string | null =>
+    this.twins.get(tableText({ schema, name }))?.schema ?? null
+
+  private readonly moved = (text: string): Promise<string> => movedNames(text, this.schemaFor)
+
+  async make(): Promise<void> {
+    await setLocal(this.tx, twinWaitMs, changeMs)
+    await closePath(this.tx)
+    this.silent.clear()
+    for (const schema of new Set([...this.twins.values()].map(t => t.schema)))
+      await openSchema(this.tx, schema)
+    // a policy may read another twin, which has to be there
+    for (const s of this.subjects) {
+      await makePolicyTwin(this.tx, { ...s, policies: [] }, this.twins.get(s.table)!)
+      this.silent.set(s.table, new Set(s.policies.filter(p => !p.reads).map(p => p.name)))
+    }
+    for (const s of this.subjects)
+      for (const p of s.policies)
+        await addPolicy(this.tx, this.twinOf(s.table), p, p.using === null ? null : await this.moved(p.using))
+  }
+
+  /** Whether queries of policies read the rows of a table, so that it matters how many are alike. */
+  async areCounted(files: PlayedStatement[][]): Promise<Set<string>> {
+    const read = new Set<string>()
+    for (const s of this.subjects)
+      for (const { using } of s.policies)
+        if (using !== null)
+          for (const { node } of await parseStatements(`select ${using}`))
+            for (const name of relationsRead(node)) read.add(name)
+    for (const { statement } of files.flat())
+      if (/PolicyStmt$/.test(statement.kind))
+        for (const name of relationsRead([statement.node.qual, statement.node.with_check])) read.add(name)
+    return read
+  }
+
+  /** Runs what a file changes; throws NotForeseen where the server refuses it. */
+  async play(file: PlayedStatement[]): Promise<void> {
+    await setLocal(this.tx, twinWaitMs, changeMs)
+    const open = twinSchema('public')
+    const own = [...this.twins.values()].some(t => t.schema === open)
+    const twinPath = [own ? partText(open) : '', this.path].filter(Boolean).join(', ')
+    for (const { statement, changes } of file) {
+      try {
+        if (changes.some(c => c.on === 'server')) await runIn(this.tx, this.path, statement.text)
+        for (const change of changes)
+          if (change.on === 'table') await this.playOn(statement, change, twinPath)
+      } catch (error) {
+        if (!isRefused(error)) throw error
+        const { code, message } = serverFault(error)!
+        throw new NotForeseen(`${code}: ${message.replaceAll('rethread_twin_', '')}`)
+      }
+    }
+    await closePath(this.tx)
+  }
+
+  private async playOn(
+    statement: Statement,
+    { table, sql, policy }: Extract<AccessChange, { on: 'table' }>,
+    path: string,
+  ): Promise<void> {
+    const tables = this.subjects
+      .filter(s => (table.endsWith('.*') ? partText(s.schema) === table.slice(0, -2) : s.table === table))
+      .map(s => s.table)
+    for (const t of tables) {
+      const silent = this.silent.get(t)!
+      if (policy) {
+        const { name, becomes, reads } = policy
+        const isSilent = reads === null ? silent.has(name) : !reads
+        silent.delete(name)
+        if (isSilent && becomes !== null) silent.add(becomes)
+        // whoever may write is not asked here
+        if (isSilent && reads === null && statement.kind === 'AlterPolicyStmt') continue
+        if (isSilent && reads === false) {
+          await runIn(this.tx, path, stubOfPolicy(name, this.twinOf(t)))
+          continue
+        }
+      }
+      await runIn(this.tx, path, sql ? sql(this.twinOf(t)) : await this.moved(statement.text))
+    }
+  }
+
+  /** The columns that policies of readers ask for, of each table. */
+  async asked(): Promise<Map<string, string[]>> {
+    const asked = new Map<string, string[]>()
+    for (const s of this.subjects) {
+      const { columns, whole, system } = await columnsAsked(this.tx, this.twinOf(s.table))
+      if (system) throw new NotForeseen(`a policy of ${s.table} asks where its rows are stored`)
+      asked.set(s.table, whole ? s.columns : columns.filter(c => s.columns.includes(c)))
+    }
+    return asked
+  }
+
+  /** Reads a table once, into its twin; how many rows it has. Throws NotForeseen where it takes too long. */
+  async fill(s: Subject, filling: Omit<Filling, 'table' | 'twin'>): Promise<number> {
+    return this.inTime(s, `the rows of ${s.table} could not be read`, inside =>
+      fillTwin(inside, { ...filling, table: s.table, twin: this.twinOf(s.table) }),
+    )
+  }
+
+  /** Takes out of a twin what a step takes out of its original. */
+  async leave(table: string, migration: string): Promise<void> {
+    await leaveTwin(this.tx, this.twinOf(table), migration)
+  }
+
+  /** What everybody sees of a table. Throws NotForeseen where it takes too long. */
+  async look(s: Subject, seers: Seer[]): Promise<SeenRows[]> {
+    const table = this.twinOf(s.table)
+    return this.inTime(s, `who sees which rows of ${s.table} was not found out`, async inside => {
+      await openTwin(inside, table)
+      return seenBy(inside, seers, { query: twinQuery(table), table, schema: s.schema })
+    })
+  }
+
+  private async inTime<T>(s: Subject, what: string, work: (tx: Db) => Promise<T>): Promise<T> {
+    try {
+      return await savepoint(this.tx)(async inside => {
+        await setLocal(inside, twinWaitMs, twinLookMs + Math.ceil((s.rows / 1e6) * lookMsForAMillion))
+        return work(inside)
+      })
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      const { code, message } = serverFault(error)!
+      throw new NotForeseen(`${what}: ${code}: ${message}`)
+    }
+  }
+
+  /** Work on twins that are gone again afterwards. */
+  static aside<T>(tx: Db, work: (tx: Db) => Promise<T>): Promise<T> {
+    return takenBack(savepoint(tx), work)
+  }
+}
