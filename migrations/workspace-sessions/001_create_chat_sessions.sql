@@ -6,8 +6,8 @@
 --!   table auth.users, column auth.users.id uuid, function auth.uid(), function public.update_updated_at(),
 --!   role authenticated, role service_role, role anon
 
--- Messages without a key are told apart by all that they say. Of two that say the same and fit no session, the
--- quarantine could keep one only.
+-- Messages without a key are told apart by all that they say. Of two that say the same and fit no session,
+-- the quarantine could keep one only.
 -- locks: none
 do $alike$
 declare

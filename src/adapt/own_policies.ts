@@ -29,7 +29,7 @@ export const privilegesOn = (table: string, { privileges }: OwnGrant, { elements
     ? ['select', 'insert', 'update', 'delete'].filter(p => p !== 'select' || privileges.includes(p))
     : privileges
 
-/** A policy of the track for the roles of the application; null where it is for none, or not on its own table. */
+/** A policy of the track for the roles of the application: null for none, or on no own table. */
 export function policyOf({ node, text }: Statement, roles: OwnGrant[], tables: OwnTables): string | null {
   const bound = ofPolicies(roles, 'own')
   if (bound.length === 0 || !tables.made.has(relationName(node.table))) return null

@@ -140,7 +140,7 @@ export async function plainBindings(
   ]
 }
 
-/** What a role gets on the tables of the track; `unclear` is a policy whose condition says nothing of a person. */
+/** What a role gets on the tables of the track; `unclear` is a policy that says nothing of a person. */
 function grantOf(
   user: TableUser,
   policies: OwnPolicy[] | null,
