@@ -115,12 +115,12 @@ function saysOfIds(f: Finding, info: TrackInfo, names: Names, roles: Roles): Fin
     ),
   )
   return isId
-    ? { ...f, facts: { found, wanted: [...wanted, ...idTypes.filter(t => !wanted.includes(t))] } }
+    ? { ...f, facts: { found, wanted: [...wanted, ...adaptableIds.filter(t => !wanted.includes(t))] } }
     : f
 }
 
 /** Types of ids that a copy can be written for. */
-const idTypes = ['uuid', 'bigint', 'integer', 'smallint', 'text', 'varchar']
+const adaptableIds = ['uuid', 'bigint', 'integer', 'smallint', 'text', 'varchar']
 
 /** Adds to the reason of each column that names rows in how many rows it does. */
 async function withShares(
