@@ -2,6 +2,7 @@ import type { Context } from './database/context.js'
 import { type Config, type ConfigRead, configName } from './files/config.js'
 import { type HazardCode, hazards } from './model/codes.js'
 import {
+  choice,
   counted,
   factor,
   flag,
@@ -53,6 +54,11 @@ export const globalOptions = {
     'write the report to a file, in the format of its name or after `=`: plan.json, plan.txt=markdown; may be repeated',
   ),
   quiet: flag('-q, --quiet', 'no progress'),
+  log: choice(
+    '--log <format>',
+    'progress on stderr as text or json: one line for each event (default text)',
+    ['text', 'json'],
+  ),
   verbose: flag('-v, --verbose', 'show more: notices, statements, causes of errors'),
   color: flag('--no-color', 'no colour (also NO_COLOR)'),
   yes: flag('-y, --yes', 'never ask; does not stand in for --allow or --confirm'),

@@ -235,7 +235,7 @@ test('a monitor whose connection breaks is not health: the backfill goes on with
     // while batches are written, not before
     broken = await db.sql`
       select pg_terminate_backend(a.pid) from pg_stat_activity a
-      where a.datname = current_database() and a.application_name = 'rethread monitor'
+      where a.datname = current_database() and a.application_name ~ '^rethread monitor run [0-9]+$'
         and exists (select from rethread.batches)`.catch(() => [])
     await new Promise(done => setTimeout(done, 10))
   }

@@ -56,6 +56,18 @@ test.each(cases)('%s', async (sql, codes) => {
   expect((await rulesOf(migration(sql))).map(f => f.code)).toEqual(codes)
 })
 
+test('a WITH that reads the table which the backfill walks is read whole by each batch', async () => {
+  const found = (sql: string) =>
+    rulesOf(migration(sql, { backfill: { table: 'public.notes', pending: 'true' } as never }))
+  const firsts = `with firsts as (select min(id) as id from public.notes group by topic)
+    insert into public.topics (id) select n.id from public.notes n where n.id in (select id from firsts)`
+  expect((await found(firsts)).map(f => [f.code, f.facts])).toEqual([
+    ['WITH_READS_TABLE', { part: 'firsts', table: 'public.notes', excused: null }],
+  ])
+  const other = firsts.replace('from public.notes group', 'from public.others group')
+  expect(await found(other)).toEqual([])
+})
+
 test('a statement is excused beside the SQL, with its reason; only that rule, only that statement', async () => {
   const found = await rulesOf(
     migration(`-- allow POLICY_WITHOUT_TO: everybody reads the price list

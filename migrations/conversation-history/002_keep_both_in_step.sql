@@ -1095,9 +1095,16 @@ begin
       delete from public.chat_sessions s where s.id = old.id and s.tenant_id = old.tenant_id and s.user_id = old.user_id;
     end if;
     if tg_op = 'INSERT' or tg_op = 'UPDATE' and old.id <> new.id then
+      -- its key may be one that is checked at the end of the transaction, which ON CONFLICT refuses
       insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
-      values (new.id, new.tenant_id, new.user_id, new.title, '[]', new.metadata, new.created_at, new.updated_at)
-      on conflict (id) do nothing;
+      select new.id, new.tenant_id, new.user_id, new.title, '[]', new.metadata, new.created_at, new.updated_at
+      where not exists (select from public.chat_sessions s where s.id = new.id);
+      -- messages of the same statement may have been there before
+      if exists (select from public.messages m where m.conversation_id = new.id) then
+        perform chat_private.rebuild_session(new.id);
+        -- which are then not to be appended once more
+        perform set_config('rethread.rebuilt', concat_ws(' ', extract(epoch from statement_timestamp()), pg_current_xact_id()), true);
+      end if;
     elsif tg_op = 'UPDATE' then
       update public.chat_sessions s
       set tenant_id = new.tenant_id, user_id = new.user_id, title = case when new.title = old.title then s.title else new.title end,
@@ -1149,7 +1156,9 @@ begin
       if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
         perform chat_private.catch_up(session);
         delete from chat_private.behind b where b.session_id = session;
-      elsif tg_op = 'INSERT' and exists (
+      elsif tg_op = 'INSERT'
+        and coalesce(current_setting('rethread.rebuilt', true), '') <> concat_ws(' ', extract(epoch from statement_timestamp()), pg_current_xact_id())
+        and exists (
         select from public.chat_sessions s
         join public.conversations c on c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id
         where s.id = session and pg_typeof(s.messages) = 'jsonb'::regtype and jsonb_typeof(s.messages::jsonb) = 'array'

@@ -113,17 +113,52 @@ $hide$;
 
 alter table public.chat_messages
   add constraint chat_messages_session_id_fkey foreign key (session_id) references public.chat_sessions (id) on delete cascade;
+-- Chats of others that went with a project, because something refused to let them go on without one. They
+-- come back at once where their messages go, by the trigger of 002, else by the backfill 003.
+create table chat_private.kept_chats (
+  session_id uuid primary key,
+  user_id uuid not null,
+  original jsonb not null,
+  messages jsonb not null,
+  sqlstate text not null,
+  at timestamptz not null default clock_timestamp()
+);
+create index kept_chats_user_id on chat_private.kept_chats (user_id);
+revoke all on chat_private.kept_chats from public, anon, authenticated, service_role;
+
 -- A project that is deleted, be it with its owner's account, takes its owner's chats along. Those of others
--- stay, without a project.
+-- stay, without a project. Never fails the application's statement: what can't be kept in its place now, such
+-- as for a trigger that raises, is put by and comes back.
 create function chat_private.keep_chats_of_others() returns trigger
 language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
 begin
-  update public.chat_sessions s
-  set project_id = null
-  where s.project_id = old.id and s.user_id is distinct from old.user_id;
+  begin
+    update public.chat_sessions s
+    set project_id = null
+    where s.project_id = old.id and s.user_id is distinct from old.user_id;
+  exception
+    when others then
+      insert into chat_private.kept_chats as k (session_id, user_id, original, messages, sqlstate)
+      select s.id, s.user_id, to_jsonb(s) || '{"project_id": null}', coalesce((
+        select jsonb_agg(to_jsonb(m) order by m.created_at, m.id) from public.chat_messages m where m.session_id = s.id), '[]'), sqlstate
+      from public.chat_sessions s
+      where s.project_id = old.id and s.user_id is distinct from old.user_id
+        -- whose account goes in the same statement
+        and exists (select from auth.users u where u.id = s.user_id)
+      on conflict (session_id) do update
+      set user_id = excluded.user_id, original = excluded.original, messages = excluded.messages, sqlstate = excluded.sqlstate, at = excluded.at;
+      begin
+        insert into chat_private.behind (session_id, operation, sqlstate)
+        select k.session_id, 'DELETE of projects', k.sqlstate from chat_private.kept_chats k
+        where not exists (select from chat_private.behind b where b.session_id = k.session_id and b.caught_up_at is null);
+      exception
+        -- 002 makes it
+        when undefined_table then null;
+      end;
+  end;
   return old;
 end
 $$;
@@ -137,3 +172,5 @@ alter table public.chat_sessions
   add constraint chat_sessions_project_id_fkey foreign key (project_id) references public.projects (id) on delete cascade;
 alter table public.chat_sessions
   add constraint chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;
+alter table chat_private.kept_chats
+  add constraint kept_chats_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;

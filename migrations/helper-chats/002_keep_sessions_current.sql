@@ -15,6 +15,9 @@ create table chat_private.behind (
 alter table chat_private.behind replica identity full;
 create index behind_session_id on chat_private.behind (session_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
+-- chats that were put by before this table was there
+insert into chat_private.behind (session_id, operation, sqlstate)
+select k.session_id, 'DELETE of projects', k.sqlstate from chat_private.kept_chats k;
 
 -- The title that a first message gives its session; null when it gives none.
 create function chat_private.title_of(content text) returns text
@@ -24,12 +27,24 @@ as $$
 $$;
 
 -- Time, preview and title from the messages that there are. The session is locked first, so that what is
--- read has seen whoever held it.
+-- read has seen whoever held it. A chat that was put by comes back before.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = ''
 as $$
+declare
+  put_by record;
+  restoring text := coalesce(current_setting('rethread.restoring', true), '');
 begin
+  delete from chat_private.kept_chats k where k.session_id = session returning k.original, k.messages into put_by;
+  if found then
+    perform set_config('rethread.restoring', 'on', true);
+    insert into public.chat_sessions select (jsonb_populate_record(null::public.chat_sessions, put_by.original)).*
+    on conflict (id) do nothing;
+    insert into public.chat_messages select (jsonb_populate_record(null::public.chat_messages, m)).* from jsonb_array_elements(put_by.messages) m
+    on conflict (id) do nothing;
+    perform set_config('rethread.restoring', restoring, true);
+  end if;
   perform from public.chat_sessions s where s.id = session for no key update;
   update public.chat_sessions s
   set updated_at = greatest(s.updated_at, n.created_at),

@@ -434,7 +434,8 @@ $$;
 -- Counters of a session are those of its rows, whoever writes the session and whatever they write. What it
 -- does not say of its request's trip, quotes and proposals is copied, and goes with the request, as does its
 -- agent. Where somebody is just counting into other sessions of its conversation or request, neither sees the
--- rows of the other: it waits for them, or that is noted.
+-- rows of the other: it waits for them, or that is noted. It says which statement has counted: messages of
+-- the same statement may be among what was counted, and are not to be added once more.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -461,7 +462,12 @@ begin
     where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id);
     if others = 0 then
       delete from chat_private.behind b where b.conversation_id = new.conversation_id or b.request_id = new.request_id;
-    elsif locked < others and not chat_private.wait_for_sessions(new.id, new.conversation_id, new.request_id) then
+    elsif tg_op = 'INSERT' and not exists (
+      select from public.chat_sessions s where s.id <> new.id and s.conversation_id = new.conversation_id
+    ) then
+      delete from chat_private.behind b where b.conversation_id = new.conversation_id;
+    end if;
+    if locked < others and not chat_private.wait_for_sessions(new.id, new.conversation_id, new.request_id) then
       insert into chat_private.behind (conversation_id, request_id, operation)
       values (new.conversation_id, null, tg_op || ' of chat_sessions'), (null, new.request_id, tg_op || ' of chat_sessions');
     end if;
@@ -491,9 +497,15 @@ begin
   select count(*), greatest(new.last_activity_at, max(m.created_at)) into new.message_count, new.last_activity_at
   from public.messages m where m.conversation_id = new.conversation_id;
   new.quotes_received_count := (select count(*) from public.quotes q where q.request_id = new.request_id);
+  perform set_config('rethread.counted', chat_private.this_statement(), true);
   return new;
 end
 $$;
+
+-- The statement that is at work, as the application has sent it: all that a function does is one.
+create function chat_private.this_statement() returns text
+language sql stable
+as $$ select concat_ws(' ', extract(epoch from statement_timestamp()), pg_current_xact_id()) $$;
 
 -- Notes the conversations that prune leaves without a session; a session that people delete is opened again.
 create function chat_private.note_pruned() returns trigger
@@ -636,6 +648,8 @@ declare
   gone timestamptz[];
   counted uuid[];
   one record;
+  is_counted constant boolean := coalesce(current_setting('rethread.counted', true), '') = chat_private.this_statement();
+  sees_all constant boolean := current_setting('transaction_isolation') = 'read committed';
 begin
   begin
     if tg_op = 'INSERT' then
@@ -672,19 +686,21 @@ begin
       returning s.conversation_id
     )
     select array_agg(k.conversation_id) into counted from kept k;
-    -- a second look: a session may have come while this waited for another one, or none is there yet
+    -- a second look: a session may have come while this waited for another one, or in this very statement, or
+    -- none is there yet
     for one in
       select c.id, s.n
       from unnest(conversations) c (id)
       left join (select k.id, count(*) as n from unnest(counted) k (id) group by 1) k on k.id = c.id
       cross join lateral (select count(*) as n from public.chat_sessions x where x.conversation_id = c.id) s
-      where s.n = 0 or s.n is distinct from k.n or exists (select from chat_private.behind b where b.conversation_id = c.id)
+      where s.n = 0 or is_counted or s.n is distinct from k.n or exists (select from chat_private.behind b where b.conversation_id = c.id)
       order by 1
     loop
       -- an older snapshot can't see what others have counted meanwhile
-      if one.n > 0 and current_setting('transaction_isolation') = 'read committed' then
+      if one.n > 0 and (sees_all or is_counted) then
         perform chat_private.catch_up(one.id);
-      elsif exists (select from public.conversations c where c.id = one.id) then
+      end if;
+      if (one.n = 0 or not sees_all) and exists (select from public.conversations c where c.id = one.id) then
         perform chat_private.note_behind(one.id, null, tg_op || ' of messages', null);
         if tg_op <> 'DELETE' then
           delete from chat_private.pruned p where p.conversation_id = one.id;
@@ -761,7 +777,7 @@ $$;
 -- Nothing of this is for the application to call.
 revoke all on function
   chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.trip_of(jsonb), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
-  chat_private.catch_up(uuid), chat_private.catch_up_session(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.note_pruned(), chat_private.open_sessions(uuid[]),
+  chat_private.catch_up(uuid), chat_private.catch_up_session(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.this_statement(), chat_private.note_pruned(), chat_private.open_sessions(uuid[]),
   chat_private.follow_conversations(), chat_private.follow_request_of_conversation(), chat_private.follow_requests(), chat_private.follow_messages(),
   chat_private.follow_quotes() from public;
 

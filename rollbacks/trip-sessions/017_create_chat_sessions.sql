@@ -46,6 +46,7 @@ drop function if exists chat_private.follow_quotes();
 drop function if exists chat_private.note_pruned();
 drop function if exists chat_private.open_sessions(uuid[]);
 drop function if exists chat_private.count_session();
+drop function if exists chat_private.this_statement();
 drop function if exists chat_private.wait_for_sessions(uuid, uuid, uuid);
 drop function if exists chat_private.has_caught_up(uuid);
 drop function if exists chat_private.catch_up_session(uuid);

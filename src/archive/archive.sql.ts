@@ -20,6 +20,8 @@ export interface ArchiveRow {
   deleted: boolean
   /** Keys that a restore could not bring back; null where none has been through yet. */
   left: string[] | null
+  /** Rows that people had made or changed, as the loss report counted them; null where it could not. */
+  made: number | null
 }
 
 /** All archives, newest first; none when the schema is not there. */
@@ -29,7 +31,8 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
     select id, run, track, migration, relation, column_name as column, stored_as as "storedAs",
       key_columns as "keyColumns", ours, rows, state, hash, to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
       manifest @> '[{"kind": "deleted rows"}]' as deleted,
-      (select e -> 'keys' from jsonb_array_elements(manifest) e where e ->> 'kind' = 'left') as left
+      (select e -> 'keys' from jsonb_array_elements(manifest) e where e ->> 'kind' = 'left') as left,
+      (select (e ->> 'rows')::float8 from jsonb_array_elements(manifest) e where e ->> 'kind' = 'made') as made
     from rethread_archive.archives
     order by id desc`
 }
@@ -45,7 +48,7 @@ export async function hasUnsealed(sql: Db, track: string): Promise<boolean> {
 /** Notes an archive; returns its id. */
 export async function addArchive(
   sql: Db,
-  a: Omit<ArchiveRow, 'id' | 'rows' | 'hash' | 'at' | 'deleted' | 'left'> & { manifest?: object[] },
+  a: Omit<ArchiveRow, 'id' | 'rows' | 'hash' | 'at' | 'deleted' | 'left' | 'made'> & { manifest?: object[] },
 ): Promise<number> {
   const [row] = await sql<{ id: number }[]>`
     insert into rethread_archive.archives (run, track, migration, relation, column_name, stored_as, key_columns, ours, state, manifest)
@@ -70,6 +73,14 @@ export async function sealArchive(
     update rethread_archive.archives
     set state = 'kept', rows = ${seal.rows}, hash = ${seal.hash}
     where id = ${id}`
+}
+
+/** Notes how many rows of an archive people had made or changed: afterwards nothing can tell them apart. */
+export async function noteMade(sql: Db, id: number, rows: number): Promise<void> {
+  await sql`
+    update rethread_archive.archives a
+    set manifest = a.manifest || jsonb_build_array(jsonb_build_object('kind', 'made', 'name', a.relation, 'rows', ${rows}::float8))
+    where a.id = ${id}`
 }
 
 /** Notes which keys a restore could not bring back: when it is run again, it looks at these alone. */

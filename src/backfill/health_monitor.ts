@@ -4,7 +4,8 @@ import { isLost, isRefused } from '../database/faults.js'
 import { beside } from '../run/beside.js'
 import { throttled, type Vitals, vitals } from './health_monitor.sql.js'
 import type { Job } from './job.js'
-import { noteAdvice } from './run_backfill.sql.js'
+import { paceOf } from './pace.js'
+import { notePace } from './run_backfill.sql.js'
 import { type Advice, advise, unseen, type WalRate } from './throttle.js'
 
 /** How often the signals are looked at, in milliseconds. */
@@ -26,7 +27,13 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
     sayBroken()
     try {
       job.advice = await readAdvice(job, wal)
-      await noteAdvice(job.run.monitor.sql, job.id, job.advice.level === 'go' ? null : adviceText(job.advice))
+      const seconds = (ctx.clock.now() - job.progress.since) / 1000
+      await notePace(
+        job.run.monitor.sql,
+        job.id,
+        job.advice.level === 'go' ? null : adviceText(job.advice),
+        paceOf({ ...job.progress, seconds }),
+      )
     } catch (error) {
       // a broken monitor is replaced when the run connects again
       if (!isLost(error) && !isRefused(error)) throw error

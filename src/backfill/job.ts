@@ -65,6 +65,8 @@ export interface Job {
 interface Progress {
   rows: number
   pagesDone: number
+  /** Those that were done when this invocation began. */
+  pagesBefore: number
   pages: number
   since: number
 }

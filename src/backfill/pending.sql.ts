@@ -1,4 +1,5 @@
 import type { ReferencingKey } from '../database/catalog.sql.js'
+import { familyOf } from '../database/family.sql.js'
 import { keyText } from '../database/row_key.sql.js'
 import { type Db, literal } from '../database/types.js'
 import { restPredicate } from './batch_predicate.sql.js'
@@ -116,6 +117,25 @@ export async function hasPending(sql: Db, s: PendingSpec): Promise<boolean> {
      ) as found`,
   )
   return row!.found
+}
+
+/**
+ * Bytes of the largest of these tables as the last VACUUM or ANALYZE found it, long values and partitions
+ * included: the size of today would wait for locks.
+ */
+export async function knownBytes(sql: Db, tables: string[]): Promise<number> {
+  if (tables.length === 0) return 0
+  const [row] = await sql<{ bytes: number }[]>`
+    with recursive ${familyOf(sql, tables)}
+    select coalesce(max(x.pages), 0)::float8 * current_setting('block_size')::float8 as bytes
+    from (
+      select f.asked, sum(greatest(c.relpages, 0) + greatest(coalesce(t.relpages, 0), 0)) as pages
+      from family f
+      join pg_catalog.pg_class c on c.oid = f.relid
+      left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
+      group by 1
+    ) x`
+  return row!.bytes
 }
 
 /** A row that is left: its key as the quarantine writes it, and the key's values as text. */

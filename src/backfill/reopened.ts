@@ -5,7 +5,7 @@ import { readAside } from '../database/scopes.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { hasPending } from './pending.sql.js'
+import { hasPending, knownBytes } from './pending.sql.js'
 import { readPendingSpec } from './pending_spec.js'
 import { wasTakenAway } from './taken_away.js'
 
@@ -19,27 +19,34 @@ export interface Reopened {
   unknown: string[]
   /** Those of which the server refused the question, with its words: nobody knows whether they are done. */
   failed: { name: string; sqlstate: string; reason: string }[]
+  /** Longest time that each of them was given, in milliseconds. */
+  limitMs: number
 }
 
 /** Longest question in passing, in milliseconds: where an index answers it takes one. */
 const inPassingMs = 1000
+/** Without one it reads a table: so many bytes a millisecond, on hardware that nobody would call fast. */
+const bytesPerMs = 32 * 1024
+/** Nobody who runs a command with nothing to do waits longer for each question. */
+const mostPassingMs = 60_000
 
 /**
  * Asks each finished backfill of a track for one row that is to do again: a row that came since, or one whose
  * reason for being set aside is no longer true. Without an index that is a scan of the table up to the first
- * such row, so it has a time limit; 0 is none.
+ * such row, so it has a time limit, which grows with the tables where none is given; 0 is none.
  */
 export async function reopenedBackfills(
   connection: Connection,
   track: Track,
   applied: { has(name: string): boolean },
-  timeoutMs: number = inPassingMs,
+  timeoutMs?: number,
 ): Promise<Reopened> {
-  const again: Reopened = { found: [], names: new Set(), unknown: [], failed: [] }
   const finished = track.migrations.filter(
     m => m.backfill && applied.has(m.name) && !(m.backfill.until && applied.has(m.backfill.until)),
   )
-  const answers = await areToDoAgain(connection, { track, applied, timeoutMs }, finished)
+  const limitMs = timeoutMs ?? (await passingMs(connection, finished))
+  const again: Reopened = { found: [], names: new Set(), unknown: [], failed: [], limitMs }
+  const answers = await areToDoAgain(connection, { track, applied, timeoutMs: limitMs }, finished)
   for (const [i, m] of finished.entries()) {
     const answer = answers[i]!
     if (answer === 'yes') again.found.push(m.name)
@@ -48,6 +55,12 @@ export async function reopenedBackfills(
     if (typeof answer === 'object') again.failed.push({ name: m.name, ...answer })
   }
   return again
+}
+
+/** How long a question may take that reads the largest of these backfills' tables from end to end. */
+async function passingMs({ sql }: Connection, finished: Migration[]): Promise<number> {
+  const bytes = await knownBytes(sql, [...new Set(finished.map(m => m.backfill!.table))])
+  return Math.round(Math.min(inPassingMs + bytes / bytesPerMs, mostPassingMs))
 }
 
 type Answer = 'yes' | 'no' | 'unknown' | { sqlstate: string; reason: string }
@@ -96,8 +109,11 @@ async function answerOf(
 const timeLimits = ['57014', '55P03']
 
 /** What a report says of them. */
-export const reopenedFindings = ({ found, unknown, failed }: Reopened, stops = false): Finding[] => [
+export const reopenedFindings = (
+  { found, unknown, failed, limitMs: ms }: Reopened,
+  stops = false,
+): Finding[] => [
   ...found.map(name => finding('BACKFILL_REOPENED', name, { stops }, stops ? 'warn' : 'info')),
-  ...unknown.map(name => finding('NOT_RECHECKED', name, { ms: inPassingMs })),
+  ...unknown.map(name => finding('NOT_RECHECKED', name, { ms })),
   ...failed.map(({ name, ...why }) => finding('RECHECK_FAILED', name, why)),
 ]

@@ -1,6 +1,7 @@
 import { relationExists } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 import { forgetFailed } from './failed_rows.sql.js'
+import type { Pace } from './pace.js'
 
 /**
  * A backfill as the state tables know it. Its states, and what leads out of each:
@@ -26,6 +27,8 @@ export interface BackfillRow {
   seconds: number
   /** Why it is slow or waits, as its last run said. */
   advice: string | null
+  /** The pace of the invocation that is or was last at work; null before it has told one. */
+  pace: Pace | null
   ranges: number
   rangesDone: number
   batches: number
@@ -61,6 +64,8 @@ export async function readBackfills(
       b.id, b.track, b.migration, b.passes,
       case when b.state = 'running' and exists (select from rethread.pauses p where p.track = b.track)
         then 'paused' else b.state end as state, b.rows + r.rows as rows, b.advice,
+      -- an older ledger, read before a run has upgraded it, has no such column
+      case when b.state = 'running' then to_jsonb(b) -> 'pace' end as pace,
       case when b.seconds = 0 and b.state <> 'done' then extract(epoch from clock_timestamp() - b.started_at)::float8 else b.seconds end as seconds,
       t.units as "countedUnits", t.rows as "countedRows", t.hash as "countedHash",
       r.ranges, r.done as "rangesDone", r.pages::float8 as pages, r.pages_done::float8 as "pagesDone",
@@ -205,9 +210,9 @@ export async function rangesElsewhere(sql: Db, backfill: number): Promise<number
   return row!.n
 }
 
-/** Keeps the present advice for `--status`, which another process asks for. */
-export async function noteAdvice(sql: Db, backfill: number, advice: string | null): Promise<void> {
-  await sql`update rethread.backfills set advice = ${advice} where id = ${backfill} and advice is distinct from ${advice}`
+/** Keeps the present advice and pace for `status`, which another process asks for. */
+export async function notePace(sql: Db, backfill: number, advice: string | null, pace: Pace): Promise<void> {
+  await sql`update rethread.backfills set advice = ${advice}, pace = ${sql.json(pace as never)} where id = ${backfill}`
 }
 
 /** Starts all ranges again, for a further pass of the closing sweep. Rows written are kept in the sum. */

@@ -6,6 +6,7 @@ import { objectsOf } from '../files/track_objects.js'
 import { Failure, UsageError } from '../model/failure.js'
 import type { Migration, Track } from '../model/project.js'
 import { type BackfillResult, type Finding, finding } from '../model/report.js'
+import { anyAtWork } from '../run/at_work.sql.js'
 import { type History, upward } from '../run/ledger_history.js'
 import { refuseBackfill } from '../run/refuse_destruction.js'
 import type { Run } from '../run/run.js'
@@ -98,7 +99,13 @@ export async function runBackfill(
       ? { ...whole, restrict: (part: string) => whole.restrict(`${part} and ${isSetAside(pending)}`) }
       : whole
   const row = await readRow(run, migration)
-  const progress = { rows: 0, pagesDone: row.pagesDone, pages: row.pages, since: ctx.clock.now() }
+  const progress = {
+    rows: 0,
+    pagesDone: row.pagesDone,
+    pagesBefore: row.pagesDone,
+    pages: row.pages,
+    since: ctx.clock.now(),
+  }
   const job: Job = {
     run,
     migration,
@@ -222,9 +229,14 @@ export async function backfillResults(
   track: string,
   { applied, unfinished }: History,
 ): Promise<BackfillResult[]> {
+  const atWork = await anyAtWork(sql)
   const rows = await readBackfills(sql, track, null)
   const isApplied = (name: string) => applied.has(name) || upward(unfinished.get(name)) !== null
-  return rows.filter(b => b.state !== 'done' || isApplied(b.migration)).map(toResult)
+  return rows
+    .filter(b => b.state !== 'done' || isApplied(b.migration))
+    .map(b =>
+      b.state === 'running' && !atWork ? { ...toResult(b), state: 'stopped', etaSeconds: null } : toResult(b),
+    )
 }
 
 /** A state row as the report tells it. */
@@ -235,16 +247,15 @@ const toResult = (row: BackfillRow): BackfillResult => ({
   rows: row.rows,
   rangesDone: row.rangesDone,
   ranges: row.ranges,
+  fraction: row.state === 'done' || row.pages === 0 ? 1 : Math.min(1, row.pagesDone / row.pages),
   batches: row.batches,
   quarantined: row.quarantined,
   failed: row.failed,
   passes: row.passes,
   seconds: Math.round(row.seconds * 10) / 10,
-  rowsPerSecond: row.seconds > 0 ? Math.round(row.rows / row.seconds) : 0,
+  rowsPerSecond: row.pace?.rowsPerSecond ?? (row.seconds > 0 ? Math.round(row.rows / row.seconds) : 0),
   etaSeconds:
-    row.state === 'done' || row.pagesDone === 0
-      ? null
-      : Math.round((row.seconds * (row.pages - row.pagesDone)) / row.pagesDone),
+    row.state === 'running' && row.pace?.etaSeconds != null ? Math.round(row.pace.etaSeconds) : null,
   counted:
     row.countedUnits === 0 ? null : { units: row.countedUnits, rows: row.countedRows, hash: row.countedHash },
   slowedBy: row.state === 'done' ? null : row.advice,

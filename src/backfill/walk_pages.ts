@@ -10,6 +10,7 @@ import { batchPredicate } from './batch_predicate.sql.js'
 import { type BatchSize, makeBatchSize } from './batch_size.js'
 import { adviceNow, adviceText, flushSizeFor, restAfterBatch, restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
+import { paceOf } from './pace.js'
 import { nextBatch } from './range_cursor.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from './run_backfill.sql.js'
 import { type Along, walkKeys } from './walk_keys.js'
@@ -246,15 +247,11 @@ function reportProgress(job: Job, rows: number, batchMs: number, batchSize: Batc
   const advice = adviceNow(job)
   progress.rows += rows
   const seconds = (run.ctx.clock.now() - progress.since) / 1000
-  const fraction = progress.pages === 0 ? 1 : Math.min(1, progress.pagesDone / progress.pages)
-  const eta = fraction > 0.01 ? (seconds / fraction) * (1 - fraction) : null
   run.ctx.emit({
     type: 'batch',
     migration: migration.name,
     rows: progress.rows,
-    fraction,
-    rowsPerSecond: seconds > 0 ? Math.round(progress.rows / seconds) : 0,
-    etaSeconds: eta,
+    ...paceOf({ ...progress, seconds }),
     batchMs,
     pace: advice.level === 'go' && advice.unknown.length === 0 ? batchSize.word() : adviceText(advice),
   })

@@ -3,7 +3,7 @@ import { filesIn, folderOf, formats } from '../library/discovery.js'
 import { codes, hazards } from '../model/codes.js'
 import { flagOf } from '../model/options.js'
 import { phases } from '../model/project.js'
-import { inHelpOrder, isOfUse, namesOf, shells } from './help.js'
+import { flagNames, inHelpOrder, isOfUse, shells } from './help.js'
 
 /** One flag: its names, its help, and whether a text follows. */
 interface FlagEntry {
@@ -30,7 +30,7 @@ const valuesOf = async (): Promise<Record<string, readonly string[]>> => ({
 })
 
 /** What may follow a command. Its usage names the actions: `sessions list`. */
-const wordsOf = (name: string, { summary }: Command): string[] =>
+const actionsOf = (name: string, { summary }: Command): string[] =>
   name === 'explain'
     ? [...Object.keys(codes), ...Object.keys(hazards)]
     : [...new Set([...summary.matchAll(new RegExp(`\`${name} (\\w+)`, 'g'))].map(m => m[1]!))]
@@ -45,11 +45,11 @@ async function entries(): Promise<CommandEntry[]> {
       return {
         name,
         summary: command.summary,
-        words: wordsOf(name, command),
+        words: actionsOf(name, command),
         flags: options
           .filter(option => isOfUse(option, command))
           .map(option => ({
-            names: namesOf(option),
+            names: flagNames(option),
             help: option.help,
             takesValue: option.flags.includes('<'),
           })),

@@ -6,7 +6,7 @@ import { looksLikeProject } from '../files/discover.js'
 import { filtersIn } from '../files/track_info.js'
 import { Failure, Failures } from '../model/failure.js'
 import { attributeOf, type Option as Declared, flagOf, list, type Typed } from '../model/options.js'
-import { namesOf } from './help.js'
+import { flagNames } from './help.js'
 
 /** An option as a command declares it. */
 type Flag = Declared<unknown>
@@ -27,7 +27,7 @@ export function optionOf(flag: Flag, formats: string[]): Option {
 
 /** The global flags that a text follows. */
 const withText = new Set(
-  Object.values(globalOptions).flatMap(option => (option.flags.includes(' <') ? namesOf(option) : [])),
+  Object.values(globalOptions).flatMap(option => (option.flags.includes(' <') ? flagNames(option) : [])),
 )
 
 /**

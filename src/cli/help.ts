@@ -56,7 +56,7 @@ export const readHelp = (argv: string[]): string[] =>
 export const headings = { own: 'Options:', common: 'Common options:' }
 
 /** The names of an option as people type them, the short one too. */
-export const namesOf = (option: Option<unknown>): string[] => [
+export const flagNames = (option: Option<unknown>): string[] => [
   ...(/^-\w/.exec(option.flags) ?? []),
   flagOf(option.flags),
 ]

@@ -108,7 +108,7 @@ const addCompletion = (program: Program, process: Process): Program =>
 
 /** The format that a command line names, as far as it can be told of one that could not be read. */
 function formatIn(argv: string[]): string | null {
-  const at = argv.indexOf('--format')
+  const at = argv.findIndex(word => word === '--format' || word === '-f')
   const joined = argv.find(word => word.startsWith('--format='))
   return (at < 0 ? undefined : argv[at + 1]) ?? joined?.slice('--format='.length) ?? null
 }

@@ -4,6 +4,8 @@ import { duration, number } from '../render/words/numbers.js'
 /** An event as one plain line; null for those that only move the live bar. */
 export function progressLine(event: Event, verbose: boolean): string | null {
   switch (event.type) {
+    case 'run':
+      return verbose ? `  run ${event.run}` : null
     case 'step-start':
       return `${event.direction === 'down' ? '←' : '→'} [${event.index}/${event.of}] ${event.migration}: ${event.title}`
     case 'step-done':

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs'
-import { type Command, globalOptions } from '../command.js'
+import { type Command, globalOptions, type Invocation } from '../command.js'
 import { formats, rendererOf } from '../library/discovery.js'
 import { Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
@@ -107,13 +107,14 @@ async function readDestination(typed: Record<string, Typed>, cwd: string): Promi
 }
 
 /** Runs the command, and asks a person where it may go on once somebody has agreed. */
-async function reportOf(
-  { name, command, args, typed, process }: Line,
-  faults: Finding[],
-  given: string | null,
-): Promise<Report> {
+async function reportOf(line: Line, faults: Finding[], given: string | null): Promise<Report> {
+  const { name, command, args, typed, process } = line
   const verbose = typed.verbose === true
-  const events = openTerminal(process, { quiet: typed.quiet === true, verbose })
+  const events = openTerminal(process, {
+    quiet: typed.quiet === true,
+    verbose,
+    json: typed.log === 'json',
+  })
   const cleanup: (() => Promise<void>)[] = []
   let layoutFindings: () => Finding[] = () => []
   try {
@@ -121,6 +122,7 @@ async function reportOf(
     const input = await readInput(command, args, options, process, events.emit, cleanup)
     layoutFindings = input.layoutFindings
     let report = await run(input)
+    if (typed.watch === true) return await watch(report, () => run(input), input.ctx, line)
     // a protected place is never confirmed by typing: the flag stands in the command, for all to read
     const never = options.yes || input.config.protected
     for (let named = await events.askNames(report, never); named; ) {
@@ -150,6 +152,30 @@ async function reportOf(
   } finally {
     for (const end of cleanup.reverse()) await end()
     events.close()
+  }
+}
+
+/** How often `--watch` looks again, in milliseconds. */
+const watchEveryMs = 2000
+
+/** Shows a report again and again until somebody stops it; the last one is what the command comes to. */
+async function watch(
+  first: Report,
+  again: () => Promise<Report>,
+  { clock, signal }: Pick<Invocation['ctx'], 'clock' | 'signal'>,
+  { args, typed, process }: Line,
+): Promise<Report> {
+  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
+  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
+  const renderer = (await rendererOf(String(typed.format ?? usualFormat)))!
+  const live = Boolean(process.stdout.isTTY)
+  const look = { color: live && !process.env.NO_COLOR, verbose: false, width: process.stdout.columns ?? 100 }
+  for (let report = first; ; report = await again()) {
+    const shown = withoutSecrets(report, urlOrNone(given, process.env), words)
+    // a terminal shows one report, where the last one was; a file gets them one below the other
+    process.stdout.write(`${live ? '\u001b[H\u001b[2J' : ''}${await renderer.render(shown, look)}`)
+    await clock.sleep(watchEveryMs, signal)
+    if (signal.aborted) return report
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Event } from '../model/event.js'
-import type { Report } from '../model/report.js'
-import { terminalText } from '../render/escape.js'
+import { emptyReport, type Report } from '../model/report.js'
+import { jsonText, terminalText } from '../render/escape.js'
 import { worded } from '../render/words/index.js'
 import { duration, number } from '../render/words/numbers.js'
 import { progressLine } from './progress.js'
@@ -25,9 +25,26 @@ interface Terminal {
 /** Milliseconds between two plain progress lines where there is no terminal. */
 const plainEveryMs = 3000
 
+/**
+ * One line of JSON for each event: when, which run of the ledger, and the event. `run` is null before the run
+ * has a number, and for commands that only read.
+ */
+function eventLog(process: NodeJS.Process): (event: Event) => void {
+  let run: number | null = null
+  return event => {
+    if (event.type === 'run') run = event.run
+    const line = { time: new Date().toISOString(), ...event, run }
+    process.stderr.write(`${jsonText(JSON.stringify(line))}\n`)
+  }
+}
+
 /** Makes the sink of one command: a live bar on a terminal, a plain line every few seconds otherwise. */
-export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; verbose: boolean }): Terminal {
-  const live = Boolean(process.stderr.isTTY) && !look.quiet
+export function openTerminal(
+  process: NodeJS.Process,
+  look: { quiet: boolean; verbose: boolean; json: boolean },
+): Terminal {
+  const live = Boolean(process.stderr.isTTY) && !look.quiet && !look.json
+  const log = look.json ? eventLog(process) : null
   let bar: { update(value: number, payload: object): void; stop(): void } | null = null
   let opening = false
   let last = 0
@@ -74,8 +91,19 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
     last = now
     write(progressLine(event, look.verbose))
   }
+  /** What a rollback would take away stands above the question whether it may. */
+  const showLoss = async (report: Report) => {
+    if (report.command !== 'rollback' || report.tables.length === 0) return
+    const { renderTable } = await import('../render/table.js')
+    const loss = { ...emptyReport('rollback'), tables: report.tables }
+    const style = { color: false, verbose: false, width: process.stderr.columns ?? 100 }
+    // without the verdict: there is none yet
+    const [tables] = (await renderTable(loss, style)).split('\n\nVerdict:')
+    write(`${tables}\n`)
+  }
   return {
     emit: event => {
+      if (log) return log(event)
       if (look.quiet) return
       if (event.type === 'batch') return batch(event)
       const text = progressLine(event, look.verbose)
@@ -95,6 +123,7 @@ export function openTerminal(process: NodeJS.Process, look: { quiet: boolean; ve
       stopBar()
       const { default: ask } = await import('@inquirer/input')
       const context = { output: process.stderr }
+      await showLoss(report)
       for (const f of [outdated, needed]) if (f) write(worded(f).message)
       if (
         outdated &&

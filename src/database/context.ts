@@ -60,6 +60,8 @@ export interface Context extends Machine {
   spare: { reader: Connection | null }
   /** Takes what each statement of a step did, in a rehearsal; elsewhere nobody looks. */
   trace?: (step: string, traces: StatementTrace[]) => void
+  /** Number of the run in the ledger, once it has one: the sessions carry it in their name. */
+  run?: number
   /** Fires at the first Ctrl-C: finish the batch, then report. */
   signal: AbortSignal
 }
@@ -86,7 +88,7 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
   }
   const opened = openConnection({
     url: ctx.url,
-    application: purpose,
+    application: applicationOf(ctx, purpose),
     setup,
     admit: async greeted => {
       refusePlanted(greeted.planted)
@@ -103,6 +105,10 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
     throw isLost(error) ? usedUp(ctx, 2) : error
   })
 }
+
+/** The name of a session, after `rethread `: what it is for, and of which run. */
+export const applicationOf = ({ run }: Pick<Context, 'run'>, purpose: string): string =>
+  run === undefined ? purpose : `${purpose} run ${run}`
 
 /** Closes the reader that nobody took over. */
 export async function closeSpare({ spare }: Context): Promise<void> {

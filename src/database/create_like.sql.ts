@@ -18,17 +18,23 @@ interface Like {
  * can be copied.
  */
 export async function createLike(sql: Db, { create, name, original, rest = '' }: Like): Promise<void> {
-  const [whole] = await sql<{ index: boolean; check: boolean }[]>`
-    select
-      exists (
-        select from pg_catalog.pg_index i where i.indrelid = to_regclass(${original})
-          and concat(i.indexprs::text, i.indpred::text) ~ ${wholeRow}) as index,
-      exists (
+  const index = await hasWholeRowIndex(sql, original)
+  const [whole] = await sql<{ check: boolean }[]>`
+    select exists (
         select from pg_catalog.pg_constraint c where c.conrelid = to_regclass(${original})
           and c.conbin::text ~ ${wholeRow}) as check`
-  const left = `${whole!.index ? 'excluding indexes' : ''} ${whole!.check ? 'excluding constraints' : ''}`
+  const left = `${index ? 'excluding indexes' : ''} ${whole!.check ? 'excluding constraints' : ''}`
   await sql.unsafe(`${create} ${name} (like ${original} including all ${left}) ${rest}`)
-  if (whole!.index) await addKeys(sql, name, original)
+  if (index) await addKeys(sql, name, original)
+}
+
+/** Whether an index of a table reads whole rows: each update of a row is then one of that index too. */
+export async function hasWholeRowIndex(sql: Db, table: string): Promise<boolean> {
+  const [row] = await sql<{ found: boolean }[]>`
+    select exists (
+      select from pg_catalog.pg_index i where i.indrelid = to_regclass(${table})
+        and concat(i.indexprs::text, i.indpred::text) ~ ${wholeRow}) as found`
+  return row!.found
 }
 
 /** How an expression of the catalog refers to the whole row: a column number of 0. */

@@ -5,8 +5,8 @@ const usualSettings = (set: 'set' | 'set local'): string =>
   ['search_path', 'row_security', 'timezone'].map(name => `${set} ${name} = default`).join('; ')
 
 /** Gives a session the settings that files of other tools expect; to be taken back when they have run. */
-export async function setUsual(sql: Db): Promise<void> {
-  await sql.unsafe(usualSettings('set'))
+export async function setUsual(sql: Db, set: 'set' | 'set local' = 'set'): Promise<void> {
+  await sql.unsafe(usualSettings(set))
 }
 
 /** Back to the role of the session, from whatever role a file has taken on. */

@@ -5,13 +5,14 @@ import { isRefused, serverFault } from '../database/faults.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
+import { setUsual } from '../database/usual_settings.sql.js'
 import { droppedObjects, keysOf } from '../files/dropped_objects.js'
 import { parseStatements, withoutByteOrderMark } from '../files/statements.js'
 import type { HazardCode } from '../model/codes.js'
 import { whyNotRun } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
-import { acts, idOf, type Migration, type SqlFile, type Track } from '../model/project.js'
+import { acts, idOf, type Migration, type Track } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
 import { sendText } from '../run/execute_file.sql.js'
@@ -72,7 +73,7 @@ export async function rehearseInPlace(
         const why = await whyNot(tx, step.migration)
         return why
           ? { outcome: 'not-run', result: { reason: why.reason }, ends: why.ends }
-          : rehearseStep(ctx, tx, step.migration.file, await permitsOf(track, step, allowed))
+          : rehearseStep(ctx, tx, step.migration, await permitsOf(track, step, allowed))
       },
     })
     rehearsed.steps = ran.steps
@@ -118,6 +119,8 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
         }
       : null
   }
+  if (m.transaction === 'parts' || m.transaction === 'each')
+    return { reason: 'it needs more than one transaction; a copy can have them: --rehearse-url', ends: true }
   if (m.transaction !== 'none') return null
   const concurrent = (await parseStatements(m.file.text)).some(s => s.node.concurrent)
   return concurrent
@@ -132,9 +135,15 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
  * Sends the statements of a file one by one, each with its trace; what fails is taken
  * back and ends the rehearsal.
  */
-async function rehearseStep(ctx: Context, tx: Db, file: SqlFile, permits: Permits): Promise<Performed> {
+async function rehearseStep(
+  ctx: Context,
+  tx: Db,
+  { file, foreign }: Pick<Migration, 'file' | 'foreign'>,
+  permits: Permits,
+): Promise<Performed> {
   try {
     const traces = await savepoint(tx)(async inner => {
+      if (foreign) await setUsual(inner, 'set local')
       const tracer = new Tracer(inner, ctx.clock)
       const statements = await parseStatements(withoutByteOrderMark(file.text))
       const guard = await DestructionGuard.open(inner, file, statements, permits)
@@ -224,7 +233,8 @@ async function back(
     track,
     plan: { track: track.name, steps, held: [], applied: done, findings: [] },
     storage,
-    perform: async ({ migration: m }) => rehearseStep(ctx, tx, m.rollback!.file, await archivable(track, m)),
+    perform: async ({ migration: m }) =>
+      rehearseStep(ctx, tx, { file: m.rollback!.file, foreign: m.foreign }, await archivable(track, m)),
   })
   if (ran.verdict !== 'clean') rehearsed.verdict = ran.verdict
   rehearsed.findings.push(...ran.findings)

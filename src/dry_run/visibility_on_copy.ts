@@ -71,10 +71,16 @@ export async function watchVisibility(copy: Context, track: Track, plan: Plan): 
   return {
     migrations,
     look,
-    seen: () => ({
-      tables: previewTables({ seers, moments, tables: subjects.map(s => ({ name: s.table, rows: null })) }),
-      findings: subjects.length + findings.length === 0 ? [finding('SAME_VISIBILITY', track.name)] : findings,
-    }),
+    seen: () => {
+      const reached = new Set(moments.map(m => m.after))
+      for (const name of migrations)
+        if (!reached.has(name)) unknown(tables.join(', '), name, 'the run over the copy ended before it')
+      return {
+        tables: previewTables({ seers, moments, tables: subjects.map(s => ({ name: s.table, rows: null })) }),
+        findings:
+          subjects.length + findings.length === 0 ? [finding('SAME_VISIBILITY', track.name)] : findings,
+      }
+    },
   }
 }
 

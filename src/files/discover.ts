@@ -56,7 +56,6 @@ export const tracksLayout = 'tracks'
 
 /** True when a folder holds tracks of ours: numbered files in folders of `migrations/`. */
 export const hasTracks = (root: string): boolean =>
-  ['rollbacks', 'verify'].some(folder => existsSync(join(root, folder))) ||
   safeList(join(root, 'migrations')).some(
     entry =>
       entry.isDirectory() &&

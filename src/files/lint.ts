@@ -31,8 +31,8 @@ interface Kind {
 const longestName = 63
 
 /**
- * A track with the files that `lint` is to read: of another tool's, those that are still to run. What that tool
- * has applied, whatever its habits, is no reason to stop.
+ * A track with the files that `lint` is to read: of another tool's, those that are still to run. What that
+ * tool has applied, whatever its habits, is no reason to stop.
  */
 export const toLint = (track: Track, pending: Migration[]): Track =>
   track.layout ? { ...track, migrations: pending } : track
@@ -151,6 +151,8 @@ async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Prom
   const text = withoutByteOrderMark(file.text)
   const emptiness = (reason: string | null) =>
     finding(whenEmpty, file.path, { reason }, foreign && whenEmpty === 'EMPTY_FILE' ? 'info' : 'error')
+  // said already, and the parser would stop there as if it were the end
+  if (foreign && text.includes('\0')) return []
   if (text.trim() === '') return foreign || whenEmpty === 'EMPTY_ROLLBACK' ? [emptiness(null)] : []
   const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
   let statements: Statement[]
@@ -170,6 +172,9 @@ async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Prom
     if (!(error instanceof SyntaxFault)) throw error
     const { line, column, excerpt } = lineOf(text, error.offset)
     const where = `${file.path}:${line}`
+    const data = copiedRows(text, error.offset)
+    if (data !== null)
+      return [finding('PSQL_META_COMMAND', at(data), { excerpt: lineOf(text, data).excerpt.trim() })]
     return excerpt.trimStart().startsWith('\\')
       ? [finding('PSQL_META_COMMAND', where, { excerpt })]
       : [finding('SYNTAX', where, { column, excerpt, reason: error.message })]
@@ -182,6 +187,12 @@ async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Prom
       finding('BAD_HEADER', at(last.offset), { reason: 'a probe ends with a SELECT of what is wrong' }),
     )
   return faults
+}
+
+/** Where a COPY FROM stdin begins whose rows stand in front of a place; null where there is none. */
+function copiedRows(text: string, before: number): number | null {
+  const last = [...text.slice(0, before).matchAll(/^[ \t]*copy\b[^;]*\bfrom\s+stdin\b/gim)].at(-1)
+  return last && !/^\\\.\s*$/m.test(text.slice(last.index, before)) ? last.index : null
 }
 
 /**

@@ -9,8 +9,8 @@ const ending = /(?:^|[;\s])((?:commit|end)(?:\s+(?:work|transaction))?\s*;?)\s*$
 
 /**
  * The text of a file that is one transaction from its first to its last statement, with BEGIN and COMMIT
- * blanked: the step's own transaction takes their place. Null where it is none, or more than one; what is left
- * of transaction control is seen in the parse tree by `lint`.
+ * blanked: the step's own transaction takes their place. Null where it is none, or more than one; what is
+ * left of transaction control is seen in the parse tree by `lint`.
  */
 export function withoutOwnTransaction(text: string): string | null {
   const start = text.startsWith('\uFEFF') ? 1 : 0

@@ -2,7 +2,15 @@ import type { ExcusableCode, FindingOf } from '../model/facts.js'
 import type { Migration } from '../model/project.js'
 import { finding } from '../model/report.js'
 import type { SquawkWarning } from './squawk.js'
-import { lineOf, type Node, relationName, type Statement, statementsOrNone, strings } from './statements.js'
+import {
+  lineOf,
+  type Node,
+  relationName,
+  type Statement,
+  statementsOrNone,
+  strings,
+  visitNodes,
+} from './statements.js'
 
 /** What a rule found on a statement. */
 type Breach = FindingOf<ExcusableCode>
@@ -45,6 +53,7 @@ export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Pro
       ...ofFunctions(s, at),
       ...ofPolicies(s, at),
       ...ofWrites(s, at, m, made),
+      ...ofBatches(s, at, m),
       ...ofRowSecurity(s, at, made, policies),
       ...ofDrops(s, at),
       ...ofEnums(s, at, values),
@@ -104,6 +113,19 @@ function ofWrites(
   if (kind === 'InsertStmt' && node.selectStmt?.SelectStmt?.valuesLists?.length) return []
   const facts = { table, where: Boolean(node.whereClause), excused: excuse('BULK_WRITE') }
   return [finding('BULK_WRITE', where, facts)]
+}
+
+/** Parts of a backfill's WITH that read the table it walks: a batch limits only the top level. */
+function ofBatches({ node }: Statement, { where, excuse }: Place, { backfill }: Migration): Breach[] {
+  if (!backfill) return []
+  return (node.withClause?.ctes ?? []).flatMap(({ CommonTableExpr: part }: Node) => {
+    let reads = false
+    visitNodes(part.ctequery, n => {
+      if (typeof n.relname === 'string' && relationName(n) === backfill.table) reads = true
+    })
+    const facts = { part: part.ctename, table: backfill.table, excused: excuse('WITH_READS_TABLE') }
+    return reads ? [finding('WITH_READS_TABLE', where, facts)] : []
+  })
 }
 
 /** Row security that is switched on for a table in use before it has policies: nobody sees a row. */

@@ -201,12 +201,29 @@ const checksummed = memoByText(rememberedCharacters, async text => {
   return hash.digest('hex')
 })
 
+/** Where the lines of the newest text begin: a long file is asked about for each of its statements. */
+let lined: { text: string; starts: number[] } = { text: '', starts: [0] }
+
+function lineStarts(text: string): number[] {
+  if (lined.text !== text) {
+    const starts = [0]
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
+    lined = { text, starts }
+  }
+  return lined.starts
+}
+
 /** Line and column (from 1, in characters) of an offset, with the line's text. */
 export function lineOf(text: string, offset: number): { line: number; column: number; excerpt: string } {
-  const before = text.slice(0, offset)
-  const line = before.split('\n').length
-  const column = offset - (before.lastIndexOf('\n') + 1) + 1
-  return { line, column, excerpt: (text.split('\n')[line - 1] ?? '').replace(/\r$/, '') }
+  const starts = lineStarts(text)
+  let [low, high] = [0, starts.length]
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (starts[middle]! <= offset) low = middle
+    else high = middle
+  }
+  const excerpt = text.slice(starts[low], (starts[low + 1] ?? text.length + 1) - 1)
+  return { line: low + 1, column: offset - starts[low]! + 1, excerpt: excerpt.replace(/\r$/, '') }
 }
 
 /** The table that a RangeVar names. */

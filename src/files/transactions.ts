@@ -85,7 +85,7 @@ export async function filePartsOf(
   return parts
 }
 
-/** Whether a statement has a constant that a statement before it, in this transaction, made a value of an enum. */
+/** Whether a statement has a constant that one before it, in this transaction, made a value of an enum. */
 const usesNewValue = (s: Statement, values: ReadonlySet<string>): boolean =>
   values.size > 0 &&
   s.kind !== 'AlterEnumStmt' &&
@@ -135,8 +135,8 @@ export async function remainderOf(m: Migration, finished: number): Promise<Migra
 }
 
 /**
- * Decides how files of other tools are executed, for the migrations that somebody is about to plan: what needs
- * one transaction says so from here on. A file that does not parse is `lint`'s to report.
+ * Decides how files of other tools are executed, for the migrations that somebody is about to plan: what
+ * needs one transaction says so from here on. A file that does not parse is `lint`'s to report.
  */
 export async function settleTransactions(migrations: Iterable<Migration>): Promise<void> {
   for (const m of migrations) {

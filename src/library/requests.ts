@@ -18,8 +18,8 @@ export interface OpenProjectOptions {
    */
   dir?: string | undefined
   /**
-   * Whose files are in the folder, such as `supabase` or `dbmate`. Default: `layout` of the configuration, else
-   * what they look like.
+   * Whose files are in the folder, such as `supabase` or `dbmate`. Default: `layout` of the configuration,
+   * else what they look like.
    */
   layout?: string | undefined
   /**

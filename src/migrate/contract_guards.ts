@@ -18,13 +18,13 @@ export async function announceHeld(
   plan: Plan,
   from: HazardLevel | undefined,
 ): Promise<Finding[]> {
-  if (run.writer.lost) return heldFindings(plan, run.target.info.database, from)
+  if (run.writer.lost) return heldFindings(plan, run.target.info.database, from, true)
   const counted = await withLeavingRows(run.writer, track, plan)
   for (const { migration: m } of plan.held) {
     const rows = counted.leaving?.get(m.name)
     if (rows !== undefined) await announceRows(run.writer.sql, track.name, m.name, rows)
   }
-  return heldFindings(counted, run.target.info.database, from)
+  return heldFindings(counted, run.target.info.database, from, true)
 }
 
 /**

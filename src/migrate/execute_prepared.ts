@@ -1,4 +1,5 @@
 import { closeArchives } from '../archive/archive.js'
+import { waitingArchives } from '../archive/waiting_archives.js'
 import { takesOut } from '../backfill/pending_spec.js'
 import type { Context } from '../database/context.js'
 import type { Plan } from '../model/plan.js'
@@ -36,6 +37,7 @@ export async function executePrepared(
     const held = await stillHolds(run, track, prepared, options, report)
     if (held) {
       await executePlan(run, track, held, options, report)
+      if (!run.writer.lost) report.findings.push(...(await waitingArchives(run.writer.sql, track.name)))
       // what comes after a step that did not finish is nothing to invite to
       if (verdictOf(report) === 'clean')
         report.findings.push(...(await announceHeld(run, track, held.plan, options.consent.from)))

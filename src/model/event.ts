@@ -1,5 +1,7 @@
 /** What happens on the way; goes to stderr through the side door, never into the report. */
 export type Event =
+  /** The run has a number in the ledger; the sessions carry it in their name. */
+  | { type: 'run'; run: number }
   | {
       type: 'step-start'
       migration: string

@@ -49,6 +49,8 @@ export interface FactsOfFiles {
     creates: string
   }
   SWALLOWED_EXCEPTION: Excusable
+  /** The part of a backfill's WITH that reads its table, and that table. */
+  WITH_READS_TABLE: Excusable & { part: string; table: string }
   DEFINER_WITHOUT_SEARCH_PATH: { name: string } & Excusable
   POLICY_WITHOUT_TO: { policy: string; table: string } & Excusable
   POLICY_WITHOUT_CHECK: { policy: string; table: string } & Excusable
@@ -267,6 +269,8 @@ export interface FactsOfFiles {
   /** The statement at which an event trigger raised. */
   EVENT_TRIGGER_RAISES: { sql: string; sqlstate: string; reason: string }
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
+  /** A statement that could not be tried, and another one before it that it may need, which was left out. */
+  NOT_TRIED: { sql: string; sqlstate: string; reason: string; leftOut: string }
   NOT_REHEARSED: Reason
   /** The migration after which nobody knows who sees which rows; null where it is not known now either. */
   VISIBILITY_UNKNOWN: { migration: string | null; reason: string }

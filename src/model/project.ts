@@ -53,9 +53,7 @@ export interface Migration {
   file: SqlFile
   phase: Phase
   transaction: Transaction
-  /**
-   * Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s`, `extension e`.
-   */
+  /** Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s` and so on. */
   requires: string[]
   /** Why the old application does not survive this, else null. */
   endsOldApp: string | null
@@ -231,7 +229,7 @@ export interface TrackObjects {
   internal: string[]
 }
 
-/** Somebody as the API presents them: role, claims, and settings with the claim `sub` (else `app.user_id`). */
+/** Somebody as the API presents them: role, claims, settings that have `sub` too (else `app.user_id`). */
 export interface Persona {
   role: string
   claims: Record<string, unknown>
@@ -268,13 +266,12 @@ interface AccessCall {
   personas: string[] | null
 }
 
-/** A named, ordered set of migrations for one kind of source schema. */
+/** A named set of migrations, in the order in which they are applied, for one kind of source schema. */
 export interface Track {
   name: string
   /** Folder that holds migrations/, rollbacks/ and verify/. */
   root: string
   layout: ForeignLayout | null
-  /** In the order in which they are applied. */
   migrations: Migration[]
   checks: Check[]
 }

@@ -99,6 +99,7 @@ const unseenCodes: ReadonlySet<Code> = new Set<Code>([
   'RECHECK_FAILED',
   'NOT_RECHECKED',
   'ROWS_NOT_LOOKED_AT',
+  'NOT_TRIED',
   'VISIBILITY_UNKNOWN',
   'CHANGES_UNKNOWN_ROWS',
 ])

@@ -96,10 +96,13 @@ export const checkSchema = z.object({
 export const backfillSchema = z.object({
   track: z.string(),
   migration: z.string(),
-  state: z.enum(['pending', 'running', 'paused', 'failed', 'done']),
+  state: z
+    .enum(['pending', 'running', 'stopped', 'paused', 'failed', 'done'])
+    .describe('stopped: begun, not finished, and nobody is at work on it'),
   rows: z.number().describe('rows written so far'),
   rangesDone: z.number(),
   ranges: z.number(),
+  fraction: z.number().optional().describe('share of its pages that is done, from 0 to 1'),
   batches: z.number(),
   quarantined: z.number().describe('rows that were set aside, with the reason of the file'),
   failed: z.number().describe('rows that failed: they are in their table, and tried again by the next run'),
@@ -109,7 +112,7 @@ export const backfillSchema = z.object({
   etaSeconds: z
     .number()
     .nullable()
-    .describe('from the pages left and the pace so far; null when unknown or done'),
+    .describe('from the pages left and the pace of the run; null when unknown or nobody is at work'),
   counted: z
     .object({ units: z.number(), rows: z.number(), hash: z.string() })
     .nullable()

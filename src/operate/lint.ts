@@ -5,6 +5,7 @@ import type { Level } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
 import { emptyReport, finding, type Report } from '../model/report.js'
+import { layoutFindings } from '../plan/open_context.js'
 
 /**
  * The rules on the files, without a database: names, headers, syntax, habits that hurt later. Of one track
@@ -23,10 +24,14 @@ export async function lintProject(
       tracks: project.tracks.map(t => t.name),
     })
   const report = emptyReport('lint')
-  const mine = (path: string) => tracks.some(t => path.split('/')[1] === t.name)
+  const mine = (path: string) => tracks.some(t => isOf(t, path))
   report.findings.push(...project.faults.filter(f => named === null || mine(f.subject)))
   for (const track of tracks)
-    report.findings.push(...(await lint(track, await squawk(track))), ...(await readTrackInfo(track)).faults)
+    report.findings.push(
+      ...layoutFindings(track, 'error'),
+      ...(await lint(track, await squawk(track))),
+      ...(await readTrackInfo(track)).faults,
+    )
   report.tables.push({
     title: 'Tracks',
     columns: ['track', 'migrations', 'rollbacks', 'checks', 'errors', 'warnings'],
@@ -52,5 +57,9 @@ export async function lintProject(
 const filesOf = (t: Track): number =>
   t.migrations.length + t.migrations.filter(m => m.rollback).length + t.checks.filter(c => !c.shared).length
 
-const countIn = ({ findings }: Report, { name }: Track, level: Level): number =>
-  findings.filter(f => f.level === level && f.subject.split('/')[1] === name).length
+const countIn = ({ findings }: Report, track: Track, level: Level): number =>
+  findings.filter(f => f.level === level && isOf(track, f.subject)).length
+
+/** Whether a path is of a track: by the folder of its name, or where the files of another tool are. */
+const isOf = ({ name, layout }: Track, path: string): boolean =>
+  layout ? layout.folder === '.' || path.startsWith(layout.folder) : path.split('/')[1] === name

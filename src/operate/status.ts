@@ -1,4 +1,5 @@
 import { atRisk, rollbackCommand } from '../archive/loss_report.js'
+import { waitingArchives } from '../archive/waiting_archives.js'
 import { failedFindings } from '../backfill/failed_rows.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { backfillResults } from '../backfill/run_backfill.js'
@@ -6,10 +7,12 @@ import { type Context, connect } from '../database/context.js'
 import { inspect, judgeServer } from '../database/server.js'
 import { isOneWay } from '../model/foreign.js'
 import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { undescribedHeld } from '../plan/make_plan.js'
-import { recentRuns } from '../run/ledger.sql.js'
+import { recentRuns } from '../run/at_work.sql.js'
+import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { howFar, nextStep, whoIsAtWork } from './answers.js'
 
 /** Longest look for the cost line, in milliseconds: `status` starts fast. */
 const statusCostTimeoutMs = 500
@@ -17,7 +20,11 @@ const statusCostTimeoutMs = 500
 /** Runs that are listed. */
 const runs = 5
 
-/** What is applied, pending, changed and missing; backfills; the last runs; the way back and its cost now. */
+/**
+ * First whether somebody is at work, how far, whether anything drifted, which archive waits, and the next
+ * step. Then what is applied, pending, changed and missing; backfills; the last runs; the way back and its
+ * cost now.
+ */
 export async function status(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
@@ -28,11 +35,16 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     again = await reopenedBackfills(connection, track, applied, statusCostTimeoutMs)
     return again.names
   })
+  let work: Finding = finding('NOBODY_AT_WORK', track.name)
+  const lead: Finding[] = []
   report.findings.push(...judgeServer(target, false), ...seen.plan.findings, ...reopenedFindings(again!))
   report.tables.push(migrationsTable(track, seen))
   if (seen.hasLedger) {
     report.backfill = await backfillResults(connection.sql, track.name, seen.history)
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
+    work = await whoIsAtWork(connection, track.name)
+    const drift = driftFinding(await drifted(connection, target.major))
+    lead.push(...(drift.length > 0 ? drift : [finding('NOT_DRIFTED', track.name)]))
     report.tables.push({
       title: 'Last runs',
       columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
@@ -47,6 +59,10 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     })
   }
   const { plan } = seen
+  lead.unshift(work, howFar(track.name, seen, track.migrations.length, report.backfill))
+  lead.push(...(await waitingArchives(connection.sql, track.name)))
+  lead.push(nextStep(track.name, seen, work, report.backfill))
+  report.findings.unshift(...lead)
   // no way back is no price
   if (plan.applied.length > 0 && !plan.applied.some(isOneWay)) {
     const command = await rollbackCommand(track, null, plan.applied, target.info.database)

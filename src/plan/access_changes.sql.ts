@@ -30,7 +30,7 @@ export const readRights = (privileges: Node[] | undefined): string[] =>
   })
 
 /** GRANT or REVOKE, as the parser gives it, of rights on a table. */
-export function grantText(table: string, rights: string[], node: Node): string {
+export function rightsText(table: string, rights: string[], node: Node): string {
   const roles = node.grantees.map((r: Node) => granteeOf(r.RoleSpec)).join(', ')
   return node.is_grant
     ? `grant ${rights.join(', ')} on ${table} to ${roles}`

@@ -8,7 +8,7 @@ import {
   visitNodes,
 } from '../files/statements.js'
 import { partText, tableText } from '../model/table_name.js'
-import { grantText, ownerText, readRights, switchText, switchTexts } from './access_changes.sql.js'
+import { ownerText, readRights, rightsText, switchText, switchTexts } from './access_changes.sql.js'
 import { type AccessChange, onTable, server, unknownOf } from './access_types.js'
 import { accessOfBlock } from './block_access.js'
 import { nameOfRole } from './widens_access.js'
@@ -166,7 +166,7 @@ function accessOfGrant(node: Node): AccessChange[] {
   const rights = readRights(node.privileges)
   // taking back the right to grant takes no right to read
   if (rights.length === 0 || (node.grant_option && !node.is_grant)) return []
-  const sql = (twin: string) => grantText(twin, rights, node)
+  const sql = (twin: string) => rightsText(twin, rights, node)
   if (node.targtype !== 'ACL_TARGET_OBJECT')
     return node.objects.map((o: Node) => onTable(`${partText(strings([o])[0]!)}.*`, sql))
   return node.objects.map((o: Node) => onTable(relationName(o.RangeVar), sql))

@@ -55,7 +55,8 @@ export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolea
         select from pg_catalog.pg_class c where c.relnamespace = to_regnamespace(w.name))
       when 'function' then exists (
         select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where format('%I.%I', n.nspname, p.proname) = w.name
+        -- found by its bare name, which has an index: to write all names out takes a tenth of a second
+        where p.proname = (parse_ident(w.name))[2] and format('%I.%I', n.nspname, p.proname) = w.name
           -- a type that is not there is one that no function has
           and string_to_array(p.proargtypes::text, ' ') = array(
             select coalesce(to_regtype(t.name)::oid::text, '') from jsonb_array_elements_text(w.arguments::jsonb) with ordinality as t (name, position)

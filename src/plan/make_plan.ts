@@ -127,9 +127,14 @@ export function findMigration(track: Track, text: string): Migration {
 
 /**
  * What is left of a described plan and how to get there. The command allows by name what will have to be
- * allowed.
+ * allowed; while steps before it are not done, it is the one that does those.
  */
-export function heldFindings(plan: Plan, database: string, from: HazardLevel = 'outage'): Finding[] {
+export function heldFindings(
+  plan: Plan,
+  database: string,
+  from: HazardLevel = 'outage',
+  stepsDone = plan.steps.length === 0,
+): Finding[] {
   const hazards = new Set(
     plan.held.flatMap(h => h.hazards.map(z => z.code)).filter(c => needsConsent(c, from)),
   )
@@ -139,12 +144,8 @@ export function heldFindings(plan: Plan, database: string, from: HazardLevel = '
     .map(h => (h === 'QUARANTINES_ROWS' && leaving.length > 0 ? `${h}=${Math.max(...leaving)}` : h))
   const allow = names.length === 0 ? '' : ` --allow ${names.join(',')}`
   const takesOut = leaving.reduce((sum, rows) => sum + rows, 0)
-  return stoppedBefore(
-    plan,
-    database,
-    `rethread migrate --track ${plan.track} --phase contract${allow}`,
-    takesOut,
-  )
+  const migrate = `rethread migrate --track ${plan.track}`
+  return stoppedBefore(plan, database, stepsDone ? `${migrate} --phase contract${allow}` : migrate, takesOut)
 }
 
 /**

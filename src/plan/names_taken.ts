@@ -21,7 +21,7 @@ export interface Ahead {
   applied: Migration[]
   /** Everything that is not applied, also what a run leaves for later. */
   pending: Migration[]
-  /** Names of those that an earlier run began and did not finish, each with the statements that it finished. */
+  /** Names of those that an earlier run began and did not finish, each with its finished statements. */
   resumed: ReadonlyMap<string, number>
   /** Major version of the server. */
   major: number
@@ -59,8 +59,10 @@ export async function namesTaken(
       for (const key of freedBy(s)) freed.add(key)
       if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
       for (const o of givenBy(s, replaceable)) {
+        if (m.foreign && mayBeThere(s)) continue
         const key = nameKey(o)
-        if (m.transaction === 'none' && (await isProven(connection, s, resumed.has(m.name)))) continue
+        const proven = m.transaction === 'none' || (m.foreign && resumed.has(m.name))
+        if (proven && (await isProven(connection, s, resumed.has(m.name)))) continue
         if (!freed.has(key) && !given.has(key) && !(o.table && made.has(o.table)))
           given.set(key, { ...o, migration: m })
       }
@@ -74,6 +76,12 @@ export async function namesTaken(
       : [],
   )
 }
+
+/** True for a statement that is content with what is there. */
+const mayBeThere = ({ kind, node }: Statement): boolean =>
+  kind === 'AlterTableStmt'
+    ? node.cmds.some((c: Node) => c.AlterTableCmd?.missing_ok)
+    : Boolean(node.if_not_exists ?? node.replace)
 
 /** Whether the catalog shows the object that a statement of a file without a transaction makes. */
 async function isProven(connection: Connection, s: Statement, resumed: boolean): Promise<boolean> {

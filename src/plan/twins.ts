@@ -91,6 +91,9 @@ export async function rehearseOnTwins(
   )
   const script: { migration: Migration; statement: Statement; text: string }[] = []
   const leftOut: string[] = []
+  const untried: Finding[] = []
+  /** What was left out from the beginning, with the place of the statement that follows. */
+  const nearest: { before: number; text: string }[] = []
   for (const { migration, statements } of files)
     for (const statement of statements) {
       const locks = foretoldLocks(statement, known)
@@ -98,7 +101,10 @@ export async function rehearseOnTwins(
       const dynamic = isDynamic(statement, locks)
       const text = dynamic ? null : await onTwin(statement, schemaFor, madeFunctions)
       if (text !== null) script.push({ migration, statement, text })
-      else if (dynamic || !isNeedless(statement)) leftOut.push(statement.text)
+      else if (dynamic || !isNeedless(statement)) {
+        leftOut.push(statement.text)
+        nearest.push({ before: script.length, text: statement.text })
+      }
     }
   const eventTriggers = await eventTriggerFunctions(connection.sql)
   const asMade = namesOfMade(files, originals, leftOut)
@@ -114,7 +120,7 @@ export async function rehearseOnTwins(
         for (const question of questions) answers.push(await answered(tx, question, asMade))
       },
     )
-    if (stopped === null) return { findings: [], answers }
+    if (stopped === null) return { findings: untried, answers }
     const { at, fault } = stopped
     const failed = script[at]
     const said = `${fault.code}: ${fault.message}`
@@ -133,10 +139,19 @@ export async function rehearseOnTwins(
       (fault.code === notThatWay && (isChange(statement) || statement.kind === 'AlterTableStmt'))
     if (tells && (leftOut.length === 0 || !mayFollow.test(fault.code)))
       return without(said, wouldFail(failed.migration, statement, fault))
+    if (tells)
+      untried.push(
+        notTried(
+          failed.migration,
+          statement,
+          fault,
+          nearest.filter(n => n.before <= at).at(-1)?.text ?? leftOut[0]!,
+        ),
+      )
     leftOut.push(...script.splice(at, 1).map(s => s.statement.text))
   }
   const reason = 'too much of it needs what the copies do not have'
-  return without(reason, finding('NOT_REHEARSED', track.name, { reason }))
+  return without(reason, ...untried, finding('NOT_REHEARSED', track.name, { reason }))
 }
 
 /** What the server said of a statement on the twins. */
@@ -153,7 +168,7 @@ const raisedBy = (where: string | undefined, triggers: { name: string; function:
     ?.name ?? null
 
 /** How often the rehearsal begins again without a statement that only the twins refuse. */
-const mostRounds = 8
+const mostRounds = 16
 
 /**
  * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
@@ -255,15 +270,18 @@ const unique = (names: QualifiedName[]): QualifiedName[] => [
   ...new Map(names.map(n => [pairKey(n), n])).values(),
 ]
 
-function wouldFail(
-  { file }: Migration,
-  s: Statement,
-  { code, message }: { code: string; message: string },
-): Finding {
-  return finding('WOULD_FAIL', `${file.path}:${lineOf(file.text, s.offset).line}`, {
-    sql: firstLine(s.text),
-    sqlstate: code,
-    // the reader knows no twin
-    reason: message.replaceAll('rethread_twin_', ''),
-  })
-}
+const notTried = (m: Migration, s: Statement, fault: TwinFault, leftOut: string): Finding =>
+  finding('NOT_TRIED', whereIn(m, s), { ...whatOf(s, fault), leftOut: firstLine(leftOut) })
+
+const wouldFail = (m: Migration, s: Statement, fault: TwinFault): Finding =>
+  finding('WOULD_FAIL', whereIn(m, s), whatOf(s, fault))
+
+const whereIn = ({ file }: Migration, s: Statement): string =>
+  `${file.path}:${lineOf(file.text, s.offset).line}`
+
+/** A statement and what the server said of it; the reader knows no twin. */
+const whatOf = (s: Statement, { code, message }: TwinFault) => ({
+  sql: firstLine(s.text),
+  sqlstate: code,
+  reason: message.replaceAll('rethread_twin_', ''),
+})

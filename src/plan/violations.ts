@@ -2,7 +2,16 @@ import { isSqlState } from '../database/faults.js'
 import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
-import { type Node, relationName, type Statement } from '../files/statements.js'
+import { rowChanges } from '../files/body_writes.js'
+import { firstLine } from '../files/lint.js'
+import {
+  type Node,
+  pathName,
+  relationName,
+  type Statement,
+  strings,
+  visitNodes,
+} from '../files/statements.js'
 import { type Finding, finding } from '../model/report.js'
 import { namesIn, partText, tableText } from '../model/table_name.js'
 import { hasViolation, type Unproven, unprovenChecks, updatesViolation } from './look_ahead.sql.js'
@@ -33,17 +42,21 @@ export async function questionsOf(
   const updates = files.flatMap(file =>
     file.statements.filter(s => s.kind === 'UpdateStmt').map(statement => ({ file, statement })),
   )
+  const hidden = await hiddenChanges(files)
   const tables = new Set(updates.map(u => relationName(u.statement.node.relation)))
-  for (const check of await unprovenChecks(sql, [...tables])) {
+  for (const check of await unprovenChecks(sql, [...new Set([...tables, ...hidden.keys()])])) {
+    const inBodies = hidden.get(check.asked) ?? []
     const meeting = updates.filter(
       u => relationName(u.statement.node.relation) === check.asked && !sets(u.statement, check.columns),
     )
-    if (meeting.length === 0) continue
+    if (meeting.length === 0 && inBodies.length === 0) continue
     const violated = await hasViolation(scopeOf(sql), check).catch(error => {
       if (!isSqlState(error, tookTooLong)) throw error
       return null
     })
     if (violated === false) continue
+    for (const { path, sql } of inBodies)
+      findings.push(notLookedAt({ check, path }, `which rows \`${sql}\` changes shows only when it runs`))
     for (const { file, statement } of meeting) {
       const path = file.migration.file.path
       if (violated === null)
@@ -52,6 +65,41 @@ export async function questionsOf(
     }
   }
   return { findings, questions }
+}
+
+/**
+ * Tables whose rows a file changes by a body that it runs: that of a DO block, or of a function of the files
+ * that it calls. With the file and the first line of the statement.
+ */
+async function hiddenChanges(
+  files: FileOfStatements[],
+): Promise<Map<string, { path: string; sql: string }[]>> {
+  const found = new Map<string, { path: string; sql: string }[]>()
+  const functions = new Map<string, Statement>()
+  for (const { migration, statements } of files)
+    for (const s of statements) {
+      if (s.kind === 'CreateFunctionStmt') functions.set(pathName(strings(s.node.funcname)), s)
+      const bodies =
+        s.kind === 'DoStmt'
+          ? [s]
+          : s.kind === 'SelectStmt' || s.kind === 'CallStmt'
+            ? functionsCalled(s, functions)
+            : []
+      if (bodies.length === 0) continue
+      for (const table of (await rowChanges(bodies)).tables)
+        found.set(table, [...(found.get(table) ?? []), { path: migration.file.path, sql: firstLine(s.text) }])
+    }
+  return found
+}
+
+/** The functions of the files that a statement calls. */
+function functionsCalled({ node }: Statement, functions: ReadonlyMap<string, Statement>): Statement[] {
+  const called = new Set<Statement>()
+  visitNodes(node, part => {
+    const made = Array.isArray(part.funcname) ? functions.get(pathName(strings(part.funcname))) : undefined
+    if (made) called.add(made)
+  })
+  return [...called]
 }
 
 /** What the answers come to: a refusal, or what nobody could find out. */

@@ -1,4 +1,5 @@
-import type { Report, StepResult, Table } from '../model/report.js'
+import type { Finding, Report, StepResult, Table } from '../model/report.js'
+import { answersFirst } from './answers.js'
 import { htmlText as plain } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
@@ -15,9 +16,11 @@ const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code
  */
 export function renderHtml(report: Report): string {
   const { target } = report
+  const { answers, others } = answersFirst(report)
   const title = `rethread ${report.command}${target ? `: ${target.database}` : ''}`
   const parts = [
     header(report),
+    answers.length > 0 ? section('Now', htmlFindings(answers)) : '',
     report.steps.length > 0 ? section('Steps', htmlSteps(report.steps)) : '',
     report.steps.some(s => s.locks.length + s.traces.length > 0)
       ? section('Locks, in the order in which they are taken', timeline(report.steps))
@@ -28,7 +31,7 @@ export function renderHtml(report: Report): string {
     ...report.tables
       .filter(t => t.rows.length > 0 && t.title !== 'Who waits')
       .map(t => section(t.title, table(t))),
-    report.findings.length > 0 ? section('Findings', htmlFindings(report)) : '',
+    others.length > 0 ? section('Findings', htmlFindings(others)) : '',
     report.steps.length > 0 ? section('Statements', statements(report.steps)) : '',
   ]
   return `<!doctype html>
@@ -250,8 +253,8 @@ function table(t: Table): string {
   )
 }
 
-function htmlFindings(report: Report): string {
-  const items = report.findings
+function htmlFindings(findings: Finding[]): string {
+  const items = findings
     .map(worded)
     .map(
       f =>

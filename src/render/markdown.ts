@@ -1,4 +1,5 @@
 import type { Finding, Report } from '../model/report.js'
+import { answersFirst } from './answers.js'
 import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
@@ -35,7 +36,9 @@ export function renderMarkdown(report: Report): string {
   blocks.push(
     `## rethread ${report.command}: ${markdownText(verdictWords(report))}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role ${markdownCode(target!.role)} ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
   )
-  const items = report.findings.map(worded)
+  const { answers, others } = answersFirst(report)
+  if (answers.length > 0) blocks.push(answers.map(worded).map(findingItem).join('\n'))
+  const items = others.map(worded)
   const urgent = items.filter(f => f.level !== 'info').sort((x, y) => rank(x) - rank(y))
   if (urgent.length > 0) blocks.push(urgent.map(findingItem).join('\n'))
   if (report.steps.length > 0) blocks.push(...stepBlocks(report))

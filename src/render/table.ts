@@ -1,5 +1,6 @@
 import type Table from 'cli-table3'
-import type { CheckResult, Report, StepResult } from '../model/report.js'
+import type { CheckResult, Finding, Report, StepResult } from '../model/report.js'
+import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
@@ -44,6 +45,8 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
         ),
     )
   }
+  const { answers, others } = answersFirst(report)
+  if (answers.length > 0) blocks.push(findingLines(answers, c))
   if (report.steps.length > 0) blocks.push(stepsTable(report, c, look))
   if (report.backfill.length > 0) blocks.push(backfillsTable(report, c))
   if (report.checks.length > 0) blocks.push(checksTable(report, c))
@@ -61,7 +64,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
       )}`,
     )
   }
-  const found = findingLines(report, c)
+  const found = findingLines(others, c)
   if (found) blocks.push(found)
   blocks.push(verdict(report, c))
   return blocks.join('\n\n') + '\n'
@@ -247,9 +250,9 @@ function checksTable(report: Report, c: Colors): string {
   return lines.join('\n')
 }
 
-function findingLines(report: Report, c: Colors): string {
+function findingLines(findings: Finding[], c: Colors): string {
   const marks = { info: c.dim('i'), warn: c.yellow('!'), error: c.red('✗'), refused: c.red('✗') }
-  return report.findings
+  return findings
     .map(worded)
     .map(f => {
       const fix = f.fix

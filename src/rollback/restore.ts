@@ -58,7 +58,9 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
       consent: options.consent,
       leaseWaitMs: options.leaseWaitMs,
     })
-    report = { ...migrated, command: 'restore' }
+    // what is brought back waits no longer
+    const findings = migrated.findings.filter(f => f.code !== 'ARCHIVE_WAITING')
+    report = { ...migrated, findings, command: 'restore' }
     if (migrated.verdict !== 'clean') return report
   }
   const run = await openRun(ctx, 'restore', options.leaseWaitMs)

@@ -1,4 +1,5 @@
 import { archiveColumn, archivesTable, sealArchives, sealBroken } from '../archive/archive.js'
+import { noteMade } from '../archive/archive.sql.js'
 import { archiveInstead } from '../archive/archive_statement.js'
 import { droppedBy, type ObjectAtRisk } from '../archive/loss_report.js'
 import { notPutBack, rehearsePutBack } from '../archive/rehearse_put_back.js'
@@ -134,6 +135,10 @@ async function executeRollback(
   }
   if (run.writer.lost) return
   const sealed = undone ? await sealArchives(run, track.name) : []
+  for (const a of sealed) {
+    const loss = planned.lost.find(l => l.table === a.relation && l.column === a.column && l.counted)
+    if (loss) await noteMade(run.writer.sql, a.id, loss.atRisk)
+  }
   if (sealed.length > 0) {
     report.tables.push(archivesTable(sealed))
     report.findings.push(

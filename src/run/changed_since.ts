@@ -10,9 +10,11 @@ export async function changedSince(sql: Db, { since }: StoredSchema): Promise<Ch
   const statements: Statement[] = []
   for (const row of since) {
     const all = await statementsOrNone(row.statements.map(s => `${s};`).join('\n'))
-    // a failed transaction has left nothing; a file without one has come to the statement after the last
+    // a failed transaction has left nothing, a file in parts what it had counted; a file without one has come
+    // to the statement after the last
     if (row.outcome === 'failed') {
-      if (all.every(s => proofOf(s) !== null)) statements.push(...all.slice(0, row.reached + 1))
+      const begun = all.length > 0 && all.every(s => proofOf(s) !== null) ? 1 : 0
+      statements.push(...all.slice(0, row.reached + begun))
     } else statements.push(...all)
   }
   return new ChangedObjects(statements, await descents(sql))

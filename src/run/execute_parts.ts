@@ -212,7 +212,7 @@ function workedOn({ kind, node }: Statement): { schema: string | null; name: str
   return { schema: node.relation.schemaname ?? null, name: node.relation.relname }
 }
 
-/** Names that an index has that a statement left behind: its own, or what REINDEX calls the new and the old. */
+/** Names of an index that a statement left behind: its own, or what REINDEX calls the new and the old. */
 const leftoverNames = ({ kind, node }: Statement): string =>
   kind === 'ReindexStmt'
     ? '_cc(?:new|old)[0-9]*$'

@@ -142,27 +142,6 @@ export async function endRun(sql: Db, id: number, outcome: string): Promise<void
   await sql`update rethread.runs set outcome = ${outcome}, finished_at = clock_timestamp() where id = ${id}`
 }
 
-/** A run as `status` lists it. */
-interface RunRow {
-  id: number
-  command: string
-  who: string
-  outcome: string
-  at: string
-  seconds: number | null
-}
-
-/** The newest runs. */
-export async function recentRuns(sql: Db, limit: number): Promise<RunRow[]> {
-  return sql<RunRow[]>`
-    select id, command, who, outcome,
-      to_char(started_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
-      round(extract(epoch from finished_at - started_at), 1)::float8 as seconds
-    from rethread.runs
-    order by id desc
-    limit ${limit}`
-}
-
 /** How the schema looked at some time, and what was begun since. */
 export interface StoredSchema {
   catalog: Record<string, string>

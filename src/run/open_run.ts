@@ -1,8 +1,9 @@
 import type { Connection } from '../database/connection.js'
-import { type Context, connect } from '../database/context.js'
+import { applicationOf, type Context, connect } from '../database/context.js'
 import { isLost, unlessLost } from '../database/faults.js'
 import { inspect, type Target } from '../database/server.js'
 import { Failure } from '../model/failure.js'
+import { closeKilledRuns, nameSession } from './at_work.sql.js'
 import { beside } from './beside.js'
 import { bestEffort } from './best_effort.js'
 import { beat, endFormerBackend, endGhosts, readLease, releaseLease, takeLease } from './lease.sql.js'
@@ -10,6 +11,16 @@ import { addRun, endRun } from './ledger.sql.js'
 import type { Run } from './run.js'
 import { schemaVersion, upgrade, upgrades } from './schema_upgrades.sql.js'
 import { restoreTableSettings } from './table_settings.js'
+
+/** Says which run the sessions are of, to the server and to whoever listens. */
+async function nameRun(ctx: Context, id: number, writer: Connection, monitor: Connection): Promise<void> {
+  ctx.run = id
+  await Promise.all([
+    nameSession(writer.sql, applicationOf(ctx, 'writer')),
+    nameSession(monitor.sql, applicationOf(ctx, 'monitor')),
+  ])
+  ctx.emit({ type: 'run', run: id })
+}
 
 /** How often the holder of the lease says that it lives, in milliseconds. */
 const heartbeatMs = 2000
@@ -80,7 +91,7 @@ async function acquire(
  * Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards.
  */
 export async function openRun(given: Context, command: string, leaseWaitMs: number): Promise<Run> {
-  const ctx = { ...given, cores: given.cores ?? 1 }
+  const ctx: Context = { ...given, cores: given.cores ?? 1 }
   let writer = await connect(ctx, 'writer')
   let monitor: Connection
   try {
@@ -109,6 +120,8 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
       reason: ctx.reason,
       tool: ctx.tool,
     })
+    await nameRun(ctx, id, writer, monitor)
+    await closeKilledRuns(writer.sql, id)
   } catch (error) {
     await shut()
     throw error
@@ -209,7 +222,8 @@ async function connectAgain(ctx: Context): Promise<Connection> {
  * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease.
  * Fencing is by the claim of each range; the ledger stays with the holder.
  */
-export async function joinRun(ctx: Context, command: string): Promise<Run> {
+export async function joinRun(given: Context, command: string): Promise<Run> {
+  const ctx: Context = { ...given }
   let writer = await connect(ctx, 'writer')
   let monitor = await connect(ctx, 'monitor')
   const target = await inspect(ctx, writer)
@@ -220,6 +234,7 @@ export async function joinRun(ctx: Context, command: string): Promise<Run> {
     reason: ctx.reason,
     tool: ctx.tool,
   })
+  await nameRun(ctx, id, writer, monitor)
   return {
     ctx,
     id,

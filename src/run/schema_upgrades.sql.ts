@@ -168,6 +168,8 @@ export const upgrades: readonly string[] = [
   using rethread_archive.failed_rows f
   where f.relation = q.relation and f.key = q.key and f.migration = q.migration and f.original is not null
     and f.original = q.original;`,
+  // what the progress line of a backfill says, for whoever asks from elsewhere
+  'alter table rethread.backfills add column pace jsonb;',
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */

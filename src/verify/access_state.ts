@@ -23,6 +23,8 @@ export class AccessState {
     /** The columns that policies ask for, by table. */
     private readonly asked: ReadonlyMap<string, string[]> = new Map(),
     private readonly subjects: Subject[] = [],
+    /** Functions that are there and that the files change. */
+    private readonly changedFunctions: ReadonlySet<string> = new Set(),
   ) {}
 
   /** Notes what a migration changes. */
@@ -35,7 +37,6 @@ export class AccessState {
         }
         return
       case 'server':
-        if (change.roles || change.functions.length + change.schemas.length > 0) this.changed = true
         return
       case 'relation':
         this.made.set(change.relation, migration)
@@ -48,7 +49,12 @@ export class AccessState {
         return
       }
       case 'unknown':
-        this.changed = true
+        if (
+          change.tables === null ||
+          change.tables.some(t => this.isSubject(t)) ||
+          change.functions.some(f => this.changedFunctions.has(f))
+        )
+          this.changed = true
         for (const f of change.functions) this.functions.set(f, migration)
         if (change.tables === null) this.everything ??= onlyRunning(migration)
         else for (const table of change.tables) this.tables.set(table, onlyRunning(migration))

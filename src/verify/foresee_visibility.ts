@@ -10,7 +10,7 @@ import { pendingWrites } from './pending_writes.js'
 import { predict, type Unforeseen } from './predict_visibility.js'
 import { seersOf } from './seers.js'
 import { type Prediction, previewTables, visibilityHazards } from './visibility_preview.js'
-import { isLostFromTheStart, readAccessFiles, subjectNames } from './visibility_subjects.js'
+import { changedFunctions, isLostFromTheStart, readAccessFiles, subjectNames } from './visibility_subjects.js'
 import { NotForeseen } from './visibility_twins.js'
 import { searchPath, subjectsOf } from './visibility_twins.sql.js'
 
@@ -33,10 +33,10 @@ const nothingForeseen: Foreseen = {
 }
 
 /**
- * Finds out who will see which rows after each pending migration: the changes are made to twins of the tables,
- * which hold what policies ask of the rows, in a transaction that is rolled back. Of what the application uses
- * only ACCESS SHARE is taken. What cannot be foreseen there is said, never guessed. With `always`, what is
- * seen now is found out also where nothing that comes after can be.
+ * Finds out who will see which rows after each pending migration: the changes are made to twins of the
+ * tables, which hold what policies ask of the rows, in a transaction that is rolled back. Of what the
+ * application uses only ACCESS SHARE is taken. What cannot be foreseen there is said, never guessed. With
+ * `always`, what is seen now is found out also where nothing that comes after can be.
  */
 export async function foreseeVisibility(
   ctx: Context,
@@ -48,18 +48,30 @@ export async function foreseeVisibility(
   const files = await readAccessFiles(pending)
   const names = await subjectNames(connection.sql, files)
   const there = (await subjectsOf(connection.sql, names)).map(s => s.table)
-  if (there.length === 0) return nothingForeseen
-  if (!always && isLostFromTheStart(files, there)) return nothingForeseen
+  const unknown: Unforeseen[] = files.flatMap(({ migration: { name }, played }) =>
+    played.some(p => p.changes.some(c => c.on === 'unknown' && c.tables === null))
+      ? [
+          {
+            subject: 'tables that are there',
+            migration: name,
+            reason: `only running ${name} tells what it changes`,
+          },
+        ]
+      : [],
+  )
+  if (there.length === 0) return { ...nothingForeseen, unknown }
+  const functions = await changedFunctions(connection.sql, files)
+  if (!always && isLostFromTheStart(files, there, functions)) return nothingForeseen
   const also = files.flatMap(f => f.played.flatMap(p => granteesOf(p.statement)))
   const { seers, unasked } = await seersOf(connection.sql, track, { tables: there, also, persons })
-  const unknown: Unforeseen[] = unasked.map(u => ({ subject: u.who, migration: null, reason: u.reason }))
+  unknown.push(...unasked.map(u => ({ subject: u.who, migration: null, reason: u.reason })))
   const writes = await pendingWrites(connection, track, pending)
   await using writer = await connect(ctx, 'writer')
   const path = await searchPath(writer.sql)
   try {
     const scope = transaction(writer.sql, 'isolation level repeatable read')
     const prediction = await takenBack(scope, tx =>
-      predict(tx, { there, files, seers, path, writes, unknown }),
+      predict(tx, { there, functions, files, seers, path, writes, unknown }),
     )
     return {
       prediction,

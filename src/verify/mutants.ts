@@ -139,7 +139,7 @@ function wakeChecks(
     for (const check of checks) {
       if (isNeedless(check, said)) continue
       const found = await resultText(tx, async within => {
-        const around = { ...facts, track, deep: false, scope: savepoint(within) }
+        const around = { ...facts, track, deep: false, scope: savepoint(within), foundOnly: true }
         const { result, findings } = await runCheck(ctx, inside(connection, within), check, applied, around)
         return result.outcome === 'pass' ? findings : [...result.found, result.reason, ...findings]
       })

@@ -7,7 +7,7 @@ import type { PendingWrites } from './pending_writes.js'
 import { reachGraph } from './policy_reach.sql.js'
 import type { NamedSeer } from './seers.js'
 import type { Prediction, Sight, SightMoment } from './visibility_preview.js'
-import { changesOf, type PendingFile } from './visibility_subjects.js'
+import { changesAccess, changesOf, type PendingFile } from './visibility_subjects.js'
 import { NotForeseen, Twins } from './visibility_twins.js'
 import { type Filling, type Subject, subjectsOf } from './visibility_twins.sql.js'
 
@@ -25,6 +25,8 @@ const firingTables = async (sql: Db, tables: string[]): Promise<ReadonlySet<stri
 
 interface Predicting {
   there: string[]
+  /** Functions that are there and that the files change. */
+  functions: ReadonlySet<string>
   files: PendingFile[]
   seers: NamedSeer[]
   path: string
@@ -62,7 +64,9 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
       unfilled.set(s.table, error.message)
     }
   }
-  const state = new AccessState(columns, subjects)
+  const state = new AccessState(columns, subjects, asked.functions)
+  // what a file makes, a later one may change
+  const functions = new Set(asked.functions)
   const firing = await firingTables(tx, [
     ...[...writes.values()].flatMap(w => w.writes?.table ?? []),
     ...changesOf(files).flatMap(c => (c.on === 'rows' ? c.table : [])),
@@ -108,7 +112,10 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
             migration: name,
             reason: 'a block changes them, and only running it tells how',
           })
-    if (leaves || state.takeChanged()) await look(name)
+    const matters = played.some(p => p.changes.some(c => changesAccess(c, asked.there, functions)))
+    for (const { changes } of played)
+      for (const c of changes) if (c.on === 'server') for (const f of c.functions) functions.add(f)
+    if (state.takeChanged() || leaves || matters) await look(name)
   }
   return {
     seers,

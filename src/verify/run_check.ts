@@ -70,6 +70,8 @@ export interface CheckSurroundings extends SharedFacts {
   deep: boolean
   /** What a check that acts is taken back to; null where none may act. */
   scope: Scope | null
+  /** Only what is found counts: nobody asks whether there was anything to look at. */
+  foundOnly?: boolean
 }
 
 /** Runs one check. A listing gives its rows as a table and is never wrong. */
@@ -113,6 +115,7 @@ export async function runCheck(
       expected: expectedNow(expected, applied),
       deep: around?.deep ?? false,
       gate: false,
+      foundOnly: around?.foundOnly ?? false,
     })
     if (isListing(check)) {
       const columns = Object.keys(rows[0] ?? {})
@@ -182,6 +185,7 @@ interface CheckSettings extends SharedFacts {
   deep: boolean
   /** Whether it is a gate of a migration, which takes up by itself what other steps leave to it. */
   gate: boolean
+  foundOnly: boolean
 }
 
 /** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
@@ -203,7 +207,7 @@ function readCheckRows(
     })
     const text = withoutByteOrderMark(check.file.text)
     const rows = await checkRows(tx, text, isListing(check) ? 200 : mostShownRows + 1)
-    const looked = rows.length > 0 || known.gate || check.kind !== 'check'
+    const looked = rows.length > 0 || known.foundOnly || check.kind !== 'check'
     return { rows, nothingLookedAt: looked ? null : await whyNothingLookedAt(tx, check, known.tables) }
   })
 }
@@ -225,7 +229,7 @@ export async function gateRows(
 ): Promise<{ check: string; rows: number }[]> {
   const closed: { check: string; rows: number }[] = []
   for (const check of track.checks.filter(c => c.gate === migration)) {
-    const settings = { tables: [], named: [], expected: [], deep: false, gate: true }
+    const settings = { tables: [], named: [], expected: [], deep: false, gate: true, foundOnly: true }
     const { rows } = await readCheckRows(connection, check, settings).catch(error => {
       if (!isRefused(error)) throw error
       const { code, message } = serverFault(error)!

@@ -1,5 +1,8 @@
 import { columnFacts } from '../database/catalog.sql.js'
-import type { Db } from '../database/types.js'
+import { setLocal } from '../database/connection.sql.js'
+import { isRefused, serverFault } from '../database/faults.js'
+import { readAside } from '../database/scopes.js'
+import type { Db, Root } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Track } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
@@ -12,6 +15,10 @@ import type { Seer } from './visibility_twins.sql.js'
 
 /** The role that the API gives to people. */
 export const roleOfPeople = 'authenticated'
+
+/** Longest wait for a lock and longest search for persons, in milliseconds. */
+const waitMs = 500
+const sampleMs = 5000
 
 /** Somebody whose sight is asked for, as a report calls them. */
 export interface NamedSeer extends Seer {
@@ -51,12 +58,23 @@ export async function seersOf(
   else if (refused.length > 0)
     unasked.push({ who: 'persons', reason: `this role may not become ${roleOfPeople}` })
   else
-    for (const person of await sampleRealUsers(sql, there, persons))
-      people.push({
-        ...asRealUser(info.persona.claim, person, { role: roleOfPeople }),
-        name: person,
-        isPerson: true,
+    try {
+      const sampled = await readAside(sql as Root, async tx => {
+        await setLocal(tx, waitMs, sampleMs)
+        return sampleRealUsers(tx, there, persons)
       })
+      for (const person of sampled)
+        people.push({
+          ...asRealUser(info.persona.claim, person, { role: roleOfPeople }),
+          name: person,
+          isPerson: true,
+        })
+      if (sampled.length === 0) unasked.push({ who: 'persons', reason: `${there} names nobody` })
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      const { code, message } = serverFault(error)!
+      unasked.push({ who: 'persons', reason: `${there} could not be read: ${code}: ${message}` })
+    }
   const readers = (await readersOf(sql, tables)).flatMap(t => t.readers.map(r => r.role))
   const roles = [...new Set([...readers, ...(await boundRoles(sql, also))])].sort()
   const closed = new Set((await unreachable(sql, roles)).map(r => r.name))

@@ -8,9 +8,9 @@ import { readersAfter } from '../plan/readers.js'
 import { foreseeVisibility, mostPersons } from './foresee_visibility.js'
 
 /**
- * A plan with the hazards HIDES_ROWS and SHOWS_ROWS: of roles that no policy is for any more, and of whoever is
- * foreseen to see none of the rows that they see now, or others. The tables say which roles read what; with
- * `preview` also who sees how many rows after which step, and the findings of whom that is not known.
+ * A plan with the hazards HIDES_ROWS and SHOWS_ROWS: of roles that no policy is for any more, and of whoever
+ * is foreseen to see none of the rows that they see now, or others. The tables say which roles read what;
+ * with `preview` also who sees how many rows after which step, and the findings of whom that is not known.
  */
 export async function withVisibility(
   ctx: Context,

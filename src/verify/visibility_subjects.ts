@@ -45,10 +45,10 @@ export async function visibilityStops(
   pending: Migration[],
 ): Promise<{ tables: string[]; migrations: string[]; also: string[] }> {
   const files = await readAccessFiles(pending)
+  const functions = await changedFunctions(sql, files)
   const tables = (await subjectsOf(sql, await subjectNames(sql, files))).map(s => s.table)
   const matters = ({ migration, played }: PendingFile): boolean =>
-    takesOut(migration) ||
-    played.some(p => p.changes.some(c => c.on === 'unknown' || changesAccess(c, tables)))
+    takesOut(migration) || played.some(p => p.changes.some(c => changesAccess(c, tables, functions)))
   return {
     tables,
     migrations: tables.length === 0 ? [] : files.filter(matters).map(f => f.migration.name),
@@ -56,16 +56,31 @@ export async function visibilityStops(
   }
 }
 
-/** Whether a change may decide who sees rows of these tables. */
-const changesAccess = (c: AccessChange, tables: string[]): boolean =>
+/** Whether a change may decide who sees rows of these tables; `functions` are those that are there. */
+export const changesAccess = (c: AccessChange, tables: string[], functions: ReadonlySet<string>): boolean =>
   (c.on === 'table' && (tables.includes(c.table) || c.table.endsWith('.*'))) ||
-  (c.on === 'server' && (c.roles || c.functions.length + c.schemas.length > 0))
+  (c.on === 'unknown' &&
+    (c.tables === null ||
+      c.tables.some(t => tables.includes(t)) ||
+      c.functions.some(f => functions.has(f)))) ||
+  (c.on === 'server' &&
+    (c.roles ||
+      c.functions.some(f => functions.has(f)) ||
+      tables.some(t => c.schemas.includes(namesIn(t)![0]!))))
+
+/** The functions that are there and that files change. */
+export const changedFunctions = async (sql: Db, files: PendingFile[]): Promise<ReadonlySet<string>> =>
+  new Set(
+    await functionsThere(
+      sql,
+      changesOf(files).flatMap(c => (c.on === 'server' || c.on === 'unknown' ? c.functions : [])),
+    ),
+  )
 
 /** The tables whose rows may be seen by others than before; also some that are not there. */
 export async function subjectNames(sql: Db, files: PendingFile[]): Promise<string[]> {
   const changes = changesOf(files)
   const direct = new Set<string>()
-  const functions: string[] = []
   const schemas = new Set<string>()
   let everywhere = false
   for (const c of changes) {
@@ -76,19 +91,15 @@ export async function subjectNames(sql: Db, files: PendingFile[]): Promise<strin
     if (c.on === 'server') {
       everywhere ||= c.roles
       for (const schema of c.schemas) schemas.add(schema)
-      functions.push(...c.functions)
     }
-    if (c.on === 'unknown') {
-      for (const table of c.tables ?? []) direct.add(table)
-      functions.push(...c.functions)
-    }
+    if (c.on === 'unknown') for (const table of c.tables ?? []) direct.add(table)
   }
   // rights of roles count on every table that the files speak of, those of a schema on all of its tables
   if (everywhere)
     for (const { migration } of files)
       for (const pair of await pairsIn(migration.file.text)) direct.add(tableText(pair))
   for (const table of await tablesOfSchemas(sql, [...schemas])) direct.add(table)
-  const changed = new Set(await functionsThere(sql, functions))
+  const changed = await changedFunctions(sql, files)
   const there = new Set((await subjectsOf(sql, [...direct])).map(s => s.table))
   if (there.size + changed.size === 0) return []
   const graph = await reachGraph(sql)
@@ -108,13 +119,23 @@ export async function subjectNames(sql: Db, files: PendingFile[]): Promise<strin
 }
 
 /** Whether nothing can be foreseen of these tables, as the files themselves show. */
-export function isLostFromTheStart(files: PendingFile[], tables: string[]): boolean {
+export function isLostFromTheStart(
+  files: PendingFile[],
+  tables: string[],
+  functions: ReadonlySet<string>,
+): boolean {
   const state = new AccessState()
   for (const { migration, played } of files) {
     for (const { changes } of played) for (const c of changes) state.note(migration.name, c)
-    const changes = played.some(p => p.changes.some(c => changesAccess(c, tables)))
+    const changes = played.some(p =>
+      p.changes.some(c => c.on !== 'unknown' && changesAccess(c, tables, functions)),
+    )
     if (!changes || state.everything !== null) continue
-    if (!played.some(p => state.makes(p.statement.node) !== null)) return false
+    const readsMade = played.some(
+      ({ statement: { kind, node } }) =>
+        kind !== 'DropStmt' && state.makes([node.qual, node.with_check]) !== null,
+    )
+    if (!readsMade) return false
   }
   return true
 }

@@ -127,7 +127,7 @@ export async function addPolicy(
   )
 }
 
-/** What the policies of a table that are asked by who reads are about: its columns, and whether all of a row. */
+/** What those policies of a table are about that are asked when rows are read: columns, or the whole row. */
 export async function columnsAsked(
   sql: Db,
   table: string,

@@ -31,7 +31,7 @@ import {
 const twinWaitMs = 50
 /** Longest statement that changes the catalog, in milliseconds. */
 const changeMs = 5000
-/** Longest look at a table by everybody that is asked, in milliseconds, and how much longer for a million rows. */
+/** Longest look of everybody at a table, in milliseconds, and how much longer for a million rows. */
 const twinLookMs = 5000
 const lookMsForAMillion = 2000
 

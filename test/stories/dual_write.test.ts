@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import type { Report } from '../../src/index.js'
 import { counts } from '../../src/model/report.js'
 import { contract, rethread, undoAll } from '../support/cli.js'
 import { type Database, database, open, picture, servers } from '../support/database.js'
+import { inProcess } from '../support/in_process.js'
 import { random as randomFrom, seed } from '../support/random.js'
 
 /**
@@ -193,6 +195,51 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
       ...(await db.sql`select s.user_id, s.project_id, m.content from public.chat_sessions s join public.chat_messages m on m.session_id = s.id`),
     ]).toEqual([{ user_id: other!.id, project_id: null, content: 'hello' }])
     expect(await found(db, 'helper-chats', 'no_orphans,sessions_current')).toEqual([])
+  })
+
+  test('helper-chats: chats of others that a trigger of the application holds fast come back: at once with their messages, or with the next run', async () => {
+    await using db = await database(server, 'helper-chats', 20)
+    const project = await inProcess(db.url, { track: 'helper-chats' })
+    const faults = (report: Report) =>
+      report.findings.filter(f => f.level === 'error' || f.level === 'refused')
+    expect(faults(await project.migrate())).toEqual([])
+    const holdFast = `
+      create function public.hold_fast() returns trigger language plpgsql as $$ begin raise exception 'a chat stays with its project'; end $$;
+      create trigger hold_fast before update of project_id on public.chat_sessions for each row execute function public.hold_fast();`
+    const [p] =
+      await db.sql`select id, user_id as owner from public.projects where user_id is not null order by id limit 1`
+    const [other] = await db.sql`select id from auth.users where id <> ${p!.owner} order by id limit 1`
+    await db.sql.unsafe(`
+      insert into public.chat_sessions (id, user_id, project_id, helper) select md5('chat of ' || u)::uuid, u::uuid, '${p!.id}', 'planner' from unnest(array['${p!.owner}', '${other!.id}']) u;
+      insert into public.chat_sessions (id, user_id, project_id, helper) values (md5('silent')::uuid, '${other!.id}', '${p!.id}', 'planner');
+      insert into public.chat_messages (session_id, role, content, created_at)
+      select s.id, 'user', 'said ' || k, now() + k * interval '1 s' from public.chat_sessions s, generate_series(1, 3) k where s.project_id = '${p!.id}' and s.id <> md5('silent')::uuid;
+      ${holdFast}`)
+    const look = () =>
+      db.sql`select to_jsonb(s) - 'project_id' as s, (select json_agg(m order by m.id) from public.chat_messages m where m.session_id = s.id) as m
+        from public.chat_sessions s where s.user_id = ${other!.id} order by s.last_message_at nulls last`
+    const before = await look()
+    expect(before).toHaveLength(2)
+    await leaves(db, p!.owner)
+    expect(await look()).toEqual(before.slice(0, 1))
+    const noted = await project.verify({ only: ['behind'] })
+    expect(noted.checks.flatMap(c => c.found.map(f => f.object))).toEqual([before[1]!.s.id])
+    await db.sql`drop trigger hold_fast on public.chat_sessions`
+    await db.sql`drop function public.hold_fast`
+    expect(faults(await project.migrate())).toEqual([])
+    expect(await look()).toEqual(before)
+    expect((await project.verify({ only: ['behind', 'sessions_current', 'no_orphans'] })).verdict).toBe(
+      'clean',
+    )
+    // whose account goes, takes their chats along wherever they are
+    const kept = async () => (await db.sql`select count(*)::int as n from chat_private.kept_chats`)[0]!.n
+    await db.sql.unsafe(`${holdFast}
+      insert into public.projects (id, name) values (md5('last')::uuid, 'last');
+      insert into public.chat_sessions (user_id, project_id, helper) values ('${other!.id}', md5('last')::uuid, 'planner');
+      delete from public.projects where id = md5('last')::uuid`)
+    expect(await kept()).toBe(1)
+    await leaves(db, other!.id)
+    expect(await kept()).toBe(0)
   })
 })
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { configured, contract, rethread } from '../support/cli.js'
 import { type Database, database, picture, root, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
+import { inProcess } from '../support/in_process.js'
 
 /**
  * What would stop a run later is said before its first step: `plan` and `doctor` end with 1 where `migrate`
@@ -121,6 +123,41 @@ describe.each(servers())('looked for first on PostgreSQL $major', server => {
         ],
       ])
     }
+  })
+
+  test('what a body changes, and what only a text that is put together makes: named, and no plan is clean', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`create table public.notes (id int primary key, said text);
+      insert into public.notes values (1, ''); alter table public.notes add constraint blank check (said <> '') not valid`)
+    const dir = folder({
+      'migrations/mine/001_hidden.sql': `--! title: Change in bodies
+--! phase: expand
+-- locks: public.notes ROW EXCLUSIVE
+do $$ begin update public.notes set id = id + 1; end $$;
+create function public.shift_notes() returns void language sql as $$ update public.notes set id = id + 1 $$;
+-- locks: public.notes ROW EXCLUSIVE
+select public.shift_notes();
+-- locks: public.notes ACCESS EXCLUSIVE
+do $$ begin execute format('alter table public.notes add column %I int', 'size'); end $$;
+alter table public.notes add constraint sized check (size > 0) not valid;`,
+      'verify/mine/always.sql': `--! title: Nothing is wrong\nselect '' as object, '' as detail where false;`,
+      'rollbacks/mine/001_hidden.sql':
+        'alter table public.notes drop column size; drop function public.shift_notes();',
+    })
+    const plan = async () => {
+      const report = await (await inProcess(db.url, { dir, track: 'mine' })).plan()
+      const codes = ['ROWS_NOT_LOOKED_AT', 'NOT_TRIED']
+      return [
+        report.verdict,
+        report.findings.filter(f => codes.includes(f.code)).map(f => [f.code, f.subject]),
+      ]
+    }
+    const notTried = ['NOT_TRIED', 'migrations/mine/001_hidden.sql:10']
+    const notLooked = ['ROWS_NOT_LOOKED_AT', 'public.notes']
+    expect(await plan()).toEqual(['attention', [notLooked, notLooked, notTried]])
+    // rows that violate nothing leave one question
+    await db.sql`update public.notes set said = 'x'`
+    expect(await plan()).toEqual(['attention', [notTried]])
   })
 
   test('a partitioned table: what is run partition by partition is not refused', async () => {

@@ -91,7 +91,7 @@ describe.each(some('oldest'))('who reads rows before and after, on PostgreSQL $m
     const cwd = configured({ settings: { legacy_grouping: 'author' } })
     const options = { cwd }
     expect((await rethread(db.url, ['migrate', ...track], options)).code).toBe(0)
-    const ended = await rethread(db.url, contractWith('DELETES_DATA', 'WIDENS_ACCESS'), options)
+    const ended = await rethread(db.url, contractWith('DELETES_DATA', 'WIDENS_ACCESS', 'SHOWS_ROWS'), options)
     expect(ended.code).toBe(0)
     const nobodys = await db.sql<{ id: string }[]>`select id::text from chats where user_id is null`
     const known = [...before, ...nobodys.map(r => r.id)]

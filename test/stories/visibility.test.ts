@@ -183,9 +183,7 @@ describe.each(some('newest'))('the preview of a plan, on PostgreSQL $major', ser
       await of.sql.unsafe(`alter table chats disable row level security; ${reporting}`)
     // the column that the policies ask for is not there yet: nobody guesses
     const early = await preview(db)
-    expect(early.unknown.map(f => [f.subject, f.facts])).toEqual([
-      ['public.chats', expect.objectContaining({ migration: '011_follow_the_session' })],
-    ])
+    expect(new Set(early.unknown.map(f => f.subject))).toEqual(new Set(['public.chats']))
     expect(early.plan.code).toBe(1)
     expect(early.table.rows.find(r => r[0] === 'role report_worker')).toEqual(
       expect.arrayContaining(['not known']),

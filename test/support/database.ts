@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
@@ -52,29 +52,45 @@ const at = (server: Server, name: string): string => {
 
 const templates = new Map<string, Promise<string>>()
 
-/** One template database per test file and fixture; each test gets a copy, which takes some milliseconds. */
-async function template(server: Server, fixture: string, messages: number, large: boolean): Promise<string> {
+/**
+ * One template database for each fixture, shared by all test files; each test gets a copy, which takes some
+ * milliseconds. Its name says what it holds: where two files make it at once, one of them waits.
+ */
+function template(server: Server, fixture: string, messages: number, large: boolean): Promise<string> {
   const key = `${server.url} ${fixture} ${messages} ${large}`
   let made = templates.get(key)
   if (!made) {
-    made = (async () => {
-      const name = `template_${randomBytes(6).toString('hex')}`
-      const admin = open(server.url, 1)
-      await admin.unsafe(`create database ${name}`)
-      await admin.end()
-      const sql = open(at(server, name), 1)
-      await sql.unsafe(`set demo.messages = ${messages}`)
+    made = makeTemplate(server, [
+      `set demo.messages = ${messages}`,
       // a content of 10 MB is read many times over: one test's, not everybody's
-      if (!large) await sql.unsafe('set demo.large = 20000')
-      await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
-      if (fixture !== 'empty')
-        await sql.unsafe(readFileSync(join(root, `examples/${fixture}/before.sql`), 'utf8'))
-      await sql.end()
-      return name
-    })()
+      ...(large ? [] : ['set demo.large = 20000']),
+      readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'),
+      ...(fixture === 'empty' ? [] : [readFileSync(join(root, `examples/${fixture}/before.sql`), 'utf8')]),
+    ])
     templates.set(key, made)
   }
   return made
+}
+
+async function makeTemplate(server: Server, texts: string[]): Promise<string> {
+  const digest = createHash('sha256').update(texts.join('\0')).digest('hex').slice(0, 16)
+  const name = `template_${digest}`
+  const admin = open(server.url, 1)
+  try {
+    await admin`select pg_advisory_lock(hashtextextended(${name}, 0))`
+    const [there] = await admin`select from pg_database where datname = ${name}`
+    if (there) return name
+    // it gets its name when it is complete
+    const unfinished = `unfinished_${randomBytes(6).toString('hex')}`
+    await admin.unsafe(`create database ${unfinished}`)
+    const sql = open(at(server, unfinished), 1)
+    for (const text of texts) await sql.unsafe(text)
+    await sql.end()
+    await admin.unsafe(`alter database ${unfinished} rename to ${name}`)
+    return name
+  } finally {
+    await admin.end()
+  }
 }
 
 /** A fresh database with a track's fixture, or `empty` with only the stand-in for Supabase. */

@@ -34,14 +34,14 @@ export async function withIds(db: Database, statement: string): Promise<string> 
 /** All rows of the application, without what sequences and these triggers write. */
 export async function rowsOf(db: Database, moved: string[]): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {}
-  const tables = await db.sql<{ name: string; counted: string[] }[]>`
-    select c.relname::text as name, array(
+  const tables = await db.sql<{ name: string; whole: string; counted: string[] }[]>`
+    select c.relname::text as name, coalesce((select r.relname from pg_class r where r.oid = pg_partition_root(c.oid)), c.relname)::text as whole, array(
       select a.attname::text from pg_attribute a left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
       where a.attrelid = c.oid and a.attnum > 0 and (a.attidentity <> '' or pg_get_expr(f.adbin, f.adrelid) like 'nextval(%')) as counted
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname = 'public' order by 1`
-  for (const { name, counted } of tables) {
+  for (const { name, whole, counted } of tables) {
     if (moved.includes(name)) continue
-    const without = [...counted, ...moved.filter(m => m.startsWith(`${name}.`)).map(m => m.split('.')[1]!)]
+    const without = [...counted, ...moved.filter(m => m.startsWith(`${whole}.`)).map(m => m.split('.')[1]!)]
     const rows = await db.sql.unsafe<{ row: string }[]>(
       `select (to_jsonb(t) - array[${without.map(w => `'${w.replaceAll("'", "''")}'`).join(', ')}]::text[])::text as row from only public."${name.replaceAll('"', '""')}" t order by 1`,
     )

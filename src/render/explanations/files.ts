@@ -87,6 +87,11 @@ export const fileExplanations = {
     'At that point the name means another table, or none. Dropping it would destroy a table that you did not mean.',
     'Give the drop a higher number than the file that creates the table.',
   ),
+  WITH_READS_TABLE: explained(
+    'A backfill reads the table that it walks in its WITH clause as well.',
+    'The engine limits the top level of the statement to a batch, not the WITH clause. It reads the whole table in each batch, which takes long and may see what earlier batches wrote.',
+    'Read the table at the top level only. Use LATERAL or EXISTS for what belongs to a row.',
+  ),
   SWALLOWED_EXCEPTION: explained(
     'A block catches every exception and goes on.',
     'A failure inside the block would be recorded as success.',

@@ -7,6 +7,7 @@ import { historyExplanations } from './history.js'
 import { layoutExplanations } from './layouts.js'
 import { rollbackExplanations } from './rollback.js'
 import { runExplanations } from './runs.js'
+import { statusExplanations } from './status.js'
 import { targetExplanations } from './target.js'
 import { usageExplanations } from './usage.js'
 
@@ -20,5 +21,6 @@ export const explanations: Record<Code | HazardCode, Explanation> = {
   ...layoutExplanations,
   ...rollbackExplanations,
   ...usageExplanations,
+  ...statusExplanations,
   ...hazardExplanations,
 }

@@ -152,6 +152,11 @@ export const targetExplanations = {
     'It would fail in the same way on the real tables.',
     'Change the table so that it fits, or adapt the file in a copy of the track.',
   ),
+  NOT_TRIED: explained(
+    'A statement needs what another one makes, and that one was not run on the empty copies.',
+    'Whether it would fail is not known, so the plan is not clean. A failing step leaves no trace.',
+    'Write the statement out instead of putting it together as text, or rehearse on a copy with --rehearse-url.',
+  ),
   NOT_REHEARSED: explained(
     'The files could not be tried on empty copies of the tables.',
     'A fault in them shows only when they run. A failing step leaves no trace.',

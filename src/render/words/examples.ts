@@ -42,6 +42,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NO_SESSIONS_TABLE: ['public.chat_sessions'],
   NO_SUCH_SESSION: ['4711', { table: 'public.chat_sessions' }],
   DROP_BEFORE_CREATE: [file, { table: chats, creates: 'migrations/own/007_chats.sql' }],
+  WITH_READS_TABLE: [place, { part: 'firsts', table: 'public.chats', excused: null }],
   SWALLOWED_EXCEPTION: [place, { excused: null }],
   DEFINER_WITHOUT_SEARCH_PATH: [place, { name: 'public.may_read', excused: null }],
   POLICY_WITHOUT_TO: [place, { policy: 'readers', table: chats, excused: null }],
@@ -80,6 +81,27 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NEWER_LEDGER: ['schema rethread', { found: 9, known: 7 }],
   LEDGER_ABSENT: ['chat'],
   NOT_SAMPLED: [exampleMigration, { reason: 'relation "public.chat_sessions" does not exist' }],
+  AT_WORK: [
+    'ci@runner: migrate',
+    { run: 12, pid: 4711, since: '2026-03-01 02:14:09', heartbeatSeconds: 1.2 },
+  ],
+  RUN_KILLED: ['ci@runner: migrate', { run: 12, silentSeconds: 480 }],
+  NOBODY_AT_WORK: [exampleTrack],
+  HOW_FAR: [
+    exampleTrack,
+    { applied: 5, of: 20, backfill: exampleMigration, percent: 42, rowsPerSecond: 9000, etaSeconds: 64 },
+  ],
+  NOT_DRIFTED: [exampleTrack],
+  ARCHIVE_WAITING: [
+    'r12',
+    {
+      rows: 214,
+      made: 14,
+      at: '2026-03-01 02:14:09',
+      command: 'rethread restore r12 --track workspace-sessions',
+    },
+  ],
+  NEXT_STEP: [exampleTrack, { command: 'rethread migrate --track workspace-sessions' }],
   FAIL_ON: ['hazard', { names: ['LOCKS_TABLE', 'BLOCKS_WRITES'] }],
   BAD_PIN: ['plan.json', { reason: 'there is no such file' }],
   PLAN_OUTDATED: [exampleTrack, { changes: ['step 004_link_messages was not in the plan'] }],
@@ -179,6 +201,15 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       sql: 'alter table public.chats ...',
       sqlstate: '42804',
       reason: 'key columns are of incompatible types',
+    },
+  ],
+  NOT_TRIED: [
+    `${file}:12`,
+    {
+      sql: 'alter table public.chats add column b int generated always as (a * 2) stored',
+      sqlstate: '42703',
+      reason: 'column "a" does not exist',
+      leftOut: 'do $$',
     },
   ],
   VISIBILITY_UNKNOWN: [

@@ -110,6 +110,12 @@ export const fileWords = {
       sentence`\`${s}\` drops \`${f.table}\`, which only \`${f.creates}\` makes later: it would drop another table, or none.`,
     () => 'Give the drop a higher number than the file that creates the table.',
   ),
+  WITH_READS_TABLE: say(
+    (s, f) =>
+      sentence`\`${s}\`: \`${f.part}\` in the WITH of the backfill reads \`${f.table}\`, which is walked in batches: each batch reads all of the table, what others have written included${excused(f)}.`,
+    (_, f) =>
+      sentence`Read \`${f.table}\` at the top level of the statement alone, and what belongs to a row by LATERAL or EXISTS.`,
+  ),
   SWALLOWED_EXCEPTION: say(
     (s, f) => sentence`\`${s}\` swallows every exception${excused(f)}.`,
     () => 'Name the exception that you expect, and let the others through.',

@@ -1,3 +1,4 @@
+import { duration, number } from './numbers.js'
 import { type Group, listed, say, sentence } from './say.js'
 
 /** What the levels of `plan --fail-on` count. */
@@ -14,5 +15,28 @@ export const statusWords = {
     (s, f) =>
       sentence`\`--fail-on ${s}\`: ${f.names.length} ${failing[s] ?? 'finding(s)'}: ${listed(f.names)}.`,
     (s, f) => (s === 'hazard' ? sentence`--allow ${f.names.join(',')}` : null),
+  ),
+  AT_WORK: say(
+    (s, f) =>
+      sentence`At work: \`${s}\`${f.run === null ? '' : sentence`, run ${f.run}`}${f.since === null ? '' : sentence` since ${f.since} UTC`}${f.pid === null ? '' : sentence`, pid ${f.pid}`}${f.heartbeatSeconds === null ? '' : sentence`; alive ${duration(f.heartbeatSeconds * 1000)} ago`}.`,
+  ),
+  RUN_KILLED: say(
+    (s, f) =>
+      sentence`Nobody is at work: \`${s}\`${f.run === null ? '' : sentence` (run ${f.run})`} was killed${f.silentSeconds === null ? '' : sentence`; its last sign was ${duration(f.silentSeconds * 1000)} ago`}. The next run goes on where it stopped.`,
+  ),
+  NOBODY_AT_WORK: say(s => sentence`Nobody is at work on \`${s}\`.`),
+  HOW_FAR: say(
+    (s, f) =>
+      sentence`${f.applied} of ${f.of} migrations of \`${s}\` are applied${f.backfill === null ? '' : sentence`; backfill \`${f.backfill}\`${f.percent === null ? '' : sentence` is at ${f.percent}%`}${f.rowsPerSecond === null ? '' : sentence`, ${number(f.rowsPerSecond)} rows/s`}${f.etaSeconds === null ? '' : sentence`, ${duration(f.etaSeconds * 1000)} left`}`}.`,
+  ),
+  NOT_DRIFTED: say(s => sentence`Nobody has changed the schema since the last step of \`${s}\`.`),
+  ARCHIVE_WAITING: say(
+    (s, f) =>
+      sentence`Archive \`${s}\` of the rollback at ${f.at} UTC holds ${number(f.rows)} row(s)${f.made === null ? '' : sentence`, ${number(f.made)} of which people had made or changed`}. They are not in the application's tables.`,
+    (_, f) => f.command,
+  ),
+  NEXT_STEP: say(
+    () => 'The next step:',
+    (_, f) => f.command,
   ),
 } satisfies Group

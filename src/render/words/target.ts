@@ -232,6 +232,12 @@ export const targetWords = {
       sentence`${s} would fail: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was run on empty copies of the tables, which are gone again.`,
     () => 'Change the table so that it fits, or copy the track with rethread init and adapt the file.',
   ),
+  NOT_TRIED: say(
+    (s, f) =>
+      sentence`Whether \`${s}\` would fail is not known (\`${f.sql}\`). On empty copies of the tables: ${f.reason} (${f.sqlstate}); what it needs may be made by \`${f.leftOut}\`, which puts its statements together and was not run there.`,
+    () =>
+      'Write the statement out instead of putting it together, or try the track on a copy of the database: rethread plan --rehearse-url',
+  ),
   NOT_REHEARSED: say(
     (s, f) =>
       sentence`The files of track \`${s}\` were not tried on empty copies of the tables: ${f.reason}.`,

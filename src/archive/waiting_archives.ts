@@ -1,0 +1,26 @@
+import type { Db } from '../database/types.js'
+import { type Finding, finding } from '../model/report.js'
+import { listArchives } from './archive.sql.js'
+
+/**
+ * What the newest rollback of a track has archived and nobody has brought back: how many rows, how many of
+ * them people had made or changed, and the command.
+ */
+export async function waitingArchives(sql: Db, track: string): Promise<Finding[]> {
+  const kept = (await listArchives(sql)).filter(a => a.track === track && a.state === 'kept')
+  const [newest] = kept
+  if (!newest) return []
+  // one rollback is one archive; an older one is a way back of its own
+  const parts = kept.filter(a => a.run === newest.run)
+  const rows = parts.reduce((n, a) => n + a.rows, 0)
+  if (rows === 0) return []
+  const known = parts.every(a => a.made !== null)
+  return [
+    finding('ARCHIVE_WAITING', `r${newest.run}`, {
+      rows,
+      made: known ? parts.reduce((n, a) => n + a.made!, 0) : null,
+      at: newest.at,
+      command: `rethread restore r${newest.run} --track ${track}`,
+    }),
+  ]
+}

@@ -1,0 +1,144 @@
+import { expect, test } from 'vitest'
+import { ended, rethread, start, undoAll } from '../support/cli.js'
+import { database, newest } from '../support/database.js'
+
+type Ran = Awaited<ReturnType<typeof rethread>>
+const facts = (ran: Ran, code: string) => {
+  const found = ran.report.findings.find(f => f.code === code)
+  return found && { subject: found.subject, ...(found.facts as object) }
+}
+const next = (ran: Ran) => (facts(ran, 'NEXT_STEP') as { command?: string } | undefined)?.command
+/** The last command that a reader of the terminal sees. */
+const lastCommand = (text: string) =>
+  text
+    .split('\n')
+    .filter(line => /^ {4}rethread /.test(line))
+    .at(-1)
+    ?.trim()
+
+test('a night: at work, killed, gone on, rolled back, an archive that waits', {
+  timeout: 240_000,
+}, async () => {
+  await using db = await database(newest(), 'workspace-sessions', 40_000)
+  const look = () => rethread(db.url, ['status'])
+  const fresh = await look()
+  expect([facts(fresh, 'NOBODY_AT_WORK')?.subject, next(fresh)]).toEqual([
+    'workspace-sessions',
+    'rethread plan --track workspace-sessions',
+  ])
+
+  const child = start(['migrate', '--nice', '6', '--log', 'json'], { DATABASE_URL: db.url })
+  const first = ended(child, false)
+  const until = async <T>(seen: () => Promise<T | undefined | null | false>): Promise<T> => {
+    for (let i = 0; i < 1500; i++) {
+      const value = await seen().catch(() => null)
+      if (value) return value
+      await new Promise(done => setTimeout(done, 20))
+    }
+    throw new Error('it never came')
+  }
+  const open = () =>
+    db.sql`select 1 from rethread.backfills where migration = '005_assign_messages' and (pace ->> 'rowsPerSecond')::float > 0`
+  await until(async () => (await open())[0])
+  const [named] =
+    await db.sql`select application_name as name from pg_stat_activity where application_name like 'rethread writer run %'`
+  expect(named!.name).toBe('rethread writer run 1')
+  const working = await look()
+  expect(facts(working, 'AT_WORK')).toMatchObject({ subject: expect.stringContaining(': migrate'), run: 1 })
+  expect(next(working)).toBe('rethread status --track workspace-sessions --watch')
+  const backfill = working.report.backfill.at(-1)
+  expect([backfill!.state, facts(working, 'HOW_FAR')]).toEqual([
+    'running',
+    expect.objectContaining({ backfill: backfill!.migration, rowsPerSecond: backfill!.rowsPerSecond }),
+  ])
+  expect(backfill!.rowsPerSecond).toBeGreaterThan(0)
+
+  const metrics = (await rethread(db.url, ['status', '--format', 'prometheus'], { json: false })).stdout
+  expect(metrics).toMatch(/^# HELP rethread_at_work .*\n# TYPE rethread_at_work gauge\nrethread_at_work 1\n/m)
+  expect(metrics).toMatch(
+    /^rethread_backfill_rows\{track="workspace-sessions",migration="005_assign_messages"\} \d+$/m,
+  )
+  // every line is one that Prometheus reads
+  const line = /^(# (HELP|TYPE) rethread_\w+ .+|rethread_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[\d.]+)$/
+  expect(
+    metrics
+      .trimEnd()
+      .split('\n')
+      .filter(text => !line.test(text)),
+  ).toEqual([])
+
+  child.kill('SIGKILL')
+  const events = (await first).stderr
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  // each line is of the run, from where it has a number; the last one may be cut by the kill
+  expect(events.filter(e => e.type === 'run').map(e => e.run)).toEqual([1])
+  expect(
+    events.filter(e => e.type === 'batch').every(e => e.run === 1 && !Number.isNaN(Date.parse(e.time))),
+  ).toBe(true)
+  await until(
+    async () =>
+      (await db.sql`select 1 from pg_stat_activity where application_name like 'rethread writer%'`).length ===
+      0,
+  )
+  const killed = await look()
+  expect(facts(killed, 'RUN_KILLED')).toMatchObject({ run: 1 })
+  expect(JSON.stringify(killed.report)).not.toContain('"running"')
+  expect([killed.report.backfill.at(-1)!.state, next(killed)]).toEqual([
+    'stopped',
+    'rethread migrate --track workspace-sessions',
+  ])
+  const shown = await rethread(db.url, ['status'], { json: false })
+  // the answer first: before any table, and its command again as the last thing to read
+  expect(shown.stdout.split('\n\n')[1]).toMatch(
+    /^! Nobody is at work: .* was killed[\s\S]* applied[\s\S]*The next step/,
+  )
+  expect(lastCommand(shown.stdout)).toBe(next(killed))
+
+  const watching = start(['status', '--watch'], { DATABASE_URL: db.url })
+  const watched = ended(watching, false)
+  let seen = ''
+  watching.stdout!.on('data', chunk => {
+    seen += chunk
+  })
+  await until(async () => seen.split('Verdict:').length > 2)
+  watching.kill('SIGINT')
+  expect((await watched).code).toBe(1)
+
+  const done = await rethread(db.url, ['migrate'])
+  expect(done.code).toBe(0)
+  const outcomes = await db.sql`select outcome from rethread.runs where command = 'migrate' order by id`
+  expect(outcomes.map(r => r.outcome)).toEqual(['killed', 'clean'])
+  const applied = await look()
+  expect([facts(applied, 'NOT_DRIFTED')?.subject, next(applied)]).toEqual([
+    'workspace-sessions',
+    'rethread plan --track workspace-sessions --phase contract',
+  ])
+  await db.sql`alter table public.chat_sessions add column colour text`
+  expect(facts(await look(), 'DRIFT')).toBeDefined()
+  await db.sql`alter table public.chat_sessions drop column colour`
+
+  await db.sql`
+    insert into public.chat_sessions (id, workspace_id, user_id, title)
+    select gen_random_uuid(), workspace_id, user_id, 'made by a person' from public.chat_sessions limit 3`
+  expect((await rethread(db.url, ['rollback', ...undoAll(db.name)])).code).toBe(0)
+  const undone = await look()
+  const waiting = facts(undone, 'ARCHIVE_WAITING') as unknown as {
+    rows: number
+    made: number
+    command: string
+  }
+  expect([waiting.made, waiting.rows > 3]).toEqual([3, true])
+  expect(waiting.command).toMatch(/^rethread restore r\d+ --track workspace-sessions$/)
+  expect(undone.report.backfill.filter(b => b.state === 'done')).toEqual([])
+  const again = await rethread(db.url, ['migrate'], { json: false })
+  expect([again.code, again.stdout]).toEqual([0, expect.stringContaining(waiting.command)])
+  // what is held comes last, and is not entered while something is to do
+  const plan = await rethread(db.url, ['plan'], { json: false })
+  expect(lastCommand(plan.stdout)).toMatch(/^rethread migrate .*--phase contract/)
+  expect(
+    (await rethread(db.url, waiting.command.split(' ').slice(1))).report.findings.map(f => f.code),
+  ).not.toContain('ARCHIVE_WAITING')
+  expect(facts(await look(), 'ARCHIVE_WAITING')).toBeUndefined()
+})
