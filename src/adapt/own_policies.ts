@@ -18,7 +18,7 @@ const rolesThatReach = (roles: OwnGrant[], reaches: OwnGrant['reaches']): string
   roles.filter(r => r.reaches === reaches).map(r => r.role)
 
 /** True where policies are written for a role. */
-export const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !== null)
+const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !== null)
 
 /**
  * What a role may do with a table of the track: what it may do with messages. Who changes an array adds and
