@@ -67,6 +67,8 @@ create table chat_private.behind (
   written_by text not null check (written_by in ('old application', 'new application')),
   operation text not null,
   sqlstate text not null,
+  -- messages that the session held before the old application wrote it: those that it holds no longer go
+  had uuid[],
   at timestamptz not null default clock_timestamp(),
   caught_up_at timestamptz
 );
@@ -184,17 +186,22 @@ as $$
     when messages is not null then false end
 $$;
 
--- True where messages hold their answers.
+-- True where messages hold their answers: in lists of their own, or beside the question in one element.
 create function chat_private.is_nested(messages json) returns boolean
 language sql immutable parallel safe
 as $$
   select (strpos(t.said, '"children"') > 0 or strpos(t.said, '"replies"') > 0) and t.said ~ '"(children|replies)"\s*:\s*\[\s*\{'
+    or json_typeof(messages) = 'array' and t.said ~ '"(question|answer|prompt|completion|query|response|output|assistant|ai|bot)"\s*:' and exists (
+      select from json_array_elements(case json_typeof(messages) when 'array' then messages else '[]' end) a (e)
+      where json_typeof(a.e) = 'object' and coalesce(a.e -> 'role', a.e -> 'content', a.e -> 'type') is null
+        and coalesce(a.e -> 'question', a.e -> 'answer', a.e -> 'prompt', a.e -> 'completion', a.e -> 'query', a.e -> 'instruction', a.e -> 'input', a.e -> 'chatInput', a.e -> 'user', a.e -> 'human') is not null)
   from (select messages::text as said offset 0) t
 $$;
 
 -- What a document holds, in the order in which it was said; `path` leads to it. Nodes by key: from the
 -- root to the current node, then those of branches that were left. Nested messages: each before its
--- answers, down to 500 levels. Nodes that say nothing, and those that a deletion has emptied, are none.
+-- answers, down to 500 levels. An element of an array that is a question and its answer is two messages.
+-- Nodes that say nothing, and those that a deletion has emptied, are none.
 create function chat_private.session_elements(messages json, place text[], is_nested boolean)
 returns table (n bigint, key text, value json, is_current boolean, path text[])
 language sql immutable parallel safe
@@ -225,8 +232,19 @@ as $$
     where o.value ->> case when place = '{mapping}' then 'parent' else 'parentId' end is not null
   ) cycle key set is_cycle using trail,
   document as materialized (select messages::jsonb as j from form f where f.form = 'nested'),
-  nested (path, ranks) as (
-    select t.path, t.ranks
+  nested (path, ranks, pair) as (
+    select t.path, t.ranks, (
+      select array[p.question, p.answer]
+      from (values (1, 'question', 'answer'), (2, 'prompt', 'completion'), (3, 'prompt', 'response'), (4, 'query', 'response'), (5, 'question', 'response'),
+        (6, 'instruction', 'output'), (7, 'input', 'output'), (8, 'chatInput', 'output'), (9, 'user', 'assistant'), (10, 'human', 'assistant'), (11, 'human', 'ai'),
+        (12, 'user', 'ai'), (13, 'user', 'bot')) p (n, question, answer)
+      cross join lateral (select d.j #> t.path as e) x
+      where place = '{}' and jsonb_typeof(x.e) = 'object' and not x.e ?| '{role,content,type,from,sender,author}'
+        and (x.e ?& array[p.question, p.answer] or p.n <= 4 and x.e ?| array[p.question, p.answer])
+        and not exists (
+          select from unnest(array[p.question, p.answer]) k (name)
+          where not (coalesce(jsonb_typeof(x.e -> k.name), 'null') in ('string', 'null') or (x.e -> k.name) ?& '{role,content}'))
+      order by x.e ?& array[p.question, p.answer] desc, p.n limit 1)
     from document d
     cross join lateral (
       select place as path, '{1}'::int[] as ranks where place = '{prompt}'
@@ -235,13 +253,23 @@ as $$
       from generate_series(1, case when place <> '{prompt}' then jsonb_array_length(d.j #> place) else 0 end) i
     ) t
     union all
-    select u.path || array[c.name, (i - 1)::text], u.ranks || i
+    select u.path || w.path, u.ranks || w.rank, null
     from nested u
     cross join document d
-    cross join (values ('children'), ('replies')) c (name)
-    cross join lateral (select d.j #> (u.path || c.name) as j) l
-    cross join generate_series(1, case when jsonb_typeof(l.j) = 'array' then jsonb_array_length(l.j) else 0 end) i
-    where cardinality(u.ranks) < 500 and jsonb_typeof(l.j -> i - 1) = 'object'
+    cross join lateral (
+      select array[c.name, (i - 1)::text] as path, i as rank
+      from (values ('children'), ('replies')) c (name)
+      cross join lateral (select d.j #> (u.path || c.name) as j) l
+      cross join generate_series(1, case when jsonb_typeof(l.j) = 'array' then jsonb_array_length(l.j) else 0 end) i
+      where jsonb_typeof(l.j -> i - 1) = 'object'
+      union all
+      -- the two of a pair; one that is not said yet is none
+      select array[k.name], k.rank::int
+      from unnest(u.pair) with ordinality as k (name, rank)
+      cross join lateral (select d.j #> (u.path || k.name) as j) l
+      where jsonb_typeof(l.j) = 'object' or l.j #>> '{}' ~ '\S'
+    ) w
+    where cardinality(u.ranks) < 500
   )
   select a.n, a.n::text, a.value, true, place || (a.n - 1)::text
   from form f
@@ -262,12 +290,22 @@ as $$
   from (
     select row_number() over (order by u.ranks) as n,
       case when place = '{}' and cardinality(u.ranks) = 1 then u.ranks[1]::text else array_to_string(u.path, '.') end as key,
-      -- what is too deep stays with the last that is not, which says so
-      case when jsonb_typeof(e.j) = 'object' and cardinality(u.ranks) < 500 then e.j - '{children,replies}'::text[] else e.j end as value,
+      case
+        when h.is_half and jsonb_typeof(e.j) = 'string' then h.rest || jsonb_build_object(
+          'role', case when u.path[cardinality(u.path)] = any ('{answer,completion,response,output,assistant,ai,bot}') then 'assistant' else 'user' end, 'content', e.j)
+        -- what is too deep stays with the last that is not, which says so
+        when jsonb_typeof(e.j) = 'object' and cardinality(u.ranks) < 500 then e.j - '{children,replies}'::text[]
+        else e.j end as value,
       u.path
     from nested u
     cross join document d
     cross join lateral (select d.j #> u.path as j) e
+    -- what stands beside a pair is said of both
+    cross join lateral (
+      select place = '{}' and cardinality(u.path) = 2 as is_half,
+        (d.j #> u.path[:1]) - '{children,replies,question,answer,prompt,completion,query,response,instruction,output,input,chatInput,user,assistant,human,ai,bot}'::text[] as rest
+    ) h
+    where u.pair is null
   ) x
   where not x.value ? 'rethread_gone'
 $$;
@@ -356,7 +394,8 @@ as $$
         (21, 'type and text', 'exists($.type)', '{type}', null, '{text,message,output}'),
         (22, 'n8n', 'exists($.chatInput) && !exists($.output)', null, 'user', '{chatInput}'),
         (23, 'n8n', 'exists($.output) && !exists($.chatInput) && !exists($.input)', null, 'assistant', '{output}'),
-        (24, 'unknown', 'exists($)', null, null, '{}')
+        (24, 'n8n', 'exists($.input) && !exists($.output)', null, 'user', '{input}'),
+        (25, 'unknown', 'exists($)', null, null, '{}')
       ) x (n, shape, fits, role_path, role_else, places)
       where not b.is_plain and b.body @@ x.fits
       order by x.n limit 1)
@@ -373,7 +412,7 @@ as $$
     select '{content}'::text[] as place, b.body ->> 'content' as said where b.is_plain
     union all
     (select o.place, o.said
-      from unnest(s.places || '{content,parts,text,message,msg,value,body,refusal,data.content,kwargs.content,data.text,output,output_text,chatInput}'::text[]) with ordinality as w (place, n)
+      from unnest(s.places || '{content,parts,text,message,msg,value,body,refusal,data.content,kwargs.content,data.text,output,output_text,chatInput,input}'::text[]) with ordinality as w (place, n)
       cross join lateral (select string_to_array(w.place, '.') as place) v
       cross join lateral (
         select v.place, case jsonb_typeof(c.j)
@@ -572,7 +611,7 @@ begin
     for holder in
       select p.place, now_says #> p.place as j, row_number() over (order by p.n) as n, t.place is not null as has_text
       from (values (1, '{content}'::text[]), (2, '{parts}'), (3, '{data,content}'), (4, '{kwargs,content}'), (5, '{text}'), (6, '{value}'), (7, '{message}'), (8, '{msg}'),
-        (9, '{body}'), (10, '{refusal}'), (11, '{data,text}'), (12, '{output}'), (13, '{output_text}'), (14, '{chatInput}')) p (n, place)
+        (9, '{body}'), (10, '{refusal}'), (11, '{data,text}'), (12, '{output}'), (13, '{output_text}'), (14, '{chatInput}'), (15, '{input}')) p (n, place)
       cross join lateral chat_private.read_element(jsonb_build_object('role', 'user', 'content', now_says #> p.place)) t
       where now_says #> p.place is not null
     loop
@@ -625,7 +664,8 @@ set search_path = ''
 as $$
 declare
   place text[] := chat_private.messages_place(messages);
-  is_nested boolean := chat_private.is_nested(messages) or place = '{prompt}';
+  is_nested boolean := place = '{prompt}'
+    or exists (select from chat_private.elements(session, messages, started) e where e.path && '{children,replies}');
   has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
   current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
   tree jsonb := messages;
@@ -635,7 +675,7 @@ declare
   leaf text;
 begin
   for said in
-    select e.path, e.original::jsonb as node, e.role, m.id, chat_private.restated_element(e.original::jsonb, m.role, m.content) as element
+    select e.path, e.original::jsonb as node, e.role, m.id, m.role as role_now, m.content as content_now, chat_private.restated_element(e.original::jsonb, m.role, m.content) as element
     from chat_private.elements(session, messages, started) e
     left join public.messages m on m.id = e.id and m.conversation_id = session
     where e.reason is null
@@ -643,6 +683,12 @@ begin
   loop
     if said.id is null and place = '{mapping}' then
       tree := jsonb_set(tree, said.path || '{message}'::text[], 'null');
+    -- a text of a pair is no object that could be marked
+    elsif said.id is null and jsonb_typeof(tree #> said.path) = 'string' then
+      tree := jsonb_set(tree, said.path, 'null');
+    elsif said.element is distinct from said.node and jsonb_typeof(tree #> said.path) = 'string' then
+      tree := jsonb_set(tree, said.path, case when said.role_now = said.role then to_jsonb(said.content_now)
+        else jsonb_build_object('role', said.role_now, 'content', said.content_now) end);
     elsif said.id is null then
       tree := jsonb_set(tree, said.path, (tree #> said.path) || chat_private.restated_element(said.node, said.role, '') || '{"rethread_gone": true}');
     elsif said.element is distinct from said.node then
@@ -898,6 +944,10 @@ begin
       select chat_private.place_id(secret, session, n::text)::uuid as id
       from generate_series(1, (select count(*) from public.messages x where x.conversation_id = session)
         + coalesce(case json_typeof(kept.messages) when 'array' then json_array_length(kept.messages) end, 0)) n
+      union
+      -- or that of a node, of which nothing is known any more
+      select unnest(b.had) from chat_private.behind b
+      where b.session_id = session and b.written_by = 'old application' and b.caught_up_at is null
     ) p
     where m.id = p.id and m.conversation_id = session
       and m.id not in (select e.id from chat_private.elements(session, kept.messages, kept.created_at) e where e.reason is null);
@@ -918,6 +968,19 @@ begin
   in_time := chat_private.touch_conversation(session);
   perform set_config('rethread.in_step', outer_step, true);
   return in_time;
+end
+$$;
+
+-- The messages that a session held which the old application wrote; null where they can't be read now.
+create function chat_private.ids_held(session uuid, messages json, started timestamptz) returns uuid[]
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return array(select e.id from chat_private.elements(session, messages, started) e where e.reason is null and not e.is_sealed);
+exception
+  when others then
+    return null;
 end
 $$;
 
@@ -982,8 +1045,10 @@ begin
     perform set_config('rethread.in_step', '', true);
   exception
     when others then
-      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
-      values (session, coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id), 'old application', tg_op, sqlstate);
+      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate, had)
+      values (session, coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id), 'old application', tg_op, sqlstate,
+        case when tg_op = 'UPDATE' and old.id = session and not chat_private.same_messages(old.messages, new.messages)
+          then chat_private.ids_held(session, old.messages::json, old.created_at) end);
   end;
   return null;
 end
@@ -1156,7 +1221,8 @@ revoke all on function chat_private.touch_conversations() from public;
 -- Nothing of this is for the application to call.
 revoke all on function
   chat_private.elements(uuid, json, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz),
-  chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid) from public;
+  chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid),
+  chat_private.ids_held(uuid, json, timestamptz) from public;
 
 create trigger rethread_guard_conversation_id before insert or update of id on public.conversations
   for each row execute function chat_private.guard_conversation_id();

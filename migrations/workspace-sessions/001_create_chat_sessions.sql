@@ -6,6 +6,38 @@
 --!   table auth.users, column auth.users.id uuid, function auth.uid(), function public.update_updated_at(),
 --!   role authenticated, role service_role, role anon
 
+-- Messages without a key are told apart by all that they say. Of two that say the same and fit no session,
+-- the quarantine could keep one only.
+-- locks: none
+do $alike$
+declare
+  alike bigint;
+begin
+  if not exists (
+    select from pg_catalog.pg_index i
+    where i.indrelid = 'public.chats'::regclass and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+      and not exists (
+        select from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) n (attnum)
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = n.attnum
+        where not a.attnotnull)
+  ) then
+    select count(*) into alike
+    from (
+      select from public.chats c
+      left join public.workspaces w on w.id = c.workspace_id
+      where w.id is null and (c.workspace_id is not null or nullif(current_setting('rethread.null_workspace', true), '') is null)
+        or w.id is not null and not exists (select from auth.users u where u.id = c.user_id or u.id = w.owner_id)
+      group by pg_catalog.md5(pg_catalog.to_jsonb(c)::text)
+      having count(*) > 1
+    ) x;
+    if alike > 0 then
+      raise exception 'public.chats has no key, and % of its rows that fit no session are there more than once', alike
+        using hint = 'Add a key (alter table public.chats add column row_id bigint generated always as identity primary key), or delete the copies.';
+    end if;
+  end if;
+end
+$alike$;
+
 create schema if not exists chat_private;
 revoke all on schema chat_private from public;
 grant usage on schema chat_private to authenticated, service_role;

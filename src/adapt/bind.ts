@@ -23,7 +23,7 @@ type BoundTrack = TrackTypes & Pick<Partial<TrackInfo>, 'messages'>
 const asIs = /^(timestamp with time zone|date)$/
 
 /** Types that an id can have which is a uuid in the track's files. */
-const bindableIds = /^(bigint|integer|text|character varying)$/
+const bindableIds = /^(bigint|integer|smallint|text|character varying)$/
 
 const isNumber = /^(bigint|integer|smallint|numeric)$/
 
@@ -107,6 +107,9 @@ const probeValue = (type: string): string =>
 /** Characters of a uuid's text. */
 const uuidLength = 36
 
+/** Whole numbers, each type with room for those before it. */
+const wholeNumbers = ['smallint', 'integer', 'bigint']
+
 const isTextual = /^(text|character varying)$/
 
 /** The type that a column with ids has instead of uuid: that of the ids, or one that is taken for it. */
@@ -122,7 +125,8 @@ function idForm(
   const makes = made ? madeAs(here) : undefined
   if (makes === null) return null
   const fits =
-    (isTextual.test(type) && isTextual.test(here.base)) || (type === 'bigint' && here.base === 'integer')
+    (isTextual.test(type) && isTextual.test(here.base)) ||
+    (wholeNumbers.includes(here.base) && wholeNumbers.indexOf(here.base) <= wholeNumbers.indexOf(type))
   return { type: fits ? here.base : type, ...(makes === undefined ? {} : { makes }) }
 }
 

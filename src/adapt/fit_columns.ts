@@ -53,7 +53,8 @@ function evidence(
   const name = likeness(column.column, want.column, want.called)
   if (want.of !== null) return reference(want.of, table, column, chosen, name)
   if (want.column === 'id') {
-    if (!idTypes.test(column.base)) return null
+    // a key of another type is the key all the same: that the track can't read it is said of its type
+    if (!idTypes.test(column.base) && !column.key) return null
     if (column.key) return { score: 8 + name, because: 'the primary key' }
     if (column.unique) return { score: 4 + name, because: 'unique and never null' }
     return name > 2 ? { score: 3 + name, because: 'its name' } : null

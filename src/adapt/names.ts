@@ -47,6 +47,8 @@ export interface Names {
   makes(table: string, column: string): MadeIds | null
   /** True when the probe's ids with this letter are those of a column of numbers. */
   isNumber(letter: string): boolean
+  /** True when they are those of a column of numbers below 2^15. */
+  isSmall(letter: string): boolean
   /** True when they are those of a column of texts that are shorter than a uuid. */
   isShort(letter: string): boolean
   /** True for a column of the track's files that this database does not have. */
@@ -145,6 +147,7 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
     type: (name, within) => (within && types.get(`${within}.${name}`)) || (types.get(name) ?? null),
     makes: (table, column) => made.get(`${parts(table).name}.${column}`) ?? null,
     isNumber: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.number ?? false,
+    isSmall: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.type === 'smallint',
     isShort: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.short ?? false,
     lacks: (table, column) => absent.has(columnText(parts(table), column)),
     filled: table => fills.get(table) ?? [],

@@ -4,7 +4,7 @@ import type { OwnGrant } from './own_roles.js'
 import { allRowsPolicy, boundByPolicies } from './without_api.sql.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check
-type Json = any
+type AnyJson = any
 
 /** Tables of a track in one database, as SQL. */
 export interface OwnTables {
@@ -14,11 +14,11 @@ export interface OwnTables {
   elements: string | null
 }
 
-const ofPolicies = (roles: OwnGrant[], reaches: OwnGrant['reaches']): string[] =>
+const rolesThatReach = (roles: OwnGrant[], reaches: OwnGrant['reaches']): string[] =>
   roles.filter(r => r.reaches === reaches).map(r => r.role)
 
 /** True where policies are written for a role. */
-export const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !== null)
+const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !== null)
 
 /**
  * What a role may do with a table of the track: what it may do with messages. Who changes an array adds and
@@ -29,22 +29,22 @@ export const privilegesOn = (table: string, { privileges }: OwnGrant, { elements
     ? ['select', 'insert', 'update', 'delete'].filter(p => p !== 'select' || privileges.includes(p))
     : privileges
 
-/** A policy of the track for the roles of the application; null where it is for none, or not on its own table. */
+/** A policy of the track for the roles of the application: null for none, or on no own table. */
 export function policyOf({ node, text }: Statement, roles: OwnGrant[], tables: OwnTables): string | null {
-  const bound = ofPolicies(roles, 'own')
+  const bound = rolesThatReach(roles, 'own')
   if (bound.length === 0 || !tables.made.has(relationName(node.table))) return null
   return `${text.replace(/\bto authenticated\b/, `to ${bound.join(', ')}`)};`
 }
 
 /** What follows where row security is switched on: policies of roles that reach all messages today. */
-export function rowSecurityOf(
+export function rowSecurityFor(
   { node, text }: Statement,
   roles: OwnGrant[],
   tables: OwnTables,
 ): string | null {
   const table = relationName(node.relation)
   if (!hasPolicies(roles) || !tables.made.has(table)) return null
-  const policies = ofPolicies(roles, 'all').map((role, n) =>
+  const policies = rolesThatReach(roles, 'all').map((role, n) =>
     allRowsPolicy(allRowsName(table, n), table, role, roleLiteral(role)),
   )
   return [`${text};`, ...policies].join('\n')
@@ -64,21 +64,21 @@ export const boundTriggers = (text: string, roles: OwnGrant[]): string =>
   text.replace(/\brow_security_active\('[^']*'::regclass\)/g, active =>
     boundByPolicies(
       active,
-      ofPolicies(roles, 'all').flatMap(role => roleLiteral(role) ?? []),
+      rolesThatReach(roles, 'all').flatMap(role => roleLiteral(role) ?? []),
     ),
   )
 
 /** expected.json: the policies and grants of the application's roles on the track's own tables. */
 export function expectedOfRoles(text: string, roles: OwnGrant[], tables: OwnTables): string {
-  const entries: Json[] = JSON.parse(text)
-  const bound = ofPolicies(roles, 'own').map(roleName)
+  const entries: AnyJson[] = JSON.parse(text)
+  const bound = rolesThatReach(roles, 'own').map(roleName)
   for (const entry of entries)
-    for (const [name, table] of Object.entries<Json>(entry.tables ?? {})) {
+    for (const [name, table] of Object.entries<AnyJson>(entry.tables ?? {})) {
       if (table.policies && hasPolicies(roles) && tables.made.has(name)) {
-        const kept = bound.length > 0 ? Object.entries<Json>(table.policies) : []
+        const kept = bound.length > 0 ? Object.entries<AnyJson>(table.policies) : []
         table.policies = Object.fromEntries([
           ...kept.map(([policy, spec]) => [policy, { ...spec, roles: bound }]),
-          ...ofPolicies(roles, 'all').map((role, n) => [
+          ...rolesThatReach(roles, 'all').map((role, n) => [
             namesIn(allRowsName(name, n))![0],
             {
               command: 'all',
@@ -113,7 +113,7 @@ const settingsIn = (identity: string): string[] => [
  * An access file for the role of the application that asks for its own rows: its personas are told apart by
  * the setting, and try the tables of the track. Null where nobody can be acted as.
  */
-export async function accessOf(
+export async function accessOfRoles(
   text: string,
   roles: OwnGrant[],
   tables: OwnTables,
@@ -126,8 +126,8 @@ export async function accessOf(
   const found = /(\$access\$)([\s\S]*?)\$access\$/.exec(text)
   // an id that is looked up is no value that a setting could be given
   if (!as || !found || settings.length === 0 || /\bselect\b/i.test(identity)) return null
-  const access: Json = JSON.parse(found[2]!)
-  const people = Object.entries<Json>(access.personas).filter(([, p]) => p.role === 'authenticated')
+  const access: AnyJson = JSON.parse(found[2]!)
+  const people = Object.entries<AnyJson>(access.personas).filter(([, p]) => p.role === 'authenticated')
   access.personas = Object.fromEntries(
     people.map(([name, { claims }]) => {
       const { role: _, ...rest } = claims
@@ -135,13 +135,13 @@ export async function accessOf(
     }),
   )
   const known = (names: string[]) => names.filter(name => name in access.personas)
-  access.tables = access.tables.filter((t: Json) => tables.made.has(t.table))
+  access.tables = access.tables.filter((t: AnyJson) => tables.made.has(t.table))
   for (const t of access.tables) {
     const may = privilegesOn(t.table, as, tables)
     for (const [operation, names] of Object.entries<string[]>(t.may))
       t.may[operation] = may.includes(operation === 'move' ? 'update' : operation) ? known(names) : []
   }
-  const calls: Json[] = []
+  const calls: AnyJson[] = []
   for (const call of access.calls ?? []) {
     const [statement] = await parseStatements(call.sql)
     const target = statement?.node.relation ? relationName(statement.node.relation) : null

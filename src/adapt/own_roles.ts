@@ -140,7 +140,7 @@ export async function plainBindings(
   ]
 }
 
-/** What a role gets on the tables of the track; `unclear` is a policy whose condition says nothing of a person. */
+/** What a role gets on the tables of the track; `unclear` is a policy that says nothing of a person. */
 function grantOf(
   user: TableUser,
   policies: OwnPolicy[] | null,
@@ -166,7 +166,7 @@ function letsAllIn(p: OwnPolicy, privilege: string): boolean {
   return (privilege === 'insert' || isTrue(p.using)) && isTrue(p.check ?? p.using)
 }
 
-const isTextual = /^(text|character varying)$/
+const isTextKey = /^(text|character varying)$/
 
 /** What tells persons apart, and its type; null where the track has none in this database. */
 function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identifies[] } | null {
@@ -175,7 +175,7 @@ function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identi
   const key = users && idColumnOf(users)
   const of: Identifies[] = []
   const cast = (type: string) => (setting: string) =>
-    isTextual.test(type) ? setting : `(${setting})::${type}`
+    isTextKey.test(type) ? setting : `(${setting})::${type}`
   const columnsOfEntity = (entity: string) =>
     [...found.columns].flatMap(([holder, columns]) =>
       columns.flatMap(c =>

@@ -86,22 +86,41 @@ async function readProposal(
     .flatMap(r => rewriteRequired(names, r))
     .filter(r => /^(table|column) /.test(r))
   const missing = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
-  const lacks = missing.map(f => saysOfNumbers(f, info, names, roles))
+  const lacks = missing.map(f => saysOfIds(f, info, names, roles))
   return { ...found, bindings: await withShares(sql, found, bindings), mapping, track, lacks }
 }
 
-/** Of an id that is a number which only the application makes: that one with a default would do. */
-function saysOfNumbers(f: Finding, info: TrackInfo, names: Names, roles: Roles): Finding {
-  if (f.code !== 'WRONG_TYPE' || !/^(bigint|integer)$/.test(f.facts.found)) return f
-  const isId = Object.keys(info.typed ?? {}).some(role => {
+/**
+ * Of an id that no track can read: the types that a copy can be written for. Of a number which only the
+ * application makes: that one with a default would do.
+ */
+function saysOfIds(f: Finding, info: TrackInfo, names: Names, roles: Roles): Finding {
+  if (f.code !== 'WRONG_TYPE' || !f.facts.wanted.includes('uuid')) return f
+  const { found, wanted } = f.facts
+  const named = (role: string): boolean => {
     const [entity, column] = role.split('.') as [string, string]
     const table = roles[entity]?.table
     const name = table && columnText(names.table(table), names.column(table, column)?.column ?? column)
     return f.subject === `column ${name}`
-  })
-  const { found, wanted } = f.facts
-  return isId ? { ...f, facts: { found, wanted: [...wanted, `${found} with a default`] } } : f
+  }
+  if (/^(bigint|integer|smallint)$/.test(found))
+    return Object.keys(info.typed ?? {}).some(named)
+      ? { ...f, facts: { found, wanted: [...wanted, `${found} with a default`] } }
+      : f
+  const typed = Object.keys(info.typed ?? {})
+  const isId = Object.entries(info.roles ?? {}).some(([entity, { columns }]) =>
+    Object.entries(columns).some(
+      ([column, { of }]) =>
+        typed.includes(of === undefined ? `${entity}.${column}` : `${of}.id`) && named(`${entity}.${column}`),
+    ),
+  )
+  return isId
+    ? { ...f, facts: { found, wanted: [...wanted, ...adaptableIds.filter(t => !wanted.includes(t))] } }
+    : f
 }
+
+/** Types of ids that a copy can be written for. */
+const adaptableIds = ['uuid', 'bigint', 'integer', 'smallint', 'text', 'varchar']
 
 /** Adds to the reason of each column that names rows in how many rows it does. */
 async function withShares(

@@ -98,7 +98,12 @@ function bodySources(track: Rewriting, name: string, parameters: Node[]): RowSou
 function sentinels(names: Names, text: string, name: string): string {
   const type = names.type(name)
   if (!type) return text
-  const nobody = /int/.test(type) ? `-${type === 'bigint' ? '9223372036854775807' : '2147483647'}` : ''
+  const least: Record<string, string> = {
+    bigint: '-9223372036854775807',
+    integer: '-2147483647',
+    smallint: '-32767',
+  }
+  const nobody = least[type] ?? ''
   return text.replaceAll("'00000000-0000-0000-0000-000000000000'::uuid", `'${nobody}'::${type}`)
 }
 

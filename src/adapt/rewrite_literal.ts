@@ -1,6 +1,6 @@
 import { type Node, strings } from '../files/statements.js'
 import { namesIn, tableText } from '../model/table_name.js'
-import { type NameScope, type Rewrite, sourceNamed } from './scope.js'
+import { filled, type NameScope, type Rewrite, sourceNamed } from './scope.js'
 
 const literalText = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
@@ -16,7 +16,9 @@ export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
 }
 
 /** `to_jsonb(row) ->> 'column'`. */
-export function rewriteKey({ edits, names }: Rewrite, node: Node, scope: NameScope): void {
+export function rewriteKey(to: Rewrite, node: Node, scope: NameScope): void {
+  if (rewriteClaim(to, node)) return
+  const { edits, names } = to
   const key = node.rexpr?.A_Const
   const made = node.lexpr?.FuncCall
   if (!key?.sval || strings(made?.funcname).at(-1) !== 'to_jsonb') return
@@ -36,4 +38,16 @@ export function rewriteAttribute({ edits, names }: Rewrite, node: Node): void {
     const now = edits.text.includes(`'${table}'`) ? names.column(table, key.sval.sval) : null
     if (now) edits.replace(token.start, token.end, literalText(now.column))
   }
+}
+
+/** `auth.jwt() ->> 'sub'`, of a track that knows its people by it: who asks may be said otherwise. */
+function rewriteClaim({ edits, names }: Rewrite, node: Node): boolean {
+  const { lexpr, rexpr } = node
+  const isClaim =
+    strings(lexpr?.FuncCall?.funcname).join('.') === 'auth.jwt' && rexpr?.A_Const?.sval?.sval === 'sub'
+  if (!isClaim || !names.identity) return false
+  const from = edits.tokens[edits.at(lexpr.FuncCall.location)]!
+  const to = edits.tokens[edits.at(rexpr.A_Const.location)]!
+  edits.replace(from.start, to.end, filled(names.identity, ''))
+  return true
 }

@@ -50,23 +50,10 @@ const visitors: Record<string, VisitNode> = {
 /** An operator; a literal beside it may be a column's name. */
 function expression(to: Rewrite, node: Node, scope: NameScope, plain: boolean): void {
   const operator = strings(node.name).at(-1)
-  if (operator === '->>' && rewriteClaim(to, node)) return
   if (operator === '->>' || operator === '->') rewriteKey(to, node, scope)
   if (operator === '=') rewriteAttribute(to, node)
   visit(to, node.lexpr, scope, plain)
   visit(to, node.rexpr, scope, plain)
-}
-
-/** `auth.jwt() ->> 'sub'`, of a track that knows its people by it: who asks may be said otherwise. */
-function rewriteClaim({ edits, names }: Rewrite, node: Node): boolean {
-  const { lexpr, rexpr } = node
-  const isClaim =
-    strings(lexpr?.FuncCall?.funcname).join('.') === 'auth.jwt' && rexpr?.A_Const?.sval?.sval === 'sub'
-  if (!isClaim || !names.identity) return false
-  const from = edits.tokens[edits.at(lexpr.FuncCall.location)]!
-  const to = edits.tokens[edits.at(rexpr.A_Const.location)]!
-  edits.replace(from.start, to.end, filled(names.identity, ''))
-  return true
 }
 
 function rewriteCall(to: Rewrite, node: Node, scope: NameScope): void {

@@ -91,7 +91,7 @@ export async function trackRewriter(
 const probeIds = (names: Names, text: string): string =>
   text.replace(/\b([0-9a-f])0000000-7e57-4000-8000-0000000000(\d\d)\b/g, (id, letter: string, n: string) =>
     names.isNumber(letter)
-      ? `-${757_000_000 + Number.parseInt(letter, 16) * 100 + Number(n)}`
+      ? `-${(names.isSmall(letter) ? 30_000 : 757_000_000) + Number.parseInt(letter, 16) * 100 + Number(n)}`
       : names.isShort(letter)
         ? `probe-${letter}${n}`
         : id,

@@ -2,7 +2,7 @@
 export const apiRoles: readonly string[] = ['anon', 'authenticated', 'service_role']
 
 /** A statement that grants privileges on objects, as they stand in a file, to a role. */
-export const grantText = (privileges: string, objects: string, role: string): string =>
+export const grantStatement = (privileges: string, objects: string, role: string): string =>
   `grant ${privileges} on ${objects} to ${role};`
 
 /**

@@ -5,17 +5,17 @@ import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { dottedText, namesIn } from '../model/table_name.js'
 import {
-  accessOf,
+  accessOfRoles,
   boundTriggers,
   expectedOfRoles,
   type OwnTables,
   policyOf,
   privilegesOn,
-  rowSecurityOf,
+  rowSecurityFor,
 } from './own_policies.js'
 import { type OwnGrant, ownRoles } from './own_roles.js'
 import { readTrackNames, trackRewriter } from './rewrite_track.js'
-import { apiRoles, grantText } from './without_api.sql.js'
+import { apiRoles, grantStatement } from './without_api.sql.js'
 
 /** What a copy is written for: the application's roles, the track's tables, and who asks. */
 interface Plain {
@@ -33,7 +33,7 @@ export async function trackCopier(
   const rewrite = await trackRewriter(track, info, mapping)
   const roles = ownRoles(mapping)
   if (roles === null) return rewrite
-  const plain = { roles, tables: await tablesOf(track, info, mapping), identity: String(mapping.identity) }
+  const plain = { roles, tables: await ownTablesOf(track, info, mapping), identity: String(mapping.identity) }
   return async (folder, file, text) => {
     const now = await rewrite(folder, file, text)
     if (file === expectedName) return expectedOfRoles(now, roles, plain.tables)
@@ -42,7 +42,7 @@ export async function trackCopier(
 }
 
 /** The tables that a track makes, under their names in the database. */
-async function tablesOf(track: Track, info: TrackInfo | null, mapping: Mapping): Promise<OwnTables> {
+async function ownTablesOf(track: Track, info: TrackInfo | null, mapping: Mapping): Promise<OwnTables> {
   const { roles } = await readTrackNames(track)
   const made = Object.entries(roles).flatMap(([entity, { table, new: isNew }]) => {
     const to = mapping[entity]
@@ -67,7 +67,8 @@ const ofApi = new RegExp(
  */
 async function withoutApi(folder: string, text: string, plain: Plain): Promise<string | null> {
   if (folder === 'verify') {
-    if (/^--! kind: access$/m.test(text)) return accessOf(text, plain.roles, plain.tables, plain.identity)
+    if (/^--! kind: access$/m.test(text))
+      return accessOfRoles(text, plain.roles, plain.tables, plain.identity)
     return ofApi.test(text) ? null : text
   }
   const headed = text.replace(new RegExp(`,\\s*(?:--! +)?role (?:${apiRoles.join('|')})\\b`, 'g'), '')
@@ -110,7 +111,7 @@ function statementWithoutApi(statement: Statement, plain: Plain): string | null 
   if (kind === 'AlterTableStmt') {
     const commands: Node[] = node.cmds ?? []
     return commands.every(c => /RowSecurity$/.test(c.AlterTableCmd?.subtype ?? ''))
-      ? rowSecurityOf(statement, roles, tables)
+      ? rowSecurityFor(statement, roles, tables)
       : text
   }
   return kind === 'GrantStmt' ? grantWithoutApi(statement, plain) : text
@@ -131,15 +132,15 @@ function grantWithoutApi(statement: Statement, { roles, tables }: Plain): string
       ? (node.objects as Node[]).flatMap(o => {
           const table = relationName(o.RangeVar)
           return roles.map(grant =>
-            grantText(privilegesOn(table, grant, tables).join(', '), table, grant.role),
+            grantStatement(privilegesOn(table, grant, tables).join(', '), table, grant.role),
           )
         })
       : roles
           .filter(grant => mayCall(grant, node.objtype, objects))
           .map(({ role }) =>
             node.objtype === 'OBJECT_SCHEMA'
-              ? grantText('usage', `schema ${objects}`, role)
-              : grantText('execute', `function ${objects}`, role),
+              ? grantStatement('usage', `schema ${objects}`, role)
+              : grantStatement('execute', `function ${objects}`, role),
           )
   return given.length === 0 ? null : given.join('\n')
 }

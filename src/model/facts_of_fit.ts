@@ -21,6 +21,8 @@ export interface FactsOfFit {
   WITHOUT_API: {
     /** Roles of the application, as SQL, that get what they have on messages. */
     roles: string[]
+    /** True where the tables have row security, which the copy's own tables have too. */
+    secured: boolean
   }
   MAPPING_UNUSED: {
     /** Keys of the mapping. */

@@ -230,11 +230,10 @@ export interface TrackObjects {
   internal: string[]
 }
 
-/** Somebody as the API presents them: a role and the claims of their token. */
+/** Somebody as the API presents them: role, claims, settings that have `sub` too (else `app.user_id`). */
 export interface Persona {
   role: string
   claims: Record<string, unknown>
-  /** Settings of the server that have the claim `sub` too; `app.user_id` where none is named. */
   settings?: string[]
 }
 

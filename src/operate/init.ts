@@ -134,7 +134,13 @@ async function copied(
   )
   if (unused.length > 0) report.findings.push(finding('MAPPING_UNUSED', track.name, { roles: unused }))
   const roles = ownRoles(mapping)
-  if (roles) report.findings.push(finding('WITHOUT_API', track.name, { roles: roles.map(r => r.role) }))
+  if (roles)
+    report.findings.push(
+      finding('WITHOUT_API', track.name, {
+        roles: roles.map(r => r.role),
+        secured: roles.some(r => r.reaches !== null),
+      }),
+    )
   if (proposal) report.tables.push(mappingTable(proposal))
   return report
 }

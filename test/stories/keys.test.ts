@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { keyText, primaryKey } from '../../src/database/row_key.sql.js'
 import type { MigrateRequest, Report } from '../../src/index.js'
-import { database, picture, some } from '../support/database.js'
-import { inProcess, said } from '../support/in_process.js'
+import { database, newest, picture, some } from '../support/database.js'
+import { inProcess, said, sentenceOf } from '../support/in_process.js'
 
 /**
  * Rows are distinguished by what a table has for it: a primary key of several columns, whose texts may hold
@@ -89,3 +89,35 @@ test.each(kinds.flatMap((k, n) => some(n === 0 ? 'oldest' : 'newest').map(server
     }
   },
 )
+
+test('rows without a key that are wholly equal are refused before anything is changed, and fit with a key', async () => {
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(
+    rooms(
+      'id uuid, twin text',
+      `alter table public.chats drop column twin;
+       insert into public.chats select (c).* from (select c from public.chats c where workspace_id is null limit 1) x`,
+    ),
+  )
+  const [before] = await db.sql`select count(*)::int as n from public.chats`
+  const project = await inProcess(db.url, { track: 'workspace-sessions', config: {}, lockWaitSeconds: 5 })
+  try {
+    const report = await said(project.migrate())
+    expect(sentenceOf(report, 'SQL_ERROR')).toMatch(
+      /public.chats has no key, and 1 of its rows.*more than once/s,
+    )
+    const [after] = await db.sql`
+      select (select count(*)::int from public.chats) as n, to_regclass('public.chat_sessions') is null as untouched`
+    expect(after).toEqual({ n: before!.n, untouched: true })
+    await db.sql`alter table public.chats add column row_id bigint generated always as identity primary key`
+    // who has changed the tables says that it was them
+    const again = await said(project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } }))
+    expect(again.verdict).toBe('clean')
+    expect(refused(await project.migrate(contract))).toEqual([])
+    const [kept] = await db.sql`
+      select (select count(*)::int from rethread_archive.quarantine where migration like '009%') + (select count(*)::int from public.chats) as n`
+    expect(kept!.n).toBe(before!.n)
+  } finally {
+    await project.close()
+  }
+})

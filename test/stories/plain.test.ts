@@ -26,7 +26,7 @@ const make = async (db: Database, tables: string): Promise<void> => {
     ${stamp} ${tables}; analyze`)
 }
 
-/** Everything for the application, reading for reports, and two privileges for what works in the background. */
+/** Everything for the application, reading for reports, two privileges for work in the background. */
 const granted = (table: string) => `
   grant select, insert, update, delete on ${table} to plain_rw;
   grant select on ${table} to plain_ro;
@@ -104,7 +104,7 @@ const repositories = `
   ${granted('public.users')} ${granted('public.repos')}
   insert into public.users (login) values ('a'), ('b')`
 
-/** Row security of the application's own: who asks is a setting, reports and the background reach all rows. */
+/** Row security of the application's own: who asks is a setting, two roles reach all rows. */
 const secured = (table: string, column: string) => `
   alter table ${table} enable row level security;
   create policy own on ${table} to plain_rw using (${column} = nullif(current_setting('app.user_id', true), '')::bigint);

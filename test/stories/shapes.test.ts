@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { counts } from '../../src/model/report.js'
 import { structureOf } from '../../src/plan/element_shapes.js'
-import { type Database, database, root, servers, some } from '../support/database.js'
+import { type Database, database, open, root, servers, some } from '../support/database.js'
 import { documentCases, elementCases } from '../support/elements.js'
 import { inProcess, said } from '../support/in_process.js'
 
@@ -71,6 +71,56 @@ describe.each(servers())('shapes of messages on PostgreSQL $major', server => {
       Object.entries(documentCases).map(([name, { messages, aside = [] }]) => [name, { messages, aside }]),
     )
     expect(found).toEqual(expected)
+  })
+
+  test('what is removed from a document while the trigger is behind goes when it catches up', async () => {
+    await using db = await database(server, 'conversation-history', 200)
+    for (const text of migrations) await db.sql.unsafe(text)
+    const names = [
+      'Open WebUI: a history by key',
+      'LibreChat: messages that hold',
+      'questions and their answers',
+    ]
+    const kinds = Object.keys(documentCases).filter(name => names.some(n => name.startsWith(n)))
+    const writes = [
+      "messages #- '{history,messages,w3}'",
+      "messages #- '{messages,0,children,0}'",
+      "messages #- '{1,completion}'",
+    ]
+    const sessions: string[] = []
+    for (const kind of kinds) sessions.push(await addSession(db, kind, documentCases[kind]!.document))
+    const texts = async (id: string) =>
+      (
+        await db.sql`select content from public.messages where conversation_id = ${id} order by created_at`
+      ).map(r => r.content)
+    const written = await Promise.all(sessions.map(texts))
+    // somebody holds the messages for longer than the trigger waits
+    const holder = await db.sql.reserve()
+    await holder.unsafe('begin; lock table public.messages in exclusive mode')
+    const sql = open(db.url, 1)
+    for (const [i, id] of sessions.entries())
+      await sql.unsafe(`update public.chat_sessions set messages = ${writes[i]} where id = '${id}'`)
+    await sql.end()
+    await holder.unsafe('commit')
+    holder.release()
+    expect(await Promise.all(sessions.map(texts))).toEqual(written)
+    await db.sql`update chat_private.behind b set caught_up_at = now() where chat_private.catch_up(b.session_id)`
+    const read = await Promise.all(
+      sessions.map(async id =>
+        (
+          await db.sql`
+            select e.content from public.chat_sessions s, chat_private.elements(s.id, s.messages::json, s.created_at) e
+            where s.id = ${id} and e.reason is null order by e.created_at`
+        ).map(r => r.content),
+      ),
+    )
+    const left = await Promise.all(sessions.map(texts))
+    expect(left).toEqual(read)
+    expect(left.map((now, i) => written[i]!.filter(t => !now.includes(t)))).toEqual([
+      ['Line 4, since today.'],
+      ['Line 6.', 'Thanks'],
+      ['Line 22.'],
+    ])
   })
 })
 

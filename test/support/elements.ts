@@ -561,11 +561,15 @@ export const elementCases: Record<string, ElementCase> = {
     becomes: null,
     reason: 'its text is in no place that is known',
   },
-  'a question and its answer in one': {
-    shape: 'unknown',
-    element: { question: 'Which tram?', answer: 'Line 2.' },
-    becomes: null,
-    reason: 'it has no role',
+  'n8n: what goes in': {
+    shape: 'n8n',
+    element: { input: 'Which tram?', sessionId: 's' },
+    becomes: say('user', 'Which tram?'),
+  },
+  'n8n: a row of its older memory': {
+    shape: 'LangChain',
+    element: { id: 7, session_id: 's', message: { type: 'human', data: { content: 'Which tram?' } } },
+    becomes: say('user', 'Which tram?'),
   },
   'a role that nobody knows': {
     shape: 'role and content',
@@ -687,5 +691,71 @@ export const documentCases: Record<string, DocumentCase> = {
       { role: 'user', content: 'Thanks, deeply' },
     ],
     messages: ['Which tram, deeply?', 'Line 18.', 'Thanks, deeply'],
+  },
+  'questions and their answers in one element each': {
+    document: [
+      { question: 'Which tram, in pairs?', answer: 'Line 20.', timestamp: 1735689600 },
+      { prompt: 'And back?', completion: 'Line 22.' },
+      { user: 'At night?', assistant: null },
+      { role: 'user', content: 'Thanks, in pairs' },
+      { input: 'On Sundays?', output: 'Line 24.' },
+    ],
+    messages: [
+      'Which tram, in pairs?',
+      'Line 20.',
+      'And back?',
+      'Line 22.',
+      'At night?',
+      'Thanks, in pairs',
+      'On Sundays?',
+      'Line 24.',
+    ],
+  },
+  'Open WebUI: with a search of the web': {
+    document: {
+      chat: {
+        title: 'Trams',
+        history: {
+          currentId: 's2',
+          messages: {
+            s1: {
+              id: 's1',
+              parentId: null,
+              childrenIds: ['s2'],
+              role: 'user',
+              content: 'Which tram, searched?',
+              timestamp: 1735689600,
+              models: ['m'],
+            },
+            s2: {
+              id: 's2',
+              parentId: 's1',
+              childrenIds: [],
+              role: 'assistant',
+              content: 'Line 26 [1].',
+              timestamp: 1735689610,
+              done: true,
+              statusHistory: [
+                {
+                  done: true,
+                  action: 'web_search',
+                  description: 'Searched {{count}} sites',
+                  query: 'tram to the lake',
+                  urls: ['https://example.com'],
+                },
+              ],
+              sources: [
+                {
+                  source: { name: 'tram to the lake', type: 'web_search' },
+                  document: ['All lines of the town'],
+                  metadata: [{ source: 'https://example.com' }],
+                },
+              ],
+            },
+          },
+        },
+      },
+    },
+    messages: ['Which tram, searched?', 'Line 26 [1].'],
   },
 }

@@ -19,8 +19,14 @@ from (
     select case when strpos(s.messages::text, 'rethread_gone') = 0 and chat_private.why_unreadable(s.messages::text) is null then s.messages::jsonb end as j
     offset 0
   ) d
-  cross join lateral jsonb_path_query(d.j,
-    'strict $.** ? (@.type() == "object").keyvalue() ? (@.key like_regex "^(content|parts|text|message|msg|value|body|refusal|chatInput)$").value', silent => true) as k (holder)
+  cross join lateral (
+    select jsonb_path_query(d.j,
+      'strict $.** ? (@.type() == "object").keyvalue() ? (@.key like_regex "^(content|parts|text|message|msg|value|body|refusal|chatInput)$").value', silent => true)
+    union all
+    -- a question and its answer in one element
+    select jsonb_path_query(d.j,
+      '$ ? (@.type() == "array")[*] ? (@.type() == "object" && !exists(@.role)).keyvalue() ? (@.key like_regex "^(question|answer|prompt|completion|query|response|instruction|input|output|user|assistant|human|ai|bot)$").value')
+  ) as k (holder)
   cross join lateral jsonb_path_query(k.holder, '$[*] ? (@.type() == "string" && @ like_regex "\\S")') as l (leaf)
   except
   (

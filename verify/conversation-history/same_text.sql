@@ -33,7 +33,7 @@ cross join lateral (
     cross join lateral (values
       (1, b.body -> 'content'), (2, b.body -> 'parts'), (3, b.body -> 'text'), (4, b.body -> 'message'), (5, b.body -> 'value'), (6, b.body -> 'body'),
       (7, b.body -> 'msg'), (8, b.body -> 'refusal'), (9, b.body #> '{data,content}'), (10, b.body #> '{kwargs,content}'), (11, b.body #> '{data,text}'),
-      (12, b.body -> 'output'), (13, b.body -> 'output_text'), (14, b.body -> 'chatInput'), (15, case jsonb_typeof(b.body) when 'string' then b.body end)) as r (n, root)
+      (12, b.body -> 'output'), (13, b.body -> 'output_text'), (14, b.body -> 'chatInput'), (15, b.body -> 'input'), (16, case jsonb_typeof(b.body) when 'string' then b.body end)) as r (n, root)
     cross join lateral jsonb_path_query(
       case when jsonb_typeof(r.root -> 'parts') = 'array' then r.root -> 'parts' else r.root end,
       -- what a model thought is not said; calls, pictures and files say nothing but a text of their own

@@ -268,7 +268,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   MAPPING_UNUSED: [exampleTrack, { roles: ['workspaces.name'] }],
-  WITHOUT_API: [exampleTrack, { roles: ['app_rw', 'app_ro'] }],
+  WITHOUT_API: [exampleTrack, { roles: ['app_rw', 'app_ro'], secured: false }],
   MAPPING_DIFFERS: [
     'chats.created_at',
     { written: 'sent_at', now: 'created', files: ['migrations/own/001_chats.sql'] },

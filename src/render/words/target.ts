@@ -332,7 +332,7 @@ export const targetWords = {
   ),
   WITHOUT_API: say(
     (s, f) =>
-      sentence`This database has no API and no row security: track \`${s}\` is written without policies, probes and grants to the API. ${f.roles.length > 0 ? `These roles may do with the new tables what they may do with messages: ${f.roles.join(', ')}.` : 'Only the owner of the tables may use them.'}`,
+      sentence`This database has no API${f.secured ? '' : ' and no row security'}: track \`${s}\` is written without probes and grants to the API, ${f.secured ? 'and with policies for the roles of the application; its own policies stay as they are' : 'and without policies'}. ${f.roles.length > 0 ? `These roles may do with the new tables what they may do with messages: ${f.roles.join(', ')}.` : 'Only the owner of the tables may use them.'}`,
     () => 'Grant the new tables to further roles after the first step, where they need them.',
   ),
   MAPPING_DIFFERS: say(
