@@ -121,7 +121,7 @@ export const codes = {
   EVENT_TRIGGER_RAISES: 'refused',
   WOULD_FAIL: 'refused',
   NOT_TRIED: 'warn',
-  NOT_REHEARSED: 'info',
+  NOT_REHEARSED: 'warn',
   VISIBILITY_UNKNOWN: 'warn',
   SAME_VISIBILITY: 'info',
   BASELINE_UNPROVEN: 'refused',

@@ -4,6 +4,8 @@ import type { Db } from '../database/types.js'
 export interface Needs {
   /** Tables that they alter or write, and what must be owned for it. */
   owned: string[]
+  /** Tables whose functions they alter too: those that name the table. */
+  served: string[]
   read: string[]
   /** Tables that new foreign keys point at. */
   referenced: string[]
@@ -60,6 +62,15 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.oid not in (select oid from owned) and n.nspname !~ '^(pg_|information_schema$|rethread)'
     ),
+    routines as (
+      select distinct f.oid, f.proowner, format('%I.%I(%s)', n.nspname, f.proname, pg_get_function_identity_arguments(f.oid)) as name
+      from unnest(${needs.served}::text[]) as t
+      join pg_catalog.pg_class c on c.oid = to_regclass(t) and c.relkind in ('r', 'p')
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      join pg_catalog.pg_proc f on f.pronamespace = n.oid and strpos(f.prosrc, c.relname) > 0
+      where n.nspname !~ '^(pg_|information_schema$|rethread)'
+        and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e')
+    ),
     schemas as (
       select n.oid, n.nspname, p.privilege
       from (select unnest(${needs.filled}::text[]) as name, 'CREATE' as privilege
@@ -78,6 +89,8 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
       where me.oid is null or not has_schema_privilege(me.oid, s.oid, s.privilege)
       union all
       select 3, format('alter table %s owner to %s', o.name, me.name) from owned o, me where me.oid is null or o.relowner <> me.oid
+      union all
+      select 3, format('alter routine %s owner to %s', r.name, me.name) from routines r, me where me.oid is null or r.proowner <> me.oid
       union all
       select 4, format('grant %s on %s to %s', lower(u.privilege), u.name, me.name) from used u, me
       where me.oid is null or not has_table_privilege(me.oid, u.oid, u.privilege)

@@ -36,6 +36,7 @@ export async function lesserRole(sql: Db, track: Track, superuser: string): Prom
 async function needsOf(track: Track): Promise<Needs> {
   const found = {
     owned: new Set<string>(),
+    served: new Set<string>(),
     read: new Set<string>(),
     referenced: new Set<string>(),
     inserted: new Set<string>(),
@@ -65,7 +66,10 @@ function addNeeds(found: Found, s: Statement): void {
   for (const table of droppedTables(s)) found.owned.add(table)
   // what a block changes, only its text tells
   if (kind === 'DoStmt')
-    for (const [name] of s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)) found.owned.add(name)
+    for (const [name] of s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)) {
+      found.owned.add(name)
+      if (/\balter (routine|function|procedure)\b/i.test(s.text)) found.served.add(name)
+    }
   for (const table of relationsNamed([s])) found.read.add(table)
   visitNodes(node, part => {
     if (part.contype === 'CONSTR_FOREIGN' && part.pktable) found.referenced.add(relationName(part.pktable))
