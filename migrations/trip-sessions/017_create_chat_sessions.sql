@@ -352,19 +352,27 @@ begin
   delete from chat_private.behind b
   where b.conversation_id = conversation
     or b.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation);
+  -- a session that is counted rightly is left alone
   update public.chat_sessions s
-  set message_count = m.n, last_activity_at = greatest(s.last_activity_at, m.last_at), quotes_received_count = q.n,
-    iso_agent_id = coalesce(a.id, s.iso_agent_id), avinode_trip_id = coalesce(s.avinode_trip_id, k.trip),
-    avinode_rfp_id = coalesce(s.avinode_rfp_id, k.rfp), avinode_rfq_id = coalesce(s.avinode_rfq_id, k.rfq),
-    primary_quote_id = coalesce((select q.id from public.quotes q where q.id = s.primary_quote_id and q.request_id = s.request_id), k.quote),
-    proposal_id = coalesce((select p.id from public.proposals p where p.id = s.proposal_id and p.request_id = s.request_id), k.proposal)
+  set message_count = v.messages, last_activity_at = v.active_at, quotes_received_count = v.quotes, iso_agent_id = v.agent,
+    avinode_trip_id = v.trip, avinode_rfp_id = v.rfp, avinode_rfq_id = v.rfq, primary_quote_id = v.quote, proposal_id = v.proposal
   from public.chat_sessions t
   left join public.requests r on r.id = t.request_id
   left join public.iso_agents a on a.id = r.iso_agent_id
   left join lateral chat_private.links_of(r.id) k on true
   cross join lateral (select count(*) as n, max(x.created_at) as last_at from public.messages x where x.conversation_id = t.conversation_id) m
   cross join lateral (select count(*) as n from public.quotes x where x.request_id = t.request_id) q
-  where t.id = s.id and s.id = any (sessions);
+  cross join lateral (
+    select m.n as messages, greatest(t.last_activity_at, m.last_at) as active_at, q.n as quotes,
+      coalesce(a.id, t.iso_agent_id) as agent, coalesce(t.avinode_trip_id, k.trip) as trip,
+      coalesce(t.avinode_rfp_id, k.rfp) as rfp, coalesce(t.avinode_rfq_id, k.rfq) as rfq,
+      coalesce((select z.id from public.quotes z where z.id = t.primary_quote_id and z.request_id = t.request_id), k.quote) as quote,
+      coalesce((select p.id from public.proposals p where p.id = t.proposal_id and p.request_id = t.request_id), k.proposal) as proposal
+  ) v
+  where t.id = s.id and s.id = any (sessions)
+    and (t.message_count, t.last_activity_at, t.quotes_received_count, t.iso_agent_id, t.avinode_trip_id, t.avinode_rfp_id,
+      t.avinode_rfq_id, t.primary_quote_id, t.proposal_id)
+    is distinct from (v.messages, v.active_at, v.quotes, v.agent, v.trip, v.rfp, v.rfq, v.quote, v.proposal);
 end
 $$;
 
