@@ -4,6 +4,7 @@ import type { Finding, Report, StepResult } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
+import { foldedSteps } from './folded_steps.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { worded } from './words/index.js'
 import { cell, duration, number } from './words/numbers.js'
@@ -146,37 +147,6 @@ function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
     }
   }
   return parts.join('\n\n')
-}
-
-/** The longest run of plain steps that a table shows whole, and how many of a longer one at each end. */
-const longestRun = 20
-const shownAtEnds = 5
-
-/**
- * The steps of a run in parts: shown, folded, shown, and so on. Only the middle of many steps that
- * all did what was planned is folded.
- */
-function foldedSteps(steps: StepResult[]): StepResult[][] {
-  const plain = (s: StepResult) =>
-    (s.outcome === 'done' || s.outcome === 'rolled-back') &&
-    s.rows === null &&
-    s.attempts <= 1 &&
-    s.reason === null
-  const parts: StepResult[][] = [[]]
-  for (let from = 0; from < steps.length; ) {
-    const first = steps[from]!
-    let end = from + 1
-    while (end < steps.length && plain(first) && plain(steps[end]!) && steps[end]!.outcome === first.outcome)
-      end++
-    const run = steps.slice(from, end)
-    if (run.length <= longestRun) parts.at(-1)!.push(...run)
-    else {
-      parts.at(-1)!.push(...run.slice(0, shownAtEnds))
-      parts.push(run.slice(shownAtEnds, -shownAtEnds), run.slice(-shownAtEnds))
-    }
-    from = end
-  }
-  return parts
 }
 
 const totalDuration = (steps: StepResult[]): number => steps.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)

@@ -26,8 +26,8 @@ const types = [...new Set([...sources.matchAll(/::([a-z_][a-z0-9_]*)/g)].map(m =
 
 /**
  * A role that may create in `public` makes a function for every name that is called, a type with casts for
- * every one that is cast to, and an operator for every sign that is written, for argument types that the server's own ones are no exact match for: in the default
- * search path each would be called instead.
+ * every one that is cast to, and an operator for every sign that is written, for argument types that the
+ * server's own ones do not match exactly: in the default search path each would be called instead.
  */
 const plant = (role: string): string => `
   grant create, usage on schema public to ${role};
