@@ -158,7 +158,7 @@ describe('in a TypeScript project', () => {
     const env = { ...process.env, DATABASE_URL: db.url }
     const { stdout } = await run(process.execPath, ['stop.js'], { cwd: home, env })
     expect(stdout.trim().split('\n')).toEqual([
-      'interrupted 130 true step-start rollback-cost',
+      'interrupted 130 true run rollback-cost',
       'done,done,done,done,interrupted',
       'clean clean',
     ])
