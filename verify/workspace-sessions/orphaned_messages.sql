@@ -1,4 +1,4 @@
---! title: Every message has a session, or stands in the quarantine with a reason
+--! title: Every message has a session, or is in the quarantine with a reason
 --! fix: rethread backfill assigns a message that has no session. For one whose session is gone, put the
 --!   session back (rethread restore, or a backup), or give the message another: update … set session_id.
 --! after: 005_assign_messages

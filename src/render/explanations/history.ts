@@ -43,7 +43,7 @@ export const historyExplanations = {
     'Apply the steps before it with rethread migrate --no-backfill, or rehearse on a copy.',
   ),
   FAIL_ON: explained(
-    'The plan has something that --fail-on was told to fail on.',
+    'The plan has something for which --fail-on asks to fail.',
     'The exit code is 1, so that the pipeline stops here.',
     'Read what the message names. Allow it, change the files, or choose another level for --fail-on.',
   ),

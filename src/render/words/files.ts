@@ -68,7 +68,7 @@ export const fileWords = {
   ),
   BAD_TRACK_INFO: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
-    () => 'See docs/files.md for what stands in it.',
+    () => 'docs/files.md describes it.',
   ),
   BAD_EXPECTED: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
@@ -94,7 +94,8 @@ export const fileWords = {
     (_, f) => sentence`Write the SQL, then: rethread plan --track ${f.track}`,
   ),
   COPIED: say(
-    (s, f) => sentence`Track \`${s}\` stands in ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,
+    (s, f) =>
+      sentence`Track \`${s}\` was written to ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,
     () => 'rethread doctor   then   rethread plan',
   ),
   NO_SESSIONS_TABLE: say(

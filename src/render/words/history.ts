@@ -79,7 +79,7 @@ export const historyWords = {
   ),
   REHEARSED_ELSEWHERE: say(
     (s, f) =>
-      sentence`The copy \`${s}\` stands elsewhere: ${f.applied} migration(s) are applied there, ${f.target} on the target.`,
+      sentence`The copy \`${s}\` is at another point: ${f.applied} migration(s) are applied there, ${f.target} on the target.`,
     () => 'Make the copy again, so that the rehearsal is of this plan.',
   ),
   REHEARSAL_STUCK: say(

@@ -11,7 +11,7 @@ import { targetWords } from './target.js'
 import { toolWords } from './tools.js'
 import { usageWords } from './usage.js'
 
-/** The words of every code; the compiler sees to it that none is missing. */
+/** The words of every code; the compiler finds one that is missing. */
 export const words: WordsOf<Code> = {
   ...fileWords,
   ...historyWords,
