@@ -12,6 +12,9 @@
 do $alike$
 declare
   alike bigint;
+  named constant text := (
+    select format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = 'public.chats'::regclass);
 begin
   if not exists (
     select from pg_catalog.pg_index i
@@ -31,8 +34,8 @@ begin
       having count(*) > 1
     ) x;
     if alike > 0 then
-      raise exception 'public.chats has no key, and % of its rows that fit no session are there more than once', alike
-        using hint = 'Add a key (alter table public.chats add column row_id bigint generated always as identity primary key), or delete the copies.';
+      raise exception '% has no key, and % of its rows that fit no session are there more than once', named, alike
+        using hint = format('Add a key (alter table %s add column row_id bigint generated always as identity primary key), or delete the copies.', named);
     end if;
   end if;
 end
