@@ -101,11 +101,13 @@ export default defineRenderer({
   await copy.build()
   expect(await copy.types()).toBe('')
   const help = await copy.rethread('', ['explain', '--help'], { json: false })
-  expect(help.stdout).toContain('csv, github, html, json, markdown or table (default')
+  expect(help.stdout.replaceAll(/\s+/g, ' ')).toContain(
+    'csv, github, html, json, markdown, prometheus or table (default',
+  )
   const none = await copy.rethread('', ['explain', 'LOSS', '--format', 'xml'], { json: false })
   expect([none.code, none.stdout]).toEqual([
     2,
-    expect.stringContaining('csv, github, html, json, markdown, table'),
+    expect.stringContaining('csv, github, html, json, markdown, prometheus, table'),
   ])
   const reviewed = await copy.test('test/cli.test.ts', 'the help of every command')
   expect(Object.values(reviewed)).toEqual(['passed'])

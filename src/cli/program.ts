@@ -1,4 +1,4 @@
-import { CommanderError, Command as Program } from 'commander'
+import { CommanderError, Option, Command as Program } from 'commander'
 import { type Command, globalOptions } from '../command.js'
 import { home, packageVersion } from '../files/package.js'
 import { filesIn, folderOf, formats } from '../library/discovery.js'
@@ -55,6 +55,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       .command(command.args ? `${name} ${command.args}` : name)
       .description(command.summary)
       .helpGroup(commandGroup(name))
+      .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(headings.common))
       .addHelpText('after', commandHelp(command))
     const own = [...Object.values(command.options), ...Object.values(globalOptions)]
     const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
