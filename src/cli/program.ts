@@ -62,7 +62,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
     flags = [...filters, ...own].map(flag => flagOf(flag.flags))
     const common = Object.values(globalOptions)
-    for (const flag of [...Object.values(command.options), ...filters])
+    for (const flag of [...filters, ...Object.values(command.options)])
       sub.addOption(optionOf(flag, listed).helpGroup(headings.own))
     for (const flag of common)
       sub.addOption(optionOf(flag, listed).helpGroup(headings.common).hideHelp(!isOfUse(flag, command)))
