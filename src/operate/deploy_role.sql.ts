@@ -4,7 +4,7 @@ import type { Db } from '../database/types.js'
 export interface Needs {
   /** Tables that they alter or write, and what must be owned for it. */
   owned: string[]
-  /** Tables whose functions they alter too: those that name the table. */
+  /** Tables whose functions they alter too: those that name the table, and those of its triggers. */
   served: string[]
   read: string[]
   /** Tables that new foreign keys point at. */
@@ -67,7 +67,9 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
       from unnest(${needs.served}::text[]) as t
       join pg_catalog.pg_class c on c.oid = to_regclass(t) and c.relkind in ('r', 'p')
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      join pg_catalog.pg_proc f on f.pronamespace = n.oid and strpos(f.prosrc, c.relname) > 0
+      join pg_catalog.pg_proc f on f.pronamespace = n.oid and (
+        strpos(f.prosrc, c.relname) > 0 or strpos(f.proname, c.relname) > 0
+        or exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and g.tgfoid = f.oid))
       where n.nspname !~ '^(pg_|information_schema$|rethread)'
         and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e')
     ),
