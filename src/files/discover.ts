@@ -2,8 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSystemError, UsageError } from '../model/failure.js'
-import { compareVersions, type Migration, type Project, phases, type Track } from '../model/project.js'
+import { type Migration, type Project, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { compareVersions, withoutZeros } from '../model/versions.js'
 import { expectedPath } from './expected.js'
 import { discoverForeign, type Layouts } from './foreign_track.js'
 import { every, readCheck, readMigration, readRollback, type Source, sourceOf } from './read_file.js'
@@ -91,7 +92,7 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
       faults.push(finding('BAD_FILE_NAME', source.file.path, { wanted: '<digits>_<lower_case_slug>.sql' }))
       continue
     }
-    const version = parts[1]!.replace(/^0+(?=\d)/, '')
+    const version = withoutZeros(parts[1]!)
     migrations.push(readMigration(name, version, source, rollbacks.get(source.base) ?? null, faults))
   }
   migrations.sort((a, b) => compareVersions(a.version, b.version) || (a.name < b.name ? -1 : 1))

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../model/failure.js'
-import type { ForeignFile } from '../model/foreign.js'
+import { type ForeignFile, foreignFile } from '../model/foreign.js'
 import type { Migration, Track } from '../model/project.js'
 import { type BackfillExport, exportedParts } from './exported_parts.sql.js'
+import { supabaseNames } from './layouts/supabase.js'
 
 /** Where the Supabase CLI looks for its files, below the folder that it is started in. */
 export const supabaseFolder = 'supabase/migrations'
@@ -33,7 +34,7 @@ function readExported(folder: string): ExportedFile[] {
 const sqlNames = (folder: string): string[] =>
   existsSync(folder)
     ? readdirSync(folder)
-        .filter(name => /^\d+_.*\.sql$/.test(name))
+        .filter(name => supabaseNames.pattern.test(name))
         .sort()
     : []
 
@@ -41,9 +42,9 @@ const sqlNames = (folder: string): string[] =>
 export function exportedFiles(folder: string, track: string): ReadonlyMap<string, readonly ForeignFile[]> {
   const found = new Map<string, ForeignFile[]>()
   for (const { migration, name, text } of readExported(folder).filter(f => f.track === track)) {
-    const [, version, description] = /^(\d+)_(.*)\.sql$/.exec(name) as unknown as [string, string, string]
-    const file = { version, description, script: name, source: text, repeatable: false, at: null, faults: [] }
-    found.set(migration, [...(found.get(migration) ?? []), file])
+    const [, version, description] = supabaseNames.pattern.exec(name) as unknown as [string, string, string]
+    const file = foreignFile({ version, description, script: name, source: text })
+    found.set(migration, [...(found.get(migration) ?? []), { ...file, faults: [] }])
   }
   return found
 }

@@ -94,28 +94,29 @@ function foreignMigration(root: string, track: string, m: LaidOut): Migration {
   const faults: Finding[] = [...m.faults, ...unreadable(root, m.path, m.text)]
   // a way back without a statement is the template that nobody filled in
   const rollback = m.down && hasStatements(m.down.text) ? foreignRollback(m.name, m.down, faults) : null
-  const whole = withoutOwnTransaction(m.text)
-  const source = sourceOf(m.name, m.path, whole ?? m.text)
+  const { text, transaction } = unwrapped(m)
+  const source = sourceOf(m.name, m.path, text)
   const read = readMigration(track, m.foreign.version, source, rollback, faults)
+  const says = source.header('migration').values
   return {
     ...read,
-    title: source.header('migration').values.has('title') ? read.title : m.title,
-    transaction: source.header('migration').values.has('transaction')
-      ? read.transaction
-      : whole === null
-        ? m.transaction
-        : 'one',
+    title: says.has('title') ? read.title : m.title,
+    transaction: says.has('transaction') ? read.transaction : transaction,
     foreign: { ...m.foreign, faults },
   }
 }
 
 function foreignRollback(base: string, down: NonNullable<LaidOut['down']>, faults: Finding[]): Rollback {
-  const whole = withoutOwnTransaction(down.text)
-  const source = sourceOf(base, down.path, whole ?? down.text)
+  const { text, transaction } = unwrapped(down)
+  const source = sourceOf(base, down.path, text)
   const read = readRollback(source, faults)
-  return source.header('rollback').values.has('transaction')
-    ? read
-    : { ...read, transaction: whole === null ? down.transaction : 'one' }
+  return source.header('rollback').values.has('transaction') ? read : { ...read, transaction }
+}
+
+/** A text without a transaction of its own, and how it runs then unless its header says otherwise. */
+function unwrapped({ text, transaction }: Pick<LaidOut, 'text' | 'transaction'>) {
+  const whole = withoutOwnTransaction(text)
+  return whole === null ? { text, transaction } : { text: whole, transaction: 'one' as const }
 }
 
 /** Whether there is more in a text than comments. */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ForeignFile, Transaction } from '../model/foreign.js'
-import { type Finding, finding } from '../model/report.js'
+import type { Finding } from '../model/report.js'
 
 /**
  * How another tool lays out its migrations. A file of `layouts/` is one layout; its name is that of the file,
@@ -82,6 +82,11 @@ export class Folder {
     return known
   }
 
+  /** A file in it, as it is shown and as it is read. */
+  file(name: string): { path: string; text: string } {
+    return { path: `${this.shown}${name}`, text: this.text(name) }
+  }
+
   /** A folder in it; one without files where there is none. */
   folder(name: string): Folder {
     const known = this.below.get(name) ?? new Folder(join(this.path, name), `${this.shown}${name}/`)
@@ -98,70 +103,8 @@ export class Folder {
 /** Compares two texts by code units, as the tools do that sort names. */
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-/** Digits without leading zeros, so that they compare as a number of any length. */
-export const withoutZeros = (digits: string): string => digits.replace(/^0+(?=\d)/, '')
-
-/** Compares digits as numbers. */
-export const byNumber = (a: string, b: string): number => {
-  const [x, y] = [withoutZeros(a), withoutZeros(b)]
-  return x.length - y.length || byText(x, y)
-}
-
 /** A slug as a title. */
 export const titleOf = (slug: string): string => slug.replace(/[_-]+/g, ' ').trim()
 
 /** Blanks that take as much room as a text, with its line ends: places behind it stay what they are. */
 export const blankOf = (text: string): string => text.replace(/[^\r\n]/g, ' ')
-
-/** A marker in a file: the line, and what stands behind it. */
-export interface Marker {
-  start: number
-  end: number
-  rest: string
-}
-
-/** The lines of a text that match a pattern, which must have the flags `g` and `m`. */
-export const markersOf = (text: string, pattern: RegExp): Marker[] =>
-  [...text.matchAll(pattern)].map(m => ({
-    start: m.index,
-    end: m.index + m[0].length,
-    rest: (m[1] ?? '').trim(),
-  }))
-
-/** The parts of a file that a tool divides by marker lines: what is applied, and the way back. */
-export function partsBetween(
-  text: string,
-  up: Marker | undefined,
-  down: Marker | undefined,
-): { up: string; down: string | null } {
-  const end = (of: Marker, other: Marker | undefined) =>
-    other && other.start > of.start ? other.start : text.length
-  const from = up ? (down && down.start < up.start ? up.start : 0) : 0
-  return {
-    up: blankOf(text.slice(0, from)) + text.slice(from, up ? end(up, down) : (down?.start ?? text.length)),
-    down: down ? blankOf(text.slice(0, down.start)) + text.slice(down.start, end(down, up)) : null,
-  }
-}
-
-/** Files that end with `.sql` and that the tool does not take for migrations. */
-export const unnumbered = (folder: Folder, names: string[], wanted: string): Finding[] =>
-  names.map(name => finding('UNNUMBERED_FILE', `${folder.shown}${name}`, { wanted }))
-
-/**
- * Versions whose order by text and by number differ, where that is probably not meant: dates of 8 and of 14
- * digits in one folder; for a tool that compares texts, any two such.
- */
-export function mixedDigits(
-  files: { version: string; path: string }[],
-  compares: 'text' | 'numbers',
-): Finding[] {
-  const least = compares === 'text' ? 1 : 8
-  for (const [i, after] of files.entries()) {
-    const before = files[i - 1]
-    if (!before || before.version.length === after.version.length) continue
-    const [text, number] = [byText(before.version, after.version), byNumber(before.version, after.version)]
-    if (text * number >= 0 || Math.min(before.version.length, after.version.length) < least) continue
-    return [finding('MIXED_DIGITS', after.path, { before: before.path, compares })]
-  }
-  return []
-}

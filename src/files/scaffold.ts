@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Failure, UsageError } from '../model/failure.js'
-import { compareVersions, type Track } from '../model/project.js'
+import type { Track } from '../model/project.js'
+import { compareVersions } from '../model/versions.js'
 import { type ConfigValues, configName } from './config.js'
 import { projectFolders } from './discover.js'
 

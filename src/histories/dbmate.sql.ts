@@ -1,5 +1,6 @@
 import { literal } from '../database/types.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** One row for each applied file, with the digits of its name. */
 export const dbmateHistory: ToolHistory = {
@@ -7,10 +8,7 @@ export const dbmateHistory: ToolHistory = {
   table: 'schema_migrations',
   columns: { version: 'character varying' },
   create: table => `create table if not exists ${table} (version varchar primary key);`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select version as key, 'applied' as state, null::text as checksum, null::text as at from ${table}`,
-    ),
+  read: readRows({ key: 'version' }),
   keyOf: file => file.version,
   checksumOf: () => null,
   coversEarlier: false,

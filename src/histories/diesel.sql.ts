@@ -1,6 +1,6 @@
 import { literal } from '../database/types.js'
-import type { ForeignFile } from '../model/foreign.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** The version is the folder's name up to the first underscore, without hyphens. */
 export const dieselHistory: ToolHistory = {
@@ -12,17 +12,15 @@ export const dieselHistory: ToolHistory = {
       version varchar(50) primary key not null,
       run_on timestamp not null default current_timestamp
     );`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select version as key, 'applied' as state, null::text as checksum, run_on::text as at
-      from ${table} where version <> '00000000000000'`,
-    ),
-  keyOf: file => versionInDiesel(file),
+  read: readRows({
+    key: 'version',
+    at: 'run_on::text',
+    from: table => `${table} where version <> '00000000000000'`,
+  }),
+  keyOf: file => file.version,
   checksumOf: () => null,
   coversEarlier: false,
   add: async (file, { table }) =>
-    `insert into ${table} (version) values (${literal(versionInDiesel(file))}) on conflict do nothing;`,
-  remove: (file, { table }) => `delete from ${table} where version = ${literal(versionInDiesel(file))};`,
+    `insert into ${table} (version) values (${literal(file.version)}) on conflict do nothing;`,
+  remove: (file, { table }) => `delete from ${table} where version = ${literal(file.version)};`,
 }
-
-const versionInDiesel = ({ version }: ForeignFile): string => version.replaceAll('-', '')

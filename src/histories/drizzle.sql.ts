@@ -1,7 +1,8 @@
 import { literal } from '../database/types.js'
 import { digestOf } from '../files/checksums.js'
 import type { ForeignFile } from '../model/foreign.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** A row for each file: the hash of its text, and the time that the journal gives it. */
 export const drizzleHistory: ToolHistory = {
@@ -11,12 +12,11 @@ export const drizzleHistory: ToolHistory = {
   create: table => `
     create schema if not exists drizzle;
     create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint);`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select created_at::text as key, 'applied' as state, hash as checksum,
-        to_timestamp(created_at / 1000.0)::text as at
-      from ${table}`,
-    ),
+  read: readRows({
+    key: 'created_at::text',
+    checksum: 'hash',
+    at: 'to_timestamp(created_at / 1000.0)::text',
+  }),
   keyOf: file => String(file.at),
   checksumOf: file => digestOf('sha256', file.source),
   coversEarlier: false,

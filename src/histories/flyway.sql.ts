@@ -1,7 +1,8 @@
 import { literal } from '../database/types.js'
 import { crc32 } from '../files/checksums.js'
 import type { ForeignFile } from '../model/foreign.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** A row for each file, repeatable ones by their description; the checksum is of the lines. */
 export const flywayHistory: ToolHistory = {
@@ -23,18 +24,18 @@ export const flywayHistory: ToolHistory = {
     );
     create index if not exists flyway_schema_history_s_idx on ${table} (success);`,
   // a row of an undo, or of a deletion by its repair, takes back the rows of that version before it
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select coalesce('V' || version, 'R' || description) as key,
-        case when success then 'applied' else 'failed' end as state,
-        checksum::text as checksum, installed_on::text as at
-      from (
+  read: readRows({
+    key: "coalesce('V' || version, 'R' || description)",
+    state: "case when success then 'applied' else 'failed' end",
+    checksum: 'checksum::text',
+    at: 'installed_on::text',
+    from: table => `(
         select distinct on (coalesce(version, ''), case when version is null then description end) *
         from ${table} where type <> 'SCHEMA'
         order by coalesce(version, ''), case when version is null then description end, installed_rank desc
       ) newest
       where type not like 'UNDO%' and type <> 'DELETE'`,
-    ),
+  }),
   keyOf: file => keyInFlyway(file),
   checksumOf: file => String(checksumOfLines(file.source)),
   coversEarlier: false,

@@ -1,4 +1,6 @@
-import { asNumber, type HistoryRow, type ToolHistory } from './tool_history.js'
+import { withoutZeros } from '../model/versions.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** One row: the version that the database is at, and whether the file that led there broke off. */
 export const golangMigrateHistory: ToolHistory = {
@@ -7,25 +9,23 @@ export const golangMigrateHistory: ToolHistory = {
   columns: { version: 'bigint', dirty: 'boolean' },
   create: table =>
     `create table if not exists ${table} (version bigint not null primary key, dirty boolean not null);`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select version::text as key, case when dirty then 'failed' else 'applied' end as state,
-        null::text as checksum, null::text as at
-      from ${table}`,
-    ),
-  keyOf: file => asNumber(file.version),
+  read: readRows({
+    key: 'version::text',
+    state: "case when dirty then 'failed' else 'applied' end",
+  }),
+  keyOf: file => withoutZeros(file.version),
   checksumOf: () => null,
   coversEarlier: true,
   add: async (file, { table }) => {
-    const version = asNumber(file.version)
+    const version = withoutZeros(file.version)
     return `
       delete from ${table} where version <= ${version};
       insert into ${table} (version, dirty) select ${version}, false where not exists (select from ${table});`
   },
   remove: (file, { table, before }) => {
-    const gone = `delete from ${table} where version >= ${asNumber(file.version)};`
+    const gone = `delete from ${table} where version >= ${withoutZeros(file.version)};`
     return before === null
       ? gone
-      : `${gone} insert into ${table} (version, dirty) select ${asNumber(before.version)}, false where not exists (select from ${table});`
+      : `${gone} insert into ${table} (version, dirty) select ${withoutZeros(before.version)}, false where not exists (select from ${table});`
   },
 }

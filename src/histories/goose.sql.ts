@@ -1,4 +1,6 @@
-import { asNumber, type HistoryRow, type ToolHistory } from './tool_history.js'
+import { withoutZeros } from '../model/versions.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** A row for each applied file; older versions add one with `is_applied` false when they go back. */
 export const gooseHistory: ToolHistory = {
@@ -13,17 +15,20 @@ export const gooseHistory: ToolHistory = {
       tstamp timestamp not null default now()
     );
     insert into ${table} (version_id, is_applied) select 0, true where not exists (select from ${table});`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select version_id::text as key, 'applied' as state, null::text as checksum, tstamp::text as at
-      from (select distinct on (version_id) version_id, is_applied, tstamp from ${table} order by version_id, id desc) newest
+  read: readRows({
+    key: 'version_id::text',
+    at: 'tstamp::text',
+    from: table => `(
+        select distinct on (version_id) version_id, is_applied, tstamp
+        from ${table} order by version_id, id desc
+      ) newest
       where is_applied and version_id > 0`,
-    ),
-  keyOf: file => asNumber(file.version),
+  }),
+  keyOf: file => withoutZeros(file.version),
   checksumOf: () => null,
   coversEarlier: false,
   add: async (file, { table }) =>
-    `delete from ${table} where version_id = ${asNumber(file.version)};
-    insert into ${table} (version_id, is_applied) values (${asNumber(file.version)}, true);`,
-  remove: (file, { table }) => `delete from ${table} where version_id = ${asNumber(file.version)};`,
+    `delete from ${table} where version_id = ${withoutZeros(file.version)};
+    insert into ${table} (version_id, is_applied) values (${withoutZeros(file.version)}, true);`,
+  remove: (file, { table }) => `delete from ${table} where version_id = ${withoutZeros(file.version)};`,
 }

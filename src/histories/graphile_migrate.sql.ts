@@ -1,6 +1,7 @@
 import { literal } from '../database/types.js'
 import type { ForeignFile } from '../model/foreign.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** A chain: each row names the hash of the file before it, as the headers of the files do. */
 export const graphileMigrateHistory: ToolHistory = {
@@ -20,10 +21,7 @@ export const graphileMigrateHistory: ToolHistory = {
       content text not null,
       date timestamptz not null default now()
     );`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select filename as key, 'applied' as state, hash as checksum, date::text as at from ${table}`,
-    ),
+  read: readRows({ key: 'filename', checksum: 'hash', at: 'date::text' }),
   keyOf: file => nameInGraphile(file),
   checksumOf: file => inHeader(file, 'Hash'),
   coversEarlier: false,

@@ -1,5 +1,6 @@
 import { literal } from '../database/types.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** The names of the files, without what follows the last dot. */
 export const nodePgMigrateHistory: ToolHistory = {
@@ -8,10 +9,7 @@ export const nodePgMigrateHistory: ToolHistory = {
   columns: { name: null, run_on: null },
   create: table =>
     `create table if not exists ${table} (id serial primary key, name varchar(255) not null, run_on timestamp not null);`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select name as key, 'applied' as state, null::text as checksum, run_on::text as at from ${table}`,
-    ),
+  read: readRows({ key: 'name', at: 'run_on::text' }),
   keyOf: file => file.script,
   checksumOf: () => null,
   coversEarlier: false,

@@ -1,6 +1,7 @@
 import { literal } from '../database/types.js'
 import { digestOf } from '../files/checksums.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** A row for each attempt: one without `finished_at` did not end, unless it counts as rolled back. */
 export const prismaHistory: ToolHistory = {
@@ -18,13 +19,16 @@ export const prismaHistory: ToolHistory = {
       started_at timestamptz not null default now(),
       applied_steps_count integer not null default 0
     );`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select migration_name as key, case when finished_at is null then 'failed' else 'applied' end as state,
-        checksum, coalesce(finished_at, started_at)::text as at
-      from (select distinct on (migration_name) * from ${table} where rolled_back_at is null
-        order by migration_name, started_at desc) newest`,
-    ),
+  read: readRows({
+    key: 'migration_name',
+    state: "case when finished_at is null then 'failed' else 'applied' end",
+    checksum: 'checksum',
+    at: 'coalesce(finished_at, started_at)::text',
+    from: table => `(
+        select distinct on (migration_name) * from ${table} where rolled_back_at is null
+        order by migration_name, started_at desc
+      ) newest`,
+  }),
   keyOf: file => file.script,
   checksumOf: file => digestOf('sha256', file.source),
   coversEarlier: false,

@@ -1,8 +1,9 @@
 import type { Db } from '../database/types.js'
 import type { ForeignFile } from '../model/foreign.js'
 import type { Elsewhere, OtherTool } from '../model/other_tool.js'
-import { compareVersions, type Migration, type Track } from '../model/project.js'
+import type { Migration, Track } from '../model/project.js'
 import { tableText } from '../model/table_name.js'
+import { compareVersions } from '../model/versions.js'
 import { findTable } from './find_table.sql.js'
 import type { HistoryRow } from './tool_history.js'
 import { histories } from './tools.js'
@@ -20,7 +21,7 @@ export async function readElsewhere(
   const table = await findTable(sql, history)
   if (table === null) return null
   const rows = new Map((await history.read(sql, table)).map(row => [row.key, row]))
-  const newest = [...rows.values()].find(() => history.coversEarlier) ?? null
+  const newest = history.coversEarlier ? ([...rows.values()][0] ?? null) : null
   const found = new Map<string, Elsewhere>()
   for (const m of track.migrations) {
     const files = other.filesOf(m.name)

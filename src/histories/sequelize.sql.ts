@@ -1,5 +1,6 @@
 import { literal } from '../database/types.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** The names of the files that were run, mostly of JavaScript. */
 export const sequelizeHistory: ToolHistory = {
@@ -7,11 +8,7 @@ export const sequelizeHistory: ToolHistory = {
   table: 'SequelizeMeta',
   columns: { name: null },
   create: table => `create table if not exists ${table} (name varchar(255) not null unique primary key);`,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select regexp_replace(name, '[.](sql|c?[jt]s|mjs)$', '') as key, 'applied' as state, null::text as checksum, null::text as at
-      from ${table}`,
-    ),
+  read: readRows({ key: "regexp_replace(name, '[.](sql|c?[jt]s|mjs)$', '')" }),
   keyOf: file => file.script.replace(/\.(sql|c?[jt]s|mjs)$/, ''),
   checksumOf: () => null,
   coversEarlier: false,

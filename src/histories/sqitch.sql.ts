@@ -1,5 +1,6 @@
 import { digestOf } from '../files/checksums.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /**
  * The registry. Its rows hang on ids that sqitch computes from the whole plan (planner, times, notes, the
@@ -10,10 +11,11 @@ export const sqitchHistory: ToolHistory = {
   table: 'changes',
   columns: { change_id: null, script_hash: null, change: null, committed_at: null },
   create: null,
-  read: async (sql, table) =>
-    sql.unsafe<HistoryRow[]>(
-      `select change as key, 'applied' as state, script_hash as checksum, committed_at::text as at from ${table}`,
-    ),
+  read: readRows({
+    key: 'change',
+    checksum: 'script_hash',
+    at: 'committed_at::text',
+  }),
   keyOf: file => file.script,
   checksumOf: file => digestOf('sha1', file.source),
   coversEarlier: false,

@@ -1,6 +1,7 @@
-import { type Db, literal } from '../database/types.js'
+import { literal } from '../database/types.js'
 import { parseStatements } from '../files/statements.js'
-import type { HistoryRow, ToolHistory } from './tool_history.js'
+import { readRows } from './read_rows.sql.js'
+import type { ToolHistory } from './tool_history.js'
 
 /** `supabase migration list` compares versions as texts; each row keeps the statements that were sent. */
 export const supabaseHistory: ToolHistory = {
@@ -12,7 +13,7 @@ export const supabaseHistory: ToolHistory = {
     create table if not exists ${table} (version text not null primary key);
     alter table ${table} add column if not exists statements text[];
     alter table ${table} add column if not exists name text;`,
-  read: (sql, table) => rowsOfSupabase(sql, table),
+  read: readRows({ key: 'version' }),
   keyOf: file => file.version,
   checksumOf: () => null,
   coversEarlier: false,
@@ -25,11 +26,6 @@ export const supabaseHistory: ToolHistory = {
   },
   remove: (file, { table }) => `delete from ${table} where version = ${literal(file.version)};`,
 }
-
-const rowsOfSupabase = async (sql: Db, table: string): Promise<HistoryRow[]> =>
-  sql.unsafe<HistoryRow[]>(
-    `select version as key, 'applied' as state, null::text as checksum, null::text as at from ${table}`,
-  )
 
 /** The statements of a file, each with the comments above it and without its semicolon. */
 const splitAsSupabase = async (text: string): Promise<string[]> =>

@@ -45,6 +45,3 @@ export interface ToolHistory {
   /** Says that it is not. */
   remove(file: ForeignFile, around: Around): string
 }
-
-/** The digits of a version without leading zeros, as tools write it that keep numbers. */
-export const asNumber = (version: string): string => version.replace(/^0+(?=\d)/, '')

@@ -25,6 +25,11 @@ export interface ForeignFile {
   faults: Finding[]
 }
 
+/** A file that runs once, in the order of its name or version. */
+export const foreignFile = (
+  file: Pick<ForeignFile, 'version' | 'description' | 'script' | 'source'>,
+): Omit<ForeignFile, 'faults'> => ({ ...file, repeatable: false, at: null })
+
 /** True for a file of another tool that nothing takes back. */
 export const isOneWay = (m: {
   foreign: object | null

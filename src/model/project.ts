@@ -284,10 +284,6 @@ export interface Project {
   faults: Finding[]
 }
 
-/** Compares versions as numbers of any length. */
-export const compareVersions = (a: string, b: string): number =>
-  a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
-
 /** True for checks that write, if only to be rolled back: they act as somebody. */
 export const acts = (check: Pick<Check, 'kind'>): boolean => check.kind === 'access' || check.kind === 'probe'
 

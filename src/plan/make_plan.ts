@@ -4,6 +4,7 @@ import type { Elsewhere, HistoryTool } from '../model/other_tool.js'
 import type { Plan, Step } from '../model/plan.js'
 import { type Migration, type Phase, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { withoutZeros } from '../model/versions.js'
 import { type History, onlyElsewhere, upward } from '../run/ledger_history.js'
 
 /** What a person asked for. */
@@ -146,6 +147,7 @@ function howToSettle(tool: HistoryTool, row: string): string {
       return 'by its own command'
   }
 }
+
 /** Where a migration is in its track: in the order in which they are applied, from 0; -1 for none of it. */
 export const placeIn = (track: Track, m: Migration): number =>
   track.migrations.findIndex(other => other.name === m.name)
@@ -160,7 +162,7 @@ const pathOfMissing = ({ name: track, layout }: Track, name: string): string =>
  */
 export function findMigration(track: Track, text: string): Migration {
   const name = text.startsWith(`${track.name}/`) ? text.slice(track.name.length + 1) : text
-  const version = /^\d+$/.test(name) ? name.replace(/^0+(?=\d)/, '') : null
+  const version = /^\d+$/.test(name) ? withoutZeros(name) : null
   const matches = track.migrations.filter(
     m =>
       m.name === name || m.version === name || m.version === version || m.name.replace(/^\d+_/, '') === name,

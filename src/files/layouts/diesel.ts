@@ -1,5 +1,7 @@
+import { foreignFile } from '../../model/foreign.js'
 import { finding } from '../../model/report.js'
-import { byText, type LaidOut, type Layout, mixedDigits, titleOf, withoutZeros } from '../layout.js'
+import { byText, type LaidOut, type Layout, titleOf } from '../layout.js'
+import { mixedDigits } from '../numbered_files.js'
 
 /** Folders with `up.sql` and `down.sql`; the version is what stands before `_`, compared as text. */
 export default {
@@ -13,30 +15,22 @@ export default {
       .map((name): LaidOut => {
         const own = folder.folder(name)
         const [before, ...rest] = name.split('_') as [string, ...string[]]
-        const source = own.text('up.sql')
+        const { path, text: source } = own.file('up.sql')
         const settings = own.files.includes('metadata.toml') ? own.text('metadata.toml') : ''
-        const apart = /^\s*run_in_transaction\s*=\s*false\b/m.test(settings)
-        const transaction = apart ? 'each' : 'as-needed'
+        const isApart = /^\s*run_in_transaction\s*=\s*false\b/m.test(settings)
+        const transaction = isApart ? 'each' : 'as-needed'
         const version = before.replaceAll('-', '')
+        const slug = rest.join('_')
         return {
           name,
-          title: titleOf(rest.join('_')) || name,
-          path: `${own.shown}up.sql`,
+          title: titleOf(slug) || name,
+          path,
           text: source,
           transaction,
-          down: own.files.includes('down.sql')
-            ? { path: `${own.shown}down.sql`, text: own.text('down.sql'), transaction }
-            : null,
+          down: own.files.includes('down.sql') ? { ...own.file('down.sql'), transaction } : null,
           key: version,
           faults: [],
-          foreign: {
-            version,
-            description: rest.join('_'),
-            script: name,
-            source,
-            repeatable: false,
-            at: null,
-          },
+          foreign: foreignFile({ version, description: slug, script: name, source }),
         }
       })
       .sort((a, b) => byText(a.key, b.key))
@@ -47,12 +41,7 @@ export default {
         ...without.map(name =>
           finding('UNNUMBERED_FILE', `${folder.shown}${name}/`, { wanted: '<version>_name/up.sql' }),
         ),
-        ...mixedDigits(
-          migrations
-            .filter(m => /^\d+$/.test(m.key))
-            .map(m => ({ version: withoutZeros(m.key), path: m.path })),
-          'text',
-        ),
+        ...mixedDigits(migrations, 'text'),
       ],
     }
   },

@@ -1,3 +1,4 @@
+import { foreignFile } from '../../model/foreign.js'
 import { type Finding, finding } from '../../model/report.js'
 import { type Folder, type LaidOut, type Layout, type LayoutReading, titleOf } from '../layout.js'
 
@@ -36,7 +37,7 @@ function laidOut(name: string, path: string, script: string, source: string, at:
     down: null,
     key: name,
     faults: [],
-    foreign: { version, description: slug, script, source, repeatable: false, at },
+    foreign: { ...foreignFile({ version, description: slug, script, source }), at },
   }
 }
 

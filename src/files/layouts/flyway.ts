@@ -1,6 +1,7 @@
 import { type Finding, finding } from '../../model/report.js'
-import { byNumber, byText, type Folder, type LaidOut, type Layout, titleOf, withoutZeros } from '../layout.js'
-import { lineOf } from '../statements.js'
+import { byNumber, withoutZeros } from '../../model/versions.js'
+import { byText, type Folder, type LaidOut, type Layout, titleOf } from '../layout.js'
+import { badLayout } from '../marked_parts.js'
 
 const versioned = /^([VUB])([0-9][0-9._]*)__(.*)\.sql$/
 const repeatable = /^R__(.*)\.sql$/
@@ -97,18 +98,12 @@ function readFlyway(
   slug: string,
   undo: Map<string, FlywayFile>,
 ): LaidOut {
-  const source = folder.text(file)
-  const path = `${folder.shown}${file}`
+  const { path, text: source } = folder.file(file)
   const key = version === null ? `R ${titleOf(slug)}` : versionKey(version)
   const back = version === null ? undefined : undo.get(key)
   const placeholder = /\$\{[\w.:-]+\}/.exec(source)
-  const faults = placeholder
-    ? [
-        finding('BAD_LAYOUT', `${path}:${lineOf(source, placeholder.index).line}`, {
-          reason: `Flyway would put a value in for the placeholder ${placeholder[0]}`,
-        }),
-      ]
-    : []
+  const reason = `Flyway would put a value in for the placeholder ${placeholder?.[0]}`
+  const faults = placeholder ? [badLayout(source, path, reason, placeholder.index)] : []
   const transaction = (at: Folder, name: string) => {
     const settings = at.files.includes(`${name}.conf`) ? at.text(`${name}.conf`) : ''
     return /^\s*executeInTransaction\s*=\s*false\b/m.test(settings)
@@ -121,13 +116,7 @@ function readFlyway(
     path,
     text: source,
     transaction: transaction(folder, file),
-    down: back
-      ? {
-          path: `${back.folder.shown}${back.file}`,
-          text: back.folder.text(back.file),
-          transaction: transaction(back.folder, back.file),
-        }
-      : null,
+    down: back ? { ...back.folder.file(back.file), transaction: transaction(back.folder, back.file) } : null,
     key,
     faults,
     foreign: {

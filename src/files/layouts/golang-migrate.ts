@@ -1,7 +1,16 @@
+import { foreignFile } from '../../model/foreign.js'
 import { finding } from '../../model/report.js'
-import { byNumber, byText, type Layout, mixedDigits, titleOf, unnumbered, withoutZeros } from '../layout.js'
+import { withoutZeros } from '../../model/versions.js'
+import { type Layout, titleOf } from '../layout.js'
+import { readNumbered } from '../numbered_files.js'
 
-const golangName = /^([0-9]+)_(.*)\.(up|down)\.sql$/
+const golangBackName = /^([0-9]+)_.*\.down\.sql$/
+const golangNames = {
+  pattern: /^([0-9]+)_(.*)\.up\.sql$/,
+  wanted: '<number>_name.up.sql',
+  compares: 'numbers',
+  beside: golangBackName,
+} as const
 
 /** `000001_name.up.sql` and `.down.sql`, compared as numbers. */
 export default {
@@ -9,52 +18,38 @@ export default {
   folders: ['db/migrations', 'migrations', 'db/migration', 'internal/db/migrations'],
   detect: folder => (folder.sql.some(name => /^\d+_.*\.up\.sql$/.test(name)) ? 45 : 0),
   read: folder => {
-    const known = folder.sql.flatMap(file => {
-      const parts = golangName.exec(file)
-      return parts ? [{ file, version: parts[1]!, slug: parts[2]!, way: parts[3]! }] : []
-    })
     // the tool finds the way back by the version, whatever the rest of the name says
-    const downs = new Map(known.filter(k => k.way === 'down').map(k => [withoutZeros(k.version), k.file]))
-    const migrations = known
-      .filter(k => k.way === 'up')
-      .sort((a, b) => byNumber(a.version, b.version) || byText(a.file, b.file))
-      .map(({ file, version, slug }) => {
-        const source = folder.text(file)
-        const down = downs.get(withoutZeros(version))
+    const downs = new Map(
+      folder.sql.flatMap(name => {
+        const version = golangBackName.exec(name)?.[1]
+        return version === undefined ? [] : [[withoutZeros(version), name]]
+      }),
+    )
+    return readNumbered(
+      folder,
+      golangNames,
+      ({ file, version: digits, slug }) => {
+        const { path, text: source } = folder.file(file)
+        const version = withoutZeros(digits)
+        const down = downs.get(version)
         return {
           name: file.slice(0, -'.up.sql'.length),
           title: titleOf(slug),
-          path: `${folder.shown}${file}`,
+          path,
           text: source,
-          transaction: 'as-needed' as const,
-          down: down
-            ? { path: `${folder.shown}${down}`, text: folder.text(down), transaction: 'as-needed' as const }
-            : null,
-          key: withoutZeros(version),
+          transaction: 'as-needed',
+          down: down === undefined ? null : { ...folder.file(down), transaction: 'as-needed' },
+          key: version,
           faults: [],
-          foreign: {
-            version: withoutZeros(version),
-            description: slug,
-            script: file,
-            source,
-            repeatable: false,
-            at: null,
-          },
+          foreign: foreignFile({ version, description: slug, script: file, source }),
         }
-      })
-    const ups = new Set(migrations.map(m => m.key))
-    const orphans = [...downs].filter(([version]) => !ups.has(version)).map(([, file]) => file)
-    const others = folder.sql.filter(name => !golangName.test(name))
-    return {
-      migrations,
-      faults: [
-        ...unnumbered(folder, others, '<number>_name.up.sql'),
-        ...orphans.map(file => finding('ORPHAN_ROLLBACK', `${folder.shown}${file}`, {}, 'warn')),
-        ...mixedDigits(
-          migrations.map(m => ({ version: m.key, path: m.path })),
-          'numbers',
-        ),
-      ],
-    }
+      },
+      migrations => {
+        const versions = new Set(migrations.map(m => m.key))
+        return [...downs]
+          .filter(([version]) => !versions.has(version))
+          .map(([, name]) => finding('ORPHAN_ROLLBACK', `${folder.shown}${name}`, {}, 'warn'))
+      },
+    )
   },
 } satisfies Layout

@@ -1,84 +1,55 @@
-import { type Finding, finding } from '../../model/report.js'
-import {
-  byNumber,
-  byText,
-  type Folder,
-  type LaidOut,
-  type Layout,
-  markersOf,
-  mixedDigits,
-  partsBetween,
-  titleOf,
-  unnumbered,
-  withoutZeros,
-} from '../layout.js'
-import { lineOf } from '../statements.js'
+import { foreignFile } from '../../model/foreign.js'
+import { finding } from '../../model/report.js'
+import { withoutZeros } from '../../model/versions.js'
+import { type Folder, type LaidOut, type Layout, titleOf } from '../layout.js'
+import { badLayout, markedParts, markersOf } from '../marked_parts.js'
+import { type NumberedFile, readNumbered } from '../numbered_files.js'
 
-const gooseName = /^(\d+)_(.*)\.sql$/
-const gooseUp = /^[ \t]*--[ \t]*\+goose[ \t]+up\b([^\r\n]*)/gim
-const gooseDown = /^[ \t]*--[ \t]*\+goose[ \t]+down\b([^\r\n]*)/gim
+const gooseNames = { pattern: /^(\d+)_(.*)\.sql$/, wanted: '<number>_name.sql', compares: 'numbers' } as const
+const gooseMarkers = {
+  requiredBy: 'goose',
+  up: { line: '-- +goose Up', pattern: /^[ \t]*--[ \t]*\+goose[ \t]+up\b([^\r\n]*)/gim },
+  down: { line: '-- +goose Down', pattern: /^[ \t]*--[ \t]*\+goose[ \t]+down\b([^\r\n]*)/gim },
+}
 
 /** `-- +goose Up` and `-- +goose Down` in one file, compared as numbers. */
 export default {
   title: 'goose',
   folders: ['db/migrations', 'migrations', 'sql/schema', 'internal/database/migrations'],
   detect: folder => (folder.someText(/^[ \t]*--[ \t]*\+goose[ \t]+up\b/im) ? 50 : 0),
-  read: folder => {
-    const faults: Finding[] = []
-    const names = folder.sql
-      .filter(name => gooseName.test(name))
-      .sort((a, b) => byNumber(gooseName.exec(a)![1]!, gooseName.exec(b)![1]!) || byText(a, b))
-    const migrations = names.map(file => readGoose(folder, file))
-    const others = folder.sql.filter(name => !gooseName.test(name))
-    faults.push(
-      ...unnumbered(folder, others, '<number>_name.sql'),
-      ...folder.files
-        .filter(name => /^\d+_.*(?<!_test)\.go$/.test(name))
-        .map(name => finding('NOT_SQL', `${folder.shown}${name}`, { tool: 'goose' })),
-      ...mixedDigits(
-        migrations.map(m => ({ version: m.key, path: m.path })),
-        'numbers',
-      ),
-    )
-    return { migrations, faults }
-  },
+  read: folder =>
+    readNumbered(
+      folder,
+      gooseNames,
+      file => readGoose(folder, file),
+      () =>
+        folder.files
+          .filter(name => /^\d+_.*(?<!_test)\.go$/.test(name))
+          .map(name => finding('NOT_SQL', `${folder.shown}${name}`, { tool: 'goose' })),
+    ),
 } satisfies Layout
 
-function readGoose(folder: Folder, file: string): LaidOut {
-  const faults: Finding[] = []
-  const [, version, slug] = gooseName.exec(file) as unknown as [string, string, string]
-  const source = folder.text(file)
-  const path = `${folder.shown}${file}`
-  const [first, second] = markersOf(source, gooseUp)
-  const [back, more] = markersOf(source, gooseDown)
-  const wrong = (reason: string, at = 0) =>
-    faults.push(finding('BAD_LAYOUT', `${path}:${lineOf(source, at).line}`, { reason }))
-  if (!first) wrong('it has no line `-- +goose Up`, without which goose does not apply it')
-  else if (back && back.start < first.start) wrong('`-- +goose Down` stands above `-- +goose Up`', back.start)
-  const twice = second ?? more
-  if (twice) wrong('a file has one `-- +goose Up` and one `-- +goose Down`', twice.start)
+function readGoose(folder: Folder, { file, version: digits, slug }: NumberedFile): LaidOut {
+  const { path, text: source } = folder.file(file)
+  const { up, down, faults } = markedParts(source, path, gooseMarkers)
   const [replaced] = markersOf(source, /^[ \t]*--[ \t]*\+goose[ \t]+envsub[ \t]+on\b([^\r\n]*)/gim)
-  if (replaced) wrong('goose would put values of the environment in (ENVSUB ON)', replaced.start)
-  const parts = partsBetween(source, first, back)
+  if (replaced) {
+    const reason = 'goose would put values of the environment in (ENVSUB ON)'
+    faults.push(badLayout(source, path, reason, replaced.start))
+  }
   // it holds for both ways
-  const apart = /^[ \t]*--[ \t]*\+goose[ \t]+no[ \t]+transaction\b/im.test(source)
-  const transaction = apart ? 'each' : 'as-needed'
+  const isApart = /^[ \t]*--[ \t]*\+goose[ \t]+no[ \t]+transaction\b/im.test(source)
+  const transaction = isApart ? 'each' : 'as-needed'
+  const version = withoutZeros(digits)
   return {
     name: file.slice(0, -4),
     title: titleOf(slug),
     path,
-    text: parts.up,
+    text: up,
     transaction,
-    down: parts.down === null ? null : { path, text: parts.down, transaction },
-    key: withoutZeros(version),
+    down: down === null ? null : { path, text: down, transaction },
+    key: version,
     faults,
-    foreign: {
-      version: withoutZeros(version),
-      description: slug,
-      script: file,
-      source,
-      repeatable: false,
-      at: null,
-    },
+    foreign: foreignFile({ version, description: slug, script: file, source }),
   }
 }

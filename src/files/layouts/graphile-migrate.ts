@@ -1,15 +1,9 @@
-import { type Finding, finding } from '../../model/report.js'
-import {
-  blankOf,
-  byNumber,
-  type Folder,
-  type LaidOut,
-  type Layout,
-  titleOf,
-  unnumbered,
-  withoutZeros,
-} from '../layout.js'
-import { lineOf } from '../statements.js'
+import { foreignFile } from '../../model/foreign.js'
+import type { Finding } from '../../model/report.js'
+import { byNumber, withoutZeros } from '../../model/versions.js'
+import { blankOf, type Folder, type LaidOut, type Layout, titleOf } from '../layout.js'
+import { badLayout } from '../marked_parts.js'
+import { unnumbered } from '../numbered_files.js'
 
 const graphileName = /^(\d{6,})(?:-(.*))?\.sql$/
 
@@ -27,32 +21,24 @@ export default {
   },
   read: folder => {
     const committed = committedIn(folder)
-    const faults: Finding[] = []
     const names = committed.sql
       .filter(name => graphileName.test(name))
       .sort((a, b) => byNumber(graphileName.exec(a)![1]!, graphileName.exec(b)![1]!))
     let previous: string | null = null
     const migrations = names.map((file): LaidOut => {
       const [, version, slug = ''] = graphileName.exec(file) as unknown as [string, string, string?]
-      const source = committed.text(file)
-      const path = `${committed.shown}${file}`
+      const { path, text: source } = committed.file(file)
       const header = new Map([...source.matchAll(/^--! ([A-Za-z]+): *(.*?)\r?$/gm)].map(m => [m[1]!, m[2]!]))
       const own: Finding[] = []
       const named = header.get('Previous') ?? '-'
       if (previous !== null && named !== '-' && named !== previous)
-        own.push(
-          finding('BAD_LAYOUT', `${path}:1`, {
-            reason: 'its `Previous` is not the hash of the file before it',
-          }),
-        )
+        own.push(badLayout(source, path, 'its `Previous` is not the hash of the file before it', 0))
       previous = header.get('Hash') ?? ''
       const placeholder = /(?<![:\w]):[A-Z][A-Z_]{2,}\b/.exec(source)
-      if (placeholder)
-        own.push(
-          finding('BAD_LAYOUT', `${path}:${lineOf(source, placeholder.index).line}`, {
-            reason: `graphile-migrate would put a value in for the placeholder ${placeholder[0]}`,
-          }),
-        )
+      if (placeholder) {
+        const reason = `graphile-migrate would put a value in for the placeholder ${placeholder[0]}`
+        own.push(badLayout(source, path, reason, placeholder.index))
+      }
       return {
         name: file.slice(0, -4),
         title: header.get('Message') ?? (titleOf(slug) || version),
@@ -65,24 +51,11 @@ export default {
         down: null,
         key: withoutZeros(version),
         faults: own,
-        foreign: {
-          version,
-          description: header.get('Message') ?? '',
-          script: file,
-          source,
-          repeatable: false,
-          at: null,
-        },
+        foreign: foreignFile({ version, description: header.get('Message') ?? '', script: file, source }),
       }
     })
-    faults.push(
-      ...unnumbered(
-        committed,
-        committed.sql.filter(name => !graphileName.test(name)),
-        '<six digits>.sql',
-      ),
-    )
-    return { migrations, faults }
+    const others = committed.sql.filter(name => !graphileName.test(name))
+    return { migrations, faults: unnumbered(committed, others, '<six digits>.sql') }
   },
 } satisfies Layout
 

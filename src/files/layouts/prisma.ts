@@ -1,3 +1,4 @@
+import { foreignFile } from '../../model/foreign.js'
 import { finding } from '../../model/report.js'
 import { type LaidOut, type Layout, titleOf } from '../layout.js'
 
@@ -15,20 +16,19 @@ export default {
       .filter(name => folder.folder(name).files.includes('migration.sql'))
       .map((name): LaidOut => {
         const own = folder.folder(name)
-        const source = own.text('migration.sql')
+        const { path, text: source } = own.file('migration.sql')
         const [, version = '', slug = name] = /^(\d+)_(.*)$/.exec(name) ?? []
-        const down = own.files.includes('down.sql') ? own.text('down.sql') : null
         return {
           name,
           title: titleOf(slug),
-          path: `${own.shown}migration.sql`,
+          path,
           text: source,
           transaction: 'as-needed',
-          down: down === null ? null : { path: `${own.shown}down.sql`, text: down, transaction: 'as-needed' },
+          down: own.files.includes('down.sql') ? { ...own.file('down.sql'), transaction: 'as-needed' } : null,
           // the whole name is what Prisma records
           key: name,
           faults: [],
-          foreign: { version, description: slug, script: name, source, repeatable: false, at: null },
+          foreign: foreignFile({ version, description: slug, script: name, source }),
         }
       })
     const lock = folder.files.includes('migration_lock.toml') ? folder.text('migration_lock.toml') : ''

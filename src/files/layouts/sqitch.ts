@@ -1,3 +1,4 @@
+import { foreignFile } from '../../model/foreign.js'
 import { type Finding, finding } from '../../model/report.js'
 import { type Folder, type LaidOut, type Layout, titleOf } from '../layout.js'
 
@@ -57,17 +58,15 @@ export default {
         path: deploy.path,
         text: deploy.text,
         transaction: 'as-needed',
-        down: revert ? { path: revert.path, text: revert.text, transaction: 'as-needed' } : null,
+        down: revert ? { ...revert, transaction: 'as-needed' } : null,
         key: `${c.name}~${number}`,
         faults: own,
-        foreign: {
+        foreign: foreignFile({
           version: '',
           description: c.name,
           script: deploy.path.slice(folder.shown.length),
           source: deploy.text,
-          repeatable: false,
-          at: null,
-        },
+        }),
       })
     }
     return { migrations, faults }
@@ -135,7 +134,7 @@ function scriptOf(
   const folder = parts.reduce((at, part) => at.folder(part), top.folder(kind))
   const files = tags === null ? [`${last}.sql`] : [...tags].reverse().map(t => `${last}@${t}.sql`)
   const file = files.find(f => folder.files.includes(f))
-  return file === undefined ? null : { path: `${folder.shown}${file}`, text: folder.text(file) }
+  return file === undefined ? null : folder.file(file)
 }
 
 /** Where `deploy/` and `revert/` are: here, unless `sqitch.conf` says otherwise. */
