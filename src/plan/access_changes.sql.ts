@@ -5,17 +5,20 @@ import { quotedPart } from '../model/table_name.js'
 export const stubOfPolicy = (name: string, table: string): string =>
   `create policy ${quotedPart(name)} on ${table} for insert with check (true)`
 
-/** What commands of ALTER TABLE do to row security. */
-export const switchTexts: Record<string, string> = {
-  AT_EnableRowSecurity: 'enable row level security',
-  AT_DisableRowSecurity: 'disable row level security',
-  AT_ForceRowSecurity: 'force row level security',
-  AT_NoForceRowSecurity: 'no force row level security',
+/** Commands of ALTER TABLE that switch row security: what is written, and what it is then. */
+export const rowSecuritySwitches: Record<
+  string,
+  { text: string; sets: { rowSecurity: boolean } | { forced: boolean } }
+> = {
+  AT_EnableRowSecurity: { text: 'enable row level security', sets: { rowSecurity: true } },
+  AT_DisableRowSecurity: { text: 'disable row level security', sets: { rowSecurity: false } },
+  AT_ForceRowSecurity: { text: 'force row level security', sets: { forced: true } },
+  AT_NoForceRowSecurity: { text: 'no force row level security', sets: { forced: false } },
 }
 
-/** A command of `switchTexts` for a table. */
+/** A command of `rowSecuritySwitches` for a table. */
 export const switchText = (table: string, command: string): string =>
-  `alter table ${table} ${switchTexts[command]}`
+  `alter table ${table} ${rowSecuritySwitches[command]!.text}`
 
 /** A new owner for a table; `role` is as the parser gives it. */
 export const ownerText = (table: string, role: Node): string =>

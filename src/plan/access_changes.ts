@@ -8,7 +8,7 @@ import {
   visitNodes,
 } from '../files/statements.js'
 import { partText, tableText } from '../model/table_name.js'
-import { ownerText, readRights, rightsText, switchText, switchTexts } from './access_changes.sql.js'
+import { ownerText, readRights, rightsText, rowSecuritySwitches, switchText } from './access_changes.sql.js'
 import { type AccessChange, onTable, server, unknownOf } from './access_types.js'
 import { accessOfBlock } from './block_access.js'
 import { nameOfRole } from './widens_access.js'
@@ -85,7 +85,7 @@ function accessOfNewPolicy(node: Node): AccessChange {
 }
 
 function accessOfAlterTable(table: string, cmd: Node): AccessChange[] {
-  if (cmd.subtype in switchTexts) return [onTable(table, twin => switchText(twin, cmd.subtype))]
+  if (cmd.subtype in rowSecuritySwitches) return [onTable(table, twin => switchText(twin, cmd.subtype))]
   switch (cmd.subtype) {
     case 'AT_ChangeOwner':
       return [onTable(table, twin => ownerText(twin, cmd.newowner))]

@@ -1,6 +1,7 @@
 import { pathName, type Statement } from '../files/statements.js'
 import { namesIn } from '../model/table_name.js'
 import { type AccessChange, unknownOf } from './access_types.js'
+import { declaredLocks } from './statement_locks.js'
 
 /**
  * What a person has written above a statement whose text does not show it: `-- access: public.chats` for each
@@ -9,16 +10,14 @@ import { type AccessChange, unknownOf } from './access_types.js'
  */
 const accessDeclaration = /^--[ \t]*access:[ \t]*(?:(none)|(partitions of )?((?:"[^"]+"|[^\s"])+))[ \t]*$/gim
 
-/** The locks that are written above a block: `-- locks: public.chats ACCESS EXCLUSIVE`, or none. */
-const lockDeclaration = /^--[ \t]*locks:[ \t]*(?:none|((?:"[^"]+"|[^\s"])+)[ \t]+([A-Z ]+?))[ \t]*$/gim
-
 const nameInText = /(?<![\w."])(?:"[^"]+"|[a-z_]\w*)\.(?:"[^"]+"|[a-z_]\w*)(?![\w."(])/gi
 
 /**
  * A block that says what it locks can change policies and row security of no other table; rights take no
  * lock, so where it speaks of them, each table that it names may be meant.
  */
-export function accessOfBlock({ above, text }: Statement): AccessChange[] {
+export function accessOfBlock(block: Statement): AccessChange[] {
+  const { above, text } = block
   const tableOf = (name: string): string[] => {
     const parts = namesIn(name)
     return parts ? [pathName(parts)] : []
@@ -28,11 +27,11 @@ export function accessOfBlock({ above, text }: Statement): AccessChange[] {
     return said.flatMap(([, none, partitions, table]) =>
       none || partitions ? [] : [unknownOf(tableOf(table!))],
     )
-  const locks = [...above.matchAll(lockDeclaration)]
-  if (locks.length === 0) return [unknownOf(null)]
+  const locks = declaredLocks(block)
+  if (!locks) return [unknownOf(null)]
   const body = text.replace(/--.*$/gm, '')
-  const locked = locks.flatMap(([, table, mode]) =>
-    table && !/^(access|row) share$/i.test(mode!) ? tableOf(table) : [],
+  const locked = locks.flatMap(({ parts, mode }) =>
+    parts && !/^(ACCESS|ROW) SHARE$/.test(mode) ? [pathName(parts)] : [],
   )
   const named = [...body.matchAll(nameInText)].flatMap(([name]) => tableOf(name))
   const grants = /\b(grant|revoke)\b/i.test(body)

@@ -10,6 +10,7 @@ import {
 import type { Hazard } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import type { Table } from '../model/report.js'
+import { rowSecuritySwitches } from './access_changes.sql.js'
 import {
   type PolicyScope,
   type RowCommand,
@@ -22,10 +23,15 @@ import { isRoleOfPeople, nameOfRole } from './widens_access.js'
 /** Row security of a table as far as it decides who is asked at all. */
 type RowSecurity = Pick<TableReaders, 'rowSecurity' | 'forced' | 'policies'>
 
+/** A hazard of what somebody sees; `role` is null where it speaks of persons. */
+export interface SightHazard extends Hazard {
+  role: string | null
+}
+
 /** What migrations do to the rows that roles read and write. */
 export interface ReadersAfter {
   /** By migration: each role that loses all rows, or all rights to write. */
-  hazards: ReadonlyMap<string, Hazard[]>
+  hazards: ReadonlyMap<string, SightHazard[]>
   /** Each role that has rights on a table whose row security changes; empty where none does. */
   tables: Table[]
 }
@@ -40,7 +46,7 @@ export async function readersAfter(sql: Db, migrations: Migration[]): Promise<Re
   for (const m of migrations)
     files.push({ name: m.name, statements: (await statementsOrNone(m.file.text)).filter(s => tableOf(s)) })
   const touched = [...new Set(files.flatMap(f => f.statements.map(s => tableOf(s)!)))]
-  const hazards = new Map<string, Hazard[]>()
+  const hazards = new Map<string, SightHazard[]>()
   const tables: Table[] = []
   if (touched.length === 0) return { hazards, tables }
   for (const now of await readersOf(sql, touched)) {
@@ -64,15 +70,8 @@ function tableOf({ kind, node }: Statement): string | null {
   if (kind === 'DropStmt' && node.removeType === 'OBJECT_POLICY')
     return pathName(strings([node.objects[0]]).slice(0, -1))
   const switches =
-    kind === 'AlterTableStmt' && node.cmds.some((c: Node) => c.AlterTableCmd.subtype in switched)
+    kind === 'AlterTableStmt' && node.cmds.some((c: Node) => c.AlterTableCmd.subtype in rowSecuritySwitches)
   return switches ? relationName(node.relation) : null
-}
-
-const switched: Record<string, Partial<RowSecurity>> = {
-  AT_EnableRowSecurity: { rowSecurity: true },
-  AT_DisableRowSecurity: { rowSecurity: false },
-  AT_ForceRowSecurity: { forced: true },
-  AT_NoForceRowSecurity: { forced: false },
 }
 
 /** Pure: row security of a table once a statement on it has run. */
@@ -80,7 +79,11 @@ function rowSecurityAfter(state: RowSecurity, { kind, node }: Statement): RowSec
   const { policies } = state
   switch (kind) {
     case 'AlterTableStmt':
-      return Object.assign({}, state, ...node.cmds.map((c: Node) => switched[c.AlterTableCmd.subtype]))
+      return Object.assign(
+        {},
+        state,
+        ...node.cmds.map((c: Node) => rowSecuritySwitches[c.AlterTableCmd.subtype]?.sets),
+      )
     case 'CreatePolicyStmt':
       return { ...state, policies: [...policies, scopeOfPolicy(node)] }
     case 'AlterPolicyStmt':
@@ -126,13 +129,14 @@ function hides(
   reader: TableReader,
   before: RowSecurity,
   after: RowSecurity,
-): Hazard[] {
+): SightHazard[] {
   if (isRoleOfPeople(reader.role)) return []
   const lost = reader.commands.filter(c => reaches(reader, before, c) && !reaches(reader, after, c))
   if (lost.length === 0) return []
   const amount = rows === null ? '' : ` (about ${rows})`
   return [
     {
+      role: reader.role,
       code: 'HIDES_ROWS',
       subject: table,
       detail: `role ${reader.role} reaches rows of ${table} now${amount} and none afterwards: no policy is for its ${lost.join(', ')}`,

@@ -47,11 +47,20 @@ export function locksOf(statement: Statement, known: Known): StatementLock[] | n
   }))
 }
 
+const lockDeclaration = /^--[ \t]*locks:[ \t]*(?:none|((?:"[^"]+"|[^\s"])+)[ \t]+([A-Z ]+?))[ \t]*$/gim
+
 /**
  * The locks that a person has written above a statement: `-- locks: public.chats ACCESS EXCLUSIVE`, one a
- * table, or `-- locks: none`.
+ * table, or `-- locks: none`; null where nothing is written. Modes are as written, in capitals; the parts
+ * of a table's name are null where they are none.
  */
-const declaration = /^--[ \t]*locks:[ \t]*(?:(none)|((?:"[^"]+"|[^\s"])+)[ \t]+([A-Z ]+?))[ \t]*$/gim
+export function declaredLocks({ above }: Statement): { parts: string[] | null; mode: string }[] | null {
+  const lines = [...above.matchAll(lockDeclaration)]
+  if (lines.length === 0) return null
+  return lines.flatMap(([, table, mode]) =>
+    table === undefined ? [] : [{ parts: namesIn(table), mode: mode!.toUpperCase() }],
+  )
+}
 
 /**
  * What a statement locks: what it says itself, else what is written above it. Null where neither tells:
@@ -60,17 +69,12 @@ const declaration = /^--[ \t]*locks:[ \t]*(?:(none)|((?:"[^"]+"|[^\s"])+)[ \t]+(
 export function foretoldLocks(statement: Statement, known: Known): StatementLock[] | null {
   const said = locksOf(statement, known)
   if (said) return said
-  const lines = [...statement.above.matchAll(declaration)]
-  const declared = lines.flatMap(([, none, table, mode]) =>
-    none ? [] : [{ parts: namesIn(table!), mode: mode!.toUpperCase() as LockMode }],
-  )
-  if (lines.length === 0 || declared.some(l => l.parts === null || !lockModes.includes(l.mode))) return null
-  return declared.map(({ parts, mode }) => ({
-    table: pathName(parts!),
-    mode,
-    blocks: blocks(mode),
-    by: labelOf(statement),
-  }))
+  const by = labelOf(statement)
+  const declared = declaredLocks(statement)?.map(({ parts, mode }) => {
+    const known = lockModes.find(m => m === mode)
+    return parts && known ? { table: pathName(parts), mode: known, blocks: blocks(known), by } : null
+  })
+  return declared?.every(lock => lock !== null) ? declared : null
 }
 
 const readLocks = ({ kind, node }: Statement, known: Known): Taken[] | null =>

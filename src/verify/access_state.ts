@@ -1,6 +1,7 @@
 import { namesIn } from '../model/table_name.js'
 import { relationsRead } from '../plan/access_changes.js'
 import type { AccessChange } from '../plan/access_types.js'
+import { twinSchema } from '../plan/twin_statements.js'
 import { policyReach } from './policy_reach.js'
 import type { CalledFunction, ReadBy } from './policy_reach.sql.js'
 import type { Subject } from './visibility_twins.sql.js'
@@ -150,13 +151,10 @@ export class AccessState {
 
   /** The table whose twin a name is; null for any other. */
   private originalOf(name: string): string | null {
-    const schema = namesIn(name)?.[0] ?? ''
-    if (!schema.startsWith('rethread_twin_')) return null
-    return (
-      this.subjects.find(s => name.startsWith('rethread_twin_') && namesIn(name)?.[1] === s.name)?.table ??
-      null
-    )
+    const [schema, table] = namesIn(name) ?? []
+    return this.subjects.find(s => s.name === table && twinSchema(s.schema) === schema)?.table ?? null
   }
 }
 
-const onlyRunning = (migration: string): string => `only running ${migration} tells what it changes`
+/** Why it is not known what a migration changes. */
+export const onlyRunning = (migration: string): string => `only running ${migration} tells what it changes`

@@ -2,10 +2,11 @@ import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
 import { takenBack, transaction } from '../database/scopes.js'
-import type { Hazard } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import type { Table } from '../model/report.js'
 import { granteesOf } from '../plan/access_changes.js'
+import type { SightHazard } from '../plan/readers.js'
+import { onlyRunning } from './access_state.js'
 import { pendingWrites } from './pending_writes.js'
 import { predict, type Unforeseen } from './predict_visibility.js'
 import { seersOf } from './seers.js'
@@ -21,7 +22,7 @@ export const mostPersons = 10
 export interface Foreseen {
   prediction: Prediction
   tables: Table[]
-  hazards: ReadonlyMap<string, Hazard[]>
+  hazards: ReadonlyMap<string, SightHazard[]>
   unknown: Unforeseen[]
 }
 
@@ -50,13 +51,7 @@ export async function foreseeVisibility(
   const there = (await subjectsOf(connection.sql, names)).map(s => s.table)
   const unknown: Unforeseen[] = files.flatMap(({ migration: { name }, played }) =>
     played.some(p => p.changes.some(c => c.on === 'unknown' && c.tables === null))
-      ? [
-          {
-            subject: 'tables that are there',
-            migration: name,
-            reason: `only running ${name} tells what it changes`,
-          },
-        ]
+      ? [{ subject: 'tables that are there', migration: name, reason: onlyRunning(name) }]
       : [],
   )
   if (there.length === 0) return { ...nothingForeseen, unknown }

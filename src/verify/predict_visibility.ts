@@ -1,5 +1,5 @@
 import { setLocal } from '../database/connection.sql.js'
-import { savepoint } from '../database/scopes.js'
+import { savepoint, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { partitionsIn } from '../plan/block_access.js'
 import { AccessState } from './access_state.js'
@@ -40,29 +40,18 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
   await setLocal(tx, 50, 5000, { search_path: '' })
   const subjects = await subjectsOf(tx, asked.there)
   const twins = new Twins(tx, subjects, asked.path)
-  const { columns, stopped } = await Twins.aside(tx, inside => rehearse(inside, asked, subjects))
+  const { columns, stopped } = await takenBack(savepoint(tx), inside => rehearse(inside, asked, subjects))
   await twins.make()
   const counted = await twins.areCounted(files.map(f => f.played))
-  const totals = new Map<string, number | null>()
-  const unfilled = new Map<string, string>()
+  const filled = new Map<string, number | { unknown: string }>()
   for (const s of subjects) {
     const asks = columns.get(s.table)!
-    const filling: Omit<Filling, 'table' | 'twin'> = {
+    const filling = {
       columns: asks,
       grouped: !counted.has(s.table) && !asks.some(c => s.unequal.includes(c)),
-      leaves: [...writes].flatMap(([migration, w]) =>
-        w.leaves?.table === s.table
-          ? [{ migration, alias: w.leaves.alias, predicate: w.leaves.predicate }]
-          : [],
-      ),
+      leaves: leavesOf(s.table, writes),
     }
-    try {
-      totals.set(s.table, await twins.fill(s, filling))
-    } catch (error) {
-      if (!(error instanceof NotForeseen)) throw error
-      totals.set(s.table, null)
-      unfilled.set(s.table, error.message)
-    }
+    filled.set(s.table, await orUnknown(twins.fill(s, filling)))
   }
   const state = new AccessState(columns, subjects, asked.functions)
   // what a file makes, a later one may change
@@ -76,21 +65,18 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
     const sights = new Map<string, Sight>()
     const graph = after === null ? null : await reachGraph(tx)
     for (const s of subjects) {
-      const why =
-        unfilled.get(s.table) ?? (graph ? state.whyUnknown(s.table, twins.twinOf(s.table), graph) : null)
-      const sight = why === null ? await lookAt(s) : { unknown: why }
+      const rows = filled.get(s.table)!
+      const why = graph && state.whyUnknown(s.table, twins.twinOf(s.table), graph)
+      const sight =
+        typeof rows !== 'number'
+          ? rows
+          : why === null
+            ? await orUnknown(twins.look(s, seers))
+            : { unknown: why }
       if ('unknown' in sight) unknown.push({ subject: s.table, migration: after, reason: sight.unknown })
       sights.set(s.table, sight)
     }
     moments.push({ after, sights })
-  }
-  const lookAt = async (s: Subject): Promise<Sight> => {
-    try {
-      return await twins.look(s, seers)
-    } catch (error) {
-      if (!(error instanceof NotForeseen)) throw error
-      return { unknown: error.message }
-    }
   }
   await look(null)
   for (const { migration, played } of files) {
@@ -119,8 +105,27 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
   }
   return {
     seers,
-    tables: subjects.map(s => ({ name: s.table, rows: totals.get(s.table) ?? null })),
+    tables: subjects.map(({ table }) => {
+      const rows = filled.get(table)!
+      return { name: table, rows: typeof rows === 'number' ? rows : null }
+    }),
     moments,
+  }
+}
+
+/** What the steps take out of a table, with the alias that their predicates use. */
+const leavesOf = (table: string, writes: ReadonlyMap<string, PendingWrites>): Filling['leaves'] =>
+  [...writes].flatMap(([migration, { leaves }]) =>
+    leaves?.table === table ? [{ migration, alias: leaves.alias, predicate: leaves.predicate }] : [],
+  )
+
+/** What was found out, or why it was not. */
+async function orUnknown<T>(found: Promise<T>): Promise<T | { unknown: string }> {
+  try {
+    return await found
+  } catch (error) {
+    if (!(error instanceof NotForeseen)) throw error
+    return { unknown: error.message }
   }
 }
 

@@ -36,8 +36,7 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
       probed.skipped = ready.skipped.reason
       return
     }
-    const { role, settings } = Object.values(ready.access.personas)[0]!
-    const like = settings ? { role, settings } : { role }
+    const like = Object.values(ready.access.personas)[0]!
     for (const person of persons) {
       for (const t of ready.access.tables) {
         if (t.sees === null) continue
@@ -74,8 +73,7 @@ export async function rowsSeenBy(ctx: Context, track: Track, check: Check, perso
     if (info) await requirePerson(tx, info.persona.of, person)
     const ready = await prepareProbe(tx, check)
     if ('skipped' in ready) throw new UsageError(`--as-user ${person}`, ready.skipped.reason)
-    const { role, settings } = Object.values(ready.access.personas)[0]!
-    const like = settings ? { role, settings } : { role }
+    const like = Object.values(ready.access.personas)[0]!
     for (const t of ready.access.tables) {
       await become(tx, asRealUser(info?.persona.claim ?? 'sub', person, like))
       const visibility = await readVisibility(tx, t.table, Object.keys(t.row)[0]!)

@@ -4,7 +4,7 @@ import type { Hazard, Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { withHazards } from '../plan/decisions.js'
-import { readersAfter } from '../plan/readers.js'
+import { readersAfter, type SightHazard } from '../plan/readers.js'
 import { foreseeVisibility, mostPersons } from './foresee_visibility.js'
 
 /**
@@ -28,10 +28,10 @@ export async function withVisibility(
   const hazardsOf = (migration: string): Hazard[] => {
     const known = readers.hazards.get(migration) ?? []
     // that no policy is for a role says more than that it sees no row
-    const more = (foreseen.hazards.get(migration) ?? []).filter(
-      h => !known.some(k => k.code === h.code && k.subject === h.subject && sameRole(k, h)),
-    )
-    return [...known, ...more]
+    const isKnown = ({ code, subject, role }: SightHazard) =>
+      role !== null && known.some(k => k.code === code && k.subject === subject && k.role === role)
+    const more = (foreseen.hazards.get(migration) ?? []).filter(h => !isKnown(h))
+    return [...known, ...more].map(({ role: _, ...hazard }) => hazard)
   }
   const add = <S extends { migration: { name: string }; hazards: Hazard[] }>(s: S): S => {
     const hazards = hazardsOf(s.migration.name)
@@ -53,7 +53,3 @@ export async function withVisibility(
           ),
   }
 }
-
-const roleIn = (h: Hazard): string | undefined => /^role (\S+) /.exec(h.detail)?.[1]
-
-const sameRole = (a: Hazard, b: Hazard): boolean => roleIn(a) !== undefined && roleIn(a) === roleIn(b)

@@ -1,5 +1,5 @@
-import type { Hazard } from '../model/plan.js'
 import type { Table } from '../model/report.js'
+import type { SightHazard } from '../plan/readers.js'
 import { isRoleOfPeople } from '../plan/widens_access.js'
 import type { NamedSeer } from './seers.js'
 import type { SeenRows } from './visibility_twins.sql.js'
@@ -76,87 +76,73 @@ function sightChangeText(before: SeenRows | null, after: SeenRows | null, rows: 
   return parts.filter(Boolean).join(', ') || 'same'
 }
 
+/** What somebody sees before a migration and after it. */
+interface SeenChange {
+  seer: NamedSeer
+  before: SeenRows
+  after: SeenRows
+  /** Rows that they did not see before, as far as anybody can tell. */
+  gained: number
+}
+
 /**
  * Pure: the hazards of each migration by name. A role of a program that would see no row any more, persons of
  * whom none would, and whoever would see rows that they do not see before.
  */
-export function visibilityHazards({ seers, tables, moments }: Prediction): Map<string, Hazard[]> {
-  const hazards = new Map<string, Hazard[]>()
-  const before = new Map<string, SeenRows[]>()
+export function visibilityHazards({ seers, tables, moments }: Prediction): Map<string, SightHazard[]> {
+  const hazards = new Map<string, SightHazard[]>()
+  const last = new Map<string, SeenRows[]>()
   for (const { after: migration, sights } of moments)
     for (const { name, rows } of tables) {
       const now = sights.get(name)
       if (!isSeen(now)) continue
-      const then = before.get(name)
-      before.set(name, now)
+      const then = last.get(name)
+      last.set(name, now)
       if (!then || migration === null) continue
-      const found = [...ofRoles(name, seers, then, now, rows), ...ofPersons(name, seers, then, now, rows)]
+      const changes = seers.map((seer, i): SeenChange => {
+        const [before, after] = [then[i]!, now[i]!]
+        const gained = sightChange(before, after, rows).gains ?? Math.max(1, after.rows - before.rows)
+        return { seer, before, after, gained }
+      })
+      const found = [
+        ...ofRoles(
+          name,
+          changes.filter(c => !c.seer.isPerson),
+        ),
+        ...ofPersons(
+          name,
+          changes.filter(c => c.seer.isPerson),
+        ),
+      ]
       if (found.length > 0) hazards.set(migration, [...(hazards.get(migration) ?? []), ...found])
     }
   return hazards
 }
 
-/** Whether somebody sees rows that they did not see before, as far as anybody can tell. */
-const gained = (before: SeenRows, after: SeenRows, rows: number | null): number => {
-  const { gains } = sightChange(before, after, rows)
-  return gains ?? Math.max(1, after.rows - before.rows)
-}
-
-function ofRoles(
-  table: string,
-  seers: NamedSeer[],
-  before: SeenRows[],
-  after: SeenRows[],
-  rows: number | null,
-): Hazard[] {
-  return seers.flatMap((seer, i): Hazard[] => {
-    if (seer.isPerson) return []
-    const [then, now] = [before[i]!, after[i]!]
-    if (then.rows > 0 && now.rows === 0 && !isRoleOfPeople(seer.role))
-      return [
-        {
-          code: 'HIDES_ROWS',
-          subject: table,
-          detail: `role ${seer.role} reads ${then.rows} row(s) of ${table} now and none afterwards${now.fault === null ? '' : `: ${now.fault}`}`,
-        },
-      ]
-    const more = gained(then, now, rows)
-    if (more === 0) return []
-    return [
-      {
-        code: 'SHOWS_ROWS',
-        subject: table,
-        detail: `role ${seer.role} reads ${more} row(s) of ${table} afterwards that it does not read now`,
-      },
-    ]
+const ofRoles = (table: string, changes: SeenChange[]): SightHazard[] =>
+  changes.flatMap(({ seer: { role }, before, after, gained }): SightHazard[] => {
+    if (before.rows > 0 && after.rows === 0 && !isRoleOfPeople(role)) {
+      const why = after.fault === null ? '' : `: ${after.fault}`
+      const detail = `role ${role} reads ${before.rows} row(s) of ${table} now and none afterwards${why}`
+      return [{ role, code: 'HIDES_ROWS', subject: table, detail }]
+    }
+    if (gained === 0) return []
+    const detail = `role ${role} reads ${gained} row(s) of ${table} afterwards that it does not read now`
+    return [{ role, code: 'SHOWS_ROWS', subject: table, detail }]
   })
-}
 
-function ofPersons(
-  table: string,
-  seers: NamedSeer[],
-  before: SeenRows[],
-  after: SeenRows[],
-  rows: number | null,
-): Hazard[] {
-  const persons = seers.flatMap((seer, i) =>
-    seer.isPerson ? [{ name: seer.name, earlier: before[i]!, now: after[i]! }] : [],
-  )
-  const found: Hazard[] = []
-  const seeing = persons.filter(p => p.earlier.rows > 0)
-  if (seeing.length > 0 && seeing.every(p => p.now.rows === 0))
-    found.push({
-      code: 'HIDES_ROWS',
-      subject: table,
-      detail: `none of ${seeing.length} sampled person(s) who read rows of ${table} now reads any afterwards`,
-    })
-  const winners = persons.map(p => ({ ...p, more: gained(p.earlier, p.now, rows) })).filter(p => p.more > 0)
-  const most = winners.reduce((a, b) => (b.more > a.more ? b : a), winners[0]!)
-  if (winners.length > 0)
-    found.push({
-      code: 'SHOWS_ROWS',
-      subject: table,
-      detail: `${winners.length} of ${persons.length} sampled person(s) read rows of ${table} afterwards that they do not read now; ${most.name} reads ${most.more} of them`,
-    })
+function ofPersons(table: string, persons: SeenChange[]): SightHazard[] {
+  const found: SightHazard[] = []
+  const seeing = persons.filter(p => p.before.rows > 0)
+  if (seeing.length > 0 && seeing.every(p => p.after.rows === 0)) {
+    const detail = `none of ${seeing.length} sampled person(s) who read rows of ${table} now reads any afterwards`
+    found.push({ role: null, code: 'HIDES_ROWS', subject: table, detail })
+  }
+  const winners = persons.filter(p => p.gained > 0)
+  if (winners.length > 0) {
+    const most = winners.reduce((a, b) => (b.gained > a.gained ? b : a))
+    const detail = `${winners.length} of ${persons.length} sampled person(s) read rows of ${table} afterwards that they do not read now; ${most.seer.name} reads ${most.gained} of them`
+    found.push({ role: null, code: 'SHOWS_ROWS', subject: table, detail })
+  }
   return found
 }

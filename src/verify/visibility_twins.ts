@@ -1,6 +1,6 @@
 import { setLocal } from '../database/connection.sql.js'
 import { isRefused, serverFault } from '../database/faults.js'
-import { savepoint, takenBack } from '../database/scopes.js'
+import { savepoint } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { movedNames } from '../files/moved_names.js'
 import { parseStatements, type Statement } from '../files/statements.js'
@@ -81,7 +81,7 @@ export class Twins {
       await openSchema(this.tx, schema)
     // a policy may read another twin, which has to be there
     for (const s of this.subjects) {
-      await makePolicyTwin(this.tx, { ...s, policies: [] }, this.twins.get(s.table)!)
+      await makePolicyTwin(this.tx, s, this.twins.get(s.table)!)
       this.silent.set(s.table, new Set(s.policies.filter(p => !p.reads).map(p => p.name)))
     }
     for (const s of this.subjects)
@@ -192,10 +192,5 @@ export class Twins {
       const { code, message } = serverFault(error)!
       throw new NotForeseen(`${what}: ${code}: ${message}`)
     }
-  }
-
-  /** Work on twins that are gone again afterwards. */
-  static aside<T>(tx: Db, work: (tx: Db) => Promise<T>): Promise<T> {
-    return takenBack(savepoint(tx), work)
   }
 }
