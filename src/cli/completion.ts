@@ -1,7 +1,6 @@
 import { type Command, globalOptions } from '../command.js'
 import { filesIn, folderOf, formats } from '../library/discovery.js'
 import { codes, hazards } from '../model/codes.js'
-import { flagOf } from '../model/options.js'
 import { phases } from '../model/project.js'
 import { flagNames, inHelpOrder, isOfUse, shells } from './help.js'
 
@@ -22,12 +21,10 @@ interface CommandEntry {
 }
 
 /** What may follow a flag, where that is a closed set. */
-const valuesOf = async (): Promise<Record<string, readonly string[]>> => ({
-  '--format': await formats(),
-  '-f': await formats(),
-  '--phase': phases,
-  '--allow': Object.keys(hazards),
-})
+async function valuesOf(): Promise<Record<string, readonly string[]>> {
+  const format = await formats()
+  return { '--format': format, '-f': format, '--phase': phases, '--allow': Object.keys(hazards) }
+}
 
 /** What may follow a command. Its usage names the actions: `sessions list`. */
 const actionsOf = (name: string, { summary }: Command): string[] =>
@@ -106,7 +103,7 @@ const zsh: Script = (commands, values) => {
   const plain = (text: string): string => text.replace(/[[\]:\\]/g, '\\$&')
   const spec = (f: FlagEntry): string[] =>
     f.names.map(name => {
-      const words = values[flagOf(f.names.at(-1)!)]
+      const words = values[f.names.at(-1)!]
       const value = f.takesValue ? `:value:${words ? `(${words.join(' ')})` : '_files'}` : ''
       return quoted(`${name}[${plain(f.help)}]${value}`)
     })
@@ -139,21 +136,23 @@ compdef _rethread rethread
 }
 
 const fish: Script = (commands, values) => {
+  /** Text in single quotes, as fish reads it. */
+  const fishText = (text: string): string => `'${text.replace(/['\\]/g, '\\$&')}'`
   const line = (c: CommandEntry, f: FlagEntry): string => {
     const short = f.names.length > 1 ? ` -s ${f.names[0]!.slice(1)}` : ''
     const words = values[f.names.at(-1)!]
-    const value = f.takesValue ? ` -r${words ? ` -f -a ${quoted(words.join(' '))}` : ''}` : ''
+    const value = f.takesValue ? ` -r${words ? ` -f -a ${fishText(words.join(' '))}` : ''}` : ''
     return `complete -c rethread -n '__fish_seen_subcommand_from ${c.name}'${short} -l ${f.names.at(-1)!.slice(2)}${value} -d ${fishText(f.help)}`
   }
-  /** Text in single quotes, as fish reads it. */
-  const fishText = (text: string): string => `'${text.replace(/['\\]/g, '\\$&')}'`
   return `# rethread completion for fish: rethread completion fish | source
 ${commands
   .flatMap(c => [
     `complete -c rethread -n __fish_use_subcommand -f -a ${c.name} -d ${fishText(c.summary)}`,
     ...c.flags.map(f => line(c, f)),
     ...(c.words.length > 0
-      ? [`complete -c rethread -n '__fish_seen_subcommand_from ${c.name}' -f -a ${quoted(c.words.join(' '))}`]
+      ? [
+          `complete -c rethread -n '__fish_seen_subcommand_from ${c.name}' -f -a ${fishText(c.words.join(' '))}`,
+        ]
       : []),
   ])
   .join('\n')}

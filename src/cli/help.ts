@@ -9,12 +9,10 @@ export const commandGroup = (name: string): string =>
   startHere.includes(name) ? 'Start here:' : 'More commands:'
 
 /** Names of commands in the order of the list: those to start with first. */
-export const inHelpOrder = (names: string[]): string[] =>
-  [...names].sort(
-    (a, b) =>
-      (startHere.indexOf(a) + 1 || startHere.length + 1) -
-        (startHere.indexOf(b) + 1 || startHere.length + 1) || (a < b ? -1 : 1),
-  )
+export const inHelpOrder = (names: string[]): string[] => [
+  ...startHere.filter(name => names.includes(name)),
+  ...names.filter(name => !startHere.includes(name)).sort(),
+]
 
 /** What only commands that connect to a database can use, and what only those that ask for consent can. */
 const ofDatabase = ['databaseUrl', 'embedded']

@@ -57,13 +57,15 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       .helpGroup(commandGroup(name))
       .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(headings.common))
       .addHelpText('after', commandHelp(command))
-    const own = [...Object.values(command.options), ...Object.values(globalOptions)]
-    const filters = command.filters && named ? without(await filterFlags(argv, process.cwd(), home), own) : []
-    const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
-    flags = [...filters, ...own].map(flag => flagOf(flag.flags))
+    const own = Object.values(command.options)
     const common = Object.values(globalOptions)
-    for (const flag of [...filters, ...Object.values(command.options)])
-      sub.addOption(optionOf(flag, listed).helpGroup(headings.own))
+    const filters =
+      command.filters && named
+        ? without(await filterFlags(argv, process.cwd(), home), [...own, ...common])
+        : []
+    const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
+    flags = [...filters, ...own, ...common].map(flag => flagOf(flag.flags))
+    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, listed).helpGroup(headings.own))
     for (const flag of common)
       sub.addOption(optionOf(flag, listed).helpGroup(headings.common).hideHelp(!isOfUse(flag, command)))
     sub.action(async (...given: unknown[]) => {

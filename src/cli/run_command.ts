@@ -32,30 +32,39 @@ interface Destination {
 
 /** Runs a command whose flags commander has read; the exit code. */
 export async function runCommand(line: Line): Promise<number> {
-  const { typed, process, args } = line
+  const { typed, process } = line
   // how to say it must be known before anything that was typed may be wrong
   const to = await readDestination(typed, process.cwd())
-  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
-  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
-  const raw = await reportOf(line, to.faults, given)
-  const report = withoutSecrets(raw, urlOrNone(given, process.env), words)
+  const report = forOutput(await reportOf(line, to.faults), line)
   const kept = report.pin ?? report.proof
   if (typeof typed.out === 'string' && kept)
     note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
   if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
     note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
-  return tell(report, to, typed, process)
+  return tell(report, to, line)
 }
 
+/** A report without what it must not show. */
+function forOutput(report: Report, line: Line): Report {
+  const words = [...line.args, ...Object.values(line.typed).flat()].filter(word => typeof word === 'string')
+  return withoutSecrets(report, urlIn(line), words)
+}
+
+/** The database that a command line or its environment names, as far as it can be read. */
+const urlIn = ({ typed, process }: Line) =>
+  urlOrNone(typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null, process.env)
+
+/** How the output shows a report. */
+const lookOf = ({ typed, process }: Line): TerminalStyle => ({
+  color: typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY),
+  verbose: typed.verbose === true,
+  width: process.stdout.columns ?? 100,
+})
+
 /** Writes a report to its page, its files and the output; the exit code. */
-async function tell(
-  report: Report,
-  { renderer, files, prints }: Destination,
-  typed: Record<string, Typed>,
-  process: Process,
-): Promise<number> {
-  const color = typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY)
-  const look = { color, verbose: typed.verbose === true, width: process.stdout.columns ?? 100 }
+async function tell(report: Report, { renderer, files, prints }: Destination, line: Line): Promise<number> {
+  const { process } = line
+  const look = lookOf(line)
   await addPage(report, renderer, process)
   const plain = { ...look, color: false }
   let lost = false
@@ -107,7 +116,7 @@ async function readDestination(typed: Record<string, Typed>, cwd: string): Promi
 }
 
 /** Runs the command, and asks a person where it may go on once somebody has agreed. */
-async function reportOf(line: Line, faults: Finding[], given: string | null): Promise<Report> {
+async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
   const { name, command, args, typed, process } = line
   const verbose = typed.verbose === true
   const events = openTerminal(process, {
@@ -141,14 +150,17 @@ async function reportOf(line: Line, faults: Finding[], given: string | null): Pr
       report = await run(input)
       asked = await events.askConsent(report, never)
     }
-    return noteFirst(report, layoutFindings())
+    note(report, layoutFindings(), 'first')
+    return report
   } catch (error) {
-    const report = { ...emptyReport(name), findings: findingsOf(error) }
+    const failed = { ...emptyReport(name), findings: findingsOf(error) }
+    const report: Report = { ...failed, verdict: verdictOf(failed) }
     if (verbose && error instanceof Error)
       process.stderr.write(
-        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlOrNone(given, process.env))}\n`,
+        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlIn(line))}\n`,
       )
-    return noteFirst({ ...report, verdict: verdictOf(report) }, layoutFindings())
+    note(report, layoutFindings(), 'first')
+    return report
   } finally {
     for (const end of cleanup.reverse()) await end()
     events.close()
@@ -163,17 +175,14 @@ async function watch(
   first: Report,
   again: () => Promise<Report>,
   { clock, signal }: Pick<Invocation['ctx'], 'clock' | 'signal'>,
-  { args, typed, process }: Line,
+  line: Line,
 ): Promise<Report> {
-  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
-  const given = typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null
-  const renderer = (await rendererOf(String(typed.format ?? usualFormat)))!
-  const live = Boolean(process.stdout.isTTY)
-  const look = { color: live && !process.env.NO_COLOR, verbose: false, width: process.stdout.columns ?? 100 }
+  const { stdout } = line.process
+  const renderer = (await rendererOf(String(line.typed.format ?? usualFormat)))!
+  // a terminal shows one report, where the last one was; a file gets them one below the other
+  const clear = stdout.isTTY ? '\u001b[H\u001b[2J' : ''
   for (let report = first; ; report = await again()) {
-    const shown = withoutSecrets(report, urlOrNone(given, process.env), words)
-    // a terminal shows one report, where the last one was; a file gets them one below the other
-    process.stdout.write(`${live ? '\u001b[H\u001b[2J' : ''}${await renderer.render(shown, look)}`)
+    stdout.write(`${clear}${await renderer.render(forOutput(report, line), lookOf(line))}`)
     await clock.sleep(watchEveryMs, signal)
     if (signal.aborted) return report
   }
@@ -205,16 +214,8 @@ export async function tellUsage(
   process.stdout.write(await renderer.render(report, look))
 }
 
-/** Adds whose files were read, and what is odd about them, before what the command found. */
-function noteFirst(report: Report, findings: Finding[]): Report {
-  report.findings.unshift(...findings)
+/** Adds what was found around the command itself: before what it has found, or after. */
+function note(report: Report, findings: Finding[], place: 'first' | 'last' = 'last'): void {
+  report.findings = place === 'first' ? [...findings, ...report.findings] : [...report.findings, ...findings]
   if (findings.some(f => f.level !== 'info')) report.verdict = verdictOf(report)
-  return report
-}
-
-/** Adds what went wrong after the command itself was done. */
-function note(report: Report, faults: Finding[]): void {
-  if (faults.length === 0) return
-  report.findings.push(...faults)
-  report.verdict = verdictOf(report)
 }

@@ -1,5 +1,5 @@
 import type { Event } from '../model/event.js'
-import { emptyReport, type Report } from '../model/report.js'
+import type { Report } from '../model/report.js'
 import { jsonText, terminalText } from '../render/escape.js'
 import { worded } from '../render/words/index.js'
 import { duration, number } from '../render/words/numbers.js'
@@ -94,12 +94,9 @@ export function openTerminal(
   /** What a rollback would take away stands above the question whether it may. */
   const showLoss = async (report: Report) => {
     if (report.command !== 'rollback' || report.tables.length === 0) return
-    const { renderTable } = await import('../render/table.js')
-    const loss = { ...emptyReport('rollback'), tables: report.tables }
+    const { tableBlocks } = await import('../render/table.js')
     const style = { color: false, verbose: false, width: process.stderr.columns ?? 100 }
-    // without the verdict: there is none yet
-    const [tables] = (await renderTable(loss, style)).split('\n\nVerdict:')
-    write(`${tables}\n`)
+    write(`${(await tableBlocks(report.tables, style)).join('\n\n')}\n`)
   }
   return {
     emit: event => {

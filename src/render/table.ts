@@ -1,6 +1,6 @@
-import type Table from 'cli-table3'
+import type TableGrid from 'cli-table3'
 import { hostAndPort } from '../model/host_and_port.js'
-import type { Finding, Report, StepResult } from '../model/report.js'
+import type { Finding, Report, StepResult, Table } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
@@ -18,7 +18,12 @@ import {
 } from './words/verdicts.js'
 import { columnGap, wrapped, wrappedCells } from './wrap.js'
 
-let Grid: typeof Table | null = null
+let Grid: typeof TableGrid | null = null
+
+/** Loads what lays out tables, where there is one: a run with nothing to do is over before that. */
+async function loadGrid(): Promise<void> {
+  Grid ??= (await import('cli-table3')).default
+}
 
 /** Marks that read without colour too. */
 const stepMarks: Record<StepResult['outcome'], string> = {
@@ -32,10 +37,7 @@ const stepMarks: Record<StepResult['outcome'], string> = {
 
 /** The report for a terminal. */
 export async function renderTable(report: Report, look: TerminalStyle): Promise<string> {
-  if (report.steps.length + report.backfill.length + report.checks.length + report.tables.length > 0) {
-    // loaded only when there is something to tabulate: a run with nothing to do is over before it would be
-    Grid ??= (await import('cli-table3')).default
-  }
+  if (report.steps.length + report.backfill.length + report.checks.length > 0) await loadGrid()
   const c = colors(look.color)
   const blocks: string[] = []
   const { target } = report
@@ -53,24 +55,22 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   if (report.steps.length > 0) blocks.push(stepsTable(report, c, look))
   if (report.backfill.length > 0) blocks.push(backfillsTable(report, c))
   if (report.checks.length > 0) blocks.push(checksTable(report, c))
-  for (const t of report.tables) {
-    if (t.rows.length === 0) continue
-    blocks.push(
-      `${c.bold(t.title)}\n${terminalGrid(
-        t.columns,
-        wrappedCells(
-          t.columns,
-          t.rows.map(r => r.map((v, i) => cell(v, t.columns[i]!))),
-          look.width - 2,
-        ),
-        c,
-      )}`,
-    )
-  }
+  blocks.push(...(await tableBlocks(report.tables, look)))
   const found = findingLines(others, c)
   if (found) blocks.push(found)
   blocks.push(verdict(report, c))
   return blocks.join('\n\n') + '\n'
+}
+
+/** Tables that have rows, each with its title, for a terminal. */
+export async function tableBlocks(tables: Table[], look: TerminalStyle): Promise<string[]> {
+  const c = colors(look.color)
+  const full = tables.filter(t => t.rows.length > 0)
+  if (full.length > 0) await loadGrid()
+  return full.map(({ title, columns, rows }) => {
+    const cells = rows.map(row => row.map((value, i) => cell(value, columns[i]!)))
+    return `${c.bold(title)}\n${terminalGrid(columns, wrappedCells(columns, cells, look.width - 2), c)}`
+  })
 }
 
 function terminalGrid(head: string[], rows: string[][], c: Colors): string {

@@ -26,13 +26,11 @@ function columnWidths(head: string[], rows: string[][], width: number): number[]
   const widths = cells.map(texts => longestOf(texts.flatMap(text => text.split('\n'))))
   const least = cells.map(texts => longestOf(texts.flatMap(text => text.split(/\s/))))
   let over = widths.reduce((sum, w) => sum + w, 0) + columnGap * (head.length - 1) - width
-  while (over > 0) {
-    const slack = widths.map((w, i) => w - Math.max(least[i]!, 10))
-    const widest = slack.indexOf(Math.max(...slack))
-    if (slack[widest]! <= 0) break
-    const by = Math.min(over, slack[widest]!)
-    widths[widest]! -= by
-    over -= by
+  for (; over > 0; over--) {
+    const open = widths.map((w, i) => (w > Math.max(least[i]!, 10) ? w : 0))
+    const widest = open.indexOf(Math.max(...open))
+    if (open[widest] === 0) break
+    widths[widest]!--
   }
   return widths
 }
