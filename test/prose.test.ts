@@ -30,6 +30,7 @@ const files = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'action.yml',
+  'src/operate/demo.ts',
   ...within('docs', '.md'),
   ...within('src/render/words', '.ts'),
   ...within('src/render/explanations', '.ts'),

@@ -1,5 +1,5 @@
 import { parseStatements, relationName, type Statement } from '../files/statements.js'
-import { namesIn, partText } from '../model/table_name.js'
+import { namesIn, partText, quotedText } from '../model/table_name.js'
 import type { OwnGrant } from './own_roles.js'
 import { allRowsPolicy, boundByPolicies } from './without_api.sql.js'
 
@@ -57,7 +57,7 @@ const allRowsName = (table: string, n: number): string =>
 
 /** A role's name as a literal; null for everybody. */
 const roleLiteral = (role: string): string | null =>
-  role === 'public' ? null : `'${namesIn(role)![0]!.replaceAll("'", "''")}'`
+  role === 'public' ? null : quotedText(namesIn(role)![0]!)
 
 /** A trigger that asks whom policies bind, without the roles that reach all rows. */
 export const boundTriggers = (text: string, roles: OwnGrant[]): string =>

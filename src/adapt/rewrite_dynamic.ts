@@ -1,5 +1,5 @@
 import { SyntaxFault } from '../files/statements.js'
-import { tableText } from '../model/table_name.js'
+import { quotedText, tableText } from '../model/table_name.js'
 import { editsOf } from './edits.js'
 import type { Names } from './names.js'
 import { type Rewrite, renameTable } from './scope.js'
@@ -31,7 +31,7 @@ export async function rewriteDynamic(
     const parsed = parseable(text)
     const now = restored(await rewrite(parsed).catch(error => inPieces(error, names, parsed)))
     if (now === text) continue
-    const literal = dollars ? `${dollars}${now}${dollars}` : `'${now.replaceAll("'", "''")}'`
+    const literal = dollars ? `${dollars}${now}${dollars}` : quotedText(now)
     edits.replace(token.start, token.end, literal)
   }
 }

@@ -1,8 +1,6 @@
 import { type Node, strings } from '../files/statements.js'
-import { namesIn, tableText } from '../model/table_name.js'
+import { namesIn, quotedText, tableText } from '../model/table_name.js'
 import { filled, type NameScope, type Rewrite, sourceNamed } from './scope.js'
-
-const literalText = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 /** A literal that is the name of a table and nothing else. */
 export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
@@ -12,7 +10,7 @@ export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
   if (table?.length !== 2 || !names.knows(said)) return
   const token = edits.tokens[edits.at(node.location)]!
   const now = tableText(names.table(said))
-  if (now !== said && token.raw === literalText(said)) edits.replace(token.start, token.end, literalText(now))
+  if (now !== said && token.raw === quotedText(said)) edits.replace(token.start, token.end, quotedText(now))
 }
 
 /** `to_jsonb(row) ->> 'column'`. */
@@ -26,7 +24,7 @@ export function rewriteKey(to: Rewrite, node: Node, scope: NameScope): void {
   const table = row ? sourceNamed(scope, row)?.table : null
   const now = table ? names.column(table, key.sval.sval) : null
   const token = edits.tokens[edits.at(key.location)]!
-  if (now) edits.replace(token.start, token.end, literalText(now.column))
+  if (now) edits.replace(token.start, token.end, quotedText(now.column))
 }
 
 /** `attname = 'column'`: the column of a table that the same text names as a literal. */
@@ -36,7 +34,7 @@ export function rewriteAttribute({ edits, names }: Rewrite, node: Node): void {
   const token = edits.tokens[edits.at(key.location)]!
   for (const table of names.tables()) {
     const now = edits.text.includes(`'${table}'`) ? names.column(table, key.sval.sval) : null
-    if (now) edits.replace(token.start, token.end, literalText(now.column))
+    if (now) edits.replace(token.start, token.end, quotedText(now.column))
   }
 }
 

@@ -1,5 +1,6 @@
 import { UsageError } from '../model/failure.js'
 import type { ColumnBinding } from '../model/mapping.js'
+import { quotedText } from '../model/table_name.js'
 import type { CatalogColumn } from './bind.sql.js'
 
 /** How the track reads a column of another type than its own, and writes it. */
@@ -72,14 +73,13 @@ export function readCodes(role: string, said: string): Map<string, string> {
 
 /** How codes are read as the words that they stand for. */
 export function codeForm(codes: ReadonlyMap<string, string>, base: string): ValueForm {
-  const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
-  const code = (text: string) => (/int|numeric/.test(base) ? text : literal(text))
+  const code = (text: string) => (/int|numeric/.test(base) ? text : quotedText(text))
   const cases = (pairs: [string, string][]) => pairs.map(([a, b]) => ` when ${a} then ${b}`).join('')
   const list = [...codes]
   const written = new Map(list.map(([from, to]) => [to, from]))
   return {
-    reads: `case {}${cases(list.map(([from, to]) => [code(from), literal(to)]))} end`,
-    writes: `case ({})::text${cases([...written].map(([to, from]) => [literal(to), code(from)]))} end::${base}`,
+    reads: `case {}${cases(list.map(([from, to]) => [code(from), quotedText(to)]))} end`,
+    writes: `case ({})::text${cases([...written].map(([to, from]) => [quotedText(to), code(from)]))} end::${base}`,
   }
 }
 

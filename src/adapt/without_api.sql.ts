@@ -7,7 +7,7 @@ export const grantStatement = (privileges: string, objects: string, role: string
 
 /**
  * A policy that lets a role reach every row of a table of the track's, as it does with those of the
- * application. Its name, as a literal, stands in the condition too, so that it lets in nobody who is added
+ * application. Its name, as a literal, is in the condition too, so that it lets in nobody who is added
  * to TO; without one it is for everybody.
  */
 export const allRowsPolicy = (name: string, table: string, role: string, is: string | null): string => {

@@ -7,8 +7,12 @@ export interface Pace {
   etaSeconds: number | null
 }
 
-/** Share of the pages that this invocation has to have done before what is left is told from it. */
+/** Share of the pages that this invocation has to have done before the rest is estimated from it. */
 const leastShare = 0.01
+
+/** Share of a table's pages that are done. */
+export const shareDone = ({ pagesDone, pages }: { pagesDone: number; pages: number }): number =>
+  pages === 0 ? 1 : Math.min(1, pagesDone / pages)
 
 /**
  * Pure: the pace of this invocation alone. What others had done before it was there says nothing about how
@@ -23,7 +27,7 @@ export function measuredPace(done: {
   seconds: number
 }): Pace {
   const { rows, pagesDone, pagesBefore, pages, seconds } = done
-  const fraction = pages === 0 ? 1 : Math.min(1, pagesDone / pages)
+  const fraction = shareDone(done)
   const own = pages === 0 ? 1 : Math.max(0, pagesDone - pagesBefore) / pages
   return {
     fraction,

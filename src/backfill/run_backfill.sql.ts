@@ -27,7 +27,7 @@ export interface BackfillRow {
   seconds: number
   /** Why it is slow or waits, as its last run said. */
   advice: string | null
-  /** The pace of the invocation that is or was last at work; null before it has told one. */
+  /** The pace of the invocation that is or was last at work; null before it has reported one. */
   pace: Pace | null
   ranges: number
   rangesDone: number

@@ -17,6 +17,7 @@ import { failedFindings, noFailures } from './failed_rows.js'
 import { finishPending } from './finish_pending.js'
 import { monitorHealth, noAdvice } from './health_monitor.js'
 import type { BackfillOptions, Job } from './job.js'
+import { shareDone } from './pace.js'
 import { countAside, countPending, isSetAside, type PendingSpec, releaseRepaired } from './pending.sql.js'
 import { pendingScanOf, pendingSpecOf, referencesOf, rowKeyOf, withinUnit } from './pending_spec.js'
 import { leastRangePages, passesFor } from './range_cursor.js'
@@ -247,7 +248,7 @@ const toResult = (row: BackfillRow): BackfillResult => ({
   rows: row.rows,
   rangesDone: row.rangesDone,
   ranges: row.ranges,
-  fraction: row.state === 'done' || row.pages === 0 ? 1 : Math.min(1, row.pagesDone / row.pages),
+  fraction: row.state === 'done' ? 1 : shareDone(row),
   batches: row.batches,
   quarantined: row.quarantined,
   failed: row.failed,

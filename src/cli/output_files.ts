@@ -12,7 +12,7 @@ export interface OutputFile {
 }
 
 /**
- * The files that `--output` names. The format is what stands after the last `=`, else what the file's name
+ * The files that `--output` names. The format is what follows the last `=`, else what the file's name
  * ends with, else that of `--format`. Throws UsageError where a format is unknown.
  */
 export async function readOutputFiles(typed: Typed, format: string): Promise<OutputFile[]> {

@@ -109,7 +109,7 @@ const addCompletion = (program: Program, process: Process): Program =>
       process.stdout.write(script)
     })
 
-/** The format that a command line names, as far as it can be told of one that could not be read. */
+/** The format that a command line names, as far as that shows where it could not be read. */
 function formatIn(argv: string[]): string | null {
   const at = argv.findIndex(word => word === '--format' || word === '-f')
   const joined = argv.find(word => word.startsWith('--format='))

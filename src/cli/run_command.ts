@@ -132,7 +132,7 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
     layoutFindings = input.layoutFindings
     let report = await run(input)
     if (typed.watch === true) return await watch(report, () => run(input), input.ctx, line)
-    // a protected place is never confirmed by typing: the flag stands in the command, for all to read
+    // a protected place is never confirmed by typing: the flag is part of the command, for all to read
     const never = options.yes || input.config.protected
     for (let named = await events.askNames(report, never); named; ) {
       input.answers = [...input.answers, ...named]

@@ -91,7 +91,7 @@ export function openTerminal(
     last = now
     write(progressLine(event, look.verbose))
   }
-  /** What a rollback would take away stands above the question whether it may. */
+  /** Shows what a rollback would take away, before it is asked whether it may. */
   const showLoss = async (report: Report) => {
     if (report.command !== 'rollback' || report.tables.length === 0) return
     const { tableBlocks } = await import('../render/table.js')

@@ -1,5 +1,5 @@
 import type postgres from 'postgres'
-import { quotedPart } from '../model/table_name.js'
+import { quotedPart, quotedText } from '../model/table_name.js'
 
 /** int8 arrives as a number: our counts and ids stay far below 2^53 (postgres.js would give strings). */
 export type Types = { bigint: number; textArray: string[] }
@@ -12,7 +12,7 @@ export const ident = quotedPart
 
 /** A text as a literal of SQL. */
 export const literal = (text: string): string => {
-  const quoted = `'${text.replaceAll("'", "''")}'`
+  const quoted = quotedText(text)
   // a server may be set to read a backslash as an escape: said outright, it means the same everywhere
   return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

@@ -10,7 +10,7 @@ import { readBackfillStatement } from '../files/backfill_statement.js'
 import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
-import { remainderOf } from '../files/transactions.js'
+import { remaindersOf } from '../files/transactions.js'
 import { judgePlan } from '../migrate/judge_plan.js'
 import { isDriftOfTrack } from '../migrate/migrate.js'
 import { readPlan } from '../migrate/read_plan.js'
@@ -105,10 +105,7 @@ export function dryRunAndPlan(
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
     const migrations = plan.steps.map(s => s.migration)
-    const obstacles = await preflight(
-      connection,
-      await Promise.all(plan.steps.map(s => remainderOf(s.migration, s.resumes?.reached ?? 0))),
-    )
+    const obstacles = await preflight(connection, await remaindersOf(plan.steps))
     const drift = hasLedger ? await drifted(connection, target.major) : noDrift
     const {
       plan: described,

@@ -1,4 +1,5 @@
 import type { Check, Migration } from '../model/project.js'
+import { quotedText } from '../model/table_name.js'
 import { readBackfillStatement } from './backfill_statement.js'
 import { parseStatements } from './statements.js'
 
@@ -92,7 +93,7 @@ begin
   if exists (
     ${query}
   ) then
-    raise exception using message = ${asLiteral(message)}, hint = ${asLiteral(hint)};
+    raise exception using message = ${quotedText(message)}, hint = ${quotedText(hint)};
   end if;
 end
 $rethread$;
@@ -101,14 +102,12 @@ $rethread$;
 /** A block that warns where a table is so large that one statement over all of it is felt. */
 const sizeWarning = (table: string): string => `do $rethread$
 declare
-  about bigint := (select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = ${asLiteral(table)}::regclass);
+  about bigint := (select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = ${quotedText(table)}::regclass);
 begin
   if about > ${rowsWarnedOf} then
-    raise warning '% has about % rows: the next statement changes them in one transaction', ${asLiteral(table)}, about
+    raise warning '% has about % rows: the next statement changes them in one transaction', ${quotedText(table)}, about
       using hint = 'rethread backfill does it in small batches: export with --backfills gate';
   end if;
 end
 $rethread$;
 `
-
-const asLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`

@@ -24,7 +24,7 @@ export interface LayoutReading {
   faults: Finding[]
 }
 
-/** One migration as it stands in files of another tool. */
+/** One migration as the files of another tool have it. */
 export interface LaidOut {
   /** Its name in the ledger: unique, and the same wherever the folder lies. */
   name: string

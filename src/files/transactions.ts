@@ -1,5 +1,6 @@
 import type { Transaction } from '../model/foreign.js'
 import type { Migration } from '../model/project.js'
+import { quotedText } from '../model/table_name.js'
 import { blankOf } from './layout.js'
 import {
   type Node,
@@ -87,9 +88,7 @@ export async function filePartsOf(
 
 /** Whether a statement has a constant that one before it, in this transaction, made a value of an enum. */
 const usesNewValue = (s: Statement, values: ReadonlySet<string>): boolean =>
-  values.size > 0 &&
-  s.kind !== 'AlterEnumStmt' &&
-  [...values].some(v => s.text.includes(`'${v.replaceAll("'", "''")}'`))
+  values.size > 0 && s.kind !== 'AlterEnumStmt' && [...values].some(v => s.text.includes(quotedText(v)))
 
 /** The procedures of a file whose bodies end a transaction. */
 async function proceduresThatCommit(statements: Statement[]): Promise<Set<string>> {
@@ -133,6 +132,12 @@ export async function remainderOf(m: Migration, finished: number): Promise<Migra
   const at = next?.offset ?? text.length
   return { ...m, file: { ...m.file, text: blankOf(text.slice(0, at)) + text.slice(at) } }
 }
+
+/** The migrations of steps, each without what an earlier run has finished of it. */
+export const remaindersOf = (
+  steps: { migration: Migration; resumes: { reached: number } | null }[],
+): Promise<Migration[]> =>
+  Promise.all(steps.map(({ migration, resumes }) => remainderOf(migration, resumes?.reached ?? 0)))
 
 /**
  * Decides how files of other tools are executed, for the migrations that somebody is about to plan: what

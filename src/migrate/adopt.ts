@@ -9,7 +9,7 @@ import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText, tableText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
-import { elsewhereFindings, findMigration } from '../plan/make_plan.js'
+import { brokenElsewhere, findMigration } from '../plan/make_plan.js'
 import { onlyElsewhere } from '../run/ledger_history.js'
 import {
   type Comparison,
@@ -65,7 +65,7 @@ async function lookAt(
     report.findings.push(finding('NOTHING_TO_DO', track.name, { applied }))
     return null
   }
-  const broken = elsewhereFindings(track, history).filter(f => f.code !== 'APPLIED_ELSEWHERE')
+  const broken = brokenElsewhere(track, history)
   if (broken.length > 0) {
     report.findings.push(...broken)
     return null

@@ -15,7 +15,7 @@ import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
-import { elsewhereFindings, findMigration, placeIn } from '../plan/make_plan.js'
+import { brokenElsewhere, findMigration, placeIn } from '../plan/make_plan.js'
 import { keepCatalog } from '../run/ledger.sql.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
@@ -62,8 +62,7 @@ export async function baseline(
       if (left !== 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
     }
     elsewhere = history.elsewhere ?? elsewhere
-    const broken = elsewhereFindings({ ...track, migrations: adopted }, history)
-    report.findings.push(...broken.filter(f => f.code !== 'APPLIED_ELSEWHERE'))
+    report.findings.push(...brokenElsewhere({ ...track, migrations: adopted }, history))
     const applied = new Set([...history.applied.keys(), ...adopted.map(m => m.name)])
     if (adopted.length > 0) {
       const states = known ?? (await trackStates(ctx, track))

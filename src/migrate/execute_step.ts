@@ -1,16 +1,13 @@
 import { runBackfill } from '../backfill/run_backfill.js'
 import { historyChange } from '../histories/read_history.js'
-import type { Transaction } from '../model/foreign.js'
 import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 import { bestEffort } from '../run/best_effort.js'
-import { type Executed, type FileStep, runStatements } from '../run/execute_file.js'
-import { runParts } from '../run/execute_parts.js'
-import { runTransaction } from '../run/execute_transaction.js'
 import { recordBackfill } from '../run/ledger_rows.js'
 import { permitsOf } from '../run/refuse_destruction.js'
 import type { Run } from '../run/run.js'
+import { runFile } from '../run/run_file.js'
 import { type Performed, Stop } from '../run/run_steps.js'
 import { forgetSettings } from '../run/session_settings.js'
 import type { MigrateOptions } from './migrate_options.js'
@@ -37,19 +34,10 @@ export async function executeStep(
     permits: await permitsOf(track, step, options.consent),
     alongside,
   }
-  const executed = await execute(run, file, m.transaction)
-  const { durationMs, attempts, skipped, findings } = executed
+  const { durationMs, attempts, skipped, findings } = await runFile(run, file, m.transaction)
   const reason = skipped ? `${skipped} statement(s) already there` : null
   return { outcome: 'done', result: { durationMs, attempts, reason }, skipped, findings }
 }
-
-/** Runs a file in one transaction, in parts, or each statement alone. */
-const execute = (run: Run, file: FileStep, transaction: Transaction): Promise<Executed> =>
-  transaction === 'none'
-    ? runStatements(run, file)
-    : transaction === 'one'
-      ? runTransaction(run, file)
-      : runParts(run, file, transaction)
 
 /** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
 async function backfillStep(

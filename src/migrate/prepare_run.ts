@@ -4,7 +4,7 @@ import type { Context } from '../database/context.js'
 import { judgeRights, preflight, type Target } from '../database/server.js'
 import { lint, toLint } from '../files/lint.js'
 import { judgeSettings, readTrackInfo } from '../files/track_info.js'
-import { remainderOf } from '../files/transactions.js'
+import { remaindersOf } from '../files/transactions.js'
 import { Failures } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
@@ -52,22 +52,11 @@ export async function prepareRun(
   report: Report,
 ): Promise<PreparedRun | null | 'outrun'> {
   const { info, faults: wrong } = await readTrackInfo(track)
-  const faults = [
-    ...wrong,
-    ...(
-      await lint(
-        toLint(
-          track,
-          plan.steps.map(s => s.migration),
-        ),
-      )
-    ).filter(f => f.level === 'error'),
-  ]
+  const pending = plan.steps.map(s => s.migration)
+  const linted = await lint(toLint(track, pending))
+  const faults = [...wrong, ...linted.filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
-  const obstacles = await preflight(
-    connection,
-    await Promise.all(plan.steps.map(s => remainderOf(s.migration, s.resumes?.reached ?? 0))),
-  )
+  const obstacles = await preflight(connection, await remaindersOf(plan.steps))
   const { plan: described, findings: firing } = await judgePlan(
     ctx,
     connection,

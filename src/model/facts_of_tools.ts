@@ -28,7 +28,7 @@ export interface FactsOfTools {
     /** The row, as the tool names it, and when it was written. */
     row: string
     at: string | null
-    /** How that tool is told that it is settled. */
+    /** The command that settles it in that tool. */
     settle: string
     track: string
   }

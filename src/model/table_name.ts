@@ -37,6 +37,9 @@ export const newKeywords: readonly string[] =
     ' ',
   )
 
+/** A text in single quotes, as SQL writes it where a backslash is itself. */
+export const quotedText = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
 /** One part of a name in quotes: the same for any server, whatever its keywords are. */
 export const quotedPart = (part: string): string => `"${part.replaceAll('"', '""')}"`
 

@@ -33,7 +33,7 @@ export async function demo(
       reason: 'there is no such track',
       tracks: project.tracks.map(t => t.name),
     })
-  const tell = (text: string) => ctx.emit({ type: 'narrate', text })
+  const narrate = (text: string) => ctx.emit({ type: 'narrate', text })
   const stations: Station[] = []
   const walk = async (
     what: string,
@@ -41,25 +41,25 @@ export async function demo(
     work: () => Promise<Report>,
     seen: (r: Report) => string,
   ): Promise<Report> => {
-    tell(`\n$ rethread ${what}\n  ${why}`)
+    narrate(`\n$ rethread ${what}\n  ${why}`)
     const start = ctx.clock.now()
     const report = await work()
     const seconds = Math.round((ctx.clock.now() - start) / 100) / 10
     stations.push([what, report.verdict, seconds, seen(report)])
-    tell(`  ${report.verdict} in ${seconds} s: ${seen(report)}`)
+    narrate(`  ${report.verdict} in ${seconds} s: ${seen(report)}`)
     return report
   }
 
   await using app = await connect(ctx, 'writer')
   const sql = app.sql as Root
   const size = await fillDemo(sql, fixture)
-  tell(`A database as many have it, before ${name}: ${size.rows} rows in ${size.tables.length} tables.`)
+  narrate(`A database that is common before ${name}: ${size.rows} rows in ${size.tables.length} tables.`)
   const schema = async () => fingerprintOf(await objects(sql))
   const before = await schema()
 
   await walk(
     'doctor',
-    'Looks at the database and at the files, writes nothing.',
+    'Checks the database and the files. It writes nothing.',
     () => doctor(ctx, project, null, sources),
     r =>
       r.findings
@@ -69,22 +69,22 @@ export async function demo(
   )
   await walk(
     'plan',
-    'The dry run, in a transaction that the server holds read-only.',
+    'The dry run, in a read-only transaction.',
     () => dryRun(ctx, track, demoOptions),
     r =>
-      `${r.steps.length} steps, ${r.findings.filter(f => f.code === 'OUTLOOK').length} things to know beforehand`,
+      `${r.steps.length} steps, ${r.findings.filter(f => f.code === 'OUTLOOK').length} things to know first`,
   )
   await walk(
     'migrate --no-backfill',
-    'Expand: the new table and column; the old application goes on as it was.',
+    'Expand: adds the new table and column. The old application keeps working.',
     () => migrate(ctx, track, { ...demoOptions, backfills: false }),
     done,
   )
   await playApplication(sql, fixture.oldApp)
-  tell('  The old application writes, changes, reads and deletes as it always did.')
+  narrate('  The old application reads, writes, changes and deletes as before.')
   await walk(
     'backfill',
-    'What stands gets its place, in batches of some milliseconds; it can be stopped at any time.',
+    'Migrates the existing rows in batches of a few milliseconds. You can stop it at any time.',
     () => migrate(ctx, track, { ...demoOptions, phase: 'backfill' }),
     r =>
       r.backfill.map(b => `${b.rows} rows in ${b.seconds} s`).join(', ') ||
@@ -92,25 +92,25 @@ export async function demo(
   )
   await walk(
     'migrate',
-    'Indexes and foreign key, without stopping anybody. It ends before what the old application would not survive.',
+    'Adds the rest without blocking the application. It stops before what the old one would not survive.',
     () => migrate(ctx, track, demoOptions),
     done,
   )
   await walk(
     'verify',
-    'Proves it: all is where it belongs, or stands in the quarantine with a reason.',
+    'Proves that every row is where it belongs, or in the quarantine with a reason.',
     () => verify(ctx, track, plainVerifyOptions),
     passed,
   )
   await playApplication(sql, fixture.newApp)
-  tell('  People use it: the new application opens sessions and writes messages of its own.')
+  narrate('  People use it: the new application opens sessions and writes messages in them.')
   const confirm = {
     allow: new Set(['DELETES_DATA', 'IGNORES_RECENT_WRITES']),
     confirm: ctx.url.split('/').at(-1)!,
   }
   await walk(
     'rollback --all',
-    'Without consent it only says what would be lost.',
+    'Without consent it only shows what would be lost.',
     () => rollback(ctx, track, { to: null, steps: null, all: true, consent: noConsent, leaseWaitMs: 1000 }),
     r =>
       `${r.findings
@@ -120,7 +120,7 @@ export async function demo(
   )
   await walk(
     'rollback --all --allow DELETES_DATA,IGNORES_RECENT_WRITES --confirm postgres',
-    'With consent: archives first, then goes back.',
+    'With consent it archives these rows first, then goes back.',
     () => rollback(ctx, track, { to: null, steps: null, all: true, consent: confirm, leaseWaitMs: 1000 }),
     r =>
       r.findings
@@ -130,12 +130,10 @@ export async function demo(
   )
   const identical = (await schema()) === before
   const missing = await missingRows(sql, size.tables)
-  tell(
-    `  Schema as before: ${identical ? 'yes, identical' : 'NO'}. Rows of before that are missing: ${missing}.`,
-  )
+  narrate(`  Schema identical to the one before: ${identical ? 'yes' : 'NO'}. Rows missing: ${missing}.`)
   await walk(
     'restore latest',
-    'Brings people’s sessions back: migrates again, then merges the archive.',
+    'Brings back the sessions that people opened: migrates again, then merges the archive.',
     () => restore(ctx, track, { archive: 'latest', consent: noConsent, leaseWaitMs: 1000 }),
     r =>
       r.findings
@@ -145,7 +143,7 @@ export async function demo(
   )
   await walk(
     'migrate',
-    'Once more: there is nothing left to do.',
+    'Runs again: nothing is left to do.',
     () => migrate(ctx, track, demoOptions),
     r => r.findings.map(f => f.code).join(', '),
   )
@@ -154,21 +152,21 @@ export async function demo(
   if (contract.length > 0)
     await walk(
       `migrate --phase contract --allow ${[...allow].join(',')}`,
-      'The old application is gone: what it needed may end.',
+      'The old application is gone. What only it needed goes too.',
       () => migrate(ctx, track, { ...demoOptions, phase: 'contract', consent: { allow, confirm: null } }),
       done,
     )
   const last = await walk(
     'verify',
-    'And all of it holds.',
+    'Checks everything again.',
     () => verify(ctx, track, plainVerifyOptions),
     passed,
   )
 
   const report = emptyReport('demo', last.target)
   report.tables.push({
-    title: 'The walk',
-    columns: ['command', 'verdict', 'seconds', 'seen'],
+    title: 'The demo, step by step',
+    columns: ['command', 'verdict', 'seconds', 'result'],
     rows: stations,
   })
   const held = identical && missing === 0

@@ -65,11 +65,12 @@ function addNeeds(found: Found, s: Statement): void {
   if (kind === 'CreateStmt' && node.relation.schemaname) found.filled.add(node.relation.schemaname)
   for (const table of droppedTables(s)) found.owned.add(table)
   // what a block changes, only its text tells
-  if (kind === 'DoStmt')
-    for (const [name] of s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)) {
-      found.owned.add(name)
-      if (/\balter (routine|function|procedure)\b/i.test(s.text)) found.served.add(name)
-    }
+  if (kind === 'DoStmt') {
+    const names = [...s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)].map(m => m[0])
+    for (const name of names) found.owned.add(name)
+    if (/\balter (routine|function|procedure)\b/i.test(s.text))
+      for (const name of names) found.served.add(name)
+  }
   for (const table of relationsNamed([s])) found.read.add(table)
   visitNodes(node, part => {
     if (part.contype === 'CONSTR_FOREIGN' && part.pktable) found.referenced.add(relationName(part.pktable))

@@ -103,26 +103,10 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
 }
 
 /** What the history of another tool knows and the ledger does not. */
-export function elsewhereFindings(track: Track, history: History): Finding[] {
-  const found = track.migrations.flatMap(m => {
-    const elsewhere = onlyElsewhere(history, m.name)
-    return elsewhere ? [{ m, elsewhere }] : []
-  })
-  const of = (state: Elsewhere['state']) => found.filter(f => f.elsewhere.state === state)
-  const applied = of('applied')
+function elsewhereFindings(track: Track, history: History): Finding[] {
+  const applied = knownElsewhere(track, history, 'applied')
   return [
-    ...of('failed').map(({ m, elsewhere: { tool, rows, at } }) =>
-      finding('ELSEWHERE_FAILED', m.name, {
-        tool,
-        row: rows.at(-1)!,
-        at,
-        settle: howToSettle(tool, rows.at(-1)!),
-        track: track.name,
-      }),
-    ),
-    ...of('changed').map(({ m, elsewhere: { tool } }) =>
-      finding('ELSEWHERE_CHANGED', m.name, { tool, file: m.file.path, track: track.name }),
-    ),
+    ...brokenElsewhere(track, history),
     ...(applied.length === 0
       ? []
       : [
@@ -131,6 +115,30 @@ export function elsewhereFindings(track: Track, history: History): Finding[] {
             migrations: applied.map(f => f.m.name),
           }),
         ]),
+  ]
+}
+
+const knownElsewhere = (track: Track, history: History, state: Elsewhere['state']) =>
+  track.migrations.flatMap(m => {
+    const elsewhere = onlyElsewhere(history, m.name)
+    return elsewhere?.state === state ? [{ m, elsewhere }] : []
+  })
+
+/** What keeps a migration from being adopted: another tool has not finished it, or had another text. */
+export function brokenElsewhere(track: Track, history: History): Finding[] {
+  return [
+    ...knownElsewhere(track, history, 'failed').map(({ m, elsewhere: { tool, rows, at } }) =>
+      finding('ELSEWHERE_FAILED', m.name, {
+        tool,
+        row: rows.at(-1)!,
+        at,
+        settle: howToSettle(tool, rows.at(-1)!),
+        track: track.name,
+      }),
+    ),
+    ...knownElsewhere(track, history, 'changed').map(({ m, elsewhere: { tool } }) =>
+      finding('ELSEWHERE_CHANGED', m.name, { tool, file: m.file.path, track: track.name }),
+    ),
   ]
 }
 

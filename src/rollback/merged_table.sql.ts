@@ -1,4 +1,4 @@
-import { type Db, ident } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 
 /** A column as a merge has to know it. */
 export interface MergedColumn {
@@ -79,7 +79,7 @@ export async function advanceSequences(sql: Db, table: string): Promise<void> {
     where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped and s.sequence is not null`
   for (const { sequence, column } of sequences)
     await sql.unsafe(
-      `select setval('${sequence.replaceAll("'", "''")}', m.most)
+      `select setval(${literal(sequence)}, m.most)
        from (select max(${column}) as most from ${table}) m, ${sequence} s
        where m.most > case when s.is_called then s.last_value else s.last_value - 1 end`,
     )

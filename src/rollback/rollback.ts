@@ -15,13 +15,12 @@ import type { Track } from '../model/project.js'
 import { finding, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
 import { endedBy } from '../run/ended_by.js'
-import { type FileStep, runStatements } from '../run/execute_file.js'
-import { runParts } from '../run/execute_parts.js'
-import { runTransaction } from '../run/execute_transaction.js'
+import type { FileStep } from '../run/execute_file.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { sparedBy } from '../run/refuse_destruction.js'
 import type { Run } from '../run/run.js'
+import { runFile } from '../run/run_file.js'
 import { ledgerStorage, type Performed, reportRan, runSteps } from '../run/run_steps.js'
 import { exactness, storeFingerprint } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
@@ -200,11 +199,6 @@ async function perform(
   await capture(run, track, (await droppedBy(run.writer, track, [m])).found, captures)
   const instead: FileStep['instead'] = (tx, statement, existed) =>
     archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)
-  const { attempts, findings } =
-    transaction === 'none'
-      ? await runStatements(run, step)
-      : transaction === 'one'
-        ? await runTransaction(run, { ...step, instead })
-        : await runParts(run, { ...step, instead }, transaction)
+  const { attempts, findings } = await runFile(run, { ...step, instead }, transaction)
   return { outcome: 'done', result: { attempts }, findings }
 }

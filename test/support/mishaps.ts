@@ -8,7 +8,7 @@ import type { SmallDisk } from './small_disk.js'
 export interface Victim {
   /** The server as the application sees it. */
   url: string
-  /** What stands between the tool and the server. */
+  /** What is between the tool and the server. */
   network: Network
   /** The disk that its data is on; null where none can be mounted. */
   disk: SmallDisk | null

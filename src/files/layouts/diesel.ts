@@ -3,7 +3,7 @@ import { finding } from '../../model/report.js'
 import { byText, type LaidOut, type Layout, titleOf } from '../layout.js'
 import { mixedDigits } from '../numbered_files.js'
 
-/** Folders with `up.sql` and `down.sql`; the version is what stands before `_`, compared as text. */
+/** Folders with `up.sql` and `down.sql`; the version is what precedes `_`, compared as text. */
 export default {
   title: 'Diesel',
   folders: ['migrations'],

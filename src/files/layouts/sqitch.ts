@@ -118,8 +118,8 @@ function judgeNeed(
   if (conflict ? there && name !== '' : !there)
     wrong(
       conflict
-        ? `it conflicts with ${name}, which stands before it`
-        : `it needs ${need}, which does not stand before it`,
+        ? `it conflicts with ${name}, which comes before it`
+        : `it needs ${need}, which does not come before it`,
     )
 }
 
