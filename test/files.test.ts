@@ -111,6 +111,11 @@ describe('faults of files are gathered and told with file and line', () => {
       pair('2_two', 'select 1;\ndo $a$ begin end $b$;'),
       ['SYNTAX migrations/t/2_two.sql:2'],
     ],
+    [
+      'a statement that breaks off',
+      pair('2_two', 'create table c (\n  a int\n\n\n'),
+      ['SYNTAX migrations/t/2_two.sql:2'],
+    ],
     ['a byte order mark', pair('2_two', '\uFEFFselect 1;'), ['BYTE_ORDER_MARK migrations/t/2_two.sql']],
     [
       'CR in a function body',

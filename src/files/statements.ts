@@ -85,7 +85,9 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
     })
   } catch (error) {
     if (error instanceof Error && hasSqlDetails(error)) {
-      throw new SyntaxFault(error.message, error.sqlDetails?.cursorPosition ?? 0)
+      // at the end of input there is nothing to see: shown is where the last word ends
+      const at = error.sqlDetails?.cursorPosition ?? 0
+      throw new SyntaxFault(error.message, Math.min(at, text.trimEnd().length))
     }
     throw error
   }
