@@ -2,17 +2,23 @@ import { literal } from '../database/types.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
+/** A name in the table without the ending that tells the language: the SQL of a file may be run by code beside it. */
+const keyInSequelize = "regexp_replace(name, '[.](sql|c?[jt]s|mjs)$', '')"
+
+const withoutEnding = (script: string): string => script.replace(/\.(sql|c?[jt]s|mjs)$/, '')
+
 /** The names of the files that were run, mostly of JavaScript. */
 export const sequelizeHistory: ToolHistory = {
   schema: 'public',
   table: 'SequelizeMeta',
   columns: { name: null },
   create: table => `create table if not exists ${table} (name varchar(255) not null unique primary key);`,
-  read: readRows({ key: "regexp_replace(name, '[.](sql|c?[jt]s|mjs)$', '')" }),
-  keyOf: file => file.script.replace(/\.(sql|c?[jt]s|mjs)$/, ''),
+  read: readRows({ key: keyInSequelize }),
+  keyOf: file => withoutEnding(file.script),
   checksumOf: () => null,
   coversEarlier: false,
   add: async (file, { table }) =>
     `insert into ${table} (name) values (${literal(file.script)}) on conflict do nothing;`,
-  remove: (file, { table }) => `delete from ${table} where name = ${literal(file.script)};`,
+  remove: (file, { table }) =>
+    `delete from ${table} where ${keyInSequelize} = ${literal(withoutEnding(file.script))};`,
 }

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { exportedFiles, supabaseFolder } from '../files/exported.js'
 import { histories } from '../histories/tools.js'
+import type { ForeignLayout } from '../model/foreign.js'
 import { type HistoryTool, historyTools, type OtherTool } from '../model/other_tool.js'
-import type { Track } from '../model/project.js'
+import type { Migration, Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 
 /**
@@ -10,15 +11,17 @@ import { finding } from '../model/report.js'
  * Supabase CLI where files were exported below `beside`. `history` is written too.
  */
 export function withOtherTool(track: Track, beside: string, history: HistoryTool | null): Track {
-  const otherTool = track.layout ? ofLayout(track) : ofExported(track, beside)
+  const otherTool = track.layout ? ofLayout(track.layout, track.migrations) : ofExported(track, beside)
   const known = otherTool ? { ...track, otherTool } : track
   return history === null ? known : writingHistory(known, history)
 }
 
-/** The tool whose layout the files have; null for one that keeps no history. */
-function ofLayout({ layout, migrations }: Track): OtherTool | null {
-  const name = historyTools.find(tool => tool === layout?.name)
-  if (name === undefined) return null
+/**
+ * The tool whose layout the files have. Numbered SQL files are of no tool in particular; where one keeps a
+ * history of them it is Sequelize's runner, which takes files of any name.
+ */
+function ofLayout(layout: ForeignLayout, migrations: Migration[]): OtherTool {
+  const name = historyTools.find(tool => tool === layout.name) ?? 'sequelize'
   const files = new Map(migrations.map(m => [m.name, m.foreign ? [m.foreign] : []]))
   return { name, filesOf: migration => files.get(migration) ?? [], writes: false }
 }
@@ -31,11 +34,9 @@ function ofExported(track: Track, beside: string): OtherTool | null {
 
 /** A track whose steps write the history of a tool too; `unkept` says why where they can't. */
 export function writingHistory(track: Track, history: HistoryTool): Track {
-  const { otherTool, layout } = track
+  const { otherTool } = track
   const reason = !otherTool
-    ? layout
-      ? `${layout.title} keeps none`
-      : `no file of track ${track.name} has been exported to ${supabaseFolder}`
+    ? `no file of track ${track.name} has been exported to ${supabaseFolder}`
     : otherTool.name !== history
       ? `the files are those of ${otherTool.name}`
       : histories[history].create === null

@@ -62,6 +62,15 @@ const cases: Case[] = [
     ],
   },
   {
+    tool: 'sequelize',
+    files: { 'db/migrations/001_one.sql': one, 'db/migrations/002_two.sql': two },
+    // a file of code beside it may have run the SQL
+    made: `create table public."SequelizeMeta" (name varchar(255) not null unique primary key);
+      insert into public."SequelizeMeta" values ('001_one.sql'), ('002_two.js')`,
+    rows: 'select name from public."SequelizeMeta" order by 1',
+    kept: [{ name: '001_one.sql' }, { name: '002_two.sql' }],
+  },
+  {
     tool: 'golang-migrate',
     files: { 'db/migrations/000001_one.up.sql': one, 'db/migrations/000002_two.up.sql': two },
     made: `create table public.schema_migrations (version bigint primary key, dirty boolean not null);
