@@ -24,6 +24,9 @@ export interface ArchiveRow {
   made: number | null
 }
 
+/** What the archive notes as the migration of rows that `prune` has deleted. */
+export const pruneStep = 'prune'
+
 /** All archives, newest first; none when the schema is not there. */
 export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
   if (!(await relationExists(sql, 'rethread_archive.archives'))) return []

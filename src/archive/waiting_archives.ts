@@ -1,13 +1,16 @@
 import type { Db } from '../database/types.js'
 import { type Finding, finding } from '../model/report.js'
-import { listArchives } from './archive.sql.js'
+import { listArchives, pruneStep } from './archive.sql.js'
 
 /**
  * What the newest rollback of a track has archived and nobody has brought back: how many rows, how many of
  * them people had made or changed, and the command.
  */
 export async function waitingArchives(sql: Db, track: string): Promise<Finding[]> {
-  const kept = (await listArchives(sql)).filter(a => a.track === track && a.state === 'kept')
+  const kept = (await listArchives(sql)).filter(
+    // sessions that were pruned are not meant to come back
+    a => a.track === track && a.state === 'kept' && a.migration !== pruneStep,
+  )
   const [newest] = kept
   if (!newest) return []
   // one rollback is one archive; an older one is a way back of its own

@@ -6,7 +6,7 @@ import { discover } from '../files/discover.js'
 import { Failure, UsageError } from '../model/failure.js'
 import { flag, list, repeated, text } from '../model/options.js'
 import { checkTrack } from '../operate/check_track.js'
-import { init, trackNamed } from '../operate/init.js'
+import { init, trackToCopy } from '../operate/init.js'
 
 export default defineCommand({
   summary: 'copy a track into your repository, under the names and types of your database',
@@ -42,7 +42,7 @@ export default defineCommand({
     if (to === home) throw new UsageError('init', 'name your own folder: --dir <folder>')
     if (options.check) {
       if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
-      return checkTrack(ctx, trackNamed(shipped, track), config.mapping, zone)
+      return checkTrack(ctx, trackToCopy(shipped, track), config.mapping, zone)
     }
     const mapping = readMap([...(answers?.map ?? []), ...options.map, ...typed.filter(t => !said(t))])
     const values = { ...answers?.values, ...readMapValues(options.values) }

@@ -1,4 +1,4 @@
-import { codeOf, Failure, isLostCode, type Where } from '../model/failure.js'
+import { codeOf, Failure, isLostCode, isShortCode, type Where } from '../model/failure.js'
 
 /** What the server says of a fault. */
 interface ServerFault {
@@ -54,8 +54,10 @@ export const isRetriable = (error: unknown): boolean => retriable.has(serverFaul
  * SQLSTATEs that pass by themselves: besides locks, resources that are short for a moment, an object in use
  * and an input or output error.
  */
-export const isTransient = (error: unknown): boolean =>
-  isRetriable(error) || /^(53|55006|58030)/.test(serverFault(error)?.code ?? '')
+export function isTransient(error: unknown): boolean {
+  const code = serverFault(error)?.code ?? ''
+  return isRetriable(error) || code === '55006' || isShortCode(code)
+}
 
 /** True when the connection is gone, by the client's or the server's word. */
 export function isLost(error: unknown): boolean {

@@ -14,7 +14,7 @@ export function failOn(report: Report, levels: FailLevel[], consent: Consent): R
   const counted: Record<FailLevel, () => string[]> = {
     warn: () => report.findings.filter(f => f.level !== 'info').map(f => f.code),
     hazard: () =>
-      report.steps.flatMap(s => s.hazards.map(h => h.code)).filter(code => !consent.allow.has(code as never)),
+      report.steps.flatMap(s => s.hazards.map(h => h.code)).filter(code => !consent.allow.has(code)),
     pending: () => report.steps.map(s => s.migration),
   }
   const found = levels.flatMap(level => {

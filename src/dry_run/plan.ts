@@ -97,10 +97,8 @@ export function dryRunAndPlan(
     const { info, faults: wrong } = await readTrackInfo(track)
     if (!hasLedger) report.findings.push(finding('LEDGER_ABSENT', target.info.database))
     report.findings.push(...judgeServer(target, true), ...plan.findings, ...reopened)
-    const linted = toLint(
-      track,
-      [...plan.steps, ...plan.held].map(s => s.migration),
-    )
+    const pending = [...plan.steps, ...plan.held].map(s => s.migration)
+    const linted = toLint(track, pending)
     report.findings.push(...(await lint(linted, await squawk(linted))), ...oneWay(track, plan), ...wrong)
     if (report.findings.some(f => f.level === 'error'))
       return { report: { ...report, verdict: 'failed' as const }, plan }
@@ -131,7 +129,7 @@ export function dryRunAndPlan(
       report.tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
     const ahead = await lookAhead(ctx, connection, track, {
       applied: plan.applied,
-      pending: [...migrations, ...plan.held.map(h => h.migration)],
+      pending,
       resumed: finishedOf(history),
       major: target.major,
       obstacles,

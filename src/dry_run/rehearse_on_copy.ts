@@ -7,7 +7,7 @@ import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
 import type { Plan } from '../model/plan.js'
-import { idOf, phases, type Track } from '../model/project.js'
+import { idOf, type Migration, phases, type Track } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import type { PlanOptions } from '../plan/make_plan.js'
@@ -83,13 +83,14 @@ export async function rehearseOnCopy(
       leaseWaitMs: 0,
     })
     played.push(part)
-    if (part.verdict !== 'clean') break
-    if (looks) await watch?.look(stop.to)
+    const isClean = part.verdict === 'clean'
+    if (looks && isClean) await watch?.look(stop.to)
     else
       moments.push({
         after: `after ${stop.phase ?? 'the bare migrate'}`,
         moment: await runOn(copy, oldApp.statements),
       })
+    if (!isClean) break
   }
   const up = {
     steps: played.flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1))),
@@ -160,15 +161,16 @@ function stopsOf(
   phaseByPhase: boolean,
   migrations: string[],
 ): (Pick<PlanOptions, 'to' | 'phase'> & { looks: boolean })[] {
-  const left = plan.steps.map(s => s.migration).filter(m => migrations.includes(m.name))
+  const watched = plan.steps.map(s => s.migration).filter(m => migrations.includes(m.name))
   const ends = phaseByPhase
     ? [...phases.slice(0, 2).filter(p => phase === null || phases.indexOf(p) < phases.indexOf(phase)), phase]
     : [phase]
-  return ends.flatMap((end, i) => {
-    const before = left.filter(m => i === ends.length - 1 || phases.indexOf(m.phase) <= phases.indexOf(end!))
-    for (const m of before) left.splice(left.indexOf(m), 1)
-    return [...before.map(m => ({ to: m.name, phase, looks: true })), { to, phase: end, looks: false }]
-  })
+  const endOf = (m: Migration) =>
+    ends.findIndex((end, i) => i === ends.length - 1 || phases.indexOf(m.phase) <= phases.indexOf(end!))
+  return ends.flatMap((end, i) => [
+    ...watched.filter(m => endOf(m) === i).map(m => ({ to: m.name, phase, looks: true })),
+    { to, phase: end, looks: false },
+  ])
 }
 
 /** An application's statements on the copy, in a transaction of their own that is rolled back. */

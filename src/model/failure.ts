@@ -57,6 +57,9 @@ const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/
 /** SQLSTATEs of a server that lacks something: disk space, memory, connections, a disk that answers. */
 const outOfResources = /^(53|58030)/
 
+/** True for a code that says that the server lacks something. */
+export const isShortCode = (code: string): boolean => outOfResources.test(code)
+
 /** True for a code that says that the connection is gone. */
 export const isLostCode = (code: string): boolean => lost.test(code)
 
@@ -89,7 +92,7 @@ export function findingsOf(error: unknown): Finding[] {
   const { name, message } = error
   const code = codeOf(error)
   if (isLostCode(code)) return [finding('CONNECTION_LOST', 'the command', { reason: message })]
-  if ('severity' in error && outOfResources.test(code))
+  if ('severity' in error && isShortCode(code))
     return [finding('OUT_OF_RESOURCES', 'The server', { reason: message, sqlstate: code })]
   const by = isSystemError(error) ? 'system' : code !== '' && 'severity' in error ? 'server' : 'rethread'
   return [unexpected(name, message, by, code || null)]

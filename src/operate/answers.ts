@@ -2,12 +2,15 @@ import type { Connection } from '../database/connection.js'
 import type { BackfillResult, Finding } from '../model/report.js'
 import { finding } from '../model/report.js'
 import type { HistoryAndPlan } from '../plan/history.js'
-import { recentRuns } from '../run/at_work.sql.js'
+import type { RecentRun } from '../run/at_work.sql.js'
 import { readLease } from '../run/lease.sql.js'
 
-/** Whether somebody is at work, and since when. A lease whose backend is gone is that of a killed run. */
-export async function whoIsAtWork(connection: Connection, track: string): Promise<Finding> {
-  const [last] = await recentRuns(connection.sql, 1)
+/** Whether somebody is at work, and since when; `last` is the newest run. A lease whose backend is gone is that of a killed run. */
+export async function whoIsAtWork(
+  connection: Connection,
+  track: string,
+  last: RecentRun | undefined,
+): Promise<Finding> {
   const lease = await readLease(connection.sql)
   if (lease.holder === null) return finding('NOBODY_AT_WORK', track)
   const { holder, alive, backendPid: pid, heartbeatAge } = lease

@@ -1,5 +1,5 @@
 import { storedName } from '../archive/archive.js'
-import { addArchive, listArchives } from '../archive/archive.sql.js'
+import { addArchive, listArchives, pruneStep } from '../archive/archive.sql.js'
 import { makeStore } from '../archive/deleted_rows.sql.js'
 import { columnNames, type ReferencingKey, referencingKeys } from '../database/catalog.sql.js'
 import { setParameter } from '../database/connection.sql.js'
@@ -11,9 +11,6 @@ import { namesIn, tableText } from '../model/table_name.js'
 import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
 import type { Run } from '../run/run.js'
 import { copyValuesInto, deleteInto, makeValueStore, ofSessions } from './prune.sql.js'
-
-/** What the archive notes as the migration of rows that `prune` has deleted. */
-const pruneStep = 'prune'
 
 /** A table whose rows go with their sessions, or whose values of some columns do. */
 interface Follow {

@@ -3,9 +3,9 @@ import type { Root } from '../database/types.js'
 import { dryRun } from '../dry_run/plan.js'
 import { migrate } from '../migrate/migrate.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
-import { Failure } from '../model/failure.js'
 import type { Project } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import { trackNamed } from '../plan/choose_track.js'
 import { restore } from '../rollback/restore.js'
 import { rollback } from '../rollback/rollback.js'
 import { fingerprintOf, objects } from '../run/schema_snapshot.sql.js'
@@ -27,12 +27,7 @@ export async function demo(
   sources: Table,
   fixture: { shim: string; before: string; oldApp: string; newApp: string; messages: number },
 ): Promise<Report> {
-  const track = project.tracks.find(t => t.name === name)
-  if (!track)
-    throw new Failure('TRACK_UNCLEAR', name, {
-      reason: 'there is no such track',
-      tracks: project.tracks.map(t => t.name),
-    })
+  const track = trackNamed(project.tracks, name)
   const narrate = (text: string) => ctx.emit({ type: 'narrate', text })
   const stations: Station[] = []
   const walk = async (

@@ -12,6 +12,7 @@ import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { nearestTrack } from '../plan/nearest_track.js'
 import { layoutFindings } from '../plan/open_context.js'
+import { finishedOf, foldLedger } from '../run/ledger_history.js'
 import { foretell } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
@@ -43,9 +44,8 @@ export async function doctor(
       }),
     )
   for (const track of looked) {
-    const applied = new Set(
-      (rows ?? []).filter(r => r.track === track.name && r.outcome === 'done').map(r => r.migration),
-    )
+    const history = foldLedger(rows ?? [], track.name)
+    const applied = new Set(history.applied.keys())
     const pending = track.migrations.filter(m => !applied.has(m.name))
     const obstacles = await preflight(connection, pending)
     const linted = toLint(track, pending)
@@ -67,11 +67,7 @@ export async function doctor(
       ...(await lookAhead(ctx, connection, track, {
         applied: track.migrations.filter(m => applied.has(m.name)),
         pending,
-        resumed: new Map(
-          (rows ?? [])
-            .filter(r => r.track === track.name && r.outcome !== 'done')
-            .map(r => [r.migration, r.reached]),
-        ),
+        resumed: finishedOf(history),
         major: target.major,
         obstacles,
       })),

@@ -2,8 +2,9 @@ import { exportToSupabase } from '../files/exported.js'
 import type { BackfillExport } from '../files/exported_parts.sql.js'
 import { lint } from '../files/lint.js'
 import { Failures } from '../model/failure.js'
-import { type Phase, phases, type Track } from '../model/project.js'
+import type { Migration, Phase, Track } from '../model/project.js'
 import { emptyReport, finding, type Report } from '../model/report.js'
+import { stopBefore } from '../plan/make_plan.js'
 
 /** What `export` is asked for. */
 export interface ExportOptions {
@@ -23,9 +24,8 @@ export async function exportTrack(track: Track, options: ExportOptions): Promise
   const faults = (await lint(track)).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
   const { phase } = options
-  const end = track.migrations.findIndex(m =>
-    phase === null ? m.endsOldApp !== null : phases.indexOf(m.phase) > phases.indexOf(phase),
-  )
+  const whyNot = (m: Migration) => stopBefore(m, null, { to: null, phase, backfills: true })
+  const end = track.migrations.findIndex(m => whyNot(m) !== null)
   const migrations = end < 0 ? track.migrations : track.migrations.slice(0, end)
   const files = await exportToSupabase(track, migrations, options.to, options)
   report.tables.push({
@@ -42,7 +42,7 @@ export async function exportTrack(track: Track, options: ExportOptions): Promise
     report.findings.push(
       finding('EXPORT_HELD', held.name, {
         left: track.migrations.length - migrations.length,
-        because: phase === null ? held.endsOldApp : null,
+        because: whyNot(held) === 'ends-old-app' ? held.endsOldApp : null,
         track: track.name,
       }),
     )

@@ -20,6 +20,7 @@ import { Failure, Failures } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import { trackNamed } from '../plan/choose_track.js'
 import { nearestFinding, nearestOf } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
 
@@ -41,12 +42,11 @@ export interface InitOptions {
   values: Record<string, string>
 }
 
-/** The track of that name. Throws TRACK_UNCLEAR. */
-export function trackNamed(shipped: Track[], name: string | null): Track {
-  const track = shipped.find(t => t.name === name)
-  if (track) return track
-  throw new Failure('TRACK_UNCLEAR', name ?? 'init', {
-    reason: name ? 'there is no such track' : 'name the one to copy',
+/** The shipped track to copy. Throws TRACK_UNCLEAR. */
+export function trackToCopy(shipped: Track[], name: string | null): Track {
+  if (name !== null) return trackNamed(shipped, name)
+  throw new Failure('TRACK_UNCLEAR', 'init', {
+    reason: 'name the one to copy',
     tracks: shipped.map(t => t.name),
   })
 }
@@ -57,7 +57,7 @@ export function trackNamed(shipped: Track[], name: string | null): Track {
  */
 export async function init(ctx: Context, options: InitOptions): Promise<Report> {
   if (ctx.url === '')
-    return await copied(trackNamed(options.shipped, options.track), options.mapping, options, null)
+    return await copied(trackToCopy(options.shipped, options.track), options.mapping, options, null)
   await using connection = await connect(ctx, 'reader')
   const named = options.track === null ? null : trackNamed(options.shipped, options.track)
   const given = { mapping: options.mapping, zone: options.zone, values: options.values }

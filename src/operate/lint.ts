@@ -2,9 +2,9 @@ import { lint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Level } from '../model/codes.js'
-import { Failure } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
 import { emptyReport, finding, type Report } from '../model/report.js'
+import { trackNamed } from '../plan/choose_track.js'
 import { layoutFindings } from '../plan/open_context.js'
 
 /**
@@ -17,12 +17,7 @@ export async function lintProject(
   named: string | null,
   lowest: Extract<Level, 'warn' | 'error'>,
 ): Promise<Report> {
-  const tracks = named === null ? project.tracks : project.tracks.filter(t => t.name === named)
-  if (named !== null && tracks.length === 0)
-    throw new Failure('TRACK_UNCLEAR', named, {
-      reason: 'there is no such track',
-      tracks: project.tracks.map(t => t.name),
-    })
+  const tracks = named === null ? project.tracks : [trackNamed(project.tracks, named)]
   const report = emptyReport('lint')
   const mine = (path: string) => tracks.some(t => isOf(t, path))
   report.findings.push(...project.faults.filter(f => named === null || mine(f.subject)))
@@ -62,4 +57,5 @@ const countIn = ({ findings }: Report, track: Track, level: Level): number =>
 
 /** Whether a path is of a track: by the folder of its name, or where the files of another tool are. */
 const isOf = ({ name, layout }: Track, path: string): boolean =>
-  layout ? layout.folder === '.' || path.startsWith(layout.folder) : path.split('/')[1] === name
+  path.split('/')[1] === name ||
+  (layout !== null && (layout.folder === '.' || path.startsWith(layout.folder)))

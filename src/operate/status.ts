@@ -3,7 +3,11 @@ import { waitingArchives } from '../archive/waiting_archives.js'
 import { failedFindings } from '../backfill/failed_rows.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { backfillResults } from '../backfill/run_backfill.js'
-import { type Context, connect } from '../database/context.js'
+import type { Connection } from '../database/connection.js'
+import { setLocal } from '../database/connection.sql.js'
+import { type Context, connect, inside } from '../database/context.js'
+import { isRetriable, serverFault } from '../database/faults.js'
+import { readAside } from '../database/scopes.js'
 import { inspect, judgeServer } from '../database/server.js'
 import { isOneWay } from '../model/foreign.js'
 import type { Track } from '../model/project.js'
@@ -11,10 +15,10 @@ import { emptyReport, type Finding, finding, type Report, type Table, verdictOf 
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { undescribedHeld } from '../plan/make_plan.js'
 import { recentRuns } from '../run/at_work.sql.js'
-import { drifted, driftFinding } from '../run/schema_snapshot.js'
+import { type Drift, drifted, driftFinding } from '../run/schema_snapshot.js'
 import { howFar, nextStep, whoIsAtWork } from './answers.js'
 
-/** Longest look for the cost line, in milliseconds: `status` starts fast. */
+/** Longest look for the cost line, and longest wait for a lock, in milliseconds: `status` starts fast. */
 const statusCostTimeoutMs = 500
 
 /** Runs that are listed. */
@@ -46,20 +50,14 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   if (seen.hasLedger) {
     report.backfill = await backfillResults(connection.sql, track.name, seen.history)
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
-    work = await whoIsAtWork(connection, track.name)
-    const drift = driftFinding(await drifted(connection, target.major))
+    const last = await recentRuns(connection.sql, runs)
+    work = await whoIsAtWork(connection, track.name, last[0])
+    const drift = driftFinding(await driftInPassing(connection, target.major))
     lead.push(...(drift.length > 0 ? drift : [finding('NOT_DRIFTED', track.name)]))
     report.tables.push({
       title: 'Last runs',
       columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
-      rows: (await recentRuns(connection.sql, runs)).map(r => [
-        r.id,
-        r.command,
-        r.who,
-        r.outcome,
-        r.at,
-        r.seconds,
-      ]),
+      rows: last.map(r => [r.id, r.command, r.who, r.outcome, r.at, r.seconds]),
     })
   }
   const { plan } = seen
@@ -89,6 +87,19 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   const mild = report.findings.filter(f => f.level !== 'error' && f.level !== 'refused')
   report.verdict = verdictOf({ ...report, findings: mild })
   return report
+}
+
+/** Drift, where no lock is in the way: a view's definition waits for whoever has locked its table. */
+async function driftInPassing(connection: Connection, major: number): Promise<Drift> {
+  try {
+    return await readAside(connection.sql, async tx => {
+      await setLocal(tx, statusCostTimeoutMs, 0)
+      return drifted(inside(connection, tx), major)
+    })
+  } catch (error) {
+    if (!isRetriable(error)) throw error
+    return { changed: [], whyNotCompared: serverFault(error)!.message }
+  }
 }
 
 /** What another tool has applied stops a run; here it is news. */

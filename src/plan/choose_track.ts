@@ -11,6 +11,16 @@ import { type Finding, finding } from '../model/report.js'
 import { ledgerRows } from './history.js'
 import { nearestTrack } from './nearest_track.js'
 
+/** The track of that name. Throws TRACK_UNCLEAR with the names that there are. */
+export function trackNamed(tracks: Track[], name: string): Track {
+  const track = tracks.find(t => t.name === name)
+  if (track) return track
+  throw new Failure('TRACK_UNCLEAR', name, {
+    reason: 'there is no such track',
+    tracks: tracks.map(t => t.name),
+  })
+}
+
 /**
  * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there.
  * Throws TRACK_UNCLEAR with the candidates, or UNKNOWN_MIGRATION for a name that is no track.
@@ -21,11 +31,7 @@ export async function chooseTrack(
   name: string | null,
 ): Promise<Track> {
   const names = project.tracks.map(t => t.name)
-  if (name !== null) {
-    const track = project.tracks.find(t => t.name === name)
-    if (!track) throw new Failure('TRACK_UNCLEAR', name, { reason: 'there is no such track', tracks: names })
-    return track
-  }
+  if (name !== null) return trackNamed(project.tracks, name)
   if (project.tracks.length === 1) return project.tracks[0]!
   const rows = (await ledgerRows(connection)) ?? []
   const known = project.tracks.filter(t => rows.some(r => r.track === t.name))

@@ -54,7 +54,8 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
   }
 }
 
-function stopBefore(
+/** Why a plan with these options ends before a migration; null where it goes on. */
+export function stopBefore(
   m: Migration,
   beyond: ReadonlySet<Migration> | null,
   options: PlanOptions,

@@ -1,3 +1,4 @@
+import { codes } from '../model/codes.js'
 import type { Finding, Report } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
@@ -92,17 +93,9 @@ export function renderMarkdown(report: Report): string {
   return blocks.join('\n\n') + '\n'
 }
 
-/** What is to be decided now comes before what is only to be known. */
+/** What is to be decided now comes before what is only to be known; a plan warns of what a run refuses. */
 const rank = ({ level, code }: Finding): number =>
-  level === 'refused' ? 0 : level === 'error' ? 1 : decisions.has(code) ? 2 : 3
-
-/** Findings that a plan shows as warnings, and that `migrate` would refuse. */
-const decisions: ReadonlySet<Finding['code']> = new Set([
-  'CONSENT_NEEDED',
-  'PLAN_CHANGED',
-  'PLAN_OUTDATED',
-  'FAIL_ON',
-] as const)
+  level === 'refused' ? 0 : level === 'error' ? 1 : code === 'FAIL_ON' || codes[code] === 'refused' ? 2 : 3
 
 const findingItem = (f: Finding & { message: string; fix: string | null }): string =>
   `- **${f.level}** \`${f.code}\` ${markdownText(f.message)}${

@@ -266,7 +266,8 @@ function explanation(report: Report, c: Colors, { width }: TerminalStyle): strin
         .map(line => `  ${line}`)
         .join('\n')}`,
   )
-  return [`${c.bold(title)}  ${kind}`, ...sections].join('\n\n') + '\n'
+  const found = findingLines(report.findings, c)
+  return [`${c.bold(title)}  ${kind}`, ...sections, ...(found ? [found] : [])].join('\n\n') + '\n'
 }
 
 export default defineRenderer({ safe: terminalText, render: renderTable })

@@ -1,6 +1,8 @@
 /** Text in lines of at most `width` characters, broken at blanks. Line ends stay, and so do longer words. */
 export function wrapped(text: string, width: number): string[] {
   return text.split('\n').flatMap(line => {
+    // what fits stays as it is, blanks before it too: it may be code
+    if (line.length <= width) return [line]
     const lines = ['']
     for (const word of line.split(' ')) {
       const last = lines.length - 1
@@ -12,7 +14,7 @@ export function wrapped(text: string, width: number): string[] {
   })
 }
 
-const longestOf = (texts: string[]): number => Math.max(0, ...texts.map(text => text.length))
+const longestOf = (texts: string[]): number => texts.reduce((most, text) => Math.max(most, text.length), 0)
 
 /** Blanks between two columns. */
 export const columnGap = 2

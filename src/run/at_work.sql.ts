@@ -1,7 +1,7 @@
 import type { Db } from '../database/types.js'
 
 /** A run as `status` lists it. */
-interface RunRow {
+export interface RecentRun {
   id: number
   command: string
   who: string
@@ -23,8 +23,8 @@ export async function nameSession(sql: Db, application: string): Promise<void> {
 }
 
 /** The newest runs, with what became of those that never said how they ended. */
-export async function recentRuns(sql: Db, limit: number): Promise<RunRow[]> {
-  return sql<RunRow[]>`
+export async function recentRuns(sql: Db, limit: number): Promise<RecentRun[]> {
+  return sql<RecentRun[]>`
     select r.id, r.command, r.who,
       case when r.outcome = 'running' and not ${isAtWork(sql)} then 'killed' else r.outcome end as outcome,
       to_char(r.started_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
