@@ -11,7 +11,7 @@ import { maskSecrets, withoutSecrets } from './output.js'
 import { readTargetList } from './target_list.js'
 
 /** Flags that are about one database, and why they can not be about many. */
-const ofOne: Record<string, string> = {
+const flagsOfOne: Record<string, string> = {
   databaseUrl: '--database-url',
   embedded: '--embedded',
   out: '--out',
@@ -29,12 +29,12 @@ export function readFleet(
   const options = readOptions(fleetOptions, typed)
   const { targets } = options
   if (targets !== null) {
-    const wrong = Object.keys(ofOne).filter(name => typed[name] !== undefined && typed[name] !== false)
+    const wrong = Object.keys(flagsOfOne).filter(name => typed[name] !== undefined && typed[name] !== false)
     if (wrong.length > 0)
       throw new Failures(
         wrong.map(
           name =>
-            new UsageError(ofOne[name]!, 'it is about one database, and `--targets` about many').finding,
+            new UsageError(flagsOfOne[name]!, 'it is about one database, and `--targets` about many').finding,
         ),
       )
     return { ...options, targets }

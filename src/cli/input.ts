@@ -39,7 +39,7 @@ export function urlOrNone(given: string | null, env: NodeJS.ProcessEnv): string 
 }
 
 /** Where an invocation goes. */
-interface Place {
+interface TargetPlace {
   url: string
   /** Where the URL was named. */
   source: string
@@ -54,7 +54,7 @@ export interface CommonInput {
   /** The folders as they are, faults included. */
   project(): Project
   /** The invocation on one database; `close` ends what it leaves open. Connects to nothing yet. */
-  open(place: Place): Invocation & { close(): Promise<void> }
+  open(place: TargetPlace): Invocation & { close(): Promise<void> }
 }
 
 /**
@@ -80,7 +80,7 @@ export async function readCommonInput(
   const startedAt = new Date()
   const shared = { config, root, beside: cwd, home, layouts, track: trackName, reason: options.reason }
   const project = readOnce(shared)
-  const open = ({ url, source, emit, signal }: Place) => ({
+  const open = ({ url, source, emit, signal }: TargetPlace) => ({
     args,
     ...openContext(
       { ...shared, url, version: packageVersion(), machine: { ...here, who }, emit, signal },

@@ -6,12 +6,12 @@ const ofOneDatabase: readonly Event['type'][] = ['step-start', 'step-done', 'rol
 
 /** An event as a plain line, with its database where it is one of many; null where it only moves the live bar. */
 export function progressLine(event: Event, verbose: boolean): string | null {
-  if (event.target === undefined) return lineOf(event, verbose)
+  if (event.target === undefined) return eventLine(event, verbose)
   if (!verbose && ofOneDatabase.includes(event.type)) return null
-  return lineOf(event, verbose)?.replace(/^ */gm, `[${event.target}] `) ?? null
+  return eventLine(event, verbose)?.replace(/^ */gm, `[${event.target}] `) ?? null
 }
 
-function lineOf(event: Event, verbose: boolean): string | null {
+function eventLine(event: Event, verbose: boolean): string | null {
   switch (event.type) {
     case 'run':
       return verbose ? `  run ${event.run}` : null

@@ -66,7 +66,7 @@ export function rolloutOf(targets: FleetTarget[], options: FleetValues, careful:
   const first =
     typeof canary === 'number'
       ? targets.slice(0, canary).map((_, i) => i)
-      : placesOf(targets, '--canary', canary)
+      : placesInList(targets, '--canary', canary)
   const rest = targets.map((_, i) => i).filter(i => !first.includes(i))
   const size = options.wave ?? Math.max(1, rest.length)
   const waves = Array.from({ length: Math.ceil(rest.length / size) }, (_, n) =>
@@ -83,12 +83,12 @@ export function rolloutOf(targets: FleetTarget[], options: FleetValues, careful:
 /** The databases of the list that `--select` names, in the order of the list; all where it names none. */
 export function selected(targets: FleetTarget[], names: string[]): FleetTarget[] {
   if (names.length === 0) return targets
-  const places = placesOf(targets, '--select', names)
+  const places = placesInList(targets, '--select', names)
   return targets.filter((_, i) => places.includes(i))
 }
 
 /** Places of names in the list. Throws USAGE for one that it does not have. */
-function placesOf(targets: FleetTarget[], flag: string, names: string[]): number[] {
+function placesInList(targets: FleetTarget[], flag: string, names: string[]): number[] {
   const known = targets.map(t => t.name)
   return [...new Set(names)].map(name => {
     const place = known.indexOf(name)

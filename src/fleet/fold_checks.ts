@@ -1,7 +1,7 @@
 import { type CheckResult, isFault, type TargetReport } from '../model/report.js'
 
 /** Rows that a check shows of all databases together. */
-const shown = 20
+const shownRows = 20
 
 /** Outcomes of a check by how much somebody has to look at it. */
 const worst: CheckResult['outcome'][] = ['failed', 'found', 'skipped', 'pass']
@@ -22,7 +22,7 @@ export function foldChecks(targets: TargetReport[]): CheckResult[] {
 
 function foldCheck(all: { name: string; check: CheckResult }[]): CheckResult {
   const outcome = worst.find(o =>
-    all.some(one => one.check.outcome === o && (o !== 'skipped' || counts(one.check))),
+    all.some(one => one.check.outcome === o && (o !== 'skipped' || shouldHaveRun(one.check))),
   )
   const settled = outcome ?? (all.some(one => one.check.outcome === 'pass') ? 'pass' : 'skipped')
   const leading = (all.find(one => isFault(one.check)) ?? all.find(one => one.check.outcome === settled)!)
@@ -39,12 +39,12 @@ function foldCheck(all: { name: string; check: CheckResult }[]): CheckResult {
   return {
     ...leading,
     outcome: settled,
-    found: found.slice(0, shown),
-    more: found.length > shown || all.some(one => one.check.more),
+    found: found.slice(0, shownRows),
+    more: found.length > shownRows || all.some(one => one.check.more),
     reason: first ? `${where}${first.check.reason}` : null,
     durationMs: Math.max(...all.map(one => one.check.durationMs)),
   }
 }
 
 /** Whether a check that was skipped should have run. */
-const counts = (check: CheckResult): boolean => check.applies === 'now'
+const shouldHaveRun = (check: CheckResult): boolean => check.applies === 'now'

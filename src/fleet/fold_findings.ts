@@ -3,7 +3,7 @@ import type { Finding, OfFleet } from '../model/facts.js'
 import { finding, type TargetReport } from '../model/report.js'
 
 /** Findings of one code and level that differ in their facts, before the rest is only counted. */
-const shown = 3
+const shownVariants = 3
 
 /** Levels by how urgent they are. */
 const urgency: Record<Level, number> = { refused: 0, error: 1, warn: 2, info: 3 }
@@ -31,7 +31,7 @@ export function foldFindings(targets: TargetReport[], list: string): Finding[] {
   }
   const folded = [...byCode.values()].flatMap(all => {
     // news of one database is for who reads its report; a fault is shown, as long as they are few
-    const most = all[0]!.finding.level === 'info' ? 1 : shown
+    const most = all[0]!.finding.level === 'info' ? 1 : shownVariants
     const few = all.length <= most ? all : all.slice(0, most === 1 ? 0 : most)
     const rest = all.slice(few.length)
     return [

@@ -11,24 +11,24 @@ import { foldChecks } from './fold_checks.js'
 import { foldFindings, mostUrgentFirst } from './fold_findings.js'
 import { foldSteps, plansTable } from './fold_steps.js'
 import type { FleetTarget } from './parse_targets.js'
-import type { Stop } from './roll_out.js'
+import type { StopReason } from './roll_out.js'
 
 /** What ran on a list of databases. */
-interface Ran {
+interface FleetOutcome {
   command: string
   /** The list, as `--targets` takes it. */
   list: string
   targets: FleetTarget[]
   /** In the order of the list; null where nothing ran. */
   reports: (TargetReport | null)[]
-  stop: Stop | null
+  stop: StopReason | null
 }
 
 /**
  * One report of all databases: a row for each, their findings with their names, and the worst verdict. Each
  * report is whole in `targets`.
  */
-export function foldReports({ command, list, targets, reports, stop }: Ran): Report {
+export function foldReports({ command, list, targets, reports, stop }: FleetOutcome): Report {
   const all = reports.map(
     (report, i): TargetReport =>
       report ?? { name: targets[i]!.name, exitCode: null, seconds: null, report: null },
@@ -56,7 +56,7 @@ export function foldReports({ command, list, targets, reports, stop }: Ran): Rep
 }
 
 /** What a row says of one database between its verdict and its finding. */
-const columnsOf: Record<string, Record<string, (report: Report) => number | string | null>> = {
+const valuesOfRow: Record<string, Record<string, (report: Report) => number | string | null>> = {
   plan: {
     steps: r => r.steps.length,
     hazards: r => [...new Set(r.steps.flatMap(s => s.hazards.map(h => h.code)))].length,
@@ -83,14 +83,14 @@ const far = (report: Report) => report.findings.find(f => f.code === 'HOW_FAR')?
 const rowsOf = ({ backfill }: Report): number => backfill.reduce((sum, b) => sum + b.rows, 0)
 
 /** The columns of a command that applies steps. */
-const ofRun: (typeof columnsOf)[string] = {
+const ofRun: (typeof valuesOfRow)[string] = {
   applied: r => r.steps.filter(s => s.outcome === 'done').length,
   pending: r => r.steps.filter(s => s.outcome !== 'done').length,
   rows: rowsOf,
 }
 
 function databasesTable(command: string, targets: TargetReport[]): Table {
-  const columns = Object.entries(columnsOf[command] ?? ofRun)
+  const columns = Object.entries(valuesOfRow[command] ?? ofRun)
   return {
     title: 'Databases',
     columns: ['database', 'verdict', ...columns.map(([name]) => name), 'finding', 'exit', 'seconds'],

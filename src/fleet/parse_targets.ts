@@ -62,7 +62,7 @@ function readLine(line: string): (FleetTarget & { place: string }) | string {
   try {
     const { host, port, database } = readAddress(url)
     const place = `${host.toLowerCase()}${port === 5432 ? '' : `:${port}`}`
-    const name = alone ? usualName(database, place) : line.slice(0, at).trim()
+    const name = alone ? nameOfDatabase(database, place) : line.slice(0, at).trim()
     if (!goodName.test(name))
       return alone
         ? 'its database and host make no name: give it one, as in `name=postgres://...`'
@@ -75,5 +75,5 @@ function readLine(line: string): (FleetTarget & { place: string }) | string {
 }
 
 /** The name of a database that is given none. The folder of a socket is no part of it. */
-const usualName = (database: string, place: string): string =>
+const nameOfDatabase = (database: string, place: string): string =>
   `${database}@${place.startsWith('/') ? 'local' : place}`

@@ -4,13 +4,13 @@ import type { Rollout } from './fleet_options.js'
 import type { FleetTarget } from './parse_targets.js'
 
 /** Why databases were not started. */
-export type Stop = FactsOfFleet['NOT_STARTED']
+export type StopReason = FactsOfFleet['NOT_STARTED']
 
 /** What became of the databases of a list, in its order; null where a database was not started. */
 interface RolledOut {
   reports: (TargetReport | null)[]
   /** Why some were not started; null where all were. */
-  stop: Stop | null
+  stop: StopReason | null
 }
 
 /** Verdicts that count as a failure of a database: it is not where the command was to take it. */
@@ -31,8 +31,8 @@ export async function rollOut(
 ): Promise<RolledOut> {
   const reports: RolledOut['reports'] = targets.map(() => null)
   const failed: string[] = []
-  let stop: Stop | null = null
-  const reason = (amongCanaries: boolean): Stop | null => {
+  let stop: StopReason | null = null
+  const reason = (amongCanaries: boolean): StopReason | null => {
     if (signal.aborted) return { because: 'interrupted', failed: [] }
     if (amongCanaries && failed.length > 0) return { because: 'canary', failed: [...failed] }
     if (stopAfter !== null && failed.length >= stopAfter) return { because: 'failures', failed: [...failed] }

@@ -41,8 +41,9 @@ export function worded<C extends Code>(
 }
 
 /** Commands that take a list, and others that work on one database. */
-const ofList = /(?<![\w-])rethread (plan|migrate|backfill|verify|status)\b/g
-const ofOne = /(?<![\w-])rethread (rollback|restore|doctor|repair|prune|quarantine|sessions|stats|prove)\b/g
+const commandsOfList = /(?<![\w-])rethread (plan|migrate|backfill|verify|status)\b/g
+const commandsOfOne =
+  /(?<![\w-])rethread (rollback|restore|doctor|repair|prune|quarantine|sessions|stats|prove)\b/g
 /** Longest list of names that a command is shown with. */
 const mostNames = 8
 
@@ -52,11 +53,11 @@ const mostNames = 8
  */
 function onDatabases(fix: string, { names, of, list }: OfFleet): string {
   const some = names.length > mostNames ? '<names>' : names.join(',')
-  const flags = `--targets ${shellWord(list)}${names.length === of ? '' : ` --select ${some}`}`
+  const flags = `--targets ${quotedWord(list)}${names.length === of ? '' : ` --select ${some}`}`
   const url = `--database-url '<URL of ${names.length === 1 ? names[0]! : 'each'}>'`
-  return fix.replace(ofList, `$& ${flags}`).replace(ofOne, `$& ${url}`)
+  return fix.replace(commandsOfList, `$& ${flags}`).replace(commandsOfOne, `$& ${url}`)
 }
 
 /** A word of a command line, in quotes where a shell would take it apart. */
-const shellWord = (text: string): string =>
+const quotedWord = (text: string): string =>
   /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
