@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type FleetRun, runTarget } from '../../src/fleet/run_target.js'
 import { reportSchema } from '../../src/model/schema.js'
 import { openRun } from '../../src/run/open_run.js'
+import { bash } from '../support/action.js'
 import { ended, type Ran, rethread, start } from '../support/cli.js'
 import { contextOf } from '../support/context.js'
-import { newest, open } from '../support/database.js'
+import { newest, open, root } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { random, seed } from '../support/random.js'
 
@@ -345,6 +346,36 @@ describe('a few tenants', () => {
       2,
       [expect.objectContaining({ code: 'TARGET_LATE', level: 'error', facts: { deadline: 1, waited: 30 } })],
     ])
+  })
+
+  test('the commands of docs/operating.md run, one after the other', async () => {
+    const [, section] = /^## Many databases\n([\s\S]*?)^## /m.exec(
+      readFileSync(join(root, 'docs/operating.md'), 'utf8'),
+    )!
+    const [, list, commands] = /```\n([\s\S]*?)```\n\n```sh\n([\s\S]*?)```/.exec(section!)!
+    // the list of the page, with the servers of the tests
+    const [acme, bolt, corp] = Object.values(await tenants(['acme', 'bolt', 'corp'])).map(name => urlOf(name))
+    const cwd = folder({
+      ...files,
+      'tenants.txt': list!
+        .replace(/(?<=^acme=).*/m, acme!)
+        .replace(/(?<=^bolt=).*/m, bolt!)
+        .replace(/^postgres:.*/m, corp!),
+      'list-tenants.sh': '#!/bin/sh\ncat tenants.txt\n',
+    })
+    chmodSync(join(cwd, 'tenants.txt'), 0o600)
+    chmodSync(join(cwd, 'list-tenants.sh'), 0o755)
+    symlinkSync(join(root, 'dist/cli/main.js'), join(cwd, 'rethread'))
+    const env = { PATH: `${cwd}:${process.env.PATH}` }
+    const [program] = /^rethread status --targets 'command:.*$/m.exec(section!)!
+    const lines = [...commands!.trim().split('\n'), program]
+    const seen: number[] = []
+    for (const line of lines) seen.push((await bash(line, env, cwd)).code)
+    expect(seen).toEqual([0, 0, 0, 0, 0])
+    const { targets } = JSON.parse(readFileSync(join(cwd, 'tenants.json'), 'utf8'))
+    expect(
+      targets.map((t: { name: string }) => t.name.replace(/@.*/, '').replace(/^fleet_\w+_/, '')),
+    ).toEqual(['acme', 'bolt', 'corp'])
   })
 
   test('Ctrl-C: what is at work ends and reports, nothing else begins', async () => {
