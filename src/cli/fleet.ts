@@ -20,7 +20,7 @@ const flagsOfOne: Record<string, string> = {
   rehearseUrl: '--rehearse-url',
 }
 
-/** What a command line says of many databases; null where it is about one. Throws USAGE for flags in conflict. */
+/** What a command line says of many databases; null where it is about one. USAGE for flags in conflict. */
 export function readFleet(
   command: Command,
   typed: Record<string, Typed>,

@@ -22,7 +22,7 @@ interface TargetList {
   findings: Finding[]
 }
 
-/** Reads the list that `--targets` names. Throws BAD_TARGETS, or USAGE for a command that only a shell reads. */
+/** Reads the list that `--targets` names. BAD_TARGETS, or USAGE for a command that only a shell reads. */
 export async function readTargetList(
   list: string,
   process: NodeJS.Process,

@@ -54,7 +54,7 @@ export interface Rollout {
 
 /**
  * The order of the databases. `careful` is for commands that change something: then one goes first, and a
- * failure stops the rest, unless the options say otherwise. Throws USAGE for a canary that is not in the list.
+ * failure stops the rest, unless the options say otherwise. USAGE for a canary that is not in the list.
  */
 export function rolloutOf(targets: FleetTarget[], options: FleetValues, careful: boolean): Rollout {
   const canary = options.canary ?? (careful ? 1 : 0)

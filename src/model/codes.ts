@@ -4,8 +4,8 @@ import { fleetCodes } from './fleet_codes.js'
 export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**
- * Every finding that rethread can report, with its usual level. Its facts are typed in `facts.ts`, its sentence
- * is in `render/words/`, and the compiler holds both to this set of names.
+ * Every finding that rethread can report, with its usual level. Its facts are typed in `facts.ts`, its
+ * sentence is in `render/words/`, and the compiler holds both to this set of names.
  */
 export const codes = {
   // files
@@ -255,7 +255,7 @@ export const codes = {
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
-/** How bad a hazard is: the application feels it, it stands still or must be replaced, data may be lost or seen. */
+/** How bad a hazard is: the application feels it, stands still or must be replaced, or data may be lost. */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
 
 /** A level of hazards. */

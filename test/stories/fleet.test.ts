@@ -12,7 +12,7 @@ import { newest, open, root } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { random, seed } from '../support/random.js'
 
-/** Databases of tenants, each with a table of notes; the files are plain SQL that nobody wrote for rethread. */
+/** Databases of tenants, each with a table of notes; the files are plain SQL without a header. */
 
 const server = newest()
 const admin = open(server.url, 4)
