@@ -4,7 +4,7 @@ import { duration, number } from '../render/words/numbers.js'
 /** Where many databases are at work, these would hide which of them waits, is slow, or has ended. */
 const ofOneDatabase: readonly Event['type'][] = ['step-start', 'step-done', 'rollback-cost', 'narrate']
 
-/** An event as a plain line, with its database if it is one of many; null where it only moves the live bar. */
+/** An event as a plain line, with its database if it is one of many; null where it only moves the bar. */
 export function progressLine(event: Event, verbose: boolean): string | null {
   if (event.target === undefined) return eventLine(event, verbose)
   if (!verbose && ofOneDatabase.includes(event.type)) return null

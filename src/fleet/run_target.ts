@@ -12,7 +12,7 @@ import { databaseIdentity } from './database_identity.sql.js'
 import type { FleetTarget } from './parse_targets.js'
 
 /** A command that is ready to run on one database. */
-export interface OpenedTarget {
+interface OpenedTarget {
   ctx: Context
   run(): Promise<Report>
   close(): Promise<void>
