@@ -1,3 +1,5 @@
+import { sessionCodes } from './codes_of_sessions.js'
+
 /** How loud a finding is. `refused` is a guard that said no: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
 
@@ -30,8 +32,7 @@ export const codes = {
   FILE_EXISTS: 'error',
   SEEN: 'info',
   COPIED: 'info',
-  NO_SESSIONS_TABLE: 'error',
-  NO_SUCH_SESSION: 'error',
+  ...sessionCodes,
   DROP_BEFORE_CREATE: 'error',
   SWALLOWED_EXCEPTION: 'warn',
   WITH_READS_TABLE: 'warn',

@@ -4,6 +4,7 @@ import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
 import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
+import type { FactsOfSessions } from './facts_of_sessions.js'
 import type { FactsOfStatus } from './facts_of_status.js'
 import type { FactsOfTools } from './facts_of_tools.js'
 
@@ -17,6 +18,7 @@ type Unlisted = Exclude<
   | keyof FactsOfFit
   | keyof FactsOfLayouts
   | keyof FactsOfRuns
+  | keyof FactsOfSessions
   | keyof FactsOfStatus
   | keyof FactsOfTools
 >
@@ -38,6 +40,7 @@ export interface Facts
     FactsOfFit,
     FactsOfLayouts,
     FactsOfRuns,
+    FactsOfSessions,
     FactsOfStatus,
     FactsOfTools,
     Record<Unlisted, NoFacts> {}

@@ -138,6 +138,12 @@ export const reportSchema = z.object({
   backfill: z.array(backfillSchema),
   tables: z.array(tableSchema),
   findings: z.array(findingSchema),
+  session: z
+    .unknown()
+    .optional()
+    .describe(
+      'of `sessions export` and `sessions recover`: the whole session, as `sessions import` takes it',
+    ),
 })
 
 /** The JSON Schema of a report, as it is written to `dist/report.schema.json`. */

@@ -4,9 +4,13 @@ import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 
 /** The report as exactly one JSON document; its schema ships as `rethread/report.schema.json`. */
-export function renderJson({ pin: _, proof: __, fixUp: ___, ...report }: Report): string {
+export function renderJson({ pin: _, proof: __, fixUp: ___, session, ...report }: Report): string {
   const document: ReportDocument = { ...report, findings: report.findings.map(worded) }
-  return `${jsonText(JSON.stringify(document, null, 2))}\n`
+  const text = JSON.stringify(document, null, 2)
+  // a session is a text of JSON already: parsed, its long numbers would be rounded
+  const whole =
+    session === undefined ? text : `${text.slice(0, text.lastIndexOf('\n}'))},\n  "session": ${session}\n}`
+  return `${jsonText(whole)}\n`
 }
 
 // what is read by programs is not changed, only written so that it does nothing where it is shown
