@@ -115,10 +115,7 @@ class Reader {
     const members = session === undefined ? top : this.members(session)
     const said = members.get('format')
     if (said === undefined || this.raw(said) !== JSON.stringify(format))
-      throw this.fault(
-        '',
-        'it holds no session: `rethread sessions export <id> --output session.json` writes one',
-      )
+      throw this.fault('', 'it holds no session')
     this.onlyKnown(members, session?.path ?? '', ['format', 'track', 'id', 'tables'])
     const tables = this.elements(this.member(members, 'tables', session?.path ?? ''))
     if (tables.length === 0) throw this.fault('tables', 'there is none')

@@ -5,8 +5,7 @@ export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**
  * Every finding that rethread can report, with its usual level. A finding is a fact (code, subject, facts):
- * its facts are typed in `facts.ts`, its sentence is in `render/words/`, and the compiler holds both to this
- * set of names.
+ * its facts are typed in `facts.ts`, its sentence is in `render/words/`; the compiler holds both to these names.
  */
 export const codes = {
   // files

@@ -3,6 +3,7 @@ export const sessionCodes = {
   NO_SESSIONS_TABLE: 'error',
   NO_SUCH_SESSION: 'error',
   NO_SESSION_HAS: 'info',
+  NO_SESSION_FOUND: 'info',
   SESSIONS_HIDDEN: 'warn',
   SEARCH_SCANS: 'info',
   SEARCH_TOO_SLOW: 'error',

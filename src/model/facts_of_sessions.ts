@@ -8,6 +8,10 @@ export interface FactsOfSessions {
   NO_SESSIONS_TABLE: NoFacts
   NO_SUCH_SESSION: InTable
   NO_SESSION_HAS: InTable
+  NO_SESSION_FOUND: {
+    /** What a list leaves out that is not asked for it, such as `sessions marked as deleted`. */
+    hidden: string[]
+  }
   SESSIONS_HIDDEN: {
     /** The role of the connection. */
     role: string

@@ -138,7 +138,10 @@ export async function readMessages(
   if (!m) return []
   const created = messageValue(info, 'created', 'm')
   const columns = await mergedColumns(sql, m.table)
-  const shown = [m.session, m.content, m.created, ...[m.role].flat(), ...(await primaryKey(sql, m.table))]
+  const shown = [
+    ...[m.session, m.content, m.created, m.role, s.workspace ?? []].flat(),
+    ...(await primaryKey(sql, m.table)),
+  ]
   const others = columns.filter(c => !shown.includes(c.name))
   return sql.unsafe(
     `select x.at, x.role, x.content, x.more from (

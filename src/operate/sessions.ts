@@ -176,7 +176,16 @@ async function unknownValues(sql: Db, info: TrackInfo, options: SessionsOptions)
     for (const value of await unusedValues(sql, info.sessions.table, column, values))
       findings.push(finding('NO_SESSION_HAS', `${name}=${value}`, { table: info.sessions.table }))
   }
-  return findings
+  return findings.length > 0 ? findings : [nothingFound(info, options)]
+}
+
+/** That filters leave nothing, with what a list leaves out by itself. */
+function nothingFound({ sessions: s, filters = {} }: TrackInfo, options: SessionsOptions): Finding {
+  const hidden = Object.entries(filters).flatMap(([name, f]) =>
+    f.default && !options.filter[name] ? [`sessions whose ${name} is not ${f.default.join(' or ')}`] : [],
+  )
+  if (s.deleted && !options.withDeleted) hidden.push('sessions marked as deleted')
+  return finding('NO_SESSION_FOUND', s.table, { hidden })
 }
 
 /**

@@ -1,6 +1,7 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: documents that a test breaks have no type
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { render } from '../../src/index.js'
 import { type Database, database, newest, root, servers } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
@@ -106,8 +107,18 @@ async function contents(db: Database, tables: string[]): Promise<Record<string, 
   return found
 }
 
-describe.each(servers())('sessions on PostgreSQL $major', server => {
-  test.each(tracks)('exported, deleted and imported, a session of %s is what it was', async track => {
+/** Every track on the newest server, and one on the oldest: the tracks have tests of their own for that. */
+const pairs = servers().flatMap(server =>
+  (server === newest() ? tracks : ['workspace-sessions']).map(track => ({
+    server,
+    track,
+    major: server.major,
+  })),
+)
+
+test.each(pairs)(
+  'exported, deleted and imported, a session of $track is what it was on PostgreSQL $major',
+  async ({ server, track }) => {
     await using db = await chats(server, track)
     const { sessions, messages } = infoOf(track)
     const next = random(seed)
@@ -148,7 +159,256 @@ describe.each(servers())('sessions on PostgreSQL $major', server => {
       const again = await said(project.importSession({ session: exported.session! }))
       expect(again.codes).toEqual(['SESSION_THERE'])
     }
+  },
+)
+
+test('what does not fit is refused with its place, and changes nothing', async () => {
+  await using db = await chats()
+  const project = await inProcess(db.url, { track: 'workspace-sessions' })
+  const [{ id }] = (await db.sql`
+    select s.id from chat_sessions s where (select count(*) from chats c where c.session_id = s.id) > 2 order by s.id limit 1`) as unknown as [
+    { id: string },
+  ]
+  const { session } = await project.exportSession({ id })
+  const file = () => JSON.parse(session!)
+  const before = await contents(db, ['public.chat_sessions', 'public.chats', 'auth.users'])
+  const refused = async (text: string) => {
+    const report = await said(project.importSession({ session: text }))
+    expect(await contents(db, ['public.chat_sessions', 'public.chats', 'auth.users'])).toEqual(before)
+    return [report.verdict, ...report.findings.map(f => `${f.code} ${f.message}`)]
+  }
+  const changed = async (change: (f: any) => void) => {
+    const f = file()
+    change(f)
+    return refused(JSON.stringify(f))
+  }
+  const at = (table: string) => file().tables.findIndex((t: any) => t.table === table)
+  const [sessions, chatsAt] = [at('public.chat_sessions'), at('public.chats')]
+
+  // not a session
+  for (const [text, reason] of [
+    ['', 'not JSON: it ends early'],
+    ['[1, 2', 'not JSON'],
+    [`${'['.repeat(100_000)}`, 'not JSON'],
+    [`${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'it is not an object'],
+    ['{"tables": []}', 'it holds no session'],
+    ['null', 'it is not an object'],
+    ['{"session": 7}', 'session: it is not an object'],
+    [session!.replace('"tables":', '"tables": [], "tables":'), 'tables: it is there twice'],
+    [session!.replace('"id":', '"__proto__": {"x": 1}, "id":'), '`__proto__` is not known here'],
+  ] as const) {
+    const [verdict, message] = await refused(text)
+    expect([verdict, message], text.slice(0, 60)).toEqual(['failed', expect.stringContaining(reason)])
+  }
+  // values with their place
+  const place = `tables[${chatsAt}].rows[2]`
+  for (const [change, reason] of [
+    [(r: any) => delete r.message, `${place}.message: it is missing`],
+    [(r: any) => (r.more = 1), `${place}: \`more\` is not known here`],
+    [(r: any) => (r.message = 'a\0b'), `${place}.message: it has a NUL`],
+    [(r: any) => (r.message = 'a\ud83d'), `${place}.message: it has half of a surrogate pair`],
+    [(r: any) => (r.message = { text: 1 }), `${place}.message: a value of type text is a text`],
+    [(r: any) => (r.created_at = 'soon'), `${place}.created_at: invalid input syntax for type timestamp`],
+    [(r: any) => (r.h1 = '1e99'), `${place}.h1: `],
+  ] as const) {
+    const [verdict, message] = await changed(f => {
+      // of a session that is not there, so that its values are read
+      change(f.tables[chatsAt].rows[2])
+    })
+    expect([verdict, message]).toEqual(['failed', expect.stringContaining(reason)])
+  }
+  // another track, other columns, another session, names that are SQL
+  for (const [change, code, reason] of [
+    [(f: any) => (f.track = 'helper-chats'), 'SESSION_FROM_ELSEWHERE', 'it is of track helper-chats'],
+    [(f: any) => (f.id = 'x'), 'SESSION_FROM_ELSEWHERE', 'must have one row'],
+    [
+      (f: any) => (f.tables[chatsAt].columns.message = 'varchar(9)'),
+      'SESSION_FROM_ELSEWHERE',
+      'public.chats.message is text, in the file varchar(9)',
+    ],
+    [
+      (f: any) => {
+        delete f.tables[chatsAt].columns.message
+        for (const r of f.tables[chatsAt].rows) delete r.message
+      },
+      'SESSION_FROM_ELSEWHERE',
+      'the file has no column message of public.chats',
+    ],
+    [
+      (f: any) => {
+        const name = 'id" from auth.users; drop table public.chats; --'
+        f.tables[chatsAt].columns[name] = 'text'
+        for (const r of f.tables[chatsAt].rows) r[name] = 'x'
+      },
+      'SESSION_FROM_ELSEWHERE',
+      'public.chats has no column id" from auth.users; drop table public.chats; --',
+    ],
+    [
+      (f: any) => (f.tables[chatsAt].table = 'auth.users; delete from chats'),
+      'SESSION_FROM_ELSEWHERE',
+      'has no rows of sessions here',
+    ],
+    [
+      (f: any) => f.tables.push(f.tables[sessions]),
+      'SESSION_FROM_ELSEWHERE',
+      'public.chat_sessions is there twice',
+    ],
+    // the session is there
+    [
+      (f: any) => (f.tables[sessions].rows[0].title = 'Another'),
+      'SESSION_EXISTS',
+      'public.chat_sessions: 1 row(s) differ in title',
+    ],
+    [
+      (f: any) => f.tables[chatsAt].rows.pop(),
+      'SESSION_EXISTS',
+      'public.chats: 1 row(s) are there that the file does not have',
+    ],
+  ] as const) {
+    const [verdict, message] = await changed(change)
+    expect([verdict, message]).toEqual(['refused', expect.stringMatching(new RegExp(`^${code} `))])
+    expect(message).toContain(reason)
+  }
+  // a copy under ids of its own: of an owner who is not there, with a text that is too long, against a constraint
+  const copy = (f: any) => {
+    const ids = new Map<string, string>()
+    for (const t of f.tables)
+      for (const r of t.rows)
+        for (const name of ['id', 'session_id'])
+          if (r[name]) {
+            if (!ids.has(r[name])) ids.set(r[name], crypto.randomUUID())
+            r[name] = ids.get(r[name])
+          }
+    f.id = f.tables[sessions].rows[0].id
+    f.tables = [f.tables[sessions], f.tables[chatsAt]]
+    for (const t of f.tables) for (const r of t.rows) r.numbered += 100_000
+  }
+  const nobody = '00000000-0000-0000-0000-00000000dead'
+  for (const [change, reason] of [
+    [
+      (f: any) => (f.tables[0].rows[0].user_id = nobody),
+      `public.chat_sessions\` does not take the rows: 1 row(s) have user_id = ${nobody}, and auth.users has no such id`,
+    ],
+    [(f: any) => (f.tables[0].rows[0].workspace_id = nobody), `workspace_id = ${nobody}`],
+    [(f: any) => (f.tables[1].rows[0].session_id = nobody), 'violates'],
+  ] as const) {
+    const [verdict, message] = await changed(f => {
+      copy(f)
+      change(f)
+    })
+    expect([verdict, message]).toEqual(['refused', expect.stringMatching(/^SESSION_NOT_PUT /)])
+    expect(message).toContain(reason)
+  }
+  const varchar = Object.keys(hard).indexOf('varchar(3)')
+  expect(
+    await changed(f => {
+      copy(f)
+      f.tables[1].rows[1][`h${varchar}`] = 'abcd'
+    }),
+  ).toEqual(['failed', expect.stringContaining(`tables[1].rows[1].h${varchar}: value too long`)])
+  // as it is, the copy is a session like any other
+  const f = file()
+  copy(f)
+  expect(await said(project.importSession({ session: JSON.stringify(f) }))).toMatchObject({
+    verdict: 'clean',
+    codes: ['SESSION_PUT'],
   })
+  const numbers =
+    await db.sql`insert into chat_sessions (workspace_id, user_id) select workspace_id, user_id from chat_sessions limit 1 returning numbered > 100000 as beyond`
+  expect(numbers[0]!.beyond).toBe(true)
+})
+
+test('sessions are searched, counted and hidden as the filters, the time and the role have it', async () => {
+  await using db = await chats(newest(), 'workspace-sessions', { text: [] })
+  const project = await inProcess(db.url, { track: 'workspace-sessions' })
+  await db.sql`update chats set message = '100% _sure_ \\o/' where id = (select id from chats where session_id is not null order by id limit 1)`
+  const sessionsOf = async (request: object) => {
+    const report = await said(project.sessions({ limit: 1000, ...request }))
+    const counted = await said(project.countSessions(request))
+    const table = report.tables[0]!
+    expect(counted.tables[0]!.rows).toEqual([[table.rows.length]])
+    return { ids: table.rows.map(r => r[table.columns.indexOf('id')]), codes: report.codes, report }
+  }
+  const all = await sessionsOf({})
+  const sure = await db.sql`select session_id as id from chats where message like '100\%%'`
+  for (const search of ['100% _SURE_', '% _s', '\\o/']) {
+    const found = await sessionsOf({ search })
+    expect([found.ids, found.codes], search).toEqual([[sure[0]!.id], ['SEARCH_SCANS']])
+  }
+  expect((await sessionsOf({ search: "'; drop table chats; --" })).codes).toEqual([
+    'SEARCH_SCANS',
+    'NO_SESSION_FOUND',
+  ])
+  const titled = await sessionsOf({ search: 'legacy c' })
+  expect(titled.ids.length).toBeGreaterThan(0)
+  expect(titled.ids.length).toBeLessThan(all.ids.length)
+  // with a trigram index that is worth it, nothing is scanned
+  await db.sql.unsafe(`
+    create extension pg_trgm;
+    insert into chats (workspace_id, user_id, role, message, session_id)
+    select c.workspace_id, c.user_id, 'user', md5(n::text), c.session_id from (select * from chats where session_id is not null limit 1) c, generate_series(1, 20000) n;
+    create index on chats using gin (message gin_trgm_ops);
+    analyze chats;`)
+  const indexed = await sessionsOf({ search: '_sure_' })
+  expect([indexed.ids, indexed.codes]).toEqual([[sure[0]!.id], []])
+  // time, and the mark of a deletion
+  await db.sql.unsafe(`
+    alter table chat_sessions disable trigger user;
+    update chat_sessions set updated_at = now() - interval '3 days';
+    update chat_sessions set updated_at = now() - interval '1 hour', deleted_at = now() where id = '${sure[0]!.id}';
+    alter table chat_sessions enable trigger user;`)
+  expect((await sessionsOf({ since: '2d' })).codes).toEqual(['NO_SESSION_FOUND'])
+  expect((await sessionsOf({ since: '2d', withDeleted: true })).ids).toEqual([sure[0]!.id])
+  expect((await sessionsOf({ since: '2001-01-01T00:00Z' })).ids.length).toBe(all.ids.length - 1)
+  for (const since of ['soon', '7', '2026-02-30', "now'; --"])
+    await expect(project.sessions({ since })).rejects.toThrow(`--since ${since}`)
+  await expect(project.sessions({ search: ' ' })).rejects.toThrow('--search')
+  expect((await said(project.recoverSession({ id: sure[0]!.id }))).codes).toEqual(['SESSION_PUT'])
+  expect((await sessionsOf({ since: '2d' })).ids).toEqual([sure[0]!.id])
+  // who is subject to row level security is shown what they may see, and that it may be less
+  await db.sql.unsafe(`
+    create role desk_${db.name} login; grant usage on schema public, chat_private to desk_${db.name};
+    grant select on chat_sessions, chats to desk_${db.name};
+    create policy desk on chat_sessions for select to desk_${db.name} using (id = '${sure[0]!.id}');`)
+  const url = new URL(db.url)
+  url.username = `desk_${db.name}`
+  const desk = await inProcess(url.toString(), { track: 'workspace-sessions' })
+  const seen = await said(desk.sessions({ withDeleted: true, filter: { user: [nobodyElse] } }))
+  expect(seen.codes).toContain('SESSIONS_HIDDEN')
+  const mine = await said(desk.countSessions({ withDeleted: true }))
+  expect(mine.tables[0]!.rows).toEqual([[1]])
+  expect((await said(desk.exportSession({ id: sure[0]!.id }))).verdict).toBe('failed')
+  await db.sql.unsafe(`drop owned by desk_${db.name}; drop role desk_${db.name}`)
+})
+
+const nobodyElse = '00000000-0000-0000-0000-000000000001'
+
+test('a session that was pruned is recovered alone from its archive', async () => {
+  await using db = await database(newest(), 'helper-chats', 60)
+  const project = await inProcess(db.url, { track: 'helper-chats' })
+  expect((await said(project.migrate({ phase: 'contract' }))).verdict).toBe('clean')
+  await db.sql.unsafe(
+    `set demo.writes = 40; ${readFileSync(join(root, 'examples/helper-chats/new_app.sql'), 'utf8')}`,
+  )
+  await db.sql.unsafe(
+    `alter table chat_sessions disable trigger user; update chat_sessions set updated_at = now() - interval '400 days'; update chat_messages set created_at = now() - interval '400 days'; alter table chat_sessions enable trigger user`,
+  )
+  const tables = ['public.chat_sessions', 'public.chat_messages']
+  const before = await contents(db, tables)
+  const consent = { allow: ['DELETES_DATA', 'PRUNES_MOST'] as never[], confirm: db.name }
+  expect(
+    (await said(project.prune({ olderThanDays: 300, apply: true, delete: true, consent }))).codes,
+  ).toContain('ARCHIVED')
+  const ids = (before['public.chat_sessions'] as { id: string }[]).map(s => s.id)
+  expect((await said(project.session({ id: ids[0]! }))).codes).toEqual(['NO_SUCH_SESSION'])
+  for (const id of ids) {
+    const recovered = await said(project.recoverSession({ id }))
+    expect(recovered).toMatchObject({ verdict: 'clean', codes: ['SESSION_PUT'] })
+    expect(JSON.parse(recovered.session!).id).toBe(id)
+  }
+  expect(await contents(db, tables)).toEqual(before)
+  expect((await said(project.recoverSession({ id: ids[0]! }))).codes).toEqual(['SESSION_THERE'])
+  expect((await said(project.recoverSession({ id: 'nobody' }))).codes).toEqual(['NO_SUCH_SESSION'])
 })
 
 const typeOf = async (db: Database, table: string, column: string): Promise<string> => {

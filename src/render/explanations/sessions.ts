@@ -17,6 +17,11 @@ export const sessionExplanations = {
     'The list is empty for that reason alone: the value may be misspelt.',
     'Compare the value with those that rethread sessions list shows.',
   ),
+  NO_SESSION_FOUND: explained(
+    'The filters, --since and --search together leave no session.',
+    'Some sessions are left out by default, such as those that are marked as deleted.',
+    'Ask for fewer things at once, or add --with-deleted.',
+  ),
   SESSIONS_HIDDEN: explained(
     'The role of the connection is subject to row level security, or may not read the table.',
     'The list and the count have only the rows that this role may see.',

@@ -42,6 +42,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NO_SESSIONS_TABLE: ['public.chat_sessions'],
   NO_SUCH_SESSION: ['4711', { table: 'public.chat_sessions' }],
   NO_SESSION_HAS: ['repo=acme/web', { table: 'public.chat_sessions' }],
+  NO_SESSION_FOUND: ['public.chat_sessions', { hidden: ['sessions marked as deleted'] }],
   SESSIONS_HIDDEN: ['public.chat_sessions', { role: 'support' }],
   SEARCH_SCANS: [chats, { rows: 2_000_000, column: 'message' }],
   SEARCH_TOO_SLOW: ['invoice', { seconds: 30, table: chats, column: 'message' }],

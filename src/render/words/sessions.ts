@@ -5,6 +5,9 @@ import { type Group, listed, say, sentence } from './say.js'
 const searchIndex = (table: string, column: string): string =>
   sentence`create extension if not exists pg_trgm;\ncreate index concurrently on ${table} using gin (${column} gin_trgm_ops);`
 
+/** Rows below which reading all of them takes no time worth an index. */
+const fewRows = 10_000
+
 const elements =
   'The messages are elements of a JSON array, which no index helps: narrow the search with --since or a filter.'
 
@@ -16,9 +19,13 @@ export const sessionWords = {
   ),
   NO_SUCH_SESSION: say(
     (s, f) => sentence`\`${f.table}\` has no session \`${s}\`.`,
-    () => 'rethread sessions list',
+    s => sentence`rethread sessions list\nrethread sessions recover ${s}`,
   ),
   NO_SESSION_HAS: say((s, f) => sentence`No session of \`${f.table}\` has \`${s}\`.`),
+  NO_SESSION_FOUND: say(
+    (s, f) =>
+      sentence`No session of \`${s}\` is what was asked for${f.hidden.length === 0 ? '' : sentence`. Left out by default: ${listed(f.hidden)}`}.`,
+  ),
   SESSIONS_HIDDEN: say(
     (s, f) =>
       sentence`Row level security filters \`${s}\` for role ${f.role}: only rows that it may see are listed and counted.`,
@@ -27,13 +34,14 @@ export const sessionWords = {
   SEARCH_SCANS: say(
     (s, f) =>
       sentence`No index helps this search: it reads ${f.rows === null ? 'all' : sentence`about ${number(f.rows)}`} rows of \`${s}\`.`,
-    (s, f) => (f.column === null ? elements : searchIndex(s, f.column)),
+    (s, f) =>
+      f.rows !== null && f.rows < fewRows ? null : f.column === null ? elements : searchIndex(s, f.column),
   ),
   SEARCH_TOO_SLOW: say(
     (s, f) =>
       sentence`The search for \`${s}\` was stopped after ${f.seconds} s, before it had read all of \`${f.table}\`.`,
     (_, f) =>
-      sentence`Narrow it with --since or a filter, or give it more time with --within <seconds>${f.column === null ? '.' : sentence`, or make an index:\n${searchIndex(f.table, f.column)}`}`,
+      sentence`Narrow it with --since or a filter, or give it more time: --within ${f.seconds * 4}${f.column === null ? '.' : sentence`, or make an index:\n${searchIndex(f.table, f.column)}`}`,
   ),
   SESSION_TOO_LARGE: say(
     (s, f) =>
@@ -42,7 +50,7 @@ export const sessionWords = {
   ),
   BAD_SESSION_FILE: say(
     (s, f) => sentence`\`${s}\` is no session that can be imported: ${f.reason}.`,
-    () => 'rethread sessions export <id> --output session.json',
+    () => 'Write it again with rethread sessions export and --output session.json, or correct the file.',
   ),
   SESSION_FROM_ELSEWHERE: say(
     (s, f) => sentence`\`${s}\` does not fit this database: ${f.differs.join('; ')}. Nothing was changed.`,
