@@ -74,7 +74,10 @@ test('an error is recorded by its code: no row, no statement and no password is 
     create domain short as text check (length(value) < 1);`)
   const url = new URL(db.url)
   url.password = 'pass-word-of-mine'
-  const project = await inProcess(url.toString(), { track: 'workspace-sessions' })
+  const project = await inProcess(url.toString(), {
+    track: 'workspace-sessions',
+    config: { retryFailedSeconds: 0 },
+  })
   const refused = await project.migrate()
   expect(refused.verdict).toBe('refused')
   const root = named('rethread migrate')

@@ -1,4 +1,5 @@
 import { sessionCodes } from './codes_of_sessions.js'
+import { toolCodes } from './codes_of_tools.js'
 
 /** How loud a finding is. `refused` is a guard that said no: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
@@ -232,15 +233,7 @@ export const codes = {
   RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
   DRIFT_UNKNOWN: 'warn',
-  EXPORTED: 'info',
-  EXPORT_HELD: 'info',
-  EXPORT_CONFLICT: 'error',
-  APPLIED_ELSEWHERE: 'refused',
-  ELSEWHERE_FAILED: 'refused',
-  ELSEWHERE_CHANGED: 'refused',
-  HISTORY_NOT_KEPT: 'error',
-  REPAIRED: 'info',
-  REPAIR_NEEDLESS: 'info',
+  ...toolCodes,
   // usage and the rest
   DEMO_NEXT: 'info',
   DEMO_KEPT: 'info',

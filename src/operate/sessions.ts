@@ -30,6 +30,9 @@ export interface SessionsOptions {
 /** How long a search may take where nobody says, in seconds. */
 export const usualSearchSeconds = 30
 
+/** Rows of a table below which reading all of them is over before a line about it is read. */
+const worthSaying = 10_000
+
 /** How long a reader waits for a lock, in milliseconds. */
 const lockMs = 5000
 
@@ -153,8 +156,10 @@ async function scanFindings(
 ): Promise<Finding[]> {
   const scan = await scannedBy(sql, info, condition)
   if (!scan) return []
-  const rows = scan.rows === null ? 'an unknown number of' : `about ${scan.rows}`
-  ctx.emit({ type: 'notice', text: `no index helps this search: it reads ${rows} rows of ${scan.table}` })
+  if (scan.rows === null || scan.rows >= worthSaying) {
+    const rows = scan.rows === null ? 'all' : `about ${scan.rows}`
+    ctx.emit({ type: 'narrate', text: `no index helps this search: it reads ${rows} rows of ${scan.table}` })
+  }
   const column = info.sessions.history ? null : (info.messages?.content ?? null)
   return [finding('SEARCH_SCANS', scan.table, { rows: scan.rows, column })]
 }

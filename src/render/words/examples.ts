@@ -518,6 +518,8 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     'supabase/migrations/20261130120000_own_001_add.sql',
     { reason: '001_add would be exported otherwise now' },
   ],
+  HISTORY_BEHIND: ['own', { tool: 'supabase', applied: ['001_add'], next: 2, keeps: true }],
+  FOLDER_NOT_READ: ['supabase/migrations'],
   APPLIED_ELSEWHERE: ['own', { tool: 'supabase', migrations: ['001_add', exampleMigration] }],
   ELSEWHERE_FAILED: [
     exampleMigration,
