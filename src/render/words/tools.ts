@@ -1,5 +1,9 @@
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
+/** A list of migrations in their order; of a long one the first and the last. */
+const shortened = (names: string[]): string =>
+  names.length <= 6 ? listed(names) : sentence`${names[0]!} to ${names.at(-1)!}`
+
 /** What is said of other migration tools, and of repairs of the ledger. */
 export const toolWords = {
   EXPORTED: say(
@@ -35,7 +39,7 @@ export const toolWords = {
         .join(' and ')} will look pending to ${f.tool}, which would apply them again.`,
     (_, f) =>
       f.keeps
-        ? sentence`Put "history": "${f.tool}" into rethread.config.json${f.applied.length === 0 ? '.' : sentence` for what comes next, and mark with ${f.tool} itself what is applied: ${listed(f.applied)}`}`
+        ? sentence`Put "history": "${f.tool}" into rethread.config.json${f.applied.length === 0 ? '.' : sentence` for what comes next, and mark with ${f.tool} itself what is applied: ${shortened(f.applied)}`}`
         : sentence`Mark them with ${f.tool} itself once they are applied.`,
   ),
   FOLDER_NOT_READ: say(
