@@ -36,7 +36,7 @@ export const fleetWords = {
     () => 'Fix what stopped it, then run the same command again. Databases that are done have nothing to do.',
   ),
   MORE_FINDINGS: say(
-    (s, f) => sentence`${number(f.count)} findings \`${s}\` that differ are not shown.`,
+    (s, f) => sentence`${number(f.count)} findings that differ are not shown (${s}).`,
     () => 'The report as JSON has them, database by database: --output report.json',
   ),
 } satisfies Group
