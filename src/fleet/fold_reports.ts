@@ -93,6 +93,9 @@ const rowValues: { usual: RowValues } & Record<string, RowValues> = {
   },
 }
 
+/** What a row has room for: a finding that explains the verdict. */
+const isOfNote = ({ level, code }: Finding): boolean => level !== 'info' || code === 'INTERRUPTED'
+
 function databasesTable(command: string, targets: TargetReport[]): Table {
   const columns = Object.entries(rowValues[command] ?? rowValues.usual)
   return {
@@ -103,7 +106,7 @@ function databasesTable(command: string, targets: TargetReport[]): Table {
       report?.verdict ?? 'not started',
       // of a database that was not reached nothing is known
       ...columns.map(([, value]) => (report?.target ? value(report) : null)),
-      report ? (mostUrgentFirst(report.findings).find(f => f.level !== 'info')?.code ?? '') : 'NOT_STARTED',
+      report ? (mostUrgentFirst(report.findings).find(isOfNote)?.code ?? '') : 'NOT_STARTED',
       exitCode,
       seconds,
     ]),
