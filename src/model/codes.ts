@@ -6,7 +6,7 @@ export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**
  * Every finding that rethread can report, with its usual level. A finding is a fact (code, subject, facts):
- * its facts are typed in `facts.ts`, its sentence is in `render/words/`; the compiler holds both to these names.
+ * `facts.ts` types its facts, `render/words/` has its sentence; the compiler holds both to these names.
  */
 export const codes = {
   // files
