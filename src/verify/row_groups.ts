@@ -156,7 +156,8 @@ async function lookAlone(
   ms: number,
 ): Promise<Visibility | null> {
   const seen = await asLooker(tx, looker, ms, inside => readVisibility(inside, of, looker.filter, where))
-  return seen === 'nothing' ? nothingSeen : seen
+  // they may read the ids, as has been asked, but not what the condition asks for
+  return seen === 'nothing' ? null : seen
 }
 
 /** False where the policies ask for more than columns, or where there would be too many groups. */
