@@ -81,6 +81,7 @@ const benches = {
   rollback: './rollback.mjs',
   predict: './predict.mjs',
   visibility: './visibility.mjs',
+  operate: './operate.mjs',
 }
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter(name => !(name in benches))
