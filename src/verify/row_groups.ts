@@ -81,7 +81,9 @@ export interface Sighting {
 export async function lookTogether(tx: Db, question: Question): Promise<Sighting> {
   const { of, lookers, where, small = smallCost } = question
   const [facts] = await relationFacts(tx, [of.table])
-  const whole = await expected(tx, `select ${ident(of.id)} from ${of.table}`)
+  const plain = facts?.kind === 'r' || facts?.kind === 'p'
+  // where a row is stored is in no index: what is asked for is the cost of reading the table itself
+  const whole = await expected(tx, `select ${plain ? 'ctid' : ident(of.id)} from ${of.table}`)
   const rows = Math.max(facts?.rows ?? 0, whole.rows)
   const result: Sighting = { seen: lookers.map(() => null), sample: question.sample, rows }
   if (question.sample) {
@@ -104,7 +106,6 @@ export async function lookTogether(tx: Db, question: Question): Promise<Sighting
     result.seen[0] = await lookAlone(tx, of, lookers[0]!, where, wholeReadMs(rows))
     if (result.seen[0] !== null) return result
   }
-  const plain = facts?.kind === 'r' || facts?.kind === 'p'
   if (plain && (await lookAtGroups(tx, question, result, rest))) return result
   if (!plain) return result
   result.sample = await ours(tx, wholeReadMs(rows), inside => sampleOf(inside, of, rows, question.persons))

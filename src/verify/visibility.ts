@@ -204,8 +204,9 @@ export function visibilityDifference(
     return { more: Math.max(0, now.rows - then.rows), less: Math.max(0, then.rows - sees) }
   const before = new Set(then.ids)
   const after = new Set([...now.ids, ...now.others.ids])
+  const gone = then.ids.filter(id => !after.has(id)).length
   return {
     more: knewAll ? now.ids.filter(id => !before.has(id)).length : null,
-    less: then.ids.filter(id => !after.has(id)).length,
+    less: knewAll || gone > 0 ? gone : null,
   }
 }

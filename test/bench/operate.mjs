@@ -36,7 +36,8 @@ export default async function operate({ rethread, server, root, table }) {
     await sql.unsafe('vacuum (analyze) public.chats')
     await sql.unsafe('vacuum (analyze) public.chat_sessions')
     const [one] = await sql`select id, user_id from public.chat_sessions order by id limit 1`
-    const structural = 'columns,constraints,indexes,policies,triggers,grants,functions,row_security,primary_keys'
+    const structural =
+      'columns,constraints,indexes,policies,triggers,grants,functions,row_security,primary_keys'
     const commands = {
       'sessions list': ['sessions', 'list'],
       'sessions list --filter user': ['sessions', 'list', '--filter', `user=${one.user_id}`],

@@ -82,6 +82,8 @@ const benches = {
   predict: './predict.mjs',
   visibility: './visibility.mjs',
   operate: './operate.mjs',
+  triggers: './triggers.mjs',
+  growth: './growth.mjs',
 }
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter(name => !(name in benches))

@@ -156,7 +156,7 @@ test('prove compares persons by groups of rows and by a sample as it does row by
     await using db = await database(newest(), 'workspace-sessions', messages)
     // as of a large table, which nobody reads by index
     await db.sql.unsafe(`
-      do $$ begin execute format('alter database %I set seq_page_cost = 100000', current_database()); end $$;
+      do $$ begin execute format('alter database %I set seq_page_cost = 100000', current_database()); execute format('alter database %I set random_page_cost = 100000', current_database()); end $$;
       alter table public.chats enable row level security;
       create policy mine on public.chats for select to authenticated using (${using})`)
     const project = await inProcess(db.url, {
