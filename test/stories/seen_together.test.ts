@@ -8,7 +8,7 @@ import { asRealUser } from '../../src/verify/real_users.js'
 import { lookTogether, type Question, type Sighting } from '../../src/verify/row_groups.js'
 import { contextOf } from '../support/context.js'
 import { type Database, database, newest } from '../support/database.js'
-import { inProcess } from '../support/in_process.js'
+import { inProcess, said } from '../support/in_process.js'
 
 const people = 10
 const rows = 9000
@@ -173,7 +173,7 @@ test('prove compares persons by groups of rows and by a sample as it does row by
       expect(stored.length).toBeGreaterThan(5)
       expect(stored.some(s => s.rows > 0)).toBe(true)
       for (const s of stored) expect([s.ids, s.of !== null]).toEqual([s.rows, sampled])
-      const proved = await project.prove({ sample: 5 })
+      const proved = await said(project.prove({ sample: 5 }))
       const sights = proved.tables.find(t => t.title === 'What persons saw before and see now')!
       expect(sights.rows.map(r => r[3])).toEqual(stored.map(() => expect.any(Number)))
       expect(proved.checks.find(c => c.check === 'real_persons')!.outcome).toBe('pass')
