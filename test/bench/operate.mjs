@@ -45,7 +45,7 @@ export default async function operate({ rethread, server, root, table }) {
       stats: ['stats'],
       status: ['status'],
       doctor: ['doctor'],
-      prune: ['prune', '--older-than', '90d'],
+      prune: ['prune', '--delete', '--older-than', '90d'],
       'plan, nothing to do': ['plan'],
       'verify, structural': ['verify', '--only', structural],
       verify: ['verify'],
