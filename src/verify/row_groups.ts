@@ -90,22 +90,25 @@ export async function lookTogether(tx: Db, question: Question): Promise<Sighting
     await lookAtSample(tx, question, result, lookers.keys())
     return result
   }
-  const rest: number[] = []
+  const costs: (number | null)[] = []
   for (const [i, looker] of lookers.entries()) {
     const cost = await asLooker(tx, looker, onePersonMs, inside =>
       expected(inside, `select ${ident(of.id)} from ${of.table} where ${looker.filter}`),
     )
     if (cost === 'nothing') result.seen[i] = nothingSeen
-    else if (cost !== null && (whole.cost <= small || cost.cost <= whole.cost * partByIndex))
+    costs.push(cost === 'nothing' ? 0 : (cost?.cost ?? null))
+  }
+  // together they read the table twice: once in groups, and once for the ids of who sees little
+  const few = costs.reduce<number>((sum, c) => sum + (c ?? Infinity), 0) <= 2 * whole.cost
+  const rest: number[] = []
+  for (const [i, looker] of lookers.entries()) {
+    const cost = costs[i] ?? Infinity
+    const alone = few || whole.cost <= small || cost <= whole.cost * partByIndex
+    if (alone && result.seen[i] === null && costs[i] !== null)
       result.seen[i] = await lookAlone(tx, of, looker, where, onePersonMs)
     if (result.seen[i] === null) rest.push(i)
   }
   if (rest.length === 0) return result
-  // for one alone, reading is what asking together would cost
-  if (lookers.length === 1 && whole.cost > small) {
-    result.seen[0] = await lookAlone(tx, of, lookers[0]!, where, wholeReadMs(rows))
-    if (result.seen[0] !== null) return result
-  }
   if (plain && (await lookAtGroups(tx, question, result, rest))) return result
   if (!plain) return result
   result.sample = await ours(tx, wholeReadMs(rows), inside => sampleOf(inside, of, rows, question.persons))
