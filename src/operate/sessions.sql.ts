@@ -4,7 +4,7 @@ import { type Db, literal, ident as q } from '../database/types.js'
 import { messageValue, readAs } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
-import { expected } from '../verify/row_groups.sql.js'
+import { plannedCost } from '../verify/row_groups.sql.js'
 
 const countOf = (info: TrackInfo): string => {
   const { sessions: s, messages: m } = info
@@ -147,7 +147,7 @@ const mostCounted = 1_000_000
 /** How many messages there are as the server believes where they are too many to count, else null. */
 export async function estimatedMessages(sql: Db, info: TrackInfo): Promise<number | null> {
   if (!info.messages || info.sessions.history) return null
-  const rows = (await expected(sql, `select from ${info.messages.table}`)).rows
+  const rows = (await plannedCost(sql, `select from ${info.messages.table}`)).rows
   return rows > mostCounted ? rows : null
 }
 

@@ -19,7 +19,7 @@ export async function columnsOfPredicate(
   const relation = namesIn(table)!.at(-1)
   const asked = new Set<string>()
   let whole = false
-  for (const { node } of await parseStatements(`select from ${table} where ${predicate}`))
+  for (const { node } of await parseStatements(`select ${predicate}`))
     visitNodes(node, part => {
       if (!part.ColumnRef) return
       const path: string[] = part.ColumnRef.fields.map((f: Node) => f.String?.sval ?? '*')

@@ -57,7 +57,7 @@ export interface RowGroup {
 }
 
 /** What the planner expects of a query as the current role: its cost, and how many rows. */
-export async function expected(sql: Db, query: string): Promise<{ cost: number; rows: number }> {
+export async function plannedCost(sql: Db, query: string): Promise<{ cost: number; rows: number }> {
   const [row] = await sql.unsafe<Record<string, unknown>[]>(`explain (format json) ${query}`)
   const said = row!['QUERY PLAN'] as string | object
   const [{ Plan: plan }] = (typeof said === 'string' ? JSON.parse(said) : said) as [
@@ -66,12 +66,21 @@ export async function expected(sql: Db, query: string): Promise<{ cost: number; 
   return { cost: plan['Total Cost'], rows: plan['Plan Rows'] }
 }
 
-const keyOf = (columns: string[]): string => `row(${columns.map(ident).join(', ')})::text`
+/** What it costs to read a table from end to end. */
+export const readingCost = (sql: Db, { table, id }: VisibleRows, isTable: boolean) =>
+  // where a row is stored is in no index
+  plannedCost(sql, `select ${isTable ? 'ctid' : ident(id)} from ${table}`)
+
+/** What it costs the current role to find its rows of a table, of those that a filter lets through. */
+export const findingCost = (sql: Db, { table, id }: VisibleRows, filter: string) =>
+  plannedCost(sql, `select ${ident(id)} from ${table} where ${filter}`)
+
+const groupKey = (columns: string[]): string => `row(${columns.map(ident).join(', ')})::text`
 
 const groupQuery = ({ table, id }: VisibleRows, columns: string[], where: string): string => {
   const list = columns.map(ident)
   const hash = `hashtextextended(${ident(id)}::text, 0)`
-  return `select min(${ident(id)}::text collate "C") as one, ${list[0] ?? 'null'}::text as first, ${keyOf(columns)} as key,
+  return `select min(${ident(id)}::text collate "C") as one, ${list[0] ?? 'null'}::text as first, ${groupKey(columns)} as key,
       count(*) filter (where ${where})::float8 as rows, coalesce(sum(${hash}) filter (where ${where}), 0)::text as hash,
       count(*) filter (where not (${where}))::float8 as others
     from ${table} ${list.length > 0 ? `group by ${list.join(', ')}` : 'having count(*) > 0'}`
@@ -87,7 +96,7 @@ export async function readGroups(
 ): Promise<RowGroup[] | null> {
   const query = groupQuery(of, columns, where)
   // the planner's guess is often too high: only where it is far off what is wanted nobody tries
-  if ((await expected(sql, query)).rows > 50 * most) return null
+  if ((await plannedCost(sql, query)).rows > 50 * most) return null
   const groups = await sql.unsafe<RowGroup[]>(`${query} limit ${most + 1}`)
   return groups.length > most ? null : groups
 }
@@ -114,7 +123,7 @@ export async function idsIn(
   groups: RowGroup[],
   where: string,
 ): Promise<{ key: string; id: string; meant: boolean }[]> {
-  const found = `select ${keyOf(columns)} as key, ${ident(id)}::text as id, coalesce(${where}, false) as meant from ${table}`
+  const found = `select ${groupKey(columns)} as key, ${ident(id)}::text as id, coalesce(${where}, false) as meant from ${table}`
   const [first] = columns
   if (groups.length === 0) return []
   if (first === undefined) return sql.unsafe(found)
@@ -122,7 +131,7 @@ export async function idsIn(
   // the first column is compared before the text of all is made, which takes ten times as long
   return sql.unsafe(
     `${found} where case when ${ident(first)} is null or ${ident(first)} = any (${arrayOf(values)})
-       then ${keyOf(columns)} = any (${arrayOf(groups.map(g => g.key))}) else false end`,
+       then ${groupKey(columns)} = any (${arrayOf(groups.map(g => g.key))}) else false end`,
   )
 }
 

@@ -3,14 +3,15 @@ import { relationFacts } from '../database/catalog.sql.js'
 import { setLocal } from '../database/connection.sql.js'
 import { isRefused, isSqlState } from '../database/faults.js'
 import { savepoint, takenBack } from '../database/scopes.js'
-import { type Db, ident } from '../database/types.js'
+import type { Db } from '../database/types.js'
 import type { VisibleRows } from '../model/project.js'
 import {
-  expected,
+  findingCost,
   idsIn,
   mostIds,
   type RowGroup,
   readGroups,
+  readingCost,
   readVisibility,
   sampleOf,
   type Visibility,
@@ -19,7 +20,7 @@ import {
 import { columnsAsked } from './visibility_twins.sql.js'
 
 /** Longest wait for a lock, and longest look of one person, in milliseconds. */
-const waitMs = 500
+const lookWaitMs = 500
 const onePersonMs = 2000
 /** Longest read of a whole table for everybody, in milliseconds, and how much longer for a million rows. */
 const wholeMs = 2000
@@ -44,7 +45,7 @@ export interface Looker {
 }
 
 /** What is asked about one table. */
-export interface Question {
+export interface SightQuestion {
   of: VisibleRows
   lookers: Looker[]
   /** Rows that are counted and hashed; what else is seen is counted apart. */
@@ -78,12 +79,11 @@ export interface Sighting {
  * a policy asks for more than columns, they look at a sample of the rows. The transaction must hold one
  * snapshot, so that a row which somebody changes meanwhile stays what it was.
  */
-export async function lookTogether(tx: Db, question: Question): Promise<Sighting> {
+export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sighting> {
   const { of, lookers, where, small = smallCost } = question
   const [facts] = await relationFacts(tx, [of.table])
   const plain = facts?.kind === 'r' || facts?.kind === 'p'
-  // where a row is stored is in no index: what is asked for is the cost of reading the table itself
-  const whole = await expected(tx, `select ${plain ? 'ctid' : ident(of.id)} from ${of.table}`)
+  const whole = await readingCost(tx, of, plain)
   const rows = Math.max(facts?.rows ?? 0, whole.rows)
   const result: Sighting = { seen: lookers.map(() => null), sample: question.sample, rows }
   if (question.sample) {
@@ -92,9 +92,7 @@ export async function lookTogether(tx: Db, question: Question): Promise<Sighting
   }
   const costs: (number | null)[] = []
   for (const [i, looker] of lookers.entries()) {
-    const cost = await asLooker(tx, looker, onePersonMs, inside =>
-      expected(inside, `select ${ident(of.id)} from ${of.table} where ${looker.filter}`),
-    )
+    const cost = await asLooker(tx, looker, onePersonMs, inside => findingCost(inside, of, looker.filter))
     if (cost === 'nothing') result.seen[i] = nothingSeen
     costs.push(cost === 'nothing' ? 0 : (cost?.cost ?? null))
   }
@@ -111,7 +109,9 @@ export async function lookTogether(tx: Db, question: Question): Promise<Sighting
   if (rest.length === 0) return result
   if (plain && (await lookAtGroups(tx, question, result, rest))) return result
   if (!plain) return result
-  result.sample = await ours(tx, wholeReadMs(rows), inside => sampleOf(inside, of, rows, question.persons))
+  result.sample = await withFullSight(tx, wholeReadMs(rows), inside =>
+    sampleOf(inside, of, rows, question.persons),
+  )
   if (!result.sample) return result
   result.sample = [...new Set([...result.sample, ...question.also])]
   await lookAtSample(tx, question, result, question.alike ? lookers.keys() : rest)
@@ -129,7 +129,7 @@ async function asLooker<T>(
 ): Promise<T | 'nothing' | null> {
   try {
     return await takenBack(savepoint(tx), async inside => {
-      await setLocal(inside, waitMs, ms)
+      await setLocal(inside, lookWaitMs, ms)
       await enter(inside)
       return work(inside)
     })
@@ -140,10 +140,10 @@ async function asLooker<T>(
 }
 
 /** Work with full sight; null where it took too long, or where there is no full sight. */
-async function ours<T>(tx: Db, ms: number, work: (inside: Db) => Promise<T>): Promise<T | null> {
+async function withFullSight<T>(tx: Db, ms: number, work: (inside: Db) => Promise<T>): Promise<T | null> {
   try {
     return await takenBack(savepoint(tx), async inside => {
-      await setLocal(inside, waitMs, ms)
+      await setLocal(inside, lookWaitMs, ms)
       return work(inside)
     })
   } catch (error) {
@@ -167,7 +167,7 @@ async function lookAlone(
 /** False where the policies ask for more than columns, or where there would be too many groups. */
 async function lookAtGroups(
   tx: Db,
-  { of, lookers, where, columns: filtered }: Question,
+  { of, lookers, where, columns: filtered }: SightQuestion,
   result: Sighting,
   who: number[],
 ): Promise<boolean> {
@@ -175,7 +175,7 @@ async function lookAtGroups(
   if (asked.whole || asked.system || filtered === null) return false
   const columns = [...new Set([...asked.columns, ...filtered])].sort()
   const ms = wholeReadMs(result.rows)
-  const groups = await ours(tx, ms, inside => readGroups(inside, of, columns, where, mostGroups))
+  const groups = await withFullSight(tx, ms, inside => readGroups(inside, of, columns, where, mostGroups))
   if (!groups) return false
   const byOne = new Map(groups.map(g => [g.one, g]))
   const ones = [...byOne.keys()]
@@ -194,7 +194,7 @@ async function lookAtGroups(
   }
   const few = [...found.values()].filter(g => rowsOf(g) <= mostIds).flat()
   const wanted = [...new Map(few.map(g => [g.key, g])).values()]
-  const read = (await ours(tx, ms, inside => idsIn(inside, of, columns, wanted, where))) ?? []
+  const read = (await withFullSight(tx, ms, inside => idsIn(inside, of, columns, wanted, where))) ?? []
   const idsOf = new Map<string, { id: string; meant: boolean }[]>()
   for (const { key, id, meant } of read) idsOf.set(key, [...(idsOf.get(key) ?? []), { id, meant }])
   for (const [i, seen] of found) {
@@ -215,12 +215,12 @@ const rowsOf = (groups: RowGroup[]): number => groups.reduce((n, g) => n + g.row
 
 async function lookAtSample(
   tx: Db,
-  { of, lookers, where }: Question,
+  { of, lookers, where }: SightQuestion,
   result: Sighting,
   who: Iterable<number>,
 ): Promise<void> {
   const sample = result.sample!
-  const chosen = await ours(tx, onePersonMs, inside => visibleAmong(inside, of, sample, where))
+  const chosen = await withFullSight(tx, onePersonMs, inside => visibleAmong(inside, of, sample, where))
   if (!chosen) return
   const meant = new Set(chosen)
   for (const i of who) {

@@ -12,7 +12,7 @@ import type { Run } from '../run/run.js'
 import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
 import { sampleRealUsers } from './real_users.sql.js'
-import { lookTogether, type Question } from './row_groups.js'
+import { lookTogether, type SightQuestion } from './row_groups.js'
 import type { Visibility } from './row_groups.sql.js'
 import {
   mayRead,
@@ -55,7 +55,7 @@ export async function recordVisibility(run: Run, track: Track): Promise<Finding[
             ...questionOf(before, persons, info.persona.claim, sampled),
             where: 'true',
           })
-        : { seen: sampled.map(() => everything), sample: null, rows: 0 }),
+        : { seen: sampled.map(() => seesEverything), sample: null, rows: 0 }),
     }))
     const of = { run: run.id, track: track.name, relation: before.table }
     if (sample) {
@@ -71,7 +71,7 @@ export async function recordVisibility(run: Run, track: Track): Promise<Finding[
 }
 
 /** What there is to store of whoever sees all of a table. */
-const everything = { rows: null, hash: null, ids: null, of: null }
+const seesEverything = { rows: null, hash: null, ids: null, of: null }
 
 /** Looks with one snapshot, and takes back whom it has become. */
 const atOneMoment = <T>(connection: Connection, work: (tx: Db) => Promise<T>): Promise<T> =>
@@ -82,7 +82,7 @@ const questionOf = (
   column: string,
   claim: string,
   ids: string[],
-): Omit<Question, 'where'> => ({
+): Omit<SightQuestion, 'where'> => ({
   of,
   lookers: ids.map(person => ({
     enter: tx => become(tx, asRealUser(claim, person, { role })),

@@ -5,7 +5,7 @@ import { takenBack, transaction } from '../../src/database/scopes.js'
 import type { Db } from '../../src/database/types.js'
 import { become } from '../../src/verify/probes.sql.js'
 import { asRealUser } from '../../src/verify/real_users.js'
-import { lookTogether, type Question, type Sighting } from '../../src/verify/row_groups.js'
+import { lookTogether, type Sighting, type SightQuestion } from '../../src/verify/row_groups.js'
 import { contextOf } from '../support/context.js'
 import { type Database, database, newest } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
@@ -70,7 +70,7 @@ describe('what several persons see of a table is found out by reading it once', 
   /** Looks in a transaction that is taken back, after `prepare`; also how often the table was read whole. */
   const look = async (
     small: number,
-    changed: Partial<Question> = {},
+    changed: Partial<SightQuestion> = {},
     prepare = '',
   ): Promise<Sighting & { scans: number }> => {
     await using connection = await connect(contextOf(db.url), 'probe')
