@@ -187,7 +187,7 @@ export function bornBefore(info: TrackInfo, table: string, at: string): string {
  * Pure: how many rows were won and lost from sight; null where that can't be known. `there` is how many rows
  * there are of those that were there then.
  */
-export function visibilityDifference(
+function visibilityDifference(
   then: StoredVisibility,
   now: Visibility | null,
   there: number,
