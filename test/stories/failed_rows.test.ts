@@ -122,6 +122,11 @@ describe.each(servers())('rows that fail on PostgreSQL $major', server => {
     expect(await left()).toEqual([row!.lost])
     await db.sql`drop trigger late on chats`
     expect([await ran('contract'), await left()]).toEqual([['clean', []], []])
+    // a column that is new and takes no null is no part of what was taken out
+    await db.sql.unsafe(
+      `create domain public.tag as text not null; alter table chats add column tag public.tag default 'none'`,
+    )
+    expect((await project.prove()).findings.filter(f => f.level === 'error')).toEqual([])
     const consent = { allow: ['DELETES_DATA', 'IGNORES_DRIFT'] as HazardCode[], confirm: db.name }
     expect((await project.rollback({ all: true, consent })).verdict).toBe('clean')
     expect((await db.sql`select count(*)::int as rows from chats`)[0]!.rows).toBe(row!.rows)
