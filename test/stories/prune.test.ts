@@ -137,6 +137,8 @@ describe.each(servers())('prune on PostgreSQL $major', server => {
       [[1, null, 1]],
       ['Old 1 2 true', 'Old 2 2 true', 'Old 3 2 false', 'Old 4 2 true', 'Old 5 2 true'],
     ])
+    // the mark was use
+    await db.sql`update public.chat_sessions set updated_at = '2025-01-01' where title like 'Old %'`
     expect(await pruned({ delete: true })).toEqual([
       'attention',
       expect.arrayContaining([
