@@ -26,8 +26,8 @@ as $$
   select substring(left(regexp_replace(btrim(content, E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$')
 $$;
 
--- A row as it was, by the columns that it had: those that are new take their defaults, and the server computes
--- its own again.
+-- A row as it was, by the columns that it had: those that are new take their defaults, and the server
+-- computes its own again.
 create function chat_private.put_back(target regclass, original jsonb) returns void
 language plpgsql
 set search_path = ''

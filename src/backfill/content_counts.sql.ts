@@ -206,8 +206,8 @@ export async function unitCounts(
 }
 
 /**
- * A list of columns with their types, for rows that are read from JSON: domains by what they are made of, because
- * one that takes no null refuses a row from before the column was there.
+ * A list of columns with their types, for rows that are read from JSON: domains by what they are made of,
+ * because one that takes no null refuses a row from before the column was there.
  */
 async function columnsAs(sql: Db, table: string, names: string[]): Promise<string> {
   const rows = await sql<{ name: string; type: string }[]>`

@@ -168,7 +168,7 @@ export async function deleteInto(
 }
 
 /** How many rows are still there that should have gone. */
-export async function rowsLeft(sql: Db, table: string, where: string, ids: string[]): Promise<number> {
+export async function rowsStaying(sql: Db, table: string, where: string, ids: string[]): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::float8 as n from ${table} t where ${where}`,
     [JSON.stringify(ids)],

@@ -1,3 +1,4 @@
+import type { Cause } from '../backfill/failed_rows.sql.js'
 import { setLocal } from '../database/connection.sql.js'
 import { isDataFault, serverFault } from '../database/faults.js'
 import { Failure } from '../model/failure.js'
@@ -5,7 +6,7 @@ import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import type { Run } from '../run/run.js'
-import { deleteSessions, type Follows, unchanged } from './delete_sessions.js'
+import { deleteSessions, type Follows, unchangedRows } from './delete_sessions.js'
 import { lockIdle, type Retention, settle, stillIdle } from './prune.sql.js'
 
 /** Sessions of one transaction: short enough that nobody waits. */
@@ -13,12 +14,6 @@ const pruneAtOnce = 200
 
 /** Sessions that are named of those that stay for one reason. */
 const namedSessions = 3
-
-/** Why a session stays: a trigger, a rule or a constraint of the application. */
-interface Cause {
-  sqlstate: string | null
-  reason: string
-}
 
 /**
  * Prunes some sessions at a time, each batch in a short transaction: run again after a kill, it goes on with
@@ -48,7 +43,7 @@ export async function pruneAll(
           retention.how === 'deleted'
             ? await deleteSessions(run, tx, track, follows, ids)
             : await settle(tx, retention, ids)
-        if (pruned < ids.length) throw unchanged(table, ids.length - pruned)
+        if (pruned < ids.length) throw unchangedRows(table, ids.length - pruned)
         return { locked: tried.length, pruned }
       }),
     )
@@ -60,13 +55,13 @@ export async function pruneAll(
     try {
       more = await some(null)
     } catch (error) {
-      if (causeOf(error) === null) throw error
+      if (whyRefused(error) === null) throw error
       for (const id of [...tried]) {
         if (!goesOn()) break
         try {
           await some([id])
         } catch (fault) {
-          const cause = causeOf(fault)
+          const cause = whyRefused(fault)
           if (cause === null) throw fault
           refused.set(id, cause)
         }
@@ -76,7 +71,7 @@ export async function pruneAll(
 }
 
 /** Why a session was refused; null where an error says nothing of sessions. */
-function causeOf(error: unknown): Cause | null {
+function whyRefused(error: unknown): Cause | null {
   if (error instanceof Failure)
     return error.finding.code === 'ROWS_FAILED'
       ? { sqlstate: null, reason: error.finding.facts.reason }

@@ -87,7 +87,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
     }
     await advanceSequences(sql, a.relation)
   }
-  const failed = byKey(refused)
+  const failed = reasonsByKey(refused)
   const missing = (await notBroughtBack(sql, merge)).filter(c => !failed.has(c.key))
   const missed = [...changed, ...missing, ...refused.values()]
   const none = `${wanted.join(', ')} must not be null and has no default: give it one, then restore again`
@@ -116,7 +116,7 @@ async function unfitValues(sql: Db, merge: TableMerge | ColumnMerge, unfit: Unfi
 }
 
 /** Why rows were refused, by the key that reports name. */
-const byKey = (refused: Map<string, Conflict>): Map<string, string> =>
+const reasonsByKey = (refused: Map<string, Conflict>): Map<string, string> =>
   new Map([...refused.values()].map(c => [c.key, c.reason]))
 
 /** An archive of which nothing can be brought back. */
@@ -189,7 +189,7 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
       })
     }
   const { conflicts, left } = await columnConflicts(sql, merge)
-  const failed = byKey(refused)
+  const failed = reasonsByKey(refused)
   const reasons = conflicts.map(c => ({ ...c, reason: failed.get(c.key) ?? unfit?.why ?? c.reason }))
   return { inserted: 0, updated, left, conflicts: reasons }
 }
