@@ -129,7 +129,12 @@ const desk: Record<string, Verb> = {
       return up
     },
     args: () => ['quarantine', 'assign', '--workspace', room],
-    call: project => project.assignQuarantined({ workspace: room }),
+    call: async project => {
+      const report = await project.assignQuarantined({ workspace: room })
+      // killed at its end: no row waits any more that could be given one
+      const isDone = report.findings.some(f => f.code === 'NO_SUCH_ROW')
+      return isDone ? project.retryQuarantined() : report
+    },
   },
 }
 
