@@ -33,6 +33,7 @@ const floors = [
   'library',
   'render',
   'command.ts',
+  'fleet',
   'operate',
   'dry_run',
   'rollback',
@@ -60,6 +61,7 @@ const packages: Record<string, string[]> = {
   umzug: ['migrate', 'run'],
   'libpg-query': ['files'],
   zod: ['files', 'model'],
+  '@opentelemetry/api': ['library'],
 }
 /** The disk, other programs and the network are for these; the rest works on what it is given. */
 const outside = /^node:(fs|child_process|net|tls|dgram|dns|http|https|os|worker_threads)/
