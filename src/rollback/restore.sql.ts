@@ -22,8 +22,8 @@ export interface Fitted {
 
 /** An archived table and the present one. */
 export interface TableMerge extends Fitted {
-  /** Its id in the list of archives. */
-  archive: number
+  /** Its id in the list of archives; null for rows that are put in one transaction, which note nothing. */
+  archive: number | null
   table: string
   storedAs: string
   /** Columns of both, those left out that the server computes. */
@@ -146,19 +146,22 @@ export async function mergeTable(
   const insert = `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
      select ${archivedValues(m, m.columns)} from only ${source} a where ${inStretch(stretch)}`
   const may = `not ${leftToMigrate(m)} and ${parentsThere(m)} and ${isComplete(m)}`
-  if (m.key.length === 0) {
+  if (m.key.length === 0 && m.archive !== null) {
     const where = `${inStretch(stretch)} and ${may}`
     const noted = await noteRows(sql, { archive: m.archive, source, where }, [m.track])
     const { count } = await sql.unsafe(`${insert} and ${isNotedNow(m.archive)}`)
     if (count < noted) await refuseLeftOut(sql)
     return { inserted: count, updated: 0 }
   }
-  const isNew = refused ? `not exists (select from ${m.table} t where ${sameKey(m.key, 't', 'a')})` : 'true'
+  const isNew =
+    refused && m.key.length > 0
+      ? `not exists (select from ${m.table} t where ${sameKey(m.key, 't', 'a')})`
+      : 'true'
   const inserted = await sql.unsafe(
     `${insert} and ${inScope(m)} and ${may} and ${isNew} ${refused ? '' : 'on conflict do nothing'}`,
     [m.track],
   )
-  if (m.writable.length === 0) return { inserted: inserted.count, updated: 0 }
+  if (m.writable.length === 0 || m.key.length === 0) return { inserted: inserted.count, updated: 0 }
   const updated = await sql.unsafe(
     `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${archivedValue(m, c)}`).join(', ')}
      from only ${source} a
@@ -232,7 +235,7 @@ async function incompleteRows(sql: Db, m: TableMerge): Promise<Conflict[]> {
   const rows = await sql.unsafe<Conflict[]>(
     `select format('%s row(s)', count(*)) as key, x.reason
      from (select case ${reasonsOf(m)} when false then '' end as reason from ${m.storedAs} a
-       where not ${leftToMigrate(m)} and not ${isNoted(m.archive)}) x
+       where not ${leftToMigrate(m)} and not ${m.archive === null ? 'false' : isNoted(m.archive)}) x
      where x.reason is not null
      group by x.reason
      order by x.reason`,
