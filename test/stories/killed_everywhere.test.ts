@@ -219,7 +219,7 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
     (track, verb) => everyBoundary(server, track, verb, stride(90)),
     whole || process.env.RETHREAD_STRIDE ? 7_200_000 : 120_000,
   )
-  test.each(Object.keys(desk))(
+  test.each(whole || process.env.RETHREAD_STRIDE ? Object.keys(desk) : ['assign'])(
     `workspace-sessions, quarantine %s: run again, exact (seed ${seed})`,
     verb => everyBoundary(server, 'workspace-sessions', verb, stride(90)),
     whole || process.env.RETHREAD_STRIDE ? 7_200_000 : 120_000,
