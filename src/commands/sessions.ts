@@ -48,7 +48,7 @@ function readAction(typed: string | undefined): Action {
 }
 
 /** Options that only some actions take, by name: one that does nothing would be taken for one that does. */
-const takenBy: Record<string, Action[]> = {
+const actionsTaking: Record<string, Action[]> = {
   '--filter': ['list', 'count'],
   '--since': ['list', 'count'],
   '--search': ['list', 'count'],
@@ -59,7 +59,7 @@ const takenBy: Record<string, Action[]> = {
 }
 
 function refuseStray(action: Action, given: Record<string, boolean>): void {
-  for (const [flag, actions] of Object.entries(takenBy))
+  for (const [flag, actions] of Object.entries(actionsTaking))
     if (given[flag] && !actions.includes(action))
       throw new UsageError(`sessions ${action} ${flag}`, `only ${actions.join(' and ')} take it`)
 }

@@ -11,18 +11,18 @@ const format = 'rethread session 1'
 const isJson = (type: string): boolean => type === 'json' || type === 'jsonb'
 
 /** Types whose values stand there as numbers; NaN and Infinity stand there as texts. */
-const isNumber = (type: string): boolean =>
+const holdsNumbers = (type: string): boolean =>
   /^(smallint|integer|bigint|numeric|real|double precision)\b/.test(type)
 
 const jsonNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
-/** What a renderer may write otherwise, which a `json` column would keep: other characters, blanks of lines. */
+/** What a renderer may spell otherwise, and a `json` column keeps: other characters, line ends. */
 const respelled = /[^\u0020-\u007e]|##\[/
 
 /**
- * The document of a session as JSON that shows what people look for: values of JSON columns are JSON, numbers
- * are numbers with all their digits, everything else is the server's text. `exact` has the text of values that
- * JSON alone does not keep: null in a JSON column, and the spelling of a `json` column.
+ * The document of a session as JSON that shows what people look for: values of JSON columns are JSON,
+ * numbers are numbers with all their digits, everything else is the server's text. `exact` has the text of
+ * values that JSON alone does not keep: null in a JSON column, and the spelling of a `json` column.
  */
 export function writeSessionDocument(document: SessionDocument): string {
   const tables = document.tables.map(({ table, columns, rows }) => {
@@ -44,20 +44,20 @@ export function writeSessionDocument(document: SessionDocument): string {
     const parts = [
       `"table": ${JSON.stringify(table)}`,
       `"columns": {${types.join(', ')}}`,
-      `"rows": ${listed(lines)}`,
-      ...(exact.length > 0 ? [`"exact": ${listed(exact)}`] : []),
+      `"rows": ${jsonArray(lines)}`,
+      ...(exact.length > 0 ? [`"exact": ${jsonArray(exact)}`] : []),
     ]
     return `{${parts.join(', ')}}`
   })
   const { track, id } = document
-  return `{"format": "${format}", "track": ${JSON.stringify(track)}, "id": ${JSON.stringify(id)}, "tables": ${listed(tables)}}`
+  return `{"format": "${format}", "track": ${JSON.stringify(track)}, "id": ${JSON.stringify(id)}, "tables": ${jsonArray(tables)}}`
 }
 
-const listed = (lines: string[]): string => (lines.length === 0 ? '[]' : `[\n${lines.join(',\n')}\n]`)
+const jsonArray = (lines: string[]): string => (lines.length === 0 ? '[]' : `[\n${lines.join(',\n')}\n]`)
 
 function written(text: string | null, type: string): string {
   if (text === null) return 'null'
-  if (isJson(type) || (isNumber(type) && jsonNumber.test(text))) return text
+  if (isJson(type) || (holdsNumbers(type) && jsonNumber.test(text))) return text
   return type === 'boolean' ? String(text === 'true' || text === 't') : JSON.stringify(text)
 }
 
@@ -77,11 +77,11 @@ export function readSessionFile(path: string): SessionDocument {
 }
 
 /**
- * Reads the document of a session: as `writeSessionDocument` makes it, or a report that holds it as `session`.
- * Throws BAD_SESSION_FILE with the path into the JSON; `where` names the file.
+ * Reads the document of a session: as `writeSessionDocument` makes it, or a report that holds it as
+ * `session`. Throws BAD_SESSION_FILE with the path into the JSON; `where` names the file.
  */
 export function parseSessionDocument(text: string, where: string): SessionDocument {
-  const reader = new Reader(text, where)
+  const reader = new DocumentReader(text, where)
   try {
     JSON.parse(text)
   } catch (error) {
@@ -93,11 +93,11 @@ export function parseSessionDocument(text: string, where: string): SessionDocume
 }
 
 /** A value, and the path to it for people. */
-interface Place extends RawValue {
+interface JsonPlace extends RawValue {
   path: string
 }
 
-class Reader {
+class DocumentReader {
   constructor(
     private readonly text: string,
     private readonly where: string,
@@ -126,7 +126,7 @@ class Reader {
     }
   }
 
-  private table(place: Place): SessionDocument['tables'][number] {
+  private table(place: JsonPlace): SessionDocument['tables'][number] {
     const members = this.members(place)
     this.onlyKnown(members, place.path, ['table', 'columns', 'rows', 'exact'])
     const columns = [...this.members(this.member(members, 'columns', place.path))].map(([name, type]) => ({
@@ -139,7 +139,7 @@ class Reader {
     return { table: this.string(this.member(members, 'table', place.path)), columns, rows }
   }
 
-  private row(place: Place, columns: DocumentColumn[]): (string | null)[] {
+  private row(place: JsonPlace, columns: DocumentColumn[]): (string | null)[] {
     const members = this.members(place)
     this.onlyKnown(
       members,
@@ -149,7 +149,7 @@ class Reader {
     return columns.map(({ name, type }) => this.value(this.member(members, name, place.path), type))
   }
 
-  private value(place: Place, type: string): string | null {
+  private value(place: JsonPlace, type: string): string | null {
     const raw = this.raw(place)
     if (raw === 'null') return null
     if (isJson(type)) return raw
@@ -160,7 +160,7 @@ class Reader {
   }
 
   /** Puts a text in the place of what JSON alone does not say. */
-  private putExact(place: Place, columns: DocumentColumn[], rows: (string | null)[][]): void {
+  private putExact(place: JsonPlace, columns: DocumentColumn[], rows: (string | null)[][]): void {
     const members = this.members(place)
     this.onlyKnown(members, place.path, ['row', 'column', 'text'])
     const row = rows[Number(this.raw(this.member(members, 'row', place.path)))]
@@ -175,9 +175,9 @@ class Reader {
     return this.text.slice(start, end)
   }
 
-  private members(place: Place): Map<string, Place> {
+  private members(place: JsonPlace): Map<string, JsonPlace> {
     if (this.text[place.start] !== '{') throw this.fault(place.path, 'it is not an object')
-    const found = new Map<string, Place>()
+    const found = new Map<string, JsonPlace>()
     for (const { name, value } of rawMembers(this.text, place.start)) {
       const path = place.path === '' ? name : `${place.path}.${name}`
       if (found.has(name)) throw this.fault(path, 'it is there twice')
@@ -186,25 +186,25 @@ class Reader {
     return found
   }
 
-  private elements(place: Place): Place[] {
+  private elements(place: JsonPlace): JsonPlace[] {
     if (this.text[place.start] !== '[') throw this.fault(place.path, 'it is not an array')
     return rawElements(this.text, place.start).map((value, i) => ({ ...value, path: `${place.path}[${i}]` }))
   }
 
-  private member(members: Map<string, Place>, name: string, path: string): Place {
+  private member(members: Map<string, JsonPlace>, name: string, path: string): JsonPlace {
     const found = members.get(name)
     if (!found) throw this.fault(path === '' ? name : `${path}.${name}`, 'it is missing')
     return found
   }
 
-  private onlyKnown(members: Map<string, Place>, path: string, known: string[]): void {
+  private onlyKnown(members: Map<string, JsonPlace>, path: string, known: string[]): void {
     const strange = [...members.keys()].find(name => !known.includes(name))
     if (strange !== undefined)
       throw this.fault(path, `\`${strange}\` is not known here (known: ${known.join(', ')})`)
   }
 
   /** A text that the server can take: it has no NUL, and halves of surrogate pairs are no characters. */
-  private string(place: Place): string {
+  private string(place: JsonPlace): string {
     const raw = this.raw(place)
     if (!raw.startsWith('"')) throw this.fault(place.path, 'it is not a text')
     const text: string = JSON.parse(raw)

@@ -11,8 +11,8 @@ export const sqitchHistory: ToolHistory = {
   table: 'changes',
   columns: { change_id: null, script_hash: null, change: null, committed_at: null },
   create: null,
-  // One registry may hold several projects, and a change that was reworked several times. The registry's first
-  // version had no hash of the script: the upgrade put the id of the change in its place.
+  // One registry may hold several projects, and a change that was reworked several times. The registry's
+  // first version had no hash of the script: the upgrade put the id of the change in its place.
   read: readRows({
     key: "concat(project, ':', change, case when instance > 1 then '~' || instance end)",
     checksum: 'nullif(script_hash, change_id)',

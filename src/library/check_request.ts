@@ -66,7 +66,7 @@ const rollbackShape: RequestShape<RollbackRequest> = {
   consent,
 }
 
-const countSessions: RequestShape<CountSessionsRequest> = {
+const sessionFilters: RequestShape<CountSessionsRequest> = {
   filter: z.optional(z.record(z.string(), z.array(z.string()))),
   since: anyText,
   search: anyText,
@@ -140,9 +140,9 @@ export const shapes = {
   retry: { reason: anyText, consent } satisfies RequestShape<RetryRequest>,
   assign: { workspace: z.string(), reason: anyText, consent } satisfies RequestShape<AssignRequest>,
   scratch: { consent } satisfies RequestShape<ScratchRequest>,
-  countSessions,
+  countSessions: sessionFilters,
   sessions: {
-    ...countSessions,
+    ...sessionFilters,
     limit: wholeNumber,
     allFields: trueOrFalse,
   } satisfies RequestShape<SessionsRequest>,

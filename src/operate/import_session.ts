@@ -15,7 +15,7 @@ import { endedBy } from '../run/ended_by.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { putSession, stagesOf } from './put_session.js'
-import { fillStage, type Staged, tryRows } from './put_session.sql.js'
+import { fillStage, type Staged, tryReading } from './put_session.sql.js'
 import { sessionTables } from './session_rows.js'
 import type { SessionTable } from './session_rows.sql.js'
 import { requireTable } from './sessions.js'
@@ -51,7 +51,7 @@ export async function importSession(ctx: Context, track: Track, options: ImportO
         if (rows.length > 0) await fillStage(tx, s, rows)
       }
     }).catch(async error => {
-      throw (await unreadable(run, tables, options, error)) ?? error
+      throw (await unreadableValue(run, tables, options, error)) ?? error
     })
     report.findings.push(
       put.rows === 0
@@ -125,7 +125,7 @@ async function columnDifferences(
   ]
 }
 
-/** The rows of the document for a stage, in the order of its columns: those that the server computes are left out. */
+/** The rows of the document for a stage, in the order of its columns; what the server computes is left out. */
 function rowsFor({ table, columns }: Staged, document: SessionDocument): (string | null)[][] {
   const there = document.tables.find(t => t.table === table)
   if (!there) return []
@@ -137,7 +137,7 @@ function rowsFor({ table, columns }: Staged, document: SessionDocument): (string
  * The value that the server can't read as one of its column, as BAD_SESSION_FILE with the path into the
  * document; null where it reads all of them. Halves the rows until one is left.
  */
-async function unreadable(
+async function unreadableValue(
   run: Run,
   tables: SessionTable[],
   { document, from }: ImportOptions,
@@ -147,7 +147,7 @@ async function unreadable(
   const { sql } = run.writer
   const why = async (s: Staged, rows: (string | null)[][]): Promise<string | null> => {
     try {
-      await tryRows(sql, s, rows)
+      await tryReading(sql, s, rows)
       return null
     } catch (fault) {
       if (!isDataFault(fault)) throw fault

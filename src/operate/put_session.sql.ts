@@ -14,12 +14,12 @@ export interface Staged {
 /** The name of the table in which rows wait. */
 export const stageName = (n: number): string => `pg_temp.rethread_session_${n}`
 
-const list = (columns: DocumentColumn[]): string => columns.map(c => ident(c.name)).join(', ')
+const columnList = (columns: DocumentColumn[]): string => columns.map(c => ident(c.name)).join(', ')
 
 /** Makes the table in which rows wait, with the types of their table; it goes with the transaction. */
 export async function makeStage(tx: Db, { table, stage, columns }: Staged): Promise<void> {
   await tx.unsafe(
-    `create temporary table ${stage} on commit drop as select ${list(columns)} from ${table} with no data`,
+    `create temporary table ${stage} on commit drop as select ${columnList(columns)} from ${table} with no data`,
   )
 }
 
@@ -32,19 +32,20 @@ async function bareTypes(tx: Db, { table, columns }: Staged): Promise<string[]> 
   return columns.map(c => rows.find(r => r.name === c.name)!.type)
 }
 
-const readAs = (types: string[]): string => types.map((type, i) => `(r.value ->> ${i})::${type}`).join(', ')
+const castValues = (types: string[]): string =>
+  types.map((type, i) => `(r.value ->> ${i})::${type}`).join(', ')
 
 /** Reads rows from their texts, each in the order of the columns. */
 export async function fillStage(tx: Db, s: Staged, rows: (string | null)[][]): Promise<void> {
   await tx.unsafe(
-    `insert into ${s.stage} (${list(s.columns)})
-     select ${readAs(await bareTypes(tx, s))} from json_array_elements($1::text::json) r`,
+    `insert into ${s.stage} (${columnList(s.columns)})
+     select ${castValues(await bareTypes(tx, s))} from json_array_elements($1::text::json) r`,
     [JSON.stringify(rows)],
   )
 }
 
 /** Reads rows from their texts to no end: throws what the server says where it can't. */
-export async function tryRows(sql: Root, s: Staged, rows: (string | null)[][]): Promise<void> {
+export async function tryReading(sql: Root, s: Staged, rows: (string | null)[][]): Promise<void> {
   await sql.begin(async inner => {
     await makeStage(inner, s)
     await fillStage(inner, s, rows)
@@ -63,7 +64,7 @@ export async function fillFromArchive(
       ? `a.${ident(of.idColumn)}::text = $1`
       : `exists (select from ${of.stage} p where ${of.columns.map((c, i) => `p.${ident(of.stageColumns[i]!)} = a.${ident(c)}`).join(' and ')})`
   const copied = await tx.unsafe(
-    `insert into ${stage} (${list(columns)}) select ${columns.map(c => `a.${ident(c.name)}`).join(', ')} from ${storedAs} a where ${where}`,
+    `insert into ${stage} (${columnList(columns)}) select ${columns.map(c => `a.${ident(c.name)}`).join(', ')} from ${storedAs} a where ${where}`,
     'id' in of ? [of.id] : [],
   )
   return copied.count
@@ -114,7 +115,7 @@ async function compareWhole(tx: Db, { table, stage, columns }: Staged): Promise<
 }
 
 /** Where rows of a table are that wait in a stage. */
-export async function placesOf(
+export async function rowPlaces(
   tx: Db,
   { table, stage, key }: Staged,
 ): Promise<{ heap: string; row: string }[]> {

@@ -23,7 +23,7 @@ import {
   compareStage,
   countRowsOf,
   makeStage,
-  placesOf,
+  rowPlaces,
   type Staged,
   stageName,
   withoutParent,
@@ -39,7 +39,7 @@ export interface Put {
 }
 
 /** How long one statement of an import may take, in milliseconds. */
-const statementMs = 60_000
+const importStatementMs = 60_000
 
 /** The stages of a session's tables. */
 export async function stagesOf(sql: Db, tables: SessionTable[]): Promise<(Staged & SessionTable)[]> {
@@ -67,14 +67,14 @@ export async function putSession(
   const catchUp = plan.applied.flatMap(m => m.rollback?.catchUp ?? [])
   const { value } = await withLockRetries(run, info.sessions.table, timeout =>
     run.writer.sql.begin(async tx => {
-      await setLocal(tx, timeout, statementMs)
+      await setLocal(tx, timeout, importStatementMs)
       await setParameter(tx, 'rethread.restoring', 'on')
       const stages = await stagesOf(tx, tables)
       for (const s of stages) await makeStage(tx, s)
       await fill(tx, stages)
       const found: Compared[] = []
       for (const s of stages) found.push(await compareStage(tx, s))
-      if (await isThere(tx, stages, found, { id, table: info.sessions.table }))
+      if (await isAsItWaits(tx, stages, found, { id, table: info.sessions.table }))
         return { rows: 0, derived: [] }
       const held: string[][] = []
       let rows = 0
@@ -88,15 +88,15 @@ export async function putSession(
       for (const undo of held) await release(tx, undo)
       for (const { object, predicate } of catchUp)
         for (const s of stages.filter(x => x.table === object && x.key.length > 0))
-          for (const { heap, row } of await placesOf(tx, s)) await catchUpRows(tx, heap, predicate, { row })
+          for (const { heap, row } of await rowPlaces(tx, s)) await catchUpRows(tx, heap, predicate, { row })
       return { rows, derived: await derivedColumns(tx, stages) }
     }),
   )
   return value as Put
 }
 
-/** Whether the session is there just as it waits. Throws SESSION_EXISTS where rows of it are there otherwise. */
-async function isThere(
+/** Whether the session is there as it waits. Throws SESSION_EXISTS where rows of it are there otherwise. */
+async function isAsItWaits(
   tx: Db,
   stages: (Staged & SessionTable)[],
   found: Compared[],

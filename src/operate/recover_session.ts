@@ -32,7 +32,7 @@ export interface RecoverOptions {
 }
 
 /** Where a session is: in its table, marked as deleted or not, or the archives of one run. */
-type Found = { at: 'table'; marked: boolean } | { at: 'archive'; archives: ArchiveRow[] }
+type FoundSession = { at: 'table'; marked: boolean } | { at: 'archive'; archives: ArchiveRow[] }
 
 /**
  * Brings one session back: takes the mark of its deletion off, or puts it back from the newest archive that
@@ -80,7 +80,7 @@ async function findSession(
   track: Track,
   info: TrackInfo,
   { id, consent }: RecoverOptions,
-): Promise<{ report: Report; found: Found }> {
+): Promise<{ report: Report; found: FoundSession }> {
   await using connection = await connect(ctx, 'reader')
   const { sql } = connection
   const { table, deleted } = info.sessions

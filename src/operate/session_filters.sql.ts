@@ -42,7 +42,7 @@ export function conditionOf(info: TrackInfo, f: SessionFilters): Condition {
         ? `s.${q(s.active)} >= now() - ${parameter(f.since.text)}::text::interval`
         : `s.${q(s.active)} >= ${parameter(f.since.text)}::text::timestamptz`,
     )
-  if (f.search !== null) parts.push(holds(info, parameter(likePattern(f.search))))
+  if (f.search !== null) parts.push(holdsText(info, parameter(likePattern(f.search))))
   return { text: parts.join(' and ') || 'true', args }
 }
 
@@ -50,7 +50,7 @@ export function conditionOf(info: TrackInfo, f: SessionFilters): Condition {
 const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`
 
 /** Whether the title or a message of a session is like a pattern. */
-function holds(info: TrackInfo, pattern: string): string {
+function holdsText(info: TrackInfo, pattern: string): string {
   const { sessions: s, messages: m } = info
   const places = s.title ? [`s.${q(s.title)}::text ilike ${pattern}::text`] : []
   if (s.history)
@@ -66,27 +66,27 @@ function holds(info: TrackInfo, pattern: string): string {
 }
 
 /** A node of a plan, as EXPLAIN gives it. */
-interface PlanNode {
+interface SearchNode {
   'Node Type': string
   Alias?: string
   Filter?: string
-  Plans?: PlanNode[]
+  Plans?: SearchNode[]
 }
 
 /** The plan of a statement, as the server would run it with these parameters. */
-async function planOf(sql: Db, text: string, args: string[]): Promise<PlanNode> {
-  const [row] = await sql.unsafe<{ 'QUERY PLAN': { Plan: PlanNode }[] }[]>(
+async function planOf(sql: Db, text: string, args: string[]): Promise<SearchNode> {
+  const [row] = await sql.unsafe<{ 'QUERY PLAN': { Plan: SearchNode }[] }[]>(
     `explain (format json) ${text}`,
     args,
   )
   return row!['QUERY PLAN'][0]!.Plan
 }
 
-const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)]
+const searchNodes = (node: SearchNode): SearchNode[] => [node, ...(node.Plans ?? []).flatMap(searchNodes)]
 
 /**
- * The table whose rows a search would read one by one, and how many it has as the planner knows; null where an
- * index leads to them. Titles are few, and read anyway.
+ * The table whose rows a search would read one by one, and how many it has as the planner knows; null where
+ * an index leads to them. Titles are few, and read anyway.
  */
 export async function scannedBy(
   sql: Db,
@@ -95,10 +95,10 @@ export async function scannedBy(
 ): Promise<{ table: string; rows: number | null } | null> {
   const { sessions: s, messages: m } = info
   const plan = await planOf(sql, `select from ${s.table} s where ${text}`, args)
-  const isSearch = ({ Alias = '', Filter = '' }: PlanNode): boolean =>
+  const isSearch = ({ Alias = '', Filter = '' }: SearchNode): boolean =>
     Filter.includes('~~*') && /^[me](_\d+)?$/.test(Alias)
   const table = s.history ? s.table : m?.table
-  const reads = nodesOf(plan).filter(n => isSearch(n) && /^(Seq|Function) Scan$/.test(n['Node Type']))
+  const reads = searchNodes(plan).filter(n => isSearch(n) && /^(Seq|Function) Scan$/.test(n['Node Type']))
   if (table === undefined || reads.length === 0) return null
   const [row] = await sql<{ rows: number | null }[]>`
     select case when bool_or(r.reltuples < 0) then null else sum(r.reltuples)::float8 end as rows

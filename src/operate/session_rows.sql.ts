@@ -19,7 +19,7 @@ export const messagesOf = (info: TrackInfo): string =>
      select s.${ident(info.messages!.to ?? info.sessions.id)} from ${info.sessions.table} s where ${ofSessions(info, 's')})`
 
 /** Every value of one session's rows as text. */
-export async function readRows(
+export async function readSessionRows(
   sql: Db,
   { table, where, key }: SessionTable,
   id: string,

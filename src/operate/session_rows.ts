@@ -5,7 +5,7 @@ import { Failure } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { mostSessionBytes, type SessionDocumentTable } from '../model/session_document.js'
 import { followsOf } from './delete_sessions.js'
-import { messagesOf, readRows, type SessionTable } from './session_rows.sql.js'
+import { messagesOf, readSessionRows, type SessionTable } from './session_rows.sql.js'
 
 /**
  * The tables with rows of a session, those that others point at first: the session, what a deletion takes
@@ -27,7 +27,7 @@ export async function readDocument(sql: Db, track: Track, info: TrackInfo, id: s
   const tables: SessionDocumentTable[] = []
   let bytes = 0
   for (const t of await sessionTables(sql, info)) {
-    const read = await readRows(sql, t, id)
+    const read = await readSessionRows(sql, t, id)
     for (const row of read.rows) for (const text of row) bytes += Buffer.byteLength(text ?? '')
     if (bytes > mostSessionBytes)
       throw new Failure('SESSION_TOO_LARGE', id, { mostMiB: mostSessionBytes / 2 ** 20 })

@@ -69,7 +69,8 @@ export async function countSessions(sql: Db, info: TrackInfo, { text, args }: Co
 }
 
 /**
- * SQL of a row as one object. A `json` column is a text in it: it may hold an escaped NUL, which no `jsonb` takes.
+ * SQL of a row as one object. A `json` column is a text in it: it may hold an escaped NUL, which no `jsonb`
+ * takes.
  */
 const objectOf = (alias: string, columns: MergedColumn[]): string =>
   columns

@@ -34,7 +34,7 @@ export const usualSearchSeconds = 30
 const worthSaying = 10_000
 
 /** How long a reader waits for a lock, in milliseconds. */
-const lockMs = 5000
+const sessionsLockMs = 5000
 
 const units: Record<string, string> = { m: 'minutes', h: 'hours', d: 'days', w: 'weeks' }
 
@@ -121,7 +121,7 @@ async function withSessions(
     await asRole(sql, info, report)
     if (options.search !== null) {
       report.findings.push(...(await scanFindings(ctx, sql, info, condition)))
-      await setLocal(sql, lockMs, options.within * 1000)
+      await setLocal(sql, sessionsLockMs, options.within * 1000)
     }
     const { table, any } = await read(sql, info, condition)
     report.tables.push(table)

@@ -49,8 +49,8 @@ export function writingHistory(track: Track, history: HistoryTool): Track {
 }
 
 /**
- * What the tool whose files these are would apply a second time: migrations that are applied here, or are about
- * to be, and that its history will not have. Of numbered files that no tool keeps a history of, nothing is said.
+ * What the tool whose files these are would apply a second time: migrations that are applied here, or are
+ * about to be, and that its history will not have. Of numbered files without such a tool, nothing is said.
  */
 export function notKeptFindings(track: Track, history: History, toApply: Migration[]): Finding[] {
   const { otherTool: other } = track

@@ -269,7 +269,7 @@ test('what does not fit is refused with its place, and changes nothing', async (
     expect([verdict, message]).toEqual(['refused', expect.stringMatching(new RegExp(`^${code} `))])
     expect(message).toContain(reason)
   }
-  // a copy under ids of its own: of an owner who is not there, with a text that is too long, against a constraint
+  // a copy under ids of its own: of an owner who is not there, with a text that is too long
   const copy = (f: any) => {
     const ids = new Map<string, string>()
     for (const t of f.tables)
