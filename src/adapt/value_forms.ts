@@ -23,11 +23,18 @@ const perSecond: Record<'s' | 'ms' | 'us', number> = { s: 1, ms: 1000, us: 1_000
 export const isoTime = String.raw`^\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d(:?\d\d)?)?)?\s*$`
 
 /**
- * How a time is read and written that is no `timestamptz`: one without a zone in `zone`, a number in its
- * unit, a text in ISO form. Null for what can't be read: the headers' `requires` refuses it before
+ * How a time is read and written that is no `timestamptz`: one without a zone, or a date, in `zone`, a number
+ * in its unit, a text in ISO form. Null for what can't be read: the headers' `requires` refuses it before
  * anything is changed.
  */
 export function timeForm(base: string, zone: string | null, unit: TimeUnit | null): ValueForm | null {
+  if (base === 'date')
+    return zone === null
+      ? null
+      : {
+          reads: `({})::timestamp at time zone '${zone}'`,
+          writes: `(({})::timestamptz at time zone '${zone}')::date`,
+        }
   if (base === 'timestamp without time zone')
     return zone === null
       ? null

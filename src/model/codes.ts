@@ -138,6 +138,7 @@ export const codes = {
   MAPPING_OPEN: 'refused',
   MAPPING_UNUSED: 'info',
   WITHOUT_API: 'info',
+  GRANTED_IN_PART: 'warn',
   MAPPING_DIFFERS: 'warn',
   MAPPING_HOLDS: 'info',
   EVENT_TRIGGERS: 'info',
@@ -258,7 +259,6 @@ export type Code = keyof typeof codes
  * may be lost or seen by strangers.
  */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
-
 /** A level of hazards. */
 export type HazardLevel = (typeof hazardLevels)[number]
 

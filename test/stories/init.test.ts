@@ -44,6 +44,34 @@ test('where no track fits, every command names the nearest one and the command t
   expect(codes(await rethread(db.url, ['doctor'], { cwd }))).toContain('FITS')
 })
 
+test('times without a zone: the zone is asked for, and what it says holds for the migration and for the triggers', async () => {
+  for (const type of ['date', 'timestamp']) {
+    const cwd = folder({})
+    await using db = await database(newest(), 'empty')
+    await db.sql.unsafe(club('', `${type} default '2025-03-01'`))
+    const asked = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    expect([asked.code, codes(asked), existsSync(join(cwd, 'migrations'))]).toEqual([
+      3,
+      ['MAPPING_OPEN'],
+      false,
+    ])
+    expect(asked.report.findings[0]!.message).toContain(
+      'zone is UTC (likely: times are stored without a zone',
+    )
+    expect(codes(await rethread(db.url, ['doctor'], { cwd }))).not.toContain('FITS')
+    const init = ['init', '--track', 'workspace-sessions', '--zone', 'America/New_York']
+    expect((await rethread(db.url, init, { cwd })).code).toBe(0)
+    expect((await rethread(db.url, ['migrate', '--phase', 'expand'], { cwd })).code).toBe(0)
+    // the old application, which lives in a zone of its own
+    await db.sql.unsafe(`set timezone = 'Asia/Tokyo';
+      insert into public.team_messages (team, author_id, sender_type, body, sent_at) values (md5('t1')::uuid, md5('u1')::uuid, 'user', 'old', '2025-03-09')`)
+    expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
+    const [times] = await db.sql`
+      select min(created_at) = '2025-03-01 00:00-05' as first, max(updated_at) = '2025-03-09 00:00-05' as last from public.chat_sessions`
+    expect([type, times]).toEqual([type, { first: true, last: true }])
+  }
+})
+
 test('what is not certain is asked: without a terminal nothing is written, and answers may be in a file', async () => {
   const cwd = folder({})
   await using db = await database(newest(), 'empty')
