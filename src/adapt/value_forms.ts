@@ -78,15 +78,24 @@ export function readCodes(role: string, said: string): Map<string, string> {
   return codes
 }
 
-/** How codes are read as the words that they stand for. */
+/** True for a column of numbers or of true and false: whatever it holds of a role is a code. */
+export const holdsCodes = (base: string): boolean => /^(smallint|integer|bigint|numeric|boolean)$/.test(base)
+
+/**
+ * How codes are read as the words that they stand for. Of words for words, those that nobody has named stay
+ * as they are.
+ */
 export function codeForm(codes: ReadonlyMap<string, string>, base: string): ValueForm {
   const code = (text: string) => (/int|numeric/.test(base) ? text : quotedText(text))
   const cases = (pairs: [string, string][]) => pairs.map(([a, b]) => ` when ${a} then ${b}`).join('')
   const list = [...codes]
   const written = new Map(list.map(([from, to]) => [to, from]))
+  const rest = (expression: string) => (holdsCodes(base) ? '' : ` else ${expression}`)
+  // `character` alone would be one character
+  const type = base === 'character' ? 'bpchar' : base
   return {
-    reads: `case {}${cases(list.map(([from, to]) => [code(from), quotedText(to)]))} end`,
-    writes: `case ({})::text${cases([...written].map(([to, from]) => [quotedText(to), code(from)]))} end::${base}`,
+    reads: `case {}${cases(list.map(([from, to]) => [code(from), quotedText(to)]))}${rest('({})::text')} end`,
+    writes: `(case ({})::text${cases([...written].map(([to, from]) => [quotedText(to), code(from)]))}${rest('({})::text')} end)::${type}`,
   }
 }
 

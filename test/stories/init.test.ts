@@ -275,6 +275,38 @@ test('roles that are codes are asked for, and every code that a row has must be 
   expect(JSON.stringify(shown.report.tables)).toContain('assistant')
 })
 
+test('roles that are true and false, or other words, are asked for, and the probes write them', async () => {
+  const kinds = [
+    {
+      type: 'boolean',
+      of: 'id % 3 = 0',
+      asks: 'false, true: say which role',
+      answer: 'false:user,true:assistant',
+    },
+    {
+      type: 'public.speaker',
+      of: `(array['HUMAN', 'AI'])[1 + id % 2]::public.speaker`,
+      asks: 'AI:assistant (likely',
+      answer: null,
+    },
+  ]
+  for (const { type, of, asks, answer } of kinds) {
+    await using db = await database(newest(), 'empty')
+    const cwd = folder({})
+    await db.sql.unsafe(`${club()}; create type public.speaker as enum ('HUMAN', 'AI');
+      alter table public.team_messages alter sender_type type ${type} using ${of}`)
+    const open = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    expect(said(open).slice(0, 3)).toEqual([3, 'MAPPING_OPEN', expect.stringContaining(asks)])
+    const command = argsOf(open.report.findings[0]!.fix!).map(word =>
+      word === 'chats.role=<yours>' ? `chats.role=${answer}` : word,
+    )
+    expect((await rethread(db.url, command, { cwd })).code).toBe(0)
+    expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
+    const verified = await rethread(db.url, ['verify', '--only', 'access_overlap'], { cwd })
+    expect([type, verified.code, verified.report.checks.map(c => c.outcome)]).toEqual([type, 0, ['pass']])
+  }
+})
+
 test('numbers that only the application makes are refused, and the fix is named', async () => {
   await using db = await database(newest(), 'empty')
   const cwd = folder({})
