@@ -173,7 +173,7 @@ export const privilegeText = ({ privilege, columns }: Privilege): string =>
   columns === null ? privilege : `${privilege} (${columns.map(partText).join(', ')})`
 
 /** A table of the track on which a role gets less than all columns, for a privilege that it has on some. */
-export interface PartialGrant {
+interface PartialGrant {
   role: string
   table: string
   privilege: string
