@@ -88,7 +88,7 @@ export function ownTablesOf(read: TrackNames, info: TrackInfo | null, mapping: M
       )
   const reader = readers.find(entity => roles[entity] && !roles[entity].new)
   const source = info?.elements
-  const messages = entityOf(roles, info?.messages?.table)
+  const messages = entityNamed(roles, info?.messages?.table)
   return {
     made,
     reader:
@@ -114,7 +114,7 @@ export function ownTablesOf(read: TrackNames, info: TrackInfo | null, mapping: M
   }
 }
 
-const entityOf = (roles: Roles, table: string | undefined): string | undefined =>
+const entityNamed = (roles: Roles, table: string | undefined): string | undefined =>
   Object.keys(roles).find(entity => roles[entity]!.table === table)
 
 function nameNow(mapping: Mapping, entity: string, table: string): string {

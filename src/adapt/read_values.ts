@@ -78,12 +78,12 @@ const usualWords: Record<string, RegExp> = {
   system: /^(system|developer)$/i,
 }
 
-const isText = (base: string): boolean => /^(text|character varying|(.*\.)?citext)$/.test(base)
+const isPlainText = (base: string): boolean => /^(text|character varying|(.*\.)?citext)$/.test(base)
 
 /** True for some words of which none is the track's: its probes could not write theirs there. */
 function areOtherWords(seen: SeenValues | null, base: string): boolean {
   if (!seen || seen.rows === 0 || seen.some.length > manyWords) return false
-  return !seen.some.some(value => (isText(base) ? value.toLowerCase() : value) === 'user')
+  return !seen.some.some(value => (isPlainText(base) ? value.toLowerCase() : value) === 'user')
 }
 
 /** True where who asks is called as in the track, but for capitals. */
