@@ -83,8 +83,8 @@ export function ownTablesOf(read: TrackNames, info: TrackInfo | null, mapping: M
   for (const [entity, { table, new: isNew }] of Object.entries(roles))
     if (isNew)
       made.set(
-        nameNow(mapping, entity, table),
-        [...(own.get(table) ?? [])].map(column => ({ column, now: columnNow(mapping, entity, column) })),
+        tableToday(mapping, entity, table),
+        [...(own.get(table) ?? [])].map(column => ({ column, now: columnToday(mapping, entity, column) })),
       )
   const reader = readers.find(entity => roles[entity] && !roles[entity].new)
   const source = info?.elements
@@ -95,21 +95,24 @@ export function ownTablesOf(read: TrackNames, info: TrackInfo | null, mapping: M
       reader === undefined
         ? null
         : {
-            table: nameNow(mapping, reader, roles[reader]!.table),
+            table: tableToday(mapping, reader, roles[reader]!.table),
             columns: new Map(
-              Object.keys(roles[reader]!.columns).map(column => [columnNow(mapping, reader, column), column]),
+              Object.keys(roles[reader]!.columns).map(column => [
+                columnToday(mapping, reader, column),
+                column,
+              ]),
             ),
           },
     added:
       reader === undefined
         ? []
-        : [...(own.get(roles[reader]!.table) ?? [])].map(c => columnNow(mapping, reader, c)),
+        : [...(own.get(roles[reader]!.table) ?? [])].map(c => columnToday(mapping, reader, c)),
     containers: Object.entries(info?.roles?.[reader ?? '']?.columns ?? {}).flatMap(([column, { of }]) =>
       of === undefined || of === 'users' ? [] : [column],
     ),
     elements:
       source && messages && roles[messages]!.new
-        ? { table: nameNow(mapping, messages, roles[messages]!.table), of: source.column }
+        ? { table: tableToday(mapping, messages, roles[messages]!.table), of: source.column }
         : null,
   }
 }
@@ -117,12 +120,12 @@ export function ownTablesOf(read: TrackNames, info: TrackInfo | null, mapping: M
 const entityNamed = (roles: Roles, table: string | undefined): string | undefined =>
   Object.keys(roles).find(entity => roles[entity]!.table === table)
 
-function nameNow(mapping: Mapping, entity: string, table: string): string {
+function tableToday(mapping: Mapping, entity: string, table: string): string {
   const to = mapping[entity]
   return typeof to === 'string' ? dottedText(['public', ...namesIn(to)!].slice(-2)) : table
 }
 
-const columnNow = (mapping: Mapping, entity: string, column: string): string =>
+const columnToday = (mapping: Mapping, entity: string, column: string): string =>
   bindingOf(mapping[`${entity}.${column}`])?.column ?? column
 
 /** A privilege on a table: on all of it, or on these columns. */
