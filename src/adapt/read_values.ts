@@ -124,8 +124,9 @@ function why(kind: ValueKind, base: string, seen: SeenValues | null): string {
   const holds =
     seen && seen.rows > 0 ? `it is ${base} and holds ${seen.some.slice(0, 3).join(', ')}` : `it is ${base}`
   if (kind !== 'time') {
-    const [first = '0', second = '1'] = seen?.some ?? []
-    return `${holds}: say which role each stands for, such as ${first}:user,${second}:assistant`
+    const [first, second] = seen?.some ?? []
+    const such = second === undefined ? ['0', '1'] : [first, second]
+    return `${holds}: say which role each stands for, such as ${such[0]}:user,${such[1]}:assistant`
   }
   const unit = unitSeen(seen, base)
   return unit === null ? `${holds}: say whether they are s, ms, us or iso` : `its values are ${meaning[unit]}`

@@ -91,11 +91,12 @@ export function codeForm(codes: ReadonlyMap<string, string>, base: string): Valu
   const list = [...codes]
   const written = new Map(list.map(([from, to]) => [to, from]))
   const rest = (expression: string) => (holdsCodes(base) ? '' : ` else ${expression}`)
-  // `character` alone would be one character
-  const type = base === 'character' ? 'bpchar' : base
+  const words = cases([...written].map(([to, from]) => [quotedText(to), code(from)]))
+  // `character` alone would be one character; citext takes any text
+  const type = base === 'character' ? 'bpchar' : /citext$/.test(base) ? 'text' : base
   return {
     reads: `case {}${cases(list.map(([from, to]) => [code(from), quotedText(to)]))}${rest('({})::text')} end`,
-    writes: `(case ({})::text${cases([...written].map(([to, from]) => [quotedText(to), code(from)]))}${rest('({})::text')} end)::${type}`,
+    writes: `(select case w.said${words}${rest('w.said')} end from (select ({})::text) w (said))::${type}`,
   }
 }
 

@@ -58,9 +58,11 @@ test('times without a zone: the zone is asked for, and what it says holds for th
     expect(asked.report.findings[0]!.message).toContain(
       'zone is UTC (likely: times are stored without a zone',
     )
-    expect(codes(await rethread(db.url, ['doctor'], { cwd }))).not.toContain('FITS')
     const init = ['init', '--track', 'workspace-sessions', '--zone', 'America/New_York']
     expect((await rethread(db.url, init, { cwd })).code).toBe(0)
+    const collect = join(cwd, 'migrations/workspace-sessions/003_collect_legacy_sessions.sql')
+    expect(readFileSync(collect, 'utf8')).toContain(`at time zone 'America/New_York'`)
+    if (type === 'date') continue
     expect((await rethread(db.url, ['migrate', '--phase', 'expand'], { cwd })).code).toBe(0)
     // the old application, which lives in a zone of its own
     await db.sql.unsafe(`set timezone = 'Asia/Tokyo';
@@ -68,7 +70,7 @@ test('times without a zone: the zone is asked for, and what it says holds for th
     expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
     const [times] = await db.sql`
       select min(created_at) = '2025-03-01 00:00-05' as first, max(updated_at) = '2025-03-09 00:00-05' as last from public.chat_sessions`
-    expect([type, times]).toEqual([type, { first: true, last: true }])
+    expect(times).toEqual({ first: true, last: true })
   }
 })
 
@@ -301,7 +303,7 @@ test('roles that are true and false, or other words, are asked for, and the prob
       word === 'chats.role=<yours>' ? `chats.role=${answer}` : word,
     )
     expect((await rethread(db.url, command, { cwd })).code).toBe(0)
-    expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
+    expect((await rethread(db.url, ['migrate', '--phase', 'expand'], { cwd })).code).toBe(0)
     const verified = await rethread(db.url, ['verify', '--only', 'access_overlap'], { cwd })
     expect([type, verified.code, verified.report.checks.map(c => c.outcome)]).toEqual([type, 0, ['pass']])
   }

@@ -270,7 +270,10 @@ test.each(
     const said = copied.findings.find(f => f.code === 'WITHOUT_API')!
     expect(said.facts).toMatchObject({ roles: expect.arrayContaining(['plain_rw', 'plain_ro']) })
     const lacking = copied.findings.filter(f => f.code === 'GRANTED_IN_PART')
-    expect([...new Set(lacking.map(f => f.subject))]).toEqual(Object.keys(made).filter(t => t in inPart))
+    // who may not read the elements may not read the messages either, and is named
+    expect([...new Set(lacking.map(f => f.subject))]).toEqual(
+      Object.keys(made).filter(() => Object.keys(inPart).length > 0),
+    )
     await ran('init', '--check')
     await ran('migrate')
     await sends(old)
