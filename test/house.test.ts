@@ -54,9 +54,7 @@ const inner = ['render/words', 'render/explanations', 'files/layouts']
 const packages: Record<string, string[]> = {
   postgres: ['database'],
   commander: ['cli'],
-  'cli-progress': ['cli'],
   '@inquirer/input': ['cli'],
-  'cli-table3': ['render'],
   umzug: ['migrate', 'run'],
   'libpg-query': ['files'],
   zod: ['files', 'model'],

@@ -41,14 +41,17 @@ export function urlOrNone(given: string | null, env: NodeJS.ProcessEnv): string 
  * Reads and checks everything that a command needs: files, configuration, environment. What must be
  * closed goes to `cleanup`.
  */
-export async function readInput(
-  command: Command,
-  args: string[],
-  options: GlobalOptions,
-  process: Process,
-  emit: (event: Event) => void,
-  cleanup: (() => Promise<void>)[],
-): Promise<Invocation> {
+export async function readInput(given: {
+  command: Command
+  args: string[]
+  options: GlobalOptions
+  process: Process
+  emit: (event: Event) => void
+  /** Says what happens now that somebody has pressed Ctrl-C, once or again. */
+  interrupted: (again: boolean) => void
+  cleanup: (() => Promise<void>)[]
+}): Promise<Invocation> {
+  const { command, args, options, process, emit, cleanup } = given
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
@@ -88,7 +91,7 @@ export async function readInput(
     version: packageVersion(),
     machine: { ...here, who: process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who },
     emit,
-    signal: interruptible(process, cleanup),
+    signal: interruptible(given),
   })
   cleanup.push(opened.close)
   return {
@@ -118,10 +121,19 @@ export async function readInput(
   }
 }
 
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once. */
-function interruptible(process: Process, cleanup: (() => Promise<void>)[]): AbortSignal {
+/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once, and says what is in place. */
+function interruptible({
+  process,
+  cleanup,
+  interrupted,
+}: {
+  process: Process
+  cleanup: (() => Promise<void>)[]
+  interrupted: (again: boolean) => void
+}): AbortSignal {
   const controller = new AbortController()
   const stop = () => {
+    interrupted(controller.signal.aborted)
     if (controller.signal.aborted) process.exit(exitCodes.interrupted)
     controller.abort()
   }

@@ -4,7 +4,7 @@ import { discover, type WantedLayouts } from '../files/discover.js'
 import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
-import { type Finding, finding, type Table } from '../model/report.js'
+import { type Finding, finding, type Report, type Table } from '../model/report.js'
 import { chooseTrack } from './choose_track.js'
 import { withOtherTool } from './other_tool.js'
 
@@ -41,6 +41,8 @@ export interface Opened {
   track(): Promise<Track>
   /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
   layoutFindings(): Finding[]
+  /** A report with when its command began, the number of its run, and the limits that it ran under. */
+  stamped(report: Report, startedAt: Date): Report
   /** Closes the session that chose the track, where the verb took none over. */
   close(): Promise<void>
 }
@@ -54,6 +56,7 @@ export function openContext(opening: Opening): Opened {
     read ??= discover(root, home, layouts)
     return read
   }
+  let run: number | undefined
   const ctx: Context = {
     ...machine,
     url,
@@ -69,7 +72,10 @@ export function openContext(opening: Opening): Opened {
     reason: opening.reason,
     tool: `rethread ${opening.version}`,
     tracks: () => project().tracks,
-    emit,
+    emit: event => {
+      if (event.type === 'run') run = event.run
+      emit(event)
+    },
     spare: { reader: null },
     signal,
   }
@@ -81,6 +87,13 @@ export function openContext(opening: Opening): Opened {
       return picked
     },
     layoutFindings: () => (picked ? layoutFindings(picked) : []),
+    stamped: (report, startedAt) => ({
+      ...report,
+      startedAt: startedAt.toISOString(),
+      // a plan has no run: what is numbered is a rehearsal on a copy
+      ...(run === undefined || report.command === 'plan' ? {} : { run }),
+      limits: { lockTimeoutMs: config.lockTimeoutMs, batchMs: config.batchTargetMs },
+    }),
     close: () => closeSpare(ctx),
   }
 }
