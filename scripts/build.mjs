@@ -60,8 +60,8 @@ await build({
       '@rushstack/ts-command-line': fromRoot('src/run/umzug_cli.ts'),
     },
   },
-  // loaded from node_modules, and only by the runs that need them
-  external: ['libpg-query', '@inquirer/input'],
+  // the only package that is installed beside this one: its WebAssembly is a file of its own
+  external: Object.keys(manifest.dependencies),
   preserveEntrySignatures: 'allow-extension',
   output: {
     dir: 'dist',
