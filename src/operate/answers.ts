@@ -5,7 +5,10 @@ import type { HistoryAndPlan } from '../plan/history.js'
 import type { RecentRun } from '../run/at_work.sql.js'
 import { readLease } from '../run/lease.sql.js'
 
-/** Whether somebody is at work, and since when; `last` is the newest run. A lease whose backend is gone is that of a killed run. */
+/**
+ * Whether somebody is at work, and since when; `last` is the newest run. A lease whose backend is gone is
+ * that of a killed run.
+ */
 export async function whoIsAtWork(
   connection: Connection,
   track: string,
