@@ -15,7 +15,7 @@ const browserPath = [
   process.env.CHROME_BIN ?? '',
 ].find(path => path !== '' && existsSync(path))
 
-/** A plan that was rehearsed on a copy, and what `prove` says when it has run: every kind of part is there. */
+/** A plan that was rehearsed on a copy, and what `prove` says when it has run: parts of every kind. */
 async function makePages(): Promise<{ plan: string; proof: string; planned: Report; rehearsed: Report }> {
   await using db = await database(newest(), 'workspace-sessions', 300)
   await using copy = await database(newest(), 'workspace-sessions', 300)

@@ -121,7 +121,7 @@ export async function readInput(given: {
   }
 }
 
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once, and says what is in place. */
+/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once and says what is in place. */
 function interruptible({
   process,
   cleanup,

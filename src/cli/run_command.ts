@@ -46,7 +46,7 @@ export async function runCommand(line: Line): Promise<number> {
   return tell(report, to, line)
 }
 
-/** The flags that a command to paste needs to mean the same files; the database may have a secret in its URL. */
+/** The flags by which a command to paste means the same files; a database's URL may hold a secret. */
 function sameProject(typed: Record<string, Typed>): string {
   const named = ['dir', 'config', 'layout'].flatMap(flag => {
     const value = typed[flag]

@@ -19,8 +19,8 @@ export interface Cell {
 }
 
 /**
- * A table that is read row by row where it does not fit: there each cell has the name of its column. The roles
- * keep it a table for a screen reader, whatever the style makes of it.
+ * A table that is read row by row where it does not fit: there each cell has the name of its column. The
+ * roles keep it a table for a screen reader, whatever the style makes of it.
  */
 export function htmlGrid(caption: string, head: string[], rows: Cell[][]): string {
   // a column of numbers has its name above them

@@ -80,7 +80,7 @@ const prose = (text: string, { look }: Pen, hanging = 0): string[] =>
 /** Narrower than this, the names of a summary are above what they say. */
 const narrow = 60
 
-/** What the report comes to: the verdict in words, a line for each answer, and what is needed from the reader. */
+/** What the report comes to: the verdict, a line for each answer, and what is needed from the reader. */
 function summaryBlock(report: Report, { c, look }: Pen): string {
   const { state, verdict, lines, need } = summaryOf(report)
   // `status` has answered before, and a list says all by itself
@@ -137,7 +137,15 @@ function stepsBlock(report: Report, pen: Pen): string {
   const rows = (look.verbose ? [report.steps] : foldedSteps(report.steps)).flatMap((part, i) =>
     i % 2 === 0
       ? part.map(row)
-      : [['', `${number(part.length)} more`, '', part[0]!.outcome, duration(totalDuration(part))]],
+      : [
+          [
+            '',
+            `${number(part.length)} more`,
+            '',
+            part[0]!.outcome,
+            duration(part.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)),
+          ],
+        ],
   )
   const head = ['', 'migration', 'phase', planned ? 'hazards' : 'outcome', '']
   return gridBlock('Steps', { head, rows }, ['phase'], pen)
@@ -187,8 +195,6 @@ function hazardLines(s: StepResult, pen: Pen): string[] {
     })
   })
 }
-
-const totalDuration = (steps: StepResult[]): number => steps.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)
 
 function paintSign(sign: CheckSign, c: Colors): string {
   const paint = {

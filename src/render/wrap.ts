@@ -41,7 +41,7 @@ export function wrapped(text: string, width: number, hanging = 0): string[] {
   })
 }
 
-/** A line in pieces of at most `width` characters, cut after a dot, an underscore or a comma if there is one. */
+/** A line in pieces of at most `width` characters, cut after a dot, an underscore or a comma where one is. */
 function pieces(line: string, width: number): string[] {
   const cut: string[] = []
   let rest = line
@@ -60,7 +60,7 @@ const longestOf = (texts: string[]): number =>
 /** Blanks between two columns. */
 const columnGap = 2
 
-/** Narrowest that a column of prose may become: while there is a column to leave out, and where there is none. */
+/** Narrowest that prose may become: while there is a column to leave out, and where there is none. */
 const goodProse = 36
 const leastProse = 16
 
@@ -110,8 +110,8 @@ function withoutColumn(grid: Grid, name: string): Grid {
 }
 
 /**
- * A table in lines of at most `width` columns: wrapped at words; where that is not enough, without the columns
- * that `spare` names, the first first; else each row below the other, every value beside its name.
+ * A table in lines of at most `width` columns: wrapped at words; where that is not enough, without the
+ * columns that `spare` names, the first first; else each row below the other, every value beside its name.
  */
 export function gridLines(
   given: Grid,

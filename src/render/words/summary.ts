@@ -158,7 +158,7 @@ export function dataLine(report: Report): SummaryLine | null {
 }
 
 /** Sums the rows of the findings of one code. */
-const rowsIn = (findings: Finding[], code: Code): number =>
+const rowsOfCode = (findings: Finding[], code: Code): number =>
   findings
     .filter(f => f.code === code)
     .reduce((n, { facts }) => n + ('rows' in facts && typeof facts.rows === 'number' ? facts.rows : 0), 0)
@@ -187,13 +187,13 @@ function goingParts(report: Report): DataPart[] {
   ]
 }
 
-/** What a run has set aside: of a table whose rows were taken out, those alone, as they were set aside before. */
+/** What a run has set aside. Rows that were taken out of a table were set aside before: they count once. */
 function asideParts({ command, findings, backfill }: Report): DataPart[] {
   const aside = command === 'plan' ? [] : findings.filter(f => f.code === 'QUARANTINED')
   const out = aside.filter(f => f.facts.takenOut)
   const inPlace = aside.filter(f => !f.facts.takenOut && !out.some(o => o.subject === f.subject))
   const rows = (list: typeof aside) => list.reduce((n, f) => n + f.facts.rows, 0)
-  const failed = backfill.reduce((n, b) => n + b.failed, 0) || rowsIn(findings, 'ROWS_FAILED')
+  const failed = backfill.reduce((n, b) => n + b.failed, 0) || rowsOfCode(findings, 'ROWS_FAILED')
   return [
     some(rows(out), 'taken out of their table into the quarantine', 'warn'),
     some(rows(inPlace), 'set aside, in place', 'warn'),
@@ -202,9 +202,9 @@ function asideParts({ command, findings, backfill }: Report): DataPart[] {
 }
 
 const keptParts = ({ findings }: Report): DataPart[] => [
-  some(rowsIn(findings, 'ARCHIVED'), 'kept in the archive'),
-  some(rowsIn(findings, 'RESTORED'), 'restored'),
-  some(rowsIn(findings, 'RESTORE_CONFLICT'), 'not restored', 'warn'),
+  some(rowsOfCode(findings, 'ARCHIVED'), 'kept in the archive'),
+  some(rowsOfCode(findings, 'RESTORED'), 'restored'),
+  some(rowsOfCode(findings, 'RESTORE_CONFLICT'), 'not restored', 'warn'),
 ]
 
 /** What is to be known before a run. */
