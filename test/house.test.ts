@@ -33,6 +33,7 @@ const floors = [
   'library',
   'render',
   'command.ts',
+  'fleet',
   'operate',
   'dry_run',
   'rollback',

@@ -38,8 +38,17 @@ export function liveLine(event: Batch, width: number): string {
   return fitting.find(line => line.length <= width) ?? start.slice(0, width)
 }
 
-/** An event as one plain line; null for those that only move the live line. */
+/** Where many databases are at work, these would hide which of them waits, is slow, or has ended. */
+const ofOneDatabase: readonly Event['type'][] = ['step-start', 'step-done', 'rollback-cost', 'narrate']
+
+/** An event as a plain line, with its database if it is one of many; null where it only moves the live line. */
 export function progressLine(event: Event, verbose: boolean): string | null {
+  if (event.target === undefined) return eventLine(event, verbose)
+  if (!verbose && ofOneDatabase.includes(event.type)) return null
+  return eventLine(event, verbose)?.replace(/^ */gm, `[${event.target}] `) ?? null
+}
+
+function eventLine(event: Event, verbose: boolean): string | null {
   switch (event.type) {
     case 'run':
       return verbose ? `  run ${event.run}` : null
@@ -77,6 +86,10 @@ export function progressLine(event: Event, verbose: boolean): string | null {
       return `  connection lost, connecting again${event.attempt ? ` (attempt ${event.attempt})` : ''}: ${event.reason}`
     case 'narrate':
       return event.text
+    case 'target-start':
+      return verbose ? 'begins' : null
+    case 'target-done':
+      return `${event.verdict} after ${duration(event.seconds * 1000)} (${event.index} of ${event.of})`
   }
 }
 
@@ -87,8 +100,10 @@ export class InPlace {
   private open: string | null = null
   private rows: number | null = null
   private runs = false
+  private many = false
 
   note(event: Event): void {
+    if (event.target !== undefined) this.many = true
     if (event.type === 'run') this.runs = true
     if (event.type === 'step-start') {
       this.of = event.of
@@ -104,6 +119,8 @@ export class InPlace {
 
   /** What is in place, and how to go on. */
   text(): string {
+    if (this.many)
+      return 'Stopped at once. Each database keeps what was committed there; the same command goes on.'
     if (!this.runs) return 'Stopped at once. Nothing was changed.'
     const parts = [`Stopped at once. In place: ${this.done} of ${plural(this.of, 'step')}.`]
     if (this.open !== null)

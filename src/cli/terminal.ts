@@ -35,10 +35,10 @@ const plainEveryMs = 3000
  * has a number, and for commands that only read.
  */
 function eventLog(process: NodeJS.Process): (event: Event) => void {
-  let run: number | null = null
+  const runs = new Map<string | undefined, number>()
   return event => {
-    if (event.type === 'run') run = event.run
-    const line = { time: new Date().toISOString(), ...event, run }
+    if (event.type === 'run') runs.set(event.target, event.run)
+    const line = { time: new Date().toISOString(), ...event, run: runs.get(event.target) ?? null }
     process.stderr.write(`${jsonText(JSON.stringify(line))}\n`)
   }
 }
@@ -53,7 +53,8 @@ export function openTerminal(
   const marks = showsUnicode(process) ? (text: string) => text : withPlainMarks
   const inPlace = new InPlace()
   let isLive = false
-  let last = 0
+  // the live line is of one database: many have lines, each at its own time
+  const last = new Map<string | undefined, number>()
   /** Takes the live line away, so that what follows begins on a line of its own. */
   const endLive = () => {
     if (isLive) process.stderr.write('\r\u001b[2K')
@@ -63,10 +64,11 @@ export function openTerminal(
     if (text !== null) process.stderr.write(`${marks(terminalText(text))}\n`)
   }
   const batch = (event: Event & { type: 'batch' }) => {
+    const ofOne = live && event.target === undefined
     const now = performance.now()
-    if (now - last < (live ? liveEveryMs : plainEveryMs)) return
-    last = now
-    if (!live) return write(progressLine(event, look.verbose))
+    if (now - (last.get(event.target) ?? 0) < (ofOne ? liveEveryMs : plainEveryMs)) return
+    last.set(event.target, now)
+    if (!ofOne) return write(progressLine(event, look.verbose))
     // a line as wide as the terminal would wrap, and could not be taken away
     const width = (process.stderr.columns ?? 80) - 1
     process.stderr.write(`\r\u001b[2K${marks(terminalText(liveLine(event, width)))}`)

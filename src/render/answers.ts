@@ -32,8 +32,9 @@ const rank = ({ level, code }: Finding): number =>
  * The findings that a report begins with, those that are urgent, and the others. The next step of `status` is
  * at both ends: the last command that a reader sees is the one to type.
  */
-export function answersFirst({ command, findings }: Report): Read {
-  const status = command === 'status'
+export function answersFirst({ command, findings, targets }: Report): Read {
+  // of many databases the rows answer first
+  const status = command === 'status' && !targets
   const rest = status ? findings.filter(f => !leading.has(f.code)) : findings
   return {
     answers: status ? findings.filter(f => leading.has(f.code)) : [],

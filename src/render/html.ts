@@ -102,7 +102,9 @@ function header(report: Report): string {
           ? []
           : [`<time datetime="${plain(startedAt)}">${plain(moment(startedAt))}</time>`]),
       ]
-    : []
+    : report.targets
+      ? [`${report.targets.length} databases`]
+      : []
   const answers = lines.map(
     ({ name, text, level }) =>
       `<div><dt>${plain(name)}</dt><dd class="${level}">${richText(text)}</dd></div>`,

@@ -164,8 +164,9 @@ const outcomeText = (s: StepResult): string =>
     .filter(Boolean)
     .join(', ')
 
-const timeText = ({ durationMs, estimate, rows }: StepResult): string =>
+const timeText = ({ durationMs, estimate, rows, targets }: StepResult): string =>
   [
+    targets ? `${targets.length} databases` : '',
     rows === null ? '' : plural(rows, 'row'),
     durationMs !== null
       ? duration(durationMs)

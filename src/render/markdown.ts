@@ -119,9 +119,12 @@ function stepsGrid({ steps }: Report): string {
     s.direction === 'down' ? 'rollback' : s.phase,
     [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
     s.outcome === 'planned'
-      ? ''
+      ? s.targets
+        ? `planned in ${s.targets.length} databases`
+        : ''
       : [
           s.outcome,
+          s.targets ? `${s.targets.length} databases` : '',
           s.rows === null ? '' : plural(s.rows, 'row'),
           duration(s.durationMs),
           markdownText(s.reason ?? ''),

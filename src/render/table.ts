@@ -4,29 +4,17 @@ import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
 import { foldedSteps } from './folded_steps.js'
+import { gridBlock, type Pen, prose } from './pen.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { summaryOf } from './summary.js'
+import { statementsBlock } from './table_statements.js'
 import { worded } from './words/index.js'
 import { cell, duration, moment, number, plural } from './words/numbers.js'
-import {
-  type CheckSign,
-  checkLine,
-  checkMarks,
-  signOf,
-  stepMarks,
-  transactionWords,
-  verdictWords,
-} from './words/verdicts.js'
-import { type Grid, gridLines, wrapped } from './wrap.js'
+import { type CheckSign, checkLine, checkMarks, signOf, stepMarks, verdictWords } from './words/verdicts.js'
+import { wrapped } from './wrap.js'
 
 /** Lines of a usual terminal. */
 const screen = 24
-
-/** What draws a report: its colours, and how wide it may be. */
-interface Pen {
-  c: Colors
-  look: TerminalStyle
-}
 
 /**
  * The report for a terminal: what it comes to, what is to be decided, the details, and the verdict. SQL is
@@ -56,7 +44,8 @@ export function renderTable(report: Report, look: TerminalStyle): string {
   return `${text}${text === '' ? '' : '\n\n'}${again}${verdict(report, pen)}\n`
 }
 
-function heading({ command, target, startedAt, run }: Report, pen: Pen): string {
+function heading({ command, target, targets, startedAt, run }: Report, pen: Pen): string {
+  if (targets) return `${pen.c.bold(`rethread ${command}`)}  ${targets.length} databases`
   if (!target) return ''
   const first = `rethread ${command}  ${target.database} on ${hostAndPort(target)}  PostgreSQL ${target.server}`
   const second = [
@@ -72,10 +61,6 @@ function heading({ command, target, startedAt, run }: Report, pen: Pen): string 
     ...prose(second, pen, 2).map(line => pen.c.dim(line)),
   ].join('\n')
 }
-
-/** Sentences in lines: as wide as the terminal, and whole where nobody's terminal is asked about. */
-const prose = (text: string, { look }: Pen, hanging = 0): string[] =>
-  look.wrap ? wrapped(text, look.width, hanging) : text.split('\n')
 
 /** Narrower than this, the names of a summary are above what they say. */
 const narrow = 60
@@ -114,9 +99,6 @@ export function tableBlocks(tables: Table[], look: TerminalStyle): string[] {
     })
 }
 
-const gridBlock = (title: string, grid: Grid, spare: string[], { c, look }: Pen): string =>
-  [c.bold(title), ...gridLines(grid, look.width - 2, spare, c.dim).map(line => `  ${line}`)].join('\n')
-
 function stepsBlock(report: Report, pen: Pen): string {
   const { c, look } = pen
   const planned = report.steps[0]!.outcome === 'planned'
@@ -126,6 +108,7 @@ function stepsBlock(report: Report, pen: Pen): string {
     s.direction === 'down' ? 'rollback' : s.phase,
     planned ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : s.outcome,
     [
+      s.targets ? `${s.targets.length} databases` : '',
       s.rows === null ? '' : plural(s.rows, 'row'),
       duration(s.durationMs),
       s.attempts > 1 ? `${s.attempts} attempts` : '',
@@ -149,51 +132,6 @@ function stepsBlock(report: Report, pen: Pen): string {
   )
   const head = ['', 'migration', 'phase', planned ? 'hazards' : 'outcome', '']
   return gridBlock('Steps', { head, rows }, ['phase'], pen)
-}
-
-/** What each step is, its hazards, and its SQL where that is asked for. */
-function statementsBlock(report: Report, pen: Pen): string {
-  const { c, look } = pen
-  const steps = report.steps.filter(s => s.statements.length + s.hazards.length > 0)
-  if (steps.length === 0 || !(report.command === 'plan' || look.verbose)) return ''
-  const parts = steps.map(s => {
-    const how = transactionWords(s, report.limits?.batchMs)
-    const title = prose(`${s.migration}: ${s.title} (${how})`, pen, 2).map(line => c.bold(line))
-    const hazards = hazardLines(s, pen)
-    const sql = look.verbose ? s.statements.map(text => c.dim(`${text.replace(/^/gm, '    ')};`)) : []
-    return [...title, ...hazards, ...sql].join('\n')
-  })
-  const count = steps.reduce((n, s) => n + s.statements.length, 0)
-  const hidden = prose(`The SQL, ${plural(count, 'statement')}: --verbose, or --output plan.html`, pen, 2)
-    .map(c.dim)
-    .join('\n')
-  return [c.bold('What the steps do'), ...parts, ...(look.verbose || count === 0 ? [] : [hidden])].join(
-    '\n\n',
-  )
-}
-
-/** Hazards of one kind on one thing that are shown; the others are counted. */
-const shownOfAKind = 2
-
-/** The hazards of a step, each kind on each thing with its first ones. */
-function hazardLines(s: StepResult, pen: Pen): string[] {
-  const kinds = new Map<string, StepResult['hazards']>()
-  for (const h of s.hazards) {
-    const key = `${h.code} ${h.subject}`
-    kinds.set(key, [...(kinds.get(key) ?? []), h])
-  }
-  return [...kinds.values()].flatMap(same => {
-    const shown = pen.look.verbose || same.length === shownOfAKind + 1 ? same : same.slice(0, shownOfAKind)
-    const left = same.length - shown.length
-    return [
-      ...shown.map(h => `${h.subject === s.migration ? '' : `${h.subject}: `}${h.detail}`),
-      ...(left > 0 ? [`and ${left} more on ${same[0]!.subject}: --verbose`] : []),
-    ].flatMap(text => {
-      const { code } = same[0]!
-      const [first, ...more] = prose(`  ${code} ${text}`, pen, 2)
-      return [first!.replace(code, pen.c.yellow(code)), ...more]
-    })
-  })
 }
 
 function paintSign(sign: CheckSign, c: Colors): string {
