@@ -2,7 +2,7 @@ import { type Code, codes } from '../model/codes.js'
 import { type Finding, leavesUnseen, type Report, type Summary } from '../model/report.js'
 import { worded } from './words/index.js'
 import { dataLine, stepsLine, timeLine, unseenLine, waitsLine } from './words/summary.js'
-import { signOf, verifiedWords } from './words/verdicts.js'
+import { signOf, verdictWords, verifiedWords } from './words/verdicts.js'
 
 /** The state that a report is in, as its reader sees it. */
 type SummaryState = Summary['state']
@@ -37,8 +37,12 @@ export function summaryOf(report: Report): Summary {
     checksLine(report),
     unseenLine(report),
   ].filter(line => line !== null)
+  // of many databases the counts are the verdict, and each has its own next command
+  if (report.targets) return { state, verdict: capitalized(verdictWords(report)), lines, need: null }
   return { state, verdict: verdicts[state](report), lines, need: needOf(report, state) }
 }
+
+const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 function summaryState(report: Report): SummaryState {
   const { command, verdict, steps, findings } = report
@@ -112,7 +116,7 @@ function needOf(report: Report, state: SummaryState): Summary['need'] {
     const first = obstacles(report)[0] ?? findings.find(f => f.level === 'error')
     // where nothing else is to be read, the finding is the next line
     if (!first || report.steps.length === 0) return null
-    return { text: 'first of all, a repair', command: oneLine(fixOf(first)) }
+    return { text: 'a repair first, as described below', command: oneLine(fixOf(first)) }
   }
   if (state === 'ready') return { text: 'nothing; this executes it', command: next }
   const step = findings.find(f => f.code === 'NEXT_STEP')?.facts.command
@@ -128,5 +132,6 @@ function needOf(report: Report, state: SummaryState): Summary['need'] {
     : null
 }
 
-/** A fix as the command to paste; one of several lines is shown with its finding. */
-const oneLine = (fix: string | null): string | null => (fix === null || fix.includes('\n') ? null : fix)
+/** A fix as the command to paste; what has more to say is shown with its finding. */
+const oneLine = (fix: string | null): string | null =>
+  fix !== null && /^rethread (?!.* {3})[^\n]*$/.test(fix) ? fix : null

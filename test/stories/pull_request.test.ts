@@ -51,7 +51,7 @@ describe('the life of a pull request', () => {
     )
     expect(github.comments.map(c => c.body)).toEqual([
       expect.stringMatching(
-        /^<!-- rethread [\w-]+ -->\n## rethread plan: Needs a decision\n\nTarget: [^\n]+\n\n- \*\*What happens\*\*: 2 steps [^`]+```\n {2}rethread migrate --track mine --phase contract --allow DELETES_DATA,ENDS_OLD_APP\n {2}```\n\n- \*\*warn\*\* `CONSENT_NEEDED`/,
+        /^<!-- rethread [\w-]+ -->\n## rethread plan: Needs a decision\n\nTarget: [^\n]+\n\n- \*\*What happens\*\*: 2 steps [\s\S]+?```\n {2}rethread migrate --track mine --plan [^\n]+ --allow DELETES_DATA,ENDS_OLD_APP[^\n]*\n {2}```\n\n- \*\*warn\*\* `CONSENT_NEEDED`/,
       ),
     ])
     expect(first.summary).toContain('--allow DELETES_DATA,ENDS_OLD_APP')
@@ -76,7 +76,7 @@ describe('the life of a pull request', () => {
     const stale = await deploy('first')
     expect([stale.code, stale.outputs.verdict, stale.outputs.pending]).toEqual([3, 'refused', '2'])
     expect(stale.summary).toMatch(
-      /^## rethread migrate: Refused: nothing was changed\n\nTarget: [^\n]+\n\n- \*\*What happened\*\*: 0 of 2 steps done\n- \*\*From you\*\*: first of all, a repair\n {2}```\n {2}rethread plan [^\n]+\n {2}```\n\n- \*\*refused\*\* `PLAN_CHANGED` The plan of `mine` no longer holds:\n[^`]*001_size/,
+      /^## rethread migrate: Refused: nothing was changed\n\nTarget: [^\n]+\n\n- \*\*What happened\*\*: 0 of 2 steps done\n[^`]+\n- \*\*From you\*\*: a repair first, as described below\n\n- \*\*refused\*\* `PLAN_CHANGED` The plan of `mine` no longer holds:\n[^`]*001_size[^\n]*\n {2}```\n {2}rethread plan /,
     )
     expect(stale.summary).not.toContain('alter table')
 
@@ -92,7 +92,7 @@ describe('the life of a pull request', () => {
     const verified = await run({ command: 'verify' }, {})
     expect([verified.code, verified.outputs.verdict]).toEqual([0, 'clean'])
     expect(verified.summary).toMatch(
-      /^## rethread verify: Passed\n\nTarget: [^\n]+\n\n- \*\*Checks\*\*: \d+ pass/,
+      /^## rethread verify: Passed\n\nTarget: [^\n]+\n\n- \*\*Checks\*\*: [^\n]*\d+ pass/,
     )
     expect(verified.summary).toContain('| ✅ | `sizes` | sizes |')
     expect(github.comments).toHaveLength(1)

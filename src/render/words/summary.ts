@@ -166,24 +166,31 @@ const rowsOfCode = (findings: Finding[], code: Code): number =>
 const some = (n: number, what: string, level: SummaryLine['level'] = 'plain'): DataPart =>
   n > 0 ? [`${plural(n, 'row')} ${what}`, level] : ['']
 
-/** What goes away, or would. */
+/**
+ * What goes away, or would. Only of a rollback is it known whose rows they are, because it archives them; a
+ * migration that drops something takes with it what is in it.
+ */
 function goingParts(report: Report): DataPart[] {
   const { steps, findings } = report
   const atRisk = findings.reduce((n, f) => n + (f.code === 'LOSS' ? f.facts.atRisk : 0), 0)
-  const drops = new Set(
-    steps.flatMap(s => s.hazards.filter(h => h.code === 'DELETES_DATA').map(h => h.detail)),
-  )
-  const open = isPlan(report) || steps.some(s => s.outcome === 'not-run')
   const risk = atRisk > 0 ? `${plural(atRisk, 'row')} at risk without the archive` : ''
+  const dropped = (direction: 'up' | 'down') =>
+    new Set(
+      steps
+        .filter(s => s.direction === direction && (isPlan(report) || s.outcome !== 'failed'))
+        .flatMap(s => s.hazards.filter(h => h.code === 'DELETES_DATA').map(h => h.detail)),
+    ).size
+  const ahead = isPlan(report) || steps.some(s => s.outcome === 'not-run')
+  const [up, down] = [dropped('up'), dropped('down')]
+  const takenOut = steps.reduce((n, s) => n + (s.takesOut ?? 0), 0)
+  const untold = steps.reduce((n, s) => n + s.hazards.filter(h => h.code === 'CANNOT_TELL').length, 0)
   return [
-    open && drops.size > 0
-      ? [`${plural(drops.size, 'object')} dropped, ${risk || 'no row at risk'}`, 'warn']
+    up > 0 ? [`${plural(up, 'deletion')} for good (DELETES_DATA)`, 'warn'] : [''],
+    down > 0 && ahead
+      ? [`${plural(down, 'object')} dropped, ${risk || 'no row of users at risk'}`, 'warn']
       : [risk, 'warn'],
-    some(
-      steps.reduce((n, s) => n + (s.takesOut ?? 0), 0),
-      'taken out of their table into the quarantine',
-      'warn',
-    ),
+    some(takenOut, 'taken out of their table into the quarantine', 'warn'),
+    untold > 0 ? [`not known of ${plural(untold, 'statement')}`, 'warn'] : [''],
   ]
 }
 
