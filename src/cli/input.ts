@@ -151,7 +151,7 @@ export function usableUrl(url: string, env: NodeJS.ProcessEnv, emit: (event: Eve
   return withPassword(url, env)
 }
 
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once and says what is in place. */
+/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once, and says what is there. */
 function interruptible({
   process,
   cleanup,

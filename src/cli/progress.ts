@@ -41,7 +41,7 @@ export function liveLine(event: Batch, width: number): string {
 /** Where many databases are at work, these would hide which of them waits, is slow, or has ended. */
 const ofOneDatabase: readonly Event['type'][] = ['step-start', 'step-done', 'rollback-cost', 'narrate']
 
-/** An event as a plain line, with its database if it is one of many; null where it only moves the live line. */
+/** An event as a plain line, with its database if it is one of many; null where it moves the live line. */
 export function progressLine(event: Event, verbose: boolean): string | null {
   if (event.target === undefined) return eventLine(event, verbose)
   if (!verbose && ofOneDatabase.includes(event.type)) return null
