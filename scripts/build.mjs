@@ -60,8 +60,8 @@ await build({
       '@rushstack/ts-command-line': fromRoot('src/run/umzug_cli.ts'),
     },
   },
-  // the only package that is installed beside this one: its WebAssembly is a file of its own
-  external: Object.keys(manifest.dependencies),
+  // installed beside this package: what has WebAssembly in a file of its own, and what a user may add
+  external: [...Object.keys(manifest.dependencies), '@opentelemetry/api'],
   preserveEntrySignatures: 'allow-extension',
   output: {
     dir: 'dist',

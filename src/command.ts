@@ -86,6 +86,8 @@ export interface Invocation {
   layoutFindings(): Finding[]
   /** A report with when its command began, the number of its run, and the limits that it ran under. */
   stamped(report: Report, startedAt: Date): Report
+  /** That migrations of another tool are beside, where the shipped tracks are used. */
+  unreadFolder(): Finding[]
   consent: Consent
   /** What a person has answered to the questions of a report, as `--map` takes it. */
   answers: string[]

@@ -207,6 +207,12 @@ const oneReportSchema = z.object({
     })
     .optional()
     .describe('the tables that the plan touches; of a plan'),
+  session: z
+    .unknown()
+    .optional()
+    .describe(
+      'of `sessions export` and `sessions recover`: the whole session, as `sessions import` takes it',
+    ),
 })
 
 export const targetReportSchema = z.object({
