@@ -172,6 +172,15 @@ export const upgrades: readonly string[] = [
   'alter table rethread.backfills add column pace jsonb;',
   // why a row counts whose file was not run: what another tool's history and the catalog said
   'alter table rethread.ledger add column evidence jsonb;',
+  // of a large table persons are asked about some rows, the same ones before and after
+  `alter table rethread.sights add column sampled bigint;
+  create table rethread.sight_samples (
+    run bigint not null,
+    track text not null,
+    relation text not null,
+    ids jsonb not null,
+    primary key (run, track, relation)
+  );`,
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
