@@ -60,8 +60,12 @@ describe('a wrong command line is found before anything runs', () => {
 
   test('a page that cannot be written is said, and the report is there', async () => {
     const env = { GITHUB_STEP_SUMMARY: '/dev/null/page' }
-    const ran = await rethread('', ['explain', 'LOSS', '--format', 'github'], { ...plain, env })
-    expect([ran.code, ran.stdout]).toEqual([2, expect.stringContaining('ENOTDIR')])
+    const args = ['lint', '--dir', folder(sound), '--format', 'github']
+    const ran = await rethread('', args, { ...plain, env })
+    expect([ran.code, ran.stdout]).toEqual([
+      2,
+      expect.stringMatching(/^::notice title=FILES_HOLD::[\s\S]*ENOTDIR/),
+    ])
   })
 })
 

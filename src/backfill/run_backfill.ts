@@ -121,6 +121,7 @@ export async function runBackfill(
     failures: noFailures(ctx.maxFailedRows),
     progress,
     advice: noAdvice,
+    fault: null,
     pids: new Set(),
     helper,
   }
