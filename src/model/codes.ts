@@ -201,6 +201,7 @@ export const codes = {
   SEES_MORE: 'warn',
   SEES_LESS: 'warn',
   SAW_EVERYTHING: 'info',
+  SIGHTS_SAMPLED: 'info',
   NO_SIGHTS: 'info',
   BAD_PROOF: 'error',
   PROOF_HOLDS: 'info',

@@ -321,7 +321,8 @@ test.each(
       const name = table.replace('public.', '')
       expect([name, again[name]?.rows]).toEqual([name, written[name]?.rows])
     }
-    await sends(old.filter(() => track === 'helper-chats'))
+    // a restore leaves what a bare migrate makes: the old application goes on
+    await sends(old)
   },
 )
 
