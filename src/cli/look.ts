@@ -57,7 +57,7 @@ export function showsUnicode({ env, platform }: Pick<Process, 'env' | 'platform'
 }
 
 /** Our own marks, each as one that every code page has, such as the package figures chooses. */
-const plain: Record<string, string> = {
+const plainMarks: Record<string, string> = {
   '✓': '√',
   '✗': 'x',
   '–': '-',
@@ -71,4 +71,5 @@ const plain: Record<string, string> = {
 }
 
 /** Text with our own marks as a terminal can show them; each takes one column, so tables stay as they are. */
-export const withPlainMarks = (text: string): string => text.replace(/[✓✗–·‖↺→←’…]/g, mark => plain[mark]!)
+export const withPlainMarks = (text: string): string =>
+  text.replace(/[✓✗–·‖↺→←’…]/g, mark => plainMarks[mark]!)

@@ -123,7 +123,7 @@ const shortType = (type: string): string =>
 const marks: Record<ObjectChange, string> = { new: '+ ', gone: '− ', changed: '~ ', same: '' }
 
 /** Text that fits its place in a box. */
-const shortened = (text: string, most: number): string =>
+const cutTo = (text: string, most: number): string =>
   text.length > most ? `${text.slice(0, most - 1)}…` : text
 
 function figure(title: string, boxes: Box[]): string {
@@ -149,14 +149,14 @@ ${links.map(link).join('\n')}
 function box(b: Box): string {
   const lines = b.lines.map((l, i) => {
     const y = b.top + (i + 2) * lineHeight
-    const name = shortened(`${marks[l.change]}${l.name}`, 22)
-    return `<text class="${l.change}${l.key ? ' pk' : ''}" x="${pad + 10}" y="${y}">${plain(name)}</text><text class="type ${l.change}" x="${pad + boxWidth - 10}" y="${y}" text-anchor="end">${plain(shortened(l.type, 15))}</text>`
+    const name = cutTo(`${marks[l.change]}${l.name}`, 22)
+    return `<text class="${l.change}${l.key ? ' pk' : ''}" x="${pad + 10}" y="${y}">${plain(name)}</text><text class="type ${l.change}" x="${pad + boxWidth - 10}" y="${y}" text-anchor="end">${plain(cutTo(l.type, 15))}</text>`
   })
   const more =
     b.left > 0
       ? `<text class="type" x="${pad + 10}" y="${b.top + (b.lines.length + 2) * lineHeight}">and ${b.left} more column${b.left === 1 ? '' : 's'}</text>`
       : ''
-  return `<g class="box ${b.change}"><rect class="frame" x="${pad}" y="${b.top}" width="${boxWidth}" height="${heightOf(b)}" rx="6"></rect><rect class="name" x="${pad}" y="${b.top}" width="${boxWidth}" height="${lineHeight + 4}" rx="6"></rect><text class="title ${b.change}" x="${pad + 10}" y="${b.top + 17}">${plain(shortened(marks[b.change] + b.table, 32))}</text>${lines.join('')}${more}</g>`
+  return `<g class="box ${b.change}"><rect class="frame" x="${pad}" y="${b.top}" width="${boxWidth}" height="${heightOf(b)}" rx="6"></rect><rect class="name" x="${pad}" y="${b.top}" width="${boxWidth}" height="${lineHeight + 4}" rx="6"></rect><text class="title ${b.change}" x="${pad + 10}" y="${b.top + 17}">${plain(cutTo(marks[b.change] + b.table, 32))}</text>${lines.join('')}${more}</g>`
 }
 
 function link(l: { from: Box; to: Box; columns: string[]; isNew: boolean }, lane: number): string {

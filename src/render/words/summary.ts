@@ -11,7 +11,7 @@ const line = (name: string, text: string, level: SummaryLine['level'] = 'plain')
   level,
 })
 
-const names = (list: string[], most = 4): string =>
+const few = (list: string[], most = 4): string =>
   list.length <= most ? list.join(', ') : `${list.slice(0, most).join(', ')} and ${list.length - most} more`
 
 /** Steps that a plan shows or that a rehearsal has tried, which is not a run. */
@@ -52,7 +52,7 @@ function ranLine(steps: StepResult[]): SummaryLine {
   const text = [
     `${number(done.length)} of ${plural(steps.length, 'step')} ${back ? 'undone' : 'done'}`,
     written > 0 ? `${plural(written, 'row')} written` : '',
-    failed.length > 0 ? `${names(failed)} failed` : '',
+    failed.length > 0 ? `${few(failed)} failed` : '',
   ]
   return line('What happened', text.filter(Boolean).join(', '), failed.length > 0 ? 'bad' : 'plain')
 }
@@ -121,7 +121,7 @@ export function waitsLine(report: Report): SummaryLine | null {
   const rewritten = steps.flatMap(s => s.hazards.filter(h => h.code === 'REWRITES_TABLE').map(h => h.subject))
   const of = (['reads and writes', 'writes'] as const).flatMap(blocks => {
     const tables = waits.filter(w => w.blocks === blocks).map(w => w.table)
-    return tables.length > 0 ? [`${blocks} of ${names(tables)}`] : []
+    return tables.length > 0 ? [`${blocks} of ${few(tables)}`] : []
   })
   const measured = waits.flatMap(w => w.ms ?? [])
   const wait = limits ? duration(limits.lockTimeoutMs) : null
@@ -131,7 +131,7 @@ export function waitsLine(report: Report): SummaryLine | null {
     of.length > 0 && wait
       ? `at most ${wait} while a lock is waited for${measured.length > 0 ? '' : ', then until its step ends'}`
       : '',
-    rewritten.length > 0 ? `for as long as ${names([...new Set(rewritten)])} is rewritten` : '',
+    rewritten.length > 0 ? `for as long as ${few([...new Set(rewritten)])} is rewritten` : '',
     unknown > 0 ? `not known of ${plural(unknown, 'statement')}: \`--rehearse-url <copy>\` shows it` : '',
   ]
   const level = rewritten.length > 0 || unknown > 0 ? 'warn' : 'plain'
