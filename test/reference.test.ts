@@ -7,12 +7,14 @@ import type { Check } from '../src/model/project.js'
 import { checkExplanations } from '../src/render/explanations/checks.js'
 import type { Explanations } from '../src/render/explanations/explained.js'
 import { fileExplanations } from '../src/render/explanations/files.js'
+import { fleetExplanations } from '../src/render/explanations/fleet.js'
 import { hazardExplanations } from '../src/render/explanations/hazards.js'
 import { historyExplanations } from '../src/render/explanations/history.js'
 import { explanations } from '../src/render/explanations/index.js'
 import { layoutExplanations } from '../src/render/explanations/layouts.js'
 import { rollbackExplanations } from '../src/render/explanations/rollback.js'
 import { runExplanations } from '../src/render/explanations/runs.js'
+import { sessionExplanations } from '../src/render/explanations/sessions.js'
 import { statusExplanations } from '../src/render/explanations/status.js'
 import { targetExplanations } from '../src/render/explanations/target.js'
 import { toolExplanations } from '../src/render/explanations/tools.js'
@@ -50,10 +52,12 @@ const groups: [title: string, group: Explanations][] = [
   ['Ledger, pinned plans and rehearsals', historyExplanations],
   ['Server, role and database', targetExplanations],
   ['Runs', runExplanations],
+  ['Sessions', sessionExplanations],
   ['Status', statusExplanations],
   ['Verification', checkExplanations],
   ['Rollback, restore and prune', rollbackExplanations],
   ['Command line', usageExplanations],
+  ['Many databases', fleetExplanations],
 ]
 
 const { tracks } = discover(root)

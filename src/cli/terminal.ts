@@ -30,10 +30,10 @@ const plainEveryMs = 3000
  * has a number, and for commands that only read.
  */
 function eventLog(process: NodeJS.Process): (event: Event) => void {
-  let run: number | null = null
+  const runs = new Map<string | undefined, number>()
   return event => {
-    if (event.type === 'run') run = event.run
-    const line = { time: new Date().toISOString(), ...event, run }
+    if (event.type === 'run') runs.set(event.target, event.run)
+    const line = { time: new Date().toISOString(), ...event, run: runs.get(event.target) ?? null }
     process.stderr.write(`${jsonText(JSON.stringify(line))}\n`)
   }
 }
@@ -47,7 +47,8 @@ export function openTerminal(
   const log = look.json ? eventLog(process) : null
   let bar: { update(value: number, payload: object): void; stop(): void } | null = null
   let opening = false
-  let last = 0
+  // a bar is of one database: many have lines, each at its own time
+  const last = new Map<string | undefined, number>()
   const stopBar = () => {
     bar?.stop()
     bar = null
@@ -72,7 +73,7 @@ export function openTerminal(
     if (text !== null) process.stderr.write(terminalText(text) + '\n')
   }
   const batch = (event: Event & { type: 'batch' }) => {
-    if (live) {
+    if (live && event.target === undefined) {
       if (!bar && !opening) {
         opening = true
         void openBar()
@@ -87,8 +88,8 @@ export function openTerminal(
       return
     }
     const now = performance.now()
-    if (now - last < plainEveryMs) return
-    last = now
+    if (now - (last.get(event.target) ?? 0) < plainEveryMs) return
+    last.set(event.target, now)
     write(progressLine(event, look.verbose))
   }
   /** Shows what a rollback would take away, before it is asked whether it may. */

@@ -2,8 +2,10 @@ import type { Code, Level } from './codes.js'
 import type { Excusable, NoFacts } from './fact_shapes.js'
 import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
+import type { FactsOfFleet } from './facts_of_fleet.js'
 import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
+import type { FactsOfSessions } from './facts_of_sessions.js'
 import type { FactsOfStatus } from './facts_of_status.js'
 import type { FactsOfTools } from './facts_of_tools.js'
 
@@ -15,8 +17,10 @@ type Unlisted = Exclude<
   Code,
   | keyof FactsOfFiles
   | keyof FactsOfFit
+  | keyof FactsOfFleet
   | keyof FactsOfLayouts
   | keyof FactsOfRuns
+  | keyof FactsOfSessions
   | keyof FactsOfStatus
   | keyof FactsOfTools
 >
@@ -36,8 +40,10 @@ true satisfies Complete<Unlisted>
 export interface Facts
   extends FactsOfFiles,
     FactsOfFit,
+    FactsOfFleet,
     FactsOfLayouts,
     FactsOfRuns,
+    FactsOfSessions,
     FactsOfStatus,
     FactsOfTools,
     Record<Unlisted, NoFacts> {}
@@ -45,12 +51,22 @@ export interface Facts
 /** Codes whose finding a comment in the SQL can excuse. */
 export type ExcusableCode = { [C in Code]: Facts[C] extends Excusable ? C : never }[Code]
 
+/** The databases of a list that a finding is about. */
+export interface OfFleet {
+  /** Their names, in the order of the list. */
+  names: string[]
+  /** How many databases the list has. */
+  of: number
+  /** The list, as `--targets` takes it. */
+  list: string
+}
+
 /**
  * A fact worth a sentence: what (`code`), how loud (`level`), on what (`subject`), with which values
- * (`serverFacts`).
+ * (`serverFacts`); of a command over many databases also in which.
  */
 export type FindingOf<C extends Code> = {
-  [K in C]: { code: K; level: Level; subject: string; facts: Facts[K] }
+  [K in C]: { code: K; level: Level; subject: string; facts: Facts[K]; targets?: OfFleet }
 }[C]
 
 /** Any finding; narrowing on `code` types its facts. */

@@ -4,9 +4,29 @@ import { defineRenderer } from './renderer.js'
 import { worded } from './words/index.js'
 
 /** The report as exactly one JSON document; its schema ships as `rethread/report.schema.json`. */
-export function renderJson({ pin: _, proof: __, fixUp: ___, ...report }: Report): string {
-  const document: ReportDocument = { ...report, findings: report.findings.map(worded) }
-  return `${jsonText(JSON.stringify(document, null, 2))}\n`
+export function renderJson(report: Report): string {
+  const text = JSON.stringify(documentOf(report), null, 2)
+  // a session is a text of JSON already: parsed, its long numbers would be rounded
+  const whole =
+    report.session === undefined
+      ? text
+      : `${text.slice(0, text.lastIndexOf('\n}'))},\n  "session": ${report.session}\n}`
+  return `${jsonText(whole)}\n`
+}
+
+function documentOf({
+  pin: _,
+  proof: __,
+  fixUp: ___,
+  session: ____,
+  targets,
+  ...report
+}: Report): ReportDocument {
+  return {
+    ...report,
+    findings: report.findings.map(worded),
+    ...(targets ? { targets: targets.map(t => ({ ...t, report: t.report && documentOf(t.report) })) } : {}),
+  }
 }
 
 // what is read by programs is not changed, only written so that it does nothing where it is shown

@@ -29,7 +29,7 @@ test('a night: at work, killed, gone on, rolled back, an archive that waits', {
   const child = start(['migrate', '--nice', '6', '--log', 'json'], { DATABASE_URL: db.url })
   const first = ended(child, false)
   const until = (seen: () => Promise<unknown>) =>
-    expect.poll(() => seen().catch(() => null), { timeout: 30_000, interval: 20 }).toBeTruthy()
+    expect.poll(() => seen().catch(() => null), { timeout: 60_000, interval: 20 }).toBeTruthy()
   const open = () =>
     db.sql`select 1 from rethread.backfills where migration = '005_assign_messages' and (pace ->> 'rowsPerSecond')::float > 0`
   await until(async () => (await open())[0])
