@@ -61,7 +61,7 @@ await build({
     },
   },
   // loaded from node_modules, and only by the runs that need them
-  external: ['libpg-query', 'cli-table3', 'cli-progress', '@inquirer/input'],
+  external: ['libpg-query', 'cli-table3', 'cli-progress', '@inquirer/input', '@opentelemetry/api'],
   preserveEntrySignatures: 'allow-extension',
   output: {
     dir: 'dist',

@@ -84,6 +84,8 @@ export interface Invocation {
   track(): Promise<Track>
   /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
   layoutFindings(): Finding[]
+  /** That migrations of another tool are beside, where the shipped tracks are used. */
+  unreadFolder(): Finding[]
   consent: Consent
   /** What a person has answered to the questions of a report, as `--map` takes it. */
   answers: string[]

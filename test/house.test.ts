@@ -62,6 +62,8 @@ const packages: Record<string, string[]> = {
   'libpg-query': ['files'],
   zod: ['files', 'model'],
 }
+/** Those that are used where a host program has them. */
+const optional: Record<string, string[]> = { '@opentelemetry/api': ['library'] }
 /** The disk, other programs and the network are for these; the rest works on what it is given. */
 const outside = /^node:(fs|child_process|net|tls|dgram|dns|http|https|os|worker_threads)/
 const mayGoOutside = (path: string): boolean =>
@@ -90,7 +92,7 @@ const strayQueries = (file: Source): string[] =>
 const strayPackages = (file: Source): string[] =>
   file.imports
     .filter(i => !i.endsWith('.ts') && !i.startsWith('node:'))
-    .filter(i => !packages[packageOf(i)]?.includes(file.folder))
+    .filter(i => !(packages[packageOf(i)] ?? optional[packageOf(i)])?.includes(file.folder))
     .map(i => `${file.path} imports ${i}`)
 
 // a name is declared once in src/
@@ -192,8 +194,10 @@ describe('src/', () => {
   })
 
   test('each package is imported in its folder only', () => {
-    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    expect(Object.keys(packages).sort()).toEqual(Object.keys(dependencies).sort())
+    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(Object.keys(packages).sort()).toEqual(Object.keys(manifest.dependencies).sort())
+    for (const name of Object.keys(optional))
+      expect([name, manifest.peerDependenciesMeta[name]]).toEqual([name, { optional: true }])
     expect(files.flatMap(strayPackages)).toEqual([])
   })
 

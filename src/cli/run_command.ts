@@ -137,7 +137,7 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
       return await (typed.watch === true ? watch(await runAll(), runAll, common, line) : runAll())
     }
     const input = await readInput(command, common, options, process, events.emit, cleanup)
-    layoutFindings = input.layoutFindings
+    layoutFindings = () => [...(saysFolder.has(name) ? input.unreadFolder() : []), ...input.layoutFindings()]
     let report = await run(input)
     if (typed.watch === true) return await watch(report, () => run(input), common, line)
     // a protected place is never confirmed by typing: the flag is part of the command, for all to read
@@ -174,6 +174,9 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
     events.close()
   }
 }
+
+/** Commands that are about files: they say which ones they have not read. */
+const saysFolder = new Set(['doctor', 'lint', 'migrate', 'plan', 'status'])
 
 /** How often `--watch` looks again, in milliseconds. */
 const watchEveryMs = 2000

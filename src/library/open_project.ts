@@ -13,6 +13,7 @@ import { layoutsFor } from './discovery.js'
 import { machine } from './machine.js'
 import type { OpenedProject, Verbs } from './opened_project.js'
 import type { OpenProjectOptions } from './requests.js'
+import { startTrace } from './tracing.js'
 import { type Call, type Verb, verbs } from './verbs.js'
 
 /**
@@ -76,7 +77,12 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
   const onEvent = options.onEvent ?? (() => {})
   return async (verb: Verb<object>, request: object): Promise<Report> => {
     const events = guarded(onEvent)
-    const opened = openContext({ ...opening, emit: events.emit })
+    const trace = await startTrace(verb.command)
+    const emit = (event: Event): void => {
+      trace?.event(event)
+      events.emit(event)
+    }
+    const opened = openContext({ ...opening, emit })
     const call: Call = {
       ...opened,
       config: opening.config,
@@ -84,7 +90,8 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
       leaseWaitMs: (options.lockWaitSeconds ?? 60) * 1000,
       sources: sourcesOf(options, opening),
     }
-    const report = await reported(verb.command, () => verb.run(call, request)).finally(opened.close)
+    const work = () => reported(verb.command, () => verb.run(call, request))
+    const report = await (trace ? trace.run(work) : work()).finally(opened.close)
     report.findings.unshift(...opened.layoutFindings())
     events.rethrow()
     return report

@@ -1,4 +1,6 @@
-import { fleetCodes } from './fleet_codes.js'
+import { fleetCodes } from './codes_of_fleet.js'
+import { sessionCodes } from './codes_of_sessions.js'
+import { toolCodes } from './codes_of_tools.js'
 
 /** How loud a finding is. `refused` is a guard that said no: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
@@ -31,8 +33,7 @@ export const codes = {
   FILE_EXISTS: 'error',
   SEEN: 'info',
   COPIED: 'info',
-  NO_SESSIONS_TABLE: 'error',
-  NO_SUCH_SESSION: 'error',
+  ...sessionCodes,
   DROP_BEFORE_CREATE: 'error',
   SWALLOWED_EXCEPTION: 'warn',
   WITH_READS_TABLE: 'warn',
@@ -233,15 +234,7 @@ export const codes = {
   RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
   DRIFT_UNKNOWN: 'warn',
-  EXPORTED: 'info',
-  EXPORT_HELD: 'info',
-  EXPORT_CONFLICT: 'error',
-  APPLIED_ELSEWHERE: 'refused',
-  ELSEWHERE_FAILED: 'refused',
-  ELSEWHERE_CHANGED: 'refused',
-  HISTORY_NOT_KEPT: 'error',
-  REPAIRED: 'info',
-  REPAIR_NEEDLESS: 'info',
+  ...toolCodes,
   // usage and the rest
   DEMO_NEXT: 'info',
   DEMO_KEPT: 'info',

@@ -37,9 +37,11 @@ export type ReportDocument = z.infer<typeof reportSchema>
  * What every command returns and every renderer takes. `message` and `fix` of findings
  * are added by the renderer.
  */
-export type Report = Omit<z.infer<typeof reportSchema>, 'findings' | 'targets'> & {
+export type Report = Omit<z.infer<typeof reportSchema>, 'findings' | 'targets' | 'session'> & {
   findings: Finding[]
   targets?: TargetReport[]
+  /** A whole session as JSON text, with every digit and key as they are; the JSON format alone shows it. */
+  session?: string
   /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
   pin?: Pin
   proof?: KeptProof

@@ -143,6 +143,12 @@ const oneReportSchema = z.object({
   backfill: z.array(backfillSchema),
   tables: z.array(tableSchema),
   findings: z.array(findingSchema),
+  session: z
+    .unknown()
+    .optional()
+    .describe(
+      'of `sessions export` and `sessions recover`: the whole session, as `sessions import` takes it',
+    ),
 })
 
 export const targetReportSchema = z.object({

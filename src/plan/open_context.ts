@@ -1,6 +1,6 @@
 import { type Context, closeSpare, connect, type Machine } from '../database/context.js'
 import type { Config } from '../files/config.js'
-import { discover, type WantedLayouts } from '../files/discover.js'
+import { discover, foreignFolder, type WantedLayouts } from '../files/discover.js'
 import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
@@ -41,6 +41,8 @@ export interface Opened {
   track(): Promise<Track>
   /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
   layoutFindings(): Finding[]
+  /** That migrations of another tool are beside, where the shipped tracks are used. */
+  unreadFolder(): Finding[]
   /** Closes the session that chose the track, where the verb took none over. */
   close(): Promise<void>
 }
@@ -59,7 +61,7 @@ export function readOnce({ root, home, layouts }: Pick<Opening, 'root' | 'home' 
  * shared where several contexts have the same files.
  */
 export function openContext(opening: Opening, project: () => Project = readOnce(opening)): Opened {
-  const { url, config, machine, emit, signal } = opening
+  const { url, config, root, beside, home, machine, emit, signal } = opening
   let picked: Track | null = null
   const ctx: Context = {
     ...machine,
@@ -88,6 +90,11 @@ export function openContext(opening: Opening, project: () => Project = readOnce(
       return picked
     },
     layoutFindings: () => (picked ? layoutFindings(picked) : []),
+    unreadFolder: () => {
+      // files that were exported for another tool are read beside the track
+      const folder = root === home && beside !== home && !picked?.otherTool ? foreignFolder(beside) : null
+      return folder === null ? [] : [finding('FOLDER_NOT_READ', folder)]
+    },
     close: () => closeSpare(ctx),
   }
 }
