@@ -1,3 +1,5 @@
+import { isDataFault } from '../database/faults.js'
+import { scopeOf, takenBack } from '../database/scopes.js'
 import { type Db, ident as q } from '../database/types.js'
 import { messageValue } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
@@ -27,14 +29,15 @@ export interface Condition {
 }
 
 /** The predicate of filters. */
-export function conditionOf(info: TrackInfo, f: SessionFilters): Condition {
+export async function conditionOf(sql: Db, info: TrackInfo, f: SessionFilters): Promise<Condition> {
   const { sessions: s, filters = {} } = info
   const args: string[] = []
   const parameter = (value: string): string => `$${args.push(value)}`
-  const parts = Object.entries(f.where).map(
-    ([name, values]) =>
-      `s.${q(filters[name]!.column)}::text in (select jsonb_array_elements_text(${parameter(JSON.stringify(values))}::text::jsonb))`,
-  )
+  const parts: string[] = []
+  for (const [name, values] of Object.entries(f.where)) {
+    const { column } = filters[name]!
+    parts.push(await isOneOf(sql, { table: s.table, column }, values, parameter(JSON.stringify(values))))
+  }
   if (s.deleted && !f.withDeleted) parts.push(`s.${q(s.deleted)} is null`)
   if (f.since)
     parts.push(
@@ -44,6 +47,44 @@ export function conditionOf(info: TrackInfo, f: SessionFilters): Condition {
     )
   if (f.search !== null) parts.push(holdsText(info, parameter(likePattern(f.search))))
   return { text: parts.join(' and ') || 'true', args }
+}
+
+/**
+ * The predicate that a column of sessions `s` has one of the values of a parameter, which is a JSON array of
+ * texts. Values are compared as the column's type, for which an index is of use, where all can be of it.
+ */
+export async function isOneOf(
+  sql: Db,
+  { table, column }: { table: string; column: string },
+  values: string[],
+  parameter: string,
+): Promise<string> {
+  const list = `jsonb_array_elements_text(${parameter}::text::jsonb) v`
+  const [type] = await sql<{ name: string }[]>`
+    -- without its length, to which a longer value would be cut
+    select quote_ident(n.nspname) || '.' || quote_ident(t.typname) as name
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+    where a.attrelid = to_regclass(${table}) and a.attname = ${column} and a.attnum > 0 and not a.attisdropped`
+  return type && (await canBe(sql, type.name, values))
+    ? `s.${q(column)} = any (array(select v::${type.name} from ${list}))`
+    : `s.${q(column)}::text in (select v from ${list})`
+}
+
+/** Whether all values can be of a type. */
+async function canBe(sql: Db, type: string, values: string[]): Promise<boolean> {
+  try {
+    await takenBack(scopeOf(sql), tx =>
+      tx.unsafe(`select v::${type} from jsonb_array_elements_text($1::text::jsonb) v`, [
+        JSON.stringify(values),
+      ]),
+    )
+    return true
+  } catch (error) {
+    if (!isDataFault(error)) throw error
+    return false
+  }
 }
 
 /** A text as a pattern of LIKE that means nothing but the text. */

@@ -1,10 +1,12 @@
+import { columnFacts } from '../database/catalog.sql.js'
 import { primaryKey } from '../database/row_key.sql.js'
 import { type Db, literal, ident as q } from '../database/types.js'
 import { messageValue, readAs } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
 import { type MergedColumn, mergedColumns } from '../rollback/merged_table.sql.js'
-import type { Condition } from './session_filters.sql.js'
+import { plannedCost } from '../verify/row_groups.sql.js'
+import { type Condition, isOneOf } from './session_filters.sql.js'
 
 const countOf = (info: TrackInfo): string => {
   const { sessions: s, messages: m } = info
@@ -37,12 +39,15 @@ export async function listSessions(
   const shown = Object.entries(filters).map(([name, f]) => `, s.${q(f.column)}::text as ${q(name)}`)
   const { columns, from } = joins(info)
   const more = all ? await everyColumn(sql, info) : ''
+  // an index in descending order has nulls first: where there are none, both orders are the same
+  const active = await columnFacts(sql, s.table, s.active)
+  const nulls = active?.notNull ? '' : 'nulls last'
   return sql.unsafe<Cells[]>(
     `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}${shown.join('')}${columns},
        to_char(s.${q(s.active)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as active, ${countOf(info)} as messages${more}
      from ${s.table} s${from}
      where ${condition.text}
-     order by s.${q(s.active)} desc nulls last, s.${q(s.id)}
+     order by s.${q(s.active)} desc ${nulls}, s.${q(s.id)}
      limit ${limit}`,
     condition.args,
   )
@@ -89,9 +94,10 @@ export async function readSession(sql: Db, info: TrackInfo, id: string): Promise
     parts.push(
       `jsonb_build_object(${literal(w.as)}, case when w${i}.id is not null then ${objectOf(`w${i}`, await mergedColumns(sql, w.table))} end)`,
     )
+  const isIt = await isOneOf(sql, { table: s.table, column: s.id }, [id], '$1')
   const [row] = await sql.unsafe<{ session: Cells }[]>(
-    `select ${parts.join(' || ')} as session from ${s.table} s${joins(info).from} where s.${q(s.id)}::text = $1`,
-    [id],
+    `select ${parts.join(' || ')} as session from ${s.table} s${joins(info).from} where ${isIt}`,
+    [JSON.stringify([id])],
   )
   return row?.session ?? null
 }
@@ -125,16 +131,18 @@ export async function readMessages(
 ): Promise<Message[]> {
   const { sessions: s, messages: m } = info
   const most = limit === null ? '' : `limit ${limit}`
+  const isIt = await isOneOf(sql, { table: s.table, column: s.id }, [id], '$1')
+  const wanted = [JSON.stringify([id])]
   if (s.history)
     return sql.unsafe(
       `select x.at, x.role, x.content, x.more from (
          select e.n, e.value ->> 'timestamp' as at, e.value ->> 'role' as role, coalesce(e.value ->> 'content', e.value::text) as content,
            case when jsonb_typeof(e.value) = 'object' and e.value ? 'content' then ${notEmpty("e.value - array['timestamp', 'role', 'content']")} end as more
          from ${s.table} s cross join lateral jsonb_array_elements(s.${q(s.history)}) with ordinality as e (value, n)
-         where s.${q(s.id)}::text = $1
+         where ${isIt}
          order by e.n desc ${most}
        ) x order by x.n`,
-      [id],
+      wanted,
     )
   if (!m) return []
   const created = messageValue(info, 'created', 'm')
@@ -150,27 +158,44 @@ export async function readMessages(
          ${roleOf(m.role, info.reads, columns)} as role, ${messageValue(info, 'content', 'm')}::text as content,
          ${notEmpty(objectOf('m', others))} as more
        from ${m.table} m join ${s.table} s on m.${q(m.session)} = s.${q(m.to ?? s.id)}
-       where s.${q(s.id)}::text = $1
+       where ${isIt}
        order by ${created} desc nulls last, m.ctid desc ${most}
      ) x order by x.created, x.place`,
-    [id],
+    wanted,
   )
 }
 
-/** Counts of sessions and messages, and of the last day. */
-export async function countAll(sql: Db, info: TrackInfo): Promise<Cells> {
+/** Messages from which on they are not counted but estimated: counting reads an index from end to end. */
+const mostCounted = 1_000_000
+
+/** How many messages there are as the server believes where they are too many to count, else null. */
+export async function estimatedMessages(sql: Db, info: TrackInfo): Promise<number | null> {
+  if (!info.messages || info.sessions.history) return null
+  const rows = (await plannedCost(sql, `select from ${info.messages.table}`)).rows
+  return rows > mostCounted ? rows : null
+}
+
+/** Counts of sessions and messages, and of the last day. With `about` messages the table is not read for it. */
+export async function countAll(sql: Db, info: TrackInfo, about: number | null): Promise<Cells> {
   const { sessions: s, messages: m } = info
   const messages = s.history
     ? `(select coalesce(sum(jsonb_array_length(s.${q(s.history)})), 0)::int from ${s.table} s)`
     : m
-      ? `(select count(*)::int from ${m.table})`
+      ? about === null
+        ? `(select count(*)::int from ${m.table})`
+        : `${about}::float8`
       : 'null::int'
+  // a message makes its session as new as it is, and is found by the index on both
+  const bySession =
+    about === null || !m
+      ? ''
+      : `and m.${q(m.session)} in (select s.${q(m.to ?? s.id)} from ${s.table} s where s.${q(s.active)} > now() - interval '24 hours')`
   const lately =
     m && !s.history
-      ? `(select count(*)::int from ${m.table} m where ${messageValue(info, 'created', 'm')} > now() - interval '24 hours')`
+      ? `(select count(*)::int from ${m.table} m where ${messageValue(info, 'created', 'm')} > now() - interval '24 hours' ${bySession})`
       : 'null::int'
   const [row] = await sql.unsafe<Cells[]>(
-    `select (select count(*)::int from ${s.table}) as sessions, ${messages} as messages,
+    `select (select count(*)::int from ${s.table}) as sessions, ${messages} as "messages${about === null ? '' : ', about'}",
        (select count(*)::int from ${s.table} s where s.${q(s.active)} > now() - interval '24 hours') as "sessions active in the last 24 h",
        ${lately} as "messages of the last 24 h"`,
   )
@@ -185,12 +210,38 @@ export async function sizesOf(sql: Db, tables: string[]): Promise<Cells[]> {
     where to_regclass(t) is not null`
 }
 
-/** The sessions with most messages. */
-export async function largestSessions(sql: Db, info: TrackInfo, limit: number): Promise<Cells[]> {
-  const { sessions: s } = info
+/**
+ * The sessions with most messages. Of `about` messages in all those that the server's statistics name, with
+ * the numbers that follow from them.
+ */
+export async function largestSessions(
+  sql: Db,
+  info: TrackInfo,
+  limit: number,
+  about: number | null,
+): Promise<Cells[]> {
+  const { sessions: s, messages: m } = info
+  const named = `s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}`
+  if (about === null || !m)
+    return sql.unsafe<Cells[]>(
+      `select ${named}, ${countOf(info)} as messages
+       from ${s.table} s order by messages desc nulls last limit ${limit}`,
+    )
+  const common = await sql<{ value: string; share: number }[]>`
+    select v.value, v.share::float8 as share
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_stats p on p.schemaname = n.nspname and p.tablename = c.relname and p.attname = ${m.session}
+    cross join unnest(p.most_common_vals::text::text[], p.most_common_freqs) with ordinality as v (value, share, place)
+    where c.oid = to_regclass(${m.table})
+    order by v.place limit ${limit}`
+  const values = common.map(c => c.value)
+  const isIt = await isOneOf(sql, { table: s.table, column: m.to ?? s.id }, values, '$1')
   return sql.unsafe<Cells[]>(
-    `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}, ${countOf(info)} as messages
-     from ${s.table} s order by messages desc nulls last limit ${limit}`,
+    `select ${named}, round((x.share * ${about})::numeric)::float8 as "messages, about"
+     from ${s.table} s join jsonb_to_recordset($2::text::jsonb) as x (value text, share float8) on x.value = s.${q(m.to ?? s.id)}::text
+     where ${isIt}
+     order by x.share desc limit ${limit}`,
+    [JSON.stringify(values), JSON.stringify(common)],
   )
 }
 

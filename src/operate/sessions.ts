@@ -9,7 +9,14 @@ import { requireTrackInfo } from '../files/track_info.js'
 import { Failure, UsageError } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, tableOfCells } from '../model/report.js'
-import { type Condition, conditionOf, type Since, scannedBy, unusedValues } from './session_filters.sql.js'
+import {
+  type Condition,
+  conditionOf,
+  type SessionFilters,
+  type Since,
+  scannedBy,
+  unusedValues,
+} from './session_filters.sql.js'
 import { readDocument } from './session_rows.js'
 import { countSessions, listSessions, readMessages, readSession, unknownParents } from './sessions.sql.js'
 
@@ -51,7 +58,7 @@ const wrongSince = (text: string): UsageError =>
   new UsageError(`--since ${text}`, 'it looks like 7d, 12h, 2026-01-31 or 2026-01-31T18:00Z')
 
 /** The filters with the track's defaults. Throws USAGE for a name or value that does not exist. */
-function readConditions(track: Track, info: TrackInfo, options: SessionsOptions): Condition {
+function readFilters(track: Track, info: TrackInfo, options: SessionsOptions): SessionFilters {
   const filters = info.filters ?? {}
   const where: Record<string, string[]> = {}
   for (const [name, { default: usual }] of Object.entries(filters)) if (usual) where[name] = usual
@@ -72,7 +79,7 @@ function readConditions(track: Track, info: TrackInfo, options: SessionsOptions)
   if (search !== null && (search.trim() === '' || search.includes('\0')))
     throw new UsageError('--search', 'it wants the text to look for')
   const since = options.since === null ? null : readSince(options.since)
-  return conditionOf(info, { where, since, search, withDeleted })
+  return { where, since, search, withDeleted }
 }
 
 /** Lists sessions, most recent first. Content of messages is not quoted. */
@@ -110,7 +117,7 @@ async function withSessions(
   ) => Promise<{ table: Report['tables'][number]; any: boolean }>,
 ): Promise<Report> {
   const info = await requireTrackInfo(track)
-  const condition = readConditions(track, info, options)
+  const wanted = readFilters(track, info, options)
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
   await requireTable(connection.sql, info.sessions.table)
@@ -119,6 +126,7 @@ async function withSessions(
     'isolation level repeatable read read only',
   )(async sql => {
     await asRole(sql, info, report)
+    const condition = await conditionOf(sql, info, wanted)
     if (options.search !== null) {
       report.findings.push(...(await scanFindings(ctx, sql, info, condition)))
       await setLocal(sql, sessionsLockMs, options.within * 1000)

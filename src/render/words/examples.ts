@@ -286,6 +286,16 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   MAPPING_UNUSED: [exampleTrack, { roles: ['workspaces.name'] }],
+  GRANTED_IN_PART: [
+    'public.chat_sessions',
+    {
+      role: 'reports',
+      privilege: 'select',
+      messages: 'public.messages',
+      on: ['id', 'sent_at'],
+      gets: ['id', 'created_at'],
+    },
+  ],
   WITHOUT_API: [exampleTrack, { roles: ['app_rw', 'app_ro'], secured: false }],
   MAPPING_DIFFERS: [
     'chats.created_at',
@@ -441,6 +451,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   SEES_MORE: ['public.chats as 4711', { rows: 5 }],
   SEES_LESS: ['public.chats as 4711', { rows: 5 }],
   SAW_EVERYTHING: [exampleTrack],
+  SIGHTS_SAMPLED: ['public.chats', { rows: 9800, of: 40_000_000 }],
   NO_SIGHTS: [exampleTrack],
   MUTANT_SURVIVED: ['no policy readers', { sql: 'drop policy readers on public.chats' }],
   MUTANT_REFUSED: [
