@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs'
-import { type Command, globalOptions } from '../command.js'
+import { type Command, globalOptions, type Invocation } from '../command.js'
 import { formats, rendererOf } from '../library/discovery.js'
 import { machine } from '../library/machine.js'
 import { Failures, findingsOf, isSystemError } from '../model/failure.js'
@@ -137,17 +137,21 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
   })
   const cleanup: (() => Promise<void>)[] = []
   let layoutFindings: () => Finding[] = () => []
+  const around = (input: Invocation): Finding[] => [
+    ...(saysFolder.has(name) ? input.unreadFolder() : []),
+    ...input.layoutFindings(),
+  ]
   try {
     const { run, options } = readTyped(command, typed, faults)
     const fleet = readFleet(command, typed)
     const { interrupted } = events
     const common = await readCommonInput({ command, args, options, process, interrupted, cleanup })
     if (fleet) {
-      const runAll = () => runOnTargets({ ...line, run }, common, fleet, events.emit)
+      const runAll = () => runOnTargets({ ...line, run, around }, common, fleet, events.emit)
       return await (typed.watch === true ? watch(await runAll(), runAll, common, line) : runAll())
     }
     const input = await readInput(command, common, options, process, events.emit, cleanup)
-    layoutFindings = () => [...(saysFolder.has(name) ? input.unreadFolder() : []), ...input.layoutFindings()]
+    layoutFindings = () => around(input)
     let report = await run(input)
     if (typed.watch === true) return await watch(report, () => run(input), common, line)
     // a protected place is never confirmed by typing: the flag is part of the command, for all to read
