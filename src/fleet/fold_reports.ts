@@ -70,7 +70,11 @@ type RowValues = Record<string, (report: Report) => number | string | null>
 
 /** What a row says between the verdict of a database and its finding, by command; `usual` for the others. */
 const rowValues: { usual: RowValues } & Record<string, RowValues> = {
-  usual: { applied: r => r.steps.filter(s => s.outcome === 'done').length, pending: leftOf, rows: writtenRows },
+  usual: {
+    applied: r => r.steps.filter(s => s.outcome === 'done').length,
+    pending: leftOf,
+    rows: writtenRows,
+  },
   plan: {
     steps: r => r.steps.length,
     hazards: r => new Set(r.steps.flatMap(s => s.hazards.map(h => h.code))).size,
