@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { discover } from '../src/files/discover.js'
+import { bodiesOf } from '../src/files/function_bodies.js'
 import { withoutByteOrderMark } from '../src/files/statements.js'
 import { expectedNow } from '../src/model/expected.js'
 import { acts, type Check, type Track } from '../src/model/project.js'
@@ -108,10 +109,12 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
           ? []
           : tx<{ migration: string }[]>`
               select distinct migration from rethread.ledger where track = ${track.name} and outcome = 'done'`)
-        const holding = expectedNow(expected, new Set(done.map(d => d.migration)))
+        const applied = new Set(done.map(d => d.migration))
+        const holding = expectedNow(expected, applied)
         await tx`
             select set_config('rethread.tables', ${JSON.stringify(tables)}, true),
               set_config('rethread.named', ${JSON.stringify(named)}, true),
+              set_config('rethread.bodies', ${JSON.stringify(await bodiesOf(track, applied))}, true),
               set_config('rethread.expected', ${JSON.stringify(holding)}, true)`
         const look = async () => {
           if (acts(check)) {

@@ -74,6 +74,8 @@ describe('advice follows from what was seen', () => {
       '--throttle-query',
     ])
     expect(advise(well, true, unmeasured).level).toBe('stop')
+    // a brake that cannot be asked is on
+    expect(advise(well, null, unmeasured).level).toBe('stop')
   })
 })
 

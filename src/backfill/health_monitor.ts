@@ -1,10 +1,12 @@
 import type { Connection } from '../database/connection.js'
 import type { FlushSize } from '../database/connection.sql.js'
-import { isLost, isRefused } from '../database/faults.js'
+import { isLost, isRefused, isTransient, serverFault } from '../database/faults.js'
+import { Failure } from '../model/failure.js'
 import { beside } from '../run/beside.js'
 import { throttled, type Vitals, vitals } from './health_monitor.sql.js'
 import type { Job } from './job.js'
 import { measuredPace } from './pace.js'
+import { isTimeout } from './retry_contention.js'
 import { notePace } from './run_backfill.sql.js'
 import { type Advice, advise, unseen, type WalRate } from './throttle.js'
 
@@ -23,10 +25,11 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
   const done = new AbortController()
   const wal = walMeter(job)
   const sayBroken = breaks(job)
+  const brake = throttleOf(job)
   const see = async () => {
     sayBroken()
     try {
-      job.advice = await readAdvice(job, wal)
+      job.advice = await readAdvice(job, wal, brake)
       const seconds = (ctx.clock.now() - job.progress.since) / 1000
       await notePace(
         job.run.monitor.sql,
@@ -42,6 +45,7 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
   }
   // before the first batch, so that a brake which is on holds from the start
   await see()
+  if (job.fault) throw job.fault
   const looking = async () => {
     while (!done.signal.aborted) {
       await ctx.clock.sleep(checkEveryMs, done.signal)
@@ -89,19 +93,42 @@ function walMeter({ run: { ctx } }: Job): (position: number) => WalRate {
   }
 }
 
-async function readAdvice(job: Job, wal: ReturnType<typeof walMeter>): Promise<Advice> {
+async function readAdvice(
+  job: Job,
+  wal: ReturnType<typeof walMeter>,
+  brake: () => Promise<boolean | null>,
+): Promise<Advice> {
   const { sql } = job.run.monitor
   const now: Vitals = await vitals(sql, job.migration.backfill!.table, [...job.pids])
+  return advise(now, await brake(), wal(now.wal))
+}
+
+/** How long a throttle query may go without an answer, in milliseconds; meanwhile nothing moves. */
+const mostUnansweredMs = 30_000
+
+/**
+ * Asks the throttle query; null where no answer came. One that the server refuses for good, or that answers
+ * too late for too long, becomes the fault of the job: a brake that somebody asked for is not left out.
+ */
+function throttleOf(job: Job): () => Promise<boolean | null> {
   const { throttleQuery } = job.options
-  // an answer that does not come is unknown, not healthy
-  const throttle =
-    throttleQuery === null
-      ? false
-      : await throttled(sql, throttleQuery).catch(error => {
-          if (!isRefused(error)) throw error
-          return null
-        })
-  return advise(now, throttle, wal(now.wal))
+  if (throttleQuery === null) return async () => false
+  const { clock } = job.run.ctx
+  let answered = clock.now()
+  return async () => {
+    try {
+      const answer = await throttled(job.run.monitor.sql, throttleQuery)
+      answered = clock.now()
+      return answer
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      if (!(isTransient(error) || isTimeout(error)) || clock.now() - answered > mostUnansweredMs) {
+        const { message, code } = serverFault(error)!
+        job.fault = new Failure('THROTTLE_FAILED', job.migration.name, { reason: message, sqlstate: code })
+      }
+      return null
+    }
+  }
 }
 
 /** The advice that holds now: none that came from a connection which is gone. */
@@ -125,6 +152,7 @@ export const flushSizeFor = (job: Job): FlushSize => (restsFor(job) > 0 ? 'small
 
 /**
  * Leaves the application the air that a batch has not left it already, all of it while something says stop.
+ * Throws THROTTLE_FAILED.
  */
 export async function restAfterBatch(
   job: Job,
@@ -135,6 +163,7 @@ export async function restAfterBatch(
   const { ctx } = job.run
   const left = (batchMs - sleptMs) * restsFor(job) - sleptMs
   if (left > 0) await ctx.clock.sleep(left, ctx.signal)
-  while (adviceNow(job).level === 'stop' && !ctx.signal.aborted && !halted())
+  while (adviceNow(job).level === 'stop' && !job.fault && !ctx.signal.aborted && !halted())
     await ctx.clock.sleep(checkEveryMs / 4, ctx.signal)
+  if (job.fault) throw job.fault
 }

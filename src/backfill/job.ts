@@ -1,4 +1,5 @@
 import type { BackfillStatement } from '../files/backfill_statement.js'
+import type { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import type { Run } from '../run/run.js'
@@ -55,6 +56,8 @@ export interface Job {
   progress: Progress
   /** What the health signals say now; shared by the workers. */
   advice: Advice
+  /** What the workers are to end with after their batch: a throttle query that cannot be asked. */
+  fault: Failure | null
   /** Backends of the workers. */
   pids: Set<number>
   /** True for a helper: another invocation holds the lease and will close the backfill. */
@@ -63,7 +66,10 @@ export interface Job {
 
 /** How far a backfill came, for the live line. */
 interface Progress {
+  /** Written by this invocation. */
   rows: number
+  /** Written before it, by those that it goes on from. */
+  rowsBefore: number
   pagesDone: number
   /** Those that were done when this invocation began. */
   pagesBefore: number

@@ -85,6 +85,11 @@ export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Adv
     )
   if (now.others !== 0) say('slow', `others at work: ${now.others ?? 'unknown'}`, rests.beside)
   if (throttle === true) say('stop', '--throttle-query says stop')
-  if (throttle === null) unknown.push('--throttle-query')
+  if (throttle === null) {
+    // a brake that cannot be asked is on
+    level = 'stop'
+    rest = Math.max(rest, rests.amiss)
+    unknown.push('--throttle-query')
+  }
   return { level, rest, reasons, unknown }
 }

@@ -148,7 +148,7 @@ export async function greet(
  */
 export async function backendState(sql: Db, pid: number): Promise<'working' | 'finished' | 'gone'> {
   const [row] = await sql.unsafe<{ finished: boolean }[]>(
-    `select coalesce(a.state like 'idle%' or (a.wait_event_type, a.wait_event) = ('Client', 'ClientWrite'), false) as finished
+    `select coalesce(a.state like 'idle%' or (a.wait_event_type, a.wait_event) in (('Client', 'ClientRead'), ('Client', 'ClientWrite')), false) as finished
      from pg_catalog.pg_stat_activity a where a.pid = ${pid} and a.application_name like 'rethread %'`,
   )
   return row === undefined ? 'gone' : row.finished ? 'finished' : 'working'

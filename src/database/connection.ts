@@ -183,7 +183,7 @@ const silence = () =>
  * the backend has finished for two looks: the network has lost the answer, and the backend with its locks is
  * ended too.
  *
- *   received -> silent -> at work (asked again later)
+ *   moving -> silent -> at work (asked again later)
  *                   -> finished -> finished still: ended here and there
  *                   -> nobody answers, or no such backend: ended here
  */
@@ -195,10 +195,10 @@ async function endWhenSilent(
 ): Promise<void> {
   let finished = 0
   while (!closed.aborted && !wire.lost) {
-    const { received } = wire
+    const { moved } = wire
     await options.sleep(silentMs, closed)
     if (closed.aborted || wire.lost) return
-    if (!wire.waiting || wire.received !== received) {
+    if (!wire.waiting || wire.moved !== moved) {
       finished = 0
       continue
     }
@@ -208,7 +208,7 @@ async function endWhenSilent(
       return found
     })
     if (state === 'working') finished = 0
-    if (closed.aborted || wire.received !== received) continue
+    if (closed.aborted || wire.moved !== moved) continue
     if (state === 'gone' || state === 'silent' || finished > 1) wire.break(silence())
   }
 }

@@ -5,13 +5,13 @@ import { connect as connectTls } from 'node:tls'
 import { Failure } from '../model/failure.js'
 import { hostAndPort } from '../model/host_and_port.js'
 import type { Address } from './address.js'
+import { messages } from './messages.js'
 
 /** First bytes of what PostgreSQL answers to a start-up: authentication, error, notice, version. */
 const firstBytes = new Set([...'RENv'].map(byte => byte.charCodeAt(0)))
 /** Messages of a client that the server answers with ReadyForQuery: query, sync, function call. */
 const asked = new Set([...'QSF'].map(byte => byte.charCodeAt(0)))
-const readyForQuery = 'Z'.charCodeAt(0)
-const errorResponse = 'E'.charCodeAt(0)
+const [describe, flush, sync, readyForQuery, errorResponse] = [...'DHSZE'].map(byte => byte.charCodeAt(0))
 
 /** An error by a code that says that the connection is gone. */
 const closedBy = (reason: string): Error => Object.assign(new Error(reason), { code: 'CONNECTION_CLOSED' })
@@ -21,12 +21,16 @@ const closedBy = (reason: string): Error => Object.assign(new Error(reason), { c
  * when the connection breaks it says `error` at once, but `close` only when `letGo` says so: between the two
  * the driver (postgres.js 3.4.9) would write to a socket that it has forgotten, a TypeError that nobody can
  * catch.
+ *
+ * A statement with parameters goes in two messages: the driver asks for their types and flushes, then binds.
+ * Between the two the server would count the statement as at work, for ever if the client is gone: neither
+ * `idle_in_transaction_session_timeout` nor a look from beside would end it and its locks. So the flush
+ * becomes a sync, after which the server is idle, and the ReadyForQuery that answers it is kept from the
+ * driver.
  */
 export class Wire extends EventEmitter {
   readonly host: string
   readonly port: number
-  /** Grows with every piece that the server sends. */
-  received = 0
   /** True once the connection broke, not where it was closed on purpose. */
   lost = false
   /** What broke it. */
@@ -34,10 +38,12 @@ export class Wire extends EventEmitter {
   /** Called when it broke. */
   onLost = (): void => {}
   private ending = false
-  private due = 0
+  private received = 0
+  /** What is due from the server, in order: true for a ReadyForQuery that the driver waits for. */
+  private readonly due: boolean[] = []
   private why: string | null = null
-  private readonly fromClient: (chunk: Buffer) => void
-  private readonly fromServer: (chunk: Buffer) => void
+  private readonly fromClient: (chunk: Buffer) => Buffer[]
+  private readonly fromServer: (chunk: Buffer) => Buffer[]
 
   constructor(
     private readonly socket: Socket,
@@ -46,13 +52,20 @@ export class Wire extends EventEmitter {
     super()
     this.host = host
     this.port = port
-    this.fromClient = messages(false, type => {
+    let before = 0
+    this.fromClient = messages(false, (type, message) => {
       // the start-up, which has no type, is answered too
-      if (type === 0 || asked.has(type)) this.due++
+      if (type === 0 || asked.has(type)) this.due.push(true)
+      if (type === flush && before === describe) {
+        message[0] = sync!
+        this.due.push(false)
+      }
+      before = type
+      return true
     })
-    this.fromServer = messages(true, (type, body) => {
-      if (type === readyForQuery) this.due--
-      if (type === errorResponse) this.why = fatalReason(body()) ?? this.why
+    this.fromServer = messages(true, (type, message) => {
+      if (type === errorResponse) this.why = fatalReason(message.subarray(5)) ?? this.why
+      return type !== readyForQuery || this.due.shift() !== false
     })
     socket.on('data', chunk => this.take(chunk))
     socket.on('drain', () => this.emit('drain'))
@@ -62,7 +75,12 @@ export class Wire extends EventEmitter {
 
   /** Whether the server owes an answer. */
   get waiting(): boolean {
-    return this.due > 0
+    return this.due.length > 0
+  }
+
+  /** Grows with every byte that the server sends or the system takes from us. */
+  get moved(): number {
+    return this.received + this.socket.bytesWritten - this.socket.writableLength
   }
 
   /** What the driver reads before it waits for an end. */
@@ -122,12 +140,12 @@ export class Wire extends EventEmitter {
   }
 
   private take(chunk: Buffer): void {
-    if (this.received++ === 0 && !firstBytes.has(chunk[0]!)) {
+    if (this.received === 0 && !firstBytes.has(chunk[0]!)) {
       this.break(new Failure('NO_SERVER', hostAndPort(this), notPostgres))
       return
     }
-    this.fromServer(chunk)
-    this.emit('data', chunk)
+    this.received += chunk.length
+    for (const piece of this.fromServer(chunk)) this.emit('data', piece)
   }
 }
 
@@ -143,35 +161,6 @@ function fatalReason(body: Buffer): string | null {
       .map(field => [field[0], field.slice(1)]),
   )
   return /^(FATAL|PANIC)$/.test(fields.get('V') ?? '') ? (fields.get('M') ?? null) : null
-}
-
-/**
- * Reads the messages in one direction: each has a type and a length, but for the first of a client, which has
- * only a length and counts as type 0. `body` may be asked for where the message came in one piece.
- */
-function messages(typed: boolean, on: (type: number, body: () => Buffer) => void): (chunk: Buffer) => void {
-  let head: Buffer = Buffer.alloc(0)
-  let skip = 0
-  let first = !typed
-  return chunk => {
-    let at = Math.min(skip, chunk.length)
-    skip -= at
-    while (at < chunk.length) {
-      const from = head.length > 0 ? Buffer.concat([head, chunk.subarray(at)]) : chunk.subarray(at)
-      const start = first ? 0 : 1
-      if (from.length < start + 4) {
-        head = from
-        return
-      }
-      const length = start + from.readUInt32BE(start)
-      const type = first ? 0 : from[0]!
-      first = false
-      at += Math.min(length - head.length, chunk.length - at)
-      skip = Math.max(0, length - from.length)
-      head = Buffer.alloc(0)
-      on(type, () => from.subarray(start + 4, length))
-    }
-  }
 }
 
 /**

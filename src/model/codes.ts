@@ -172,6 +172,7 @@ export const codes = {
   DIFFERENT_DEFINITION: 'error',
   FENCED: 'error',
   GATE: 'error',
+  THROTTLE_FAILED: 'error',
   INTERRUPTED: 'info',
   ROLLBACK_COST: 'info',
   QUARANTINED: 'warn',

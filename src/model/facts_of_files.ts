@@ -180,7 +180,11 @@ export interface FactsOfFiles {
     oldest: string
   }
   SERVER_UNTESTED: NoFacts
-  READ_ONLY_SERVER: { why: string }
+  READ_ONLY_SERVER: {
+    why: string
+    /** Where it began to refuse writes during the run. */
+    since?: 'run'
+  }
   TRANSACTION_POOLER: NoFacts
   /** `most`: sessions that the tool could get at least one of less than it needs. */
   POOL_USED_UP: { most: number }

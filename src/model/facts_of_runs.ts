@@ -83,6 +83,8 @@ export interface FactsOfRuns {
   DIFFERENT_DEFINITION: { found: string }
   FENCED: NoFacts
   GATE: { check: string } & Rows
+  /** What the server says of the query of `--throttle-query`. */
+  THROTTLE_FAILED: { reason: string; sqlstate: string }
   INTERRUPTED: {
     /** What goes on; null for the same command again. */
     command: string | null

@@ -52,7 +52,10 @@ export class Failures extends Error {
 }
 
 /** Codes of driver, system and server that say that the connection is gone. */
-const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08)/
+const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08|25P0[34])/
+
+/** SQLSTATE of a server that takes no writes. */
+const readOnly = '25006'
 
 /** SQLSTATEs of a server that lacks something: disk space, memory, connections, a disk that answers. */
 const outOfResources = /^(53|58030)/
@@ -94,6 +97,8 @@ export function findingsOf(error: unknown): Finding[] {
   if (isLostCode(code)) return [finding('CONNECTION_LOST', 'the command', { reason: message })]
   if ('severity' in error && isShortCode(code))
     return [finding('OUT_OF_RESOURCES', 'The server', { reason: message, sqlstate: code })]
+  if ('severity' in error && code === readOnly)
+    return [finding('READ_ONLY_SERVER', 'the command', { why: message, since: 'run' })]
   const by = isSystemError(error) ? 'system' : code !== '' && 'severity' in error ? 'server' : 'rethread'
   return [unexpected(name, message, by, code || null)]
 }

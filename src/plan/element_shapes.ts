@@ -3,7 +3,8 @@ import type { Context } from '../database/context.js'
 import { isDataFault } from '../database/faults.js'
 import { missingObjects } from '../database/requirements.sql.js'
 import { readAside } from '../database/scopes.js'
-import { type Node, pathName, statementsOrNone, strings } from '../files/statements.js'
+import { definedFunction } from '../files/function_bodies.js'
+import { statementsOrNone } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { ElementReaders } from '../model/element_readers.js'
 import type { Track } from '../model/project.js'
@@ -127,7 +128,7 @@ async function look(
 ): Promise<(SeenElements & { readers: ElementReaders }) | null> {
   const readers = (await readTrackInfo(track)).info?.elements
   if (!readers || (await missingObjects(connection.sql, [`table ${readers.table}`])).length > 0) return null
-  const bodies = await bodiesOf(track, readers)
+  const bodies = await readersOf(track, readers)
   if (!bodies) return null
   try {
     const seen = await readAside(connection.sql, tx =>
@@ -141,18 +142,12 @@ async function look(
 }
 
 /** The bodies of the functions that read elements, from the migrations; null where one is missing. */
-async function bodiesOf(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {
+async function readersOf(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {
   const found = new Map<string, FunctionBody>()
   for (const m of track.migrations)
-    for (const { kind, node } of await statementsOrNone(m.file.text)) {
-      if (kind !== 'CreateFunctionStmt') continue
-      const as = (node.options ?? []).find((o: Node) => o.DefElem.defname === 'as')?.DefElem.arg
-      const body = as?.List?.items[0]?.String?.sval
-      const parameters = (node.parameters ?? [])
-        .map((p: Node) => p.FunctionParameter)
-        .filter((p: Node) => p.mode !== 'FUNC_PARAM_TABLE')
-        .map((p: Node) => p.name)
-      if (body) found.set(pathName(strings(node.funcname)), { body, parameters })
+    for (const s of await statementsOrNone(m.file.text)) {
+      const defined = definedFunction(s)
+      if (defined) found.set(defined.name, defined)
     }
   const of = (name: string) => found.get(name)
   const [unreadable, place, nested, list, read] = [

@@ -27,7 +27,10 @@ export const terminalText = (text: string): string =>
     .replace(/^(\s*):(?=:(?![0-9a-f]{1,4}(?![\w-])))/gim, '$1: ')
     .replaceAll('##[', '# #[')
 
-/** Text for HTML, in elements and in attributes. */
+/**
+ * Text for HTML, in elements and in attributes. A page may be printed to a log of CI, too: what would be a
+ * command there is written as a reference to its first character.
+ */
 export const htmlText = (text: string): string =>
   text
     .replaceAll('&', '&amp;')
@@ -35,6 +38,8 @@ export const htmlText = (text: string): string =>
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;')
     .replaceAll("'", '&#39;')
+    .replace(/^(\s*):(?=:)/gm, '$1&#58;')
+    .replaceAll('##[', '&#35;#[')
 
 /**
  * Text for Markdown: no links, images, mentions, references, headings or HTML. What is in a pair of

@@ -238,7 +238,10 @@ const archiveSchemaSql = `
     primary key (archive, relation, place)
   );`
 
-/** Closes a schema to everybody but its owner, also to roles that default privileges let in. */
+/**
+ * Closes a schema to the roles of the API and to all that default privileges let in; what somebody was
+ * granted by name since stays.
+ */
 const closeSchemaSql = (schema: string): string => `
   revoke all on schema ${schema} from public;
   revoke all on all tables in schema ${schema} from public;
@@ -246,7 +249,14 @@ const closeSchemaSql = (schema: string): string => `
   do $close$
   declare r name;
   begin
-    for r in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+    for r in
+      select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
+      union
+      select a.rolname from pg_catalog.pg_default_acl d
+      cross join lateral aclexplode(d.defaclacl) x
+      join pg_catalog.pg_roles a on a.oid = x.grantee and a.oid <> d.defaclrole
+      where d.defaclrole = current_user::regrole and d.defaclnamespace in (0, coalesce(to_regnamespace('${schema}')::oid, 0))
+    loop
       execute format('revoke all on schema ${schema} from %I', r);
       execute format('revoke all on all tables in schema ${schema} from %I', r);
       execute format('revoke all on all sequences in schema ${schema} from %I', r);

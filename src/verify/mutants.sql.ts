@@ -1,5 +1,5 @@
 import { relationExists } from '../database/catalog.sql.js'
-import { type Db, ident } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 import type { TrackInfo, TrackObjects } from '../model/project.js'
 
 /** One change for the worse. */
@@ -76,8 +76,20 @@ export async function mutantsOf(
        select a.attname from pg_catalog.pg_attribute a where a.attrelid = l.oid and a.attnum > 0 and not a.attisdropped order by a.attnum limit 1), l.oid::regclass)
      from secured l
      union all
+     select 'a foreign child of ' || l.oid::regclass || ' that is open',
+       format('create foreign data wrapper mutant; create server mutant foreign data wrapper mutant;
+         create foreign table public.mutant () inherits (%s) server mutant; grant select on public.mutant to authenticated', l.oid::regclass)
+     from secured l
+     where (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
+     union all
      select 'a publication of everything', 'create publication mutant for all tables'
      where (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
+     union all
+     select 'a publication of one internal table',
+       format('create publication mutant for table %s', i.oid::regclass)
+     from (select min(c.oid) as oid from pg_catalog.pg_class c
+       where c.relkind = 'r' and c.relnamespace in (to_regnamespace('chat_private'), to_regnamespace('rethread_archive'))) i
+     where i.oid is not null
      union all
      -- what policies ask, without asking
      select distinct 'function ' || f.oid::regprocedure || ' that says yes to everybody',
@@ -87,6 +99,13 @@ export async function mutantsOf(
      from pg_catalog.pg_proc f
      join pg_catalog.pg_depend d on d.refclassid = 'pg_proc'::regclass and d.refobjid = f.oid and d.classid = 'pg_policy'::regclass
      where f.pronamespace = to_regnamespace('chat_private') and f.prosecdef and f.prorettype in ('boolean'::regtype, 'text'::regtype)
+     union all
+     -- what a trigger asks or does with its owner's rights, left out
+     select 'function ' || f.oid::regprocedure || ' without its body',
+       format('create or replace function %s() returns trigger language plpgsql security definer set search_path = '''' as ''begin return coalesce(new, old); end''',
+         f.oid::regproc)
+     from pg_catalog.pg_proc f
+     where f.pronamespace = to_regnamespace('chat_private') and f.prosecdef and f.prorettype = 'trigger'::regtype
      union all
      select 'row security off on ' || c.oid::regclass, format('alter table %s disable row level security', c.oid::regclass)
      from pg_catalog.pg_class c
@@ -174,6 +193,10 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
     `select count(*)::int as n from (select from ${m.table} limit 3) x`,
   )
   if (some!.n < 3) return []
+  const [required] = await sql.unsafe<{ it: boolean }[]>(
+    `select attnotnull as it from pg_catalog.pg_attribute where attrelid = ${literal(m.table)}::regclass and attname = $1`,
+    [m.session],
+  )
   const linked = `${ident(m.session)} is not null`
   const key = ident(m.session)
   const created = ident(m.created)
@@ -197,10 +220,15 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
       sql: `${off}alter table ${m.table} alter column ${key} drop not null;
         update ${m.table} set ${key} = null where ctid = (select ctid from ${m.table} where ${oldest})`,
     },
-    {
-      name: `${m.table}.${m.session} may be null`,
-      sql: `alter table ${m.table} alter column ${key} drop not null`,
-    },
+    // in the overlap it may
+    ...(required?.it
+      ? [
+          {
+            name: `${m.table}.${m.session} may be null`,
+            sql: `alter table ${m.table} alter column ${key} drop not null`,
+          },
+        ]
+      : []),
     {
       name: `one session of ${s.table} lost, its messages left`,
       sql: `set local session_replication_role = replica;

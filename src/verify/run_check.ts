@@ -6,6 +6,7 @@ import { isFiltered, isRefused, serverFault } from '../database/faults.js'
 import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
+import { bodiesOf } from '../files/function_bodies.js'
 import { withoutByteOrderMark } from '../files/statements.js'
 import { tablesNamed, tablesOf } from '../files/track_objects.js'
 import {
@@ -113,6 +114,7 @@ export async function runCheck(
       tables: around?.tables ?? [],
       named: around?.named ?? [],
       expected: expectedNow(expected, applied),
+      bodies: around && check.expects === 'functions' ? await bodiesOf(around.track, applied) : {},
       deep: around?.deep ?? false,
       gate: false,
       foundOnly: around?.foundOnly ?? false,
@@ -182,6 +184,8 @@ const cellValue = (value: unknown): string | number | boolean | null =>
 
 /** What a check reads from settings of its transaction. */
 interface CheckSettings extends SharedFacts {
+  /** Bodies of the track's functions, as the applied migrations make them. */
+  bodies: Record<string, string[]>
   deep: boolean
   /** Whether it is a gate of a migration, which takes up by itself what other steps leave to it. */
   gate: boolean
@@ -199,6 +203,7 @@ function readCheckRows(
       'rethread.tables': JSON.stringify(known.tables),
       'rethread.named': JSON.stringify(known.named),
       'rethread.expected': JSON.stringify(known.expected),
+      'rethread.bodies': JSON.stringify(known.bodies),
       'rethread.deep': known.deep ? 'yes' : 'no',
       'rethread.gate': known.gate ? 'yes' : 'no',
       ...(check.file.text.includes(`'${failedSetting}'`)
@@ -229,7 +234,15 @@ export async function gateRows(
 ): Promise<{ check: string; rows: number }[]> {
   const closed: { check: string; rows: number }[] = []
   for (const check of track.checks.filter(c => c.gate === migration)) {
-    const settings = { tables: [], named: [], expected: [], deep: false, gate: true, foundOnly: true }
+    const settings = {
+      tables: [],
+      named: [],
+      expected: [],
+      bodies: {},
+      deep: false,
+      gate: true,
+      foundOnly: true,
+    }
     const { rows } = await readCheckRows(connection, check, settings).catch(error => {
       if (!isRefused(error)) throw error
       const { code, message } = serverFault(error)!

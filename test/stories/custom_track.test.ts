@@ -523,4 +523,28 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     expect((await run).code).toBe(0)
     expect(await rows()).toBe(120_000)
   })
+
+  test.each([
+    ['nothing that is there', 'select on_ from brake', /"brake" does not exist/],
+    ['a write', 'insert into big values (2, null) returning false', /read-only transaction/],
+  ])(
+    'a --throttle-query of %s stops the run before a row moves, and is no success',
+    async (_, query, says) => {
+      await using db = await database(server, 'empty')
+      await db.sql.unsafe('create table big (id int primary key, done boolean); insert into big values (1)')
+      const cwd = track(
+        '--! phase: backfill\n--! table: public.big\n--! pending: b.done is null\nupdate public.big b set done = true where b.done is null;',
+      )
+      const refused = await rethread(db.url, ['migrate', '--throttle-query', query], { cwd })
+      expect([
+        refused.code,
+        refused.report.verdict,
+        refused.report.findings.filter(f => f.level === 'error').map(f => [f.code, f.message]),
+      ]).toEqual([2, 'failed', [['THROTTLE_FAILED', expect.stringMatching(says)]]])
+      expect(await db.sql`select * from big`).toEqual([{ id: 1, done: null }])
+      // without it the same command goes on
+      const again = await rethread(db.url, ['migrate'], { cwd })
+      expect([again.code, again.report.backfill[0]!.rows]).toEqual([0, 1])
+    },
+  )
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { open, root } from '../support/database.js'
-import { mishaps, secondsUntilUnlocked, startVictim } from '../support/mishaps.js'
+import { mishaps, possible, secondsUntilUnlocked, startVictim } from '../support/mishaps.js'
 import { proxy } from '../support/proxy.js'
 import { random, seed } from '../support/random.js'
 import { smallDisk } from '../support/small_disk.js'
@@ -110,7 +110,7 @@ const errors = (ran: { report: { findings: { level: string }[] } | null }) =>
   ran.report?.findings.filter(f => f.level === 'error' || f.level === 'refused')
 
 /** Done, or done but for sessions that the application has changed between a rollback and its restore. */
-const isDone = ({ code, report }: Awaited<ReturnType<typeof rethread>>): boolean =>
+const isDone = ({ code, report }: Pick<Awaited<ReturnType<typeof rethread>>, 'code' | 'report'>): boolean =>
   code === 0 ||
   (code === 1 && report.findings.every(f => f.level === 'info' || f.code === 'RESTORE_CONFLICT'))
 
@@ -120,7 +120,7 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
   const folder = mkdtempSync('/tmp/rethread-mishaps-')
   chmodSync(folder, 0o755)
   const disk = soaks ? smallDisk(400, process.getuid?.() === 0 ? nobody() : (process.getuid?.() ?? 0)) : null
-  const victim = await startVictim(folder, disk, proxy)
+  const victim = await startVictim(folder, disk, proxy, soaks)
   const { url, network } = victim
   let sql = open(url, 1)
   await sql.unsafe('set demo.messages = 6000')
@@ -129,45 +129,50 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
   const before = await original(sql)
   await sql.end()
   const app = oldApplication(url)
-  const kinds = inTurns(soaks ? Object.keys(mishaps).filter(k => disk || k !== 'disk full') : quick)
+  const kinds = inTurns(soaks ? possible(victim) : quick)
   const tally = new Map<string, number>()
   const ends = new Map<string, number>()
   const waits = new Map<string, number>()
+  const finished = new Set<string>()
   const add = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1)
   let done = 0
   let longest = 4000
   let verb = 0
+  let kind = kinds.next().value!
   try {
     while (done < most) {
       const [name, args] = verbs[verb % verbs.length]!
-      const child = start([...args, '--format', 'json'], { DATABASE_URL: network.url })
+      const through = kind === 'pooler restarted' ? victim.pooler!.url : network.url
+      const child = start([...args, '--format', 'json'], { DATABASE_URL: through })
       const run = ended(child)
       const began = Date.now()
       await Promise.race([run, sleep(100 + next() * longest)])
-      if (child.exitCode === null) {
-        const kind = kinds.next().value
+      const struck = child.exitCode === null
+      if (struck) {
         const { dead, begin } = mishaps[kind]!
         const waiting = dead ? secondsUntilUnlocked(url) : null
         const end = await begin(child, victim, next)
         done++
         add(tally, kind)
-        // what lasts, lasts until the run has ended or half a minute has passed
-        await Promise.race([run, sleep(dead ? 0 : 30_000)])
+        // what lasts, lasts until the run has ended or up to half a minute has passed
+        await Promise.race([run, sleep(dead ? 0 : next() * 30_000)])
         await end()
         if (waiting) waits.set(kind, Math.max(waits.get(kind) ?? 0, await waiting))
       }
       const { code, report } = await Promise.race([
         run,
-        sleep(1_200_000).then(() => {
+        sleep(soaks ? 300_000 : 1_200_000).then(() => {
           child.kill('SIGKILL')
-          throw new Error(`${name} did not end (${JSON.stringify([...tally])})`)
+          throw new Error(`${name} did not end after ${kind} (${JSON.stringify([...tally])})`)
         }),
       ])
       add(ends, `${name} ${code}`)
+      if (struck) kind = kinds.next().value!
       // a refusal for want of consent would go on for ever
       const strange = report?.findings.filter(f => ['UNEXPECTED', 'CONSENT_NEEDED'].includes(f.code))
       if (strange && strange.length > 0) throw new Error(`${name}: ${strange.map(f => f.message).join('; ')}`)
-      if (code === 0) {
+      if (isDone({ code, report })) {
+        finished.add(name)
         longest = Math.max(500, Date.now() - began)
         verb++
       }
@@ -209,6 +214,8 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
     // no lock of ours outlives a client that is gone by more than a few seconds
     expect(Math.max(0, ...waits.values())).toBeLessThan(10)
     expect([...tally.values()].reduce((sum, n) => sum + n, 0)).toBe(most)
+    // a soak in which nothing ends well has proved nothing
+    if (most >= 50) expect([...finished].sort()).toEqual(['migrate', 'restore', 'rollback'])
   } finally {
     if (soaks)
       process.stdout.write(

@@ -1,11 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rethread } from '../support/cli.js'
 import { database, newest, open, picture } from '../support/database.js'
-
-const program = '/usr/sbin/pgbouncer'
+import { hasPooler, Pooler } from '../support/pooler.js'
 
 /** Every command that connects to the database it is given. */
 const commands = [
@@ -24,56 +20,8 @@ const commands = [
   ['restore'],
 ]
 
-/** A pgbouncer in front of a database, and the URL that leads through it. */
-class Pooler implements AsyncDisposable {
-  private constructor(
-    readonly url: string,
-    private readonly process: ChildProcess,
-    private readonly folder: string,
-  ) {}
-
-  static async start(name: string, settings: Record<string, string | number>): Promise<Pooler> {
-    const { hostname, port } = new URL(newest().url)
-    const folder = mkdtempSync('/tmp/rethread-pooler-')
-    const listen = 20_000 + Math.floor(Math.random() * 12_000)
-    const all = { listen_addr: '127.0.0.1', listen_port: listen, auth_type: 'any', ...settings }
-    writeFileSync(
-      join(folder, 'pgbouncer.ini'),
-      `[databases]
-* = user=postgres host=${hostname} port=${port}
-[pgbouncer]
-unix_socket_dir =
-logfile = /dev/null
-${Object.entries(all)
-  .map(([key, value]) => `${key} = ${value}`)
-  .join('\n')}
-`,
-    )
-    chmodSync(folder, 0o755)
-    const process = spawn(program, ['-q', '-u', 'nobody', join(folder, 'pgbouncer.ini')], { stdio: 'ignore' })
-    const pooler = new Pooler(`postgres://postgres@127.0.0.1:${listen}/${name}`, process, folder)
-    for (let tries = 0; ; tries++) {
-      const sql = open(pooler.url, 1)
-      try {
-        await sql.unsafe('select')
-        return pooler
-      } catch (error) {
-        if (tries === 50) throw error
-        await new Promise(done => setTimeout(done, 100))
-      } finally {
-        await sql.end()
-      }
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.process.kill('SIGKILL')
-    rmSync(this.folder, { recursive: true, force: true })
-  }
-}
-
-// pgbouncer comes from the system's packages; where it is not installed there is nothing to refuse
-describe.skipIf(!existsSync(program))('poolers', () => {
+// where it is not installed there is nothing to refuse
+describe.skipIf(!hasPooler)('poolers', () => {
   test.each([
     { mode: 'transaction', asked: commands },
     { mode: 'statement', asked: [['status'], ['migrate']] },
@@ -81,7 +29,7 @@ describe.skipIf(!existsSync(program))('poolers', () => {
     'a pooler in $mode mode is refused by every command, and its connections stay as they were',
     async ({ mode, asked }) => {
       await using db = await database(newest(), 'workspace-sessions', 20)
-      await using pooler = await Pooler.start(db.name, { pool_mode: mode, default_pool_size: 3 })
+      await using pooler = await Pooler.start(db.url, { pool_mode: mode, default_pool_size: 3 })
       const application = open(pooler.url, 3)
       /** What is set in each of the three connections that the application shares with us. */
       const settings = async () => {
@@ -113,7 +61,7 @@ describe.skipIf(!existsSync(program))('poolers', () => {
   test('a pooler in session mode is used; one with too few sessions is said to be used up', async () => {
     await using db = await database(newest(), 'workspace-sessions', 20)
     const through = async (size: number, command: string) => {
-      await using pooler = await Pooler.start(db.name, { pool_mode: 'session', default_pool_size: size })
+      await using pooler = await Pooler.start(db.url, { pool_mode: 'session', default_pool_size: size })
       const { code, report } = await rethread(pooler.url, [command, '--track', 'workspace-sessions'])
       return [code, report?.findings.filter(f => f.level === 'error').map(f => `${f.code} ${f.message}`)]
     }

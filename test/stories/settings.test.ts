@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { throttled } from '../../src/backfill/health_monitor.sql.js'
 import { connect } from '../../src/database/context.js'
+import { findingsOf } from '../../src/model/failure.js'
 import { openRun } from '../../src/run/open_run.js'
 import { rethread } from '../support/cli.js'
 import { contextOf } from '../support/context.js'
@@ -41,6 +42,20 @@ test.concurrent('a database that is read-only by default is named before anythin
   await db.sql.unsafe(`alter database ${db.name} set default_transaction_read_only = on`)
   const { code, report } = await rethread(db.url, ['migrate', '--track', 'workspace-sessions'])
   expect([code, report.findings.map(f => f.code)]).toEqual([2, expect.arrayContaining(['READ_ONLY_SERVER'])])
+})
+
+test.concurrent('a server that refuses writes in the middle of a run is named as one', async () => {
+  await using db = await database(newest(), 'empty')
+  const writer = await connect(contextOf(db.url), 'writer')
+  await writer.sql`set default_transaction_read_only = on`
+  const refused = await writer.sql`create table public.seen (n int)`.catch((error: unknown) => error)
+  expect(findingsOf(refused)).toEqual([
+    expect.objectContaining({
+      code: 'READ_ONLY_SERVER',
+      facts: { why: expect.stringMatching(/read-only transaction/), since: 'run' },
+    }),
+  ])
+  await writer.close()
 })
 
 test.concurrent('a throttle query reads only, one statement, for half a second', async () => {

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:net'
 import { expect, test } from 'vitest'
 import { connect } from '../../src/database/context.js'
 import { isLost } from '../../src/database/faults.js'
+import type { Db } from '../../src/database/types.js'
 import { openRun } from '../../src/run/open_run.js'
 import { ended, rethread, start } from '../support/cli.js'
 import { contextOf } from '../support/context.js'
@@ -29,16 +30,24 @@ async function secondsUntilFree(db: Database, table: string): Promise<number> {
 const lives = async (db: Database, pid: number): Promise<boolean> =>
   (await db.sql`select from pg_stat_activity where pid = ${pid}`).length > 0
 
-test.concurrent.each(servers())(
-  'PostgreSQL $major: a statement whose answer is lost ends here and there, and its locks with it',
-  async server => {
+const lastWords: [how: string, say: (tx: Db) => Promise<unknown>][] = [
+  ['a statement', tx => tx.unsafe('select 1 as the_last_word')],
+  // the driver asks for the types first, and the server waits for the rest
+  ['a statement with parameters', tx => tx`select ${'anything'} as the_last_word`],
+]
+
+test.concurrent.each(
+  servers().flatMap(server => lastWords.map(w => [server.major, w[0], server, w[1]] as const)),
+)(
+  'PostgreSQL %i: %s whose answer is lost ends here and there, and its locks with it',
+  async (_major, _how, server, say) => {
     await using db = await database(server, 'workspace-sessions', 20)
     await using network = await proxy(db.url)
     const writer = await connect(hastyContext(network.url), 'writer')
     // the table is locked, and then neither side hears from the other
     const working = writer.sql.begin(async tx => {
       await tx.unsafe('lock table public.chats in access exclusive mode')
-      await tx.unsafe('select 1 as the_last_word')
+      await say(tx)
     })
     const silent = network.silentAt(/the_last_word/)
     const fault = working.then(
@@ -57,6 +66,18 @@ test.concurrent.each(servers())(
     await writer.close()
   },
 )
+
+test.concurrent('a question with parameters that is lost on its way does not wait for ever', async () => {
+  await using db = await database(newest(), 'empty')
+  await using network = await proxy(db.url)
+  const reader = await connect(hastyContext(network.url), 'reader')
+  // of the two messages the first one is gone; no transaction, so no time-out of the server
+  const silent = network.silentAt(/never_arrives/, false)
+  const fault = reader.sql`select ${'anything'} as never_arrives`.catch((error: unknown) => error)
+  await silent
+  expect([isLost(await fault), reader.lost]).toEqual([true, true])
+  await reader.close()
+})
 
 test.concurrent('a statement that takes long is waited for, and its connection stays', async () => {
   await using db = await database(newest(), 'empty')

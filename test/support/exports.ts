@@ -1,6 +1,6 @@
 import type { DocumentCase } from './elements.js'
 
-/** Exports in the formats that applications write and their importers read, with all that stands beside texts. */
+/** Exports as applications write and importers read them, with all that is beside the texts. */
 
 type Json = Record<string, unknown>
 

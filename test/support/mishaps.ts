@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { startEmbedded } from '../../src/database/embedded.js'
 import { open, root } from './database.js'
+import { hasPooler, Pooler } from './pooler.js'
 import type { Proxy as Network } from './proxy.js'
 import type { SmallDisk } from './small_disk.js'
 
@@ -12,6 +13,8 @@ export interface Victim {
   network: Network
   /** The disk that its data is on; null where none can be mounted. */
   disk: SmallDisk | null
+  /** A pooler in session mode in front of it; null where none is installed. */
+  pooler: Pooler | null
   crash(): Promise<void>
   /** Starts it again where it has gone down. */
   revive(): Promise<void>
@@ -19,15 +22,25 @@ export interface Victim {
 
 const sleep = (ms: number) => new Promise(done => setTimeout(done, ms))
 
-/** Sends a statement to the server, whoever it serves. */
-async function send(url: string, statement: string): Promise<void> {
+/** Sends a statement to the server, whoever it serves; false where it was refused. */
+async function send(url: string, statement: string): Promise<boolean> {
   const sql = open(url, 1)
   try {
     await sql.unsafe(statement)
+    return true
   } catch {
     // a server that is away, or full, is the mishap's own doing
+    return false
   } finally {
     await sql.end({ timeout: 1 }).catch(() => {})
+  }
+}
+
+/** Sends a statement until it was taken: what is not put back would be every later run's mishap too. */
+async function sendSurely(url: string, statement: string): Promise<void> {
+  for (let tries = 0; !(await send(url, statement)); tries++) {
+    if (tries === 60) throw new Error(`the server does not take: ${statement}`)
+    await sleep(500)
   }
 }
 
@@ -43,7 +56,7 @@ const setting =
     await send(url, ended(false))
     return async () => {
       for (const name of Object.keys(given))
-        await send(url, `set default_transaction_read_only = off; alter database postgres reset ${name}`)
+        await sendSurely(url, `begin read write; alter database postgres reset ${name}; commit`)
     }
   }
 
@@ -80,6 +93,19 @@ export const mishaps: Record<
   'network cut': {
     begin: async (_, { network }) => {
       network.drop()
+      return async () => {}
+    },
+  },
+  'half open': {
+    dead: true,
+    begin: async (_, { network }) => {
+      network.halve()
+      return async () => {}
+    },
+  },
+  'pooler restarted': {
+    begin: async (_, { pooler }) => {
+      await pooler?.restart()
       return async () => {}
     },
   },
@@ -130,6 +156,12 @@ export const mishaps: Record<
   },
 }
 
+/** The kinds that can happen to a victim, of those that there are. */
+export const possible = ({ disk, pooler }: Victim): string[] =>
+  Object.keys(mishaps).filter(
+    kind => (disk || kind !== 'disk full') && (pooler || kind !== 'pooler restarted'),
+  )
+
 /** Seconds for which locks of ours that keep the application waiting are still held, from now on. */
 export async function secondsUntilUnlocked(url: string): Promise<number> {
   const sql = open(url, 1)
@@ -159,6 +191,7 @@ export async function startVictim(
   folder: string,
   disk: SmallDisk | null,
   inFront: (url: string) => Promise<Network>,
+  withPooler: boolean,
 ): Promise<Victim & { stop(): Promise<void> }> {
   const start = (port?: number) =>
     startEmbedded({
@@ -184,6 +217,10 @@ export async function startVictim(
     url,
     network: await inFront(url),
     disk,
+    pooler:
+      withPooler && hasPooler
+        ? await Pooler.start(url, { pool_mode: 'session', default_pool_size: 20, query_wait_timeout: 8 })
+        : null,
     crash: async () => {
       await server.stop('immediate')
       server = await start(port)

@@ -29,6 +29,8 @@ export interface Proxy extends AsyncDisposable {
   speak(): void
   /** Cuts every connection that there is, at both ends. */
   drop(): void
+  /** Cuts every connection at the client's end; the server hears nothing of it. */
+  halve(): void
   /** Whether they were cut. */
   readonly cut: boolean
 }
@@ -38,6 +40,7 @@ export async function proxy(url: string): Promise<Proxy> {
   const target = new URL(url)
   const sent: Sent[] = []
   const sockets = new Set<Socket>()
+  const clients = new Set<Socket>()
   let connections = 0
   let last = Number.POSITIVE_INFINITY
   let cut = false
@@ -52,6 +55,7 @@ export async function proxy(url: string): Promise<Proxy> {
       return
     }
     connections++
+    clients.add(client)
     const upstream = createConnection(Number(target.port), target.hostname)
     const read = statements(text => sent.push({ text, at: performance.now() }))
     const isSilent = () => silent || silenced.has(client)
@@ -113,6 +117,13 @@ export async function proxy(url: string): Promise<Proxy> {
     hush: () => {
       silent = true
       for (const s of sockets) silenced.add(s)
+    },
+    halve: () => {
+      for (const client of clients) {
+        silenced.add(client)
+        client.resetAndDestroy()
+      }
+      clients.clear()
     },
     drop: () => {
       for (const s of sockets) s.destroy()

@@ -72,6 +72,11 @@ export const runExplanations = {
     'The step relies on what the check proves, so it did not run.',
     'See what it found with rethread verify --only <check>, fix it, and run the command again.',
   ),
+  THROTTLE_FAILED: explained(
+    'The query of --throttle-query was refused by the server, or answered too late for half a minute.',
+    'You asked for a brake. Without its answer nobody knows whether the application needs the room.',
+    'Fix the query: it reads only and answers within half a second. Then run the same command again.',
+  ),
   INTERRUPTED: explained(
     'The run was stopped by a signal or by its limit.',
     'Everything that was finished is kept.',

@@ -54,8 +54,8 @@ export const targetExplanations = {
   ),
   READ_ONLY_SERVER: explained(
     'The server does not accept writes: it is a standby, or it is set to read-only.',
-    'A migration is not possible there.',
-    'Connect to the primary server.',
+    'A migration is not possible there. A run during which this begins ends; what is finished is kept.',
+    'Connect to the primary server, then run the same command again.',
   ),
   TRANSACTION_POOLER: explained(
     'The address is a connection pooler in transaction or statement mode.',

@@ -399,6 +399,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   DIFFERENT_DEFINITION: ['public.idx_chats_session_id', { found: 'create index ... on public.chats (id)' }],
   FENCED: [exampleMigration],
   GATE: ['008_require_session', { check: 'messages_without_session', rows: 3 }],
+  THROTTLE_FAILED: [exampleMigration, { reason: 'relation "brake" does not exist', sqlstate: '42P01' }],
   INTERRUPTED: [exampleMigration, { command: null }],
   ROLLBACK_COST: [exampleTrack, { atRisk: 0, command: 'rethread rollback --track workspace-sessions --all' }],
   QUARANTINED: [chats, { rows: 3, migration: exampleMigration, takenOut: false, parts: false }],

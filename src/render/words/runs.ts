@@ -114,6 +114,11 @@ export const runWords = {
     (s, f) => sentence`Gate \`${f.check}\` keeps \`${s}\` from running: it found ${f.rows} row(s).`,
     (_, f) => sentence`rethread verify --only ${f.check}`,
   ),
+  THROTTLE_FAILED: say(
+    (s, f) =>
+      sentence`\`${s}\` stopped, because the query of --throttle-query gives no answer: ${f.reason} (SQLSTATE ${f.sqlstate}). What is finished is kept.`,
+    () => 'Fix the query or leave --throttle-query out, then run the same command: it goes on there.',
+  ),
   INTERRUPTED: say(
     s => sentence`Stopped at \`${s}\`; everything finished so far is kept.`,
     (_, f) => f.command ?? 'Run the same command again: it goes on there.',

@@ -78,7 +78,10 @@ export const targetWords = {
       'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.',
   ),
   NO_SERVER: say(
-    (s, f) => sentence`No PostgreSQL answers at ${s} (${reasonOf(f)}).`,
+    (s, f) =>
+      f.code?.startsWith('53')
+        ? sentence`The server at ${s} takes no connection of ours now, for want of ${lackOf(f.code)}: ${f.reason}.`
+        : sentence`No PostgreSQL answers at ${s} (${reasonOf(f)}).`,
     (_, f) =>
       fixes[f.code ?? ''] ?? 'Check host and port, and that the server runs and lets this machine in.',
   ),
@@ -115,8 +118,14 @@ export const targetWords = {
   ),
   SERVER_UNTESTED: say(s => sentence`PostgreSQL ${s} is not among the tested versions, 15 to 18.`, null),
   READ_ONLY_SERVER: say(
-    (s, f) => sentence`The server at ${s} takes no writes: ${f.why}.`,
-    () => 'Connect to the primary.',
+    (s, f) =>
+      f.since === 'run'
+        ? sentence`The server began to refuse writes during ${s}: ${f.why}. What is finished is kept.`
+        : sentence`The server at ${s} takes no writes: ${f.why}.`,
+    (_, f) =>
+      f.since === 'run'
+        ? 'Connect to the primary, or let it take writes again, then run the same command: it goes on there.'
+        : 'Connect to the primary.',
   ),
   TRANSACTION_POOLER: say(
     s =>

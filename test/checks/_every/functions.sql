@@ -13,3 +13,7 @@ grant execute on function chat_private.move_session() to public;
 revoke execute on function chat_private.move_session() from public;
 -- fault
 alter function chat_private.move_session() rename to renamed;
+-- fix
+alter function chat_private.renamed() rename to move_session;
+-- fault
+create or replace function chat_private.move_session() returns trigger language plpgsql security definer set search_path = '' as 'begin return new; end';

@@ -1,0 +1,51 @@
+import type { Track } from '../model/project.js'
+import { type Node, pathName, type Statement, statementsOrNone, strings } from './statements.js'
+
+/** A function as a statement defines it. */
+interface FunctionDefinition {
+  name: string
+  body: string
+  /** Names of its parameters, without those of a table that it returns. */
+  parameters: string[]
+  /** Its parameters' types, as text that is the same for the same types. */
+  signature: string
+}
+
+/** What a statement defines; null where it is none that defines a function, or its body is no text. */
+export function definedFunction({ kind, node }: Statement): FunctionDefinition | null {
+  if (kind !== 'CreateFunctionStmt') return null
+  const as = (node.options ?? []).find((o: Node) => o.DefElem.defname === 'as')?.DefElem.arg
+  const body: string | undefined = as?.List?.items[0]?.String?.sval
+  if (body === undefined) return null
+  const taken = (node.parameters ?? [])
+    .map((p: Node) => p.FunctionParameter)
+    .filter((p: Node) => p.mode !== 'FUNC_PARAM_TABLE')
+  return {
+    name: pathName(strings(node.funcname)),
+    body,
+    parameters: taken.map((p: Node) => p.name),
+    signature: taken.map((p: Node) => strings(p.argType.names).join('.')).join(', '),
+  }
+}
+
+/**
+ * The bodies that the applied migrations of a track leave its functions with, by name; without those that a
+ * DO block names, and may replace.
+ */
+export async function bodiesOf(
+  track: Track,
+  applied: ReadonlySet<string>,
+): Promise<Record<string, string[]>> {
+  const newest = new Map<string, FunctionDefinition>()
+  for (const m of track.migrations.filter(m => applied.has(m.name)))
+    for (const s of await statementsOrNone(m.file.text)) {
+      const defined = definedFunction(s)
+      if (defined) newest.set(`${defined.name}(${defined.signature})`, defined)
+      // what a block puts together may depend on the database
+      if (s.kind === 'DoStmt')
+        for (const [key, { name }] of newest) if (s.text.includes(name)) newest.delete(key)
+    }
+  const bodies: Record<string, string[]> = {}
+  for (const { name, body } of newest.values()) bodies[name] = [...(bodies[name] ?? []), body]
+  return bodies
+}
