@@ -106,6 +106,8 @@ export async function rehearseOnTwins(
         nearest.push({ before: script.length, text: statement.text })
       }
     }
+  /** What statements make that only the twins refuse. */
+  const notMade = new Set<string>()
   const eventTriggers = await eventTriggerFunctions(connection.sql)
   const asMade = namesOfMade(files, originals, leftOut)
   let answers: TwinAnswers['answers'] = []
@@ -134,9 +136,12 @@ export async function rehearseOnTwins(
     }
     if (!failed) return without(said, finding('NOT_REHEARSED', track.name, { reason: said }))
     const { statement } = failed
+    const follows =
+      mayFollow.test(fault.code) && (await pairsIn(statement.text)).some(p => notMade.has(pairKey(p)))
     const tells =
-      telling.test(fault.code) ||
-      (fault.code === notThatWay && (isChange(statement) || statement.kind === 'AlterTableStmt'))
+      !follows &&
+      (telling.test(fault.code) ||
+        (fault.code === notThatWay && (isChange(statement) || statement.kind === 'AlterTableStmt')))
     if (tells && (leftOut.length === 0 || !mayFollow.test(fault.code)))
       return without(said, wouldFail(failed.migration, statement, fault))
     if (tells)
@@ -148,6 +153,7 @@ export async function rehearseOnTwins(
           nearest.filter(n => n.before <= at).at(-1)?.text ?? leftOut[0]!,
         ),
       )
+    if (!tells) for (const key of madeBy(statement).map(pairKey)) notMade.add(key)
     leftOut.push(...script.splice(at, 1).map(s => s.statement.text))
   }
   const reason = 'too much of it needs what the copies do not have'
