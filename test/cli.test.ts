@@ -301,6 +301,7 @@ describe('reports', () => {
         .replaceAll('`127.0.0.1`', '`127.0.0.1`')
         .replace(/PostgreSQL 18\.\d+/g, 'PostgreSQL 18')
         .replace(/\d+(\.\d+)? (kB|MB)/g, 'N kB')
+        .replace(/\d{4}-\d\d-\d\d \d\d:\d\d UTC/g, '2026-01-01 12:00 UTC')
         .replace(/ +$/gm, '')
     const table = await rethread(fresh.url, ['plan'], plain)
     await expect(steady(table.stdout)).toMatchFileSnapshot('golden/plan.txt')

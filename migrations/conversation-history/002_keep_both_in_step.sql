@@ -696,9 +696,9 @@ set search_path = ''
 as $$
 declare
   place text[] := chat_private.messages_place(messages);
-  is_nested boolean := place = '{prompt}'
-    or exists (select from chat_private.elements(session, messages, started) e where e.path && '{children,replies}');
   has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
+  is_nested boolean := not has_nodes and (place = '{prompt}'
+    or exists (select from chat_private.elements(session, messages, started) e where e.path && '{children,replies}'));
   current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
   tree jsonb := messages;
   last_path text[];

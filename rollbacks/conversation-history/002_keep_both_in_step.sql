@@ -71,7 +71,6 @@ drop function if exists chat_private.said_at(jsonb, jsonb);
 drop function if exists chat_private.read_element(jsonb);
 drop function if exists chat_private.session_elements(json, text[], boolean);
 drop function if exists chat_private.is_nested(json);
-drop function if exists chat_private.has_pairs(json);
 drop function if exists chat_private.keeps_messages(json);
 drop function if exists chat_private.messages_place(json);
 drop function if exists chat_private.why_unreadable(text);

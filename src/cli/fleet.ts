@@ -5,7 +5,7 @@ import { machine } from '../library/machine.js'
 import type { Event } from '../model/event.js'
 import { Failures, UsageError } from '../model/failure.js'
 import { attributeOf, flagOf, readOptions, type Typed } from '../model/options.js'
-import type { Report } from '../model/report.js'
+import type { Finding, Report } from '../model/report.js'
 import { type CommonInput, usableUrl } from './input.js'
 import { maskSecrets, withoutSecrets } from './output.js'
 import { readTargetList } from './target_list.js'
@@ -51,11 +51,13 @@ interface FleetLine {
   typed: Record<string, Typed>
   process: NodeJS.Process
   run(invocation: Invocation): Promise<Report>
+  /** What was found around the command itself: in the files. */
+  around(invocation: Invocation): Finding[]
 }
 
 /** Runs the command on each database of the list. Nobody is asked anything: what needs consent is refused. */
 export async function runOnTargets(
-  { name, command, typed, process, run }: FleetLine,
+  { name, command, typed, process, run, around }: FleetLine,
   common: CommonInput,
   options: FleetValues & { targets: string },
   emit: (event: Event) => void,
@@ -84,7 +86,7 @@ export async function runOnTargets(
           close: invocation.close,
           run: async () => {
             const report = await run(invocation)
-            return { ...report, findings: [...invocation.layoutFindings(), ...report.findings] }
+            return { ...report, findings: [...around(invocation), ...report.findings] }
           },
         }
       },

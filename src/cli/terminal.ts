@@ -2,8 +2,8 @@ import type { Event } from '../model/event.js'
 import type { Report } from '../model/report.js'
 import { jsonText, terminalText } from '../render/escape.js'
 import { worded } from '../render/words/index.js'
-import { duration, number } from '../render/words/numbers.js'
-import { progressLine } from './progress.js'
+import { showsUnicode, withPlainMarks } from './look.js'
+import { InPlace, liveLine, progressLine } from './progress.js'
 
 /** What a person has typed: hazards, the database's name, and for how many rows QUARANTINES_ROWS is. */
 interface Agreed {
@@ -19,8 +19,13 @@ interface Terminal {
   askConsent(report: Report, never: boolean): Promise<Agreed | null>
   /** On a terminal: asks what a refused report leaves open; what was answered, null where nobody is asked. */
   askNames(report: Report, never: boolean): Promise<string[] | null>
+  /** At Ctrl-C: what happens now, the second time what is in place. */
+  interrupted(again: boolean): void
   close(): void
 }
+
+/** Milliseconds between two looks of the live line. */
+const liveEveryMs = 100
 
 /** Milliseconds between two plain progress lines where there is no terminal. */
 const plainEveryMs = 3000
@@ -45,68 +50,46 @@ export function openTerminal(
 ): Terminal {
   const live = Boolean(process.stderr.isTTY) && !look.quiet && !look.json
   const log = look.json ? eventLog(process) : null
-  let bar: { update(value: number, payload: object): void; stop(): void } | null = null
-  let opening = false
-  // a bar is of one database: many have lines, each at its own time
+  const marks = showsUnicode(process) ? (text: string) => text : withPlainMarks
+  const inPlace = new InPlace()
+  let isLive = false
+  // the live line is of one database: many have lines, each at its own time
   const last = new Map<string | undefined, number>()
-  const stopBar = () => {
-    bar?.stop()
-    bar = null
-    opening = false
-  }
-  const openBar = async () => {
-    const { SingleBar, Presets } = await import('cli-progress')
-    if (!opening) return
-    const made = new SingleBar(
-      {
-        format: '  {bar} {percent}%  {rows} rows  {rate} rows/s  ETA {left}  batch {batch} ({pace})',
-        stream: process.stderr,
-        hideCursor: true,
-        clearOnComplete: true,
-      },
-      Presets.shades_classic,
-    )
-    made.start(1000, 0, { rows: '0', rate: '0', left: '?', batch: '', pace: '' })
-    bar = made
+  /** Takes the live line away, so that what follows begins on a line of its own. */
+  const endLive = () => {
+    if (isLive) process.stderr.write('\r\u001b[2K')
+    isLive = false
   }
   const write = (text: string | null) => {
-    if (text !== null) process.stderr.write(terminalText(text) + '\n')
+    if (text !== null) process.stderr.write(`${marks(terminalText(text))}\n`)
   }
   const batch = (event: Event & { type: 'batch' }) => {
-    if (live && event.target === undefined) {
-      if (!bar && !opening) {
-        opening = true
-        void openBar()
-      }
-      bar?.update(Math.floor(event.fraction * 1000), {
-        rows: number(event.rows),
-        rate: number(event.rowsPerSecond),
-        left: event.etaSeconds === null ? '?' : duration(event.etaSeconds * 1000),
-        batch: duration(event.batchMs),
-        pace: event.pace,
-      })
-      return
-    }
+    const ofOne = live && event.target === undefined
     const now = performance.now()
-    if (now - (last.get(event.target) ?? 0) < plainEveryMs) return
+    if (now - (last.get(event.target) ?? 0) < (ofOne ? liveEveryMs : plainEveryMs)) return
     last.set(event.target, now)
-    write(progressLine(event, look.verbose))
+    if (!ofOne) return write(progressLine(event, look.verbose))
+    // a line as wide as the terminal would wrap, and could not be taken away
+    const width = (process.stderr.columns ?? 80) - 1
+    process.stderr.write(`\r\u001b[2K${marks(terminalText(liveLine(event, width)))}`)
+    isLive = true
   }
   /** Shows what a rollback would take away, before it is asked whether it may. */
   const showLoss = async (report: Report) => {
     if (report.command !== 'rollback' || report.tables.length === 0) return
     const { tableBlocks } = await import('../render/table.js')
-    const style = { color: false, verbose: false, width: process.stderr.columns ?? 100 }
-    write(`${(await tableBlocks(report.tables, style)).join('\n\n')}\n`)
+    const style = { color: false, verbose: false, width: process.stderr.columns ?? 100, wrap: true }
+    write(`${tableBlocks(report.tables, style).join('\n\n')}\n`)
   }
   return {
     emit: event => {
+      inPlace.note(event)
       if (log) return log(event)
       if (look.quiet) return
       if (event.type === 'batch') return batch(event)
       const text = progressLine(event, look.verbose)
       if (text === null) return
-      stopBar()
+      endLive()
       write(text)
     },
     askConsent: async (report, never) => {
@@ -118,7 +101,7 @@ export function openTerminal(
       // without a terminal nothing is ever asked: a pipeline would hang
       if (refused.length === 0 || others || never || !process.stdin.isTTY || !process.stderr.isTTY)
         return null
-      stopBar()
+      endLive()
       const { default: ask } = await import('@inquirer/input')
       const context = { output: process.stderr }
       await showLoss(report)
@@ -144,7 +127,7 @@ export function openTerminal(
     askNames: async (report, never) => {
       const open = report.findings.find(f => f.code === 'MAPPING_OPEN')
       if (!open || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
-      stopBar()
+      endLive()
       const { default: ask } = await import('@inquirer/input')
       const answers: string[] = []
       for (const [n, role] of open.facts.roles.entries()) {
@@ -159,6 +142,15 @@ export function openTerminal(
       }
       return answers
     },
-    close: stopBar,
+    interrupted: again => {
+      endLive()
+      if (!look.json && (again || !look.quiet))
+        write(
+          again
+            ? inPlace.text()
+            : 'Stopping after the batch or statement at hand. Ctrl-C again ends at once.',
+        )
+    },
+    close: endLive,
   }
 }

@@ -13,7 +13,7 @@ import {
 } from '../operate/sessions.js'
 
 /** Reads `name=value,value`; a name that comes twice takes the values of both. Throws UsageError. */
-function readFilters(given: string[]): SessionsOptions['filter'] {
+function typedFilters(given: string[]): SessionsOptions['filter'] {
   const options: SessionsOptions['filter'] = {}
   for (const text of given) {
     const at = text.indexOf('=')
@@ -99,7 +99,7 @@ export default defineCommand({
     })
     const { since, search, withDeleted } = options
     const within = options.within ?? usualSearchSeconds
-    const wanted = { filter: readFilters(options.filter), since, search, withDeleted, within }
+    const wanted = { filter: typedFilters(options.filter), since, search, withDeleted, within }
     if (action === 'count') return sessionsCount(ctx, await track(), wanted)
     if (action === 'list') {
       const allFields =

@@ -11,6 +11,7 @@ import { idOf, type Migration, phases, type Track } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import type { PlanOptions } from '../plan/make_plan.js'
+import { rehearsedPicture } from '../plan/schema_picture.js'
 import { rollback } from '../rollback/rollback.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
@@ -32,7 +33,7 @@ export async function rehearseOnCopy(
   track: Track,
   options: PlanOptions,
   plan: Plan,
-  url: string,
+  { url, schema }: { url: string; schema: Report['schema'] },
   { old: oldApp, new: newApp }: Applications,
   visibility = false,
 ): Promise<Rehearsed> {
@@ -108,6 +109,7 @@ export async function rehearseOnCopy(
   )
   const stopped = steps.filter(s => s.outcome !== 'done').map(s => s.migration)
   const lastDone = steps.filter(s => s.outcome === 'done').at(-1)?.migration ?? 'nothing'
+  const picture = schema && lastDone !== 'nothing' ? await pictureOf(copy, schema) : undefined
   const newMoment = await runOn(copy, newApp.statements)
   const verified = await verify(copy, track, plainVerifyOptions)
   traces.clear()
@@ -148,7 +150,19 @@ export async function rehearseOnCopy(
         ),
   )
   const interrupted = [...played, down].some(r => r.verdict === 'interrupted')
-  return { steps, checks: verified.checks, tables, findings, verdict: interrupted ? 'interrupted' : 'clean' }
+  return {
+    steps,
+    checks: verified.checks,
+    tables,
+    findings,
+    ...(picture ? { schema: picture } : {}),
+    verdict: interrupted ? 'interrupted' : 'clean',
+  }
+}
+
+async function pictureOf(copy: Context, schema: NonNullable<Report['schema']>): Promise<Report['schema']> {
+  await using connection = await connect(copy, 'reader')
+  return await rehearsedPicture(connection.sql, schema)
 }
 
 /**

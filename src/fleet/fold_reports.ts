@@ -58,7 +58,7 @@ export function foldReports({ command, list, targets, reports, stop }: FleetOutc
 const far = (report: Report) => report.findings.find(f => f.code === 'HOW_FAR')?.facts
 
 /** Rows that the backfills of a report have written. */
-const rowsOf = ({ backfill }: Report): number => backfill.reduce((sum, b) => sum + b.rows, 0)
+const writtenRows = ({ backfill }: Report): number => backfill.reduce((sum, b) => sum + b.rows, 0)
 
 /** Migrations that are left to do: those that did not run, and those before which the plan stops. */
 const leftOf = ({ steps, findings }: Report): number =>
@@ -70,7 +70,11 @@ type RowValues = Record<string, (report: Report) => number | string | null>
 
 /** What a row says between the verdict of a database and its finding, by command; `usual` for the others. */
 const rowValues: { usual: RowValues } & Record<string, RowValues> = {
-  usual: { applied: r => r.steps.filter(s => s.outcome === 'done').length, pending: leftOf, rows: rowsOf },
+  usual: {
+    applied: r => r.steps.filter(s => s.outcome === 'done').length,
+    pending: leftOf,
+    rows: writtenRows,
+  },
   plan: {
     steps: r => r.steps.length,
     hazards: r => new Set(r.steps.flatMap(s => s.hazards.map(h => h.code))).size,
@@ -83,13 +87,13 @@ const rowValues: { usual: RowValues } & Record<string, RowValues> = {
   },
   backfill: {
     state: r => (r.backfill.find(b => b.state !== 'done') ?? r.backfill.at(-1))?.state ?? null,
-    rows: rowsOf,
+    rows: writtenRows,
     failed: r => r.backfill.reduce((sum, b) => sum + b.failed, 0),
   },
   status: {
     applied: r => far(r)?.applied ?? null,
     pending: r => (far(r)?.of ?? 0) - (far(r)?.applied ?? 0),
-    rows: rowsOf,
+    rows: writtenRows,
   },
 }
 

@@ -10,7 +10,7 @@ import { emptyReport, type Report, verdictOf } from '../model/report.js'
 import { type Opening, openContext, sourcesTable } from '../plan/open_context.js'
 import { checkRequest, shapes, wrongUsage } from './check_request.js'
 import { layoutsFor } from './discovery.js'
-import { machine } from './machine.js'
+import { machine, momentNow } from './machine.js'
 import type { OpenedProject, Verbs } from './opened_project.js'
 import type { OpenProjectOptions } from './requests.js'
 import { startTrace } from './tracing.js'
@@ -90,8 +90,10 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
       leaseWaitMs: (options.lockWaitSeconds ?? 60) * 1000,
       sources: sourcesOf(options, opening),
     }
+    const startedAt = momentNow()
     const work = () => reported(verb.command, () => verb.run(call, request))
-    const report = await (trace ? trace.run(work) : work()).finally(opened.close)
+    const told = await (trace ? trace.run(work) : work()).finally(opened.close)
+    const report = opened.stamped(told, startedAt)
     report.findings.unshift(...opened.layoutFindings())
     events.rethrow()
     return report

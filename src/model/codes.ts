@@ -140,6 +140,7 @@ export const codes = {
   MAPPING_OPEN: 'refused',
   MAPPING_UNUSED: 'info',
   WITHOUT_API: 'info',
+  GRANTED_IN_PART: 'warn',
   MAPPING_DIFFERS: 'warn',
   MAPPING_HOLDS: 'info',
   EVENT_TRIGGERS: 'info',
@@ -252,7 +253,6 @@ export type Code = keyof typeof codes
 
 /** How bad a hazard is: the application feels it, stands still or must be replaced, or data may be lost. */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
-
 /** A level of hazards. */
 export type HazardLevel = (typeof hazardLevels)[number]
 

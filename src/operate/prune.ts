@@ -13,18 +13,9 @@ import { judgeForeignCode } from '../plan/foreign_code.js'
 import { endedBy } from '../run/ended_by.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
-import type { Run } from '../run/run.js'
-import { deleteSessions, type Follows, followsOf } from './delete_sessions.js'
-import {
-  countIdle,
-  idleByState,
-  lockIdle,
-  type PruneCount,
-  type PruneHow,
-  type Retention,
-  settle,
-  stillIdle,
-} from './prune.sql.js'
+import { type Follows, followsOf } from './delete_sessions.js'
+import { countIdle, idleByState, type PruneCount, type PruneHow, type Retention } from './prune.sql.js'
+import { pruneAll } from './prune_batches.js'
 import { requireTable } from './sessions.js'
 
 /** What a person asked for. */
@@ -57,9 +48,6 @@ export function retentionDays(text: string | null): number {
     throw new UsageError(`--older-than ${text}`, 'it wants days or weeks, such as 90d or 12w')
   return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
 }
-
-/** Sessions of one transaction: short enough that nobody waits. */
-const pruneAtOnce = 200
 
 /** What the track's sessions have for each way to prune them; else the words of what they lack. */
 function refuseHow(track: Track, { sessions: s }: TrackInfo, how: PruneHow): void {
@@ -168,10 +156,12 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
   }
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
   try {
-    const done = await pruneAll(run, track, retention, follows)
+    const { done, stay } = await pruneAll(run, track, retention, follows)
     report.findings.push(
       finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how: wordOf(info, how) }),
+      ...stay,
     )
+    if (stay.length > 0) report.verdict = 'attention'
     if (ctx.signal.aborted) {
       report.findings.push(finding('INTERRUPTED', info.sessions.table, { command: null }))
       report.verdict = 'interrupted'
@@ -200,29 +190,6 @@ const followText = ({ follows }: Follows): string =>
     .slice(0, -1)
     .map(f => (f.columns ? `values of ${f.table}` : `rows of ${f.table}`))
     .join(', ') || 'nothing else'
-
-/**
- * Prunes some at a time, each in a short transaction: run again after a kill, it goes on with what is left.
- */
-async function pruneAll(run: Run, track: Track, retention: Retention, follows: Follows): Promise<number> {
-  let done = 0
-  for (let more = true; more && !run.ctx.signal.aborted; ) {
-    await withLockRetries(run, retention.info.sessions.table, async timeout => {
-      const pruned = await run.writer.sql.begin(async tx => {
-        await setLocal(tx, timeout, 30_000)
-        const locked = await lockIdle(tx, retention, pruneAtOnce)
-        const ids = await stillIdle(tx, retention, locked)
-        more = locked.length > 0
-        if (ids.length === 0) return 0
-        return retention.how === 'deleted'
-          ? deleteSessions(run, tx, track, follows, ids)
-          : settle(tx, retention, ids)
-      })
-      done += pruned
-    })
-  }
-  return done
-}
 
 /** Drops archives past their retention; a dry run unless told to apply. */
 export async function pruneArchives(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {

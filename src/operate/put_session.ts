@@ -142,6 +142,7 @@ async function insertStage(tx: Db, track: Track, s: Staged, { waiting, there }: 
       reason: `${there} of ${waiting} row(s) are there, and it has no primary key that tells the others`,
     })
   const merge = {
+    archive: null,
     table: s.table,
     storedAs: s.stage,
     columns: s.columns.map(c => c.name),

@@ -76,7 +76,9 @@ export async function isOneOf(
 async function canBe(sql: Db, type: string, values: string[]): Promise<boolean> {
   try {
     await takenBack(scopeOf(sql), tx =>
-      tx.unsafe(`select v::${type} from jsonb_array_elements_text($1::text::jsonb) v`, [JSON.stringify(values)]),
+      tx.unsafe(`select v::${type} from jsonb_array_elements_text($1::text::jsonb) v`, [
+        JSON.stringify(values),
+      ]),
     )
     return true
   } catch (error) {

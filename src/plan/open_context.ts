@@ -4,7 +4,7 @@ import { discover, foreignFolder, type WantedLayouts } from '../files/discover.j
 import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
-import { type Finding, finding, type Table } from '../model/report.js'
+import { type Finding, finding, type Report, type Table } from '../model/report.js'
 import { chooseTrack } from './choose_track.js'
 import { withOtherTool } from './other_tool.js'
 
@@ -41,6 +41,8 @@ export interface Opened {
   track(): Promise<Track>
   /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
   layoutFindings(): Finding[]
+  /** A report with when its command began, the number of its run, and the limits that it ran under. */
+  stamped(report: Report, startedAt: Date): Report
   /** That migrations of another tool are beside, where the shipped tracks are used. */
   unreadFolder(): Finding[]
   /** Closes the session that chose the track, where the verb took none over. */
@@ -63,6 +65,7 @@ export function readOnce({ root, home, layouts }: Pick<Opening, 'root' | 'home' 
 export function openContext(opening: Opening, project: () => Project = readOnce(opening)): Opened {
   const { url, config, root, beside, home, machine, emit, signal } = opening
   let picked: Track | null = null
+  let run: number | undefined
   const ctx: Context = {
     ...machine,
     url,
@@ -78,7 +81,10 @@ export function openContext(opening: Opening, project: () => Project = readOnce(
     reason: opening.reason,
     tool: `rethread ${opening.version}`,
     tracks: () => project().tracks,
-    emit,
+    emit: event => {
+      if (event.type === 'run') run = event.run
+      emit(event)
+    },
     spare: { reader: null },
     signal,
   }
@@ -90,6 +96,13 @@ export function openContext(opening: Opening, project: () => Project = readOnce(
       return picked
     },
     layoutFindings: () => (picked ? layoutFindings(picked) : []),
+    stamped: (report, startedAt) => ({
+      ...report,
+      startedAt: startedAt.toISOString(),
+      // a plan has no run: what is numbered is a rehearsal on a copy
+      ...(run === undefined || report.command === 'plan' ? {} : { run }),
+      limits: { lockTimeoutMs: config.lockTimeoutMs, batchMs: config.batchTargetMs },
+    }),
     unreadFolder: () => {
       // files that were exported for another tool are read beside the track
       const folder = root === home && beside !== home && !picked?.otherTool ? foreignFolder(beside) : null

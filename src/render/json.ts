@@ -1,6 +1,7 @@
 import type { Report, ReportDocument } from '../model/report.js'
 import { jsonText } from './escape.js'
 import { defineRenderer } from './renderer.js'
+import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
 
 /** The report as exactly one JSON document; its schema ships as `rethread/report.schema.json`. */
@@ -24,6 +25,7 @@ function documentOf({
 }: Report): ReportDocument {
   return {
     ...report,
+    summary: summaryOf(report),
     findings: report.findings.map(worded),
     ...(targets ? { targets: targets.map(t => ({ ...t, report: t.report && documentOf(t.report) })) } : {}),
   }

@@ -181,6 +181,8 @@ export const upgrades: readonly string[] = [
     ids jsonb not null,
     primary key (run, track, relation)
   );`,
+  // made with the others of its schema
+  `comment on table rethread_archive.brought_back is 'Rows of archived tables without a key that a restore has brought back';`,
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
@@ -226,6 +228,14 @@ const archiveSchemaSql = `
     hash text,
     state text not null default 'kept' check (state in ('capturing', 'kept', 'restored')),
     at timestamptz not null default clock_timestamp()
+  );
+  create table if not exists rethread_archive.brought_back (
+    archive bigint,
+    relation oid,
+    place tid,
+    filenode oid,
+    xid xid8 not null,
+    primary key (archive, relation, place)
   );`
 
 /**

@@ -66,7 +66,7 @@ export default async function growth({ rethread, server, root, table }) {
               select coalesce(sum(s.calls), 0)::float8 from pg_stat_statements s join pg_database d on d.oid = s.dbid where d.datname = ${name}) as calls`
         )[0]
       const before = await facts()
-      const { seconds, memory } = await rethread(url, args, {}, 1)
+      const { seconds, memory } = await rethread(url, args, {}, 2)
       const after = await facts()
       return {
         seconds: Number(seconds.toFixed(2)),

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type FleetRun, runTarget } from '../../src/fleet/run_target.js'
 import { reportSchema } from '../../src/model/schema.js'
 import { openRun } from '../../src/run/open_run.js'
-import { bash } from '../support/action.js'
+import { bash, installed, runner } from '../support/action.js'
 import { ended, type Ran, rethread, start } from '../support/cli.js'
 import { contextOf } from '../support/context.js'
 import { newest, open, root } from '../support/database.js'
@@ -222,7 +222,7 @@ describe('a few tenants', () => {
       json: false,
     })
     expect(page.stdout.match(/add column pinned/g)).toHaveLength(1)
-    expect(page.stdout).toMatch(/^## rethread plan: failed: of 5 databases 1 failed, 1 attention, 3 clean$/m)
+    expect(page.stdout).toMatch(/^## rethread plan: Failed: of 5 databases 1 failed, 1 attention, 3 clean$/m)
     expect(page.stdout).toContain('planned in 4 databases')
     expect(page.stderr).toMatch(/^\[acme\] clean after .* of 5\)$/m)
   })
@@ -376,6 +376,16 @@ describe('a few tenants', () => {
     expect(
       targets.map((t: { name: string }) => t.name.replace(/@.*/, '').replace(/^fleet_\w+_/, '')),
     ).toEqual(['acme', 'bolt', 'corp'])
+  })
+
+  test('the action takes a list, and its page has a row for each database', async () => {
+    await using github = await runner()
+    const list = listOf(await tenants(['acme', 'bolt']))
+    const cwd = installed(folder(files))
+    const job = await github.action({ command: 'plan', targets: list, comment: 'false' }, { cwd })
+    expect([job.code, job.outputs.verdict, job.outputs.pending]).toEqual([0, 'clean', '2'])
+    expect(job.summary).toMatch(/^\| acme \| clean \| 2 \|/m)
+    expect(job.summary).toContain('| 2 | 2 steps: 002_pinned to 003_titles | clean | all 2 databases |')
   })
 
   test('Ctrl-C: what is at work ends and reports, nothing else begins', async () => {

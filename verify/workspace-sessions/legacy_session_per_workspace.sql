@@ -19,6 +19,8 @@ union all
 select s.id::text, 'its id is that of a legacy session, its workspace is another'
 from public.chat_sessions s
 where s.title = 'Legacy Chat'
+  -- asked first: else each session would be compared with every workspace
+  and not chat_private.is_legacy_session(s.id, s.workspace_id, s.user_id)
   and exists (select from public.workspaces w where w.id <> s.workspace_id
     and chat_private.is_legacy_session(s.id, w.id, s.user_id))
 union all

@@ -286,6 +286,16 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   MAPPING_UNUSED: [exampleTrack, { roles: ['workspaces.name'] }],
+  GRANTED_IN_PART: [
+    'public.chat_sessions',
+    {
+      role: 'reports',
+      privilege: 'select',
+      messages: 'public.messages',
+      on: ['id', 'sent_at'],
+      gets: ['id', 'created_at'],
+    },
+  ],
   WITHOUT_API: [exampleTrack, { roles: ['app_rw', 'app_ro'], secured: false }],
   MAPPING_DIFFERS: [
     'chats.created_at',
