@@ -128,7 +128,7 @@ async function look(
 ): Promise<(SeenElements & { readers: ElementReaders }) | null> {
   const readers = (await readTrackInfo(track)).info?.elements
   if (!readers || (await missingObjects(connection.sql, [`table ${readers.table}`])).length > 0) return null
-  const bodies = await readersOf(track, readers)
+  const bodies = await bodiesOfReaders(track, readers)
   if (!bodies) return null
   try {
     const seen = await readAside(connection.sql, tx =>
@@ -142,7 +142,7 @@ async function look(
 }
 
 /** The bodies of the functions that read elements, from the migrations; null where one is missing. */
-async function readersOf(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {
+async function bodiesOfReaders(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {
   const found = new Map<string, FunctionBody>()
   for (const m of track.migrations)
     for (const s of await statementsOrNone(m.file.text)) {
