@@ -26,6 +26,7 @@ import {
   type Table,
   tableOfCells,
   verdictOf,
+  waitsTitle,
 } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
@@ -190,7 +191,7 @@ function waitsTable(steps: StepResult[]): Table {
           l.table ? l.blocks : '?',
         ])
   return {
-    title: 'Who waits',
+    title: waitsTitle,
     columns: ['step', 'statement', 'table', 'lock', 'waits while it is held'],
     rows,
   }

@@ -10,7 +10,7 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
-import { endedBy } from '../run/ended_by.js'
+import { inRun } from '../run/in_run.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
@@ -167,15 +167,14 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
     if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
   }
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
-  try {
-    const done = await pruneAll(run, track, retention, follows)
-    report.findings.push(
-      finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how: wordOf(info, how) }),
+  return inRun(run, report, async () => {
+    let count = 0
+    await pruneAll(run, track, { retention, follows, note: n => (count += n) }).finally(() =>
+      report.findings.push(
+        finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
+      ),
     )
-    if (ctx.signal.aborted) {
-      report.findings.push(finding('INTERRUPTED', info.sessions.table, { command: null }))
-      report.verdict = 'interrupted'
-    }
+    noteInterrupted(ctx, info.sessions.table, report)
     const sealed = how === 'deleted' && !run.writer.lost ? await sealArchives(run, track.name) : []
     if (sealed.length > 0) {
       report.tables.push(archivesTable(sealed))
@@ -186,12 +185,7 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
         }),
       )
     }
-    return report
-  } catch (error) {
-    return endedBy(error, report)
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 /** The tables whose rows or values go with the sessions. */
@@ -204,8 +198,11 @@ const followText = ({ follows }: Follows): string =>
 /**
  * Prunes some at a time, each in a short transaction: run again after a kill, it goes on with what is left.
  */
-async function pruneAll(run: Run, track: Track, retention: Retention, follows: Follows): Promise<number> {
-  let done = 0
+async function pruneAll(
+  run: Run,
+  track: Track,
+  { retention, follows, note }: { retention: Retention; follows: Follows; note: (pruned: number) => void },
+): Promise<void> {
   for (let more = true; more && !run.ctx.signal.aborted; ) {
     await withLockRetries(run, retention.info.sessions.table, async timeout => {
       const pruned = await run.writer.sql.begin(async tx => {
@@ -218,10 +215,9 @@ async function pruneAll(run: Run, track: Track, retention: Retention, follows: F
           ? deleteSessions(run, tx, track, follows, ids)
           : settle(tx, retention, ids)
       })
-      done += pruned
+      note(pruned)
     })
   }
-  return done
 }
 
 /** Drops archives past their retention; a dry run unless told to apply. */
@@ -246,17 +242,30 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
   )
   if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
-  try {
-    for (const a of old)
-      await withLockRetries(run, a.storedAs, timeout =>
-        run.writer.sql.begin(async tx => {
-          await setLocal(tx, timeout, 30_000)
-          await dropArchive(tx, a)
-        }),
-      )
-    report.findings.push(finding('PRUNED', 'rethread_archive', facts))
-    return report
-  } finally {
-    await run.close(report.verdict)
-  }
+  return inRun(run, report, async () => {
+    let count = 0
+    const dropAll = async () => {
+      for (const a of old) {
+        if (ctx.signal.aborted) return
+        await withLockRetries(run, a.storedAs, timeout =>
+          run.writer.sql.begin(async tx => {
+            await setLocal(tx, timeout, 30_000)
+            await dropArchive(tx, a)
+          }),
+        )
+        count++
+      }
+    }
+    await dropAll().finally(() =>
+      report.findings.push(finding('PRUNED', 'rethread_archive', { ...facts, count })),
+    )
+    noteInterrupted(ctx, 'rethread_archive', report)
+  })
+}
+
+/** Where somebody asked it to stop, what was to be pruned may not all be done. */
+function noteInterrupted(ctx: Context, subject: string, report: Report): void {
+  if (!ctx.signal.aborted) return
+  report.findings.push(finding('INTERRUPTED', subject, { command: null }))
+  report.verdict = verdictOf(report)
 }

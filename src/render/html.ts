@@ -1,5 +1,5 @@
 import { hostAndPort } from '../model/host_and_port.js'
-import type { Finding, Report, StepResult, Table } from '../model/report.js'
+import { type Finding, type Report, type StepResult, type Table, waitsTitle } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { htmlText as plain } from './escape.js'
 import { defineRenderer } from './renderer.js'
@@ -26,11 +26,11 @@ export function renderHtml(report: Report): string {
     report.steps.some(s => s.locks.length + s.traces.length > 0)
       ? section('Locks, in the order in which they are taken', timeline(report.steps))
       : '',
-    report.steps.some(s => waiting(s).length > 0) ? section('Who waits', whoWaits(report.steps)) : '',
+    report.steps.some(s => waiting(s).length > 0) ? section(waitsTitle, whoWaits(report.steps)) : '',
     report.backfill.length > 0 ? section('Backfills', htmlBackfills(report)) : '',
     report.checks.length > 0 ? section('Verification', htmlChecks(report)) : '',
     ...report.tables
-      .filter(t => t.rows.length > 0 && t.title !== 'Who waits')
+      .filter(t => t.rows.length > 0 && t.title !== waitsTitle)
       .map(t => section(t.title, table(t))),
     others.length > 0 ? section('Findings', htmlFindings(others)) : '',
     report.steps.length > 0 ? section('Statements', statements(report.steps)) : '',
