@@ -12,7 +12,7 @@ interface Agreed {
   rows: number | null
 }
 
-/** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
+/** Where events go, and the only place that asks a person anything. */
 interface Terminal {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
@@ -38,22 +38,17 @@ function eventLog(process: NodeJS.Process): (event: Event) => void {
   }
 }
 
-/** Makes the sink of one command: a live bar on a terminal, a plain line every few seconds otherwise. */
-export function openTerminal(
-  process: NodeJS.Process,
-  look: { quiet: boolean; verbose: boolean; json: boolean },
-): Terminal {
-  const live = Boolean(process.stderr.isTTY) && !look.quiet && !look.json
-  const log = look.json ? eventLog(process) : null
+/** A live bar over the batches of a backfill. */
+interface Bar {
+  show(event: Event & { type: 'batch' }): void
+  stop(): void
+}
+
+/** The package is loaded with the first batch; batches until then are not shown. */
+function liveBar(process: NodeJS.Process): Bar {
   let bar: { update(value: number, payload: object): void; stop(): void } | null = null
   let opening = false
-  let last = 0
-  const stopBar = () => {
-    bar?.stop()
-    bar = null
-    opening = false
-  }
-  const openBar = async () => {
+  const open = async () => {
     const { SingleBar, Presets } = await import('cli-progress')
     if (!opening) return
     const made = new SingleBar(
@@ -68,14 +63,11 @@ export function openTerminal(
     made.start(1000, 0, { rows: '0', rate: '0', left: '?', batch: '', pace: '' })
     bar = made
   }
-  const write = (text: string | null) => {
-    if (text !== null) process.stderr.write(terminalText(text) + '\n')
-  }
-  const batch = (event: Event & { type: 'batch' }) => {
-    if (live) {
+  return {
+    show: event => {
       if (!bar && !opening) {
         opening = true
-        void openBar()
+        void open()
       }
       bar?.update(Math.floor(event.fraction * 1000), {
         rows: number(event.rows),
@@ -84,20 +76,33 @@ export function openTerminal(
         batch: duration(event.batchMs),
         pace: event.pace,
       })
-      return
-    }
+    },
+    stop: () => {
+      bar?.stop()
+      bar = null
+      opening = false
+    },
+  }
+}
+
+/** Makes the sink of one command: a live bar on a terminal, a plain line every few seconds otherwise. */
+export function openTerminal(
+  process: NodeJS.Process,
+  look: { quiet: boolean; verbose: boolean; json: boolean },
+): Terminal {
+  const isLive = Boolean(process.stderr.isTTY) && !look.quiet && !look.json
+  const log = look.json ? eventLog(process) : null
+  const bar = liveBar(process)
+  let last = 0
+  const batch = (event: Event & { type: 'batch' }) => {
+    if (isLive) return bar.show(event)
     const now = performance.now()
     if (now - last < plainEveryMs) return
     last = now
-    write(progressLine(event, look.verbose))
+    write(process, progressLine(event, look.verbose))
   }
-  /** Shows what a rollback would take away, before it is asked whether it may. */
-  const showLoss = async (report: Report) => {
-    if (report.command !== 'rollback' || report.tables.length === 0) return
-    const { tableBlocks } = await import('../render/table.js')
-    const style = { color: false, verbose: false, width: process.stderr.columns ?? 100 }
-    write(`${(await tableBlocks(report.tables, style)).join('\n\n')}\n`)
-  }
+  // without a terminal nothing is ever asked: a pipeline would hang
+  const mayAsk = (never: boolean) => !never && Boolean(process.stdin.isTTY && process.stderr.isTTY)
   return {
     emit: event => {
       if (log) return log(event)
@@ -105,59 +110,75 @@ export function openTerminal(
       if (event.type === 'batch') return batch(event)
       const text = progressLine(event, look.verbose)
       if (text === null) return
-      stopBar()
-      write(text)
+      bar.stop()
+      write(process, text)
     },
     askConsent: async (report, never) => {
-      const refused = report.findings.filter(f => f.level === 'refused')
-      const needed = refused.find(f => f.code === 'CONSENT_NEEDED')
-      const outdated = refused.find(f => f.code === 'PLAN_OUTDATED')
-      const others =
-        report.findings.some(f => f.level === 'error') || refused.some(f => f !== needed && f !== outdated)
-      // without a terminal nothing is ever asked: a pipeline would hang
-      if (refused.length === 0 || others || never || !process.stdin.isTTY || !process.stderr.isTTY)
-        return null
-      stopBar()
-      const { default: ask } = await import('@inquirer/input')
-      const context = { output: process.stderr }
-      await showLoss(report)
-      for (const f of [outdated, needed]) if (f) write(worded(f).message)
-      if (
-        outdated &&
-        (await ask({ message: 'Type yes to execute it as it is now:' }, context)).trim() !== 'yes'
-      )
-        return null
-      if (!needed) return { allow: [], confirm: null, rows: null }
-      const missing = needed.facts.missing
-      const allow: string[] = []
-      for (const hazard of missing) {
-        if ((await ask({ message: `Type ${hazard} to allow it:` }, context)).trim() !== hazard) return null
-        allow.push(hazard)
-      }
-      const confirm =
-        needed.facts.confirm === null
-          ? null
-          : (await ask({ message: 'Type the name of the database:' }, context)).trim()
-      return { allow, confirm, rows: needed.facts.rows ?? null }
+      if (!mayAsk(never)) return null
+      bar.stop()
+      return askConsent(process, report)
     },
     askNames: async (report, never) => {
-      const open = report.findings.find(f => f.code === 'MAPPING_OPEN')
-      if (!open || never || !process.stdin.isTTY || !process.stderr.isTTY) return null
-      stopBar()
-      const { default: ask } = await import('@inquirer/input')
-      const answers: string[] = []
-      for (const [n, role] of open.facts.roles.entries()) {
-        process.stderr.write(`${open.facts.questions[n]}\n`)
-        const usual = open.facts.names[n]
-        const typed = await ask(
-          { message: `${role}:`, ...(usual ? { default: usual } : {}) },
-          { output: process.stderr },
-        )
-        if (typed.trim() === '') return null
-        answers.push(`${role}=${typed.trim()}`)
-      }
-      return answers
+      if (!mayAsk(never)) return null
+      bar.stop()
+      return askNames(process, report)
     },
-    close: stopBar,
+    close: bar.stop,
   }
+}
+
+function write(process: NodeJS.Process, text: string | null): void {
+  if (text !== null) process.stderr.write(terminalText(text) + '\n')
+}
+
+/** Asks on stderr: stdout is the report's. */
+async function asker(process: NodeJS.Process): Promise<(message: string, usual?: string) => Promise<string>> {
+  const { default: ask } = await import('@inquirer/input')
+  return async (message, usual) =>
+    (await ask({ message, ...(usual ? { default: usual } : {}) }, { output: process.stderr })).trim()
+}
+
+/** What a person allows of what was refused; null where that is nothing that consent could change. */
+async function askConsent(process: NodeJS.Process, report: Report): Promise<Agreed | null> {
+  const refused = report.findings.filter(f => f.level === 'refused')
+  const needed = refused.find(f => f.code === 'CONSENT_NEEDED')
+  const outdated = refused.find(f => f.code === 'PLAN_OUTDATED')
+  const others =
+    report.findings.some(f => f.level === 'error') || refused.some(f => f !== needed && f !== outdated)
+  if (refused.length === 0 || others) return null
+  const ask = await asker(process)
+  await showLoss(process, report)
+  for (const f of [outdated, needed]) if (f) write(process, worded(f).message)
+  if (outdated && (await ask('Type yes to execute it as it is now:')) !== 'yes') return null
+  if (!needed) return { allow: [], confirm: null, rows: null }
+  const allow: string[] = []
+  for (const hazard of needed.facts.missing) {
+    if ((await ask(`Type ${hazard} to allow it:`)) !== hazard) return null
+    allow.push(hazard)
+  }
+  const confirm = needed.facts.confirm === null ? null : await ask('Type the name of the database:')
+  return { allow, confirm, rows: needed.facts.rows ?? null }
+}
+
+/** Shows what a rollback would take away, before it is asked whether it may. */
+async function showLoss(process: NodeJS.Process, report: Report): Promise<void> {
+  if (report.command !== 'rollback' || report.tables.length === 0) return
+  const { tableBlocks } = await import('../render/table.js')
+  const style = { color: false, verbose: false, width: process.stderr.columns ?? 100 }
+  write(process, `${(await tableBlocks(report.tables, style)).join('\n\n')}\n`)
+}
+
+/** The names of open roles, as `--map` takes them; null where there are none or a person gave up. */
+async function askNames(process: NodeJS.Process, report: Report): Promise<string[] | null> {
+  const open = report.findings.find(f => f.code === 'MAPPING_OPEN')
+  if (!open) return null
+  const ask = await asker(process)
+  const answers: string[] = []
+  for (const [n, role] of open.facts.roles.entries()) {
+    process.stderr.write(`${open.facts.questions[n]}\n`)
+    const name = await ask(`${role}:`, open.facts.names[n])
+    if (name === '') return null
+    answers.push(`${role}=${name}`)
+  }
+  return answers
 }

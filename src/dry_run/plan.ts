@@ -110,7 +110,12 @@ export function dryRunAndPlan(
       plan: described,
       findings: triggers,
       tables: readers,
-    } = await judgePlan(ctx, connection, track, plan, drift.changed, obstacles, options.visibility)
+    } = await judgePlan(ctx, connection, track, {
+      plan,
+      changed: drift.changed,
+      obstacles,
+      preview: options.visibility,
+    })
     for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const tables = touched(report)

@@ -30,7 +30,7 @@ export async function dryRunWithRehearsal(
   const rehearsed =
     url === null
       ? await rehearseInPlace(ctx, track, plan, applications)
-      : await rehearseOnCopy(ctx, track, options, plan, url, applications, visibility)
+      : await rehearseOnCopy(ctx, track, { options, plan, url, applications, visibility })
   const made = await tablesMadeBy(plan.steps.map(s => s.migration))
   report.steps = report.steps.map(s => {
     const played = rehearsed.steps.find(r => r.migration === s.migration)

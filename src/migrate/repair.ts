@@ -105,7 +105,7 @@ async function judgeRepair(
   report.tables.push(repairTable(m, as, evidence))
   if (evidence.unproven.length === 0) return evidence
   const because = evidence.unproven.slice(0, mostEvidence).map(text => `RECORDS_UNPROVEN: ${m.name}: ${text}`)
-  report.findings.push(...wants(m.name, consent, ['RECORDS_UNPROVEN'], null, because))
+  report.findings.push(...wants(m.name, consent, { hazards: ['RECORDS_UNPROVEN'], database: null, because }))
   return report.findings.length > 0 ? null : evidence
 }
 

@@ -289,7 +289,7 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
         })
     }
     const consent: ConsentRequest = { allow: ['PRUNES_MOST', 'DELETES_DATA'], confirm: db.name }
-    const all = { olderThanDays: 0, apply: true, consent }
+    const all = { olderThanDays: 1, apply: true, consent }
     await rethread(db.url, ['migrate', '--phase', 'expand'])
     const [{ workspace }] =
       (await db.sql`select workspace_id as workspace from chats where workspace_id is not null limit 1`) as unknown as [
@@ -298,8 +298,8 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
     await stopped('a canary', 'public.chats', p => p.backfill({ workspace }))
     await stopped('some rows', 'public.chats', p => p.backfill({ maxRows: 5 }))
     await stopped('backfill', 'public.chats', p => p.backfill())
-    await stopped('prune', 'public.chat_sessions', p => p.prune(all))
-    await stopped('prune that deletes', 'public.chat_sessions', p => p.prune({ ...all, delete: true }))
+    await stopped('prune', 'public.chat_sessions', p => p.prune({ ...all, delete: true }))
+    await db.sql`update rethread_archive.archives set at = at - interval '9 days'`
     const [archive] = await db.sql<{ name: string }[]>`
       select format('rethread_archive.%I', stored_as) as name from rethread_archive.archives limit 1`
     await stopped('prune of archives', archive!.name, p => p.prune({ ...all, archives: true }))

@@ -235,7 +235,7 @@ function results(expression: ts.Expression): ts.Expression[] {
   return [expression]
 }
 
-/** Catches that do not look at what they catch: a fault of the program itself would be kept from everybody. */
+/** Catches that do not look at what they catch: a fault of the program itself would not be seen. */
 export const blindCatches = (file: Source): string[] =>
   [...nodes(file.tree)]
     .filter(node => {
