@@ -30,6 +30,7 @@ process.exitCode = exitCode
 /** The arguments. Flag and value are one word, so that a value is never taken for a flag. */
 function readArguments() {
   const flags = {
+    '--targets': input('TARGETS'),
     '--track': input('TRACK'),
     '--phase': input('PHASE'),
     '--to': input('TO'),
@@ -69,7 +70,8 @@ function findProgram(version) {
 /** Outputs of the step. A report that was not written is that of a command line that could not be read. */
 function writeOutputs(written) {
   const findings = written?.findings ?? []
-  const facts = code => findings.find(f => f.code === code)?.facts
+  const all = code => findings.filter(f => f.code === code)
+  const facts = code => all(code)[0]?.facts
   const steps = written?.steps ?? []
   const open = steps.filter(s => s.outcome !== 'done' && s.direction === 'up').length
   const pinned = planFile === '' ? '' : resolve(planFile)
@@ -78,7 +80,8 @@ function writeOutputs(written) {
     'exit-code': exitCode,
     pending: facts('PENDING')?.count ?? open + (facts('STOPPED_BEFORE')?.left ?? 0),
     hazards: [...new Set(steps.flatMap(s => s.hazards.map(h => h.code)))].join(','),
-    allow: (facts('CONSENT_NEEDED')?.allow ?? []).join(','),
+    // of many databases, each may need something else
+    allow: [...new Set(all('CONSENT_NEEDED').flatMap(f => f.facts.allow))].join(','),
     'plan-file': pinned !== '' && existsSync(pinned) ? pinned : '',
     report: written ? report : '',
     markdown: existsSync(markdown) ? markdown : '',

@@ -1,5 +1,6 @@
 import type { Context } from './database/context.js'
 import { type Config, type ConfigRead, configName } from './files/config.js'
+import { fleetOptions } from './fleet/fleet_options.js'
 import { type HazardCode, hazards } from './model/codes.js'
 import {
   choice,
@@ -122,6 +123,11 @@ interface Declaration<O extends Options> {
   mayConnect?: boolean
   /** True when it asks for consent, or says for what it would be needed. */
   consents?: boolean
+  /**
+   * Makes it take `--targets`. True where it changes the databases with these options: then one goes first,
+   * and a failure stops the rest.
+   */
+  fleet?: (options: Values<O>) => boolean
   run(input: Input<O>): Promise<Report>
 }
 
@@ -136,6 +142,8 @@ export interface Command {
   writesLayout: boolean
   mayConnect: boolean
   consents: boolean
+  /** Whether it changes the databases of `--targets`; null where it takes none. */
+  fleet: ((typed: Record<string, Typed>) => boolean) | null
   /**
    * Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong.
    */
@@ -149,14 +157,17 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   summary: declared.summary,
   example: declared.example,
   args: declared.args ?? '',
-  options: declared.options ?? {},
+  options: { ...declared.options, ...(declared.fleet ? fleetOptions : {}) },
   filters: declared.filters ?? false,
   offline: declared.offline ?? false,
   writesLayout: declared.writesLayout ?? false,
   mayConnect: declared.mayConnect ?? false,
   consents: declared.consents ?? false,
+  fleet: declared.fleet ? typed => declared.fleet!(readOptions({ ...declared.options } as O, typed)) : null,
   read: typed => {
-    const options = readOptions({ ...declared.options, ...globalOptions } as O & typeof globalOptions, typed)
+    // those of a list too, so that all that is wrong is said at once
+    const common = { ...globalOptions, ...(declared.fleet ? fleetOptions : {}) }
+    const options = readOptions({ ...declared.options, ...common } as O & typeof globalOptions, typed)
     return invocation => declared.run({ ...invocation, options })
   },
 })

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rethread } from './support/cli.js'
@@ -6,7 +6,6 @@ import { database, newest } from './support/database.js'
 import { folder } from './support/folder.js'
 
 const plain = { json: false }
-const empty = () => mkdtempSync('/tmp/rethread-ci-')
 
 describe('a wrong command line is found before anything runs', () => {
   test.each([
@@ -18,7 +17,7 @@ describe('a wrong command line is found before anything runs', () => {
     [['plan', '--output', 'plan.md=markdwon'], '--output plan.md=markdown'],
     [['plan', '--format', 'githb'], '--format github'],
   ])('%j: exit 2, and what was probably meant, as an annotation and on the page', async (args, meant) => {
-    const page = join(empty(), 'summary.md')
+    const page = join(folder({}), 'summary.md')
     const format = args.includes('--format') ? [] : ['--format', 'github']
     const ran = await rethread('', [...args, ...format], {
       ...plain,
@@ -68,7 +67,7 @@ describe('a wrong command line is found before anything runs', () => {
 
 describe('--output', () => {
   test('one run writes several formats, and prints the one that no file has', async () => {
-    const cwd = empty()
+    const cwd = folder({})
     const out = ['plan.md', 'plan.json', 'page.html', 'plan.txt=table', 'plan.out=markdown']
     const args = ['lint', '--format', 'github', ...out.flatMap(file => ['--output', file])]
     const ran = await rethread('', args, { ...plain, cwd })
@@ -83,7 +82,7 @@ describe('--output', () => {
   })
 
   test('a file alone takes the report: nothing is printed; a name that says nothing takes --format', async () => {
-    const cwd = empty()
+    const cwd = folder({})
     const one = await rethread('', ['lint', '--output', 'lint.md'], { ...plain, cwd })
     expect([one.code, one.stdout]).toEqual([0, ''])
     expect(readFileSync(join(cwd, 'lint.md'), 'utf8')).toMatch(/^## rethread lint: clean/)
@@ -134,6 +133,18 @@ describe('lint', () => {
       const ran = await rethread(db.url, [command, '--dir', dir])
       expect([command, ran.code, found(ran.report)]).toEqual([command, 2, wanted])
     }
+  })
+
+  test('--track of a folder of another tool counts the rollbacks and checks beside it', async () => {
+    const dir = folder({
+      'supabase/migrations/20260101000000_notes.sql': 'create table public.notes (id int primary key);',
+      'rollbacks/supabase/20260101000000_notes.sql': '--! tabel: public.notes\ndrop table public.notes;',
+    })
+    const linted = await rethread('', ['lint', '--track', 'supabase', '--dir', dir])
+    expect([
+      linted.code,
+      linted.report.findings.filter(f => f.level === 'error').map(f => f.subject),
+    ]).toEqual([1, ['rollbacks/supabase/20260101000000_notes.sql:1']])
   })
 
   test('--fail-on warn: a habit that hurts later ends with 1', async () => {
@@ -207,7 +218,7 @@ describe('plan', () => {
   test('the page of a run begins with the verdict and the reason, and has no SQL', async () => {
     await using db = await database(newest(), 'empty')
     await db.sql`create table public.people (id int primary key)`
-    const page = join(empty(), 'summary.md')
+    const page = join(folder({}), 'summary.md')
     writeFileSync(page, '')
     const env = { DATABASE_URL: db.url, GITHUB_STEP_SUMMARY: page }
     await rethread('', ['migrate', '--dir', dir, '--format', 'github'], { ...plain, env })

@@ -34,6 +34,7 @@ const floors = [
   'library',
   'render',
   'command.ts',
+  'fleet',
   'operate',
   'dry_run',
   'rollback',

@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contract, undoAll } from './support/cli.js'
 import { database, newest, picture } from './support/database.js'
 import { type Skeleton, skeleton } from './support/skeleton.js'
@@ -28,46 +28,7 @@ export default defineCommand({
 })
 `
 
-test('a new command is one file, a name of several words too', minutes, async () => {
-  using copy = skeleton()
-  copy.add({
-    'src/commands/letters.ts': command('letters'),
-    'src/commands/dry-letters.ts': command('dry-letters'),
-    // only the command that is named is loaded
-    'src/commands/loud.ts': command('loud', "throw new Error('loaded')\n"),
-  })
-  await copy.build()
-  const help = await copy.rethread('', ['dry-letters', '--help'], { json: false })
-  expect([help.code, help.stdout]).toEqual([
-    0,
-    expect.stringMatching(/^Usage: rethread dry-letters \[options\] <word>\n\ncount the letters of a word\n/),
-  ])
-  for (const name of ['letters', 'dry-letters']) {
-    const ran = await copy.rethread('', [name, 'message'])
-    expect([ran.code, ran.report.command, ran.report.tables[0]!.rows]).toEqual([0, name, [['message', 7]]])
-  }
-  expect((await copy.rethread('', ['loud', 'x'], { json: false })).stderr).toContain('Error: loaded')
-  rmSync(join(copy.folder, 'src/commands/loud.ts'))
-  await copy.build()
-  expect(await copy.types()).toBe('')
-  const all = await copy.rethread('', ['--help'], { json: false })
-  expect([all.code, all.stdout]).toEqual([0, expect.stringMatching(/^ {2}dry-letters \[options\] <word> /m)])
-  expect(all.stdout).toMatch(/^ {2}letters \[options\] <word> /m)
-  nothingElse(copy, ['src/commands/dry-letters.ts', 'src/commands/letters.ts'])
-  // the tests of the repository take it as it is
-  const reviewed = await copy.test('test/cli.test.ts', 'the help of every command')
-  expect(Object.values(reviewed)).toEqual(['passed'])
-  const house = await copy.test('test/house.test.ts', 'src/')
-  expect([...new Set(Object.values(house))]).toEqual(['passed'])
-  const goldens = ['test/golden/help-dry-letters.txt', 'test/golden/help-letters.txt']
-  nothingElse(copy, ['src/commands/dry-letters.ts', 'src/commands/letters.ts', ...goldens])
-})
-
-test('a new output format is one file', minutes, async () => {
-  using copy = skeleton()
-  const csv = 'src/render/csv.ts'
-  copy.add({
-    [csv]: `import type { Report } from '../model/report.js'
+const renderer = `import type { Report } from '../model/report.js'
 import { defineRenderer } from './renderer.js'
 
 const line = (cells: unknown[]): string => \`\${cells.map(c => JSON.stringify(c ?? '')).join(',')}\\n\`
@@ -80,40 +41,82 @@ export default defineRenderer({
   render: renderCsv,
   page: { env: 'CSV_PAGE', render: report => \`\${report.command} \${report.verdict}\\n\` },
 })
-`,
-    'src/render/loud.ts': "throw new Error('loaded')\n",
+`
+const loud = "throw new Error('loaded')\n"
+
+describe('in one copy', () => {
+  const commands = ['src/commands/dry-letters.ts', 'src/commands/letters.ts']
+  const csv = 'src/render/csv.ts'
+  let copy: Skeleton
+  beforeAll(async () => {
+    copy = skeleton()
+    copy.add({
+      'src/commands/letters.ts': command('letters'),
+      'src/commands/dry-letters.ts': command('dry-letters'),
+      [csv]: renderer,
+      // only what is named is loaded
+      'src/commands/loud.ts': command('loud', loud),
+      'src/render/loud.ts': loud,
+    })
+    await copy.build()
+  }, minutes.timeout)
+  afterAll(() => copy[Symbol.dispose]())
+
+  test('a new command is one file, a name of several words too', async () => {
+    const help = await copy.rethread('', ['dry-letters', '--help'], { json: false })
+    expect([help.code, help.stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^Usage: rethread dry-letters \[options\] <word>\n\ncount the letters of a word\n/,
+      ),
+    ])
+    for (const name of ['letters', 'dry-letters']) {
+      const ran = await copy.rethread('', [name, 'message'])
+      expect([ran.code, ran.report.command, ran.report.tables[0]!.rows]).toEqual([0, name, [['message', 7]]])
+    }
+    expect((await copy.rethread('', ['loud', 'x'], { json: false })).stderr).toContain('Error: loaded')
   })
-  await copy.build()
-  const page = join(copy.folder, 'dist/page.txt')
-  const ran = await copy.rethread('', ['explain', 'LOSS', '--format', 'csv'], {
-    json: false,
-    env: { CSV_PAGE: page },
+
+  test('a new output format is one file', async () => {
+    const page = join(copy.folder, 'dist/page.txt')
+    const explain = (format: string, env = {}) =>
+      copy.rethread('', ['explain', 'LOSS', '--format', format], { json: false, env })
+    const ran = await explain('csv', { CSV_PAGE: page })
+    expect([ran.code, ran.stdout, ran.stderr, readFileSync(page, 'utf8')]).toEqual([
+      0,
+      expect.stringMatching(/^"part","text"\n"kind","finding, level warn"\n/),
+      '',
+      'explain clean\n',
+    ])
+    expect((await copy.rethread('', ['explain', 'LOSS'])).report.verdict).toBe('clean')
+    expect((await explain('loud')).code).not.toBe(0)
   })
-  // only the format that is asked for is loaded
-  expect([ran.code, ran.stdout, ran.stderr]).toEqual([
-    0,
-    expect.stringMatching(/^"part","text"\n"kind","finding, level warn"\n/),
-    '',
-  ])
-  expect((await copy.rethread('', ['explain', 'LOSS'])).report.verdict).toBe('clean')
-  expect((await copy.rethread('', ['explain', 'LOSS', '--format', 'loud'], { json: false })).code).not.toBe(0)
-  rmSync(join(copy.folder, 'src/render/loud.ts'))
-  await copy.build()
-  expect(await copy.types()).toBe('')
-  const help = await copy.rethread('', ['explain', '--help'], { json: false })
-  expect(help.stdout.replaceAll(/\s+/g, ' ')).toContain(
-    'csv, github, html, json, markdown, prometheus or table (default',
-  )
-  const none = await copy.rethread('', ['explain', 'LOSS', '--format', 'xml'], { json: false })
-  expect([none.code, none.stdout]).toEqual([
-    2,
-    expect.stringContaining('csv, github, html, json, markdown, prometheus, table'),
-  ])
-  const reviewed = await copy.test('test/cli.test.ts', 'the help of every command')
-  expect(Object.values(reviewed)).toEqual(['passed'])
-  const house = await copy.test('test/house.test.ts', 'src/')
-  expect([...new Set(Object.values(house))]).toEqual(['passed'])
-  nothingElse(copy, [csv])
+
+  test('the repository takes them as they are', minutes, async () => {
+    for (const file of ['src/commands/loud.ts', 'src/render/loud.ts']) rmSync(join(copy.folder, file))
+    await copy.build()
+    expect(await copy.types()).toBe('')
+    const all = await copy.rethread('', ['--help'], { json: false })
+    for (const name of ['dry-letters', 'letters'])
+      expect(all.stdout).toMatch(new RegExp(`^ {2}${name} \\[options\\] <word> `, 'm'))
+    const help = await copy.rethread('', ['explain', '--help'], { json: false })
+    expect([all.code, help.stdout.replaceAll(/\s+/g, ' ')]).toEqual([
+      0,
+      expect.stringContaining('csv, github, html, json, markdown, prometheus or table (default'),
+    ])
+    const none = await copy.rethread('', ['explain', 'LOSS', '--format', 'xml'], { json: false })
+    expect([none.code, none.stdout]).toEqual([
+      2,
+      expect.stringContaining('csv, github, html, json, markdown, prometheus, table'),
+    ])
+    nothingElse(copy, [...commands, csv])
+    const reviewed = await copy.test('test/cli.test.ts', 'the help of every command')
+    expect(Object.values(reviewed)).toEqual(['passed'])
+    const house = await copy.test('test/house.test.ts', 'src/')
+    expect([...new Set(Object.values(house))]).toEqual(['passed'])
+    const goldens = ['test/golden/help-dry-letters.txt', 'test/golden/help-letters.txt']
+    nothingElse(copy, [...commands, csv, ...goldens])
+  })
 })
 
 test('a new check is one .sql file and its story, of one track or of every track', minutes, async () => {

@@ -7,6 +7,7 @@ import type { Check } from '../src/model/project.js'
 import { checkExplanations } from '../src/render/explanations/checks.js'
 import type { Explanations } from '../src/render/explanations/explained.js'
 import { fileExplanations } from '../src/render/explanations/files.js'
+import { fleetExplanations } from '../src/render/explanations/fleet.js'
 import { hazardExplanations } from '../src/render/explanations/hazards.js'
 import { historyExplanations } from '../src/render/explanations/history.js'
 import { explanations } from '../src/render/explanations/index.js'
@@ -54,6 +55,7 @@ const groups: [title: string, group: Explanations][] = [
   ['Verification', checkExplanations],
   ['Rollback, restore and prune', rollbackExplanations],
   ['Command line', usageExplanations],
+  ['Many databases', fleetExplanations],
 ]
 
 const { tracks } = discover(root)

@@ -1,4 +1,5 @@
 import { type Command, globalOptions } from '../command.js'
+import { fleetOptions } from '../fleet/fleet_options.js'
 import { flagOf, type Option } from '../model/options.js'
 
 /** The commands that a newcomer needs, in the order in which they need them. */
@@ -51,7 +52,11 @@ export const readHelp = (argv: string[]): string[] =>
   argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv
 
 /** Headings of the options: what a command has of its own comes first. */
-export const headings = { own: 'Options:', common: 'Common options:' }
+export const headings = { own: 'Options:', fleet: 'Over many databases:', common: 'Common options:' }
+
+/** The heading of an option that only some commands have. */
+export const headingOf = (option: Option<unknown>): string =>
+  Object.values<Option<unknown>>(fleetOptions).includes(option) ? headings.fleet : headings.own
 
 /** The names of an option as people type them, the short one too. */
 export const flagNames = (option: Option<unknown>): string[] => [

@@ -2,14 +2,15 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Command, GlobalOptions, Invocation } from '../command.js'
 import { readAddress } from '../database/address.js'
-import { configName, readConfig } from '../files/config.js'
+import { type Config, configName, readConfig } from '../files/config.js'
 import { home, packageVersion } from '../files/package.js'
 import { layoutsFor } from '../library/discovery.js'
 import { machine } from '../library/machine.js'
 import type { Event } from '../model/event.js'
 import { Failure } from '../model/failure.js'
+import type { Project } from '../model/project.js'
 import { exitCodes } from '../model/report.js'
-import { openContext, sourcesTable } from '../plan/open_context.js'
+import { openContext, readOnce, sourcesTable } from '../plan/open_context.js'
 import { rootOf } from './flags.js'
 import { urlOfEnvironment, withPassword } from './libpq.js'
 
@@ -37,63 +38,54 @@ export function urlOrNone(given: string | null, env: NodeJS.ProcessEnv): string 
   }
 }
 
+/** Where an invocation goes. */
+interface TargetPlace {
+  url: string
+  /** Where the URL was named. */
+  source: string
+  emit: (event: Event) => void
+  signal: AbortSignal
+}
+
+/** What a command line says, whatever its database. */
+export interface CommonInput {
+  config: Config
+  signal: AbortSignal
+  /** The folders as they are, faults included. */
+  project(): Project
+  /** The invocation on one database; `close` ends what it leaves open. Connects to nothing yet. */
+  open(place: TargetPlace): Invocation & { close(): Promise<void> }
+}
+
 /**
- * Reads and checks everything that a command needs: files, configuration, environment. What must be
- * closed goes to `cleanup`.
+ * Reads and checks everything that a command needs but its database: files, configuration, environment. What
+ * must be closed goes to `cleanup`.
  */
-export async function readInput(
+export async function readCommonInput(
   command: Command,
   args: string[],
   options: GlobalOptions,
   process: Process,
-  emit: (event: Event) => void,
   cleanup: (() => Promise<void>)[],
-): Promise<Invocation> {
+): Promise<CommonInput> {
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
   const root = rootOf(options.dir ?? null, config.dir, cwd, home)
   if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
-  let { url, source } = databaseUrl(options.databaseUrl, process.env)
-  if (options.embedded) {
-    const { startEmbedded } = await import('../database/embedded.js')
-    const server = await startEmbedded({
-      dataDir: join(cwd, '.rethread/pg18'),
-      from: [cwd, home],
-      env: process.env,
-    })
-    cleanup.push(() => server.stop())
-    url = server.url
-    source = '--embedded'
-  }
-  if (url && !command.offline) {
-    const { ignored } = readAddress(url)
-    if (ignored.length > 0)
-      emit({ type: 'notice', text: `the database URL: ${ignored.join(', ')} ignored, not for PostgreSQL` })
-    url = withPassword(url, process.env)
-  }
-  if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
   const layouts = await layoutsFor(root, (command.writesLayout ? null : options.layout) ?? config.layout)
   const trackName = options.track ?? config.track
   const here = machine()
-  const opened = openContext({
-    url,
-    config,
-    root,
-    beside: cwd,
-    home,
-    layouts,
-    track: trackName,
-    reason: options.reason,
-    version: packageVersion(),
-    machine: { ...here, who: process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who },
-    emit,
-    signal: interruptible(process, cleanup),
-  })
-  cleanup.push(opened.close)
-  return {
+  const who = process.env.GITHUB_ACTOR ?? process.env.USER ?? here.who
+  const startedAt = new Date()
+  const shared = { config, root, beside: cwd, home, layouts, track: trackName, reason: options.reason }
+  const project = readOnce(shared)
+  const open = ({ url, source, emit, signal }: TargetPlace) => ({
     args,
-    ...opened,
+    ...openContext(
+      { ...shared, url, version: packageVersion(), machine: { ...here, who }, emit, signal },
+      project,
+    ),
     config,
     configRead,
     sources: sourcesTable({
@@ -114,8 +106,46 @@ export async function readInput(
     env: process.env,
     cwd,
     home,
-    startedAt: new Date(),
+    startedAt,
+  })
+  return { config, signal: interruptible(process, cleanup), project, open }
+}
+
+/** The invocation on the one database that the command line names. What must be closed goes to `cleanup`. */
+export async function readInput(
+  command: Command,
+  { open, signal }: CommonInput,
+  options: GlobalOptions,
+  process: Process,
+  emit: (event: Event) => void,
+  cleanup: (() => Promise<void>)[],
+): Promise<Invocation> {
+  let { url, source } = databaseUrl(options.databaseUrl, process.env)
+  if (options.embedded) {
+    const { startEmbedded } = await import('../database/embedded.js')
+    const cwd = process.cwd()
+    const server = await startEmbedded({
+      dataDir: join(cwd, '.rethread/pg18'),
+      from: [cwd, home],
+      env: process.env,
+    })
+    cleanup.push(() => server.stop())
+    url = server.url
+    source = '--embedded'
   }
+  if (url && !command.offline) url = usableUrl(url, process.env, emit)
+  if (!url && !command.offline) throw new Failure('NO_DATABASE_URL', 'database')
+  const invocation = open({ url, source, emit, signal })
+  cleanup.push(invocation.close)
+  return invocation
+}
+
+/** A URL with its password, also from where libpq keeps it. Says which of its parameters do nothing. */
+export function usableUrl(url: string, env: NodeJS.ProcessEnv, emit: (event: Event) => void): string {
+  const { ignored } = readAddress(url)
+  if (ignored.length > 0)
+    emit({ type: 'notice', text: `the database URL: ${ignored.join(', ')} ignored, not for PostgreSQL` })
+  return withPassword(url, env)
 }
 
 /** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once. */

@@ -10,6 +10,7 @@ import {
   commandGroup,
   commandHelp,
   completionHelp,
+  headingOf,
   headings,
   inHelpOrder,
   isOfUse,
@@ -65,7 +66,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
         : []
     const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
     flags = [...filters, ...own, ...common].map(flag => flagOf(flag.flags))
-    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, listed).helpGroup(headings.own))
+    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, listed).helpGroup(headingOf(flag)))
     for (const flag of common)
       sub.addOption(optionOf(flag, listed).helpGroup(headings.common).hideHelp(!isOfUse(flag, command)))
     sub.action(async (...given: unknown[]) => {

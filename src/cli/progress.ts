@@ -1,8 +1,17 @@
 import type { Event } from '../model/event.js'
 import { duration, number } from '../render/words/numbers.js'
 
-/** An event as one plain line; null for those that only move the live bar. */
+/** Where many databases are at work, these would hide which of them waits, is slow, or has ended. */
+const ofOneDatabase: readonly Event['type'][] = ['step-start', 'step-done', 'rollback-cost', 'narrate']
+
+/** An event as a plain line, with its database if it is one of many; null where it only moves the bar. */
 export function progressLine(event: Event, verbose: boolean): string | null {
+  if (event.target === undefined) return eventLine(event, verbose)
+  if (!verbose && ofOneDatabase.includes(event.type)) return null
+  return eventLine(event, verbose)?.replace(/^ */gm, `[${event.target}] `) ?? null
+}
+
+function eventLine(event: Event, verbose: boolean): string | null {
   switch (event.type) {
     case 'run':
       return verbose ? `  run ${event.run}` : null
@@ -38,5 +47,9 @@ export function progressLine(event: Event, verbose: boolean): string | null {
       return `  connection lost, connecting again${event.attempt ? ` (attempt ${event.attempt})` : ''}: ${event.reason}`
     case 'narrate':
       return event.text
+    case 'target-start':
+      return verbose ? 'begins' : null
+    case 'target-done':
+      return `${event.verdict} after ${duration(event.seconds * 1000)} (${event.index} of ${event.of})`
   }
 }

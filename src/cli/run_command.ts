@@ -1,11 +1,13 @@
 import { appendFileSync } from 'node:fs'
-import { type Command, globalOptions, type Invocation } from '../command.js'
+import { type Command, globalOptions } from '../command.js'
 import { formats, rendererOf } from '../library/discovery.js'
+import { machine } from '../library/machine.js'
 import { Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, type Finding, type Report, verdictOf } from '../model/report.js'
 import type { Renderer, TerminalStyle } from '../render/renderer.js'
-import { type Process, readInput, urlOrNone } from './input.js'
+import { readFleet, runOnTargets } from './fleet.js'
+import { type CommonInput, type Process, readCommonInput, readInput, urlOrNone } from './input.js'
 import { maskSecrets, withoutSecrets, writeOutput } from './output.js'
 import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './output_files.js'
 import { openTerminal } from './terminal.js'
@@ -128,10 +130,16 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
   let layoutFindings: () => Finding[] = () => []
   try {
     const { run, options } = readTyped(command, typed, faults)
-    const input = await readInput(command, args, options, process, events.emit, cleanup)
+    const fleet = readFleet(command, typed)
+    const common = await readCommonInput(command, args, options, process, cleanup)
+    if (fleet) {
+      const runAll = () => runOnTargets({ ...line, run }, common, fleet, events.emit)
+      return await (typed.watch === true ? watch(await runAll(), runAll, common, line) : runAll())
+    }
+    const input = await readInput(command, common, options, process, events.emit, cleanup)
     layoutFindings = input.layoutFindings
     let report = await run(input)
-    if (typed.watch === true) return await watch(report, () => run(input), input.ctx, line)
+    if (typed.watch === true) return await watch(report, () => run(input), common, line)
     // a protected place is never confirmed by typing: the flag is part of the command, for all to read
     const never = options.yes || input.config.protected
     for (let named = await events.askNames(report, never); named; ) {
@@ -174,7 +182,7 @@ const watchEveryMs = 2000
 async function watch(
   first: Report,
   again: () => Promise<Report>,
-  { clock, signal }: Pick<Invocation['ctx'], 'clock' | 'signal'>,
+  { signal }: CommonInput,
   line: Line,
 ): Promise<Report> {
   const { stdout } = line.process
@@ -183,7 +191,7 @@ async function watch(
   const clear = stdout.isTTY ? '\u001b[H\u001b[2J' : ''
   for (let report = first; ; report = await again()) {
     stdout.write(`${clear}${await renderer.render(forOutput(report, line), lookOf(line))}`)
-    await clock.sleep(watchEveryMs, signal)
+    await machine().clock.sleep(watchEveryMs, signal)
     if (signal.aborted) return report
   }
 }

@@ -30,10 +30,10 @@ const plainEveryMs = 3000
  * has a number, and for commands that only read.
  */
 function eventLog(process: NodeJS.Process): (event: Event) => void {
-  let run: number | null = null
+  const runs = new Map<string | undefined, number>()
   return event => {
-    if (event.type === 'run') run = event.run
-    const line = { time: new Date().toISOString(), ...event, run }
+    if (event.type === 'run') runs.set(event.target, event.run)
+    const line = { time: new Date().toISOString(), ...event, run: runs.get(event.target) ?? null }
     process.stderr.write(`${jsonText(JSON.stringify(line))}\n`)
   }
 }
@@ -93,12 +93,13 @@ export function openTerminal(
   const isLive = Boolean(process.stderr.isTTY) && !look.quiet && !look.json
   const log = look.json ? eventLog(process) : null
   const bar = liveBar(process)
-  let last = 0
+  // a bar is of one database: many have lines, each at its own time
+  const last = new Map<string | undefined, number>()
   const batch = (event: Event & { type: 'batch' }) => {
-    if (isLive) return bar.show(event)
+    if (isLive && event.target === undefined) return bar.show(event)
     const now = performance.now()
-    if (now - last < plainEveryMs) return
-    last = now
+    if (now - (last.get(event.target) ?? 0) < plainEveryMs) return
+    last.set(event.target, now)
     write(process, progressLine(event, look.verbose))
   }
   // without a terminal nothing is ever asked: a pipeline would hang

@@ -6,6 +6,7 @@ export default defineCommand({
   summary: 'start or resume the backfills, or try them on one workspace first',
   example: 'rethread backfill --workspace 7d4f... --max-rows 10000',
   consents: true,
+  fleet: ({ status, pause }) => !status && !pause,
   options: {
     workspace: text('--workspace <id>', 'canary: only rows of this workspace; the backfill stays open'),
     maxRows: count('--max-rows <n>', 'stop after about so many rows'),

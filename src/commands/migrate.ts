@@ -14,6 +14,7 @@ export default defineCommand({
     'apply what is pending, backfills included, up to the first step that the old application would not survive',
   example: 'rethread migrate --plan plan.json',
   consents: true,
+  fleet: () => true,
   options: {
     to: text('--to <migration>', 'apply up to and including this migration'),
     phase: choice('--phase <phase>', 'apply up to this phase: expand, backfill or contract', phases),

@@ -12,6 +12,7 @@ export default defineCommand({
   summary: 'show what `migrate` (or `rollback`) would do, in a read-only transaction',
   example: 'rethread plan --out plan.json --output plan.md=markdown',
   consents: true,
+  fleet: () => false,
   options: {
     to: text('--to <migration>', 'plan up to and including this migration; with --rollback, back to it'),
     phase: choice('--phase <phase>', 'plan up to this phase: expand, backfill or contract', phases),

@@ -8,6 +8,7 @@ export default defineCommand({
     'run the checks (read-only, with full sight) and the probes (as persons, rolled back); exit 1 when one finds something',
   example: 'rethread verify --only columns,triggers --fail-on warn',
   consents: true,
+  fleet: () => false,
   options: {
     only: list('--only <checks>', 'names of checks, separated by commas'),
     list: flag('--list', 'list the checks without running them'),

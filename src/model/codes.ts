@@ -1,10 +1,11 @@
+import { fleetCodes } from './fleet_codes.js'
+
 /** How loud a finding is. `refused` is a guard that said no: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**
- * Every finding that rethread can report, with its usual level. A finding is a fact (code, subject, facts):
- * its facts are typed in `facts.ts`, its sentence is in `render/words/`, and the compiler holds both to this
- * set of names.
+ * Every finding that rethread can report, with its usual level. Its facts are typed in `facts.ts`, its
+ * sentence is in `render/words/`, and the compiler holds both to this set of names.
  */
 export const codes = {
   // files
@@ -248,24 +249,21 @@ export const codes = {
   NO_EMBEDDED: 'error',
   EMBEDDED_FAILED: 'error',
   UNEXPECTED: 'error',
+  ...fleetCodes,
 } as const satisfies Record<string, Level>
 
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
-/**
- * How bad a hazard is, the mildest first: the application feels it, it stands still or must be replaced, data
- * may be lost or seen by strangers.
- */
+/** How bad a hazard is: the application feels it, stands still or must be replaced, or data may be lost. */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
 
 /** A level of hazards. */
 export type HazardLevel = (typeof hazardLevels)[number]
 
 /**
- * What a statement can do to a running application or to data. Codes are stable; `--allow` names
- * them. A run refuses without the name for every hazard of the configured level and above
- * (`consentFrom`, by default `outage`).
+ * What a statement can do to a running application or to data. Codes are stable; `--allow` names them. A run
+ * refuses without the name for every hazard of the configured level (`consentFrom`) and above.
  */
 export const hazards = {
   LOCKS_TABLE: 'felt',

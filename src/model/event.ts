@@ -1,5 +1,12 @@
-/** What happens on the way; goes to stderr through the side door, never into the report. */
-export type Event =
+import type { Verdict } from './report.js'
+
+/**
+ * What happens on the way; goes to stderr through the side door, never into the report. `target` is the name
+ * of the database where several are at work.
+ */
+export type Event = OneEvent & { target?: string }
+
+type OneEvent =
   /** The run has a number in the ledger; the sessions carry it in their name. */
   | { type: 'run'; run: number }
   | {
@@ -38,6 +45,16 @@ export type Event =
   | { type: 'notice'; text: string }
   | { type: 'reconnect'; attempt: number; reason: string }
   | { type: 'narrate'; text: string }
+  | { type: 'target-start'; target: string }
+  | {
+      type: 'target-done'
+      target: string
+      verdict: Verdict
+      seconds: number
+      /** How many databases have ended, this one included, and how many there are. */
+      index: number
+      of: number
+    }
 
 /** Who stands in the way of a lock; the statement has its literals removed, which may be people's data. */
 export interface Blocker {

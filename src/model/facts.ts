@@ -2,6 +2,7 @@ import type { Code, Level } from './codes.js'
 import type { Excusable, NoFacts } from './fact_shapes.js'
 import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
+import type { FactsOfFleet } from './facts_of_fleet.js'
 import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
 import type { FactsOfStatus } from './facts_of_status.js'
@@ -15,6 +16,7 @@ type Unlisted = Exclude<
   Code,
   | keyof FactsOfFiles
   | keyof FactsOfFit
+  | keyof FactsOfFleet
   | keyof FactsOfLayouts
   | keyof FactsOfRuns
   | keyof FactsOfStatus
@@ -36,6 +38,7 @@ true satisfies Complete<Unlisted>
 export interface Facts
   extends FactsOfFiles,
     FactsOfFit,
+    FactsOfFleet,
     FactsOfLayouts,
     FactsOfRuns,
     FactsOfStatus,
@@ -45,12 +48,22 @@ export interface Facts
 /** Codes whose finding a comment in the SQL can excuse. */
 export type ExcusableCode = { [C in Code]: Facts[C] extends Excusable ? C : never }[Code]
 
+/** The databases of a list that a finding is about. */
+export interface OfFleet {
+  /** Their names, in the order of the list. */
+  names: string[]
+  /** How many databases the list has. */
+  of: number
+  /** The list, as `--targets` takes it. */
+  list: string
+}
+
 /**
  * A fact worth a sentence: what (`code`), how loud (`level`), on what (`subject`), with which values
- * (`serverFacts`).
+ * (`serverFacts`); of a command over many databases also in which.
  */
 export type FindingOf<C extends Code> = {
-  [K in C]: { code: K; level: Level; subject: string; facts: Facts[K] }
+  [K in C]: { code: K; level: Level; subject: string; facts: Facts[K]; targets?: OfFleet }
 }[C]
 
 /** Any finding; narrowing on `code` types its facts. */

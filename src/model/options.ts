@@ -67,6 +67,10 @@ export const flag = (flags: string, help: string): Option<boolean> => ({
 export const text = (flags: string, help: string): Option<string | null> =>
   valued(flags, help, null, typed => typed)
 
+/** A text that `parse` makes a value of; null where it is absent. */
+export const optionOfText = <T>(flags: string, help: string, parse: (text: string) => T): Option<T | null> =>
+  valued(flags, help, null, parse)
+
 /** A whole number from 1. */
 export const count = <D extends number | null = null>(
   flags: string,

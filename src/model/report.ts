@@ -9,6 +9,7 @@ import type {
   reportSchema,
   stepSchema,
   tableSchema,
+  targetReportSchema,
   targetSchema,
 } from './schema.js'
 
@@ -36,14 +37,17 @@ export type ReportDocument = z.infer<typeof reportSchema>
  * What every command returns and every renderer takes. `message` and `fix` of findings
  * are added by the renderer.
  */
-export type Report = Omit<z.infer<typeof reportSchema>, 'findings'> & {
+export type Report = Omit<z.infer<typeof reportSchema>, 'findings' | 'targets'> & {
   findings: Finding[]
+  targets?: TargetReport[]
   /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
   pin?: Pin
   proof?: KeptProof
   /** What `--fix-up` writes: SQL that takes the database to where the files leave it. */
   fixUp?: string
 }
+/** One database of a list, and what the command came to there. */
+export type TargetReport = Omit<z.infer<typeof targetReportSchema>, 'report'> & { report: Report | null }
 /** How a command ended. */
 export type Verdict = Report['verdict']
 
@@ -92,6 +96,13 @@ export function verdictOf(report: Report): Verdict {
   if (report.verdict === 'clean' && interrupted) return 'interrupted'
   return report.verdict === 'clean' && leavesUnseen(report.findings) ? 'attention' : report.verdict
 }
+
+/** Verdicts by the order in which `verdictOf` looks for them: the worst first. */
+export const worstFirst: Verdict[] = ['refused', 'failed', 'interrupted', 'attention', 'clean']
+
+/** The worst of some verdicts; clean where there is none. */
+export const worstVerdict = (verdicts: Verdict[]): Verdict =>
+  worstFirst.find(verdict => verdicts.includes(verdict)) ?? 'clean'
 
 /** Codes of findings that say that something was not looked at. */
 const unseenCodes: ReadonlySet<Code> = new Set<Code>([

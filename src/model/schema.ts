@@ -13,6 +13,10 @@ const findingSchema = z.object({
   facts: z.record(z.string(), z.union([scalar, z.array(z.string())])),
   message: z.string().describe('one sentence for people'),
   fix: z.string().nullable().describe('the command or SQL that mends it, or null'),
+  targets: z
+    .object({ names: z.array(z.string()), of: z.number(), list: z.string() })
+    .optional()
+    .describe('of a command with --targets: in which databases, and of which list'),
 })
 
 export const targetSchema = z.object({
@@ -62,6 +66,7 @@ export const stepSchema = z.object({
       }),
     )
     .describe('what each statement did; of a rehearsal'),
+  targets: z.array(z.string()).optional().describe('of a command with --targets: in which databases'),
 })
 
 export const checkSchema = z.object({
@@ -128,7 +133,7 @@ export const tableSchema = z.object({
   rows: z.array(z.array(scalar)),
 })
 
-export const reportSchema = z.object({
+const oneReportSchema = z.object({
   format: z.literal(1),
   command: z.string(),
   verdict: z.enum(['clean', 'attention', 'failed', 'refused', 'interrupted']),
@@ -138,6 +143,23 @@ export const reportSchema = z.object({
   backfill: z.array(backfillSchema),
   tables: z.array(tableSchema),
   findings: z.array(findingSchema),
+})
+
+export const targetReportSchema = z.object({
+  name: z.string().describe('of the database, in the list'),
+  exitCode: z
+    .number()
+    .nullable()
+    .describe('what the command alone would have ended with; null where it did not run'),
+  seconds: z.number().nullable(),
+  report: oneReportSchema.nullable().describe('null where it did not run: NOT_STARTED says why'),
+})
+
+export const reportSchema = oneReportSchema.extend({
+  targets: z
+    .array(targetReportSchema)
+    .optional()
+    .describe('of a command with --targets: each database of the list, in its order'),
 })
 
 /** The JSON Schema of a report, as it is written to `dist/report.schema.json`. */

@@ -45,15 +45,22 @@ export interface Opened {
   close(): Promise<void>
 }
 
-/** Makes the context of a verb. Opens no connection and reads no file until asked for a track. */
-export function openContext(opening: Opening): Opened {
-  const { url, config, root, home, layouts, machine, emit, signal } = opening
-  let picked: Track | null = null
+/** The folders as they are when they are first wanted, read once. */
+export function readOnce({ root, home, layouts }: Pick<Opening, 'root' | 'home' | 'layouts'>): () => Project {
   let read: Project | null = null
-  const project = () => {
+  return () => {
     read ??= discover(root, home, layouts)
     return read
   }
+}
+
+/**
+ * Makes the context of a verb. Opens no connection and reads no file until asked for a track; `project` is
+ * shared where several contexts have the same files.
+ */
+export function openContext(opening: Opening, project: () => Project = readOnce(opening)): Opened {
+  const { url, config, machine, emit, signal } = opening
+  let picked: Track | null = null
   const ctx: Context = {
     ...machine,
     url,

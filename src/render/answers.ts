@@ -18,8 +18,12 @@ const leading: ReadonlySet<Code> = new Set<Code>([
  * The findings that a report begins with, and those that come after everything else. The next step is in
  * both: the last command that a reader sees is the one to type.
  */
-export function answersFirst({ command, findings }: Report): { answers: Finding[]; others: Finding[] } {
-  if (command !== 'status') return { answers: [], others: findings }
+export function answersFirst({ command, findings, targets }: Report): {
+  answers: Finding[]
+  others: Finding[]
+} {
+  // of many databases the rows answer first
+  if (command !== 'status' || targets) return { answers: [], others: findings }
   return {
     answers: findings.filter(f => leading.has(f.code)),
     others: [...findings.filter(f => !leading.has(f.code)), ...findings.filter(f => f.code === 'NEXT_STEP')],

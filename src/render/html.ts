@@ -60,6 +60,7 @@ const section = (title: string, body: string): string => {
 function header(report: Report): string {
   const { target } = report
   const counts = [
+    report.targets ? `${report.targets.length} databases` : '',
     report.steps.length > 0 ? `${report.steps.length} step(s)` : '',
     report.checks.length > 0
       ? `${report.checks.filter(c => c.outcome === 'pass').length} of ${report.checks.length} checks pass`
@@ -109,7 +110,12 @@ function htmlSteps(list: StepResult[]): string {
     `<code>${plain(s.migration)}</code><br>${plain(s.title)}`,
     s.direction === 'down' ? 'rollback' : s.phase,
     [...new Set(s.hazards.map(h => h.code))].map(h => `<code>${h}</code>`).join(' ') || 'none',
-    [s.rows === null ? '' : `${number(s.rows)} rows`, duration(s.durationMs), prose(s.reason ?? '')]
+    [
+      s.targets ? `${s.targets.length} databases` : '',
+      s.rows === null ? '' : `${number(s.rows)} rows`,
+      duration(s.durationMs),
+      prose(s.reason ?? ''),
+    ]
       .filter(Boolean)
       .join(', '),
   ])

@@ -110,7 +110,9 @@ function stepBlocks({ command, steps }: Report): string[] {
     s.direction === 'down' ? 'rollback' : s.phase,
     [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
     s.outcome === 'planned'
-      ? ''
+      ? s.targets
+        ? `planned in ${s.targets.length} databases`
+        : ''
       : [s.outcome, duration(s.durationMs), markdownText(s.reason ?? '')].filter(Boolean).join(', '),
   ])
   const table = '### Steps\n\n' + markdownGrid(['', 'migration', 'phase', 'hazards', 'outcome'], rows)

@@ -13,9 +13,26 @@ const labelText = (text: string): string =>
 
 /**
  * What is to be watched, in the text format of Prometheus: for `status`, whose findings say who is at work
- * and how far. Of other commands it has the verdict and the backfills.
+ * and how far. Of other commands it has the verdict and the backfills. Of many databases, each has its lines,
+ * with its name as `target`.
  */
 export function renderPrometheus(report: Report): string {
+  const metrics = metricsOf(report)
+  // what is folded from many databases is no value of any of them
+  if (report.targets)
+    for (const [name, metric] of Object.entries(metrics)) if (name !== 'exit_code') metric.values = []
+  for (const { name, report: one } of report.targets ?? []) {
+    for (const [metric, { values }] of Object.entries(one ? metricsOf(one) : {}))
+      metrics[metric]!.values.push(
+        ...values.map(({ labels, value }) => ({ labels: { target: name, ...labels }, value })),
+      )
+  }
+  return Object.entries(metrics)
+    .map(([name, metric]) => metricText(`rethread_${name}`, metric))
+    .join('')
+}
+
+function metricsOf(report: Report): Record<string, Metric> {
   const { findings, backfill, steps } = report
   const has = (code: Finding['code']): number => (findings.some(f => f.code === code) ? 1 : 0)
   const ofStatus = (value: number): number | null => (report.command === 'status' ? value : null)
@@ -24,7 +41,7 @@ export function renderPrometheus(report: Report): string {
   const work = findings.find(f => f.code === 'AT_WORK')?.facts
   const each = (value: (b: Report['backfill'][number]) => number | null | undefined): Metric['values'] =>
     backfill.map(b => ({ labels: { track: b.track, migration: b.migration }, value: value(b) }))
-  const metrics: Record<string, Metric> = {
+  return {
     exit_code: {
       help: 'Exit code of the command: 0 is clean.',
       values: [{ labels: { command: report.command }, value: exitCodes[report.verdict] }],
@@ -62,9 +79,6 @@ export function renderPrometheus(report: Report): string {
     backfill_failed_rows: { help: 'Rows that failed.', values: each(b => b.failed) },
     backfill_set_aside_rows: { help: 'Rows that were set aside.', values: each(b => b.quarantined) },
   }
-  return Object.entries(metrics)
-    .map(([name, metric]) => metricText(`rethread_${name}`, metric))
-    .join('')
 }
 
 function metricText(name: string, { help, values }: Metric): string {

@@ -40,7 +40,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   if (report.steps.length + report.backfill.length + report.checks.length > 0) await loadGrid()
   const c = colors(look.color)
   const blocks: string[] = []
-  const { target } = report
+  const { target, targets } = report
   if (report.command === 'explain' && report.tables.length === 1) return explanation(report, c, look)
   if (target) {
     blocks.push(
@@ -50,6 +50,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
         ),
     )
   }
+  if (targets) blocks.push(`${c.bold(`rethread ${report.command}`)}  ${targets.length} databases`)
   const { answers, others } = answersFirst(report)
   if (answers.length > 0) blocks.push(findingLines(answers, c))
   if (report.steps.length > 0) blocks.push(stepsTable(report, c, look))
@@ -113,6 +114,7 @@ function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
     s.direction === 'down' ? 'rollback' : s.phase,
     s.outcome === 'planned' ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : s.outcome,
     [
+      s.targets ? `${s.targets.length} databases` : '',
       s.rows === null ? '' : `${number(s.rows)} rows`,
       duration(s.durationMs),
       s.attempts > 1 ? `${s.attempts} attempts` : '',

@@ -142,6 +142,21 @@ update public.notes n set colour = 'red' where n.colour is null;`,
     )
     expect(sentenceOf(await said(project.plan()), 'DRIFT_UNKNOWN')).toContain('stored by PostgreSQL 14')
   })
+
+  test('status does not wait for whoever has locked a table, and says what it could not compare', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    expect((await said(project.migrate({ phase: 'expand' }))).verdict).toBe('clean')
+    await db.sql.unsafe('create view public.owned as select id, owner_id from public.workspaces')
+    // a view's definition waits for the lock on its table
+    await db.sql.begin(async tx => {
+      await tx.unsafe('lock table public.workspaces in access exclusive mode')
+      const seen = await said(project.status())
+      expect(sentenceOf(seen, 'DRIFT_UNKNOWN')).toContain('lock timeout')
+      expect(seen.codes).not.toContain('NOT_DRIFTED')
+    })
+    expect((await said(project.status())).codes).not.toContain('DRIFT_UNKNOWN')
+  })
 })
 
 describe.each(tracks)('after a run of %s that was killed', track => {

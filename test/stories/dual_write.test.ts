@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Report } from '../../src/index.js'
 import { counts } from '../../src/model/report.js'
-import { contract, rethread, undoAll } from '../support/cli.js'
+import { contract, contractWith, rethread, undoAll } from '../support/cli.js'
 import { type Database, database, open, picture, servers } from '../support/database.js'
 import { inProcess } from '../support/in_process.js'
 import { random as randomFrom, seed } from '../support/random.js'
@@ -133,7 +133,7 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     await using db = await database(server, 'workspace-sessions', 300)
     await migrated(db, 'workspace-sessions')
     const at = await room(db)
-    await migrated(db, 'workspace-sessions', ...contract.slice(0))
+    await migrated(db, 'workspace-sessions', ...contract)
     await leaves(db, at.first)
     expect([await messagesOf(db, at.workspace), await ownersOf(db, at.workspace)]).toEqual([3, [at.owner]])
     const [own] =
@@ -296,7 +296,7 @@ describe.each(servers())('sessions of others, on PostgreSQL $major', server => {
     await refused()
     expect(await found(db, 'workspace-sessions', 'same_workspace,orphaned_messages,behind')).toEqual([])
     // after 011 the owner of a session reads all of it, and not only what they wrote
-    await migrated(db, 'workspace-sessions', ...contract.slice(0, -1), `${contract.at(-1)},SHOWS_ROWS`)
+    await migrated(db, 'workspace-sessions', ...contractWith('SHOWS_ROWS'))
     await refused()
     await as(db, at.first, into(own!.id))
   })

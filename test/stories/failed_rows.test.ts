@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { FindingOf } from '../../src/model/report.js'
-import { configured, contract, type Ran, rethread } from '../support/cli.js'
+import { configured, contract, contractWith, type Ran, rethread } from '../support/cli.js'
 import { type Database, database, newest, servers } from '../support/database.js'
 
 /**
@@ -16,7 +16,7 @@ const fire = ['--allow', 'FIRES_TRIGGERS']
 /** Their trigger came or went after the migration began: that is drift of a table of the track. */
 const drifted = ['--allow', 'FIRES_TRIGGERS,IGNORES_DRIFT']
 /** The consent of the contract phase, and that triggers fire. */
-const contractAndFire = [...contract.slice(0, -1), `${contract.at(-1)},FIRES_TRIGGERS`]
+const contractAndFire = contractWith('FIRES_TRIGGERS')
 
 /** A BEFORE UPDATE trigger on chats, as an application may have one. */
 const trigger = (db: Database, body: string) =>

@@ -96,9 +96,7 @@ function* inTurns(kinds: string[]): Generator<string> {
 }
 
 /** Of a rollback, also where a run before it was killed before it could look at the schema. */
-const away = undoAll('postgres').map(word =>
-  word.startsWith('DELETES_DATA') ? `${word},IGNORES_DRIFT` : word,
-)
+const away = undoAll('postgres', 'IGNORES_DRIFT')
 
 /** What is gone through, again and again; each until it has ended well. */
 const verbs: [name: string, args: string[]][] = [

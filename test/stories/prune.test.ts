@@ -72,6 +72,9 @@ describe.each(servers())('prune on PostgreSQL $major', server => {
     ).toEqual(['Old 1'])
     // the checks have the last word on a restore
     await setTime(at)
+    // what was pruned is not meant to come back: nothing waits for a restore
+    const seen = await rethread(db.url, ['status', '--track', 'workspace-sessions'])
+    expect(seen.report.findings.map(f => f.code)).not.toContain('ARCHIVE_WAITING')
     const archived = done.report.findings.find(f => f.code === 'ARCHIVED')!
     const back = await rethread(db.url, archived.fix!.replace(/^rethread /, '').split(' '))
     expect([back.code, back.report.findings.map(f => f.code)]).toEqual([

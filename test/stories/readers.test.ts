@@ -1,17 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { readersAfter } from '../../src/plan/readers.js'
-import { configured, rethread } from '../support/cli.js'
+import { configured, contractWith, rethread } from '../support/cli.js'
 import { trackIn } from '../support/context.js'
 import { type Database, database, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { random, seed } from '../support/random.js'
 
 const track = ['--track', 'workspace-sessions']
-/** The contract phase, with what every database needs and these hazards. */
-const contractWith = (...hazards: string[]) => [
-  ...['migrate', ...track, '--phase', 'contract', '--allow'],
-  ['ENDS_OLD_APP', 'QUARANTINES_ROWS', ...hazards].join(','),
-]
+/** The run of the contract phase, with these hazards. */
+const run = (...hazards: string[]) => ['migrate', ...track, ...contractWith(...hazards)]
 
 /** Rows of a table that a role reads. */
 async function readBy(db: Database, role: string, table: string): Promise<number> {
@@ -44,11 +41,11 @@ describe.each(some('oldest'))('who reads rows before and after, on PostgreSQL $m
     // a bare run does not get so far, and its next command says what will have to be allowed
     const bare = await rethread(db.url, ['migrate', ...track])
     expect([bare.code, bare.report.verdict]).toEqual([0, 'clean'])
-    const refused = await rethread(db.url, contractWith())
+    const refused = await rethread(db.url, run())
     expect([refused.code, refused.report.verdict]).toEqual([3, 'refused'])
     expect(JSON.stringify(refused.report.findings)).toMatch(/HIDES_ROWS: 011_\w+: role report_worker/)
     expect(await readBy(db, 'report_worker', 'chats')).toBe(rows)
-    expect((await rethread(db.url, contractWith('HIDES_ROWS'))).code).toBe(0)
+    expect((await rethread(db.url, run('HIDES_ROWS'))).code).toBe(0)
     expect(await readBy(db, 'report_worker', 'chats')).toBe(0)
   })
 
@@ -59,7 +56,7 @@ describe.each(some('oldest'))('who reads rows before and after, on PostgreSQL $m
       grant usage on schema public to report_worker; grant select on chats to report_worker;
       create policy reports on chats for select to report_worker using (true)`)
     expect((await rethread(db.url, ['migrate', ...track])).code).toBe(0)
-    expect((await rethread(db.url, contractWith())).code).toBe(0)
+    expect((await rethread(db.url, run())).code).toBe(0)
     const [all] = await db.sql`select count(*)::int as n from chats`
     expect(await readBy(db, 'report_worker', 'chats')).toBe(all!.n)
   })
@@ -91,7 +88,7 @@ describe.each(some('oldest'))('who reads rows before and after, on PostgreSQL $m
     const cwd = configured({ settings: { legacy_grouping: 'author' } })
     const options = { cwd }
     expect((await rethread(db.url, ['migrate', ...track], options)).code).toBe(0)
-    const ended = await rethread(db.url, contractWith('DELETES_DATA', 'WIDENS_ACCESS', 'SHOWS_ROWS'), options)
+    const ended = await rethread(db.url, run('DELETES_DATA', 'WIDENS_ACCESS', 'SHOWS_ROWS'), options)
     expect(ended.code).toBe(0)
     const nobodys = await db.sql<{ id: string }[]>`select id::text from chats where user_id is null`
     const known = [...before, ...nobodys.map(r => r.id)]

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { contract, ended, rethread, start } from '../support/cli.js'
+import { contract, ended, type Ran, rethread, start } from '../support/cli.js'
 import { database, newest, open, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
@@ -199,26 +199,32 @@ test('rows that were taken out are not called still in place', async () => {
 
 test('Ctrl-C in the wait for another run is an interruption', async () => {
   await using db = await database(newest(), 'empty')
-  const cwd = track({ '1_wait': 'do $$ begin perform pg_sleep(5); end $$;' })
-  const env = { DATABASE_URL: db.url }
-  const first = start(['migrate', '--allow', 'CANNOT_TELL', '--format', 'json'], env, cwd)
-  const firstEnded = ended(first)
-  for (let held = false; !held; ) {
-    await new Promise(done => setTimeout(done, 50))
-    const [row] = await db.sql`select to_regclass('rethread.lease') is not null as there`
-    if (row!.there) held = (await db.sql`select holder from rethread.lease`)[0]!.holder !== null
-  }
-  const second = start(['migrate', '--allow', 'CANNOT_TELL', '--format', 'json'], env, cwd)
-  const secondEnded = ended(second)
-  await new Promise(done => setTimeout(done, 1500))
-  second.kill('SIGINT')
-  const { code, report } = await secondEnded
-  expect([code, report.verdict, report.findings.map(f => f.code)]).toEqual([
-    130,
-    'interrupted',
-    ['INTERRUPTED'],
-  ])
-  expect((await firstEnded).code).toBe(0)
+  const cwd = track({ '1_wait': 'do $$ begin perform pg_advisory_xact_lock(7); end $$;' })
+  const run = (...flags: string[]) =>
+    start(['migrate', '--allow', 'CANNOT_TELL', '--format', 'json', ...flags], { DATABASE_URL: db.url }, cwd)
+  let first: Promise<Ran> | undefined
+  await db.sql.begin(async tx => {
+    await tx`select pg_advisory_xact_lock(7)`
+    first = ended(run())
+    const waiting = () =>
+      db.sql`select 1 from pg_locks where locktype = 'advisory' and objid = 7 and not granted`
+    await expect.poll(waiting, { timeout: 30_000 }).toHaveLength(1)
+    const second = run('--log', 'json')
+    const secondEnded = ended(second)
+    let events = ''
+    second.stderr!.on('data', chunk => {
+      events += chunk
+    })
+    await expect.poll(() => events, { timeout: 30_000 }).toContain('"type":"wait"')
+    second.kill('SIGINT')
+    const { code, report } = await secondEnded
+    expect([code, report.verdict, report.findings.map(f => f.code)]).toEqual([
+      130,
+      'interrupted',
+      ['INTERRUPTED'],
+    ])
+  })
+  expect((await first)!.code).toBe(0)
 })
 
 test('a text that belongs to a global flag is not the command', async () => {

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
-import { ended, rethread, start, undoAll } from '../support/cli.js'
+import { ended, type Ran, rethread, start, undoAll } from '../support/cli.js'
 import { database, newest } from '../support/database.js'
 
-type Ran = Awaited<ReturnType<typeof rethread>>
 const facts = (ran: Ran, code: string) => {
   const found = ran.report.findings.find(f => f.code === code)
   return found && { subject: found.subject, ...(found.facts as object) }
@@ -29,14 +28,8 @@ test('a night: at work, killed, gone on, rolled back, an archive that waits', {
 
   const child = start(['migrate', '--nice', '6', '--log', 'json'], { DATABASE_URL: db.url })
   const first = ended(child, false)
-  const until = async <T>(seen: () => Promise<T | undefined | null | false>): Promise<T> => {
-    for (let i = 0; i < 1500; i++) {
-      const value = await seen().catch(() => null)
-      if (value) return value
-      await new Promise(done => setTimeout(done, 20))
-    }
-    throw new Error('it never came')
-  }
+  const until = (seen: () => Promise<unknown>) =>
+    expect.poll(() => seen().catch(() => null), { timeout: 60_000, interval: 20 }).toBeTruthy()
   const open = () =>
     db.sql`select 1 from rethread.backfills where migration = '005_assign_messages' and (pace ->> 'rowsPerSecond')::float > 0`
   await until(async () => (await open())[0])
@@ -132,6 +125,12 @@ test('a night: at work, killed, gone on, rolled back, an archive that waits', {
   expect([waiting.made, waiting.rows > 3]).toEqual([3, true])
   expect(waiting.command).toMatch(/^rethread restore r\d+ --track workspace-sessions$/)
   expect(undone.report.backfill.filter(b => b.state === 'done')).toEqual([])
+  // what was rolled back is to be applied again, and its names are free
+  const doctor = await rethread(db.url, ['doctor', '--track', 'workspace-sessions'])
+  expect([facts(doctor, 'FITS')?.subject, facts(doctor, 'ALREADY_EXISTS')]).toEqual([
+    'workspace-sessions',
+    undefined,
+  ])
   const again = await rethread(db.url, ['migrate'], { json: false })
   expect([again.code, again.stdout]).toEqual([0, expect.stringContaining(waiting.command)])
   // what is held comes last, and is not entered while something is to do

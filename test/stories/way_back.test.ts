@@ -110,14 +110,7 @@ describe.each(some('newest'))('the way back, tried first, on PostgreSQL $major',
     expect([through.code, faults(through)]).toEqual([0, []])
     await db.sql.unsafe(constraint)
     const live = await picture(db.sql)
-    const down = await rethread(db.url, [
-      'rollback',
-      '--all',
-      '--allow',
-      'DELETES_DATA,IGNORES_RECENT_WRITES,IGNORES_DRIFT',
-      '--confirm',
-      db.name,
-    ])
+    const down = await rethread(db.url, ['rollback', ...undoAll(db.name, 'IGNORES_DRIFT')])
     expect(down.code).toBe(3)
     expect(faults(down).map(f => (f as { code?: string }).code)).toEqual(['NO_WAY_BACK'])
     expect(await picture(db.sql)).toEqual(live)
@@ -135,14 +128,7 @@ describe.each(some('newest'))('the way back, tried first, on PostgreSQL $major',
     expect((await rethread(db.url, ['migrate'])).code).toBe(0)
     expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)
     await db.sql.unsafe(`alter table public.chats drop column tags, add column rank int not null default 7`)
-    const down = await rethread(db.url, [
-      'rollback',
-      '--all',
-      '--allow',
-      'DELETES_DATA,IGNORES_RECENT_WRITES,IGNORES_DRIFT',
-      '--confirm',
-      db.name,
-    ])
+    const down = await rethread(db.url, ['rollback', ...undoAll(db.name, 'IGNORES_DRIFT')])
     expect([down.code, faults(down)]).toEqual([1, []])
     const left = down.report.findings.find(f => f.code === 'LEFT_ASIDE')
     expect([left?.facts, left?.message]).toEqual([

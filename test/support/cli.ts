@@ -124,16 +124,19 @@ export function first<C extends Code>(ran: Ran, code: C): FindingOf<C> {
   return found as Finding as FindingOf<C>
 }
 
+/** The contract phase of workspace-sessions, with what it needs everywhere and these hazards. */
+export const contractWith = (...more: string[]): string[] => [
+  ...['--phase', 'contract', '--allow'],
+  ['ENDS_OLD_APP', 'QUARANTINES_ROWS', ...more].join(','),
+]
 /** The consent that takes workspace-sessions all the way. */
-export const contract = ['--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS']
-/** The consent that a rollback of everything needs. */
-export const undoAll = (name: string): string[] => [
-  '--all',
-  '--allow',
+export const contract = contractWith()
+/** The consent that a rollback of everything needs, and these hazards. */
+export const undoAll = (name: string, ...more: string[]): string[] => [
+  ...['--all', '--allow'],
   // tests write and roll back within the minute
-  'DELETES_DATA,IGNORES_RECENT_WRITES',
-  '--confirm',
-  name,
+  ['DELETES_DATA', 'IGNORES_RECENT_WRITES', ...more].join(','),
+  ...['--confirm', name],
 ]
 
 /** A folder with this configuration, to run a command in. */

@@ -2,6 +2,7 @@ import type { Code, HazardCode } from '../../model/codes.js'
 import type { Explanation } from '../../model/explanation.js'
 import { checkExplanations } from './checks.js'
 import { fileExplanations } from './files.js'
+import { fleetExplanations } from './fleet.js'
 import { hazardExplanations } from './hazards.js'
 import { historyExplanations } from './history.js'
 import { layoutExplanations } from './layouts.js'
@@ -23,6 +24,7 @@ export const explanations: Record<Code | HazardCode, Explanation> = {
   ...rollbackExplanations,
   ...toolExplanations,
   ...usageExplanations,
+  ...fleetExplanations,
   ...statusExplanations,
   ...hazardExplanations,
 }

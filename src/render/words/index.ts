@@ -1,7 +1,9 @@
 import type { Code } from '../../model/codes.js'
-import type { FindingOf } from '../../model/facts.js'
+import type { FindingOf, OfFleet } from '../../model/facts.js'
+import { databaseNames } from '../../model/few_names.js'
 import { checkWords } from './checks.js'
 import { fileWords } from './files.js'
+import { fleetWords } from './fleet.js'
 import { historyWords } from './history.js'
 import { rollbackWords } from './rollback.js'
 import { runWords } from './runs.js'
@@ -21,14 +23,41 @@ export const words: WordsOf<Code> = {
   ...rollbackWords,
   ...toolWords,
   ...usageWords,
+  ...fleetWords,
   ...statusWords,
 }
 
-/** A finding with its sentence and its fix. */
+/** A finding with its sentence and its fix; of a list of databases, with their names in front. */
 export function worded<C extends Code>(
   finding: FindingOf<C>,
 ): FindingOf<C> & { message: string; fix: string | null } {
-  const { code, subject, facts } = finding
-  const { message, fix } = words[code]
-  return { ...finding, message: message(subject, facts), fix: fix?.(subject, facts) ?? null }
+  const { code, subject, facts, targets } = finding
+  const of = words[code]
+  const message = of.message(subject, facts)
+  const fix = of.fix?.(subject, facts) ?? null
+  if (!targets) return { ...finding, message, fix }
+  const where = databaseNames(targets.names, targets.of).replace(/^all/, 'All')
+  return { ...finding, message: `${where}: ${message}`, fix: fix && onDatabases(fix, targets) }
 }
+
+/** Commands that take a list, and others that work on one database. */
+const commandsOfList = /(?<![\w-])rethread (plan|migrate|backfill|verify|status)\b/g
+const commandsOfOne =
+  /(?<![\w-])rethread (rollback|restore|doctor|repair|prune|quarantine|sessions|stats|prove)\b/g
+/** Longest list of names that a command is shown with. */
+const mostNames = 8
+
+/**
+ * A fix whose commands go to the databases that have the finding, and no others: what is agreed to for one is
+ * not agreed to for all.
+ */
+function onDatabases(fix: string, { names, of, list }: OfFleet): string {
+  const some = names.length > mostNames ? '<names>' : names.join(',')
+  const flags = `--targets ${quotedWord(list)}${names.length === of ? '' : ` --select ${some}`}`
+  const url = `--database-url '<URL of ${names.length === 1 ? names[0]! : 'each'}>'`
+  return fix.replace(commandsOfList, `$& ${flags}`).replace(commandsOfOne, `$& ${url}`)
+}
+
+/** A word of a command line, in quotes where a shell would take it apart. */
+const quotedWord = (text: string): string =>
+  /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`

@@ -1,11 +1,20 @@
-import { type CheckResult, counts, isFault, type Report, type StepResult } from '../../model/report.js'
+import {
+  type CheckResult,
+  counts,
+  isFault,
+  type Report,
+  type StepResult,
+  type TargetReport,
+  worstFirst,
+} from '../../model/report.js'
 import { isolationWords } from './checks.js'
 
 const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
 
 /** The verdict; of checks also what they rest on, and of a refusal what the same run had done before it. */
 export function verdictWords(report: Report): string {
-  const { verdict, steps, findings } = report
+  const { verdict, steps, findings, targets } = report
+  if (targets) return `${verdict}: ${fleetVerdict(targets)}`
   if (verdict !== 'refused') return [verdict, ...verifiedWords(report)].join('; ')
   const n = steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back').length
   if (n > 0)
@@ -13,6 +22,16 @@ export function verdictWords(report: Report): string {
   // the quarantine is changed before its backfills begin
   const desk = findings.some(f => f.code === 'RELEASED' || f.code === 'ASSIGNED')
   return `refused: ${desk ? 'rows of the quarantine were changed before' : 'nothing was changed'}`
+}
+
+/** How many databases came to which verdict, the worst first. */
+function fleetVerdict(targets: TargetReport[]): string {
+  const parts = [...worstFirst, null].flatMap(verdict => {
+    const n = targets.filter(t => (t.report?.verdict ?? null) === verdict).length
+    return n > 0 ? [`${n} ${verdict ?? 'not started'}`] : []
+  })
+  const all = `${targets.length} database${targets.length === 1 ? '' : 's'}`
+  return parts.length === 1 ? `all of ${all}` : `of ${all} ${parts.join(', ')}`
 }
 
 /** How many checks passed and how many did not run, and what is not verified of who may do what. */

@@ -1,0 +1,102 @@
+import type { Command, Invocation } from '../command.js'
+import { type FleetValues, fleetOptions, rolloutOf, selected } from '../fleet/fleet_options.js'
+import { runFleet } from '../fleet/run_fleet.js'
+import { machine } from '../library/machine.js'
+import type { Event } from '../model/event.js'
+import { Failures, UsageError } from '../model/failure.js'
+import { attributeOf, flagOf, readOptions, type Typed } from '../model/options.js'
+import type { Report } from '../model/report.js'
+import { type CommonInput, usableUrl } from './input.js'
+import { maskSecrets, withoutSecrets } from './output.js'
+import { readTargetList } from './target_list.js'
+
+/** Flags that are about one database, and why they can not be about many. */
+const flagsOfOne: Record<string, string> = {
+  databaseUrl: '--database-url',
+  embedded: '--embedded',
+  out: '--out',
+  plan: '--plan',
+  fixUp: '--fix-up',
+  rehearseUrl: '--rehearse-url',
+}
+
+/** What a command line says of many databases; null where it is about one. USAGE for flags in conflict. */
+export function readFleet(
+  command: Command,
+  typed: Record<string, Typed>,
+): (FleetValues & { targets: string }) | null {
+  if (!command.fleet) return null
+  const options = readOptions(fleetOptions, typed)
+  const { targets } = options
+  if (targets !== null) {
+    const wrong = Object.keys(flagsOfOne).filter(name => typed[name] !== undefined && typed[name] !== false)
+    if (wrong.length > 0)
+      throw new Failures(
+        wrong.map(
+          name =>
+            new UsageError(flagsOfOne[name]!, 'it is about one database, and `--targets` about many').finding,
+        ),
+      )
+    return { ...options, targets }
+  }
+  const lonely = Object.values(fleetOptions).filter(o => typed[attributeOf(o.flags)] !== undefined)
+  if (lonely.length === 0) return null
+  throw new Failures(lonely.map(({ flags }) => new UsageError(flagOf(flags), 'it wants `--targets`').finding))
+}
+
+/** One command line, and how it runs on one database. */
+interface FleetLine {
+  name: string
+  command: Command
+  typed: Record<string, Typed>
+  process: NodeJS.Process
+  run(invocation: Invocation): Promise<Report>
+}
+
+/** Runs the command on each database of the list. Nobody is asked anything: what needs consent is refused. */
+export async function runOnTargets(
+  { name, command, typed, process, run }: FleetLine,
+  common: CommonInput,
+  options: FleetValues & { targets: string },
+  emit: (event: Event) => void,
+): Promise<Report> {
+  const { signal } = common
+  // what is wrong with the files is wrong everywhere: it is said once, and no database is asked
+  if (common.project().faults.some(f => f.level === 'error'))
+    await common.open({ url: '', source: '', emit, signal }).track()
+  const list = await readTargetList(options.targets, process, signal)
+  const targets = selected(list.targets, options.select)
+  const rollout = rolloutOf(targets, options, command.fleet!(typed))
+  const report = await runFleet(
+    {
+      command: name,
+      list: list.name,
+      clock: machine().clock,
+      signal,
+      emit,
+      deadline: options.deadline,
+      open: (target, signal) => {
+        const of = (event: Event) => emit({ ...event, target: target.name })
+        const url = usableUrl(target.url, process.env, of)
+        const invocation = common.open({ url, source: '--targets', emit: of, signal })
+        return {
+          ctx: invocation.ctx,
+          close: invocation.close,
+          run: async () => {
+            const report = await run(invocation)
+            return { ...report, findings: [...invocation.layoutFindings(), ...report.findings] }
+          },
+        }
+      },
+      masked: (report, { url }) => withoutSecrets(report, url, []),
+      onError: (error, { name, url }) => {
+        if (typed.verbose !== true || !(error instanceof Error)) return
+        const stack = (error.cause as Error)?.stack ?? error.stack ?? ''
+        process.stderr.write(`[${name}] ${maskSecrets(stack, url)}\n`)
+      },
+    },
+    targets,
+    rollout,
+  )
+  return { ...report, findings: [...report.findings, ...list.findings] }
+}

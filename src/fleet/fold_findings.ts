@@ -1,0 +1,71 @@
+import type { Level } from '../model/codes.js'
+import type { Finding, OfFleet } from '../model/facts.js'
+import { finding, type TargetReport } from '../model/report.js'
+
+/** Findings of one code and level that differ in their facts, before the rest is only counted. */
+const shownVariants = 3
+
+/** Levels by how urgent they are. */
+const urgency: Record<Level, number> = { refused: 0, error: 1, warn: 2, info: 3 }
+
+/** Findings with the most urgent first, else in their order. */
+export const mostUrgentFirst = (findings: Finding[]): Finding[] =>
+  [...findings].sort((a, b) => urgency[a.level] - urgency[b.level])
+
+/** A finding and the databases that have it. */
+interface Folded {
+  finding: Finding
+  names: string[]
+}
+
+/**
+ * The findings of all databases, each with the names of those that have it: what is the same in many is one
+ * finding. Where one code has many different ones, the first are shown and the others counted.
+ */
+export function foldFindings(targets: TargetReport[], list: string): Finding[] {
+  const fleet = { of: targets.length, list }
+  const byCode = new Map<string, Folded[]>()
+  for (const one of sameFindings(targets)) {
+    const key = `${one.finding.code} ${one.finding.level}`
+    byCode.set(key, [...(byCode.get(key) ?? []), one])
+  }
+  const folded = [...byCode.values()].flatMap(all => {
+    // news of one database is for who reads its report; a fault is shown, as long as they are few
+    const most = all[0]!.finding.level === 'info' ? 1 : shownVariants
+    const few = all.length <= most ? all : all.slice(0, most === 1 ? 0 : most)
+    const rest = all.slice(few.length)
+    return [
+      ...few.map(({ finding, names }): Finding => ({ ...finding, targets: { names, ...fleet } })),
+      ...(rest.length > 0 ? [moreOf(rest, fleet)] : []),
+    ]
+  })
+  return mostUrgentFirst(folded)
+}
+
+/** What stands for the name of the database, where that is the only difference between findings. */
+const eachDatabase = '<database>'
+
+function sameFindings(targets: TargetReport[]): Iterable<Folded> {
+  const same = new Map<string, Folded>()
+  for (const { name, report } of targets) {
+    for (const found of report?.findings ?? []) {
+      const { code, level, facts } = found
+      const subject = found.subject === report!.target?.database ? eachDatabase : found.subject
+      const key = JSON.stringify([code, level, subject, facts])
+      const known = same.get(key)
+      if (!known) same.set(key, { finding: found, names: [name] })
+      // a report may say a thing twice
+      else if (known.names.at(-1) !== name) {
+        known.names.push(name)
+        known.finding = { ...known.finding, subject }
+      }
+    }
+  }
+  return same.values()
+}
+
+function moreOf(rest: { finding: Finding; names: string[] }[], fleet: Omit<OfFleet, 'names'>): Finding {
+  const { code, level } = rest[0]!.finding
+  const names = [...new Set(rest.flatMap(one => one.names))]
+  return { ...finding('MORE_FINDINGS', code, { count: rest.length }, level), targets: { names, ...fleet } }
+}

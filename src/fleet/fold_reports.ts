@@ -1,0 +1,106 @@
+import type { Finding } from '../model/facts.js'
+import {
+  emptyReport,
+  finding,
+  type Report,
+  type Table,
+  type TargetReport,
+  worstVerdict,
+} from '../model/report.js'
+import { foldChecks } from './fold_checks.js'
+import { foldFindings, mostUrgentFirst } from './fold_findings.js'
+import { foldSteps, plansTable } from './fold_steps.js'
+import type { FleetTarget } from './parse_targets.js'
+import type { StopReason } from './roll_out.js'
+
+/** What ran on a list of databases. */
+interface FleetOutcome {
+  command: string
+  /** The list, as `--targets` takes it. */
+  list: string
+  targets: FleetTarget[]
+  /** In the order of the list; null where nothing ran. */
+  reports: (TargetReport | null)[]
+  stop: StopReason | null
+}
+
+/**
+ * One report of all databases: a row for each, their findings with their names, and the worst verdict. Each
+ * report is whole in `targets`.
+ */
+export function foldReports({ command, list, targets, reports, stop }: FleetOutcome): Report {
+  const all = reports.map(
+    (report, i): TargetReport =>
+      report ?? { name: targets[i]!.name, exitCode: null, seconds: null, report: null },
+  )
+  const idle = all.filter(t => t.report === null).map(t => t.name)
+  const notStarted: Finding[] =
+    stop && idle.length > 0
+      ? [{ ...finding('NOT_STARTED', command, stop), targets: { names: idle, of: all.length, list } }]
+      : []
+  const isPlan = command === 'plan'
+  return {
+    ...emptyReport(command),
+    verdict: worstVerdict([
+      ...all.flatMap(t => t.report?.verdict ?? []),
+      ...(notStarted.length === 0
+        ? []
+        : ([stop!.because === 'interrupted' ? 'interrupted' : 'attention'] as const)),
+    ]),
+    steps: isPlan ? foldSteps(all) : [],
+    checks: foldChecks(all),
+    tables: [...(isPlan ? [plansTable(all)] : []), databasesTable(command, all)],
+    findings: mostUrgentFirst([...foldFindings(all, list), ...notStarted]),
+    targets: all,
+  }
+}
+
+/** What a row says of one database between its verdict and its finding. */
+const valuesOfRow: Record<string, Record<string, (report: Report) => number | string | null>> = {
+  plan: {
+    steps: r => r.steps.length,
+    hazards: r => [...new Set(r.steps.flatMap(s => s.hazards.map(h => h.code)))].length,
+  },
+  verify: {
+    pass: r => r.checks.filter(c => c.outcome === 'pass').length,
+    found: r => r.checks.filter(c => c.outcome === 'found').length,
+    'not run': r =>
+      r.checks.filter(c => c.outcome === 'failed' || (c.outcome === 'skipped' && c.applies === 'now')).length,
+  },
+  status: {
+    applied: r => far(r)?.applied ?? null,
+    pending: r => {
+      const f = far(r)
+      return f ? f.of - f.applied : null
+    },
+    rows: r => rowsOf(r),
+  },
+}
+
+const far = (report: Report) => report.findings.find(f => f.code === 'HOW_FAR')?.facts
+
+/** Rows that the backfills of a report have written. */
+const rowsOf = ({ backfill }: Report): number => backfill.reduce((sum, b) => sum + b.rows, 0)
+
+/** The columns of a command that applies steps. */
+const ofRun: (typeof valuesOfRow)[string] = {
+  applied: r => r.steps.filter(s => s.outcome === 'done').length,
+  pending: r => r.steps.filter(s => s.outcome !== 'done').length,
+  rows: rowsOf,
+}
+
+function databasesTable(command: string, targets: TargetReport[]): Table {
+  const columns = Object.entries(valuesOfRow[command] ?? ofRun)
+  return {
+    title: 'Databases',
+    columns: ['database', 'verdict', ...columns.map(([name]) => name), 'finding', 'exit', 'seconds'],
+    rows: targets.map(({ name, exitCode, seconds, report }) => [
+      name,
+      report?.verdict ?? 'not started',
+      ...columns.map(([, value]) => report && value(report)),
+      report ? (mostUrgentFirst(report.findings).find(f => f.level !== 'info')?.code ?? '') : 'NOT_STARTED',
+      exitCode,
+      seconds,
+    ]),
+  }
+}

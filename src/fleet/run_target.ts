@@ -1,0 +1,102 @@
+import { type Context, connect } from '../database/context.js'
+import { Failure, findingsOf } from '../model/failure.js'
+import {
+  emptyReport,
+  exitCodes,
+  finding,
+  type Report,
+  type TargetReport,
+  verdictOf,
+} from '../model/report.js'
+import { databaseIdentity } from './database_identity.sql.js'
+import type { FleetTarget } from './parse_targets.js'
+
+/** A command that is ready to run on one database. */
+interface OpenedTarget {
+  ctx: Context
+  run(): Promise<Report>
+  close(): Promise<void>
+}
+
+/** What the runs of one list share. */
+export interface FleetRun {
+  command: string
+  /** Opens the command on a database; connects to nothing yet. The signal stops it as Ctrl-C does. */
+  open(target: FleetTarget, signal: AbortSignal): OpenedTarget
+  /** Takes the secrets of a database's URL out of its report. */
+  masked(report: Report, target: FleetTarget): Report
+  /** Called with every error that ended a database's run, for whoever wants its stack. */
+  onError(error: unknown, target: FleetTarget): void
+  clock: Context['clock']
+  signal: AbortSignal
+  /** Seconds that a database may take; null for as long as it wants. */
+  deadline: number | null
+}
+
+/** How long a database that was stopped may take to end, in seconds, before its report goes on without it. */
+const waited = 30
+
+/** The databases that were met, identity -> name. */
+export type Met = Map<string, string>
+
+/**
+ * Runs the command on one database. Never rejects: whatever happens there is its report. TARGET_TWICE where
+ * the database was met under another name, TARGET_STUCK where it does not end after its deadline.
+ */
+export async function runTarget(fleet: FleetRun, met: Met, target: FleetTarget): Promise<TargetReport> {
+  const { clock, signal, deadline } = fleet
+  const began = clock.now()
+  const stop = new AbortController()
+  const ended = new AbortController()
+  const work = workOn(fleet, met, target, AbortSignal.any([signal, stop.signal]))
+  const late = deadline === null ? [] : [lateReport(fleet, deadline, stop, ended.signal)]
+  const report = fleet.masked(await Promise.race([work, ...late]), target)
+  ended.abort()
+  if (deadline !== null && report.verdict === 'interrupted' && !signal.aborted)
+    report.findings.push(finding('TARGET_LATE', fleet.command, { deadline, waited: null }))
+  const seconds = Math.round((clock.now() - began) / 100) / 10
+  return { name: target.name, exitCode: exitCodes[report.verdict], seconds, report }
+}
+
+async function workOn(fleet: FleetRun, met: Met, target: FleetTarget, signal: AbortSignal): Promise<Report> {
+  let opened: OpenedTarget | null = null
+  try {
+    opened = fleet.open(target, signal)
+    await refuseTwice(opened.ctx, met, target)
+    return await opened.run()
+  } catch (error) {
+    fleet.onError(error, target)
+    return reportOfError(fleet.command, error)
+  } finally {
+    await opened?.close().catch(error => fleet.onError(error, target))
+  }
+}
+
+const reportOfError = (command: string, error: unknown): Report => {
+  const report = { ...emptyReport(command), findings: findingsOf(error) }
+  return { ...report, verdict: verdictOf(report) }
+}
+
+/** Throws TARGET_TWICE where the database was met under another name. The verb takes the session over. */
+async function refuseTwice(ctx: Context, met: Met, { name }: FleetTarget): Promise<void> {
+  const connection = await connect(ctx, 'reader')
+  ctx.spare.reader = connection
+  const identity = await databaseIdentity(connection.sql)
+  const other = met.get(identity)
+  if (other !== undefined) throw new Failure('TARGET_TWICE', name, { other })
+  met.set(identity, name)
+}
+
+/** Stops a database after its deadline; its report where it does not end then either. */
+async function lateReport(
+  { command, clock }: FleetRun,
+  deadline: number,
+  stop: AbortController,
+  ended: AbortSignal,
+): Promise<Report> {
+  await clock.sleep(deadline * 1000, ended)
+  stop.abort()
+  await clock.sleep(waited * 1000, ended)
+  const stuck = finding('TARGET_LATE', command, { deadline, waited }, 'error')
+  return { ...emptyReport(command), verdict: 'failed', findings: [stuck] }
+}

@@ -1,0 +1,10 @@
+/** The first of some names, and how many more there are: `acme, bolt, corp and 40 more`. */
+export function fewNames(names: string[]): string {
+  const few = names.length > 4 ? names.slice(0, 3) : names
+  const more = names.length - few.length
+  return `${few.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** Names of databases among `of` in all. */
+export const databaseNames = (names: string[], of: number): string =>
+  names.length === of && of > 1 ? `all ${of} databases` : fewNames(names)

@@ -1,0 +1,42 @@
+import { fewNames } from '../../model/few_names.js'
+import { number } from './numbers.js'
+import { type Group, say, sentence } from './say.js'
+
+/** What is said of a list of databases. */
+export const fleetWords = {
+  BAD_TARGETS: say(
+    (s, f) => sentence`\`${s}\`: ${f.reason}.`,
+    s =>
+      s.startsWith('command:')
+        ? 'Run it by itself: it must print one database a line, as a file would have it, and end with 0.'
+        : 'One database a line: name=postgres://user@host/database, or the URL alone. A comment begins with #.',
+  ),
+  TARGETS_READABLE: say(
+    (s, f) =>
+      sentence`Other users of this machine may read \`${s}\` (mode ${f.mode}), and passwords are in it.`,
+    s => sentence`chmod 600 ${s}`,
+  ),
+  TARGET_TWICE: say(
+    (_, f) =>
+      sentence`It is the same database as ${f.other}, under another address. Nothing ran under this name.`,
+    () => 'Take one of the two lines out of the list.',
+  ),
+  TARGET_LATE: say(
+    (_, f) =>
+      sentence`It took longer than ${f.deadline} s (\`--deadline\`) and was stopped.${f.waited === null ? '' : sentence` It had not ended ${f.waited} s later; its connections end with this process.`}`,
+    () => 'The same command goes on there, with a longer deadline or none.',
+  ),
+  NOT_STARTED: say(
+    (_, f) =>
+      f.because === 'interrupted'
+        ? 'Nothing ran: the command was interrupted before.'
+        : f.because === 'canary'
+          ? sentence`Nothing ran: ${f.failed.length === 1 ? 'the canary' : 'of the canaries'} ${fewNames(f.failed)} failed.`
+          : sentence`Nothing ran: ${fewNames(f.failed)} failed before (\`--stop-after\`).`,
+    () => 'Fix what stopped it, then run the same command again. Databases that are done have nothing to do.',
+  ),
+  MORE_FINDINGS: say(
+    (s, f) => sentence`${number(f.count)} findings \`${s}\` that differ are not shown.`,
+    () => 'The report as JSON has them, database by database: --output report.json',
+  ),
+} satisfies Group
