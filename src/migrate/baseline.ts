@@ -88,7 +88,11 @@ export async function baseline(
   if (report.verdict !== 'clean' || adopted.length === 0) return report
   const run = await openRun(ctx, 'baseline', leaseWaitMs)
   return inRun(run, report, async () => {
-    for (const m of adopted) await recordAdopted(run, track, m, elsewhere.get(m.name) ?? null)
+    report.steps = report.steps.map(s => ({ ...s, reason: 'it was not recorded' }))
+    for (const [i, m] of adopted.entries()) {
+      await recordAdopted(run, track, m, elsewhere.get(m.name) ?? null)
+      Object.assign(report.steps[i]!, { outcome: 'done', reason: 'adopted: the catalog shows it' })
+    }
     // nobody has kept how the schema was before: what no file makes is as it was
     if (made && adopted[0] === track.migrations[0])
       await keepCatalog(
@@ -98,7 +102,6 @@ export async function baseline(
         catalogOf((await objects(run.writer.sql)).filter(o => !made!(o))),
       )
     await storeFingerprint(run)
-    report.steps = report.steps.map(s => ({ ...s, outcome: 'done', reason: 'adopted: the catalog shows it' }))
     if (adopted.some(m => elsewhere.has(m.name))) report.tables.push(adoptionTable(adopted, elsewhere))
   })
 }

@@ -42,6 +42,7 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
   const evidence = await judgeRepair(ctx, track, m, options, report)
   report.verdict = verdictOf(report)
   if (evidence === null) return report
+  report.steps = report.steps.map(s => ({ ...s, reason: 'it was not recorded' }))
   const run = await openRun(ctx, 'repair', 0)
   return inRun(run, report, async () => {
     // another run may have been at work since

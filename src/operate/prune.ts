@@ -109,10 +109,13 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
   return inRun(run, report, async () => {
     let count = 0
-    await pruneAll(run, track, { ...planned, note: n => (count += n) }).finally(() =>
-      report.findings.push(
-        finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
-      ),
+    await tellingDone(
+      pruneAll(run, track, { ...planned, note: n => (count += n) }),
+      () => count > 0,
+      () =>
+        report.findings.push(
+          finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
+        ),
     )
     noteInterrupted(ctx, info.sessions.table, report)
     const sealed = how === 'deleted' && !run.writer.lost ? await sealArchives(run, track.name) : []
@@ -260,11 +263,24 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
         count++
       }
     }
-    await dropAll().finally(() =>
-      report.findings.push(finding('PRUNED', 'rethread_archive', { ...facts, count })),
+    await tellingDone(
+      dropAll(),
+      () => count > 0,
+      () => report.findings.push(finding('PRUNED', 'rethread_archive', { ...facts, count })),
     )
     noteInterrupted(ctx, 'rethread_archive', report)
   })
+}
+
+/** Says what was done, also where something ended the work after a part of it. */
+async function tellingDone(work: Promise<void>, isAny: () => boolean, tell: () => void): Promise<void> {
+  try {
+    await work
+  } catch (error) {
+    if (isAny()) tell()
+    throw error
+  }
+  tell()
 }
 
 /** Where somebody asked it to stop, what was to be pruned may not all be done. */

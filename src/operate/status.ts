@@ -4,6 +4,7 @@ import { failedFindings } from '../backfill/failed_rows.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { backfillResults } from '../backfill/run_backfill.js'
 import type { Connection } from '../database/connection.js'
+import { lockLimit } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { isRetriable, serverFault } from '../database/faults.js'
 import { inspect, judgeServer } from '../database/server.js'
@@ -28,7 +29,7 @@ const runs = 5
  * cost now.
  */
 export async function status(ctx: Context, track: Track): Promise<Report> {
-  await using connection = await connect(ctx, 'reader', `set lock_timeout = ${statusCostTimeoutMs};`)
+  await using connection = await connect(ctx, 'reader', lockLimit(statusCostTimeoutMs))
   const target = await inspect(ctx, connection)
   const report = emptyReport('status', target.info)
   let again: Reopened | null = null

@@ -301,7 +301,7 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
     await stopped('prune', 'public.chat_sessions', p => p.prune({ ...all, delete: true }))
     await db.sql`update rethread_archive.archives set at = at - interval '9 days'`
     const [archive] = await db.sql<{ name: string }[]>`
-      select format('rethread_archive.%I', stored_as) as name from rethread_archive.archives limit 1`
+      select stored_as as name from rethread_archive.archives limit 1`
     await stopped('prune of archives', archive!.name, p => p.prune({ ...all, archives: true }))
     expect(wrong).toEqual([])
   })
