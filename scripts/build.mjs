@@ -60,8 +60,8 @@ await build({
       '@rushstack/ts-command-line': fromRoot('src/run/umzug_cli.ts'),
     },
   },
-  // loaded from node_modules, and only by the runs that need them
-  external: ['libpg-query', 'cli-table3', 'cli-progress', '@inquirer/input'],
+  // installed beside this package: what has WebAssembly in a file of its own, and what a user may add
+  external: [...Object.keys(manifest.dependencies), '@opentelemetry/api'],
   preserveEntrySignatures: 'allow-extension',
   output: {
     dir: 'dist',

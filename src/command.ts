@@ -84,6 +84,10 @@ export interface Invocation {
   track(): Promise<Track>
   /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
   layoutFindings(): Finding[]
+  /** A report with when its command began, the number of its run, and the limits that it ran under. */
+  stamped(report: Report, startedAt: Date): Report
+  /** That migrations of another tool are beside, where the shipped tracks are used. */
+  unreadFolder(): Finding[]
   consent: Consent
   /** What a person has answered to the questions of a report, as `--map` takes it. */
   answers: string[]

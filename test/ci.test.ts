@@ -28,7 +28,7 @@ describe('a wrong command line is found before anything runs', () => {
     expect(ran.stdout).toMatch(/^::error title=USAGE::/)
     // the page begins with the verdict, then the reason and what to type instead
     expect(readFileSync(page, 'utf8').split('\n')).toEqual([
-      expect.stringMatching(/^## rethread \w+: failed$/),
+      expect.stringMatching(/^## rethread \w+: Failed$/),
       '',
       expect.stringMatching(/^- \*\*error\*\* `USAGE` /),
       '  ```',
@@ -74,7 +74,7 @@ describe('--output', () => {
     expect([ran.code, ran.stdout]).toEqual([0, expect.stringMatching(/^::notice title=FILES_HOLD::/)])
     const written = (file: string) => readFileSync(join(cwd, file), 'utf8')
     expect(readdirSync(cwd).sort()).toEqual(['page.html', 'plan.json', 'plan.md', 'plan.out', 'plan.txt'])
-    expect(written('plan.md')).toMatch(/^## rethread lint: clean/)
+    expect(written('plan.md')).toMatch(/^## rethread lint: In order/)
     expect(written('plan.out')).toBe(written('plan.md'))
     expect(JSON.parse(written('plan.json'))).toMatchObject({ command: 'lint', verdict: 'clean' })
     expect(written('page.html')).toMatch(/^<!doctype html>/)
@@ -85,7 +85,7 @@ describe('--output', () => {
     const cwd = folder({})
     const one = await rethread('', ['lint', '--output', 'lint.md'], { ...plain, cwd })
     expect([one.code, one.stdout]).toEqual([0, ''])
-    expect(readFileSync(join(cwd, 'lint.md'), 'utf8')).toMatch(/^## rethread lint: clean/)
+    expect(readFileSync(join(cwd, 'lint.md'), 'utf8')).toMatch(/^## rethread lint: In order/)
     const other = await rethread('', ['lint', '--output', 'a=b/report', '--format', 'json'], {
       ...plain,
       cwd,
@@ -223,15 +223,15 @@ describe('plan', () => {
     const env = { DATABASE_URL: db.url, GITHUB_STEP_SUMMARY: page }
     await rethread('', ['migrate', '--dir', dir, '--format', 'github'], { ...plain, env })
     const done = readFileSync(page, 'utf8')
-    expect(done).toMatch(/^## rethread migrate: clean\n/)
+    expect(done).toMatch(/^## rethread migrate: Done\n/)
     expect(done).toContain('`001_notes`')
     expect(done).not.toMatch(/```sql|create table/)
     writeFileSync(page, '')
     await rethread('', ['rollback', '--all', '--dir', dir, '--format', 'github'], { ...plain, env })
     const refused = readFileSync(page, 'utf8').split('\n')
-    expect(refused[0]).toBe('## rethread rollback: refused: nothing was changed')
+    expect(refused[0]).toBe('## rethread rollback: Needs a decision: nothing was changed')
     expect(refused.slice(1).join('\n')).toMatch(
-      /^\nTarget: [^\n]+\n\n- \*\*refused\*\* `CONSENT_NEEDED` [\s\S]*?\n {2}```\n {2}--allow [A-Z_,]+ --confirm \w+\n {2}```\n/,
+      /^\nTarget: [^\n]+\n\n- \*\*What happened\*\*: [\s\S]*?\n {2}```\n {2}rethread rollback --track \w+ --all --allow [A-Z_,]+ --confirm \w+ --dir \S+\n {2}```\n\n- \*\*refused\*\* `CONSENT_NEEDED` /,
     )
     expect(refused.join('\n')).not.toContain('drop table')
   })

@@ -50,7 +50,7 @@ test('deploy.sh plans, and applies what it has planned', async () => {
   const env = { DATABASE_URL: db.url }
   const planned = await bash('bash deploy.sh plan', env, cwd)
   expect([planned.code, await db.hasSize()]).toEqual([0, false])
-  expect(readFileSync(join(cwd, 'plan.md'), 'utf8')).toMatch(/^## rethread plan: clean/)
+  expect(readFileSync(join(cwd, 'plan.md'), 'utf8')).toMatch(/^## rethread plan: Ready/)
   const migrated = await bash('bash deploy.sh migrate', env, cwd)
   expect([migrated.code, migrated.log, await db.hasSize()]).toEqual([
     0,

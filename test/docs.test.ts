@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { bash } from './support/action.js'
 import { database, newest, root } from './support/database.js'
+import { quiet, withoutTls } from './support/other_tools.js'
 
 const run = promisify(execFile)
 const page = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')
@@ -145,13 +146,7 @@ test('the commands of docs/other-tools.md hand a track over and back', async () 
   const cwd = mkdtempSync('/tmp/rethread-other-tools-')
   const text = readFileSync(join(root, 'docs/other-tools.md'), 'utf8')
   const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map(m => m[1]!.trim().split('\n'))
-  const env = {
-    ...process.env,
-    CI: '1',
-    DO_NOT_TRACK: '1',
-    HOME: cwd,
-    DATABASE_URL: `${db.url}?sslmode=disable`,
-  }
+  const env = { ...process.env, ...quiet, DATABASE_URL: withoutTls(db.url) }
   const bin = (command: string) =>
     command
       .replace('npx rethread', `${process.execPath} ${join(root, 'dist/cli/main.js')}`)

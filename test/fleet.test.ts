@@ -301,4 +301,23 @@ describe('one report of many', () => {
       ['t1', 'not started', null, null, null, 'NOT_STARTED', null, null],
     ])
   })
+
+  test('a row counts what is left, also behind the gate of a phase, and nothing where nobody looked', () => {
+    const target = { database: 'app' } as NonNullable<Report['target']>
+    const gate = finding('STOPPED_BEFORE', '004', {
+      left: 2,
+      because: 'it ends the old application',
+    } as never)
+    const steps = [step('001', [], { outcome: 'done' }), step('002', [], { outcome: 'failed' })]
+    const { tables } = fold('migrate', [
+      reportOf('t0', 'failed', { target, steps, findings: [gate] }),
+      reportOf('t1', 'failed', {
+        findings: [finding('UNEXPECTED', 'Error', { reason: 'x', by: 'rethread', code: null })],
+      }),
+    ])
+    expect(tables[0]!.rows).toEqual([
+      ['t0', 'failed', 1, 3, 0, expect.any(String), 2, 1],
+      ['t1', 'failed', null, null, null, 'UNEXPECTED', 2, 1],
+    ])
+  })
 })

@@ -56,13 +56,13 @@ const inner = ['render/words', 'render/explanations', 'files/layouts']
 const packages: Record<string, string[]> = {
   postgres: ['database'],
   commander: ['cli'],
-  'cli-progress': ['cli'],
   '@inquirer/input': ['cli'],
-  'cli-table3': ['render'],
   umzug: ['migrate', 'run'],
   'libpg-query': ['files'],
   zod: ['files', 'model'],
 }
+/** Those that are used where a host program has them. */
+const optional: Record<string, string[]> = { '@opentelemetry/api': ['library'] }
 /** The disk, other programs and the network are for these; the rest works on what it is given. */
 const outside = /^node:(fs|child_process|net|tls|dgram|dns|http|https|os|worker_threads)/
 const mayGoOutside = (path: string): boolean =>
@@ -91,7 +91,7 @@ const strayQueries = (file: Source): string[] =>
 const strayPackages = (file: Source): string[] =>
   file.imports
     .filter(i => !i.endsWith('.ts') && !i.startsWith('node:'))
-    .filter(i => !packages[packageOf(i)]?.includes(file.folder))
+    .filter(i => !(packages[packageOf(i)] ?? optional[packageOf(i)])?.includes(file.folder))
     .map(i => `${file.path} imports ${i}`)
 
 // a name is declared once in src/
@@ -197,8 +197,15 @@ describe('src/', () => {
   })
 
   test('each package is imported in its folder only', () => {
-    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    expect(Object.keys(packages).sort()).toEqual(Object.keys(dependencies).sort())
+    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const { dependencies, devDependencies } = manifest
+    // what is bundled is not installed too: only a package with a file of its own is
+    expect(Object.keys(dependencies)).toEqual(['libpg-query'])
+    expect(Object.keys(packages).filter(name => !(name in { ...dependencies, ...devDependencies }))).toEqual(
+      [],
+    )
+    for (const name of Object.keys(optional))
+      expect([name, manifest.peerDependenciesMeta[name]]).toEqual([name, { optional: true }])
     expect(files.flatMap(strayPackages)).toEqual([])
   })
 

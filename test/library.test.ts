@@ -81,7 +81,9 @@ test('each verb gives the report of its command, with the defaults of the comman
     p.sessions({ filter: { user: [user] }, limit: 3 }),
   )
   await same(['sessions', 'show', id], p => p.session({ id }))
-  await same(['sessions', 'export', id], p => p.session({ id, limit: null }))
+  await same(['sessions', 'count', '--since', '1d'], p => p.countSessions({ since: '1d' }))
+  await same(['sessions', 'export', id], p => p.exportSession({ id }))
+  await same(['sessions', 'recover', id], p => p.recoverSession({ id }))
   await same(['sessions', 'show', 'nobody'], p => p.session({ id: 'nobody' }))
   await same(['quarantine', 'list'], p => p.listQuarantine())
   await same(['quarantine', 'show', '1'], p => p.showQuarantined({ id: '1' }))

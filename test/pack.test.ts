@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -20,6 +20,16 @@ test('the packed package works when it is installed elsewhere', { timeout: 300_0
   const home = mkdtempSync('/tmp/rethread-install-')
   writeFileSync(join(home, 'package.json'), '{"name":"somebody","type":"module","private":true}')
   await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], { cwd: home })
+  const packages = Object.keys(
+    JSON.parse(readFileSync(join(home, 'node_modules/.package-lock.json'), 'utf8')).packages,
+  )
+  const files = readdirSync(join(home, 'node_modules'), { recursive: true, withFileTypes: true })
+  const bytes = files
+    .filter(f => f.isFile())
+    .reduce((sum, f) => sum + statSync(join(f.parentPath ?? f.path, f.name)).size, 0)
+  expect(readFileSync(join(root, 'README.md'), 'utf8')).toContain(
+    `It installs ${packages.length} packages, ${Math.round(bytes / 1e6)} MB in all.`,
+  )
   await using db = await database(newest())
   const env = { ...process.env, DATABASE_URL: db.url }
   const bin = join(home, 'node_modules/.bin/rethread')

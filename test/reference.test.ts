@@ -14,6 +14,7 @@ import { explanations } from '../src/render/explanations/index.js'
 import { layoutExplanations } from '../src/render/explanations/layouts.js'
 import { rollbackExplanations } from '../src/render/explanations/rollback.js'
 import { runExplanations } from '../src/render/explanations/runs.js'
+import { sessionExplanations } from '../src/render/explanations/sessions.js'
 import { statusExplanations } from '../src/render/explanations/status.js'
 import { targetExplanations } from '../src/render/explanations/target.js'
 import { toolExplanations } from '../src/render/explanations/tools.js'
@@ -51,6 +52,7 @@ const groups: [title: string, group: Explanations][] = [
   ['Ledger, pinned plans and rehearsals', historyExplanations],
   ['Server, role and database', targetExplanations],
   ['Runs', runExplanations],
+  ['Sessions', sessionExplanations],
   ['Status', statusExplanations],
   ['Verification', checkExplanations],
   ['Rollback, restore and prune', rollbackExplanations],

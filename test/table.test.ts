@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type CheckResult, emptyReport, type Report, type StepResult } from '../src/model/report.js'
+import { type CheckResult, emptyReport, finding, type Report, type StepResult } from '../src/model/report.js'
 import { renderHtml } from '../src/render/html.js'
 import { renderMarkdown } from '../src/render/markdown.js'
 import { renderTable } from '../src/render/table.js'
@@ -25,7 +25,9 @@ const done = (n: number, change: Partial<StepResult> = {}): StepResult => ({
   ...change,
 })
 
-const shown = (text: string): string[] => text.match(/\d{3}_step|\d+ more/g) ?? []
+/** The steps in the table below the summary. */
+const shown = (text: string): string[] =>
+  text.slice(text.indexOf('\nSteps\n')).match(/\d{3}_step|\d+ more/g) ?? []
 
 test('a table folds the middle of many steps that did what was planned, and nothing else', async () => {
   const steps = Array.from({ length: 60 }, (_, i) => done(i + 1))
@@ -93,10 +95,29 @@ test('a mark says one thing in every format: only what counts against the verdic
   await expect(text).toMatchFileSnapshot('golden/checks.txt')
   expect(text.match(/^ {2}[✓✗!–?](?= )/gm)?.map(mark => mark.trim())).toEqual(signs)
   const page = await renderHtml(judged)
-  expect(page.match(/(?<=<td[^>]*>)[✓✗!–?](?= (pass|found|skipped|failed)<)/g)).toEqual(signs)
+  expect(page.match(/(?<=<td[^>]*>)[✓✗!–?](?= (pass|found|skipped|failed)<)/g)).toEqual([
+    ...['✗', '✗', '?', '!', '!', '!', '✓', '–', '?'],
+  ])
   const markdown = renderMarkdown(judged)
   await expect(markdown).toMatchFileSnapshot('golden/checks.md')
   const pictures = { '✓': '✅', '✗': '❌', '!': '⚠️', '–': '➖', '?': '❓' }
-  const first = [...markdown.matchAll(/^\| (\S+) \| `/gm)].map(m => m[1])
+  const folded = markdown.slice(markdown.indexOf('<summary>9 checks'))
+  const first = [...folded.matchAll(/^\| (\S+) \| `/gm)].map(m => m[1])
   expect(first).toEqual(signs.map(sign => pictures[sign as keyof typeof pictures]))
+})
+
+test('an explanation that its file did not take says why, below what it explains', () => {
+  const facts = { reason: 'no space left on device', by: 'system' as const, code: 'ENOSPC' }
+  const rows = [
+    ['kind', 'finding'],
+    ['meaning', 'A check did not pass.'],
+  ]
+  const report = {
+    ...emptyReport('explain'),
+    tables: [{ title: 'GATE', columns: ['part', 'text'], rows }],
+    findings: [finding('UNEXPECTED', 'write', facts)],
+  }
+  expect(renderTable(report, look)).toMatch(
+    /^GATE {2}finding\n\nmeaning\n {2}A check did not pass\.\n\n✗ [^\n]*no space left on device/,
+  )
 })

@@ -453,10 +453,23 @@ as $$
   ) t on true
 $$;
 
+-- When an element was said, as far as it says so: `body` is the message, which some wrap in a node.
+create function chat_private.said_at(element jsonb, body jsonb) returns timestamptz
+language sql immutable
+as $$
+  select coalesce(
+    chat_private.message_time(element -> 'rethread_at'), chat_private.message_time(body -> 'timestamp'), chat_private.message_time(body -> 'created_at'),
+    chat_private.message_time(body -> 'createdAt'), chat_private.message_time(body -> 'create_time'), chat_private.message_time(body -> 'created_date'),
+    chat_private.message_time(body -> 'created'), chat_private.message_time(body -> 'sent_at'), chat_private.message_time(body -> 'time'),
+    chat_private.message_time(body -> 'ts'), chat_private.message_time(body -> 'date'), chat_private.message_time(body #> '{metadata,createdAt}'),
+    chat_private.message_time(element -> 'created_at'), chat_private.message_time(element -> 'createdAt'))
+$$;
+
 -- The elements of what a session keeps: what each becomes, or the reason why it can't be a message.
 -- `key` is its place in the array or its node in the document. Takes json, because jsonb could not hold all
--- that a json column holds.
-create function chat_private.elements(session_id uuid, messages json, started timestamptz)
+-- that a json column holds. Of an array it may be the end alone: then `skipped` elements come before it, with
+-- the ids `held`, the last of them said at `latest`.
+create function chat_private.elements_after(session_id uuid, messages json, started timestamptz, skipped bigint, held jsonb, latest timestamptz)
 returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean, path text[])
 language sql stable
 as $$
@@ -467,7 +480,7 @@ as $$
     from (select messages as document offset 0) f
   ),
   element as materialized (
-    select e.n, e.key, e.is_current, e.value::text as original, e.path,
+    select e.n + skipped as n, case skipped when 0 then e.key else (e.n + skipped)::text end as key, e.is_current, e.value::text as original, e.path,
       case when chat_private.why_unreadable(e.value::text) is null then e.value::jsonb end as j
     from form f
     cross join lateral chat_private.session_elements(f.document, f.place, f.is_nested) e
@@ -484,7 +497,7 @@ as $$
   -- looked up in one value, not joined: a planner that expects few of them would
   -- compare each element with all
   taken as materialized (
-    select coalesce(jsonb_object_agg(w.id, true), '{}') as ids, coalesce(jsonb_object_agg(w.n, w.id), '{}') as by_place from sealed w
+    select coalesce(jsonb_object_agg(w.id, true), '{}') || held as ids, coalesce(jsonb_object_agg(w.n, w.id), '{}') as by_place from sealed w
   ),
   said as materialized (
     select x.*, r.shape, r.body, r.role_path, r.role, r.place, r.content, r.hides
@@ -494,14 +507,7 @@ as $$
   read as (
     select s.*, s.content as said, case s.shape when 'text' then chat_private.text_role(s.n) else s.role end as said_role, t.said_at
     from said s
-    cross join lateral (
-      select coalesce(
-        chat_private.message_time(s.j -> 'rethread_at'), chat_private.message_time(s.body -> 'timestamp'), chat_private.message_time(s.body -> 'created_at'),
-        chat_private.message_time(s.body -> 'createdAt'), chat_private.message_time(s.body -> 'create_time'), chat_private.message_time(s.body -> 'created_date'),
-        chat_private.message_time(s.body -> 'created'), chat_private.message_time(s.body -> 'sent_at'), chat_private.message_time(s.body -> 'time'),
-        chat_private.message_time(s.body -> 'ts'), chat_private.message_time(s.body -> 'date'), chat_private.message_time(s.body #> '{metadata,createdAt}'),
-        chat_private.message_time(s.j -> 'created_at'), chat_private.message_time(s.j -> 'createdAt')) as said_at
-    ) t
+    cross join lateral (select chat_private.said_at(s.j, s.body) as said_at) t
   ),
   judged as (
     select r.*,
@@ -536,7 +542,7 @@ as $$
           when d.j ? 'content' then jsonb_build_object('original_content', d.j -> 'content')
           else jsonb_build_object('original_content_missing', true) end end,
     -- the order of the array is the order of the times: where it is not, by a microsecond
-    max(coalesce(d.said_at, started, 'epoch') - d.n * interval '1 microsecond') over (order by d.n) + d.n * interval '1 microsecond',
+    greatest(max(coalesce(d.said_at, started, 'epoch') - d.n * interval '1 microsecond') over (order by d.n), latest) + d.n * interval '1 microsecond',
     d.reason,
     d.original,
     (select t.by_place from taken t) ? d.n::text,
@@ -544,6 +550,32 @@ as $$
   from judged d
   cross join lateral (select chat_private.place_id((select k.secret from known k), session_id, d.key) as id) p
   order by d.n
+$$;
+
+-- All of them.
+create function chat_private.elements(session_id uuid, messages json, started timestamptz)
+returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean, path text[])
+language sql stable
+as $$ select e.* from chat_private.elements_after(session_id, messages, started, 0, '{}', null) e $$;
+
+-- The elements that have been added to the end of an array, as an array of their own; null where anything else
+-- has changed, where one of them has an id of its own, or where messages hold their answers.
+create function chat_private.appended(before json, messages json) returns json
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  said text := before;
+  says text := messages;
+  added text;
+begin
+  if json_typeof(before) <> 'array' or json_typeof(messages) <> 'array' or json_array_length(before) = 0
+    or right(said, 1) <> ']' or not starts_with(says, left(said, -1) || ',') then
+    return null;
+  end if;
+  added := '[' || substr(says, length(said) + 1);
+  return case when strpos(added, '"rethread_seal"') = 0 and not chat_private.is_nested(messages) then added::json end;
+end
 $$;
 
 -- What holds a text, with another text in it. Calls of tools stay, and so do pictures and files where
@@ -664,9 +696,9 @@ set search_path = ''
 as $$
 declare
   place text[] := chat_private.messages_place(messages);
-  is_nested boolean := place = '{prompt}'
-    or exists (select from chat_private.elements(session, messages, started) e where e.path && '{children,replies}');
   has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
+  is_nested boolean := not has_nodes and (place = '{prompt}'
+    or exists (select from chat_private.elements(session, messages, started) e where e.path && '{children,replies}'));
   current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
   tree jsonb := messages;
   last_path text[];
@@ -814,10 +846,35 @@ set search_path = ''
 as $$
 declare
   kept boolean;
+  skipped bigint := 0;
+  held jsonb := '{}';
+  latest timestamptz;
+  added json := chat_private.appended(before, messages);
 begin
+  -- of a conversation that has only grown the new elements are read, and of the others the id and the time
+  if added is not null then
+    select count(*), max(coalesce(chat_private.said_at(x.j, x.body), started, 'epoch') - x.n * interval '1 microsecond'),
+      coalesce(jsonb_object_agg(x.j ->> 'rethread_id', true)
+        filter (where x.j ->> 'rethread_seal' = chat_private.seal(k.secret, session, x.j ->> 'rethread_id')), '{}')
+    into skipped, latest, held
+    from (
+      select e.n, e.j, case when jsonb_typeof(e.j -> 'message') = 'object' and not e.j ? 'role' then e.j -> 'message' else e.j end as body
+      from (
+        select a.n, case when chat_private.why_unreadable(a.value::text) is null then a.value::jsonb end as j
+        from json_array_elements(before) with ordinality as a (value, n)
+        offset 0
+      ) e
+      offset 0
+    ) x
+    left join rethread_archive.message_keys k on k.track = 'conversation-history';
+    messages := added;
+    before := null;
+  end if;
   -- `is_message` and not `reason is null`, of which the planner expects so few that it would
   -- compare each element with all
-  with a as materialized (select e.*, e.reason is null as is_message from chat_private.elements(session, messages, started) e),
+  with a as materialized (
+    select e.*, e.reason is null as is_message from chat_private.elements_after(session, messages, started, skipped, held, latest) e
+  ),
   b as materialized (
     select e.id, e.reason is null as is_message, e.original, e.is_sealed from chat_private.elements(session, before, started) e where before is not null
   ),

@@ -26,6 +26,29 @@ as $$
   select substring(left(regexp_replace(btrim(content, E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$')
 $$;
 
+-- A row as it was, by the columns that it had: those that are new take their defaults, and the server
+-- computes its own again.
+create function chat_private.put_back(target regclass, original jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  columns text;
+  typed text;
+begin
+  select string_agg(format('%I', a.attname), ', '),
+    string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ')
+  into columns, typed
+  from pg_catalog.pg_attribute a
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and original ? a.attname::text;
+  execute format(
+    'insert into %1$s (%2$s) overriding system value select %2$s from pg_catalog.jsonb_to_record($1) as r (%3$s) on conflict (id) do nothing',
+    target, columns, typed)
+  using original;
+end
+$$;
+revoke all on function chat_private.put_back(regclass, jsonb) from public;
+
 -- Time, preview and title from the messages that there are. The session is locked first, so that what is
 -- read has seen whoever held it. A chat that was put by comes back before.
 create function chat_private.catch_up(session uuid) returns boolean
@@ -39,10 +62,8 @@ begin
   delete from chat_private.kept_chats k where k.session_id = session returning k.original, k.messages into put_by;
   if found then
     perform set_config('rethread.restoring', 'on', true);
-    insert into public.chat_sessions select (jsonb_populate_record(null::public.chat_sessions, put_by.original)).*
-    on conflict (id) do nothing;
-    insert into public.chat_messages select (jsonb_populate_record(null::public.chat_messages, m)).* from jsonb_array_elements(put_by.messages) m
-    on conflict (id) do nothing;
+    perform chat_private.put_back('public.chat_sessions', put_by.original);
+    perform chat_private.put_back('public.chat_messages', m) from jsonb_array_elements(put_by.messages) m;
     perform set_config('rethread.restoring', restoring, true);
   end if;
   perform from public.chat_sessions s where s.id = session for no key update;

@@ -1,7 +1,7 @@
 --! title: Create chat_sessions, closed to everybody but its users
 --! phase: expand
 --! requires: table public.workspaces, column public.workspaces.id uuid, column public.workspaces.owner_id uuid,
---!   table public.chats, column public.chats.id uuid|bigint|integer|text, column public.chats.role any, column public.chats.created_at timestamptz|timestamp|date,
+--!   table public.chats, column public.chats.id uuid|bigint|integer|text, column public.chats.role any, column public.chats.created_at timestamptz|date,
 --!   column public.chats.workspace_id uuid, column public.chats.user_id uuid, column public.chats.message any,
 --!   table auth.users, column auth.users.id uuid, function auth.uid(), function public.update_updated_at(),
 --!   role authenticated, role service_role, role anon

@@ -43,7 +43,28 @@ end
 $$;
 
 -- Conversations deleted since, with their tenants and users too, stay in the archive; what was never
--- a conversation comes back.
+-- a conversation comes back. Those of an earlier rollback, whose columns were others, keep a table of
+-- their own.
+-- locks: rethread_archive.chat_sessions_deleted ACCESS EXCLUSIVE
+do $$
+declare
+  n int := 1;
+begin
+  if to_regclass('rethread_archive.chat_sessions_deleted') is not null and (
+    select count(distinct x.columns) > 1 from (
+      select string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull), ', ' order by a.attnum) as columns
+      from pg_catalog.pg_attribute a
+      where a.attrelid in ('public.chat_sessions'::regclass, to_regclass('rethread_archive.chat_sessions_deleted'))
+        and a.attnum > 0 and not a.attisdropped
+      group by a.attrelid) x
+  ) then
+    while to_regclass('rethread_archive.chat_sessions_deleted_' || n) is not null loop
+      n := n + 1;
+    end loop;
+    execute format('alter table rethread_archive.chat_sessions_deleted rename to %I', 'chat_sessions_deleted_' || n);
+  end if;
+end
+$$;
 create table if not exists rethread_archive.chat_sessions_deleted (like public.chat_sessions);
 with gone as (
   delete from public.chat_sessions s

@@ -21,7 +21,8 @@ export interface CatalogColumn {
 export async function columnsOf(sql: Db, tables: string[]): Promise<CatalogColumn[]> {
   return sql<CatalogColumn[]>`
     select t.name as table, a.attname::text as column, format_type(a.atttypid, a.atttypmod) as type,
-      format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), -1) as base,
+      case y.typtype when 'e' then format('%I.%I', m.nspname, y.typname)
+        else format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), -1) end as base,
       a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as required,
       a.attidentity = 'a' as always,
       nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4 as length,
@@ -31,6 +32,7 @@ export async function columnsOf(sql: Db, tables: string[]): Promise<CatalogColum
     from unnest(${tables}::text[]) as t (name)
     join pg_catalog.pg_attribute a on a.attrelid = to_regclass(t.name) and a.attnum > 0 and not a.attisdropped
     join pg_catalog.pg_type y on y.oid = a.atttypid
+    join pg_catalog.pg_namespace m on m.oid = y.typnamespace
     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
     order by 1, a.attnum`
 }

@@ -19,9 +19,6 @@ export interface GivenValues {
 /** What a track's description says of its types and of its messages. */
 type BoundTrack = TrackTypes & Pick<Partial<TrackInfo>, 'messages'>
 
-/** Types of times that the tracks read as they are, beside those that a file requires. */
-const asIs = /^(timestamp with time zone|date)$/
-
 /** Types that an id can have which is a uuid in the track's files. */
 const bindableIds = /^(bigint|integer|smallint|text|character varying)$/
 
@@ -151,9 +148,7 @@ function valueForm(
 ): Partial<ColumnBinding> | null {
   const said = values[role]
   if (allowed.includes('timestamptz')) {
-    const form = asIs.test(here.base)
-      ? null
-      : timeForm(here.base, zone, timeUnits.find(u => u === said) ?? null)
+    const form = timeForm(here.base, zone, timeUnits.find(u => u === said) ?? null)
     return form && { ...form, type: here.base, ...(said === undefined ? {} : { values: said }) }
   }
   if (said !== undefined) return { ...codeForm(readCodes(role, said), here.base), values: said }

@@ -71,6 +71,14 @@ function evidence(
   return near && name > 1 ? { score: 4 + name, because: named(name, column, '') } : null
 }
 
+/** That nothing is like a column, and where the track only reads a value of it, the SQL that adds one. */
+const unlike = ({ column, of, types }: WantedColumn, { table }: ApplicationTable): string =>
+  `no column is like it${
+    of === null && column !== 'id' && types.length > 0
+      ? `: where there is none, alter table ${table} add column ${column} ${types[0]}`
+      : ''
+  }`
+
 function reference(
   of: string,
   table: ApplicationTable,
@@ -140,7 +148,7 @@ export function fitColumns(
         want: w,
         column: null,
         score: missing,
-        because: said(w) === undefined ? 'no column is like it' : `there is no column \`${said(w)}\``,
+        because: said(w) === undefined ? unlike(w, table) : `there is no column \`${said(w)}\``,
         rivals: [],
         confidence: 'open' as const,
       },

@@ -1,33 +1,16 @@
 import { parseStatements, relationName, type Statement } from '../files/statements.js'
 import { namesIn, partText, quotedText } from '../model/table_name.js'
-import type { OwnGrant } from './own_roles.js'
+import { type OwnGrant, type OwnTables, privilegesOn } from './own_grants.js'
 import { allRowsPolicy, boundByPolicies } from './without_api.sql.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check
 type AnyJson = any
-
-/** Tables of a track in one database, as SQL. */
-export interface OwnTables {
-  /** Those that the track makes. */
-  made: ReadonlySet<string>
-  /** The one whose rows were elements of an array before; null where none is. */
-  elements: string | null
-}
 
 const rolesThatReach = (roles: OwnGrant[], reaches: OwnGrant['reaches']): string[] =>
   roles.filter(r => r.reaches === reaches).map(r => r.role)
 
 /** True where policies are written for a role. */
 const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !== null)
-
-/**
- * What a role may do with a table of the track: what it may do with messages. Who changes an array adds and
- * deletes its elements.
- */
-export const privilegesOn = (table: string, { privileges }: OwnGrant, { elements }: OwnTables): string[] =>
-  table === elements && privileges.includes('update')
-    ? ['select', 'insert', 'update', 'delete'].filter(p => p !== 'select' || privileges.includes(p))
-    : privileges
 
 /** A policy of the track for the roles of the application: null for none, or on no own table. */
 export function policyOf({ node, text }: Statement, roles: OwnGrant[], tables: OwnTables): string | null {
@@ -96,7 +79,12 @@ export function expectedOfRoles(text: string, roles: OwnGrant[], tables: OwnTabl
         table.grants = Object.fromEntries(
           roles
             .filter(({ role }) => role !== 'public')
-            .map(grant => [roleName(grant.role), privilegesOn(name, grant, tables)]),
+            .map(grant => [
+              roleName(grant.role),
+              privilegesOn(name, grant, tables).map(p =>
+                p.columns === null ? p.privilege : { [p.privilege]: p.columns },
+              ),
+            ]),
         )
     }
   return `${JSON.stringify(entries, null, 2)}\n`
@@ -134,10 +122,12 @@ export async function accessOfRoles(
       return [name, { role: roleName(as.role), claims: rest, settings }]
     }),
   )
+  const mayAll = (table: string) =>
+    privilegesOn(table, as, tables).flatMap(p => (p.columns === null ? p.privilege : []))
   const known = (names: string[]) => names.filter(name => name in access.personas)
   access.tables = access.tables.filter((t: AnyJson) => tables.made.has(t.table))
   for (const t of access.tables) {
-    const may = privilegesOn(t.table, as, tables)
+    const may = mayAll(t.table)
     for (const [operation, names] of Object.entries<string[]>(t.may))
       t.may[operation] = may.includes(operation === 'move' ? 'update' : operation) ? known(names) : []
   }
@@ -147,7 +137,7 @@ export async function accessOfRoles(
     const target = statement?.node.relation ? relationName(statement.node.relation) : null
     const needs = { InsertStmt: 'insert', UpdateStmt: 'update', DeleteStmt: 'delete' }[statement?.kind ?? '']
     if (target === null || !tables.made.has(target) || !needs) continue
-    if (!privilegesOn(target, as, tables).includes(needs)) continue
+    if (!mayAll(target).includes(needs)) continue
     calls.push({
       ...call,
       may: known(call.may),

@@ -5,6 +5,8 @@ import { apiRoles } from './without_api.sql.js'
 export interface TableUser {
   role: string
   privileges: string[]
+  /** By privilege that it has on some columns only, their names; empty where several tables are looked at. */
+  columns: Record<string, string[]>
   /** True for a role that no policy binds anywhere. */
   bypasses: boolean
   /** True for the owner of the tables, where they do not force row security on it. */
@@ -56,25 +58,39 @@ export async function rowSecurityOf(
  */
 export async function usersOf(sql: Db, tables: string[]): Promise<TableUser[]> {
   return sql<TableUser[]>`
-    with granted as (
-      select a.grantee, a.privilege_type, c.oid, c.relforcerowsecurity as is_forced
-      from pg_catalog.pg_class c
-      cross join lateral aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
-      left join pg_catalog.pg_roles o on o.oid = c.relowner
+    with tables as (
+      select c.oid, c.relowner, c.relacl, c.relforcerowsecurity as is_forced, not o.rolsuper and o.rolname <> current_user as is_named
+      from pg_catalog.pg_class c left join pg_catalog.pg_roles o on o.oid = c.relowner
       where c.oid = any (array(select to_regclass(t)::oid from unnest(${tables}::text[]) t))
-        and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    ),
+    granted as (
+      select a.grantee, lower(a.privilege_type) as privilege, bool_or(t.is_forced) as is_forced, bool_or(a.grantee = t.relowner) as is_owner
+      from tables t
+      cross join lateral aclexplode(coalesce(t.relacl, acldefault('r', t.relowner))) a
+      where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
         -- what is made belongs to who migrates; a superuser needs no grant
-        and (a.grantee <> c.relowner or not o.rolsuper and o.rolname <> current_user)
+        and (a.grantee <> t.relowner or t.is_named)
+      group by 1, 2
+    ),
+    by_column as (
+      select a.grantee, lower(a.privilege_type) as privilege, jsonb_agg(n.attname order by n.attnum) as columns
+      from tables t
+      join pg_catalog.pg_attribute n on n.attrelid = t.oid and n.attnum > 0 and not n.attisdropped
+      cross join lateral aclexplode(n.attacl) a
+      where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE') and (a.grantee <> t.relowner or t.is_named)
+        and cardinality(${tables}::text[]) = 1
+        and not exists (select from granted g where g.grantee = a.grantee and g.privilege = lower(a.privilege_type))
+      group by 1, 2
     )
-    select case g.grantee when 0 then 'public' else quote_ident(r.rolname) end as role,
-      array_agg(distinct_type order by array_position(array['select', 'insert', 'update', 'delete'], distinct_type)) as privileges,
-      bool_or(coalesce(r.rolsuper or r.rolbypassrls, false)) as bypasses, bool_or(g.is_owner and not g.is_forced) as owns
-    from (
-      select g.grantee, lower(g.privilege_type) as distinct_type, bool_or(g.is_forced) as is_forced,
-        bool_or(g.grantee = (select c.relowner from pg_catalog.pg_class c where c.oid = g.oid)) as is_owner
-      from granted g group by 1, 2) g
-    left join pg_catalog.pg_roles r on r.oid = g.grantee
-    group by 1
+    select case u.grantee when 0 then 'public' else quote_ident(r.rolname) end as role,
+      array(
+        select g.privilege from granted g where g.grantee = u.grantee
+        order by array_position(array['select', 'insert', 'update', 'delete'], g.privilege)) as privileges,
+      (select coalesce(jsonb_object_agg(b.privilege, b.columns), '{}') from by_column b where b.grantee = u.grantee) as columns,
+      coalesce(r.rolsuper or r.rolbypassrls, false) as bypasses,
+      exists (select from granted g where g.grantee = u.grantee and g.is_owner and not g.is_forced) as owns
+    from (select grantee from granted union select grantee from by_column) u
+    left join pg_catalog.pg_roles r on r.oid = u.grantee
     order by 1`
 }
 

@@ -4,6 +4,7 @@ import type { TrackInfo } from '../model/project.js'
 import { namesIn, partText } from '../model/table_name.js'
 import type { ApplicationTable } from './application_tables.sql.js'
 import { idColumnOf } from './fit_columns.js'
+import { apiKey, grantedText, type OwnGrant, readers } from './own_grants.js'
 import {
   hasNoApi,
   type OwnPolicy,
@@ -13,40 +14,6 @@ import {
   usersOf,
 } from './own_roles.sql.js'
 import type { Proposal, ProposedBinding } from './propose.js'
-
-/**
- * The key of a mapping that says that the database has no API: its value has the application's own roles,
- * what each may do with messages, and which rows it reaches where row security is on, as
- * `app_rw=select+insert+update:own app_ro=select:all`.
- */
-export const apiKey = 'api'
-
-/** A role of the application, as SQL, and what it may do with the tables of a track. */
-export interface OwnGrant {
-  role: string
-  privileges: string[]
-  /** Rows of the person who asks, or all; null where no policy is written for it. */
-  reaches: 'own' | 'all' | null
-}
-
-/** The roles of a mapping; null where the track is written for roles of the API. */
-export function ownRoles(mapping: Mapping): OwnGrant[] | null {
-  const value = mapping[apiKey]
-  if (typeof value !== 'string') return null
-  return [...value.matchAll(/("(?:[^"]|"")+"|[^\s=]+)=([a-z+]+)(?::(own|all))?/g)].map(
-    ([, role, privileges, reaches]) => ({
-      role: role!,
-      privileges: privileges!.split('+'),
-      reaches: (reaches as OwnGrant['reaches']) ?? null,
-    }),
-  )
-}
-
-const grantedText = (g: OwnGrant): string =>
-  `${g.role}=${g.privileges.join('+')}${g.reaches === null ? '' : `:${g.reaches}`}`
-
-/** Entities whose grants say what an application's roles may do with its chats: the first that there is. */
-const readers = ['chats', 'messages', 'chat_sessions', 'projects', 'conversations']
 
 /** A column that says whose a row is, and how who asks is found from its value. */
 interface Identifies {
@@ -146,8 +113,8 @@ function grantOf(
   policies: OwnPolicy[] | null,
   identity: string | null,
 ): { grant: OwnGrant; unclear?: OwnPolicy } {
-  const { role, privileges } = user
-  const grant = (reaches: OwnGrant['reaches']) => ({ grant: { role, privileges, reaches } })
+  const { role, privileges, columns } = user
+  const grant = (reaches: OwnGrant['reaches']) => ({ grant: { role, privileges, columns, reaches } })
   if (policies === null || user.bypasses) return grant(null)
   // the new tables are not its own: what it owns lets it see all rows
   if (user.owns) return grant('all')
@@ -155,7 +122,8 @@ function grantOf(
   if (!own.some(p => p.permissive)) return grant(null)
   const isOpen = (privilege: string) =>
     own.some(p => p.permissive && (p.command === 'all' || p.command === privilege) && letsAllIn(p, privilege))
-  if (own.every(p => p.permissive) && privileges.every(isOpen)) return grant('all')
+  const named = [...privileges, ...Object.keys(columns)]
+  if (own.every(p => p.permissive) && named.every(isOpen)) return grant('all')
   if (identity !== null) return grant('own')
   const unclear = own.find(p => !letsAllIn(p, 'select') && !letsAllIn(p, 'insert')) ?? own[0]!
   return { ...grant('own'), unclear }

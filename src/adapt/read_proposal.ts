@@ -17,7 +17,8 @@ import {
 import { bindTypes } from './bind.js'
 import { idColumnOf } from './fit_columns.js'
 import { mappedNames, type Names } from './names.js'
-import { apiKey, plainBindings } from './own_roles.js'
+import { apiKey } from './own_grants.js'
+import { plainBindings } from './own_roles.js'
 import { type Proposal, type ProposedBinding, propose } from './propose.js'
 import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
@@ -177,15 +178,13 @@ async function identityBinding(sql: Root, found: Proposal, given: Mapping): Prom
   ]
 }
 
-/** A zone where a track reads no time without one, and a column of its has none; any will do to go on. */
+/** A zone where a column holds times without one; any will do to go on. */
 const zoneWanted = (found: Proposal): string | null =>
   [...found.columns.values()]
     .flat()
     .some(
       ({ want, column }) =>
-        column?.base === 'timestamp without time zone' &&
-        want.types.includes('timestamptz') &&
-        !want.types.includes('timestamp'),
+        want.types.includes('timestamptz') && /^(timestamp without time zone|date)$/.test(column?.base ?? ''),
     )
     ? 'UTC'
     : null

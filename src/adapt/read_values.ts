@@ -6,7 +6,7 @@ import { namesIn } from '../model/table_name.js'
 import { type SeenValues, seenValues } from './application_tables.sql.js'
 import type { FittedColumn } from './fit_columns.js'
 import type { Proposal, ProposedBinding } from './propose.js'
-import { isoTime, needsUnit, readCodes, timeUnits, unitOfTimes } from './value_forms.js'
+import { holdsCodes, isoTime, needsUnit, readCodes, timeUnits, unitOfTimes } from './value_forms.js'
 
 /** What is known of the values of columns, and what a person has to say of them. */
 interface ReadValues {
@@ -21,15 +21,15 @@ interface ReadValues {
  */
 export async function readValues(
   sql: Root,
-  found: Proposal,
+  proposal: Proposal,
   info: TrackInfo,
   given: Record<string, string>,
 ): Promise<ReadValues> {
   const known: Record<string, string> = {}
   const bindings: ProposedBinding[] = []
   const asked = new Set(Object.keys(given))
-  for (const [entity, table] of found.tables)
-    for (const fitted of found.columns.get(entity)!) {
+  for (const [entity, table] of proposal.tables)
+    for (const fitted of proposal.columns.get(entity)!) {
       const role = `${entity}.${fitted.want.column}`
       const kind = kindOf(role, fitted, info)
       asked.delete(role)
@@ -38,14 +38,22 @@ export async function readValues(
         continue
       }
       const seen = await readAside(sql, tx => seenValues(tx, table.table, fitted.column!.column, isoTime))
-      const said = given[role] ?? (kind === 'time' ? unitSeen(seen, fitted.column!.base) : null)
+      if (kind === 'word' && given[role] === undefined && !areOtherWords(seen, fitted.column!.base)) continue
+      const found =
+        kind === 'time' ? unitSeen(seen, fitted.column!.base) : kind === 'word' ? wordsSeen(seen) : null
+      const said = given[role] ?? found
       if (said !== null) known[role] = said
       if (given[role] !== undefined) judge(role, given[role], kind, fitted.column!.base, seen)
       bindings.push({
         role: `values of ${role}`,
         label: role,
         to: said,
-        confidence: said === null ? 'open' : 'certain',
+        confidence:
+          said === null
+            ? 'open'
+            : kind === 'word' && given[role] === undefined && !isSameWord(said)
+              ? 'likely'
+              : 'certain',
         because: given[role] === undefined ? why(kind, fitted.column!.base, seen) : 'as you said',
         rivals: [],
         renamed: false,
@@ -57,7 +65,38 @@ export async function readValues(
   return { known, bindings }
 }
 
-type ValueKind = 'time' | 'code'
+/** Times, roles as codes, and roles as words, which may be other words than the track's. */
+type ValueKind = 'time' | 'code' | 'word'
+
+/** More words than a column has for roles. */
+const manyWords = 6
+
+/** Usual words for the roles of the tracks. */
+const usualWords: Record<string, RegExp> = {
+  user: /^(user|human|customer|client|visitor|guest|member)$/i,
+  assistant: /^(assistant|ai|bot|model|agent)$/i,
+  system: /^(system|developer)$/i,
+}
+
+const isPlainText = (base: string): boolean => /^(text|character varying|(.*\.)?citext)$/.test(base)
+
+/** True for some words of which none is the track's: its probes could not write theirs there. */
+function areOtherWords(seen: SeenValues | null, base: string): boolean {
+  if (!seen || seen.rows === 0 || seen.some.length > manyWords) return false
+  return !seen.some.some(value => (isPlainText(base) ? value.toLowerCase() : value) === 'user')
+}
+
+/** True where who asks is called as in the track, but for capitals. */
+const isSameWord = (said: string): boolean => /(^|,)user:user(,|$)/i.test(said)
+
+/** What words stand for that are usual: each role has one. */
+function wordsSeen(seen: SeenValues | null): string | null {
+  const pairs = Object.entries(usualWords).flatMap(([role, usual]) => {
+    const word = seen?.some.find(value => usual.test(value))
+    return word === undefined ? [] : `${word}:${role}`
+  })
+  return pairs.length > 0 ? pairs.join(',') : null
+}
 
 /** What a person may have to say of a column's values; null where the track reads them as they are. */
 function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): ValueKind | null {
@@ -65,7 +104,7 @@ function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): 
   if (want.types.includes('timestamptz')) return needsUnit(column.base) ? 'time' : null
   const { messages } = info
   const isRole = messages && role === `${namesIn(messages.table)!.at(-1)}.${messages.role}`
-  return isRole && /^(smallint|integer|bigint|numeric)$/.test(column.base) ? 'code' : null
+  return isRole ? (holdsCodes(column.base) ? 'code' : 'word') : null
 }
 
 function unitSeen(seen: SeenValues | null, base: string): string | null {
@@ -84,23 +123,29 @@ const meaning: Record<string, string> = {
 function why(kind: ValueKind, base: string, seen: SeenValues | null): string {
   const holds =
     seen && seen.rows > 0 ? `it is ${base} and holds ${seen.some.slice(0, 3).join(', ')}` : `it is ${base}`
-  if (kind === 'code') return `${holds}: say which role each stands for, such as 0:user,1:assistant`
+  if (kind !== 'time') {
+    const [first, second] = seen?.some ?? []
+    const such = second === undefined ? ['0', '1'] : [first, second]
+    return `${holds}: say which role each stands for, such as ${such[0]}:user,${such[1]}:assistant`
+  }
   const unit = unitSeen(seen, base)
   return unit === null ? `${holds}: say whether they are s, ms, us or iso` : `its values are ${meaning[unit]}`
 }
 
 function judge(role: string, said: string, kind: ValueKind, base: string, seen: SeenValues | null): void {
   const fault = (reason: string) => new UsageError(`--map-values ${role}=${said}`, reason)
-  if (kind === 'code') {
+  if (kind === 'word') readCodes(role, said)
+  else if (kind === 'code') {
     const codes = readCodes(role, said)
     const other = seen?.some.find(value => !codes.has(value))
     if (other !== undefined) throw fault(`the column holds ${other} too: say what it stands for`)
-    const strange = [...codes.keys()].find(code => !/^-?\d+$/.test(code))
+    const code = base === 'boolean' ? /^(true|false)$/ : /^-?\d+$/
+    const strange = [...codes.keys()].find(c => !code.test(c))
     if (strange !== undefined) throw fault(`${strange} is no ${base}`)
-    return
   }
-  const isText = /^(text|character varying)$/.test(base)
-  if (!timeUnits.some(u => u === said) || (said === 'iso') !== isText)
-    throw fault(isText ? 'a text holds times as iso' : 'a number holds times as s, ms or us')
-  if (isText && seen && seen.rows > 0 && !seen.iso) throw fault('some of its values are no times in ISO form')
+  if (kind !== 'time') return
+  const isIso = /^(text|character varying)$/.test(base)
+  if (!timeUnits.some(u => u === said) || (said === 'iso') !== isIso)
+    throw fault(isIso ? 'a text holds times as iso' : 'a number holds times as s, ms or us')
+  if (isIso && seen && seen.rows > 0 && !seen.iso) throw fault('some of its values are no times in ISO form')
 }

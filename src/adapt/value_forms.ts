@@ -23,11 +23,18 @@ const perSecond: Record<'s' | 'ms' | 'us', number> = { s: 1, ms: 1000, us: 1_000
 export const isoTime = String.raw`^\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d(:?\d\d)?)?)?\s*$`
 
 /**
- * How a time is read and written that is no `timestamptz`: one without a zone in `zone`, a number in its
- * unit, a text in ISO form. Null for what can't be read: the headers' `requires` refuses it before
+ * How a time is read and written that is no `timestamptz`: one without a zone, or a date, in `zone`, a number
+ * in its unit, a text in ISO form. Null for what can't be read: the headers' `requires` refuses it before
  * anything is changed.
  */
 export function timeForm(base: string, zone: string | null, unit: TimeUnit | null): ValueForm | null {
+  if (base === 'date')
+    return zone === null
+      ? null
+      : {
+          reads: `({})::timestamp at time zone '${zone}'`,
+          writes: `(({})::timestamptz at time zone '${zone}')::date`,
+        }
   if (base === 'timestamp without time zone')
     return zone === null
       ? null
@@ -71,15 +78,25 @@ export function readCodes(role: string, said: string): Map<string, string> {
   return codes
 }
 
-/** How codes are read as the words that they stand for. */
+/** True for a column of numbers or of true and false: whatever it holds of a role is a code. */
+export const holdsCodes = (base: string): boolean => /^(smallint|integer|bigint|numeric|boolean)$/.test(base)
+
+/**
+ * How codes are read as the words that they stand for. Of words for words, those that nobody has named stay
+ * as they are.
+ */
 export function codeForm(codes: ReadonlyMap<string, string>, base: string): ValueForm {
   const code = (text: string) => (/int|numeric/.test(base) ? text : quotedText(text))
   const cases = (pairs: [string, string][]) => pairs.map(([a, b]) => ` when ${a} then ${b}`).join('')
   const list = [...codes]
   const written = new Map(list.map(([from, to]) => [to, from]))
+  const rest = (expression: string) => (holdsCodes(base) ? '' : ` else ${expression}`)
+  const words = cases([...written].map(([to, from]) => [quotedText(to), code(from)]))
+  // `character` alone would be one character; citext takes any text
+  const type = base === 'character' ? 'bpchar' : /citext$/.test(base) ? 'text' : base
   return {
-    reads: `case {}${cases(list.map(([from, to]) => [code(from), quotedText(to)]))} end`,
-    writes: `case ({})::text${cases([...written].map(([to, from]) => [quotedText(to), code(from)]))} end::${base}`,
+    reads: `case {}${cases(list.map(([from, to]) => [code(from), quotedText(to)]))}${rest('({})::text')} end`,
+    writes: `(select case w.said${words}${rest('w.said')} end from (select ({})::text) w (said))::${type}`,
   }
 }
 

@@ -3,17 +3,18 @@ import type { RewriteFile } from '../files/scaffold.js'
 import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
-import { dottedText, namesIn } from '../model/table_name.js'
 import {
-  accessOfRoles,
-  boundTriggers,
-  expectedOfRoles,
+  mayDo,
+  type OwnGrant,
   type OwnTables,
-  policyOf,
+  ownRoles,
+  ownTablesOf,
+  type Privilege,
   privilegesOn,
-  rowSecurityFor,
-} from './own_policies.js'
-import { type OwnGrant, ownRoles } from './own_roles.js'
+  privilegesOnAdded,
+  privilegeText,
+} from './own_grants.js'
+import { accessOfRoles, boundTriggers, expectedOfRoles, policyOf, rowSecurityFor } from './own_policies.js'
 import { readTrackNames, trackRewriter } from './rewrite_track.js'
 import { apiRoles, grantStatement } from './without_api.sql.js'
 
@@ -33,25 +34,16 @@ export async function trackCopier(
   const rewrite = await trackRewriter(track, info, mapping)
   const roles = ownRoles(mapping)
   if (roles === null) return rewrite
-  const plain = { roles, tables: await ownTablesOf(track, info, mapping), identity: String(mapping.identity) }
+  const plain = {
+    roles,
+    tables: ownTablesOf(await readTrackNames(track), info, mapping),
+    identity: String(mapping.identity),
+  }
   return async (folder, file, text) => {
     const now = await rewrite(folder, file, text)
     if (file === expectedName) return expectedOfRoles(now, roles, plain.tables)
     return file.endsWith('.sql') ? withoutApi(folder, now, plain) : trackInfoWithoutApi(now)
   }
-}
-
-/** The tables that a track makes, under their names in the database. */
-async function ownTablesOf(track: Track, info: TrackInfo | null, mapping: Mapping): Promise<OwnTables> {
-  const { roles } = await readTrackNames(track)
-  const made = Object.entries(roles).flatMap(([entity, { table, new: isNew }]) => {
-    const to = mapping[entity]
-    return isNew
-      ? [{ table, now: typeof to === 'string' ? dottedText(['public', ...namesIn(to)!].slice(-2)) : table }]
-      : []
-  })
-  const elements = info?.elements ? made.find(m => m.table === info.messages?.table) : undefined
-  return { made: new Set(made.map(m => m.now)), elements: elements?.now ?? null }
 }
 
 /** Checks that act as somebody of the API, or ask for row security, policies or roles of the API. */
@@ -110,8 +102,10 @@ function statementWithoutApi(statement: Statement, plain: Plain): string | null 
       : text
   if (kind === 'AlterTableStmt') {
     const commands: Node[] = node.cmds ?? []
-    return commands.every(c => /RowSecurity$/.test(c.AlterTableCmd?.subtype ?? ''))
-      ? rowSecurityFor(statement, roles, tables)
+    if (commands.every(c => /RowSecurity$/.test(c.AlterTableCmd?.subtype ?? '')))
+      return rowSecurityFor(statement, roles, tables)
+    return commands.some(c => c.AlterTableCmd?.subtype === 'AT_AddColumn')
+      ? [`${text};`, ...grantsOnAdded(statement, plain)].join('\n')
       : text
   }
   return kind === 'GrantStmt' ? grantWithoutApi(statement, plain) : text
@@ -131,9 +125,7 @@ function grantWithoutApi(statement: Statement, { roles, tables }: Plain): string
     node.objtype === 'OBJECT_TABLE'
       ? (node.objects as Node[]).flatMap(o => {
           const table = relationName(o.RangeVar)
-          return roles.map(grant =>
-            grantStatement(privilegesOn(table, grant, tables).join(', '), table, grant.role),
-          )
+          return roles.flatMap(grant => grantsOf(privilegesOn(table, grant, tables), table, grant.role))
         })
       : roles
           .filter(grant => mayCall(grant, node.objtype, objects))
@@ -145,14 +137,25 @@ function grantWithoutApi(statement: Statement, { roles, tables }: Plain): string
   return given.length === 0 ? null : given.join('\n')
 }
 
+const grantsOf = (privileges: Privilege[], table: string, role: string): string[] =>
+  privileges.length > 0 ? [grantStatement(privileges.map(privilegeText).join(', '), table, role)] : []
+
+/** Grants on a column that is added to the messages, for roles that may use some of their columns only. */
+function grantsOnAdded({ node }: Statement, { roles, tables }: Plain): string[] {
+  const table = relationName(node.relation)
+  return table === tables.reader?.table
+    ? roles.flatMap(grant => grantsOf(privilegesOnAdded(grant, tables), table, grant.role))
+    : []
+}
+
 /**
  * Who calls a function of the track's, or needs its schema: whoever inserts what takes its id from one, who
  * is asked by policies for those of theirs, and whoever writes for what the application calls.
  */
-function mayCall({ privileges, reaches }: OwnGrant, kind: string, objects: string): boolean {
-  if (/\bchat_private\.new_/.test(objects)) return privileges.includes('insert')
-  if (kind === 'OBJECT_SCHEMA' || /\bchat_private\b/.test(objects)) return reaches === 'own'
-  return privileges.some(p => p !== 'select')
+function mayCall(grant: OwnGrant, kind: string, objects: string): boolean {
+  if (/\bchat_private\.new_/.test(objects)) return mayDo(grant, 'insert')
+  if (kind === 'OBJECT_SCHEMA' || /\bchat_private\b/.test(objects)) return grant.reaches === 'own'
+  return ['insert', 'update', 'delete'].some(p => mayDo(grant, p))
 }
 
 /** track.json: nobody's sight is compared, for it is told apart by the claims of an API. */

@@ -95,9 +95,11 @@ export async function noteLeft(sql: Db, id: number, keys: string[]): Promise<voi
     where a.id = ${id}`
 }
 
-/** Marks an archive as brought back. */
+/** Marks an archive as brought back, in one statement with what was noted of its rows meanwhile. */
 export async function markRestored(sql: Db, id: number): Promise<void> {
-  await sql`update rethread_archive.archives set state = 'restored' where id = ${id}`
+  await sql`
+    with noted as (delete from rethread_archive.brought_back where archive = ${id})
+    update rethread_archive.archives set state = 'restored' where id = ${id}`
 }
 
 /** Rows of a table as the planner last counted them are not enough for a seal: counts. */
@@ -120,13 +122,14 @@ export interface ParentKey {
   onDelete: string
 }
 
-/** Foreign keys of a table. */
+/** Foreign keys of a table; what they point at is named with its schema, however the session looks for it. */
 export async function foreignKeys(sql: Db, table: string): Promise<ParentKey[]> {
   return sql<ParentKey[]>`
     select c.conname::text as name, c.convalidated as validated, c.confdeltype::text as "onDelete",
       array(select a.attname::text from unnest(c.conkey) with ordinality k (n, o)
         join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.n order by k.o) as columns,
-      c.confrelid::regclass::text as parent,
+      (select format('%I.%I', n.nspname, p.relname) from pg_catalog.pg_class p
+        join pg_catalog.pg_namespace n on n.oid = p.relnamespace where p.oid = c.confrelid) as parent,
       array(select a.attname::text from unnest(c.confkey) with ordinality k (n, o)
         join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.n order by k.o) as "parentColumns"
     from pg_catalog.pg_constraint c
@@ -151,5 +154,6 @@ export async function oldArchives(sql: Db, days: number): Promise<ArchiveRow[]> 
 /** Drops what an archive stores, and forgets it. */
 export async function dropArchive(sql: Db, a: Pick<ArchiveRow, 'id' | 'storedAs'>): Promise<void> {
   await sql.unsafe(`drop table if exists ${a.storedAs}`)
+  await sql`delete from rethread_archive.brought_back where archive = ${a.id}`
   await sql`delete from rethread_archive.archives where id = ${a.id}`
 }

@@ -13,6 +13,18 @@ export interface Attachment {
   again: string | null
 }
 
+/**
+ * Asks with every name written with its schema: what is noted is sent again in a session that may look in
+ * other schemas. For the time of `work`, which is a part of a transaction.
+ */
+async function withFullNames<T>(sql: Db, work: () => Promise<T>): Promise<T> {
+  const [row] = await sql<{ path: string }[]>`select current_setting('search_path') as path`
+  await sql`select set_config('search_path', '', true)`
+  const value = await work()
+  await sql`select set_config('search_path', ${row!.path}, true)`
+  return value
+}
+
 /** A table and its partitions of all levels. */
 const withPartitions = `
   select $1::regclass as oid
@@ -24,22 +36,26 @@ const withPartitions = `
  * rows. Comes before `attachments`: what a partition has from its parent becomes its own.
  */
 export async function leaveParents(sql: Db, table: string): Promise<Attachment[]> {
-  const left = await sql<Attachment[]>`
+  const left = await withFullNames(
+    sql,
+    () => sql<Attachment[]>`
     select 'parent' as kind, i.inhparent::regclass::text as name, coalesce(pg_get_expr(c.relpartbound, c.oid), 'inherits') as definition,
       format(case when c.relispartition then 'alter table %s detach partition %s' else 'alter table %2$s no inherit %1$s' end,
         i.inhparent::regclass, c.oid::regclass) as drop,
       format(case when c.relispartition then 'alter table %s attach partition %s %s' else 'alter table %2$s inherit %1$s' end,
         i.inhparent::regclass, c.oid::regclass, pg_get_expr(c.relpartbound, c.oid)) as again
     from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-    where i.inhrelid = ${table}::regclass`
+    where i.inhrelid = ${table}::regclass`,
+  )
   for (const { drop } of left) await sql.unsafe(drop!)
   return left
 }
 
 /** Everything attached to a table and its partitions, for the manifest of an archive. */
 export async function attachments(sql: Db, table: string): Promise<Attachment[]> {
-  return sql.unsafe<Attachment[]>(
-    `with t as (${withPartitions})
+  return withFullNames(sql, () =>
+    sql.unsafe<Attachment[]>(
+      `with t as (${withPartitions})
     select 'foreign key' as kind, c.conname::text as name, pg_get_constraintdef(c.oid) as definition,
       format('alter table %s drop constraint %I', c.conrelid::regclass, c.conname) as drop,
       format('alter table %s add constraint %I %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid)) as again
@@ -96,7 +112,8 @@ export async function attachments(sql: Db, table: string): Promise<Attachment[]>
         case a.grantee when 0 then 'public' else a.grantee::regrole::text end as role
       from aclexplode(k.attacl) a) g
     where g.grantee <> c.relowner`,
-    [table],
+      [table],
+    ),
   )
 }
 

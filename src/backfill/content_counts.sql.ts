@@ -182,16 +182,15 @@ export async function unitCounts(
   s: ContentCountSpec,
   key: string[],
 ): Promise<Map<string, ContentCount>> {
-  const list = (alias: string) =>
-    [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
-      .map(c => `${alias}.${ident(c)}`)
-      .join(', ')
+  const counted = [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
+  const list = (alias: string) => counted.map(c => `${alias}.${ident(c)}`).join(', ')
+  const typed = await columnsAs(sql, table, [...counted, ...key])
   // what stands in the quarantine and no longer in the table was taken out, not lost
   const aside =
     key.length === 0
       ? ''
       : `union all
-         select ${list('r')} from rethread_archive.quarantine q cross join lateral jsonb_populate_record(null::${table}, q.original) r
+         select ${list('r')} from rethread_archive.quarantine q cross join lateral jsonb_to_record(q.original) as r (${typed})
          where q.relation = ${literal(table)} and not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
   const rows = await sql.unsafe<(Counted & { kind: string; name: string })[]>(
     `with counted as (
@@ -204,6 +203,24 @@ export async function unitCounts(
      select 'past', coalesce(unit::text, '(none)'), rows::float8, hash::text from counted where past`,
   )
   return byUnit(rows)
+}
+
+/**
+ * A list of columns with their types, for rows that are read from JSON: domains by what they are made of,
+ * because one that takes no null refuses a row from before the column was there.
+ */
+async function columnsAs(sql: Db, table: string, names: string[]): Promise<string> {
+  const rows = await sql<{ name: string; type: string }[]>`
+    with recursive made as (
+      select a.attname, a.atttypid as type, a.atttypmod as modifier from pg_catalog.pg_attribute a
+      where a.attrelid = to_regclass(${table}) and a.attname = any (${names}::text[]) and a.attnum > 0 and not a.attisdropped
+      union all
+      select m.attname, y.typbasetype, y.typtypmod
+      from made m join pg_catalog.pg_type y on y.oid = m.type and y.typtype = 'd'
+    )
+    select m.attname::text as name, format_type(m.type, m.modifier) as type
+    from made m join pg_catalog.pg_type y on y.oid = m.type and y.typtype <> 'd'`
+  return rows.map(r => `${ident(r.name)} ${r.type}`).join(', ')
 }
 
 function byUnit(rows: (Counted & { kind: string; name: string })[]): Map<string, ContentCount> {

@@ -63,7 +63,10 @@ export interface Job {
 
 /** How far a backfill came, for the live line. */
 interface Progress {
+  /** Written by this invocation. */
   rows: number
+  /** Written before it, by those that it goes on from. */
+  rowsBefore: number
   pagesDone: number
   /** Those that were done when this invocation began. */
   pagesBefore: number

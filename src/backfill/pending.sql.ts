@@ -68,18 +68,19 @@ export const isSetAside = (s: PendingSpec): string =>
   `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = to_jsonb(${s.alias})) and ${mayLeave(s)}`
 
 /**
- * What may be taken out of its table: a row that failed may not, whatever the file says, and where an earlier
- * backfill explains rows, only what it has explained. A row that others point at may not either: they would
- * go with it, or lose what they point at, and no copy has them.
+ * What may be taken out of its table: a row that failed in another backfill may not (one that something kept
+ * from leaving is tried again), and where an earlier backfill explains rows, only what it has explained. A
+ * row that others point at may not either: they would go with it, or lose what they point at.
  */
 const mayLeave = (s: PendingSpec): string =>
   `${isExplained(s)} and not ${isReferenced(s.alias, s.table, s.references)}`
 
+const failedElsewhere = (s: PendingSpec): string =>
+  `select from rethread_archive.failed_rows rethread_f where ${isOfRow('rethread_f', s)} and rethread_f.migration <> ${literal(s.migration)}`
+
 const isExplained = (s: PendingSpec): string =>
   [
-    ...(s.hasFailedRows
-      ? [`not exists (select from rethread_archive.failed_rows rethread_f where ${isOfRow('rethread_f', s)})`]
-      : []),
+    ...(s.hasFailedRows ? [`not exists (${failedElsewhere(s)})`] : []),
     ...(s.explainedBefore ? [`exists (${copyOf(s)} and not ${isOwn(s)})`] : []),
     ...(s.reason === null ? [] : [`(${s.reason}) is not null`]),
     'true',

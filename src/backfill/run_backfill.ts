@@ -102,6 +102,7 @@ export async function runBackfill(
   const row = await readRow(run, migration)
   const progress = {
     rows: 0,
+    rowsBefore: row.rows,
     pagesDone: row.pagesDone,
     pagesBefore: row.pagesDone,
     pages: row.pages,

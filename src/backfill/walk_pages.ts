@@ -250,7 +250,7 @@ function reportProgress(job: Job, rows: number, batchMs: number, batchSize: Batc
   run.ctx.emit({
     type: 'batch',
     migration: migration.name,
-    rows: progress.rows,
+    rows: progress.rowsBefore + progress.rows,
     ...measuredPace({ ...progress, seconds }),
     batchMs,
     pace: advice.level === 'go' && advice.unknown.length === 0 ? batchSize.word() : adviceText(advice),

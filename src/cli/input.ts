@@ -61,13 +61,16 @@ export interface CommonInput {
  * Reads and checks everything that a command needs but its database: files, configuration, environment. What
  * must be closed goes to `cleanup`.
  */
-export async function readCommonInput(
-  command: Command,
-  args: string[],
-  options: GlobalOptions,
-  process: Process,
-  cleanup: (() => Promise<void>)[],
-): Promise<CommonInput> {
+export async function readCommonInput(given: {
+  command: Command
+  args: string[]
+  options: GlobalOptions
+  process: Process
+  /** Says what happens now that somebody has pressed Ctrl-C, once or again. */
+  interrupted: (again: boolean) => void
+  cleanup: (() => Promise<void>)[]
+}): Promise<CommonInput> {
+  const { command, args, options, process } = given
   const cwd = process.cwd()
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
@@ -108,7 +111,7 @@ export async function readCommonInput(
     home,
     startedAt,
   })
-  return { config, signal: interruptible(process, cleanup), project, open }
+  return { config, signal: interruptible(given), project, open }
 }
 
 /** The invocation on the one database that the command line names. What must be closed goes to `cleanup`. */
@@ -148,10 +151,19 @@ export function usableUrl(url: string, env: NodeJS.ProcessEnv, emit: (event: Eve
   return withPassword(url, env)
 }
 
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once. */
-function interruptible(process: Process, cleanup: (() => Promise<void>)[]): AbortSignal {
+/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once, and says what is there. */
+function interruptible({
+  process,
+  cleanup,
+  interrupted,
+}: {
+  process: Process
+  cleanup: (() => Promise<void>)[]
+  interrupted: (again: boolean) => void
+}): AbortSignal {
   const controller = new AbortController()
   const stop = () => {
+    interrupted(controller.signal.aborted)
     if (controller.signal.aborted) process.exit(exitCodes.interrupted)
     controller.abort()
   }

@@ -1,10 +1,47 @@
 import type { Event } from '../model/event.js'
-import { duration, number } from '../render/words/numbers.js'
+import { duration, number, plural } from '../render/words/numbers.js'
+
+type Batch = Event & { type: 'batch' }
+
+/** How far a backfill is, in words; `reason` is why it is as fast as it is. */
+const batchParts = (event: Batch) => ({
+  percent: `${Math.floor(event.fraction * 100)}%`,
+  rows: plural(event.rows, 'row'),
+  rate: `${number(event.rowsPerSecond)} rows/s`,
+  eta: `ETA ${event.etaSeconds === null ? '?' : duration(event.etaSeconds * 1000)}`,
+  batch: `batch ${duration(event.batchMs)}`,
+  reason: `(${event.pace})`,
+})
+
+/** Width of the bar of the live line, and the narrowest terminal that has room for one. */
+const barWidth = 12
+const leastForBar = 70
+
+/**
+ * How far a backfill is, in one line of at most `width` columns: what it is slowed by is cut first, then the
+ * length of a batch, the rate and the rest are left out.
+ */
+export function liveLine(event: Batch, width: number): string {
+  const { percent, rows, rate, eta, batch, reason } = batchParts(event)
+  const full = Math.round(event.fraction * barWidth)
+  const bar = width < leastForBar ? [] : [`[${'#'.repeat(full)}${'-'.repeat(barWidth - full)}]`]
+  const start = `  ${[...bar, percent].join(' ')}`
+  const usual = event.batchMs > 0 ? [rows, rate, eta, batch] : [rows, rate, eta]
+  // the reason matters more than the length of a batch
+  const choices = [[...usual, reason], [rows, rate, eta, reason], [rows, rate, eta], [rows, eta], [eta], []]
+  const fitting = choices.map(parts => [start, ...parts].join('  '))
+  const roomForReason = width - fitting[2]!.length - 2
+  if (fitting[1]!.length > width && roomForReason > 12) {
+    const words = reason.slice(0, roomForReason - 4)
+    return `${fitting[2]}  ${words.slice(0, Math.max(words.lastIndexOf(' '), 1))} ...)`
+  }
+  return fitting.find(line => line.length <= width) ?? start.slice(0, width)
+}
 
 /** Where many databases are at work, these would hide which of them waits, is slow, or has ended. */
 const ofOneDatabase: readonly Event['type'][] = ['step-start', 'step-done', 'rollback-cost', 'narrate']
 
-/** An event as a plain line, with its database if it is one of many; null where it only moves the bar. */
+/** An event as a plain line, with its database if it is one of many; null where it moves the live line. */
 export function progressLine(event: Event, verbose: boolean): string | null {
   if (event.target === undefined) return eventLine(event, verbose)
   if (!verbose && ofOneDatabase.includes(event.type)) return null
@@ -18,9 +55,9 @@ function eventLine(event: Event, verbose: boolean): string | null {
     case 'step-start':
       return `${event.direction === 'down' ? '←' : '→'} [${event.index}/${event.of}] ${event.migration}: ${event.title}`
     case 'step-done':
-      return `  done in ${duration(event.durationMs)}${event.rows === null ? '' : `, ${number(event.rows)} rows`}${event.skipped ? `, ${event.skipped} statement(s) already there` : ''}`
+      return `  done in ${duration(event.durationMs)}${event.rows === null ? '' : `, ${plural(event.rows, 'row')}`}${event.skipped ? `, ${plural(event.skipped, 'statement')} already there` : ''}`
     case 'rollback-cost':
-      return `  way back (${event.atRisk ?? 'unknown'} rows at risk): ${event.command}`
+      return `  way back (${event.atRisk === null ? 'unknown' : number(event.atRisk)} rows at risk): ${event.command}`
     case 'statement':
       return verbose || event.skipped
         ? `  [${event.index}/${event.of}] ${event.text}${event.skipped ? ` (${event.skipped})` : ''}`
@@ -37,8 +74,10 @@ function eventLine(event: Event, verbose: boolean): string | null {
     }
     case 'index':
       return `  ${event.name}: ${event.phase}${event.total > 0 ? ` ${Math.round((100 * event.done) / event.total)}%` : ''}${event.waitingFor ? `, waits for pid ${event.waitingFor}` : ''}`
-    case 'batch':
-      return `  ${event.migration}: ${Math.floor(event.fraction * 100)}%  ${number(event.rows)} rows  ${number(event.rowsPerSecond)} rows/s  ETA ${event.etaSeconds === null ? '?' : duration(event.etaSeconds * 1000)}  batch ${duration(event.batchMs)} (${event.pace})`
+    case 'batch': {
+      const { percent, rows, rate, eta, batch, reason } = batchParts(event)
+      return `  ${event.migration}: ${[percent, rows, rate, eta, `${batch} ${reason}`].join('  ')}`
+    }
     case 'check':
       return verbose ? `  [${event.index}/${event.of}] check ${event.check}` : null
     case 'notice':
@@ -51,5 +90,46 @@ function eventLine(event: Event, verbose: boolean): string | null {
       return verbose ? 'begins' : null
     case 'target-done':
       return `${event.verdict} after ${duration(event.seconds * 1000)} (${event.index} of ${event.of})`
+  }
+}
+
+/** What a run has put in place so far, as its events say it: for whoever ends it at once. */
+export class InPlace {
+  private done = 0
+  private of = 0
+  private open: string | null = null
+  private rows: number | null = null
+  private runs = false
+  private many = false
+
+  note(event: Event): void {
+    if (event.target !== undefined) this.many = true
+    if (event.type === 'run') this.runs = true
+    if (event.type === 'step-start') {
+      this.of = event.of
+      this.open = event.migration
+      this.rows = null
+    }
+    if (event.type === 'batch') this.rows = event.rows
+    if (event.type === 'step-done') {
+      this.done++
+      this.open = null
+    }
+  }
+
+  /** What is in place, and how to go on. */
+  text(): string {
+    if (this.many)
+      return 'Stopped at once. Each database keeps what was committed there; the same command goes on.'
+    if (!this.runs) return 'Stopped at once. Nothing was changed.'
+    const parts = [`Stopped at once. In place: ${this.done} of ${plural(this.of, 'step')}.`]
+    if (this.open !== null)
+      parts.push(
+        this.rows === null
+          ? `\`${this.open}\` was under way: the server takes back what was not committed.`
+          : `Of \`${this.open}\`, ${plural(this.rows, 'row')} are committed; the batch that was under way is taken back.`,
+      )
+    parts.push('The same command goes on from there; rethread status shows it.')
+    return parts.join(' ')
   }
 }

@@ -8,6 +8,7 @@ import { emptyReport, exitCodes, type Finding, type Report, verdictOf } from '..
 import type { Renderer, TerminalStyle } from '../render/renderer.js'
 import { readFleet, runOnTargets } from './fleet.js'
 import { type CommonInput, type Process, readCommonInput, readInput, urlOrNone } from './input.js'
+import { lookOf, showsUnicode, withPlainMarks } from './look.js'
 import { maskSecrets, withoutSecrets, writeOutput } from './output.js'
 import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './output_files.js'
 import { openTerminal } from './terminal.js'
@@ -38,12 +39,23 @@ export async function runCommand(line: Line): Promise<number> {
   // how to say it must be known before anything that was typed may be wrong
   const to = await readDestination(typed, process.cwd())
   const report = forOutput(await reportOf(line, to.faults), line)
+  if (report.next !== undefined) report.next += sameProject(line.typed)
   const kept = report.pin ?? report.proof
   if (typeof typed.out === 'string' && kept)
     note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
   if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
     note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
   return tell(report, to, line)
+}
+
+/** The flags by which a command to paste means the same files; a database's URL may hold a secret. */
+function sameProject(typed: Record<string, Typed>): string {
+  const named = ['dir', 'config', 'layout'].flatMap(flag => {
+    const value = typed[flag]
+    if (typeof value !== 'string') return []
+    return [` --${flag} ${/^[\w./:@%+=,-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`}`]
+  })
+  return [...named, ...(typed.embedded === true ? [' --embedded'] : [])].join('')
 }
 
 /** A report without what it must not show. */
@@ -56,19 +68,12 @@ function forOutput(report: Report, line: Line): Report {
 const urlIn = ({ typed, process }: Line) =>
   urlOrNone(typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null, process.env)
 
-/** How the output shows a report. */
-const lookOf = ({ typed, process }: Line): TerminalStyle => ({
-  color: typed.color !== false && !process.env.NO_COLOR && Boolean(process.stdout.isTTY),
-  verbose: typed.verbose === true,
-  width: process.stdout.columns ?? 100,
-})
-
 /** Writes a report to its page, its files and the output; the exit code. */
 async function tell(report: Report, { renderer, files, prints }: Destination, line: Line): Promise<number> {
   const { process } = line
-  const look = lookOf(line)
+  const look = lookOf(line.process, line.typed)
   await addPage(report, renderer, process)
-  const plain = { ...look, color: false }
+  const plain = { ...look, color: false, wrap: false }
   let lost = false
   for (const { path, format } of files) {
     const faults = writeOutput(process.cwd(), path, await (await rendererOf(format))!.render(report, plain))
@@ -76,7 +81,11 @@ async function tell(report: Report, { renderer, files, prints }: Destination, li
     note(report, faults)
   }
   // a report that a file did not take is not lost
-  if (prints || lost) process.stdout.write(await (renderer ?? (await usualRenderer())).render(report, look))
+  if (prints || lost) {
+    const text = await (renderer ?? (await usualRenderer())).render(report, look)
+    // what a program reads is never changed
+    process.stdout.write(process.stdout.isTTY && !showsUnicode(process) ? withPlainMarks(text) : text)
+  }
   return exitCodes[report.verdict]
 }
 
@@ -131,13 +140,14 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
   try {
     const { run, options } = readTyped(command, typed, faults)
     const fleet = readFleet(command, typed)
-    const common = await readCommonInput(command, args, options, process, cleanup)
+    const { interrupted } = events
+    const common = await readCommonInput({ command, args, options, process, interrupted, cleanup })
     if (fleet) {
       const runAll = () => runOnTargets({ ...line, run }, common, fleet, events.emit)
       return await (typed.watch === true ? watch(await runAll(), runAll, common, line) : runAll())
     }
     const input = await readInput(command, common, options, process, events.emit, cleanup)
-    layoutFindings = input.layoutFindings
+    layoutFindings = () => [...(saysFolder.has(name) ? input.unreadFolder() : []), ...input.layoutFindings()]
     let report = await run(input)
     if (typed.watch === true) return await watch(report, () => run(input), common, line)
     // a protected place is never confirmed by typing: the flag is part of the command, for all to read
@@ -159,7 +169,7 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
       asked = await events.askConsent(report, never)
     }
     note(report, layoutFindings(), 'first')
-    return report
+    return input.stamped(report, input.startedAt)
   } catch (error) {
     const failed = { ...emptyReport(name), findings: findingsOf(error) }
     const report: Report = { ...failed, verdict: verdictOf(failed) }
@@ -174,6 +184,9 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
     events.close()
   }
 }
+
+/** Commands that are about files: they say which ones they have not read. */
+const saysFolder = new Set(['doctor', 'lint', 'migrate', 'plan', 'status'])
 
 /** How often `--watch` looks again, in milliseconds. */
 const watchEveryMs = 2000
@@ -190,7 +203,9 @@ async function watch(
   // a terminal shows one report, where the last one was; a file gets them one below the other
   const clear = stdout.isTTY ? '\u001b[H\u001b[2J' : ''
   for (let report = first; ; report = await again()) {
-    stdout.write(`${clear}${await renderer.render(forOutput(report, line), lookOf(line))}`)
+    stdout.write(
+      `${clear}${await renderer.render(forOutput(report, line), lookOf(line.process, line.typed))}`,
+    )
     await machine().clock.sleep(watchEveryMs, signal)
     if (signal.aborted) return report
   }

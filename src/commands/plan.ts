@@ -7,6 +7,7 @@ import { readText } from '../files/discover.js'
 import { UsageError } from '../model/failure.js'
 import { choice, choices, count, flag, text } from '../model/options.js'
 import { phases } from '../model/project.js'
+import { pinnedCommand } from '../plan/next_command.js'
 
 export default defineCommand({
   summary: 'show what `migrate` (or `rollback`) would do, in a read-only transaction',
@@ -70,6 +71,8 @@ export default defineCommand({
       const report = rehearses
         ? await dryRunWithRehearsal(ctx, await track(), asked, options.rehearseUrl, apps)
         : await (options.sample ? dryRunWithSample : dryRun)(ctx, await track(), asked)
+      if (options.out !== null && report.next !== undefined)
+        report.next = pinnedCommand((await track()).name, options.out, report.findings, consent)
       return failOn(report, options.failOn, consent)
     }
     const report = await dryRunRollback(ctx, await track(), {

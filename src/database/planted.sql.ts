@@ -44,7 +44,7 @@ export const plantedSql = `
   trusted as (${trustedSql}),
   relation as (
     select c.*, n.nspname, n.nspname = 'rethread' or n.nspname = 'rethread_archive'
-      and c.relname in ('quarantine', 'failed_rows', 'archives') as kept
+      and c.relname in ('quarantine', 'failed_rows', 'archives', 'brought_back') as kept
     from ours n
     join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
   ),

@@ -8,7 +8,7 @@ import { type Context, connect } from '../database/context.js'
 import { isDataFault, isRefused, serverFault } from '../database/faults.js'
 import { type BackfillStatement, readBackfillStatement } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
-import { type Finding, finding, type Table } from '../model/report.js'
+import { type Finding, finding, type StepResult, type Table } from '../model/report.js'
 import { firingTriggers } from '../plan/firing_triggers.js'
 import { type BatchCost, expectedRows, sampleBatch, sampleRoom, storedRate } from './estimate.sql.js'
 
@@ -20,6 +20,9 @@ const guessFactor = 3
 const storedFactor = 1.3
 /** How far off a sample is at least, as a share: load and cache change from it to the run. */
 const leastError = 0.2
+
+/** What each backfill is expected to cost, by migration. */
+type Estimates = Map<string, NonNullable<StepResult['estimate']>>
 
 interface Walk {
   migration: Migration
@@ -55,8 +58,9 @@ export async function estimateBackfills(
   track: Track,
   pending: string[],
   hasLedger: boolean,
-): Promise<Table | null> {
+): Promise<{ table: Table | null; estimates: Estimates }> {
   const rows: Table['rows'] = []
+  const estimates: Estimates = new Map()
   for (const { migration, statement, heaps, rows: known } of await walks(connection, track, pending)) {
     const wanted = await expectedRows(connection.sql, migration.backfill!, statement.alias).catch(error => {
       // it names what an earlier step has yet to make
@@ -67,6 +71,12 @@ export async function estimateBackfills(
     const rate = stored ?? (statement.updatesTable ? usualRate.update : usualRate.other)
     const factor = stored ? storedFactor : guessFactor
     const seconds = known / rate
+    estimates.set(migration.name, {
+      rows: Math.round(wanted),
+      secondsLow: seconds / factor,
+      secondsHigh: seconds * factor,
+      basis: stored ? 'measured' : 'usual',
+    })
     const basis = stored
       ? `${Math.round(stored).toLocaleString('en')} rows/s measured here`
       : 'a usual rate; `plan --sample` measures'
@@ -83,17 +93,18 @@ export async function estimateBackfills(
         heap.passes,
         why,
         i === 0 ? Math.round(wanted) : null,
-        i === 0 ? span(seconds / factor, seconds * factor) : null,
+        i === 0 ? secondsText(seconds / factor, seconds * factor) : null,
         i === 0 ? basis : null,
       ])
     }
   }
-  if (rows.length === 0) return null
-  return {
+  if (rows.length === 0) return { table: null, estimates }
+  const table: Table = {
     title: 'Backfills',
     columns: ['migration', 'walks', 'pages', 'passes', 'because', 'rows (estimate)', 'time', 'from'],
     rows,
   }
+  return { table, estimates }
 }
 
 /** Windows that a sample visits, and the first of them that are too small to count. */
@@ -120,8 +131,9 @@ export async function sampleBackfills(
   ctx: Context,
   track: Track,
   pending: string[],
-): Promise<{ table: Table | null; findings: Finding[] }> {
+): Promise<{ table: Table | null; estimates: Estimates; findings: Finding[] }> {
   const rows: Table['rows'] = []
+  const estimates: Estimates = new Map()
   const findings: Finding[] = []
   await using connection = await connect(ctx, 'worker')
   for (const walk of await walks(connection, track, pending)) {
@@ -146,11 +158,18 @@ export async function sampleBackfills(
       const ms = whole.map(w => w.ms)
       const mean = average(ms)
       const error = Math.max((2 * deviation(ms)) / Math.sqrt(ms.length), mean * leastError)
+      const estimate = {
+        rows: Math.round(average(whole.map(w => w.rows)) * pages),
+        secondsLow: (Math.max(mean - error, mean / 2) * pages) / 1000,
+        secondsHigh: ((mean + error) * pages) / 1000,
+        basis: 'sampled' as const,
+      }
+      estimates.set(migration.name, estimate)
       rows.push([
         migration.name,
         seen.length * 2,
-        Math.round(average(whole.map(w => w.rows)) * pages),
-        span((Math.max(mean - error, mean / 2) * pages) / 1000, ((mean + error) * pages) / 1000),
+        estimate.rows,
+        secondsText(estimate.secondsLow, estimate.secondsHigh),
         Math.round((average(whole.map(w => w.wal)) * pages) / 2 ** 20),
       ])
     } catch (error) {
@@ -164,7 +183,7 @@ export async function sampleBackfills(
     columns: ['migration', 'batches', 'rows', 'time, one worker', 'WAL MB'],
     rows,
   }
-  return { table: rows.length > 0 ? table : null, findings }
+  return { table: rows.length > 0 ? table : null, estimates, findings }
 }
 
 /**
@@ -245,7 +264,7 @@ const deviation = (list: number[]): number => {
 }
 
 /** A span of seconds for people: `2 - 18 s`, `4 - 36 min`. */
-function span(low: number, high: number): string {
+function secondsText(low: number, high: number): string {
   const [unit, by] = high >= 7200 ? ['h', 3600] : high >= 120 ? ['min', 60] : ['s', 1]
   const show = (n: number) => (n < 9.95 ? n.toFixed(1) : String(Math.round(n)))
   return high < 1 ? 'under 1 s' : `${show(low / Number(by))} - ${show(high / Number(by))} ${unit}`

@@ -34,7 +34,9 @@ import { guard } from '../plan/consent.js'
 import { elementShapes } from '../plan/element_shapes.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings, type PlanOptions } from '../plan/make_plan.js'
+import { migrateCommand, undoCommand } from '../plan/next_command.js'
 import { pinOf } from '../plan/pinned_plan.js'
+import { schemaPicture } from '../plan/schema_picture.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
 import { finishedOf } from '../run/ledger_history.js'
 import { describeBlocker } from '../run/lock_retry.js'
@@ -116,7 +118,10 @@ export function dryRunAndPlan(
       obstacles,
       preview: options.visibility,
     })
-    for (const s of described.steps) report.steps.push({ ...stepResult(s), locks: s.locks })
+    for (const s of described.steps) {
+      const takesOut = described.leaving?.get(s.migration.name)
+      report.steps.push({ ...stepResult(s), locks: s.locks, ...(takesOut === undefined ? {} : { takesOut }) })
+    }
     if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     const tables = touched(report)
     report.tables.push(await tablesTable(connection, tables), ...readers)
@@ -126,7 +131,8 @@ export function dryRunAndPlan(
       migrations.map(m => m.name),
       hasLedger,
     )
-    if (backfills) report.tables.push(backfills)
+    if (backfills.table) report.tables.push(backfills.table)
+    report.steps = withEstimates(report.steps, backfills.estimates)
     const applied = new Set(history.applied.keys())
     if (plan.steps.length > 0)
       report.tables.push(...(await foretellTables(ctx, connection, track.checks, applied)))
@@ -174,6 +180,10 @@ export function dryRunAndPlan(
     // as `migrate` that has nothing to do: what others changed of the track is to be looked at
     if (plan.steps.length === 0 && (await isDriftOfTrack(track, drift, options.consent)))
       report.verdict = 'attention'
+    const picture = await schemaPicture(connection.sql, described)
+    if (picture) report.schema = picture
+    if (plan.steps.length > 0)
+      report.next = migrateCommand(track.name, options, report.findings, options.consent)
     if (options.pinned) report.pin = await pinOf(connection, described, history, options, target)
     // a plan refuses nothing itself: what `migrate` would refuse is attention
     if (report.findings.some(f => f.level === 'refused')) report.verdict = 'attention'
@@ -182,19 +192,19 @@ export function dryRunAndPlan(
   })
 }
 
-/** Who would wait for what: each lock that makes an application wait, by table. */
+/** Who would wait for what: the first lock of each kind that makes an application wait, by step and table. */
 function waitsTable(steps: StepResult[]): Table {
   const rows: Table['rows'] = []
-  for (const s of steps)
-    for (const l of s.locks)
-      if (l.blocks !== 'nothing' || l.table === null)
-        rows.push([
-          s.migration,
-          l.statement,
-          l.table ?? 'only a rehearsal can tell',
-          l.mode,
-          l.table ? l.blocks : '?',
-        ])
+  for (const s of steps) {
+    const waits = s.locks.filter(l => l.blocks !== 'nothing' || l.table === null)
+    for (const l of waits) {
+      const same = waits.filter(o => o.table === l.table && o.mode === l.mode)
+      if (same[0] !== l) continue
+      const statement = same.length === 1 ? l.statement : `${l.statement} and ${same.length - 1} more`
+      const who = l.table ? l.blocks : '?'
+      rows.push([s.migration, statement, l.table ?? 'only a rehearsal can tell', l.mode, who])
+    }
+  }
   return {
     title: waitsTitle,
     columns: ['step', 'statement', 'table', 'lock', 'waits while it is held'],
@@ -202,15 +212,19 @@ function waitsTable(steps: StepResult[]): Table {
   }
 }
 
+const withEstimates = (steps: StepResult[], of: Map<string, NonNullable<StepResult['estimate']>>) =>
+  steps.map(s => (of.has(s.migration) ? { ...s, estimate: of.get(s.migration)! } : s))
+
 /** The dry run, sharpened by batches that run and are rolled back. */
 export async function dryRunWithSample(ctx: Context, track: Track, options: DryRunOptions): Promise<Report> {
   const report = await dryRun(ctx, track, options)
-  const { table, findings } = await sampleBackfills(
+  const { table, estimates, findings } = await sampleBackfills(
     ctx,
     track,
     report.steps.filter(s => s.phase === 'backfill').map(s => s.migration),
   )
   if (table) report.tables.push(table)
+  report.steps = withEstimates(report.steps, estimates)
   report.findings.push(...findings)
   return report
 }
@@ -221,6 +235,8 @@ export function dryRunRollback(ctx: Context, track: Track, options: RollbackOpti
     const target = await inspect(ctx, connection)
     const { plan, report } = await planRollback(connection, target, track, options)
     report.findings.push(...rollbackConsent(plan, options, target.info.database))
+    if (plan.steps.length > 0)
+      report.next = undoCommand(track.name, options, report.findings, options.consent)
     report.findings = report.findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
     return { ...report, command: 'plan', verdict: verdictOf(report) }
   })

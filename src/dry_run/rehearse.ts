@@ -29,8 +29,15 @@ export async function dryRunWithRehearsal(
   const applications = await readApplications(apps.old, apps.new)
   const rehearsed =
     url === null
-      ? await rehearseInPlace(ctx, track, plan, applications)
-      : await rehearseOnCopy(ctx, track, { options, plan, url, applications, visibility })
+      ? await rehearseInPlace(ctx, track, plan, applications, report.schema)
+      : await rehearseOnCopy(ctx, track, {
+          options,
+          plan,
+          url,
+          applications,
+          visibility,
+          schema: report.schema,
+        })
   const made = await tablesMadeBy(plan.steps.map(s => s.migration))
   report.steps = report.steps.map(s => {
     const played = rehearsed.steps.find(r => r.migration === s.migration)
@@ -41,6 +48,7 @@ export async function dryRunWithRehearsal(
     return { ...s, outcome, reason, durationMs, attempts, rows, traces }
   })
   report.checks = rehearsed.checks
+  if (rehearsed.schema) report.schema = rehearsed.schema
   report.tables.push(tracesTable(report.steps), ...(await structures(ctx, track)), ...rehearsed.tables)
   report.findings.push(...rehearsed.findings)
   const loud = rehearsed.checks.some(isFault)

@@ -15,6 +15,7 @@ import type { Plan } from '../model/plan.js'
 import { acts, idOf, type Migration, type Track } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
+import { rehearsedPicture } from '../plan/schema_picture.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { Tracer, waitedFor } from '../run/lock_trace.js'
 import { DestructionGuard, type Permits, permitsOf, sparedBy } from '../run/refuse_destruction.js'
@@ -35,6 +36,8 @@ export interface Rehearsed {
   checks: Report['checks']
   tables: Table[]
   findings: Finding[]
+  /** The tables that the plan touches, as the steps have left them. */
+  schema?: Report['schema']
   /** `interrupted` where somebody pressed Ctrl-C, `attention` where a gate closed. */
   verdict: Ran['verdict']
 }
@@ -49,6 +52,7 @@ export async function rehearseInPlace(
   track: Track,
   plan: Plan,
   { old: oldApp, new: newApp }: Applications,
+  schema: Report['schema'],
 ): Promise<Rehearsed> {
   await using connection = await connect(ctx, 'writer')
   const described = await describe(plan, connection.sql)
@@ -80,6 +84,7 @@ export async function rehearseInPlace(
     rehearsed.verdict = ran.verdict
     rehearsed.findings.push(...ran.findings)
     const done = ran.done.map(s => s.migration)
+    if (schema && done.length > 0) rehearsed.schema = await rehearsedPicture(tx, schema)
     if (oldApp.statements.length > 0) {
       moments.push({
         after: `after ${done.at(-1)?.name ?? 'nothing'}`,

@@ -11,6 +11,7 @@ import { idOf, type Migration, phases, type Track } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import type { PlanOptions } from '../plan/make_plan.js'
+import { rehearsedPicture } from '../plan/schema_picture.js'
 import { rollback } from '../rollback/rollback.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
@@ -32,6 +33,8 @@ interface CopyRehearsal {
   applications: Applications
   /** Whether to look at who sees which rows, before and after the steps that change it. */
   visibility: boolean
+  /** The tables as they are before, for a picture of them afterwards. */
+  schema: Report['schema']
 }
 
 /**
@@ -43,7 +46,7 @@ export async function rehearseOnCopy(
   track: Track,
   rehearsal: CopyRehearsal,
 ): Promise<Rehearsed> {
-  const { options, plan, url, applications, visibility } = rehearsal
+  const { options, plan, url, applications, visibility, schema } = rehearsal
   const { database } = addressOfCopy(ctx, url)
   const traces = new Map<string, StepResult['traces']>()
   const copy: Context = {
@@ -63,6 +66,8 @@ export async function rehearseOnCopy(
   const steps = played
     .flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1)))
     .map(traced)
+  const isAnyDone = steps.some(s => s.outcome === 'done')
+  const picture = schema && isAnyDone ? await pictureOf(copy, schema) : undefined
   const newMoment = await runOn(copy, applications.new.statements)
   const verified = await verify(copy, track, plainVerifyOptions)
   traces.clear()
@@ -105,6 +110,7 @@ export async function rehearseOnCopy(
       ...(seen?.findings ?? []),
       end,
     ],
+    ...(picture ? { schema: picture } : {}),
     verdict: isInterrupted ? 'interrupted' : 'clean',
   }
 }
@@ -178,6 +184,11 @@ function judgeApplications(
     judged.push(judgeNewApp(applications.new, moment, `after ${lastDone}`, stopped))
   }
   return { tables: judged.map(j => j.table), findings: judged.flatMap(j => j.findings) }
+}
+
+async function pictureOf(copy: Context, schema: NonNullable<Report['schema']>): Promise<Report['schema']> {
+  await using connection = await connect(copy, 'reader')
+  return await rehearsedPicture(connection.sql, schema)
 }
 
 /**

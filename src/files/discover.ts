@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSystemError, UsageError } from '../model/failure.js'
 import { type Migration, type Project, phases, type Track } from '../model/project.js'
@@ -181,3 +181,29 @@ export function readText(path: string): string {
     throw new UsageError(path, error.message)
   }
 }
+
+/** Folders in which other tools keep their migrations, below an application's own. */
+const usualFolders = [
+  'supabase/migrations',
+  'prisma/migrations',
+  'drizzle',
+  'db/migrations',
+  'db/migrate',
+  'src/main/resources/db/migration',
+  'migrations',
+]
+
+/** A folder of an application in which migrations of another tool are; null where there is none. */
+export const foreignFolder = (root: string): string | null =>
+  usualFolders.find(folder => {
+    const path = join(root, folder)
+    return existsSync(path) && statSync(path).isDirectory() && hasSql(path)
+  }) ?? null
+
+/** Whether a folder has a file of SQL, or a folder with one as Prisma and Diesel have them. */
+const hasSql = (path: string): boolean =>
+  readdirSync(path, { withFileTypes: true }).some(entry =>
+    entry.isDirectory()
+      ? existsSync(join(path, entry.name, 'migration.sql')) || existsSync(join(path, entry.name, 'up.sql'))
+      : entry.name.endsWith('.sql'),
+  )

@@ -58,6 +58,7 @@ async function expectedSchema() {
     permissive: z.optional(z.boolean()),
   })
   const privilege = z.enum(tablePrivileges, `one of ${tablePrivileges.join(', ')}`)
+  const some = z.partialRecord(privilege, z.array(name).check(z.minLength(1, 'at least one column')))
   const table = z.strictObject({
     columns: z.optional(z.record(name, column)),
     indexes: z.optional(z.record(name, index)),
@@ -65,7 +66,9 @@ async function expectedSchema() {
     policies: z.optional(z.record(name, policy)),
     otherPolicies: z.optional(z.boolean()),
     triggers: z.optional(z.array(name)),
-    grants: z.optional(z.record(name, z.array(privilege))),
+    grants: z.optional(
+      z.record(name, z.array(z.union([privilege, some], `one of ${tablePrivileges.join(', ')}`))),
+    ),
   })
   const func = z.strictObject({ security: z.enum(['definer', 'invoker'], 'definer or invoker') })
   return z.array(

@@ -17,7 +17,7 @@ export function readJson(path: string): { json: unknown } | { reason: string } {
 }
 
 /** Where the parser stopped; nothing where it does not say. */
-function whereItStopped(message: string): string {
+export function whereItStopped(message: string): string {
   const [, line, column] = /line (\d+) column (\d+)/.exec(message) ?? []
   const [, position] = /at position (\d+)/.exec(message) ?? []
   if (line) return `: line ${line}, column ${column}`

@@ -18,6 +18,7 @@ export {
   nullable,
   number,
   optional,
+  partialRecord,
   pipe,
   record,
   refine,

@@ -29,16 +29,17 @@ export function foldFindings(targets: TargetReport[], list: string): Finding[] {
     const key = `${one.finding.code} ${one.finding.level}`
     byCode.set(key, [...(byCode.get(key) ?? []), one])
   }
-  const folded = [...byCode.values()].flatMap(all => {
+  const folded: Finding[] = []
+  const hidden = new Map<Level, Folded[]>()
+  for (const all of byCode.values()) {
+    const { level } = all[0]!.finding
     // news of one database is for who reads its report; a fault is shown, as long as they are few
-    const most = all[0]!.finding.level === 'info' ? 1 : shownVariants
-    const few = all.length <= most ? all : all.slice(0, most === 1 ? 0 : most)
-    const rest = all.slice(few.length)
-    return [
-      ...few.map(({ finding, names }): Finding => ({ ...finding, targets: { names, ...fleet } })),
-      ...(rest.length > 0 ? [moreOf(rest, fleet)] : []),
-    ]
-  })
+    const most = level === 'info' ? 1 : shownVariants
+    const few = all.length <= most ? all : all.slice(0, level === 'info' ? 0 : most)
+    folded.push(...few.map(({ finding, names }): Finding => ({ ...finding, targets: { names, ...fleet } })))
+    hidden.set(level, [...(hidden.get(level) ?? []), ...all.slice(few.length)])
+  }
+  for (const [level, rest] of hidden) if (rest.length > 0) folded.push(moreOf(level, rest, fleet))
   return mostUrgentFirst(folded)
 }
 
@@ -64,8 +65,12 @@ function sameFindings(targets: TargetReport[]): Iterable<Folded> {
   return same.values()
 }
 
-function moreOf(rest: { finding: Finding; names: string[] }[], fleet: Omit<OfFleet, 'names'>): Finding {
-  const { code, level } = rest[0]!.finding
+/** What counts the findings of a level that are not shown. */
+function moreOf(level: Level, rest: Folded[], fleet: Omit<OfFleet, 'names'>): Finding {
+  const codes = [...new Set(rest.map(one => one.finding.code))].join(', ')
   const names = [...new Set(rest.flatMap(one => one.names))]
-  return { ...finding('MORE_FINDINGS', code, { count: rest.length }, level), targets: { names, ...fleet } }
+  return {
+    ...finding('MORE_FINDINGS', codes, { count: rest.length }, level),
+    targets: { names, ...fleet },
+  }
 }

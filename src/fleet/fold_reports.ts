@@ -55,11 +55,25 @@ export function foldReports({ command, list, targets, reports, stop }: FleetOutc
   }
 }
 
-/** What a row says of one database between its verdict and its finding. */
-const valuesOfRow: Record<string, Record<string, (report: Report) => number | string | null>> = {
+const far = (report: Report) => report.findings.find(f => f.code === 'HOW_FAR')?.facts
+
+/** Rows that the backfills of a report have written. */
+const rowsOf = ({ backfill }: Report): number => backfill.reduce((sum, b) => sum + b.rows, 0)
+
+/** Migrations that are left to do: those that did not run, and those before which the plan stops. */
+const leftOf = ({ steps, findings }: Report): number =>
+  steps.filter(s => s.outcome !== 'done').length +
+  (findings.find(f => f.code === 'STOPPED_BEFORE')?.facts.left ?? 0)
+
+/** Values of one database by the names of their columns; null where nothing is known. */
+type RowValues = Record<string, (report: Report) => number | string | null>
+
+/** What a row says between the verdict of a database and its finding, by command; `usual` for the others. */
+const rowValues: { usual: RowValues } & Record<string, RowValues> = {
+  usual: { applied: r => r.steps.filter(s => s.outcome === 'done').length, pending: leftOf, rows: rowsOf },
   plan: {
     steps: r => r.steps.length,
-    hazards: r => [...new Set(r.steps.flatMap(s => s.hazards.map(h => h.code)))].length,
+    hazards: r => new Set(r.steps.flatMap(s => s.hazards.map(h => h.code))).size,
   },
   verify: {
     pass: r => r.checks.filter(c => c.outcome === 'pass').length,
@@ -67,38 +81,32 @@ const valuesOfRow: Record<string, Record<string, (report: Report) => number | st
     'not run': r =>
       r.checks.filter(c => c.outcome === 'failed' || (c.outcome === 'skipped' && c.applies === 'now')).length,
   },
+  backfill: {
+    state: r => (r.backfill.find(b => b.state !== 'done') ?? r.backfill.at(-1))?.state ?? null,
+    rows: rowsOf,
+    failed: r => r.backfill.reduce((sum, b) => sum + b.failed, 0),
+  },
   status: {
     applied: r => far(r)?.applied ?? null,
-    pending: r => {
-      const f = far(r)
-      return f ? f.of - f.applied : null
-    },
-    rows: r => rowsOf(r),
+    pending: r => (far(r)?.of ?? 0) - (far(r)?.applied ?? 0),
+    rows: rowsOf,
   },
 }
 
-const far = (report: Report) => report.findings.find(f => f.code === 'HOW_FAR')?.facts
-
-/** Rows that the backfills of a report have written. */
-const rowsOf = ({ backfill }: Report): number => backfill.reduce((sum, b) => sum + b.rows, 0)
-
-/** The columns of a command that applies steps. */
-const ofRun: (typeof valuesOfRow)[string] = {
-  applied: r => r.steps.filter(s => s.outcome === 'done').length,
-  pending: r => r.steps.filter(s => s.outcome !== 'done').length,
-  rows: rowsOf,
-}
+/** What a row has room for: a finding that explains the verdict. */
+const isOfNote = ({ level, code }: Finding): boolean => level !== 'info' || code === 'INTERRUPTED'
 
 function databasesTable(command: string, targets: TargetReport[]): Table {
-  const columns = Object.entries(valuesOfRow[command] ?? ofRun)
+  const columns = Object.entries(rowValues[command] ?? rowValues.usual)
   return {
     title: 'Databases',
     columns: ['database', 'verdict', ...columns.map(([name]) => name), 'finding', 'exit', 'seconds'],
     rows: targets.map(({ name, exitCode, seconds, report }) => [
       name,
       report?.verdict ?? 'not started',
-      ...columns.map(([, value]) => report && value(report)),
-      report ? (mostUrgentFirst(report.findings).find(f => f.level !== 'info')?.code ?? '') : 'NOT_STARTED',
+      // of a database that was not reached nothing is known
+      ...columns.map(([, value]) => (report?.target ? value(report) : null)),
+      report ? (mostUrgentFirst(report.findings).find(isOfNote)?.code ?? '') : 'NOT_STARTED',
       exitCode,
       seconds,
     ]),

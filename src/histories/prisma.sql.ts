@@ -31,6 +31,10 @@ export const prismaHistory: ToolHistory = {
   }),
   keyOf: file => file.script,
   checksumOf: file => digestOf('sha256', file.source),
+  otherChecksumsOf: ({ source }) => {
+    const text = source.replaceAll('\r\n', '\n')
+    return [text, text.replaceAll('\n', '\r\n')].map(ends => digestOf('sha256', ends))
+  },
   coversEarlier: false,
   add: async (file, { table }) => `
     delete from ${table} where migration_name = ${literal(file.script)} and finished_at is null;

@@ -59,11 +59,12 @@ function stateOf(
   rows: (HistoryRow | null)[],
   { name }: OtherTool,
 ): Elsewhere['state'] {
-  const { checksumOf } = histories[name]
+  const { checksumOf, otherChecksumsOf } = histories[name]
   if (rows.some(row => row?.state === 'failed')) return 'failed'
   const isChanged = (row: HistoryRow | null, i: number) => {
     const wanted = row?.checksum ? checksumOf(files[i]!) : null
-    return wanted !== null && wanted !== row!.checksum
+    if (wanted === null || wanted === row!.checksum) return false
+    return !otherChecksumsOf?.(files[i]!).includes(row!.checksum!)
   }
   if (rows.some(isChanged)) return 'changed'
   return rows.includes(null) ? 'partly' : 'applied'

@@ -11,12 +11,18 @@ export const sqitchHistory: ToolHistory = {
   table: 'changes',
   columns: { change_id: null, script_hash: null, change: null, committed_at: null },
   create: null,
+  // One registry may hold several projects, and a change that was reworked several times. The registry's
+  // first version had no hash of the script: the upgrade put the id of the change in its place.
   read: readRows({
-    key: 'change',
-    checksum: 'script_hash',
+    key: "concat(project, ':', change, case when instance > 1 then '~' || instance end)",
+    checksum: 'nullif(script_hash, change_id)',
     at: 'committed_at::text',
+    from: table => `(
+        select c.*, row_number() over (partition by project, change order by planned_at, committed_at) as instance
+        from ${table} c
+      ) numbered`,
   }),
-  keyOf: file => file.script,
+  keyOf: file => file.description,
   checksumOf: file => digestOf('sha1', file.source),
   coversEarlier: false,
   add: async () => '',

@@ -38,6 +38,8 @@ export interface ToolHistory {
   keyOf(file: ForeignFile): string
   /** What a row of the file would have as its checksum; null where the tool notes none. */
   checksumOf(file: ForeignFile): string | null
+  /** Sums of the same text that the tool takes for the file too, such as with other line ends. */
+  otherChecksumsOf?(file: ForeignFile): string[]
   /** True where a row covers the files before it too: the tool keeps one row, of the newest. */
   coversEarlier: boolean
   /** Says that the file is applied. */

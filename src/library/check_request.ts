@@ -9,6 +9,9 @@ import type {
   BackfillRequest,
   BaselineRequest,
   ConsentRequest,
+  CountSessionsRequest,
+  ExportSessionRequest,
+  ImportSessionRequest,
   MigrateRequest,
   OpenProjectOptions,
   PaceRequest,
@@ -16,6 +19,7 @@ import type {
   ProveRequest,
   PruneRequest,
   QuarantinedRequest,
+  RecoverSessionRequest,
   RepairRequest,
   RestoreRequest,
   RetryRequest,
@@ -60,6 +64,14 @@ const rollbackShape: RequestShape<RollbackRequest> = {
   steps: wholeNumber,
   all: trueOrFalse,
   consent,
+}
+
+const sessionFilters: RequestShape<CountSessionsRequest> = {
+  filter: z.optional(z.record(z.string(), z.array(z.string()))),
+  since: anyText,
+  search: anyText,
+  within: wholeNumber,
+  withDeleted: trueOrFalse,
 }
 
 /** The pin and the configuration have readers of their own, which say more. */
@@ -128,14 +140,19 @@ export const shapes = {
   retry: { reason: anyText, consent } satisfies RequestShape<RetryRequest>,
   assign: { workspace: z.string(), reason: anyText, consent } satisfies RequestShape<AssignRequest>,
   scratch: { consent } satisfies RequestShape<ScratchRequest>,
+  countSessions: sessionFilters,
   sessions: {
-    filter: z.optional(z.record(z.string(), z.array(z.string()))),
+    ...sessionFilters,
     limit: wholeNumber,
+    allFields: trueOrFalse,
   } satisfies RequestShape<SessionsRequest>,
   session: {
     id: z.string(),
     limit: z.optional(z.nullable(z.int().check(z.gte(1)))),
   } satisfies RequestShape<SessionRequest>,
+  exportSession: { id: z.string() } satisfies RequestShape<ExportSessionRequest>,
+  importSession: { session: z.string(), consent } satisfies RequestShape<ImportSessionRequest>,
+  recoverSession: { id: z.string(), consent } satisfies RequestShape<RecoverSessionRequest>,
   prune: {
     olderThanDays: wholeNumber,
     apply: trueOrFalse,

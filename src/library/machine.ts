@@ -13,6 +13,9 @@ export const machine = (): Machine => ({
   host: hostname(),
 })
 
+/** The moment, by the machine's clock. */
+export const momentNow = (): Date => new Date()
+
 /** A container may run under a number that no user of it has. */
 function userName(): string {
   try {

@@ -10,9 +10,10 @@ import { emptyReport, type Report, verdictOf } from '../model/report.js'
 import { type Opening, openContext, sourcesTable } from '../plan/open_context.js'
 import { checkRequest, shapes, wrongUsage } from './check_request.js'
 import { layoutsFor } from './discovery.js'
-import { machine } from './machine.js'
+import { machine, momentNow } from './machine.js'
 import type { OpenedProject, Verbs } from './opened_project.js'
 import type { OpenProjectOptions } from './requests.js'
+import { startTrace } from './tracing.js'
 import { type Call, type Verb, verbs } from './verbs.js'
 
 /**
@@ -76,7 +77,12 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
   const onEvent = options.onEvent ?? (() => {})
   return async (verb: Verb<object>, request: object): Promise<Report> => {
     const events = guarded(onEvent)
-    const opened = openContext({ ...opening, emit: events.emit })
+    const trace = await startTrace(verb.command)
+    const emit = (event: Event): void => {
+      trace?.event(event)
+      events.emit(event)
+    }
+    const opened = openContext({ ...opening, emit })
     const call: Call = {
       ...opened,
       config: opening.config,
@@ -84,7 +90,10 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
       leaseWaitMs: (options.lockWaitSeconds ?? 60) * 1000,
       sources: sourcesOf(options, opening),
     }
-    const report = await reported(verb.command, () => verb.run(call, request)).finally(opened.close)
+    const startedAt = momentNow()
+    const work = () => reported(verb.command, () => verb.run(call, request))
+    const told = await (trace ? trace.run(work) : work()).finally(opened.close)
+    const report = opened.stamped(told, startedAt)
     report.findings.unshift(...opened.layoutFindings())
     events.rethrow()
     return report

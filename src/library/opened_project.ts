@@ -4,11 +4,15 @@ import type {
   AssignRequest,
   BackfillRequest,
   BaselineRequest,
+  CountSessionsRequest,
+  ExportSessionRequest,
+  ImportSessionRequest,
   MigrateRequest,
   PlanRequest,
   ProveRequest,
   PruneRequest,
   QuarantinedRequest,
+  RecoverSessionRequest,
   RepairRequest,
   RestoreRequest,
   RetryRequest,
@@ -85,6 +89,14 @@ export interface Verbs {
   sessions(request?: SessionsRequest): Promise<Report>
   /** One session with its messages. */
   session(request: SessionRequest): Promise<Report>
+  /** How many sessions there are. */
+  countSessions(request?: CountSessionsRequest): Promise<Report>
+  /** One session whole: `session` of the report is the text that `importSession` takes. */
+  exportSession(request: ExportSessionRequest): Promise<Report>
+  /** Puts one session back that was exported, in one transaction. */
+  importSession(request: ImportSessionRequest): Promise<Report>
+  /** Brings one session back that is marked as deleted, or that an archive holds. */
+  recoverSession(request: RecoverSessionRequest): Promise<Report>
   /** Counts of sessions and messages, recent activity, sizes, the largest sessions. */
   stats(): Promise<Report>
   /**

@@ -217,15 +217,29 @@ export interface AssignRequest extends RetryRequest {
   workspace: string
 }
 
-/** What `sessions` is asked for. */
-export interface SessionsRequest {
+/** What `countSessions` is asked for. */
+export interface CountSessionsRequest {
   /**
    * Only sessions with one of these values, by the names that the track gives its
    * columns: `{ user: ['u1'] }`.
    */
   filter?: Record<string, string[]> | undefined
+  /** Only sessions active since: a time such as `2026-01-31T18:00Z`, or `7d`, `12h`. */
+  since?: string | undefined
+  /** Only sessions with this text in their title or a message. */
+  search?: string | undefined
+  /** How long a search may take, in seconds. Default: 30. */
+  within?: number | undefined
+  /** Also sessions that are marked as deleted. Default: false. */
+  withDeleted?: boolean | undefined
+}
+
+/** What `sessions` is asked for. */
+export interface SessionsRequest extends CountSessionsRequest {
   /** How many sessions, the most recent first. Default: 50. */
   limit?: number | undefined
+  /** Every column of a session, not only the usual ones. Default: true. */
+  allFields?: boolean | undefined
 }
 
 /** What `session` is asked for. */
@@ -234,6 +248,26 @@ export interface SessionRequest {
   id: string
   /** How many of its messages, the newest; null for all. Default: 20. */
   limit?: number | null | undefined
+}
+
+/** What `exportSession` is asked for. */
+export interface ExportSessionRequest {
+  /** Its id. */
+  id: string
+}
+
+/** What `importSession` is asked for. */
+export interface ImportSessionRequest {
+  /** The text of `session` in the report of `exportSession`, or of the file that the command writes. */
+  session: string
+  consent?: ConsentRequest | undefined
+}
+
+/** What `recoverSession` is asked for. */
+export interface RecoverSessionRequest {
+  /** Its id. */
+  id: string
+  consent?: ConsentRequest | undefined
 }
 
 /** What `prune` is asked for. */

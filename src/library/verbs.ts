@@ -3,6 +3,7 @@ import { dryRunWithRehearsal } from '../dry_run/rehearse.js'
 import type { Config } from '../files/config.js'
 import { parsePin } from '../files/pin.js'
 import { parseProof } from '../files/proof.js'
+import { parseSessionDocument } from '../files/session_file.js'
 import { adopt } from '../migrate/adopt.js'
 import { backfill, backfillStatus, pause } from '../migrate/backfill_only.js'
 import { baseline } from '../migrate/baseline.js'
@@ -11,9 +12,11 @@ import { repair } from '../migrate/repair.js'
 import type { Consent } from '../model/plan.js'
 import type { Report, Table } from '../model/report.js'
 import { doctor } from '../operate/doctor.js'
+import { importSession } from '../operate/import_session.js'
 import { defaultRetention, prune, pruneArchives, retentionDays } from '../operate/prune.js'
 import { quarantineAssign, quarantineList, quarantineRetry, quarantineShow } from '../operate/quarantine.js'
-import { sessionsList, sessionsShow } from '../operate/sessions.js'
+import { recoverSession } from '../operate/recover_session.js'
+import { sessionsCount, sessionsList, sessionsShow, usualSearchSeconds } from '../operate/sessions.js'
 import { stats } from '../operate/stats.js'
 import { status } from '../operate/status.js'
 import type { Opened } from '../plan/open_context.js'
@@ -29,13 +32,13 @@ import type { Verbs } from './opened_project.js'
 import type {
   BackfillRequest,
   ConsentRequest,
+  CountSessionsRequest,
   MigrateRequest,
   PaceRequest,
   PlanRequest,
   PruneRequest,
   RetryRequest,
   RollbackRequest,
-  SessionsRequest,
   VerifyRequest,
 } from './requests.js'
 
@@ -131,12 +134,28 @@ export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
   assignQuarantined: verb('quarantine', shapes.assign, async (c, request) =>
     quarantineAssign(c.ctx, await c.track(), request.workspace, deskOptions(c, request)),
   ),
-  sessions: verb('sessions', shapes.sessions, async (c, { filter = {}, limit = 50 }: SessionsRequest) =>
-    sessionsList(c.ctx, await c.track(), filter, limit),
+  sessions: verb('sessions', shapes.sessions, async (c, { limit = 50, allFields = true, ...request }) =>
+    sessionsList(c.ctx, await c.track(), { ...sessionsWish(request), limit, allFields }),
+  ),
+  countSessions: verb('sessions', shapes.countSessions, async (c, request) =>
+    sessionsCount(c.ctx, await c.track(), sessionsWish(request)),
   ),
   session: verb('sessions', shapes.session, async (c, { id, limit = 20 }) =>
-    sessionsShow(c.ctx, await c.track(), id, limit),
+    sessionsShow(c.ctx, await c.track(), id, { limit, whole: false }),
   ),
+  exportSession: verb('sessions', shapes.exportSession, async (c, { id }) =>
+    sessionsShow(c.ctx, await c.track(), id, { limit: null, whole: true }),
+  ),
+  importSession: verb('sessions', shapes.importSession, async (c, { session, consent }) => {
+    const from = 'session of importSession()'
+    const document = parseSessionDocument(session, from)
+    const options = { document, from, consent: consentOf(c, consent), leaseWaitMs: c.leaseWaitMs }
+    return importSession(c.ctx, await c.track(), options)
+  }),
+  recoverSession: verb('sessions', shapes.recoverSession, async (c, { id, consent }) => {
+    const options = { id, consent: consentOf(c, consent), leaseWaitMs: c.leaseWaitMs }
+    return recoverSession(c.ctx, await c.track(), options)
+  }),
   stats: verb('stats', {}, async c => stats(c.ctx, await c.track())),
   prune: verb('prune', shapes.prune, callPrune),
 }
@@ -228,6 +247,14 @@ const deskOptions = (c: Call, { reason, consent }: RetryRequest) => ({
   reason: reason ?? null,
   consent: consentOf(c, consent),
   leaseWaitMs: c.leaseWaitMs,
+})
+
+const sessionsWish = (request: CountSessionsRequest) => ({
+  filter: request.filter ?? {},
+  since: request.since ?? null,
+  search: request.search ?? null,
+  withDeleted: request.withDeleted ?? false,
+  within: request.within ?? usualSearchSeconds,
 })
 
 const paceOf = (request: PaceRequest) => ({

@@ -104,7 +104,7 @@ async function executePlan(
   report: Report,
 ): Promise<void> {
   await closeArchives(run, track.name)
-  if (plan.applied.length === 0) await recordVisibility(run, track)
+  if (plan.applied.length === 0) report.findings.push(...(await recordVisibility(run, track)))
   if (plan.steps[0]) await keepStart(run, track.name, plan.steps[0].migration.name, schema)
   const gated = new Set(track.checks.map(c => c.gate))
   const guarded = new Set([

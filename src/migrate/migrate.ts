@@ -5,6 +5,7 @@ import type { Consent } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { undescribedHeld } from '../plan/make_plan.js'
+import { migrateCommand } from '../plan/next_command.js'
 import { type Drift, drifted, driftFinding, noDrift } from '../run/schema_snapshot.js'
 import { objects } from '../run/schema_snapshot.sql.js'
 import type { MigrateOptions } from './migrate_options.js'
@@ -22,9 +23,16 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
     report.findings = []
     prepared = await prepare(ctx, track, options, report)
   }
-  if (!prepared) return { ...report, verdict: verdictOf(report) }
+  if (!prepared) return proceeding({ ...report, verdict: verdictOf(report) }, track, options)
   const { executePrepared } = await import('./execute_prepared.js')
-  return executePrepared(ctx, track, prepared, options, report)
+  return proceeding(await executePrepared(ctx, track, prepared, options, report), track, options)
+}
+
+/** Names the command that goes on, where only consent is missing. */
+function proceeding(report: Report, track: Track, options: MigrateOptions): Report {
+  const { findings } = report
+  if (!findings.some(f => f.code === 'CONSENT_NEEDED')) return report
+  return { ...report, next: migrateCommand(track.name, options, findings, options.consent) }
 }
 
 /**

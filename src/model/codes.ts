@@ -1,4 +1,6 @@
-import { fleetCodes } from './fleet_codes.js'
+import { fleetCodes } from './codes_of_fleet.js'
+import { sessionCodes } from './codes_of_sessions.js'
+import { toolCodes } from './codes_of_tools.js'
 
 /** How loud a finding is. `refused` is a guard that said no: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
@@ -31,8 +33,7 @@ export const codes = {
   FILE_EXISTS: 'error',
   SEEN: 'info',
   COPIED: 'info',
-  NO_SESSIONS_TABLE: 'error',
-  NO_SUCH_SESSION: 'error',
+  ...sessionCodes,
   DROP_BEFORE_CREATE: 'error',
   SWALLOWED_EXCEPTION: 'warn',
   WITH_READS_TABLE: 'warn',
@@ -139,6 +140,7 @@ export const codes = {
   MAPPING_OPEN: 'refused',
   MAPPING_UNUSED: 'info',
   WITHOUT_API: 'info',
+  GRANTED_IN_PART: 'warn',
   MAPPING_DIFFERS: 'warn',
   MAPPING_HOLDS: 'info',
   EVENT_TRIGGERS: 'info',
@@ -199,6 +201,7 @@ export const codes = {
   SEES_MORE: 'warn',
   SEES_LESS: 'warn',
   SAW_EVERYTHING: 'info',
+  SIGHTS_SAMPLED: 'info',
   NO_SIGHTS: 'info',
   BAD_PROOF: 'error',
   PROOF_HOLDS: 'info',
@@ -233,15 +236,7 @@ export const codes = {
   RESTORE_UNPROVEN: 'error',
   DRIFT: 'warn',
   DRIFT_UNKNOWN: 'warn',
-  EXPORTED: 'info',
-  EXPORT_HELD: 'info',
-  EXPORT_CONFLICT: 'error',
-  APPLIED_ELSEWHERE: 'refused',
-  ELSEWHERE_FAILED: 'refused',
-  ELSEWHERE_CHANGED: 'refused',
-  HISTORY_NOT_KEPT: 'error',
-  REPAIRED: 'info',
-  REPAIR_NEEDLESS: 'info',
+  ...toolCodes,
   // usage and the rest
   DEMO_NEXT: 'info',
   DEMO_KEPT: 'info',
@@ -257,7 +252,6 @@ export type Code = keyof typeof codes
 
 /** How bad a hazard is: the application feels it, stands still or must be replaced, or data may be lost. */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
-
 /** A level of hazards. */
 export type HazardLevel = (typeof hazardLevels)[number]
 

@@ -28,6 +28,7 @@ interface ExpectedPolicy {
 
 /** Privileges on a table that a role is expected to have or to lack. */
 export const tablePrivileges = ['select', 'insert', 'update', 'delete'] as const
+type TablePrivilege = (typeof tablePrivileges)[number]
 
 /** What is expected of one table. What is not named is not looked at. */
 interface ExpectedTable {
@@ -41,8 +42,8 @@ interface ExpectedTable {
   otherPolicies?: boolean
   /** Names of triggers that must be there and switched on. */
   triggers?: string[]
-  /** Exactly these privileges by role; an empty list for a role that must have none. */
-  grants?: Record<string, (typeof tablePrivileges)[number][]>
+  /** Exactly these privileges by role, some on some columns; an empty list for a role that must have none. */
+  grants?: Record<string, (TablePrivilege | Partial<Record<TablePrivilege, string[]>>)[]>
 }
 
 /** A function that must be there, with an empty search_path of its own, and not open to everybody. */

@@ -5,6 +5,7 @@ import type { FactsOfFit } from './facts_of_fit.js'
 import type { FactsOfFleet } from './facts_of_fleet.js'
 import type { FactsOfLayouts } from './facts_of_layouts.js'
 import type { FactsOfRuns } from './facts_of_runs.js'
+import type { FactsOfSessions } from './facts_of_sessions.js'
 import type { FactsOfStatus } from './facts_of_status.js'
 import type { FactsOfTools } from './facts_of_tools.js'
 
@@ -19,6 +20,7 @@ type Unlisted = Exclude<
   | keyof FactsOfFleet
   | keyof FactsOfLayouts
   | keyof FactsOfRuns
+  | keyof FactsOfSessions
   | keyof FactsOfStatus
   | keyof FactsOfTools
 >
@@ -41,6 +43,7 @@ export interface Facts
     FactsOfFleet,
     FactsOfLayouts,
     FactsOfRuns,
+    FactsOfSessions,
     FactsOfStatus,
     FactsOfTools,
     Record<Unlisted, NoFacts> {}

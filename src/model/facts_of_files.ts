@@ -41,8 +41,6 @@ export interface FactsOfFiles {
     /** How many names were replaced. */
     names: number
   }
-  NO_SESSIONS_TABLE: NoFacts
-  NO_SUCH_SESSION: { table: string }
   DROP_BEFORE_CREATE: {
     table: string
     /** Path of the file that creates it. */

@@ -24,6 +24,16 @@ export interface FactsOfFit {
     /** True where the tables have row security, which the copy's own tables have too. */
     secured: boolean
   }
+  GRANTED_IN_PART: {
+    /** The role, as SQL, and the privilege that it has on some columns. */
+    role: string
+    privilege: string
+    /** The table of the messages, and its columns that the role has it on. */
+    messages: string
+    on: string[]
+    /** Columns of the new table that it gets it on. */
+    gets: string[]
+  }
   MAPPING_UNUSED: {
     /** Keys of the mapping. */
     roles: string[]

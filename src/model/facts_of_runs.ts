@@ -172,6 +172,12 @@ export interface FactsOfRuns {
   SEES_MORE: Rows
   SEES_LESS: Rows
   SAW_EVERYTHING: NoFacts
+  SIGHTS_SAMPLED: {
+    /** How many rows each person was asked about. */
+    rows: number
+    /** How many rows the table has, about. */
+    of: number
+  }
   NO_SIGHTS: NoFacts
   MUTANT_SURVIVED: WithSql
   MUTANT_REFUSED: Reason & WithSql

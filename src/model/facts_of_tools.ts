@@ -1,4 +1,4 @@
-import type { Reason } from './fact_shapes.js'
+import type { NoFacts, Reason } from './fact_shapes.js'
 
 /** Facts of the findings about other migration tools, and about repairs of the ledger, by code. */
 export interface FactsOfTools {
@@ -23,6 +23,16 @@ export interface FactsOfTools {
     /** Migrations that the ledger does not know. */
     migrations: string[]
   }
+  HISTORY_BEHIND: {
+    tool: string
+    /** Migrations that are applied here and that the tool's history does not have. */
+    applied: string[]
+    /** How many of those that this run applies it will not have either. */
+    next: number
+    /** Whether rethread can write the history of this tool. */
+    keeps: boolean
+  }
+  FOLDER_NOT_READ: NoFacts
   ELSEWHERE_FAILED: {
     tool: string
     /** The row, as the tool names it, and when it was written. */

@@ -8,6 +8,8 @@ import type {
   checkSchema,
   reportSchema,
   stepSchema,
+  summarySchema,
+  tablePictureSchema,
   tableSchema,
   targetReportSchema,
   targetSchema,
@@ -31,15 +33,21 @@ export type BackfillResult = z.infer<typeof backfillSchema>
 export type TargetInfo = z.infer<typeof targetSchema>
 /** Generic part of a report: rows under a title. */
 export type Table = z.infer<typeof tableSchema>
-/** A report as one JSON document: `message` and `fix` of its findings included. */
+/** What a report comes to, for whoever reads nothing else of it. */
+export type Summary = z.infer<typeof summarySchema>
+/** A table as a drawing of the schema has it. */
+export type TablePicture = z.infer<typeof tablePictureSchema>
+/** A report as one JSON document: with `message` and `fix` of its findings, and its summary. */
 export type ReportDocument = z.infer<typeof reportSchema>
 /**
  * What every command returns and every renderer takes. `message` and `fix` of findings
  * are added by the renderer.
  */
-export type Report = Omit<z.infer<typeof reportSchema>, 'findings' | 'targets'> & {
+export type Report = Omit<z.infer<typeof reportSchema>, 'findings' | 'summary' | 'targets' | 'session'> & {
   findings: Finding[]
   targets?: TargetReport[]
+  /** A whole session as JSON text, with every digit and key as they are; the JSON format alone shows it. */
+  session?: string
   /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
   pin?: Pin
   proof?: KeptProof

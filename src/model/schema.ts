@@ -38,6 +38,16 @@ const lockSchema = z.object({
   heldMs: z.number().nullable().describe('measured, from its statement to the end of its transaction'),
 })
 
+/** What a backfill of a plan is expected to cost. */
+const estimateSchema = z.object({
+  rows: z.number().describe('rows that it writes, as the planner of the server expects'),
+  secondsLow: z.number(),
+  secondsHigh: z.number(),
+  basis: z
+    .enum(['usual', 'measured', 'sampled'])
+    .describe('a usual rate, the rate of an earlier run here, or batches that were rolled back'),
+})
+
 export const stepSchema = z.object({
   track: z.string(),
   migration: z.string(),
@@ -52,6 +62,8 @@ export const stepSchema = z.object({
   hazards: z.array(z.object({ code: z.string(), subject: z.string(), detail: z.string() })),
   statements: z.array(z.string()),
   rows: z.number().nullable(),
+  estimate: estimateSchema.optional().describe('of a backfill; of a plan'),
+  takesOut: z.number().optional().describe('rows that it takes out of their table now; of a plan'),
   locks: z.array(lockSchema).describe('what the statements take, as they say; of a plan'),
   traces: z
     .array(
@@ -133,9 +145,51 @@ export const tableSchema = z.object({
   rows: z.array(z.array(scalar)),
 })
 
+/** A table as a drawing of the schema has it. */
+export const tablePictureSchema = z.object({
+  table: z.string(),
+  columns: z.array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean(), key: z.boolean() })),
+  references: z.array(z.object({ columns: z.array(z.string()), to: z.string() })),
+})
+
+/** What a report comes to, for whoever reads nothing else of it; made from its other parts. */
+export const summarySchema = z.object({
+  state: z.enum([
+    'ready',
+    'nothing-to-do',
+    'decide',
+    'refused',
+    'failed',
+    'stopped',
+    'attention',
+    'done',
+    'passed',
+  ]),
+  verdict: z.string().describe('the state in words, such as Needs a decision'),
+  lines: z
+    .array(z.object({ name: z.string(), text: z.string(), level: z.enum(['plain', 'warn', 'bad']) }))
+    .describe('what happens, how long, who waits, what becomes of data, what was not looked at'),
+  need: z
+    .object({ text: z.string(), command: z.string().nullable() })
+    .nullable()
+    .describe('what is needed from the reader, with one command to paste'),
+})
+
 const oneReportSchema = z.object({
   format: z.literal(1),
   command: z.string(),
+  startedAt: z.string().optional().describe('when the command began, as ISO 8601 in UTC'),
+  run: z.number().optional().describe('number of the run in the ledger; none where nothing was written'),
+  limits: z
+    .object({
+      lockTimeoutMs: z
+        .number()
+        .describe('how long a statement waits for its lock before it lets others pass'),
+      batchMs: z.number().describe('how long a batch of a backfill is meant to take'),
+    })
+    .optional(),
+  next: z.string().optional().describe('the command that executes what was planned or refused'),
+  summary: summarySchema.optional().describe('in documents; added by the renderer'),
   verdict: z.enum(['clean', 'attention', 'failed', 'refused', 'interrupted']),
   target: targetSchema.nullable(),
   steps: z.array(stepSchema),
@@ -143,6 +197,22 @@ const oneReportSchema = z.object({
   backfill: z.array(backfillSchema),
   tables: z.array(tableSchema),
   findings: z.array(findingSchema),
+  schema: z
+    .object({
+      before: z.array(tablePictureSchema),
+      after: z.array(tablePictureSchema),
+      from: z
+        .enum(['statements', 'rehearsal'])
+        .describe('whether `after` is read from the statements, or from the catalog of a rehearsal'),
+    })
+    .optional()
+    .describe('the tables that the plan touches; of a plan'),
+  session: z
+    .unknown()
+    .optional()
+    .describe(
+      'of `sessions export` and `sessions recover`: the whole session, as `sessions import` takes it',
+    ),
 })
 
 export const targetReportSchema = z.object({

@@ -1,6 +1,6 @@
 import { columnsOf } from '../adapt/bind.sql.js'
 import { bindingOf } from '../adapt/names.js'
-import { apiKey } from '../adapt/own_roles.js'
+import { apiKey } from '../adapt/own_grants.js'
 import { readProposals } from '../adapt/read_proposal.js'
 import { trackCopier } from '../adapt/without_api.js'
 import { type Context, connect } from '../database/context.js'

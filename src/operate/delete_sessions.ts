@@ -10,7 +10,7 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
 import type { Run } from '../run/run.js'
-import { copyValuesInto, deleteInto, makeValueStore, ofSessions } from './prune.sql.js'
+import { copyValuesInto, deleteInto, makeValueStore, ofSessions, rowsStaying } from './prune.sql.js'
 
 /** A table whose rows go with their sessions, or whose values of some columns do. */
 interface Follow {
@@ -70,8 +70,8 @@ export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
 
 /**
  * Deletes sessions of these ids with what follows them, each row and each value put into the archive in the
- * same transaction. Throws DESTROYS_UNARCHIVED where the server has deleted more than that: a trigger, or a
- * key that leads elsewhere.
+ * same transaction. Throws ROWS_FAILED where some stay, and DESTROYS_UNARCHIVED where the server has deleted
+ * more than that: a trigger, or a key that leads elsewhere.
  */
 export async function deleteSessions(
   run: Run,
@@ -101,10 +101,24 @@ export async function deleteSessions(
     })
     sessions = await deleteInto(tx, { table: f.table, where: f.where, storedAs }, ids)
     archived.set(f.table, (archived.get(f.table) ?? 0) + sessions)
+    // a foreign key does not look whether its deletion has taken the row
+    const left = await rowsStaying(tx, f.table, f.where, ids)
+    if (left > 0) throw unchangedRows(f.table, left)
   }
   await refuseMore(tx, before, archived)
   return sessions
 }
+
+/** Rows that are as they were after a statement that should have changed them: a trigger or a rule did it. */
+export const unchangedRows = (table: string, rows: number): Failure =>
+  new Failure('ROWS_FAILED', table, {
+    rows,
+    migration: 'prune',
+    sqlstate: null,
+    reason: `unchanged afterwards: a trigger or a rule of ${table} leaves them`,
+    keys: [],
+    stoppedEarly: false,
+  })
 
 /** The table of the archive for what goes; that of a prune that was broken off is gone on with. */
 async function storeOf(

@@ -58,6 +58,9 @@ async function needsOf(track: Track): Promise<Needs> {
 
 type Found = { [K in keyof Needs]: Set<string> }
 
+/** What stands before the name of a table that is only read. */
+const onlyReads = /(?<!\bdelete\s+)\b(?:from|join)\s+$/i
+
 function addNeeds(found: Found, s: Statement): void {
   const { kind, node } = s
   const target = node.relation ?? node.table
@@ -66,7 +69,11 @@ function addNeeds(found: Found, s: Statement): void {
   for (const table of droppedTables(s)) found.owned.add(table)
   // what a block changes, only its text tells
   if (kind === 'DoStmt') {
-    const names = [...s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)].map(m => m[0])
+    const names = [...s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)].flatMap(m => {
+      const isRead = onlyReads.test(s.text.slice(0, m.index))
+      if (isRead) found.read.add(m[0])
+      return isRead ? [] : m[0]
+    })
     for (const name of names) found.owned.add(name)
     if (/\balter (routine|function|procedure)\b/i.test(s.text))
       for (const name of names) found.served.add(name)

@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import { bindTypes } from '../adapt/bind.js'
 import { splitMapping } from '../adapt/judge_mapping.js'
-import { ownRoles } from '../adapt/own_roles.js'
+import { type OwnGrant, ownRoles, ownTablesOf, partialGrants } from '../adapt/own_grants.js'
 import {
   describeBinding,
   initCommand,
@@ -18,8 +18,8 @@ import { copyTrack } from '../files/scaffold.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure, Failures } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
-import type { Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import type { Track, TrackInfo } from '../model/project.js'
+import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import { trackNamed } from '../plan/choose_track.js'
 import { nearestFinding, nearestOf } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
@@ -110,6 +110,19 @@ const mappingTable = (proposal: ReadProposal): Table => ({
   rows: proposal.bindings.map(b => [b.label, b.to ?? '?', b.confidence, b.because]),
 })
 
+/** Where a role has a privilege on some columns of the messages, which a new table does not all have. */
+async function inPart(
+  track: Track,
+  roles: OwnGrant[],
+  info: TrackInfo | null,
+  mapping: Mapping,
+): Promise<Finding[]> {
+  const tables = ownTablesOf(await readTrackNames(track), info, mapping)
+  return partialGrants(roles, tables).map(({ table, ...facts }) =>
+    finding('GRANTED_IN_PART', table, { ...facts, messages: tables.reader!.table }),
+  )
+}
+
 async function copied(
   track: Track,
   wanted: Mapping,
@@ -141,6 +154,7 @@ async function copied(
         secured: roles.some(r => r.reaches !== null),
       }),
     )
+  if (roles) report.findings.push(...(await inPart(track, roles, info, mapping)))
   if (proposal) report.tables.push(mappingTable(proposal))
   return report
 }

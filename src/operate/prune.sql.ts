@@ -99,10 +99,21 @@ export async function idleByState(sql: Db, r: Retention): Promise<Cells[]> {
  * it is in use. What is to become of them is judged again afterwards, when nobody can write a message to
  * them any more.
  */
-export async function lockIdle(sql: Db, r: Retention, limit: number): Promise<string[]> {
+export async function lockIdle(
+  sql: Db,
+  r: Retention,
+  limit: number,
+  { only, except }: { only: string[] | null; except: string[] },
+): Promise<string[]> {
   const { sessions: s } = r.info
+  const id = `s.${q(s.id)}::text`
+  const listed = only ?? except
+  const chosen =
+    listed.length === 0
+      ? ''
+      : `and ${id} ${only ? '' : 'not '}in (select jsonb_array_elements_text(${literal(JSON.stringify(listed))}))`
   const rows = await sql.unsafe<{ id: string }[]>(
-    `select s.${q(s.id)}::text as id from ${s.table} s where ${idle(r)}
+    `select ${id} as id from ${s.table} s where ${idle(r)} ${chosen}
      order by s.${q(s.active)} limit ${limit} for update skip locked`,
     [r.days],
   )
@@ -154,6 +165,15 @@ export async function deleteInto(
     [JSON.stringify(ids)],
   )
   return result.count
+}
+
+/** How many rows are still there that should have gone. */
+export async function rowsStaying(sql: Db, table: string, where: string, ids: string[]): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::float8 as n from ${table} t where ${where}`,
+    [JSON.stringify(ids)],
+  )
+  return row!.n
 }
 
 /** Makes the table for values of a column that a deletion will take away elsewhere. */

@@ -13,18 +13,9 @@ import { judgeForeignCode } from '../plan/foreign_code.js'
 import { inRun } from '../run/in_run.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
-import type { Run } from '../run/run.js'
-import { deleteSessions, type Follows, followsOf } from './delete_sessions.js'
-import {
-  countIdle,
-  idleByState,
-  lockIdle,
-  type PruneCount,
-  type PruneHow,
-  type Retention,
-  settle,
-  stillIdle,
-} from './prune.sql.js'
+import { type Follows, followsOf } from './delete_sessions.js'
+import { countIdle, idleByState, type PruneCount, type PruneHow, type Retention } from './prune.sql.js'
+import { pruneAll } from './prune_batches.js'
 import { requireTable } from './sessions.js'
 
 /** What a person asked for. */
@@ -57,9 +48,6 @@ export function retentionDays(text: string | null): number {
     throw new UsageError(`--older-than ${text}`, 'it wants days or weeks, such as 90d or 12w')
   return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
 }
-
-/** Sessions of one transaction: short enough that nobody waits. */
-const pruneAtOnce = 200
 
 /** What the track's sessions have for each way to prune them; else the words of what they lack. */
 function refuseHow(track: Track, { sessions: s }: TrackInfo, how: PruneHow): void {
@@ -109,14 +97,14 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
   return inRun(run, report, async () => {
     let count = 0
-    await tellingDone(
-      pruneAll(run, track, { ...planned, note: n => (count += n) }),
-      () => count > 0,
-      () =>
-        report.findings.push(
-          finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
-        ),
-    )
+    const tell = () =>
+      report.findings.push(
+        finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
+      )
+    const work = pruneAll(run, track, { ...planned, note: n => (count += n) })
+    const stay = await tellingDone(work, () => count > 0, tell)
+    report.findings.push(...stay)
+    if (stay.length > 0) report.verdict = 'attention'
     noteInterrupted(ctx, info.sessions.table, report)
     const sealed = how === 'deleted' && !run.writer.lost ? await sealArchives(run, track.name) : []
     if (sealed.length > 0) {
@@ -200,31 +188,6 @@ const followText = ({ follows }: Follows): string =>
     .map(f => (f.columns ? `values of ${f.table}` : `rows of ${f.table}`))
     .join(', ') || 'nothing else'
 
-/**
- * Prunes some at a time, each in a short transaction: run again after a kill, it goes on with what is left.
- */
-async function pruneAll(
-  run: Run,
-  track: Track,
-  { retention, follows, note }: { retention: Retention; follows: Follows; note: (pruned: number) => void },
-): Promise<void> {
-  for (let more = true; more && !run.ctx.signal.aborted; ) {
-    await withLockRetries(run, retention.info.sessions.table, async timeout => {
-      const pruned = await run.writer.sql.begin(async tx => {
-        await setLocal(tx, timeout, 30_000)
-        const locked = await lockIdle(tx, retention, pruneAtOnce)
-        const ids = await stillIdle(tx, retention, locked)
-        more = locked.length > 0
-        if (ids.length === 0) return 0
-        return retention.how === 'deleted'
-          ? deleteSessions(run, tx, track, follows, ids)
-          : settle(tx, retention, ids)
-      })
-      note(pruned)
-    })
-  }
-}
-
 /** Drops archives past their retention; a dry run unless told to apply. */
 export async function pruneArchives(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
   const report = emptyReport('prune')
@@ -273,14 +236,15 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
 }
 
 /** Says what was done, also where something ended the work after a part of it. */
-async function tellingDone(work: Promise<void>, isAny: () => boolean, tell: () => void): Promise<void> {
+async function tellingDone<T>(work: Promise<T>, isAny: () => boolean, tell: () => void): Promise<T> {
   try {
-    await work
+    const done = await work
+    tell()
+    return done
   } catch (error) {
     if (isAny()) tell()
     throw error
   }
-  tell()
 }
 
 /** Where somebody asked it to stop, what was to be pruned may not all be done. */

@@ -121,7 +121,7 @@ export async function quarantineAssign(
   workspace: string,
   options: QuarantineOptions,
 ): Promise<Report> {
-  return tryAgain(ctx, track, options, async (connection, specs, report) => {
+  return tryAgain(ctx, track, options, async (connection, specs, report, isToDo) => {
     let rows = 0
     for (const spec of specs) {
       const m = track.migrations.find(o => o.name === spec.migration)!
@@ -136,16 +136,17 @@ export async function quarantineAssign(
             throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
               reason: `rows of ${spec.table} would still not fit: ${assigned.left}; nothing was changed`,
             })
+          await releaseRows(tx, spec, options.reason)
           return assigned.rows
         })
         .catch(error => {
           throw refusedUnit(error, workspace, spec.table)
         })
-      await releaseRows(connection.sql, spec, options.reason)
       if (given > 0) report.findings.push(finding('ASSIGNED', spec.table, { rows: given, unit: workspace }))
       rows += given
     }
-    if (rows === 0)
+    // one that was broken off has given them their workspace: they are to do
+    if (rows === 0 && !isToDo)
       throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
         reason: 'no row that waits in its table can be given a workspace',
       })
@@ -169,7 +170,7 @@ async function tryAgain(
   ctx: Context,
   track: Track,
   { consent, leaseWaitMs }: QuarantineOptions,
-  change: (connection: Connection, specs: PendingSpec[], report: Report) => Promise<void>,
+  change: (connection: Connection, specs: PendingSpec[], report: Report, isToDo: boolean) => Promise<void>,
 ): Promise<Report> {
   const report = emptyReport('quarantine')
   const accounts: Table = {
@@ -186,7 +187,8 @@ async function tryAgain(
   await inOwnRun(ctx, { command: 'quarantine', leaseWaitMs }, async ({ target, writer }) => {
     report.target = target.info
     await count(writer, 'before')
-    await change(writer, await specsOf(writer, track), report)
+    const isToDo = accounts.rows.some(row => Number(row.at(-1)) > 0)
+    await change(writer, await specsOf(writer, track), report, isToDo)
   })
   const worked = await backfill(ctx, track, {
     unit: null,

@@ -1,7 +1,12 @@
+import { columnFacts } from '../database/catalog.sql.js'
+import { primaryKey } from '../database/row_key.sql.js'
 import { type Db, literal, ident as q } from '../database/types.js'
 import { messageValue, readAs } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
+import { type MergedColumn, mergedColumns } from '../rollback/merged_table.sql.js'
+import { plannedCost } from '../verify/row_groups.sql.js'
+import { type Condition, isOneOf } from './session_filters.sql.js'
 
 const countOf = (info: TrackInfo): string => {
   const { sessions: s, messages: m } = info
@@ -20,52 +25,102 @@ const joins = (info: TrackInfo): { columns: string; from: string } => {
   }
 }
 
-/** Sessions, most recent first; `where` has the wanted values by the name of the filter. */
+/** Types whose values a report shows as they are; others are shown as the server's text. */
+const plain = ['smallint', 'integer', 'boolean']
+
+/** Sessions, most recent first; `all` adds every column that they have, by its own name. */
 export async function listSessions(
   sql: Db,
   info: TrackInfo,
-  where: Record<string, string[]>,
-  limit: number,
+  condition: Condition,
+  { limit, all }: { limit: number; all: boolean },
 ): Promise<Cells[]> {
   const { sessions: s, filters = {} } = info
-  const args: string[] = []
-  const conditions = Object.entries(where).map(([name, values]) => {
-    args.push(JSON.stringify(values))
-    return `s.${q(filters[name]!.column)}::text in (select jsonb_array_elements_text($${args.length}::text::jsonb))`
-  })
   const shown = Object.entries(filters).map(([name, f]) => `, s.${q(f.column)}::text as ${q(name)}`)
   const { columns, from } = joins(info)
+  const more = all ? await everyColumn(sql, info) : ''
+  // an index in descending order has nulls first: where there are none, both orders are the same
+  const active = await columnFacts(sql, s.table, s.active)
+  const nulls = active?.notNull ? '' : 'nulls last'
   return sql.unsafe<Cells[]>(
     `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}${shown.join('')}${columns},
-       to_char(s.${q(s.active)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as active, ${countOf(info)} as messages
+       to_char(s.${q(s.active)} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as active, ${countOf(info)} as messages${more}
      from ${s.table} s${from}
-     where ${conditions.join(' and ') || 'true'}
-     order by s.${q(s.active)} desc nulls last, s.${q(s.id)}
+     where ${condition.text}
+     order by s.${q(s.active)} desc ${nulls}, s.${q(s.id)}
      limit ${limit}`,
-    args,
+    condition.args,
   )
 }
+
+/** The columns of the sessions under their own names, and the rows that they are joined with as JSON. */
+async function everyColumn(sql: Db, { sessions: s, filters = {} }: TrackInfo): Promise<string> {
+  const named = ['session', 'title', 'active', 'messages', ...Object.keys(filters)]
+  const columns = (await mergedColumns(sql, s.table)).filter(
+    c => c.name !== s.history && !named.includes(c.name),
+  )
+  const joined = (s.with ?? []).map((w, i) => `, to_jsonb(w${i})::text as ${q(w.as)}`)
+  const values = columns.map(c => `, s.${q(c.name)}${plain.includes(c.type) ? '' : '::text'} as ${q(c.name)}`)
+  return [...values, ...joined].join('')
+}
+
+/** How many sessions there are. */
+export async function countSessions(sql: Db, info: TrackInfo, { text, args }: Condition): Promise<number> {
+  const [row] = await sql.unsafe<{ n: number }[]>(
+    `select count(*)::float8 as n from ${info.sessions.table} s where ${text}`,
+    args,
+  )
+  return row!.n
+}
+
+/**
+ * SQL of a row as one object. A `json` column is a text in it: it may hold an escaped NUL, which no `jsonb`
+ * takes.
+ */
+const objectOf = (alias: string, columns: MergedColumn[]): string =>
+  columns
+    .map(({ name, type }) => {
+      const value = `${alias}.${q(name)}${type === 'json' ? '::text' : ''}`
+      return `jsonb_build_object(${literal(name)}, ${value})`
+    })
+    .join(' || ') || "'{}'::jsonb"
 
 /** One session with all its columns, what it is joined with nested; null when there is none. */
 export async function readSession(sql: Db, info: TrackInfo, id: string): Promise<Cells | null> {
   const { sessions: s } = info
-  const nested = (s.with ?? [])
-    .map((w, i) => ` || jsonb_build_object(${literal(w.as)}, to_jsonb(w${i}))`)
-    .join('')
+  const own = (await mergedColumns(sql, s.table)).filter(c => c.name !== s.history)
+  const parts = [objectOf('s', own)]
+  for (const [i, w] of (s.with ?? []).entries())
+    parts.push(
+      `jsonb_build_object(${literal(w.as)}, case when w${i}.id is not null then ${objectOf(`w${i}`, await mergedColumns(sql, w.table))} end)`,
+    )
+  const isIt = await isOneOf(sql, { table: s.table, column: s.id }, [id], '$1')
   const [row] = await sql.unsafe<{ session: Cells }[]>(
-    `select (to_jsonb(s)${s.history ? ` - ${literal(s.history)}` : ''}${nested}) as session
-     from ${s.table} s${joins(info).from}
-     where s.${q(s.id)}::text = $1`,
-    [id],
+    `select ${parts.join(' || ')} as session from ${s.table} s${joins(info).from} where ${isIt}`,
+    [JSON.stringify([id])],
   )
   return row?.session ?? null
 }
 
 /** The role of a message; of several columns, the first that its table has and that says something. */
-const roleOf = (role: string | string[], reads: TrackInfo['reads']): string =>
-  typeof role === 'string'
-    ? `${readAs(reads?.role, `m.${q(role)}`)}::text`
-    : `coalesce(${role.map(c => `to_jsonb(m) ->> ${literal(c)}`).join(', ')})`
+const roleOf = (role: string | string[], reads: TrackInfo['reads'], columns: MergedColumn[]): string => {
+  if (typeof role === 'string') return `${readAs(reads?.role, `m.${q(role)}`)}::text`
+  const there = role.filter(r => columns.some(c => c.name === r)).map(r => `m.${q(r)}::text`)
+  return there.length === 0 ? 'null' : `coalesce(${there.join(', ')})`
+}
+
+/** A message as it is shown. */
+interface Message {
+  at: string | null
+  role: string | null
+  content: string | null
+  /** What else it has, as JSON: tool calls, metadata; null where that is nothing. */
+  more: string | null
+}
+
+/** SQL of what an object has that is not empty, as text; null where that is nothing. */
+const notEmpty = (object: string): string =>
+  `(select jsonb_object_agg(k.key, k.value)::text from jsonb_each(${object}) k where k.value not in ('null', '{}', '[]'))`
 
 /** The messages of one session in order; the newest `limit` of them, or all. */
 export async function readMessages(
@@ -73,47 +128,74 @@ export async function readMessages(
   info: TrackInfo,
   id: string,
   limit: number | null,
-): Promise<{ at: string | null; role: string | null; content: string | null }[]> {
+): Promise<Message[]> {
   const { sessions: s, messages: m } = info
   const most = limit === null ? '' : `limit ${limit}`
+  const isIt = await isOneOf(sql, { table: s.table, column: s.id }, [id], '$1')
+  const wanted = [JSON.stringify([id])]
   if (s.history)
     return sql.unsafe(
-      `select x.at, x.role, x.content from (
-         select e.n, e.value ->> 'timestamp' as at, e.value ->> 'role' as role, coalesce(e.value ->> 'content', e.value::text) as content
+      `select x.at, x.role, x.content, x.more from (
+         select e.n, e.value ->> 'timestamp' as at, e.value ->> 'role' as role, coalesce(e.value ->> 'content', e.value::text) as content,
+           case when jsonb_typeof(e.value) = 'object' and e.value ? 'content' then ${notEmpty("e.value - array['timestamp', 'role', 'content']")} end as more
          from ${s.table} s cross join lateral jsonb_array_elements(s.${q(s.history)}) with ordinality as e (value, n)
-         where s.${q(s.id)}::text = $1
+         where ${isIt}
          order by e.n desc ${most}
        ) x order by x.n`,
-      [id],
+      wanted,
     )
   if (!m) return []
   const created = messageValue(info, 'created', 'm')
+  const columns = await mergedColumns(sql, m.table)
+  const shown = [
+    ...[m.session, m.content, m.created, m.role, s.workspace ?? []].flat(),
+    ...(await primaryKey(sql, m.table)),
+  ]
+  const others = columns.filter(c => !shown.includes(c.name))
   return sql.unsafe(
-    `select x.at, x.role, x.content from (
+    `select x.at, x.role, x.content, x.more from (
        select ${created} as created, m.ctid as place, to_char(${created} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as at,
-         ${roleOf(m.role, info.reads)} as role, ${messageValue(info, 'content', 'm')}::text as content
+         ${roleOf(m.role, info.reads, columns)} as role, ${messageValue(info, 'content', 'm')}::text as content,
+         ${notEmpty(objectOf('m', others))} as more
        from ${m.table} m join ${s.table} s on m.${q(m.session)} = s.${q(m.to ?? s.id)}
-       where s.${q(s.id)}::text = $1
+       where ${isIt}
        order by ${created} desc nulls last, m.ctid desc ${most}
      ) x order by x.created, x.place`,
-    [id],
+    wanted,
   )
 }
 
-/** Counts of sessions and messages, and of the last day. */
-export async function countAll(sql: Db, info: TrackInfo): Promise<Cells> {
+/** Messages from which on they are not counted but estimated: counting reads an index from end to end. */
+const mostCounted = 1_000_000
+
+/** How many messages there are as the server believes where they are too many to count, else null. */
+export async function estimatedMessages(sql: Db, info: TrackInfo): Promise<number | null> {
+  if (!info.messages || info.sessions.history) return null
+  const rows = (await plannedCost(sql, `select from ${info.messages.table}`)).rows
+  return rows > mostCounted ? rows : null
+}
+
+/** Counts of sessions and messages, and of the last day. With `about` messages the table is not read for it. */
+export async function countAll(sql: Db, info: TrackInfo, about: number | null): Promise<Cells> {
   const { sessions: s, messages: m } = info
   const messages = s.history
     ? `(select coalesce(sum(jsonb_array_length(s.${q(s.history)})), 0)::int from ${s.table} s)`
     : m
-      ? `(select count(*)::int from ${m.table})`
+      ? about === null
+        ? `(select count(*)::int from ${m.table})`
+        : `${about}::float8`
       : 'null::int'
+  // a message makes its session as new as it is, and is found by the index on both
+  const bySession =
+    about === null || !m
+      ? ''
+      : `and m.${q(m.session)} in (select s.${q(m.to ?? s.id)} from ${s.table} s where s.${q(s.active)} > now() - interval '24 hours')`
   const lately =
     m && !s.history
-      ? `(select count(*)::int from ${m.table} m where ${messageValue(info, 'created', 'm')} > now() - interval '24 hours')`
+      ? `(select count(*)::int from ${m.table} m where ${messageValue(info, 'created', 'm')} > now() - interval '24 hours' ${bySession})`
       : 'null::int'
   const [row] = await sql.unsafe<Cells[]>(
-    `select (select count(*)::int from ${s.table}) as sessions, ${messages} as messages,
+    `select (select count(*)::int from ${s.table}) as sessions, ${messages} as "messages${about === null ? '' : ', about'}",
        (select count(*)::int from ${s.table} s where s.${q(s.active)} > now() - interval '24 hours') as "sessions active in the last 24 h",
        ${lately} as "messages of the last 24 h"`,
   )
@@ -128,12 +210,38 @@ export async function sizesOf(sql: Db, tables: string[]): Promise<Cells[]> {
     where to_regclass(t) is not null`
 }
 
-/** The sessions with most messages. */
-export async function largestSessions(sql: Db, info: TrackInfo, limit: number): Promise<Cells[]> {
-  const { sessions: s } = info
+/**
+ * The sessions with most messages. Of `about` messages in all those that the server's statistics name, with
+ * the numbers that follow from them.
+ */
+export async function largestSessions(
+  sql: Db,
+  info: TrackInfo,
+  limit: number,
+  about: number | null,
+): Promise<Cells[]> {
+  const { sessions: s, messages: m } = info
+  const named = `s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}`
+  if (about === null || !m)
+    return sql.unsafe<Cells[]>(
+      `select ${named}, ${countOf(info)} as messages
+       from ${s.table} s order by messages desc nulls last limit ${limit}`,
+    )
+  const common = await sql<{ value: string; share: number }[]>`
+    select v.value, v.share::float8 as share
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_stats p on p.schemaname = n.nspname and p.tablename = c.relname and p.attname = ${m.session}
+    cross join unnest(p.most_common_vals::text::text[], p.most_common_freqs) with ordinality as v (value, share, place)
+    where c.oid = to_regclass(${m.table})
+    order by v.place limit ${limit}`
+  const values = common.map(c => c.value)
+  const isIt = await isOneOf(sql, { table: s.table, column: m.to ?? s.id }, values, '$1')
   return sql.unsafe<Cells[]>(
-    `select s.${q(s.id)}::text as session${s.title ? `, s.${q(s.title)} as title` : ''}, ${countOf(info)} as messages
-     from ${s.table} s order by messages desc nulls last limit ${limit}`,
+    `select ${named}, round((x.share * ${about})::numeric)::float8 as "messages, about"
+     from ${s.table} s join jsonb_to_recordset($2::text::jsonb) as x (value text, share float8) on x.value = s.${q(m.to ?? s.id)}::text
+     where ${isIt}
+     order by x.share desc limit ${limit}`,
+    [JSON.stringify(values), JSON.stringify(common)],
   )
 }
 

@@ -1,22 +1,68 @@
-import { relationFacts } from '../database/catalog.sql.js'
+import { relationFacts, seesAllRows } from '../database/catalog.sql.js'
+import { setLocal, setParameter } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
+import { isDataFault, isSqlState } from '../database/faults.js'
+import { transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
 import { requireTrackInfo } from '../files/track_info.js'
 import { Failure, UsageError } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
-import { emptyReport, type Report, tableOfCells } from '../model/report.js'
-import { listSessions, readMessages, readSession, unknownParents } from './sessions.sql.js'
+import { emptyReport, type Finding, finding, type Report, tableOfCells } from '../model/report.js'
+import {
+  type Condition,
+  conditionOf,
+  type SessionFilters,
+  type Since,
+  scannedBy,
+  unusedValues,
+} from './session_filters.sql.js'
+import { readDocument } from './session_rows.js'
+import { countSessions, listSessions, readMessages, readSession, unknownParents } from './sessions.sql.js'
 
-/** What `sessions list` was asked for: values by the name of the track's filter. */
-export type SessionsOptions = Record<string, string[]>
+/** Which sessions `sessions list` and `sessions count` are asked for. */
+export interface SessionsOptions {
+  /** Values by the name of the track's filter. */
+  filter: Record<string, string[]>
+  /** A time, or how long before now, such as `7d`; null for all. */
+  since: string | null
+  /** A text of the title or a message; null for all. */
+  search: string | null
+  /** Also those that are marked as deleted. */
+  withDeleted: boolean
+  /** How long a search may take, in seconds. */
+  within: number
+}
 
-/** The filters of a list, with the track's defaults. Throws USAGE for a name or value that does not exist. */
-function filtersOf(track: Track, info: TrackInfo, options: SessionsOptions): SessionsOptions {
+/** How long a search may take where nobody says, in seconds. */
+export const usualSearchSeconds = 30
+
+/** Rows of a table below which reading all of them is over before a line about it is read. */
+const worthSaying = 10_000
+
+/** How long a reader waits for a lock, in milliseconds. */
+const sessionsLockMs = 5000
+
+const units: Record<string, string> = { m: 'minutes', h: 'hours', d: 'days', w: 'weeks' }
+
+/** A moment from a text. Throws USAGE for one that is none. */
+function readSince(text: string): Since {
+  const [, n, unit] = /^(\d{1,6})([mhdw])$/.exec(text) ?? []
+  if (n !== undefined) return { text: `${n} ${units[unit!]}`, ago: true }
+  if (/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$/.test(text))
+    return { text, ago: false }
+  throw wrongSince(text)
+}
+
+const wrongSince = (text: string): UsageError =>
+  new UsageError(`--since ${text}`, 'it looks like 7d, 12h, 2026-01-31 or 2026-01-31T18:00Z')
+
+/** The filters with the track's defaults. Throws USAGE for a name or value that does not exist. */
+function readFilters(track: Track, info: TrackInfo, options: SessionsOptions): SessionFilters {
   const filters = info.filters ?? {}
-  const where: SessionsOptions = {}
+  const where: Record<string, string[]> = {}
   for (const [name, { default: usual }] of Object.entries(filters)) if (usual) where[name] = usual
-  for (const [name, values] of Object.entries(options)) {
+  for (const [name, values] of Object.entries(options.filter)) {
     const filter = filters[name]
     if (!filter)
       throw new UsageError(`--filter ${name}`, `the sessions of ${track.name} have no such filter`, {
@@ -29,51 +75,166 @@ function filtersOf(track: Track, info: TrackInfo, options: SessionsOptions): Ses
       })
     where[name] = values
   }
-  return where
+  const { search, withDeleted } = options
+  if (search !== null && (search.trim() === '' || search.includes('\0')))
+    throw new UsageError('--search', 'it wants the text to look for')
+  const since = options.since === null ? null : readSince(options.since)
+  return { where, since, search, withDeleted }
 }
 
 /** Lists sessions, most recent first. Content of messages is not quoted. */
 export async function sessionsList(
   ctx: Context,
   track: Track,
+  options: SessionsOptions & { limit: number; allFields: boolean },
+): Promise<Report> {
+  return withSessions(ctx, track, options, async (sql, info, condition) => {
+    const sessions = await listSessions(sql, info, condition, {
+      limit: options.limit,
+      all: options.allFields,
+    })
+    return { table: tableOfCells('Sessions', sessions), any: sessions.length > 0 }
+  })
+}
+
+/** Counts sessions. */
+export async function sessionsCount(ctx: Context, track: Track, options: SessionsOptions): Promise<Report> {
+  return withSessions(ctx, track, options, async (sql, info, condition) => {
+    const sessions = await countSessions(sql, info, condition)
+    return { table: tableOfCells('Sessions', [{ sessions }]), any: sessions > 0 }
+  })
+}
+
+/** Reads sessions as the role of the connection may see them, and says what it may not have seen. */
+async function withSessions(
+  ctx: Context,
+  track: Track,
   options: SessionsOptions,
-  limit: number,
+  read: (
+    sql: Db,
+    info: TrackInfo,
+    condition: Condition,
+  ) => Promise<{ table: Report['tables'][number]; any: boolean }>,
 ): Promise<Report> {
   const info = await requireTrackInfo(track)
-  const where = filtersOf(track, info, options)
+  const wanted = readFilters(track, info, options)
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
   await requireTable(connection.sql, info.sessions.table)
-  const sessions = await listSessions(connection.sql, info, where, limit)
-  if (sessions.length === 0) await refuseUnknown(connection.sql, info, options)
-  report.tables.push(tableOfCells('Sessions', sessions))
+  await transaction(
+    connection.sql,
+    'isolation level repeatable read read only',
+  )(async sql => {
+    await asRole(sql, info, report)
+    const condition = await conditionOf(sql, info, wanted)
+    if (options.search !== null) {
+      report.findings.push(...(await scanFindings(ctx, sql, info, condition)))
+      await setLocal(sql, sessionsLockMs, options.within * 1000)
+    }
+    const { table, any } = await read(sql, info, condition)
+    report.tables.push(table)
+    if (!any) report.findings.push(...(await unknownValues(sql, info, options)))
+  }).catch(error => {
+    if (isSqlState(error, '57014') && options.search !== null && !ctx.signal.aborted)
+      throw new Failure('SEARCH_TOO_SLOW', options.search, {
+        seconds: options.within,
+        table: info.messages?.table ?? info.sessions.table,
+        column: info.sessions.history ? null : (info.messages?.content ?? null),
+      })
+    if (isDataFault(error) && options.since !== null) throw wrongSince(options.since)
+    throw error
+  })
   return report
 }
 
-/** Throws USAGE for a value that names a row of another table, such as a user, where there is no such row. */
-async function refuseUnknown(sql: Db, info: TrackInfo, options: SessionsOptions): Promise<void> {
-  for (const [name, values] of Object.entries(options)) {
-    const [unknown] = await unknownParents(sql, info.sessions.table, info.filters![name]!.column, values)
+/** Lets row level security filter what this transaction reads, and says where it may have. */
+async function asRole(sql: Db, { sessions, messages }: TrackInfo, report: Report): Promise<void> {
+  await setParameter(sql, 'row_security', 'on')
+  for (const table of [sessions.table, ...(messages ? [messages.table] : [])])
+    if (!(await seesAllRows(sql, table)))
+      report.findings.push(finding('SESSIONS_HIDDEN', table, { role: report.target!.role }))
+}
+
+/** That a search reads every message; said before it does, because it takes as long as that takes. */
+async function scanFindings(
+  ctx: Context,
+  sql: Db,
+  info: TrackInfo,
+  condition: Condition,
+): Promise<Finding[]> {
+  const scan = await scannedBy(sql, info, condition)
+  if (!scan) return []
+  if (scan.rows === null || scan.rows >= worthSaying) {
+    const rows = scan.rows === null ? 'all' : `about ${scan.rows}`
+    ctx.emit({ type: 'narrate', text: `no index helps this search: it reads ${rows} rows of ${scan.table}` })
+  }
+  const column = info.sessions.history ? null : (info.messages?.content ?? null)
+  return [finding('SEARCH_SCANS', scan.table, { rows: scan.rows, column })]
+}
+
+/**
+ * Throws USAGE for a value that names a row of another table, such as a user, where there is no such row; of
+ * other values it says which no session has.
+ */
+async function unknownValues(sql: Db, info: TrackInfo, options: SessionsOptions): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const [name, values] of Object.entries(options.filter)) {
+    const { column } = info.filters![name]!
+    const [unknown] = await unknownParents(sql, info.sessions.table, column, values)
     if (unknown)
       throw new UsageError(
         `--filter ${name}=${unknown.value}`,
         `there is no such ${name}: no row of ${unknown.table} has it as its ${unknown.column}`,
       )
+    for (const value of await unusedValues(sql, info.sessions.table, column, values))
+      findings.push(finding('NO_SESSION_HAS', `${name}=${value}`, { table: info.sessions.table }))
   }
+  return findings.length > 0 ? findings : [nothingFound(info, options)]
 }
 
-/** One session with its messages: what a person asked to read, so their content is in the report. */
+/** That filters leave nothing, with what a list leaves out by itself. */
+function nothingFound({ sessions: s, filters = {} }: TrackInfo, options: SessionsOptions): Finding {
+  const hidden = Object.entries(filters).flatMap(([name, f]) =>
+    f.default && !options.filter[name] ? [`sessions whose ${name} is not ${f.default.join(' or ')}`] : [],
+  )
+  if (s.deleted && !options.withDeleted) hidden.push('sessions marked as deleted')
+  return finding('NO_SESSION_FOUND', s.table, { hidden })
+}
+
+/**
+ * One session with its messages: what a person asked to read, so their content is in the report. `whole` adds
+ * the document that an import takes.
+ */
 export async function sessionsShow(
   ctx: Context,
   track: Track,
   id: string,
-  limit: number | null,
+  { limit, whole }: { limit: number | null; whole: boolean },
 ): Promise<Report> {
   const info = await requireTrackInfo(track)
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
   await requireTable(connection.sql, info.sessions.table)
-  const found = await readSession(connection.sql, info, id)
+  await transaction(
+    connection.sql,
+    'isolation level repeatable read read only',
+  )(async sql => {
+    // a document that lacked what row level security hides would be taken for the whole session
+    if (!whole) await asRole(sql, info, report)
+    await addSession(sql, info, id, { limit, report })
+    if (whole) report.session = await readDocument(sql, track, info, id)
+  })
+  return report
+}
+
+/** Adds a session and its messages to a report. Throws NO_SUCH_SESSION. */
+export async function addSession(
+  sql: Db,
+  info: TrackInfo,
+  id: string,
+  { limit, report }: { limit: number | null; report: Report },
+): Promise<void> {
+  const found = await readSession(sql, info, id)
   if (!found) throw new Failure('NO_SUCH_SESSION', id, { table: info.sessions.table })
   report.tables.push({
     title: 'Session',
@@ -83,13 +244,13 @@ export async function sessionsShow(
       typeof v === 'object' && v !== null ? JSON.stringify(v) : v,
     ]),
   })
-  const messages = await readMessages(connection.sql, info, id, limit)
+  const messages = await readMessages(sql, info, id, limit)
+  const more = messages.some(m => m.more !== null)
   report.tables.push({
     title: 'Messages',
-    columns: ['at', 'role', 'content'],
-    rows: messages.map(m => [m.at, m.role, m.content]),
+    columns: ['at', 'role', 'content', ...(more ? ['more'] : [])],
+    rows: messages.map(m => [m.at, m.role, m.content, ...(more ? [m.more] : [])]),
   })
-  return report
 }
 
 /** The table of a track that is not applied yet is not there to be read. */

@@ -4,7 +4,7 @@ import { requireTrackInfo } from '../files/track_info.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, type Report, tableOfCells } from '../model/report.js'
 import { requireTable } from './sessions.js'
-import { countAll, largestSessions, sizesOf } from './sessions.sql.js'
+import { countAll, estimatedMessages, largestSessions, sizesOf } from './sessions.sql.js'
 
 /** Counts, recent activity, sizes and the largest sessions of a track. */
 export async function stats(ctx: Context, track: Track): Promise<Report> {
@@ -12,7 +12,8 @@ export async function stats(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('stats', (await inspect(ctx, connection)).info)
   await requireTable(connection.sql, info.sessions.table)
-  const counts = await countAll(connection.sql, info)
+  const about = await estimatedMessages(connection.sql, info)
+  const counts = await countAll(connection.sql, info, about)
   report.tables.push({
     title: 'Counts',
     columns: ['what', 'number'],
@@ -20,6 +21,6 @@ export async function stats(ctx: Context, track: Track): Promise<Report> {
   })
   const tables = [info.sessions.table, ...(info.messages ? [info.messages.table] : [])]
   report.tables.push(tableOfCells('Sizes', await sizesOf(connection.sql, tables)))
-  report.tables.push(tableOfCells('Largest sessions', await largestSessions(connection.sql, info, 10)))
+  report.tables.push(tableOfCells('Largest sessions', await largestSessions(connection.sql, info, 10, about)))
   return report
 }

@@ -93,6 +93,12 @@ export async function seeElements(
       ${asQuery(bodies.read, ['e.element'], 'r (shape, body, role_path, role, place, content, hides)')}
       union all
       select 'unreadable', null, 'set aside' from readable s where s.unreadable is not null
+      union all
+      -- such as a list as a text within JSON: none of it is a message
+      select 'no list of messages', s.document::jsonb, 'set aside'
+      from readable s
+      ${asQuery(bodies.place, ['s.document'], 'p (place)')}
+      where s.document is not null and p.place is null and json_typeof(s.document) <> 'null'
     )
     select r.shape, r.outcome, count(*)::int as elements,
       ${withExamples ? "(array_agg(r.element) filter (where r.element <> 'null' and length(r.element::text) < 100000))[1]" : 'null'} as example,

@@ -41,8 +41,8 @@ export async function readHistory(
   const rows = await ledgerRows(connection)
   const history = foldLedger(rows ?? [], track.name)
   if (reopened) history.reopened = await reopened(history.applied)
-  if (track.otherTool)
-    history.elsewhere = (await readElsewhere(connection.sql, track, track.otherTool)) ?? new Map()
+  const elsewhere = track.otherTool && (await readElsewhere(connection.sql, track, track.otherTool))
+  if (elsewhere) history.elsewhere = elsewhere
   const changed = await changedFiles(track, history)
   const newest = (rows ?? []).reduce<string | null>((at, r) => (at === null || r.at > at ? r.at : at), null)
   const plan = makePlan(track, history, changed, options)

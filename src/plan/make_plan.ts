@@ -6,6 +6,7 @@ import { type Migration, type Phase, phases, type Track } from '../model/project
 import { type Finding, finding } from '../model/report.js'
 import { withoutZeros } from '../model/versions.js'
 import { type History, onlyElsewhere, upward } from '../run/ledger_history.js'
+import { notKeptFindings } from './other_tool.js'
 
 /** What a person asked for. */
 export interface PlanOptions {
@@ -45,6 +46,8 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
       })
   }
   if (track.unkept && steps.length > 0) findings.push(track.unkept)
+  const toApply = steps.map(s => s.migration).filter(m => !applied.has(m.name))
+  findings.push(...notKeptFindings(track, history, toApply))
   return {
     track: track.name,
     steps,

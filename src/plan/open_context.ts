@@ -1,10 +1,10 @@
 import { type Context, closeSpare, connect, type Machine } from '../database/context.js'
 import type { Config } from '../files/config.js'
-import { discover, type WantedLayouts } from '../files/discover.js'
+import { discover, foreignFolder, type WantedLayouts } from '../files/discover.js'
 import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
-import { type Finding, finding, type Table } from '../model/report.js'
+import { type Finding, finding, type Report, type Table } from '../model/report.js'
 import { chooseTrack, trackNamed } from './choose_track.js'
 import { withOtherTool } from './other_tool.js'
 
@@ -41,6 +41,10 @@ export interface Opened {
   track(): Promise<Track>
   /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
   layoutFindings(): Finding[]
+  /** A report with when its command began, the number of its run, and the limits that it ran under. */
+  stamped(report: Report, startedAt: Date): Report
+  /** That migrations of another tool are beside, where the shipped tracks are used. */
+  unreadFolder(): Finding[]
   /** Closes the session that chose the track, where the verb took none over. */
   close(): Promise<void>
 }
@@ -59,8 +63,9 @@ export function readOnce({ root, home, layouts }: Pick<Opening, 'root' | 'home' 
  * shared where several contexts have the same files.
  */
 export function openContext(opening: Opening, project: () => Project = readOnce(opening)): Opened {
-  const { url, config, machine, emit, signal } = opening
+  const { url, config, root, beside, home, machine, emit, signal } = opening
   let picked: Track | null = null
+  let run: number | undefined
   const ctx: Context = {
     ...machine,
     url,
@@ -76,7 +81,10 @@ export function openContext(opening: Opening, project: () => Project = readOnce(
     reason: opening.reason,
     tool: `rethread ${opening.version}`,
     tracks: () => project().tracks,
-    emit,
+    emit: event => {
+      if (event.type === 'run') run = event.run
+      emit(event)
+    },
     spare: { reader: null },
     signal,
   }
@@ -88,6 +96,18 @@ export function openContext(opening: Opening, project: () => Project = readOnce(
       return picked
     },
     layoutFindings: () => (picked ? layoutFindings(picked) : []),
+    stamped: (report, startedAt) => ({
+      ...report,
+      startedAt: startedAt.toISOString(),
+      // a plan has no run: what is numbered is a rehearsal on a copy
+      ...(run === undefined || report.command === 'plan' ? {} : { run }),
+      limits: { lockTimeoutMs: config.lockTimeoutMs, batchMs: config.batchTargetMs },
+    }),
+    unreadFolder: () => {
+      // files that were exported for another tool are read beside the track
+      const folder = root === home && beside !== home && !picked?.otherTool ? foreignFolder(beside) : null
+      return folder === null ? [] : [finding('FOLDER_NOT_READ', folder)]
+    },
     close: () => closeSpare(ctx),
   }
 }

@@ -4,7 +4,8 @@ import { histories } from '../histories/tools.js'
 import type { ForeignLayout } from '../model/foreign.js'
 import { type HistoryTool, historyTools, type OtherTool } from '../model/other_tool.js'
 import type { Migration, Track } from '../model/project.js'
-import { finding } from '../model/report.js'
+import { type Finding, finding } from '../model/report.js'
+import type { History } from '../run/ledger_history.js'
 
 /**
  * A track with the other tool that keeps a history of it: the one whose layout its files have, or the
@@ -45,4 +46,27 @@ export function writingHistory(track: Track, history: HistoryTool): Track {
   return reason === null
     ? { ...track, otherTool: { ...otherTool!, writes: true } }
     : { ...track, unkept: finding('HISTORY_NOT_KEPT', history, { reason }) }
+}
+
+/**
+ * What the tool whose files these are would apply a second time: migrations that are applied here, or are
+ * about to be, and that its history will not have. Of numbered files without such a tool, nothing is said.
+ */
+export function notKeptFindings(track: Track, history: History, toApply: Migration[]): Finding[] {
+  const { otherTool: other } = track
+  if (!other || other.writes || track.unkept) return []
+  const table = history.elsewhere !== undefined
+  if (!table && other.name === 'sequelize') return []
+  const isUnknown = (m: Migration) =>
+    other.filesOf(m.name).length > 0 && !history.elsewhere?.has(m.name) && !m.foreign?.repeatable
+  const applied = track.migrations.filter(m => history.applied.has(m.name) && isUnknown(m))
+  const next = toApply.filter(isUnknown)
+  if (applied.length + next.length === 0) return []
+  const facts = {
+    tool: other.name,
+    applied: applied.map(m => m.name),
+    next: next.length,
+    keeps: histories[other.name].create !== null,
+  }
+  return [finding('HISTORY_BEHIND', track.name, facts, table ? 'warn' : 'info')]
 }

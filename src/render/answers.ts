@@ -1,4 +1,4 @@
-import type { Code } from '../model/codes.js'
+import { type Code, codes } from '../model/codes.js'
 import type { Finding, Report } from '../model/report.js'
 
 /** What whoever looks at a database at night wants to know first. */
@@ -14,18 +14,34 @@ const leading: ReadonlySet<Code> = new Set<Code>([
   'NEXT_STEP',
 ])
 
-/**
- * The findings that a report begins with, and those that come after everything else. The next step is in
- * both: the last command that a reader sees is the one to type.
- */
-export function answersFirst({ command, findings, targets }: Report): {
+/** The findings of a report in the order in which they are read. */
+interface Read {
+  /** What `status` begins with. */
   answers: Finding[]
+  /** What refuses, fails or warns: the most urgent first, before the details. */
+  urgent: Finding[]
+  /** What is only to be known, after them. */
   others: Finding[]
-} {
+}
+
+/** A decision comes before what is only to be known; a plan warns of what a run refuses. */
+const rank = ({ level, code }: Finding): number =>
+  level === 'refused' ? 0 : level === 'error' ? 1 : code === 'FAIL_ON' || codes[code] === 'refused' ? 2 : 3
+
+/**
+ * The findings that a report begins with, those that are urgent, and the others. The next step of `status` is
+ * at both ends: the last command that a reader sees is the one to type.
+ */
+export function answersFirst({ command, findings, targets }: Report): Read {
   // of many databases the rows answer first
-  if (command !== 'status' || targets) return { answers: [], others: findings }
+  const status = command === 'status' && !targets
+  const rest = status ? findings.filter(f => !leading.has(f.code)) : findings
   return {
-    answers: findings.filter(f => leading.has(f.code)),
-    others: [...findings.filter(f => !leading.has(f.code)), ...findings.filter(f => f.code === 'NEXT_STEP')],
+    answers: status ? findings.filter(f => leading.has(f.code)) : [],
+    urgent: rest.filter(f => f.level !== 'info').sort((a, b) => rank(a) - rank(b)),
+    others: [
+      ...rest.filter(f => f.level === 'info'),
+      ...(status ? findings.filter(f => f.code === 'NEXT_STEP') : []),
+    ],
   }
 }

@@ -1,6 +1,7 @@
 import type { Report } from '../model/report.js'
 import { renderMarkdown } from './markdown.js'
 import { defineRenderer } from './renderer.js'
+import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
 import { verdictWords } from './words/verdicts.js'
 
@@ -19,10 +20,11 @@ function command(level: keyof typeof levels, title: string, subject: string, mes
 }
 
 /**
- * Annotations for a GitHub workflow: one for each finding, each failed step and each row that a check found.
+ * What a report comes to, and annotations for a GitHub workflow: one for each finding, each failed step and
+ * each row that a check found.
  */
 export function renderGithub(report: Report): string {
-  const lines: string[] = []
+  const lines: string[] = summaryLines(report)
   for (const s of report.steps)
     if (s.outcome === 'failed')
       lines.push(command('error', s.migration, s.migration, s.reason ?? `${s.title}: failed`))
@@ -43,6 +45,18 @@ export function renderGithub(report: Report): string {
     lines.push(command(f.level, f.code, f.subject, f.fix ? `${f.message}\n${f.fix}` : f.message))
   lines.push(`rethread ${report.command}: ${verdictWords(report)}`)
   return `${lines.join('\n')}\n`
+}
+
+/** What the report comes to, as lines of the log before the annotations. */
+function summaryLines(report: Report): string[] {
+  const { verdict, lines, need } = summaryOf(report)
+  if (lines.length === 0) return []
+  return [
+    `rethread ${report.command}: ${verdict}`,
+    ...lines.map(({ name, text }) => `  ${name}: ${text}`),
+    ...(need ? [`  From you: ${need.text}`] : []),
+    ...(need?.command ? [`    ${need.command}`] : []),
+  ]
 }
 
 /** GitHub names a file that it shows as the page of the job. */

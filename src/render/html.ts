@@ -1,284 +1,278 @@
 import { hostAndPort } from '../model/host_and_port.js'
-import { type Finding, type Report, type StepResult, type Table, waitsTitle } from '../model/report.js'
+import {
+  type CheckResult,
+  type Finding,
+  isFault,
+  type Report,
+  type StepResult,
+  type Table,
+  waitsTitle,
+} from '../model/report.js'
 import { answersFirst } from './answers.js'
-import { htmlText as plain } from './escape.js'
+import { schemaDrawing } from './html_schema.js'
+import { anchorOf, type Cell, htmlGrid, plain, richText } from './html_text.js'
+import { timeline } from './html_timeline.js'
 import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
+import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
-import { cell, duration, number } from './words/numbers.js'
-import { checkLine, checkMarks, signOf, transactionWords, verdictWords } from './words/verdicts.js'
+import { cell, duration, moment, number } from './words/numbers.js'
+import { waitsOf } from './words/summary.js'
+import { checkLine, checkMarks, signOf, transactionWords } from './words/verdicts.js'
 
-/** Text with `code` in backticks set as code. */
-const prose = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
+/** A part of the page: its heading, and what is below it. */
+interface PagePart {
+  title: string
+  body: string
+}
 
 /**
  * The report as one page that needs nothing else: no network, no script. Light and dark by the reader's wish,
- * printable, with a heading for every part and no meaning that only a colour carries.
+ * printable, for wide and narrow screens, with a heading for every part and no meaning that only a colour
+ * carries.
  */
 export function renderHtml(report: Report): string {
   const { target } = report
-  const { answers, others } = answersFirst(report)
+  const { answers, urgent, others } = answersFirst(report)
   const title = `rethread ${report.command}${target ? `: ${target.database}` : ''}`
+  const part = (heading: string, body: string | null): PagePart[] => (body ? [{ title: heading, body }] : [])
+  const tables = report.tables.filter(t => t.rows.length > 0 && t.title !== waitsTitle)
   const parts = [
-    header(report),
-    answers.length > 0 ? section('Now', htmlFindings(answers)) : '',
-    report.steps.length > 0 ? section('Steps', htmlSteps(report.steps)) : '',
-    report.steps.some(s => s.locks.length + s.traces.length > 0)
-      ? section('Locks, in the order in which they are taken', timeline(report.steps))
-      : '',
-    report.steps.some(s => waiting(s).length > 0) ? section(waitsTitle, whoWaits(report.steps)) : '',
-    report.backfill.length > 0 ? section('Backfills', htmlBackfills(report)) : '',
-    report.checks.length > 0 ? section('Verification', htmlChecks(report)) : '',
-    ...report.tables
-      .filter(t => t.rows.length > 0 && t.title !== waitsTitle)
-      .map(t => section(t.title, table(t))),
-    others.length > 0 ? section('Findings', htmlFindings(others)) : '',
-    report.steps.length > 0 ? section('Statements', statements(report.steps)) : '',
+    ...part('Now', answers.length > 0 ? htmlFindings(answers) : null),
+    ...part('What needs attention', urgent.length > 0 ? htmlFindings(urgent) : null),
+    ...part('Steps', report.steps.length > 0 ? timeline(report) : null),
+    ...part(waitsTitle, whoWaits(report.steps)),
+    ...part('Tables, before and after', report.schema ? schemaDrawing(report.schema) : null),
+    ...part('Backfills', report.backfill.length > 0 ? htmlBackfills(report) : null),
+    ...part('Verification', report.checks.length > 0 ? htmlChecks(report.checks) : null),
+    ...tables.flatMap(t => part(t.title, htmlTable(t))),
+    ...part('Findings', others.length > 0 ? htmlFindings(others) : null),
+    ...part('Statements', report.steps.length > 0 ? htmlStatements(report) : null),
   ]
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>${plain(title)}</title>
 <style>${style}</style>
 </head>
 <body>
+<header>
+${header(report)}
+</header>
+${contents(parts)}
 <main>
-${parts.filter(Boolean).join('\n')}
+${parts.map(section).join('\n')}
 </main>
 </body>
 </html>
 `
 }
 
-const section = (title: string, body: string): string => {
-  const id = title.toLowerCase().replace(/[^a-z0-9]+/g, '-')
+/** Titles may be alike: two tracks, two files. */
+const idAt = (title: string, i: number, all: PagePart[]): string => {
+  const same = all.slice(0, i).filter(p => anchorOf(p.title) === anchorOf(title)).length
+  return same === 0 ? anchorOf(title) : `${anchorOf(title)}-${same + 1}`
+}
+
+const section = ({ title, body }: PagePart, i: number, all: PagePart[]): string => {
+  const id = idAt(title, i, all)
   return `<section aria-labelledby="${id}">\n<h2 id="${id}">${plain(title)}</h2>\n${body}\n</section>`
 }
 
+/** Links to the parts, where there are more than a screen shows. */
+const contents = (parts: PagePart[]): string =>
+  parts.length < 3
+    ? ''
+    : `<nav aria-label="Parts of this report"><ul>${parts
+        .map(({ title }, i, all) => `<li><a href="#${idAt(title, i, all)}">${plain(title)}</a></li>`)
+        .join('')}</ul></nav>`
+
+/** What the report comes to: the verdict in words, and an answer beside each question. */
 function header(report: Report): string {
-  const { target } = report
-  const counts = [
-    report.targets ? `${report.targets.length} databases` : '',
-    report.steps.length > 0 ? `${report.steps.length} step(s)` : '',
-    report.checks.length > 0
-      ? `${report.checks.filter(c => c.outcome === 'pass').length} of ${report.checks.length} checks pass`
-      : '',
-    ...(['refused', 'error', 'warn'] as const).map(level => {
-      const n = report.findings.filter(f => f.level === level).length
-      return n > 0
-        ? `${n} ${level === 'warn' ? 'warning(s)' : level === 'error' ? 'error(s)' : 'refusal(s)'}`
-        : ''
-    }),
-  ].filter(Boolean)
-  return `<header>
-<h1>rethread ${plain(report.command)} <span class="verdict ${report.verdict}">${verdictWords(report)}</span></h1>
-${target ? `<p><strong>${plain(target.database)}</strong> on ${plain(hostAndPort(target))}, PostgreSQL ${plain(target.server)}, as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})</p>` : ''}
-<p>${counts.join(' · ')}</p>
-</header>`
-}
-
-const htmlMarks: Record<string, string> = {
-  done: '✓',
-  failed: '✗',
-  interrupted: '‖',
-  planned: '·',
-  'not-run': '–',
-  'rolled-back': '↩',
-}
-
-const htmlGrid = (head: string[], rows: string[][], numeric: boolean[] = []): string =>
-  `<div class="scroll"><table>
-<thead><tr>${head.map(h => `<th scope="col">${plain(h)}</th>`).join('')}</tr></thead>
-<tbody>
-${rows.map(r => `<tr>${r.map((c, i) => `<td${numeric[i] ? ' class="n"' : tone(c)}>${c}</td>`).join('')}</tr>`).join('\n')}
-</tbody></table></div>`
-
-/** Cells of the access matrix and outcomes are tinted, beside saying what they are. */
-function tone(html: string): string {
-  const text = html.replace(/<[^>]+>/g, '')
-  if (/, wrongly$|^error |^✗ /.test(text)) return ' class="bad"'
-  if (text === 'allowed') return ' class="open"'
-  if (text === 'denied') return ' class="shut"'
-  return ''
-}
-
-function htmlSteps(list: StepResult[]): string {
-  const rows = list.map(s => [
-    `${htmlMarks[s.outcome] ?? ''} ${s.outcome}`,
-    `<code>${plain(s.migration)}</code><br>${plain(s.title)}`,
-    s.direction === 'down' ? 'rollback' : s.phase,
-    [...new Set(s.hazards.map(h => h.code))].map(h => `<code>${h}</code>`).join(' ') || 'none',
-    [
-      s.targets ? `${s.targets.length} databases` : '',
-      s.rows === null ? '' : `${number(s.rows)} rows`,
-      duration(s.durationMs),
-      prose(s.reason ?? ''),
-    ]
-      .filter(Boolean)
-      .join(', '),
-  ])
-  return htmlGrid(['outcome', 'migration', 'phase', 'hazards', ''], rows)
-}
-
-/** Locks that make somebody wait, as they were measured where they were, else as the statements say. */
-const waiting = (s: StepResult): StepResult['locks'] => {
-  const locks = s.traces.length > 0 ? s.traces.flatMap(t => t.locks) : s.locks
-  return locks.filter(l => l.table !== null && l.blocks !== 'nothing')
+  const { command, target, verdict, startedAt, run } = report
+  const { verdict: words, lines, need } = summaryOf(report)
+  const of = target
+    ? [
+        `<strong>${plain(target.database)}</strong> on ${plain(hostAndPort(target))}, PostgreSQL ${plain(target.server)}`,
+        `as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})`,
+        ...(run === undefined ? [] : [`run ${run}`]),
+        ...(startedAt === undefined
+          ? []
+          : [`<time datetime="${plain(startedAt)}">${plain(moment(startedAt))}</time>`]),
+      ]
+    : report.targets
+      ? [`${report.targets.length} databases`]
+      : []
+  const answers = lines.map(
+    ({ name, text, level }) =>
+      `<div><dt>${plain(name)}</dt><dd class="${level}">${richText(text)}</dd></div>`,
+  )
+  if (need)
+    answers.push(
+      `<div class="need"><dt>From you</dt><dd>${richText(need.text)}${need.command === null ? '' : `<pre tabindex="0"><code>${plain(need.command)}</code></pre>`}</dd></div>`,
+    )
+  return `<p class="command">rethread ${plain(command)}</p>
+<h1 class="${verdict}">${plain(words)}</h1>
+${of.length > 0 ? `<p class="target">${of.join(' · ')}</p>` : ''}
+${answers.length > 0 ? `<dl class="summary">\n${answers.join('\n')}\n</dl>` : ''}`
 }
 
 /** Tables across, steps down: who waits for which step, and how long where that was measured. */
-function whoWaits(list: StepResult[]): string {
-  const tables = [...new Set(list.flatMap(s => waiting(s).map(l => l.table!)))].sort()
-  const rows = list
-    .filter(s => waiting(s).length > 0)
-    .map(s => [
-      `<code>${plain(s.migration)}</code>`,
-      ...tables.map(t => {
-        const locks = waiting(s).filter(l => l.table === t)
-        if (locks.length === 0) return ''
-        const worst = locks.find(l => l.blocks === 'reads and writes') ?? locks[0]!
-        const ms = Math.max(...locks.map(l => l.heldMs ?? 0))
-        return `<span class="${worst.blocks === 'writes' ? 'writes' : 'both'}">${worst.blocks}</span>${ms > 0 ? ` ${Math.round(ms)} ms` : ''}`
-      }),
-    ])
-  return `<p>While a lock is held or waited for, these statements of the application wait:</p>\n${htmlGrid(['step', ...tables], rows)}`
-}
-
-/** Height of one lock in the drawing, and width of its labels, in pixels. */
-const lane = 22
-const labels = 300
-const wide = 900
-
-/** A bar for each lock: along the milliseconds of a rehearsal, else along the statements. */
-function timeline(list: StepResult[]): string {
-  const measured = list.some(s => s.traces.length > 0)
-  const bars: { label: string; from: number; to: number; blocks: string; text: string }[] = []
-  let at = 0
-  for (const s of list) {
-    const start = at
-    if (measured) {
-      for (const t of s.traces) {
-        for (const l of t.locks)
-          if (l.table)
-            bars.push({
-              label: `${s.migration.slice(0, 12)} ${l.table}`,
-              from: at,
-              to: at + Math.max(l.heldMs ?? t.ms, 0.5),
-              blocks: l.blocks,
-              text: `${l.mode} ${Math.round(l.heldMs ?? t.ms)} ms`,
-            })
-        at += t.ms
+function whoWaits(list: StepResult[]): string | null {
+  const tables = [...new Set(waitsOf(list).map(w => w.table))].sort()
+  if (tables.length === 0) return null
+  const rows = list.flatMap((s): Cell[][] => {
+    const waits = waitsOf([s])
+    if (waits.length === 0) return []
+    const cells = tables.map((t): Cell => {
+      const wait = waits.find(w => w.table === t)
+      if (!wait) return { html: '<span class="dim">nobody</span>' }
+      const held = wait.ms === null ? '' : ` ${duration(wait.ms)}`
+      return {
+        html: `<span class="${wait.blocks === 'writes' ? 'writes' : 'both'}">${wait.blocks}</span>${held}`,
       }
-      // steps come one after the other: none begins before the locks of the one before it are gone
-      at = Math.max(at, ...bars.map(b => b.to)) + 1
-    } else {
-      const end = start + Math.max(1, s.statements.length)
-      for (const l of s.locks)
-        if (l.table)
-          bars.push({
-            label: `${s.migration.slice(0, 12)} ${l.table}`,
-            from: start + l.statement - 1,
-            // in one transaction a lock lasts to the end of the file
-            to: s.transaction === 'one' && s.phase !== 'backfill' ? end : start + l.statement,
-            blocks: l.blocks,
-            text: l.mode,
-          })
-      at = end
-    }
-  }
-  const scale = (wide - labels - 20) / Math.max(at, ...bars.map(b => b.to), 1)
-  const height = bars.length * lane + 30
-  const kinds: Record<string, string> = { 'reads and writes': 'both', writes: 'writes', nothing: 'none' }
-  const shapes = bars
-    .map((b, i) => {
-      const x = labels + b.from * scale
-      const width = Math.max(3, (b.to - b.from) * scale)
-      const y = i * lane + 4
-      return `<g><text x="${labels - 8}" y="${y + 13}" text-anchor="end">${plain(b.label)}</text><rect class="${kinds[b.blocks]}" x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${lane - 6}" rx="3"><title>${plain(`${b.label}: ${b.text}, ${b.blocks === 'nothing' ? 'nobody waits' : `${b.blocks} wait`}`)}</title></rect></g>`
     })
-    .join('\n')
-  const axis = measured
-    ? `${Math.round(at)} ms in all`
-    : `${list.reduce((n, s) => n + s.statements.length, 0)} statements, in order`
-  return `<p class="legend"><span class="key both"></span> reads and writes wait <span class="key writes"></span> writes wait <span class="key none"></span> nobody waits, other DDL does</p>
-<div class="scroll"><svg role="img" aria-label="Locks along the run: ${bars.length} lock(s), ${axis}" viewBox="0 0 ${wide} ${height}" width="${wide}" height="${height}">
-${shapes}
-<line x1="${labels}" y1="${height - 22}" x2="${wide - 20}" y2="${height - 22}"></line>
-<text x="${wide - 20}" y="${height - 6}" text-anchor="end">${axis}</text>
-</svg></div>`
+    return [[{ html: `<code>${plain(s.migration)}</code>` }, ...cells]]
+  })
+  return `<p>While a lock is held or waited for, these statements of the application wait:</p>\n${htmlGrid('Who waits', ['step', ...tables], rows)}`
 }
 
 function htmlBackfills(report: Report): string {
-  const rows = report.backfill.map(b => [
-    `<code>${plain(b.migration)}</code>`,
-    b.state,
-    number(b.rows),
-    `${b.rangesDone}/${b.ranges}`,
-    number(b.quarantined),
-    number(b.failed),
-    `${b.seconds} s`,
+  const rows = report.backfill.map((b): Cell[] => [
+    { html: `<code>${plain(b.migration)}</code>` },
+    { html: b.slowedBy ? `${b.state}: ${richText(b.slowedBy)}` : b.state },
+    ...[
+      number(b.rows),
+      `${number(b.rangesDone)}/${number(b.ranges)}`,
+      number(b.quarantined),
+      number(b.failed),
+      number(b.rowsPerSecond),
+      duration(b.seconds * 1000),
+    ].map((html): Cell => ({ html, tone: 'n' })),
   ])
-  return htmlGrid(['migration', 'state', 'rows', 'ranges', 'set aside', 'failed', 'time'], rows, [
-    false,
-    false,
-    true,
-    true,
-    true,
-    true,
-    true,
-  ])
+  const head = ['migration', 'state', 'rows', 'ranges', 'set aside', 'failed', 'rows/s', 'time']
+  return htmlGrid('Backfills', head, rows)
 }
 
-function htmlChecks(report: Report): string {
-  const rows = report.checks.map(c => [
-    `${checkMarks[signOf(c)]} ${c.outcome}`,
-    `<code>${plain(c.check)}</code>`,
-    c.found.length > 0
-      ? `${plain(c.title)}<ul>${c.found
-          .filter(f => !f.preExisting)
-          .map(
-            f =>
-              `<li>${plain(f.object)}: ${plain(f.detail)}${f.accepted ? ` (accepted: ${plain(f.accepted)})` : ''}</li>`,
-          )
-          .join('')}${c.more ? '<li>and more</li>' : ''}</ul>${plain(c.fix ?? '')}`
-      : plain(checkLine(c)),
-  ])
-  return htmlGrid(['outcome', 'check', ''], rows)
+/** The checks: those that found something first, as they are what somebody has to read. */
+function htmlChecks(checks: CheckResult[]): string {
+  const weight = (c: CheckResult) =>
+    isFault(c) ? 0 : c.outcome === 'found' || c.outcome === 'failed' ? 1 : 2
+  const rows = [...checks]
+    .sort((a, b) => weight(a) - weight(b))
+    .map((c): Cell[] => {
+      const sign = signOf(c)
+      const tone = sign === 'counts' ? 'bad' : sign === 'passes' ? 'good' : undefined
+      return [
+        { html: `${checkMarks[sign]} ${c.outcome}`, tone },
+        { html: `<code>${plain(c.check)}</code>` },
+        { html: c.found.length > 0 ? foundList(c) : richText(checkLine(c)) },
+      ]
+    })
+  return `<ul class="legend">${Object.entries(signWords)
+    .map(([mark, text]) => `<li><span class="mark">${mark}</span> ${text}</li>`)
+    .join('')}</ul>\n${htmlGrid('Checks', ['outcome', 'check', 'what it looks at, or found'], rows)}`
 }
 
-function table(t: Table): string {
-  const numeric = t.columns.map((_, i) => t.rows.every(r => r[i] === null || typeof r[i] === 'number'))
-  return htmlGrid(
-    t.columns,
-    t.rows.map(r => r.map((v, i) => plain(cell(v, t.columns[i]!)))),
-    numeric,
+const signWords: Record<string, string> = {
+  '✓': 'passes',
+  '✗': 'counts against the verdict',
+  '!': 'warns',
+  '–': 'not applicable',
+  '?': 'could not look',
+}
+
+function foundList(c: CheckResult): string {
+  const items = c.found
+    .filter(f => !f.preExisting)
+    .map(
+      f =>
+        `<li>${plain(f.object)}: ${plain(f.detail)}${f.accepted ? ` (accepted: ${plain(f.accepted)})` : ''}</li>`,
+    )
+  return `${plain(c.title)}<ul>${items.join('')}${c.more ? '<li>and more</li>' : ''}</ul>${richText(c.fix ?? '')}`
+}
+
+/** How cells of the access matrix look that are right. */
+const rightly: Record<string, Cell['tone']> = { allowed: 'good', denied: 'shut' }
+
+/** A table of a report. In an access matrix every cell says whether it is right. */
+function htmlTable(t: Table): string {
+  const isMatrix = t.rows.some(r =>
+    r.some(v => typeof v === 'string' && /^(allowed|denied)(, wrongly)?$/.test(v)),
   )
+  const rows = t.rows.map(r =>
+    r.map((value, i): Cell => {
+      const text = cell(value, t.columns[i]!)
+      if (value === null || value === '-') return { html: '<span class="dim">–</span>' }
+      if (typeof value === 'number') return { html: plain(text), tone: 'n' }
+      if (isMatrix && /, wrongly$/.test(text)) return { html: `✗ ${plain(text)}`, tone: 'bad' }
+      if (isMatrix && rightly[text]) return { html: plain(text), tone: rightly[text] }
+      // a matrix of what persons see says it in words
+      if (value === false && t.columns[i] === 'the same rows') return { html: '✗ no', tone: 'bad' }
+      return { html: richText(text) }
+    }),
+  )
+  const legend = isMatrix
+    ? '<ul class="legend"><li><span class="swatch good">allowed</span> rightly</li><li><span class="swatch shut">denied</span> rightly</li><li><span class="swatch bad">✗ …, wrongly</span> not as the track says</li><li><span class="dim">–</span> does not apply</li></ul>\n'
+    : ''
+  return legend + htmlGrid(t.title, t.columns, rows)
 }
 
 function htmlFindings(findings: Finding[]): string {
-  const items = findings
-    .map(worded)
-    .map(
-      f =>
-        `<li class="${f.level}"><strong>${f.level}</strong> <code>${f.code}</code> ${prose(f.message).replaceAll('\n', '<br>')}${f.fix ? `<pre>${plain(f.fix)}</pre>` : ''}</li>`,
-    )
+  const marks = { info: 'i', warn: '!', error: '✗', refused: '✗' }
+  const items = findings.map(worded).map(f => {
+    const fix = f.fix ? `<pre tabindex="0"><code>${plain(f.fix)}</code></pre>` : ''
+    return `<li class="${f.level}"><span class="mark" aria-hidden="true">${marks[f.level]}</span> <strong>${f.level}</strong> ${messageHtml(f.message)} <code class="dim">${f.code}</code>${fix}</li>`
+  })
   return `<ul class="findings">\n${items.join('\n')}\n</ul>`
 }
 
-function statements(list: StepResult[]): string {
-  return list
+/** A sentence, and the lines that it lists; an excerpt keeps its columns. */
+function messageHtml(message: string): string {
+  const [first, ...more] = message.split('\n')
+  if (more.length === 0) return richText(first!)
+  return more.some(line => /^\s*\^$/.test(line))
+    ? `${richText(first!)}<pre tabindex="0"><code>${plain(more.join('\n'))}</code></pre>`
+    : `${richText(first!)}<ul>${more.map(line => `<li>${richText(line.trim())}</li>`).join('')}</ul>`
+}
+
+/** The SQL of every step, each statement with its locks beside it. */
+function htmlStatements({ steps, limits }: Report): string {
+  return steps
     .map(s => {
-      const hazards = s.hazards
-        .map(h => `<li><code>${h.code}</code> ${plain(h.subject)}: ${plain(h.detail)}</li>`)
-        .join('')
-      return `<details><summary><code>${plain(s.migration)}</code> ${plain(s.title)} (${transactionWords[s.transaction]})</summary>
-${hazards ? `<ul>${hazards}</ul>` : ''}
-<pre>${s.statements.map(q => `${plain(q)};`).join('\n\n')}</pre>
+      const hazards = s.hazards.map(
+        h => `<li><code>${h.code}</code> ${plain(h.subject)}: ${richText(h.detail)}</li>`,
+      )
+      const rows = s.statements.map((sql, i) => {
+        const beside = besideStatement(s, i + 1)
+        return `<li><pre tabindex="0"><code>${plain(sql)};</code></pre>${beside ? `<div class="beside">${beside}</div>` : ''}</li>`
+      })
+      return `<details><summary><code>${plain(s.migration)}</code> ${plain(s.title)} <span class="dim">(${transactionWords(s, limits?.batchMs)})</span></summary>
+${hazards.length > 0 ? `<ul>${hazards.join('')}</ul>` : ''}
+${rows.length > 0 ? `<ol class="sql">\n${rows.join('\n')}\n</ol>` : ''}
 </details>`
     })
     .join('\n')
+}
+
+/** What a statement locks, and what it came to in a rehearsal. */
+function besideStatement(s: StepResult, n: number): string {
+  const trace = s.traces.find(t => t.statement === n)
+  const locks = trace ? trace.locks : s.locks.filter(l => l.statement === n)
+  const lines = locks.map(l => {
+    const who = l.blocks === 'nothing' ? 'nobody waits' : `${l.blocks} wait`
+    const kind = { 'reads and writes': 'both', writes: 'writes', nothing: 'dim' }[l.blocks]
+    const held = l.heldMs === null ? '' : `, ${duration(l.heldMs)}`
+    return `<span class="${kind}">${l.table === null ? 'only a rehearsal can tell' : who}</span> ${plain(l.table ?? '')} <span class="dim">(${plain(l.mode)}${held})</span>`
+  })
+  if (trace) {
+    lines.push(`${duration(trace.ms)}${trace.rows > 0 ? `, ${number(trace.rows)} rows` : ''}`)
+    if (trace.rewritten.length > 0) lines.push(`rewrites ${plain(trace.rewritten.join(', '))}`)
+  }
+  return lines.join('<br>')
 }
 
 export default defineRenderer({ endings: ['.html', '.htm'], render: renderHtml })

@@ -1,15 +1,31 @@
 import type { Report, ReportDocument } from '../model/report.js'
 import { jsonText } from './escape.js'
 import { defineRenderer } from './renderer.js'
+import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
 
 /** The report as exactly one JSON document; its schema ships as `rethread/report.schema.json`. */
-export const renderJson = (report: Report): string =>
-  `${jsonText(JSON.stringify(documentOf(report), null, 2))}\n`
+export function renderJson(report: Report): string {
+  const text = JSON.stringify(documentOf(report), null, 2)
+  // a session is a text of JSON already: parsed, its long numbers would be rounded
+  const whole =
+    report.session === undefined
+      ? text
+      : `${text.slice(0, text.lastIndexOf('\n}'))},\n  "session": ${report.session}\n}`
+  return `${jsonText(whole)}\n`
+}
 
-function documentOf({ pin: _, proof: __, fixUp: ___, targets, ...report }: Report): ReportDocument {
+function documentOf({
+  pin: _,
+  proof: __,
+  fixUp: ___,
+  session: ____,
+  targets,
+  ...report
+}: Report): ReportDocument {
   return {
     ...report,
+    summary: summaryOf(report),
     findings: report.findings.map(worded),
     ...(targets ? { targets: targets.map(t => ({ ...t, report: t.report && documentOf(t.report) })) } : {}),
   }

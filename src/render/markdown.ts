@@ -1,11 +1,11 @@
-import { codes } from '../model/codes.js'
-import type { Finding, Report } from '../model/report.js'
+import { type Finding, isFault, type Report } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
+import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
-import { cell, duration, number } from './words/numbers.js'
-import { type CheckSign, checkLine, signOf, verdictWords } from './words/verdicts.js'
+import { cell, duration, moment, number, plural } from './words/numbers.js'
+import { type CheckSign, checkLine, signOf, transactionWords } from './words/verdicts.js'
 
 const markdownMarks: Record<string, string> = {
   done: '✅',
@@ -25,85 +25,94 @@ const signMarks: Record<CheckSign, string> = {
   'not looked': '❓',
 }
 
+/** Urgent findings before the fold: the summary and these fit one screen. */
+const unfolded = 6
+
 const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll('\n', '<br>')).join(' | ')} |`
 
 const markdownGrid = (head: string[], rows: string[][]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
+/** A part that is shown when somebody asks for it. */
+const folded = (title: string, body: string): string =>
+  `<details><summary>${htmlText(title)}</summary>\n\n${body}\n\n</details>`
+
 /**
- * The report for a pull request or the page of a job: the verdict, what is needed from the reader with its
- * command, then what happens. SQL is folded, and only in plans.
+ * The report for a pull request or the page of a job: what it comes to, what is needed from the reader with
+ * its command, then the details, each folded. SQL comes last, and only in plans.
  */
 export function renderMarkdown(report: Report): string {
-  const blocks: string[] = []
-  const { target } = report
-  const where = target
-    ? ` of ${markdownCode(target.database)} on ${markdownCode(target.host)} (PostgreSQL ${markdownText(target.server)})`
-    : ''
-  blocks.push(
-    `## rethread ${report.command}: ${markdownText(verdictWords(report))}${where ? `\n\n${where.trim().replace(/^of/, 'Target:')}, role ${markdownCode(target!.role)} ${target!.seesAllRows ? 'sees all rows' : 'may not see all rows'}.` : ''}`,
-  )
-  const { answers, others } = answersFirst(report)
-  if (answers.length > 0) blocks.push(answers.map(worded).map(findingItem).join('\n'))
-  const items = others.map(worded)
-  const urgent = items.filter(f => f.level !== 'info').sort((x, y) => rank(x) - rank(y))
-  if (urgent.length > 0) blocks.push(urgent.map(findingItem).join('\n'))
-  if (report.steps.length > 0) blocks.push(...stepBlocks(report))
-  if (report.backfill.length > 0) {
-    const rows = report.backfill.map(b => [
-      markdownCode(b.migration),
-      b.state,
-      number(b.rows),
-      `${b.rangesDone}/${b.ranges}`,
-      number(b.quarantined),
-      number(b.failed),
-      `${b.seconds} s`,
-    ])
-    blocks.push(
-      '### Backfills\n\n' +
-        markdownGrid(['migration', 'state', 'rows', 'ranges', 'set aside', 'failed', 'time'], rows),
-    )
-  }
-  if (report.checks.length > 0) {
-    const rows = report.checks.map(r => [
-      signMarks[signOf(r)],
-      markdownCode(r.check),
-      r.outcome === 'found'
-        ? [
-            ...r.found.filter(f => !f.preExisting).map(f => markdownText(`${f.object}: ${f.detail}`)),
-            ...(r.more ? ['and more'] : []),
-            ...(r.fix === null ? [] : [markdownText(r.fix)]),
-          ].join('\n')
-        : markdownText(checkLine(r)),
-    ])
-    blocks.push('### Checks\n\n' + markdownGrid(['', 'check', ''], rows))
-  }
-  for (const t of report.tables) {
-    if (t.rows.length === 0) continue
-    blocks.push(
-      `### ${markdownText(t.title)}\n\n` +
-        markdownGrid(
-          t.columns.map(markdownText),
-          t.rows.map(r => r.map((v, i) => markdownText(cell(v, t.columns[i]!)))),
-        ),
-    )
-  }
-  const calm = items.filter(f => f.level === 'info')
-  if (calm.length > 0) blocks.push('### Notes\n\n' + calm.map(findingItem).join('\n'))
-  return blocks.join('\n\n') + '\n'
+  const { answers, urgent, others } = answersFirst(report)
+  const open = urgent.filter((f, i) => i < unfolded || f.level === 'error' || f.level === 'refused')
+  const more = urgent.filter(f => !open.includes(f))
+  const failing = report.checks.filter(c => isFault(c))
+  const blocks = [
+    markdownHeading(report),
+    answers.length > 0 ? findingList(answers) : '',
+    markdownSummary(report),
+    open.length > 0 ? findingList(open, summaryOf(report).need?.command) : '',
+    failing.length > 0 ? checksGrid(failing) : '',
+    more.length > 0 ? folded(`${plural(more.length, 'more warning')}`, findingList(more)) : '',
+    report.steps.length > 0 ? folded(plural(report.steps.length, 'step'), stepsGrid(report)) : '',
+    report.backfill.length > 0 ? folded('Backfills', backfillsGrid(report)) : '',
+    report.checks.length > 0 ? folded(plural(report.checks.length, 'check'), checksGrid(report.checks)) : '',
+    ...report.tables
+      .filter(t => t.rows.length > 0)
+      .map(t => {
+        const rows = t.rows.map(r => r.map((v, i) => markdownText(cell(v, t.columns[i]!))))
+        return folded(t.title, markdownGrid(t.columns.map(markdownText), rows))
+      }),
+    others.length > 0 ? folded(plural(others.length, 'note'), findingList(others)) : '',
+    ...(report.command === 'plan' ? markdownStatements(report) : []),
+  ]
+  return `${blocks.filter(Boolean).join('\n\n')}\n`
 }
 
-/** What is to be decided now comes before what is only to be known; a plan warns of what a run refuses. */
-const rank = ({ level, code }: Finding): number =>
-  level === 'refused' ? 0 : level === 'error' ? 1 : code === 'FAIL_ON' || codes[code] === 'refused' ? 2 : 3
+function markdownHeading(report: Report): string {
+  const { command, target, startedAt, run } = report
+  const title = `## rethread ${command}: ${markdownText(summaryOf(report).verdict)}`
+  if (!target) return title
+  const where = `${markdownCode(target.database)} on ${markdownCode(target.host)} (PostgreSQL ${markdownText(target.server)})`
+  const when = [
+    ...(run === undefined ? [] : [`run ${run}`]),
+    ...(startedAt === undefined ? [] : [moment(startedAt)]),
+  ]
+  const sees = target.seesAllRows ? 'sees all rows' : 'may not see all rows'
+  return `${title}\n\nTarget: ${where}, role ${markdownCode(target.role)} ${sees}${when.map(w => `, ${w}`).join('')}.`
+}
 
-const findingItem = (f: Finding & { message: string; fix: string | null }): string =>
-  `- **${f.level}** \`${f.code}\` ${markdownText(f.message)}${
-    f.fix ? `\n${markdownBlock(f.fix).replace(/^/gm, '  ')}` : ''
-  }`
+function markdownSummary(report: Report): string {
+  const { lines, need } = summaryOf(report)
+  const items = lines.map(({ name, text, level }) => {
+    const mark = { plain: '', warn: '⚠️ ', bad: '❌ ' }[level]
+    return `- **${name}**: ${mark}${markdownText(text)}`
+  })
+  if (need) {
+    const command = need.command === null ? '' : `\n${markdownBlock(need.command).replace(/^/gm, '  ')}`
+    items.push(`- **From you**: ${markdownText(need.text)}${command}`)
+  }
+  return items.join('\n')
+}
 
-/** The steps as a table; their SQL below, folded, where it is to be read: in plans. */
-function stepBlocks({ command, steps }: Report): string[] {
+/** Findings as a list; a fix that is in the command which the summary shows is not shown again. */
+const findingList = (findings: Finding[], command: string | null = null): string =>
+  findings
+    .map(worded)
+    .map(f => findingItem(f.fix !== null && command?.includes(f.fix) ? { ...f, fix: null } : f))
+    .join('\n')
+
+/** A finding as an item of a list; the lines that its sentence lists are a list below it. */
+function findingItem(f: Finding & { message: string; fix: string | null }): string {
+  const [first, ...more] = f.message.split('\n')
+  const excerpt = more.some(line => /^\s*\^$/.test(line))
+  const below = excerpt
+    ? `\n${markdownBlock(more.join('\n')).replace(/^/gm, '  ')}`
+    : more.map(line => `\n  - ${markdownText(line.trim())}`).join('')
+  const fix = f.fix ? `\n${markdownBlock(f.fix).replace(/^/gm, '  ')}` : ''
+  return `- **${f.level}** \`${f.code}\` ${markdownText(first!)}${below}${fix}`
+}
+
+function stepsGrid({ steps }: Report): string {
   const rows = steps.map(s => [
     markdownMarks[s.outcome] ?? '',
     markdownCode(s.migration),
@@ -113,18 +122,55 @@ function stepBlocks({ command, steps }: Report): string[] {
       ? s.targets
         ? `planned in ${s.targets.length} databases`
         : ''
-      : [s.outcome, duration(s.durationMs), markdownText(s.reason ?? '')].filter(Boolean).join(', '),
+      : [
+          s.outcome,
+          s.targets ? `${s.targets.length} databases` : '',
+          s.rows === null ? '' : plural(s.rows, 'row'),
+          duration(s.durationMs),
+          markdownText(s.reason ?? ''),
+        ]
+          .filter(Boolean)
+          .join(', '),
   ])
-  const table = '### Steps\n\n' + markdownGrid(['', 'migration', 'phase', 'hazards', 'outcome'], rows)
-  if (command !== 'plan') return [table]
-  const folded = steps.map(s => {
-    const hazards = s.hazards
-      .map(h => `- \`${h.code}\` ${markdownText(`${h.subject}: ${h.detail}`)}`)
-      .join('\n')
-    const sql = markdownBlock(s.statements.map(q => q + ';').join('\n\n'), 'sql')
-    return `<details><summary><code>${htmlText(s.migration)}</code>: ${htmlText(s.title)}</summary>\n\n${hazards}${hazards ? '\n\n' : ''}${sql}\n</details>`
-  })
-  return [table, ...folded]
+  return markdownGrid(['', 'migration', 'phase', 'hazards', 'outcome'], rows)
 }
+
+function backfillsGrid({ backfill }: Report): string {
+  const rows = backfill.map(b => [
+    markdownCode(b.migration),
+    b.state,
+    number(b.rows),
+    `${number(b.rangesDone)}/${number(b.ranges)}`,
+    number(b.quarantined),
+    number(b.failed),
+    duration(b.seconds * 1000),
+  ])
+  return markdownGrid(['migration', 'state', 'rows', 'ranges', 'set aside', 'failed', 'time'], rows)
+}
+
+function checksGrid(checks: Report['checks']): string {
+  const rows = checks.map(r => [
+    signMarks[signOf(r)],
+    markdownCode(r.check),
+    r.outcome === 'found'
+      ? [
+          ...r.found.filter(f => !f.preExisting).map(f => markdownText(`${f.object}: ${f.detail}`)),
+          ...(r.more ? ['and more'] : []),
+          ...(r.fix === null ? [] : [markdownText(r.fix)]),
+        ].join('\n')
+      : markdownText(checkLine(r)),
+  ])
+  return markdownGrid(['', 'check', ''], rows)
+}
+
+/** What each step does: its hazards, and its SQL. */
+const markdownStatements = ({ steps, limits }: Report): string[] =>
+  steps.map(s => {
+    const hazards = s.hazards.map(h => `- \`${h.code}\` ${markdownText(`${h.subject}: ${h.detail}`)}`)
+    const sql = markdownBlock(s.statements.map(q => `${q};`).join('\n\n'), 'sql')
+    const body = [hazards.join('\n'), sql].filter(Boolean).join('\n\n')
+    const how = transactionWords(s, limits?.batchMs)
+    return `<details><summary><code>${htmlText(s.migration)}</code>: ${htmlText(s.title)} (${how})</summary>\n\n${body}\n\n</details>`
+  })
 
 export default defineRenderer({ endings: ['.md', '.markdown'], safe: terminalText, render: renderMarkdown })

@@ -31,4 +31,6 @@ export interface TerminalStyle {
   color: boolean
   verbose: boolean
   width: number
+  /** Sentences are wrapped too: somebody looks, and no program reads them line by line. Default: false. */
+  wrap?: boolean
 }

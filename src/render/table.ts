@@ -1,121 +1,115 @@
-import type TableGrid from 'cli-table3'
 import { hostAndPort } from '../model/host_and_port.js'
 import type { Finding, Report, StepResult, Table } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
 import { foldedSteps } from './folded_steps.js'
+import { gridBlock, type Pen, prose } from './pen.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
+import { summaryOf } from './summary.js'
+import { statementsBlock } from './table_statements.js'
 import { worded } from './words/index.js'
-import { cell, duration, number } from './words/numbers.js'
-import {
-  type CheckSign,
-  checkLine,
-  checkMarks,
-  signOf,
-  transactionWords,
-  verdictWords,
-} from './words/verdicts.js'
-import { columnGap, wrapped, wrappedCells } from './wrap.js'
+import { cell, duration, moment, number, plural } from './words/numbers.js'
+import { type CheckSign, checkLine, checkMarks, signOf, stepMarks, verdictWords } from './words/verdicts.js'
+import { wrapped } from './wrap.js'
 
-let Grid: typeof TableGrid | null = null
+/** Lines of a usual terminal. */
+const screen = 24
 
-/** Loads what lays out tables, where there is one: a run with nothing to do is over before that. */
-async function loadGrid(): Promise<void> {
-  Grid ??= (await import('cli-table3')).default
+/**
+ * The report for a terminal: what it comes to, what is to be decided, the details, and the verdict. SQL is
+ * shown where it is asked for.
+ */
+export function renderTable(report: Report, look: TerminalStyle): string {
+  const pen: Pen = { c: colors(look.color), look }
+  if (report.command === 'explain' && report.tables.length === 1) return explanation(report, pen)
+  const { answers, urgent, others } = answersFirst(report)
+  const blocks = [
+    heading(report, pen),
+    findingLines(answers, pen),
+    summaryBlock(report, pen),
+    findingLines(urgent, pen),
+    report.steps.length > 0 ? stepsBlock(report, pen) : '',
+    report.backfill.length > 0 ? backfillsBlock(report, pen) : '',
+    report.checks.length > 0 ? checksBlock(report, pen) : '',
+    ...tableBlocks(report.tables, look),
+    findingLines(others, pen),
+    statementsBlock(report, pen),
+  ]
+  const text = blocks.filter(Boolean).join('\n\n')
+  const { need } = summaryOf(report)
+  // what is to be typed is not left where it has scrolled away
+  const again =
+    need?.command && text.split('\n').length > screen ? `Next: ${pen.c.green(need.command)}\n` : ''
+  return `${text}${text === '' ? '' : '\n\n'}${again}${verdict(report, pen)}\n`
 }
 
-/** Marks that read without colour too. */
-const stepMarks: Record<StepResult['outcome'], string> = {
-  planned: '·',
-  done: '✓',
-  failed: '✗',
-  'rolled-back': '↺',
-  interrupted: '‖',
-  'not-run': '–',
+function heading({ command, target, targets, startedAt, run }: Report, pen: Pen): string {
+  if (targets) return `${pen.c.bold(`rethread ${command}`)}  ${targets.length} databases`
+  if (!target) return ''
+  const first = `rethread ${command}  ${target.database} on ${hostAndPort(target)}  PostgreSQL ${target.server}`
+  const second = [
+    `role ${target.role}, ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${target.why})`,
+    ...(run === undefined ? [] : [`run ${run}`]),
+    ...(startedAt === undefined ? [] : [moment(startedAt)]),
+  ].join(', ')
+  const [top, ...more] = prose(first, pen, 2)
+  const name = `rethread ${command}`
+  return [
+    `${pen.c.bold(name)}${top!.slice(name.length)}`,
+    ...more,
+    ...prose(second, pen, 2).map(line => pen.c.dim(line)),
+  ].join('\n')
 }
 
-/** The report for a terminal. */
-export async function renderTable(report: Report, look: TerminalStyle): Promise<string> {
-  if (report.steps.length + report.backfill.length + report.checks.length > 0) await loadGrid()
-  const c = colors(look.color)
-  const blocks: string[] = []
-  const { target, targets } = report
-  if (report.command === 'explain' && report.tables.length === 1) return explanation(report, c, look)
-  if (target) {
-    blocks.push(
-      `${c.bold(`rethread ${report.command}`)}  ${target.database} on ${hostAndPort(target)}  PostgreSQL ${target.server}\n` +
-        c.dim(
-          `role ${target.role}, ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${target.why})`,
-        ),
-    )
-  }
-  if (targets) blocks.push(`${c.bold(`rethread ${report.command}`)}  ${targets.length} databases`)
-  const { answers, others } = answersFirst(report)
-  if (answers.length > 0) blocks.push(findingLines(answers, c))
-  if (report.steps.length > 0) blocks.push(stepsTable(report, c, look))
-  if (report.backfill.length > 0) blocks.push(backfillsTable(report, c))
-  if (report.checks.length > 0) blocks.push(checksTable(report, c))
-  blocks.push(...(await tableBlocks(report.tables, look)))
-  const found = findingLines(others, c)
-  if (found) blocks.push(found)
-  blocks.push(verdict(report, c))
-  return blocks.join('\n\n') + '\n'
+/** Narrower than this, the names of a summary are above what they say. */
+const narrow = 60
+
+/** What the report comes to: the verdict, a line for each answer, and what is needed from the reader. */
+function summaryBlock(report: Report, { c, look }: Pen): string {
+  const { state, verdict, lines, need } = summaryOf(report)
+  // `status` has answered before, and a list says all by itself
+  if (lines.length === 0 && (report.command === 'status' || (!need && /^(done|passed)$/.test(state))))
+    return ''
+  const paintLevel = { plain: (text: string) => text, warn: c.yellow, bad: c.red }
+  const all = [...lines, ...(need ? [{ name: 'From you', text: need.text, level: 'plain' as const }] : [])]
+  const nameWidth = Math.max(0, ...all.map(l => l.name.length)) + 2
+  const stacks = look.width < narrow
+  const indent = stacks ? 4 : 2 + nameWidth
+  const rows = all.flatMap(({ name, text, level }) => {
+    const room = Math.max(20, Math.min(look.width, 100) - indent)
+    const body = wrapped(text, room).map(line => paintLevel[level](line))
+    const pad = ' '.repeat(indent)
+    return stacks
+      ? [`  ${c.dim(name)}`, ...body.map(line => pad + line)]
+      : body.map((line, i) => (i === 0 ? `  ${c.dim(name.padEnd(nameWidth))}${line}` : pad + line))
+  })
+  if (need?.command) rows.push(`    ${c.green(need.command)}`)
+  return [c.bold(paintVerdict(report, verdict, c)), ...rows].join('\n')
 }
 
 /** Tables that have rows, each with its title, for a terminal. */
-export async function tableBlocks(tables: Table[], look: TerminalStyle): Promise<string[]> {
-  const c = colors(look.color)
-  const full = tables.filter(t => t.rows.length > 0)
-  if (full.length > 0) await loadGrid()
-  return full.map(({ title, columns, rows }) => {
-    const cells = rows.map(row => row.map((value, i) => cell(value, columns[i]!)))
-    return `${c.bold(title)}\n${terminalGrid(columns, wrappedCells(columns, cells, look.width - 2), c)}`
-  })
+export function tableBlocks(tables: Table[], look: TerminalStyle): string[] {
+  const pen: Pen = { c: colors(look.color), look }
+  return tables
+    .filter(t => t.rows.length > 0)
+    .map(({ title, columns, rows }) => {
+      const cells = rows.map(row => row.map((value, i) => cell(value, columns[i]!)))
+      return gridBlock(title, { head: columns, rows: cells }, [], pen)
+    })
 }
 
-function terminalGrid(head: string[], rows: string[][], c: Colors): string {
-  const none = {
-    top: '',
-    'top-mid': '',
-    'top-left': '',
-    'top-right': '',
-    bottom: '',
-    'bottom-mid': '',
-    'bottom-left': '',
-    'bottom-right': '',
-    left: '',
-    'left-mid': '',
-    mid: '',
-    'mid-mid': '',
-    right: '',
-    'right-mid': '',
-    middle: ' '.repeat(columnGap),
-  }
-  const table = new Grid!({
-    chars: none,
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-  })
-  table.push(
-    head.map(h => c.dim(h)),
-    ...rows,
-  )
-  return table
-    .toString()
-    .split('\n')
-    .map(line => '  ' + line.trimEnd())
-    .join('\n')
-}
-
-function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
+function stepsBlock(report: Report, pen: Pen): string {
+  const { c, look } = pen
+  const planned = report.steps[0]!.outcome === 'planned'
   const row = (s: StepResult): string[] => [
     paintOutcome(s.outcome, stepMarks[s.outcome], c),
     s.migration,
     s.direction === 'down' ? 'rollback' : s.phase,
-    s.outcome === 'planned' ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : s.outcome,
+    planned ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : s.outcome,
     [
       s.targets ? `${s.targets.length} databases` : '',
-      s.rows === null ? '' : `${number(s.rows)} rows`,
+      s.rows === null ? '' : plural(s.rows, 'row'),
       duration(s.durationMs),
       s.attempts > 1 ? `${s.attempts} attempts` : '',
       s.reason ?? '',
@@ -126,32 +120,19 @@ function stepsTable(report: Report, c: Colors, look: TerminalStyle): string {
   const rows = (look.verbose ? [report.steps] : foldedSteps(report.steps)).flatMap((part, i) =>
     i % 2 === 0
       ? part.map(row)
-      : [['', `${number(part.length)} more`, '', part[0]!.outcome, duration(totalDuration(part))]],
+      : [
+          [
+            '',
+            `${number(part.length)} more`,
+            '',
+            part[0]!.outcome,
+            duration(part.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)),
+          ],
+        ],
   )
-  const parts = [
-    `${c.bold('Steps')}\n${terminalGrid(['', 'migration', 'phase', report.steps[0]!.outcome === 'planned' ? 'hazards' : 'outcome', ''], rows, c)}`,
-  ]
-  if (report.command === 'plan' || look.verbose) {
-    for (const s of report.steps) {
-      const lines = [c.bold(`${s.migration}: ${s.title}`) + c.dim(`  ${transactionWords[s.transaction]}`)]
-      for (const h of s.hazards)
-        lines.push(`  ${c.yellow(h.code)} ${h.subject === s.migration ? '' : `${h.subject}: `}${h.detail}`)
-      for (const sql of s.statements)
-        lines.push(
-          c.dim(
-            sql
-              .split('\n')
-              .map(l => `    ${l}`)
-              .join('\n') + ';',
-          ),
-        )
-      parts.push(lines.join('\n'))
-    }
-  }
-  return parts.join('\n\n')
+  const head = ['', 'migration', 'phase', planned ? 'hazards' : 'outcome', '']
+  return gridBlock('Steps', { head, rows }, ['phase'], pen)
 }
-
-const totalDuration = (steps: StepResult[]): number => steps.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)
 
 function paintSign(sign: CheckSign, c: Colors): string {
   const paint = {
@@ -164,61 +145,45 @@ function paintSign(sign: CheckSign, c: Colors): string {
   return paint[sign](checkMarks[sign])
 }
 
-const paintOutcome = (outcome: string, text: string, c: Colors): string =>
-  outcome === 'done'
-    ? c.green(text)
-    : outcome === 'failed'
-      ? c.red(text)
-      : outcome === 'interrupted'
-        ? c.yellow(text)
-        : c.dim(text)
-
-function backfillsTable(report: Report, c: Colors): string {
-  const rows = report.backfill.map(b => [
-    b.migration,
-    b.state,
-    number(b.rows),
-    `${b.rangesDone}/${b.ranges}`,
-    number(b.batches),
-    String(b.passes),
-    number(b.quarantined),
-    number(b.failed),
-    `${b.seconds} s`,
-    number(b.rowsPerSecond),
-    b.etaSeconds === null ? '' : duration(b.etaSeconds * 1000),
-    b.slowedBy ?? '',
-  ])
-  return `${c.bold('Backfills')}\n${terminalGrid(
-    [
-      'migration',
-      'state',
-      'rows',
-      'ranges',
-      'batches',
-      'passes',
-      'set aside',
-      'failed',
-      'time',
-      'rows/s',
-      'ETA',
-      '',
-    ],
-    rows,
-    c,
-  )}`
+function paintOutcome(outcome: string, text: string, c: Colors): string {
+  const paint: Record<string, Colors['dim']> = { done: c.green, failed: c.red, interrupted: c.yellow }
+  return (paint[outcome] ?? c.dim)(text)
 }
 
-function checksTable(report: Report, c: Colors): string {
+function backfillsBlock(report: Report, pen: Pen): string {
+  const columns: Record<string, (b: Report['backfill'][number]) => string> = {
+    migration: b => b.migration,
+    state: b => b.state,
+    rows: b => number(b.rows),
+    ranges: b => `${number(b.rangesDone)}/${number(b.ranges)}`,
+    batches: b => number(b.batches),
+    passes: b => number(b.passes),
+    'set aside': b => number(b.quarantined),
+    failed: b => number(b.failed),
+    time: b => duration(b.seconds * 1000),
+    'rows/s': b => number(b.rowsPerSecond),
+    ETA: b => (b.etaSeconds === null ? '' : duration(b.etaSeconds * 1000)),
+    '': b => b.slowedBy ?? '',
+  }
+  const rows = report.backfill.map(b => Object.values(columns).map(text => text(b)))
+  const spare = ['passes', 'batches', 'ranges', 'rows/s', 'time', 'state']
+  return gridBlock('Backfills', { head: Object.keys(columns), rows }, spare, pen)
+}
+
+function checksBlock(report: Report, pen: Pen): string {
+  const { c } = pen
   const rows = report.checks.map(r => [
     paintSign(signOf(r), c),
     r.check,
     r.outcome === 'found'
-      ? `${r.found.length}${r.more ? '+' : ''} ${r.found.every(f => f.preExisting) ? 'from before' : 'found'}`
+      ? `${number(r.found.length)}${r.more ? '+' : ''} ${r.found.every(f => f.preExisting) ? 'from before' : 'found'}`
       : r.outcome,
     checkLine(r),
     duration(r.durationMs),
   ])
-  const lines = [`${c.bold('Checks')}\n${terminalGrid(['', 'check', 'outcome', '', ''], rows, c)}`]
+  const lines = [
+    gridBlock('Checks', { head: ['', 'check', 'outcome', '', 'time'], rows }, ['time', 'outcome'], pen),
+  ]
   for (const r of report.checks) {
     // what stood before has a table of its own
     const found = r.found.filter(f => !f.preExisting)
@@ -226,49 +191,54 @@ function checksTable(report: Report, c: Colors): string {
     lines.push(
       [
         (signOf(r) === 'counts' ? c.red : c.yellow)(`  ${r.check}`),
-        ...found.map(f => `    ${f.object}: ${f.detail}`),
+        ...found.flatMap(f => prose(`    ${f.object}: ${f.detail}`, pen, 2)),
         ...(r.more ? ['    and more'] : []),
-        ...(r.fix === null ? [] : [`    ${c.green(r.fix)}`]),
+        ...(r.fix === null ? [] : prose(`    ${r.fix}`, pen, 2).map(line => c.green(line))),
       ].join('\n'),
     )
   }
   return lines.join('\n')
 }
 
-function findingLines(findings: Finding[], c: Colors): string {
+function findingLines(findings: Finding[], pen: Pen): string {
+  const { c } = pen
   const marks = { info: c.dim('i'), warn: c.yellow('!'), error: c.red('✗'), refused: c.red('✗') }
   return findings
     .map(worded)
     .map(f => {
-      const fix = f.fix
-        ? '\n' +
-          f.fix
-            .split('\n')
-            .map(l => `    ${c.green(l)}`)
-            .join('\n')
-        : ''
-      return `${marks[f.level]} ${f.message} ${c.dim(f.code)}${fix}`
+      const [first, ...more] = prose(`  ${f.message} ${f.code}`, pen)
+      const lines = [`${marks[f.level]} ${first!.slice(2)}`, ...more]
+      lines.push(lines.pop()!.replace(new RegExp(`${f.code}$`), c.dim(f.code)))
+      // what is to be pasted stays in one piece
+      const fix = f.fix ? f.fix.split('\n').map(line => `    ${c.green(line)}`) : []
+      return [...lines, ...fix].join('\n')
     })
     .join('\n')
 }
 
-function verdict(report: Report, c: Colors): string {
+function paintVerdict(report: Report, text: string, c: Colors): string {
   const paint = { clean: c.green, attention: c.yellow, failed: c.red, refused: c.red, interrupted: c.yellow }
-  return `${c.bold('Verdict:')} ${paint[report.verdict](verdictWords(report))}`
+  return paint[report.verdict](text)
+}
+
+const verdict = (report: Report, pen: Pen): string => {
+  const [first, ...more] = prose(`Verdict: ${verdictWords(report)}`, pen, 2)
+  const painted = paintVerdict(report, first!.slice('Verdict: '.length), pen.c)
+  return [`${pen.c.bold('Verdict:')} ${painted}`, ...more].join('\n')
 }
 
 /** What a code means: short parts beside their names would leave no room for sentences. */
-function explanation(report: Report, c: Colors, { width }: TerminalStyle): string {
+function explanation(report: Report, pen: Pen): string {
+  const { c, look } = pen
   const [{ title, rows }] = report.tables as [Report['tables'][number]]
   const [[, kind], ...parts] = rows as [[string, string], ...[string, string][]]
-  const wide = Math.max(40, Math.min(width, 100)) - 2
   const sections = parts.map(
     ([part, text]) =>
-      `${c.dim(part)}\n${wrapped(text, wide)
+      `${c.dim(part)}\n${wrapped(text, Math.min(look.width, 100) - 2)
         .map(line => `  ${line}`)
         .join('\n')}`,
   )
-  const found = findingLines(report.findings, c)
+  const found = findingLines(report.findings, pen)
   return [`${c.bold(title)}  ${kind}`, ...sections, ...(found ? [found] : [])].join('\n\n') + '\n'
 }
 

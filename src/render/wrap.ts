@@ -1,44 +1,171 @@
-/** Text in lines of at most `width` characters, broken at blanks. Line ends stay, and so do longer words. */
-export function wrapped(text: string, width: number): string[] {
-  return text.split('\n').flatMap(line => {
-    // what fits stays as it is, blanks before it too: it may be code
-    if (line.length <= width) return [line]
-    const lines = ['']
-    for (const word of line.split(' ')) {
-      const last = lines.length - 1
-      if (lines[last] === '') lines[last] = word
-      else if (lines[last]!.length + 1 + word.length <= width) lines[last] += ` ${word}`
-      else lines.push(word)
+/** Characters that take two columns of a terminal: those of East Asian scripts, and pictures. */
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/gu
+/** What takes none: colours, and marks above or below a letter. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape of a colour is one
+const widthless = /\u001b\[\d+m|\p{Mn}|\u200d/gu
+
+/** Columns that a line takes in a terminal. */
+export function displayWidth(text: string): number {
+  // nearly every cell is plain
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length
+  const shown = text.replace(widthless, '')
+  return [...shown].length + (shown.match(wide)?.length ?? 0)
+}
+
+/**
+ * Text in lines of at most `width` columns, broken at blanks. Line ends stay, and so do longer words; what
+ * fits stays as it is, blanks before it too, because it may be code. Lines after the first of a longer one
+ * are indented as it is, and by `hanging` more.
+ */
+export function wrapped(text: string, width: number, hanging = 0): string[] {
+  const source = text.split('\n')
+  return source.flatMap((line, i) => {
+    // a line with a caret below it is an excerpt
+    if (displayWidth(line) <= width || /^\s*\^$/.test(source[i + 1] ?? '')) return [line]
+    const indent = /^ */.exec(line)![0]
+    const further = indent + ' '.repeat(hanging)
+    const lines: string[] = []
+    let last = indent
+    for (const word of line.slice(indent.length).split(' ')) {
+      const empty = last.trim() === ''
+      if (empty) last += word
+      else if (displayWidth(last) + 1 + displayWidth(word) <= width) last += ` ${word}`
+      else {
+        lines.push(last)
+        last = further + word
+      }
     }
+    lines.push(last)
     return lines
   })
 }
 
-const longestOf = (texts: string[]): number => texts.reduce((most, text) => Math.max(most, text.length), 0)
+/** A line in pieces of at most `width` characters, cut after a dot, an underscore or a comma where one is. */
+function pieces(line: string, width: number): string[] {
+  const cut: string[] = []
+  let rest = line
+  while (displayWidth(rest) > width) {
+    const head = rest.slice(0, width)
+    const at = Math.max(head.lastIndexOf('.'), head.lastIndexOf('_'), head.lastIndexOf(',')) + 1
+    cut.push(rest.slice(0, at > width / 3 ? at : width))
+    rest = rest.slice(cut.at(-1)!.length)
+  }
+  return [...cut, rest]
+}
+
+const longestOf = (texts: string[]): number =>
+  texts.reduce((most, text) => Math.max(most, displayWidth(text)), 0)
 
 /** Blanks between two columns. */
-export const columnGap = 2
+const columnGap = 2
+
+/** Narrowest that prose may become: while there is a column to leave out, and where there is none. */
+const goodProse = 36
+const leastProse = 16
+
+/** A table as it is laid out: a head, and rows of as many cells. */
+export interface Grid {
+  head: string[]
+  rows: string[][]
+}
 
 /**
- * The widths of the columns of a table for a terminal of `width` characters. Only columns with blanks
- * become narrower, the widest first; no word is cut, so a table may still be too wide.
+ * The widths of the columns of a table for a terminal of `width` columns; null where they do not fit. Only
+ * columns with blanks become narrower, the widest first, and no word is cut.
  */
-function columnWidths(head: string[], rows: string[][], width: number): number[] {
+function columnWidths({ head, rows }: Grid, width: number, prose: number): number[] | null {
   const cells = head.map((name, i) => [name, ...rows.map(row => row[i] ?? '')])
   const widths = cells.map(texts => longestOf(texts.flatMap(text => text.split('\n'))))
-  const least = cells.map(texts => longestOf(texts.flatMap(text => text.split(/\s/))))
+  const least = cells.map((texts, i) =>
+    Math.min(widths[i]!, Math.max(prose, longestOf(texts.flatMap(text => text.split(/\s/))))),
+  )
   let over = widths.reduce((sum, w) => sum + w, 0) + columnGap * (head.length - 1) - width
-  for (; over > 0; over--) {
-    const open = widths.map((w, i) => (w > Math.max(least[i]!, 10) ? w : 0))
-    const widest = open.indexOf(Math.max(...open))
-    if (open[widest] === 0) break
-    widths[widest]!--
+  while (over > 0) {
+    const open = widths.map((w, i) => (w > least[i]! ? w : 0))
+    const [most, next = 0] = [...open].sort((a, b) => b - a)
+    if (!most) return null
+    const widest = open.indexOf(most)
+    // down to the next widest, and one further where they are alike
+    const less = Math.min(over, most - Math.max(least[widest]!, Math.min(next, most - 1)))
+    widths[widest]! -= less
+    over -= less
   }
   return widths
 }
 
-/** Cells with line ends where their columns would be too wide. */
-export function wrappedCells(head: string[], rows: string[][], width: number): string[][] {
-  const widths = columnWidths(head, rows, width)
-  return rows.map(row => row.map((text, i) => wrapped(text, widths[i]!).join('\n')))
+/** Without the columns that say nothing in any row. */
+function withoutEmpty({ head, rows }: Grid): Grid {
+  const says = head.map((_, i) => rows.some(row => !['', '-'].includes(row[i] ?? '')))
+  const kept = (cells: string[]) => cells.filter((_, i) => says[i])
+  return { head: kept(head), rows: rows.map(kept) }
+}
+
+/** Without a column; the same where there is none of that name. */
+function withoutColumn(grid: Grid, name: string): Grid {
+  const at = grid.head.indexOf(name)
+  if (at < 0) return grid
+  const kept = (cells: string[]) => cells.filter((_, i) => i !== at)
+  return { head: kept(grid.head), rows: grid.rows.map(kept) }
+}
+
+/**
+ * A table in lines of at most `width` columns: wrapped at words; where that is not enough, without the
+ * columns that `spare` names, the first first; else each row below the other, every value beside its name.
+ */
+export function gridLines(
+  given: Grid,
+  width: number,
+  spare: string[] = [],
+  dim: (text: string) => string = text => text,
+): string[] {
+  let grid = withoutEmpty(given)
+  let widths = columnWidths(grid, width, goodProse)
+  for (const name of spare) {
+    if (widths) break
+    grid = withoutColumn(grid, name)
+    widths = columnWidths(grid, width, goodProse)
+  }
+  widths ??= columnWidths(grid, width, leastProse)
+  if (!widths) return stacked(withoutEmpty(given), width, dim)
+  const fitting = widths
+  const row = (cells: string[], paint: (text: string) => string = text => text): string[] => {
+    const lines = cells.map((text, i) => wrapped(text, fitting[i]!))
+    return Array.from({ length: Math.max(...lines.map(l => l.length)) }, (_, n) =>
+      lines
+        .map((l, i) => (l[n] ?? '') + ' '.repeat(Math.max(0, fitting[i]! - displayWidth(l[n] ?? ''))))
+        .join(' '.repeat(columnGap))
+        .trimEnd(),
+    ).map(line => (line === '' ? line : paint(line)))
+  }
+  return [
+    ...(grid.head.every(name => name === '') ? [] : row(grid.head, dim)),
+    ...grid.rows.flatMap(cells => row(cells)),
+  ]
+}
+
+/** Blanks between the values of a row that is set below its title. */
+const stackedGap = '  '
+
+/** Rows below each other: the first cells as a title, then the others, each beside the name of its column. */
+function stacked({ head, rows }: Grid, width: number, dim: (text: string) => string): string[] {
+  const titles = head[0] === '' ? 2 : 1
+  const room = width - 4
+  const broken = (text: string, most: number) => wrapped(text, most, 2).flatMap(line => pieces(line, most))
+  return rows.flatMap(cells => {
+    const lines: string[] = []
+    for (const [i, text] of cells.slice(titles).entries()) {
+      if (text === '' || text === '-') continue
+      const name = head[i + titles]!
+      const [first, ...more] = broken(name === '' ? text : `${name}: ${text}`, room)
+      const at = name === '' ? 0 : Math.min(first!.length, name.length + 1)
+      const shown = at === 0 ? first! : dim(first!.slice(0, at)) + first!.slice(at)
+      const last = lines.at(-1)
+      if (last !== undefined && more.length === 0 && displayWidth(last + stackedGap + first) <= room)
+        lines.push(lines.pop() + stackedGap + shown)
+      else lines.push(shown, ...more)
+    }
+    const title = cells.slice(0, titles).filter(Boolean).join(' ')
+    return [...broken(title, width), ...lines.map(line => `    ${line}`)]
+  })
 }

@@ -37,6 +37,7 @@ export async function tableMerge(sql: Db, track: Track, a: ArchiveRow): Promise<
   const columns = pairs.filter(p => !p.to.generated)
   const rollback = track.migrations.find(m => m.name === a.migration)?.rollback
   const merge = {
+    archive: a.id,
     table: a.relation,
     storedAs: a.storedAs,
     columns: columns.map(c => c.name),

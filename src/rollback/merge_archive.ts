@@ -12,6 +12,7 @@ import { withLockRetries } from '../run/lock_retry.js'
 import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
 import { columnMerge, tableMerge, type Unfit } from './fit_archive.js'
+import { misplacedRows } from './keyless_rows.sql.js'
 import { advanceSequences, columnAgain, holdOff, release, valuesIn } from './merged_table.sql.js'
 import {
   type Conflict,
@@ -57,8 +58,14 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   const { sql } = run.writer
   const { merge, wanted, gone, unfit, noKey } = await tableMerge(sql, track, a)
   if (noKey !== null) return unmerged(a, `${noKey}: ${a.rows} row(s) are still in ${a.storedAs}`)
+  const misplaced = await misplacedRows(sql, a.id)
+  if (misplaced > 0)
+    return unmerged(
+      a,
+      `${a.storedAs} was written again (VACUUM FULL, a dump) after a restore was broken off: nothing tells which ${misplaced} of its ${a.rows} row(s) are back`,
+    )
   const sum = { inserted: 0, updated: 0 }
-  const refused = new Map<string, string>()
+  const refused = new Map<string, Conflict>()
   const changed = await changedMeanwhile(sql, merge)
   if (wanted.length === 0) {
     // a row may point at one that comes after it
@@ -80,8 +87,9 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
     }
     await advanceSequences(sql, a.relation)
   }
-  const missing = (await notBroughtBack(sql, merge)).filter(c => !refused.has(c.key))
-  const missed = [...changed, ...missing, ...[...refused].map(([key, reason]) => ({ key, reason }))]
+  const failed = reasonsByKey(refused)
+  const missing = (await notBroughtBack(sql, merge)).filter(c => !failed.has(c.key))
+  const missed = [...changed, ...missing, ...refused.values()]
   const none = `${wanted.join(', ')} must not be null and has no default: give it one, then restore again`
   const reasons = wanted.length === 0 ? missed : missed.map(({ key }) => ({ key, reason: none }))
   // without a key nobody knows which rows they are
@@ -107,6 +115,10 @@ async function unfitValues(sql: Db, merge: TableMerge | ColumnMerge, unfit: Unfi
   return values === 0 ? [] : [{ key: `column ${unfit.column}`, reason }]
 }
 
+/** Why rows were refused, by the key that reports name. */
+const reasonsByKey = (refused: Map<string, Conflict>): Map<string, string> =>
+  new Map([...refused.values()].map(c => [c.key, c.reason]))
+
 /** An archive of which nothing can be brought back. */
 const unmerged = (a: ArchiveRow, reason: string): Merged => ({
   inserted: 0,
@@ -117,13 +129,13 @@ const unmerged = (a: ArchiveRow, reason: string): Merged => ({
 })
 
 /**
- * Merges a stretch; where the server refuses one of its rows, row by row, so that the others come back. What
- * `merge` returns counts what it did, once that is committed.
+ * Merges a stretch; where the server refuses one of its rows, row by row, so that the others come back:
+ * `refused` has those by their place. What `merge` returns counts what it did, once that is committed.
  */
 async function oneByOneIfRefused(
   run: Run,
   a: ArchiveRow,
-  { source, stretch, refused }: { source: string; stretch: Stretch; refused: Map<string, string> },
+  { source, stretch, refused }: { source: string; stretch: Stretch; refused: Map<string, Conflict> },
   merge: (tx: Db, stretch: Stretch) => Promise<() => void>,
 ): Promise<void> {
   const one = async (s: Stretch) => (await inTransaction(run, a.relation, tx => merge(tx, s)))()
@@ -138,7 +150,8 @@ async function oneByOneIfRefused(
     } catch (error) {
       if (!isDataFault(error)) throw error
       const fault = serverFault(error)!
-      refused.set(await keyAt(run.writer.sql, source, a.keyColumns, row), `${fault.code}: ${fault.message}`)
+      const key = await keyAt(run.writer.sql, source, a.keyColumns, row)
+      refused.set(`${source} ${row}`, { key, reason: `${fault.code}: ${fault.message}` })
     }
   }
 }
@@ -163,7 +176,7 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
   if (noKey !== null) return unmerged(a, `${noKey}: ${a.rows} value(s) are still in ${a.storedAs}`)
   if (unfit?.isComputed)
     return { inserted: 0, updated: 0, left: 0, conflicts: await unfitValues(sql, merge, unfit) }
-  const refused = new Map<string, string>()
+  const refused = new Map<string, Conflict>()
   let updated = 0
   for (const heap of await heapsOf(sql, a.storedAs))
     for (let page = 0; page < heap.pages; page += mergePages) {
@@ -174,7 +187,8 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
       })
     }
   const { conflicts, left } = await columnConflicts(sql, merge)
-  const reasons = conflicts.map(c => ({ ...c, reason: refused.get(c.key) ?? unfit?.why ?? c.reason }))
+  const failed = reasonsByKey(refused)
+  const reasons = conflicts.map(c => ({ ...c, reason: failed.get(c.key) ?? unfit?.why ?? c.reason }))
   return { inserted: 0, updated, left, conflicts: reasons }
 }
 

@@ -2,6 +2,7 @@ import type { ParentKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
 import { keyText } from '../database/row_key.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
+import { isNoted, isNotedNow, noteRows, refuseLeftOut } from './keyless_rows.sql.js'
 
 /** Rows that were left as they are, with the reason. */
 export interface Conflict {
@@ -21,6 +22,8 @@ export interface Fitted {
 
 /** An archived table and the present one. */
 export interface TableMerge extends Fitted {
+  /** Its id in the list of archives; null for rows that are put in one transaction, which note nothing. */
+  archive: number | null
   table: string
   storedAs: string
   /** Columns of both, those left out that the server computes. */
@@ -140,15 +143,22 @@ export async function mergeTable(
   const { refused, late } = m.conflicts
   // a row that is there would else be found at the end of the transaction, when it is too late
   if (late.length > 0) await sql.unsafe(`set constraints ${late.join(', ')} immediate`)
+  const insert = `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
+     select ${archivedValues(m, m.columns)} from only ${source} a where ${inStretch(stretch)}`
+  const may = `not ${leftToMigrate(m)} and ${parentsThere(m)} and ${isComplete(m)}`
+  if (m.key.length === 0 && m.archive !== null) {
+    const where = `${inStretch(stretch)} and ${may}`
+    const noted = await noteRows(sql, { archive: m.archive, source, where }, [m.track])
+    const { count } = await sql.unsafe(`${insert} and ${isNotedNow(m.archive)}`)
+    if (count < noted) await refuseLeftOut(sql)
+    return { inserted: count, updated: 0 }
+  }
   const isNew =
     refused && m.key.length > 0
       ? `not exists (select from ${m.table} t where ${sameKey(m.key, 't', 'a')})`
       : 'true'
   const inserted = await sql.unsafe(
-    `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
-     select ${archivedValues(m, m.columns)} from only ${source} a
-     where ${inStretch(stretch)} and ${inScope(m)} and not ${leftToMigrate(m)} and ${parentsThere(m)} and ${isComplete(m)} and ${isNew}
-     ${refused ? '' : 'on conflict do nothing'}`,
+    `${insert} and ${inScope(m)} and ${may} and ${isNew} ${refused ? '' : 'on conflict do nothing'}`,
     [m.track],
   )
   if (m.writable.length === 0 || m.key.length === 0) return { inserted: inserted.count, updated: 0 }
@@ -171,10 +181,10 @@ export async function rowsIn(sql: Db, source: string, stretch: Stretch): Promise
   return rows.map(r => r.row)
 }
 
-/** The key of one archived row, as reports name it. */
+/** The key of one archived row, as reports name it; without one, what it begins with. */
 export async function keyAt(sql: Db, source: string, key: string[], row: string): Promise<string> {
   const [found] = await sql.unsafe<{ key: string }[]>(
-    `select ${key.length === 0 ? 'a::text' : archivedKey(key)} as key from only ${source} a where a.ctid = '${row}'::tid`,
+    `select ${key.length === 0 ? 'left(a::text, 100)' : archivedKey(key)} as key from only ${source} a where a.ctid = '${row}'::tid`,
   )
   return found!.key
 }
@@ -224,7 +234,8 @@ export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]
 async function incompleteRows(sql: Db, m: TableMerge): Promise<Conflict[]> {
   const rows = await sql.unsafe<Conflict[]>(
     `select format('%s row(s)', count(*)) as key, x.reason
-     from (select case ${reasonsOf(m)} when false then '' end as reason from ${m.storedAs} a where not ${leftToMigrate(m)}) x
+     from (select case ${reasonsOf(m)} when false then '' end as reason from ${m.storedAs} a
+       where not ${leftToMigrate(m)} and not ${m.archive === null ? 'false' : isNoted(m.archive)}) x
      where x.reason is not null
      group by x.reason
      order by x.reason`,

@@ -205,10 +205,10 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
     return { inserted: 0, updated: 0, left, conflicts: [] }
   }
   const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)
-  // what was left can be tried again, once the reasons are gone; without a key there is no telling what
-  // it was
-  if (merged.conflicts.length === 0 || a.keyColumns.length === 0) await markRestored(sql, a.id)
-  else if (!merged.untried)
+  // what was left can be tried again, once the reasons are gone; values without a key never find their rows
+  if (merged.conflicts.length === 0 || (a.column !== null && a.keyColumns.length === 0))
+    await markRestored(sql, a.id)
+  else if (!merged.untried && a.keyColumns.length > 0)
     await noteLeft(
       sql,
       a.id,

@@ -14,6 +14,7 @@ import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { finding, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
+import { undoCommand } from '../plan/next_command.js'
 import type { FileStep } from '../run/execute_file.js'
 import { inRun } from '../run/in_run.js'
 import { record } from '../run/ledger_rows.js'
@@ -45,6 +46,7 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
     }))
     return report
   }
+  delete report.next
   const run = await openRun(ctx, 'rollback', options.leaseWaitMs)
   return inRun(run, report, async () => {
     // what was consented to must be what runs: ledger and database are looked at again under the lease
@@ -87,6 +89,7 @@ async function approve(ctx: Context, track: Track, options: RollbackOptions): Pr
       ? [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]
       : rollbackConsent(plan, options, target.info.database)),
   )
+  if (plan.steps.length > 0) report.next = undoCommand(track.name, options, report.findings, options.consent)
   report.verdict = verdictOf(report)
   return planned
 }

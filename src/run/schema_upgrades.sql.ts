@@ -172,6 +172,17 @@ export const upgrades: readonly string[] = [
   'alter table rethread.backfills add column pace jsonb;',
   // why a row counts whose file was not run: what another tool's history and the catalog said
   'alter table rethread.ledger add column evidence jsonb;',
+  // of a large table persons are asked about some rows, the same ones before and after
+  `alter table rethread.sights add column sampled bigint;
+  create table rethread.sight_samples (
+    run bigint not null,
+    track text not null,
+    relation text not null,
+    ids jsonb not null,
+    primary key (run, track, relation)
+  );`,
+  // made with the others of its schema
+  `comment on table rethread_archive.brought_back is 'Rows of archived tables without a key that a restore has brought back';`,
 ]
 
 /** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
@@ -217,6 +228,14 @@ const archiveSchemaSql = `
     hash text,
     state text not null default 'kept' check (state in ('capturing', 'kept', 'restored')),
     at timestamptz not null default clock_timestamp()
+  );
+  create table if not exists rethread_archive.brought_back (
+    archive bigint,
+    relation oid,
+    place tid,
+    filenode oid,
+    xid xid8 not null,
+    primary key (archive, relation, place)
   );`
 
 /** Closes a schema to everybody but its owner, also to roles that default privileges let in. */

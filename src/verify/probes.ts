@@ -21,17 +21,20 @@ const probeTimeoutMs = 5000
  * What a probe is taken back to on a session of its own; row security stays off until it becomes somebody.
  */
 export const probing =
-  (connection: Connection): Scope =>
+  (connection: Connection, options = ''): Scope =>
   work =>
-    transaction(connection.sql)(async tx => {
+    transaction(
+      connection.sql,
+      options,
+    )(async tx => {
       await setLocal(tx, lockMs, probeTimeoutMs)
       return work(tx)
     })
 
-/** Work on a session of its own, in one transaction that is always rolled back. */
+/** Work on a session of its own, with one snapshot, in one transaction that is always rolled back. */
 export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
   await using connection = await connect(ctx, 'probe')
-  return await takenBack(probing(connection), work)
+  return await takenBack(probing(connection, 'isolation level repeatable read'), work)
 }
 
 /** Why a check that acts proves nothing here. */

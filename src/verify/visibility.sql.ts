@@ -1,5 +1,5 @@
 import { relationExists } from '../database/catalog.sql.js'
-import { type Db, ident } from '../database/types.js'
+import type { Db } from '../database/types.js'
 
 /**
  * What one person saw of one table; rows, hash and ids are null where there was no row
@@ -10,39 +10,69 @@ export interface StoredVisibility {
   relation: string
   rows: number | null
   hash: string | null
-  /** The first ids in order, up to a limit; fewer than `rows` when there were more. */
+  /** Which rows; fewer than `rows` where there were too many. */
   ids: string[] | null
+  /** How many rows were looked at; null for all. */
+  of: number | null
+  run: number
   at: string
 }
 
-/** Stores what somebody sees; what was stored first stays. */
+/** Stores what somebody sees since the transaction began; what was stored first stays. */
 export async function storeVisibility(
   sql: Db,
-  { run, track, person, relation }: { run: number; track: string; person: string; relation: string },
-  visibility: Pick<StoredVisibility, 'rows' | 'hash' | 'ids'>,
+  {
+    person,
+    relation,
+    ...seen
+  }: Pick<StoredVisibility, 'person' | 'relation' | 'rows' | 'hash' | 'ids' | 'of' | 'run' | 'at'>,
+  track: string,
 ): Promise<void> {
   await sql`
-    insert into rethread.sights (run, track, person, relation, rows, hash, ids)
-    values (${run}, ${track}, ${person}, ${relation}, ${visibility.rows}, ${visibility.hash}, ${visibility.ids === null ? null : JSON.stringify(visibility.ids)}::text::jsonb)
+    insert into rethread.sights (run, track, person, relation, rows, hash, ids, sampled, at)
+    values (${seen.run}, ${track}, ${person}, ${relation}, ${seen.rows}, ${seen.hash},
+      ${seen.ids === null ? null : JSON.stringify(seen.ids)}::text::jsonb, ${seen.of}, ${seen.at}::text::timestamptz)
     on conflict (track, person, relation) do nothing`
+}
+
+/** Stores the ids of the rows that were looked at instead of all. */
+export async function storeSample(
+  sql: Db,
+  { run, track, relation }: { run: number; track: string; relation: string },
+  ids: string[],
+): Promise<void> {
+  await sql`
+    insert into rethread.sight_samples (run, track, relation, ids)
+    values (${run}, ${track}, ${relation}, ${JSON.stringify(ids)}::text::jsonb)
+    on conflict do nothing`
+}
+
+/** The ids of the rows that a run has looked at instead of all; null where it has looked at all. */
+export async function storedSample(
+  sql: Db,
+  { run, track, relation }: { run: number; track: string; relation: string },
+): Promise<string[] | null> {
+  if (!(await relationExists(sql, 'rethread.sight_samples'))) return null
+  const [row] = await sql<{ ids: string[] }[]>`
+    select ids from rethread.sight_samples where run = ${run} and track = ${track} and relation = ${relation}`
+  return row?.ids ?? null
 }
 
 /** What was stored of a track; nothing where the tool's schema is not there. */
 export async function storedVisibility(sql: Db, track: string): Promise<StoredVisibility[]> {
   if (!(await relationExists(sql, 'rethread.sights'))) return []
+  // a database that an older version has migrated has no samples
   return sql<StoredVisibility[]>`
-    select person, relation, rows::float8 as rows, hash, ids, at::text as at
-    from rethread.sights where track = ${track}
-    order by relation, person`
+    select person, relation, rows::float8 as rows, hash, ids, run::float8 as run, at::text as at,
+      (to_jsonb(s) ->> 'sampled')::float8 as of
+    from rethread.sights s where track = ${track}
+    order by relation, run, person`
 }
 
-/**
- * Somebody's rows of a table as a count and an order-free hash of ids, and the ids themselves up to a limit.
- */
-export interface Visibility {
-  rows: number
-  hash: string
-  ids: string[]
+/** When the transaction began, by the server's clock. */
+export async function transactionTime(sql: Db): Promise<string> {
+  const [row] = await sql<{ at: string }[]>`select now()::text as at`
+  return row!.at
 }
 
 /** Whether a role may read a table, or columns of it. */
@@ -60,22 +90,4 @@ export async function rowsWhere(sql: Db, table: string, where: string): Promise<
     `select count(*)::float8 as rows from ${table} where ${where}`,
   )
   return row!.rows
-}
-
-/** Most ids that are kept of what one person sees in one table. */
-const mostIds = 5000
-
-/** What the current role sees of a table, or with full sight what a predicate says. */
-export async function readVisibility(
-  sql: Db,
-  table: string,
-  id: string,
-  where = 'true',
-): Promise<Visibility> {
-  const [row] = await sql.unsafe<Visibility[]>(
-    `select count(*)::float8 as rows, coalesce(sum(hashtextextended(x.id, 0)::numeric), 0)::text as hash,
-       coalesce(array_agg(x.id order by x.id) filter (where x.n <= ${mostIds}), '{}') as ids
-     from (select ${ident(id)}::text as id, row_number() over (order by ${ident(id)}::text) as n from ${table} where ${where}) x`,
-  )
-  return row!
 }

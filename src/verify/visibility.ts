@@ -1,85 +1,99 @@
 import { columnFacts, relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
-import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isRefused, isSqlState } from '../database/faults.js'
 import { takenBack, transaction } from '../database/scopes.js'
-import { ident, literal } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { messageValue } from '../model/message_value.js'
-import type { Persona, Track, TrackInfo, VisibleRows } from '../model/project.js'
+import type { Track, TrackInfo, VisibleRows } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { namesIn, tableText } from '../model/table_name.js'
 import type { Run } from '../run/run.js'
 import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
 import { sampleRealUsers } from './real_users.sql.js'
+import { lookTogether, type SightQuestion } from './row_groups.js'
+import type { Visibility } from './row_groups.sql.js'
 import {
   mayRead,
-  readVisibility,
   rowsWhere,
   type StoredVisibility,
+  storedSample,
   storedVisibility,
+  storeSample,
   storeVisibility,
-  type Visibility,
+  transactionTime,
 } from './visibility.sql.js'
 
 /** Persons whose sight is recorded before the first step. */
 const mostRealUsers = 10
 /** The role that the API gives to people. */
 const role = 'authenticated'
-/** Longest look of one person at one table, in milliseconds; longer ones stay unknown. */
-const visibilityTimeoutMs = 2000
-
-/**
- * What one person sees of a table now, in a transaction that is rolled back; null where
- * that took too long or failed.
- */
-async function visibleTo(
-  connection: Connection,
-  persona: Persona,
-  of: VisibleRows,
-  where: string,
-): Promise<Visibility | null> {
-  try {
-    return await takenBack(transaction(connection.sql), async tx => {
-      await setLocal(tx, 500, visibilityTimeoutMs)
-      await become(tx, persona)
-      return readVisibility(tx, of.table, of.id, where)
-    })
-  } catch (error) {
-    if (!isRefused(error)) throw error
-    // who may not read the table at all sees nothing of it
-    return isSqlState(error, '42501') ? { rows: 0, hash: '0', ids: [] } : null
-  }
-}
-
 /**
  * Before the first step of a track: which rows sampled persons see, for `prove` to compare with
  * afterwards. Where a table has no row security everybody who may read it sees all of it, which is
- * known without reading it. Never stops a run.
+ * known without reading it. Never stops a run; says where only a sample of the rows was looked at.
  */
-export async function recordVisibility(run: Run, track: Track): Promise<void> {
+export async function recordVisibility(run: Run, track: Track): Promise<Finding[]> {
   const { info } = await readTrackInfo(track)
-  if (!info?.sight) return
+  if (!info?.sight) return []
   await using connection = await connect(run.ctx, 'probe')
-  if ((await unreachable(connection.sql, [role])).length > 0) return
-  const [schema, table, column] = namesIn(info.sight.persons) as [string, string, string]
-  if (!(await columnFacts(connection.sql, tableText({ schema, name: table }), column))) return
-  const sampled = await sampleRealUsers(connection.sql, info.sight.persons, mostRealUsers)
+  if ((await unreachable(connection.sql, [role])).length > 0) return []
+  const { persons } = info.sight
+  const [schema, table, column] = namesIn(persons) as [string, string, string]
+  if (!(await columnFacts(connection.sql, tableText({ schema, name: table }), column))) return []
+  const sampled = await sampleRealUsers(connection.sql, persons, mostRealUsers)
+  const findings: Finding[] = []
   for (const { before } of info.sight.rows) {
     const [facts] = await relationFacts(connection.sql, [before.table])
     if (!facts) continue
     const filtered = facts.rowSecurity || !(await mayRead(connection.sql, role, before.table))
-    for (const person of sampled) {
-      const visibility = filtered
-        ? await visibleTo(connection, asRealUser(info.persona.claim, person, { role }), before, 'true')
-        : { rows: null, hash: null, ids: null }
-      const seer = { run: run.id, track: track.name, person, relation: before.table }
-      if (visibility) await storeVisibility(run.writer.sql, seer, visibility)
+    const { at, seen, sample, rows } = await atOneMoment(connection, async tx => ({
+      at: await transactionTime(tx),
+      ...(filtered
+        ? await lookTogether(tx, {
+            ...questionOf(before, persons, info.persona.claim, sampled),
+            where: 'true',
+          })
+        : { seen: sampled.map(() => seesEverything), sample: null, rows: 0 }),
+    }))
+    const of = { run: run.id, track: track.name, relation: before.table }
+    if (sample) {
+      await storeSample(run.writer.sql, of, sample)
+      findings.push(finding('SIGHTS_SAMPLED', before.table, { rows: sample.length, of: rows }))
+    }
+    for (const [i, person] of sampled.entries()) {
+      const visibility = seen[i]
+      if (visibility) await storeVisibility(run.writer.sql, { ...of, ...visibility, person, at }, track.name)
     }
   }
+  return findings
 }
+
+/** What there is to store of whoever sees all of a table. */
+const seesEverything = { rows: null, hash: null, ids: null, of: null }
+
+/** Looks with one snapshot, and takes back whom it has become. */
+const atOneMoment = <T>(connection: Connection, work: (tx: Db) => Promise<T>): Promise<T> =>
+  takenBack(transaction(connection.sql, 'isolation level repeatable read'), work)
+
+const questionOf = (
+  of: VisibleRows,
+  column: string,
+  claim: string,
+  ids: string[],
+): Omit<SightQuestion, 'where'> => ({
+  of,
+  lookers: ids.map(person => ({
+    enter: tx => become(tx, asRealUser(claim, person, { role })),
+    filter: 'true',
+  })),
+  columns: [],
+  persons: { column, ids },
+  also: [],
+  sample: null,
+  alike: false,
+})
 
 /** What the recorded persons see now beside what they saw: nobody may see more, nobody should see less. */
 export async function compareVisibility(
@@ -94,36 +108,45 @@ export async function compareVisibility(
   await using connection = await connect(ctx, 'probe')
   const rows: Table['rows'] = []
   const findings: Finding[] = []
-  const counts = new Map<string, number>()
-  const lost = new Map<string, number>()
-  const rowsIn = async (of: VisibleRows, where: string): Promise<number> => {
-    if (!counts.has(of.table)) counts.set(of.table, await rowsWhere(reader.sql, of.table, where))
-    return counts.get(of.table)!
-  }
-  for (const then of stored) {
-    const pair = info.sight.rows.find(r => r.before.table === then.relation)
+  for (const thens of alikeSights(stored)) {
+    const [{ relation, run, of, at }] = thens
+    const pair = info.sight.rows.find(r => r.before.table === relation)
     if (!pair) continue
-    const [facts] = await relationFacts(reader.sql, [pair.after.table])
+    const { after } = pair
+    const [facts] = await relationFacts(reader.sql, [after.table])
     if (!facts) continue
-    const person = asRealUser(info.persona.claim, then.person, { role })
-    const born = bornBefore(info, pair.after.table, then.at)
-    const now = await visibleTo(connection, person, pair.after, born)
-    // rows that say a time to come were seen then too
-    const all = born === 'true' ? now : await visibleTo(connection, person, pair.after, 'true')
-    const { more, less } = visibilityDifference(then, now, all, then.rows ?? (await rowsIn(pair.after, born)))
-    rows.push([then.person, pair.after.table, then.rows ?? 'all', now?.rows ?? null, more, less])
-    const subject = `${pair.after.table} as ${then.person}`
-    if (more) findings.push(finding('SEES_MORE', subject, { rows: more }))
-    if (less && then.rows !== null) findings.push(finding('SEES_LESS', subject, { rows: less }))
-    // who saw everybody's rows should see less; that nobody sees anything is a loss
-    if (then.rows === null && all)
-      lost.set(
-        pair.after.table,
-        all.rows > 0 ? 0 : Math.min(less ?? 0, lost.get(pair.after.table) ?? Infinity),
-      )
+    const born = of === null ? bornBefore(info, after.table, at) : 'true'
+    const looked = await atOneMoment(connection, async tx =>
+      lookTogether(tx, {
+        ...questionOf(
+          after,
+          info.sight!.persons,
+          info.persona.claim,
+          thens.map(t => t.person),
+        ),
+        where: born,
+        also: [...new Set(thens.flatMap(t => t.ids ?? []))],
+        sample: of === null ? null : await storedSample(tx, { run, track: track.name, relation }),
+      }),
+    )
+    if (looked.sample)
+      findings.push(finding('SIGHTS_SAMPLED', after.table, { rows: looked.sample.length, of: looked.rows }))
+    const there = thens.some(t => t.rows === null) ? await rowsWhere(reader.sql, after.table, born) : 0
+    const lost: number[] = []
+    for (const [i, then] of thens.entries()) {
+      const now = looked.seen[i] ?? null
+      const { more, less } = visibilityDifference(then, now, there)
+      rows.push([then.person, after.table, then.rows ?? 'all', now?.rows ?? null, more, less])
+      const subject = `${after.table} as ${then.person}`
+      if (more) findings.push(finding('SEES_MORE', subject, { rows: more }))
+      if (less && then.rows !== null) findings.push(finding('SEES_LESS', subject, { rows: less }))
+      // who saw everybody's rows should see less; that nobody sees anything is a loss
+      if (then.rows === null && now) lost.push(now.rows + now.others.rows > 0 ? 0 : (less ?? 0))
+    }
+    const least = Math.min(...lost)
+    if (lost.length > 0 && least > 0)
+      findings.push(finding('SEES_LESS', `${after.table} as everybody`, { rows: least }))
   }
-  for (const [table, rows] of lost)
-    if (rows > 0) findings.push(finding('SEES_LESS', `${table} as everybody`, { rows }))
   if (stored.some(s => s.rows === null)) findings.push(finding('SAW_EVERYTHING', track.name))
   return {
     tables: [
@@ -135,6 +158,18 @@ export async function compareVisibility(
     ],
     findings,
   }
+}
+
+/** Pure: sights that one look can be compared with: of one table, run and kind, from the earliest on. */
+function alikeSights(stored: StoredVisibility[]): [StoredVisibility, ...StoredVisibility[]][] {
+  const groups = new Map<string, [StoredVisibility, ...StoredVisibility[]]>()
+  for (const sight of [...stored].sort((a, b) => (a.at < b.at ? -1 : 1))) {
+    const key = JSON.stringify([sight.relation, sight.run, sight.of === null])
+    const group = groups.get(key)
+    if (group) group.push(sight)
+    else groups.set(key, [sight])
+  }
+  return [...groups.values()]
 }
 
 /** A condition for rows that were there at a time: whoever wrote those that came since sees more by right. */
@@ -149,25 +184,29 @@ export function bornBefore(info: TrackInfo, table: string, at: string): string {
 }
 
 /**
- * How many rows were won and lost from sight; null where that can't be known. `now` is what they see of the
- * rows that were there then, `all` what they see, `there` how many rows there are of those.
+ * Pure: how many rows were won and lost from sight; null where that can't be known. `there` is how many rows
+ * there are of those that were there then.
  */
 function visibilityDifference(
   then: StoredVisibility,
   now: Visibility | null,
-  all: Visibility | null,
   there: number,
 ): { more: number | null; less: number | null } {
-  if (!now || !all) return { more: null, less: null }
-  // who saw everything can't see more
-  if (then.rows === null || then.ids === null) return { more: 0, less: Math.max(0, there - now.rows) }
-  if (then.hash === now.hash && then.rows === now.rows) return { more: 0, less: 0 }
-  if (then.ids.length < then.rows || all.ids.length < all.rows)
-    return { more: Math.max(0, now.rows - then.rows), less: Math.max(0, then.rows - all.rows) }
+  if (!now) return { more: null, less: null }
+  // who saw everything can't see more; of a sample nobody knows how many rows they do not see
+  if (then.rows === null || then.ids === null)
+    return { more: 0, less: now.of === null ? Math.max(0, there - now.rows) : null }
+  if (then.of === now.of && then.hash === now.hash && then.rows === now.rows) return { more: 0, less: 0 }
+  const sees = now.rows + now.others.rows
+  const knewAll = then.ids.length === then.rows
+  const knowsAll = now.ids.length + now.others.ids.length === sees
+  if (now.of === null && !(knewAll && knowsAll))
+    return { more: Math.max(0, now.rows - then.rows), less: Math.max(0, then.rows - sees) }
   const before = new Set(then.ids)
-  const after = new Set(all.ids)
+  const after = new Set([...now.ids, ...now.others.ids])
+  const gone = then.ids.filter(id => !after.has(id)).length
   return {
-    more: now.ids.filter(id => !before.has(id)).length,
-    less: then.ids.filter(id => !after.has(id)).length,
+    more: knewAll ? now.ids.filter(id => !before.has(id)).length : null,
+    less: knewAll || gone > 0 ? gone : null,
   }
 }

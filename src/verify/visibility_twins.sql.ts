@@ -127,10 +127,14 @@ export async function addPolicy(
   )
 }
 
-/** What those policies of a table are about that are asked when rows are read: columns, or the whole row. */
+/**
+ * What those policies of a table are about that are asked when rows are read: columns, or the whole row. With
+ * `others` also what policies of other tables ask of this one.
+ */
 export async function columnsAsked(
   sql: Db,
   table: string,
+  others: boolean,
 ): Promise<{ columns: string[]; whole: boolean; system: boolean }> {
   const [row] = await sql<{ columns: string[]; whole: boolean; system: boolean }[]>`
     select
@@ -141,7 +145,7 @@ export async function columnsAsked(
     join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_policy'::regclass and d.objid = p.oid
       and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = to_regclass(${table}) and d.refobjsubid <> 0
     join pg_catalog.pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-    where p.polcmd in ('*', 'r') or p.polrelid <> to_regclass(${table})`
+    where case when p.polrelid = to_regclass(${table}) then p.polcmd in ('*', 'r') else ${others} end`
   return row!
 }
 

@@ -153,7 +153,7 @@ export class Twins {
   async asked(): Promise<Map<string, string[]>> {
     const asked = new Map<string, string[]>()
     for (const s of this.subjects) {
-      const { columns, whole, system } = await columnsAsked(this.tx, this.twinOf(s.table))
+      const { columns, whole, system } = await columnsAsked(this.tx, this.twinOf(s.table), true)
       if (system) throw new NotForeseen(`a policy of ${s.table} asks where its rows are stored`)
       asked.set(s.table, whole ? s.columns : columns.filter(c => s.columns.includes(c)))
     }

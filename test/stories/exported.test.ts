@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { discover } from '../../src/files/discover.js'
 import { rethread, undoAll } from '../support/cli.js'
-import { type Database, database, newest, picture, some } from '../support/database.js'
+import { type Database, database, newest, picture, root, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { migrationList, supabase } from '../support/other_tools.js'
 
@@ -123,52 +124,53 @@ const reset = async (db: Database, cwd: string): Promise<void> => {
 }
 
 describe.each(some('newest'))('on PostgreSQL $major', server => {
-  test.each([
-    'workspace-sessions',
-    'conversation-history',
-    'helper-chats',
-    'trip-sessions',
-    'codebase-sessions',
-  ])('the files of %s, one after the other, make what rethread makes', async name => {
-    await using db = await database(server, name, 10)
-    await using twin = await database(server, name, 10)
-    for (const { sql } of [db, twin]) {
-      const tables =
-        await sql`select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('public', 'auth')`
-      await sql.unsafe(`truncate ${tables.map(t => t.name).join(', ')} cascade`)
-    }
-    const cwd = await exported('--track', name, '--phase', 'contract', '--backfills', 'inline')
-    await reset(db, cwd)
-    const up = await rethread(
-      twin.url,
-      [
-        'migrate',
-        '--track',
-        name,
-        '--phase',
-        'contract',
-        '--allow',
-        'ENDS_OLD_APP,QUARANTINES_ROWS,DELETES_DATA,CANNOT_TELL,WIDENS_ACCESS,RUNS_FOREIGN_CODE',
-      ],
-      { cwd: folder({}) },
-    )
-    expect([up.code, up.report.findings.filter(f => f.level === 'error' || f.level === 'refused')]).toEqual([
-      0,
-      [],
-    ])
-    expect((await picture(db.sql)).schema).toBe((await picture(twin.sql)).schema)
-  })
+  test.each(discover(root, root).tracks.map(t => t.name))(
+    'the files of %s, one after the other, make what rethread makes',
+    async name => {
+      await using db = await database(server, name, 10)
+      await using twin = await database(server, name, 10)
+      for (const { sql } of [db, twin]) {
+        const tables =
+          await sql`select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname in ('public', 'auth')`
+        await sql.unsafe(`truncate ${tables.map(t => t.name).join(', ')} cascade`)
+      }
+      const cwd = await exported('--track', name, '--phase', 'contract', '--backfills', 'inline')
+      await reset(db, cwd)
+      const up = await rethread(
+        twin.url,
+        [
+          'migrate',
+          '--track',
+          name,
+          '--phase',
+          'contract',
+          '--allow',
+          'ENDS_OLD_APP,QUARANTINES_ROWS,DELETES_DATA,CANNOT_TELL,WIDENS_ACCESS,RUNS_FOREIGN_CODE',
+        ],
+        { cwd: folder({}) },
+      )
+      expect([up.code, up.report.findings.filter(f => f.level === 'error' || f.level === 'refused')]).toEqual(
+        [0, []],
+      )
+      expect((await picture(db.sql)).schema).toBe((await picture(twin.sql)).schema)
+    },
+  )
 })
 
 describe('what is exported', () => {
   test('stays as it is when it is exported again, and new files come after it', async () => {
     const cwd = await exported(...track)
-    const before = files(cwd)
-    await rethread('', ['export', ...track], { cwd })
-    expect(files(cwd)).toEqual(before)
+    const texts = () =>
+      Object.fromEntries(
+        files(cwd).map(name => [name, readFileSync(join(cwd, 'supabase/migrations', name), 'utf8')]),
+      )
+    const before = texts()
+    expect((await rethread('', ['export', ...track], { cwd })).code).toBe(0)
+    expect(texts()).toEqual(before)
     writeFileSync(join(cwd, 'supabase/migrations/99990101000000_of_somebody.sql'), 'select 1;\n')
-    await rethread('', ['export', ...track, '--phase', 'contract'], { cwd })
-    const added = files(cwd).filter(name => !before.includes(name) && !name.includes('of_somebody'))
+    expect((await rethread('', ['export', ...track, '--phase', 'contract'], { cwd })).code).toBe(0)
+    expect(texts()).toMatchObject(before)
+    const added = files(cwd).filter(name => !(name in before) && !name.includes('of_somebody'))
     expect(added[0]).toMatch(/^99990101000001_workspace_sessions_009/)
   })
 

@@ -222,7 +222,7 @@ describe('a few tenants', () => {
       json: false,
     })
     expect(page.stdout.match(/add column pinned/g)).toHaveLength(1)
-    expect(page.stdout).toMatch(/^## rethread plan: failed: of 5 databases 1 failed, 1 attention, 3 clean$/m)
+    expect(page.stdout).toMatch(/^## rethread plan: Failed: of 5 databases 1 failed, 1 attention, 3 clean$/m)
     expect(page.stdout).toContain('planned in 4 databases')
     expect(page.stderr).toMatch(/^\[acme\] clean after .* of 5\)$/m)
   })

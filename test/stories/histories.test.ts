@@ -34,7 +34,8 @@ interface Case {
   made: string
   /** What it writes that is the same each time. */
   rows: string
-  kept: unknown[]
+  /** Null where only the tool itself can write its table. */
+  kept: unknown[] | null
 }
 
 const graphile = (previous: string, body: string): string => {
@@ -165,7 +166,7 @@ const cases: Case[] = [
     made: `create table public._prisma_migrations (id varchar(36) primary key, checksum varchar(64) not null, finished_at timestamptz, migration_name varchar(255) not null,
         logs text, rolled_back_at timestamptz, started_at timestamptz not null default now(), applied_steps_count int not null default 0);
       insert into public._prisma_migrations values
-        ('a', '${hash('sha256', one)}', now(), '20260101000000_one', null, null, now(), 1), ('b', '${hash('sha256', two)}', now(), '20260102000000_two', null, null, now(), 1)`,
+        (repeat('a', 36), '${hash('sha256', one)}', now(), '20260101000000_one', null, null, now(), 1), (repeat('b', 36), '${hash('sha256', two)}', now(), '20260102000000_two', null, null, now(), 1)`,
     rows: `select migration_name, checksum, applied_steps_count, length(id) as id, finished_at is not null as finished
       from public._prisma_migrations order by 1`,
     kept: [
@@ -197,6 +198,36 @@ const cases: Case[] = [
       { hash: hashIn(second), previous_hash: hashIn(first), filename: '000002.sql' },
     ],
   },
+  {
+    tool: 'sqitch',
+    files: {
+      'sqitch.plan': `%syntax-version=1.0.0
+%project=chat
+%uri=https://example.org/chat
+
+one 2026-01-01T00:00:00Z Ann <ann@example.org> # notes
+two [one] 2026-01-02T00:00:00Z Ann <ann@example.org> # an index
+`,
+      'deploy/one.sql': one,
+      'deploy/two.sql': two,
+      'revert/one.sql': 'drop table public.notes;\n',
+      'revert/two.sql': 'drop index public.notes_body;\n',
+    },
+    // its registry, and a change of the same name in another project
+    made: `create schema sqitch;
+      create table sqitch.projects (project text primary key, uri text unique, created_at timestamptz not null default clock_timestamp(), creator_name text not null, creator_email text not null);
+      create table sqitch.changes (
+        change_id text primary key, script_hash text, change text not null, project text not null references sqitch.projects (project) on update cascade,
+        note text not null default '', committed_at timestamptz not null default clock_timestamp(), committer_name text not null, committer_email text not null,
+        planned_at timestamptz not null, planner_name text not null, planner_email text not null, unique (project, script_hash));
+      insert into sqitch.projects (project, creator_name, creator_email) values ('chat', 'Ann', 'ann@example.org'), ('other', 'Ann', 'ann@example.org');
+      insert into sqitch.changes (change_id, script_hash, change, project, committer_name, committer_email, planned_at, planner_name, planner_email) values
+        ('a', '${hash('sha1', one)}', 'one', 'chat', 'Ann', 'ann@example.org', '2026-01-01', 'Ann', 'ann@example.org'),
+        ('b', '${hash('sha1', two)}', 'two', 'chat', 'Ann', 'ann@example.org', '2026-01-02', 'Ann', 'ann@example.org'),
+        ('c', 'another', 'one', 'other', 'Ann', 'ann@example.org', '2025-01-01', 'Ann', 'ann@example.org')`,
+    rows: '',
+    kept: null,
+  },
 ]
 
 describe.each(cases)('the history of $tool', ({ tool, files, made, rows, kept }) => {
@@ -211,9 +242,78 @@ describe.each(cases)('the history of $tool', ({ tool, files, made, rows, kept })
 
     await using fresh = await database(newest(), 'empty')
     const config = folder({ ...files, 'rethread.config.json': JSON.stringify({ history: tool }) })
+    if (kept === null) {
+      expect(await codesOf(fresh, config, 'migrate')).toEqual([2, ['HISTORY_NOT_KEPT']])
+      return
+    }
     expect(await codesOf(fresh, config, 'migrate')).toEqual([0, []])
     expect(await fresh.sql.unsafe(rows)).toEqual(kept)
   })
+})
+
+test('a reworked change of Sqitch is two changes; a text that another project has deployed is none of ours', async () => {
+  await using db = await database(newest(), 'empty')
+  const { made } = cases.find(c => c.tool === 'sqitch')!
+  const cwd = folder({
+    'sqitch.plan': `%syntax-version=1.0.0
+%project=chat
+
+one 2026-01-01T00:00:00Z Ann <ann@example.org>
+@v1 2026-01-01T01:00:00Z Ann <ann@example.org>
+one [one@v1] 2026-01-02T00:00:00Z Ann <ann@example.org>
+`,
+    'deploy/one@v1.sql': one,
+    'deploy/one.sql': two,
+  })
+  await db.sql.unsafe(`${one}${two}${made};
+    delete from sqitch.changes where change_id = 'b';
+    update sqitch.changes set script_hash = change_id where change_id = 'a'`)
+  expect(await states(db, cwd)).toEqual(['applied by sqitch', 'pending'])
+  await db.sql.unsafe(`
+    insert into sqitch.changes (change_id, script_hash, change, project, committer_name, committer_email, planned_at, planner_name, planner_email)
+    values ('d', '${hash('sha1', two)}', 'one', 'chat', 'Ann', 'ann@example.org', '2026-01-02', 'Ann', 'ann@example.org')`)
+  expect(await states(db, cwd)).toEqual(['applied by sqitch', 'applied by sqitch'])
+  await db.sql`update sqitch.changes set script_hash = 'f00' where change_id = 'd'`
+  expect(await states(db, cwd)).toEqual(['applied by sqitch', 'changed by sqitch'])
+})
+
+test('Prisma takes a file with other line ends for the same, and so does its history here', async () => {
+  await using db = await database(newest(), 'empty')
+  const { files, made } = cases.find(c => c.tool === 'prisma')!
+  const windows = Object.entries(files).map(([path, text]) => [path, text.replaceAll('\n', '\r\n')])
+  await db.sql.unsafe(`${one}${two}${made}`)
+  expect(await states(db, folder(Object.fromEntries(windows)))).toEqual(Array(2).fill('applied by prisma'))
+})
+
+test('what the other tool would apply again is said while its history is not written', async () => {
+  await using db = await database(newest(), 'empty')
+  const { files, made } = cases.find(c => c.tool === 'supabase')!
+  const behind = async (...args: string[]) => {
+    const { report } = await rethread(db.url, [...args, '--dir', '.'], { cwd: folder(files) })
+    return report.findings.filter(f => f.code === 'HISTORY_BEHIND').map(f => [f.level, f.facts])
+  }
+  const facts = { tool: 'supabase', applied: [] as string[], next: 2, keeps: true }
+  // the tool has not been here: its table is not there
+  expect(await behind('plan')).toEqual([['info', facts]])
+  await db.sql.unsafe(`${made}; delete from supabase_migrations.schema_migrations`)
+  expect(await behind('plan')).toEqual([['warn', facts]])
+  expect(await behind('migrate')).toEqual([['warn', facts]])
+  const applied = ['20260101000000_one', '20260101000001_two']
+  expect(await behind('status')).toEqual([['warn', { ...facts, applied, next: 0 }]])
+  await db.sql`insert into supabase_migrations.schema_migrations (version) values ('20260101000000'), ('20260101000001')`
+  expect(await behind('status')).toEqual([])
+})
+
+test('without --dir, migrations that are beside are named: the shipped tracks are used', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 60)
+  const cwd = folder(cases.find(c => c.tool === 'supabase')!.files)
+  const said = async (...args: string[]) =>
+    (await rethread(db.url, args, { cwd })).report.findings
+      .filter(f => f.code === 'FOLDER_NOT_READ')
+      .map(f => f.subject)
+  expect(await said('plan')).toEqual(['supabase/migrations'])
+  expect(await said('plan', '--dir', '.')).toEqual([])
+  expect(await said('sessions', 'list')).toEqual([])
 })
 
 test('names without a schema are compared where the tool would have made them', async () => {
@@ -237,9 +337,9 @@ describe('a row that says that something broke', () => {
   test.each([
     ['golang-migrate', 'update public.schema_migrations set dirty = true'],
     ['flyway', "update public.flyway_schema_history set success = false where version = '1.1'"],
-    ['prisma', "update public._prisma_migrations set finished_at = null where id = 'b'"],
+    ['prisma', "update public._prisma_migrations set finished_at = null where id like 'b%'"],
   ])('of %s stops everything until somebody has looked', async (tool, breaks) => {
-    const { files, made, rows } = named(tool)
+    const { files, made, rows, kept } = named(tool)
     await using db = await database(newest(), 'empty')
     const cwd = folder({ ...files, 'rethread.config.json': JSON.stringify({ history: tool }) })
     await db.sql.unsafe(`${one}${two}${made};${breaks}`)
@@ -253,7 +353,7 @@ describe('a row that says that something broke', () => {
       .rows[1]![0] as string
     expect(await codesOf(db, cwd, 'repair', name, '--applied', '--reason', 'looked at it')).toEqual([0, []])
     expect((await states(db, cwd))[1]).toBe('adopted')
-    expect(JSON.stringify(await db.sql.unsafe(rows))).not.toContain('"dirty":true')
+    expect(await db.sql.unsafe(rows)).toEqual(kept)
   })
 
   test('of another file than the one on disk is no reason to adopt it', async () => {

@@ -268,6 +268,34 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
       ['edited in d'],
     ])
     expect((await contents(db, e)).length).toBe(19)
+    // elements that are added to the end, each alone, become what they become when the whole array is read
+    const added = [
+      { role: 'user', content: 'no time' },
+      { role: 'user', content: 'early', timestamp: '2001-01-01T00:00:00Z' },
+      { role: 'assistant', content: 'late', created_at: '2031-01-01T00:00:00Z' },
+      { role: 'user', content: 'after the late one', rethread_id: a },
+      { role: 'nobody we know', content: 'set aside' },
+      { message: { role: 'user', content: 'wrapped', timestamp: 4_000_000_000 } },
+      'a text alone',
+      { question: 'two messages in one', answer: 'so they are' },
+    ]
+    await db.sql.unsafe(`
+      delete from public.messages where id = (select id from public.messages where conversation_id = '${b}' order by created_at limit 1);
+      update public.chat_sessions set messages = messages || '[{"role": "user", "content": "a bare place"}]' where id = '${d}'`)
+    for (const session of [b, d, e])
+      for (const element of added) {
+        await db.sql.unsafe(
+          `update public.chat_sessions set messages = messages || $1::jsonb where id = $2`,
+          [JSON.stringify([element]), session],
+        )
+        const differing = await db.sql`
+          select x.n, x.id, x.content, m.content as has, x.created_at::text as at, m.created_at::text as has_at
+          from public.chat_sessions s cross join lateral chat_private.elements(s.id, s.messages::json, s.created_at) x
+          left join public.messages m on m.id = x.id and m.conversation_id = s.id
+          where s.id = ${session} and x.reason is null and x.n > ${session === b ? 19 : 0}
+            and (m.role, m.content, m.metadata, m.created_at) is distinct from (x.role::varchar, x.content, x.metadata, x.created_at)`
+        expect(differing).toEqual([])
+      }
   })
 
   test('no value that the old columns admit makes a statement of the old application fail', async () => {

@@ -44,6 +44,36 @@ test('where no track fits, every command names the nearest one and the command t
   expect(codes(await rethread(db.url, ['doctor'], { cwd }))).toContain('FITS')
 })
 
+test('times without a zone: the zone is asked for, and what it says holds for the migration and for the triggers', async () => {
+  for (const type of ['date', 'timestamp']) {
+    const cwd = folder({})
+    await using db = await database(newest(), 'empty')
+    await db.sql.unsafe(club('', `${type} default '2025-03-01'`))
+    const asked = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    expect([asked.code, codes(asked), existsSync(join(cwd, 'migrations'))]).toEqual([
+      3,
+      ['MAPPING_OPEN'],
+      false,
+    ])
+    expect(asked.report.findings[0]!.message).toContain(
+      'zone is UTC (likely: times are stored without a zone',
+    )
+    const init = ['init', '--track', 'workspace-sessions', '--zone', 'America/New_York']
+    expect((await rethread(db.url, init, { cwd })).code).toBe(0)
+    const collect = join(cwd, 'migrations/workspace-sessions/003_collect_legacy_sessions.sql')
+    expect(readFileSync(collect, 'utf8')).toContain(`at time zone 'America/New_York'`)
+    if (type === 'date') continue
+    expect((await rethread(db.url, ['migrate', '--phase', 'expand'], { cwd })).code).toBe(0)
+    // the old application, which lives in a zone of its own
+    await db.sql.unsafe(`set timezone = 'Asia/Tokyo';
+      insert into public.team_messages (team, author_id, sender_type, body, sent_at) values (md5('t1')::uuid, md5('u1')::uuid, 'user', 'old', '2025-03-09')`)
+    expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
+    const [times] = await db.sql`
+      select min(created_at) = '2025-03-01 00:00-05' as first, max(updated_at) = '2025-03-09 00:00-05' as last from public.chat_sessions`
+    expect(times).toEqual({ first: true, last: true })
+  }
+})
+
 test('what is not certain is asked: without a terminal nothing is written, and answers may be in a file', async () => {
   const cwd = folder({})
   await using db = await database(newest(), 'empty')
@@ -245,6 +275,38 @@ test('roles that are codes are asked for, and every code that a row has must be 
   const [session] = await db.sql`select session_id as id from public.team_messages where id = 7`
   const shown = await rethread(db.url, ['sessions', 'show', session!.id], { cwd })
   expect(JSON.stringify(shown.report.tables)).toContain('assistant')
+})
+
+test('roles that are true and false, or other words, are asked for, and the probes write them', async () => {
+  const kinds = [
+    {
+      type: 'boolean',
+      of: 'id % 3 = 0',
+      asks: 'false, true: say which role',
+      answer: 'false:user,true:assistant',
+    },
+    {
+      type: 'public.speaker',
+      of: `(array['HUMAN', 'AI'])[1 + id % 2]::public.speaker`,
+      asks: 'AI:assistant (likely',
+      answer: null,
+    },
+  ]
+  for (const { type, of, asks, answer } of kinds) {
+    await using db = await database(newest(), 'empty')
+    const cwd = folder({})
+    await db.sql.unsafe(`${club()}; create type public.speaker as enum ('HUMAN', 'AI');
+      alter table public.team_messages alter sender_type type ${type} using ${of}`)
+    const open = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    expect(said(open).slice(0, 3)).toEqual([3, 'MAPPING_OPEN', expect.stringContaining(asks)])
+    const command = argsOf(open.report.findings[0]!.fix!).map(word =>
+      word === 'chats.role=<yours>' ? `chats.role=${answer}` : word,
+    )
+    expect((await rethread(db.url, command, { cwd })).code).toBe(0)
+    expect((await rethread(db.url, ['migrate', '--phase', 'expand'], { cwd })).code).toBe(0)
+    const verified = await rethread(db.url, ['verify', '--only', 'access_overlap'], { cwd })
+    expect([type, verified.code, verified.report.checks.map(c => c.outcome)]).toEqual([type, 0, ['pass']])
+  }
 })
 
 test('numbers that only the application makes are refused, and the fix is named', async () => {

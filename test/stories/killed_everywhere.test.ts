@@ -87,6 +87,15 @@ const verbs: Record<string, Verb> = {
     call: (project, db) =>
       project.prune({ delete: true, apply: true, olderThanDays: 30, consent: consent(db) }),
   },
+  adopt: {
+    prepare: async (project, db) => {
+      const up = await migrate(project, db)
+      await db.sql.unsafe('drop schema rethread cascade')
+      return up
+    },
+    args: () => ['migrate', '--adopt'],
+    call: project => project.adopt(),
+  },
   baseline: {
     prepare: async (project, db) => {
       const up = await migrate(project, db)
@@ -95,6 +104,37 @@ const verbs: Record<string, Verb> = {
     },
     args: db => ['migrate', '--baseline', last[db.track!]!],
     call: (project, db) => project.baseline({ to: last[db.track!]! }),
+  },
+}
+
+/** The workspace that they are given. */
+const room = '11111111-2222-4333-8444-555555555555'
+
+/** What is tried again of the rows that were set aside; of a track that sets any aside. */
+const desk: Record<string, Verb> = {
+  retry: {
+    prepare: async (project, db) => {
+      const up = await migrate(project, db)
+      await db.sql`update chats set workspace_id = (select id from workspaces where owner_id is not null order by id limit 1) where workspace_id is null`
+      await db.sql`insert into chats (message) values ('nowhere')`
+      return up
+    },
+    args: () => ['quarantine', 'retry'],
+    call: project => project.retryQuarantined(),
+  },
+  assign: {
+    prepare: async (project, db) => {
+      const up = await migrate(project, db)
+      await db.sql`insert into workspaces (id, name, owner_id) select ${room}, 'room', id from auth.users order by id limit 1`
+      return up
+    },
+    args: () => ['quarantine', 'assign', '--workspace', room],
+    call: async project => {
+      const report = await project.assignQuarantined({ workspace: room })
+      // killed at its end: no row waits any more that could be given one
+      const isDone = report.findings.some(f => f.code === 'NO_SUCH_ROW')
+      return isDone ? project.retryQuarantined() : report
+    },
   },
 }
 
@@ -141,7 +181,7 @@ async function killedAt(db: Database, args: string[], nth: number) {
 }
 
 async function everyBoundary(server: Server, track: string, name: string, every: number): Promise<void> {
-  const verb = verbs[name]!
+  const verb = { ...verbs, ...desk }[name]!
   await using origin = Object.assign(await database(server, track, 60), { track })
   const prepared = await verb.prepare(await openProject({ databaseUrl: origin.url, track }), origin)
   expect([track, name, prepared && faults(prepared)]).toEqual([track, name, []])
@@ -177,6 +217,11 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
   test.each(chosen.flatMap(track => Object.keys(verbs).map(verb => [track, verb] as const)))(
     `%s, %s: run again, exact (seed ${seed})`,
     (track, verb) => everyBoundary(server, track, verb, stride(90)),
+    whole || process.env.RETHREAD_STRIDE ? 7_200_000 : 120_000,
+  )
+  test.each(whole || process.env.RETHREAD_STRIDE ? Object.keys(desk) : ['assign'])(
+    `workspace-sessions, quarantine %s: run again, exact (seed ${seed})`,
+    verb => everyBoundary(server, 'workspace-sessions', verb, stride(90)),
     whole || process.env.RETHREAD_STRIDE ? 7_200_000 : 120_000,
   )
 })

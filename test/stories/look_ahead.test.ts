@@ -295,7 +295,7 @@ describe.each(servers())('columns of another kind on PostgreSQL $major', server 
     [
       'workspace-sessions',
       'alter table public.chats drop column created_at',
-      'column public.chats.created_at timestamptz|timestamp|date is missing.',
+      'column public.chats.created_at timestamptz|date is missing.',
     ],
     [
       'conversation-history',

@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { connect } from '../../src/database/context.js'
+import { countAll, largestSessions } from '../../src/operate/sessions.sql.js'
 import { configured, rethread, undoAll } from '../support/cli.js'
+import { contextOf } from '../support/context.js'
 import { database, newest, picture, root } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
@@ -44,6 +47,21 @@ test('sessions are listed, filtered, shown and exported; stats counts them', asy
     'messages of the last 24 h': 800,
   })
   expect(stats.report.tables[2]!.rows.length).toBe(10)
+  // a value that can be nobody's hides nothing of those that are somebody's
+  expect((await rowsOf(['--filter', `user=nobody,${agent}`])).rows.length).toBeGreaterThan(0)
+  // what is said of messages that are too many to count
+  const info = JSON.parse(readFileSync(join(root, 'migrations/trip-sessions/track.json'), 'utf8'))
+  await db.sql.unsafe('analyze public.messages')
+  const [{ n }] = (await db.sql`select count(*)::int as n from public.messages`) as unknown as [{ n: number }]
+  await using connection = await connect(contextOf(db.url), 'reader')
+  expect(await countAll(connection.sql, info, n)).toMatchObject({
+    'messages, about': n,
+    'messages of the last 24 h': 800,
+  })
+  const largest = await largestSessions(connection.sql, info, 5, n)
+  expect(largest.map(l => l['messages, about'])).toEqual(
+    (await largestSessions(connection.sql, info, 5, null)).map(l => l.messages),
+  )
 })
 
 test('what can’t be asked is told: no such session, no such role, a table that is not there, a track that says nothing', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { HazardCode } from '../../src/index.js'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { type Database, database, newest, picture, servers } from '../support/database.js'
+import { inProcess } from '../support/in_process.js'
 import { random, seed } from '../support/random.js'
 
 const track = ['--track', 'workspace-sessions']
@@ -104,6 +106,50 @@ describe.each(servers())('prune on PostgreSQL $major', server => {
     expect(row!.n).toBe(0)
     const again = await rethread(db.url, prune('--soft'))
     expect((again.report.findings[0]!.facts as { count: number }).count).toBe(0)
+  })
+
+  test('sessions that something refuses to let go, at the commit too or without a word, stay whole and are named; the others go', async () => {
+    await using db = await database(server, 'workspace-sessions', 100)
+    await withSessions(db, 5)
+    await db.sql.unsafe(`
+      update public.chats c set message = s.title from public.chat_sessions s where s.id = c.session_id and s.title like 'Old %';
+      create function public.late() returns trigger language plpgsql as $$ begin
+        if old.message = 'Old 1' then raise exception 'not this one'; end if; return null; end $$;
+      create constraint trigger late after delete on public.chats deferrable initially deferred for each row execute function public.late();
+      create function public.quiet() returns trigger language plpgsql as $$ begin return null; end $$;
+      create trigger quiet before delete on public.chats for each row when (old.message = 'Old 2') execute function public.quiet();
+      create trigger quiet before update of deleted_at on public.chat_sessions for each row when (old.title = 'Old 3') execute function public.quiet();
+      update public.chat_sessions set updated_at = case when title like 'Old %' then date '2025-01-01' else now() end`)
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    const consent = { allow: ['DELETES_DATA', 'PRUNES_MOST'] as HazardCode[], confirm: db.name }
+    const pruned = async (how: { soft: true } | { delete: true }) => {
+      const report = await project.prune({ ...how, apply: true, olderThanDays: 200, consent })
+      const left = await db.sql`
+        select s.title, count(c.id)::int as messages, s.deleted_at is not null as marked from public.chat_sessions s
+        left join public.chats c on c.session_id = s.id where s.title like 'Old %' group by 1, 3 order by 1`
+      const stay = report.findings.flatMap(f =>
+        f.code === 'ROWS_FAILED' ? [[f.facts.rows, f.facts.sqlstate, f.facts.keys.length]] : [],
+      )
+      return [report.verdict, stay, left.map(r => `${r.title} ${r.messages} ${r.marked}`)]
+    }
+    expect(await pruned({ soft: true })).toEqual([
+      'attention',
+      [[1, null, 1]],
+      ['Old 1 2 true', 'Old 2 2 true', 'Old 3 2 false', 'Old 4 2 true', 'Old 5 2 true'],
+    ])
+    // the mark was use
+    await db.sql`update public.chat_sessions set updated_at = '2025-01-01' where title like 'Old %'`
+    expect(await pruned({ delete: true })).toEqual([
+      'attention',
+      expect.arrayContaining([
+        [1, 'P0001', 1],
+        [1, null, 1],
+      ]),
+      ['Old 1 2 true', 'Old 2 2 true'],
+    ])
+    await db.sql`drop trigger late on public.chats`
+    await db.sql`drop trigger quiet on public.chats`
+    expect(await pruned({ delete: true })).toEqual(['clean', [], []])
   })
 
   test('rows of others that point at a session keep it; a trigger that deletes more is refused, and nothing is gone', async () => {

@@ -51,7 +51,7 @@ describe('the life of a pull request', () => {
     )
     expect(github.comments.map(c => c.body)).toEqual([
       expect.stringMatching(
-        /^<!-- rethread [\w-]+ -->\n## rethread plan: attention\n\nTarget: [^\n]+\n\n- \*\*warn\*\* `CONSENT_NEEDED`/,
+        /^<!-- rethread [\w-]+ -->\n## rethread plan: Needs a decision\n\nTarget: [^\n]+\n\n- \*\*What happens\*\*: 2 steps [\s\S]+?```\n {2}rethread migrate --track mine --plan [^\n]+ --allow DELETES_DATA,ENDS_OLD_APP[^\n]*\n {2}```\n\n- \*\*warn\*\* `CONSENT_NEEDED`/,
       ),
     ])
     expect(first.summary).toContain('--allow DELETES_DATA,ENDS_OLD_APP')
@@ -76,14 +76,14 @@ describe('the life of a pull request', () => {
     const stale = await deploy('first')
     expect([stale.code, stale.outputs.verdict, stale.outputs.pending]).toEqual([3, 'refused', '2'])
     expect(stale.summary).toMatch(
-      /^## rethread migrate: refused: nothing was changed\n\nTarget: [^\n]+\n\n- \*\*refused\*\* `PLAN_CHANGED` The plan of `mine` no longer holds:\n[^-]*001_size[^\n]*\n {2}```\n {2}rethread plan /,
+      /^## rethread migrate: Refused: nothing was changed\n\nTarget: [^\n]+\n\n- \*\*What happened\*\*: 0 of 2 steps done\n[^`]+\n- \*\*From you\*\*: a repair first, as described below\n\n- \*\*refused\*\* `PLAN_CHANGED` The plan of `mine` no longer holds:\n[^`]*001_size[^\n]*\n {2}```\n {2}rethread plan /,
     )
     expect(stale.summary).not.toContain('alter table')
 
     // with the one that was reviewed
     const deployed = await deploy('second')
     expect([deployed.code, deployed.outputs.verdict, deployed.outputs.pending]).toEqual([0, 'clean', '0'])
-    expect(deployed.summary).toMatch(/^## rethread migrate: clean\n/)
+    expect(deployed.summary).toMatch(/^## rethread migrate: Done\n/)
     expect(deployed.log).toContain('This event has no pull request')
     // the reason came whole: blanks, quotes and a dollar are of one word
     expect((await db.sql`select reason from rethread.runs where command = 'migrate'`).at(-1)).toEqual({
@@ -91,7 +91,9 @@ describe('the life of a pull request', () => {
     })
     const verified = await run({ command: 'verify' }, {})
     expect([verified.code, verified.outputs.verdict]).toEqual([0, 'clean'])
-    expect(verified.summary).toMatch(/^## rethread verify: clean; \d+ pass/)
+    expect(verified.summary).toMatch(
+      /^## rethread verify: Passed\n\nTarget: [^\n]+\n\n- \*\*Checks\*\*: [^\n]*\d+ pass/,
+    )
     expect(verified.summary).toContain('| ✅ | `sizes` | sizes |')
     expect(github.comments).toHaveLength(1)
   })
@@ -134,7 +136,7 @@ describe('the action', () => {
     )
     mine.body = mine.body.replace('clean', 'what was there')
     await lint(github)
-    expect([github.comments.length, mine.body]).toEqual([151, expect.stringContaining('lint: clean')])
+    expect([github.comments.length, mine.body]).toEqual([151, expect.stringContaining('lint: In order')])
     await lint(github, { track: 'mine' })
     expect(github.comments.length).toBe(152)
   })
@@ -155,7 +157,7 @@ describe('the action', () => {
     const ran = await lint(github, { comment: 'false', format: 'table' })
     expect([ran.code, github.asked]).toEqual([0, []])
     expect(ran.log).toContain('Verdict: clean')
-    expect(ran.summary).toMatch(/^## rethread lint: clean/)
+    expect(ran.summary).toMatch(/^## rethread lint: In order/)
   })
 
   test('a report that is longer than a comment may be is cut at a line, and says so', async () => {

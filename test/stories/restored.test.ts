@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { HazardCode } from '../../src/index.js'
 import { type Ran, rethread, undoAll } from '../support/cli.js'
-import { type Database, database, servers, some } from '../support/database.js'
+import { copyOf, type Database, database, servers, some } from '../support/database.js'
 import { inProcess, said as saidOf } from '../support/in_process.js'
+import { proxy } from '../support/proxy.js'
 
 /** What restore brings back, what it leaves to the migration, and what people deleted meanwhile. */
 
@@ -355,6 +356,89 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     expect(await counts()).toEqual({ t: 40, ruled: 3, parents: 2 })
     await other.restore({ archive: 'latest' })
     expect(await counts()).toEqual({ t: 40, ruled: 3, parents: 2 })
+  })
+
+  test('rows without a key come back once, wherever the restore is cut off; what is refused is named, and tried again', async () => {
+    await using origin = await database(server, 'empty')
+    // pages for two transactions, a row that points at one which comes after it, and rows that are equal
+    const dir = folder({
+      '001_make': [
+        `--! title: Make t\n--! phase: expand\ncreate table public.parents (id int primary key);
+         create table public.t (n int unique, parent int references public.parents (id), before int references public.t (n), said text);
+         alter table public.t alter column said set storage plain;`,
+        'drop table public.t; drop table public.parents;',
+      ],
+    })
+    const role = `restores_${origin.name}`
+    const as = (db: Database) => Object.assign(new URL(db.url), { username: role }).href
+    await origin.sql.unsafe(
+      `create role ${role} login; grant create on database ${origin.name} to ${role}; grant create on schema public to ${role}`,
+    )
+    const first = await inProcess(as(origin), { dir, track: 'mine' })
+    await first.migrate()
+    await origin.sql.unsafe(`insert into public.parents values (1), (2);
+      insert into public.t select case when n % 2 = 0 then n end, n % 2 + 1, case when n = 1 then 64 end, repeat('x', 5000) || n % 3 from generate_series(1, 70) n`)
+    const consent = { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'] as HazardCode[], confirm: origin.name }
+    expect((await first.rollback({ all: true, consent })).verdict).toBe('clean')
+    await first.migrate()
+    // of another owner: its triggers can't be held off
+    await origin.sql.unsafe(`insert into public.parents values (1), (2); insert into public.t (n, said) values (66, 'mine');
+      create function public.refuses() returns trigger language plpgsql as $$ begin
+        if new.n = 68 then raise exception 'not this'; end if; return case when new.n is distinct from 70 then new end; end $$;
+      create trigger refuses before insert on public.t for each row execute function public.refuses();
+      alter table public.t owner to postgres; grant all on public.t to ${role}`)
+    await first.close()
+    await origin.sql.end()
+    const counted = async (db: Database) =>
+      (
+        await db.sql`select count(*)::int as n, count(n)::int as numbered, count(distinct n)::int as distinct, count(before)::int as early from public.t`
+      )[0]
+    const all = { n: 68, numbered: 33, distinct: 33, early: 1 }
+    const restored = async (db: Database, nth: number) => {
+      await using between = await proxy(as(db))
+      between.cutAt(nth)
+      const stop = new AbortController()
+      const project = await inProcess(between.url, {
+        dir,
+        track: 'mine',
+        signal: stop.signal,
+        onEvent: e => {
+          if (e.type === 'reconnect') stop.abort()
+        },
+      })
+      const report = await saidOf(project.restore({ archive: 'latest' }))
+      await project.close()
+      return { report, cut: between.cut, sent: between.sent.map(s => s.text) }
+    }
+    const left = (report: { findings: { message: string }[] }) =>
+      report.findings.filter(f => /not this/.test(f.message)).map(f => f.message)
+    await using whole = await copyOf(server, origin.name)
+    const { report, sent } = await restored(whole, Number.POSITIVE_INFINITY)
+    expect([report.verdict, await counted(whole)]).toEqual(['attention', all])
+    expect(left(report)).toEqual([
+      expect.stringMatching(
+        /23505: duplicate key value.*P0001: not this.*09000: a trigger or a rule of the table leaves it out/s,
+      ),
+    ])
+    await whole.sql`drop trigger refuses on public.t`
+    await whole.sql`delete from public.t where n in (66, 2)`
+    const { report: tried } = await restored(whole, Number.POSITIVE_INFINITY)
+    expect([tried.verdict, await counted(whole)]).toEqual([
+      'clean',
+      { n: 69, numbered: 34, distinct: 34, early: 1 },
+    ])
+    const inserts = sent.flatMap((text, n) => (text.startsWith('insert into public.t ') ? [n] : []))
+    for (const nth of [inserts[1]! + 1, inserts[4]! + 2]) {
+      await using db = await copyOf(server, origin.name)
+      expect((await restored(db, nth)).cut).toBe(true)
+      const again = await restored(db, Number.POSITIVE_INFINITY)
+      expect([nth, again.report.verdict, left(again.report), await counted(db)]).toEqual([
+        nth,
+        'attention',
+        left(report),
+        all,
+      ])
+    }
   })
 
   test('what the track counts by itself is no conflict, when people went on writing after the rollback', async () => {

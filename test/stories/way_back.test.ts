@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { HazardCode } from '../../src/index.js'
 import { contract, rethread, undoAll } from '../support/cli.js'
 import { type Database, database, picture, servers, some } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
@@ -120,6 +121,35 @@ describe.each(some('newest'))('the way back, tried first, on PostgreSQL $major',
     const again = await rethread(db.url, ['rollback', ...undoAll(db.name)])
     expect([again.code, faults(again)]).toEqual([0, []])
     expect((await db.sql`select count(*)::int as n from public.chats`)[0]!.n).toBe(60)
+  })
+
+  test('a second rollback keeps conversations that were deleted since, though the old table has other columns than at the first', async () => {
+    await using db = await database(server, 'conversation-history', 20)
+    const project = await inProcess(db.url, { track: 'conversation-history' })
+    const consent = {
+      allow: [
+        'ENDS_OLD_APP',
+        'QUARANTINES_ROWS',
+        'DELETES_DATA',
+        'IGNORES_RECENT_WRITES',
+        'IGNORES_DRIFT',
+      ] as HazardCode[],
+      confirm: db.name,
+    }
+    for (const change of ['alter table chat_sessions add column "%s" int default 7', 'select']) {
+      for (const phase of ['migrate', 'contract'] as const)
+        expect((await project.migrate(phase === 'contract' ? { phase, consent } : { consent })).verdict).toBe(
+          'clean',
+        )
+      await db.sql`delete from conversations where id = (select min(id::text)::uuid from conversations)`
+      const back = await said(project.rollback({ all: true, consent }))
+      expect([back.verdict, back.findings.filter(f => f.level === 'error')]).toEqual(['clean', []])
+      await db.sql.unsafe(change)
+    }
+    const kept = await db.sql`
+      select (select count(*)::int from rethread_archive.chat_sessions_deleted_1 d where not exists (select from chat_sessions s where s.id = d.id)) as first,
+        (select count("%s")::int from rethread_archive.chat_sessions_deleted d where not exists (select from chat_sessions s where s.id = d.id)) as second`
+    expect([...kept]).toEqual([{ first: 1, second: 1 }])
   })
 
   test('a value whose column is gone is named and kept; new columns get their defaults', async () => {

@@ -1,3 +1,5 @@
+import { exportCases } from './exports.js'
+
 /** One element of a session's messages, as an application or an export writes it, and what it must become. */
 export interface ElementCase {
   /** The shape that the reader finds. */
@@ -580,7 +582,7 @@ export const elementCases: Record<string, ElementCase> = {
 }
 
 /** What a session keeps that is no plain list of messages, and its messages in order. */
-interface DocumentCase {
+export interface DocumentCase {
   document: unknown
   messages: string[]
   /** Why elements are set aside. */
@@ -599,6 +601,7 @@ const webNode = (
 
 /** Whole documents, as applications and exports keep them. */
 export const documentCases: Record<string, DocumentCase> = {
+  ...exportCases,
   'Open WebUI: a history by key, with a branch that was left': {
     document: {
       title: 'Trams',

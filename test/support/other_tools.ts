@@ -10,7 +10,7 @@ export interface Ended {
 }
 
 /** Neither reports home nor looks for a newer version of itself. */
-const quiet = {
+export const quiet = {
   CI: '1',
   DO_NOT_TRACK: '1',
   SUPABASE_TELEMETRY_DISABLED: '1',
@@ -29,7 +29,8 @@ function run(program: string, args: string[], cwd: string): Promise<Ended> {
   )
 }
 
-const withoutTls = (url: string): string => `${url}?sslmode=disable`
+/** The address of a server without TLS, for tools that ask for it by themselves. */
+export const withoutTls = (url: string): string => `${url}?sslmode=disable`
 
 /** The Supabase CLI, as npm has it. */
 export const supabase = (url: string, cwd: string, ...args: string[]): Promise<Ended> =>

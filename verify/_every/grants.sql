@@ -17,8 +17,28 @@ cross join lateral (
     case when p.privilege in ('delete', 'truncate', 'trigger') then false
       else coalesce(has_any_column_privilege(r.oid, to_regclass(t.name), p.privilege), false) end as of_columns
 ) l
-where (p.privilege in ('select', 'insert', 'update', 'delete')
+where not exists (select from jsonb_array_elements(w.privileges) x (item) where jsonb_typeof(x.item) = 'object' and x.item ? p.privilege)
+  and (p.privilege in ('select', 'insert', 'update', 'delete')
     -- no policy stops these; a role that passes all policies anyway may have them
     or not coalesce((select b.rolbypassrls or b.rolsuper from pg_catalog.pg_roles b where b.oid = r.oid), false))
   and (l.of_table or l.of_columns and (p.privilege = 'select' or not l.should)) <> l.should
+union all
+-- a privilege on some columns, and on no other
+select w.role || ' on ' || regexp_replace(t.name, '^public\.', ''),
+  case when c.listed then 'lacks ' else 'has ' end || p.privilege || ' of ' || c.name
+from jsonb_array_elements(current_setting('rethread.expected')::jsonb) as e (entry)
+cross join jsonb_each(e.entry -> 'tables') as t (name, spec)
+cross join jsonb_each(t.spec -> 'grants') as w (role, privileges)
+cross join jsonb_array_elements(w.privileges) as x (item)
+cross join jsonb_each(case jsonb_typeof(x.item) when 'object' then x.item else '{}' end) as p (privilege, columns)
+left join (select rolname, oid from pg_catalog.pg_roles union all select 'public', 0) r on r.rolname = w.role
+cross join lateral (
+  select coalesce(a.attname::text, l.name) as name, l.name is not null as listed,
+    coalesce(has_column_privilege(r.oid, a.attrelid, a.attnum, p.privilege), false) as may
+  from jsonb_array_elements_text(p.columns) as l (name)
+  full join (
+    select a.attrelid, a.attnum, a.attname from pg_catalog.pg_attribute a
+    where a.attrelid = to_regclass(t.name) and a.attnum > 0 and not a.attisdropped) a on a.attname = l.name
+) c
+where c.listed <> c.may
 order by 1, 2

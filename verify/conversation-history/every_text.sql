@@ -10,9 +10,9 @@
 -- nobody follows, would be missing. Documents of which a part can't be read are passed over: their
 -- elements are in the quarantine as they are. So are those of which a message was deleted, which leaves
 -- empty nodes.
-select x.id::text as object, format('%s text(s) are in no message', count(*)) as detail
+select x.id as object, format('%s text(s) are in no message', count(*)) as detail
 from (
-  select s.id, md5(l.leaf #>> '{}') as hash
+  select s.id::text as id, md5(l.leaf #>> '{}') as hash
   from public.chat_sessions s
   join public.conversations c on c.id = s.id
   cross join lateral (
@@ -30,13 +30,13 @@ from (
   cross join lateral jsonb_path_query(k.holder, '$[*] ? (@.type() == "string" && @ like_regex "\\S")') as l (leaf)
   except
   (
-    select m.conversation_id, md5(m.content) from public.messages m
+    select m.conversation_id::text, md5(m.content) from public.messages m
     union all
-    select m.conversation_id, md5(l.leaf #>> '{}')
+    select m.conversation_id::text, md5(l.leaf #>> '{}')
     from public.messages m
     cross join lateral jsonb_path_query(m.metadata, 'strict $.** ? (@.type() == "string")', silent => true) as l (leaf)
     union all
-    select split_part(q.key, ':', 1)::uuid, md5(l.leaf #>> '{}')
+    select split_part(q.key, ':', 1), md5(l.leaf #>> '{}')
     from rethread_archive.quarantine q
     cross join lateral jsonb_path_query(
       case when chat_private.why_unreadable(q.original #>> '{}') is null and q.key like '%:%' then (q.original #>> '{}')::jsonb end,

@@ -26,7 +26,9 @@ export default {
   read: folder => {
     const path = `${folder.shown}sqitch.plan`
     const faults: Finding[] = []
-    const plan = readSqitchPlan(folder.text('sqitch.plan'), path, faults)
+    const text = folder.text('sqitch.plan')
+    const plan = readSqitchPlan(text, path, faults)
+    const project = /^%project=(\S+)/m.exec(text)?.[1] ?? ''
     const top = topOf(folder)
     const total = new Map<string, number>()
     for (const { name } of plan) total.set(name, (total.get(name) ?? 0) + 1)
@@ -63,7 +65,8 @@ export default {
         faults: own,
         foreign: foreignFile({
           version: '',
-          description: c.name,
+          // as Sqitch names a change of a project
+          description: `${project}:${number === 1 ? c.name : `${c.name}~${number}`}`,
           script: deploy.path.slice(folder.shown.length),
           source: deploy.text,
         }),

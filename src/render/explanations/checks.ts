@@ -67,6 +67,11 @@ export const checkExplanations = {
     'Everybody with access to the API could read all of it, so everybody sees less now.',
     'Nothing. It explains the comparison.',
   ),
+  SIGHTS_SAMPLED: explained(
+    'The policies of a large table have no index to answer by, and ask for columns in which nearly every row differs. Each sampled person was asked about some of the rows.',
+    'A row outside of the sample that somebody sees more or less than before is not noticed.',
+    'Nothing. With an index on the columns that the policy compares, every row is looked at.',
+  ),
   NO_SIGHTS: explained(
     'Nothing was recorded before the first step about who could see what.',
     'Before and after can not be compared.',

@@ -72,16 +72,6 @@ export const fileExplanations = {
     'The files are yours from now on: they are read instead of the shipped track.',
     'Read the files, then run rethread doctor and rethread plan.',
   ),
-  NO_SESSIONS_TABLE: explained(
-    'The table for sessions does not exist in this database.',
-    'Commands that list, export or prune sessions have nothing to read.',
-    'Run rethread migrate first.',
-  ),
-  NO_SUCH_SESSION: explained(
-    'No session has this id.',
-    'Nothing was shown or written.',
-    'List the sessions with rethread sessions list and copy the id from there.',
-  ),
   DROP_BEFORE_CREATE: explained(
     'A file drops a table that only a later file creates.',
     'At that point the name means another table, or none. Dropping it would destroy a table that you did not mean.',

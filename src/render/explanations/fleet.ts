@@ -28,7 +28,7 @@ export const fleetExplanations = {
     'Fix what stopped it, then run the same command again. Each database keeps its own ledger, so those that are done have nothing to do.',
   ),
   MORE_FINDINGS: explained(
-    'Many databases have a finding of this code, each with facts of its own, and only the first are shown.',
+    'Many databases have findings of the same codes, each with facts of its own, and only the first are shown.',
     'The report stays readable. None of them is lost.',
     'Write the report as JSON: `targets` has the whole report of each database.',
   ),

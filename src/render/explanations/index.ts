@@ -8,6 +8,7 @@ import { historyExplanations } from './history.js'
 import { layoutExplanations } from './layouts.js'
 import { rollbackExplanations } from './rollback.js'
 import { runExplanations } from './runs.js'
+import { sessionExplanations } from './sessions.js'
 import { statusExplanations } from './status.js'
 import { targetExplanations } from './target.js'
 import { toolExplanations } from './tools.js'
@@ -25,6 +26,7 @@ export const explanations: Record<Code | HazardCode, Explanation> = {
   ...toolExplanations,
   ...usageExplanations,
   ...fleetExplanations,
+  ...sessionExplanations,
   ...statusExplanations,
   ...hazardExplanations,
 }

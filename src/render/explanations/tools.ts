@@ -22,6 +22,16 @@ export const toolExplanations = {
     'rethread would apply them a second time, so migrate refuses.',
     'Run rethread migrate --adopt: it compares them with the catalog and records them.',
   ),
+  HISTORY_BEHIND: explained(
+    'rethread applies files of another tool, and that tool keeps a history which rethread does not write.',
+    'The tool would find the files pending, and apply them a second time.',
+    'Set `history` in the configuration to the tool, and mark what is applied already with its own command.',
+  ),
+  FOLDER_NOT_READ: explained(
+    'The folder that the command was started in has migrations of another tool, and no --dir names a folder.',
+    'Without --dir, the tracks that come with rethread are used.',
+    'Nothing, if you want a shipped track. Otherwise name the folder: --dir .',
+  ),
   ELSEWHERE_FAILED: explained(
     'The history of another tool has a row of a migration that began and did not end.',
     'Some of its work may be there and some not. Nothing is applied or adopted before somebody has looked.',

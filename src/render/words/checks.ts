@@ -54,6 +54,11 @@ export const checkWords = {
     s => sentence`Before \`${s}\`, some tables had no row security: everybody of the API saw all of them.`,
     null,
   ),
+  SIGHTS_SAMPLED: say(
+    (s, f) =>
+      sentence`\`${s}\`: ${f.rows} of about ${f.of} row(s) were looked at for each sampled person, the same ones each time; the others were not.`,
+    null,
+  ),
   NO_SIGHTS: say(
     s =>
       sentence`Nobody's sight was recorded before the first step of \`${s}\`, so before and after can't be compared.`,

@@ -41,6 +41,24 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   COPIED: [exampleTrack, { to: 'db', files: 24, names: 2 }],
   NO_SESSIONS_TABLE: ['public.chat_sessions'],
   NO_SUCH_SESSION: ['4711', { table: 'public.chat_sessions' }],
+  NO_SESSION_HAS: ['repo=acme/web', { table: 'public.chat_sessions' }],
+  NO_SESSION_FOUND: ['public.chat_sessions', { hidden: ['sessions marked as deleted'] }],
+  SESSIONS_HIDDEN: ['public.chat_sessions', { role: 'support' }],
+  SEARCH_SCANS: [chats, { rows: 2_000_000, column: 'message' }],
+  SEARCH_TOO_SLOW: ['invoice', { seconds: 30, table: chats, column: 'message' }],
+  SESSION_TOO_LARGE: ['4711', { mostMiB: 256 }],
+  BAD_SESSION_FILE: ['session.json', { reason: 'tables[0].rows[0].title: it is missing' }],
+  SESSION_FROM_ELSEWHERE: [
+    'session.json',
+    { differs: ['it is of track helper-chats, and this is workspace-sessions'] },
+  ],
+  SESSION_EXISTS: ['4711', { differs: [`${chats}: 1 row(s) differ in message`], session: true }],
+  SESSION_NOT_PUT: [
+    'public.chat_sessions',
+    { reason: '1 row(s) have workspace_id = 12, and workspaces has no such id' },
+  ],
+  SESSION_THERE: ['4711', { table: 'public.chat_sessions' }],
+  SESSION_PUT: ['4711', { rows: 12, from: 'session.json', derived: [] }],
   DROP_BEFORE_CREATE: [file, { table: chats, creates: 'migrations/own/007_chats.sql' }],
   WITH_READS_TABLE: [place, { part: 'firsts', table: 'public.chats', excused: null }],
   SWALLOWED_EXCEPTION: [place, { excused: null }],
@@ -268,6 +286,16 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   MAPPING_UNUSED: [exampleTrack, { roles: ['workspaces.name'] }],
+  GRANTED_IN_PART: [
+    'public.chat_sessions',
+    {
+      role: 'reports',
+      privilege: 'select',
+      messages: 'public.messages',
+      on: ['id', 'sent_at'],
+      gets: ['id', 'created_at'],
+    },
+  ],
   WITHOUT_API: [exampleTrack, { roles: ['app_rw', 'app_ro'], secured: false }],
   MAPPING_DIFFERS: [
     'chats.created_at',
@@ -423,6 +451,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   SEES_MORE: ['public.chats as 4711', { rows: 5 }],
   SEES_LESS: ['public.chats as 4711', { rows: 5 }],
   SAW_EVERYTHING: [exampleTrack],
+  SIGHTS_SAMPLED: ['public.chats', { rows: 9800, of: 40_000_000 }],
   NO_SIGHTS: [exampleTrack],
   MUTANT_SURVIVED: ['no policy readers', { sql: 'drop policy readers on public.chats' }],
   MUTANT_REFUSED: [
@@ -500,6 +529,8 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     'supabase/migrations/20261130120000_own_001_add.sql',
     { reason: '001_add would be exported otherwise now' },
   ],
+  HISTORY_BEHIND: ['own', { tool: 'supabase', applied: ['001_add'], next: 2, keeps: true }],
+  FOLDER_NOT_READ: ['supabase/migrations'],
   APPLIED_ELSEWHERE: ['own', { tool: 'supabase', migrations: ['001_add', exampleMigration] }],
   ELSEWHERE_FAILED: [
     exampleMigration,

@@ -98,14 +98,6 @@ export const fileWords = {
       sentence`Track \`${s}\` was written to ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,
     () => 'rethread doctor   then   rethread plan',
   ),
-  NO_SESSIONS_TABLE: say(
-    s => sentence`\`${s}\` is not there yet.`,
-    () => 'rethread migrate',
-  ),
-  NO_SUCH_SESSION: say(
-    (s, f) => sentence`\`${f.table}\` has no session \`${s}\`.`,
-    () => 'rethread sessions list',
-  ),
   DROP_BEFORE_CREATE: say(
     (s, f) =>
       sentence`\`${s}\` drops \`${f.table}\`, which only \`${f.creates}\` makes later: it would drop another table, or none.`,

@@ -33,10 +33,11 @@ export const fleetWords = {
         : f.because === 'canary'
           ? sentence`Nothing ran: ${f.failed.length === 1 ? 'the canary' : 'of the canaries'} ${fewNames(f.failed)} failed.`
           : sentence`Nothing ran: ${fewNames(f.failed)} failed before (\`--stop-after\`).`,
-    () => 'Fix what stopped it, then run the same command again. Databases that are done have nothing to do.',
+    (_, f) =>
+      sentence`${f.because === 'interrupted' ? 'Run' : 'Fix what stopped it, then run'} the same command again. Databases that are done have nothing to do.`,
   ),
   MORE_FINDINGS: say(
-    (s, f) => sentence`${number(f.count)} findings \`${s}\` that differ are not shown.`,
+    (s, f) => sentence`${number(f.count)} findings that differ are not shown (${s}).`,
     () => 'The report as JSON has them, database by database: --output report.json',
   ),
 } satisfies Group

@@ -8,6 +8,7 @@ import { historyWords } from './history.js'
 import { rollbackWords } from './rollback.js'
 import { runWords } from './runs.js'
 import type { WordsOf } from './say.js'
+import { sessionWords } from './sessions.js'
 import { statusWords } from './status.js'
 import { targetWords } from './target.js'
 import { toolWords } from './tools.js'
@@ -24,6 +25,7 @@ export const words: WordsOf<Code> = {
   ...toolWords,
   ...usageWords,
   ...fleetWords,
+  ...sessionWords,
   ...statusWords,
 }
 

@@ -170,7 +170,7 @@ export const targetWords = {
   WRONG_TYPE: say(
     (s, f) => sentence`${s} is ${f.found}; ${f.wanted.join(' or ')} is needed.`,
     () =>
-      'Change its type, or choose another track with --track. A copy of the track can be adapted: rethread init.',
+      'Change its type, or choose another track with --track. For other types of ids, times and roles `rethread init` writes a copy; docs/files.md lists those that it can read.',
   ),
   NAME_TAKEN: say(
     (s, f) => sentence`${s} exists already; \`${f.migration}\` would make one of that name.`,
@@ -334,6 +334,11 @@ export const targetWords = {
     (s, f) =>
       sentence`This database has no API${f.secured ? '' : ' and no row security'}: track \`${s}\` is written without probes and grants to the API, ${f.secured ? 'and with policies for the roles of the application; its own policies stay as they are' : 'and without policies'}. ${f.roles.length > 0 ? `These roles may do with the new tables what they may do with messages: ${f.roles.join(', ')}.` : 'Only the owner of the tables may use them.'}`,
     () => 'Grant the new tables to further roles after the first step, where they need them.',
+  ),
+  GRANTED_IN_PART: say(
+    (s, f) =>
+      sentence`${f.role} may ${f.privilege} ${listed(f.on)} of ${f.messages}, not all of it. On \`${s}\` it ${f.gets.length > 0 ? `may ${f.privilege} ${listed(f.gets)}` : `may not ${f.privilege} anything: no column of it means the same`}.`,
+    (s, f) => `grant ${f.privilege} on ${s} to ${f.role};   where the application needs more`,
   ),
   MAPPING_DIFFERS: say(
     (s, f) =>

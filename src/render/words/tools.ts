@@ -1,4 +1,8 @@
-import { bullets, type Group, say, sentence } from './say.js'
+import { bullets, type Group, listed, say, sentence } from './say.js'
+
+/** A list of migrations in their order; of a long one the first and the last. */
+const shortened = (names: string[]): string =>
+  names.length <= 6 ? listed(names) : sentence`${names[0]!} to ${names.at(-1)!}`
 
 /** What is said of other migration tools, and of repairs of the ledger. */
 export const toolWords = {
@@ -24,6 +28,23 @@ export const toolWords = {
     (s, f) =>
       sentence`The history of ${f.tool} says that these migrations of \`${s}\` are applied; the ledger does not have them:${bullets(f.migrations)}`,
     s => sentence`rethread migrate --track ${s} --adopt   compares them with the catalog and records them.`,
+  ),
+  HISTORY_BEHIND: say(
+    (s, f) =>
+      sentence`The history of ${f.tool} is not written for \`${s}\`: ${[
+        f.applied.length === 0 ? [] : [`${f.applied.length} migration(s) that are applied`],
+        f.next === 0 ? [] : [`${f.next} that would be applied now`],
+      ]
+        .flat()
+        .join(' and ')} will look pending to ${f.tool}, which would apply them again.`,
+    (_, f) =>
+      f.keeps
+        ? sentence`Put "history": "${f.tool}" into rethread.config.json${f.applied.length === 0 ? '.' : sentence` for what comes next, and mark with ${f.tool} itself what is applied: ${shortened(f.applied)}`}`
+        : sentence`Mark them with ${f.tool} itself once they are applied.`,
+  ),
+  FOLDER_NOT_READ: say(
+    s => sentence`The tracks that come with rethread are used. The migrations in \`${s}\` are not read.`,
+    () => 'To read those of this folder instead: --dir .',
   ),
   ELSEWHERE_FAILED: say(
     (s, f) =>

@@ -35,7 +35,7 @@ function fleetVerdict(targets: TargetReport[]): string {
 }
 
 /** How many checks passed and how many did not run, and what is not verified of who may do what. */
-function verifiedWords({ command, checks, findings }: Report): string[] {
+export function verifiedWords({ command, checks, findings }: Report): string[] {
   if (checks.length === 0 || (command !== 'verify' && command !== 'prove')) return []
   const number = (test: (c: CheckResult) => boolean) => checks.filter(test).length
   const skipped = (applies: CheckResult['applies']) =>
@@ -87,9 +87,27 @@ export const checkMarks: Record<CheckSign, string> = {
 export const checkLine = ({ outcome, title, reason }: CheckResult): string =>
   reason === null ? title : outcome === 'pass' ? `${title} (${reason})` : reason
 
-/** How a step is executed. */
-export const transactionWords: Record<StepResult['transaction'], string> = {
+/** The marks of steps. */
+export const stepMarks: Record<StepResult['outcome'], string> = {
+  planned: '·',
+  done: '✓',
+  failed: '✗',
+  'rolled-back': '↺',
+  interrupted: '‖',
+  'not-run': '–',
+}
+
+const transactions: Record<StepResult['transaction'], string> = {
   one: 'in one transaction',
   none: 'each statement alone',
   parts: 'in as many transactions as its statements need',
 }
+
+/** How a step is executed; `batchMs` is how long a batch of a backfill is meant to take. */
+export const transactionWords = (
+  { transaction, estimate, phase, direction }: StepResult,
+  batchMs?: number,
+): string =>
+  direction === 'up' && (phase === 'backfill' || estimate)
+    ? `in batches${batchMs === undefined ? '' : ` of about ${batchMs} ms`}`
+    : transactions[transaction]

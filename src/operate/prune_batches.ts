@@ -1,0 +1,100 @@
+import type { Cause } from '../backfill/failed_rows.sql.js'
+import { setLocal } from '../database/connection.sql.js'
+import { isDataFault, serverFault } from '../database/faults.js'
+import { Failure } from '../model/failure.js'
+import type { Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { withLockRetries } from '../run/lock_retry.js'
+import type { Run } from '../run/run.js'
+import { deleteSessions, type Follows, unchangedRows } from './delete_sessions.js'
+import { lockIdle, type Retention, settle, stillIdle } from './prune.sql.js'
+
+/** Sessions of one transaction: short enough that nobody waits. */
+const pruneAtOnce = 200
+
+/** Sessions that are named of those that stay for one reason. */
+const namedSessions = 3
+
+/**
+ * Prunes some sessions at a time, each batch in a short transaction: run again after a kill, it goes on with
+ * what is left. Where the server refuses a batch, at its commit too, its sessions are tried one by one: those
+ * that stay are named in what is returned, and the others go. `note` is called with each batch. More of them than `maxFailedRows` stop the run.
+ */
+export async function pruneAll(
+  run: Run,
+  track: Track,
+  { retention, follows, note }: { retention: Retention; follows: Follows; note: (pruned: number) => void },
+): Promise<Finding[]> {
+  const { table } = retention.info.sessions
+  const refused = new Map<string, Cause>()
+  const goesOn = () => !run.ctx.signal.aborted && refused.size <= run.ctx.maxFailedRows
+  let tried: string[] = []
+  /** Whether there was something to do. */
+  const some = async (only: string[] | null): Promise<boolean> => {
+    const { value } = await withLockRetries(run, table, timeout =>
+      run.writer.sql.begin(async tx => {
+        await setLocal(tx, timeout, 30_000)
+        tried = await lockIdle(tx, retention, pruneAtOnce, { only, except: [...refused.keys()] })
+        const ids = await stillIdle(tx, retention, tried)
+        if (ids.length === 0) return { locked: tried.length, pruned: 0 }
+        const pruned =
+          retention.how === 'deleted'
+            ? await deleteSessions(run, tx, track, follows, ids)
+            : await settle(tx, retention, ids)
+        if (pruned < ids.length) throw unchangedRows(table, ids.length - pruned)
+        return { locked: tried.length, pruned }
+      }),
+    )
+    const { locked, pruned } = value as { locked: number; pruned: number }
+    note(pruned)
+    return locked > 0
+  }
+  for (let more = true; more && goesOn(); )
+    try {
+      more = await some(null)
+    } catch (error) {
+      if (whyRefused(error) === null) throw error
+      for (const id of [...tried]) {
+        if (!goesOn()) break
+        try {
+          await some([id])
+        } catch (fault) {
+          const cause = whyRefused(fault)
+          if (cause === null) throw fault
+          refused.set(id, cause)
+        }
+      }
+    }
+  return stayFindings(table, refused, refused.size > run.ctx.maxFailedRows)
+}
+
+/** Why a session was refused; null where an error says nothing of sessions. */
+function whyRefused(error: unknown): Cause | null {
+  if (error instanceof Failure)
+    return error.finding.code === 'ROWS_FAILED'
+      ? { sqlstate: null, reason: error.finding.facts.reason }
+      : null
+  if (!isDataFault(error)) return null
+  const { code, message } = serverFault(error)!
+  return { sqlstate: code, reason: message }
+}
+
+/** What is said of the sessions that stay: one finding for each reason. */
+function stayFindings(table: string, refused: Map<string, Cause>, stoppedEarly: boolean): Finding[] {
+  const groups = new Map<string, { cause: Cause; keys: string[] }>()
+  for (const [id, cause] of refused) {
+    const name = JSON.stringify(cause)
+    const group = groups.get(name) ?? { cause, keys: [] }
+    group.keys.push(id)
+    groups.set(name, group)
+  }
+  return [...groups.values()].map(({ cause, keys }) =>
+    finding('ROWS_FAILED', table, {
+      ...cause,
+      rows: keys.length,
+      migration: 'prune',
+      keys: keys.slice(0, namedSessions),
+      stoppedEarly,
+    }),
+  )
+}

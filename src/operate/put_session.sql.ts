@@ -1,0 +1,156 @@
+import { type Db, ident, literal, type Root } from '../database/types.js'
+import type { DocumentColumn } from '../model/session_document.js'
+import { sameKey } from '../rollback/restore.sql.js'
+
+/** Rows of a session that are to be put into a table, and where they wait in this transaction. */
+export interface Staged {
+  table: string
+  stage: string
+  key: string[]
+  /** All columns but those that the server computes. */
+  columns: DocumentColumn[]
+}
+
+/** The name of the table in which rows wait. */
+export const stageName = (n: number): string => `pg_temp.rethread_session_${n}`
+
+const columnList = (columns: DocumentColumn[]): string => columns.map(c => ident(c.name)).join(', ')
+
+/** Makes the table in which rows wait, with the types of their table; it goes with the transaction. */
+export async function makeStage(tx: Db, { table, stage, columns }: Staged): Promise<void> {
+  await tx.unsafe(
+    `create temporary table ${stage} on commit drop as select ${columnList(columns)} from ${table} with no data`,
+  )
+}
+
+/** Types of the columns without length and precision: a text that is too long is refused, not cut. */
+async function bareTypes(tx: Db, { table, columns }: Staged): Promise<string[]> {
+  const rows = await tx<{ name: string; type: string }[]>`
+    select a.attname::text as name, format_type(a.atttypid, -1) as type
+    from pg_catalog.pg_attribute a
+    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped`
+  return columns.map(c => rows.find(r => r.name === c.name)!.type)
+}
+
+const castValues = (types: string[]): string =>
+  types.map((type, i) => `(r.value ->> ${i})::${type}`).join(', ')
+
+/** Reads rows from their texts, each in the order of the columns. */
+export async function fillStage(tx: Db, s: Staged, rows: (string | null)[][]): Promise<void> {
+  await tx.unsafe(
+    `insert into ${s.stage} (${columnList(s.columns)})
+     select ${castValues(await bareTypes(tx, s))} from json_array_elements($1::text::json) r`,
+    [JSON.stringify(rows)],
+  )
+}
+
+/** Reads rows from their texts to no end: throws what the server says where it can't. */
+export async function tryReading(sql: Root, s: Staged, rows: (string | null)[][]): Promise<void> {
+  await sql.begin(async inner => {
+    await makeStage(inner, s)
+    await fillStage(inner, s, rows)
+  })
+}
+
+/** Copies rows of an archive: those whose columns have the values of a row that waits in another stage. */
+export async function fillFromArchive(
+  tx: Db,
+  { stage, columns }: Staged,
+  storedAs: string,
+  of: { columns: string[]; stage: string; stageColumns: string[] } | { idColumn: string; id: string },
+): Promise<number> {
+  const where =
+    'id' in of
+      ? `a.${ident(of.idColumn)}::text = $1`
+      : `exists (select from ${of.stage} p where ${of.columns.map((c, i) => `p.${ident(of.stageColumns[i]!)} = a.${ident(c)}`).join(' and ')})`
+  const copied = await tx.unsafe(
+    `insert into ${stage} (${columnList(columns)}) select ${columns.map(c => `a.${ident(c.name)}`).join(', ')} from ${storedAs} a where ${where}`,
+    'id' in of ? [of.id] : [],
+  )
+  return copied.count
+}
+
+/** Whether an archive holds a session. */
+export async function hasSession(sql: Db, storedAs: string, idColumn: string, id: string): Promise<boolean> {
+  const [row] = await sql.unsafe<{ there: boolean }[]>(
+    `select exists (select from ${storedAs} a where a.${ident(idColumn)}::text = $1) as there`,
+    [id],
+  )
+  return row!.there
+}
+
+/** What the table has of the rows that wait. */
+export interface Compared {
+  waiting: number
+  /** Rows with their keys. */
+  there: number
+  /** Those of them that have other values. */
+  differ: number
+  /** Columns in which they differ. */
+  columns: string[]
+}
+
+/** Compares the rows that wait with those of their table, as texts: not every type has an equality. */
+export async function compareStage(tx: Db, s: Staged): Promise<Compared> {
+  if (s.key.length === 0) return compareWhole(tx, s)
+  const columns = s.columns.map(c => ident(c.name))
+  const differs = (c: string) => `t.${c}::text is distinct from a.${c}::text`
+  const [row] = await tx.unsafe<Compared[]>(
+    `select (select count(*) from ${s.stage})::float8 as waiting, count(*)::float8 as there,
+       (count(*) filter (where ${columns.map(differs).join(' or ')}))::float8 as differ,
+       array_remove(array[${s.columns.map(({ name }) => `case when bool_or(${differs(ident(name))}) then ${literal(name)} end`).join(', ')}], null) as columns
+     from ${s.stage} a join ${s.table} t on ${sameKey(s.key, 't', 'a')}`,
+  )
+  return row!
+}
+
+/** The same where nothing but their values tells rows apart. */
+async function compareWhole(tx: Db, { table, stage, columns }: Staged): Promise<Compared> {
+  const texts = columns.map(c => `${ident(c.name)}::text`).join(', ')
+  const [row] = await tx.unsafe<Omit<Compared, 'columns'>[]>(
+    `select (select count(*) from ${stage})::float8 as waiting, 0::float8 as differ,
+       ((select count(*) from ${stage}) - (select count(*) from (select ${texts} from ${stage} except all select ${texts} from ${table}) x))::float8 as there`,
+  )
+  return { ...row!, columns: [] }
+}
+
+/** Where rows of a table are that wait in a stage. */
+export async function rowPlaces(
+  tx: Db,
+  { table, stage, key }: Staged,
+): Promise<{ heap: string; row: string }[]> {
+  return tx.unsafe(
+    `select t.tableoid::regclass::text as heap, t.ctid::text as row from ${table} t join ${stage} a on ${sameKey(key, 't', 'a')}`,
+  )
+}
+
+/** How many rows wait whose foreign key points at nothing, and one of them. */
+export async function withoutParent(
+  tx: Db,
+  { stage }: Staged,
+  { columns, isThere }: { columns: string[]; isThere: string },
+): Promise<{ rows: number; value: string | null }> {
+  const [row] = await tx.unsafe<{ rows: number; value: string | null }[]>(
+    `select count(*)::float8 as rows, min(concat_ws(', ', ${columns.map(c => `a.${ident(c)}`).join(', ')})) as value
+     from ${stage} a where not ${isThere}`,
+  )
+  return row!
+}
+
+/** How many rows of a table a predicate over `t` holds for, of the session with this id. */
+export async function countRowsOf(tx: Db, table: string, where: string, id: string): Promise<number> {
+  const [row] = await tx.unsafe<{ n: number }[]>(
+    `select count(*)::float8 as n from ${table} t where ${where}`,
+    [JSON.stringify([id])],
+  )
+  return row!.n
+}
+
+/** Takes the mark of a deletion off a session. */
+export async function unmarkDeleted(
+  tx: Db,
+  { table, deleted, where }: { table: string; deleted: string; where: string },
+  id: string,
+): Promise<void> {
+  await tx.unsafe(`update ${table} t set ${ident(deleted)} = null where ${where}`, [JSON.stringify([id])])
+}

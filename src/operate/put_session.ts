@@ -1,0 +1,191 @@
+import { foreignKeys } from '../archive/archive.sql.js'
+import { referencingKeys } from '../database/catalog.sql.js'
+import { setLocal, setParameter } from '../database/connection.sql.js'
+import { isDataFault, serverFault } from '../database/faults.js'
+import { savepoint } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
+import { bareMigrateOptions } from '../migrate/migrate_options.js'
+import { Failure } from '../model/failure.js'
+import type { Track, TrackInfo } from '../model/project.js'
+import { readHistory } from '../plan/history.js'
+import {
+  advanceSequences,
+  holdOff,
+  mergedColumns,
+  noConflictClause,
+  release,
+} from '../rollback/merged_table.sql.js'
+import { catchUpRows, hasParent, mergeTable, notBroughtBack } from '../rollback/restore.sql.js'
+import { withLockRetries } from '../run/lock_retry.js'
+import type { Run } from '../run/run.js'
+import {
+  type Compared,
+  compareStage,
+  countRowsOf,
+  makeStage,
+  rowPlaces,
+  type Staged,
+  stageName,
+  withoutParent,
+} from './put_session.sql.js'
+import type { SessionTable } from './session_rows.sql.js'
+
+/** What became of the rows of a session that were to be put into their tables. */
+export interface Put {
+  /** Rows that were written; 0 where all were there as they are. */
+  rows: number
+  /** Columns whose values are not those that waited, because triggers and the track derive them. */
+  derived: string[]
+}
+
+/** How long one statement of an import may take, in milliseconds. */
+const importStatementMs = 60_000
+
+/** The stages of a session's tables. */
+export async function stagesOf(sql: Db, tables: SessionTable[]): Promise<(Staged & SessionTable)[]> {
+  return Promise.all(
+    tables.map(async (t, n) => {
+      const columns = (await mergedColumns(sql, t.table)).filter(c => !c.generated)
+      return { ...t, stage: stageName(n), columns: columns.map(({ name, type }) => ({ name, type })) }
+    }),
+  )
+}
+
+/**
+ * Puts one session with its rows where they belong, in one transaction: `fill` reads them into the stages. As
+ * in a restore, rows come back as they were, the application's triggers held off, and the track derives
+ * afterwards what follows from other rows. Throws SESSION_EXISTS where rows are there with other values, and
+ * SESSION_NOT_PUT where something that they need is not; then nothing has changed.
+ */
+export async function putSession(
+  run: Run,
+  track: Track,
+  { info, id, tables }: { info: TrackInfo; id: string; tables: SessionTable[] },
+  fill: (tx: Db, stages: Staged[]) => Promise<void>,
+): Promise<Put> {
+  const { plan } = await readHistory(run.writer, track, bareMigrateOptions)
+  const catchUp = plan.applied.flatMap(m => m.rollback?.catchUp ?? [])
+  const { value } = await withLockRetries(run, info.sessions.table, timeout =>
+    run.writer.sql.begin(async tx => {
+      await setLocal(tx, timeout, importStatementMs)
+      await setParameter(tx, 'rethread.restoring', 'on')
+      const stages = await stagesOf(tx, tables)
+      for (const s of stages) await makeStage(tx, s)
+      await fill(tx, stages)
+      const found: Compared[] = []
+      for (const s of stages) found.push(await compareStage(tx, s))
+      if (await isAsItWaits(tx, stages, found, { id, table: info.sessions.table }))
+        return { rows: 0, derived: [] }
+      const held: string[][] = []
+      let rows = 0
+      for (const [n, s] of stages.entries()) {
+        if (found[n]!.waiting === found[n]!.there) continue
+        await refuseOrphans(tx, s, stages)
+        held.unshift(await holdOff(tx, s.table))
+        rows += await insertStage(tx, track, s, found[n]!)
+        await advanceSequences(tx, s.table)
+      }
+      for (const undo of held) await release(tx, undo)
+      for (const { object, predicate } of catchUp)
+        for (const s of stages.filter(x => x.table === object && x.key.length > 0))
+          for (const { heap, row } of await rowPlaces(tx, s)) await catchUpRows(tx, heap, predicate, { row })
+      return { rows, derived: await derivedColumns(tx, stages) }
+    }),
+  )
+  return value as Put
+}
+
+/** Whether the session is there as it waits. Throws SESSION_EXISTS where rows of it are there otherwise. */
+async function isAsItWaits(
+  tx: Db,
+  stages: (Staged & SessionTable)[],
+  found: Compared[],
+  session: { id: string; table: string },
+): Promise<boolean> {
+  const differs = stages.flatMap(({ table }, n) =>
+    found[n]!.differ > 0
+      ? [`${table}: ${found[n]!.differ} row(s) differ in ${found[n]!.columns.join(', ')}`]
+      : [],
+  )
+  const there = stages.some((s, n) => s.table === session.table && found[n]!.there > 0)
+  if (there)
+    for (const [n, { table, where }] of stages.entries()) {
+      const { waiting, there: same } = found[n]!
+      const more = (await countRowsOf(tx, table, where, session.id)) - same
+      if (waiting > same) differs.push(`${table}: ${waiting - same} row(s) are not there`)
+      if (more > 0) differs.push(`${table}: ${more} row(s) are there that the file does not have`)
+    }
+  const [first, ...more] = differs
+  if (first !== undefined)
+    throw new Failure('SESSION_EXISTS', session.id, { differs: [first, ...more], session: there })
+  return there
+}
+
+/** Throws SESSION_NOT_PUT where rows point at others that are neither there nor about to come. */
+async function refuseOrphans(tx: Db, s: Staged, stages: Staged[]): Promise<void> {
+  const own = (await referencingKeys(tx, s.table)).filter(k => k.table === s.table).map(k => k.constraint)
+  const isStaged = (parent: string) => stages.some(o => o.table === parent || o.table === `public.${parent}`)
+  for (const k of await foreignKeys(tx, s.table)) {
+    if (own.includes(k.name) || isStaged(k.parent)) continue
+    const lost = await withoutParent(tx, s, { columns: k.columns, isThere: hasParent(k) })
+    if (lost.rows > 0)
+      throw new Failure('SESSION_NOT_PUT', s.table, {
+        reason: `${lost.rows} row(s) have ${k.columns.join(', ')} = ${lost.value}, and ${k.parent} has no such ${k.parentColumns.join(', ')}`,
+      })
+  }
+}
+
+/** Inserts the rows of a stage that are not there; how many. Throws SESSION_NOT_PUT where one is refused. */
+async function insertStage(tx: Db, track: Track, s: Staged, { waiting, there }: Compared): Promise<number> {
+  if (s.key.length === 0 && there > 0)
+    throw new Failure('SESSION_NOT_PUT', s.table, {
+      reason: `${there} of ${waiting} row(s) are there, and it has no primary key that tells the others`,
+    })
+  const merge = {
+    archive: null,
+    table: s.table,
+    storedAs: s.stage,
+    columns: s.columns.map(c => c.name),
+    writable: [],
+    key: s.key,
+    ours: null,
+    mirrored: null,
+    alike: null,
+    track: track.name,
+    parents: [],
+    only: null,
+    casts: {},
+    defaults: {},
+    needs: [],
+    conflicts: await noConflictClause(tx, s.table),
+  }
+  const everything = { from: '(0,0)', to: '(4294967295,0)' }
+  const inserted = await savepoint(tx)(t => mergeTable(t, merge, s.stage, everything)).catch(error => {
+    const fault = serverFault(error)
+    if (!fault || !isDataFault(error)) throw error
+    throw new Failure('SESSION_NOT_PUT', s.table, {
+      reason: [fault.message, fault.detail].filter(Boolean).join(': '),
+    })
+  })
+  if (inserted.inserted < waiting - there) {
+    const [first] = await notBroughtBack(tx, merge)
+    throw new Failure('SESSION_NOT_PUT', s.table, {
+      reason: first ? `row ${first.key}: ${first.reason}` : 'a trigger or a rule of the table took rows away',
+    })
+  }
+  return inserted.inserted
+}
+
+/** Columns whose values are not those that waited. Throws SESSION_NOT_PUT where rows are gone again. */
+async function derivedColumns(tx: Db, stages: Staged[]): Promise<string[]> {
+  const derived: string[] = []
+  for (const s of stages) {
+    const now = await compareStage(tx, s)
+    if (now.there < now.waiting)
+      throw new Failure('SESSION_NOT_PUT', s.table, {
+        reason: 'a trigger of the table took rows away or gave them another key',
+      })
+    derived.push(...now.columns.map(c => `${s.table}.${c}`))
+  }
+  return derived
+}

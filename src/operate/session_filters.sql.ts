@@ -1,0 +1,167 @@
+import { isDataFault } from '../database/faults.js'
+import { scopeOf, takenBack } from '../database/scopes.js'
+import { type Db, ident as q } from '../database/types.js'
+import { messageValue } from '../model/message_value.js'
+import type { TrackInfo } from '../model/project.js'
+
+/** Which sessions are meant. */
+export interface SessionFilters {
+  /** Wanted values by the name of the track's filter. */
+  where: Record<string, string[]>
+  /** Only sessions that were active since; null for all. */
+  since: Since | null
+  /** Only sessions that hold this text in their title or a message; null for all. */
+  search: string | null
+  /** Whether those that are marked as deleted are among them. */
+  withDeleted: boolean
+}
+
+/** A moment: a time as PostgreSQL reads it, or how long before now. */
+export interface Since {
+  text: string
+  ago: boolean
+}
+
+/** A predicate over sessions `s`, with its parameters. */
+export interface Condition {
+  text: string
+  args: string[]
+}
+
+/** The predicate of filters. */
+export async function conditionOf(sql: Db, info: TrackInfo, f: SessionFilters): Promise<Condition> {
+  const { sessions: s, filters = {} } = info
+  const args: string[] = []
+  const parameter = (value: string): string => `$${args.push(value)}`
+  const parts: string[] = []
+  for (const [name, values] of Object.entries(f.where)) {
+    const { column } = filters[name]!
+    parts.push(await isOneOf(sql, { table: s.table, column }, values, parameter(JSON.stringify(values))))
+  }
+  if (s.deleted && !f.withDeleted) parts.push(`s.${q(s.deleted)} is null`)
+  if (f.since)
+    parts.push(
+      f.since.ago
+        ? `s.${q(s.active)} >= now() - ${parameter(f.since.text)}::text::interval`
+        : `s.${q(s.active)} >= ${parameter(f.since.text)}::text::timestamptz`,
+    )
+  if (f.search !== null) parts.push(holdsText(info, parameter(likePattern(f.search))))
+  return { text: parts.join(' and ') || 'true', args }
+}
+
+/**
+ * The predicate that a column of sessions `s` has one of the values of a parameter, which is a JSON array of
+ * texts. Values are compared as the column's type, for which an index is of use, where all can be of it.
+ */
+export async function isOneOf(
+  sql: Db,
+  { table, column }: { table: string; column: string },
+  values: string[],
+  parameter: string,
+): Promise<string> {
+  const list = `jsonb_array_elements_text(${parameter}::text::jsonb) v`
+  const [type] = await sql<{ name: string }[]>`
+    -- without its length, to which a longer value would be cut
+    select quote_ident(n.nspname) || '.' || quote_ident(t.typname) as name
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+    where a.attrelid = to_regclass(${table}) and a.attname = ${column} and a.attnum > 0 and not a.attisdropped`
+  return type && (await canBe(sql, type.name, values))
+    ? `s.${q(column)} = any (array(select v::${type.name} from ${list}))`
+    : `s.${q(column)}::text in (select v from ${list})`
+}
+
+/** Whether all values can be of a type. */
+async function canBe(sql: Db, type: string, values: string[]): Promise<boolean> {
+  try {
+    await takenBack(scopeOf(sql), tx =>
+      tx.unsafe(`select v::${type} from jsonb_array_elements_text($1::text::jsonb) v`, [
+        JSON.stringify(values),
+      ]),
+    )
+    return true
+  } catch (error) {
+    if (!isDataFault(error)) throw error
+    return false
+  }
+}
+
+/** A text as a pattern of LIKE that means nothing but the text. */
+const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`
+
+/** Whether the title or a message of a session is like a pattern. */
+function holdsText(info: TrackInfo, pattern: string): string {
+  const { sessions: s, messages: m } = info
+  const places = s.title ? [`s.${q(s.title)}::text ilike ${pattern}::text`] : []
+  if (s.history)
+    places.push(
+      `exists (select from jsonb_array_elements(case when jsonb_typeof(s.${q(s.history)}) = 'array' then s.${q(s.history)} end) e
+         where coalesce(e ->> 'content', e::text) ilike ${pattern}::text)`,
+    )
+  else if (m)
+    places.push(
+      `exists (select from ${m.table} m where m.${q(m.session)} = s.${q(m.to ?? s.id)} and ${messageValue(info, 'content', 'm')}::text ilike ${pattern}::text)`,
+    )
+  return `(${places.join(' or ')})`
+}
+
+/** A node of a plan, as EXPLAIN gives it. */
+interface SearchNode {
+  'Node Type': string
+  Alias?: string
+  Filter?: string
+  Plans?: SearchNode[]
+}
+
+/** The plan of a statement, as the server would run it with these parameters. */
+async function planOf(sql: Db, text: string, args: string[]): Promise<SearchNode> {
+  const [row] = await sql.unsafe<{ 'QUERY PLAN': { Plan: SearchNode }[] }[]>(
+    `explain (format json) ${text}`,
+    args,
+  )
+  return row!['QUERY PLAN'][0]!.Plan
+}
+
+const searchNodes = (node: SearchNode): SearchNode[] => [node, ...(node.Plans ?? []).flatMap(searchNodes)]
+
+/**
+ * The table whose rows a search would read one by one, and how many it has as the planner knows; null where
+ * an index leads to them. Titles are few, and read anyway.
+ */
+export async function scannedBy(
+  sql: Db,
+  info: TrackInfo,
+  { text, args }: Condition,
+): Promise<{ table: string; rows: number | null } | null> {
+  const { sessions: s, messages: m } = info
+  const plan = await planOf(sql, `select from ${s.table} s where ${text}`, args)
+  const isSearch = ({ Alias = '', Filter = '' }: SearchNode): boolean =>
+    Filter.includes('~~*') && /^[me](_\d+)?$/.test(Alias)
+  const table = s.history ? s.table : m?.table
+  const reads = searchNodes(plan).filter(n => isSearch(n) && /^(Seq|Function) Scan$/.test(n['Node Type']))
+  if (table === undefined || reads.length === 0) return null
+  const [row] = await sql<{ rows: number | null }[]>`
+    select case when bool_or(r.reltuples < 0) then null else sum(r.reltuples)::float8 end as rows
+    from (
+      select to_regclass(${table})::oid as relid
+      union
+      select t.relid from pg_catalog.pg_partition_tree(to_regclass(${table})) t where t.isleaf) f
+    join pg_catalog.pg_class r on r.oid = f.relid and r.relkind <> 'p'`
+  return { table, rows: row?.rows ?? null }
+}
+
+/** Values of a filter's column that no session has. */
+export async function unusedValues(
+  sql: Db,
+  table: string,
+  column: string,
+  values: string[],
+): Promise<string[]> {
+  const rows = await sql.unsafe<{ value: string }[]>(
+    `select v as value from jsonb_array_elements_text($1::text::jsonb) v
+     where not exists (select from ${table} s where s.${q(column)}::text = v)`,
+    [JSON.stringify(values)],
+  )
+  return rows.map(r => r.value)
+}

@@ -1,0 +1,36 @@
+import { type Db, ident } from '../database/types.js'
+import type { TrackInfo } from '../model/project.js'
+import type { SessionDocumentTable } from '../model/session_document.js'
+import { mergedColumns } from '../rollback/merged_table.sql.js'
+import { ofSessions } from './prune.sql.js'
+
+/** A table with rows of a session. */
+export interface SessionTable {
+  table: string
+  /** Its rows, as a predicate over `t`; the parameter is the ids of sessions as a JSON array. */
+  where: string
+  /** Columns that tell rows apart; none where nothing does. */
+  key: string[]
+}
+
+/** The messages of sessions as such a predicate, where they belong to something else as well. */
+export const messagesOf = (info: TrackInfo): string =>
+  `t.${ident(info.messages!.session)} in (
+     select s.${ident(info.messages!.to ?? info.sessions.id)} from ${info.sessions.table} s where ${ofSessions(info, 's')})`
+
+/** Every value of one session's rows as text. */
+export async function readSessionRows(
+  sql: Db,
+  { table, where, key }: SessionTable,
+  id: string,
+): Promise<SessionDocumentTable> {
+  const columns = (await mergedColumns(sql, table)).map(({ name, type }) => ({ name, type }))
+  const order = key.length > 0 ? key.map(c => `t.${ident(c)}`).join(', ') : 't.tableoid, t.ctid'
+  const rows = await sql
+    .unsafe(
+      `select ${columns.map(c => `t.${ident(c.name)}::text`).join(', ')} from ${table} t where ${where} order by ${order}`,
+      [JSON.stringify([id])],
+    )
+    .values()
+  return { table, columns, rows: [...rows] as (string | null)[][] }
+}

@@ -1,0 +1,181 @@
+import type { Lock, Report, StepResult } from '../model/report.js'
+import { foldedSteps } from './folded_steps.js'
+import { plain, richText } from './html_text.js'
+import { duration, number, plural, span } from './words/numbers.js'
+import { stepMarks, transactionWords } from './words/verdicts.js'
+
+/** Milliseconds that a step is drawn with where nobody has measured or estimated it. */
+const unknownMs = 100
+
+/** The classes of what waits for a lock. */
+const kinds: Record<Lock['blocks'], string> = {
+  'reads and writes': 'both',
+  writes: 'writes',
+  nothing: 'none',
+}
+
+/** A lock as it is drawn: its place in its step, from 0 to 1. */
+interface LockBar {
+  table: string
+  mode: string
+  blocks: Lock['blocks']
+  from: number
+  to: number
+  /** How long it was held, in milliseconds, where that was measured. */
+  ms: number | null
+}
+
+/** A step as it is drawn. */
+interface Segment {
+  step: StepResult
+  ms: number
+  known: 'measured' | 'estimated' | 'unknown'
+  locks: LockBar[]
+}
+
+/** The steps in order: how wide each is, which locks it holds, and for how long. */
+export function timeline(report: Report): string {
+  const parts = foldedSteps(report.steps)
+  const segments = new Map(report.steps.map(s => [s, segmentOf(s)]))
+  const whole = Math.max(
+    1,
+    [...segments.values()].reduce((ms, s) => ms + s.ms, 0),
+  )
+  const begins = new Map<StepResult, number>()
+  report.steps.reduce((at, s) => {
+    begins.set(s, at)
+    return at + segments.get(s)!.ms
+  }, 0)
+  const items = parts.flatMap((steps, i) =>
+    i % 2 === 0
+      ? steps.map(s => item(segments.get(s)!, begins.get(s)! / whole, whole, report))
+      : [`<li class="more">${number(steps.length)} more steps, each as planned</li>`],
+  )
+  return `${legend([...segments.values()])}\n<ol class="timeline">\n${items.join('\n')}\n</ol>`
+}
+
+/** What the bars mean, as far as there are such bars. */
+function legend(segments: Segment[]): string {
+  const has = (test: (s: Segment) => boolean) => segments.some(test)
+  const locks = (blocks: Lock['blocks']) => has(s => s.locks.some(l => l.blocks === blocks))
+  const keys: [is: boolean, name: string, text: string][] = [
+    [has(s => s.known === 'measured'), 'measured', 'time, measured'],
+    [has(s => s.known === 'estimated'), 'estimated', 'time, estimated'],
+    [has(s => s.known === 'unknown'), 'unknown', 'time not known, drawn short'],
+    [locks('reads and writes'), 'both', 'a lock: reads and writes wait'],
+    [locks('writes'), 'writes', 'a lock: writes wait'],
+    [locks('nothing'), 'none', 'a lock: nobody waits, other changes of the schema do'],
+  ]
+  return `<ul class="legend">${keys
+    .filter(([is]) => is)
+    .map(([, name, text]) => `<li><span class="key ${name}"></span>${text}</li>`)
+    .join('')}</ul>`
+}
+
+function segmentOf(step: StepResult): Segment {
+  const { estimate, durationMs, traces, statements } = step
+  const known = durationMs !== null ? 'measured' : estimate ? 'estimated' : 'unknown'
+  const guess = estimate ? ((estimate.secondsLow + estimate.secondsHigh) / 2) * 1000 : unknownMs
+  const ms = Math.max(1, durationMs ?? guess)
+  const found: LockBar[] = []
+  if (traces.length > 0) {
+    const total = Math.max(
+      1,
+      traces.reduce((sum, t) => sum + t.ms, 0),
+    )
+    let at = 0
+    for (const t of traces) {
+      for (const l of t.locks) {
+        const held = l.heldMs ?? t.ms
+        if (l.table !== null)
+          found.push({
+            ...barOf(l.table, l),
+            from: at / total,
+            to: Math.min(1, (at + held) / total),
+            ms: held,
+          })
+      }
+      at += t.ms
+    }
+  } else {
+    const n = Math.max(1, statements.length)
+    // in one transaction a lock lasts to the end of the file
+    const lasts = step.transaction === 'one' && !estimate
+    for (const l of step.locks)
+      if (l.table !== null)
+        found.push({
+          ...barOf(l.table, l),
+          from: (l.statement - 1) / n,
+          to: lasts ? 1 : l.statement / n,
+          ms: null,
+        })
+  }
+  return { step, ms, known, locks: joinedBars(found) }
+}
+
+const barOf = (table: string, { mode, blocks }: Lock) => ({ table, mode, blocks })
+
+/** One bar for each table and kind of waiting, from its first lock to the end of its last. */
+function joinedBars(bars: LockBar[]): LockBar[] {
+  const found = new Map<string, LockBar>()
+  for (const bar of bars) {
+    const key = `${bar.table} ${bar.blocks}`
+    const before = found.get(key)
+    found.set(
+      key,
+      before
+        ? {
+            ...before,
+            from: Math.min(before.from, bar.from),
+            to: Math.max(before.to, bar.to),
+            ms: bar.ms === null ? before.ms : Math.max(before.ms ?? 0, bar.ms),
+          }
+        : bar,
+    )
+  }
+  return [...found.values()]
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(2)}%`
+
+function item({ step: s, ms, known, locks }: Segment, at: number, whole: number, report: Report): string {
+  const width = ms / whole
+  const bar = (kind: string, from: number, share: number) =>
+    `<span class="lane"><span class="bar ${kind}" style="left:min(${percent(from)}, calc(100% - 4px));width:${percent(share)}"></span></span>`
+  const lanes = [
+    bar(known, at, width),
+    ...locks.map(l => bar(kinds[l.blocks], at + l.from * width, (l.to - l.from) * width)),
+  ]
+  const hazards = [...new Set(s.hazards.map(h => h.code))].map(code => `<code>${code}</code>`)
+  const held = locks.filter(l => l.blocks !== 'nothing')
+  return `<li class="${s.outcome}">
+<div class="what"><span class="mark">${stepMarks[s.outcome]}</span> <code>${plain(s.migration)}</code> <span class="phase">${s.direction === 'down' ? 'rollback' : s.phase}</span><br>${plain(s.title)}</div>
+<div class="lanes" aria-hidden="true">${lanes.join('')}</div>
+<div class="facts">${[outcomeText(s), timeText(s), transactionWords(s, report.limits?.batchMs), ...hazards].filter(Boolean).join(' · ')}${held.length > 0 ? `<ul>${held.map(lockItem).join('')}</ul>` : ''}</div>
+</li>`
+}
+
+const outcomeText = (s: StepResult): string =>
+  [
+    s.outcome === 'planned' ? '' : s.outcome,
+    s.attempts > 1 ? plural(s.attempts, 'attempt') : '',
+    richText(s.reason ?? ''),
+  ]
+    .filter(Boolean)
+    .join(', ')
+
+const timeText = ({ durationMs, estimate, rows, targets }: StepResult): string =>
+  [
+    targets ? `${targets.length} databases` : '',
+    rows === null ? '' : plural(rows, 'row'),
+    durationMs !== null
+      ? duration(durationMs)
+      : estimate
+        ? `about ${plural(estimate.rows, 'row')}, ${span(estimate.secondsLow, estimate.secondsHigh)}`
+        : '',
+  ]
+    .filter(Boolean)
+    .join(', ')
+
+const lockItem = (l: LockBar): string =>
+  `<li><span class="${kinds[l.blocks]}">${l.blocks} wait</span> on ${plain(l.table)} <span class="dim">(${plain(l.mode)}${l.ms === null ? '' : `, ${duration(l.ms)}`})</span></li>`

@@ -1,0 +1,137 @@
+import { type Code, codes } from '../model/codes.js'
+import { type Finding, leavesUnseen, type Report, type Summary } from '../model/report.js'
+import { worded } from './words/index.js'
+import { dataLine, stepsLine, timeLine, unseenLine, waitsLine } from './words/summary.js'
+import { signOf, verdictWords, verifiedWords } from './words/verdicts.js'
+
+/** The state that a report is in, as its reader sees it. */
+type SummaryState = Summary['state']
+
+/** Findings that a person answers; whatever else refuses is to be repaired. */
+const decisions: ReadonlySet<Code> = new Set<Code>([
+  'CONSENT_NEEDED',
+  'MAPPING_OPEN',
+  'ADOPT_CHOICE',
+  'ADOPT_LOST_TABLE',
+  'TRACK_UNCLEAR',
+  'PLAN_OUTDATED',
+])
+
+/** Commands that look and change nothing: they pass, or they find something. */
+const looking: ReadonlySet<string> = new Set(['verify', 'prove', 'lint', 'doctor', 'status'])
+
+/** What stands in the way of a run, also where a plan only warns of it. */
+const obstacles = ({ command, findings }: Report): Finding[] =>
+  findings.filter(
+    f => f.level === 'refused' || (command === 'plan' && f.level === 'warn' && codes[f.code] === 'refused'),
+  )
+
+/** Pure: what a report comes to, the same for every format. */
+export function summaryOf(report: Report): Summary {
+  const state = summaryState(report)
+  const lines = [
+    stepsLine(report),
+    timeLine(report),
+    waitsLine(report),
+    dataLine(report),
+    checksLine(report),
+    unseenLine(report),
+  ].filter(line => line !== null)
+  // of many databases the counts are the verdict, and each has its own next command
+  if (report.targets) return { state, verdict: capitalized(verdictWords(report)), lines, need: null }
+  return { state, verdict: verdicts[state](report), lines, need: needOf(report, state) }
+}
+
+const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
+
+function summaryState(report: Report): SummaryState {
+  const { command, verdict, steps, findings } = report
+  if (verdict === 'failed') return 'failed'
+  if (verdict === 'interrupted') return 'stopped'
+  const inTheWay = obstacles(report)
+  if (inTheWay.length > 0) return inTheWay.every(f => decisions.has(f.code)) ? 'decide' : 'refused'
+  if (verdict === 'refused') return 'refused'
+  if (verdict === 'attention') return 'attention'
+  if (looking.has(command)) return 'passed'
+  if (findings.some(f => f.code === 'NOTHING_TO_DO')) return 'nothing-to-do'
+  return command === 'plan' && steps.length > 0 ? 'ready' : 'done'
+}
+
+/** Steps that a refused run had finished before it was refused. */
+const stepsFinished = ({ steps }: Report): number =>
+  steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back').length
+
+/** That nothing was changed, where a report can say so. */
+const whatChanged = (report: Report): string =>
+  report.command === 'plan' || looking.has(report.command)
+    ? ''
+    : stepsFinished(report) > 0
+      ? `: ${stepsFinished(report)} of ${report.steps.length} steps finished before`
+      : report.findings.some(f => f.code === 'RELEASED' || f.code === 'ASSIGNED')
+        ? ': rows of the quarantine were changed before'
+        : ': nothing was changed'
+
+const verdicts: Record<SummaryState, (report: Report) => string> = {
+  ready: () => 'Ready',
+  'nothing-to-do': () => 'Nothing to do',
+  decide: report => `Needs a decision${whatChanged(report)}`,
+  refused: report => (report.command === 'plan' ? 'A run would be refused' : `Refused${whatChanged(report)}`),
+  failed: () => 'Failed',
+  stopped: () => 'Stopped',
+  attention: ({ command, findings }) =>
+    command === 'plan'
+      ? 'Look at this before a run'
+      : !looking.has(command)
+        ? 'Done, with something to look at'
+        : leavesUnseen(findings)
+          ? 'Not everything could be looked at'
+          : 'Something was found',
+  done: () => 'Done',
+  passed: ({ command }) => (command === 'verify' || command === 'prove' ? 'Passed' : 'In order'),
+}
+
+/** Of checks: how many passed, and what is not verified. */
+function checksLine(report: Report): Summary['lines'][number] | null {
+  const words = verifiedWords(report)
+  const signs = report.checks.map(signOf)
+  const level = signs.includes('counts') ? 'bad' : signs.includes('warns') ? 'warn' : 'plain'
+  return words.length === 0 ? null : { name: 'Checks', text: words.join('; '), level }
+}
+
+/** What is needed from the reader: one thing, with the command to paste where there is one. */
+function needOf(report: Report, state: SummaryState): Summary['need'] {
+  const { findings, next = null } = report
+  const fixOf = (f: Finding | undefined) => (f ? worded(f).fix : null)
+  if (state === 'decide') {
+    const open = obstacles(report)[0]!
+    const consent = obstacles(report).find(f => f.code === 'CONSENT_NEEDED')?.facts
+    if (consent)
+      return {
+        text: `your consent by name: ${[...consent.missing, ...(consent.confirm === null ? [] : ['the name of the database'])].join(', ')}`,
+        command: next ?? fixOf(open),
+      }
+    return { text: 'your decision, explained below', command: fixOf(open) }
+  }
+  if (state === 'refused' || state === 'failed') {
+    const first = obstacles(report)[0] ?? findings.find(f => f.level === 'error')
+    // where nothing else is to be read, the finding is the next line
+    if (!first || report.steps.length === 0) return null
+    return { text: 'a repair first, as described below', command: oneLine(fixOf(first)) }
+  }
+  if (state === 'ready') return { text: 'nothing; this executes it', command: next }
+  const step = findings.find(f => f.code === 'NEXT_STEP')?.facts.command
+  if (step !== undefined) return { text: 'the next step', command: step }
+  const held = findings.find(f => f.code === 'STOPPED_BEFORE')?.facts
+  if (held && (state === 'done' || state === 'nothing-to-do'))
+    return {
+      text: held.because === null ? 'the rest' : 'when no old application runs any more, the rest',
+      command: held.command,
+    }
+  return state === 'attention' && report.command === 'plan' && next !== null
+    ? { text: 'a look at what is below; this executes it', command: next }
+    : null
+}
+
+/** A fix as the command to paste; what has more to say is shown with its finding. */
+const oneLine = (fix: string | null): string | null =>
+  fix !== null && /^rethread (?!.* {3})[^\n]*$/.test(fix) ? fix : null
