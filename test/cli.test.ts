@@ -191,6 +191,11 @@ describe('help and usage', () => {
     expect(ran.stdout + ran.stderr).not.toMatch(/\n\s+at .*\(/)
   })
 
+  test('a track that there is not is said without a database', async () => {
+    const { report } = await rethread('', ['export', '--layout', 'supabase', '--track', 'nothing'])
+    expect(report.findings.map(f => f.code)).toEqual(['TRACK_UNCLEAR'])
+  })
+
   test('explain shows each part of a finding, a hazard and a check, and lists all without a name', async () => {
     const { stdout } = await rethread('', ['explain', 'DELETES_DATA'], plain)
     expect(stdout).toContain('--allow DELETES_DATA')

@@ -27,7 +27,7 @@ interface Section {
  */
 function sections(markdown: string): Section[] {
   const block =
-    /`(?<path>[\w./-]+)`(?:, above `(?<above>\w+)`)?:\n\n```\w+\n(?<text>[\s\S]*?)^```|(?<excuse><!-- not run: [^>]+-->\n\n)?```sh\n(?<commands>[\s\S]*?)^```/gm
+    /`(?<path>[\w./-]+)`(?:, above `(?<above>[^`]+)`)?:\n\n```\w+\n(?<text>[\s\S]*?)^```|(?<excuse><!-- not run: [^>]+-->\n\n)?```sh\n(?<commands>[\s\S]*?)^```/gm
   return markdown.split(/^(?=##)/m).flatMap(text => {
     const title = /^#+ (.*)/.exec(text)?.[1] ?? ''
     const actions = [...text.matchAll(block)].flatMap(({ groups: g }): Action[] => {
@@ -76,7 +76,7 @@ async function act(folder: string, action: Action): Promise<void> {
   mkdirSync(dirname(path), { recursive: true })
   if (action.kind === 'write') return writeFileSync(path, action.text)
   const lines = readFileSync(path, 'utf8').split('\n')
-  const at = lines.findIndex(line => new RegExp(`^\\s*${action.above}\\b`).test(line))
+  const at = lines.findIndex(line => line.trimStart().startsWith(action.above))
   expect([action, at]).toEqual([action, expect.toSatisfy((n: number) => n > 0)])
   lines.splice(at, 0, action.text.trimEnd())
   writeFileSync(path, lines.join('\n'))
@@ -90,6 +90,7 @@ test('the recipes are those that the project promises', () =>
     'A check',
     'A track',
     'An output format',
+    'A migration layout',
     'A finding code',
   ]))
 

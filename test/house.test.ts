@@ -9,6 +9,7 @@ import { words } from '../src/render/words/index.js'
 import { root } from './support/database.js'
 import {
   asyncNames,
+  blindCatches,
   circles,
   clockReads,
   globalsUsed,
@@ -137,6 +138,10 @@ describe('src/', () => {
 
   test('a promise is waited for before what it works with is closed', () => {
     expect(files.flatMap(loose)).toEqual([])
+  })
+
+  test('a catch looks at what it catches', () => {
+    expect(files.flatMap(blindCatches)).toEqual([])
   })
 
   test('no file imports itself, in however many steps, types included', () => {
@@ -335,6 +340,9 @@ describe('the rules see what they forbid', () => {
       'run/a.ts',
       'async function f() {}\nasync function g() { await using a = b; if (a) return a ? f() : null }',
     ],
+    ['a catch of everything', blindCatches, 'run/a.ts', 'try { a() } catch { b() }'],
+    ['a catch of whatever', blindCatches, 'run/a.ts', 'try { a() } catch (error) { b() }'],
+    ['a promise whose error is lost', blindCatches, 'run/a.ts', 'a().catch(() => null)'],
     ['a name without words', undocumented, 'run/a.ts', '// not a docstring\nexport const a = 1'],
   ])('%s', (_, rule, path, text) => {
     expect(rule(parse(path, text))).not.toEqual([])
@@ -358,6 +366,7 @@ describe('the rules see what they forbid', () => {
       'run/a.ts',
       'async function f() {}\nasync function g() { { await using a = b; return await f() }\nreturn f() }',
     ],
+    ['a catch that knows', blindCatches, 'run/a.ts', 'a().catch(error => { if (!b(error)) throw error })'],
     ['process in cli/', processUses, 'cli/a.ts', 'process.exit(1)'],
     ['a name with words', undocumented, 'run/a.ts', '/** The first letter. */\nexport const a = 1'],
   ])('but not %s', (_, rule, path, text) => {

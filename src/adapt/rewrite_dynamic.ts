@@ -29,16 +29,22 @@ export async function rewriteDynamic(
     const text = body ?? token.raw.slice(1, -1).replaceAll("''", "'")
     if (!/^\s*\w+\s/.test(text)) continue
     const parsed = parseable(text)
-    const now = restored(await rewrite(parsed).catch(error => inPieces(error, names, parsed)))
+    const now = restored((await unlessSyntax(rewrite(parsed))) ?? (await inPieces(names, parsed)))
     if (now === text) continue
     const literal = dollars ? `${dollars}${now}${dollars}` : quotedText(now)
     edits.replace(token.start, token.end, literal)
   }
 }
 
-async function inPieces(error: unknown, names: Names, text: string): Promise<string> {
-  if (!(error instanceof SyntaxFault)) throw error
-  const edits = await editsOf(text).catch(() => null)
+/** What was made of a text; null for a text that is no SQL. */
+const unlessSyntax = <T>(made: Promise<T>): Promise<T | null> =>
+  made.catch(error => {
+    if (!(error instanceof SyntaxFault)) throw error
+    return null
+  })
+
+async function inPieces(names: Names, text: string): Promise<string> {
+  const edits = await unlessSyntax(editsOf(text))
   if (!edits) return text
   for (const [i, token] of edits.tokens.entries()) {
     const name = edits.tokens[i + 2]

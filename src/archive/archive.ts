@@ -9,8 +9,8 @@ import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import type { Table } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
+import { inOwnRun } from '../run/in_run.js'
 import { withLockRetries } from '../run/lock_retry.js'
-import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
 import {
@@ -169,19 +169,13 @@ export async function sealBroken(
   leaseWaitMs: number,
 ): Promise<boolean> {
   if (!(await hasUnsealed(connection.sql, track))) return false
-  let run: Run
   try {
-    run = await openRun(ctx, 'seal', leaseWaitMs)
+    await inOwnRun(ctx, { command: 'seal', leaseWaitMs }, run => closeArchives(run, track))
+    return true
   } catch (error) {
     if (error instanceof Failure && error.finding.code === 'ANOTHER_RUN') return false
     throw error
   }
-  try {
-    await closeArchives(run, track)
-  } finally {
-    await run.close('clean')
-  }
-  return true
 }
 
 /** Archives as a table of a report. */

@@ -86,11 +86,8 @@ async function filledTables(sql: Db, tables: string[]): Promise<ReadonlySet<stri
  */
 export async function recentRows(
   sql: Db,
-  table: string,
-  column: string | null,
-  ours: string | null,
-  time: string,
-  seconds: number,
+  { table, column, ours }: { table: string; column: string | null; ours: string | null },
+  { time, seconds }: { time: string; seconds: number },
 ): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::float8 as n from ${table} t

@@ -11,7 +11,8 @@ const shortageMs = 10_000
 
 /**
  * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget;
- * for a shorter time while the server lacks something.
+ * for a shorter time while the server lacks something. Throws LOCK_TIMEOUT, or INTERRUPTED where somebody
+ * asked it to stop.
  */
 export async function retryContention<T>(
   job: Job,
@@ -27,6 +28,8 @@ export async function retryContention<T>(
     } catch (error) {
       const inTheWay = isRetriable(error) || isTimeout(error)
       if (!isTransient(error) && !(afterTimeout && isTimeout(error))) throw error
+      if (ctx.signal.aborted)
+        throw new Failure('INTERRUPTED', job.migration.backfill!.table, { command: null }, error)
       const budgetMs = ctx.lockBudgetSeconds * 1000
       if (ctx.clock.now() - start > (inTheWay ? budgetMs : Math.min(budgetMs, shortageMs))) {
         if (!inTheWay) throw error

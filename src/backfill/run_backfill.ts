@@ -189,6 +189,8 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
       await countContent(job)
       return 'done'
     } catch (error) {
+      // what the batch waited for is not waited for any longer; the checkpoint is where it was
+      if (error instanceof Failure && error.finding.code === 'INTERRUPTED') return 'interrupted'
       if (!isLost(error) && !run.writer.lost) throw fileFault(job, error)
       // what ends every connection at the same place would end them for ever
       idle = job.progress.rows === rows ? idle + 1 : 0

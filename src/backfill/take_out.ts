@@ -54,12 +54,14 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
   wants(
     m.track,
     { ...consent, allow: new Set([...consent.allow].filter(a => a !== 'QUARANTINES_ROWS')) },
-    ['QUARANTINES_ROWS'],
-    consent.confirm,
-    [
-      `QUARANTINES_ROWS: ${m.name} takes ${rows} row(s) out of ${m.backfill!.table}; ${known} when it was reported`,
-    ],
-    rows,
+    {
+      hazards: ['QUARANTINES_ROWS'],
+      database: consent.confirm,
+      because: [
+        `QUARANTINES_ROWS: ${m.name} takes ${rows} row(s) out of ${m.backfill!.table}; ${known} when it was reported`,
+      ],
+      rows,
+    },
   )
 
 /**

@@ -12,7 +12,7 @@ interface Agreed {
   rows: number | null
 }
 
-/** Where events go, and the only place that asks a person anything. Floor 4, beside cli. */
+/** Where events go, and the only place that asks a person anything. */
 interface Terminal {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
@@ -43,7 +43,7 @@ function eventLog(process: NodeJS.Process): (event: Event) => void {
   }
 }
 
-/** Makes the sink of one command: a live bar on a terminal, a plain line every few seconds otherwise. */
+/** Makes the sink of one command: a live line on a terminal, a plain line every few seconds otherwise. */
 export function openTerminal(
   process: NodeJS.Process,
   look: { quiet: boolean; verbose: boolean; json: boolean },

@@ -43,7 +43,7 @@ export default defineCommand({
         newApp: read(`${name}/new_app.sql`),
         messages: options.messages,
       }
-      const report = await demo({ ...ctx, url: server.url }, project(), name, sources, fixture)
+      const report = await demo({ ...ctx, url: server.url }, project(), { name, sources, fixture })
       if (options.keep) report.findings.push(finding('DEMO_KEPT', name, { url: server.url, folder: dataDir }))
       return report
     } catch (error) {

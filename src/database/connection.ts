@@ -1,8 +1,8 @@
 import postgres from 'postgres'
-import { Failure, Failures } from '../model/failure.js'
+import { Failure, Failures, isSystemError } from '../model/failure.js'
 import { addressOf, readAddress } from './address.js'
 import { backendState, endBackend, greet, sendSetup } from './connection.sql.js'
-import { isLost, unlessLost } from './faults.js'
+import { isLost, isRefused, unlessLost } from './faults.js'
 import type { Planted } from './planted.sql.js'
 import { refuseWhenLost } from './refuse_when_lost.js'
 import type { Db } from './types.js'
@@ -84,7 +84,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     const again = async () => (await inTime(greet(sql, false))).pid
     await options.admit({ pid, direct: pid === named, planted, again })
     await inTime(sendSetup(sql, setup))
-    void endWhenSilent(wire, pid, options, closed.signal)
+    endWhenSilent(wire, pid, options, closed.signal).catch(error => wire.break(error))
     return {
       sql,
       pid,
@@ -101,7 +101,8 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     throw connectFailure(error, url)
   } finally {
     answered.abort()
-    await late.catch(() => {})
+    // where it threw, so has what waited for the answer
+    await Promise.allSettled([late])
   }
 }
 
@@ -229,8 +230,10 @@ async function askBeside(
     })()
     return await Promise.race([asking, late])
   } catch (error) {
+    if (isLost(error)) return 'silent'
     // a server that refuses one connection more is there all the same
-    return isLost(error) ? 'silent' : 'working'
+    if (isRefused(error) || isSystemError(error) || error instanceof Failure) return 'working'
+    throw error
   } finally {
     over.abort()
     end()

@@ -81,9 +81,10 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
     try {
       await sendSetup(reader.sql, setup)
       return reader
-    } catch {
-      // it was lost meanwhile: a new one says what is wrong, if anything still is
+    } catch (error) {
       await reader.close()
+      // a new one says what is wrong, if anything still is
+      if (!isLost(error)) throw error
     }
   }
   const opened = openConnection({

@@ -16,7 +16,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { arch as osArch, platform as osPlatform, tmpdir, userInfo } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
-import { Failure, isNotInstalled } from '../model/failure.js'
+import { Failure, isNotInstalled, isSystemError } from '../model/failure.js'
 
 /** A PostgreSQL of our own. */
 interface Embedded {
@@ -144,7 +144,9 @@ function serverUser(): { uid: number; gid: number } | null {
 function ownUid(): number | null {
   try {
     return userInfo().uid
-  } catch {
+  } catch (error) {
+    // the system knows no user of this number
+    if (!isSystemError(error)) throw error
     return null
   }
 }

@@ -26,6 +26,7 @@ import {
   type Table,
   tableOfCells,
   verdictOf,
+  waitsTitle,
 } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { otherTracks } from '../plan/choose_track.js'
@@ -111,7 +112,12 @@ export function dryRunAndPlan(
       plan: described,
       findings: triggers,
       tables: readers,
-    } = await judgePlan(ctx, connection, track, plan, drift.changed, obstacles, options.visibility)
+    } = await judgePlan(ctx, connection, track, {
+      plan,
+      changed: drift.changed,
+      obstacles,
+      preview: options.visibility,
+    })
     for (const s of described.steps) {
       const takesOut = described.leaving?.get(s.migration.name)
       report.steps.push({ ...stepResult(s), locks: s.locks, ...(takesOut === undefined ? {} : { takesOut }) })
@@ -200,7 +206,7 @@ function waitsTable(steps: StepResult[]): Table {
     }
   }
   return {
-    title: 'Who waits',
+    title: waitsTitle,
     columns: ['step', 'statement', 'table', 'lock', 'waits while it is held'],
     rows,
   }

@@ -30,15 +30,14 @@ export async function dryRunWithRehearsal(
   const rehearsed =
     url === null
       ? await rehearseInPlace(ctx, track, plan, applications, report.schema)
-      : await rehearseOnCopy(
-          ctx,
-          track,
+      : await rehearseOnCopy(ctx, track, {
           options,
           plan,
-          { url, schema: report.schema },
+          url,
           applications,
           visibility,
-        )
+          schema: report.schema,
+        })
   const made = await tablesMadeBy(plan.steps.map(s => s.migration))
   report.steps = report.steps.map(s => {
     const played = rehearsed.steps.find(r => r.migration === s.migration)

@@ -1,4 +1,4 @@
-import { readAddress } from '../database/address.js'
+import { type Address, readAddress } from '../database/address.js'
 import { type Context, connect } from '../database/context.js'
 import { transaction } from '../database/scopes.js'
 import type { Statement } from '../files/statements.js'
@@ -6,9 +6,9 @@ import { migrate } from '../migrate/migrate.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
-import type { Plan } from '../model/plan.js'
+import type { Consent, Plan } from '../model/plan.js'
 import { idOf, type Migration, phases, type Track } from '../model/project.js'
-import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
+import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import type { PlanOptions } from '../plan/make_plan.js'
 import { rehearsedPicture } from '../plan/schema_picture.js'
@@ -19,10 +19,23 @@ import { plainVerifyOptions, verify } from '../verify/verify.js'
 import { type Applications, judgeNewApp } from './new_app.js'
 import { compareMoments, type Moment, runApplication } from './old_app.js'
 import { downTable, type Rehearsed, wayBack } from './rehearse_in_place.js'
-import { watchVisibility } from './visibility_on_copy.js'
+import { type VisibilityWatch, watchVisibility } from './visibility_on_copy.js'
 
 /** Every hazard by name: a copy has no application to harm. */
 const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
+
+/** What is rehearsed, and on which copy. */
+interface CopyRehearsal {
+  options: PlanOptions
+  plan: Plan
+  /** URL of the copy. */
+  url: string
+  applications: Applications
+  /** Whether to look at who sees which rows, before and after the steps that change it. */
+  visibility: boolean
+  /** The tables as they are before, for a picture of them afterwards. */
+  schema: Report['schema']
+}
 
 /**
  * Executes the plan on a copy that the person names, with every lock, rewrite, row and byte of WAL noted;
@@ -31,12 +44,79 @@ const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
 export async function rehearseOnCopy(
   ctx: Context,
   track: Track,
-  options: PlanOptions,
-  plan: Plan,
-  { url, schema }: { url: string; schema: Report['schema'] },
-  { old: oldApp, new: newApp }: Applications,
-  visibility = false,
+  rehearsal: CopyRehearsal,
 ): Promise<Rehearsed> {
+  const { options, plan, url, applications, visibility, schema } = rehearsal
+  const { database } = addressOfCopy(ctx, url)
+  const traces = new Map<string, StepResult['traces']>()
+  const copy: Context = {
+    ...ctx,
+    url,
+    trace: (step, more) => traces.set(step, [...(traces.get(step) ?? []), ...more]),
+  }
+  const traced = (s: StepResult) => ({
+    ...s,
+    traces: traces.get(idOf({ track: s.track, name: s.migration })) ?? [],
+  })
+  const watch = visibility ? await watchVisibility(copy, track, plan) : null
+  const { before, applied } = await startOf(copy, track, options)
+  // rows are counted again where the run stops on the way: a copy has none to lose
+  const consent = { allow: everything, confirm: database, rows: Number.MAX_SAFE_INTEGER }
+  const { played, moments } = await playUp(copy, track, rehearsal, { consent, watch })
+  const steps = played
+    .flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1)))
+    .map(traced)
+  const isAnyDone = steps.some(s => s.outcome === 'done')
+  const picture = schema && isAnyDone ? await pictureOf(copy, schema) : undefined
+  const newMoment = await runOn(copy, applications.new.statements)
+  const verified = await verify(copy, track, plainVerifyOptions)
+  traces.clear()
+  const down = await rollback(copy, track, {
+    to: applied.at(-1)?.split('/')[1] ?? null,
+    steps: null,
+    all: applied.length === 0,
+    consent,
+    leaseWaitMs: 0,
+  })
+  const judged = judgeApplications(applications, moments, { moment: newMoment, steps })
+  const seen = watch?.seen()
+  await using connection = await connect(copy, 'reader')
+  const end =
+    down.verdict !== 'clean'
+      ? finding('REHEARSAL_STUCK', database, {
+          reason: down.findings.find(f => f.level !== 'info' && f.level !== 'warn')?.code ?? down.verdict,
+        })
+      : wayBack(
+          database,
+          'copy',
+          steps.filter(s => s.outcome === 'done').length,
+          differences(before, await objects(connection.sql)),
+        )
+  const elsewhere = applied.join() !== plan.applied.map(idOf).join()
+  const numbers = { applied: applied.length, target: plan.applied.length }
+  const isInterrupted = [...played, down].some(r => r.verdict === 'interrupted')
+  return {
+    steps,
+    checks: verified.checks,
+    tables: [downTable(down.steps.map(traced)), ...judged.tables, ...(seen?.tables ?? [])],
+    findings: [
+      ...(elsewhere ? [finding('REHEARSED_ELSEWHERE', database, numbers)] : []),
+      // what stopped the copy has failed nobody
+      ...played
+        .flatMap(r => r.findings)
+        .filter(f => f.level === 'error' || f.level === 'refused')
+        .map(f => ({ ...f, level: 'warn' as const })),
+      ...judged.findings,
+      ...(seen?.findings ?? []),
+      end,
+    ],
+    ...(picture ? { schema: picture } : {}),
+    verdict: isInterrupted ? 'interrupted' : 'clean',
+  }
+}
+
+/** Where the copy is. Throws UsageError for the target itself. */
+function addressOfCopy(ctx: Context, url: string): Address {
   const here = readAddress(ctx.url)
   const there = readAddress(url)
   if (here.host === there.host && here.port === there.port && here.database === there.database)
@@ -44,38 +124,32 @@ export async function rehearseOnCopy(
       '--rehearse-url',
       'it names the target itself; name a copy, or leave it out to rehearse in one transaction that is rolled back',
     )
-  const traces = new Map<string, StepResult['traces']>()
-  const copy: Context = {
-    ...ctx,
-    url,
-    trace: (step, more) => traces.set(step, [...(traces.get(step) ?? []), ...more]),
-  }
-  const findings: Finding[] = []
-  const watch = visibility ? await watchVisibility(copy, track, plan) : null
-  let before: ObjectRow[]
-  let applied: string[]
-  {
-    await using connection = await connect(copy, 'reader')
-    before = await objects(connection.sql)
-    applied = (await readHistory(connection, track, options)).plan.applied.map(idOf)
-    if (applied.join() !== plan.applied.map(idOf).join())
-      findings.push(
-        finding('REHEARSED_ELSEWHERE', there.database, {
-          applied: applied.length,
-          target: plan.applied.length,
-        }),
-      )
-  }
-  // rows are counted again where the run stops on the way: a copy has none to lose
-  const consent = { allow: everything, confirm: there.database, rows: Number.MAX_SAFE_INTEGER }
-  const moments = [{ after: 'before', moment: await runOn(copy, oldApp.statements) }]
+  return there
+}
+
+/** The schema of the copy, and the migrations that are applied there. */
+async function startOf(
+  copy: Context,
+  track: Track,
+  options: PlanOptions,
+): Promise<{ before: ObjectRow[]; applied: string[] }> {
+  await using connection = await connect(copy, 'reader')
+  const before = await objects(connection.sql)
+  return { before, applied: (await readHistory(connection, track, options)).plan.applied.map(idOf) }
+}
+
+/** Applies the plan in parts, and tries the old application before the first and after each. */
+async function playUp(
+  copy: Context,
+  track: Track,
+  { options, plan, applications }: CopyRehearsal,
+  { consent, watch }: { consent: Consent; watch: VisibilityWatch | null },
+): Promise<{ played: Report[]; moments: { after: string; moment: Moment }[] }> {
+  const { statements } = applications.old
+  const moments = [{ after: 'before', moment: await runOn(copy, statements) }]
   const played: Report[] = []
-  for (const { looks, ...stop } of stopsOf(
-    plan,
-    options,
-    oldApp.statements.length > 0,
-    watch?.migrations ?? [],
-  )) {
+  const stops = stopsOf(plan, options, statements.length > 0, watch?.migrations ?? [])
+  for (const { looks, ...stop } of stops) {
     const part = await migrate(copy, track, {
       ...bareMigrateOptions,
       ...options,
@@ -86,78 +160,30 @@ export async function rehearseOnCopy(
     played.push(part)
     const isClean = part.verdict === 'clean'
     if (looks && isClean) await watch?.look(stop.to)
-    else
-      moments.push({
-        after: `after ${stop.phase ?? 'the bare migrate'}`,
-        moment: await runOn(copy, oldApp.statements),
-      })
+    else {
+      const after = `after ${stop.phase ?? 'the bare migrate'}`
+      moments.push({ after, moment: await runOn(copy, statements) })
+    }
     if (!isClean) break
   }
-  const up = {
-    steps: played.flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1))),
-    findings: played.flatMap(r => r.findings),
+  return { played, moments }
+}
+
+/** What became of the statements of both applications. */
+function judgeApplications(
+  applications: Applications,
+  moments: { after: string; moment: Moment }[],
+  { moment, steps }: { moment: Moment; steps: StepResult[] },
+): { tables: Table[]; findings: Finding[] } {
+  const judged: { table: Table; findings: Finding[] }[] = []
+  if (applications.old.statements.length > 0)
+    judged.push(compareMoments(applications.old.statements, moments))
+  if (applications.new.statements.length > 0) {
+    const lastDone = steps.filter(s => s.outcome === 'done').at(-1)?.migration ?? 'nothing'
+    const stopped = steps.filter(s => s.outcome !== 'done').map(s => s.migration)
+    judged.push(judgeNewApp(applications.new, moment, `after ${lastDone}`, stopped))
   }
-  const traced = (s: StepResult) => ({
-    ...s,
-    traces: traces.get(idOf({ track: s.track, name: s.migration })) ?? [],
-  })
-  const steps = up.steps.map(traced)
-  findings.push(
-    ...up.findings
-      .filter(f => f.level === 'error' || f.level === 'refused')
-      .map(f => ({ ...f, level: 'warn' as const })),
-  )
-  const stopped = steps.filter(s => s.outcome !== 'done').map(s => s.migration)
-  const lastDone = steps.filter(s => s.outcome === 'done').at(-1)?.migration ?? 'nothing'
-  const picture = schema && lastDone !== 'nothing' ? await pictureOf(copy, schema) : undefined
-  const newMoment = await runOn(copy, newApp.statements)
-  const verified = await verify(copy, track, plainVerifyOptions)
-  traces.clear()
-  const down = await rollback(copy, track, {
-    to: applied.at(-1)?.split('/')[1] ?? null,
-    steps: null,
-    all: applied.length === 0,
-    consent,
-    leaseWaitMs: 0,
-  })
-  const tables = [downTable(down.steps.map(traced))]
-  if (oldApp.statements.length > 0) {
-    const changes = compareMoments(oldApp.statements, moments)
-    tables.push(changes.table)
-    findings.push(...changes.findings)
-  }
-  if (newApp.statements.length > 0) {
-    const judged = judgeNewApp(newApp, newMoment, `after ${lastDone}`, stopped)
-    tables.push(judged.table)
-    findings.push(...judged.findings)
-  }
-  if (watch) {
-    const seen = watch.seen()
-    tables.push(...seen.tables)
-    findings.push(...seen.findings)
-  }
-  await using connection = await connect(copy, 'reader')
-  findings.push(
-    down.verdict !== 'clean'
-      ? finding('REHEARSAL_STUCK', there.database, {
-          reason: down.findings.find(f => f.level !== 'info' && f.level !== 'warn')?.code ?? down.verdict,
-        })
-      : wayBack(
-          there.database,
-          'copy',
-          steps.filter(s => s.outcome === 'done').length,
-          differences(before, await objects(connection.sql)),
-        ),
-  )
-  const interrupted = [...played, down].some(r => r.verdict === 'interrupted')
-  return {
-    steps,
-    checks: verified.checks,
-    tables,
-    findings,
-    ...(picture ? { schema: picture } : {}),
-    verdict: interrupted ? 'interrupted' : 'clean',
-  }
+  return { tables: judged.map(j => j.table), findings: judged.flatMap(j => j.findings) }
 }
 
 async function pictureOf(copy: Context, schema: NonNullable<Report['schema']>): Promise<Report['schema']> {

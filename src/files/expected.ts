@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Expectation, policyCommands, tablePrivileges } from '../model/expected.js'
 import { Failures } from '../model/failure.js'
@@ -6,6 +6,7 @@ import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { namesIn } from '../model/table_name.js'
 import { describeIssue } from './config.js'
+import { readJson } from './json.js'
 
 /** Name of the file beside a track's checks that says how its objects should be. */
 export const expectedName = 'expected.json'
@@ -21,13 +22,9 @@ export async function readExpected(track: Track): Promise<{ expected: Expectatio
   const path = expectedPath(track.name)
   if (!existsSync(join(track.root, path))) return { expected: [], faults: [] }
   const fault = (reason: string) => finding('BAD_EXPECTED', path, { reason })
-  let json: unknown
-  try {
-    json = JSON.parse(readFileSync(join(track.root, path), 'utf8').replace(/^\uFEFF/, ''))
-  } catch (error) {
-    return { expected: [], faults: [fault(`not JSON: ${(error as Error).message}`)] }
-  }
-  const result = (await expectedSchema()).safeParse(json)
+  const read = readJson(join(track.root, path))
+  if ('reason' in read) return { expected: [], faults: [fault(read.reason)] }
+  const result = (await expectedSchema()).safeParse(read.json)
   if (!result.success) return { expected: [], faults: result.error.issues.map(i => fault(describeIssue(i))) }
   const expected = result.data as Expectation[]
   const wrong = wrongPeriods(expected, track)

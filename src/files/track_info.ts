@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, Failures } from '../model/failure.js'
 import type { Track, TrackInfo } from '../model/project.js'
@@ -130,14 +130,13 @@ export function filtersIn(root: string): Map<string, string> {
   const found = new Map<string, string>()
   const folder = join(root, 'migrations')
   for (const track of existsSync(folder) ? readdirSync(folder).sort() : []) {
-    try {
-      const info = JSON.parse(readFileSync(join(folder, track, fileName), 'utf8')) as Partial<TrackInfo>
-      for (const [name, filter] of Object.entries(info.filters ?? {})) {
-        const usual = filter.default ? ` (default ${filter.default.join(', ')})` : ''
-        if (filterName.test(name) && !found.has(name)) found.set(name, `${filter.help}${usual}`)
-      }
-    } catch {
-      // no such file, or not JSON
+    const read = readJson(join(folder, track, fileName))
+    if ('reason' in read) continue
+    const { filters } = Object(read.json) as { filters?: unknown }
+    for (const [name, filter] of Object.entries(Object(filters))) {
+      const { help, default: usual } = Object(filter) as { help?: unknown; default?: unknown }
+      if (typeof help !== 'string' || !filterName.test(name) || found.has(name)) continue
+      found.set(name, Array.isArray(usual) ? `${help} (default ${usual.join(', ')})` : help)
     }
   }
   return found

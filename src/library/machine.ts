@@ -1,5 +1,6 @@
 import { hostname, userInfo } from 'node:os'
 import type { Machine } from '../database/context.js'
+import { isSystemError } from '../model/failure.js'
 
 /**
  * This machine's clock, random numbers and names, for the command line and the library. The core
@@ -19,7 +20,8 @@ export const momentNow = (): Date => new Date()
 function userName(): string {
   try {
     return userInfo().username
-  } catch {
+  } catch (error) {
+    if (!isSystemError(error)) throw error
     return 'unknown'
   }
 }

@@ -10,6 +10,7 @@ import type { Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
+import { inRun } from '../run/in_run.js'
 import { readLease } from '../run/lease.sql.js'
 import { joinRun, openRun } from '../run/open_run.js'
 import { migrate } from './migrate.js'
@@ -66,15 +67,12 @@ export async function backfill(ctx: Context, track: Track, options: BackfillOnly
 async function assist(ctx: Context, migration: Migration, options: BackfillOnlyOptions): Promise<Report> {
   const run = await joinRun(ctx, 'backfill (helper)')
   const report = emptyReport('backfill', run.target.info)
-  try {
+  return inRun(run, report, async () => {
     const ended = await runBackfill(run, migration, options, true)
     report.backfill.push(ended.result)
     report.findings.push(finding('HELPED', migration.name, { rows: ended.result.rows }), ...ended.findings)
     report.verdict = verdictAfter(ended.outcome)
-    return report
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 /** How far each backfill is. */
@@ -117,7 +115,7 @@ async function backfillPart(
 ): Promise<Report> {
   const run = await openRun(ctx, 'backfill', leaseWaitMs)
   const report = emptyReport('backfill', run.target.info)
-  try {
+  return inRun(run, report, async () => {
     const wish = { to: null, phase: 'backfill' as const, backfills: true }
     let again: Reopened | null = null
     const { plan } = await readHistory(run.writer, track, wish, async applied => {
@@ -131,7 +129,8 @@ async function backfillPart(
     )
     const begun = plan.steps.map(s => s.migration)
     const unit = part.unit === null ? null : await unitOfEach(run.writer.sql, begun, part.unit)
-    if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
+    report.verdict = verdictOf(report)
+    if (report.verdict !== 'clean') return
     for (const { migration } of plan.steps) {
       const reopened = plan.applied.includes(migration)
       const ended = await runBackfill(run, migration, {
@@ -150,10 +149,7 @@ async function backfillPart(
     if (report.verdict === 'clean' && report.findings.some(f => f.code === 'ROWS_FAILED'))
       report.verdict = 'attention'
     if (ctx.signal.aborted) report.verdict = 'interrupted'
-    return report
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 const verdictAfter = (outcome: 'done' | 'interrupted' | 'partial' | 'failed'): Report['verdict'] =>

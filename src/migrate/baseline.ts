@@ -16,6 +16,7 @@ import { emptyReport, finding, type Report, type Table, verdictOf } from '../mod
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
 import { brokenElsewhere, findMigration, placeIn } from '../plan/make_plan.js'
+import { inRun } from '../run/in_run.js'
 import { keepCatalog } from '../run/ledger.sql.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
@@ -86,8 +87,12 @@ export async function baseline(
   report.verdict = verdictOf(report)
   if (report.verdict !== 'clean' || adopted.length === 0) return report
   const run = await openRun(ctx, 'baseline', leaseWaitMs)
-  try {
-    for (const m of adopted) await recordAdopted(run, track, m, elsewhere.get(m.name) ?? null)
+  return inRun(run, report, async () => {
+    report.steps = report.steps.map(s => ({ ...s, reason: 'it was not recorded' }))
+    for (const [i, m] of adopted.entries()) {
+      await recordAdopted(run, track, m, elsewhere.get(m.name) ?? null)
+      Object.assign(report.steps[i]!, { outcome: 'done', reason: 'adopted: the catalog shows it' })
+    }
     // nobody has kept how the schema was before: what no file makes is as it was
     if (made && adopted[0] === track.migrations[0])
       await keepCatalog(
@@ -97,12 +102,8 @@ export async function baseline(
         catalogOf((await objects(run.writer.sql)).filter(o => !made!(o))),
       )
     await storeFingerprint(run)
-    report.steps = report.steps.map(s => ({ ...s, outcome: 'done', reason: 'adopted: the catalog shows it' }))
     if (adopted.some(m => elsewhere.has(m.name))) report.tables.push(adoptionTable(adopted, elsewhere))
-    return report
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 /** Records an adopted migration with what speaks for it, in another tool's history too where that is kept. */

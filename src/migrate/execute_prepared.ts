@@ -9,7 +9,7 @@ import { guard, outdated } from '../plan/consent.js'
 import { describe } from '../plan/describe_steps.js'
 import { readHistory } from '../plan/history.js'
 import { undescribedHeld } from '../plan/make_plan.js'
-import { endedBy } from '../run/ended_by.js'
+import { inRun } from '../run/in_run.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { ledgerStorage, reportRan, runSteps } from '../run/run_steps.js'
@@ -33,7 +33,7 @@ export async function executePrepared(
   report: Report,
 ): Promise<Report> {
   const run = await openRun(ctx, 'migrate', options.leaseWaitMs)
-  try {
+  return inRun(run, report, async () => {
     const held = await stillHolds(run, track, prepared, options, report)
     if (held) {
       await executePlan(run, track, held, options, report)
@@ -43,12 +43,7 @@ export async function executePrepared(
         report.findings.push(...(await announceHeld(run, track, held.plan, options.consent.from)))
     }
     report.verdict = verdictOf(report)
-    return report
-  } catch (error) {
-    return endedBy(error, report)
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 /**

@@ -74,12 +74,9 @@ async function backfillStep(
   if (ended.outcome !== 'done') {
     await row.end('interrupted', durationMs)
     const paused = !ctx.signal.aborted
-    throw new Stop(paused ? 'attention' : 'interrupted', [
-      ...ended.findings,
-      finding('INTERRUPTED', step.migration.name, {
-        command: paused ? 'rethread backfill --resume' : null,
-      }),
-    ])
+    const command = paused ? 'rethread backfill --resume' : null
+    const findings = [...ended.findings, finding('INTERRUPTED', step.migration.name, { command })]
+    throw new Stop(paused ? 'attention' : 'interrupted', findings, { backfill: ended.result })
   }
   await row.end('done', durationMs, alongside)
   const { result, findings } = ended

@@ -9,20 +9,27 @@ import { describe } from '../plan/describe_steps.js'
 import { withOutlookHazards } from '../verify/outlook_hazards.js'
 import { withVisibility } from '../verify/visibility_hazards.js'
 
+/** A plan to judge, and what was found before. */
+interface JudgedPlan {
+  plan: Plan
+  /** Objects that others have changed since the newest finished step. */
+  changed: string[]
+  /** What the database lacks for the plan. */
+  obstacles: Finding[]
+  /** Whether to say who will see which rows, and of whom that is not known. */
+  preview?: boolean | undefined
+}
+
 /**
  * A plan with everything that wants a decision: the hazards of its statements and of the database, and the
- * rows that it takes out. `changed` is what `drifted` found, `obstacles` what `preflight` did. The findings
- * say which triggers fire, and which rows can't be taken out; the tables, which roles read what before and
- * afterwards. With `preview` they also say who will see which rows, and of whom that is not known.
+ * rows that it takes out. The findings say which triggers fire, and which rows can't be taken out; the
+ * tables, which roles read what before and afterwards.
  */
 export async function judgePlan(
   ctx: Context,
   connection: Connection,
   track: Track,
-  plan: Plan,
-  changed: string[],
-  obstacles: Finding[],
-  preview = false,
+  { plan, changed, obstacles, preview = false }: JudgedPlan,
 ): Promise<{ plan: Plan; findings: Finding[]; tables: Table[] }> {
   const described = await describe(plan, connection.sql)
   const { plan: decided, findings } = await addDecisions(ctx, connection.sql, track, described, changed)

@@ -57,14 +57,11 @@ export async function prepareRun(
   const faults = [...wrong, ...linted.filter(f => f.level === 'error')]
   if (faults.length > 0) throw new Failures(faults)
   const obstacles = await preflight(connection, await remaindersOf(plan.steps))
-  const { plan: described, findings: firing } = await judgePlan(
-    ctx,
-    connection,
-    track,
+  const { plan: described, findings: firing } = await judgePlan(ctx, connection, track, {
     plan,
-    drift.changed,
+    changed: drift.changed,
     obstacles,
-  )
+  })
   if (options.pin)
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target)),

@@ -9,6 +9,7 @@ import { emptyReport, finding, type Report, type Table, verdictOf } from '../mod
 import { wants } from '../plan/consent.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration } from '../plan/make_plan.js'
+import { inRun } from '../run/in_run.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { storeFingerprint } from '../run/schema_snapshot.js'
@@ -41,13 +42,14 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
   const evidence = await judgeRepair(ctx, track, m, options, report)
   report.verdict = verdictOf(report)
   if (evidence === null) return report
+  report.steps = report.steps.map(s => ({ ...s, reason: 'it was not recorded' }))
   const run = await openRun(ctx, 'repair', 0)
-  try {
+  return inRun(run, report, async () => {
     // another run may have been at work since
     const now = await readHistory(run.writer, track, wholeTrack)
     if (isAlready(now.history.applied.has(m.name), now.history.unfinished.has(m.name), as)) {
       report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
-      return report
+      return
     }
     if (m.backfill && as === 'not applied') await closeBackfill(run.writer.sql, m.track, m.name)
     const alongside = await historyChange(run.writer.sql, track, m, as === 'applied' ? 'up' : 'down')
@@ -67,10 +69,7 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
     )
     // what the catalog does not show is nothing that was looked at and found right
     if (evidence.unproven.length > 0) report.verdict = 'attention'
-    return report
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 const wholeTrack = { to: null, phase: null, backfills: true } as const
@@ -107,7 +106,7 @@ async function judgeRepair(
   report.tables.push(repairTable(m, as, evidence))
   if (evidence.unproven.length === 0) return evidence
   const because = evidence.unproven.slice(0, mostEvidence).map(text => `RECORDS_UNPROVEN: ${m.name}: ${text}`)
-  report.findings.push(...wants(m.name, consent, ['RECORDS_UNPROVEN'], null, because))
+  report.findings.push(...wants(m.name, consent, { hazards: ['RECORDS_UNPROVEN'], database: null, because }))
   return report.findings.length > 0 ? null : evidence
 }
 

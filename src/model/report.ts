@@ -156,6 +156,9 @@ export interface Probed {
 /** A row as it is told: values as text, number, boolean or null. */
 export type Cells = Record<string, string | number | boolean | null>
 
+/** Title of the table of locks that make somebody wait; a renderer may draw it in its own way. */
+export const waitsTitle = 'Who waits'
+
 /** Rows of one kind as a table of the report. */
 export const tableOfCells = (title: string, rows: Cells[]): Table => ({
   title,

@@ -5,7 +5,9 @@ import { readProposals } from '../adapt/read_proposal.js'
 import { trackCopier } from '../adapt/without_api.js'
 import { type Context, connect } from '../database/context.js'
 import { copiedFiles } from '../files/scaffold.js'
+import { SyntaxFault } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
+import { Failure } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report } from '../model/report.js'
@@ -38,7 +40,11 @@ export async function checkTrack(
     if (bindingText(written[role]) === bindingText(now[role])) continue
     const { [role]: _, ...others } = written
     const only: Mapping = now[role] === undefined ? others : { ...written, [role]: now[role] }
-    const after = await textsUnder(track, info, only).catch(() => null)
+    const after = await textsUnder(track, info, only).catch(error => {
+      // one role of today's among those of then may fit no file
+      if (!(error instanceof Failure || error instanceof SyntaxFault)) throw error
+      return null
+    })
     report.findings.push(
       finding('MAPPING_DIFFERS', role, {
         written: bindingText(written[role]),

@@ -89,12 +89,16 @@ export async function deleteSessions(
     if (f.columns) {
       const keys = await primaryKey(tx, f.table)
       for (const column of keys.length > 0 ? f.columns : []) {
-        const storedAs = await storeOf(run, tx, track, f.table, column, keys)
+        const storedAs = await storeOf(run, tx, track, { table: f.table, column, keyColumns: keys })
         await copyValuesInto(tx, { table: f.table, key: keys, column, where: f.where, storedAs }, ids)
       }
       continue
     }
-    const storedAs = await storeOf(run, tx, track, f.table, null, await primaryKey(tx, f.table))
+    const storedAs = await storeOf(run, tx, track, {
+      table: f.table,
+      column: null,
+      keyColumns: await primaryKey(tx, f.table),
+    })
     sessions = await deleteInto(tx, { table: f.table, where: f.where, storedAs }, ids)
     archived.set(f.table, (archived.get(f.table) ?? 0) + sessions)
     // a foreign key does not look whether its deletion has taken the row
@@ -121,9 +125,7 @@ async function storeOf(
   run: Run,
   tx: Db,
   track: Track,
-  table: string,
-  column: string | null,
-  keyColumns: string[],
+  { table, column, keyColumns }: { table: string; column: string | null; keyColumns: string[] },
 ): Promise<string> {
   const open = (await listArchives(tx)).find(
     a =>

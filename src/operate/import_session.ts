@@ -11,7 +11,7 @@ import type { SessionDocument, SessionDocumentTable } from '../model/session_doc
 import { wantsHazards } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
 import { mergedColumns } from '../rollback/merged_table.sql.js'
-import { endedBy } from '../run/ended_by.js'
+import { inRun } from '../run/in_run.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { putSession, stagesOf } from './put_session.js'
@@ -43,7 +43,7 @@ export async function importSession(ctx: Context, track: Track, options: ImportO
   const { report, tables } = await prepareImport(ctx, track, info, options)
   if (report.verdict === 'refused') return report
   const run = await openRun(ctx, 'sessions', options.leaseWaitMs)
-  try {
+  return await inRun(run, report, async () => {
     const id = document.id
     const put = await putSession(run, track, { info, id, tables }, async (tx, stages) => {
       for (const s of stages) {
@@ -58,12 +58,7 @@ export async function importSession(ctx: Context, track: Track, options: ImportO
         ? finding('SESSION_THERE', id, { table: info.sessions.table })
         : finding('SESSION_PUT', id, { rows: put.rows, from, derived: put.derived }),
     )
-    return report
-  } catch (error) {
-    return endedBy(error, report)
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 /** Looks at the database and the document before anything is locked. */

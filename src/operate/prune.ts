@@ -10,7 +10,7 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
-import { endedBy } from '../run/ended_by.js'
+import { inRun } from '../run/in_run.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
 import { type Follows, followsOf } from './delete_sessions.js'
@@ -92,80 +92,20 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
   const { how } = options
   refuseHow(track, info, how)
   const report = emptyReport('prune')
-  let follows: Follows
-  let retention: Retention
-  let planned: PruneCount
-  {
-    await using connection = await connect(ctx, 'reader')
-    const target = await inspect(ctx, connection)
-    report.target = target.info
-    await requireTable(connection.sql, info.sessions.table)
-    follows = how === 'deleted' ? await followsOf(connection.sql, info) : { follows: [], keepers: [] }
-    retention = { info, days: options.days, how, keepers: follows.keepers }
-    planned = await countIdle(connection.sql, retention)
-    report.tables.push(
-      tableOfCells(
-        `Sessions idle for more than ${options.days} days`,
-        await idleByState(connection.sql, retention),
-      ),
-      keptTable(
-        planned,
-        follows.keepers.map(k => k.table),
-      ),
-    )
-    const foreign = await judgeForeignCode(connection.sql, [
-      info.sessions.table,
-      ...follows.follows.map(f => f.table),
-    ])
-    report.findings.push(...foreign.findings)
-    const hazards = [
-      ...(how === 'deleted' ? ['DELETES_DATA'] : []),
-      ...(planned.idle > planned.all / 2 ? ['PRUNES_MOST'] : []),
-      ...new Set(foreign.hazards.map(h => h.code)),
-    ]
-    if (!options.apply || planned.idle === 0) {
-      // one that was killed when all was deleted has left its archive open
-      if (options.apply) await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
-      const flags = [
-        how === 'deleted' ? ' --delete' : how === 'marked' ? ' --soft' : '',
-        hazards.length > 0 ? ` --allow ${hazards.join(',')}` : '',
-        how === 'deleted' ? ` --confirm ${target.info.database}` : '',
-      ].join('')
-      report.findings.push(
-        finding('PRUNABLE', info.sessions.table, {
-          count: planned.idle,
-          what: 'session(s)',
-          how: wordOf(info, how),
-          command: `rethread prune --track ${track.name} --older-than ${options.days}d --apply${flags}`,
-        }),
-      )
-      return report
-    }
-    report.findings.push(
-      ...wants(track.name, options.consent, hazards, how === 'deleted' ? target.info.database : null, [
-        ...(how === 'deleted'
-          ? [`DELETES_DATA: deletes ${planned.idle} session(s) with ${followText(follows)}`]
-          : []),
-        ...(hazards.includes('PRUNES_MOST')
-          ? [`PRUNES_MOST: takes ${planned.idle} of ${planned.all} sessions`]
-          : []),
-        ...foreign.hazards.map(h => `${h.code}: ${h.detail}`),
-      ]),
-    )
-    if (verdictOf(report) !== 'clean') return { ...report, verdict: verdictOf(report) }
-  }
+  const planned = await planPrune(ctx, track, { info, options, report })
+  if (!planned) return report
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
-  try {
-    const { done, stay } = await pruneAll(run, track, retention, follows)
-    report.findings.push(
-      finding('PRUNED', info.sessions.table, { count: done, what: 'session(s)', how: wordOf(info, how) }),
-      ...stay,
-    )
+  return inRun(run, report, async () => {
+    let count = 0
+    const tell = () =>
+      report.findings.push(
+        finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
+      )
+    const work = pruneAll(run, track, { ...planned, note: n => (count += n) })
+    const stay = await tellingDone(work, () => count > 0, tell)
+    report.findings.push(...stay)
     if (stay.length > 0) report.verdict = 'attention'
-    if (ctx.signal.aborted) {
-      report.findings.push(finding('INTERRUPTED', info.sessions.table, { command: null }))
-      report.verdict = 'interrupted'
-    }
+    noteInterrupted(ctx, info.sessions.table, report)
     const sealed = how === 'deleted' && !run.writer.lost ? await sealArchives(run, track.name) : []
     if (sealed.length > 0) {
       report.tables.push(archivesTable(sealed))
@@ -176,12 +116,69 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
         }),
       )
     }
-    return report
-  } catch (error) {
-    return endedBy(error, report)
-  } finally {
-    await run.close(report.verdict)
+  })
+}
+
+/** Which sessions go, and what goes with them. */
+interface PlannedPrune {
+  retention: Retention
+  follows: Follows
+}
+
+/**
+ * Counts what would go, into the report, and asks for the consent that it needs; null where nothing is to be
+ * done now.
+ */
+async function planPrune(
+  ctx: Context,
+  track: Track,
+  { info, options, report }: { info: TrackInfo; options: PruneOptions; report: Report },
+): Promise<PlannedPrune | null> {
+  const { how, days } = options
+  await using connection = await connect(ctx, 'reader')
+  const target = await inspect(ctx, connection)
+  report.target = target.info
+  const { database } = target.info
+  const { table } = info.sessions
+  await requireTable(connection.sql, table)
+  const follows = how === 'deleted' ? await followsOf(connection.sql, info) : { follows: [], keepers: [] }
+  const retention = { info, days, how, keepers: follows.keepers }
+  const count = await countIdle(connection.sql, retention)
+  report.tables.push(
+    tableOfCells(`Sessions idle for more than ${days} days`, await idleByState(connection.sql, retention)),
+    keptTable(
+      count,
+      follows.keepers.map(k => k.table),
+    ),
+  )
+  const foreign = await judgeForeignCode(connection.sql, [table, ...follows.follows.map(f => f.table)])
+  report.findings.push(...foreign.findings)
+  const reasons = [
+    ...(how === 'deleted'
+      ? [['DELETES_DATA', `deletes ${count.idle} session(s) with ${followText(follows)}`]]
+      : []),
+    ...(count.idle > count.all / 2 ? [['PRUNES_MOST', `takes ${count.idle} of ${count.all} sessions`]] : []),
+    ...foreign.hazards.map(h => [h.code, h.detail]),
+  ]
+  const hazards = [...new Set(reasons.map(([code]) => code!))]
+  if (!options.apply || count.idle === 0) {
+    // one that was killed when all was deleted has left its archive open
+    if (options.apply) await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
+    const flags = [
+      how === 'deleted' ? ' --delete' : how === 'marked' ? ' --soft' : '',
+      hazards.length > 0 ? ` --allow ${hazards.join(',')}` : '',
+      how === 'deleted' ? ` --confirm ${database}` : '',
+    ].join('')
+    const command = `rethread prune --track ${track.name} --older-than ${days}d --apply${flags}`
+    const facts = { count: count.idle, what: 'session(s)', how: wordOf(info, how), command }
+    report.findings.push(finding('PRUNABLE', table, facts))
+    return null
   }
+  const because = reasons.map(([code, detail]) => `${code}: ${detail}`)
+  const confirm = how === 'deleted' ? database : null
+  report.findings.push(...wants(track.name, options.consent, { hazards, database: confirm, because }))
+  report.verdict = verdictOf(report)
+  return report.verdict === 'clean' ? { retention, follows } : null
 }
 
 /** The tables whose rows or values go with the sessions. */
@@ -207,23 +204,52 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
     return report
   }
   report.findings.push(
-    ...wants(track.name, options.consent, ['DELETES_DATA'], target.info.database, [
-      `DELETES_DATA: drops ${old.length} archive(s) for good`,
-    ]),
+    ...wants(track.name, options.consent, {
+      hazards: ['DELETES_DATA'],
+      database: target.info.database,
+      because: [`DELETES_DATA: drops ${old.length} archive(s) for good`],
+    }),
   )
   if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
+  return await inRun(run, report, async () => {
+    let count = 0
+    const dropAll = async () => {
+      for (const a of old) {
+        if (ctx.signal.aborted) return
+        await withLockRetries(run, a.storedAs, timeout =>
+          run.writer.sql.begin(async tx => {
+            await setLocal(tx, timeout, 30_000)
+            await dropArchive(tx, a)
+          }),
+        )
+        count++
+      }
+    }
+    await tellingDone(
+      dropAll(),
+      () => count > 0,
+      () => report.findings.push(finding('PRUNED', 'rethread_archive', { ...facts, count })),
+    )
+    noteInterrupted(ctx, 'rethread_archive', report)
+  })
+}
+
+/** Says what was done, also where something ended the work after a part of it. */
+async function tellingDone<T>(work: Promise<T>, isAny: () => boolean, tell: () => void): Promise<T> {
   try {
-    for (const a of old)
-      await withLockRetries(run, a.storedAs, timeout =>
-        run.writer.sql.begin(async tx => {
-          await setLocal(tx, timeout, 30_000)
-          await dropArchive(tx, a)
-        }),
-      )
-    report.findings.push(finding('PRUNED', 'rethread_archive', facts))
-    return report
-  } finally {
-    await run.close(report.verdict)
+    const done = await work
+    tell()
+    return done
+  } catch (error) {
+    if (isAny()) tell()
+    throw error
   }
+}
+
+/** Where somebody asked it to stop, what was to be pruned may not all be done. */
+function noteInterrupted(ctx: Context, subject: string, report: Report): void {
+  if (!ctx.signal.aborted) return
+  report.findings.push(finding('INTERRUPTED', subject, { command: null }))
+  report.verdict = verdictOf(report)
 }

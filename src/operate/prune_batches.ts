@@ -18,18 +18,16 @@ const namedSessions = 3
 /**
  * Prunes some sessions at a time, each batch in a short transaction: run again after a kill, it goes on with
  * what is left. Where the server refuses a batch, at its commit too, its sessions are tried one by one: those
- * that stay are named, and the others go. More of them than `maxFailedRows` stop the run.
+ * that stay are named in what is returned, and the others go. `note` is called with each batch. More of them than `maxFailedRows` stop the run.
  */
 export async function pruneAll(
   run: Run,
   track: Track,
-  retention: Retention,
-  follows: Follows,
-): Promise<{ done: number; stay: Finding[] }> {
+  { retention, follows, note }: { retention: Retention; follows: Follows; note: (pruned: number) => void },
+): Promise<Finding[]> {
   const { table } = retention.info.sessions
   const refused = new Map<string, Cause>()
   const goesOn = () => !run.ctx.signal.aborted && refused.size <= run.ctx.maxFailedRows
-  let done = 0
   let tried: string[] = []
   /** Whether there was something to do. */
   const some = async (only: string[] | null): Promise<boolean> => {
@@ -48,7 +46,7 @@ export async function pruneAll(
       }),
     )
     const { locked, pruned } = value as { locked: number; pruned: number }
-    done += pruned
+    note(pruned)
     return locked > 0
   }
   for (let more = true; more && goesOn(); )
@@ -67,7 +65,7 @@ export async function pruneAll(
         }
       }
     }
-  return { done, stay: stayFindings(table, refused, refused.size > run.ctx.maxFailedRows) }
+  return stayFindings(table, refused, refused.size > run.ctx.maxFailedRows)
 }
 
 /** Why a session was refused; null where an error says nothing of sessions. */

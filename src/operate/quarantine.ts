@@ -16,7 +16,7 @@ import type { Consent } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
-import { openRun } from '../run/open_run.js'
+import { inOwnRun } from '../run/in_run.js'
 import {
   type Account,
   accountOf,
@@ -184,17 +184,12 @@ async function tryAgain(
       accounts.rows.push([`${spec.table} (${spec.migration})`, when, ...cellsOf(account)])
     }
   }
-  const run = await openRun(ctx, 'quarantine', leaseWaitMs)
-  try {
-    report.target = run.target.info
-    await count(run.writer, 'before')
+  await inOwnRun(ctx, { command: 'quarantine', leaseWaitMs }, async ({ target, writer }) => {
+    report.target = target.info
+    await count(writer, 'before')
     const isToDo = accounts.rows.some(row => Number(row.at(-1)) > 0)
-    await change(run.writer, await specsOf(run.writer, track), report, isToDo)
-  } catch (error) {
-    await run.close('failed')
-    throw error
-  }
-  await run.close('clean')
+    await change(writer, await specsOf(writer, track), report, isToDo)
+  })
   const worked = await backfill(ctx, track, {
     unit: null,
     maxRows: null,

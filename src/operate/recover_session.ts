@@ -13,7 +13,7 @@ import { emptyReport, finding, type Report, verdictOf } from '../model/report.js
 import { wantsHazards } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
 import { mergedColumns } from '../rollback/merged_table.sql.js'
-import { endedBy } from '../run/ended_by.js'
+import { inRun } from '../run/in_run.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
@@ -44,8 +44,9 @@ export async function recoverSession(ctx: Context, track: Track, options: Recove
   const { report, found } = await findSession(ctx, track, info, options)
   if (report.verdict === 'refused') return report
   if (found.at === 'archive' || found.marked) {
+    const { verdict } = report
     const run = await openRun(ctx, 'sessions', options.leaseWaitMs)
-    try {
+    await inRun(run, report, async () => {
       const put =
         found.at === 'archive' ? await putArchived(run, track, info, options.id, found.archives) : null
       if (put === null) await unmark(run, info, options.id)
@@ -57,11 +58,8 @@ export async function recoverSession(ctx: Context, track: Track, options: Recove
               from: `r${(found as { archives: ArchiveRow[] }).archives[0]!.run}`,
             }),
       )
-    } catch (error) {
-      return endedBy(error, report)
-    } finally {
-      await run.close(report.verdict)
-    }
+    })
+    if (report.verdict !== verdict) return report
   } else report.findings.push(finding('SESSION_THERE', options.id, { table: info.sessions.table }))
   await using connection = await connect(ctx, 'reader')
   await transaction(

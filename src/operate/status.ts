@@ -4,10 +4,9 @@ import { failedFindings } from '../backfill/failed_rows.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
 import { backfillResults } from '../backfill/run_backfill.js'
 import type { Connection } from '../database/connection.js'
-import { setLocal } from '../database/connection.sql.js'
-import { type Context, connect, inside } from '../database/context.js'
+import { lockLimit } from '../database/connection.sql.js'
+import { type Context, connect } from '../database/context.js'
 import { isRetriable, serverFault } from '../database/faults.js'
-import { readAside } from '../database/scopes.js'
 import { inspect, judgeServer } from '../database/server.js'
 import { isOneWay } from '../model/foreign.js'
 import type { Track } from '../model/project.js'
@@ -30,7 +29,7 @@ const runs = 5
  * cost now.
  */
 export async function status(ctx: Context, track: Track): Promise<Report> {
-  await using connection = await connect(ctx, 'reader')
+  await using connection = await connect(ctx, 'reader', lockLimit(statusCostTimeoutMs))
   const target = await inspect(ctx, connection)
   const report = emptyReport('status', target.info)
   let again: Reopened | null = null
@@ -92,10 +91,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
 /** Drift, where no lock is in the way: a view's definition waits for whoever has locked its table. */
 async function driftInPassing(connection: Connection, major: number): Promise<Drift> {
   try {
-    return await readAside(connection.sql, async tx => {
-      await setLocal(tx, statusCostTimeoutMs, 0)
-      return drifted(inside(connection, tx), major)
-    })
+    return await drifted(connection, major)
   } catch (error) {
     if (!isRetriable(error)) throw error
     return { changed: [], whyNotCompared: serverFault(error)!.message }

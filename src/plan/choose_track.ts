@@ -22,17 +22,11 @@ export function trackNamed(tracks: Track[], name: string): Track {
 }
 
 /**
- * Which track: the named one, else the ledger's, else the only one whose first prerequisites are there.
- * Throws TRACK_UNCLEAR with the candidates, or UNKNOWN_MIGRATION for a name that is no track.
+ * Which track, where nobody named one: the ledger's, else the only one whose first prerequisites are there.
+ * Throws TRACK_UNCLEAR with the candidates.
  */
-export async function chooseTrack(
-  connection: Connection,
-  project: Project,
-  name: string | null,
-): Promise<Track> {
+export async function chooseTrack(connection: Connection, project: Project): Promise<Track> {
   const names = project.tracks.map(t => t.name)
-  if (name !== null) return trackNamed(project.tracks, name)
-  if (project.tracks.length === 1) return project.tracks[0]!
   const rows = (await ledgerRows(connection)) ?? []
   const known = project.tracks.filter(t => rows.some(r => r.track === t.name))
   if (known.length === 1) return known[0]!

@@ -16,7 +16,17 @@ export function guard(plan: Plan, consent: Consent, confirmDatabase: string | nu
     }
   }
   const because = [...needed].flatMap(([code, why]) => why.map(w => `${code}: ${w}`))
-  return wants(plan.track, consent, [...needed.keys()], confirmDatabase, because)
+  return wants(plan.track, consent, { hazards: [...needed.keys()], database: confirmDatabase, because })
+}
+
+/** What a person has to name, and why. */
+interface WantedConsent {
+  hazards?: string[]
+  /** Name of the database; null where it need not be named. */
+  database: string | null
+  because: string[]
+  /** Rows that QUARANTINES_ROWS is about. */
+  rows?: number
 }
 
 /**
@@ -25,10 +35,7 @@ export function guard(plan: Plan, consent: Consent, confirmDatabase: string | nu
 export function wants(
   subject: string,
   consent: Consent,
-  hazards: string[],
-  database: string | null,
-  because: string[],
-  rows?: number,
+  { hazards = [], database, because, rows }: WantedConsent,
 ): Finding[] {
   const missing = hazards.filter(h => !consent.allow.has(h))
   const confirm = consent.confirm === database ? null : database
@@ -51,13 +58,8 @@ export function wantsHazards(subject: string, consent: Consent, hazards: Hazard[
     h => needsConsent(h.code, consent.from ?? 'outage') && !consent.allow.has(h.code),
   )
   const codes = [...new Set(asked.map(h => h.code))]
-  return wants(
-    subject,
-    consent,
-    codes,
-    null,
-    asked.map(h => `${h.code}: ${h.detail}`),
-  )
+  const because = asked.map(h => `${h.code}: ${h.detail}`)
+  return wants(subject, consent, { hazards: codes, database: null, because })
 }
 
 /** Changes that a finding names. */

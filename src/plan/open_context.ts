@@ -5,7 +5,7 @@ import type { Emit } from '../model/event.js'
 import { Failures } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
 import { type Finding, finding, type Report, type Table } from '../model/report.js'
-import { chooseTrack } from './choose_track.js'
+import { chooseTrack, trackNamed } from './choose_track.js'
 import { withOtherTool } from './other_tool.js'
 
 /** What the command line or the library has read before a verb runs. */
@@ -140,12 +140,11 @@ async function pickTrack(ctx: Context, project: Project, name: string | null): P
 }
 
 async function trackOf(ctx: Context, project: Project, name: string | null): Promise<Track> {
-  const named = project.tracks.find(t => t.name === name)
-  if (named) return named
   if (project.tracks.length === 1 && !name) return project.tracks[0]!
+  if (name !== null) return trackNamed(project.tracks, name)
   const connection = await connect(ctx, 'reader')
   try {
-    const track = await chooseTrack(connection, project, name)
+    const track = await chooseTrack(connection, project)
     // a verb begins by opening a reader: a deploy with nothing to do connects once
     ctx.spare.reader = connection
     return track

@@ -6,6 +6,7 @@ import {
   type Report,
   type StepResult,
   type Table,
+  waitsTitle,
 } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { schemaDrawing } from './html_schema.js'
@@ -35,12 +36,12 @@ export function renderHtml(report: Report): string {
   const { answers, urgent, others } = answersFirst(report)
   const title = `rethread ${report.command}${target ? `: ${target.database}` : ''}`
   const part = (heading: string, body: string | null): PagePart[] => (body ? [{ title: heading, body }] : [])
-  const tables = report.tables.filter(t => t.rows.length > 0 && t.title !== 'Who waits')
+  const tables = report.tables.filter(t => t.rows.length > 0 && t.title !== waitsTitle)
   const parts = [
     ...part('Now', answers.length > 0 ? htmlFindings(answers) : null),
     ...part('What needs attention', urgent.length > 0 ? htmlFindings(urgent) : null),
     ...part('Steps', report.steps.length > 0 ? timeline(report) : null),
-    ...part('Who waits', whoWaits(report.steps)),
+    ...part(waitsTitle, whoWaits(report.steps)),
     ...part('Tables, before and after', report.schema ? schemaDrawing(report.schema) : null),
     ...part('Backfills', report.backfill.length > 0 ? htmlBackfills(report) : null),
     ...part('Verification', report.checks.length > 0 ? htmlChecks(report.checks) : null),

@@ -76,7 +76,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
       for (const heap of await heapsOf(sql, a.storedAs))
         for (let page = 0; page < heap.pages; page += mergePages) {
           const stretch = { from: tid(page), to: tid(page + mergePages) }
-          await oneByOneIfRefused(run, a, heap.relation, stretch, refused, async (tx, s) => {
+          await oneByOneIfRefused(run, a, { source: heap.relation, stretch, refused }, async (tx, s) => {
             const done = await mergeTable(tx, merge, heap.relation, s)
             return () => {
               sum.inserted += done.inserted
@@ -135,9 +135,7 @@ const unmerged = (a: ArchiveRow, reason: string): Merged => ({
 async function oneByOneIfRefused(
   run: Run,
   a: ArchiveRow,
-  source: string,
-  stretch: Stretch,
-  refused: Map<string, Conflict>,
+  { source, stretch, refused }: { source: string; stretch: Stretch; refused: Map<string, Conflict> },
   merge: (tx: Db, stretch: Stretch) => Promise<() => void>,
 ): Promise<void> {
   const one = async (s: Stretch) => (await inTransaction(run, a.relation, tx => merge(tx, s)))()
@@ -183,7 +181,7 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
   for (const heap of await heapsOf(sql, a.storedAs))
     for (let page = 0; page < heap.pages; page += mergePages) {
       const stretch = { from: tid(page), to: tid(page + mergePages) }
-      await oneByOneIfRefused(run, a, heap.relation, stretch, refused, async (tx, s) => {
+      await oneByOneIfRefused(run, a, { source: heap.relation, stretch, refused }, async (tx, s) => {
         const done = await mergeColumn(tx, merge, s)
         return () => (updated += done)
       })

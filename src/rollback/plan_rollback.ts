@@ -160,7 +160,7 @@ async function ignored(
           : d.table === info.sessions.table
             ? `t.${partText(info.sessions.active)}`
             : null
-    const rows = time ? await recentRows(connection.sql, d.table, d.column, d.ours, time, recentSeconds) : 0
+    const rows = time ? await recentRows(connection.sql, d, { time, seconds: recentSeconds }) : 0
     if (rows > 0)
       found.push({
         code: 'IGNORES_RECENT_WRITES',

@@ -14,7 +14,7 @@ import { emptyReport, finding, isFault, type Report, type Table, verdictOf } fro
 import { wantsHazards } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
-import { endedBy } from '../run/ended_by.js'
+import { inOwnRun, inRun } from '../run/in_run.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
@@ -67,7 +67,8 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
     if (migrated.verdict !== 'clean') return report
   }
   const run = await openRun(ctx, 'restore', options.leaseWaitMs)
-  try {
+  // what was brought back before it ends stays
+  return inRun(run, report, async () => {
     const rows = await mergeAll(run, track, chosen, report)
     report.tables.push({
       title: 'Restored',
@@ -91,13 +92,7 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
       )
     if (report.verdict === 'clean' || report.verdict === 'attention')
       await endRestore(run.writer.sql, track.name, chosen[0]!.run)
-    return report
-  } catch (error) {
-    // what was brought back so far stays
-    return endedBy(error, report)
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 /** Chooses the archives, and writes down what has to be applied again before they can be merged. */
@@ -126,7 +121,8 @@ async function prepareRestore(
   const there = await archivedThere(connection.sql, chosen)
   // a migrate that was broken off has made objects, and not yet what belongs in them
   const broken = plan.steps.some(s => s.resumes !== null || s.migration.phase === 'backfill')
-  const wanted = await inRun(ctx, options, run =>
+  const { leaseWaitMs } = options
+  const wanted = await inOwnRun(ctx, { command: 'restore', leaseWaitMs }, run =>
     beginRestore(run.writer.sql, {
       run: run.id,
       track: track.name,
@@ -136,15 +132,6 @@ async function prepareRestore(
   )
   const again = !there.every(Boolean) || broken || wanted.some(name => pending.includes(name))
   return { chosen, report, pending: again && pending.length > 0 }
-}
-
-async function inRun<T>(ctx: Context, options: RestoreOptions, work: (run: Run) => Promise<T>): Promise<T> {
-  const run = await openRun(ctx, 'restore', options.leaseWaitMs)
-  try {
-    return await work(run)
-  } finally {
-    await run.close('clean')
-  }
 }
 
 /** Merges what is not yet restored, tables before columns: a value may point at a row that comes back. */

@@ -15,8 +15,8 @@ import type { Track } from '../model/project.js'
 import { finding, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
 import { undoCommand } from '../plan/next_command.js'
-import { endedBy } from '../run/ended_by.js'
 import type { FileStep } from '../run/execute_file.js'
+import { inRun } from '../run/in_run.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
 import { sparedBy } from '../run/refuse_destruction.js'
@@ -48,7 +48,7 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
   }
   delete report.next
   const run = await openRun(ctx, 'rollback', options.leaseWaitMs)
-  try {
+  return inRun(run, report, async () => {
     // what was consented to must be what runs: ledger and database are looked at again under the lease
     const now = await planRollback(run.writer, run.target, track, options)
     const refused =
@@ -69,12 +69,7 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
       report.findings.push(...refused)
     } else await executeRollback(run, track, now, report)
     report.verdict = verdictOf(report)
-    return report
-  } catch (error) {
-    return endedBy(error, report)
-  } finally {
-    await run.close(report.verdict)
-  }
+  })
 }
 
 /** The plan and whether it may run, before the lease; what is tried is taken back. */

@@ -32,9 +32,10 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
     const refused =
       objects.length > 0
         ? [finding('UNTESTED_ROLLBACK', track.name, { result: 'untried', objects }, 'refused')]
-        : wants(track.name, consent, [], target.info.database, [
-            'every migration is applied, undone and applied again: meant for a scratch database',
-          ])
+        : wants(track.name, consent, {
+            database: target.info.database,
+            because: ['every migration is applied, undone and applied again: meant for a scratch database'],
+          })
     report.findings.push(...refused)
     if (refused.length > 0) return { ...report, verdict: verdictOf(report) }
   }

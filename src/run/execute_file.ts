@@ -1,5 +1,5 @@
 import { setLockTimeout } from '../database/connection.sql.js'
-import { serverFault, sqlFailure } from '../database/faults.js'
+import { sqlFailure } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
@@ -13,11 +13,12 @@ import { bestEffort } from './best_effort.js'
 import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
 import { cancel, dropIndex, sendText } from './execute_file.sql.js'
-import { addLedgerRow, type NewLedgerRow, updateLedgerRow } from './ledger.sql.js'
+import { addLedgerRow, type NewLedgerRow } from './ledger.sql.js'
 import { writeTogether } from './ledger_rows.js'
 import { withLockRetries } from './lock_retry.js'
 import { indexProgress } from './lock_retry.sql.js'
 import { Tracer } from './lock_trace.js'
+import { movingRow } from './moving_row.js'
 import { type Archived, type Permits, refuseNamed } from './refuse_destruction.js'
 import type { Run } from './run.js'
 import { forgetSettings } from './session_settings.js'
@@ -52,106 +53,82 @@ export interface FileStep {
   alongside?: string | null
 }
 
-/** SQLSTATE of a statement that was cancelled. */
-export const canceled = '57014'
-
 /** Runs each statement of a file alone, skipping what the catalog shows to be done. */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
-  const { ctx, writer } = run
+  const { writer } = run
   forgetSettings(writer)
-  const text = withoutByteOrderMark(step.file.text)
-  const statements = await parseStatements(text)
-  const row = await ledgerRow(run, step)
-  const id = await addLedgerRow(writer.sql, run.token, row)
+  const statements = await parseStatements(withoutByteOrderMark(step.file.text))
+  const id = await addLedgerRow(writer.sql, run.token, await ledgerRow(run, step))
   if (id === null) throw new Failure('FENCED', step.migration)
-  const start = ctx.clock.now()
-  const update = (
-    outcome: LedgerRow['outcome'],
-    reached: number,
-    error: object | null = null,
-    sql: Db = writer.sql,
-  ) =>
-    updateLedgerRow(sql, run.token, id, {
-      outcome,
-      reached,
-      error,
-      durationMs: ctx.clock.now() - start,
-      fingerprint: null,
-    })
+  const row = movingRow(run, step, id)
   let attempts = 0
   let skipped = 0
-  let reached = 0
   try {
     for (const [index, statement] of statements.entries()) {
-      const proof = proofOf(statement)
-      if (!proof)
-        throw new Failure('UNPROVABLE_STATEMENT', step.file.path, {
-          sql: firstLine(statement.text),
-          drops: false,
-        })
-      // an invalid index is ours when an earlier run of this file stood at this statement or beyond
-      const standing = await proofState(writer, proof, step.resumes !== null)
-      const note = (why: string | null) =>
-        ctx.emit({
-          type: 'statement',
-          migration: step.migration,
-          index: index + 1,
-          of: statements.length,
-          text: firstLine(statement.text),
-          skipped: why,
-        })
-      if (standing === 'done') {
-        skipped++
-        note('already there')
-      } else {
-        note(null)
-        await refuseNamed(writer.sql, step.file, statement, step.permits)
-        const parts = await byPartition(writer, statement, proof)
-        if (standing === 'half' && proof.kind === 'index' && !parts)
-          await withProgress(run, () => dropIndex(writer.sql, proof.index))
-        for (const part of parts ?? [statement]) {
-          const alone = async () => {
-            attempts += await runAlone(run, part, step.file.path, parts ? part.text : text)
-          }
-          if (ctx.trace) {
-            const traces = await traced(run, part, alone)
-            ctx.trace(
-              idOf({ track: step.track, name: step.migration }),
-              traces.map(t => ({ ...t, statement: index + 1 })),
-            )
-          } else await alone()
-        }
-        const after = await proofState(writer, proof, true)
-        if (after !== 'done')
-          throw new Failure('SQL_ERROR', step.file.path, {
-            sqlstate: null,
-            reason: `the catalog does not show \`${firstLine(statement.text)}\``,
-            detail: null,
-            hint: null,
-            column: null,
-            excerpt: null,
-            context: null,
-          })
-      }
-      reached = index + 1
-      if (!(await update('started', reached))) throw new Failure('FENCED', step.migration)
-      if (ctx.signal.aborted && reached < statements.length) {
-        await update('interrupted', reached)
-        throw new Failure('INTERRUPTED', step.migration, { command: null })
-      }
+      const tried = await runUnlessDone(run, step, statement, { index, of: statements.length })
+      if (tried === null) skipped++
+      attempts += tried ?? 0
+      row.reached = index + 1
+      if (!(await row.move(writer.sql, 'started', row.reached))) throw new Failure('FENCED', step.migration)
+      await row.stopIfAsked(statements.length)
     }
-    await writeTogether(run, step.alongside ?? null, tx => update('done', reached, null, tx))
+    await writeTogether(run, step.alongside ?? null, tx => row.move(tx, 'done', row.reached))
   } catch (error) {
-    // Ctrl-C cancels an index build: the server's fault is then ours
-    if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
-      await update('interrupted', reached)
-      throw new Failure('INTERRUPTED', step.migration, { command: null }, error)
-    }
-    if (!(error instanceof Failure && error.finding.code === 'INTERRUPTED'))
-      await bestEffort(ctx, 'ledger', () => update('failed', reached, findingsOf(error)[0] ?? null))
+    await row.fail(error)
     throw error
   }
-  return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
+  return { attempts, durationMs: row.took(), skipped, findings: [] }
+}
+
+/**
+ * One statement of such a file: how often it was tried; null where the catalog showed it to be done. Throws
+ * where the catalog does not show it afterwards.
+ */
+async function runUnlessDone(
+  run: Run,
+  step: FileStep,
+  statement: Statement,
+  { index, of }: { index: number; of: number },
+): Promise<number | null> {
+  const { ctx, writer } = run
+  const text = firstLine(statement.text)
+  const proof = proofOf(statement)
+  if (!proof) throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: text, drops: false })
+  // an invalid index is ours when an earlier run of this file stood at this statement or beyond
+  const state = await proofState(writer, proof, step.resumes !== null)
+  const skipped = state === 'done' ? 'already there' : null
+  ctx.emit({ type: 'statement', migration: step.migration, index: index + 1, of, text, skipped })
+  if (skipped !== null) return null
+  await refuseNamed(writer.sql, step.file, statement, step.permits)
+  const parts = await byPartition(writer, statement, proof)
+  if (state === 'half' && proof.kind === 'index' && !parts)
+    await withProgress(run, () => dropIndex(writer.sql, proof.index))
+  let attempts = 0
+  for (const part of parts ?? [statement]) {
+    const source = parts ? part.text : withoutByteOrderMark(step.file.text)
+    const alone = async () => {
+      attempts += await runAlone(run, part, step.file.path, source)
+    }
+    if (!ctx.trace) await alone()
+    else {
+      const traces = await traced(run, part, alone)
+      ctx.trace(
+        idOf({ track: step.track, name: step.migration }),
+        traces.map(t => ({ ...t, statement: index + 1 })),
+      )
+    }
+  }
+  if ((await proofState(writer, proof, true)) !== 'done')
+    throw new Failure('SQL_ERROR', step.file.path, {
+      sqlstate: null,
+      reason: `the catalog does not show \`${text}\``,
+      detail: null,
+      hint: null,
+      column: null,
+      excerpt: null,
+      context: null,
+    })
+  return attempts
 }
 
 /**

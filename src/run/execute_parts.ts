@@ -1,5 +1,4 @@
 import { setupSql } from '../database/connection.sql.js'
-import { isLost, serverFault } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { setUsual } from '../database/usual_settings.sql.js'
 import { firstLine } from '../files/lint.js'
@@ -8,18 +7,18 @@ import { type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { calledProcedures, type FilePart, filePartsOf } from '../files/transactions.js'
 import { Failure, Failures, findingsOf } from '../model/failure.js'
 import type { Transaction } from '../model/foreign.js'
-import type { LedgerRow } from '../model/plan.js'
 import { finding } from '../model/report.js'
 import { bestEffort } from './best_effort.js'
 import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
-import { canceled, type Executed, type FileStep, ledgerRow, runAlone, withProgress } from './execute_file.js'
+import { type Executed, type FileStep, ledgerRow, runAlone, withProgress } from './execute_file.js'
 import { dropIndex, resetAll, sendText } from './execute_file.sql.js'
 import { committingProcedures, invalidLeftovers, schemaInPath } from './execute_parts.sql.js'
 import { oneTransaction } from './execute_transaction.js'
 import { addLedgerRow, finishedStatements, updateLedgerRow } from './ledger.sql.js'
 import { writeTogether } from './ledger_rows.js'
 import { withLockRetries } from './lock_retry.js'
+import { movingRow } from './moving_row.js'
 import { refuseNamed } from './refuse_destruction.js'
 import type { Run } from './run.js'
 import { forgetSettings } from './session_settings.js'
@@ -37,17 +36,8 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
   const committing = new Set(names.length > 0 ? await committingProcedures(writer.sql, names) : [])
   const parts = await filePartsOf(source, transaction, committing)
   const all = parts.flatMap(p => p.statements)
-  let reached = await resumedAt(run, step, all)
-  const id = await openRow(run, step, reached)
-  const start = ctx.clock.now()
-  const update = (sql: Db, outcome: LedgerRow['outcome'], count: number, error: object | null = null) =>
-    updateLedgerRow(sql, run.token, id, {
-      outcome,
-      reached: count,
-      error,
-      durationMs: ctx.clock.now() - start,
-      fingerprint: null,
-    })
+  const begunAt = await resumedAt(run, step, all)
+  const row = movingRow(run, step, await openRow(run, step, begunAt), begunAt)
   let attempts = 0
   let skipped = 0
   let behind = 0
@@ -55,54 +45,41 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
   try {
     for (const part of parts) {
       behind += part.statements.length
-      if (behind <= reached) {
+      if (behind <= row.reached) {
         skipped += part.statements.length
         continue
       }
       const outcome = behind === all.length ? 'done' : 'started'
       const beside = outcome === 'done' ? (step.alongside ?? null) : null
-      ctx.emit({
-        type: 'statement',
-        migration: step.migration,
-        index: behind - part.statements.length + 1,
-        of: all.length,
-        text: firstLine(part.statements[0]!.text),
-        skipped: null,
-      })
+      const index = behind - part.statements.length + 1
+      const text = firstLine(part.statements[0]!.text)
+      const { migration } = step
+      ctx.emit({ type: 'statement', migration, index, of: all.length, text, skipped: null })
+      const to = behind
       if (part.alone) {
         const { tried, done } = await oneAlone(run, step, part.statements[0]!, source)
         attempts += tried
         if (done) skipped++
-        const ended = await writeTogether(run, beside, tx => update(tx, outcome, behind))
-        if (!ended) throw new Failure('FENCED', step.migration)
+        const ended = await writeTogether(run, beside, tx => row.move(tx, outcome, to))
+        if (!ended) throw new Failure('FENCED', migration)
       } else {
         attempts += await together(run, step, part, source, async tx => {
-          const isOurs = await update(tx, outcome, behind)
+          const isOurs = await row.move(tx, outcome, to)
           if (isOurs && beside !== null) await sendText(tx, beside)
           return isOurs
         })
       }
-      reached = behind
-      if (ctx.signal.aborted && reached < all.length) {
-        await update(writer.sql, 'interrupted', reached)
-        throw new Failure('INTERRUPTED', step.migration, { command: null })
-      }
+      row.reached = to
+      await row.stopIfAsked(all.length)
     }
-    if (all.length === 0) await writeTogether(run, step.alongside ?? null, tx => update(tx, 'done', 0))
+    if (all.length === 0) await writeTogether(run, step.alongside ?? null, tx => row.move(tx, 'done', 0))
   } catch (error) {
-    if (error instanceof Failure && error.finding.code === 'INTERRUPTED') throw error
-    if (ctx.signal.aborted && serverFault(error)?.code === canceled) {
-      await update(writer.sql, 'interrupted', reached)
-      throw new Failure('INTERRUPTED', step.migration, { command: null }, error)
-    }
-    const found = findingsOf(error)
-    if (!isLost(error))
-      await bestEffort(ctx, 'ledger', () => update(writer.sql, 'failed', reached, found[0] ?? null))
-    if (reached === 0) throw error
-    const standing = all.slice(0, reached).map(s => firstLine(s.text))
+    await row.fail(error)
+    if (row.reached === 0) throw error
+    const done = all.slice(0, row.reached).map(s => firstLine(s.text))
     throw new Failures([
-      ...found,
-      finding('PARTLY_APPLIED', step.file.path, { done: reached, of: all.length, statements: standing }),
+      ...findingsOf(error),
+      finding('PARTLY_APPLIED', step.file.path, { done: done.length, of: all.length, statements: done }),
     ])
   } finally {
     if (!writer.lost)
@@ -110,7 +87,7 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
         resetAll(writer.sql, setupSql('writer', ctx.settings, ctx.cores)),
       )
   }
-  return { attempts, durationMs: ctx.clock.now() - start, skipped, findings: [] }
+  return { attempts, durationMs: row.took(), skipped, findings: [] }
 }
 
 /** How many statements an earlier run has finished. */

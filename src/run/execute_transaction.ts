@@ -7,6 +7,7 @@ import { beginUsual, resetRole } from '../database/usual_settings.sql.js'
 import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 import { idOf } from '../model/project.js'
+import { beside } from './beside.js'
 import {
   type Executed,
   type FileStep,
@@ -129,15 +130,14 @@ export async function oneTransaction(
       await resetRole(tx)
     }
     const role = currentRole(tx)
-    const recorded = record(tx)
     // refused because of an earlier fault, or because the file changed the role: what follows says so
-    recorded.catch(() => {})
+    const recorded = beside(record(tx))
     await firstFault([begun, sent, role])
     const as = await role
     // whoever runs the rest must be who ran the start
     if (as !== target.info.role)
       throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })
-    if (!(await recorded)) throw new Failure('FENCED', step.migration)
+    if (!(await recorded.end())) throw new Failure('FENCED', step.migration)
     // a commit that fails has rolled back
     open = false
     return await commitAndLook(tx)

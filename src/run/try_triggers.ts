@@ -2,7 +2,7 @@ import { isRefused, isRetriable, isSqlState, serverFault } from '../database/fau
 import type { Db } from '../database/types.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
-import { canceled } from './execute_file.js'
+import { canceled } from './moving_row.js'
 import {
   beginTrial,
   disableTriggers,

@@ -52,9 +52,12 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     return { ...report, verdict: 'failed' }
   }
   report.findings.push(
-    ...wants(track.name, consent, [], target.info.database, [
-      'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
-    ]),
+    ...wants(track.name, consent, {
+      database: target.info.database,
+      because: [
+        'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
+      ],
+    }),
   )
   if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
   const info = await requireTrackInfo(track).catch(error => {

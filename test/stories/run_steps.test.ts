@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { discover } from '../../src/files/discover.js'
+import { type ConsentRequest, type OpenedProject, openProject, type Report } from '../../src/index.js'
 import { Failure } from '../../src/model/failure.js'
 import type { Track } from '../../src/model/project.js'
 import { finding } from '../../src/model/report.js'
@@ -201,7 +202,7 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
   /**
    * Somebody writes a table, and goes on until it is asked to let go: whoever would change the table waits.
    */
-  const holding = async (db: Database, table: string) => {
+  const holding = async (db: Database, table: string, mode = 'row exclusive') => {
     const other = open(db.url, 1)
     let release = () => {}
     let held = () => {}
@@ -209,7 +210,7 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
       held = done
     })
     const over = other.begin(async tx => {
-      await tx.unsafe(`lock table ${table} in row exclusive mode`)
+      await tx.unsafe(`lock table ${table} in ${mode} mode`)
       held()
       await new Promise<void>(done => {
         release = done
@@ -253,6 +254,56 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['restore', 'latest'])).code).toBe(0)
     const [mine] = await db.sql`select count(*)::int as n from chat_sessions where title = 'Mine'`
     expect(mine!.n).toBe(1)
+  })
+
+  test('backfill and prune that are stopped while they wait for a lock are interrupted too, at once', async () => {
+    await using db = await database(server, 'workspace-sessions', 200)
+    const wrong: unknown[] = []
+    /** Asks while another holds a table, and stops at the first wait; then asks the same again. */
+    const stopped = async (what: string, table: string, ask: (project: OpenedProject) => Promise<Report>) => {
+      const letGo = await holding(db, table, 'exclusive')
+      const stop = new AbortController()
+      const start = performance.now()
+      const first = await openProject({
+        databaseUrl: db.url,
+        signal: stop.signal,
+        onEvent: event => event.type === 'wait' && stop.abort(),
+      })
+      const { verdict, findings } = await ask(first)
+      const seconds = (performance.now() - start) / 1000
+      await letGo()
+      const again = await ask(await openProject({ databaseUrl: db.url }))
+      const codes = findings.filter(f => f.level === 'error').map(f => f.code)
+      if (
+        String([stop.signal.aborted, verdict, codes, again.verdict]) !== 'true,interrupted,,clean' ||
+        seconds > 15
+      )
+        wrong.push({
+          what,
+          waited: stop.signal.aborted,
+          verdict,
+          codes,
+          seconds,
+          again: again.verdict,
+          found: again.findings,
+        })
+    }
+    const consent: ConsentRequest = { allow: ['PRUNES_MOST', 'DELETES_DATA'], confirm: db.name }
+    const all = { olderThanDays: 1, apply: true, consent }
+    await rethread(db.url, ['migrate', '--phase', 'expand'])
+    const [{ workspace }] =
+      (await db.sql`select workspace_id as workspace from chats where workspace_id is not null limit 1`) as unknown as [
+        { workspace: string },
+      ]
+    await stopped('a canary', 'public.chats', p => p.backfill({ workspace }))
+    await stopped('some rows', 'public.chats', p => p.backfill({ maxRows: 5 }))
+    await stopped('backfill', 'public.chats', p => p.backfill())
+    await stopped('prune', 'public.chat_sessions', p => p.prune({ ...all, delete: true }))
+    await db.sql`update rethread_archive.archives set at = at - interval '9 days'`
+    const [archive] = await db.sql<{ name: string }[]>`
+      select stored_as as name from rethread_archive.archives limit 1`
+    await stopped('prune of archives', archive!.name, p => p.prune({ ...all, archives: true }))
+    expect(wrong).toEqual([])
   })
 
   test('Ctrl-C cancels an index build: interrupted, and the next run finishes it', async () => {

@@ -235,6 +235,24 @@ function results(expression: ts.Expression): ts.Expression[] {
   return [expression]
 }
 
+/** Catches that do not look at what they catch: a fault of the program itself would not be seen. */
+export const blindCatches = (file: Source): string[] =>
+  [...nodes(file.tree)]
+    .filter(node => {
+      const { caught, body } = handlerOf(node)
+      return body && ![...nodes(body)].some(n => ts.isIdentifier(n) && n.text === caught)
+    })
+    .map(node => at(file, node))
+
+/** What a `catch`, of a statement or of a promise, calls the error, and what it does with it. */
+function handlerOf(node: ts.Node): { caught?: string | undefined; body?: ts.Node } {
+  if (ts.isCatchClause(node)) return { caught: node.variableDeclaration?.name.getText(), body: node.block }
+  if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return {}
+  const [handler] = node.arguments
+  if (node.expression.name.text !== 'catch' || !handler || !ts.isArrowFunction(handler)) return {}
+  return { caught: handler.parameters[0]?.name.getText(), body: handler.body }
+}
+
 /** Exported declarations without a docstring. */
 export const undocumented = (file: Source): string[] =>
   file.tree.statements
