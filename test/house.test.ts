@@ -55,6 +55,7 @@ const inner = ['render/words', 'render/explanations', 'files/layouts']
 /** Where each package is imported; nowhere else, types included. */
 const packages: Record<string, string[]> = {
   postgres: ['database'],
+  'cli-table3': ['render'],
   commander: ['cli'],
   '@inquirer/input': ['cli'],
   umzug: ['migrate', 'run'],

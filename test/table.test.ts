@@ -106,7 +106,7 @@ test('a mark says one thing in every format: only what counts against the verdic
   expect(first).toEqual(signs.map(sign => pictures[sign as keyof typeof pictures]))
 })
 
-test('an explanation that its file did not take says why, below what it explains', () => {
+test('an explanation that its file did not take says why, below what it explains', async () => {
   const facts = { reason: 'no space left on device', by: 'system' as const, code: 'ENOSPC' }
   const rows = [
     ['kind', 'finding'],
@@ -117,7 +117,7 @@ test('an explanation that its file did not take says why, below what it explains
     tables: [{ title: 'GATE', columns: ['part', 'text'], rows }],
     findings: [finding('UNEXPECTED', 'write', facts)],
   }
-  expect(renderTable(report, look)).toMatch(
+  expect(await renderTable(report, look)).toMatch(
     /^GATE {2}finding\n\nmeaning\n {2}A check did not pass\.\n\n✗ [^\n]*no space left on device/,
   )
 })

@@ -1,10 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { hasColor, lookOf, showsUnicode, withPlainMarks } from '../src/cli/look.js'
 import { InPlace, liveLine } from '../src/cli/progress.js'
 import type { Event } from '../src/model/event.js'
 import { emptyReport, finding, type Report, type StepResult } from '../src/model/report.js'
+import { gridLines, loadTables } from '../src/render/grid.js'
 import { renderTable } from '../src/render/table.js'
-import { displayWidth, gridLines, wrapped } from '../src/render/wrap.js'
+import { displayWidth, wrapped } from '../src/render/wrap.js'
 
 const batch = (change: Partial<Event & { type: 'batch' }> = {}): Event & { type: 'batch' } => ({
   type: 'batch',
@@ -17,6 +18,8 @@ const batch = (change: Partial<Event & { type: 'batch' }> = {}): Event & { type:
   pace: 'slower',
   ...change,
 })
+
+beforeAll(loadTables)
 
 describe('the progress line', () => {
   const slowed = batch({ pace: 'resting: a replica is 3.2 s behind, which is more than 2 s' })
@@ -225,7 +228,7 @@ const plan: Report = {
 }
 
 test.each([40, 80])('a plan fits %i columns; only what is to be pasted may be wider', async width => {
-  const text = renderTable(plan, { color: false, verbose: false, width, wrap: true })
+  const text = await renderTable(plan, { color: false, verbose: false, width, wrap: true })
   await expect(text).toMatchFileSnapshot(`golden/plan-${width}.txt`)
   const wide = text.split('\n').filter(line => displayWidth(line) > width)
   expect(wide.filter(line => !/^(Next:| {4})\s*(rethread |--)/.test(line))).toEqual([])

@@ -1,4 +1,4 @@
-import { sendAlone } from '../database/connection.sql.js'
+import { sendAlone } from '../database/send_alone.sql.js'
 import { type Db, literal } from '../database/types.js'
 import { inPages, sleptSql } from './batch_predicate.sql.js'
 import type { Range } from './run_backfill.sql.js'

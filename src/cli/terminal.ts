@@ -79,7 +79,7 @@ export function openTerminal(
     if (report.command !== 'rollback' || report.tables.length === 0) return
     const { tableBlocks } = await import('../render/table.js')
     const style = { color: false, verbose: false, width: process.stderr.columns ?? 100, wrap: true }
-    write(`${tableBlocks(report.tables, style).join('\n\n')}\n`)
+    write(`${(await tableBlocks(report.tables, style)).join('\n\n')}\n`)
   }
   return {
     emit: event => {

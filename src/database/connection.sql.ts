@@ -1,4 +1,3 @@
-import { codeOf, isLostCode } from '../model/failure.js'
 import { type Planted, plantedSql, trustedSql } from './planted.sql.js'
 import { type Db, literal } from './types.js'
 
@@ -277,23 +276,6 @@ export async function setParameter(sql: Db, name: string, value: string): Promis
 export async function today(sql: Db): Promise<string> {
   const [row] = await sql<{ day: string }[]>`select to_char(now() at time zone 'UTC', 'YYYY-MM-DD') as day`
   return row!.day
-}
-
-/**
- * Sends a text outside a transaction that may fail after it has sent rows. postgres.js (3.4.9) goes on
- * counting those, and the next statement's rows would stand behind so many empty places, its only row where
- * nobody looks. A statement that succeeds ends the count; in a transaction, the rollback does.
- */
-export async function sendAlone<Row extends object>(sql: Db, text: string) {
-  try {
-    return await sql.unsafe<Row[]>(text)
-  } catch (error) {
-    await sql.unsafe('select').catch(after => {
-      // a connection that is gone has nothing to count
-      if (!isLostCode(codeOf(after))) throw after
-    })
-    throw error
-  }
 }
 
 /** Lock time-out of the session, in milliseconds, for statements that run outside a transaction. */

@@ -1,5 +1,6 @@
 import type { Code, Level } from './codes.js'
 import type { Excusable, NoFacts } from './fact_shapes.js'
+import type { FactsOfChecks } from './facts_of_checks.js'
 import type { FactsOfFiles } from './facts_of_files.js'
 import type { FactsOfFit } from './facts_of_fit.js'
 import type { FactsOfFleet } from './facts_of_fleet.js'
@@ -15,6 +16,7 @@ export type FactValue = string | number | boolean | null | string[]
 /** Codes that no file of facts lists. */
 type Unlisted = Exclude<
   Code,
+  | keyof FactsOfChecks
   | keyof FactsOfFiles
   | keyof FactsOfFit
   | keyof FactsOfFleet
@@ -38,7 +40,8 @@ true satisfies Complete<Unlisted>
  * left out: what may be unknown is null.
  */
 export interface Facts
-  extends FactsOfFiles,
+  extends FactsOfChecks,
+    FactsOfFiles,
     FactsOfFit,
     FactsOfFleet,
     FactsOfLayouts,

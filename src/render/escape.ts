@@ -60,10 +60,21 @@ export const markdownText = (text: string): string =>
             .replaceAll('://', ':\\/\\/')
             .replace(/\bwww\./gi, '$&<!-- -->')
             // a reader would make them from the shown text
-            .replace(/[@#](?=\w)/g, '$&<!-- -->')
+            .replace(/(?<!&)[@#](?=\w)/g, '$&<!-- -->')
             .replace(/^(\s*)([#+=-])/gm, '$1\\$2'),
     )
     .join('')
+
+/**
+ * A title of a part that is folded in Markdown: HTML on one line, of which a reader makes nothing but text.
+ */
+export const foldedTitle = (text: string): string =>
+  htmlText(text.replace(/\s*\n\s*/g, ' '))
+    .replaceAll('[', '&#91;')
+    .replaceAll(']', '&#93;')
+    .replaceAll('://', ':<!-- -->//')
+    .replace(/\bwww\./gi, '$&<!-- -->')
+    .replace(/(?<!&)[@#](?=\w)/g, '$&<!-- -->')
 
 /** A name as code in Markdown. */
 export const markdownCode = (text: string): string => `\`${text.replace(/[`\n]+/g, ' ')}\``

@@ -1,6 +1,6 @@
 import { type Finding, isFault, type Report } from '../model/report.js'
 import { answersFirst } from './answers.js'
-import { htmlText, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
+import { foldedTitle, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
@@ -35,7 +35,7 @@ const markdownGrid = (head: string[], rows: string[][]): string =>
 
 /** A part that is shown when somebody asks for it. */
 const folded = (title: string, body: string): string =>
-  `<details><summary>${htmlText(title)}</summary>\n\n${body}\n\n</details>`
+  `<details><summary>${foldedTitle(title)}</summary>\n\n${body}\n\n</details>`
 
 /**
  * The report for a pull request or the page of a job: what it comes to, what is needed from the reader with
@@ -170,7 +170,7 @@ const markdownStatements = ({ steps, limits }: Report): string[] =>
     const sql = markdownBlock(s.statements.map(q => `${q};`).join('\n\n'), 'sql')
     const body = [hazards.join('\n'), sql].filter(Boolean).join('\n\n')
     const how = transactionWords(s, limits?.batchMs)
-    return `<details><summary><code>${htmlText(s.migration)}</code>: ${htmlText(s.title)} (${how})</summary>\n\n${body}\n\n</details>`
+    return `<details><summary><code>${foldedTitle(s.migration)}</code>: ${foldedTitle(s.title)} (${how})</summary>\n\n${body}\n\n</details>`
   })
 
 export default defineRenderer({ endings: ['.md', '.markdown'], safe: terminalText, render: renderMarkdown })

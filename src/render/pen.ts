@@ -1,6 +1,7 @@
 import type { Colors } from './colors.js'
+import { type Grid, gridLines } from './grid.js'
 import type { TerminalStyle } from './renderer.js'
-import { type Grid, gridLines, wrapped } from './wrap.js'
+import { wrapped } from './wrap.js'
 
 /** What draws a report: its colours, and how wide it may be. */
 export interface Pen {

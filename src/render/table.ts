@@ -4,6 +4,7 @@ import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
 import { terminalText } from './escape.js'
 import { foldedSteps } from './folded_steps.js'
+import { loadTables } from './grid.js'
 import { gridBlock, type Pen, prose } from './pen.js'
 import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { summaryOf } from './summary.js'
@@ -20,7 +21,9 @@ const screen = 24
  * The report for a terminal: what it comes to, what is to be decided, the details, and the verdict. SQL is
  * shown where it is asked for.
  */
-export function renderTable(report: Report, look: TerminalStyle): string {
+export async function renderTable(report: Report, look: TerminalStyle): Promise<string> {
+  if ([report.steps, report.backfill, report.checks, report.tables].some(part => part.length > 0))
+    await loadTables()
   const pen: Pen = { c: colors(look.color), look }
   if (report.command === 'explain' && report.tables.length === 1) return explanation(report, pen)
   const { answers, urgent, others } = answersFirst(report)
@@ -32,7 +35,7 @@ export function renderTable(report: Report, look: TerminalStyle): string {
     report.steps.length > 0 ? stepsBlock(report, pen) : '',
     report.backfill.length > 0 ? backfillsBlock(report, pen) : '',
     report.checks.length > 0 ? checksBlock(report, pen) : '',
-    ...tableBlocks(report.tables, look),
+    ...(await tableBlocks(report.tables, look)),
     findingLines(others, pen),
     statementsBlock(report, pen),
   ]
@@ -89,7 +92,8 @@ function summaryBlock(report: Report, { c, look }: Pen): string {
 }
 
 /** Tables that have rows, each with its title, for a terminal. */
-export function tableBlocks(tables: Table[], look: TerminalStyle): string[] {
+export async function tableBlocks(tables: Table[], look: TerminalStyle): Promise<string[]> {
+  await loadTables()
   const pen: Pen = { c: colors(look.color), look }
   return tables
     .filter(t => t.rows.length > 0)
