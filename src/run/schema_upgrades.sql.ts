@@ -2,6 +2,7 @@ import { relationExists } from '../database/catalog.sql.js'
 import { refusePlanted } from '../database/planted.js'
 import { plantedObjects } from '../database/planted.sql.js'
 import type { Db, Root } from '../database/types.js'
+import { archiveSchemaSql } from './archive_schema.sql.js'
 import { putBackFunctions, putBackSql } from './put_back.sql.js'
 
 /**
@@ -184,59 +185,6 @@ export const upgrades: readonly string[] = [
   // made with the others of its schema
   `comment on table rethread_archive.brought_back is 'Rows of archived tables without a key that a restore has brought back';`,
 ]
-
-/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
-const archiveSchemaSql = `
-  create table if not exists rethread_archive.quarantine (
-    id bigint generated always as identity primary key,
-    track text not null,
-    migration text not null,
-    relation text not null,
-    key text not null,
-    reason text not null,
-    original jsonb not null,
-    run bigint,
-    at timestamptz not null default clock_timestamp(),
-    unique (relation, key, migration)
-  );
-  create table if not exists rethread_archive.failed_rows (
-    id bigint generated always as identity primary key,
-    track text not null,
-    migration text not null,
-    relation text not null,
-    key text not null,
-    sqlstate text,
-    reason text not null,
-    original jsonb,
-    run bigint,
-    attempts int not null default 1,
-    at timestamptz not null default clock_timestamp(),
-    unique (relation, key, migration)
-  );
-  create table if not exists rethread_archive.archives (
-    id bigint generated always as identity primary key,
-    run bigint,
-    track text not null,
-    migration text not null,
-    relation text not null,
-    column_name text,
-    stored_as text not null,
-    key_columns text[] not null default '{}',
-    ours text,
-    manifest jsonb not null default '[]',
-    rows bigint not null default 0,
-    hash text,
-    state text not null default 'kept' check (state in ('capturing', 'kept', 'restored')),
-    at timestamptz not null default clock_timestamp()
-  );
-  create table if not exists rethread_archive.brought_back (
-    archive bigint,
-    relation oid,
-    place tid,
-    filenode oid,
-    xid xid8 not null,
-    primary key (archive, relation, place)
-  );`
 
 /**
  * Closes a schema to the roles of the API and to all that default privileges let in; what somebody was

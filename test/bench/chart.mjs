@@ -1,5 +1,5 @@
-// Small charts of how measures grow, one for each dimension and measure, both axes logarithmic: a straight line
-// at 45 degrees is linear, a level one constant.
+// Small charts of how measures grow, one for each dimension and measure, both axes logarithmic: a straight
+// line at 45 degrees is linear, a level one constant.
 
 const width = 220
 const height = 150
