@@ -31,11 +31,11 @@ export default defineCommand({
 const renderer = `import type { Report } from '../model/report.js'
 import { defineRenderer } from './renderer.js'
 
-const line = (cells: unknown[]): string => \`\${cells.map(c => JSON.stringify(c ?? '')).join(',')}\\n\`
+const csvLine = (cells: unknown[]): string => \`\${cells.map(c => JSON.stringify(c ?? '')).join(',')}\\n\`
 
 /** The tables of a report, one below the other. */
 export const renderCsv = (report: Report): string =>
-  report.tables.map(t => line(t.columns) + t.rows.map(line).join('')).join('\\n')
+  report.tables.map(t => csvLine(t.columns) + t.rows.map(csvLine).join('')).join('\\n')
 
 export default defineRenderer({
   render: renderCsv,

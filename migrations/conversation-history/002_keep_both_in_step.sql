@@ -558,8 +558,8 @@ returns table (n bigint, key text, id uuid, role text, content text, metadata js
 language sql stable
 as $$ select e.* from chat_private.elements_after(session_id, messages, started, 0, '{}', null) e $$;
 
--- The elements that have been added to the end of an array, as an array of their own; null where anything
--- else has changed, where one of them has an id of its own, or where messages hold their answers.
+-- The elements that were added to the end of an array, as an array of their own; null where anything else
+-- has changed, where one of them has an id of its own, or where messages hold their answers.
 create function chat_private.appended(before json, messages json) returns json
 language plpgsql immutable
 set search_path = ''

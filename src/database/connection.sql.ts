@@ -122,9 +122,6 @@ export async function sendSetup(sql: Db, setup: string): Promise<void> {
   await sql.unsafe(setup)
 }
 
-/** For a session that waits no longer than that for any lock, in milliseconds. */
-export const lockLimit = (ms: number): string => `set lock_timeout = ${ms};`
-
 /**
  * The first message of a session: which backend answers, which one the start-up named, and, where asked,
  * what others have put into our schemas. SET LOCAL lasts until the end of the message: nothing stays behind

@@ -20,3 +20,6 @@ export async function beginUsual(sql: Db, lockTimeoutMs: number, statementTimeou
     `begin; set local lock_timeout = ${lockTimeoutMs}; set local statement_timeout = ${statementTimeoutMs}; ${usualSettings('set local')}`,
   )
 }
+
+/** For a session that waits no longer than that for any lock, in milliseconds. */
+export const lockLimit = (ms: number): string => `set lock_timeout = ${ms};`

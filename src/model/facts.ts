@@ -9,6 +9,7 @@ import type { FactsOfRuns } from './facts_of_runs.js'
 import type { FactsOfSessions } from './facts_of_sessions.js'
 import type { FactsOfStatus } from './facts_of_status.js'
 import type { FactsOfTools } from './facts_of_tools.js'
+import type { FactsOfUsage } from './facts_of_usage.js'
 
 /** What one fact can be: a value of JSON, or a list of texts. */
 export type FactValue = string | number | boolean | null | string[]
@@ -25,6 +26,7 @@ type Unlisted = Exclude<
   | keyof FactsOfSessions
   | keyof FactsOfStatus
   | keyof FactsOfTools
+  | keyof FactsOfUsage
 >
 
 /** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
@@ -49,6 +51,7 @@ export interface Facts
     FactsOfSessions,
     FactsOfStatus,
     FactsOfTools,
+    FactsOfUsage,
     Record<Unlisted, NoFacts> {}
 
 /** Codes whose finding a comment in the SQL can excuse. */

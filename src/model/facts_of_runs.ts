@@ -1,6 +1,6 @@
 import type { Differences, Next, NoFacts, Pruning, Reason, Rows, Some } from './fact_shapes.js'
 
-/** Facts of the findings about runs, rollbacks and usage, by code. */
+/** Facts of the findings about runs and rollbacks, by code. */
 export interface FactsOfRuns {
   // runs
   NOTHING_TO_DO: {
@@ -212,31 +212,6 @@ export interface FactsOfRuns {
   }
   DRIFT: Differences
   DRIFT_UNKNOWN: Reason
-  // usage and the rest
-  DEMO_NEXT: {
-    /** Whether the rollback left the database as it was before. */
-    identical: boolean
-  }
-  DEMO_KEPT: {
-    url: string
-    /** Where its data is. */
-    folder: string
-  }
-  USAGE: {
-    reason: string
-    /** What would be right; empty where there is no list of it. */
-    known: string[]
-    /** What was probably meant, ready to type; else null. */
-    meant: string | null
-  }
-  NO_EMBEDDED: { platform: string }
-  EMBEDDED_FAILED: Reason
-  UNEXPECTED: {
-    /** Whose refusal it is: the operating system's, the server's; else a fault of ours. */
-    by: 'rethread' | 'system' | 'server'
-    /** Code of the system, SQLSTATE of the server; null where there is none. */
-    code: string | null
-  } & Reason
   BLOCKER_NOW: {
     /** Mode of its lock, as PostgreSQL names it. */
     mode: string

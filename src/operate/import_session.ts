@@ -120,9 +120,7 @@ async function columnDifferences(
   ]
 }
 
-/**
- * The rows of the document for a stage, in the order of its columns; what the server computes is left out.
- */
+/** The rows of the document for a stage, in the order of its columns, without what the server computes. */
 function rowsFor({ table, columns }: Staged, document: SessionDocument): (string | null)[][] {
   const there = document.tables.find(t => t.table === table)
   if (!there) return []

@@ -18,8 +18,8 @@ const namedSessions = 3
 /**
  * Prunes some sessions at a time, each batch in a short transaction: run again after a kill, it goes on with
  * what is left. Where the server refuses a batch, at its commit too, its sessions are tried one by one: those
- * that stay are named in what is returned, and the others go. `note` is called with each batch. More of them
- * than `maxFailedRows` stop the run.
+ * that stay are named in the findings, and the others go; more of them than `maxFailedRows` stop the run.
+ * `note` is called with the number of each batch.
  */
 export async function pruneAll(
   run: Run,

@@ -175,9 +175,7 @@ export async function estimatedMessages(sql: Db, info: TrackInfo): Promise<numbe
   return rows > mostCounted ? rows : null
 }
 
-/**
- * Counts of sessions and messages, and of the last day. With `about` messages the table is not read for it.
- */
+/** Counts of sessions and messages, and of the last day. With `about` messages the table is not read. */
 export async function countAll(sql: Db, info: TrackInfo, about: number | null): Promise<Cells> {
   const { sessions: s, messages: m } = info
   const messages = s.history

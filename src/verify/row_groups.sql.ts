@@ -3,8 +3,8 @@ import type { VisibleRows } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 
 /**
- * Somebody's rows of a table, of those that fulfil a condition: their number, an order-free hash of their
- * ids, and the ids themselves where all that they see are few.
+ * Somebody's rows of a table, of those that meet a condition: their number, an order-free hash of their ids,
+ * and the ids themselves where all that they see are few.
  */
 export interface Visibility {
   rows: number
@@ -141,8 +141,8 @@ const mostSampled = 20_000
 const mostOwn = 200
 
 /**
- * Ids of rows spread over a table of so many rows, and of some that are the persons' own
- * where `column` is one of it.
+ * Ids of rows spread over a table of so many rows, and of some that are the persons' own where `column` is
+ * one of it.
  */
 export async function sampleOf(
   sql: Db,

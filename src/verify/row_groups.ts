@@ -64,9 +64,7 @@ export interface SightQuestion {
   small?: number
 }
 
-/**
- * What was seen, in the order of the lookers, null where it took too long; and the sample, if one was taken.
- */
+/** What was seen, in the order of the lookers, null where it took too long; and the sample, if any. */
 export interface Sighting {
   seen: (Visibility | null)[]
   sample: string[] | null
@@ -75,11 +73,11 @@ export interface Sighting {
 }
 
 /**
- * What each looker sees of a table, without reading it for each of them. Who reads it by an index does. For
- * the others it is read once, in groups of rows that are alike in all columns that its policies ask for, and
- * each of them looks at one row of every group, under the policies themselves. Where groups would be too
- * many, or a policy asks for more than columns, they look at a sample of the rows. The transaction must hold
- * one snapshot, so that a row which somebody changes meanwhile stays what it was.
+ * What each looker sees of a table, without reading it for each. Who reads it by an index does. For the
+ * others it is read once, in groups of rows that are alike in all columns that its policies ask for, and each
+ * of them looks at one row of every group, under the policies themselves. Where groups would be too many, or
+ * a policy asks for more than columns, they look at a sample of the rows. The transaction must hold one
+ * snapshot, so that a row which somebody changes meanwhile stays what it was.
  */
 export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sighting> {
   const { of, lookers, where, small = smallCost } = question

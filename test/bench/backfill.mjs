@@ -1,11 +1,11 @@
 // Giving 2M messages a session (2,000 workspaces, skewed), on stock and on production settings: our run
 // against the hand-written single UPDATE and against a PL/pgSQL loop over the workspaces, up to the same
 // finished state (sessions, session_id everywhere, indexes, validated foreign key, NOT NULL), and where the
-// time goes. BENCH_SERVERS (stock, production), BENCH_MEMORY_MB (2048: what the server may use),
-// BENCH_MESSAGES, BENCH_WAYS (single, loop, ours-1, ours-2, ours-nice-2, ours-nice-4), BENCH_LOAD=1 (an old
-// application beside it, whose latency is told), BENCH_ROUNDS (1; of several the latencies are taken
-// together, for a host's mood changes by the minute), BENCH_QUIET=1 (a server that has not logged much
-// lately) and BENCH_SETTINGS (of the server, as JSON).
+// time goes. BENCH_SERVERS (stock, production), BENCH_MEMORY_MB (2048: for the server), BENCH_MESSAGES,
+// BENCH_WAYS (single, loop, ours-1, ours-2, ours-nice-2, ours-nice-4), BENCH_LOAD=1 (an old application
+// beside it, whose latency is told), BENCH_ROUNDS (1; of several the latencies are taken together, for a
+// host's mood changes by the minute), BENCH_QUIET=1 (a server that has not logged much lately) and
+// BENCH_SETTINGS (of the server, as JSON).
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -218,9 +218,7 @@ export default async function backfill({ rethread, server, root, table }) {
   return results
 }
 
-/**
- * Where the seconds of a run of ours went: before the first step, in each kind of step, and after the last.
- */
+/** Where the seconds of a run of ours went: before the first step, in each kind, and after the last. */
 function phasesOf({ seconds, steps }) {
   if (!steps) return {}
   const sum = pattern =>

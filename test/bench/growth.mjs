@@ -1,6 +1,6 @@
 // How the whole cycle (migrate, verify, rollback, restore) grows with messages, workspaces, columns, tables
-// and applied migrations: seconds, memory of the command line, WAL and the number of statements sent, each on
-// a database of its own. Writes docs/growth.svg. BENCH_GROWTH names some of the dimensions, separated by
+// and applied migrations: seconds, memory of the command line, WAL and the number of statements sent, each
+// on a database of its own. Writes docs/growth.svg. BENCH_GROWTH names some of the dimensions, separated by
 // commas, BENCH_MOST the most messages.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -296,7 +296,6 @@ describe.each(some('newest'))('one executor on PostgreSQL $major', server => {
         { workspace: string },
       ]
     await stopped('a canary', 'public.chats', p => p.backfill({ workspace }))
-    await stopped('some rows', 'public.chats', p => p.backfill({ maxRows: 5 }))
     await stopped('backfill', 'public.chats', p => p.backfill())
     await stopped('prune', 'public.chat_sessions', p => p.prune({ ...all, delete: true }))
     await db.sql`update rethread_archive.archives set at = at - interval '9 days'`
