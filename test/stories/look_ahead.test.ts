@@ -290,7 +290,7 @@ describe.each(servers())('columns of another kind on PostgreSQL $major', server 
     [
       'workspace-sessions',
       'alter table public.chats drop column created_at, add column created_at bigint',
-      'column public.chats.created_at is bigint; timestamptz or timestamp or date is needed.',
+      'column public.chats.created_at is bigint; timestamptz or date is needed.',
     ],
     [
       'workspace-sessions',
