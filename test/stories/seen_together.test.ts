@@ -116,7 +116,10 @@ describe('what several persons see of a table is found out by reading it once', 
       expect(alone.seen.every(s => s !== null && s.of === null)).toBe(true)
       const together = await look(0)
       if (how !== 'sample') {
-        expect(inOrder(together)).toEqual(inOrder(alone))
+        // ids are read only of who sees few rows in all
+        const few = (s: (typeof alone.seen)[number]) =>
+          s && (s.rows + s.others.rows > 5000 ? { ...s, ids: [], others: { ...s.others, ids: [] } } : s)
+        expect(inOrder(together).map(few)).toEqual(inOrder(alone).map(few))
         expect(together.sample).toBeNull()
         // once in groups, and once more for the ids of who sees little
         if (how === 'groups') expect(together.scans).toBeLessThanOrEqual(2)
@@ -142,7 +145,8 @@ describe('what several persons see of a table is found out by reading it once', 
     expect(untimed.seen.every(s => s!.rows > 0 && s!.others.rows > 0)).toBe(true)
     const indexed = await look(0, {}, 'create index notes_owner on app.notes (owner) include (id, at)')
     expect(indexed.seen.every(s => s!.ids.length > 0 && s!.of === null)).toBe(true)
-    expect(indexed.scans).toBeLessThanOrEqual(1)
+    // who owns much of the table reads it whole
+    expect(indexed.scans).toBeLessThan(people)
   })
 })
 
