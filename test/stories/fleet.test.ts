@@ -210,7 +210,13 @@ describe('a few tenants', () => {
     )
     const [plans] = ran.report.tables
     expect(plans!.rows).toEqual([
-      [3, '3 steps: 001_tags to 003_titles', 'clean', 'acme, bolt, dune'],
+      // the killed runs before may have left the server with checkpoints to catch up on
+      [
+        3,
+        expect.stringMatching(/^3 steps: 001_tags to 003_titles(; SERVER_STRAINED)?$/),
+        'clean',
+        'acme, bolt, dune',
+      ],
       [1, expect.stringContaining('ALREADY_EXISTS'), 'attention', 'corp'],
       [1, 'NO_SUCH_DATABASE', 'failed', 'gone'],
     ])
@@ -385,7 +391,9 @@ describe('a few tenants', () => {
     const job = await github.action({ command: 'plan', targets: list, comment: 'false' }, { cwd })
     expect([job.code, job.outputs.verdict, job.outputs.pending]).toEqual([0, 'clean', '2'])
     expect(job.summary).toMatch(/^\| acme \| clean \| 2 \|/m)
-    expect(job.summary).toContain('| 2 | 2 steps: 002_pinned to 003_titles | clean | all 2 databases |')
+    expect(job.summary).toMatch(
+      /^\| 2 \| 2 steps: 002_pinned to 003_titles(; SERVER_STRAINED)? \| clean \| all 2 databases \|$/m,
+    )
   })
 
   test('Ctrl-C: what is at work ends and reports, nothing else begins', async () => {
