@@ -98,8 +98,8 @@ const settingsIn = (identity: string): string[] => [
 ]
 
 /**
- * An access file for the role of the application that asks for its own rows: its personas are told apart by
- * the setting, and try the tables of the track. Null where nobody can be acted as.
+ * An access file for the role of the application that asks for its own rows: its personas are distinguished
+ * by the setting, and try the tables of the track. Null where nobody can be acted as.
  */
 export async function accessOfRoles(
   text: string,

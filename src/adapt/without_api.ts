@@ -158,7 +158,7 @@ function mayCall(grant: OwnGrant, kind: string, objects: string): boolean {
   return ['insert', 'update', 'delete'].some(p => mayDo(grant, p))
 }
 
-/** track.json: nobody's sight is compared, for it is told apart by the claims of an API. */
+/** track.json: nobody's sight is compared, because persons are distinguished by the claims of an API. */
 function trackInfoWithoutApi(text: string): string {
   const { sight: _, ...info } = JSON.parse(text)
   return `${JSON.stringify(info, null, 2)}\n`

@@ -5,7 +5,7 @@ export async function makeStore(sql: Db, storedAs: string, table: string): Promi
   await sql.unsafe(`create table ${storedAs} (like ${table})`)
 }
 
-/** What stands before a DELETE whose rows something of ours takes up. */
+/** What comes before a DELETE whose rows something of ours takes up. */
 export const rowsGone = 'with gone as (\n'
 
 /**

@@ -88,7 +88,7 @@ function putBackOf({ kind, node, text }: Statement): PutBack | null {
   return { table: relationName(node.relation), text: retargeted(text, /\binsert\s+into\s+/i) }
 }
 
-/** What stands after `head` is the name of a table: the twin takes its place. */
+/** After `head` comes the name of a table: the twin takes its place. */
 const retargeted = (text: string, head: RegExp): string =>
   text.replace(
     new RegExp(`(${head.source})(?:"(?:[^"]|"")*"|[\\w$]+)(?:\\s*\\.\\s*(?:"(?:[^"]|"")*"|[\\w$]+))?`, 'i'),

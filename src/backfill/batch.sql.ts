@@ -44,7 +44,7 @@ const checkpointSql = (
    )`
 
 /**
- * The checkpoint, in the batch's own transaction: where the range stands. False when another worker
+ * The checkpoint, in the batch's own transaction: how far the range is. False when another worker
  * has taken the range over.
  */
 export async function checkpoint(
@@ -167,7 +167,7 @@ export async function runAndCheckpoint(
   return { ...done.batch, sleptMs: done.sleptMs }
 }
 
-/** Notes a batch that stands outside the ranges: a canary, a sweep, a row taken alone. */
+/** Notes a batch outside the ranges: a canary, a sweep, a row taken alone. */
 export async function noteBatch(
   sql: Db,
   { backfill, relation, rows, ms }: { backfill: number; relation: string; rows: number; ms: number },

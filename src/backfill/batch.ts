@@ -125,7 +125,7 @@ export async function throwIfFenced(check: Promise<boolean>, job: Job): Promise<
 
 const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name)
 
-/** A server's fault in the file's statement or in its header, told with the file's name. */
+/** A server's fault in the file's statement or in its header, with the file's name. */
 export const fileFault = (job: Job, error: unknown): unknown =>
   serverFault(error) && !isLost(error)
     ? sqlFailure(stripPosition(error), job.migration.file.path, job.migration.file.text)
@@ -146,7 +146,7 @@ function withoutOurs(error: unknown, statement: string): unknown {
 }
 
 /**
- * Halves pages until the page of a row that fails stands alone, then takes its rows one by one and notes
+ * Halves pages until the page of a row that fails is alone, then takes its rows one by one and notes
  * those that fail. Returns the rows written.
  */
 async function bisect(

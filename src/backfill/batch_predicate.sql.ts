@@ -25,7 +25,7 @@ interface BatchRows {
  * Where it does not rest, the first row of the pass on every fourth page asks for the size of a file that
  * does not exist, which is one call of the operating system: a chance to give the core to whoever waits for
  * it. Without one a batch computes until the kernel's next tick, 4 ms later, while a commit of the
- * application stands behind it. Asked by every row of the pass, of a file that does exist, it was two calls
+ * application waits behind it. Asked by every row of the pass, of a file that does exist, it was two calls
  * each, and a quarter of the scan.
  */
 export function batchPredicate({ alias, pages, pass, passes, restEvery, unit }: BatchRows): string {

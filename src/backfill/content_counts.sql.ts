@@ -185,7 +185,7 @@ export async function unitCounts(
   const counted = [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
   const list = (alias: string) => counted.map(c => `${alias}.${ident(c)}`).join(', ')
   const typed = await columnsAs(sql, table, [...counted, ...key])
-  // what stands in the quarantine and no longer in the table was taken out, not lost
+  // what is in the quarantine and no longer in the table was taken out, not lost
   const aside =
     key.length === 0
       ? ''

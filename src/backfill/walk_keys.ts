@@ -17,7 +17,7 @@ export interface Along {
   after(rows: number, ms: number): Promise<boolean>
 }
 
-/** Where a range stands whose key was reached; no further key is the end. */
+/** Where a range is whose key was reached; no further key is the end. */
 const reached = (range: Range, key: string[] | null): RangePosition => ({
   cursorPage: key === null ? range.toPage : range.cursorPage,
   cursorKey: key,

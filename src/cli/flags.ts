@@ -31,7 +31,7 @@ const withText = new Set(
 )
 
 /**
- * Where the command stands in a command line, -1 where it names none. A text that belongs to a global flag is
+ * Where the command is in a command line, -1 where it names none. A text that belongs to a global flag is
  * not the command, whatever it says: `--track demo status`.
  */
 export const commandPlace = (argv: string[], commands: { has(name: string): boolean }): number =>

@@ -81,7 +81,7 @@ export async function relationExists(sql: Db, name: string): Promise<boolean> {
   return row!.there
 }
 
-/** An index as it stands. */
+/** An index as it is. */
 interface IndexFacts {
   definition: string
   valid: boolean
@@ -117,14 +117,15 @@ export async function constraintFacts(
   return row ?? null
 }
 
-/** Looks at a column; null when there is none. */
+/** Looks at a column; null when there is none. `bareType` is its type without length and precision. */
 export async function columnFacts(
   sql: Db,
   table: string,
   column: string,
-): Promise<{ notNull: boolean; type: string } | null> {
-  const [row] = await sql<{ notNull: boolean; type: string }[]>`
-    select a.attnotnull as "notNull", format_type(a.atttypid, a.atttypmod) as type
+): Promise<{ notNull: boolean; type: string; bareType: string } | null> {
+  const [row] = await sql<{ notNull: boolean; type: string; bareType: string }[]>`
+    select a.attnotnull as "notNull", format_type(a.atttypid, a.atttypmod) as type,
+      format_type(a.atttypid, -1) as "bareType"
     from pg_catalog.pg_attribute a
     where a.attrelid = to_regclass(${table}) and a.attname = ${column} and a.attnum > 0 and not a.attisdropped`
   return row ?? null

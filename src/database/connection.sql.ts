@@ -189,7 +189,7 @@ export async function setFlushSize(sql: Db, size: FlushSize): Promise<void> {
  * that every commit takes. A quiet server keeps five files to use again, and each one beyond held all commits
  * up for 20 to 60 ms: p99 36 ms beside an idle 3.9, with this 14 to 17, and 9 when the application's own
  * sessions, which make half of the files, did without the zeros too. Only a superuser may, or who was granted
- * the parameter; nobody else is told, because nothing is wrong.
+ * the parameter; nobody else gets a message, because nothing is wrong.
  */
 const writing = [
   `set backend_flush_after = '${flushSizes.small}'`,

@@ -4,7 +4,7 @@ import type { Db } from './types.js'
 
 /** A column as the catalog has it. */
 export interface ColumnFacts {
-  /** Its type with the schema, `pg_catalog.varchar`; of a domain the type that it stands on. */
+  /** Its type with the schema, `pg_catalog.varchar`; of a domain the type below it. */
   type: string
   /** What is in brackets behind the type, as in `varchar(10)` or `numeric(8,2)`. */
   args: number[]
@@ -42,7 +42,7 @@ export interface RelationDetails {
 export interface TypeFacts {
   /** As the statement has it: `text`, `public.mood`. */
   asked: string
-  /** With its schema; of a domain the type that it stands on. */
+  /** With its schema; of a domain the type below it. */
   type: string
   args: number[]
   /** A domain with a constraint or a default: a column of it is computed row by row. */

@@ -218,7 +218,7 @@ function namesAskedFor(statements: Statement[]) {
     if (kind === 'DropStmt')
       for (const object of node.objects) {
         const path = strings([object])
-        // the name of a policy or a trigger stands behind that of its table
+        // the name of a policy or a trigger comes after that of its table
         for (const name of [path, path.slice(0, -1)]) if (name.length > 0) relations.add(pathName(name))
       }
   }

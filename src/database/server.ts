@@ -22,7 +22,7 @@ import type { Db } from './types.js'
 const oldest = 140000
 const tested = [15, 18] as const
 
-/** The target as it is told to people, with what the server said. */
+/** The target as it is shown to people, with what the server said. */
 export interface Target {
   info: TargetInfo
   facts: ServerFacts
@@ -67,7 +67,7 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
 
 /**
  * What must be true of roles and objects before the first step: prerequisites, ownership, sight, and
- * that nothing stands where a table is to be made.
+ * that nothing is where a table is to be made.
  */
 export async function preflight(connection: Connection, migrations: Migration[]): Promise<Finding[]> {
   const found: Finding[] = []

@@ -1,4 +1,5 @@
 import { hasWholeRowIndex } from '../database/create_like.sql.js'
+import { queryPlan } from '../database/query_plan.sql.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { type Db, ident, type Root } from '../database/types.js'
 import { walPosition } from '../run/lock_trace.sql.js'
@@ -13,16 +14,8 @@ export async function expectedRows(
   { table, pending }: { table: string; pending: string },
   alias: string,
 ): Promise<number> {
-  const rows = await savepoint(sql)(tx =>
-    tx.unsafe<{ 'QUERY PLAN': unknown }[]>(
-      `explain (format json) select from ${table} ${alias} where (${pending})`,
-    ),
-  )
-  const explainedPlan = rows[0]!['QUERY PLAN']
-  const [{ Plan }] = (typeof explainedPlan === 'string' ? JSON.parse(explainedPlan) : explainedPlan) as [
-    { Plan: { 'Plan Rows': number } },
-  ]
-  return Plan['Plan Rows']
+  const plan = await savepoint(sql)(tx => queryPlan(tx, `select from ${table} ${alias} where (${pending})`))
+  return plan['Plan Rows']
 }
 
 /**

@@ -54,7 +54,7 @@ export async function dryRunWithRehearsal(
   const loud = rehearsed.checks.some(isFault)
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
   const newAppFails = rehearsed.findings.some(f => f.code === 'NEW_APP_FAILS')
-  // a step that failed in a rehearsal has failed nobody: the reviewer is told
+  // a step that failed in a rehearsal has failed nobody: the reviewer reads about it
   if (
     loud ||
     stuck ||

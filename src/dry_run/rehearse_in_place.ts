@@ -164,7 +164,7 @@ async function rehearseStep(
       return {
         outcome: 'failed',
         result: { reason: 'it would take away what nobody has named' },
-        // it has failed nobody yet: the reviewer is told
+        // it has failed nobody yet: the reviewer reads about it
         findings: [{ ...error.finding, level: 'warn' }],
         ends: true,
       }

@@ -19,7 +19,7 @@ export type DroppedObject =
   /** A schema with everything in it. */
   | { kind: 'schema'; schema: string }
   | { kind: 'database'; name: string }
-  /** What cannot be told before the statement runs: what functions, triggers and CASCADE do. */
+  /** What is not known before the statement runs: what functions, triggers and CASCADE do. */
   | { kind: 'unknown' }
 
 /**
@@ -215,7 +215,7 @@ function ofAlter(node: Node): DroppedObject[] {
 }
 
 /**
- * A query, whatever it stands in: the rows that its own DELETE and MERGE remove, and what
+ * A query, whatever it is part of: the rows that its own DELETE and MERGE remove, and what
  * triggers and functions may.
  */
 function ofQuery(query: Node): DroppedObject[] {

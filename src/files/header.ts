@@ -38,7 +38,7 @@ const headerKeys = {
   ],
 } as const
 
-/** Which kind of file a header stands in. */
+/** Which kind of file a header is in. */
 export type HeaderKind = keyof typeof headerKeys
 
 /** A parsed header: the values by key, each with its line (counted from 1). */

@@ -1,6 +1,6 @@
 import { SyntaxFault, scanTokens } from './statements.js'
 
-/** What stands in the place of a literal. */
+/** What is written in the place of a literal. */
 const omitted = '…'
 
 /** Literals as PostgreSQL's scanner writes them: strings of all kinds, dollar-quoted ones, and numbers. */

@@ -14,7 +14,7 @@ export interface Statement {
   node: Node
   /** Offset of the first character in the file. */
   offset: number
-  /** What stands between the statement before and this one: comments, white space, a semicolon. */
+  /** What is between the statement before and this one: comments, white space, a semicolon. */
   above: string
 }
 

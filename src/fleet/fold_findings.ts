@@ -43,7 +43,7 @@ export function foldFindings(targets: TargetReport[], list: string): Finding[] {
   return mostUrgentFirst(folded)
 }
 
-/** What stands for the name of the database, where that is the only difference between findings. */
+/** What replaces the name of the database, where that is the only difference between findings. */
 const eachDatabase = '<database>'
 
 function sameFindings(targets: TargetReport[]): Iterable<Folded> {

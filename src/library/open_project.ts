@@ -92,8 +92,8 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
     }
     const startedAt = momentNow()
     const work = () => reported(verb.command, () => verb.run(call, request))
-    const told = await (trace ? trace.run(work) : work()).finally(opened.close)
-    const report = opened.stamped(told, startedAt)
+    const ended = await (trace ? trace.run(work) : work()).finally(opened.close)
+    const report = opened.stamped(ended, startedAt)
     report.findings.unshift(...opened.layoutFindings())
     events.rethrow()
     return report

@@ -23,7 +23,7 @@ export async function tableRows(sql: Db, table: string): Promise<TableRows> {
 export const nulls = (sql: Db, table: string, column: string): Promise<number> =>
   countFrom(sql, `from ${table} where ${column} is null`)
 
-/** How many rows a key or check would refuse, and the query that shows them; null where it can't be told. */
+/** How many rows a key or check would refuse, and the query that shows them; null where that is not known. */
 export async function rowsAgainst(
   sql: Db,
   table: string,

@@ -251,7 +251,7 @@ export const codes = {
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
-/** How bad a hazard is: the application feels it, stands still or must be replaced, or data may be lost. */
+/** How bad a hazard is: the application feels it, stops or must be replaced, or data may be lost. */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
 /** A level of hazards. */
 export type HazardLevel = (typeof hazardLevels)[number]

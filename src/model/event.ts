@@ -56,7 +56,7 @@ type OneEvent =
       of: number
     }
 
-/** Who stands in the way of a lock; the statement has its literals removed, which may be people's data. */
+/** Who holds up a lock; the statement has its literals removed, which may be people's data. */
 export interface Blocker {
   pid: number
   application: string

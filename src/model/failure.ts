@@ -37,7 +37,7 @@ export class UsageError extends Failure<'USAGE'> {
   }
 }
 
-/** The failure that a finding stands for, whatever its code. */
+/** The failure that a finding describes, whatever its code. */
 export const failureOf = ({ code, subject, facts }: Finding): Failure =>
   new Failure(code, subject, ...([facts] as unknown as WithFacts<Code, []>))
 

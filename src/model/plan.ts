@@ -50,7 +50,7 @@ export interface Step {
   direction: 'up' | 'down'
   statements: string[]
   hazards: Hazard[]
-  /** The locks that the statements take, as far as they can be told before they run. */
+  /** The locks that the statements take, as far as they are known before they run. */
   locks: Lock[]
   /** The ledger's unfinished row of this step, when it is to be resumed. */
   resumes: LedgerRow | null

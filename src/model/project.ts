@@ -165,7 +165,7 @@ interface SessionFilter {
   default?: string[]
 }
 
-/** Rows that somebody sees, told apart by an id. */
+/** Rows that somebody sees, distinguished by an id. */
 export interface VisibleRows {
   table: string
   id: string

@@ -153,7 +153,7 @@ export interface Probed {
   skipped: string | null
 }
 
-/** A row as it is told: values as text, number, boolean or null. */
+/** A row as it is shown: values as text, number, boolean or null. */
 export type Cells = Record<string, string | number | boolean | null>
 
 /** Title of the table of locks that make somebody wait; a renderer may draw it in its own way. */

@@ -42,7 +42,7 @@ interface DemoOptions {
   fixture: Fixture
 }
 
-/** Walks the life cycle on a database of its own: every step is the real command, told in a line. */
+/** Walks the life cycle on a database of its own: every step is the real command, shown in a line. */
 export async function demo(
   ctx: Context,
   project: Project,

@@ -58,7 +58,7 @@ async function needsOf(track: Track): Promise<Needs> {
 
 type Found = { [K in keyof Needs]: Set<string> }
 
-/** What stands before the name of a table that is only read. */
+/** The mark before the name of a table that is only read. */
 const onlyReads = /(?<!\bdelete\s+)\b(?:from|join)\s+$/i
 
 function addNeeds(found: Found, s: Statement): void {

@@ -97,7 +97,7 @@ export async function doctor(
 
 /**
  * Checks that can speak now: what lies ahead of a track not yet begun, and what
- * stands in the way at any time.
+ * is in the way at any time.
  */
 const speaksNow = (check: Check, applied: ReadonlySet<string>): boolean =>
   isOutlook(check) ? applied.size === 0 : check.kind === 'check' && check.after === null && !check.shared

@@ -85,7 +85,7 @@ const keptTable = (count: PruneCount, keepers: string[]): Table => ({
 
 /**
  * Archives, marks or deletes sessions that nobody has used for so long, by the newest of their own time and
- * their messages'; a dry run unless told to apply. What is deleted goes to the archive, as in a rollback.
+ * their messages'; a dry run unless `apply` is set. What is deleted goes to the archive, as in a rollback.
  */
 export async function prune(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
   const info = await requireTrackInfo(track)
@@ -188,7 +188,7 @@ const followText = ({ follows }: Follows): string =>
     .map(f => (f.columns ? `values of ${f.table}` : `rows of ${f.table}`))
     .join(', ') || 'nothing else'
 
-/** Drops archives past their retention; a dry run unless told to apply. */
+/** Drops archives past their retention; a dry run unless `apply` is set. */
 export async function pruneArchives(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
   const report = emptyReport('prune')
   await using connection = await connect(ctx, 'reader')

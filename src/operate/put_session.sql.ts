@@ -1,5 +1,5 @@
 import { type Db, ident, literal, type Root } from '../database/types.js'
-import type { DocumentColumn } from '../model/session_document.js'
+import type { MergedColumn } from '../rollback/merged_table.sql.js'
 import { sameKey } from '../rollback/restore.sql.js'
 
 /** Rows of a session that are to be put into a table, and where they wait in this transaction. */
@@ -8,13 +8,13 @@ export interface Staged {
   stage: string
   key: string[]
   /** All columns but those that the server computes. */
-  columns: DocumentColumn[]
+  columns: MergedColumn[]
 }
 
 /** The name of the table in which rows wait. */
 export const stageName = (n: number): string => `pg_temp.rethread_session_${n}`
 
-const columnList = (columns: DocumentColumn[]): string => columns.map(c => ident(c.name)).join(', ')
+const columnList = (columns: MergedColumn[]): string => columns.map(c => ident(c.name)).join(', ')
 
 /** Makes the table in which rows wait, with the types of their table; it goes with the transaction. */
 export async function makeStage(tx: Db, { table, stage, columns }: Staged): Promise<void> {
@@ -23,23 +23,13 @@ export async function makeStage(tx: Db, { table, stage, columns }: Staged): Prom
   )
 }
 
-/** Types of the columns without length and precision: a text that is too long is refused, not cut. */
-async function bareTypes(tx: Db, { table, columns }: Staged): Promise<string[]> {
-  const rows = await tx<{ name: string; type: string }[]>`
-    select a.attname::text as name, format_type(a.atttypid, -1) as type
-    from pg_catalog.pg_attribute a
-    where a.attrelid = ${table}::regclass and a.attnum > 0 and not a.attisdropped`
-  return columns.map(c => rows.find(r => r.name === c.name)!.type)
-}
-
-const castValues = (types: string[]): string =>
-  types.map((type, i) => `(r.value ->> ${i})::${type}`).join(', ')
-
 /** Reads rows from their texts, each in the order of the columns. */
 export async function fillStage(tx: Db, s: Staged, rows: (string | null)[][]): Promise<void> {
+  // a text that is too long is refused, not cut
+  const values = s.columns.map(({ bareType }, i) => `(r.value ->> ${i})::${bareType}`).join(', ')
   await tx.unsafe(
     `insert into ${s.stage} (${columnList(s.columns)})
-     select ${castValues(await bareTypes(tx, s))} from json_array_elements($1::text::json) r`,
+     select ${values} from json_array_elements($1::text::json) r`,
     [JSON.stringify(rows)],
   )
 }

@@ -46,7 +46,7 @@ export async function stagesOf(sql: Db, tables: SessionTable[]): Promise<(Staged
   return Promise.all(
     tables.map(async (t, n) => {
       const columns = (await mergedColumns(sql, t.table)).filter(c => !c.generated)
-      return { ...t, stage: stageName(n), columns: columns.map(({ name, type }) => ({ name, type })) }
+      return { ...t, stage: stageName(n), columns }
     }),
   )
 }
@@ -124,7 +124,7 @@ async function isAsItWaits(
 /** Throws SESSION_NOT_PUT where rows point at others that are neither there nor about to come. */
 async function refuseOrphans(tx: Db, s: Staged, stages: Staged[]): Promise<void> {
   const own = (await referencingKeys(tx, s.table)).filter(k => k.table === s.table).map(k => k.constraint)
-  const isStaged = (parent: string) => stages.some(o => o.table === parent || o.table === `public.${parent}`)
+  const isStaged = (parent: string) => stages.some(o => o.table === parent)
   for (const k of await foreignKeys(tx, s.table)) {
     if (own.includes(k.name) || isStaged(k.parent)) continue
     const lost = await withoutParent(tx, s, { columns: k.columns, isThere: hasParent(k) })

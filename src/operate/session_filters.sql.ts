@@ -1,4 +1,6 @@
+import { columnFacts } from '../database/catalog.sql.js'
 import { isDataFault } from '../database/faults.js'
+import { type PlanNode, planNodes, queryPlan } from '../database/query_plan.sql.js'
 import { scopeOf, takenBack } from '../database/scopes.js'
 import { type Db, ident as q } from '../database/types.js'
 import { messageValue } from '../model/message_value.js'
@@ -60,15 +62,10 @@ export async function isOneOf(
   parameter: string,
 ): Promise<string> {
   const list = `jsonb_array_elements_text(${parameter}::text::jsonb) v`
-  const [type] = await sql<{ name: string }[]>`
-    -- without its length, to which a longer value would be cut
-    select quote_ident(n.nspname) || '.' || quote_ident(t.typname) as name
-    from pg_catalog.pg_attribute a
-    join pg_catalog.pg_type t on t.oid = a.atttypid
-    join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-    where a.attrelid = to_regclass(${table}) and a.attname = ${column} and a.attnum > 0 and not a.attisdropped`
-  return type && (await canBe(sql, type.name, values))
-    ? `s.${q(column)} = any (array(select v::${type.name} from ${list}))`
+  // without its length, to which a longer value would be cut
+  const type = (await columnFacts(sql, table, column))?.bareType
+  return type !== undefined && (await canBe(sql, type, values))
+    ? `s.${q(column)} = any (array(select v::${type} from ${list}))`
     : `s.${q(column)}::text in (select v from ${list})`
 }
 
@@ -106,25 +103,6 @@ function holdsText(info: TrackInfo, pattern: string): string {
   return `(${places.join(' or ')})`
 }
 
-/** A node of a plan, as EXPLAIN gives it. */
-interface SearchNode {
-  'Node Type': string
-  Alias?: string
-  Filter?: string
-  Plans?: SearchNode[]
-}
-
-/** The plan of a statement, as the server would run it with these parameters. */
-async function planOf(sql: Db, text: string, args: string[]): Promise<SearchNode> {
-  const [row] = await sql.unsafe<{ 'QUERY PLAN': { Plan: SearchNode }[] }[]>(
-    `explain (format json) ${text}`,
-    args,
-  )
-  return row!['QUERY PLAN'][0]!.Plan
-}
-
-const searchNodes = (node: SearchNode): SearchNode[] => [node, ...(node.Plans ?? []).flatMap(searchNodes)]
-
 /**
  * The table whose rows a search would read one by one, and how many it has as the planner knows; null where
  * an index leads to them. Titles are few, and read anyway.
@@ -135,11 +113,11 @@ export async function scannedBy(
   { text, args }: Condition,
 ): Promise<{ table: string; rows: number | null } | null> {
   const { sessions: s, messages: m } = info
-  const plan = await planOf(sql, `select from ${s.table} s where ${text}`, args)
-  const isSearch = ({ Alias = '', Filter = '' }: SearchNode): boolean =>
+  const plan = await queryPlan(sql, `select from ${s.table} s where ${text}`, { args })
+  const isSearch = ({ Alias = '', Filter = '' }: PlanNode): boolean =>
     Filter.includes('~~*') && /^[me](_\d+)?$/.test(Alias)
   const table = s.history ? s.table : m?.table
-  const reads = searchNodes(plan).filter(n => isSearch(n) && /^(Seq|Function) Scan$/.test(n['Node Type']))
+  const reads = planNodes(plan).filter(n => isSearch(n) && /^(Seq|Function) Scan$/.test(n['Node Type']))
   if (table === undefined || reads.length === 0) return null
   const [row] = await sql<{ rows: number | null }[]>`
     select case when bool_or(r.reltuples < 0) then null else sum(r.reltuples)::float8 end as rows

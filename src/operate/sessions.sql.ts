@@ -1,11 +1,11 @@
 import { columnFacts } from '../database/catalog.sql.js'
+import { queryPlan } from '../database/query_plan.sql.js'
 import { primaryKey } from '../database/row_key.sql.js'
 import { type Db, literal, ident as q } from '../database/types.js'
 import { messageValue, readAs } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
 import { type MergedColumn, mergedColumns } from '../rollback/merged_table.sql.js'
-import { plannedCost } from '../verify/row_groups.sql.js'
 import { type Condition, isOneOf } from './session_filters.sql.js'
 
 const countOf = (info: TrackInfo): string => {
@@ -171,7 +171,7 @@ const mostCounted = 1_000_000
 /** How many messages there are as the server believes where they are too many to count, else null. */
 export async function estimatedMessages(sql: Db, info: TrackInfo): Promise<number | null> {
   if (!info.messages || info.sessions.history) return null
-  const rows = (await plannedCost(sql, `select from ${info.messages.table}`)).rows
+  const rows = (await queryPlan(sql, `select from ${info.messages.table}`))['Plan Rows']
   return rows > mostCounted ? rows : null
 }
 

@@ -189,7 +189,7 @@ function cascadesUnseen(table: string, cmd: Node, known: Known): boolean {
   return cmd.subtype === 'AT_DropConstraint' && known.foreignKeys.some(k => k.references === table)
 }
 
-/** The command in words, as it stands in SQL. */
+/** The command in words, as it is written in SQL. */
 export function commandLabel(cmd: Node): string {
   const constraint = cmd.def?.Constraint as Node | undefined
   switch (cmd.subtype) {

@@ -7,7 +7,7 @@ import { dottedText, namesIn } from '../model/table_name.js'
 export const sameFamily = (a: string, b: string): boolean =>
   a === b || [a, b].every(t => t === 'pg_catalog.text' || t === 'pg_catalog.varchar')
 
-/** A type, and what stands in brackets behind it. */
+/** A type, and what follows it in brackets. */
 export interface Type {
   type: string
   args: number[]

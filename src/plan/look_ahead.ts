@@ -29,7 +29,7 @@ import { judgeAnswers, questionsOf } from './violations.js'
 /**
  * What would stop a run later, looked for before its first step: for every pending file, also those that this
  * run leaves for later. The catalog is asked first; then the files run on empty twins of the tables.
- * `findings` is empty where nothing stands in the way.
+ * `findings` is empty where nothing is in the way.
  */
 export async function lookAhead(
   ctx: Context,

@@ -190,7 +190,7 @@ export function locksOfComment(node: Node, known: Known): Taken[] {
   return known.exists(table) === false ? [] : lockAll([table], 'SHARE UPDATE EXCLUSIVE')
 }
 
-/** A published parent brings its children, but a partitioned table stands for its partitions. */
+/** A published parent brings its children, but a partitioned table is published for its partitions. */
 export function locksOfPublication(node: Node, known: Known): Taken[] {
   return (node.pubobjects ?? []).flatMap((o: Node) => {
     const range = o.PublicationObjSpec?.pubtable?.relation

@@ -2,7 +2,7 @@ import { askedName, type Known } from '../database/known.js'
 import { type Node, relationName, visitNodes } from '../files/statements.js'
 import { lockAll, lockModes, type Taken } from '../model/lock_mode.js'
 
-/** What is locked where a name stands in a query: ONLY leaves the children out. */
+/** What is locked where a query names a table: ONLY leaves the children out. */
 export const spread = (range: Node, known: Known): string[] =>
   range.inh ? known.family(relationName(range)) : [relationName(range)]
 

@@ -20,7 +20,7 @@ const decisions: ReadonlySet<Code> = new Set<Code>([
 /** Commands that look and change nothing: they pass, or they find something. */
 const looking: ReadonlySet<string> = new Set(['verify', 'prove', 'lint', 'doctor', 'status'])
 
-/** What stands in the way of a run, also where a plan only warns of it. */
+/** What is in the way of a run, also where a plan only warns of it. */
 const obstacles = ({ command, findings }: Report): Finding[] =>
   findings.filter(
     f => f.level === 'refused' || (command === 'plan' && f.level === 'warn' && codes[f.code] === 'refused'),

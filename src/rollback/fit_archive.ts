@@ -25,7 +25,7 @@ export interface FittedTable {
   /** Archived columns that are gone. */
   gone: string[]
   unfit: Unfit[]
-  /** Why no row can be told from another one; null where the key is there as it was. */
+  /** Why rows cannot be distinguished; null where the key is there as it was. */
   noKey: string | null
 }
 

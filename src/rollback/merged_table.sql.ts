@@ -5,6 +5,8 @@ export interface MergedColumn {
   name: string
   /** With its length or precision, as SQL. */
   type: string
+  /** The same without: a value that is too long is refused by it, not cut. */
+  bareType: string
   generated: boolean
   /** GENERATED ALWAYS AS IDENTITY: an INSERT may override it, an UPDATE may not. */
   always: boolean
@@ -21,7 +23,8 @@ export async function mergedColumns(sql: Db, table: string): Promise<MergedColum
   return sql<MergedColumn[]>`
     select c.*, c."notNull" and c.default is null and not c.numbered and not c.generated as wanted
     from (
-      select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type, a.attgenerated <> '' as generated,
+      select a.attname::text as name, format_type(a.atttypid, a.atttypmod) as type,
+        format_type(a.atttypid, -1) as "bareType", a.attgenerated <> '' as generated,
         a.attidentity = 'a' as always, a.attidentity <> '' as numbered,
         a.attnotnull or y.typtype = 'd' and y.typnotnull as "notNull",
         case when a.attgenerated <> '' then null when d.oid is not null then pg_get_expr(d.adbin, d.adrelid)

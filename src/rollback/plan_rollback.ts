@@ -40,7 +40,7 @@ export interface RollbackOptions {
 interface RollbackGuards {
   /** Any rollback wants the database's name, not only one that drops something. */
   protected: boolean
-  /** Free space of the server's disk, in bytes, where somebody has told; else null. */
+  /** Free space of the server's disk, in bytes, where somebody has said it; else null. */
   diskFreeBytes: number | null
 }
 

@@ -1,6 +1,6 @@
 import type { Db } from '../database/types.js'
 
-/** The writer's lease as it stands. */
+/** The writer's lease as it is. */
 interface LeaseRow {
   token: number
   holder: string | null

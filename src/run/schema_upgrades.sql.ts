@@ -8,7 +8,7 @@ import { putBackFunctions, putBackSql } from './put_back.sql.js'
 /**
  * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one
  * that was released: add another. `rethread` may be dropped at any time without harm to the application; what
- * must outlive it (archives, quarantine, rows that failed) stands in `rethread_archive`.
+ * must outlive it (archives, quarantine, rows that failed) is in `rethread_archive`.
  */
 export const upgrades: readonly string[] = [
   `create table rethread.runs (
@@ -148,7 +148,7 @@ export const upgrades: readonly string[] = [
     finished_at timestamptz
   );
   create unique index restores_open on rethread.restores (track, archive) where state <> 'done';`,
-  // Rows that failed are told apart from those that were set aside. Older versions kept both in the
+  // Rows that failed are kept apart from those that were set aside. Older versions kept both in the
   // quarantine; their rows are still in their tables, so a copy that moves over takes nothing away.
   `alter table rethread.backfills drop constraint backfills_state_check;
   alter table rethread.backfills add constraint backfills_state_check check (state in ('running', 'failed', 'done'));

@@ -37,7 +37,7 @@ export const forgetSettings = (connection: Connection): void => void settled.del
 export const knownSettings = async ({ writer }: Run): Promise<Record<string, string>> =>
   settled.get(writer) ?? (await sessionSettings(writer.sql))
 
-/** A file that leaves a setting behind changes how the next one runs: it is told and put back. */
+/** A file that leaves a setting behind changes how the next one runs: it is reported and put back. */
 export async function resetLeaked(
   run: Run,
   path: string,

@@ -6,7 +6,7 @@ import type { StepResult } from '../model/report.js'
 const shownTransaction = (transaction: Transaction): StepResult['transaction'] =>
   transaction === 'as-needed' ? 'one' : transaction === 'each' ? 'parts' : transaction
 
-/** A step as it stands in a report before anything ran. */
+/** A step as a report shows it before anything ran. */
 export function stepResult(
   step: Step,
   outcome: StepResult['outcome'] = 'planned',

@@ -1,3 +1,4 @@
+import { type PlanNode, queryPlan } from '../database/query_plan.sql.js'
 import { savepoint, takenBack } from '../database/scopes.js'
 import { type Db, ident, literal } from '../database/types.js'
 import { codeOf, isLostCode } from '../model/failure.js'
@@ -252,15 +253,12 @@ export async function attemptAll(sql: Db, tries: Try[]): Promise<TryResult[]> {
   }
 }
 
-/** The plan of a query as somebody, as EXPLAIN's JSON; null where the server refuses to plan it. */
-export async function explainAs(sql: Db, persona: Persona, query: string): Promise<unknown> {
+/** The plan of a query as somebody; null where the server refuses to plan it. */
+export async function explainAs(sql: Db, persona: Persona, query: string): Promise<PlanNode | null> {
   try {
     return await takenBack(savepoint(sql), async tx => {
       await become(tx, persona)
-      const [row] = await tx.unsafe<{ 'QUERY PLAN': { Plan: unknown }[] }[]>(
-        `explain (format json, verbose) ${query}`,
-      )
-      return row!['QUERY PLAN'][0]!.Plan
+      return queryPlan(tx, query, { verbose: true })
     })
   } catch (error) {
     const code = codeOf(error)

@@ -1,3 +1,4 @@
+import { planNodes } from '../database/query_plan.sql.js'
 import type { Db } from '../database/types.js'
 import type { Access, AccessTable, Check, Operation, Persona } from '../model/project.js'
 import { type Finding, finding, type Probed, type Table } from '../model/report.js'
@@ -218,11 +219,6 @@ async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<
   return { title: 'Who may do what: attempts', columns: ['attempt', ...names], rows }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: EXPLAIN's tree has many shapes; readers check what they touch
-type PlanNode = Record<string, any>
-
-const nodesOf = (plan: PlanNode): PlanNode[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
-
 /**
  * What the policies cost for what the application asks, by EXPLAIN as the first persona: who is asking must
  * be found out once and not for every row, and a large table must not be read from end to end.
@@ -232,14 +228,14 @@ async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
   const persona: Persona = Object.values(access.personas)[0]!
   for (const t of access.tables) {
     if (t.reads === null) continue
-    const plan = (await explainAs(tx, persona, t.reads)) as PlanNode | null
+    const plan = await explainAs(tx, persona, t.reads)
     if (plan === null) continue
-    for (const node of nodesOf(plan)) {
-      const filter = String(node.Filter ?? '')
+    for (const node of planNodes(plan)) {
+      const filter = node.Filter ?? ''
       if (/\b(auth\.(uid|jwt|role)|current_setting)\(/.test(filter) && node['Node Type'] !== 'Result')
-        found.push(finding('POLICY_PER_ROW', t.table, { filter, node: String(node['Node Type']) }))
+        found.push(finding('POLICY_PER_ROW', t.table, { filter, node: node['Node Type'] }))
       if (node['Node Type'] === 'Seq Scan') {
-        const name = tableText({ schema: String(node.Schema), name: String(node['Relation Name']) })
+        const name = tableText({ schema: node.Schema!, name: node['Relation Name']! })
         const size = await rowEstimate(tx, name)
         if (size > largeTable)
           found.push(finding('POLICY_SCANS', name, { rows: size, filter: filter || null }))

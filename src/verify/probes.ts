@@ -128,7 +128,7 @@ export async function prepareProbe(tx: Db, check: Check): Promise<Seeded | { ski
  */
 export class CantProbe extends Error {}
 
-/** Nothing found, nothing told. */
+/** Nothing found, nothing reported. */
 export const emptyProbe = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
 /** Nothing was proved, and why; that is never clean. */

@@ -1,3 +1,4 @@
+import { type PlanNode, queryPlan } from '../database/query_plan.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
 import type { VisibleRows } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
@@ -56,24 +57,14 @@ export interface RowGroup {
   others: number
 }
 
-/** What the planner expects of a query as the current role: its cost, and how many rows. */
-export async function plannedCost(sql: Db, query: string): Promise<{ cost: number; rows: number }> {
-  const [row] = await sql.unsafe<Record<string, unknown>[]>(`explain (format json) ${query}`)
-  const said = row!['QUERY PLAN'] as string | object
-  const [{ Plan: plan }] = (typeof said === 'string' ? JSON.parse(said) : said) as [
-    { Plan: { 'Total Cost': number; 'Plan Rows': number } },
-  ]
-  return { cost: plan['Total Cost'], rows: plan['Plan Rows'] }
-}
-
-/** What it costs to read a table from end to end. */
-export const readingCost = (sql: Db, { table, id }: VisibleRows, isTable: boolean) =>
+/** How the planner would read a table from end to end. */
+export const planReading = (sql: Db, { table, id }: VisibleRows, isTable: boolean): Promise<PlanNode> =>
   // where a row is stored is in no index
-  plannedCost(sql, `select ${isTable ? 'ctid' : ident(id)} from ${table}`)
+  queryPlan(sql, `select ${isTable ? 'ctid' : ident(id)} from ${table}`)
 
-/** What it costs the current role to find its rows of a table, of those that a filter lets through. */
-export const findingCost = (sql: Db, { table, id }: VisibleRows, filter: string) =>
-  plannedCost(sql, `select ${ident(id)} from ${table} where ${filter}`)
+/** How the planner would find the current role's rows of a table, of those that a filter lets through. */
+export const planFinding = (sql: Db, { table, id }: VisibleRows, filter: string): Promise<PlanNode> =>
+  queryPlan(sql, `select ${ident(id)} from ${table} where ${filter}`)
 
 const groupKey = (columns: string[]): string => `row(${columns.map(ident).join(', ')})::text`
 
@@ -96,7 +87,7 @@ export async function readGroups(
 ): Promise<RowGroup[] | null> {
   const query = groupQuery(of, columns, where)
   // the planner's guess is often too high: only where it is far off what is wanted nobody tries
-  if ((await plannedCost(sql, query)).rows > 50 * most) return null
+  if ((await queryPlan(sql, query))['Plan Rows'] > 50 * most) return null
   const groups = await sql.unsafe<RowGroup[]>(`${query} limit ${most + 1}`)
   return groups.length > most ? null : groups
 }

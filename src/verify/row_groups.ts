@@ -6,12 +6,12 @@ import { savepoint, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import type { VisibleRows } from '../model/project.js'
 import {
-  findingCost,
   idsIn,
   mostIds,
+  planFinding,
+  planReading,
   type RowGroup,
   readGroups,
-  readingCost,
   readVisibility,
   sampleOf,
   type Visibility,
@@ -83,8 +83,9 @@ export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sig
   const { of, lookers, where, small = smallCost } = question
   const [facts] = await relationFacts(tx, [of.table])
   const plain = facts?.kind === 'r' || facts?.kind === 'p'
-  const whole = await readingCost(tx, of, plain)
-  const rows = Math.max(facts?.rows ?? 0, whole.rows)
+  const whole = await planReading(tx, of, plain)
+  const wholeCost = whole['Total Cost']
+  const rows = Math.max(facts?.rows ?? 0, whole['Plan Rows'])
   const result: Sighting = { seen: lookers.map(() => null), sample: question.sample, rows }
   if (question.sample) {
     await lookAtSample(tx, question, result, lookers.keys())
@@ -92,16 +93,16 @@ export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sig
   }
   const costs: (number | null)[] = []
   for (const [i, looker] of lookers.entries()) {
-    const cost = await asLooker(tx, looker, onePersonMs, inside => findingCost(inside, of, looker.filter))
-    if (cost === 'nothing') result.seen[i] = nothingSeen
-    costs.push(cost === 'nothing' ? 0 : (cost?.cost ?? null))
+    const plan = await asLooker(tx, looker, onePersonMs, inside => planFinding(inside, of, looker.filter))
+    if (plan === 'nothing') result.seen[i] = nothingSeen
+    costs.push(plan === 'nothing' ? 0 : (plan?.['Total Cost'] ?? null))
   }
   // together they read the table twice: once in groups, and once for the ids of who sees little
-  const few = costs.reduce<number>((sum, c) => sum + (c ?? Infinity), 0) <= 2 * whole.cost
+  const few = costs.reduce<number>((sum, c) => sum + (c ?? Infinity), 0) <= 2 * wholeCost
   const rest: number[] = []
   for (const [i, looker] of lookers.entries()) {
     const cost = costs[i] ?? Infinity
-    const alone = few || whole.cost <= small || cost <= whole.cost * partByIndex
+    const alone = few || wholeCost <= small || cost <= wholeCost * partByIndex
     if (alone && result.seen[i] === null && costs[i] !== null)
       result.seen[i] = await lookAlone(tx, of, looker, where, onePersonMs)
     if (result.seen[i] === null) rest.push(i)

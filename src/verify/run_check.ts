@@ -220,7 +220,7 @@ function readCheckRows(
 /** The rows of the track that failed, for checks that name it: an older ledger has no list of them. */
 const failedSetting = 'rethread.failed'
 
-/** Checks whose rows are told as they are. */
+/** Checks whose rows are shown as they are. */
 export const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'
 
 /**

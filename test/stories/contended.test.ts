@@ -62,7 +62,7 @@ test.concurrent('of two versions of the files that start at once one is applied,
 })
 
 test.concurrent.each([1, 2])(
-  'a role with %i connection(s) is told what it lacks, and goes on when it has more',
+  'a role with %i connection(s) learns what it lacks, and goes on when it has more',
   async limit => {
     await using db = await database(newest(), 'workspace-sessions', 20)
     const role = `${db.name}_few`
