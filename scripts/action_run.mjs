@@ -67,21 +67,27 @@ function findProgram(version) {
   return ['npx', '--yes', `rethread@${version || 'latest'}`]
 }
 
+/** Migrations that are left to do in one database. */
+function pendingOf({ findings, steps }) {
+  const facts = code => findings.find(f => f.code === code)?.facts
+  const open = steps.filter(s => s.outcome !== 'done' && s.direction === 'up').length
+  return facts('PENDING')?.count ?? open + (facts('STOPPED_BEFORE')?.left ?? 0)
+}
+
 /** Outputs of the step. A report that was not written is that of a command line that could not be read. */
 function writeOutputs(written) {
-  const findings = written?.findings ?? []
-  const all = code => findings.filter(f => f.code === code)
-  const facts = code => all(code)[0]?.facts
-  const steps = written?.steps ?? []
-  const open = steps.filter(s => s.outcome !== 'done' && s.direction === 'up').length
+  // of many databases each has a report of its own
+  const reports = written?.targets?.flatMap(t => t.report ?? []) ?? (written ? [written] : [])
+  const steps = reports.flatMap(r => r.steps)
+  const consents = reports.flatMap(r => r.findings).filter(f => f.code === 'CONSENT_NEEDED')
   const pinned = planFile === '' ? '' : resolve(planFile)
   const outputs = {
     verdict: written?.verdict ?? 'failed',
     'exit-code': exitCode,
-    pending: facts('PENDING')?.count ?? open + (facts('STOPPED_BEFORE')?.left ?? 0),
+    // what many plans have in common is one step of the plan
+    pending: (written?.steps.length ? [written] : reports).reduce((sum, one) => sum + pendingOf(one), 0),
     hazards: [...new Set(steps.flatMap(s => s.hazards.map(h => h.code)))].join(','),
-    // of many databases, each may need something else
-    allow: [...new Set(all('CONSENT_NEEDED').flatMap(f => f.facts.allow))].join(','),
+    allow: [...new Set(consents.flatMap(f => f.facts.allow))].join(','),
     'plan-file': pinned !== '' && existsSync(pinned) ? pinned : '',
     report: written ? report : '',
     markdown: existsSync(markdown) ? markdown : '',

@@ -6,6 +6,7 @@ import { readTrackInfo } from '../files/track_info.js'
 import type { Mapping, Roles } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import type { Finding } from '../model/report.js'
+import { shellQuoted } from '../model/shell_word.js'
 import { columnText } from '../model/table_name.js'
 import {
   type ApplicationTable,
@@ -231,14 +232,13 @@ export const openBindings = (p: Proposal): ProposedBinding[] =>
   p.bindings.filter(b => b.confidence !== 'certain')
 
 /** A word of a command line as a shell takes it. */
-const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 
 /** The command that copies a track under these names; a place that is open says so. */
 export function initCommand(p: ReadProposal, zone: string | null): string {
   const asked = zone ?? p.bindings.find(b => b.role === 'zone')?.to ?? null
   const values = p.bindings
     .filter(b => b.isOfValues)
-    .map(b => `--map-values ${shellWord(`${b.label}=${b.to ?? '<yours>'}`)}`)
+    .map(b => `--map-values ${shellQuoted(`${b.label}=${b.to ?? '<yours>'}`)}`)
   const names = p.bindings
     .filter(b => b.role !== 'zone' && b.role !== apiKey && !b.isOfValues)
     .filter(b => b.renamed || b.confidence !== 'certain')
@@ -246,7 +246,7 @@ export function initCommand(p: ReadProposal, zone: string | null): string {
   return [
     `rethread init --track ${p.track.name}`,
     ...(asked === null ? [] : [`--zone ${asked}`]),
-    ...(names.length > 0 ? [`--map ${shellWord(names.join(','))}`] : []),
+    ...(names.length > 0 ? [`--map ${shellQuoted(names.join(','))}`] : []),
     ...values,
   ].join(' ')
 }

@@ -78,15 +78,17 @@ export function readCodes(role: string, said: string): Map<string, string> {
   return codes
 }
 
+const isNumber = (base: string): boolean => /^(smallint|integer|bigint|numeric)$/.test(base)
+
 /** True for a column of numbers or of true and false: whatever it holds of a role is a code. */
-export const holdsCodes = (base: string): boolean => /^(smallint|integer|bigint|numeric|boolean)$/.test(base)
+export const holdsCodes = (base: string): boolean => isNumber(base) || base === 'boolean'
 
 /**
  * How codes are read as the words that they stand for. Of words for words, those that nobody has named stay
  * as they are.
  */
 export function codeForm(codes: ReadonlyMap<string, string>, base: string): ValueForm {
-  const code = (text: string) => (/int|numeric/.test(base) ? text : quotedText(text))
+  const code = (text: string) => (isNumber(base) ? text : quotedText(text))
   const cases = (pairs: [string, string][]) => pairs.map(([a, b]) => ` when ${a} then ${b}`).join('')
   const list = [...codes]
   const written = new Map(list.map(([from, to]) => [to, from]))

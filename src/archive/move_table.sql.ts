@@ -1,3 +1,4 @@
+import { withFullNames } from '../database/full_names.sql.js'
 import { type Db, ident } from '../database/types.js'
 import { namesIn, partText } from '../model/table_name.js'
 
@@ -11,18 +12,6 @@ export interface Attachment {
   definition: string
   drop: string | null
   again: string | null
-}
-
-/**
- * Asks with every name written with its schema: what is noted is sent again in a session that may look in
- * other schemas. For the time of `work`, which is a part of a transaction.
- */
-async function withFullNames<T>(sql: Db, work: () => Promise<T>): Promise<T> {
-  const [row] = await sql<{ path: string }[]>`select current_setting('search_path') as path`
-  await sql`select set_config('search_path', '', true)`
-  const value = await work()
-  await sql`select set_config('search_path', ${row!.path}, true)`
-  return value
 }
 
 /** A table and its partitions of all levels. */

@@ -1,5 +1,5 @@
 import type { Connection } from '../database/connection.js'
-import { isDataFault, isLost, serverFault, sqlFailure } from '../database/faults.js'
+import { isCanceled, isDataFault, isLost, serverFault, sqlFailure } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import {
@@ -21,7 +21,7 @@ import { noteFailure, pauseBeforeRetry, trustAgain } from './failed_rows.js'
 import { rowParameter } from './failed_rows.sql.js'
 import { restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
-import { isTimeout, retryContention } from './retry_contention.js'
+import { retryContention } from './retry_contention.js'
 import type { Range } from './run_backfill.sql.js'
 
 /** What a batch came to: the rows that it wrote, and how much of its time was rest. */
@@ -77,7 +77,7 @@ export async function batch(
         ),
     })
   } catch (error) {
-    if (limits.mostMs !== null && isTimeout(error)) return null
+    if (limits.mostMs !== null && isCanceled(error)) return null
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, withoutOurs(error, statement))
     const rows = await bisect(job, connection, at.relation, pages)

@@ -1,12 +1,11 @@
 import type { Connection } from '../database/connection.js'
 import type { FlushSize } from '../database/connection.sql.js'
-import { isLost, isRefused, isTransient, serverFault } from '../database/faults.js'
+import { isCanceled, isLost, isRefused, isTransient, serverFault } from '../database/faults.js'
 import { Failure } from '../model/failure.js'
 import { beside } from '../run/beside.js'
 import { throttled, type Vitals, vitals } from './health_monitor.sql.js'
 import type { Job } from './job.js'
 import { measuredPace } from './pace.js'
-import { isTimeout } from './retry_contention.js'
 import { notePace } from './run_backfill.sql.js'
 import { type Advice, advise, unseen, type WalRate } from './throttle.js'
 
@@ -122,7 +121,7 @@ function throttleOf(job: Job): () => Promise<boolean | null> {
       return answer
     } catch (error) {
       if (!isRefused(error)) throw error
-      if (!(isTransient(error) || isTimeout(error)) || clock.now() - answered > mostUnansweredMs) {
+      if (!(isTransient(error) || isCanceled(error)) || clock.now() - answered > mostUnansweredMs) {
         const { message, code } = serverFault(error)!
         job.fault = new Failure('THROTTLE_FAILED', job.migration.name, { reason: message, sqlstate: code })
       }

@@ -1,10 +1,7 @@
-import { isRetriable, isTransient, serverFault } from '../database/faults.js'
+import { isCanceled, isRetriable, isTransient, serverFault } from '../database/faults.js'
 import { Failure } from '../model/failure.js'
 import type { BatchSize } from './batch_size.js'
 import type { Job } from './job.js'
-
-/** True where a statement took longer than it may. */
-export const isTimeout = (error: unknown): boolean => serverFault(error)?.code === '57014'
 
 /** How long a server may lack disk space or memory, in milliseconds: somebody has to make room otherwise. */
 const shortageMs = 10_000
@@ -26,8 +23,8 @@ export async function retryContention<T>(
     try {
       return await attempt()
     } catch (error) {
-      const inTheWay = isRetriable(error) || isTimeout(error)
-      if (!isTransient(error) && !(afterTimeout && isTimeout(error))) throw error
+      const inTheWay = isRetriable(error) || isCanceled(error)
+      if (!isTransient(error) && !(afterTimeout && isCanceled(error))) throw error
       if (ctx.signal.aborted)
         throw new Failure('INTERRUPTED', job.migration.backfill!.table, { command: null }, error)
       const budgetMs = ctx.lockBudgetSeconds * 1000

@@ -2,7 +2,7 @@ import { heapsOf } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type FlushSize, setFlushSize } from '../database/connection.sql.js'
 import { connect } from '../database/context.js'
-import { isRetriable, isSqlState } from '../database/faults.js'
+import { isCanceled, isRetriable } from '../database/faults.js'
 import { backfillSettings } from '../plan/firing_triggers.js'
 import { batch, standalone } from './batch.js'
 import { checkpoint, lastItem, readOnceMore } from './batch.sql.js'
@@ -164,7 +164,7 @@ async function walkPages(
     if (done && last && passes > 1)
       await readOnceMore(connection.sql, at.relation, at.cursorPage, end).catch(error => {
         // it only helps: a lock in its way is not waited for
-        if (!isRetriable(error) && !isSqlState(error, '57014')) throw error
+        if (!isRetriable(error) && !isCanceled(error)) throw error
       })
     const ms = run.ctx.clock.now() - start
     batchSize.note(ms, pages, at.pass, done?.sleptMs)

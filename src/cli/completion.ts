@@ -2,6 +2,7 @@ import { type Command, globalOptions } from '../command.js'
 import { filesIn, folderOf, formats } from '../library/discovery.js'
 import { codes, hazards } from '../model/codes.js'
 import { phases } from '../model/project.js'
+import { shellQuoted } from '../model/shell_word.js'
 import { flagNames, inHelpOrder, isOfUse, shells } from './help.js'
 
 /** One flag: its names, its help, and whether a text follows. */
@@ -95,9 +96,6 @@ complete -o default -F _rethread rethread
 `
 }
 
-/** Text in single quotes, as sh and zsh read it. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
-
 const zsh: Script = (commands, values) => {
   /** Brackets and colons have a meaning in the specifications of _arguments. */
   const plain = (text: string): string => text.replace(/[[\]:\\]/g, '\\$&')
@@ -105,7 +103,7 @@ const zsh: Script = (commands, values) => {
     f.names.map(name => {
       const words = values[f.names.at(-1)!]
       const value = f.takesValue ? `:value:${words ? `(${words.join(' ')})` : '_files'}` : ''
-      return quoted(`${name}[${plain(f.help)}]${value}`)
+      return shellQuoted(`${name}[${plain(f.help)}]${value}`)
     })
   return `#compdef rethread
 # rethread completion for zsh: source <(rethread completion zsh)
@@ -113,7 +111,7 @@ _rethread() {
   local -a commands
   commands=(
 ${[...commands.map(c => [c.name, c.summary]), ['help', 'show the options of a command']]
-  .map(([name, summary]) => `    ${quoted(`${name}:${summary}`)}`)
+  .map(([name, summary]) => `    ${shellQuoted(`${name}:${summary}`)}`)
   .join('\n')}
   )
   if (( CURRENT == 2 )); then
@@ -126,7 +124,7 @@ ${[...commands.map(c => [c.name, c.summary]), ['help', 'show the options of a co
 ${commands
   .map(
     c => `    ${c.name})
-      _arguments ${[...c.flags.flatMap(spec), c.words.length > 0 ? quoted(`1:word:(${c.words.join(' ')})`) : quoted('*:file:_files')].join(' \\\n        ')} ;;`,
+      _arguments ${[...c.flags.flatMap(spec), c.words.length > 0 ? shellQuoted(`1:word:(${c.words.join(' ')})`) : shellQuoted('*:file:_files')].join(' \\\n        ')} ;;`,
   )
   .join('\n')}
   esac

@@ -7,18 +7,11 @@ import { Failures, UsageError } from '../model/failure.js'
 import { attributeOf, flagOf, readOptions, type Typed } from '../model/options.js'
 import type { Finding, Report } from '../model/report.js'
 import { type CommonInput, usableUrl } from './input.js'
-import { maskSecrets, withoutSecrets } from './output.js'
+import { shownStack, withoutSecrets } from './output.js'
 import { readTargetList } from './target_list.js'
 
-/** Flags that are about one database, and why they can not be about many. */
-const flagsOfOne: Record<string, string> = {
-  databaseUrl: '--database-url',
-  embedded: '--embedded',
-  out: '--out',
-  plan: '--plan',
-  fixUp: '--fix-up',
-  rehearseUrl: '--rehearse-url',
-}
+/** Flags that are about one database. */
+const flagsOfOne = ['--database-url', '--embedded', '--out', '--plan', '--fix-up', '--rehearse-url']
 
 /** What a command line says of many databases; null where it is about one. USAGE for flags in conflict. */
 export function readFleet(
@@ -29,12 +22,11 @@ export function readFleet(
   const options = readOptions(fleetOptions, typed)
   const { targets } = options
   if (targets !== null) {
-    const wrong = Object.keys(flagsOfOne).filter(name => typed[name] !== undefined && typed[name] !== false)
+    const wrong = flagsOfOne.filter(flag => ![undefined, false].includes(typed[attributeOf(flag)] as never))
     if (wrong.length > 0)
       throw new Failures(
         wrong.map(
-          name =>
-            new UsageError(flagsOfOne[name]!, 'it is about one database, and `--targets` about many').finding,
+          flag => new UsageError(flag, 'it is about one database, and `--targets` about many').finding,
         ),
       )
     return { ...options, targets }
@@ -85,7 +77,7 @@ export async function runOnTargets(
           ctx: invocation.ctx,
           close: invocation.close,
           run: async () => {
-            const report = await run(invocation)
+            const report = invocation.stamped(await run(invocation), invocation.startedAt)
             return { ...report, findings: [...around(invocation), ...report.findings] }
           },
         }
@@ -93,8 +85,7 @@ export async function runOnTargets(
       masked: (report, { url }) => withoutSecrets(report, url, []),
       onError: (error, { name, url }) => {
         if (typed.verbose !== true || !(error instanceof Error)) return
-        const stack = (error.cause as Error)?.stack ?? error.stack ?? ''
-        process.stderr.write(`[${name}] ${maskSecrets(stack, url)}\n`)
+        process.stderr.write(`[${name}] ${shownStack(error, url)}\n`)
       },
     },
     targets,

@@ -14,8 +14,8 @@ import {
 import { dirname, resolve } from 'node:path'
 import { maskUrl, secretsIn } from '../database/address.js'
 import { findingsOf, isSystemError, UsageError } from '../model/failure.js'
-import type { Finding, Report } from '../model/report.js'
-import { escaped } from '../render/escape.js'
+import { emptyReport, type Finding, type Report } from '../model/report.js'
+import { escaped, terminalText } from '../render/escape.js'
 
 /** Writes a file that a flag names, and the folders above it; what the system has against it. */
 export function writeOutput(cwd: string, path: string, text: string): Finding[] {
@@ -106,11 +106,17 @@ export function maskSecrets(text: string, url: string): string {
   return masked
 }
 
+/** Where an error comes from, for a terminal: what a server has said in it is other people's text. */
+export const shownStack = (error: Error, url: string): string =>
+  terminalText(maskSecrets((error.cause as Error | undefined)?.stack ?? error.stack ?? '', url))
+
 /** A report whose findings quote neither a secret of the target's URL nor a URL among the words typed. */
 export function withoutSecrets(report: Report, url: string, typed: string[]): Report {
   const named = new Set([report.target?.database, report.target?.role, report.target?.host])
   // a password that is also a name would take that name out of every sentence
   const quoted = secretsIn(url).some(secret => named.has(secret)) ? '' : url
-  const { findings } = escaped(report, text => maskWords(maskSecrets(text, quoted), typed))
+  const { findings } = escaped({ ...emptyReport(report.command), findings: report.findings }, text =>
+    maskWords(maskSecrets(text, quoted), typed),
+  )
   return { ...report, findings }
 }

@@ -5,11 +5,12 @@ import { machine } from '../library/machine.js'
 import { Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, type Finding, type Report, verdictOf } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import type { Renderer, TerminalStyle } from '../render/renderer.js'
 import { readFleet, runOnTargets } from './fleet.js'
 import { type CommonInput, type Process, readCommonInput, readInput, urlOrNone } from './input.js'
 import { lookOf, showsUnicode, withPlainMarks } from './look.js'
-import { maskSecrets, withoutSecrets, writeOutput } from './output.js'
+import { shownStack, withoutSecrets, writeOutput } from './output.js'
 import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './output_files.js'
 import { openTerminal } from './terminal.js'
 
@@ -53,7 +54,7 @@ function sameProject(typed: Record<string, Typed>): string {
   const named = ['dir', 'config', 'layout'].flatMap(flag => {
     const value = typed[flag]
     if (typeof value !== 'string') return []
-    return [` --${flag} ${/^[\w./:@%+=,-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`}`]
+    return [` --${flag} ${shellWord(value)}`]
   })
   return [...named, ...(typed.embedded === true ? [' --embedded'] : [])].join('')
 }
@@ -177,10 +178,7 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
   } catch (error) {
     const failed = { ...emptyReport(name), findings: findingsOf(error) }
     const report: Report = { ...failed, verdict: verdictOf(failed) }
-    if (verbose && error instanceof Error)
-      process.stderr.write(
-        `${maskSecrets((error.cause as Error)?.stack ?? error.stack ?? '', urlIn(line))}\n`,
-      )
+    if (verbose && error instanceof Error) process.stderr.write(`${shownStack(error, urlIn(line))}\n`)
     note(report, layoutFindings(), 'first')
     return report
   } finally {

@@ -100,5 +100,5 @@ function whyFailed(error: Error & { code?: unknown; killed?: boolean }, stderr: 
 const withoutUrls = (line: string): string =>
   line
     .replace(/[a-z][a-z0-9+.-]*:\/\/\S+/gi, url => maskUrl(url))
-    .replace(/\b(\w*(?:password|passwd|pwd|secret|token)\w*\s*[=:]\s*)\S+/gi, '$1***')
+    .replace(/\b(\w*(?:password|passwd|pwd|secret|token)\w*["']?\s*[=:]\s*)\S+/gi, '$1***')
     .replace(/\.$/, '')

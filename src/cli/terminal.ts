@@ -131,10 +131,10 @@ export function openTerminal(
       const { default: ask } = await import('@inquirer/input')
       const answers: string[] = []
       for (const [n, role] of open.facts.roles.entries()) {
-        process.stderr.write(`${open.facts.questions[n]}\n`)
+        write(open.facts.questions[n]!)
         const usual = open.facts.names[n]
         const typed = await ask(
-          { message: `${role}:`, ...(usual ? { default: usual } : {}) },
+          { message: `${terminalText(role)}:`, ...(usual ? { default: terminalText(usual) } : {}) },
           { output: process.stderr },
         )
         if (typed.trim() === '') return null

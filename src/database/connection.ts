@@ -5,7 +5,7 @@ import { backendState, endBackend, greet, sendSetup } from './connection.sql.js'
 import { isLost, isRefused, unlessLost } from './faults.js'
 import type { Planted } from './planted.sql.js'
 import { refuseWhenLost } from './refuse_when_lost.js'
-import type { Db } from './types.js'
+import { type Db, readTextArray, writeTextArray } from './types.js'
 import { openWire, type Wire } from './wire.js'
 
 /** One dedicated connection. Closed by `await using` or `close()`. */
@@ -258,13 +258,3 @@ function connectFailure(error: unknown, url: string): Failure | Failures {
     error,
   )
 }
-
-/** A text[] as the server reads it. */
-export const writeTextArray = (list: string[]): string =>
-  `{${list.map(text => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`).join(',')}}`
-
-/** A one-dimensional text[] as the server writes it; NULL elements do not occur in ours. */
-export const readTextArray = (text: string): string[] =>
-  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, bare]) =>
-    quoted === undefined ? bare! : quoted.replace(/\\(.)/g, '$1'),
-  )

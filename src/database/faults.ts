@@ -47,6 +47,9 @@ export function unlessLost(error: unknown): void {
   if (!isLost(error)) throw error
 }
 
+/** True where a statement was cancelled: it took longer than it may, or somebody asked. */
+export const isCanceled = (error: unknown): boolean => isSqlState(error, '57014')
+
 /** True when waiting and trying again is right: a lock that did not come in time, a deadlock. */
 export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
 

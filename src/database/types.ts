@@ -19,3 +19,13 @@ export const literal = (text: string): string => {
 
 /** A connection that can start a transaction. */
 export type Root = postgres.Sql<Types>
+
+/** A text[] as the server reads it. */
+export const writeTextArray = (list: string[]): string =>
+  `{${list.map(text => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`).join(',')}}`
+
+/** A one-dimensional text[] as the server writes it; NULL elements do not occur in ours. */
+export const readTextArray = (text: string): string[] =>
+  [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, bare]) =>
+    quoted === undefined ? bare! : quoted.replace(/\\(.)/g, '$1'),
+  )

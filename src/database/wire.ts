@@ -93,8 +93,9 @@ export class Wire extends EventEmitter {
       queueMicrotask(() => this.fail(closedBy(this.why ?? 'the connection is gone')))
       return true
     }
-    this.fromClient(chunk)
-    return this.socket.write(chunk, done)
+    // what was read is sent, changed as it is: a head in two pieces goes with the second one
+    const pieces = this.fromClient(chunk)
+    return this.socket.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces), done)
   }
 
   end(chunk: Buffer): void {

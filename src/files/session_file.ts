@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFileSync, statSync } from 'node:fs'
 import { Failure, isSystemError } from '../model/failure.js'
 import { type DocumentColumn, mostSessionBytes, type SessionDocument } from '../model/session_document.js'
@@ -68,9 +69,10 @@ export function readSessionFile(path: string): SessionDocument {
     const there = statSync(path)
     if (!there.isFile()) throw fault('it is not a file')
     if (there.size > mostSessionBytes) throw fault(`it has more than ${mostSessionBytes / 2 ** 20} MiB`)
-    return parseSessionDocument(new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)), path)
+    const bytes = readFileSync(path)
+    if (!isUtf8(bytes)) throw fault('it is not UTF-8')
+    return parseSessionDocument(new TextDecoder().decode(bytes), path)
   } catch (error) {
-    if (error instanceof TypeError) throw fault('it is not UTF-8')
     if (isSystemError(error)) throw fault(`it can't be read: ${error.message}`)
     throw error
   }

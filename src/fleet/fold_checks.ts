@@ -31,11 +31,9 @@ function foldCheck(all: { name: string; check: CheckResult }[]): CheckResult {
     check.found.map(f => ({ ...f, object: `${name}: ${f.object}` })),
   )
   const unlike = all.filter(one => one.check.outcome === settled && one.check.reason !== null)
-  const [first] = unlike
-  const where =
-    unlike.length === all.length
-      ? ''
-      : `${first?.name}${unlike.length > 1 ? ` and ${unlike.length - 1} more` : ''}: `
+  const [first, ...others] = unlike
+  const more = others.length > 0 ? ` and ${others.length} more` : ''
+  const where = !first || unlike.length === all.length ? '' : `${first.name}${more}: `
   return {
     ...leading,
     outcome: settled,

@@ -41,6 +41,7 @@ export function foldReports({ command, list, targets, reports, stop }: FleetOutc
   const isPlan = command === 'plan'
   return {
     ...emptyReport(command),
+    limits: all.find(t => t.report?.limits)?.report?.limits,
     verdict: worstVerdict([
       ...all.flatMap(t => t.report?.verdict ?? []),
       ...(notStarted.length === 0

@@ -1,3 +1,4 @@
+import type { Code } from '../model/codes.js'
 import { databaseNames } from '../model/few_names.js'
 import type { StepResult, Table, TargetReport } from '../model/report.js'
 
@@ -18,10 +19,14 @@ const planKey = (target: TargetReport): string | null =>
   target.report &&
   JSON.stringify([target.report.verdict, codesOf(target), ...target.report.steps.map(stepKey)])
 
+/** What is so at this moment: it makes no plan another one. */
+const momentary: ReadonlySet<Code> = new Set<Code>(['SERVER_STRAINED', 'BLOCKER_NOW'])
+
 /** Codes of what a plan has against itself; where it has no steps, they are all there is to say. */
-const codesOf = ({ report }: TargetReport): string[] => [
-  ...new Set((report?.findings ?? []).filter(f => f.level !== 'info').map(f => f.code)),
-]
+function codesOf({ report }: TargetReport): Code[] {
+  const loud = (report?.findings ?? []).filter(f => f.level !== 'info').map(f => f.code)
+  return [...new Set(report?.steps.length ? loud.filter(code => !momentary.has(code)) : loud)]
+}
 
 /**
  * The steps of all plans, each once, with the databases that have it: a reviewer reads the same SQL once. In

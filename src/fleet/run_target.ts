@@ -41,7 +41,8 @@ export type Met = Map<string, string>
 
 /**
  * Runs the command on one database. Never rejects: whatever happens there is its report. TARGET_TWICE where
- * the database was met under another name, TARGET_STUCK where it does not end after its deadline.
+ * the database was met under another name, TARGET_LATE as an error where it does not end after
+ * its deadline.
  */
 export async function runTarget(fleet: FleetRun, met: Met, target: FleetTarget): Promise<TargetReport> {
   const { clock, signal, deadline } = fleet

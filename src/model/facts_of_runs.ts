@@ -178,13 +178,17 @@ export interface FactsOfRuns {
     migration: string
   } & Rows
   LOSS: {
-    /** Rows that would be lost without the archive: `edited` and `users` together, of a table. */
-    atRisk: number
+    /**
+     * Rows that would be lost without the archive: `edited` and `users` together, of a table; null with the
+     * others where a statement deletes rows, which nobody counts before it runs.
+     */
+    atRisk: number | null
     /** Made by the migration and written since. */
-    edited: number
+    edited: number | null
     /** Made by users. */
-    users: number
-  } & Rows
+    users: number | null
+    rows: number | null
+  }
   DEPENDANTS: { objects: string[] }
   ARCHIVED: Rows & Next
   NO_ARCHIVE: { known: string[] }

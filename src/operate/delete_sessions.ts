@@ -10,7 +10,7 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
 import type { Run } from '../run/run.js'
-import { copyValuesInto, deleteInto, makeValueStore, ofSessions, rowsStaying } from './prune.sql.js'
+import { copyValuesInto, countOfSessions, deleteInto, makeValueStore, ofSessions } from './prune.sql.js'
 
 /** A table whose rows go with their sessions, or whose values of some columns do. */
 interface Follow {
@@ -102,7 +102,7 @@ export async function deleteSessions(
     sessions = await deleteInto(tx, { table: f.table, where: f.where, storedAs }, ids)
     archived.set(f.table, (archived.get(f.table) ?? 0) + sessions)
     // a foreign key does not look whether its deletion has taken the row
-    const left = await rowsStaying(tx, f.table, f.where, ids)
+    const left = await countOfSessions(tx, f.table, f.where, ids)
     if (left > 0) throw unchangedRows(f.table, left)
   }
   await refuseMore(tx, before, archived)

@@ -151,7 +151,9 @@ function goingBack(ctx: Context, track: Track): Station[] {
       run: () => rollback(ctx, track, { ...all, consent: noConsent }),
       seen: r =>
         inOneLine(
-          r.findings.filter(f => f.code === 'LOSS').map(f => `${f.subject}: ${f.facts.atRisk} at risk`),
+          r.findings
+            .filter(f => f.code === 'LOSS')
+            .map(f => `${f.subject}: ${f.facts.atRisk ?? 'not known'} at risk`),
         ),
     },
     {

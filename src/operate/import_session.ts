@@ -1,6 +1,8 @@
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isDataFault, serverFault } from '../database/faults.js'
+import { withFullNames } from '../database/full_names.sql.js'
+import { readAside } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import { requireTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
@@ -107,7 +109,7 @@ async function columnDifferences(
   connection: Connection,
   { table, columns }: SessionDocumentTable,
 ): Promise<string[]> {
-  const present = await mergedColumns(connection.sql, table)
+  const present = await readAside(connection.sql, tx => withFullNames(tx, () => mergedColumns(tx, table)))
   return [
     ...columns.flatMap(c => {
       const now = present.find(p => p.name === c.name)

@@ -167,8 +167,8 @@ export async function deleteInto(
   return result.count
 }
 
-/** How many rows are still there that should have gone. */
-export async function rowsStaying(sql: Db, table: string, where: string, ids: string[]): Promise<number> {
+/** How many rows of a table a predicate over `t` holds for, of sessions with these ids. */
+export async function countOfSessions(sql: Db, table: string, where: string, ids: string[]): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::float8 as n from ${table} t where ${where}`,
     [JSON.stringify(ids)],

@@ -1,6 +1,7 @@
 import type { Cause } from '../backfill/failed_rows.sql.js'
 import { setLocal } from '../database/connection.sql.js'
 import { isDataFault, serverFault } from '../database/faults.js'
+import { transaction } from '../database/scopes.js'
 import { Failure } from '../model/failure.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
@@ -33,7 +34,8 @@ export async function pruneAll(
   /** Whether there was something to do. */
   const some = async (only: string[] | null): Promise<boolean> => {
     const { value } = await withLockRetries(run, table, timeout =>
-      run.writer.sql.begin(async tx => {
+      transaction(run.writer.sql)(async tx => {
+        tried = []
         await setLocal(tx, timeout, 30_000)
         tried = await lockIdle(tx, retention, pruneAtOnce, { only, except: [...refused.keys()] })
         const ids = await stillIdle(tx, retention, tried)
@@ -46,7 +48,7 @@ export async function pruneAll(
         return { locked: tried.length, pruned }
       }),
     )
-    const { locked, pruned } = value as { locked: number; pruned: number }
+    const { locked, pruned } = value
     note(pruned)
     return locked > 0
   }
@@ -54,7 +56,8 @@ export async function pruneAll(
     try {
       more = await some(null)
     } catch (error) {
-      if (whyRefused(error) === null) throw error
+      // where none was chosen, the choice itself was refused
+      if (whyRefused(error) === null || tried.length === 0) throw error
       for (const id of [...tried]) {
         if (!goesOn()) break
         try {

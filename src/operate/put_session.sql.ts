@@ -104,13 +104,14 @@ async function compareWhole(tx: Db, { table, stage, columns }: Staged): Promise<
   return { ...row!, columns: [] }
 }
 
-/** Where rows of a table are that wait in a stage. */
+/** Where the rows of a table are that wait in a stage, by the table that holds them. */
 export async function rowPlaces(
   tx: Db,
   { table, stage, key }: Staged,
-): Promise<{ heap: string; row: string }[]> {
+): Promise<{ heap: string; rows: string[] }[]> {
   return tx.unsafe(
-    `select t.tableoid::regclass::text as heap, t.ctid::text as row from ${table} t join ${stage} a on ${sameKey(key, 't', 'a')}`,
+    `select t.tableoid::regclass::text as heap, array_agg(t.ctid::text) as rows
+     from ${table} t join ${stage} a on ${sameKey(key, 't', 'a')} group by t.tableoid`,
   )
 }
 
@@ -125,15 +126,6 @@ export async function withoutParent(
      from ${stage} a where not ${isThere}`,
   )
   return row!
-}
-
-/** How many rows of a table a predicate over `t` holds for, of the session with this id. */
-export async function countRowsOf(tx: Db, table: string, where: string, id: string): Promise<number> {
-  const [row] = await tx.unsafe<{ n: number }[]>(
-    `select count(*)::float8 as n from ${table} t where ${where}`,
-    [JSON.stringify([id])],
-  )
-  return row!.n
 }
 
 /** Takes the mark of a deletion off a session. */

@@ -2,7 +2,7 @@ import { foreignKeys } from '../archive/archive.sql.js'
 import { referencingKeys } from '../database/catalog.sql.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
 import { isDataFault, serverFault } from '../database/faults.js'
-import { savepoint } from '../database/scopes.js'
+import { savepoint, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure } from '../model/failure.js'
@@ -18,10 +18,10 @@ import {
 import { catchUpRows, hasParent, mergeTable, notBroughtBack } from '../rollback/restore.sql.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import type { Run } from '../run/run.js'
+import { countOfSessions } from './prune.sql.js'
 import {
   type Compared,
   compareStage,
-  countRowsOf,
   makeStage,
   rowPlaces,
   type Staged,
@@ -66,7 +66,7 @@ export async function putSession(
   const { plan } = await readHistory(run.writer, track, bareMigrateOptions)
   const catchUp = plan.applied.flatMap(m => m.rollback?.catchUp ?? [])
   const { value } = await withLockRetries(run, info.sessions.table, timeout =>
-    run.writer.sql.begin(async tx => {
+    transaction(run.writer.sql)(async (tx): Promise<Put> => {
       await setLocal(tx, timeout, importStatementMs)
       await setParameter(tx, 'rethread.restoring', 'on')
       const stages = await stagesOf(tx, tables)
@@ -88,11 +88,12 @@ export async function putSession(
       for (const undo of held) await release(tx, undo)
       for (const { object, predicate } of catchUp)
         for (const s of stages.filter(x => x.table === object && x.key.length > 0))
-          for (const { heap, row } of await rowPlaces(tx, s)) await catchUpRows(tx, heap, predicate, { row })
+          for (const { heap, rows } of await rowPlaces(tx, s))
+            await catchUpRows(tx, heap, predicate, { rows })
       return { rows, derived: await derivedColumns(tx, stages) }
     }),
   )
-  return value as Put
+  return value
 }
 
 /** Whether the session is there as it waits. Throws SESSION_EXISTS where rows of it are there otherwise. */
@@ -111,7 +112,7 @@ async function isAsItWaits(
   if (there)
     for (const [n, { table, where }] of stages.entries()) {
       const { waiting, there: same } = found[n]!
-      const more = (await countRowsOf(tx, table, where, session.id)) - same
+      const more = (await countOfSessions(tx, table, where, [session.id])) - same
       if (waiting > same) differs.push(`${table}: ${waiting - same} row(s) are not there`)
       if (more > 0) differs.push(`${table}: ${more} row(s) are there that the file does not have`)
     }

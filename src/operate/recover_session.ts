@@ -20,7 +20,7 @@ import type { Run } from '../run/run.js'
 import { ofSessions } from './prune.sql.js'
 import { type Put, putSession } from './put_session.js'
 import { fillFromArchive, hasSession, type Staged, unmarkDeleted } from './put_session.sql.js'
-import { readDocument, sessionTables } from './session_rows.js'
+import { readDocument, sessionTables, tablesOfSession } from './session_rows.js'
 import { addSession, requireTable } from './sessions.js'
 import { readSession } from './sessions.sql.js'
 
@@ -48,16 +48,13 @@ export async function recoverSession(ctx: Context, track: Track, options: Recove
     const run = await openRun(ctx, 'sessions', options.leaseWaitMs)
     await inRun(run, report, async () => {
       const put =
-        found.at === 'archive' ? await putArchived(run, track, info, options.id, found.archives) : null
-      if (put === null) await unmark(run, info, options.id)
-      report.findings.push(
-        put === null
-          ? finding('SESSION_PUT', options.id, { rows: 1, from: info.sessions.deleted!, derived: [] })
-          : finding('SESSION_PUT', options.id, {
-              ...put,
-              from: `r${(found as { archives: ArchiveRow[] }).archives[0]!.run}`,
-            }),
-      )
+        found.at === 'archive'
+          ? {
+              ...(await putArchived(run, track, info, options.id, found.archives)),
+              from: `r${found.archives[0]!.run}`,
+            }
+          : { ...(await unmark(run, info, options.id)), from: info.sessions.deleted! }
+      report.findings.push(finding('SESSION_PUT', options.id, put))
     })
     if (report.verdict !== verdict) return report
   } else report.findings.push(finding('SESSION_THERE', options.id, { table: info.sessions.table }))
@@ -86,7 +83,7 @@ async function findSession(
   await requireTable(sql, table)
   const foreign = await judgeForeignCode(
     sql,
-    (await sessionTables(sql, info)).map(t => t.table),
+    (await tablesOfSession(sql, info)).map(t => t.table),
   )
   report.findings.push(...foreign.findings, ...wantsHazards(track.name, consent, foreign.hazards))
   report.verdict = verdictOf(report)
@@ -105,7 +102,7 @@ async function findSession(
   throw new Failure('NO_SUCH_SESSION', id, { table })
 }
 
-async function unmark(run: Run, info: TrackInfo, id: string): Promise<void> {
+async function unmark(run: Run, info: TrackInfo, id: string): Promise<Put> {
   const { table, deleted } = info.sessions
   await withLockRetries(run, table, timeout =>
     run.writer.sql.begin(async tx => {
@@ -113,6 +110,7 @@ async function unmark(run: Run, info: TrackInfo, id: string): Promise<void> {
       await unmarkDeleted(tx, { table, deleted: deleted!, where: ofSessions(info, 't') }, id)
     }),
   )
+  return { rows: 1, derived: [] }
 }
 
 /** Puts a session back from the archives of one run: its row, then what points at rows that come back. */
@@ -166,7 +164,7 @@ async function fillArchived(
         ? [{ columns: [messages.session], stage: root.stage, stageColumns: [messages.to ?? sessions.id] }]
         : []
     const keys = (await foreignKeys(tx, s.table)).flatMap(k => {
-      const parent = stages.find(o => o !== s && (o.table === k.parent || o.table === `public.${k.parent}`))
+      const parent = stages.find(o => o !== s && o.table === k.parent)
       return parent ? [{ columns: k.columns, stage: parent.stage, stageColumns: k.parentColumns }] : []
     })
     const [of] = [...ofMessages, ...keys]

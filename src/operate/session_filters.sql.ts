@@ -136,10 +136,14 @@ export async function unusedValues(
   column: string,
   values: string[],
 ): Promise<string[]> {
-  const rows = await sql.unsafe<{ value: string }[]>(
-    `select v as value from jsonb_array_elements_text($1::text::jsonb) v
-     where not exists (select from ${table} s where s.${q(column)}::text = v)`,
-    [JSON.stringify(values)],
-  )
-  return rows.map(r => r.value)
+  const unused: string[] = []
+  for (const value of values) {
+    const isIt = await isOneOf(sql, { table, column }, [value], '$1')
+    const [row] = await sql.unsafe<{ there: boolean }[]>(
+      `select exists (select from ${table} s where ${isIt}) as there`,
+      [JSON.stringify([value])],
+    )
+    if (!row!.there) unused.push(value)
+  }
+  return unused
 }

@@ -1,3 +1,4 @@
+import { withFullNames } from '../database/full_names.sql.js'
 import { type Db, ident } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
 import type { SessionDocumentTable } from '../model/session_document.js'
@@ -24,7 +25,9 @@ export async function readSessionRows(
   { table, where, key }: SessionTable,
   id: string,
 ): Promise<SessionDocumentTable> {
-  const columns = (await mergedColumns(sql, table)).map(({ name, type }) => ({ name, type }))
+  // another session may read the types, and look in other schemas
+  const present = await withFullNames(sql, () => mergedColumns(sql, table))
+  const columns = present.map(({ name, type }) => ({ name, type }))
   const order = key.length > 0 ? key.map(c => `t.${ident(c)}`).join(', ') : 't.tableoid, t.ctid'
   const rows = await sql
     .unsafe(

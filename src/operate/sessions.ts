@@ -1,7 +1,7 @@
 import { relationFacts, seesAllRows } from '../database/catalog.sql.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isDataFault, isSqlState } from '../database/faults.js'
+import { isCanceled, isSqlState } from '../database/faults.js'
 import { transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
@@ -36,6 +36,9 @@ export interface SessionsOptions {
 
 /** How long a search may take where nobody says, in seconds. */
 export const usualSearchSeconds = 30
+
+/** SQLSTATEs of a text that is no time or interval, or none in the server's range. */
+const notATime = ['22007', '22008', '22009', '22015']
 
 /** Rows of a table below which reading all of them is over before a line about it is read. */
 const worthSaying = 10_000
@@ -135,13 +138,13 @@ async function withSessions(
     report.tables.push(table)
     if (!any) report.findings.push(...(await unknownValues(sql, info, options)))
   }).catch(error => {
-    if (isSqlState(error, '57014') && options.search !== null && !ctx.signal.aborted)
+    if (isCanceled(error) && options.search !== null && !ctx.signal.aborted)
       throw new Failure('SEARCH_TOO_SLOW', options.search, {
         seconds: options.within,
         table: info.messages?.table ?? info.sessions.table,
         column: info.sessions.history ? null : (info.messages?.content ?? null),
       })
-    if (isDataFault(error) && options.since !== null) throw wrongSince(options.since)
+    if (isSqlState(error, ...notATime) && options.since !== null) throw wrongSince(options.since)
     throw error
   })
   return report

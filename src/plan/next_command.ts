@@ -1,5 +1,6 @@
 import type { Consent } from '../model/plan.js'
 import type { Finding } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import type { PlanOptions } from './make_plan.js'
 
 /** Pure: `--allow` and `--confirm` as a run needs them: what was given, and what a finding asks for. */
@@ -9,7 +10,10 @@ function consentFlags(findings: Finding[], consent: Consent): string {
   const rows = asked?.rows ?? consent.rows
   const confirm = asked?.confirm ?? consent.confirm
   const names = allow.map(name => (name === 'QUARANTINES_ROWS' && rows ? `${name}=${rows}` : name))
-  return [names.length > 0 ? `--allow ${names.join(',')}` : '', confirm ? `--confirm ${confirm}` : '']
+  return [
+    names.length > 0 ? `--allow ${names.join(',')}` : '',
+    confirm ? `--confirm ${shellWord(confirm)}` : '',
+  ]
     .filter(Boolean)
     .join(' ')
 }
@@ -31,7 +35,7 @@ export function migrateCommand(
 
 /** Pure: the command line that executes the plan in a file, and refuses any other. */
 export const pinnedCommand = (track: string, file: string, findings: Finding[], consent: Consent): string =>
-  commandLine('migrate', track, [`--plan ${file}`, consentFlags(findings, consent)])
+  commandLine('migrate', track, [`--plan ${shellWord(file)}`, consentFlags(findings, consent)])
 
 /** Pure: the command line that undoes what was planned. */
 export function undoCommand(

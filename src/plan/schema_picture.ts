@@ -1,6 +1,13 @@
 import { tablePictures } from '../database/table_pictures.sql.js'
 import type { Db } from '../database/types.js'
-import { type Node, parseStatements, relationName, type Statement, strings } from '../files/statements.js'
+import {
+  type Node,
+  parseStatements,
+  pathName,
+  relationName,
+  type Statement,
+  strings,
+} from '../files/statements.js'
 import type { Plan } from '../model/plan.js'
 import type { Report, TablePicture } from '../model/report.js'
 
@@ -46,14 +53,11 @@ function afterStatement(tables: TablePicture[], { kind, node }: Statement): Tabl
   if (kind === 'RenameStmt' && node.renameType === 'OBJECT_COLUMN' && node.relation)
     return withTable(tables, relationName(node.relation), table => renamed(table, node.subname, node.newname))
   if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE') {
-    const gone = new Set(node.objects.map((o: Node) => pathText(strings([o]))))
+    const gone = new Set(node.objects.map((o: Node) => pathName(strings([o]))))
     return tables.filter(t => !gone.has(t.table))
   }
   return tables
 }
-
-const pathText = (path: string[]): string =>
-  relationName({ schemaname: path.length > 1 ? path.at(-2) : undefined, relname: path.at(-1) })
 
 const withTable = (tables: TablePicture[], name: string, change: (table: TablePicture) => TablePicture) =>
   tables.map(t => (t.table === name ? change(t) : t))

@@ -1,4 +1,4 @@
-import { isSqlState } from '../database/faults.js'
+import { isCanceled } from '../database/faults.js'
 import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
@@ -17,9 +17,6 @@ import { namesIn, partText, tableText } from '../model/table_name.js'
 import { hasViolation, type Unproven, unprovenChecks, updatesViolation } from './look_ahead.sql.js'
 import { twinSchema } from './twin_statements.js'
 import type { FileOfStatements, Question, TwinAnswers } from './twins.js'
-
-/** SQLSTATE of a look that took too long. */
-const tookTooLong = '57014'
 
 /** Whether a file will update a row that violates a constraint which nobody validated. */
 interface ViolationQuestion {
@@ -51,7 +48,7 @@ export async function questionsOf(
     )
     if (meeting.length === 0 && inBodies.length === 0) continue
     const violated = await hasViolation(scopeOf(sql), check).catch(error => {
-      if (!isSqlState(error, tookTooLong)) throw error
+      if (!isCanceled(error)) throw error
       return null
     })
     if (violated === false) continue

@@ -18,14 +18,14 @@ export const visibleText = (text: string): string =>
   })
 
 /**
- * Text for a terminal or a log: visible, and nothing at the start of a line that a CI system takes for a
- * command. GitHub's runner looks past blanks for `::` and a name, and anywhere for `##[`. IPv6 addresses
- * stay.
+ * Text with nothing at the start of a line that a CI system takes for a command. GitHub's runner looks past
+ * blanks for `::` and a name, and anywhere for `##[`. IPv6 addresses stay.
  */
-export const terminalText = (text: string): string =>
-  visibleText(text)
-    .replace(/^(\s*):(?=:(?![0-9a-f]{1,4}(?![\w-])))/gim, '$1: ')
-    .replaceAll('##[', '# #[')
+export const withoutCommands = (text: string): string =>
+  text.replace(/^(\s*):(?=:(?![0-9a-f]{1,4}(?![\w-])))/gim, '$1: ').replaceAll('##[', '# #[')
+
+/** Text for a terminal or a log: visible, and no command of a CI system. */
+export const terminalText = (text: string): string => withoutCommands(visibleText(text))
 
 /**
  * Text for HTML, in elements and in attributes. A page may be printed to a log of CI, too: what would be a

@@ -1,4 +1,5 @@
 import type { Report } from '../model/report.js'
+import { withoutCommands } from './escape.js'
 import { renderMarkdown } from './markdown.js'
 import { defineRenderer } from './renderer.js'
 import { summaryOf } from './summary.js'
@@ -24,7 +25,8 @@ function command(level: keyof typeof levels, title: string, subject: string, mes
  * each row that a check found.
  */
 export function renderGithub(report: Report): string {
-  const lines: string[] = summaryLines(report)
+  // an annotation has its line ends escaped, other lines do not
+  const lines: string[] = summaryLines(report).map(withoutCommands)
   for (const s of report.steps)
     if (s.outcome === 'failed')
       lines.push(command('error', s.migration, s.migration, s.reason ?? `${s.title}: failed`))
@@ -43,7 +45,7 @@ export function renderGithub(report: Report): string {
   }
   for (const f of report.findings.map(worded))
     lines.push(command(f.level, f.code, f.subject, f.fix ? `${f.message}\n${f.fix}` : f.message))
-  lines.push(`rethread ${report.command}: ${verdictWords(report)}`)
+  lines.push(withoutCommands(`rethread ${report.command}: ${verdictWords(report)}`))
   return `${lines.join('\n')}\n`
 }
 

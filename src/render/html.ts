@@ -18,7 +18,7 @@ import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
 import { cell, duration, moment, number } from './words/numbers.js'
 import { waitsOf } from './words/summary.js'
-import { checkLine, checkMarks, signOf, transactionWords } from './words/verdicts.js'
+import { type CheckSign, checkLine, checkMarks, signOf, transactionWords } from './words/verdicts.js'
 
 /** A part of the page: its heading, and what is below it. */
 interface PagePart {
@@ -172,17 +172,18 @@ function htmlChecks(checks: CheckResult[]): string {
         { html: c.found.length > 0 ? foundList(c) : richText(checkLine(c)) },
       ]
     })
-  return `<ul class="legend">${Object.entries(signWords)
-    .map(([mark, text]) => `<li><span class="mark">${mark}</span> ${text}</li>`)
-    .join('')}</ul>\n${htmlGrid('Checks', ['outcome', 'check', 'what it looks at, or found'], rows)}`
+  const legend = (Object.keys(checkMarks) as CheckSign[]).map(
+    sign => `<li><span class="mark">${checkMarks[sign]}</span> ${signWords[sign]}</li>`,
+  )
+  return `<ul class="legend">${legend.join('')}</ul>\n${htmlGrid('Checks', ['outcome', 'check', 'what it looks at, or found'], rows)}`
 }
 
-const signWords: Record<string, string> = {
-  '✓': 'passes',
-  '✗': 'counts against the verdict',
-  '!': 'warns',
-  '–': 'not applicable',
-  '?': 'could not look',
+const signWords: Record<CheckSign, string> = {
+  passes: 'passes',
+  counts: 'counts against the verdict',
+  warns: 'warns',
+  'not applicable': 'not applicable',
+  'not looked': 'could not look',
 }
 
 function foundList(c: CheckResult): string {

@@ -1,4 +1,4 @@
-import { type Finding, isFault, type Report } from '../model/report.js'
+import { type Finding, isFault, type Report, type Summary } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { foldedTitle, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
@@ -34,8 +34,11 @@ const markdownGrid = (head: string[], rows: string[][]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 /** A part that is shown when somebody asks for it. */
-const folded = (title: string, body: string): string =>
-  `<details><summary>${foldedTitle(title)}</summary>\n\n${body}\n\n</details>`
+const folded = (title: string, body: string): string => foldedBelow(foldedTitle(title), body)
+
+/** The same below a title that is HTML already. */
+const foldedBelow = (title: string, body: string): string =>
+  `<details><summary>${title}</summary>\n\n${body}\n\n</details>`
 
 /**
  * The report for a pull request or the page of a job: what it comes to, what is needed from the reader with
@@ -43,14 +46,15 @@ const folded = (title: string, body: string): string =>
  */
 export function renderMarkdown(report: Report): string {
   const { answers, urgent, others } = answersFirst(report)
+  const summary = summaryOf(report)
   const open = urgent.filter((f, i) => i < unfolded || f.level === 'error' || f.level === 'refused')
   const more = urgent.filter(f => !open.includes(f))
   const failing = report.checks.filter(c => isFault(c))
   const blocks = [
-    markdownHeading(report),
+    markdownHeading(report, summary),
     answers.length > 0 ? findingList(answers) : '',
-    markdownSummary(report),
-    open.length > 0 ? findingList(open, summaryOf(report).need?.command) : '',
+    markdownSummary(summary),
+    open.length > 0 ? findingList(open, summary.need?.command) : '',
     failing.length > 0 ? checksGrid(failing) : '',
     more.length > 0 ? folded(`${plural(more.length, 'more warning')}`, findingList(more)) : '',
     report.steps.length > 0 ? folded(plural(report.steps.length, 'step'), stepsGrid(report)) : '',
@@ -68,9 +72,8 @@ export function renderMarkdown(report: Report): string {
   return `${blocks.filter(Boolean).join('\n\n')}\n`
 }
 
-function markdownHeading(report: Report): string {
-  const { command, target, startedAt, run } = report
-  const title = `## rethread ${command}: ${markdownText(summaryOf(report).verdict)}`
+function markdownHeading({ command, target, startedAt, run }: Report, { verdict }: Summary): string {
+  const title = `## rethread ${command}: ${markdownText(verdict)}`
   if (!target) return title
   const where = `${markdownCode(target.database)} on ${markdownCode(target.host)} (PostgreSQL ${markdownText(target.server)})`
   const when = [
@@ -81,8 +84,7 @@ function markdownHeading(report: Report): string {
   return `${title}\n\nTarget: ${where}, role ${markdownCode(target.role)} ${sees}${when.map(w => `, ${w}`).join('')}.`
 }
 
-function markdownSummary(report: Report): string {
-  const { lines, need } = summaryOf(report)
+function markdownSummary({ lines, need }: Summary): string {
   const items = lines.map(({ name, text, level }) => {
     const mark = { plain: '', warn: '⚠️ ', bad: '❌ ' }[level]
     return `- **${name}**: ${mark}${markdownText(text)}`
@@ -120,11 +122,11 @@ function stepsGrid({ steps }: Report): string {
     [...new Set(s.hazards.map(h => `\`${h.code}\``))].join(' '),
     s.outcome === 'planned'
       ? s.targets
-        ? `planned in ${s.targets.length} databases`
+        ? `planned in ${plural(s.targets.length, 'database')}`
         : ''
       : [
           s.outcome,
-          s.targets ? `${s.targets.length} databases` : '',
+          s.targets ? plural(s.targets.length, 'database') : '',
           s.rows === null ? '' : plural(s.rows, 'row'),
           duration(s.durationMs),
           markdownText(s.reason ?? ''),
@@ -170,7 +172,7 @@ const markdownStatements = ({ steps, limits }: Report): string[] =>
     const sql = markdownBlock(s.statements.map(q => `${q};`).join('\n\n'), 'sql')
     const body = [hazards.join('\n'), sql].filter(Boolean).join('\n\n')
     const how = transactionWords(s, limits?.batchMs)
-    return `<details><summary><code>${foldedTitle(s.migration)}</code>: ${foldedTitle(s.title)} (${how})</summary>\n\n${body}\n\n</details>`
+    return foldedBelow(`<code>${foldedTitle(s.migration)}</code>: ${foldedTitle(s.title)} (${how})`, body)
   })
 
 export default defineRenderer({ endings: ['.md', '.markdown'], safe: terminalText, render: renderMarkdown })

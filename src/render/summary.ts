@@ -2,7 +2,7 @@ import { type Code, codes } from '../model/codes.js'
 import { type Finding, leavesUnseen, type Report, type Summary } from '../model/report.js'
 import { worded } from './words/index.js'
 import { dataLine, stepsLine, timeLine, unseenLine, waitsLine } from './words/summary.js'
-import { signOf, verdictWords, verifiedWords } from './words/verdicts.js'
+import { changedWithoutSteps, finishedSteps, signOf, verdictWords, verifiedWords } from './words/verdicts.js'
 
 /** The state that a report is in, as its reader sees it. */
 type SummaryState = Summary['state']
@@ -28,7 +28,8 @@ const obstacles = ({ command, findings }: Report): Finding[] =>
 
 /** Pure: what a report comes to, the same for every format. */
 export function summaryOf(report: Report): Summary {
-  const state = summaryState(report)
+  const inTheWay = obstacles(report)
+  const state = summaryState(report, inTheWay)
   const lines = [
     stepsLine(report),
     timeLine(report),
@@ -39,16 +40,15 @@ export function summaryOf(report: Report): Summary {
   ].filter(line => line !== null)
   // of many databases the counts are the verdict, and each has its own next command
   if (report.targets) return { state, verdict: capitalized(verdictWords(report)), lines, need: null }
-  return { state, verdict: verdicts[state](report), lines, need: needOf(report, state) }
+  return { state, verdict: verdicts[state](report), lines, need: needOf(report, state, inTheWay) }
 }
 
 const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
-function summaryState(report: Report): SummaryState {
+function summaryState(report: Report, inTheWay: Finding[]): SummaryState {
   const { command, verdict, steps, findings } = report
   if (verdict === 'failed') return 'failed'
   if (verdict === 'interrupted') return 'stopped'
-  const inTheWay = obstacles(report)
   if (inTheWay.length > 0) return inTheWay.every(f => decisions.has(f.code)) ? 'decide' : 'refused'
   if (verdict === 'refused') return 'refused'
   if (verdict === 'attention') return 'attention'
@@ -57,19 +57,14 @@ function summaryState(report: Report): SummaryState {
   return command === 'plan' && steps.length > 0 ? 'ready' : 'done'
 }
 
-/** Steps that a refused run had finished before it was refused. */
-const stepsFinished = ({ steps }: Report): number =>
-  steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back').length
-
 /** That nothing was changed, where a report can say so. */
-const whatChanged = (report: Report): string =>
-  report.command === 'plan' || looking.has(report.command)
-    ? ''
-    : stepsFinished(report) > 0
-      ? `: ${stepsFinished(report)} of ${report.steps.length} steps finished before`
-      : report.findings.some(f => f.code === 'RELEASED' || f.code === 'ASSIGNED')
-        ? ': rows of the quarantine were changed before'
-        : ': nothing was changed'
+function whatChanged({ command, steps, findings }: Report): string {
+  if (command === 'plan' || looking.has(command)) return ''
+  const finished = finishedSteps(steps).length
+  return finished > 0
+    ? `: ${finished} of ${steps.length} steps finished before`
+    : `: ${changedWithoutSteps(findings)}`
+}
 
 const verdicts: Record<SummaryState, (report: Report) => string> = {
   ready: () => 'Ready',
@@ -99,21 +94,18 @@ function checksLine(report: Report): Summary['lines'][number] | null {
 }
 
 /** What is needed from the reader: one thing, with the command to paste where there is one. */
-function needOf(report: Report, state: SummaryState): Summary['need'] {
+function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summary['need'] {
   const { findings, next = null } = report
   const fixOf = (f: Finding | undefined) => (f ? worded(f).fix : null)
   if (state === 'decide') {
-    const open = obstacles(report)[0]!
-    const consent = obstacles(report).find(f => f.code === 'CONSENT_NEEDED')?.facts
-    if (consent)
-      return {
-        text: `your consent by name: ${[...consent.missing, ...(consent.confirm === null ? [] : ['the name of the database'])].join(', ')}`,
-        command: next ?? fixOf(open),
-      }
-    return { text: 'your decision, explained below', command: fixOf(open) }
+    const fix = fixOf(inTheWay[0])
+    const consent = inTheWay.find(f => f.code === 'CONSENT_NEEDED')?.facts
+    if (!consent) return { text: 'your decision, explained below', command: fix }
+    const names = [...consent.missing, ...(consent.confirm === null ? [] : ['the name of the database'])]
+    return { text: `your consent by name: ${names.join(', ')}`, command: next ?? fix }
   }
   if (state === 'refused' || state === 'failed') {
-    const first = obstacles(report)[0] ?? findings.find(f => f.level === 'error')
+    const first = inTheWay[0] ?? findings.find(f => f.level === 'error')
     // where nothing else is to be read, the finding is the next line
     if (!first || report.steps.length === 0) return null
     return { text: 'a repair first, as described below', command: oneLine(fixOf(first)) }

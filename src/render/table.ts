@@ -1,8 +1,8 @@
 import { hostAndPort } from '../model/host_and_port.js'
-import type { Finding, Report, StepResult, Table } from '../model/report.js'
+import type { Finding, Report, StepResult, Summary, Table } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
-import { terminalText } from './escape.js'
+import { terminalText, withoutCommands } from './escape.js'
 import { foldedSteps } from './folded_steps.js'
 import { loadTables } from './grid.js'
 import { gridBlock, type Pen, prose } from './pen.js'
@@ -22,15 +22,15 @@ const screen = 24
  * shown where it is asked for.
  */
 export async function renderTable(report: Report, look: TerminalStyle): Promise<string> {
-  if ([report.steps, report.backfill, report.checks, report.tables].some(part => part.length > 0))
-    await loadTables()
+  if ([report.steps, report.backfill, report.checks].some(part => part.length > 0)) await loadTables()
   const pen: Pen = { c: colors(look.color), look }
   if (report.command === 'explain' && report.tables.length === 1) return explanation(report, pen)
   const { answers, urgent, others } = answersFirst(report)
+  const summary = summaryOf(report)
   const blocks = [
     heading(report, pen),
     findingLines(answers, pen),
-    summaryBlock(report, pen),
+    summaryBlock(report, summary, pen),
     findingLines(urgent, pen),
     report.steps.length > 0 ? stepsBlock(report, pen) : '',
     report.backfill.length > 0 ? backfillsBlock(report, pen) : '',
@@ -40,7 +40,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
     statementsBlock(report, pen),
   ]
   const text = blocks.filter(Boolean).join('\n\n')
-  const { need } = summaryOf(report)
+  const { need } = summary
   // what is to be typed is not left where it has scrolled away
   const again =
     need?.command && text.split('\n').length > screen ? `Next: ${pen.c.green(need.command)}\n` : ''
@@ -48,7 +48,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
 }
 
 function heading({ command, target, targets, startedAt, run }: Report, pen: Pen): string {
-  if (targets) return `${pen.c.bold(`rethread ${command}`)}  ${targets.length} databases`
+  if (targets) return `${pen.c.bold(`rethread ${command}`)}  ${plural(targets.length, 'database')}`
   if (!target) return ''
   const first = `rethread ${command}  ${target.database} on ${hostAndPort(target)}  PostgreSQL ${target.server}`
   const second = [
@@ -69,8 +69,7 @@ function heading({ command, target, targets, startedAt, run }: Report, pen: Pen)
 const narrow = 60
 
 /** What the report comes to: the verdict, a line for each answer, and what is needed from the reader. */
-function summaryBlock(report: Report, { c, look }: Pen): string {
-  const { state, verdict, lines, need } = summaryOf(report)
+function summaryBlock(report: Report, { state, verdict, lines, need }: Summary, { c, look }: Pen): string {
   // `status` has answered before, and a list says all by itself
   if (lines.length === 0 && (report.command === 'status' || (!need && /^(done|passed)$/.test(state))))
     return ''
@@ -93,14 +92,13 @@ function summaryBlock(report: Report, { c, look }: Pen): string {
 
 /** Tables that have rows, each with its title, for a terminal. */
 export async function tableBlocks(tables: Table[], look: TerminalStyle): Promise<string[]> {
-  await loadTables()
+  const full = tables.filter(t => t.rows.length > 0)
+  if (full.length > 0) await loadTables()
   const pen: Pen = { c: colors(look.color), look }
-  return tables
-    .filter(t => t.rows.length > 0)
-    .map(({ title, columns, rows }) => {
-      const cells = rows.map(row => row.map((value, i) => cell(value, columns[i]!)))
-      return gridBlock(title, { head: columns, rows: cells }, [], pen)
-    })
+  return full.map(({ title, columns, rows }) => {
+    const cells = rows.map(row => row.map((value, i) => cell(value, columns[i]!)))
+    return gridBlock(title, { head: columns, rows: cells }, [], pen)
+  })
 }
 
 function stepsBlock(report: Report, pen: Pen): string {
@@ -112,7 +110,7 @@ function stepsBlock(report: Report, pen: Pen): string {
     s.direction === 'down' ? 'rollback' : s.phase,
     planned ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : s.outcome,
     [
-      s.targets ? `${s.targets.length} databases` : '',
+      s.targets ? plural(s.targets.length, 'database') : '',
       s.rows === null ? '' : plural(s.rows, 'row'),
       duration(s.durationMs),
       s.attempts > 1 ? `${s.attempts} attempts` : '',
@@ -189,7 +187,7 @@ function checksBlock(report: Report, pen: Pen): string {
     gridBlock('Checks', { head: ['', 'check', 'outcome', '', 'time'], rows }, ['time', 'outcome'], pen),
   ]
   for (const r of report.checks) {
-    // what stood before has a table of its own
+    // what was there before has a table of its own
     const found = r.found.filter(f => !f.preExisting)
     if (found.length === 0) continue
     lines.push(
@@ -246,4 +244,8 @@ function explanation(report: Report, pen: Pen): string {
   return [`${c.bold(title)}  ${kind}`, ...sections, ...(found ? [found] : [])].join('\n\n') + '\n'
 }
 
-export default defineRenderer({ safe: terminalText, render: renderTable })
+export default defineRenderer({
+  safe: terminalText,
+  // a text that is wrapped begins lines of its own
+  render: async (report, look) => withoutCommands(await renderTable(report, look)),
+})

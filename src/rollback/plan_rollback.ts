@@ -112,7 +112,11 @@ export async function planRollback(
   const lost = await losses(connection, track.name, objects)
   report.tables.push(lossTable(lost))
   for (const l of lost)
-    if (l.counted && l.atRisk > 0) {
+    if (!l.counted)
+      report.findings.push(
+        finding('LOSS', nameOf(l), { atRisk: null, edited: null, users: null, rows: null }, 'info'),
+      )
+    else if (l.atRisk > 0) {
       const { edited, users, rows } = l.counted
       report.findings.push(finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited, users, rows }))
     }

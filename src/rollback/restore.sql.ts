@@ -1,7 +1,7 @@
 import type { ParentKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
 import { keyText } from '../database/row_key.sql.js'
-import { type Db, ident, literal } from '../database/types.js'
+import { type Db, ident, literal, writeTextArray } from '../database/types.js'
 import { isNoted, isNotedNow, noteRows, refuseLeftOut } from './keyless_rows.sql.js'
 
 /** Rows that were left as they are, with the reason. */
@@ -122,11 +122,14 @@ export const inScope = (m: { key: string[]; only: string[] | null }): string =>
     ? 'true'
     : `${archivedKey(m.key)} in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
 
-/** Which rows of an archive: a stretch of its pages, or one row. */
-export type Stretch = { from: string; to: string } | { row: string }
-/** True for the archived rows of a stretch. */
-export const inStretch = (s: Stretch): string =>
-  'row' in s ? `a.ctid = '${s.row}'::tid` : `a.ctid >= '${s.from}'::tid and a.ctid < '${s.to}'::tid`
+/** Which rows of a table: a stretch of its pages, one row, or some. */
+export type Stretch = { from: string; to: string } | { row: string } | { rows: string[] }
+/** True for the rows of a stretch. */
+export function inStretch(s: Stretch): string {
+  if ('row' in s) return `a.ctid = '${s.row}'::tid`
+  if ('rows' in s) return `a.ctid = any (${literal(writeTextArray(s.rows))}::tid[])`
+  return `a.ctid >= '${s.from}'::tid and a.ctid < '${s.to}'::tid`
+}
 
 /**
  * Merges a stretch of an archived table into the present one. Rules: what a repeated migrate makes is left to

@@ -11,20 +11,18 @@ import type { Run } from './run.js'
  * done until then. Throws wrong usage and faults of ours; the run has then failed.
  */
 export async function inRun(run: Run, report: Report, work: () => Promise<void>): Promise<Report> {
-  let outcome = 'failed'
-  try {
-    try {
-      await work()
-    } catch (error) {
-      if (!isReported(error)) throw error
-      report.findings.push(...findingsOf(error))
-      report.verdict = verdictOf(report)
-    }
-    outcome = report.verdict
-    return report
-  } finally {
-    await run.close(outcome)
-  }
+  return closed(
+    run,
+    async () => {
+      await work().catch(error => {
+        if (!isReported(error)) throw error
+        report.findings.push(...findingsOf(error))
+        report.verdict = verdictOf(report)
+      })
+      return report
+    },
+    done => done.verdict,
+  )
 }
 
 /** Does a piece of work under the lease in a run of its own. Throws what the work throws. */
@@ -34,10 +32,19 @@ export async function inOwnRun<T>(
   work: (run: Run) => Promise<T>,
 ): Promise<T> {
   const run = await openRun(ctx, command, leaseWaitMs)
+  return closed(
+    run,
+    () => work(run),
+    () => 'clean',
+  )
+}
+
+/** Does work and closes its run: with the outcome of what it comes to, or as failed. */
+async function closed<T>(run: Run, work: () => Promise<T>, outcomeOf: (done: T) => string): Promise<T> {
   let outcome = 'failed'
   try {
-    const done = await work(run)
-    outcome = 'clean'
+    const done = await work()
+    outcome = outcomeOf(done)
     return done
   } finally {
     await run.close(outcome)

@@ -1,13 +1,10 @@
-import { isSqlState } from '../database/faults.js'
+import { isCanceled } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { Failure, findingsOf } from '../model/failure.js'
 import type { LedgerRow } from '../model/plan.js'
 import { bestEffort } from './best_effort.js'
 import { updateLedgerRow } from './ledger.sql.js'
 import type { Run } from './run.js'
-
-/** SQLSTATE of a statement that was cancelled. */
-export const canceled = '57014'
 
 /** The ledger's row of a file that is several transactions: it moves on with each of them. */
 export interface MovingRow {
@@ -48,7 +45,7 @@ export function movingRow(
     fail: async error => {
       if (error instanceof Failure && error.finding.code === 'INTERRUPTED') throw error
       // Ctrl-C cancels an index build: the server's fault is then ours
-      if (ctx.signal.aborted && isSqlState(error, canceled)) await interrupt(error)
+      if (ctx.signal.aborted && isCanceled(error)) await interrupt(error)
       const [found = null] = findingsOf(error)
       await bestEffort(ctx, 'ledger', () => write(writer.sql, 'failed', row.reached, found))
     },

@@ -203,7 +203,7 @@ const closeSchemaSql = (schema: string): string => `
       select a.rolname from pg_catalog.pg_default_acl d
       cross join lateral aclexplode(d.defaclacl) x
       join pg_catalog.pg_roles a on a.oid = x.grantee and a.oid <> d.defaclrole
-      where d.defaclrole = current_user::regrole and d.defaclnamespace in (0, coalesce(to_regnamespace('${schema}')::oid, 0))
+      where d.defaclrole = (select o.oid from pg_catalog.pg_roles o where o.rolname = current_user) and d.defaclnamespace in (0, coalesce(to_regnamespace('${schema}')::oid, 0))
     loop
       execute format('revoke all on schema ${schema} from %I', r);
       execute format('revoke all on all tables in schema ${schema} from %I', r);

@@ -1,8 +1,7 @@
-import { isRefused, isRetriable, isSqlState, serverFault } from '../database/faults.js'
+import { isCanceled, isRefused, isRetriable, serverFault } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
-import { canceled } from './moving_row.js'
 import {
   beginTrial,
   disableTriggers,
@@ -56,7 +55,7 @@ export async function tryTriggers(sql: Db, { table, triggers }: Trial): Promise<
         await sendTried(sql, table, kind, tried)
         return null
       } catch (error) {
-        if (!isRefused(error) || isRetriable(error) || isSqlState(error, canceled)) throw error
+        if (!isRefused(error) || isRetriable(error) || isCanceled(error)) throw error
         return error
       } finally {
         await endTrial(sql)

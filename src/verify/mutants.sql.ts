@@ -1,5 +1,5 @@
-import { relationExists } from '../database/catalog.sql.js'
-import { type Db, ident, literal } from '../database/types.js'
+import { columnFacts, relationExists } from '../database/catalog.sql.js'
+import { type Db, ident } from '../database/types.js'
 import type { TrackInfo, TrackObjects } from '../model/project.js'
 
 /** One change for the worse. */
@@ -193,10 +193,7 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
     `select count(*)::int as n from (select from ${m.table} limit 3) x`,
   )
   if (some!.n < 3) return []
-  const [required] = await sql.unsafe<{ it: boolean }[]>(
-    `select attnotnull as it from pg_catalog.pg_attribute where attrelid = ${literal(m.table)}::regclass and attname = $1`,
-    [m.session],
-  )
+  const isRequired = (await columnFacts(sql, m.table, m.session))?.notNull
   const linked = `${ident(m.session)} is not null`
   const key = ident(m.session)
   const created = ident(m.created)
@@ -221,7 +218,7 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
         update ${m.table} set ${key} = null where ctid = (select ctid from ${m.table} where ${oldest})`,
     },
     // in the overlap it may
-    ...(required?.it
+    ...(isRequired
       ? [
           {
             name: `${m.table}.${m.session} may be null`,

@@ -1,5 +1,5 @@
 import { type PlanNode, queryPlan } from '../database/query_plan.sql.js'
-import { type Db, ident, literal } from '../database/types.js'
+import { type Db, ident, literal, writeTextArray } from '../database/types.js'
 import type { VisibleRows } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 
@@ -154,5 +154,4 @@ export async function sampleOf(
 }
 
 /** A text that the server takes for an array of whatever it is compared with. */
-const arrayOf = (values: string[]): string =>
-  literal(`{${values.map(v => `"${v.replace(/["\\]/g, c => `\\${c}`)}"`).join(',')}}`)
+const arrayOf = (values: string[]): string => literal(writeTextArray(values))

@@ -83,7 +83,9 @@ export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sig
   const { of, lookers, where, small = smallCost } = question
   const [facts] = await relationFacts(tx, [of.table])
   const plain = facts?.kind === 'r' || facts?.kind === 'p'
-  const whole = await planReading(tx, of, plain)
+  const whole = await withFullSight(tx, onePersonMs, inside => planReading(inside, of, plain))
+  if (!whole)
+    return { seen: lookers.map(() => null), sample: question.sample, rows: Math.max(0, facts?.rows ?? 0) }
   const wholeCost = whole['Total Cost']
   const rows = Math.max(facts?.rows ?? 0, whole['Plan Rows'])
   const result: Sighting = { seen: lookers.map(() => null), sample: question.sample, rows }
@@ -121,6 +123,13 @@ export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sig
 
 const nothingSeen: Visibility = { rows: 0, hash: '0', ids: [], others: { rows: 0, ids: [] }, of: null }
 
+/** Work that is taken back, with limits for the wait for a lock and for each statement. */
+const limited = <T>(tx: Db, ms: number, work: (inside: Db) => Promise<T>): Promise<T> =>
+  takenBack(savepoint(tx), async inside => {
+    await setLocal(inside, lookWaitMs, ms)
+    return work(inside)
+  })
+
 /** Work as a looker, taken back; `nothing` where they may not read the table, null where it took too long. */
 async function asLooker<T>(
   tx: Db,
@@ -129,8 +138,7 @@ async function asLooker<T>(
   work: (inside: Db) => Promise<T>,
 ): Promise<T | 'nothing' | null> {
   try {
-    return await takenBack(savepoint(tx), async inside => {
-      await setLocal(inside, lookWaitMs, ms)
+    return await limited(tx, ms, async inside => {
       await enter(inside)
       return work(inside)
     })
@@ -143,10 +151,7 @@ async function asLooker<T>(
 /** Work with full sight; null where it took too long, or where there is no full sight. */
 async function withFullSight<T>(tx: Db, ms: number, work: (inside: Db) => Promise<T>): Promise<T | null> {
   try {
-    return await takenBack(savepoint(tx), async inside => {
-      await setLocal(inside, lookWaitMs, ms)
-      return work(inside)
-    })
+    return await limited(tx, ms, work)
   } catch (error) {
     if (!isRefused(error)) throw error
     return null
@@ -197,7 +202,11 @@ async function lookAtGroups(
   const wanted = [...new Map(few.map(g => [g.key, g])).values()]
   const read = (await withFullSight(tx, ms, inside => idsIn(inside, of, columns, wanted, where))) ?? []
   const idsOf = new Map<string, { id: string; meant: boolean }[]>()
-  for (const { key, id, meant } of read) idsOf.set(key, [...(idsOf.get(key) ?? []), { id, meant }])
+  for (const { key, id, meant } of read) {
+    const ids = idsOf.get(key)
+    if (ids) ids.push({ id, meant })
+    else idsOf.set(key, [{ id, meant }])
+  }
   for (const [i, seen] of found) {
     const ids = rowsOf(seen) <= mostIds ? seen.flatMap(g => idsOf.get(g.key) ?? []) : []
     const pick = (meant: boolean) => ids.flatMap(x => (x.meant === meant ? [x.id] : []))

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
 import { inject } from 'vitest'
-import { readTextArray, writeTextArray } from '../../src/database/connection.js'
+import { readTextArray, writeTextArray } from '../../src/database/types.js'
 import { contentHash, fingerprintOf, objects } from '../../src/run/schema_snapshot.sql.js'
 import type { Server } from './servers.js'
 

@@ -1,4 +1,5 @@
 import { fewNames } from '../../model/few_names.js'
+import { shellWord } from '../../model/shell_word.js'
 import { number } from './numbers.js'
 import { type Group, say, sentence } from './say.js'
 
@@ -14,7 +15,7 @@ export const fleetWords = {
   TARGETS_READABLE: say(
     (s, f) =>
       sentence`Other users of this machine may read \`${s}\` (mode ${f.mode}), and passwords are in it.`,
-    s => sentence`chmod 600 ${s}`,
+    s => sentence`chmod 600 ${shellWord(s)}`,
   ),
   TARGET_TWICE: say(
     (_, f) =>

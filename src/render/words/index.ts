@@ -1,6 +1,7 @@
 import type { Code } from '../../model/codes.js'
 import type { FindingOf, OfFleet } from '../../model/facts.js'
 import { databaseNames } from '../../model/few_names.js'
+import { shellWord } from '../../model/shell_word.js'
 import { checkWords } from './checks.js'
 import { fileWords } from './files.js'
 import { fleetWords } from './fleet.js'
@@ -55,11 +56,7 @@ const mostNames = 8
  */
 function onDatabases(fix: string, { names, of, list }: OfFleet): string {
   const some = names.length > mostNames ? '<names>' : names.join(',')
-  const flags = `--targets ${quotedWord(list)}${names.length === of ? '' : ` --select ${some}`}`
+  const flags = `--targets ${shellWord(list)}${names.length === of ? '' : ` --select ${some}`}`
   const url = `--database-url '<URL of ${names.length === 1 ? names[0]! : 'each'}>'`
   return fix.replace(commandsOfList, `$& ${flags}`).replace(commandsOfOne, `$& ${url}`)
 }
-
-/** A word of a command line, in quotes where a shell would take it apart. */
-const quotedWord = (text: string): string =>
-  /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`

@@ -37,7 +37,9 @@ export const rollbackWords = {
   ),
   LOSS: say(
     (s, f) =>
-      sentence`\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`,
+      f.atRisk === null || f.rows === null || f.edited === null || f.users === null
+        ? sentence`\`${s}\`: a statement deletes rows, which are counted when they go to the archive.`
+        : sentence`\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`,
     null,
   ),
   DEPENDANTS: say(

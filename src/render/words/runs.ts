@@ -1,3 +1,4 @@
+import { shellWord } from '../../model/shell_word.js'
 import { bullets, caret, type Group, listed, say, sentence } from './say.js'
 
 /** What to do about a fault, by the class of its SQLSTATE: not every fault is one of the file. */
@@ -43,7 +44,7 @@ export const runWords = {
     (_, f) =>
       [
         f.allow.length > 0 ? sentence`--allow ${withRows(f.allow, f.rows).join(',')}` : '',
-        f.confirm ? sentence`--confirm ${f.confirm}` : '',
+        f.confirm ? sentence`--confirm ${shellWord(f.confirm)}` : '',
       ]
         .filter(Boolean)
         .join(' '),

@@ -1,6 +1,7 @@
 import type { Code } from '../../model/codes.js'
 import type { Finding, Report, StepResult, Summary } from '../../model/report.js'
 import { duration, number, plural, span } from './numbers.js'
+import { finishedSteps } from './verdicts.js'
 
 /** One line of a summary: what it is about, and what it says. */
 type SummaryLine = Summary['lines'][number]
@@ -45,7 +46,7 @@ function plannedWords({ steps, findings, limits }: Report): string {
 }
 
 function ranLine(steps: StepResult[]): SummaryLine {
-  const done = steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back')
+  const done = finishedSteps(steps)
   const failed = steps.filter(s => s.outcome === 'failed').map(s => `\`${s.migration}\``)
   const written = steps.reduce((n, s) => n + (s.rows ?? 0), 0)
   const back = steps.every(s => s.direction === 'down')
@@ -172,8 +173,15 @@ const some = (n: number, what: string, level: SummaryLine['level'] = 'plain'): D
  */
 function goingParts(report: Report): DataPart[] {
   const { steps, findings } = report
-  const atRisk = findings.reduce((n, f) => n + (f.code === 'LOSS' ? f.facts.atRisk : 0), 0)
-  const risk = atRisk > 0 ? `${plural(atRisk, 'row')} at risk without the archive` : ''
+  const losses = findings.flatMap(f => (f.code === 'LOSS' ? [f.facts.atRisk] : []))
+  const atRisk = losses.reduce<number>((n, rows) => n + (rows ?? 0), 0)
+  const isOpen = losses.includes(null) || findings.some(f => f.code === 'DESTROYS_UNARCHIVED')
+  const risk = [
+    atRisk > 0 ? `${plural(atRisk, 'row')} at risk without the archive` : '',
+    isOpen ? 'rows at risk that were not counted' : '',
+  ]
+    .filter(Boolean)
+    .join(', ')
   const dropped = (direction: 'up' | 'down') =>
     new Set(
       steps
@@ -183,14 +191,14 @@ function goingParts(report: Report): DataPart[] {
   const ahead = isPlan(report) || steps.some(s => s.outcome === 'not-run')
   const [up, down] = [dropped('up'), dropped('down')]
   const takenOut = steps.reduce((n, s) => n + (s.takesOut ?? 0), 0)
-  const untold = steps.reduce((n, s) => n + s.hazards.filter(h => h.code === 'CANNOT_TELL').length, 0)
+  const unknown = steps.reduce((n, s) => n + s.hazards.filter(h => h.code === 'CANNOT_TELL').length, 0)
   return [
     up > 0 ? [`${plural(up, 'deletion')} for good (DELETES_DATA)`, 'warn'] : [''],
     down > 0 && ahead
       ? [`${plural(down, 'object')} dropped, ${risk || 'no row of users at risk'}`, 'warn']
       : [risk, 'warn'],
     some(takenOut, 'taken out of their table into the quarantine', 'warn'),
-    untold > 0 ? [`not known of ${plural(untold, 'statement')}`, 'warn'] : [''],
+    unknown > 0 ? [`not known of ${plural(unknown, 'statement')}`, 'warn'] : [''],
   ]
 }
 

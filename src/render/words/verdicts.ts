@@ -1,6 +1,7 @@
 import {
   type CheckResult,
   counts,
+  type Finding,
   isFault,
   type Report,
   type StepResult,
@@ -8,6 +9,7 @@ import {
   worstFirst,
 } from '../../model/report.js'
 import { isolationWords } from './checks.js'
+import { plural } from './numbers.js'
 
 const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
 
@@ -16,13 +18,21 @@ export function verdictWords(report: Report): string {
   const { verdict, steps, findings, targets } = report
   if (targets) return `${verdict}: ${fleetVerdict(targets)}`
   if (verdict !== 'refused') return [verdict, ...verifiedWords(report)].join('; ')
-  const n = steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back').length
-  if (n > 0)
-    return `refused: ${small[n] ?? n} step${n === 1 ? '' : 's'} finished before; this step changed nothing`
-  // the quarantine is changed before its backfills begin
-  const desk = findings.some(f => f.code === 'RELEASED' || f.code === 'ASSIGNED')
-  return `refused: ${desk ? 'rows of the quarantine were changed before' : 'nothing was changed'}`
+  const n = finishedSteps(steps).length
+  return n > 0
+    ? `refused: ${small[n] ?? n} step${n === 1 ? '' : 's'} finished before; this step changed nothing`
+    : `refused: ${changedWithoutSteps(findings)}`
 }
+
+/** Steps that a run has finished, in either direction. */
+export const finishedSteps = (steps: StepResult[]): StepResult[] =>
+  steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back')
+
+/** What a refused run without a finished step has changed: the quarantine is, before its backfills begin. */
+export const changedWithoutSteps = (findings: Finding[]): string =>
+  findings.some(f => f.code === 'RELEASED' || f.code === 'ASSIGNED')
+    ? 'rows of the quarantine were changed before'
+    : 'nothing was changed'
 
 /** How many databases came to which verdict, the worst first. */
 function fleetVerdict(targets: TargetReport[]): string {
@@ -30,7 +40,7 @@ function fleetVerdict(targets: TargetReport[]): string {
     const n = targets.filter(t => (t.report?.verdict ?? null) === verdict).length
     return n > 0 ? [`${n} ${verdict ?? 'not started'}`] : []
   })
-  const all = `${targets.length} database${targets.length === 1 ? '' : 's'}`
+  const all = plural(targets.length, 'database')
   return parts.length === 1 ? `all of ${all}` : `of ${all} ${parts.join(', ')}`
 }
 
