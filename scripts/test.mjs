@@ -10,6 +10,7 @@ const soaked = [
   'test/stories/cycle',
   'test/stories/destruction_random',
   'test/stories/disk_full',
+  'test/stories/fleet',
   'test/stories/killed',
   'test/stories/killed_everywhere',
   'test/stories/least_privilege',

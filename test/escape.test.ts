@@ -7,7 +7,7 @@ const hostile = [
   `${esc}]0;a window's title\u0007${esc}[2J`,
   '::stop-commands::all\n  ::add-mask::a\r\n##[error]b',
   '<script>alert(1)</script><img src=x onerror="alert(2)">',
-  '[a link](javascript:alert(3)) ![a picture](https://a.example/b.png) @everyone #1 ``` ` ``',
+  '[a link](javascript:alert(3)) ![a picture](https://a.example/b.png) @everyone #1 &#64;everyone &#35;1 ``` ` ``',
   'name\u202Egnp.exe\u200B',
 ].join('\n')
 
@@ -53,6 +53,8 @@ test.each(['table', 'markdown', 'html', 'json', 'github'])(
 test('Markdown has no link, picture, mention, reference or HTML that a report has not made itself', async () => {
   const text = await render(report(), 'markdown')
   const outside = text.replace(/^ *(`{3,})[\s\S]*?^ *\1$/gm, '').replace(/`[^`\n]*`/g, '')
-  expect(outside).not.toMatch(/(?<!\\)\]\(|(?<!\\)\[|https:\/\/|@\w|(?<!&)#\d|<(script|img)/)
+  // the references that the escaping makes itself
+  const shown = outside.replaceAll(/&#(?:35|39|58|91|93|96);/g, '')
+  expect(shown).not.toMatch(/(?<!\\)\]\(|(?<!\\)\[|https:\/\/|@\w|#\d|<(script|img)/)
   expect(outside).toContain('\\[a link\\]')
 })

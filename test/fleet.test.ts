@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type FleetValues, rolloutOf, selected } from '../src/fleet/fleet_options.js'
 import { foldFindings } from '../src/fleet/fold_findings.js'
 import { foldReports } from '../src/fleet/fold_reports.js'
-import { foldSteps } from '../src/fleet/fold_steps.js'
+import { foldSteps, plansTable } from '../src/fleet/fold_steps.js'
 import { type FleetTarget, parseTargets } from '../src/fleet/parse_targets.js'
 import { rollOut } from '../src/fleet/roll_out.js'
 import { Failure, Failures } from '../src/model/failure.js'
@@ -247,6 +247,16 @@ describe('one report of many', () => {
       ['003', 0, ['t0', 't1']],
       ['003', 1, ['t2']],
     ])
+  })
+
+  test('a busy moment of a server makes no plan another one', () => {
+    const steps = [step('001', ['a'])]
+    const strained = finding('SERVER_STRAINED', 'own', { reasons: ['others are at work'] })
+    const { rows } = plansTable([
+      reportOf('t0', 'clean', { steps, findings: [strained] }),
+      reportOf('t1', 'clean', { steps }),
+    ])
+    expect(rows).toEqual([[2, '1 step: 001', 'clean', 'all 2 databases']])
   })
 
   test('the same finding is said once with its databases, and many that differ are counted', () => {

@@ -133,15 +133,26 @@ describe.runIf(browserPath)('in a browser', () => {
             return box(e).left < lane.left - 1 || box(e).right > lane.right + 1 || box(e).width < 3
           }).length,
           wrong: [...document.querySelectorAll('td.bad')].map(e => e.textContent),
+          title: document.title,
+          sql: [...document.querySelectorAll('details pre')].map(e => box(e).height > 0),
           dark: matchMedia('(prefers-color-scheme: dark)').matches,
           background: getComputedStyle(document.body).backgroundColor,
         }
       })()`)
       expect(seen).toMatchObject({ overflow: 0, cut: [], outside: 0, dark: look.colorScheme === 'dark' })
-      const { bars, wrong, background } = seen as { bars: number; wrong: string[]; background: string }
+      const { bars, wrong, background, title, sql } = seen as {
+        bars: number
+        wrong: string[]
+        background: string
+        title: string
+        sql: boolean[]
+      }
       expect(background).toBe(look.colorScheme === 'dark' ? 'rgb(18, 18, 20)' : 'rgb(255, 255, 255)')
-      if (file === pages.plan) expect(bars).toBeGreaterThan(15)
-      else expect(wrong).toContain('✗ allowed, wrongly')
+      expect(title).toMatch(file === pages.plan ? /plan/ : /prove/)
+      if (file === pages.plan) {
+        expect(bars).toBeGreaterThan(15)
+        expect([...new Set(sql)]).toEqual([true])
+      } else expect(wrong).toContain('✗ allowed, wrongly')
       await page.evaluate(axe)
       const { violations } = (await page.evaluate('axe.run()')) as {
         violations: { id: string; nodes: object[] }[]

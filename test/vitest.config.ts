@@ -69,8 +69,8 @@ export default defineConfig({
     globalSetup: ['test/support/servers.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // two cores: more files at once would only make the stories about time-outs flaky
-    maxWorkers: 2,
+    // two cores, of which stories that wait for servers and time-outs leave a third idle
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // as src/cli/main.ts does
     execArgv: ['--liftoff-only'],

@@ -1277,7 +1277,8 @@ revoke all on function chat_private.touch_conversations() from public;
 
 -- Nothing of this is for the application to call.
 revoke all on function
-  chat_private.elements(uuid, json, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz),
+  chat_private.elements(uuid, json, timestamptz), chat_private.appended(json, json), chat_private.said_at(jsonb, jsonb),
+  chat_private.elements_after(uuid, json, timestamptz, bigint, jsonb, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz),
   chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid),
   chat_private.ids_held(uuid, json, timestamptz) from public;
 

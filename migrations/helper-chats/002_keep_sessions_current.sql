@@ -26,9 +26,9 @@ as $$
   select substring(left(regexp_replace(btrim(content, E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$')
 $$;
 
--- A row as it was, by the columns that it had: those that are new take their defaults, and the server
+-- Rows as they were, by the columns that they had: those that are new take their defaults, and the server
 -- computes its own again.
-create function chat_private.put_back(target regclass, original jsonb) returns void
+create function chat_private.put_back(target regclass, originals jsonb) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -36,15 +36,18 @@ declare
   columns text;
   typed text;
 begin
+  if originals = '[]' then
+    return;
+  end if;
   select string_agg(format('%I', a.attname), ', '),
     string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ')
   into columns, typed
   from pg_catalog.pg_attribute a
-  where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and original ? a.attname::text;
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and originals -> 0 ? a.attname::text;
   execute format(
-    'insert into %1$s (%2$s) overriding system value select %2$s from pg_catalog.jsonb_to_record($1) as r (%3$s) on conflict (id) do nothing',
+    'insert into %1$s (%2$s) overriding system value select %2$s from pg_catalog.jsonb_to_recordset($1) as r (%3$s) on conflict (id) do nothing',
     target, columns, typed)
-  using original;
+  using originals;
 end
 $$;
 revoke all on function chat_private.put_back(regclass, jsonb) from public;
@@ -62,8 +65,8 @@ begin
   delete from chat_private.kept_chats k where k.session_id = session returning k.original, k.messages into put_by;
   if found then
     perform set_config('rethread.restoring', 'on', true);
-    perform chat_private.put_back('public.chat_sessions', put_by.original);
-    perform chat_private.put_back('public.chat_messages', m) from jsonb_array_elements(put_by.messages) m;
+    perform chat_private.put_back('public.chat_sessions', jsonb_build_array(put_by.original));
+    perform chat_private.put_back('public.chat_messages', put_by.messages);
     perform set_config('rethread.restoring', restoring, true);
   end if;
   perform from public.chat_sessions s where s.id = session for no key update;

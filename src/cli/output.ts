@@ -98,7 +98,7 @@ export function maskWords(text: string, argv: string[]): string {
 }
 
 /** No secret in any output: the URL's password is cut wherever it shows. */
-export function maskSecrets(text: string, url: string): string {
+function maskSecrets(text: string, url: string): string {
   if (url === '') return text
   // the URL first: without its password it would not be found any more
   let masked = text.replaceAll(url, maskUrl(url))

@@ -40,7 +40,7 @@ export function foldFindings(targets: TargetReport[], list: string): Finding[] {
     hidden.set(level, [...(hidden.get(level) ?? []), ...all.slice(few.length)])
   }
   for (const [level, rest] of hidden) if (rest.length > 0) folded.push(moreOf(level, rest, fleet))
-  return folded
+  return mostUrgentFirst(folded)
 }
 
 /** What replaces the name of the database, where that is the only difference between findings. */

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { discover } from '../../src/files/discover.js'
-import { rethread, undoAll } from '../support/cli.js'
+import { contractWith, rethread, undoAll } from '../support/cli.js'
 import { type Database, database, newest, picture, root, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { migrationList, supabase } from '../support/other_tools.js'
@@ -139,13 +139,8 @@ describe.each(some('newest'))('on PostgreSQL $major', server => {
       const up = await rethread(
         twin.url,
         [
-          'migrate',
-          '--track',
-          name,
-          '--phase',
-          'contract',
-          '--allow',
-          'ENDS_OLD_APP,QUARANTINES_ROWS,DELETES_DATA,CANNOT_TELL,WIDENS_ACCESS,RUNS_FOREIGN_CODE',
+          ...['migrate', '--track', name],
+          ...contractWith('DELETES_DATA', 'CANNOT_TELL', 'WIDENS_ACCESS', 'RUNS_FOREIGN_CODE'),
         ],
         { cwd: folder({}) },
       )

@@ -86,8 +86,9 @@ afterAll(async () => {
   await admin.end()
 })
 
-/** Rounds of kills in CI; a soak has many more. */
-const rounds = process.env.RETHREAD_SOAK ? 60 : 2
+/** Rounds of kills, each with its own databases; a soak repeats them with other seeds. */
+const rounds = 2
+const seeds = Array.from({ length: process.env.RETHREAD_SOAK ? 30 : 1 }, (_, i) => seed + i)
 
 /** How many files a database has, by its catalog and by its ledger; null where a file is there in part. */
 async function progressOf(database: string): Promise<number | null> {
@@ -109,82 +110,87 @@ async function progressOf(database: string): Promise<number | null> {
   }
 }
 
-test(`50 databases, killed at random (seed ${seed}): each is old or new, and the same command completes them`, {
-  timeout: 1_800_000,
-}, async () => {
-  const next = random(seed)
-  const databases = await tenants(Array.from({ length: 50 }, (_, i) => `tenant${i}`))
-  const list = listOf(databases)
-  const args = [
-    'migrate',
-    '--targets',
-    list,
-    '--jobs',
-    '6',
-    '--stop-after',
-    '50',
-    '--canary',
-    '0',
-    '--format',
-    'json',
-  ]
-  const go = () => start(args, {}, project)
-  const progress = () => Promise.all(Object.values(databases).map(progressOf))
-  // the process is killed
-  let finished = 0
-  for (let round = 0; round < rounds; round++) {
-    const child = go()
-    const over = ended(child)
-    // those that are done have nothing to do: each round goes a little further than the one before
-    const most = finished + 1 + Math.floor(next() * 4)
-    await new Promise<void>(done => {
-      let lines = 0
-      child.stderr!.on('data', chunk => {
-        lines += String(chunk).split(' of 50)').length - 1
-        if (lines >= most) done()
+test.each(seeds)(
+  '50 databases, killed at random (seed %i): each is old or new, and the same command completes them',
+  {
+    timeout: 1_800_000,
+  },
+  async seed => {
+    const next = random(seed)
+    const databases = await tenants(Array.from({ length: 50 }, (_, i) => `tenant${i}`))
+    const list = listOf(databases)
+    const args = [
+      'migrate',
+      '--targets',
+      list,
+      '--jobs',
+      '6',
+      '--stop-after',
+      '50',
+      '--canary',
+      '0',
+      '--format',
+      'json',
+    ]
+    const go = () => start(args, {}, project)
+    const progress = () => Promise.all(Object.values(databases).map(progressOf))
+    // the process is killed
+    let finished = 0
+    for (let round = 0; round < rounds; round++) {
+      const child = go()
+      const over = ended(child)
+      // those that are done have nothing to do: each round goes a little further than the one before
+      const most = finished + 1 + Math.floor(next() * 4)
+      await new Promise<void>(done => {
+        let lines = 0
+        child.stderr!.on('data', chunk => {
+          lines += String(chunk).split(' of 50)').length - 1
+          if (lines >= most) done()
+        })
+        child.once('close', () => done())
       })
-      child.once('close', () => done())
-    })
-    await new Promise(done => setTimeout(done, next() * 60))
-    child.kill('SIGKILL')
-    expect((await over).code).toBeNull()
-    const now = await progress()
-    expect(now).not.toContain(null)
-    const before = finished
-    finished = now.filter(n => n === 3).length
-    expect(finished).toBeGreaterThan(before)
-  }
-  expect(finished).toBeLessThan(50)
-  // backends are killed, and the process reports what became of each database
-  let works = true
-  let killed = 0
-  const killing = (async () => {
-    while (works && killed < rounds * 3) {
-      const [row] = await admin`
+      await new Promise(done => setTimeout(done, next() * 60))
+      child.kill('SIGKILL')
+      expect((await over).code).toBeNull()
+      const now = await progress()
+      expect(now).not.toContain(null)
+      const before = finished
+      finished = now.filter(n => n === 3).length
+      expect(finished).toBeGreaterThan(before)
+    }
+    expect(finished).toBeLessThan(50)
+    // backends are killed, and the process reports what became of each database
+    let works = true
+    let killed = 0
+    const killing = (async () => {
+      while (works && killed < rounds * 3) {
+        const [row] = await admin`
         select count(pg_terminate_backend(pid))::int as n from (
           select pid from pg_stat_activity where application_name like 'rethread %' and datname like ${`${prefix}%`}
           order by random() limit 1) a`
-      killed += row!.n
-      await new Promise(done => setTimeout(done, 20 + next() * 60))
-    }
-  })()
-  const hurt = await ended(go())
-  works = false
-  await killing
-  expect(killed).toBeGreaterThan(0)
-  const after = await progress()
-  expect(after).not.toContain(null)
-  const rows = hurt.report.tables.find(t => t.title === 'Databases')!.rows
-  expect(rows.map(row => row[0])).toEqual(Object.keys(databases))
-  // the report of a database is what its catalog says, unless it was not to be reached any more
-  for (const [i, row] of rows.entries())
-    if (row[1] === 'clean') expect([row[0], after[i]]).toEqual([row[0], 3])
-  expect(hurt.code).toBe(hurt.report.targets!.some(t => t.report!.verdict === 'failed') ? 2 : 0)
-  // the same command completes what is left, and again there is nothing to do
-  const complete = await run(list, 'migrate', ['--jobs', '6'])
-  expect([complete.code, [...new Set(Object.values(verdicts(complete)))]]).toEqual([0, ['clean']])
-  expect(new Set(await progress())).toEqual(new Set([3]))
-})
+        killed += row!.n
+        await new Promise(done => setTimeout(done, 20 + next() * 60))
+      }
+    })()
+    const hurt = await ended(go()).finally(() => {
+      works = false
+    })
+    await killing
+    expect(killed).toBeGreaterThan(0)
+    const after = await progress()
+    expect(after).not.toContain(null)
+    const rows = hurt.report.tables.find(t => t.title === 'Databases')!.rows
+    expect(rows.map(row => row[0])).toEqual(Object.keys(databases))
+    // the report of a database is what its catalog says, unless it was not to be reached any more
+    for (const [i, row] of rows.entries())
+      if (row[1] === 'clean') expect([row[0], after[i]]).toEqual([row[0], 3])
+    expect(hurt.code).toBe(hurt.report.targets!.some(t => t.report!.verdict === 'failed') ? 2 : 0)
+    // the same command completes what is left, and again there is nothing to do
+    const complete = await run(list, 'migrate', ['--jobs', '6'])
+    expect([complete.code, [...new Set(Object.values(verdicts(complete)))]]).toEqual([0, ['clean']])
+    expect(new Set(await progress())).toEqual(new Set([3]))
+  },
+)
 
 describe('a few tenants', () => {
   let databases: Record<string, string>
@@ -210,13 +216,7 @@ describe('a few tenants', () => {
     )
     const [plans] = ran.report.tables
     expect(plans!.rows).toEqual([
-      // the killed runs before may have left the server with checkpoints to catch up on
-      [
-        3,
-        expect.stringMatching(/^3 steps: 001_tags to 003_titles(; SERVER_STRAINED)?$/),
-        'clean',
-        'acme, bolt, dune',
-      ],
+      [3, '3 steps: 001_tags to 003_titles', 'clean', 'acme, bolt, dune'],
       [1, expect.stringContaining('ALREADY_EXISTS'), 'attention', 'corp'],
       [1, 'NO_SUCH_DATABASE', 'failed', 'gone'],
     ])
@@ -391,9 +391,7 @@ describe('a few tenants', () => {
     const job = await github.action({ command: 'plan', targets: list, comment: 'false' }, { cwd })
     expect([job.code, job.outputs.verdict, job.outputs.pending]).toEqual([0, 'clean', '2'])
     expect(job.summary).toMatch(/^\| acme \| clean \| 2 \|/m)
-    expect(job.summary).toMatch(
-      /^\| 2 \| 2 steps: 002_pinned to 003_titles(; SERVER_STRAINED)? \| clean \| all 2 databases \|$/m,
-    )
+    expect(job.summary).toContain('| 2 | 2 steps: 002_pinned to 003_titles | clean | all 2 databases |')
   })
 
   test('Ctrl-C: what is at work ends and reports, nothing else begins', async () => {

@@ -60,6 +60,13 @@ const migrate: Verb['prepare'] = async (project, db) => {
   return up
 }
 
+/** Applied, and the ledger gone. */
+const forgotten: Verb['prepare'] = async (project, db) => {
+  const up = await migrate(project, db)
+  await db.sql.unsafe('drop schema rethread cascade')
+  return up
+}
+
 const verbs: Record<string, Verb> = {
   rollback: {
     prepare: migrate,
@@ -88,20 +95,12 @@ const verbs: Record<string, Verb> = {
       project.prune({ delete: true, apply: true, olderThanDays: 30, consent: consent(db) }),
   },
   adopt: {
-    prepare: async (project, db) => {
-      const up = await migrate(project, db)
-      await db.sql.unsafe('drop schema rethread cascade')
-      return up
-    },
+    prepare: forgotten,
     args: () => ['migrate', '--adopt'],
     call: project => project.adopt(),
   },
   baseline: {
-    prepare: async (project, db) => {
-      const up = await migrate(project, db)
-      await db.sql.unsafe('drop schema rethread cascade')
-      return up
-    },
+    prepare: forgotten,
     args: db => ['migrate', '--baseline', last[db.track!]!],
     call: (project, db) => project.baseline({ to: last[db.track!]! }),
   },

@@ -213,19 +213,23 @@ export async function startVictim(
     await server.stop('immediate')
     server = await start(port)
   }
+  const pooler =
+    withPooler && hasPooler
+      ? await Pooler.start(url, { pool_mode: 'session', default_pool_size: 20, query_wait_timeout: 8 })
+      : null
   return {
     url,
     network: await inFront(url),
     disk,
-    pooler:
-      withPooler && hasPooler
-        ? await Pooler.start(url, { pool_mode: 'session', default_pool_size: 20, query_wait_timeout: 8 })
-        : null,
+    pooler,
     crash: async () => {
       await server.stop('immediate')
       server = await start(port)
     },
     revive,
-    stop: () => server.stop('immediate'),
+    stop: async () => {
+      await pooler?.[Symbol.asyncDispose]()
+      await server.stop('immediate')
+    },
   }
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from './database.js'
@@ -43,7 +44,12 @@ ${Object.entries(all)
 
   /** Ends it with all connections that go through it, and starts it again. */
   async restart(): Promise<void> {
-    this.process?.kill('SIGKILL')
+    if (this.process) {
+      // its port is free only then
+      const gone = once(this.process, 'exit')
+      this.process.kill('SIGKILL')
+      await gone
+    }
     this.process = spawn(program, ['-q', '-u', 'nobody', join(this.folder, 'pgbouncer.ini')], {
       stdio: 'ignore',
     })

@@ -12,15 +12,15 @@ import { errorOf, rowsOf, vary, withIds } from './variation_database.js'
 export type Ending = 'refused' | 'looked at' | 'failed rows' | 'rolled back'
 
 /** Consents for everything that a story does. */
-const everything = (db: Database, triggers: boolean) => ({
+const everything = (db: Database, fitting: Variation[]) => ({
   allow: [
     'ENDS_OLD_APP',
     'QUARANTINES_ROWS',
     'DELETES_DATA',
     'IGNORES_RECENT_WRITES',
+    'FIRES_TRIGGERS',
     // a varied policy may let more people read a table than those of the track
-    'SHOWS_ROWS',
-    ...(triggers ? ['FIRES_TRIGGERS'] : []),
+    ...(fitting.some(v => v.kind === 'policy') ? ['SHOWS_ROWS'] : []),
   ] as never[],
   confirm: db.name,
 })
@@ -178,7 +178,7 @@ export class VariationStory implements AsyncDisposable {
     if (asks?.code === 'CONSENT_NEEDED' && asks.facts.missing.join() === 'QUARANTINES_ROWS')
       report = await this.command(verb, {
         ...request,
-        consent: { ...everything(this.db, true), rows: asks.facts.rows },
+        consent: { ...everything(this.db, this.fitting), rows: asks.facts.rows },
       })
     // what follows from the rows that are taken out is known when they are set aside
     const referred = report.findings.some(f => f.code === 'ROWS_REFERENCED')
@@ -208,7 +208,7 @@ export class VariationStory implements AsyncDisposable {
         if (events++ === stopAt || event.type === 'reconnect') stop.abort()
       },
     })
-    const takes = { consent: everything(this.db, true), ...request }
+    const takes = { consent: everything(this.db, this.fitting), ...request }
     const asked = project[verb](
       (['doctor', 'verify'].includes(verb) ? request : takes) as never,
     ) as Promise<Report>
