@@ -5,7 +5,7 @@ import { namesIn } from '../model/table_name.js'
 import { type CatalogColumn, columnsOf } from './bind.sql.js'
 import { bindingOf } from './names.js'
 import { readTrackNames } from './rewrite_track.js'
-import { codeForm, jsonTextForm, readCodes, timeForm, timeUnits } from './value_forms.js'
+import { codeForm, isNumber, jsonTextForm, readCodes, timeForm, timeUnits } from './value_forms.js'
 import { requiredTypes } from './wanted.js'
 
 /** What a person says of values beside the names. */
@@ -21,8 +21,6 @@ type BoundTrack = TrackTypes & Pick<Partial<TrackInfo>, 'messages'>
 
 /** Types that an id can have which is a uuid in the track's files. */
 const bindableIds = /^(bigint|integer|smallint|text|character varying)$/
-
-const isNumber = /^(bigint|integer|smallint|numeric)$/
 
 /**
  * Completes a mapping with what the catalog says of the bound columns: types, how a time or a code is read,
@@ -164,7 +162,7 @@ const probeForm = (here: CatalogColumn, allowed: string[]): Partial<ColumnBindin
   allowed.length === 0
     ? {}
     : {
-        ...(isNumber.test(here.base) && !allowed.includes('timestamptz') ? { number: true } : {}),
+        ...(isNumber(here.base) && !allowed.includes('timestamptz') ? { number: true } : {}),
         ...(here.length !== null && here.length < uuidLength && allowed.includes('uuid')
           ? { short: true }
           : {}),

@@ -78,7 +78,8 @@ export function readCodes(role: string, said: string): Map<string, string> {
   return codes
 }
 
-const isNumber = (base: string): boolean => /^(smallint|integer|bigint|numeric)$/.test(base)
+/** True for a type of exact numbers: a whole one, or numeric. */
+export const isNumber = (base: string): boolean => /^(smallint|integer|bigint|numeric)$/.test(base)
 
 /** True for a column of numbers or of true and false: whatever it holds of a role is a code. */
 export const holdsCodes = (base: string): boolean => isNumber(base) || base === 'boolean'

@@ -7,7 +7,7 @@ import { parseStatements, type Statement } from '../files/statements.js'
 import { bookkeepingOf } from '../files/track_objects.js'
 import type { Migration, Rollback, Track } from '../model/project.js'
 import type { Finding } from '../model/report.js'
-import { columnText, tableText } from '../model/table_name.js'
+import { columnText, partText, tableText } from '../model/table_name.js'
 import { holdings, relationsOf } from '../run/refuse_destruction.sql.js'
 import { refusal, whyNotArchived } from '../run/why_not_archived.js'
 import { type LossRow, lossOf, riskOf } from './loss_report.sql.js'
@@ -201,3 +201,7 @@ export async function rollbackCommand(
   const target = to ? `--to ${to.name}` : '--all'
   return `rethread rollback --track ${track.name} ${target}${await rollbackFlags(track, undone, database)}`
 }
+
+/** How a report names something that a rollback takes away. */
+export const nameOf = (d: ObjectAtRisk): string =>
+  d.column ? `${d.table}.${partText(d.column)}` : d.rows ? `rows of ${d.table}` : d.table

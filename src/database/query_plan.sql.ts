@@ -1,6 +1,6 @@
 import type { Db } from './types.js'
 
-/** A node of a plan, with those of EXPLAIN's fields that are read; all but the first three may be left out. */
+/** A node of a plan, with the fields of EXPLAIN that are read; all but the first three may be left out. */
 export interface PlanNode {
   'Node Type': string
   'Total Cost': number

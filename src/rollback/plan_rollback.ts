@@ -1,12 +1,10 @@
 import { copiedBytes } from '../archive/archive.sql.js'
-import { droppedBy, type Loss, losses, type ObjectAtRisk } from '../archive/loss_report.js'
+import { droppedBy, type Loss, losses, nameOf, type ObjectAtRisk } from '../archive/loss_report.js'
 import { recentRows } from '../archive/loss_report.sql.js'
 import { takesOut } from '../backfill/pending_spec.js'
-import { dependantsOf } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { judgeServer, preflight, type Target } from '../database/server.js'
 import { lint } from '../files/lint.js'
-import { parseStatements, strings } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { settleTransactions } from '../files/transactions.js'
 import { Failure, Failures } from '../model/failure.js'
@@ -24,6 +22,7 @@ import { findMigration, placeIn } from '../plan/make_plan.js'
 import type { History } from '../run/ledger_history.js'
 import { driftFinding, type SeenDrift, seeDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
+import { dependants } from './dependants.js'
 
 /** What a person asked `rollbackShape` for; exactly one of the three targets. */
 export interface RollbackOptions {
@@ -247,41 +246,6 @@ const rollbackAsMigration = (m: Migration): Migration => ({
   backfill: null,
   file: m.rollback?.file ?? { ...m.file, text: '' },
 })
-
-/**
- * Objects that are not ours and hang on what would go; what the rollback files drop
- * themselves does not count.
- */
-async function dependants(
-  connection: Connection,
-  objects: ObjectAtRisk[],
-  undone: Migration[],
-): Promise<Finding[]> {
-  if (objects.length === 0) return []
-  const dropped = new Set<string>()
-  for (const m of undone) {
-    for (const { kind, node } of m.rollback ? await parseStatements(m.rollback.file.text) : []) {
-      if (kind === 'DropStmt')
-        for (const o of node.objects)
-          dropped.add(
-            strings([o.ObjectWithArgs ? { List: { items: o.ObjectWithArgs.objname } } : o]).at(-1) ?? '',
-          )
-      if (kind === 'AlterTableStmt')
-        for (const { AlterTableCmd: c } of node.cmds)
-          if (c.subtype === 'AT_DropConstraint') dropped.add(c.name)
-    }
-  }
-  const tables = objects.filter(o => o.column === null && !o.rows).map(o => o.table)
-  const columns = objects.flatMap(o => (o.column ? [{ table: o.table, column: o.column }] : []))
-  const hanging = (await dependantsOf(connection.sql, tables, columns)).filter(d => !dropped.has(d.name))
-  return hanging.length === 0
-    ? []
-    : [finding('DEPENDANTS', tables.join(', ') || nameOf(objects[0]!), { objects: hanging.map(h => h.what) })]
-}
-
-/** How a report names something that a rollback takes away. */
-export const nameOf = (d: ObjectAtRisk): string =>
-  d.column ? `${d.table}.${partText(d.column)}` : d.rows ? `rows of ${d.table}` : d.table
 
 function lossTable(lost: Loss[]): Table {
   return {

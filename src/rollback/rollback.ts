@@ -1,7 +1,7 @@
 import { archiveColumn, archivesTable, sealArchives, sealBroken } from '../archive/archive.js'
 import { noteMade } from '../archive/archive.sql.js'
 import { archiveInstead } from '../archive/archive_statement.js'
-import { droppedBy, type ObjectAtRisk } from '../archive/loss_report.js'
+import { droppedBy, nameOf, type ObjectAtRisk } from '../archive/loss_report.js'
 import { notPutBack, rehearsePutBack } from '../archive/rehearse_put_back.js'
 import { closeBackfill } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
@@ -25,13 +25,7 @@ import { runFile } from '../run/run_file.js'
 import { ledgerStorage, type Performed, reportRan, runSteps } from '../run/run_steps.js'
 import { exactness, storeFingerprint } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
-import {
-  nameOf,
-  type PlannedRollback,
-  planRollback,
-  type RollbackOptions,
-  rollbackConsent,
-} from './plan_rollback.js'
+import { type PlannedRollback, planRollback, type RollbackOptions, rollbackConsent } from './plan_rollback.js'
 
 /** Undoes migrations in reverse order: loss report, guards, archive, then the files. */
 export async function rollback(given: Context, track: Track, options: RollbackOptions): Promise<Report> {
