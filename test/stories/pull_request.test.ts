@@ -92,7 +92,7 @@ describe('the life of a pull request', () => {
     const verified = await run({ command: 'verify' }, {})
     expect([verified.code, verified.outputs.verdict]).toEqual([0, 'clean'])
     expect(verified.summary).toMatch(
-      /^## rethread verify: Passed\n\nTarget: [^\n]+\n\n- \*\*Checks\*\*: [1-9]\d* pass/,
+      /^## rethread verify: Passed\n\nTarget: [^\n]+\n\n- \*\*Checks\*\*: ⚠️ [1-9]\d* pass/,
     )
     expect(verified.summary).toContain('| ✅ | `sizes` | sizes |')
     expect(github.comments).toHaveLength(1)
