@@ -70,9 +70,9 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
       (pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn)::float8 as wal,
       (select case when a.query like '%to prevent wraparound%' then 'wraparound' else 'vacuum' end
         from pg_catalog.pg_stat_progress_vacuum v join pg_catalog.pg_stat_activity a on a.pid = v.pid
-        where v.relid = to_regclass(${table}) limit 1) as vacuum,
+        where v.relid = to_regclass(${table}) and v.datname = current_database() limit 1) as vacuum,
       (select extract(epoch from max(clock_timestamp() - a.xact_start))::float8 from pg_catalog.pg_stat_activity a
-        where a.backend_xmin is not null and a.backend_type = 'client backend' and not a.pid = any (${pids}::int[])
+        where a.backend_xmin is not null and a.backend_type = 'client backend' and a.datname = current_database() and not a.pid = any (${pids}::int[])
           and a.pid <> pg_backend_pid()) as "oldestSnapshot"`
   return row!
 }

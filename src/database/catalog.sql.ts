@@ -95,7 +95,8 @@ export async function indexFacts(sql: Db, name: string): Promise<IndexFacts | nu
     select
       pg_get_indexdef(i.indexrelid) as definition,
       i.indisvalid and i.indisready and i.indislive as valid,
-      (select p.pid from pg_catalog.pg_stat_progress_create_index p where p.index_relid = i.indexrelid limit 1) as builder
+      (select p.pid from pg_catalog.pg_stat_progress_create_index p
+        where p.index_relid = i.indexrelid and p.datname = current_database() limit 1) as builder
     from pg_catalog.pg_index i
     where i.indexrelid = to_regclass(${name})`
   return row ?? null

@@ -42,7 +42,8 @@ export async function invalidLeftovers(
       and not (i.indisvalid and i.indisready and i.indislive)
       and c.relname::text ~ ${pattern}
       and not exists (
-        select from pg_catalog.pg_stat_progress_create_index p where p.index_relid = i.indexrelid
+        select from pg_catalog.pg_stat_progress_create_index p
+        where p.index_relid = i.indexrelid and p.datname = current_database()
       )
     order by 1`
   return rows.map(r => r.name)

@@ -28,7 +28,10 @@ export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
   return redacted(blockers)
 }
 
-/** Transactions that hold a lock on a table now, oldest first: who would make us wait. */
+/**
+ * Transactions that hold a lock on a table now: who would make us wait. A copy of the database has tables
+ * with the same OIDs. Autovacuum gives way to who waits for it, unless it works against wraparound.
+ */
 export async function holdersOf(
   sql: Db,
   tables: string[],
@@ -42,7 +45,9 @@ export async function holdersOf(
     from pg_catalog.pg_locks l
     join pg_catalog.pg_stat_activity a on a.pid = l.pid
     where l.relation = any (select to_regclass(t) from unnest(${tables}::text[]) t)
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
       and l.granted and a.pid <> pg_backend_pid()
+      and (a.backend_type <> 'autovacuum worker' or a.query like '%to prevent wraparound%')
       and a.xact_start < clock_timestamp() - interval '1 second'
     order by a.pid`
   return redacted(holders)

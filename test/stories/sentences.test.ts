@@ -46,6 +46,45 @@ describe.each(servers())('what is said of a run on PostgreSQL $major is so', ser
     expect(ran.stdout + ran.stderr + planned.stdout).not.toMatch(/password|s3cret|Grace/)
   })
 
+  test('who holds a table of a copy of the database, whose tables have the same OIDs, is not in the way', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe('create table public.notes (id int)')
+    const cwd = track({ '1_add': 'alter table public.notes add column passes int;' })
+    await db.sql.end()
+    const admin = open(server.url, 1)
+    await admin.unsafe(`create database ${db.name}_copy template ${db.name}`)
+    const holding = async (url: string) => {
+      const other = open(url, 1)
+      const [row] = await other`select 'public.notes'::regclass::oid::int as oid`
+      let letGo = () => {}
+      const held = other.begin(async tx => {
+        await tx.unsafe('lock table public.notes in share mode')
+        await new Promise<void>(done => {
+          letGo = done
+        })
+      })
+      await new Promise(done => setTimeout(done, 1500))
+      const { report } = await rethread(db.url, ['plan'], { cwd })
+      letGo()
+      await held
+      await other.end()
+      return {
+        oid: row!.oid,
+        named: report.findings.filter(f => f.code === 'BLOCKER_NOW').map(f => f.subject),
+      }
+    }
+    const copy = new URL(db.url)
+    copy.pathname += '_copy'
+    const there = await holding(copy.href)
+    await admin.unsafe(`drop database ${db.name}_copy`)
+    await admin.end()
+    const here = await holding(db.url)
+    expect([there, here]).toEqual([
+      { oid: here.oid, named: [] },
+      { oid: here.oid, named: ['notes'] },
+    ])
+  })
+
   test('only the triggers that a backfill fires are named', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(`
