@@ -5,10 +5,12 @@ import { lint } from '../src/files/lint.js'
 import { withoutOwnTransaction } from '../src/files/own_transaction.js'
 import { parseStatements } from '../src/files/statements.js'
 import { filePartsOf, settleTransactions } from '../src/files/transactions.js'
+import { worded } from '../src/index.js'
 import { layoutsFor } from '../src/library/discovery.js'
 import { root as home } from './support/database.js'
 import { folder } from './support/folder.js'
 import { folderCases } from './support/layout_folders.js'
+import { record } from './support/recorder.js'
 
 describe('a folder of another tool', () => {
   test.each(Object.entries(folderCases))(
@@ -33,6 +35,7 @@ describe('a folder of another tool', () => {
         if (order) expect(track.migrations.map(m => m.name)).toEqual(order)
         if (back) expect(track.migrations.filter(m => m.rollback).map(m => m.name)).toEqual(back)
       }
+      record(await Promise.all(found.map(worded)))
       const odd = found.filter(f => f.level !== 'info').map(f => `${f.code} ${f.subject.replace(root, '.')}`)
       expect(odd.sort()).toEqual(says)
     },

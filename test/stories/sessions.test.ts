@@ -416,3 +416,31 @@ const typeOf = async (db: Database, table: string, column: string): Promise<stri
     select format_type(atttypid, atttypmod) as type from pg_attribute where attrelid = ${table}::regclass and attname = ${column}`
   return row!.type
 }
+
+test('a search that would take too long, and a session that is too large for a file, are refused by name', async () => {
+  await using db = await chats()
+  // 2 GiB of text, which are a few bytes each on the disk
+  await db.sql.unsafe(`
+    alter table public.chats disable trigger user;
+    update public.chats set message = repeat('x', 102400) where id = (select id from public.chats where session_id is not null limit 1);
+    create temporary table long as select * from public.chats where octet_length(message) = 102400;
+    alter table long drop column id, drop column doubled, drop column numbered`)
+  const columns = await db.sql<{ name: string }[]>`
+    select quote_ident(attname) as name from pg_attribute where attrelid = 'long'::regclass and attnum > 0 and not attisdropped`
+  const list = columns.map(c => c.name).join(', ')
+  await db.sql.unsafe(
+    `insert into public.chats (${list}) select ${list} from long, generate_series(1, 20000)`,
+  )
+  const project = await inProcess(db.url, { track: 'workspace-sessions' })
+  const slow = await said(project.sessions({ search: 'y', within: 1 }))
+  expect([slow.verdict, slow.codes]).toEqual(['failed', ['SEARCH_TOO_SLOW']])
+  expect(slow.findings[0]!.fix).toContain('--within 4, or make an index')
+
+  await db.sql`delete from public.chats where ctid in (select ctid from public.chats where octet_length(message) = 102400 offset 2700)`
+  const [{ id }] = (await db.sql`
+    select session_id::text as id from public.chats where octet_length(message) = 102400 limit 1`) as unknown as [
+    { id: string },
+  ]
+  const large = await said(project.exportSession({ id }))
+  expect([large.verdict, large.codes, large.session]).toEqual(['failed', ['SESSION_TOO_LARGE'], undefined])
+})

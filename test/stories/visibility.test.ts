@@ -176,6 +176,21 @@ describe.each(some('newest'))('the preview of a plan, on PostgreSQL $major', ser
   }
   const last = (table: { columns: string[] }) => table.columns.indexOf('after 011_follow_the_session')
 
+  test('steps that change no rule of who sees what are said to change nothing', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe('create table public.notes (id int primary key)')
+    const cwd = folder({
+      'migrations/own/1_add.sql': 'alter table public.notes add column said text;',
+      'rollbacks/own/1_add.sql': 'alter table public.notes drop column said;',
+      'verify/own/x.sql': 'select 1 as object where false',
+    })
+    const { report } = await rethread(db.url, ['plan', '--visibility'], { cwd })
+    expect([report.findings.map(f => f.code), report.tables.map(t => t.title)]).toEqual([
+      expect.arrayContaining(['SAME_VISIBILITY']),
+      expect.not.arrayContaining([expect.stringMatching(/^Who sees/)]),
+    ])
+  })
+
   test('a worker that reads every message and persons who read those of others: foreseen, and so it comes', async () => {
     await using db = await database(server, 'workspace-sessions', 300)
     await using copy = await database(server, 'workspace-sessions', 300)
