@@ -62,7 +62,7 @@ export const globalOptions = {
   ),
   verbose: flag('-v, --verbose', 'show more: notices, statements, causes of errors'),
   color: flag('--no-color', 'no colour (also NO_COLOR)'),
-  yes: flag('-y, --yes', 'never ask; does not stand in for --allow or --confirm'),
+  yes: flag('-y, --yes', 'never ask; does not replace --allow or --confirm'),
 }
 
 /** Their values. */

@@ -125,7 +125,7 @@ describe('help and usage', () => {
     expect(command.stderr + flag.stderr).not.toMatch(/\n\s+at /)
   })
 
-  test('global flags may stand before the command', async () => {
+  test('global flags may come before the command', async () => {
     const ran = await rethread('', ['--quiet', '--track', 'workspace-sessions', 'status'])
     expect([ran.code, ran.report.findings.map(f => f.code)]).toEqual([2, ['NO_DATABASE_URL']])
   })

@@ -136,7 +136,7 @@ function letsAllIn(p: OwnPolicy, privilege: string): boolean {
 
 const isTextKey = /^(text|character varying)$/
 
-/** What tells persons apart, and its type; null where the track has none in this database. */
+/** What identifies a person, and its type; null where the track has none in this database. */
 function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identifies[] } | null {
   const [schema, name, column] = namesIn(info.persona.of) ?? []
   const users = found.tables.get('users')

@@ -89,7 +89,7 @@ function areOtherWords(seen: SeenValues | null, base: string): boolean {
 /** True where who asks is called as in the track, but for capitals. */
 const isSameWord = (said: string): boolean => /(^|,)user:user(,|$)/i.test(said)
 
-/** What words stand for that are usual: each role has one. */
+/** What usual words mean: each role has one. */
 function wordsSeen(seen: SeenValues | null): string | null {
   const pairs = Object.entries(usualWords).flatMap(([role, usual]) => {
     const word = seen?.some.find(value => usual.test(value))
@@ -126,7 +126,7 @@ function why(kind: ValueKind, base: string, seen: SeenValues | null): string {
   if (kind !== 'time') {
     const [first, second] = seen?.some ?? []
     const such = second === undefined ? ['0', '1'] : [first, second]
-    return `${holds}: say which role each stands for, such as ${such[0]}:user,${such[1]}:assistant`
+    return `${holds}: say which role each is, such as ${such[0]}:user,${such[1]}:assistant`
   }
   const unit = unitSeen(seen, base)
   return unit === null ? `${holds}: say whether they are s, ms, us or iso` : `its values are ${meaning[unit]}`
@@ -138,7 +138,7 @@ function judge(role: string, said: string, kind: ValueKind, base: string, seen: 
   else if (kind === 'code') {
     const codes = readCodes(role, said)
     const other = seen?.some.find(value => !codes.has(value))
-    if (other !== undefined) throw fault(`the column holds ${other} too: say what it stands for`)
+    if (other !== undefined) throw fault(`the column holds ${other} too: say what it is`)
     const code = base === 'boolean' ? /^(true|false)$/ : /^-?\d+$/
     const strange = [...codes.keys()].find(c => !code.test(c))
     if (strange !== undefined) throw fault(`${strange} is no ${base}`)

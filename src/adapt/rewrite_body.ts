@@ -199,7 +199,7 @@ async function rewritePlpgsql(
     : out
 }
 
-/** Where the tokens of a part stand in its body: in a row, but for an INTO that the part has lost. */
+/** Where the tokens of a part are in its body: in a row, but for an INTO that the part has lost. */
 function placesOf(part: SqlToken[], body: SqlToken[], start: number, taken: Set<number>): number[] | null {
   const first = body.findIndex(t => t.start >= start)
   for (let i = Math.max(0, first); i < body.length; i++) {

@@ -7,7 +7,7 @@ import { type Rewrite, renameTable } from './scope.js'
 /** Stands for the `%` of a place of format(): a letter to PostgreSQL, and in no text that people write. */
 const formatPlace = '\uE000'
 
-/** Places of format() as SQL that can be parsed: a name where %I and %s stand, a literal where %L does. */
+/** Places of format() as SQL that can be parsed: a name for %I and %s, a literal for %L. */
 const parseable = (text: string): string =>
   text.replace(/%((?:\d+\$)?)([sIL])/g, (_, n: string, kind: string) =>
     kind === 'L' ? `'${formatPlace}${n}${kind}'` : `${formatPlace}${n}${kind}`,

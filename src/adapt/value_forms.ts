@@ -85,7 +85,7 @@ export const isNumber = (base: string): boolean => /^(smallint|integer|bigint|nu
 export const holdsCodes = (base: string): boolean => isNumber(base) || base === 'boolean'
 
 /**
- * How codes are read as the words that they stand for. Of words for words, those that nobody has named stay
+ * How codes are read as the words that they mean. Of words for words, those that nobody has named stay
  * as they are.
  */
 export function codeForm(codes: ReadonlyMap<string, string>, base: string): ValueForm {

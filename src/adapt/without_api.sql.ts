@@ -1,7 +1,7 @@
 /** Roles of Supabase's API, for which the tracks are written. */
 export const apiRoles: readonly string[] = ['anon', 'authenticated', 'service_role']
 
-/** A statement that grants privileges on objects, as they stand in a file, to a role. */
+/** A statement that grants privileges on objects, as a file has them, to a role. */
 export const grantStatement = (privileges: string, objects: string, role: string): string =>
   `grant ${privileges} on ${objects} to ${role};`
 

@@ -78,7 +78,7 @@ export async function sealArchive(
     where id = ${id}`
 }
 
-/** Notes how many rows of an archive people had made or changed: afterwards nothing can tell them apart. */
+/** Notes how many rows of an archive people had made or changed: afterwards nothing distinguishes them. */
 export async function noteMade(sql: Db, id: number, rows: number): Promise<void> {
   await sql`
     update rethread_archive.archives a

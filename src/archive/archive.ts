@@ -49,7 +49,7 @@ export async function storedName(sql: Db, run: number, name: string, more: strin
 
 /**
  * Copies a column's values that would be lost, online: a trigger first catches what is written from now on,
- * then the rows that stand there are copied in batches; the column is dropped later, in a transaction that
+ * then the rows that are there are copied in batches; the column is dropped later, in a transaction that
  * only detaches the trigger. A copy that was interrupted goes on. Of a table without a primary key the whole
  * rows are kept, some of them twice: nobody can say whose a value is. Returns the archive's id.
  */
@@ -89,7 +89,7 @@ export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): P
   }
   for (const heap of await heapsOf(writer.sql, d.table)) {
     // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for
-    // each. The first and smallest tells what that is.
+    // each. The first and smallest shows what that is.
     let batchSize: BatchSize | null = null
     for (let page = 0; page < heap.pages; ) {
       const end = Math.min(page + Math.max(leastCopyPages, batchSize?.pages() ?? 0), heap.pages)

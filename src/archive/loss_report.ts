@@ -20,13 +20,13 @@ export interface ObjectAtRisk {
   table: string
   /** Null for the whole table, and for rows. */
   column: string | null
-  /** True for the rows that a DELETE removes: how many, only the DELETE can tell. */
+  /** True for the rows that a DELETE removes: how many, only the DELETE shows. */
   rows: boolean
   /** Predicate for what a repeated migrate makes again. */
   ours: string | null
 }
 
-/** An object that would go, and whose rows they are; null where only the statement itself can tell. */
+/** An object that would go, and whose rows they are; null where only the statement itself shows it. */
 export interface Loss extends ObjectAtRisk {
   counted: LossRow | null
   /** Rows that would be lost without an archive: edited since, or made by users. */
@@ -158,7 +158,7 @@ export async function atRisk(
     const rehearsed = await rehearsePutBack(connection, [...migrations].reverse(), 50, timeoutMs)
     if (rehearsed.refused.length > 0 || !rehearsed.complete) return null
     if (objects.length === 0) return 0
-    // which rows a DELETE removes, only the DELETE can tell
+    // which rows a DELETE removes, only the DELETE shows
     if (objects.some(d => d.rows)) return null
     return (await connection.sql.begin(async tx => {
       // also the size of a table waits for its locks

@@ -70,7 +70,7 @@ export const isFenced = (fault: { code?: string } | null): boolean => fault?.cod
 export interface Limits {
   /** How long it may take, in milliseconds, before it gives its rows back; null for as long as it takes. */
   mostMs: number | null
-  /** Its log is on the disk when it ends; where other servers stand by, they are not waited for. */
+  /** Its log is on the disk when it ends; standby servers are not waited for. */
   flushed: boolean
 }
 /** For as long as it takes, its log flushed by whoever comes next. */
@@ -113,7 +113,7 @@ end
 $batch$`
 
 /**
- * Where an error arose, as the server tells it from the inside out, up to the statement of the
+ * Where an error arose, as the server gives it, from the inside out, up to the statement of the
  * batch: in whatever language.
  */
 export function withoutBatch(where: string, statement: string): string {

@@ -94,7 +94,7 @@ export async function batch(
 interface Recorded {
   statement: string
   args: string[]
-  /** Is halved where others stand in the way; null for a batch that has no size. */
+  /** Is halved where others are in the way; null for a batch that has no size. */
   batchSize: BatchSize | null
   limits?: Limits
   record: (tx: Db, rows: number, ms: number) => Promise<void>

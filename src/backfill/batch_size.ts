@@ -28,7 +28,7 @@ export interface BatchSize {
 /** Weight of the newest batch in the moving average of milliseconds per page. */
 const weight = 0.4
 /**
- * How many times the average a batch counts at most: one that stood still, because its machine did or it
+ * How many times the average a batch counts at most: one that was held up, because its machine did or it
  * waited, says nothing of its pages. On a machine that was stopped for 50 to 300 ms now and then (steal
  * time), batches of three rows were left of those of hundreds, and the backfill took ten times as long.
  */

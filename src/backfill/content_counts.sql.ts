@@ -173,7 +173,7 @@ export async function storedContentCounts(
 }
 
 /**
- * Rows and content of each unit as they stand, those in the quarantine included; `key`
+ * Rows and content of each unit as they are, those in the quarantine included; `key`
  * is the table's primary key.
  */
 export async function unitCounts(

@@ -74,7 +74,7 @@ export async function countContent(job: Job): Promise<void> {
   }
   await inLanes(job, lane)
   await sums.flush()
-  // a count that was broken off must not stand for the whole
+  // a count that was broken off must not count as the whole
   if (run.ctx.signal.aborted) await clearContentCounts(sql, job.id)
 }
 

@@ -1,6 +1,6 @@
 import type { Db, Root } from '../database/types.js'
 
-/** What SQL alone can tell of a server's well-being; null is unknown, never healthy. */
+/** What SQL alone can find out about the health of a server; null is unknown, never healthy. */
 export interface Vitals {
   /**
    * Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that
@@ -28,7 +28,7 @@ export interface Vitals {
    * Full WAL segments that wait to be archived; null when archiving is off, or when none was archived yet.
    */
   archiveGap: number | null
-  /** Position in the WAL, in bytes, to tell a rate from. */
+  /** Position in the WAL, in bytes, to compute a rate from. */
   wal: number
   /** Autovacuum at work on the table: `vacuum`, or `wraparound`, which does not yield. */
   vacuum: string | null

@@ -3,7 +3,7 @@ export interface Pace {
   /** Share of the pages that are done, by this invocation and those before it. */
   fraction: number
   rowsPerSecond: number
-  /** Null while too little is done to tell. */
+  /** Null while too little is done to know. */
   etaSeconds: number | null
 }
 

@@ -7,7 +7,7 @@ import type { Job } from './job.js'
 const shortageMs = 10_000
 
 /**
- * Tries again while other transactions stand in the way, with growing jittered pauses, up to the lock budget;
+ * Tries again while other transactions are in the way, with growing jittered pauses, up to the lock budget;
  * for a shorter time while the server lacks something. Throws LOCK_TIMEOUT, or INTERRUPTED where somebody
  * asked it to stop.
  */

@@ -244,7 +244,7 @@ export async function backfillResults(
     )
 }
 
-/** A state row as the report tells it. */
+/** A state row as the report shows it. */
 const toResult = (row: BackfillRow): BackfillResult => ({
   track: row.track,
   migration: row.migration,

@@ -66,7 +66,7 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
 
 /**
  * The plan with the number of rows that its steps, and those after it, take out now. A number is missing
- * where nobody can tell yet: the table or its column is made by a step before.
+ * where it is not known yet: the table or its column is made by a step before.
  */
 export async function withLeavingRows(connection: Connection, track: Track, plan: Plan): Promise<Plan> {
   const leaving = new Map<string, number>()

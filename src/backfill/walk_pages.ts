@@ -33,7 +33,7 @@ export async function allRanges(job: Job): Promise<boolean> {
   const halt = { now: false }
   const ended = await inLanes(job, connection =>
     work(job, connection, halt).catch(error => {
-      // the others finish their batch and stop: the first fault is the one to tell
+      // the others finish their batch and stop: the first fault is the one to report
       halt.now = true
       throw error
     }),
@@ -183,7 +183,7 @@ async function walkPages(
     )
       return false
   }
-  // a range of no pages left: the heap shrank to nothing, or a checkpoint stood at its end
+  // a range of no pages left: the heap shrank to nothing, or a checkpoint was at its end
   await connection.sql.begin(tx =>
     checkpoint(tx, at, {
       cursorPage: at.toPage,

@@ -20,7 +20,7 @@ import {
 } from './help.js'
 import type { Process } from './input.js'
 import { maskArguments, maskWords } from './output.js'
-import { runCommand, tellUsage } from './run_command.js'
+import { runCommand, writeUsageReport } from './run_command.js'
 
 /**
  * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
@@ -48,7 +48,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   argv = readHelp(argv)
   const place = commandPlace(argv, files)
   const named = argv[place]
-  // global flags may stand before the command
+  // global flags may come before the command
   if (named !== undefined) argv = [named, ...argv.slice(0, place), ...argv.slice(place + 1)]
   for (const name of named ? [named] : inHelpOrder([...files.keys()])) {
     const command = (await import(files.get(name)!)).default as Command
@@ -85,7 +85,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
     const look = { color: false, verbose: false, width: 100 }
-    await tellUsage(
+    await writeUsageReport(
       usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, flags, error),
       formatIn(argv),
       process,

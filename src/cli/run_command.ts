@@ -46,7 +46,7 @@ export async function runCommand(line: Line): Promise<number> {
     note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
   if (typeof typed.fixUp === 'string' && report.fixUp !== undefined)
     note(report, writeOutput(process.cwd(), typed.fixUp, report.fixUp))
-  return tell(report, to, line)
+  return writeReport(report, to, line)
 }
 
 /** The flags by which a command to paste means the same files; a database's URL may hold a secret. */
@@ -70,7 +70,11 @@ const urlIn = ({ typed, process }: Line) =>
   urlOrNone(typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null, process.env)
 
 /** Writes a report to its page, its files and the output; the exit code. */
-async function tell(report: Report, { renderer, files, prints }: Destination, line: Line): Promise<number> {
+async function writeReport(
+  report: Report,
+  { renderer, files, prints }: Destination,
+  line: Line,
+): Promise<number> {
   const { process } = line
   const look = lookOf(line.process, line.typed)
   await addPage(report, renderer, process)
@@ -227,7 +231,7 @@ function readTyped(command: Command, typed: Record<string, Typed>, faults: Findi
 }
 
 /** Shows a report of a command line that could not be read; nothing where the format is the usual one. */
-export async function tellUsage(
+export async function writeUsageReport(
   report: Report,
   format: string | null,
   process: Process,

@@ -158,7 +158,7 @@ async function openDriver({
       textArray: { to: 1009, from: [1009], serialize: writeTextArray, parse: readTextArray },
     },
     onnotice: (notice: postgres.Notice) => {
-      // postgres.js tells DEBUG and LOG lines too; people asked for what a file RAISEs
+      // postgres.js passes on DEBUG and LOG lines too; people asked for what a file RAISEs
       if (notice.severity === 'NOTICE' || notice.severity === 'WARNING') onNotice?.(notice.message ?? '')
     },
   } as unknown as Parameters<typeof postgres>[0] & object)

@@ -3,7 +3,7 @@ import type { Db } from './types.js'
 
 /**
  * Sends a text outside a transaction that may fail after it has sent rows. postgres.js (3.4.9) goes on
- * counting those, and the next statement's rows would stand behind so many empty places, its only row where
+ * counting those, and the next statement's rows would come behind so many empty places, its only row where
  * nobody looks. A statement that succeeds ends the count; in a transaction, the rollback does.
  */
 export async function sendAlone<Row extends object>(sql: Db, text: string) {

@@ -20,7 +20,7 @@ export async function expectedRows(
 
 /**
  * Rows a second that this backfill has made in this database before, the rests inside its batches included;
- * null when it never ran long enough to tell.
+ * null when it never ran long enough to know.
  */
 export async function storedRate(sql: Db, track: string, migration: string): Promise<number | null> {
   const [row] = await sql<{ rate: number | null }[]>`
@@ -44,7 +44,7 @@ export interface BatchCost {
   reading: number | null
 }
 
-/** Runs one batch and takes it back; `split` also tells how much of it was reading, by EXPLAIN ANALYZE. */
+/** Runs one batch and takes it back; `split` also gives how much of it was reading, by EXPLAIN ANALYZE. */
 export const sampleBatch = (sql: Root, statement: string, split: boolean): Promise<BatchCost> =>
   takenBack(transaction(sql), async tx => {
     const before = await walPosition(tx)

@@ -202,7 +202,7 @@ function waitsTable(steps: StepResult[]): Table {
       if (same[0] !== l) continue
       const statement = same.length === 1 ? l.statement : `${l.statement} and ${same.length - 1} more`
       const who = l.table ? l.blocks : '?'
-      rows.push([s.migration, statement, l.table ?? 'only a rehearsal can tell', l.mode, who])
+      rows.push([s.migration, statement, l.table ?? 'only a rehearsal shows it', l.mode, who])
     }
   }
   return {

@@ -259,7 +259,7 @@ const isStar = (targets: Node[] | undefined): boolean =>
   targets?.length === 1 && Boolean(targets[0]!.ResTarget?.val?.ColumnRef?.fields.at(-1).A_Star)
 
 /**
- * True for a DELETE that can stand in a WITH and return the rows that it removes: it has no WITH that
+ * True for a DELETE that can be part of a WITH and return the rows that it removes: it has no WITH that
  * writes, and no RETURNING.
  */
 export const returnsRows = ({ kind, node }: Statement): boolean =>

@@ -62,7 +62,7 @@ export function readHeader(text: string, path: string, kind: HeaderKind): Header
     const fault = (reason: string) => faults.push(finding('BAD_HEADER', `${path}:${line}`, { reason }))
     open &&= between.every(other => other.trim() === '' || other.startsWith('--'))
     if (!open) {
-      fault('a header line must stand above the first statement')
+      fault('a header line must be above the first statement')
       continue
     }
     const pair = /^--! ([a-z][a-z-]*): *(.*)$/.exec(raw.trimEnd())
@@ -109,7 +109,7 @@ function* headerLines(text: string): Generator<{ raw: string; line: number; betw
   }
 }
 
-/** Splits at commas that stand outside parentheses and quoted names. */
+/** Splits at commas outside parentheses and quoted names. */
 export const splitList = (value: string): string[] =>
   value.includes(',')
     ? value

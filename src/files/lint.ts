@@ -189,7 +189,7 @@ async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Prom
   return faults
 }
 
-/** Where a COPY FROM stdin begins whose rows stand in front of a place; null where there is none. */
+/** Where a COPY FROM stdin begins whose rows are in front of a place; null where there is none. */
 function copiedRows(text: string, before: number): number | null {
   const last = [...text.slice(0, before).matchAll(/^[ \t]*copy\b[^;]*\bfrom\s+stdin\b/gim)].at(-1)
   return last && !/^\\\.\s*$/m.test(text.slice(last.index, before)) ? last.index : null

@@ -1,6 +1,6 @@
 import { dottedText, namesIn } from '../model/table_name.js'
 
-/** How names stand in JSON files. Loads zod, so only for whoever reads one. */
+/** How names are written in JSON files. Loads zod, so only for whoever reads one. */
 export async function nameSchemas() {
   const z = await import('./zod.js')
   const dotted = (parts: number, what: string) =>

@@ -2,7 +2,7 @@ import { blankOf } from './layout.js'
 
 /** White space and comments, as the server skips them between statements. */
 const between = /(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/y
-/** What may stand in front of a transaction and belongs to it: `set lock_timeout = '2s';`. */
+/** What may come before a transaction and belongs to it: `set lock_timeout = '2s';`. */
 const setting = /set\s+(?!transaction\b|session\s+characteristics\b)[^;'"$]*(?:'[^']*'[^;'"$]*)*;/iy
 const beginning = /(?:begin(?:\s+(?:work|transaction))?|start\s+transaction)\s*;/iy
 const ending = /(?:^|[;\s])((?:commit|end)(?:\s+(?:work|transaction))?\s*;?)\s*$/i
@@ -26,7 +26,7 @@ export function withoutOwnTransaction(text: string): string | null {
   const last = ending.exec(text.slice(begun, end))
   if (!last) return null
   const from = begun + last.index + last[0].indexOf(last[1]!)
-  // the word may stand in a comment
+  // the word may be part of a comment
   const line = text.slice(text.lastIndexOf('\n', from) + 1, from)
   if (line.includes('--')) return null
   return (

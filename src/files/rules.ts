@@ -30,7 +30,7 @@ const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
 /**
  * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL,
  * with a reason: then the finding is reported as info. `resultText` is what squawk says of the file. Files
- * that don't parse are `lint`'s to tell of.
+ * that don't parse are reported by `lint`.
  */
 export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Promise<Breach[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')

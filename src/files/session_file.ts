@@ -8,10 +8,10 @@ import { type RawValue, rawElements, rawMembers, rawValue } from './raw_json.js'
 /** What the first member of a session's document says. */
 const format = 'rethread session 1'
 
-/** Types whose values stand in the document as JSON. */
+/** Types whose values the document has as JSON. */
 const isJson = (type: string): boolean => type === 'json' || type === 'jsonb'
 
-/** Types whose values stand there as numbers; NaN and Infinity stand there as texts. */
+/** Types whose values are numbers there; NaN and Infinity are texts. */
 const holdsNumbers = (type: string): boolean =>
   /^(smallint|integer|bigint|numeric|real|double precision)\b/.test(type)
 

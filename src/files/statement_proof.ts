@@ -11,7 +11,7 @@ export type Proof =
   | { kind: 'not-null'; table: string; column: string; present: boolean }
   | { kind: 'column'; table: string; column: string; present: boolean }
 
-/** The proof of a statement, or null when the catalog can't tell whether it has run. */
+/** The proof of a statement, or null when the catalog does not show whether it has run. */
 export function proofOf(statement: Statement): Proof | null {
   const { kind, node } = statement
   if (kind === 'IndexStmt' && node.idxname) {

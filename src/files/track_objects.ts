@@ -72,7 +72,7 @@ async function readBookkeeping(migrations: Migration[]): Promise<ReadonlySet<str
 
 /**
  * The tables that a track makes or says to be its sessions and messages: what the checks that all tracks
- * share look at. Files that don't parse tell nothing here; `lint` tells of them.
+ * share look at. Files that don't parse give nothing here; `lint` reports them.
  */
 export async function tablesOf(track: Track): Promise<string[]> {
   const { info } = await readTrackInfo(track)

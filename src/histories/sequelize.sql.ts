@@ -2,7 +2,7 @@ import { literal } from '../database/types.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** A name without the ending that tells the language: code beside a file of SQL may run it. */
+/** A name without the ending that names the language: code beside a file of SQL may run it. */
 const keyInSequelize = "regexp_replace(name, '[.](sql|c?[jt]s|mjs)$', '')"
 
 const withoutEnding = (script: string): string => script.replace(/\.(sql|c?[jt]s|mjs)$/, '')

@@ -92,7 +92,7 @@ export function lastStanding({ base, states, actual }: TrackStates, until: numbe
   return found
 }
 
-/** What tells a table apart. */
+/** The identity of a table. */
 export const keyOfTable = (relation: string): string => keyOfObject({ kind: 'table', relation, name: '' })
 
 /** The first state in which something is as it is in the end, or there at all. */

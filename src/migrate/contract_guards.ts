@@ -47,6 +47,6 @@ export async function refuseReopened(
       reason:
         again.found.length > 0
           ? `${again.found.join(', ')} has rows to do again`
-          : `nobody can tell whether ${open.join(', ')} has rows to do again`,
+          : `it is not known whether ${open.join(', ')} has rows to do again`,
     })
 }

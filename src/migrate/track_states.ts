@@ -52,7 +52,7 @@ export interface TrackStates {
   made: ReadonlySet<string>
 }
 
-/** What tells objects apart. */
+/** The identity of an object. */
 export const keyOfObject = (o: Pick<MadeObject, 'kind' | 'relation' | 'name'>): string =>
   `${o.kind}\0${o.relation}\0${o.name}`
 

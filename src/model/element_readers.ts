@@ -1,5 +1,5 @@
 /**
- * Where a track's messages stand in a JSON column, and the SQL functions of its migrations that read
+ * Where a JSON column has a track's messages, and the SQL functions of its migrations that read
  * them. Their bodies call no other function of the track: they are run as queries before they exist.
  */
 export interface ElementReaders {

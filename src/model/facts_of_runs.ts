@@ -38,7 +38,7 @@ export interface FactsOfRuns {
     /** How long it was tried. */
     seconds: number
     sqlstate: string
-    /** Transactions that stood in the way, in words; empty where nobody could be named. */
+    /** Transactions that were in the way, in words; empty where nobody could be named. */
     blockers: string[]
     /** Their backends. */
     pids: string[]

@@ -60,7 +60,7 @@ export interface Step {
 export interface Held {
   migration: Migration
   why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill'
-  /** What it can do, as far as the catalog tells now. */
+  /** What it can do, as far as the catalog shows now. */
   hazards: Hazard[]
 }
 

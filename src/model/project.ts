@@ -79,7 +79,7 @@ export interface Rollback {
    */
   ours: { object: string; predicate: string }[]
   /**
-   * Rows that stand in a table which the rollback leaves, edits included: restore leaves them to the repeated
+   * Rows that are in a table which the rollback leaves, edits included: restore leaves them to the repeated
    * `migrate`, whatever the archive says of them.
    */
   mirrored: { object: string; predicate: string }[]
@@ -140,14 +140,14 @@ export interface TrackInfo extends TrackTypes {
   }
   /** What `sessions list` can be asked for, by name. */
   filters?: Record<string, SessionFilter>
-  /** Settings that may stand in the configuration. */
+  /** Settings that the configuration may have. */
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
   /**
    * What the rows of a database of this kind look like: a predicate over a row, and what it means,
    * after "rows" or "none of".
    */
   shapes?: { table: string; what: string; is: string }[]
-  /** Messages that stand in a JSON column, for `doctor` and `plan` to look at before they are migrated. */
+  /** Messages that are in a JSON column, for `doctor` and `plan` to look at before they are migrated. */
   elements?: ElementReaders
   /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
   persona: { claim: string; of: string }
@@ -245,7 +245,7 @@ export type Operation = (typeof operations)[number]
 /** Who may do what with the owner's row of one table. */
 export interface AccessTable {
   table: string
-  /** Columns and values that tell the seeded row of the owner. */
+  /** Columns and values that identify the seeded row of the owner. */
   row: Record<string, string>
   /** Column that an update touches. */
   touch: string

@@ -7,12 +7,12 @@ import { z } from 'zod'
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
 
 const findingSchema = z.object({
-  code: z.string().describe('stable name in capitals; `rethread explain <code>` tells more'),
+  code: z.string().describe('stable name in capitals; `rethread explain <code>` explains it'),
   level: z.enum(['info', 'warn', 'error', 'refused']),
   subject: z.string().describe('the object, file or setting that the finding is about'),
   facts: z.record(z.string(), z.union([scalar, z.array(z.string())])),
   message: z.string().describe('one sentence for people'),
-  fix: z.string().nullable().describe('the command or SQL that mends it, or null'),
+  fix: z.string().nullable().describe('the command or SQL that fixes it, or null'),
   targets: z
     .object({ names: z.array(z.string()), of: z.number(), list: z.string() })
     .optional()
@@ -24,12 +24,12 @@ export const targetSchema = z.object({
   port: z.number(),
   database: z.string(),
   role: z.string(),
-  server: z.string().describe('version as the server tells it, such as 18.4'),
+  server: z.string().describe('version as the server gives it, such as 18.4'),
   seesAllRows: z.boolean().describe('whether row level security hides nothing from this role'),
   why: z.string().describe('why it does, or does not'),
 })
 
-/** Of a table that stood before; a table of null is a statement that only running it could tell. */
+/** Of a table that was there before; null for a statement whose table is known only when it runs. */
 const lockSchema = z.object({
   statement: z.number().describe('which statement of the file, from 1'),
   table: z.string().nullable(),

@@ -67,7 +67,7 @@ function addNeeds(found: Found, s: Statement): void {
   if (asOwner.has(kind) && target) found.owned.add(relationName(target))
   if (kind === 'CreateStmt' && node.relation.schemaname) found.filled.add(node.relation.schemaname)
   for (const table of droppedTables(s)) found.owned.add(table)
-  // what a block changes, only its text tells
+  // what a block changes, only its text shows
   if (kind === 'DoStmt') {
     const names = [...s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)].flatMap(m => {
       const isRead = onlyReads.test(s.text.slice(0, m.index))

@@ -97,12 +97,12 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
   const run = await openRun(ctx, 'prune', options.leaseWaitMs)
   return inRun(run, report, async () => {
     let count = 0
-    const tell = () =>
+    const reportPruned = () =>
       report.findings.push(
         finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
       )
     const work = pruneAll(run, track, { ...planned, note: n => (count += n) })
-    const stay = await tellingDone(work, () => count > 0, tell)
+    const stay = await whileReporting(work, () => count > 0, reportPruned)
     report.findings.push(...stay)
     if (stay.length > 0) report.verdict = 'attention'
     noteInterrupted(ctx, info.sessions.table, report)
@@ -226,7 +226,7 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
         count++
       }
     }
-    await tellingDone(
+    await whileReporting(
       dropAll(),
       () => count > 0,
       () => report.findings.push(finding('PRUNED', 'rethread_archive', { ...facts, count })),
@@ -236,13 +236,13 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
 }
 
 /** Says what was done, also where something ended the work after a part of it. */
-async function tellingDone<T>(work: Promise<T>, isAny: () => boolean, tell: () => void): Promise<T> {
+async function whileReporting<T>(work: Promise<T>, isAny: () => boolean, report: () => void): Promise<T> {
   try {
     const done = await work
-    tell()
+    report()
     return done
   } catch (error) {
-    if (isAny()) tell()
+    if (isAny()) report()
     throw error
   }
 }

@@ -24,7 +24,7 @@ export type AccessChange =
   /** It makes the relation, or moves it: what reads it cannot be asked yet. */
   | { on: 'relation'; relation: string }
   /**
-   * Nobody can tell before it runs; `tables` are those that it may be about, null for all, and `functions`
+   * Not known before it runs; `tables` are those that it may be about, null for all, and `functions`
    * those that it makes or replaces.
    */
   | { on: 'unknown'; tables: string[] | null; functions: string[] }
@@ -47,7 +47,7 @@ export const server = (
   schemas,
 })
 
-/** A change of which nobody can tell before it runs. */
+/** A change that is not known before it runs. */
 export const unknownOf = (tables: string[] | null, functions: string[] = []): AccessChange => ({
   on: 'unknown',
   tables,

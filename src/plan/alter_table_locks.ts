@@ -219,7 +219,7 @@ export const keyLocks = (c: Node | undefined, known: Known): Taken[] =>
     ? lockAll(known.withPartitions(relationName(c.pktable)), 'SHARE ROW EXCLUSIVE', 'a foreign key to it')
     : []
 
-/** The foreign keys that stand beside a column. */
+/** The foreign keys that are written beside a column. */
 export const keysOfColumn = (column: Node | undefined, known: Known): Taken[] =>
   (column?.constraints ?? []).flatMap((c: Node) => keyLocks(c.Constraint, known))
 

@@ -102,7 +102,7 @@ export async function fitsOf(connection: Connection, tracks: Track[]): Promise<F
   return found
 }
 
-/** How many rows a predicate holds for; null where nobody can tell, such as of a value that can't be read. */
+/** How many rows a predicate holds for; null where it is not known, such as of a value that can't be read. */
 async function shapeOf(connection: Connection, table: string, is: string) {
   try {
     return await readAside(connection.sql, tx => countShape(tx, table, is))

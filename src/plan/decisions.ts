@@ -46,7 +46,7 @@ export async function addDecisions(
   return { plan: { ...plan, steps, held }, findings }
 }
 
-/** The same step, with hazards that its statements do not tell. */
+/** The same step, with hazards that its statements do not show. */
 export const withHazards = <S extends { hazards: Hazard[] }>(step: S, more: Hazard[]): S => ({
   ...step,
   hazards: [...step.hazards, ...more],

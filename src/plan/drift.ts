@@ -20,7 +20,7 @@ export async function driftHazards(track: Track, changed: string[]): Promise<Haz
     // a table, or something that is on it: `public.chats.workspace_id`
     if (tables.some(r => name === r || name!.startsWith(`${r}.`))) return true
     // triggers and constraints of the application, on its own tables: those that fire have a hazard of their
-    // own, and a cause of failed rows that somebody took away must not stand in the way of the next try
+    // own, and a cause of failed rows that somebody took away must not prevent the next try
     const own = kind === 'trigger' || (kind === 'constraint' && !change.startsWith('+'))
     return touched.some(
       r => name === r || (name!.startsWith(`${r}.`) && !(own && !named.has(name!.slice(r.length + 1)))),

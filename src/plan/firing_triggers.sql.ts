@@ -9,7 +9,7 @@ export const triggerBits = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const
 /** A kind of statement that fires triggers. */
 export type TriggerEvent = keyof typeof triggerBits
 
-/** A trigger that a statement fires, as far as its kind and the columns that it sets tell. */
+/** A trigger that a statement fires, as far as its kind and the columns that it sets show. */
 export interface Trigger {
   /** The table that it is on: the one that is written, or one of its partitions or children. */
   table: string

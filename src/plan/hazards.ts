@@ -76,7 +76,7 @@ const ofLocks = (locks: StatementLock[]): Hazard[] =>
 const cannotTell = (statement: number, { text }: Statement): Hazard => ({
   code: 'CANNOT_TELL',
   subject: `statement ${statement}`,
-  detail: `${text.split('\n')[0]!.slice(0, 60)}: only running it tells what it locks and changes; write it above: \`-- locks: <schema.table> <MODE>\` for each table, or \`-- locks: none\``,
+  detail: `${text.split('\n')[0]!.slice(0, 60)}: only running it shows what it locks and changes; write it above: \`-- locks: <schema.table> <MODE>\` for each table, or \`-- locks: none\``,
 })
 
 function ofHeader(migration: Migration | null): Hazard[] {
@@ -94,7 +94,7 @@ function ofHeader(migration: Migration | null): Hazard[] {
   ]
 }
 
-/** What a statement takes away by name. What nobody can tell before it runs is refused when it has run. */
+/** What a statement takes away by name. What is not known before it runs is refused when it has run. */
 function deletions(s: Statement): Hazard[] {
   return droppedObjects(s).flatMap(o => {
     const detail = deletion(o)

@@ -29,7 +29,7 @@ export async function ledgerRows(connection: Connection): Promise<LedgerRow[] | 
 }
 
 /**
- * Reads the ledger and plans; writes nothing, needs no schema of ours. `reopened` tells which applied
+ * Reads the ledger and plans; writes nothing, needs no schema of ours. `reopened` says which applied
  * backfills have rows to do again; without it none is asked.
  */
 export async function readHistory(

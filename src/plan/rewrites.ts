@@ -204,7 +204,7 @@ function isNeverNull(table: string, column: string, known: Known): boolean {
   return facts?.checks.some(c => c.valid && proof.test(c.expression)) ?? false
 }
 
-/** A new column that no single stored default can stand for: every row is written again. */
+/** A new column that no single stored default can replace: every row is written again. */
 function computesRows(column: Node, known: Known): boolean {
   const type = askedName(column.typeName?.names)
   if (/^(pg_catalog\.)?(small|big)?serial[248]?$/.test(type)) return true

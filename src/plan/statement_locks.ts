@@ -19,12 +19,12 @@ import {
 } from './object_locks.js'
 import { locksOfLock, locksOfSelect, locksOfTruncate, locksOfWrite } from './query_locks.js'
 
-/** The locks of one kind of statement; null where only running it can tell. */
+/** The locks of one kind of statement; null where it is known only when it runs. */
 type Reader = (node: Node, known: Known) => Taken[] | null
 
 /**
  * Pure: the locks that a statement takes on tables that exist before it, from ROW SHARE up; of several on
- * one table the strongest. Null when only running it can tell (DO, CALL, CASCADE) and for statements that
+ * one table the strongest. Null when it is known only when it runs (DO, CALL, CASCADE) and for statements that
  * are not in the table below. A lock on an index or on a sequence of a column counts as one on its table.
  * What rows do that go through views, triggers, rules and foreign keys is left out: it is ROW EXCLUSIVE at
  * most, for which nobody waits.
@@ -63,7 +63,7 @@ export function declaredLocks({ above }: Statement): { parts: string[] | null; m
 }
 
 /**
- * What a statement locks: what it says itself, else what is written above it. Null where neither tells:
+ * What a statement locks: what it says itself, else what is written above it. Null where neither says it:
  * then nobody knows before it runs.
  */
 export function foretoldLocks(statement: Statement, known: Known): StatementLock[] | null {

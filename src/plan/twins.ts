@@ -25,7 +25,7 @@ const twinLockMs = 50
  * What a fault on a twin says of the real run: it would fail too. Everything else may be the twins' own:
  * names and grants that they do not have, or a server that is busy.
  */
-const telling =
+const sameThere =
   /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01|54011)$/
 /** Faults that may also follow from a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
@@ -138,13 +138,13 @@ export async function rehearseOnTwins(
     const { statement } = failed
     const follows =
       mayFollow.test(fault.code) && (await pairsIn(statement.text)).some(p => notMade.has(pairKey(p)))
-    const tells =
+    const holdsThere =
       !follows &&
-      (telling.test(fault.code) ||
+      (sameThere.test(fault.code) ||
         (fault.code === notThatWay && (isChange(statement) || statement.kind === 'AlterTableStmt')))
-    if (tells && (leftOut.length === 0 || !mayFollow.test(fault.code)))
+    if (holdsThere && (leftOut.length === 0 || !mayFollow.test(fault.code)))
       return without(said, wouldFail(failed.migration, statement, fault))
-    if (tells)
+    if (holdsThere)
       untried.push(
         notTried(
           failed.migration,
@@ -153,7 +153,7 @@ export async function rehearseOnTwins(
           nearest.filter(n => n.before <= at).at(-1)?.text ?? leftOut[0]!,
         ),
       )
-    if (!tells) for (const key of madeBy(statement).map(pairKey)) notMade.add(key)
+    if (!holdsThere) for (const key of madeBy(statement).map(pairKey)) notMade.add(key)
     leftOut.push(...script.splice(at, 1).map(s => s.statement.text))
   }
   const reason = 'too much of it needs what the copies do not have'

@@ -267,7 +267,7 @@ function besideStatement(s: StepResult, n: number): string {
     const who = l.blocks === 'nothing' ? 'nobody waits' : `${l.blocks} wait`
     const kind = { 'reads and writes': 'both', writes: 'writes', nothing: 'dim' }[l.blocks]
     const held = l.heldMs === null ? '' : `, ${duration(l.heldMs)}`
-    return `<span class="${kind}">${l.table === null ? 'only a rehearsal can tell' : who}</span> ${plain(l.table ?? '')} <span class="dim">(${plain(l.mode)}${held})</span>`
+    return `<span class="${kind}">${l.table === null ? 'only a rehearsal shows it' : who}</span> ${plain(l.table ?? '')} <span class="dim">(${plain(l.mode)}${held})</span>`
   })
   if (trace) {
     lines.push(`${duration(trace.ms)}${trace.rows > 0 ? `, ${number(trace.rows)} rows` : ''}`)

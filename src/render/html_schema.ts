@@ -88,11 +88,11 @@ function boxesOf(tables: TablePicture[], others: TablePicture[], odd: 'new' | 'g
       const change = !other || !was ? odd : differs ? 'changed' : 'same'
       return { name: c.name, type: shortType(c.type) + (c.nullable ? '?' : ''), key: c.key, change }
     })
-    const telling = (l: BoxLine) =>
+    const important = (l: BoxLine) =>
       l.key || linked.has(l.name) || (other !== undefined && l.change !== 'same')
     const spare = lines
-      .filter(l => !telling(l))
-      .slice(shownColumns - Math.min(shownColumns, lines.filter(telling).length))
+      .filter(l => !important(l))
+      .slice(shownColumns - Math.min(shownColumns, lines.filter(important).length))
     const shown = lines.filter(l => !spare.includes(l))
     const box: Box = {
       table: t.table,

@@ -1,7 +1,7 @@
 import type { Db } from '../database/types.js'
 
 /**
- * Rows of archived tables without a key: nothing in the table tells whether one of them is back. Each is
+ * Rows of archived tables without a key: nothing in the table shows whether one of them is back. Each is
  * noted by its place in the archive, in the transaction that brings it back, so that a restore that is run
  * again brings back the others alone.
  */

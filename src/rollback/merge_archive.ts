@@ -62,7 +62,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   if (misplaced > 0)
     return unmerged(
       a,
-      `${a.storedAs} was written again (VACUUM FULL, a dump) after a restore was broken off: nothing tells which ${misplaced} of its ${a.rows} row(s) are back`,
+      `${a.storedAs} was written again (VACUUM FULL, a dump) after a restore was broken off: nothing shows which ${misplaced} of its ${a.rows} row(s) are back`,
     )
   const sum = { inserted: 0, updated: 0 }
   const refused = new Map<string, Conflict>()

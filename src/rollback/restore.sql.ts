@@ -33,7 +33,7 @@ export interface TableMerge extends Fitted {
   key: string[]
   /** Predicate of rows that a migrate makes by itself, of a row without an alias. */
   ours: string | null
-  /** Predicate of rows that stand in another table too, edits included. */
+  /** Predicate of rows that are in another table too, edits included. */
   mirrored: string | null
   /** Columns, as SQL, by which a mirrored row is known to be what was archived. */
   alike: string | null
@@ -103,7 +103,7 @@ const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in $
 
 /**
  * What a repeated migrate makes by itself, from what is there today: rows that a backfill made and nobody
- * touched, and rows that stand in another table as well. Whoever deleted what they come from meant it.
+ * touched, and rows that are in another table as well. Whoever deleted what they come from meant it.
  */
 export const leftToMigrate = (m: TableMerge): string =>
   `(${holds('a', m.mirrored)} or ${holds('a', m.ours)} and ${madeByBatch('a')})`

@@ -94,7 +94,7 @@ async function runUnlessDone(
   const text = firstLine(statement.text)
   const proof = proofOf(statement)
   if (!proof) throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: text, drops: false })
-  // an invalid index is ours when an earlier run of this file stood at this statement or beyond
+  // an invalid index is ours when an earlier run of this file was at this statement or beyond
   const state = await proofState(writer, proof, step.resumes !== null)
   const skipped = state === 'done' ? 'already there' : null
   ctx.emit({ type: 'statement', migration: step.migration, index: index + 1, of, text, skipped })
@@ -250,7 +250,7 @@ export async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow>
   }
 }
 
-/** Failures stand in the ledger too, unless the connection is what failed. */
+/** Failures are in the ledger too, unless the connection is what failed. */
 export async function recordFailure(
   run: Run,
   row: NewLedgerRow,

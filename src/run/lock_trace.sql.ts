@@ -30,7 +30,7 @@ export async function places(sql: Db): Promise<Places> {
 }
 
 /**
- * The locks that this session holds on what stood before, by the names of then: what it has made is nobody
+ * The locks that this session holds on what was there before, by the names of then: what it has made is nobody
  * else's yet.
  */
 export async function heldLocks(sql: Db, before: Places, pid: number | null = null): Promise<HeldLock[]> {

@@ -130,7 +130,7 @@ export const attempts = {
   move: (t: AccessTable, column: string): string =>
     `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where ${rowIs(t)}`,
   /**
-   * An update without a WHERE needs no right to read, so that only the policies of UPDATE stand in
+   * An update without a WHERE needs no right to read, so that only the policies of UPDATE are in
    * its way. The condition reads no column; it ends the walk's effect after some rows, should a
    * policy let everything through.
    */

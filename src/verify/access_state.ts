@@ -108,7 +108,7 @@ export class AccessState {
     const reach = policyReach(twin, graph, relations)
     for (const f of reach.functions) {
       const by = this.functions.get(f)
-      if (by) return `${by} makes ${f}, and only running it tells how`
+      if (by) return `${by} makes ${f}, and only running it shows how`
     }
     if (reach.dynamic && relations.size > 0)
       return `its policies call ${reach.dynamic}, which puts its statements together`
@@ -157,4 +157,4 @@ export class AccessState {
 }
 
 /** Why it is not known what a migration changes. */
-export const onlyRunning = (migration: string): string => `only running ${migration} tells what it changes`
+export const onlyRunning = (migration: string): string => `only running ${migration} shows what it changes`

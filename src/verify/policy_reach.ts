@@ -6,7 +6,7 @@ export interface Reach {
   /** Tables and views that its policies read, each with the function or view by which; null for a policy. */
   relations: Map<string, { by: string | null; passes: boolean }>
   functions: Set<string>
-  /** A function that puts statements together, so that nobody can tell what it reads; else null. */
+  /** A function that puts statements together, so that what it reads is not known; else null. */
   dynamic: string | null
 }
 

@@ -96,7 +96,7 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
           unknown.push({
             subject: `partitions of ${table}`,
             migration: name,
-            reason: 'a block changes them, and only running it tells how',
+            reason: 'a block changes them, and only running it shows how',
           })
     const matters = played.some(p => p.changes.some(c => changesAccess(c, asked.there, functions)))
     for (const { changes } of played)

@@ -63,7 +63,7 @@ export async function prove(ctx: Context, track: Track, options: ProveOptions): 
   const verified = await verify(ctx, track, {
     ...options,
     deep: true,
-    // before the policies stand there is nothing to compare persons with
+    // before the policies are there, there is nothing to compare persons with
     sample: accessOf(track, applied) ? options.sample : 0,
   })
   const all: Report = {

@@ -45,7 +45,7 @@ export interface VerifyOptions {
   sample: number
   /** Also count and hash again what the backfills have left. */
   deep: boolean
-  /** Also tell what this person sees, else null. */
+  /** Also show what this person sees, else null. */
   asUser: string | null
   accepted: Acceptance[]
 }

@@ -81,7 +81,7 @@ interface SeenChange {
   seer: NamedSeer
   before: SeenRows
   after: SeenRows
-  /** Rows that they did not see before, as far as anybody can tell. */
+  /** Rows that they did not see before, as far as is known. */
   gained: number
 }
 

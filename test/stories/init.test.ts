@@ -245,7 +245,7 @@ test('roles that are codes are asked for, and every code that a row has must be 
   expect(said(open).slice(0, 3)).toEqual([
     3,
     'MAPPING_OPEN',
-    expect.stringContaining('it is smallint and holds 1, 2: say which role each stands for'),
+    expect.stringContaining('it is smallint and holds 1, 2: say which role each is'),
   ])
   const answer = (values: string) => {
     writeFileSync(

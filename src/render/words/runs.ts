@@ -158,7 +158,7 @@ export const runWords = {
   ),
   NOT_RECHECKED: say(
     (s, f) =>
-      sentence`Whether \`${s}\` has rows to do again takes longer than ${f.ms} ms to tell; it was left open.`,
+      sentence`Whether \`${s}\` has rows to do again takes longer than ${f.ms} ms to find out; it was left open.`,
     () => 'rethread verify',
   ),
   RECHECK_FAILED: say(
