@@ -10,7 +10,7 @@ import {
 } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { schemaDrawing } from './html_schema.js'
-import { anchorOf, type Cell, htmlGrid, plain, richText } from './html_text.js'
+import { anchorOf, type Cell, codeBlock, codeHtml, dimmed, htmlGrid, plain, richText } from './html_text.js'
 import { timeline } from './html_timeline.js'
 import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
@@ -94,10 +94,11 @@ const contents = (parts: PagePart[]): string =>
 function header(report: Report): string {
   const { command, target, verdict, startedAt, run } = report
   const { verdict: words, lines, need } = summaryOf(report)
+  const sees = target?.seesAllRows ? 'sees' : 'may not see'
   const of = target
     ? [
         `<strong>${plain(target.database)}</strong> on ${plain(hostAndPort(target))}, PostgreSQL ${plain(target.server)}`,
-        `as <code>${plain(target.role)}</code>, which ${target.seesAllRows ? 'sees all rows' : 'may not see all rows'} (${plain(target.why)})`,
+        `as ${codeHtml(target.role)}, which ${sees} all rows (${plain(target.why)})`,
         ...(run === undefined ? [] : [`run ${run}`]),
         ...(startedAt === undefined
           ? []
@@ -110,10 +111,10 @@ function header(report: Report): string {
     ({ name, text, level }) =>
       `<div><dt>${plain(name)}</dt><dd class="${level}">${richText(text)}</dd></div>`,
   )
-  if (need)
-    answers.push(
-      `<div class="need"><dt>From you</dt><dd>${richText(need.text)}${need.command === null ? '' : `<pre tabindex="0"><code>${plain(need.command)}</code></pre>`}</dd></div>`,
-    )
+  if (need) {
+    const command = need.command === null ? '' : codeBlock(need.command)
+    answers.push(`<div class="need"><dt>From you</dt><dd>${richText(need.text)}${command}</dd></div>`)
+  }
   return `<p class="command">rethread ${plain(command)}</p>
 <h1 class="${verdict}">${plain(words)}</h1>
 ${of.length > 0 ? `<p class="target">${of.join(' · ')}</p>` : ''}
@@ -135,14 +136,15 @@ function whoWaits(list: StepResult[]): string | null {
         html: `<span class="${wait.blocks === 'writes' ? 'writes' : 'both'}">${wait.blocks}</span>${held}`,
       }
     })
-    return [[{ html: `<code>${plain(s.migration)}</code>` }, ...cells]]
+    return [[{ html: `${codeHtml(s.migration)}` }, ...cells]]
   })
-  return `<p>While a lock is held or waited for, these statements of the application wait:</p>\n${htmlGrid('Who waits', ['step', ...tables], rows)}`
+  return `<p>While a lock is held or waited for, these statements of the application wait:</p>
+${htmlGrid('Who waits', ['step', ...tables], rows)}`
 }
 
 function htmlBackfills(report: Report): string {
   const rows = report.backfill.map((b): Cell[] => [
-    { html: `<code>${plain(b.migration)}</code>` },
+    { html: `${codeHtml(b.migration)}` },
     { html: b.slowedBy ? `${b.state}: ${richText(b.slowedBy)}` : b.state },
     ...[
       number(b.rows),
@@ -168,14 +170,15 @@ function htmlChecks(checks: CheckResult[]): string {
       const tone = sign === 'counts' ? 'bad' : sign === 'passes' ? 'good' : undefined
       return [
         { html: `${checkMarks[sign]} ${c.outcome}`, tone },
-        { html: `<code>${plain(c.check)}</code>` },
+        { html: `${codeHtml(c.check)}` },
         { html: c.found.length > 0 ? foundList(c) : richText(checkLine(c)) },
       ]
     })
   const legend = (Object.keys(checkMarks) as CheckSign[]).map(
     sign => `<li><span class="mark">${checkMarks[sign]}</span> ${signWords[sign]}</li>`,
   )
-  return `<ul class="legend">${legend.join('')}</ul>\n${htmlGrid('Checks', ['outcome', 'check', 'what it looks at, or found'], rows)}`
+  return `<ul class="legend">${legend.join('')}</ul>
+${htmlGrid('Checks', ['outcome', 'check', 'what it looks at, or found'], rows)}`
 }
 
 const signWords: Record<CheckSign, string> = {
@@ -216,17 +219,22 @@ function htmlTable(t: Table): string {
       return { html: richText(text) }
     }),
   )
-  const legend = isMatrix
-    ? '<ul class="legend"><li><span class="swatch good">allowed</span> rightly</li><li><span class="swatch shut">denied</span> rightly</li><li><span class="swatch bad">✗ …, wrongly</span> not as the track says</li><li><span class="dim">–</span> does not apply</li></ul>\n'
-    : ''
-  return legend + htmlGrid(t.title, t.columns, rows)
+  return (isMatrix ? matrixLegend : '') + htmlGrid(t.title, t.columns, rows)
 }
+
+/** What the colours of an access matrix mean. */
+const matrixLegend = `<ul class="legend"><li><span class="swatch good">allowed</span> rightly</li>
+<li><span class="swatch shut">denied</span> rightly</li>
+<li><span class="swatch bad">✗ …, wrongly</span> not as the track says</li>
+<li><span class="dim">–</span> does not apply</li></ul>
+`
 
 function htmlFindings(findings: Finding[]): string {
   const marks = { info: 'i', warn: '!', error: '✗', refused: '✗' }
   const items = findings.map(worded).map(f => {
-    const fix = f.fix ? `<pre tabindex="0"><code>${plain(f.fix)}</code></pre>` : ''
-    return `<li class="${f.level}"><span class="mark" aria-hidden="true">${marks[f.level]}</span> <strong>${f.level}</strong> ${messageHtml(f.message)} <code class="dim">${f.code}</code>${fix}</li>`
+    const fix = f.fix ? `${codeBlock(f.fix)}` : ''
+    const mark = `<span class="mark" aria-hidden="true">${marks[f.level]}</span> <strong>${f.level}</strong>`
+    return `<li class="${f.level}">${mark} ${messageHtml(f.message)} <code class="dim">${f.code}</code>${fix}</li>`
   })
   return `<ul class="findings">\n${items.join('\n')}\n</ul>`
 }
@@ -236,7 +244,7 @@ function messageHtml(message: string): string {
   const [first, ...more] = message.split('\n')
   if (more.length === 0) return richText(first!)
   return more.some(line => /^\s*\^$/.test(line))
-    ? `${richText(first!)}<pre tabindex="0"><code>${plain(more.join('\n'))}</code></pre>`
+    ? `${richText(first!)}${codeBlock(more.join('\n'))}`
     : `${richText(first!)}<ul>${more.map(line => `<li>${richText(line.trim())}</li>`).join('')}</ul>`
 }
 
@@ -249,9 +257,10 @@ function htmlStatements({ steps, limits }: Report): string {
       )
       const rows = s.statements.map((sql, i) => {
         const beside = besideStatement(s, i + 1)
-        return `<li><pre tabindex="0"><code>${plain(sql)};</code></pre>${beside ? `<div class="beside">${beside}</div>` : ''}</li>`
+        return `<li>${codeBlock(`${sql};`)}${beside ? `<div class="beside">${beside}</div>` : ''}</li>`
       })
-      return `<details><summary><code>${plain(s.migration)}</code> ${plain(s.title)} <span class="dim">(${transactionWords(s, limits?.batchMs)})</span></summary>
+      const how = dimmed(`(${transactionWords(s, limits?.batchMs)})`)
+      return `<details><summary>${codeHtml(s.migration)} ${plain(s.title)} ${how}</summary>
 ${hazards.length > 0 ? `<ul>${hazards.join('')}</ul>` : ''}
 ${rows.length > 0 ? `<ol class="sql">\n${rows.join('\n')}\n</ol>` : ''}
 </details>`
@@ -267,7 +276,8 @@ function besideStatement(s: StepResult, n: number): string {
     const who = l.blocks === 'nothing' ? 'nobody waits' : `${l.blocks} wait`
     const kind = { 'reads and writes': 'both', writes: 'writes', nothing: 'dim' }[l.blocks]
     const held = l.heldMs === null ? '' : `, ${duration(l.heldMs)}`
-    return `<span class="${kind}">${l.table === null ? 'only a rehearsal shows it' : who}</span> ${plain(l.table ?? '')} <span class="dim">(${plain(l.mode)}${held})</span>`
+    const waits = `<span class="${kind}">${l.table === null ? 'only a rehearsal shows it' : who}</span>`
+    return `${waits} ${plain(l.table ?? '')} ${dimmed(`(${plain(l.mode)}${held})`)}`
   })
   if (trace) {
     lines.push(`${duration(trace.ms)}${trace.rows > 0 ? `, ${number(trace.rows)} rows` : ''}`)

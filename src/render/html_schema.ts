@@ -1,5 +1,5 @@
 import type { Report, TablePicture } from '../model/report.js'
-import { plain } from './html_text.js'
+import { codeHtml, plain } from './html_text.js'
 
 type Schema = NonNullable<Report['schema']>
 type ObjectChange = 'new' | 'gone' | 'changed' | 'same'
@@ -46,9 +46,8 @@ ${figure(`After, ${how}`, boxesOf(after, before, 'new'))}
 
 /** What is different, a line each. */
 function differentTables({ before, after }: Schema): string[] {
-  const code = (text: string) => `<code>${plain(text)}</code>`
   const list = (what: string, names: string[]) =>
-    names.length === 0 ? [] : [`${what}: ${names.map(code).join(', ')}`]
+    names.length === 0 ? [] : [`${what}: ${names.map(codeHtml).join(', ')}`]
   const columns = (from: TablePicture[], to: TablePicture[]) =>
     from.flatMap(t => {
       const other = to.find(o => o.table === t.table)
@@ -138,9 +137,11 @@ function figure(title: string, boxes: Box[]): string {
   const last = boxes.at(-1)!
   const height = last.top + heightOf(last) + pad
   const width = pad + boxWidth + 14 + links.length * laneWidth + pad
-  const label = `${title}: ${boxes.map(b => `${b.table}${b.references.map(r => `, references ${r.to}`).join('')}`).join('; ')}`
+  const described = boxes.map(b => [b.table, ...b.references.map(r => `references ${r.to}`)].join(', '))
+  const label = `${title}: ${described.join('; ')}`
   return `<figure><figcaption>${plain(title)}</figcaption>
-<div class="scroll"><svg role="img" aria-label="${plain(label)}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
+<div class="scroll">
+<svg role="img" aria-label="${plain(label)}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 ${boxes.map(box).join('\n')}
 ${links.map(link).join('\n')}
 </svg></div></figure>`
@@ -149,14 +150,23 @@ ${links.map(link).join('\n')}
 function box(b: Box): string {
   const lines = b.lines.map((l, i) => {
     const y = b.top + (i + 2) * lineHeight
-    const name = cutTo(`${marks[l.change]}${l.name}`, 22)
-    return `<text class="${l.change}${l.key ? ' pk' : ''}" x="${pad + 10}" y="${y}">${plain(name)}</text><text class="type ${l.change}" x="${pad + boxWidth - 10}" y="${y}" text-anchor="end">${plain(cutTo(l.type, 15))}</text>`
+    const name = plain(cutTo(`${marks[l.change]}${l.name}`, 22))
+    const type = plain(cutTo(l.type, 15))
+    const right = pad + boxWidth - 10
+    return `<text class="${l.change}${l.key ? ' pk' : ''}" x="${pad + 10}" y="${y}">${name}</text>
+<text class="type ${l.change}" x="${right}" y="${y}" text-anchor="end">${type}</text>`
   })
+  const below = b.top + (b.lines.length + 2) * lineHeight
   const more =
     b.left > 0
-      ? `<text class="type" x="${pad + 10}" y="${b.top + (b.lines.length + 2) * lineHeight}">and ${b.left} more column${b.left === 1 ? '' : 's'}</text>`
+      ? `<text class="type" x="${pad + 10}" y="${below}">and ${b.left} more column${b.left === 1 ? '' : 's'}</text>`
       : ''
-  return `<g class="box ${b.change}"><rect class="frame" x="${pad}" y="${b.top}" width="${boxWidth}" height="${heightOf(b)}" rx="6"></rect><rect class="name" x="${pad}" y="${b.top}" width="${boxWidth}" height="${lineHeight + 4}" rx="6"></rect><text class="title ${b.change}" x="${pad + 10}" y="${b.top + 17}">${plain(cutTo(marks[b.change] + b.table, 32))}</text>${lines.join('')}${more}</g>`
+  const rect = (kind: string, height: number) =>
+    `<rect class="${kind}" x="${pad}" y="${b.top}" width="${boxWidth}" height="${height}" rx="6"></rect>`
+  const title = plain(cutTo(marks[b.change] + b.table, 32))
+  return `<g class="box ${b.change}">${rect('frame', heightOf(b))}${rect('name', lineHeight + 4)}
+<text class="title ${b.change}" x="${pad + 10}" y="${b.top + 17}">${title}</text>
+${lines.join('\n')}${more}</g>`
 }
 
 function link(l: { from: Box; to: Box; columns: string[]; isNew: boolean }, lane: number): string {
@@ -169,5 +179,7 @@ function link(l: { from: Box; to: Box; columns: string[]; isNew: boolean }, lane
   const fromY = l.from.top + (line + 2) * lineHeight - 5
   const toY = l.to.top + 8 + (lane % 3) * 5
   const x = right + 14 + lane * laneWidth
-  return `<g class="link ${l.isNew ? 'new' : 'same'}"><path d="M${right} ${fromY} H${x} V${toY} H${right + 6}"></path><path class="head" d="M${right} ${toY} l7 -4 v8 z"></path></g>`
+  return `<g class="link ${l.isNew ? 'new' : 'same'}">
+<path d="M${right} ${fromY} H${x} V${toY} H${right + 6}"></path>
+<path class="head" d="M${right} ${toY} l7 -4 v8 z"></path></g>`
 }

@@ -5,6 +5,15 @@ export { plain }
 /** Text with `code` in backticks set as code. */
 export const richText = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 
+/** Text set as code, within a line. */
+export const codeHtml = (text: string): string => `<code>${plain(text)}</code>`
+
+/** Text set as a block of code, which can be scrolled with the keyboard. */
+export const codeBlock = (text: string): string => `<pre tabindex="0">${codeHtml(text)}</pre>`
+
+/** HTML that matters less than what is beside it. */
+export const dimmed = (html: string): string => `<span class="dim">${html}</span>`
+
 /** A name as an attribute `id`. */
 export const anchorOf = (title: string): string =>
   title

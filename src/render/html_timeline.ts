@@ -1,6 +1,6 @@
 import type { Lock, Report, StepResult } from '../model/report.js'
 import { foldedSteps } from './folded_steps.js'
-import { plain, richText } from './html_text.js'
+import { codeHtml, dimmed, plain, richText } from './html_text.js'
 import { duration, number, plural, span } from './words/numbers.js'
 import { stepMarks, transactionWords } from './words/verdicts.js'
 
@@ -140,18 +140,24 @@ const percent = (share: number): string => `${(share * 100).toFixed(2)}%`
 
 function item({ step: s, ms, known, locks }: Segment, at: number, whole: number, report: Report): string {
   const width = ms / whole
-  const bar = (kind: string, from: number, share: number) =>
-    `<span class="lane"><span class="bar ${kind}" style="left:min(${percent(from)}, calc(100% - 4px));width:${percent(share)}"></span></span>`
+  const bar = (kind: string, from: number, share: number) => {
+    const place = `left:min(${percent(from)}, calc(100% - 4px));width:${percent(share)}`
+    return `<span class="lane"><span class="bar ${kind}" style="${place}"></span></span>`
+  }
   const lanes = [
     bar(known, at, width),
     ...locks.map(l => bar(kinds[l.blocks], at + l.from * width, (l.to - l.from) * width)),
   ]
   const hazards = [...new Set(s.hazards.map(h => h.code))].map(code => `<code>${code}</code>`)
   const held = locks.filter(l => l.blocks !== 'nothing')
+  const facts = [outcomeText(s), timeText(s), transactionWords(s, report.limits?.batchMs), ...hazards]
+  const name = `<span class="mark">${stepMarks[s.outcome]}</span> ${codeHtml(s.migration)}`
+  const phase = `<span class="phase">${s.direction === 'down' ? 'rollback' : s.phase}</span>`
+  const list = held.length > 0 ? `<ul>${held.map(lockItem).join('')}</ul>` : ''
   return `<li class="${s.outcome}">
-<div class="what"><span class="mark">${stepMarks[s.outcome]}</span> <code>${plain(s.migration)}</code> <span class="phase">${s.direction === 'down' ? 'rollback' : s.phase}</span><br>${plain(s.title)}</div>
+<div class="what">${name} ${phase}<br>${plain(s.title)}</div>
 <div class="lanes" aria-hidden="true">${lanes.join('')}</div>
-<div class="facts">${[outcomeText(s), timeText(s), transactionWords(s, report.limits?.batchMs), ...hazards].filter(Boolean).join(' · ')}${held.length > 0 ? `<ul>${held.map(lockItem).join('')}</ul>` : ''}</div>
+<div class="facts">${facts.filter(Boolean).join(' · ')}${list}</div>
 </li>`
 }
 
@@ -177,5 +183,7 @@ const timeText = ({ durationMs, estimate, rows, targets }: StepResult): string =
     .filter(Boolean)
     .join(', ')
 
-const lockItem = (l: LockBar): string =>
-  `<li><span class="${kinds[l.blocks]}">${l.blocks} wait</span> on ${plain(l.table)} <span class="dim">(${plain(l.mode)}${l.ms === null ? '' : `, ${duration(l.ms)}`})</span></li>`
+function lockItem(l: LockBar): string {
+  const how = dimmed(`(${plain(l.mode)}${l.ms === null ? '' : `, ${duration(l.ms)}`})`)
+  return `<li><span class="${kinds[l.blocks]}">${l.blocks} wait</span> on ${plain(l.table)} ${how}</li>`
+}
