@@ -128,7 +128,7 @@ revoke all on chat_private.kept_chats from public, anon, authenticated, service_
 
 -- A project that is deleted, be it with its owner's account, takes its owner's chats along. Those of others
 -- stay, without a project. Never fails the application's statement: what can't be kept in its place now, such
--- as for a trigger that raises, is put by and comes back.
+-- as for a trigger that raises or leaves it as it is, is put by and comes back.
 create function chat_private.keep_chats_of_others() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -139,6 +139,9 @@ begin
     update public.chat_sessions s
     set project_id = null
     where s.project_id = old.id and s.user_id is distinct from old.user_id;
+    if exists (select from public.chat_sessions s where s.project_id = old.id and s.user_id is distinct from old.user_id) then
+      raise exception 'a trigger kept a chat in project %', old.id using errcode = 'triggered_action_exception';
+    end if;
   exception
     when others then
       insert into chat_private.kept_chats as k (session_id, user_id, original, messages, sqlstate)

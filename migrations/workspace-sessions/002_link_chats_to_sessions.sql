@@ -366,8 +366,8 @@ revoke all on function chat_private.guard_session() from public;
 -- messages of others. It goes to the workspace's owner, else to the first of its authors. Where nobody is
 -- left, or the workspace is gone, messages that may be without a session stay, without one: the old
 -- application loses none that it would have kept. Where that can't be done (a trigger of the application
--- raises), neither the statement fails nor a message goes: the session stays, although its workspace or
--- account is gone, and the contract phase waits for it.
+-- raises, or leaves the message as it is), neither the statement fails nor a message goes: the session stays,
+-- although its workspace or account is gone, and the contract phase waits for it.
 create function chat_private.keep_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -421,6 +421,9 @@ begin
     where a.attrelid = 'public.chats'::regclass and a.attname = 'session_id' and not a.attnotnull
   ) then
     update public.chats c set session_id = null where c.session_id = old.id;
+    if exists (select from public.chats c where c.session_id = old.id) then
+      raise exception 'a trigger of the application kept a message in session %', old.id using errcode = 'triggered_action_exception';
+    end if;
   end if;
   return old;
 exception

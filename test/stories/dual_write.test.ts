@@ -150,7 +150,13 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     expect(await messagesOf(db, other!.id)).toBe(0)
   })
 
-  test('a trigger of the application that finds nothing under an empty path fails no deletion and costs no message', async () => {
+  test.each([
+    ['finds nothing under an empty path', ''],
+    [
+      'leaves messages as they are',
+      `if current_setting('search_path') in ('', '""') then return null; end if;`,
+    ],
+  ])('a trigger of the application that %s fails no deletion and costs no message', async (_, refuses) => {
     await using db = await database(server, 'workspace-sessions', 300)
     await migrated(db, 'workspace-sessions', ...contract, '--to', '006')
     const [{ id, n }] = (await db.sql`
@@ -159,7 +165,7 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     ]
     await db.sql.unsafe(`
       create table public.seen (chat uuid);
-      create function public.see() returns trigger language plpgsql as $$ begin insert into seen values (new.id); return new; end $$;
+      create function public.see() returns trigger language plpgsql as $$ begin ${refuses} insert into seen values (new.id); return new; end $$;
       create trigger see before update on public.chats for each row execute function public.see()`)
     await db.sql`delete from public.workspaces where id = ${id}`
     expect([await messagesOf(db, id), (await ownersOf(db, id)).length]).toEqual([n, 1])
@@ -197,19 +203,21 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     expect(await found(db, 'helper-chats', 'no_orphans,sessions_current')).toEqual([])
   })
 
-  test('helper-chats: chats of others that a trigger of the application holds fast come back: at once with their messages, or with the next run', async () => {
-    await using db = await database(server, 'helper-chats', 20)
-    const project = await inProcess(db.url, { track: 'helper-chats' })
-    const faults = (report: Report) =>
-      report.findings.filter(f => f.level === 'error' || f.level === 'refused')
-    expect(faults(await project.migrate())).toEqual([])
-    const holdFast = `
-      create function public.hold_fast() returns trigger language plpgsql as $$ begin raise exception 'a chat stays with its project'; end $$;
+  test.each([`raise exception 'a chat stays with its project'`, 'return null'])(
+    'helper-chats: chats of others that a trigger of the application holds fast (%s) come back: at once with their messages, or with the next run',
+    async how => {
+      await using db = await database(server, 'helper-chats', 20)
+      const project = await inProcess(db.url, { track: 'helper-chats' })
+      const faults = (report: Report) =>
+        report.findings.filter(f => f.level === 'error' || f.level === 'refused')
+      expect(faults(await project.migrate())).toEqual([])
+      const holdFast = `
+      create function public.hold_fast() returns trigger language plpgsql as $$ begin ${how}; end $$;
       create trigger hold_fast before update of project_id on public.chat_sessions for each row execute function public.hold_fast();`
-    const [p] =
-      await db.sql`select id, user_id as owner from public.projects where user_id is not null order by id limit 1`
-    const [other] = await db.sql`select id from auth.users where id <> ${p!.owner} order by id limit 1`
-    await db.sql.unsafe(`
+      const [p] =
+        await db.sql`select id, user_id as owner from public.projects where user_id is not null order by id limit 1`
+      const [other] = await db.sql`select id from auth.users where id <> ${p!.owner} order by id limit 1`
+      await db.sql.unsafe(`
       insert into public.chat_sessions (id, user_id, project_id, helper) select md5('chat of ' || u)::uuid, u::uuid, '${p!.id}', 'planner' from unnest(array['${p!.owner}', '${other!.id}']) u;
       insert into public.chat_sessions (id, user_id, project_id, helper) values (md5('silent')::uuid, '${other!.id}', '${p!.id}', 'planner');
       insert into public.chat_messages (session_id, role, content, created_at)
@@ -217,34 +225,35 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
       alter table public.chat_sessions add column "Its size" int generated always as (length(title)) stored, add column no bigint generated always as identity;
       alter table public.chat_messages add column loud text generated always as (upper(content)) stored;
       ${holdFast}`)
-    const look = () =>
-      db.sql`select to_jsonb(s) - 'project_id' as s, (select jsonb_agg(to_jsonb(m) - 'tag' order by m.id) from public.chat_messages m where m.session_id = s.id) as m
+      const look = () =>
+        db.sql`select to_jsonb(s) - 'project_id' as s, (select jsonb_agg(to_jsonb(m) - 'tag' order by m.id) from public.chat_messages m where m.session_id = s.id) as m
         from public.chat_sessions s where s.user_id = ${other!.id} order by s.last_message_at nulls last`
-    const before = await look()
-    expect(before).toHaveLength(2)
-    await leaves(db, p!.owner)
-    expect(await look()).toEqual(before.slice(0, 1))
-    const noted = await project.verify({ only: ['behind'] })
-    expect(noted.checks.flatMap(c => c.found.map(f => f.object))).toEqual([before[1]!.s.id])
-    await db.sql`drop trigger hold_fast on public.chat_sessions`
-    await db.sql`drop function public.hold_fast`
-    await db.sql`alter table public.chat_messages add column tag text not null default 'none'`
-    const again = await project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } })
-    expect(faults(again)).toEqual([])
-    expect(await look()).toEqual(before)
-    expect((await project.verify({ only: ['behind', 'sessions_current', 'no_orphans'] })).verdict).toBe(
-      'clean',
-    )
-    // whose account goes, takes their chats along wherever they are
-    const kept = async () => (await db.sql`select count(*)::int as n from chat_private.kept_chats`)[0]!.n
-    await db.sql.unsafe(`${holdFast}
+      const before = await look()
+      expect(before).toHaveLength(2)
+      await leaves(db, p!.owner)
+      expect(await look()).toEqual(before.slice(0, 1))
+      const noted = await project.verify({ only: ['behind'] })
+      expect(noted.checks.flatMap(c => c.found.map(f => f.object))).toEqual([before[1]!.s.id])
+      await db.sql`drop trigger hold_fast on public.chat_sessions`
+      await db.sql`drop function public.hold_fast`
+      await db.sql`alter table public.chat_messages add column tag text not null default 'none'`
+      const again = await project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } })
+      expect(faults(again)).toEqual([])
+      expect(await look()).toEqual(before)
+      expect((await project.verify({ only: ['behind', 'sessions_current', 'no_orphans'] })).verdict).toBe(
+        'clean',
+      )
+      // whose account goes, takes their chats along wherever they are
+      const kept = async () => (await db.sql`select count(*)::int as n from chat_private.kept_chats`)[0]!.n
+      await db.sql.unsafe(`${holdFast}
       insert into public.projects (id, name) values (md5('last')::uuid, 'last');
       insert into public.chat_sessions (user_id, project_id, helper) values ('${other!.id}', md5('last')::uuid, 'planner');
       delete from public.projects where id = md5('last')::uuid`)
-    expect(await kept()).toBe(1)
-    await leaves(db, other!.id)
-    expect(await kept()).toBe(0)
-  })
+      expect(await kept()).toBe(1)
+      await leaves(db, other!.id)
+      expect(await kept()).toBe(0)
+    },
+  )
 })
 
 describe.each(servers())('sessions of others, on PostgreSQL $major', server => {

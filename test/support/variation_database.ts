@@ -1,18 +1,26 @@
 import { isRefused, serverFault } from '../../src/database/faults.js'
-import type { Database } from './database.js'
+import { type Database, open } from './database.js'
 import type { Variation } from './variation.js'
 
-/** Applies the variations that fit together; those. */
+/**
+ * Applies the variations that fit together; those. By a connection of its own: one that has run a trigger
+ * function keeps a plan, which fails there when a column gets another type.
+ */
 export async function vary(db: Database, all: Variation[]): Promise<Variation[]> {
   const fitting: Variation[] = []
-  for (const v of all) if ((await errorOf(db, v.sql)) === null) fitting.push(v)
+  const sql = open(db.url, 1)
+  try {
+    for (const v of all) if ((await errorOf(sql, v.sql)) === null) fitting.push(v)
+  } finally {
+    await sql.end()
+  }
   return fitting
 }
 
 /** The SQLSTATE with which a text is refused. */
-export async function errorOf(db: Database, text: string): Promise<string | null> {
+export async function errorOf(sql: Database['sql'], text: string): Promise<string | null> {
   try {
-    await db.sql.begin(tx => tx.unsafe(text))
+    await sql.begin(tx => tx.unsafe(text))
     return null
   } catch (error) {
     if (!isRefused(error)) throw error

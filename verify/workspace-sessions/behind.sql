@@ -25,7 +25,7 @@ where b.operation = 'touch' and exists (
 group by b.session_id
 union all
 select b.session_id::text,
-  format('it was deleted with its workspace or account, and its messages could not be kept without it, SQLSTATE %s: fix the trigger of the application that raises, then delete from public.chat_sessions where id = %L',
+  format('it was deleted with its workspace or account, and its messages could not be kept without it, SQLSTATE %s: fix the trigger of the application that raises or leaves them as they are, then delete from public.chat_sessions where id = %L',
     min(b.sqlstate), b.session_id)
 from chat_private.behind b
 join public.chat_sessions s on s.id = b.session_id
