@@ -1,9 +1,9 @@
-// Small charts of how measures grow, one for each dimension and measure, both axes logarithmic: a straight
-// line at 45 degrees is linear, a level one constant.
+// Small charts of how measures grow, one for each dimension and measure, both axes logarithmic: a level line
+// is constant.
 
 const width = 220
 const height = 150
-const margin = { left: 46, right: 10, top: 26, bottom: 30 }
+const margin = { left: 46, right: 22, top: 26, bottom: 30 }
 const colors = ['#2563eb', '#dc2626', '#059669', '#d97706', '#7c3aed']
 
 const escaped = text => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;')
