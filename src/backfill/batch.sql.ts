@@ -223,10 +223,16 @@ export async function rowsWithin(
   return rows.map(r => r.tid)
 }
 
-/** Transaction ids of a track's batches, as the 32 bits that `xmin` shows. */
+/**
+ * Transaction ids of a track's batches, as the 32 bits that `xmin` shows: of those that mean something here
+ * and now. In a database that was restored from a dump all rows, those of `batches` too, have the ids of the
+ * restore, and an id comes again after four billion others.
+ */
 export const batchXids = `(
   select (b.xid::text::numeric % 4294967296)::bigint
   from rethread.batches b
   join rethread.backfills f on f.id = b.backfill
   where f.track = $1
+    and b.xmin::text::numeric = b.xid::text::numeric % 4294967296
+    and b.xid::text::numeric > pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::numeric - 4294967296
 )`

@@ -8,8 +8,8 @@ import { contentCountSpec } from './content_counts.js'
 import { type ContentCount, type Counted, storedContentCounts, unitCounts } from './content_counts.sql.js'
 
 /**
- * Counts and hashes again, unit by unit, what was there when a backfill ended, and finds which units differ. The
- * application goes on writing, so a difference is something to look at and not a fault.
+ * Counts and hashes again, unit by unit, what was there when a backfill ended, and finds which units differ.
+ * The application goes on writing, so a difference is something to look at and not a fault.
  */
 export async function recount(ctx: Context, connection: Connection, track: Track): Promise<Probed> {
   const probed: Probed = { found: [], tables: [], findings: [], skipped: null }

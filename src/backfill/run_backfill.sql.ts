@@ -103,7 +103,6 @@ export async function openBackfill(
     track: string
     migration: string
     passes: number
-    systemIdentifier: string | null
     reopened: boolean
   },
   heaps: { relation: string; pages: number }[],
@@ -119,8 +118,8 @@ export async function openBackfill(
     returning id`
   if (open) return open.id
   const [made] = await sql<{ id: number }[]>`
-    insert into rethread.backfills (track, migration, passes, system_identifier)
-    values (${spec.track}, ${spec.migration}, ${spec.passes}, ${spec.systemIdentifier})
+    insert into rethread.backfills (track, migration, passes)
+    values (${spec.track}, ${spec.migration}, ${spec.passes})
     returning id`
   await createRanges(sql, made!.id, heaps, leastPages)
   return made!.id

@@ -80,7 +80,6 @@ export async function runBackfill(
       track: migration.track,
       migration: migration.name,
       passes,
-      systemIdentifier: run.target.facts.systemIdentifier,
       reopened: options.reopened ?? false,
     },
     heaps,

@@ -11,7 +11,6 @@ export interface ServerFacts {
   inRecovery: boolean
   readOnly: boolean
   canCreate: boolean
-  systemIdentifier: string | null
 }
 
 /** One look at server, role and database. */
@@ -26,10 +25,23 @@ export async function serverFacts(sql: Db): Promise<ServerFacts> {
       r.rolbypassrls as "bypassRls",
       pg_catalog.pg_is_in_recovery() as "inRecovery",
       (select reset_val = 'on' from pg_catalog.pg_settings where name = 'default_transaction_read_only') as "readOnly",
-      pg_catalog.has_database_privilege(current_database(), 'CREATE') as "canCreate",
-      case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-        then (select system_identifier::text from pg_catalog.pg_control_system()) end as "systemIdentifier"
+      pg_catalog.has_database_privilege(current_database(), 'CREATE') as "canCreate"
     from pg_catalog.pg_roles r
     where r.rolname = current_user`
   return row!
+}
+
+/**
+ * What the server was called when it was made, which a copy of its files keeps; null where the role may not
+ * ask. The right is looked at first: the server refuses a statement with the function even where it would
+ * not be called.
+ */
+export async function systemIdentifier(sql: Db): Promise<string | null> {
+  const [right] = await sql<{ asks: boolean }[]>`
+    select pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') as asks`
+  if (!right!.asks) return null
+  const [row] = await sql<
+    { id: string }[]
+  >`select system_identifier::text as id from pg_catalog.pg_control_system()`
+  return row!.id
 }

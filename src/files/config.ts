@@ -40,7 +40,8 @@ export interface Config {
   /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
   protected: boolean
   /**
-   * Free space of the server's disk in bytes, which SQL can't find out: an archive that may not fit is refused.
+   * Free space of the server's disk in bytes, which SQL can't find out: an archive that may not fit is
+   * refused.
    */
   diskFreeBytes: number | null
   /** What `init` bound the names of a track to; `init` writes it, and `init --check` reads it. */

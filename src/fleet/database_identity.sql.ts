@@ -1,3 +1,4 @@
+import { systemIdentifier } from '../database/server.sql.js'
 import type { Db } from '../database/types.js'
 
 /**
@@ -10,8 +11,7 @@ export async function databaseIdentity(sql: Db): Promise<string> {
       '/',
       extract(epoch from pg_catalog.pg_postmaster_start_time())::text,
       (select oid::text from pg_catalog.pg_database where datname = current_database()),
-      case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-        then (select system_identifier::text from pg_catalog.pg_control_system()) end
+      ${await systemIdentifier(sql)}::text
     ) as identity`
   return row!.identity
 }

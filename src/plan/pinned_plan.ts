@@ -1,5 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import type { Target } from '../database/server.js'
+import { systemIdentifier } from '../database/server.sql.js'
+import type { Db } from '../database/types.js'
 import type { DatabaseIdentity, Pin } from '../model/pin.js'
 import type { Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
@@ -19,7 +21,7 @@ export async function pinOf(
   return {
     format: 1,
     track: plan.track,
-    database: identityOf(target),
+    database: await identityOf(connection.sql, target),
     wish: { to: options.to, phase: options.phase, backfills: options.backfills },
     steps: plan.steps.map(s => ({ migration: s.migration.name, checksum: s.migration.file.checksum })),
     applied: plan.applied.map(m => ({ migration: m.name, checksum: history.applied.get(m.name)!.checksum })),
@@ -43,9 +45,9 @@ export const wishOf = (
 })
 
 /** Which database this is. */
-export const identityOf = ({ facts }: Target): DatabaseIdentity => ({
+export const identityOf = async (sql: Db, { facts }: Target): Promise<DatabaseIdentity> => ({
   name: facts.database,
-  system: facts.systemIdentifier,
+  system: await systemIdentifier(sql),
 })
 
 /** How one database differs from another, in words; nothing where they may be the same. */

@@ -30,8 +30,8 @@ export async function places(sql: Db): Promise<Places> {
 }
 
 /**
- * The locks that this session holds on what was there before, by the names of then: what it has made is nobody
- * else's yet.
+ * The locks that this session holds on what was there before, by the names of then: what it has made is
+ * nobody else's yet.
  */
 export async function heldLocks(sql: Db, before: Places, pid: number | null = null): Promise<HeldLock[]> {
   const rows = await sql<{ oid: number; mode: string }[]>`

@@ -61,7 +61,6 @@ export const upgrades: readonly string[] = [
     migration text not null,
     state text not null default 'running' check (state in ('running', 'done')),
     passes int not null,
-    system_identifier text,
     advice text,
     rows bigint not null default 0,
     seconds double precision not null default 0,

@@ -48,7 +48,7 @@ export async function provenNow(
     tool: from.tool,
     at: await serverTime(sql),
     track: track.name,
-    database: identityOf(target),
+    database: await identityOf(sql, target),
     server: target.info.server,
     major: target.major,
     verdict: report.verdict,

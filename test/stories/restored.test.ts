@@ -487,6 +487,21 @@ update public.notes t set done = true where t.done is not true;`,
     expect(report.findings.map(f => f.code)).not.toContain('LOSS')
   })
 
+  test('in a database that came from a dump, no row counts as made by us because of its transaction id', async () => {
+    await using db = await database(server, 'workspace-sessions', 100)
+    await up(db)
+    // all sessions that the backfill made; a person has given them names, in one transaction
+    await db.sql`update public.chat_sessions set title = 'named ' || id`
+    // as a dump writes it, and as it happens: the numbers of one server mean other things on the next
+    await db.sql`update rethread.batches set xid = (select s.xmin::text::xid8 from public.chat_sessions s limit 1)`
+    const named = await db.sql`select id, title from public.chat_sessions order by id`
+    const gone = await rethread(db.url, ['rollback', ...undoAll(db.name)])
+    const lost = gone.report.findings.find(f => f.code === 'LOSS' && f.subject === 'public.chat_sessions')
+    expect(lost?.facts).toMatchObject({ rows: named.length, atRisk: named.length })
+    expect((await rethread(db.url, ['restore', 'latest'])).code).toBe(0)
+    expect(await db.sql`select id, title from public.chat_sessions order by id`).toEqual(named)
+  })
+
   test('a restore whose end the checks of the track do not accept is not called restored; run again, it ends', async () => {
     await using db = await database(server, 'empty')
     await db.sql`create table public.trouble (what text)`

@@ -43,7 +43,7 @@ export class VariationStory implements AsyncDisposable {
   private done: string[] = []
   /** A contract phase may have taken rows out. */
   private tookOut = false
-  /** Triggers were fired although they were to be held off: a foreign key did not allow it, and that was said. */
+  /** Triggers were fired that were to be held off: a foreign key did not allow it, and that was said. */
   private fired = false
 
   private constructor(
