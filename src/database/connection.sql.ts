@@ -182,8 +182,8 @@ export async function setFlushSize(sql: Db, size: FlushSize): Promise<void> {
  * Pages that we evict go to the disk as we go, not all at the next checkpoint, whose fsync every commit would
  * wait behind: without, the longest wait was 140 ms for updates and 450 for inserts, with it 80. Few at a
  * time, for they are in front of a commit's flush all the same: p99 beside pieces of 512 kB 5.7 ms, 128 kB
- * 4.7, 32 kB 4.3, in turns of 4 s in one run. The disk writes as often with pieces of 512 kB as of 64, and six
- * times as often as with none. A worker beside whom nobody works takes large pieces: `setFlushSize`.
+ * 4.7, 32 kB 4.3, in turns of 4 s in one run. The disk writes as often with pieces of 512 kB as of 64, and
+ * six times as often as with none. A worker beside whom nobody works takes large pieces: `setFlushSize`.
  *
  * A log file that has not been used before is not filled with zeros first: 16 MB and an fsync, under the lock
  * that every commit takes. A quiet server keeps five files to use again, and each one beyond held all commits
