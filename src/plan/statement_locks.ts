@@ -26,8 +26,8 @@ type Reader = (node: Node, known: Known) => Taken[] | null
  * Pure: the locks that a statement takes on tables that exist before it, from ROW SHARE up; of several on
  * one table the strongest. Null when it is known only when it runs (DO, CALL, CASCADE) and for statements
  * that are not in the table below. A lock on an index or on a sequence of a column counts as one on its
- * table. What rows do that go through views, triggers, rules and foreign keys is left out: it is ROW EXCLUSIVE at
- * most, for which nobody waits.
+ * table. What rows do that go through views, triggers, rules and foreign keys is left out: it is ROW
+ * EXCLUSIVE at most, for which nobody waits.
  */
 export function locksOf(statement: Statement, known: Known): StatementLock[] | null {
   const taken = readLocks(statement, known)
