@@ -7,10 +7,9 @@
  * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
  *   table, and returns the statements that switch them on again as they were. Foreign keys are still checked.
  * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
- * generated
- *   columns their own, columns that are new their defaults. A constraint that is not validated does not hold
- *   for rows that are older than it: it is dropped and added again as it was. `rethread.sample` limits
- *   the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
+ *   generated columns their own, columns that are new their defaults. A constraint that is not validated does
+ *   not hold for rows that are older than it: it is dropped and added again as it was. `rethread.sample`
+ *   limits the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
  * - `is_back` is true where the row is in its table again with all its values.
  */
 export const putBackSql = `
