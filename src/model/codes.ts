@@ -117,6 +117,7 @@ export const codes = {
   ROWS_NOT_LOOKED_AT: 'warn',
   PARTITIONED_TABLE: 'refused',
   INHERITED_TABLE: 'refused',
+  DISTRIBUTED_TABLE: 'refused',
   COLUMNS_USED_UP: 'refused',
   REWRITTEN_BY_RULE: 'refused',
   COUNTS_COLUMNS: 'refused',

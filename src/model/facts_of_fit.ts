@@ -9,6 +9,13 @@ export interface FactsOfFit {
     /** The shapes of those that are set aside; `unknown` is one. */
     shapes: Some
   }
+  DISTRIBUTED_TABLE: {
+    /** The column that says on which server a row is; null for a table that every server has as a whole. */
+    column: string | null
+    /** What the files would have to say otherwise, a line each. */
+    needs: string[]
+    migration: string
+  }
   NEAREST_TRACK: {
     /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
     roles: number

@@ -19,6 +19,7 @@ import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { columnLimit } from './column_limit.js'
 import { countedColumns } from './counted_columns.js'
+import { distributed } from './distributed_tables.js'
 import { learnStatement } from './learn_changes.js'
 import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
@@ -57,6 +58,7 @@ export async function lookAhead(
     ...(await withoutIdentity(sql, changed.tables)),
     ...(await ruledOut(sql, files)),
     ...(await inherited(sql, widened)),
+    ...(await distributed(sql, new Map([...widened, ...changed.tables]), files)),
     ...(await columnLimit(sql, files)),
     ...(await countedColumns(sql, widened)),
     ...(await unreferable(sql, files)),

@@ -37,6 +37,38 @@ async function refusedEverywhere(db: Database, code: string) {
 }
 
 describe.each(servers())('looked for first on PostgreSQL $major', server => {
+  test('a table that Citus has distributed, as its catalog says: refused, with what a copy of the track needs', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    // the extension is not here: this is the part of its catalog that is read
+    await db.sql.begin(async tx => {
+      await tx`set local allow_system_table_mods = on`
+      await tx`create table pg_catalog.pg_dist_partition (logicalrelid regclass, partmethod "char", partkey text)`
+      await tx`insert into pg_catalog.pg_dist_partition
+        select attrelid, 'h', format('{VAR :varno 1 :varattno %s :vartype 2950}', attnum) from pg_attribute where attrelid = 'public.chats'::regclass and attname = 'workspace_id'`
+      await tx`insert into pg_catalog.pg_dist_partition values ('public.workspaces', 'n', null)`
+    })
+    const found = await refusedEverywhere(db, 'DISTRIBUTED_TABLE')
+    expect(found.map(f => [f.subject, f.facts])).toEqual([
+      [
+        'public.chats',
+        {
+          column: 'workspace_id',
+          needs: [
+            '002_link_chats_to_sessions: set citus.enable_unsafe_triggers = on, for its triggers',
+            '003_collect_legacy_sessions: --! key: workspace_id and the columns of the primary key',
+            '005_assign_messages: --! key: workspace_id and the columns of the primary key',
+            '006_index_and_constrain: the key chats_session_id_fkey with workspace_id in it',
+            '007_release_lost_messages: --! key: workspace_id and the columns of the primary key',
+            '009_set_aside_unassigned: --! key: workspace_id and the columns of the primary key',
+            '009_set_aside_unassigned: --! unit: workspace_id',
+            '011_follow_the_session: set citus.enable_unsafe_triggers = on, for its triggers',
+          ],
+          migration: 'migrations/workspace-sessions/002_link_chats_to_sessions.sql',
+        },
+      ],
+    ])
+  })
+
   test('names that later files give and the application has: an index, a policy, a constraint, a column, a function', async () => {
     await using db = await database(server, 'workspace-sessions', 50)
     await db.sql.unsafe(`

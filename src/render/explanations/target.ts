@@ -127,6 +127,11 @@ export const targetExplanations = {
     'A new column would appear in them as well, and a rollback could not keep its values there.',
     'End the inheritance with the statement in the message if it is no longer used.',
   ),
+  DISTRIBUTED_TABLE: explained(
+    'The extension Citus keeps the rows of a table that the migration changes on other servers.',
+    'A backfill walks the pages of a table, and there are none here. Keys and triggers of the files would be refused, or not be checked.',
+    'Copy the track with rethread init and change what the message lists, or migrate before the table is distributed.',
+  ),
   COLUMNS_USED_UP: explained(
     'A table has had so many columns that PostgreSQL gives it no more.',
     'Columns that were dropped count for ever against the limit of 1,600. The step would fail.',

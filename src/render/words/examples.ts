@@ -191,6 +191,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   COLUMNS_USED_UP: [chats, { columns: 6, dropped: 1594, added: 1, most: 1600, migration: file }],
   INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
+  DISTRIBUTED_TABLE: [
+    chats,
+    { column: 'workspace_id', needs: ['005_assign_messages: --! unit: workspace_id'], migration: file },
+  ],
   REWRITTEN_BY_RULE: [chats, { rule: 'keep_messages', event: 'UPDATE', instead: true, migration: file }],
   COUNTS_COLUMNS: [
     'function public.keep_history()',

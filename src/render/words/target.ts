@@ -212,6 +212,14 @@ export const targetWords = {
       sentence`${listed(f.children)} inherits from \`${s}\`: \`${f.migration}\` would add its column there too, and no rollback could keep the values.`,
     (s, f) => sentence`alter table ${f.children[0]!} no inherit ${s};`,
   ),
+  DISTRIBUTED_TABLE: say(
+    (s, f) =>
+      sentence`\`${s}\` is on several servers (Citus, ${f.column === null ? 'a copy on each' : sentence`by \`${f.column}\``}): \`${f.migration}\` would change its rows, and has never been tried there.`,
+    (_, f) =>
+      f.needs.length === 0
+        ? 'Copy the track with rethread init, and change its files for tables that every server has.'
+        : sentence`Copy the track with rethread init, and change its files:${bullets(f.needs)}`,
+  ),
   COLUMNS_USED_UP: say(
     (s, f) =>
       sentence`\`${s}\` has ${f.columns} columns and has had ${f.dropped} more, which count for ever: PostgreSQL gives ${f.most} to a table, and \`${f.migration}\` would add ${f.added}.`,
