@@ -26,6 +26,7 @@ class NoNameFits implements Reporter {
 /** The files that take longest: one that begins last would keep one worker busy and leave the other idle. */
 const longest = [
   'variations',
+  'machines',
   'concurrent',
   'tracks',
   'mutants',
