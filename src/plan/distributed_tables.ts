@@ -24,7 +24,11 @@ export async function distributed(
 }
 
 /** What a file would have to say otherwise for a table that is distributed by a column. */
-function whatFileNeeds({ migration: m, statements }: FileOfStatements, table: string, column: string): string[] {
+function whatFileNeeds(
+  { migration: m, statements }: FileOfStatements,
+  table: string,
+  column: string,
+): string[] {
   const needs: string[] = []
   if (m.backfill?.table === table && !m.backfill.key.includes(column))
     needs.push(`${m.name}: --! key: ${column} and the columns of the primary key`)
