@@ -19,8 +19,12 @@ export default defineConfig({
   title: 'rethread',
   description: 'Takes a live chat application on PostgreSQL to sessions and messages.',
   lang: 'en',
-  // no picture is asked for that is not there
-  head: [['link', { rel: 'icon', href: 'data:,' }]],
+  head: [
+    // no picture is asked for that is not there
+    ['link', { rel: 'icon', href: 'data:,' }],
+    // the language of a block of code, dark enough to be read
+    ['style', {}, 'html:root { --vp-code-lang-color: var(--vp-c-text-2) }'],
+  ],
   srcExclude: ['!(docs)/**/*', '!(README|CHANGELOG).md'],
   rewrites: file => pageOf(file) ?? file,
   outDir: '.rethread/site',

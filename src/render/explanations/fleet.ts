@@ -3,7 +3,7 @@ import { type Explanations, explained } from './explained.js'
 /** Findings about lists of databases. */
 export const fleetExplanations = {
   BAD_TARGETS: explained(
-    'The list of databases can not be used: a line is wrong or doubled, the file is not there, or the program that prints it failed.',
+    'The list of databases cannot be used: a line is wrong or doubled, the file is not there, or the program that prints it failed.',
     'Nothing ran. All lines that are wrong are named at once, by their numbers only, because a line may hold a password.',
     'Correct the lines. Each is name=postgres://user@host/database, or the URL alone.',
   ),

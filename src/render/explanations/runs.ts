@@ -39,7 +39,7 @@ export const runExplanations = {
   ),
   LEFT_IN_PLACE: explained(
     'A step failed, and the earlier steps of the track are in place.',
-    'The application goes on working with what is there, triggers included.',
+    'The application continues to work with what is there, triggers included.',
     'Fix the cause and run the command again, or remove everything with the command in the message.',
   ),
   ROLE_CHANGED: explained(
@@ -74,7 +74,7 @@ export const runExplanations = {
   ),
   THROTTLE_FAILED: explained(
     'The query of --throttle-query was refused by the server, or answered too late for half a minute.',
-    'You asked for a brake. Without its answer nobody knows whether the application needs the room.',
+    'You have set a limit with this query. Without its answer it is not known whether the application needs the resources.',
     'Fix the query: it reads only and answers within half a second. Then run the same command again.',
   ),
   INTERRUPTED: explained(
@@ -133,7 +133,7 @@ export const runExplanations = {
     'Nothing.',
   ),
   NO_SUCH_ROW: explained(
-    'The quarantine has no row of this number, or it can not be treated in this way.',
+    'The quarantine has no row of this number, or it cannot be treated in this way.',
     'Nothing was changed.',
     'List the rows with rethread quarantine list.',
   ),
