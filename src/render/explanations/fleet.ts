@@ -19,7 +19,7 @@ export const fleetExplanations = {
   ),
   TARGET_LATE: explained(
     'A database took longer than --deadline and was stopped, as Ctrl-C would.',
-    'What had been finished there is kept. The others went on.',
+    'What had been finished there is kept. The others continued.',
     'Run the same command again, with a longer deadline or none. Look at that database with rethread status.',
   ),
   NOT_STARTED: explained(

@@ -105,7 +105,7 @@ export const rollbackExplanations = {
   DRIFT: explained(
     'Objects of the track were changed, dropped or added since the last step, and not by rethread.',
     'The next step was written for the schema as it was. It could fail or destroy the change.',
-    'Undo the change, or write it as a migration. `--allow IGNORES_DRIFT` continues in spite of it.',
+    'Undo the change, or write it as a migration. `--allow IGNORES_DRIFT` continues anyway.',
   ),
   DRIFT_UNKNOWN: explained(
     'The schema could not be compared with its state after the last step.',

@@ -34,7 +34,7 @@ export const runExplanations = {
   ),
   TRIGGERS_RAISE: explained(
     'New triggers were tried on copies of real rows before the step was committed, and a statement of the application failed.',
-    'The live application would have failed in the same way. The step was rolled back, and the application has not met the triggers.',
+    'The live application would have failed in the same way. The step was rolled back, and the application has not noticed the triggers.',
     'Correct the function of the trigger or the table that it reads.',
   ),
   LEFT_IN_PLACE: explained(
@@ -59,7 +59,7 @@ export const runExplanations = {
   ),
   DIFFERENT_DEFINITION: explained(
     'An object that a step would create exists with another definition.',
-    'Going on would record something that is not true.',
+    'Continuing would record something that is not true.',
     'Rename or drop the object, then run the same command again.',
   ),
   FENCED: explained(

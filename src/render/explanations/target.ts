@@ -215,7 +215,7 @@ export const targetExplanations = {
   ANOTHER_RUN: explained(
     'Another run of rethread holds the lease of this database.',
     'Only one run may write at a time. This one changed nothing.',
-    'Wait, or give more time with --lock-wait. rethread status shows who is at work.',
+    'Wait, or give more time with --lock-wait. rethread status shows the run.',
   ),
   TRACK_UNCLEAR: explained(
     'rethread cannot decide which track is meant.',
