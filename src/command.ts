@@ -26,14 +26,14 @@ export const globalOptions = {
     'target (else RETHREAD_DATABASE_URL, DATABASE_URL, SUPABASE_DB_URL, the PG* variables)',
   ),
   embedded: flag('--embedded', 'use a PostgreSQL of its own under .rethread/'),
-  track: text('-t, --track <name>', 'track (else the ledger’s, else the only one that fits)'),
+  track: text('-t, --track <name>', 'track (default: the ledger’s, else the one that fits)'),
   dir: text(
     '--dir <folder>',
     'folder with migrations/ rollbacks/ verify/ (default: here if it has them, else the shipped tracks)',
   ),
   layout: text(
     '--layout <name>',
-    'whose files are in the folder, such as supabase or dbmate (default: what they look like)',
+    'whose files are in the folder, such as supabase or dbmate (default: recognized from the files)',
   ),
   config: text('--config <file>', `configuration (default ${configName})`),
   allow: counted(

@@ -16,8 +16,9 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8')
 
 /** Columns that a line with a comment may have, its code included. */
 const widest = 110
-/** Columns of a line of prose in the pages for contributors. */
+/** Columns of a line of prose in the pages for contributors, and in those for users. */
 const widestProse = 100
+const widestForUsers = 98
 
 /** Numbers, from 1, of the lines of a TypeScript or JavaScript file that have a comment. */
 function commentLines(file: string, text: string): Set<number> {
@@ -83,19 +84,22 @@ describe('comments', () => {
   })
 })
 
-test('the pages for contributors have lines that can be read in a diff', () => {
-  const found = files
-    .filter(f => /^(CONTRIBUTING|docs\/glossary|\.github\/.*)\.md$/.test(f))
-    .flatMap(file => {
-      const text = read(file)
-      // a table's row and a line of code can't be wrapped
-      let code = false
-      const prose = text.split('\n').flatMap((line, i) => {
-        if (line.startsWith('```')) code = !code
-        return code || line.startsWith('|') ? [] : [i + 1]
-      })
-      return wide(file, text, new Set(prose), widestProse)
+test.each([
+  [widestProse, /^(CONTRIBUTING|\.github\/.*)\.md$/],
+  [widestForUsers, /^(README|CHANGELOG|docs\/.*)\.md$/],
+])('lines of prose have at most %i columns in %s, so that a diff can be read', (most, pages) => {
+  const chosen = files.filter(f => pages.test(f))
+  expect(chosen.length).toBeGreaterThan(1)
+  const found = chosen.flatMap(file => {
+    const text = read(file)
+    // a table's row and a line of code can't be wrapped
+    let code = false
+    const prose = text.split('\n').flatMap((line, i) => {
+      if (line.startsWith('```')) code = !code
+      return code || line.startsWith('|') ? [] : [i + 1]
     })
+    return wide(file, text, new Set(prose), most)
+  })
   expect(found).toEqual([])
 })
 

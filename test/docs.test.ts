@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { bash } from './support/action.js'
 import { database, newest, root } from './support/database.js'
 import { quiet, withoutTls } from './support/other_tools.js'
+import { copyOfRepository } from './support/repository.js'
 
 const run = promisify(execFile)
 const page = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')
@@ -41,17 +42,6 @@ function sections(markdown: string): Section[] {
     })
     return actions.length > 0 ? [{ title, actions }] : []
   })
-}
-
-/** A copy of the repository, with its packages by a link. */
-function copy(): string {
-  const folder = mkdtempSync('/tmp/rethread-contributor-')
-  cpSync(root, folder, {
-    recursive: true,
-    filter: from => !/^(node_modules|dist|\.git|\.rethread)$/.test(from.slice(root.length + 1)),
-  })
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  return folder
 }
 
 /** Does one action in a copy. Throws with what the command printed. */
@@ -96,7 +86,7 @@ test('the recipes are those that the project promises', () =>
 
 describe('CONTRIBUTING.md is followed in a copy of the repository', () => {
   test.each(all.map(s => [s.title, s.actions] as const))('%s', { timeout: 300_000 }, async (_, actions) => {
-    const folder = copy()
+    const folder = copyOfRepository()
     for (const action of actions) await act(folder, action)
   })
 })

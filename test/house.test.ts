@@ -128,7 +128,9 @@ describe('src/', () => {
   })
 
   test('docs/architecture.md has the same floors in the same order', () => {
-    const layout = /```\nsrc\/\n(.*?)```/s.exec(readFileSync(join(root, 'docs/architecture.md'), 'utf8'))![1]!
+    const layout = /```text\nsrc\/\n(.*?)```/s.exec(
+      readFileSync(join(root, 'docs/architecture.md'), 'utf8'),
+    )![1]!
     const written = [...layout.matchAll(/^ {2}([a-z_]+(?:\/|\.ts))/gm)].map(m => m[1]!.replace('/', ''))
     expect(written).toEqual(floors.filter(f => existsSync(join(root, 'src', f))))
   })

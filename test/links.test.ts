@@ -67,3 +67,34 @@ test('the tests that the README names as proofs are there', () => {
   expect(named.length).toBeGreaterThan(5)
   expect(named.filter(path => !existsSync(join(root, path)))).toEqual([])
 })
+
+/** Tables of a page: the cells of each row. A bar divides cells in code too, unless it is escaped. */
+const tables = (page: string): string[][][] =>
+  [
+    ...read(page)
+      .replaceAll(/^```[\s\S]*?^```/gm, '')
+      .matchAll(/(?:^\|.*\n)+/gm),
+  ].map(([table]) =>
+    table
+      .trimEnd()
+      .split('\n')
+      .map(row =>
+        row
+          .split(/(?<!\\)\|/)
+          .slice(1, -1)
+          .map(cell => cell.trim()),
+      ),
+  )
+
+test.each(pages)('tables of %s have a name for each column, and no cell beyond', page => {
+  const wrong = tables(page).flatMap(([head, ...rows]) => [
+    ...(head!.includes('') ? [head] : []),
+    ...rows.filter(row => row.length !== head!.length),
+  ])
+  expect(wrong).toEqual([])
+})
+
+test.each(pages)('blocks of code of %s say their language', page => {
+  const fences = read(page).match(/^```.*$/gm) ?? []
+  expect(fences.filter((fence, i) => fence === '```' && i % 2 === 0)).toEqual([])
+})

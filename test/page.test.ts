@@ -1,19 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Report } from '../src/model/report.js'
+import { axeViolations, browserPath } from './support/browser.js'
 import { contract, rethread } from './support/cli.js'
 import { database, newest } from './support/database.js'
-
-/** A browser of this machine; the page's own test needs a real one. */
-const browserPath = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  process.env.CHROME_BIN ?? '',
-].find(path => path !== '' && existsSync(path))
 
 /** A plan that was rehearsed on a copy, and what `prove` says when it has run: parts of every kind. */
 async function makePages(): Promise<{ plan: string; proof: string; planned: Report; rehearsed: Report }> {
@@ -106,7 +98,6 @@ describe.runIf(browserPath)('in a browser', () => {
     browser = await chromium.launch({ executablePath: browserPath!, args: ['--no-sandbox'] })
   })
   afterAll(() => browser.close())
-  const axe = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
   test.each([
     { screen: 'a laptop', width: 1280, colorScheme: 'light' as const },
@@ -153,11 +144,7 @@ describe.runIf(browserPath)('in a browser', () => {
         expect(bars).toBeGreaterThan(15)
         expect([...new Set(sql)]).toEqual([true])
       } else expect(wrong).toContain('✗ allowed, wrongly')
-      await page.evaluate(axe)
-      const { violations } = (await page.evaluate('axe.run()')) as {
-        violations: { id: string; nodes: object[] }[]
-      }
-      expect(violations.map(v => `${v.id}: ${JSON.stringify(v.nodes[0])}`)).toEqual([])
+      expect(await axeViolations(page)).toEqual([])
       await page.close()
     }
     await context.close()

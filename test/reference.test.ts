@@ -87,11 +87,21 @@ describe('the reference is what the code says', () => {
         '',
         made,
         '',
-        'A report names each thing that is worth knowing by a code. This page explains every code. The',
-        'same text is shown by `rethread explain <code>`.',
+        'A report names each thing that it found by a code. This page explains every code. Use it to look',
+        'up a code in a report. `rethread explain` shows the same text on a terminal:',
         '',
-        'Levels: `info` never changes the verdict. `warn` may make it attention (exit code 1). `error`',
-        'makes it failed (exit code 2) or attention. `refused` is a guard that said no (exit code 3).',
+        '```text',
+        'rethread explain MISSING_PRIVILEGE',
+        '```',
+        '',
+        'Each code has a level:',
+        '',
+        '| level | meaning |',
+        '|---|---|',
+        '| `info` | never changes the verdict |',
+        '| `warn` | may make the verdict attention (exit code 1) |',
+        '| `error` | makes the verdict failed (exit code 2) or attention |',
+        '| `refused` | a guard said no (exit code 3) |',
         '',
         ...lines,
       ].join('\n'),
@@ -101,7 +111,7 @@ describe('the reference is what the code says', () => {
   test('hazards', async () => {
     const levels: Record<(typeof hazardLevels)[number], string> = {
       felt: 'The application may notice it: short waits, more load.',
-      outage: 'The application stands still, or must be replaced.',
+      outage: 'The application has to wait for long, or must be replaced first.',
       loss: 'Data may be lost, or seen by somebody who should not see it.',
     }
     const lines = hazardLevels.flatMap(level => [
@@ -121,7 +131,11 @@ describe('the reference is what the code says', () => {
         '',
         'A hazard is what a statement can do to a running application or to its data. `plan` shows the',
         'hazards of each step. A run refuses a hazard of the level that `consentFrom` sets (by default',
-        '`outage`) and above, unless `--allow` names it.',
+        '`outage`) and above, unless `--allow` names it. Use this page to decide whether to allow one:',
+        '',
+        '```text',
+        'rethread migrate --phase contract --allow ENDS_OLD_APP,QUARANTINES_ROWS',
+        '```',
         '',
         ...lines,
       ].join('\n'),
@@ -160,12 +174,13 @@ describe('the reference is what the code says', () => {
         '',
         made,
         '',
-        'A flag beats the environment, the environment beats `rethread.config.json`.',
+        'All commands with their options, as `rethread <command> --help` shows them. A flag has precedence',
+        'over the environment, and the environment over `rethread.config.json`.',
         '',
         ...parts,
         '## Common options',
         '',
-        'A command shows those that mean something to it.',
+        'Each command has those of these options that apply to it.',
         '',
         '```text',
         common!.trimEnd(),
@@ -209,7 +224,8 @@ describe('the reference is what the code says', () => {
         '',
         made,
         '',
-        'A setting is given in `rethread.config.json`, below `settings`:',
+        'A setting changes what the SQL files of a track do. Write it into `rethread.config.json`, under',
+        '`settings`, before the first step:',
         '',
         '```json',
         '{ "track": "workspace-sessions", "settings": { "legacy_grouping": "author" } }',
@@ -221,13 +237,19 @@ describe('the reference is what the code says', () => {
   })
 
   test('checks', async () => {
-    const shown = (checks: Check[]): string[] =>
-      [...checks]
+    const shown = (checks: Check[]): string[] => [
+      '| check | kind | level | what it says | applies |',
+      '|---|---|---|---|---|',
+      ...[...checks]
         .sort((a, b) => (a.name < b.name ? -1 : 1))
-        .flatMap(({ name, title, level, kind, after, gate }) => [
-          `- \`${name}\` (${[kind, level, ...(after ? [`from ${after} on`] : []), ...(gate ? [`must pass before ${gate}`] : [])].join(', ')})`,
-          ...wrapped(title.replaceAll('<', '\\<'), 96).map(line => `  ${line}`),
-        ])
+        .map(({ name, title, level, kind, after, gate }) => {
+          const applies = [
+            ...(after ? [`from \`${after}\` on`] : []),
+            ...(gate ? [`must pass before \`${gate}\``] : []),
+          ].join('; ')
+          return `| \`${name}\` | ${kind} | ${level} | ${title.replaceAll(/[<|]/g, '\\$&')} | ${applies} |`
+        }),
+    ]
     const shared = new Map(tracks.flatMap(t => t.checks.filter(c => c.shared).map(c => [c.name, c])))
     const lines = tracks.flatMap(t => [`## ${t.name}`, '', ...shown(t.checks.filter(c => !c.shared)), ''])
     await expect(
@@ -236,9 +258,21 @@ describe('the reference is what the code says', () => {
         '',
         made,
         '',
-        '`rethread verify` runs these checks. Each is one SQL file in `verify/`. A check finds what is wrong,',
-        'a probe acts as a person in a transaction that is rolled back, a listing shows rows, an account',
-        'counts what came in, an outlook looks at the data before the migration.',
+        '`rethread verify` runs these checks. Each is one SQL file in `verify/`. Use this page to see what',
+        'is checked. To run one of them by name:',
+        '',
+        '```text',
+        'rethread verify --only foreign_keys_indexed',
+        '```',
+        '',
+        '| kind | what it does |',
+        '|---|---|',
+        '| check | finds what is wrong |',
+        '| access | tries operations as several persons, in a transaction that is rolled back |',
+        '| probe | goes through the steps of a person, in a transaction that is rolled back |',
+        '| listing | shows rows |',
+        '| account | counts what came in and what became of it, for `prove` |',
+        '| outlook | looks at the data before the migration, in `plan` |',
         '',
         '## Every track',
         '',

@@ -31,7 +31,7 @@ const exitCodesText = `Exit codes:
   0    did all that was asked
   1    attention: a check found something, or steps are pending
   2    failed: an error, or wrong usage
-  3    refused: a guard said no; the step at hand changed nothing
+  3    refused: a guard said no; the step that it stopped changed nothing
   130  interrupted; the same command continues`
 
 /** The end of the list of commands. */

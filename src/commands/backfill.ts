@@ -13,7 +13,7 @@ export default defineCommand({
     workers: count('--workers <n>', 'connections that share the work (default 1)', 1),
     ...throttleOptions,
     pause: flag('--pause', 'let running backfills stop after their batch'),
-    resume: flag('--resume', 'lift the pause and go on'),
+    resume: flag('--resume', 'end the pause and continue'),
     status: flag('--status', 'only show how far they are'),
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs }) => {

@@ -21,7 +21,7 @@ export default defineCommand({
   example: 'rethread demo --messages 20000',
   options: {
     messages: count('--messages <n>', 'messages in the database (default 100000)', 100_000),
-    keep: flag('--keep', 'leave the server running and say its URL'),
+    keep: flag('--keep', 'leave the server running and print its URL'),
   },
   offline: true,
   run: async ({ ctx, project, options, trackName, cwd, env, home, sources }) => {

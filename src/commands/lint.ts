@@ -3,7 +3,7 @@ import { choice } from '../model/options.js'
 import { lintProject } from '../operate/lint.js'
 
 export default defineCommand({
-  summary: 'the rules on the files, without a database: names, headers, syntax, habits that hurt later',
+  summary: 'check the files without a database: names, headers, syntax, statements that cause trouble later',
   example: 'rethread lint --dir db --fail-on warn',
   options: {
     failOn: choice(

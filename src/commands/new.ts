@@ -7,7 +7,7 @@ import { finding } from '../model/report.js'
 import { scaffolded } from '../operate/scaffold.js'
 
 export default defineCommand({
-  summary: 'write the three files of a migration, and prove that they are seen',
+  summary: 'write the three files of a migration, and check that they are found',
   example: 'rethread new add_rating --track workspace-sessions',
   args: '<slug>',
   offline: true,

@@ -40,7 +40,7 @@ export default defineCommand({
       'with a rehearsal: statements of the application to be deployed, tried when all steps have run',
     ),
     out: text('--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'),
-    rollback: flag('--rollback', 'plan a rollback: what would go, and whose rows they are'),
+    rollback: flag('--rollback', 'plan a rollback: what would be removed, and whose rows they are'),
     failOn: choices(
       '--fail-on <levels>',
       'also exit 1 where there is a warn(ing), a hazard that --allow does not name, or a pending step',

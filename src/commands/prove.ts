@@ -6,12 +6,12 @@ import { prove } from '../verify/prove.js'
 import { plainVerifyOptions } from '../verify/verify.js'
 
 export default defineCommand({
-  summary: 'one page to sign off after a run: what came in, what it became, who sees what',
+  summary: 'write the page to sign off after a run: what came in, what it became, who sees what',
   example: 'rethread prove --out proof.json',
   options: {
     sample: count('--sample <n>', 'real persons that are compared with what they should see (default 5)', 5),
     out: text('--out <file>', 'keep the proof: counts, content hashes, schema, files, versions, verdict'),
-    against: text('--against <file>', 'say what has changed since a proof that was kept'),
+    against: text('--against <file>', 'show what has changed since an earlier proof'),
   },
   run: async ({ ctx, track, options, config, cwd }) => {
     // a file that is no proof is found before the database is asked

@@ -14,10 +14,10 @@ export default defineCommand({
     apply: flag('--apply', 'do it; without this flag nothing is changed'),
     remove: flag(
       '--delete',
-      'delete sessions with what follows them; `restore` brings them back (wants DELETES_DATA)',
+      'delete sessions with what follows them; `restore` brings them back (needs DELETES_DATA)',
     ),
     soft: flag('--soft', 'mark sessions as deleted, where the track has a column for that'),
-    archives: flag('--archives', 'prune the archives of rollbacks instead of sessions (wants DELETES_DATA)'),
+    archives: flag('--archives', 'prune the archives of rollbacks instead of sessions (needs DELETES_DATA)'),
   },
   run: async ({ ctx, track, config, options, consent, leaseWaitMs }) => {
     const chosen = await track()

@@ -4,7 +4,7 @@ import { UsageError } from '../model/failure.js'
 import { flag } from '../model/options.js'
 
 export default defineCommand({
-  summary: 'make the ledger say that a migration is applied, or is not, after work by hand',
+  summary: 'record in the ledger that a migration is applied, or is not, after work by hand',
   example: "rethread repair 006_index_and_constrain --applied --reason 'finished by hand'",
   consents: true,
   args: '<migration>',

@@ -5,7 +5,7 @@ import { listChecks, verify } from '../verify/verify.js'
 
 export default defineCommand({
   summary:
-    'run the checks (read-only, with full sight) and the probes (as persons, rolled back); exit 1 when one finds something',
+    'run the checks (read-only, over every row) and the probes (as persons, rolled back); exit 1 when one finds something',
   example: 'rethread verify --only columns,triggers --fail-on warn',
   consents: true,
   fleet: () => false,
@@ -23,7 +23,7 @@ export default defineCommand({
     asUser: text('--as-user <id>', 'also show what this person sees'),
     mutants: flag(
       '--mutants',
-      'on a scratch database: break one thing at a time and show which check notices (wants --confirm)',
+      'on a scratch database: break one thing at a time and show which check notices (needs --confirm)',
     ),
   },
   run: async ({ ctx, track, options, config, consent }) => {

@@ -358,7 +358,7 @@ describe('a few tenants', () => {
     const [, section] = /^## Many databases\n([\s\S]*?)^## /m.exec(
       readFileSync(join(root, 'docs/operating.md'), 'utf8'),
     )!
-    const [, list, commands] = /```\n([\s\S]*?)```\n\n```sh\n([\s\S]*?)```/.exec(section!)!
+    const [, list, commands] = /```text\n([\s\S]*?)```\n\n```sh\n([\s\S]*?)```/.exec(section!)!
     // the list of the page, with the servers of the tests
     const [acme, bolt, corp] = Object.values(await tenants(['acme', 'bolt', 'corp'])).map(name => urlOf(name))
     const cwd = folder({

@@ -4,12 +4,12 @@ import { type Explanations, explained } from './explained.js'
 export const checkExplanations = {
   CHECK_FAILED: explained(
     'The SQL of a check ended with an error.',
-    'What the check would have found is unknown, so the verdict can not be clean.',
+    'What the check would have found is unknown, so the verdict cannot be clean.',
     'Read the reason: a timeout, a missing privilege or a fault of the file. Remove it and run verify again.',
   ),
   PROBE_SKIPPED: explained(
     'A probe could not act as the people whose access it tests.',
-    'Nothing shows that isolation holds, so the verdict can not be clean.',
+    'Nothing shows that isolation holds, so the verdict cannot be clean.',
     'Grant the roles with the statement in the message, or follow the reason that it gives.',
   ),
   POLICY_PER_ROW: explained(
@@ -74,7 +74,7 @@ export const checkExplanations = {
   ),
   NO_SIGHTS: explained(
     'Nothing was recorded before the first step about who could see what.',
-    'Before and after can not be compared.',
+    'Before and after cannot be compared.',
     'Nothing can be done afterwards. Check the present state with rethread verify --sample.',
   ),
   MUTANT_SURVIVED: explained(
@@ -94,12 +94,12 @@ export const checkExplanations = {
   ),
   NOTHING_APPLIED: explained(
     'No migration of the track is applied here.',
-    'No check could mean anything, so the verdict can not be clean.',
+    'No check could mean anything, so the verdict cannot be clean.',
     'Run rethread migrate, or check the database and the track.',
   ),
   NO_CHECKS_RUN: explained(
     'None of the checks could run.',
-    'Nothing was verified, so the verdict can not be clean.',
+    'Nothing was verified, so the verdict cannot be clean.',
     'See why with rethread verify --list.',
   ),
   ISOLATION_UNVERIFIED: explained(

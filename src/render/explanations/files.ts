@@ -43,7 +43,7 @@ export const fileExplanations = {
     'Correct the part that the message names. docs/files.md describes the file.',
   ),
   BAD_EXPECTED: explained(
-    'The file expected.json of a track can not be read.',
+    'The file expected.json of a track cannot be read.',
     'The shared checks compare columns, indexes, policies and grants with it. Without it they would check nothing.',
     'Correct the part that the message names. docs/files.md describes the file.',
   ),
@@ -83,7 +83,7 @@ export const fileExplanations = {
     'Read the table at the top level only. Use LATERAL or EXISTS for what belongs to a row.',
   ),
   SWALLOWED_EXCEPTION: explained(
-    'A block catches every exception and goes on.',
+    'A block catches every exception and continues.',
     'A failure inside the block would be recorded as success.',
     'Catch the one exception that you expect, for example `when duplicate_object`.',
   ),
@@ -158,7 +158,7 @@ export const fileExplanations = {
     'Move it to a file that runs in one transaction.',
   ),
   NEEDS_NO_TRANSACTION: explained(
-    'A statement can not run inside of a transaction, and its file runs in one.',
+    'A statement cannot run inside of a transaction, and its file runs in one.',
     'The server would refuse it.',
     'Put the statement into a file of its own with the header `--! transaction: none`.',
   ),
@@ -175,7 +175,7 @@ export const fileExplanations = {
   MISSING_ROLLBACK: explained(
     'A migration has no file in rollbacks/.',
     'It could not be undone.',
-    'Write the rollback, or say in the header that another migration undoes it (`undone-by`) or why it can not be undone (`irreversible`).',
+    'Write the rollback, or say in the header that another migration undoes it (`undone-by`) or why it cannot be undone (`irreversible`).',
   ),
   EMPTY_ROLLBACK: explained(
     'A rollback file has no statement.',
@@ -203,7 +203,7 @@ export const fileExplanations = {
     'Use the file name of a migration without .sql.',
   ),
   BAD_CONFIG: explained(
-    'rethread.config.json can not be read, or a setting in it is unknown or has a wrong value.',
+    'rethread.config.json cannot be read, or a setting in it is unknown or has a wrong value.',
     'A setting that is ignored without a word could lock longer or skip a guard.',
     'Correct the setting that the message names. docs/operating.md lists them all.',
   ),

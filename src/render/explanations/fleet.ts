@@ -3,7 +3,7 @@ import { type Explanations, explained } from './explained.js'
 /** Findings about lists of databases. */
 export const fleetExplanations = {
   BAD_TARGETS: explained(
-    'The list of databases can not be used: a line is wrong or doubled, the file is not there, or the program that prints it failed.',
+    'The list of databases cannot be used: a line is wrong or doubled, the file is not there, or the program that prints it failed.',
     'Nothing ran. All lines that are wrong are named at once, by their numbers only, because a line may hold a password.',
     'Correct the lines. Each is name=postgres://user@host/database, or the URL alone.',
   ),
@@ -19,7 +19,7 @@ export const fleetExplanations = {
   ),
   TARGET_LATE: explained(
     'A database took longer than --deadline and was stopped, as Ctrl-C would.',
-    'What had been finished there is kept. The others went on.',
+    'What had been finished there is kept. The others continued.',
     'Run the same command again, with a longer deadline or none. Look at that database with rethread status.',
   ),
   NOT_STARTED: explained(

@@ -11,7 +11,7 @@ export const hazardExplanations: HazardExplanations = {
   ),
   BLOCKS_WRITES: explained(
     'A statement takes a lock that conflicts with INSERT, UPDATE and DELETE.',
-    'Writes of the table wait while the lock is held or waited for. Reads go on.',
+    'Writes of the table wait while the lock is held or waited for. Reads continue.',
     'Nothing, by default. For an index, CREATE INDEX CONCURRENTLY avoids it.',
   ),
   SCANS_TABLE: explained(
@@ -21,12 +21,12 @@ export const hazardExplanations: HazardExplanations = {
   ),
   REWRITES_TABLE: explained(
     'A statement writes the whole table again under the lock ACCESS EXCLUSIVE.',
-    'The application can not use the table for as long as that takes.',
+    'The application cannot use the table for as long as that takes.',
     `Split it into steps that do not rewrite: a new column, a backfill, a rename. ${allow('REWRITES_TABLE')}`,
   ),
   CANNOT_TELL: explained(
     'What a statement locks and changes shows only when it runs: a DO block, a procedure, a function of yours.',
-    'The report can not say who would wait and what could be lost.',
+    'The report cannot say who would wait and what could be lost.',
     `Read the statement and write its locks above it: \`-- locks: public.chats ACCESS EXCLUSIVE\`, or \`-- locks: none\`. ${allow('CANNOT_TELL')}`,
   ),
   WIDENS_ACCESS: explained(
@@ -36,7 +36,7 @@ export const hazardExplanations: HazardExplanations = {
   ),
   HIDES_ROWS: explained(
     'A role that reads rows of a table today, or every sampled person who does, would see none of them after row level security is enabled.',
-    'A worker or report would go on without an error and find nothing.',
+    'A worker or report would continue without an error and find nothing.',
     `Look at rethread plan --visibility. Add a policy for the role, or give it BYPASSRLS. ${allow('HIDES_ROWS')}`,
   ),
   SHOWS_ROWS: explained(
@@ -57,7 +57,7 @@ export const hazardExplanations: HazardExplanations = {
   DELETES_DATA: explained(
     'A statement drops a table, a column or rows.',
     'A rollback archives them first and restore brings them back. A migration file that drops data is not archived.',
-    `Check the loss report. ${allow('DELETES_DATA')} A rollback also wants --confirm with the name of the database.`,
+    `Check the loss report. ${allow('DELETES_DATA')} A rollback also needs --confirm with the name of the database.`,
   ),
   FIRES_TRIGGERS: explained(
     'A backfill fires triggers of the application for every row that it writes.',
@@ -70,17 +70,17 @@ export const hazardExplanations: HazardExplanations = {
     `Connect as the owner of the tables, or read the function. ${allow('RUNS_FOREIGN_CODE')}`,
   ),
   IGNORES_DRIFT: explained(
-    'The run goes on although others have changed objects of the track.',
+    'The run continues although others have changed objects of the track.',
     'The steps were not written for the changed objects. They could fail or destroy the change.',
     `Undo the change or write it as a migration. ${allow('IGNORES_DRIFT')}`,
   ),
   IGNORES_RECENT_WRITES: explained(
-    'A rollback goes on although the new application has written within the last minute.',
+    'A rollback continues although the new application has written within the last minute.',
     'The new application still runs, and its next statements will fail.',
     `Stop the new application first. ${allow('IGNORES_RECENT_WRITES')}`,
   ),
   SKIPS_IRREVERSIBLE: explained(
-    'A rollback counts a migration as undone although its file says that it can not be.',
+    'A rollback counts a migration as undone although its file says that it cannot be.',
     'The effects of the migration stay.',
     `Read the reason in its header. ${allow('SKIPS_IRREVERSIBLE')}`,
   ),

@@ -9,12 +9,12 @@ export const historyExplanations = {
   ),
   APPLIED_FILE_REFORMATTED: explained(
     'A migration that is applied has changed only in comments or white space.',
-    'The SQL is the same, so the run goes on.',
+    'The SQL is the same, so the run continues.',
     'Nothing, unless the change was an accident.',
   ),
   APPLIED_FILE_MISSING: explained(
     'A migration is in the ledger and its file is not on disk.',
-    'It can not be compared, and its rollback can not be found.',
+    'It cannot be compared, and its rollback cannot be found.',
     'Restore the file from version control. Check that you are on the right branch.',
   ),
   OUT_OF_ORDER: explained(

@@ -13,7 +13,7 @@ export const layoutExplanations = {
     'Name the folder with --dir, or another layout with --layout.',
   ),
   BAD_LAYOUT: explained(
-    'A file that belongs to the layout, such as a journal or a plan, can not be read.',
+    'A file that belongs to the layout, such as a journal or a plan, cannot be read.',
     'It decides which migrations there are and in which order they run.',
     'Correct what the message names, or write the file again with its tool.',
   ),
@@ -34,7 +34,7 @@ export const layoutExplanations = {
   ),
   NOT_SQL: explained(
     'A migration is written in another language than SQL.',
-    'rethread can not run it, and the files after it may rely on it.',
+    'rethread cannot run it, and the files after it may rely on it.',
     'Run it with its own tool, or write it as SQL.',
   ),
   ONE_WAY: explained(
@@ -43,17 +43,17 @@ export const layoutExplanations = {
     'Nothing, or write what undoes them in the form that the tool has for it.',
   ),
   OWN_TRANSACTIONS: explained(
-    'A file begins or ends transactions in a way that can not be kept as it is.',
+    'A file begins or ends transactions in a way that cannot be kept as it is.',
     'A COMMIT in the middle would leave half of the file behind when the rest fails.',
     'Put the whole file between one BEGIN and one COMMIT, or divide it.',
   ),
   PART_CHANGED: explained(
     'A migration was applied in part, and a statement of that part has changed since.',
-    'What is in the database is not what the file says, so the rest can not simply be run.',
+    'What is in the database is not what the file says, so the rest cannot simply be run.',
     'Restore the statement as it was, finish the migration, and write the change as a new one.',
   ),
   PARTLY_APPLIED: explained(
-    'A file that can not run in one transaction failed after some of its statements.',
+    'A file that cannot run in one transaction failed after some of its statements.',
     'The statements in the list are done and stay done.',
     'Fix the statement that failed and run the same command again. It continues after those that are done.',
   ),

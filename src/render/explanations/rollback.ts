@@ -23,7 +23,7 @@ export const rollbackExplanations = {
     'Write the statement so that it names what it removes. The message shows how.',
   ),
   IRREVERSIBLE: explained(
-    'The header of a migration says that it can not be undone.',
+    'The header of a migration says that it cannot be undone.',
     'A rollback beyond it would leave its effects behind.',
     'Roll back to a later migration, or accept it by name with --allow SKIPS_IRREVERSIBLE.',
   ),
@@ -40,7 +40,7 @@ export const rollbackExplanations = {
   LOSS: explained(
     'The loss report of a rollback: how many rows of a table it takes away, and how many of them people have made or changed.',
     'Rows that a backfill made can be made again. Rows that people made exist nowhere else.',
-    'Decide whether to go on. The rows are archived first, and rethread restore brings them back.',
+    'Decide whether to continue. The rows are archived first, and rethread restore brings them back.',
   ),
   DEPENDANTS: explained(
     'Other objects depend on what the rollback would drop.',
@@ -105,7 +105,7 @@ export const rollbackExplanations = {
   DRIFT: explained(
     'Objects of the track were changed, dropped or added since the last step, and not by rethread.',
     'The next step was written for the schema as it was. It could fail or destroy the change.',
-    'Undo the change, or write it as a migration. `--allow IGNORES_DRIFT` goes on in spite of it.',
+    'Undo the change, or write it as a migration. `--allow IGNORES_DRIFT` continues anyway.',
   ),
   DRIFT_UNKNOWN: explained(
     'The schema could not be compared with its state after the last step.',

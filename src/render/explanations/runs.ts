@@ -34,12 +34,12 @@ export const runExplanations = {
   ),
   TRIGGERS_RAISE: explained(
     'New triggers were tried on copies of real rows before the step was committed, and a statement of the application failed.',
-    'The live application would have failed in the same way. The step was rolled back, and the application has not met the triggers.',
+    'The live application would have failed in the same way. The step was rolled back, and the application has not noticed the triggers.',
     'Correct the function of the trigger or the table that it reads.',
   ),
   LEFT_IN_PLACE: explained(
     'A step failed, and the earlier steps of the track are in place.',
-    'The application goes on working with what is there, triggers included.',
+    'The application continues to work with what is there, triggers included.',
     'Fix the cause and run the command again, or remove everything with the command in the message.',
   ),
   ROLE_CHANGED: explained(
@@ -59,7 +59,7 @@ export const runExplanations = {
   ),
   DIFFERENT_DEFINITION: explained(
     'An object that a step would create exists with another definition.',
-    'Going on would record something that is not true.',
+    'Continuing would record something that is not true.',
     'Rename or drop the object, then run the same command again.',
   ),
   FENCED: explained(
@@ -74,7 +74,7 @@ export const runExplanations = {
   ),
   THROTTLE_FAILED: explained(
     'The query of --throttle-query was refused by the server, or answered too late for half a minute.',
-    'You asked for a brake. Without its answer nobody knows whether the application needs the room.',
+    'You have set a limit with this query. Without its answer it is not known whether the application needs the resources.',
     'Fix the query: it reads only and answers within half a second. Then run the same command again.',
   ),
   INTERRUPTED: explained(
@@ -133,7 +133,7 @@ export const runExplanations = {
     'Nothing.',
   ),
   NO_SUCH_ROW: explained(
-    'The quarantine has no row of this number, or it can not be treated in this way.',
+    'The quarantine has no row of this number, or it cannot be treated in this way.',
     'Nothing was changed.',
     'List the rows with rethread quarantine list.',
   ),

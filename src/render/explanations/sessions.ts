@@ -39,11 +39,11 @@ export const sessionExplanations = {
   ),
   SESSION_TOO_LARGE: explained(
     'The rows of one session have more text than a file of a session may have.',
-    'Nothing was exported: a file that can not be imported would be no copy.',
+    'Nothing was exported: a file that cannot be imported would be no copy.',
     'Copy the rows with COPY in psql.',
   ),
   BAD_SESSION_FILE: explained(
-    'A file is not a session as sessions export writes it, or one of its values can not be read as its column.',
+    'A file is not a session as sessions export writes it, or one of its values cannot be read as its column.',
     'Nothing was changed. The message has the path to the value.',
     'Export the session again, or correct the value.',
   ),

@@ -10,7 +10,7 @@ export const statusExplanations = {
   RUN_KILLED: explained(
     'A run has taken the lease, and its session is gone without having ended.',
     'Finished steps and batches are kept. The lease is free for the next run.',
-    'Run the same command again: it goes on where it stopped.',
+    'Run the same command again: it continues where it stopped.',
   ),
   NOBODY_AT_WORK: explained('No run holds the lease.', 'Nothing of rethread is under way.', 'Nothing.'),
   HOW_FAR: explained(

@@ -8,7 +8,7 @@ export const targetExplanations = {
     'Set DATABASE_URL, or give --database-url. `--embedded` uses a PostgreSQL of its own.',
   ),
   BAD_URL: explained(
-    'The database URL can not be read.',
+    'The database URL cannot be read.',
     'Nothing was sent to any server.',
     'Write it as postgres://user:password@host:5432/database, with `@`, `:` and `/` in the password encoded as %40, %3A and %2F.',
   ),
@@ -34,12 +34,12 @@ export const targetExplanations = {
   ),
   CONNECTION_LOST: explained(
     'The connection to the server broke while a command was running.',
-    'What had been committed is kept. The step or batch at hand was rolled back by the server.',
+    'What had been committed is kept. The current step or batch was rolled back by the server.',
     'Run the same command again. It continues from the last checkpoint.',
   ),
   OUT_OF_RESOURCES: explained(
     'The server has run out of disk space, memory or connections.',
-    'What had been committed is kept. The step or batch at hand was rolled back.',
+    'What had been committed is kept. The current step or batch was rolled back.',
     'Free what the server lacks, then run the same command again. It continues from the last checkpoint.',
   ),
   SERVER_TOO_OLD: explained(
@@ -69,7 +69,7 @@ export const targetExplanations = {
   ),
   FOREIGN_OBJECT: explained(
     'A schema, table or function that rethread uses belongs to another role, or another role may change it.',
-    'Code that this role puts there would run with the rights of the role that runs rethread. No command goes on.',
+    'Code that this role puts there would run with the rights of the role that runs rethread. Every command refuses until it is fixed.',
     'Find out who made it. Take the object over or revoke the grants with the SQL in the message.',
   ),
   RUNS_AS_SUPERUSER: explained(
@@ -95,7 +95,7 @@ export const targetExplanations = {
   WRONG_TYPE: explained(
     'A column has another type than the files of the track expect.',
     'A step would fail, or convert values in a way that nobody asked for.',
-    'Run rethread init: it writes the track with your types, or says why it can not.',
+    'Run rethread init: it writes the track with your types, or says why it cannot.',
   ),
   NAME_TAKEN: explained(
     'An index, constraint, policy or function that a file would create already exists under that name.',
@@ -183,7 +183,7 @@ export const targetExplanations = {
     'Nothing.',
   ),
   BASELINE_UNPROVEN: explained(
-    'A migration can not be recorded as applied, because the catalog does not show what it makes.',
+    'A migration cannot be recorded as applied, because the catalog does not show what it makes.',
     'The ledger would say that something is there which is not.',
     'Take over the migrations before it and run the rest, or use --adopt with --fix-up.',
   ),
@@ -193,7 +193,7 @@ export const targetExplanations = {
     'Write the SQL in between with --fix-up, read it, run it, and adopt again.',
   ),
   ADOPT_CHOICE: explained(
-    'A difference can not be removed without a decision of yours.',
+    'A difference cannot be removed without a decision of yours.',
     'Any choice of rethread could lose data.',
     'Decide with the statement in the message.',
   ),
@@ -220,10 +220,10 @@ export const targetExplanations = {
   ANOTHER_RUN: explained(
     'Another run of rethread holds the lease of this database.',
     'Only one run may write at a time. This one changed nothing.',
-    'Wait, or give more time with --lock-wait. rethread status shows who is at work.',
+    'Wait, or give more time with --lock-wait. rethread status shows the run.',
   ),
   TRACK_UNCLEAR: explained(
-    'rethread can not decide which track is meant.',
+    'rethread cannot decide which track is meant.',
     'The wrong track would change the wrong tables. Nothing was changed.',
     'Name it with --track.',
   ),

@@ -43,7 +43,7 @@ export const toolExplanations = {
     'Put the file back. If its effect is the same, run rethread repair with --applied.',
   ),
   HISTORY_NOT_KEPT: explained(
-    '`history` names a tool whose table can not be written for this track.',
+    '`history` names a tool whose table cannot be written for this track.',
     'The tool would apply again what rethread has applied.',
     'Export the track for the tool first, or take `history` out of the configuration.',
   ),

@@ -29,7 +29,7 @@ export const usageExplanations = {
   ),
   UNEXPECTED: explained(
     'An error occurred that rethread does not know.',
-    'What had been finished before is kept. The step at hand was rolled back.',
+    'What had been finished before is kept. The current step was rolled back.',
     'Fix what the message names and run the command again. If it stays, report it with the output of --verbose.',
   ),
 } satisfies Explanations
