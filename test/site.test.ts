@@ -210,7 +210,7 @@ describe.runIf(browserPath)('in a browser', () => {
     context.on('request', request => asked.push(request.url()))
     context.on('response', r => r.status() >= 400 && errors.push(`${r.status()} ${r.url()}`))
     context.on('weberror', e => errors.push(e.error().message))
-    for (const path of ['/', '/dry-run.html', '/files.html', '/reference/hazards.html']) {
+    for (const path of ['/', '/files.html', '/reference/hazards.html']) {
       const page = await context.newPage()
       await page.goto(address + path, { waitUntil: 'networkidle' })
       const seen = await page.evaluate(`({
