@@ -247,7 +247,7 @@ test('four rollbacks at once: one rolls back, the others find nothing to do', as
   const undo = ['rollback', ...undoAll(db.name), ...json]
   const ran = await Promise.all([1, 2, 3, 4].map(() => ended(start(undo, { DATABASE_URL: db.url }))))
   const said = ran.map(r => [r.code, r.report.findings.some(f => f.code === 'NOTHING_TO_DO')])
-  expect(said.sort()).toEqual([
+  expect(said.sort(), JSON.stringify(ran.map(r => r.report.findings))).toEqual([
     [0, false],
     [0, true],
     [0, true],
