@@ -25,7 +25,8 @@ const others: Finding[] = [
   finding('MISSING_PRIVILEGE', 'database chat', { wants: 'CREATE', owner: null, role: 'deployer' }),
   finding('ROWS_HIDDEN', 't', { owner: 'postgres', forced: true, role: 'deployer' }),
   finding('ANOTHER_RUN', 'another run', { pid: null, waitedSeconds: 0 }),
-  finding('TRACK_UNCLEAR', 'new', { reason: 'name it: kebab-case', tracks: [] }),
+  finding('TRACK_UNCLEAR', 'new', { reason: 'Name it', tracks: [], command: null }),
+  finding('TRACK_UNCLEAR', 'track', { reason: 'None fits', tracks: ['own'], command: 'rethread init' }),
   finding('STOPPED_BEFORE', '004', { why: 'target', because: null, left: 1, database: 'd', command: 'c' }),
   finding('CONSENT_NEEDED', 'own', { allow: [], missing: [], confirm: 'chat', because: ['a mutant locks'] }),
   finding('LOCK_TIMEOUT', 't', { attempts: 1, seconds: 1, sqlstate: '55P03', blockers: [], pids: [] }),
@@ -61,7 +62,8 @@ const others: Finding[] = [
   finding('DEMO_NEXT', 'own', { identical: false }),
   finding('UNEXPECTED', 'PostgresError', { reason: 'permission denied', by: 'server', code: '42501' }),
   finding('UNEXPECTED', 'Error', { reason: 'ENOSPC: no space left', by: 'system', code: 'ENOSPC' }),
-  finding('USAGE', '--only x', { reason: 'there is no such check', known: [], meant: null }),
+  finding('USAGE', '--only x', { reason: 'there is no such check', known: [], meant: null, command: null }),
+  finding('USAGE', '--workers x', { reason: 'it wants a number', known: [], meant: null, command: 'plan' }),
 ]
 
 test('the facts are held to the codes, and to what JSON can carry', () => {

@@ -37,6 +37,10 @@ const withText = new Set(
 export const commandPlace = (argv: string[], commands: { has(name: string): boolean }): number =>
   argv.findIndex((word, i) => commands.has(word) && !withText.has(argv[i - 1] ?? ''))
 
+/** The first word that is neither a flag nor what belongs to a global one. */
+export const firstWord = (argv: string[]): string | undefined =>
+  argv.find((word, i) => !word.startsWith('-') && !withText.has(argv[i - 1] ?? ''))
+
 /** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
 export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>
   named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeProject(cwd) ? cwd : home

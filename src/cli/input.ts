@@ -75,7 +75,7 @@ export async function readCommonInput(given: {
   const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
   const { config } = configRead
   const root = rootOf(options.dir ?? null, config.dir, cwd, home)
-  if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
+  if (options.dir && !command.makesFolder && !existsSync(root)) throw new Failure('NO_TRACKS', root)
   const layouts = await layoutsFor(root, (command.writesLayout ? null : options.layout) ?? config.layout)
   const trackName = options.track ?? config.track
   const here = machine()

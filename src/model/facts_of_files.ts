@@ -230,6 +230,8 @@ export interface FactsOfFiles {
     reason: string
     /** Candidates. */
     tracks: string[]
+    /** The command that copies the nearest one, where none fits; null where none is near. */
+    command: string | null
   }
   OTHER_TRACK: {
     /** Tracks that fit this database. */

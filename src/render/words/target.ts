@@ -318,8 +318,10 @@ export const targetWords = {
     () => 'Wait for it, or give it longer: --lock-wait 600',
   ),
   TRACK_UNCLEAR: say(
-    (s, f) => sentence`Which track? ${f.reason} (\`${s}\`).`,
-    (_, f) => f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null,
+    (_, f) => sentence`Which track? ${f.reason}.`,
+    // the finding about the nearest one has its command
+    (_, f) =>
+      f.command === null ? f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null : null,
   ),
   OTHER_TRACK: say(
     (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${listed(f.tracks)}.`,
