@@ -35,7 +35,7 @@ export const globalOptions = {
     '--layout <name>',
     'whose files are in the folder, such as supabase or dbmate (default: what they look like)',
   ),
-  config: text('--config <file>', `configuration (default ${configName})`),
+  config: text('--config <file>', `configuration (default ${configName}, here or in the folder of --dir)`),
   allow: counted(
     '--allow <hazards>',
     'hazards that may happen, by name, separated by commas',

@@ -179,6 +179,12 @@ test('init --check shows what has changed in the database since the track was wr
   expect((await rethread(db.url, ['init'], { cwd })).code).toBe(0)
   const same = await rethread(db.url, ['init', '--check'], { cwd })
   expect([same.code, codes(same)]).toEqual([0, ['MAPPING_HOLDS']])
+  // the configuration is that of the folder, unless there is one where the command is started
+  const from = (elsewhere: string) => rethread(db.url, ['init', '--check', '--dir', cwd], { cwd: elsewhere })
+  expect(codes(await from(folder({})))).toEqual(['MAPPING_HOLDS'])
+  expect(codes(await from(folder({ 'rethread.config.json': '{"lockTimeoutMs": 1}' })))).toEqual([
+    'BAD_CONFIG',
+  ])
   await db.sql.unsafe(`alter table public.team_messages rename column body to content;
     alter table public.team_messages add column channel text not null default 'web';
     alter table public.team_messages alter channel drop default`)
