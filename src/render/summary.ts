@@ -70,7 +70,10 @@ const verdicts: Record<SummaryState, (report: Report) => string> = {
   ready: () => 'Ready',
   'nothing-to-do': () => 'Nothing to do',
   decide: report => `Needs a decision${whatChanged(report)}`,
-  refused: report => (report.command === 'plan' ? 'A run would be refused' : `Refused${whatChanged(report)}`),
+  refused: report =>
+    report.command === 'plan' || report.command === 'doctor'
+      ? 'A run would be refused'
+      : `Refused${whatChanged(report)}`,
   failed: () => 'Failed',
   stopped: () => 'Stopped',
   attention: ({ command, findings }) =>
@@ -108,7 +111,11 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
     const first = inTheWay[0] ?? findings.find(f => f.level === 'error')
     // where nothing else is to be read, the finding is the next line
     if (!first || report.steps.length === 0) return null
-    return { text: 'a repair first, as described below', command: oneLine(fixOf(first)) }
+    const command = oneLine(fixOf(first))
+    return {
+      text: first.code === 'IRREVERSIBLE' ? 'another target' : 'a repair first, as described below',
+      command,
+    }
   }
   if (state === 'ready') return { text: 'nothing; this executes it', command: next }
   const step = findings.find(f => f.code === 'NEXT_STEP')

@@ -1,4 +1,5 @@
 import { noSuchFile } from '../../model/failure.js'
+import { plural } from '../../model/plural.js'
 import { caret, excused, type Group, listed, say, sentence } from './say.js'
 
 /** What is wrong with files, or was done with them. */
@@ -17,7 +18,7 @@ export const fileWords = {
   ),
   LAYOUT: say(
     (s, f) =>
-      sentence`Track \`${s}\` is ${f.migrations} migration(s) of ${f.tool} in ${f.folder}, ${f.reversible} of them with a way back.`,
+      sentence`Track \`${s}\` is ${plural(f.migrations, 'migration')} of ${f.tool} in ${f.folder}, ${f.reversible} of them with a way back.`,
   ),
   LAYOUT_UNCLEAR: say(
     (s, f) =>
@@ -96,7 +97,7 @@ export const fileWords = {
   ),
   COPIED: say(
     (s, f) =>
-      sentence`Track \`${s}\` was written to ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,
+      sentence`Track \`${s}\` was written to ${f.to}: ${plural(f.files, 'file')}, ${plural(f.names, 'name')} of your own.`,
     () => 'rethread doctor   then   rethread plan',
   ),
   DROP_BEFORE_CREATE: say(

@@ -1,7 +1,7 @@
 import { noSuchFile } from '../../model/failure.js'
 import { fewNames } from '../../model/few_names.js'
+import { number } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
-import { number } from './numbers.js'
 import { type Group, say, sentence } from './say.js'
 
 /** What is said of a list of databases. */

@@ -44,6 +44,8 @@ export const usageWords = {
     (_, f) =>
       f.by === 'system'
         ? 'Fix what the message names, then run the same command again.'
-        : 'Run the same command again with --verbose; if it fails again, please report it with that output.',
+        : f.code === '42501'
+          ? 'Give the role the right that the message names, or connect as the role that ran rethread before.'
+          : 'Run the same command again with --verbose; if it fails again, please report it with that output.',
   ),
 } satisfies Group
