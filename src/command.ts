@@ -35,7 +35,7 @@ export const globalOptions = {
     '--layout <name>',
     'whose files are in the folder, such as supabase or dbmate (default: recognized from the files)',
   ),
-  config: text('--config <file>', `configuration (default ${configName})`),
+  config: text('--config <file>', `configuration (default ${configName}, here or in the folder of --dir)`),
   allow: counted(
     '--allow <hazards>',
     'hazards that may happen, by name, separated by commas',
@@ -123,6 +123,8 @@ interface Declaration<O extends Options> {
   offline?: boolean
   /** True when `--layout` says what it writes, not what the folder has. */
   writesLayout?: boolean
+  /** True when it makes the folder that `--dir` names, where it is not there. */
+  makesFolder?: boolean
   /** True for an offline command that looks at a database where one is named. */
   mayConnect?: boolean
   /** True when it asks for consent, or says for what it would be needed. */
@@ -144,6 +146,7 @@ export interface Command {
   filters: boolean
   offline: boolean
   writesLayout: boolean
+  makesFolder: boolean
   mayConnect: boolean
   consents: boolean
   /** Whether it changes the databases of `--targets`; null where it takes none. */
@@ -165,6 +168,7 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   filters: declared.filters ?? false,
   offline: declared.offline ?? false,
   writesLayout: declared.writesLayout ?? false,
+  makesFolder: declared.makesFolder ?? false,
   mayConnect: declared.mayConnect ?? false,
   consents: declared.consents ?? false,
   fleet: declared.fleet ? typed => declared.fleet!(readOptions({ ...declared.options } as O, typed)) : null,

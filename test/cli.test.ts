@@ -83,7 +83,7 @@ describe('help and usage', () => {
     expect(JSON.parse(stdout)).toMatchObject({ command: 'explain' })
     // the name that the flag has is looked for
     const before = await rethread('', ['-t', 'nope', '-q', 'lint'])
-    expect(before.report.findings.map(f => [f.code, f.subject])).toEqual([['TRACK_UNCLEAR', 'nope']])
+    expect(before.report.findings.map(f => [f.code, f.subject])).toEqual([['USAGE', '--track nope']])
   })
 
   test('bash completes commands, flags and their values', async () => {
@@ -108,7 +108,8 @@ describe('help and usage', () => {
       const of = await rethread('', ['completion', shell], plain)
       expect([of.code, of.stdout]).toEqual([0, expect.stringContaining('rehearse-url')])
     }
-    expect((await rethread('', ['completion', 'ksh'], plain)).code).toBe(2)
+    const ksh = await rethread('', ['completion', 'ksh'], plain)
+    expect([ksh.code, ksh.stderr]).toEqual([2, expect.stringContaining("'ksh', only for bash, zsh, fish")])
   })
 
   test('a typo in a command or a flag: what was meant, exit 2, no stack', async () => {
@@ -122,7 +123,27 @@ describe('help and usage', () => {
       2,
       expect.stringMatching(/unknown option '--alow'[\s\S]*--allow/),
     ])
+    expect(flag.stderr).toContain('\nrethread help migrate shows')
     expect(command.stderr + flag.stderr).not.toMatch(/\n\s+at /)
+  })
+
+  test.each([
+    [['help', 'migrat']],
+    [['migrat', '--help']],
+    [['--quiet', 'migrat']],
+    [['--track', 'demo', 'migrat', '--all']],
+  ])('%j is no command, whatever is beside it', async args => {
+    const ran = await rethread('', args, plain)
+    expect([ran.code, ran.stdout]).toEqual([2, ''])
+    expect(ran.stderr).toBe(
+      "error: unknown command 'migrat'\n(Did you mean migrate?)\nrethread --help lists the commands.\n",
+    )
+  })
+
+  test('without a command the list of commands is shown once, and nothing was done', async () => {
+    const ran = await rethread('', [], plain)
+    const { stdout } = await rethread('', ['--help'], plain)
+    expect([ran.code, ran.stdout, ran.stderr]).toEqual([2, stdout, ''])
   })
 
   test('global flags may come before the command', async () => {
@@ -138,12 +159,16 @@ describe('help and usage', () => {
   test.each([
     [['plan', '--phase', 'expnd'], '--phase expnd', 'Did you mean `--phase expand`?'],
     [['migrate', '--allow', 'DELETE_DATA,ENDS_OLD_APP'], '--allow DELETE_DATA', '--allow DELETES_DATA'],
-    [['verify', '--fail-on', 'warning'], '--fail-on warning', 'rethread --help'],
+    [['verify', '--fail-on', 'warning'], '--fail-on warning', 'rethread help verify'],
     [['verify', '--fail-on', 'eror'], '--fail-on eror', '--fail-on error'],
-    [['migrate', '--nice', '-1'], '--nice -1', 'rethread --help'],
-    [['migrate', '--workers', '1.5'], '--workers 1.5', 'rethread --help'],
-    [['migrate', '--lock-wait', 'long'], '--lock-wait long', 'rethread --help'],
+    [['migrate', '--nice', '-1'], '--nice -1', 'rethread help migrate'],
+    [['migrate', '--workers', '1.5'], '--workers 1.5', 'rethread help migrate'],
+    [['migrate', '--lock-wait', 'long'], '--lock-wait long', 'rethread help migrate'],
     [['explain', 'DELETE_DATA'], 'DELETE_DATA', 'rethread explain DELETES_DATA'],
+    [['export', '--track', 'trip-session'], '--track trip-session', '--track trip-sessions'],
+    [['export', '--track', 'nothing'], '--track nothing', 'rethread help export'],
+    [['new', 'AddRating', '--track', 'own'], 'new AddRating', 'rethread new add_rating'],
+    [['new', 'add_rating', '--track', 'Own'], '--track Own', 'rethread help new'],
   ])('%j names the flag and what was probably meant', async (args, subject, fix) => {
     const { code, report } = await rethread('', args)
     expect([code, report.findings.map(f => [f.code, f.subject])]).toEqual([2, [['USAGE', subject]]])
@@ -180,7 +205,10 @@ describe('help and usage', () => {
     [['rollback', '--to', 'nowhere'], 'UNKNOWN_MIGRATION'],
     [['restore'], 'NO_ARCHIVE'],
     [['verify', '--only', 'nothing'], 'USAGE'],
-    [['status', '--track', 'nothing'], 'TRACK_UNCLEAR'],
+    [['status', '--track', 'nothing'], 'USAGE'],
+    [['doctor', '--track', 'nothing'], 'USAGE'],
+    [['migrate', '--targets', '/tmp/no/such/file'], 'BAD_TARGETS'],
+    [['migrate', '--config', '/tmp/no/such/file'], 'BAD_CONFIG'],
     [['status', '--dir', '/tmp/no/such/folder'], 'NO_TRACKS'],
     [['explain', 'NO_SUCH_CODE'], 'USAGE'],
   ])('%j is told as %s', async (args, code) => {
@@ -191,9 +219,34 @@ describe('help and usage', () => {
     expect(ran.stdout + ran.stderr).not.toMatch(/\n\s+at .*\(/)
   })
 
-  test('a track that there is not is said without a database', async () => {
-    const { report } = await rethread('', ['export', '--layout', 'supabase', '--track', 'nothing'])
-    expect(report.findings.map(f => f.code)).toEqual(['TRACK_UNCLEAR'])
+  test('checks that there are not are all named, before anything is looked at', async () => {
+    await using db = await database(newest())
+    const { code, report } = await rethread(db.url, ['verify', '--only', 'colums,triggers,nothing'])
+    expect([code, report.checks]).toEqual([2, []])
+    expect(report.findings.map(f => [f.subject, f.fix])).toEqual([
+      ['--only colums', 'Did you mean `--only columns`?'],
+      ['--only nothing', 'rethread help verify'],
+    ])
+    // a long list is of no use beside what was meant
+    expect(report.findings[0]!.message).not.toContain('policies_sound')
+  })
+
+  test('a fix names what is to be typed: the package manager, the folder and the configuration', async () => {
+    const cwd = folder({ 'db/migrations/none/track.json': '{}', 'db/own.json': '{}' })
+    const args = ['status', '--dir', 'db', '--config', 'db/own.json']
+    const flags = '--dir db --config db/own.json'
+    await using db = await database(newest(), 'empty')
+    const fixOf = async (env: Record<string, string>, ...more: string[]) => {
+      const { report } = await rethread(db.url, [...args, ...more], { cwd, env })
+      return report.findings.map(f => f.fix).find(fix => fix?.includes('rethread'))
+    }
+    const next = `verify ${flags} --track none`
+    expect(await fixOf({})).toBe(`rethread ${next}`)
+    expect(await fixOf({ npm_lifecycle_event: 'npx' })).toBe(`npx rethread ${next}`)
+    const pnpm = { npm_lifecycle_event: 'x', npm_config_user_agent: 'pnpm/10.1.0 npm/? node/v20' }
+    expect(await fixOf(pnpm)).toBe(`pnpm exec rethread ${next}`)
+    const layout = await fixOf({}, '--layout', 'tracks')
+    expect(layout).toBe(`rethread verify ${flags} --layout tracks --track none`)
   })
 
   test('explain shows each part of a finding, a hazard and a check, and lists all without a name', async () => {

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contract, undoAll } from './support/cli.js'
@@ -100,15 +100,20 @@ describe('in one copy', () => {
     for (const name of ['dry-letters', 'letters'])
       expect(all.stdout).toMatch(new RegExp(`^ {2}${name} \\[options\\] <word> `, 'm'))
     const help = await copy.rethread('', ['explain', '--help'], { json: false })
+    const formats = readdirSync(join(copy.folder, 'src/render'))
+      .filter(file => file.endsWith('.ts'))
+      .filter(file =>
+        /^export default defineRenderer/m.test(readFileSync(join(copy.folder, 'src/render', file), 'utf8')),
+      )
+      .map(file => file.replace('.ts', ''))
+      .sort()
+    expect(formats).toContain('csv')
     expect([all.code, help.stdout.replaceAll(/\s+/g, ' ')]).toEqual([
       0,
-      expect.stringContaining('csv, github, html, json, markdown, prometheus or table (default'),
+      expect.stringContaining(`${formats.slice(0, -1).join(', ')} or ${formats.at(-1)} (default`),
     ])
     const none = await copy.rethread('', ['explain', 'LOSS', '--format', 'xml'], { json: false })
-    expect([none.code, none.stdout]).toEqual([
-      2,
-      expect.stringContaining('csv, github, html, json, markdown, prometheus, table'),
-    ])
+    expect([none.code, none.stdout]).toEqual([2, expect.stringContaining(formats.join(', '))])
     nothingElse(copy, [...commands, csv])
     const reviewed = await copy.test('test/cli.test.ts', 'the help of every command')
     expect(Object.values(reviewed)).toEqual(['passed'])
@@ -274,6 +279,31 @@ drop index threads_white;
 create index threads_white on threads (active desc) where colour = 'white';
 `,
 }
+
+test('the demo of a track that is not right says which check has found what', minutes, async () => {
+  using copy = skeleton()
+  copy.add(trackFiles)
+  copy.add({
+    'examples/note-threads/old_app.sql': 'update public.notes set body = body where id = 1;',
+    'examples/note-threads/new_app.sql': 'update public.notes set body = body where id = 2;',
+    'verify/note-threads/never_content.sql':
+      "--! title: Never content\nselect 'a note' as object, 'it is not enough' as detail",
+  })
+  await copy.build()
+  const { code, report } = await copy.rethread('', ['demo', '--track', 'note-threads', '--quiet'])
+  expect([code, report.verdict]).toEqual([2, 'failed'])
+  expect(report.checks.map(c => [c.check, c.found[0]!.detail])).toEqual([
+    ['never_content', 'it is not enough'],
+    ['never_content', 'it is not enough'],
+  ])
+  const came = report.tables[0]!.rows.map(([command, verdict]) => [String(command).split(' ')[0], verdict])
+  expect(came.filter(([, verdict]) => verdict !== 'clean')).toEqual([
+    ['verify', 'attention'],
+    ['rollback', 'refused'],
+    ['verify', 'attention'],
+  ])
+  expect(report.tables[0]!.rows.at(-1)!.at(-1)).toMatch(/^\d+ checks pass; faults: never_content\b/)
+})
 
 test('a new track is its folders', minutes, async () => {
   using copy = skeleton()

@@ -7,6 +7,9 @@ import {
   type Vitest,
 } from 'vitest/node'
 
+// a report says how to type a command again, and the tests start rethread themselves, not npm
+delete process.env.npm_lifecycle_event
+
 /** A name after -t that fits no test must not pass for a success. */
 class NoNameFits implements Reporter {
   private pattern: RegExp | undefined

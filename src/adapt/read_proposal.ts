@@ -227,11 +227,13 @@ function takenNames(
 export const isCertain = (p: ReadProposal): boolean =>
   p.lacks.length === 0 && p.bindings.every(b => b.confidence === 'certain')
 
+/** True where something was found for every role, and the track could do with it. */
+export const hasAllRoles = (p: ReadProposal): boolean =>
+  p.lacks.length === 0 && p.bindings.every(b => b.to !== null)
+
 /** What a person has to say: what nothing is like, what several are like, and what is only likely. */
 export const openBindings = (p: Proposal): ProposedBinding[] =>
   p.bindings.filter(b => b.confidence !== 'certain')
-
-/** A word of a command line as a shell takes it. */
 
 /** The command that copies a track under these names; a place that is open says so. */
 export function initCommand(p: ReadProposal, zone: string | null): string {

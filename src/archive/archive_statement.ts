@@ -4,6 +4,7 @@ import { type Db, ident } from '../database/types.js'
 import { type DroppedObject, droppedObjects, keyOf } from '../files/dropped_objects.js'
 import { type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { type Failure, failureOf } from '../model/failure.js'
+import { plural } from '../model/plural.js'
 import type { Migration } from '../model/project.js'
 import { columnText, type TableName } from '../model/table_name.js'
 import type { Archived } from '../run/refuse_destruction.js'
@@ -143,7 +144,7 @@ async function archiveRows(a: Archiving, statement: Statement, relation: Relatio
     if (lost === 0) return null
     throw refused(a, statement, {
       object: relation.text,
-      what: `${lost} row(s) of ${relation.text}`,
+      what: `${plural(lost, 'row')} of ${relation.text}`,
       reason: 'they are not in their table again',
       instead: 'Put them back first, and delete only those whose key is in the table.',
     })

@@ -181,25 +181,34 @@ async function rollbackFlags(track: Track, migrations: Migration[], database: st
 }
 
 /**
- * The rollback command, ready to paste. A migration that is undone together with an earlier one takes the
- * target further back: a command that would be refused is no way back.
+ * How far a rollback goes that leaves `wanted`, or nothing: the place of the first that it undoes, and the
+ * command that shows what it would take away. A migration that is undone together with an earlier one takes
+ * the target further back: a command that would be refused is no way back.
  */
-export async function rollbackCommand(
+export function rollbackRange(
   track: Track,
   wanted: Migration | null,
   applied: Migration[],
-  database: string,
-): Promise<string> {
+): { from: number; command: string } {
   const places = new Map(applied.map((m, i) => [m.name, i]))
   let from = wanted ? applied.indexOf(wanted) + 1 : 0
   for (let i = applied.length - 1; i >= from; i--) {
     const covering = places.get(applied[i]!.undoneBy ?? '')
     if (covering !== undefined) from = Math.min(from, covering)
   }
-  const undone = applied.slice(from)
   const to = applied[from - 1]
-  const target = to ? `--to ${to.name}` : '--all'
-  return `rethread rollback --track ${track.name} ${target}${await rollbackFlags(track, undone, database)}`
+  return { from, command: `rethread rollback --track ${track.name} ${to ? `--to ${to.name}` : '--all'}` }
+}
+
+/** The rollback command, ready to paste, with the consent that it needs. */
+export async function rollbackCommand(
+  track: Track,
+  wanted: Migration | null,
+  applied: Migration[],
+  database: string,
+): Promise<string> {
+  const { from, command } = rollbackRange(track, wanted, applied)
+  return `${command}${await rollbackFlags(track, applied.slice(from), database)}`
 }
 
 /** How a report names something that a rollback takes away. */

@@ -1,5 +1,6 @@
 import { createLike } from '../database/create_like.sql.js'
 import { type Db, ident } from '../database/types.js'
+import { plural } from '../model/plural.js'
 import { foreignKeys } from './archive.sql.js'
 
 /** A table like another one, with its columns, defaults, indexes and checks, for one transaction. */
@@ -32,7 +33,8 @@ export async function orphansOf(sql: Db, table: string, dropped: ReadonlySet<str
        where ${k.columns.map(c => `t.${ident(c)} is not null`).join(' and ')} and not exists (
          select from ${k.parent} p where ${k.columns.map((c, i) => `p.${ident(k.parentColumns[i]!)} = t.${ident(c)}`).join(' and ')})`,
     )
-    if (row!.rows > 0) orphans.push(`${row!.rows} row(s) without their row of ${k.parent} (${k.name})`)
+    if (row!.rows > 0)
+      orphans.push(`${plural(row!.rows, 'row')} without their row of ${k.parent} (${k.name})`)
   }
   return orphans
 }

@@ -2,6 +2,7 @@ import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { primaryKey } from '../database/row_key.sql.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
+import { agreeing, number, plural } from '../model/plural.js'
 import type { Track } from '../model/project.js'
 import { finding, type Probed } from '../model/report.js'
 import { contentCountSpec } from './content_counts.js'
@@ -41,14 +42,17 @@ const noRows: Counted = { rows: 0, hash: '0' }
 
 /** How a unit differs from what the backfill has left; null where it does not. */
 function countDifference(then: ContentCount, now: ContentCount): string | null {
-  if (now.rows <= then.rows) return differs(then, now, `row(s) of ${then.rows}`)
+  if (now.rows <= then.rows) return differs(then, now, `of ${plural(then.rows, 'row')}`)
   // rows that came since are what an application is for, and hide nothing where rows are dated
-  return then.past && differs(then.past, now.past ?? noRows, `row(s) of the ${then.past.rows} from before it`)
+  return (
+    then.past &&
+    differs(then.past, now.past ?? noRows, `of the ${plural(then.past.rows, 'row')} from before it`)
+  )
 }
 
 function differs(then: Counted, now: Counted, rows: string): string | null {
   if (now.rows > then.rows || (now.rows === then.rows && now.hash === then.hash)) return null
   return now.rows < then.rows
-    ? `${then.rows - now.rows} ${rows} are gone since the backfill: deleted by somebody, or lost`
+    ? `${number(then.rows - now.rows)} ${rows} ${agreeing(then.rows - now.rows, 'are')} gone since the backfill: deleted by somebody, or lost`
     : 'as many rows as the backfill has left, with other content'
 }

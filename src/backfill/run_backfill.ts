@@ -140,7 +140,7 @@ export async function runBackfill(
   const ended = options.unit === null && (outcome === 'done' || outcome === 'failed')
   const state = ended ? outcome : 'running'
   await updateBackfill(sql, id, seconds, state)
-  const result = toResult(await readRow(run, migration))
+  const result = atRest(await readRow(run, migration))
   if (result.quarantined > 0) findings.push(...(await asideFindings(sql, every, result.quarantined)))
   if (
     result.rows === 0 &&
@@ -238,10 +238,14 @@ export async function backfillResults(
   const isApplied = (name: string) => applied.has(name) || upward(unfinished.get(name)) !== null
   return rows
     .filter(b => b.state !== 'done' || isApplied(b.migration))
-    .map(b =>
-      b.state === 'running' && !atWork ? { ...toResult(b), state: 'stopped', etaSeconds: null } : toResult(b),
-    )
+    .map(b => (atWork ? toResult(b) : atRest(b)))
 }
+
+/** A state row at which nobody is at work: what is not finished is stopped, at its pace so far. */
+const atRest = (row: BackfillRow): BackfillResult =>
+  row.state === 'running'
+    ? { ...toResult({ ...row, pace: null }), state: 'stopped', etaSeconds: null }
+    : toResult(row)
 
 /** A state row as the report shows it. */
 const toResult = (row: BackfillRow): BackfillResult => ({
@@ -256,7 +260,7 @@ const toResult = (row: BackfillRow): BackfillResult => ({
   quarantined: row.quarantined,
   failed: row.failed,
   passes: row.passes,
-  seconds: Math.round(row.seconds * 10) / 10,
+  seconds: Math.round(row.seconds * 1000) / 1000,
   rowsPerSecond: row.pace?.rowsPerSecond ?? (row.seconds > 0 ? Math.round(row.rows / row.seconds) : 0),
   etaSeconds:
     row.state === 'running' && row.pace?.etaSeconds != null ? Math.round(row.pace.etaSeconds) : null,

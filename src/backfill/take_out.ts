@@ -5,6 +5,7 @@ import { readAside } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { Failure, Failures } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
+import { plural } from '../model/plural.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { wants } from '../plan/consent.js'
@@ -58,7 +59,7 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
       hazards: ['QUARANTINES_ROWS'],
       database: consent.confirm,
       because: [
-        `QUARANTINES_ROWS: ${m.name} takes ${rows} row(s) out of ${m.backfill!.table}; ${known} when it was reported`,
+        `QUARANTINES_ROWS: ${m.name} takes ${plural(rows, 'row')} out of ${m.backfill!.table}; ${known} when it was reported`,
       ],
       rows,
     },
@@ -78,7 +79,7 @@ export async function withLeavingRows(connection: Connection, track: Track, plan
     ...s,
     hazards: s.hazards.map(h =>
       h.code === 'QUARANTINES_ROWS' && leaving.has(s.migration.name)
-        ? { ...h, detail: `${leaving.get(s.migration.name)} row(s): ${h.detail}` }
+        ? { ...h, detail: `${plural(leaving.get(s.migration.name)!, 'row')}: ${h.detail}` }
         : h,
     ),
   }))

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { Option, Command as Program } from 'commander'
 import { globalOptions } from '../command.js'
 import { type ConfigRead, configName, readConfig } from '../files/config.js'
@@ -37,6 +38,17 @@ const withText = new Set(
 export const commandPlace = (argv: string[], commands: { has(name: string): boolean }): number =>
   argv.findIndex((word, i) => commands.has(word) && !withText.has(argv[i - 1] ?? ''))
 
+/** The first word that is neither a flag nor what belongs to a global one. */
+export const firstWord = (argv: string[]): string | undefined =>
+  argv.find((word, i) => !word.startsWith('-') && !withText.has(argv[i - 1] ?? ''))
+
+/** The file of the configuration: as named, else here, else in the folder that is named. */
+export function configPath(named: string | null, dir: string | null, cwd: string): string {
+  if (named !== null) return resolve(cwd, named)
+  const places = [cwd, ...(dir === null ? [] : [resolve(cwd, dir)])].map(folder => join(folder, configName))
+  return places.find(path => existsSync(path)) ?? places[0]!
+}
+
 /** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
 export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>
   named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeProject(cwd) ? cwd : home
@@ -46,7 +58,7 @@ export async function filterFlags(argv: string[], cwd: string, home: string): Pr
   const early = new Program().allowUnknownOption().option('--dir <folder>').option('--config <file>')
   early.parseOptions(argv)
   const { dir, config } = early.opts<{ dir?: string; config?: string }>()
-  const read = await configOrNone(resolve(cwd, config ?? configName))
+  const read = await configOrNone(configPath(config ?? null, dir ?? null, cwd))
   const filters = filtersIn(rootOf(dir ?? null, read?.config.dir ?? null, cwd, home))
   return [...filters].map(([name, help]) => list(`--${name} <values>`, help))
 }

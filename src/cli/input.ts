@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Command, GlobalOptions, Invocation } from '../command.js'
 import { readAddress } from '../database/address.js'
 import { type Config, configName, readConfig } from '../files/config.js'
@@ -11,7 +11,7 @@ import { Failure } from '../model/failure.js'
 import type { Project } from '../model/project.js'
 import { exitCodes } from '../model/report.js'
 import { openContext, readOnce, sourcesTable } from '../plan/open_context.js'
-import { rootOf } from './flags.js'
+import { configPath, rootOf } from './flags.js'
 import { urlOfEnvironment, withPassword } from './libpq.js'
 
 /** The process, handed down from main: nothing else reads it. */
@@ -72,10 +72,10 @@ export async function readCommonInput(given: {
 }): Promise<CommonInput> {
   const { command, args, options, process } = given
   const cwd = process.cwd()
-  const configRead = await readConfig(resolve(cwd, options.config ?? configName), Boolean(options.config))
+  const configRead = await readConfig(configPath(options.config, options.dir, cwd), Boolean(options.config))
   const { config } = configRead
   const root = rootOf(options.dir ?? null, config.dir, cwd, home)
-  if (options.dir && !existsSync(root)) throw new Failure('NO_TRACKS', root)
+  if (options.dir && !command.makesFolder && !existsSync(root)) throw new Failure('NO_TRACKS', root)
   const layouts = await layoutsFor(root, (command.writesLayout ? null : options.layout) ?? config.layout)
   const trackName = options.track ?? config.track
   const here = machine()

@@ -5,7 +5,7 @@ import { filesIn, folderOf, formats } from '../library/discovery.js'
 import { flagOf, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, finding, type Report } from '../model/report.js'
 import { nearest } from '../model/similar.js'
-import { commandPlace, filterFlags, foldFilters, optionOf, without } from './flags.js'
+import { commandPlace, filterFlags, firstWord, foldFilters, optionOf, without } from './flags.js'
 import {
   commandGroup,
   commandHelp,
@@ -41,6 +41,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     })
     .configureHelp({ sortOptions: false, sortSubcommands: false })
     .showSuggestionAfterError()
+    .showHelpAfterError('rethread --help lists the commands.')
     .helpCommand(false)
     .addHelpText('after', programHelp)
   // only the named command is loaded, all of them for --help
@@ -48,6 +49,9 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   argv = readHelp(argv)
   const place = commandPlace(argv, files)
   const named = argv[place]
+  const stranger = named === undefined ? firstWord(argv) : undefined
+  // said to be no command whatever is beside it, also where help is asked for
+  if (stranger !== undefined && stranger !== completion) argv = [stranger]
   // global flags may come before the command
   if (named !== undefined) argv = [named, ...argv.slice(0, place), ...argv.slice(place + 1)]
   for (const name of named ? [named] : inHelpOrder([...files.keys()])) {
@@ -58,6 +62,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
       .helpGroup(commandGroup(name))
       .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(headings.common))
       .addHelpText('after', commandHelp(command))
+      .showHelpAfterError(`rethread help ${name} shows what it takes.`)
     const own = Object.values(command.options)
     const common = Object.values(globalOptions)
     const filters =
@@ -78,35 +83,38 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   }
   if (!named) addCompletion(program, process)
   try {
-    if (argv.length === 0) program.outputHelp()
+    if (argv.length === 0) {
+      program.outputHelp()
+      return exitCodes.failed
+    }
     await program.parseAsync(argv, { from: 'user' })
     return exitCode
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
     const look = { color: false, verbose: false, width: 100 }
-    await writeUsageReport(
-      usageReport(named ?? argv.find(word => !word.startsWith('-')) ?? 'help', argv, flags, error),
-      formatIn(argv),
-      process,
-      look,
-    )
+    await writeUsageReport(usageReport(named ?? null, argv, flags, error), formatIn(argv), process, look)
     return exitCodes.failed
   }
 }
 
+/** The command that is no file. */
+const completion = 'completion'
+
 /** The command that prints a script for a shell; no Report comes of it. */
 const addCompletion = (program: Program, process: Process): Program =>
   program
-    .command('completion <shell>')
+    .command(`${completion} <shell>`)
     .description(`print a script that completes command lines in ${shells.join(', ')}`)
-    .helpGroup(commandGroup('completion'))
+    .helpGroup(commandGroup(completion))
     .addHelpText('after', completionHelp)
+    .showHelpAfterError(`rethread help ${completion} shows how to install one.`)
     .action(async (shell: string) => {
       // loads every command, which nothing else should wait for
       const { completionScript } = await import('./completion.js')
       const script = await completionScript(shell)
-      if (script === null) program.error(`${shell}: there are scripts for ${shells.join(', ')}`)
+      if (script === null)
+        program.error(`error: there is no script for '${shell}', only for ${shells.join(', ')}.`)
       process.stdout.write(script)
     })
 
@@ -118,12 +126,16 @@ function formatIn(argv: string[]): string | null {
 }
 
 /** What commander says of a command line, as a report; its suggestion is what was probably meant. */
-function usageReport(name: string, argv: string[], flags: string[], error: CommanderError): Report {
+function usageReport(name: string | null, argv: string[], flags: string[], error: CommanderError): Report {
   const [said, hint] = maskWords(error.message, argv).split('\n(Did you mean ')
   // a flag that is written together with its value is none that commander compares
   const [, flag] = /unknown option '(--[\w-]+)=/.exec(said!) ?? []
   const meant = flag ? nearest(flag, flags) : (/^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null)
   const reason = said!.replace(/^error: /, '')
-  const findings = [finding('USAGE', maskArguments(argv).join(' '), { reason, known: [], meant })]
-  return { ...emptyReport(name), verdict: 'failed', findings }
+  const facts = { reason, known: [], meant, command: name }
+  return {
+    ...emptyReport(name ?? firstWord(argv) ?? 'help'),
+    verdict: 'failed',
+    findings: [finding('USAGE', maskArguments(argv).join(' '), facts)],
+  }
 }

@@ -1,5 +1,6 @@
 import type { Event } from '../model/event.js'
-import { duration, number, plural } from '../render/words/numbers.js'
+import { number, plural } from '../model/plural.js'
+import { duration } from '../render/words/numbers.js'
 
 type Batch = Event & { type: 'batch' }
 

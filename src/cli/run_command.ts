@@ -5,7 +5,6 @@ import { machine } from '../library/machine.js'
 import { Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, type Finding, type Report, verdictOf } from '../model/report.js'
-import { shellWord } from '../model/shell_word.js'
 import type { Renderer, TerminalStyle } from '../render/renderer.js'
 import { readFleet, runOnTargets } from './fleet.js'
 import { type CommonInput, type Process, readCommonInput, readInput, urlOrNone } from './input.js'
@@ -13,6 +12,7 @@ import { lookOf, showsUnicode, withPlainMarks } from './look.js'
 import { shownStack, withoutSecrets, writeOutput } from './output.js'
 import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './output_files.js'
 import { openTerminal } from './terminal.js'
+import { typedLike, withCommands } from './typed_as.js'
 
 /** The format where none is named. */
 const usualFormat = 'table'
@@ -40,7 +40,6 @@ export async function runCommand(line: Line): Promise<number> {
   // how to say it must be known before anything that was typed may be wrong
   const to = await readDestination(typed, process.cwd())
   const report = forOutput(await reportOf(line, to.faults), line)
-  if (report.next !== undefined) report.next += sameProject(line.typed)
   const kept = report.pin ?? report.proof
   if (typeof typed.out === 'string' && kept)
     note(report, writeOutput(process.cwd(), typed.out, `${JSON.stringify(kept, null, 2)}\n`))
@@ -49,24 +48,15 @@ export async function runCommand(line: Line): Promise<number> {
   return writeReport(report, to, line)
 }
 
-/** The flags by which a command to paste means the same files; a database's URL may hold a secret. */
-function sameProject(typed: Record<string, Typed>): string {
-  const named = ['dir', 'config', 'layout'].flatMap(flag => {
-    const value = typed[flag]
-    if (typeof value !== 'string') return []
-    return [` --${flag} ${shellWord(value)}`]
-  })
-  return [...named, ...(typed.embedded === true ? [' --embedded'] : [])].join('')
-}
-
-/** A report without what it must not show. */
-function forOutput(report: Report, line: Line): Report {
-  const words = [...line.args, ...Object.values(line.typed).flat()].filter(word => typeof word === 'string')
-  return withoutSecrets(report, urlIn(line), words)
+/** A report without what it must not show, and with commands as they are typed here. */
+function forOutput(report: Report, { name, command, args, typed, process }: Line): Report {
+  const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
+  const url = urlIn({ typed, process })
+  return withCommands(withoutSecrets(report, url, words), name, typedLike(typed, process.env, command))
 }
 
 /** The database that a command line or its environment names, as far as it can be read. */
-const urlIn = ({ typed, process }: Line) =>
+const urlIn = ({ typed, process }: Pick<Line, 'typed' | 'process'>) =>
   urlOrNone(typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null, process.env)
 
 /** Writes a report to its page, its files and the output; the exit code. */
@@ -139,6 +129,7 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
     quiet: typed.quiet === true,
     verbose,
     json: typed.log === 'json',
+    typedAs: typedLike(typed, process.env, command),
   })
   const cleanup: (() => Promise<void>)[] = []
   let layoutFindings: () => Finding[] = () => []

@@ -4,7 +4,7 @@ import { platform } from 'node:os'
 import { resolve } from 'node:path'
 import { maskUrl, secretsIn } from '../database/address.js'
 import { type FleetTarget, parseTargets } from '../fleet/parse_targets.js'
-import { Failure, isSystemError, UsageError } from '../model/failure.js'
+import { Failure, isSystemError, UsageError, whyNotRead } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 
 /** What the value of `--targets` begins with where it is a program. */
@@ -44,7 +44,7 @@ export async function readTargetList(
     return { targets, name: list, findings: readableByOthers(path, list, targets) }
   } catch (error) {
     if (!isSystemError(error)) throw error
-    throw new Failure('BAD_TARGETS', list, { reason: error.message }, error)
+    throw new Failure('BAD_TARGETS', list, { reason: whyNotRead(error) }, error)
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Event } from '../model/event.js'
+import type { TypedAs } from '../model/facts.js'
 import type { Report } from '../model/report.js'
 import { jsonText, terminalText } from '../render/escape.js'
+import { asTyped } from '../render/words/as_typed.js'
 import { worded } from '../render/words/index.js'
 import { showsUnicode, withPlainMarks } from './look.js'
 import { InPlace, liveLine, progressLine } from './progress.js'
@@ -46,7 +48,7 @@ function eventLog(process: NodeJS.Process): (event: Event) => void {
 /** Makes the sink of one command: a live line on a terminal, a plain line every few seconds otherwise. */
 export function openTerminal(
   process: NodeJS.Process,
-  look: { quiet: boolean; verbose: boolean; json: boolean },
+  look: { quiet: boolean; verbose: boolean; json: boolean; typedAs: TypedAs },
 ): Terminal {
   const live = Boolean(process.stderr.isTTY) && !look.quiet && !look.json
   const log = look.json ? eventLog(process) : null
@@ -87,7 +89,11 @@ export function openTerminal(
       if (log) return log(event)
       if (look.quiet) return
       if (event.type === 'batch') return batch(event)
-      const text = progressLine(event, look.verbose)
+      const { typedAs } = look
+      const text = progressLine(
+        event.type === 'rollback-cost' ? { ...event, command: asTyped(event.command, typedAs) } : event,
+        look.verbose,
+      )
       if (text === null) return
       endLive()
       write(text)
@@ -147,7 +153,7 @@ export function openTerminal(
       if (!look.json && (again || !look.quiet))
         write(
           again
-            ? inPlace.text()
+            ? asTyped(inPlace.text(), look.typedAs)
             : 'Stopping after the batch or statement at hand. Ctrl-C again ends at once.',
         )
     },

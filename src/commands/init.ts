@@ -8,6 +8,9 @@ import { flag, list, repeated, text } from '../model/options.js'
 import { checkTrack } from '../operate/check_track.js'
 import { init, trackToCopy } from '../operate/init.js'
 
+/** The tracks that others have installed with the package are not one person's to write over. */
+const notHere = 'this folder has the tracks that come with rethread; name one for yours, as in --dir ../chat'
+
 export default defineCommand({
   summary: 'copy a track into your repository, under the names and types of your database',
   example: 'rethread init --track workspace-sessions --map chats=messages',
@@ -31,6 +34,7 @@ export default defineCommand({
     check: flag('--check', 'write nothing: show where the copied track differs from what the database needs'),
   },
   offline: true,
+  makesFolder: true,
   mayConnect: true,
   run: async ({ options, trackName, cwd, home, ctx, config, answers: typed }) => {
     const shipped = discover(home).tracks
@@ -39,7 +43,7 @@ export default defineCommand({
     const said = (word: string) => word.startsWith('zone=')
     const zone = typed.find(said)?.slice('zone='.length) ?? options.zone ?? answers?.zone ?? null
     const to = resolve(cwd, options.dir ?? '.')
-    if (to === home) throw new UsageError('init', 'name your own folder: --dir <folder>')
+    if (to === home) throw new UsageError('init', notHere)
     if (options.check) {
       if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
       return checkTrack(ctx, trackToCopy(shipped, track), config.mapping, zone)

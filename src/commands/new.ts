@@ -11,18 +11,25 @@ export default defineCommand({
   example: 'rethread new add_rating --track workspace-sessions',
   args: '<slug>',
   offline: true,
+  makesFolder: true,
   run: async ({ options, trackName, args, cwd, home }) => {
     const root = resolve(cwd, options.dir ?? '.')
     // the tracks of an installed package are not the user's to write into; those of its repository are
     if (root === home && !hasStories(root))
-      throw new UsageError('new', 'name your own folder: --dir <folder>')
+      throw new UsageError(
+        'new',
+        'this folder is an installed package; name one of yours, as in --dir ../chat',
+      )
     const tracks = looksLikeProject(root) ? discover(root, home).tracks : []
     const name = trackName ?? (tracks.length === 1 ? tracks[0]!.name : null)
-    if (!name || !/^[a-z][a-z0-9-]*$/.test(name))
-      throw new Failure('TRACK_UNCLEAR', name ?? 'new', {
-        reason: tracks.length > 1 ? 'there are several' : 'name it: kebab-case',
+    if (!name)
+      throw new Failure('TRACK_UNCLEAR', 'new', {
+        reason: tracks.length > 1 ? 'There are several' : 'Name the one that the migration is for',
         tracks: tracks.map(t => t.name),
+        command: null,
       })
+    if (!/^[a-z][a-z0-9-]*$/.test(name))
+      throw new UsageError(`--track ${name}`, 'a track is named in lower-case-with-hyphens')
     const written = newMigration(root, name, args[0]!, tracks)
     return scaffolded('new', written, discover(root, home), name, track => {
       const migration = track.migrations.find(m => written[0]!.endsWith(`/${m.name}.sql`))

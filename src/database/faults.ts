@@ -115,6 +115,15 @@ export function sqlFailure(error: unknown, file: string, source: string, offset 
   )
 }
 
+/**
+ * The line of a text at which the server has found a fault, null where it does not say or where it is not in
+ * the text; `before` is how many characters were sent before it.
+ */
+export function faultLine(error: unknown, source: string, before: number): number | null {
+  const position = Number(serverFault(error)?.position ?? 0) - before
+  return position > 0 && position <= source.length ? locate(source, charIndex(source, position)).line : null
+}
+
 /** The server counts code points, JavaScript counts UTF-16 units. */
 function charIndex(text: string, position: number): number {
   let units = 0

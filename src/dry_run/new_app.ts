@@ -1,5 +1,6 @@
 import { firstLine } from '../files/lint.js'
 import { lineOf, parseStatements, type Statement } from '../files/statements.js'
+import { plural } from '../model/plural.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Moment } from './old_app.js'
 
@@ -39,7 +40,7 @@ export function judgeNewApp(
   for (const [i, s] of statements.entries()) {
     const came = moment.get(i)!
     const { line } = lineOf(text, s.offset)
-    rows.push([line, firstLine(s.text), 'fault' in came ? came.fault : `${came.rows} row(s)`])
+    rows.push([line, firstLine(s.text), 'fault' in came ? came.fault : plural(came.rows, 'row')])
     if (!('fault' in came)) continue
     const [sqlstate, ...reason] = came.fault.split(': ')
     findings.push(

@@ -4,6 +4,7 @@ import { type Scope, savepoint, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
 import type { Statement } from '../files/statements.js'
+import { plural } from '../model/plural.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { rowsOfText } from '../run/execute_file.sql.js'
 
@@ -44,7 +45,7 @@ export function compareMoments(
   const findings: Finding[] = []
   const outcomeOf = (m: Moment, i: number): string => {
     const x = m.get(i)
-    return x === undefined ? '-' : 'fault' in x ? x.fault : `${x.rows} row(s)`
+    return x === undefined ? '-' : 'fault' in x ? x.fault : plural(x.rows, 'row')
   }
   const [first, ...later] = moments
   for (const [i, s] of statements.entries()) {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { type HazardLevel, hazardLevels } from '../model/codes.js'
-import { Failure } from '../model/failure.js'
+import { Failure, noSuchFile } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
 import { type HistoryTool, historyTools } from '../model/other_tool.js'
 import { readJson } from './json.js'
@@ -87,7 +87,7 @@ export const configName = 'rethread.config.json'
 /** Reads and validates the configuration. zod is loaded only when there is a file. */
 export async function readConfig(path: string, required: boolean): Promise<ConfigRead> {
   if (!existsSync(path)) {
-    if (required) throw new Failure('BAD_CONFIG', path, { reason: 'there is no such file' })
+    if (required) throw new Failure('BAD_CONFIG', path, { reason: noSuchFile })
     return { config: defaults, path: null }
   }
   const read = readJson(path)

@@ -1,4 +1,5 @@
 import { type Finding, finding } from '../model/report.js'
+import { nearest } from '../model/similar.js'
 
 /** The keys that each kind of file may carry. */
 const headerKeys = {
@@ -73,7 +74,11 @@ export function readHeader(text: string, path: string, kind: HeaderKind): Header
       continue
     }
     const [, key, value] = pair as unknown as [string, string, string]
-    if (!known.includes(key)) fault(`unknown key \`${key}\` (known: ${known.join(', ')})`)
+    const meant = nearest(key, known)
+    if (!known.includes(key))
+      fault(
+        `unknown key \`${key}\`${meant === null ? ` (known: ${known.join(', ')})` : `: is \`${meant}\` meant?`}`,
+      )
     else if (values.has(key)) fault(`key \`${key}\` is repeated (first on line ${values.get(key)!.line})`)
     else if (value === '') fault(`key \`${key}\` has no value`)
     else {

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { isSystemError } from '../model/failure.js'
+import { isSystemError, whyNotRead } from '../model/failure.js'
 
 /** The document of a JSON file, or why there is none, as the end of a sentence. */
 export function readJson(path: string): { json: unknown } | { reason: string } {
@@ -11,7 +11,7 @@ export function readJson(path: string): { json: unknown } | { reason: string } {
   } catch (error) {
     // the parser quotes what it finds, and the file may be any
     if (error instanceof SyntaxError) return { reason: `not JSON${whereItStopped(error.message)}` }
-    if (isSystemError(error)) return { reason: `it can't be read: ${error.message}` }
+    if (isSystemError(error)) return { reason: whyNotRead(error) }
     throw error
   }
 }

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { Failure } from '../model/failure.js'
+import { Failure, noSuchFile } from '../model/failure.js'
 import type { Pin } from '../model/pin.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
 /** Reads a pinned plan from a file. Throws BAD_PIN with what is wrong. */
 export async function readPin(path: string): Promise<Pin> {
-  if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: 'there is no such file' })
+  if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: noSuchFile })
   const read = readJson(path)
   if ('reason' in read) throw new Failure('BAD_PIN', path, read)
   return parsePin(read.json, path)

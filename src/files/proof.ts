@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { Failure } from '../model/failure.js'
+import { Failure, noSuchFile } from '../model/failure.js'
 import type { KeptProof } from '../model/proof.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
 /** Reads what `prove --out` has written. Throws BAD_PROOF with what is wrong. */
 export async function readProof(path: string): Promise<KeptProof> {
-  if (!existsSync(path)) throw new Failure('BAD_PROOF', path, { reason: 'there is no such file' })
+  if (!existsSync(path)) throw new Failure('BAD_PROOF', path, { reason: noSuchFile })
   const read = readJson(path)
   if ('reason' in read) throw new Failure('BAD_PROOF', path, read)
   return parseProof(read.json, path)

@@ -19,13 +19,23 @@ const stories = 'test/checks'
 /** True for a repository with stories of checks, such as this one; an installed package has none. */
 export const hasStories = (root: string): boolean => existsSync(join(root, stories))
 
+/** A text as a slug: with underscores between its words, and a letter first. */
+const slugOf = (text: string): string =>
+  text
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '_')
+    .replace(/^[^a-z]+|_+$/g, '')
+
 /**
  * Writes the trio of files of a new migration under the next free version, and the story of its check where
  * the repository has stories; their paths. Throws FILE_EXISTS or USAGE before anything is written.
  */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
-    throw new UsageError(`new ${slug}`, 'a slug is lower_case_with_underscores')
+    throw new UsageError(`new ${slug}`, 'a slug is lower_case_with_underscores', {
+      meant: /[a-z]/i.test(slug) ? `rethread new ${slugOf(slug)}` : null,
+    })
   const existing = tracks.find(t => t.name === track)?.migrations ?? []
   const last =
     existing
@@ -42,7 +52,7 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
   const files: [string, string][] = [
     [
       `migrations/${track}/${name}.sql`,
-      `--! title: ${title}\n--! phase: ${phase}\n\n-- What the old application survives, before and after. Comment says why, the SQL says what.\nselect 1;\n`,
+      `--! title: ${title}\n--! phase: ${phase}\n\n-- The SQL of this step, and in comments why. An application that runs must work before and after it.\nselect 1;\n`,
     ],
     [
       `rollbacks/${track}/${name}.sql`,

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { readFileSync, statSync } from 'node:fs'
-import { Failure, isSystemError } from '../model/failure.js'
+import { Failure, isSystemError, whyNotRead } from '../model/failure.js'
 import { type DocumentColumn, mostSessionBytes, type SessionDocument } from '../model/session_document.js'
 import { whereItStopped } from './json.js'
 import { type RawValue, rawElements, rawMembers, rawValue } from './raw_json.js'
@@ -73,7 +73,7 @@ export function readSessionFile(path: string): SessionDocument {
     if (!isUtf8(bytes)) throw fault('it is not UTF-8')
     return parseSessionDocument(new TextDecoder().decode(bytes), path)
   } catch (error) {
-    if (isSystemError(error)) throw fault(`it can't be read: ${error.message}`)
+    if (isSystemError(error)) throw fault(whyNotRead(error))
     throw error
   }
 }

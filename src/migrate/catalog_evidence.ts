@@ -2,6 +2,7 @@ import { relationFacts } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { missingObjects } from '../database/requirements.sql.js'
+import { agreeing, plural } from '../model/plural.js'
 import type { Migration, Track } from '../model/project.js'
 import { matches, nameOfObject, qualities, same } from './adopt_differences.js'
 import { objectsMadeBy, rowsLeft } from './baseline.js'
@@ -70,7 +71,9 @@ async function lookAtRows(connection: Connection, m: Migration, note: Note): Pro
   const left = await rowsLeft(connection, m)
   const isThere = (await relationFacts(connection.sql, [table])).length > 0
   const pending = isThere
-    ? `${left ?? 'an unknown number of'} row(s) of ${table} are pending`
+    ? left === null
+      ? `an unknown number of rows of ${table} are pending`
+      : `${plural(left, 'row')} of ${table} ${agreeing(left, 'are')} pending`
     : `${table} is not there`
   note(isThere && left === 0, `no row of ${table} is pending`, pending)
 }

@@ -1,6 +1,7 @@
 import { runBackfill } from '../backfill/run_backfill.js'
 import { historyChange } from '../histories/read_history.js'
 import type { Step } from '../model/plan.js'
+import { plural } from '../model/plural.js'
 import type { Track } from '../model/project.js'
 import { finding } from '../model/report.js'
 import { bestEffort } from '../run/best_effort.js'
@@ -35,7 +36,7 @@ export async function executeStep(
     alongside,
   }
   const { durationMs, attempts, skipped, findings } = await runFile(run, file, m.transaction)
-  const reason = skipped ? `${skipped} statement(s) already there` : null
+  const reason = skipped ? `${plural(skipped, 'statement')} already there` : null
   return { outcome: 'done', result: { durationMs, attempts, reason }, skipped, findings }
 }
 
@@ -64,11 +65,13 @@ async function backfillStep(
     throw error
   })
   const durationMs = ctx.clock.now() - start
+  const rows = reopened ? ended.written : ended.result.rows
   if (ended.outcome === 'failed') {
     await row.end('failed', durationMs)
     throw new Stop('attention', ended.findings, {
       backfill: ended.result,
-      reason: `${ended.result.failed} row(s) failed`,
+      rows,
+      reason: `${plural(ended.result.failed, 'row')} failed`,
     })
   }
   if (ended.outcome !== 'done') {
@@ -76,13 +79,13 @@ async function backfillStep(
     const paused = !ctx.signal.aborted
     const command = paused ? 'rethread backfill --resume' : null
     const findings = [...ended.findings, finding('INTERRUPTED', step.migration.name, { command })]
-    throw new Stop(paused ? 'attention' : 'interrupted', findings, { backfill: ended.result })
+    throw new Stop(paused ? 'attention' : 'interrupted', findings, { backfill: ended.result, rows })
   }
   await row.end('done', durationMs, alongside)
   const { result, findings } = ended
   return {
     outcome: 'done',
-    result: { durationMs, attempts: 1, rows: reopened ? ended.written : result.rows },
+    result: { durationMs, attempts: 1, rows },
     findings,
     backfill: result,
   }

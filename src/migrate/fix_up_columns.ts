@@ -1,3 +1,4 @@
+import { plural } from '../model/plural.js'
 import { partText } from '../model/table_name.js'
 import { keyOfTable } from './adopt_differences.js'
 import {
@@ -76,7 +77,12 @@ export async function settleColumn(desk: Desk, want: MadeObject, has: MadeObject
     parts.constraints.push(first)
     parts.after.push(later)
   } else
-    choose(desk, want, `${empty} row(s) have no value in it`, [fillNullsSql(want), first, later].join('\n'))
+    choose(
+      desk,
+      want,
+      `${plural(empty, 'row', 'have')} no value in it`,
+      [fillNullsSql(want), first, later].join('\n'),
+    )
 }
 
 /** What settles a key or a check that is missing or differs; rows that break it are a choice. */
@@ -91,7 +97,7 @@ export async function settleConstraint(desk: Desk, want: MadeObject, has: MadeOb
   const broken = isThere ? await rowsAgainst(desk.sql, want.relation, should) : null
   if (broken !== null && broken.rows > 0) {
     const steps = unproven ? [validateSql(want)] : [...(has ? [dropConstraintSql(has)] : []), first, later]
-    const reason = `${broken.rows} row(s) break it`
+    const reason = `${plural(broken.rows, 'row', 'break')} it`
     choose(desk, want, reason, [`${broken.query};`, ...steps].filter(Boolean).join('\n'))
     return
   }

@@ -46,7 +46,7 @@ export type RehearsedOn = 'target' | 'copy'
 /** What `prune` would do or did. */
 export type Pruning = {
   count: number
-  /** Kind of thing, such as `session(s)`. */
+  /** What is counted: `session`, or `archive`. */
   what: string
   /** What becomes of it, as `deleted with their messages`. */
   how: string

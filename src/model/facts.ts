@@ -67,12 +67,29 @@ export interface OfFleet {
   list: string
 }
 
+/** How commands are typed where a report is read. */
+export interface TypedAs {
+  /** What starts rethread, such as `npx rethread`. */
+  program: string
+  /** Flags by which a command means the same files, with a space before each. */
+  flags: string
+  /** Names of the commands that there are. */
+  commands: string[]
+}
+
 /**
  * A fact worth a sentence: what (`code`), how loud (`level`), on what (`subject`), with which values
  * (`serverFacts`); of a command over many databases also in which.
  */
 export type FindingOf<C extends Code> = {
-  [K in C]: { code: K; level: Level; subject: string; facts: Facts[K]; targets?: OfFleet }
+  [K in C]: {
+    code: K
+    level: Level
+    subject: string
+    facts: Facts[K]
+    targets?: OfFleet
+    typedAs?: TypedAs
+  }
 }[C]
 
 /** Any finding; narrowing on `code` types its facts. */

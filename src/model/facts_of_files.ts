@@ -123,6 +123,8 @@ export interface FactsOfFiles {
     reached: number
     /** When it was begun, UTC. */
     at: string
+    /** True where this run has gone on with it to its end. */
+    goneOn: boolean
   }
   /** Versions of our own schema: the one in the database, the newest that this release knows. */
   NEWER_LEDGER: { found: number; known: number }
@@ -192,12 +194,9 @@ export interface FactsOfFiles {
   RUNS_AS_SUPERUSER: { track: string; instead: string; statements: string[] }
   /** `grants`: what others may do with it, as `PRIVILEGE to role`. */
   FOREIGN_OBJECT: { kind: string; name: string; owner: string; role: string; grants: string[] }
-  /**
-   * A table that only its owner may alter, read or point a foreign key at, or a database where we may
-   * create no schema; `role` is ours.
-   */
+  /** A table of another role or its ledger, or a database where we may create no schema; `role` is ours. */
   MISSING_PRIVILEGE: { role: string } & (
-    | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES'; owner: string }
+    | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES' | 'LEDGER'; owner: string }
     | { wants: 'CREATE'; owner: null }
   )
   ROWS_HIDDEN: {
@@ -230,6 +229,8 @@ export interface FactsOfFiles {
     reason: string
     /** Candidates. */
     tracks: string[]
+    /** The command that copies the nearest one, where none fits; null where none is near. */
+    command: string | null
   }
   OTHER_TRACK: {
     /** Tracks that fit this database. */

@@ -166,6 +166,8 @@ export interface FactsOfRuns {
     reason: string
     /** Migration that is undone together with it, else null. */
     undoneBy: string | null
+    /** The rollback that goes as far as it must, or no further than it can. */
+    command: string
   }
   NO_WAY_BACK: {
     /** File and line of the statement that puts rows back. */

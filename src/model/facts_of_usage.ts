@@ -17,6 +17,8 @@ export interface FactsOfUsage {
     known: string[]
     /** What was probably meant, ready to type; else null. */
     meant: string | null
+    /** The command that was typed; null where it is none, or a program asked. */
+    command: string | null
   }
   NO_EMBEDDED: { platform: string }
   EMBEDDED_FAILED: Reason

@@ -32,7 +32,9 @@ export class Failure<C extends Code = Code> extends Error {
  */
 export class UsageError extends Failure<'USAGE'> {
   constructor(subject: string, reason: string, right: { known?: string[]; meant?: string | null } = {}) {
-    super('USAGE', subject, { reason, known: right.known ?? [], meant: right.meant ?? null })
+    const { known = [], meant = null } = right
+    // which command it was the command line knows
+    super('USAGE', subject, { reason, known, meant, command: null })
     this.name = 'UsageError'
   }
 }
@@ -75,6 +77,13 @@ export function codeOf(error: unknown): string {
 /** True for an error of the operating system, such as a file that may not be read. */
 export const isSystemError = (error: unknown): error is Error =>
   error instanceof Error && 'syscall' in error && codeOf(error) !== ''
+
+/** Why there is nothing to read. */
+export const noSuchFile = 'there is no such file'
+
+/** Why a file could not be read, as the end of a sentence. */
+export const whyNotRead = (error: Error): string =>
+  codeOf(error) === 'ENOENT' ? noSuchFile : `it can't be read: ${error.message}`
 
 /** True where a package or a file of it is not there. */
 export const isNotInstalled = (error: unknown): boolean =>

@@ -6,6 +6,7 @@ import { setParameter } from '../database/connection.sql.js'
 import { primaryKey } from '../database/row_key.sql.js'
 import { type Db, ident } from '../database/types.js'
 import { Failure } from '../model/failure.js'
+import { plural } from '../model/plural.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
@@ -180,9 +181,13 @@ async function refuseMore(
   for (const [table, deleted] of roots) {
     const kept = [...archived].find(([name]) => sameName(name, table))?.[1] ?? 0
     if (deleted > kept)
-      throw unarchived(table, `${deleted - kept} row(s) of ${table} that do not follow by a foreign key`, {
-        instead: `Look at the triggers of ${[...archived.keys()].join(', ')}.`,
-      })
+      throw unarchived(
+        table,
+        `${plural(deleted - kept, 'row')} of ${table} that do not follow by a foreign key`,
+        {
+          instead: `Look at the triggers of ${[...archived.keys()].join(', ')}.`,
+        },
+      )
   }
 }
 

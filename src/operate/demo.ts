@@ -3,8 +3,17 @@ import type { Root } from '../database/types.js'
 import { dryRun } from '../dry_run/plan.js'
 import { migrate } from '../migrate/migrate.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
+import { plural } from '../model/plural.js'
 import type { Project, Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table } from '../model/report.js'
+import {
+  type CheckResult,
+  emptyReport,
+  finding,
+  isFault,
+  type Report,
+  type Table,
+  type Verdict,
+} from '../model/report.js'
 import { trackNamed } from '../plan/choose_track.js'
 import { restore } from '../rollback/restore.js'
 import { rollback } from '../rollback/rollback.js'
@@ -22,6 +31,8 @@ interface Station {
   why: string
   run: () => Promise<Report>
   seen: (report: Report) => string
+  /** The verdict that it has where all is well; `clean` where none is named. */
+  comesTo?: Verdict
 }
 
 /** The files of an example, and how many rows are wanted. */
@@ -50,24 +61,30 @@ export async function demo(
 ): Promise<Report> {
   const track = trackNamed(project.tracks, name)
   const narrate = (text: string) => ctx.emit({ type: 'narrate', text })
+  const report = emptyReport('demo')
   const rows: Table['rows'] = []
-  const walk = async (stations: Station[]): Promise<Report> => {
-    let last: Report | null = null
-    for (const { command, why, run, seen } of stations) {
+  const walk = async (stations: Station[]): Promise<void> => {
+    for (const { command, why, run, seen, comesTo = 'clean' } of stations) {
       narrate(`\n$ rethread ${command}\n  ${why}`)
       const start = ctx.clock.now()
-      last = await run()
+      const came = await run()
       const seconds = Math.round((ctx.clock.now() - start) / 100) / 10
-      rows.push([command, last.verdict, seconds, seen(last)])
-      narrate(`  ${last.verdict} in ${seconds} s: ${seen(last)}`)
+      rows.push([command, came.verdict, seconds, seen(came)])
+      narrate(`  ${came.verdict} in ${seconds} s: ${seen(came)}`)
+      report.target = came.target
+      if (came.verdict === comesTo) continue
+      // what was in the way is not left to be guessed
+      report.verdict = 'failed'
+      report.checks.push(...came.checks.filter(isFault))
+      report.findings.push(...came.findings.filter(f => f.level !== 'info'))
     }
-    return last!
   }
 
   await using app = await connect(ctx, 'writer')
   const sql = app.sql as Root
   const size = await fillDemo(sql, fixture)
-  narrate(`A database that is common before ${name}: ${size.rows} rows in ${size.tables.length} tables.`)
+  const tables = plural(size.tables.length, 'table')
+  narrate(`A database that is common before ${name}: ${plural(size.rows, 'row')} in ${tables}.`)
   const schema = async () => fingerprintOf(await objects(sql))
   const before = await schema()
 
@@ -81,9 +98,8 @@ export async function demo(
   const identical = (await schema()) === before
   const missing = await missingRows(sql, size.tables)
   narrate(`  Schema identical to the one before: ${identical ? 'yes' : 'NO'}. Rows missing: ${missing}.`)
-  const last = await walk(goingOn(ctx, track))
+  await walk(goingOn(ctx, track))
 
-  const report = emptyReport('demo', last.target)
   report.tables.push({
     title: 'The demo, step by step',
     columns: ['command', 'verdict', 'seconds', 'result'],
@@ -91,7 +107,7 @@ export async function demo(
   })
   const held = identical && missing === 0
   report.findings.push(finding('DEMO_NEXT', name, { identical: held }, held ? 'info' : 'error'))
-  report.verdict = held && last.verdict === 'clean' ? 'clean' : 'failed'
+  if (!held) report.verdict = 'failed'
   return report
 }
 
@@ -107,7 +123,7 @@ const expanding = (ctx: Context, project: Project, track: Track, sources: Table)
     why: 'The dry run, in a read-only transaction.',
     run: () => dryRun(ctx, track, demoOptions),
     seen: r =>
-      `${r.steps.length} steps, ${r.findings.filter(f => f.code === 'OUTLOOK').length} things to know first`,
+      `${plural(r.steps.length, 'step')}, ${plural(r.findings.filter(f => f.code === 'OUTLOOK').length, 'thing')} to know first`,
   },
   {
     command: 'migrate --no-backfill',
@@ -123,7 +139,7 @@ const filling = (ctx: Context, track: Track): Station[] => [
     why: 'Migrates the existing rows in batches of a few milliseconds. You can stop it at any time.',
     run: () => migrate(ctx, track, { ...demoOptions, phase: 'backfill' }),
     seen: r =>
-      inOneLine(r.backfill.map(b => `${b.rows} rows in ${b.seconds} s`)) ||
+      inOneLine(r.backfill.map(b => `${plural(b.rows, 'row')} in ${b.seconds.toFixed(1)} s`)) ||
       'nothing: this track has no legacy data',
   },
   {
@@ -149,12 +165,13 @@ function goingBack(ctx: Context, track: Track): Station[] {
       command: 'rollback --all',
       why: 'Without consent it only shows what would be lost.',
       run: () => rollback(ctx, track, { ...all, consent: noConsent }),
+      comesTo: 'refused',
       seen: r =>
         inOneLine(
           r.findings
             .filter(f => f.code === 'LOSS')
-            .map(f => `${f.subject}: ${f.facts.atRisk ?? 'not known'} at risk`),
-        ),
+            .map(f => `${f.subject}: ${countedRows(f.facts.atRisk)} at risk`),
+        ) || 'no row of users is at risk',
     },
     {
       command: `rollback --all --allow ${allow.join(',')} --confirm postgres`,
@@ -164,7 +181,7 @@ function goingBack(ctx: Context, track: Track): Station[] {
         inOneLine(
           r.findings
             .filter(f => f.code === 'ARCHIVED')
-            .map(f => `${f.facts.rows} rows kept in archive ${f.subject}`),
+            .map(f => `${plural(f.facts.rows, 'row')} kept in archive ${f.subject}`),
         ),
     },
   ]
@@ -189,14 +206,18 @@ function goingOn(ctx: Context, track: Track): Station[] {
         inOneLine(
           r.findings
             .filter(f => f.code === 'RESTORED')
-            .map(f => `${f.facts.rows} rows brought back or set back`),
+            .map(f => `${plural(f.facts.rows, 'row')} brought back or set back`),
         ),
     },
     {
       command: 'migrate',
       why: 'Runs again: nothing is left to do.',
       run: () => migrate(ctx, track, demoOptions),
-      seen: r => inOneLine(r.findings.map(f => f.code)),
+      seen: r =>
+        inOneLine([
+          done(r),
+          ...r.findings.filter(f => f.code === 'STOPPED_BEFORE').map(f => `it stops before ${f.subject}`),
+        ]),
     },
     ...(ending.length > 0 ? [contract] : []),
     {
@@ -209,12 +230,23 @@ function goingOn(ctx: Context, track: Track): Station[] {
 }
 
 const inOneLine = (parts: string[]): string => parts.join(', ')
+const countedRows = (rows: number | null): string =>
+  rows === null ? 'rows that were not counted' : plural(rows, 'row')
 const done = (r: Report): string =>
-  `${r.steps.filter(s => s.outcome === 'done').length} of ${r.steps.length} steps done`
-const passed = (r: Report): string =>
-  `${r.checks.filter(c => c.outcome === 'pass').length} checks pass, ${
-    r.checks
-      .filter(c => c.outcome === 'found')
-      .map(c => `${c.check} found ${c.found.length}`)
-      .join(', ') || 'nothing found'
-  }`
+  r.steps.length === 0
+    ? 'nothing to do'
+    : `${r.steps.filter(s => s.outcome === 'done').length} of ${plural(r.steps.length, 'step')} done`
+
+function passed({ checks }: Report): string {
+  const found = checks.filter(c => c.outcome === 'found' || c.outcome === 'failed')
+  const named = (list: CheckResult[], what: string) =>
+    list.length > 0 ? [`${what} ${inOneLine(list.map(c => c.check))}`] : []
+  return [
+    `${plural(checks.filter(c => c.outcome === 'pass').length, 'check', 'pass')}`,
+    ...named(found.filter(isFault), 'faults:'),
+    ...named(
+      found.filter(c => !isFault(c)),
+      'warnings:',
+    ),
+  ].join('; ')
+}

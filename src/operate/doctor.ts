@@ -6,11 +6,11 @@ import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Check, Project } from '../model/project.js'
 import { emptyReport, finding, leavesUnseen, type Report, type Table } from '../model/report.js'
-import { type Fit, fitsOf, otherTracks } from '../plan/choose_track.js'
+import { type Fit, fitsOf, otherTracks, trackNamed } from '../plan/choose_track.js'
 import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
-import { nearestTrack } from '../plan/nearest_track.js'
+import { noneFits } from '../plan/nearest_track.js'
 import { layoutFindings } from '../plan/open_context.js'
 import { finishedOf, foldLedger } from '../run/ledger_history.js'
 import { foretell } from '../verify/foretell.js'
@@ -24,6 +24,7 @@ export async function doctor(
   named: string | null,
   sources: Table,
 ): Promise<Report> {
+  const wanted = named === null ? null : trackNamed(project.tracks, named)
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const report = emptyReport('doctor', target.info)
@@ -35,14 +36,7 @@ export async function doctor(
   const fits = await fitsOf(connection, project.tracks)
   const fitting = fits.filter(f => f.fits).map(f => f.track)
   report.tables.push(fitTable(fits))
-  const looked = named ? project.tracks.filter(t => t.name === named) : fitting
-  if (named && looked.length === 0)
-    report.findings.push(
-      finding('TRACK_UNCLEAR', named, {
-        reason: 'there is no such track',
-        tracks: project.tracks.map(t => t.name),
-      }),
-    )
+  const looked = wanted ? [wanted] : fitting
   for (const track of looked) {
     const history = foldLedger(rows ?? [], track.name)
     const applied = new Set(history.applied.keys())
@@ -53,7 +47,8 @@ export async function doctor(
     const fit = fits.find(f => f.track === track)!
     // a track that needs no table of the application's fits by name only
     const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
-    if (isFit && target.facts.superuser)
+    // who has begun goes on: another role would own nothing of what is there, the ledger least of all
+    if (isFit && target.facts.superuser && rows === null)
       report.findings.push(await lesserRole(connection.sql, track, target.info.role))
     const shapes = isFit ? await elementShapes(ctx, connection, track) : null
     if (shapes) report.tables.push(shapes.table)
@@ -79,14 +74,8 @@ export async function doctor(
       )),
     )
   }
-  if (looked.length === 0 && !named)
-    report.findings.push(
-      finding('TRACK_UNCLEAR', 'track', {
-        reason: 'none fits this database',
-        tracks: project.tracks.map(t => t.name),
-      }),
-      ...(await nearestTrack(connection.sql, project.tracks)),
-    )
+  if (looked.length === 0 && project.tracks.length > 0)
+    report.findings.push(...(await noneFits(connection.sql, project.tracks)))
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
   // the doctor refuses nothing: what would stop a run is attention here

@@ -4,6 +4,7 @@ import { splitMapping } from '../adapt/judge_mapping.js'
 import { type OwnGrant, ownRoles, ownTablesOf, partialGrants } from '../adapt/own_grants.js'
 import {
   describeBinding,
+  hasAllRoles,
   initCommand,
   isCertain,
   openBindings,
@@ -21,7 +22,7 @@ import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import { trackNamed } from '../plan/choose_track.js'
-import { nearestFinding, nearestOf } from '../plan/nearest_track.js'
+import { nearestFinding, nearestOf, severalFit } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
 
 /** What a person wants of `init`, read from flags and answers. */
@@ -46,8 +47,9 @@ export interface InitOptions {
 export function trackToCopy(shipped: Track[], name: string | null): Track {
   if (name !== null) return trackNamed(shipped, name)
   throw new Failure('TRACK_UNCLEAR', 'init', {
-    reason: 'name the one to copy',
+    reason: 'Name the one to copy',
     tracks: shipped.map(t => t.name),
+    command: null,
   })
 }
 
@@ -67,7 +69,7 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
     const mapping = await bindTypes(connection.sql, named, info ?? {}, options.mapping, options)
     return await copied(named, mapping, options, null)
   }
-  const proposal = named ? proposals[0]! : onlyCertain(proposals, options.shipped, options.zone)
+  const proposal = named ? proposals[0]! : likeliest(proposals, options.shipped, options.zone)
   const open = openBindings(proposal)
   if (open.length === 0 && proposal.lacks.length === 0)
     return await copied(proposal.track, proposal.mapping, options, proposal)
@@ -89,17 +91,25 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
   return report
 }
 
-/** The only track that nothing is open of. Throws TRACK_UNCLEAR, and says which comes nearest. */
-function onlyCertain(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
+/**
+ * The only track that nothing is open of; else the one that clearly comes nearest where something was found
+ * for all of it, and a person says whether that is right. Throws TRACK_UNCLEAR, and says which comes nearest.
+ */
+function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
   const certain = proposals.filter(isCertain)
   if (certain.length === 1) return certain[0]!
-  const nearest = nearestOf(certain.length > 0 ? certain : proposals)
+  if (certain.length > 1) throw new Failures([severalFit(certain.map(p => p.track))])
+  const nearest = nearestOf(proposals)
+  if (nearest && hasAllRoles(nearest) && proposals.every(p => p === nearest || p.found < nearest.found))
+    return nearest
+  const near = nearest && nearestFinding(nearest, zone)
   throw new Failures([
     finding('TRACK_UNCLEAR', 'init', {
-      reason: certain.length > 0 ? 'several fit this database' : 'none fits this database for certain',
-      tracks: (certain.length > 0 ? certain.map(p => p.track) : shipped).map(t => t.name),
+      reason: 'None fits this database for certain',
+      tracks: shipped.map(t => t.name),
+      command: near?.facts.command ?? null,
     }),
-    ...(nearest ? [nearestFinding(nearest, zone)] : []),
+    ...(near ? [near] : []),
   ])
 }
 

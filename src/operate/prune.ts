@@ -6,6 +6,7 @@ import { inspect } from '../database/server.js'
 import { readTrackInfo, requireTrackInfo } from '../files/track_info.js'
 import { UsageError } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
+import { plural } from '../model/plural.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
@@ -99,7 +100,7 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
     let count = 0
     const reportPruned = () =>
       report.findings.push(
-        finding('PRUNED', info.sessions.table, { count, what: 'session(s)', how: wordOf(info, how) }),
+        finding('PRUNED', info.sessions.table, { count, what: 'session', how: wordOf(info, how) }),
       )
     const work = pruneAll(run, track, { ...planned, note: n => (count += n) })
     const stay = await whileReporting(work, () => count > 0, reportPruned)
@@ -155,7 +156,7 @@ async function planPrune(
   report.findings.push(...foreign.findings)
   const reasons = [
     ...(how === 'deleted'
-      ? [['DELETES_DATA', `deletes ${count.idle} session(s) with ${followText(follows)}`]]
+      ? [['DELETES_DATA', `deletes ${plural(count.idle, 'session')} with ${followText(follows)}`]]
       : []),
     ...(count.idle > count.all / 2 ? [['PRUNES_MOST', `takes ${count.idle} of ${count.all} sessions`]] : []),
     ...foreign.hazards.map(h => [h.code, h.detail]),
@@ -170,7 +171,7 @@ async function planPrune(
       how === 'deleted' ? ` --confirm ${database}` : '',
     ].join('')
     const command = `rethread prune --track ${track.name} --older-than ${days}d --apply${flags}`
-    const facts = { count: count.idle, what: 'session(s)', how: wordOf(info, how), command }
+    const facts = { count: count.idle, what: 'session', how: wordOf(info, how), command }
     report.findings.push(finding('PRUNABLE', table, facts))
     return null
   }
@@ -197,7 +198,7 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
   const any = (await listArchives(connection.sql)).length > 0
   const old = any ? (await oldArchives(connection.sql, options.days)).filter(a => a.track === track.name) : []
   report.tables.push(archivesTable(old))
-  const facts = { count: old.length, what: 'archive(s)', how: 'dropped for good' }
+  const facts = { count: old.length, what: 'archive', how: 'dropped for good' }
   if (!options.apply || old.length === 0) {
     const command = `rethread prune --archives --track ${track.name} --older-than ${options.days}d --apply --allow DELETES_DATA --confirm ${target.info.database}`
     report.findings.push(finding('PRUNABLE', 'rethread_archive', { ...facts, command }))
@@ -207,7 +208,7 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
     ...wants(track.name, options.consent, {
       hazards: ['DELETES_DATA'],
       database: target.info.database,
-      because: [`DELETES_DATA: drops ${old.length} archive(s) for good`],
+      because: [`DELETES_DATA: drops ${plural(old.length, 'archive')} for good`],
     }),
   )
   if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }

@@ -6,6 +6,7 @@ import { savepoint, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure } from '../model/failure.js'
+import { plural } from '../model/plural.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { readHistory } from '../plan/history.js'
 import {
@@ -105,7 +106,7 @@ async function isAsItWaits(
 ): Promise<boolean> {
   const differs = stages.flatMap(({ table }, n) =>
     found[n]!.differ > 0
-      ? [`${table}: ${found[n]!.differ} row(s) differ in ${found[n]!.columns.join(', ')}`]
+      ? [`${table}: ${plural(found[n]!.differ, 'row', 'differ')} in ${found[n]!.columns.join(', ')}`]
       : [],
   )
   const there = stages.some((s, n) => s.table === session.table && found[n]!.there > 0)
@@ -113,8 +114,8 @@ async function isAsItWaits(
     for (const [n, { table, where }] of stages.entries()) {
       const { waiting, there: same } = found[n]!
       const more = (await countOfSessions(tx, table, where, [session.id])) - same
-      if (waiting > same) differs.push(`${table}: ${waiting - same} row(s) are not there`)
-      if (more > 0) differs.push(`${table}: ${more} row(s) are there that the file does not have`)
+      if (waiting > same) differs.push(`${table}: ${plural(waiting - same, 'row', 'are')} not there`)
+      if (more > 0) differs.push(`${table}: ${plural(more, 'row', 'are')} there that the file does not have`)
     }
   const [first, ...more] = differs
   if (first !== undefined)
@@ -131,7 +132,7 @@ async function refuseOrphans(tx: Db, s: Staged, stages: Staged[]): Promise<void>
     const lost = await withoutParent(tx, s, { columns: k.columns, isThere: hasParent(k) })
     if (lost.rows > 0)
       throw new Failure('SESSION_NOT_PUT', s.table, {
-        reason: `${lost.rows} row(s) have ${k.columns.join(', ')} = ${lost.value}, and ${k.parent} has no such ${k.parentColumns.join(', ')}`,
+        reason: `${plural(lost.rows, 'row', 'have')} ${k.columns.join(', ')} = ${lost.value}, and ${k.parent} has no such ${k.parentColumns.join(', ')}`,
       })
   }
 }
@@ -140,7 +141,7 @@ async function refuseOrphans(tx: Db, s: Staged, stages: Staged[]): Promise<void>
 async function insertStage(tx: Db, track: Track, s: Staged, { waiting, there }: Compared): Promise<number> {
   if (s.key.length === 0 && there > 0)
     throw new Failure('SESSION_NOT_PUT', s.table, {
-      reason: `${there} of ${waiting} row(s) are there, and it has no primary key that tells the others`,
+      reason: `${there} of ${plural(waiting, 'row', 'are')} there, and it has no primary key that tells the others`,
     })
   const merge = {
     archive: null,

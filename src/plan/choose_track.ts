@@ -5,20 +5,21 @@ import { isDataFault } from '../database/faults.js'
 import { columnsOfOtherType, missingObjects, type WrongType } from '../database/requirements.sql.js'
 import { readAside } from '../database/scopes.js'
 import { readTrackInfo } from '../files/track_info.js'
-import { Failure, Failures } from '../model/failure.js'
+import { Failures, UsageError } from '../model/failure.js'
 import type { Project, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { nearest } from '../model/similar.js'
 import { ledgerRows } from './history.js'
-import { nearestTrack } from './nearest_track.js'
+import { nearestTrack, noneFits, severalFit } from './nearest_track.js'
 
-/** The track of that name. Throws TRACK_UNCLEAR with the names that there are. */
+/** The track of that name. Throws UsageError with the names that there are. */
 export function trackNamed(tracks: Track[], name: string): Track {
   const track = tracks.find(t => t.name === name)
   if (track) return track
-  throw new Failure('TRACK_UNCLEAR', name, {
-    reason: 'there is no such track',
-    tracks: tracks.map(t => t.name),
-  })
+  const known = tracks.map(t => t.name)
+  const meant = nearest(name, known)
+  const right = { known, meant: meant && `--track ${meant}` }
+  throw new UsageError(`--track ${name}`, 'there is no such track', right)
 }
 
 /**
@@ -26,19 +27,14 @@ export function trackNamed(tracks: Track[], name: string): Track {
  * Throws TRACK_UNCLEAR with the candidates.
  */
 export async function chooseTrack(connection: Connection, project: Project): Promise<Track> {
-  const names = project.tracks.map(t => t.name)
   const rows = (await ledgerRows(connection)) ?? []
   const known = project.tracks.filter(t => rows.some(r => r.track === t.name))
   if (known.length === 1) return known[0]!
   const fitting = await tracksThatFit(connection, project)
   if (fitting.length === 1) return fitting[0]!
-  throw new Failures([
-    finding('TRACK_UNCLEAR', 'track', {
-      reason: fitting.length === 0 ? 'none fits this database' : 'several fit this database',
-      tracks: names,
-    }),
-    ...(fitting.length === 0 ? await nearestTrack(connection.sql, project.tracks) : []),
-  ])
+  throw new Failures(
+    fitting.length === 0 ? await noneFits(connection.sql, project.tracks) : [severalFit(fitting)],
+  )
 }
 
 /** Whether a track fits a database, and what speaks for or against it. */

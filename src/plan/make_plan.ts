@@ -99,6 +99,7 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
           reached: open.reached,
           direction: open.direction,
           at: open.at,
+          goneOn: false,
         }),
       )
     }

@@ -28,10 +28,7 @@ interface Read {
 const rank = ({ level, code }: Finding): number =>
   level === 'refused' ? 0 : level === 'error' ? 1 : code === 'FAIL_ON' || codes[code] === 'refused' ? 2 : 3
 
-/**
- * The findings that a report begins with, those that are urgent, and the others. The next step of `status` is
- * at both ends: the last command that a reader sees is the one to type.
- */
+/** The findings that a report begins with, those that are urgent, and the others. */
 export function answersFirst({ command, findings, targets }: Report): Read {
   // of many databases the rows answer first
   const status = command === 'status' && !targets
@@ -39,9 +36,6 @@ export function answersFirst({ command, findings, targets }: Report): Read {
   return {
     answers: status ? findings.filter(f => leading.has(f.code)) : [],
     urgent: rest.filter(f => f.level !== 'info').sort((a, b) => rank(a) - rank(b)),
-    others: [
-      ...rest.filter(f => f.level === 'info'),
-      ...(status ? findings.filter(f => f.code === 'NEXT_STEP') : []),
-    ],
+    others: rest.filter(f => f.level === 'info'),
   }
 }

@@ -1,4 +1,5 @@
 import { hostAndPort } from '../model/host_and_port.js'
+import { number } from '../model/plural.js'
 import {
   type CheckResult,
   type Finding,
@@ -16,9 +17,17 @@ import { defineRenderer } from './renderer.js'
 import { style } from './style.js'
 import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
-import { cell, duration, moment, number } from './words/numbers.js'
+import { cell, duration, moment } from './words/numbers.js'
 import { waitsOf } from './words/summary.js'
-import { type CheckSign, checkLine, checkMarks, signOf, transactionWords } from './words/verdicts.js'
+import {
+  type CheckSign,
+  checkLine,
+  checkMarks,
+  checkOutcome,
+  rangesText,
+  signOf,
+  transactionWords,
+} from './words/verdicts.js'
 
 /** A part of the page: its heading, and what is below it. */
 interface PagePart {
@@ -148,7 +157,7 @@ function htmlBackfills(report: Report): string {
     { html: b.slowedBy ? `${b.state}: ${richText(b.slowedBy)}` : b.state },
     ...[
       number(b.rows),
-      `${number(b.rangesDone)}/${number(b.ranges)}`,
+      rangesText(b),
       number(b.quarantined),
       number(b.failed),
       number(b.rowsPerSecond),
@@ -169,8 +178,8 @@ function htmlChecks(checks: CheckResult[]): string {
       const sign = signOf(c)
       const tone = sign === 'counts' ? 'bad' : sign === 'passes' ? 'good' : undefined
       return [
-        { html: `${checkMarks[sign]} ${c.outcome}`, tone },
-        { html: `${codeHtml(c.check)}` },
+        { html: `${checkMarks[sign]} ${checkOutcome(c)}`, tone },
+        { html: codeHtml(c.check) },
         { html: c.found.length > 0 ? foundList(c) : richText(checkLine(c)) },
       ]
     })

@@ -1,7 +1,8 @@
+import { number, plural } from '../model/plural.js'
 import type { Lock, Report, StepResult } from '../model/report.js'
 import { foldedSteps } from './folded_steps.js'
 import { codeHtml, dimmed, plain, richText } from './html_text.js'
-import { duration, number, plural, span } from './words/numbers.js'
+import { duration, span } from './words/numbers.js'
 import { stepMarks, transactionWords } from './words/verdicts.js'
 
 /** Milliseconds that a step is drawn with where nobody has measured or estimated it. */

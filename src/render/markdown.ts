@@ -1,11 +1,12 @@
+import { number, plural } from '../model/plural.js'
 import { type Finding, isFault, type Report, type Summary } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { foldedTitle, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
 import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
-import { cell, duration, moment, number, plural } from './words/numbers.js'
-import { type CheckSign, checkLine, signOf, transactionWords } from './words/verdicts.js'
+import { cell, duration, moment } from './words/numbers.js'
+import { type CheckSign, checkLine, rangesText, signOf, transactionWords } from './words/verdicts.js'
 
 const markdownMarks: Record<string, string> = {
   done: '✅',
@@ -142,7 +143,7 @@ function backfillsGrid({ backfill }: Report): string {
     markdownCode(b.migration),
     b.state,
     number(b.rows),
-    `${number(b.rangesDone)}/${number(b.ranges)}`,
+    rangesText(b),
     number(b.quarantined),
     number(b.failed),
     duration(b.seconds * 1000),

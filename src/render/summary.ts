@@ -70,7 +70,10 @@ const verdicts: Record<SummaryState, (report: Report) => string> = {
   ready: () => 'Ready',
   'nothing-to-do': () => 'Nothing to do',
   decide: report => `Needs a decision${whatChanged(report)}`,
-  refused: report => (report.command === 'plan' ? 'A run would be refused' : `Refused${whatChanged(report)}`),
+  refused: report =>
+    report.command === 'plan' || report.command === 'doctor'
+      ? 'A run would be refused'
+      : `Refused${whatChanged(report)}`,
   failed: () => 'Failed',
   stopped: () => 'Stopped',
   attention: ({ command, findings }) =>
@@ -98,7 +101,7 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
   const { findings, next = null } = report
   const fixOf = (f: Finding | undefined) => (f ? worded(f).fix : null)
   if (state === 'decide') {
-    const fix = fixOf(inTheWay[0])
+    const fix = fixOf(inTheWay[0]) ?? fixOf(findings.find(f => f.code === 'NEAREST_TRACK'))
     const consent = inTheWay.find(f => f.code === 'CONSENT_NEEDED')?.facts
     if (!consent) return { text: 'your decision, explained below', command: fix }
     const names = [...consent.missing, ...(consent.confirm === null ? [] : ['the name of the database'])]
@@ -108,16 +111,20 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
     const first = inTheWay[0] ?? findings.find(f => f.level === 'error')
     // where nothing else is to be read, the finding is the next line
     if (!first || report.steps.length === 0) return null
-    return { text: 'a repair first, as described below', command: oneLine(fixOf(first)) }
+    const command = oneLine(fixOf(first))
+    return {
+      text: first.code === 'IRREVERSIBLE' ? 'another target' : 'a repair first, as described below',
+      command,
+    }
   }
   if (state === 'ready') return { text: 'nothing; this executes it', command: next }
-  const step = findings.find(f => f.code === 'NEXT_STEP')?.facts.command
-  if (step !== undefined) return { text: 'the next step', command: step }
-  const held = findings.find(f => f.code === 'STOPPED_BEFORE')?.facts
+  const step = findings.find(f => f.code === 'NEXT_STEP')
+  if (step) return { text: 'the next step', command: fixOf(step) }
+  const held = findings.find(f => f.code === 'STOPPED_BEFORE')
   if (held && (state === 'done' || state === 'nothing-to-do'))
     return {
-      text: held.because === null ? 'the rest' : 'when no old application runs any more, the rest',
-      command: held.command,
+      text: held.facts.because === null ? 'the rest' : 'when no old application runs any more, the rest',
+      command: fixOf(held),
     }
   return state === 'attention' && report.command === 'plan' && next !== null
     ? { text: 'a look at what is below; this executes it', command: next }
@@ -126,4 +133,4 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
 
 /** A fix as the command to paste; what has more to say is shown with its finding. */
 const oneLine = (fix: string | null): string | null =>
-  fix !== null && /^rethread (?!.* {3})[^\n]*$/.test(fix) ? fix : null
+  fix !== null && /^([\w ]+ )?rethread (?!.* {3})[^\n]*$/.test(fix) ? fix : null

@@ -1,4 +1,5 @@
 import { hostAndPort } from '../model/host_and_port.js'
+import { number, plural } from '../model/plural.js'
 import type { Finding, Report, StepResult, Summary, Table } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
@@ -10,8 +11,17 @@ import { defineRenderer, type TerminalStyle } from './renderer.js'
 import { summaryOf } from './summary.js'
 import { statementsBlock } from './table_statements.js'
 import { worded } from './words/index.js'
-import { cell, duration, moment, number, plural } from './words/numbers.js'
-import { type CheckSign, checkLine, checkMarks, signOf, stepMarks, verdictWords } from './words/verdicts.js'
+import { cell, duration, moment } from './words/numbers.js'
+import {
+  type CheckSign,
+  checkLine,
+  checkMarks,
+  checkOutcome,
+  rangesText,
+  signOf,
+  stepMarks,
+  verdictWords,
+} from './words/verdicts.js'
 import { wrapped } from './wrap.js'
 
 /** Lines of a usual terminal. */
@@ -42,8 +52,8 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   const text = blocks.filter(Boolean).join('\n\n')
   const { need } = summary
   // what is to be typed is not left where it has scrolled away
-  const again =
-    need?.command && text.split('\n').length > screen ? `Next: ${pen.c.green(need.command)}\n` : ''
+  const scrolls = report.command === 'status' || text.split('\n').length > screen
+  const again = need?.command && scrolls ? `Next: ${pen.c.green(need.command)}\n` : ''
   return `${text}${text === '' ? '' : '\n\n'}${again}${verdict(report, pen)}\n`
 }
 
@@ -157,7 +167,7 @@ function backfillsBlock(report: Report, pen: Pen): string {
     migration: b => b.migration,
     state: b => b.state,
     rows: b => number(b.rows),
-    ranges: b => `${number(b.rangesDone)}/${number(b.ranges)}`,
+    ranges: b => rangesText(b),
     batches: b => number(b.batches),
     passes: b => number(b.passes),
     'set aside': b => number(b.quarantined),
@@ -179,7 +189,7 @@ function checksBlock(report: Report, pen: Pen): string {
     r.check,
     r.outcome === 'found'
       ? `${number(r.found.length)}${r.more ? '+' : ''} ${r.found.every(f => f.preExisting) ? 'from before' : 'found'}`
-      : r.outcome,
+      : checkOutcome(r),
     checkLine(r),
     duration(r.durationMs),
   ])
@@ -208,9 +218,12 @@ function findingLines(findings: Finding[], pen: Pen): string {
   return findings
     .map(worded)
     .map(f => {
-      const [first, ...more] = prose(`  ${f.message} ${f.code}`, pen)
+      // the code ends the sentence, not a list or an excerpt of a file below it
+      const [sentence, ...below] = f.message.split('\n')
+      const [first, ...more] = prose(`  ${sentence} ${f.code}`, pen)
       const lines = [`${marks[f.level]} ${first!.slice(2)}`, ...more]
       lines.push(lines.pop()!.replace(new RegExp(`${f.code}$`), c.dim(f.code)))
+      if (below.length > 0) lines.push(...prose(below.join('\n'), pen))
       // what is to be pasted stays in one piece
       const fix = f.fix ? f.fix.split('\n').map(line => `    ${c.green(line)}`) : []
       return [...lines, ...fix].join('\n')

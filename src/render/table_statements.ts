@@ -1,6 +1,6 @@
+import { plural } from '../model/plural.js'
 import type { Report, StepResult } from '../model/report.js'
 import { type Pen, prose } from './pen.js'
-import { plural } from './words/numbers.js'
 import { transactionWords } from './words/verdicts.js'
 
 /** What each step is, its hazards, and its SQL where that is asked for. */

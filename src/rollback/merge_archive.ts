@@ -6,6 +6,7 @@ import { isDataFault, serverFault } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure } from '../model/failure.js'
+import { number, plural } from '../model/plural.js'
 import type { Track } from '../model/project.js'
 import { readHistory } from '../plan/history.js'
 import { withLockRetries } from '../run/lock_retry.js'
@@ -57,12 +58,12 @@ export async function refuseChanged(sql: Db, a: ArchiveRow): Promise<void> {
 export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
   const { sql } = run.writer
   const { merge, wanted, gone, unfit, noKey } = await tableMerge(sql, track, a)
-  if (noKey !== null) return unmerged(a, `${noKey}: ${a.rows} row(s) are still in ${a.storedAs}`)
+  if (noKey !== null) return unmerged(a, `${noKey}: ${plural(a.rows, 'row', 'are')} still in ${a.storedAs}`)
   const misplaced = await misplacedRows(sql, a.id)
   if (misplaced > 0)
     return unmerged(
       a,
-      `${a.storedAs} was written again (VACUUM FULL, a dump) after a restore was broken off: nothing shows which ${misplaced} of its ${a.rows} row(s) are back`,
+      `${a.storedAs} was written again (VACUUM FULL, a dump) after a restore was broken off: nothing shows which ${misplaced} of its ${plural(a.rows, 'row', 'are')} back`,
     )
   const sum = { inserted: 0, updated: 0 }
   const refused = new Map<string, Conflict>()
@@ -94,13 +95,13 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   const reasons = wanted.length === 0 ? missed : missed.map(({ key }) => ({ key, reason: none }))
   // without a key nobody knows which rows they are
   if (wanted.length > 0 && a.keyColumns.length === 0 && a.rows > 0)
-    reasons.push({ key: `${a.rows} row(s)`, reason: none })
+    reasons.push({ key: plural(a.rows, 'row'), reason: none })
   for (const column of gone) {
     const values = await valuesIn(sql, a.storedAs, column)
     if (values > 0)
       reasons.push({
         key: `column ${column}`,
-        reason: `it is gone: ${values} value(s) are still in ${a.storedAs}`,
+        reason: `it is gone: ${plural(values, 'value', 'are')} still in ${a.storedAs}`,
       })
   }
   for (const column of wanted.length > 0 ? [] : unfit)
@@ -111,7 +112,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
 /** What is left of a column that could not take its values as they were. */
 async function unfitValues(sql: Db, merge: TableMerge | ColumnMerge, unfit: Unfit): Promise<Conflict[]> {
   const values = await otherValues(sql, merge, unfit)
-  const reason = `${unfit.why}: ${values} value(s) are not what they were; those are still in ${merge.storedAs}`
+  const reason = `${unfit.why}: other values than before (${number(values)}); those from before are still in ${merge.storedAs}`
   return values === 0 ? [] : [{ key: `column ${unfit.column}`, reason }]
 }
 
@@ -164,16 +165,16 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
     const again = columnAgain(a.relation, a.column!, type)
     return unmerged(
       a,
-      `no migration makes the column: ${a.rows} value(s) are still in ${a.storedAs}; ${again}, then restore again`,
+      `no migration makes the column: ${plural(a.rows, 'value', 'are')} still in ${a.storedAs}; ${again}, then restore again`,
     )
   }
   if (a.keyColumns.length === 0)
     return unmerged(
       a,
-      `${a.relation} had no primary key: ${a.rows} value(s) are in ${a.storedAs}, beside the whole rows that had them`,
+      `${a.relation} had no primary key: ${plural(a.rows, 'value', 'are')} in ${a.storedAs}, beside the whole rows that had them`,
     )
   const { merge, unfit, noKey } = await columnMerge(sql, track, a)
-  if (noKey !== null) return unmerged(a, `${noKey}: ${a.rows} value(s) are still in ${a.storedAs}`)
+  if (noKey !== null) return unmerged(a, `${noKey}: ${plural(a.rows, 'value', 'are')} still in ${a.storedAs}`)
   if (unfit?.isComputed)
     return { inserted: 0, updated: 0, left: 0, conflicts: await unfitValues(sql, merge, unfit) }
   const refused = new Map<string, Conflict>()

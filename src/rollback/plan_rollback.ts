@@ -1,5 +1,12 @@
 import { copiedBytes } from '../archive/archive.sql.js'
-import { droppedBy, type Loss, losses, nameOf, type ObjectAtRisk } from '../archive/loss_report.js'
+import {
+  droppedBy,
+  type Loss,
+  losses,
+  nameOf,
+  type ObjectAtRisk,
+  rollbackRange,
+} from '../archive/loss_report.js'
 import { recentRows } from '../archive/loss_report.sql.js'
 import { takesOut } from '../backfill/pending_spec.js'
 import type { Connection } from '../database/connection.js'
@@ -10,6 +17,7 @@ import { settleTransactions } from '../files/transactions.js'
 import { Failure, Failures } from '../model/failure.js'
 import { messageValue } from '../model/message_value.js'
 import type { Consent, Hazard, Plan } from '../model/plan.js'
+import { agreeing, plural } from '../model/plural.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import { partText } from '../model/table_name.js'
@@ -72,7 +80,7 @@ export async function planRollback(
   const begun = track.migrations.filter(m => forward.applied.includes(m) || isHalfDone(history, m))
   const undone = range(track, begun, options)
   if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], drift: null, report }
-  report.findings.push(...judgeRange(undone, options.consent))
+  report.findings.push(...judgeRange(track, begun, undone, options.consent))
   await settleTransactions(undone)
   const steps = undone.map(migration => {
     const open = history.unfinished.get(migration.name)
@@ -168,7 +176,7 @@ async function ignored(
       found.push({
         code: 'IGNORES_RECENT_WRITES',
         subject: d.table,
-        detail: `${rows} row(s) of ${nameOf(d)} were written within the last ${recentSeconds} s: is the new application gone?`,
+        detail: `${plural(rows, 'row')} of ${nameOf(d)} ${agreeing(rows, 'were')} written within the last ${recentSeconds} s: is the new application gone?`,
       })
   }
   const free = options.guards?.diskFreeBytes ?? null
@@ -207,34 +215,22 @@ function range(track: Track, applied: Migration[], options: RollbackOptions): Mi
   return newestFirst.filter(m => placeIn(track, m) > placeIn(track, target))
 }
 
-function judgeRange(undone: Migration[], consent: Consent): Finding[] {
+/** What of a range has no way back, with the rollback that goes as far as it must, or as it can. */
+function judgeRange(track: Track, begun: Migration[], undone: Migration[], consent: Consent): Finding[] {
   const names = new Set(undone.map(m => m.name))
+  const back = (toStay: Migration | null) => rollbackRange(track, toStay, begun).command
   const found: Finding[] = []
   for (const m of undone) {
-    if (m.irreversible) {
-      const accepted = consent.allow.has('SKIPS_IRREVERSIBLE')
-      found.push(
-        finding(
-          'IRREVERSIBLE',
-          m.name,
-          { reason: m.irreversible, undoneBy: null },
-          accepted ? 'warn' : 'refused',
-        ),
-      )
+    const why = m.irreversible ?? (m.foreign ? 'no way back is written for it' : 'it has no rollback file')
+    if (m.irreversible || !(m.rollback || m.undoneBy)) {
+      const facts = { reason: why, undoneBy: null, command: back(m) }
+      const accepted = m.irreversible && consent.allow.has('SKIPS_IRREVERSIBLE')
+      found.push(finding('IRREVERSIBLE', m.name, facts, accepted ? 'warn' : 'refused'))
     } else if (m.undoneBy && !names.has(m.undoneBy)) {
-      found.push(
-        finding('IRREVERSIBLE', m.name, {
-          reason: `it is undone together with ${m.undoneBy}: roll back that far`,
-          undoneBy: m.undoneBy,
-        }),
-      )
-    } else if (!m.rollback && !m.undoneBy)
-      found.push(
-        finding('IRREVERSIBLE', m.name, {
-          reason: m.foreign ? 'no way back is written for it' : 'it has no rollback file',
-          undoneBy: null,
-        }),
-      )
+      const reason = `it is undone together with ${m.undoneBy}: roll back that far`
+      const command = back(begun[begun.indexOf(undone.at(-1)!) - 1] ?? null)
+      found.push(finding('IRREVERSIBLE', m.name, { reason, undoneBy: m.undoneBy, command }))
+    }
   }
   return found
 }
@@ -247,9 +243,12 @@ const rollbackAsMigration = (m: Migration): Migration => ({
   file: m.rollback?.file ?? { ...m.file, text: '' },
 })
 
+/** The title of what a rollback takes away, before it has. */
+export const lossTitle = 'What would go'
+
 function lossTable(lost: Loss[]): Table {
   return {
-    title: 'What would go',
+    title: lossTitle,
     columns: [
       'object',
       'rows',

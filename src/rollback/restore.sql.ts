@@ -236,7 +236,7 @@ export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]
 /** Rows without a key that no merge brings back, counted by reason. */
 async function incompleteRows(sql: Db, m: TableMerge): Promise<Conflict[]> {
   const rows = await sql.unsafe<Conflict[]>(
-    `select format('%s row(s)', count(*)) as key, x.reason
+    `select format(case count(*) when 1 then '%s row' else '%s rows' end, count(*)) as key, x.reason
      from (select case ${reasonsOf(m)} when false then '' end as reason from ${m.storedAs} a
        where not ${leftToMigrate(m)} and not ${m.archive === null ? 'false' : isNoted(m.archive)}) x
      where x.reason is not null

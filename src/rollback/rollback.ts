@@ -25,7 +25,13 @@ import { runFile } from '../run/run_file.js'
 import { ledgerStorage, type Performed, reportRan, runSteps } from '../run/run_steps.js'
 import { exactness, storeFingerprint } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
-import { type PlannedRollback, planRollback, type RollbackOptions, rollbackConsent } from './plan_rollback.js'
+import {
+  lossTitle,
+  type PlannedRollback,
+  planRollback,
+  type RollbackOptions,
+  rollbackConsent,
+} from './plan_rollback.js'
 
 /** Undoes migrations in reverse order: loss report, guards, archive, then the files. */
 export async function rollback(given: Context, track: Track, options: RollbackOptions): Promise<Report> {
@@ -121,6 +127,7 @@ async function executeRollback(
       if (left.length > 0 && report.verdict === 'clean') report.verdict = 'attention'
     }
     undone = ran.done.length === plan.steps.length
+    if (undone) for (const t of report.tables) if (t.title === lossTitle) t.title = 'What went'
   } catch (error) {
     report.steps = plan.steps.map(s => stepResult(s, 'not-run', 'what it would drop could not be archived'))
     report.findings.push(...findingsOf(error))

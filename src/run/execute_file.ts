@@ -61,13 +61,13 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
   const id = await addLedgerRow(writer.sql, run.token, await ledgerRow(run, step))
   if (id === null) throw new Failure('FENCED', step.migration)
   const row = movingRow(run, step, id)
-  let attempts = 0
+  let attempts = 1
   let skipped = 0
   try {
     for (const [index, statement] of statements.entries()) {
-      const tried = await runUnlessDone(run, step, statement, { index, of: statements.length })
-      if (tried === null) skipped++
-      attempts += tried ?? 0
+      const again = await runUnlessDone(run, step, statement, { index, of: statements.length })
+      if (again === null) skipped++
+      attempts += again ?? 0
       row.reached = index + 1
       if (!(await row.move(writer.sql, 'started', row.reached))) throw new Failure('FENCED', step.migration)
       await row.stopIfAsked(statements.length)
@@ -81,8 +81,8 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
 }
 
 /**
- * One statement of such a file: how often it was tried; null where the catalog showed it to be done. Throws
- * where the catalog does not show it afterwards.
+ * One statement of such a file: how often it was tried again; null where the catalog showed it to be done.
+ * Throws where the catalog does not show it afterwards.
  */
 async function runUnlessDone(
   run: Run,
@@ -103,11 +103,11 @@ async function runUnlessDone(
   const parts = await byPartition(writer, statement, proof)
   if (state === 'half' && proof.kind === 'index' && !parts)
     await withProgress(run, () => dropIndex(writer.sql, proof.index))
-  let attempts = 0
+  let again = 0
   for (const part of parts ?? [statement]) {
     const source = parts ? part.text : withoutByteOrderMark(step.file.text)
     const alone = async () => {
-      attempts += await runAlone(run, part, step.file.path, source)
+      again += (await runAlone(run, part, step.file.path, source)) - 1
     }
     if (!ctx.trace) await alone()
     else {
@@ -128,7 +128,7 @@ async function runUnlessDone(
       excerpt: null,
       context: null,
     })
-  return attempts
+  return again
 }
 
 /**

@@ -38,7 +38,7 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
   const all = parts.flatMap(p => p.statements)
   const begunAt = await resumedAt(run, step, all)
   const row = movingRow(run, step, await openRow(run, step, begunAt), begunAt)
-  let attempts = 0
+  let attempts = 1
   let skipped = 0
   let behind = 0
   await setUsual(writer.sql)
@@ -57,17 +57,18 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
       ctx.emit({ type: 'statement', migration, index, of: all.length, text, skipped: null })
       const to = behind
       if (part.alone) {
-        const { tried, done } = await oneAlone(run, step, part.statements[0]!, source)
-        attempts += tried
+        const { again, done } = await oneAlone(run, step, part.statements[0]!, source)
+        attempts += again
         if (done) skipped++
         const ended = await writeTogether(run, beside, tx => row.move(tx, outcome, to))
         if (!ended) throw new Failure('FENCED', migration)
       } else {
-        attempts += await together(run, step, part, source, async tx => {
+        const tried = await together(run, step, part, source, async tx => {
           const isOurs = await row.move(tx, outcome, to)
           if (isOurs && beside !== null) await sendText(tx, beside)
           return isOurs
         })
+        attempts += tried - 1
       }
       row.reached = to
       await row.stopIfAsked(all.length)
@@ -133,19 +134,20 @@ async function together(
 }
 
 /**
- * A statement outside of any transaction; `done` where the catalog shows that it was done before. An index
- * that a stopped build has left is dropped first; one that this build leaves, at once.
+ * A statement outside of any transaction, and how often it was tried again; `done` where the catalog shows
+ * that it was done before. An index that a stopped build has left is dropped first; one that this build
+ * leaves, at once.
  */
 async function oneAlone(
   run: Run,
   step: FileStep,
   statement: Statement,
   source: string,
-): Promise<{ tried: number; done: boolean }> {
+): Promise<{ again: number; done: boolean }> {
   const { writer } = run
   await refuseNamed(writer.sql, step.file, statement, step.permits)
   const proof = await placed(writer.sql, statement)
-  if (proof && (await isThere(run, step, statement, proof))) return { tried: 0, done: true }
+  if (proof && (await isThere(run, step, statement, proof))) return { again: 0, done: true }
   const table = workedOn(statement)
   const leftovers = async () => (table ? invalidLeftovers(writer.sql, table, leftoverNames(statement)) : [])
   const drop = async (names: string[]) => {
@@ -155,10 +157,10 @@ async function oneAlone(
   if (step.resumes) await drop(await leftovers())
   const before = new Set(await leftovers())
   const divided = proof ? await byPartition(writer, statement, proof) : null
-  let tried = 0
+  let again = 0
   try {
     for (const one of divided ?? [statement])
-      tried += await runAlone(run, one, step.file.path, divided ? one.text : source)
+      again += (await runAlone(run, one, step.file.path, divided ? one.text : source)) - 1
   } catch (error) {
     if (!writer.lost)
       await bestEffort(run.ctx, 'index', async () =>
@@ -168,7 +170,7 @@ async function oneAlone(
   }
   if (proof && (await proofState(writer, proof, true)) !== 'done')
     throw new Failure('FOREIGN_INVALID_INDEX', firstLine(statement.text), { builder: null })
-  return { tried, done: false }
+  return { again, done: false }
 }
 
 /** Whether the catalog shows a statement to be done; IF NOT EXISTS is content with another definition. */

@@ -59,7 +59,7 @@ export class Stop extends Error {
     readonly verdict: 'attention' | 'interrupted',
     readonly findings: Finding[],
     /** How far the step came, and why no further. */
-    readonly reached: { backfill?: BackfillResult; reason?: string } = {},
+    readonly reached: { backfill?: BackfillResult; rows?: number; reason?: string } = {},
   ) {
     super(verdict)
   }
@@ -149,8 +149,8 @@ export async function runSteps(
     try {
       performed = await perform(step)
     } catch (error) {
-      const { backfill, reason = null } = error instanceof Stop ? error.reached : {}
-      note({ outcome: isStop(error) ? 'interrupted' : 'failed', durationMs: took(), reason })
+      const { backfill, rows = null, reason = null } = error instanceof Stop ? error.reached : {}
+      note({ outcome: isStop(error) ? 'interrupted' : 'failed', durationMs: took(), rows, reason })
       if (backfill) ran.backfill.push(backfill)
       throw error
     }
@@ -184,6 +184,12 @@ export async function runSteps(
 /** Puts what became of the steps into a command's report. */
 export function reportRan(report: Report, ran: Ran): void {
   report.steps = ran.steps
+  const finished = new Set(ran.done.map(step => step.migration.file.path))
+  report.findings = report.findings.map(f =>
+    f.code === 'UNFINISHED' && finished.has(f.subject)
+      ? finding('UNFINISHED', f.subject, { ...f.facts, goneOn: true }, 'info')
+      : f,
+  )
   report.findings.push(...ran.findings)
   report.backfill.push(...ran.backfill)
   report.verdict = ran.verdict

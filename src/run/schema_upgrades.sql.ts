@@ -1,7 +1,7 @@
-import { relationExists } from '../database/catalog.sql.js'
 import { refusePlanted } from '../database/planted.js'
 import { plantedObjects } from '../database/planted.sql.js'
 import type { Db, Root } from '../database/types.js'
+import { Failure } from '../model/failure.js'
 import { archiveSchemaSql } from './archive_schema.sql.js'
 import { putBackFunctions, putBackSql } from './put_back.sql.js'
 
@@ -211,9 +211,17 @@ const closeSchemaSql = (schema: string): string => `
   end
   $close$;`
 
-/** Version of the tool's schema; null when it is not there. */
+/** Version of the tool's schema; null when it is not there. Throws MISSING_PRIVILEGE if we can't read it. */
 export async function schemaVersion(sql: Db): Promise<number | null> {
-  if (!(await relationExists(sql, 'rethread.meta'))) return null
+  const [place] = await sql<{ owner: string; role: string; readable: boolean }[]>`
+    select pg_get_userbyid(n.nspowner)::text as owner, current_user::text as role,
+      has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable
+    from pg_catalog.pg_namespace n
+    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = 'meta'
+    where n.nspname = 'rethread'`
+  if (!place) return null
+  const { owner, role, readable } = place
+  if (!readable) throw new Failure('MISSING_PRIVILEGE', 'schema rethread', { wants: 'LEDGER', owner, role })
   const [row] = await sql<{ version: number }[]>`select max(version)::int as version from rethread.meta`
   return row!.version
 }

@@ -1,5 +1,6 @@
 import { droppedObjects, keyOf } from '../files/dropped_objects.js'
 import type { Statement } from '../files/statements.js'
+import { plural } from '../model/plural.js'
 import { columnText, partText, tableText } from '../model/table_name.js'
 import { type Holding, plainDeletion } from './refuse_destruction.sql.js'
 import type { WouldTake } from './why_not_archived.js'
@@ -83,7 +84,7 @@ export function wordedLoss({ kind, holding, column, rows }: Gone, wanted: 'archi
       kind === 'rows'
         ? rows === null
           ? `rows of ${table}`
-          : `${rows} row(s) of ${table}`
+          : `${plural(rows, 'row')} of ${table}`
         : `${kind} ${object}`,
     reason:
       kind === 'rows' && rows === null

@@ -13,7 +13,7 @@ import type { Holding, Relation } from './refuse_destruction.sql.js'
 /** Something that is taken away, as reports name it, and why that is refused. */
 export interface WouldTake {
   object: string
-  /** What is taken, in words: `column public.a.b`, `3 row(s) of public.a`. */
+  /** What is taken, in words: `column public.a.b`, `3 rows of public.a`. */
   what: string
   reason: string
   /** What to do instead. */

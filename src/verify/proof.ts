@@ -4,6 +4,7 @@ import { readAside } from '../database/scopes.js'
 import type { Target } from '../database/server.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { tablesOf } from '../files/track_objects.js'
+import { agreeing, plural } from '../model/plural.js'
 import type { Track } from '../model/project.js'
 import type { KeptProof } from '../model/proof.js'
 import { type Finding, finding, type Report, type Table } from '../model/report.js'
@@ -116,7 +117,10 @@ export async function compareProof(
       if (then.major === now.major) changes.push(`table ${old.table} is gone`)
       continue
     }
-    if (fresh.rows < old.rows) changes.push(`${old.rows - fresh.rows} row(s) of ${old.table} are gone`)
+    if (fresh.rows < old.rows)
+      changes.push(
+        `${plural(old.rows - fresh.rows, 'row')} of ${old.table} ${agreeing(old.rows - fresh.rows, 'are')} gone`,
+      )
     rows.push([old.table, old.rows, fresh.rows, old.rows === fresh.rows && old.hash === fresh.hash])
   }
   return {

@@ -2,7 +2,7 @@ import { failedRows } from '../backfill/failed_rows.sql.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Context } from '../database/context.js'
-import { isFiltered, isRefused, serverFault } from '../database/faults.js'
+import { faultLine, isFiltered, isRefused, serverFault } from '../database/faults.js'
 import { readAside, type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { expectedOf } from '../files/expected.js'
@@ -22,7 +22,7 @@ import type { CheckResult, Finding, Probed, Table } from '../model/report.js'
 import { accessMatrix } from './access_matrix.js'
 import { whyNothingLookedAt } from './nothing_looked_at.js'
 import { CantProbe, runProbe } from './probes.js'
-import { checkRows } from './run_check.sql.js'
+import { beforeCheckLength, checkRows } from './run_check.sql.js'
 
 /** Rows of a finding that are shown. */
 const mostShownRows = 20
@@ -110,7 +110,7 @@ export async function runCheck(
       const probed = await takenBack(scope, tx => act(tx, track, check, deep))
       return checkedResult(base, check, probed, spent())
     }
-    const { rows, nothingLookedAt } = await readCheckRows(connection, check, {
+    const { rows, columns, nothingLookedAt } = await readCheckRows(connection, check, {
       tables: around?.tables ?? [],
       named: around?.named ?? [],
       expected: expectedNow(expected, applied),
@@ -120,11 +120,14 @@ export async function runCheck(
       foundOnly: around?.foundOnly ?? false,
     })
     if (isListing(check)) {
-      const columns = Object.keys(rows[0] ?? {})
       const cells = rows.map(r => columns.map(c => cellValue(r[c])))
       const result: CheckResult = { ...base, outcome: 'pass', durationMs: spent() }
       const listed = { title: check.title, columns, rows: cells }
       return { result, tables: [listed], findings: [], about: new Map() }
+    }
+    if (!columns.includes('object') || !columns.includes('detail')) {
+      const reason = `it returns ${columns.join(', ') || 'nothing'}, and a check returns object and detail`
+      return only({ ...base, outcome: 'failed', reason, durationMs: spent() })
     }
     const found = rows.map(r => ({
       object: String(r.object ?? ''),
@@ -140,9 +143,18 @@ export async function runCheck(
       ? (error as Error).message
       : isFiltered(error)
         ? `${fault.message} (this role can't see every row: a check would count too few)`
-        : `${fault.code}: ${fault.message}${fault.code === '42501' ? ' (this role lacks a right: grant it as the owner)' : ''}`
+        : faultOf(check, error)
     return only({ ...base, outcome: 'failed', reason, durationMs: spent() })
   }
+}
+
+/** What the server has against a check, and where in its file. */
+function faultOf({ file }: Check, error: unknown): string {
+  const { code, message } = serverFault(error)!
+  const line = faultLine(error, withoutByteOrderMark(file.text), beforeCheckLength)
+  const place = line === null ? '' : `, at ${file.path}:${line}`
+  const lack = code === '42501' ? ' (this role lacks a right: grant it as the owner)' : ''
+  return `${code}: ${message}${place}${lack}`
 }
 
 /** What was found, as the report has it. */
@@ -197,7 +209,7 @@ function readCheckRows(
   connection: Connection,
   check: Check,
   known: CheckSettings,
-): Promise<{ rows: Record<string, unknown>[]; nothingLookedAt: string | null }> {
+): Promise<{ rows: Record<string, unknown>[]; columns: string[]; nothingLookedAt: string | null }> {
   return readAside(connection.sql, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
       'rethread.tables': JSON.stringify(known.tables),
@@ -211,9 +223,13 @@ function readCheckRows(
         : {}),
     })
     const text = withoutByteOrderMark(check.file.text)
-    const rows = await checkRows(tx, text, isListing(check) ? 200 : mostShownRows + 1)
+    const { rows, columns } = await checkRows(tx, text, isListing(check) ? 200 : mostShownRows + 1)
     const looked = rows.length > 0 || known.foundOnly || check.kind !== 'check'
-    return { rows, nothingLookedAt: looked ? null : await whyNothingLookedAt(tx, check, known.tables) }
+    return {
+      rows,
+      columns,
+      nothingLookedAt: looked ? null : await whyNothingLookedAt(tx, check, known.tables),
+    }
   })
 }
 
@@ -245,8 +261,7 @@ export async function gateRows(
     }
     const { rows } = await readCheckRows(connection, check, settings).catch(error => {
       if (!isRefused(error)) throw error
-      const { code, message } = serverFault(error)!
-      throw new Failure('CHECK_FAILED', check.name, { reason: `${code}: ${message}` }, error)
+      throw new Failure('CHECK_FAILED', check.name, { reason: faultOf(check, error) }, error)
     })
     if (rows.length > 0) closed.push({ check: check.name, rows: rows.length })
   }

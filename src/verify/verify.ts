@@ -6,7 +6,7 @@ import { type Context, connect } from '../database/context.js'
 import type { Scope } from '../database/scopes.js'
 import { inspect, judgeServer } from '../database/server.js'
 import { whyNotRun } from '../model/expected.js'
-import { Failure } from '../model/failure.js'
+import { Failure, Failures, UsageError } from '../model/failure.js'
 import { acts, type Check, type Track } from '../model/project.js'
 import {
   type CheckResult,
@@ -65,6 +65,7 @@ export const plainVerifyOptions: VerifyOptions = {
  * with full sight; those that act, as the persons they speak of, in transactions that are rolled back too.
  */
 export async function verify(ctx: Context, track: Track, options: VerifyOptions): Promise<Report> {
+  refuseUnknownChecks(track, options.only)
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const report = emptyReport('verify', target.info)
@@ -72,18 +73,6 @@ export async function verify(ctx: Context, track: Track, options: VerifyOptions)
   const { history, plan } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
   report.findings.push(...plan.findings.filter(isFailedStep))
-  const unknown = options.only.filter(name => !track.checks.some(c => c.name === name))
-  const known = track.checks.map(c => c.name)
-  for (const name of unknown) {
-    const meant = nearest(name, known)
-    report.findings.push(
-      finding('USAGE', `--only ${name}`, {
-        reason: 'there is no such check',
-        known,
-        meant: meant && `--only ${meant}`,
-      }),
-    )
-  }
   const chosen = track.checks.filter(c =>
     options.only.length === 0
       ? c.kind !== 'outlook' && c.kind !== 'account' && (options.deep || !c.deep)
@@ -207,6 +196,19 @@ async function runRequestedExtras(
     await asked('same_as_backfilled', 'Every unit has the content that its backfill has left', 'warn', () =>
       recount(ctx, connection, track),
     )
+}
+
+/** Throws Failures with each name of `--only` that no check has. */
+function refuseUnknownChecks(track: Track, only: string[]): void {
+  const known = track.checks.map(c => c.name)
+  const wrong = only
+    .filter(name => !known.includes(name))
+    .map(name => {
+      const meant = nearest(name, known)
+      const right = { known, meant: meant && `--only ${meant}` }
+      return new UsageError(`--only ${name}`, `track ${track.name} has no such check`, right).finding
+    })
+  if (wrong.length > 0) throw new Failures(wrong)
 }
 
 /** Marks the findings that somebody has accepted and whose day is not over. */

@@ -1,3 +1,4 @@
+import { plural } from '../model/plural.js'
 import type { Table } from '../model/report.js'
 import type { SightHazard } from '../plan/readers.js'
 import { isRoleOfPeople } from '../plan/widens_access.js'
@@ -123,11 +124,11 @@ const ofRoles = (table: string, changes: SeenChange[]): SightHazard[] =>
   changes.flatMap(({ seer: { role }, before, after, gained }): SightHazard[] => {
     if (before.rows > 0 && after.rows === 0 && !isRoleOfPeople(role)) {
       const why = after.fault === null ? '' : `: ${after.fault}`
-      const detail = `role ${role} reads ${before.rows} row(s) of ${table} now and none afterwards${why}`
+      const detail = `role ${role} reads ${plural(before.rows, 'row')} of ${table} now and none afterwards${why}`
       return [{ role, code: 'HIDES_ROWS', subject: table, detail }]
     }
     if (gained === 0) return []
-    const detail = `role ${role} reads ${gained} row(s) of ${table} afterwards that it does not read now`
+    const detail = `role ${role} reads ${plural(gained, 'row')} of ${table} afterwards that it does not read now`
     return [{ role, code: 'SHOWS_ROWS', subject: table, detail }]
   })
 
@@ -135,13 +136,13 @@ function ofPersons(table: string, persons: SeenChange[]): SightHazard[] {
   const found: SightHazard[] = []
   const seeing = persons.filter(p => p.before.rows > 0)
   if (seeing.length > 0 && seeing.every(p => p.after.rows === 0)) {
-    const detail = `none of ${seeing.length} sampled person(s) who read rows of ${table} now reads any afterwards`
+    const detail = `none of ${plural(seeing.length, 'sampled person')} who read rows of ${table} now reads any afterwards`
     found.push({ role: null, code: 'HIDES_ROWS', subject: table, detail })
   }
   const winners = persons.filter(p => p.gained > 0)
   if (winners.length > 0) {
     const most = winners.reduce((a, b) => (b.gained > a.gained ? b : a))
-    const detail = `${winners.length} of ${persons.length} sampled person(s) read rows of ${table} afterwards that they do not read now; ${most.seer.name} reads ${most.gained} of them`
+    const detail = `${winners.length} of ${plural(persons.length, 'sampled person')} read rows of ${table} afterwards that they do not read now; ${most.seer.name} reads ${most.gained} of them`
     found.push({ role: null, code: 'SHOWS_ROWS', subject: table, detail })
   }
   return found

@@ -112,7 +112,7 @@ test.concurrent('a replica that had not received the newest commits takes over: 
       'verify/own/nothing.sql': "select 'x' as object, 'y' as detail where false",
     })
     const part = await rethread(server.url, ['backfill', '--max-rows', '1000'], { cwd })
-    expect([part.code, part.report.backfill[0]!.state]).toEqual([0, 'running'])
+    expect([part.code, part.report.backfill[0]!.state]).toEqual([0, 'stopped'])
     const { port } = server
     await server.stop('fast')
     // what the replica has

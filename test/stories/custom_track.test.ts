@@ -370,7 +370,7 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
       far.sql`select count(*) filter (where done and room = 3)::int as three, count(*) filter (where done and room <> 3)::int as others from far`
     expect((await counts())[0]).toEqual({ three: 300, others: 0 })
     const piece = await rethread(db.url, ['backfill', '--max-rows', '500'], { cwd: folder })
-    expect([piece.code, piece.report.backfill[0]!.state]).toEqual([0, 'running'])
+    expect([piece.code, piece.report.backfill[0]!.state]).toEqual([0, 'stopped'])
     const ran = await rethread(db.url, ['migrate'], { cwd: folder })
     expect([ran.code, ran.report.backfill[0]!.quarantined, ran.report.backfill[0]!.failed]).toEqual([1, 0, 1])
     expect((await counts())[0]).toEqual({ three: 300, others: 3000 - 300 - 1 })

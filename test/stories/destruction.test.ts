@@ -345,7 +345,7 @@ describe.each(some('newest'))('what a rollback takes away on PostgreSQL $major',
       [
         'DESTROYS_UNARCHIVED',
         'rethread_archive.quarantine',
-        ['1 row(s) of rethread_archive.quarantine: they are not in their table again'],
+        ['1 row of rethread_archive.quarantine: they are not in their table again'],
       ],
     ])
   })

@@ -239,7 +239,7 @@ describe('finished backfills', () => {
       3,
       11,
       [
-        'QUARANTINES_ROWS: 009_set_aside_unassigned takes 11 row(s) out of public.chats; 9 when it was reported',
+        'QUARANTINES_ROWS: 009_set_aside_unassigned takes 11 rows out of public.chats; 9 when it was reported',
       ],
     ])
     expect(await state(db)).toMatchObject({ rows: rows + 2, aside: 11 })

@@ -21,7 +21,7 @@ describe.each(some('newest'))('guards of a rollback on PostgreSQL $major', serve
     expect(consent.fix).toContain(`--confirm ${db.name}`)
     expect(consent.facts.because.join('\n')).toMatch(/\+ index public.chat_sessions.somebodys/)
     expect(consent.facts.because.join('\n')).toMatch(
-      /1 row\(s\) of public.chat_sessions were written within the last 60 s/,
+      /1 row of public.chat_sessions was written within the last 60 s/,
     )
     expect(await picture(db.sql)).toEqual(before)
     const plan = await rethread(db.url, ['plan', '--rollback', '--all'])
@@ -128,6 +128,9 @@ test('up, down and up again: exact, drifted, failed, missing', async () => {
     3,
     expect.arrayContaining(['IRREVERSIBLE', 'CONSENT_NEEDED']),
   ])
+  expect(refused.report.findings.find(f => f.code === 'IRREVERSIBLE')!.fix).toBe(
+    `rethread rollback --dir ${dir} --track own --to 003_never`,
+  )
   const skipped = await rethread(db.url, [
     'rollback',
     '--steps',

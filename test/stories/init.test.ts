@@ -39,6 +39,9 @@ test('where no track fits, every command names the nearest one and the command t
     'chats.workspace_id is team (certain: references `public.teams.id`, 98% of rows have it)',
   )
   expect(await picture(db.sql)).toEqual(before)
+  // the next thing to do, and no list of tracks that do not fit
+  expect([doctor, plan].map(ran => ran.report.summary.need?.command)).toEqual(nearest.map(f => f?.fix))
+  expect(plan.report.findings.find(f => f.code === 'TRACK_UNCLEAR')?.fix).toBeNull()
   const made = await rethread(db.url, argsOf(nearest[0]!.fix!), { cwd })
   expect([made.code, codes(made)]).toEqual([0, ['COPIED']])
   expect(codes(await rethread(db.url, ['doctor'], { cwd }))).toContain('FITS')
@@ -49,7 +52,10 @@ test('times without a zone: the zone is asked for, and what it says holds for th
     const cwd = folder({})
     await using db = await database(newest(), 'empty')
     await db.sql.unsafe(club('', `${type} default '2025-03-01'`))
+    // the track that clearly comes nearest is the one that is asked about
+    const unnamed = await rethread(db.url, ['init'], { cwd })
     const asked = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    expect([unnamed.code, unnamed.report.findings]).toEqual([asked.code, asked.report.findings])
     expect([asked.code, codes(asked), existsSync(join(cwd, 'migrations'))]).toEqual([
       3,
       ['MAPPING_OPEN'],
@@ -173,6 +179,12 @@ test('init --check shows what has changed in the database since the track was wr
   expect((await rethread(db.url, ['init'], { cwd })).code).toBe(0)
   const same = await rethread(db.url, ['init', '--check'], { cwd })
   expect([same.code, codes(same)]).toEqual([0, ['MAPPING_HOLDS']])
+  // the configuration is that of the folder, unless there is one where the command is started
+  const from = (elsewhere: string) => rethread(db.url, ['init', '--check', '--dir', cwd], { cwd: elsewhere })
+  expect(codes(await from(folder({})))).toEqual(['MAPPING_HOLDS'])
+  expect(codes(await from(folder({ 'rethread.config.json': '{"lockTimeoutMs": 1}' })))).toEqual([
+    'BAD_CONFIG',
+  ])
   await db.sql.unsafe(`alter table public.team_messages rename column body to content;
     alter table public.team_messages add column channel text not null default 'web';
     alter table public.team_messages alter channel drop default`)

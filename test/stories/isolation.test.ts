@@ -250,7 +250,7 @@ test('prove: what came in is accounted for, persons see what they saw; a lost me
   const recounted = bad.report.checks.find(c => c.check === 'same_as_backfilled')!
   expect(recounted.found).toEqual([
     expect.objectContaining({
-      detail: expect.stringMatching(/^1 row\(s\) of the \d+ from before it are gone/),
+      detail: expect.stringMatching(/^1 of the \d+ rows from before it is gone/),
     }),
   ])
   expect(bad.code).toBe(1)

@@ -64,6 +64,28 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
     },
   )
 
+  test('a role that may not read the ledger of another one is told whose it is', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    const role = `guest_${randomBytes(4).toString('hex')}`
+    const owner = await inProcess(db.url, { track: 'workspace-sessions' })
+    expect((await said(owner.migrate())).verdict).toBe('clean')
+    // whoever has begun goes on: another role would own nothing of what is there
+    expect((await said(owner.doctor())).findings.map(f => f.code)).not.toContain('RUNS_AS_SUPERUSER')
+    await db.sql.unsafe(`create role ${role} login`)
+    const url = new URL(db.url)
+    url.username = role
+    const guest = await inProcess(url.toString(), { track: 'workspace-sessions' })
+    const verbs = [guest.doctor(), guest.plan(), guest.migrate(), guest.status(), guest.verify()]
+    for (const report of await Promise.all(verbs.map(said))) {
+      const found = report.findings.filter(f => f.code === 'MISSING_PRIVILEGE')
+      expect([report.command, found.map(f => [f.subject, f.facts])]).toEqual([
+        report.command,
+        [['schema rethread', { wants: 'LEDGER', owner: 'postgres', role }]],
+      ])
+    }
+    await db.sql.unsafe(`drop role ${role}`)
+  })
+
   test.each(tracks('conversation-history'))(
     'a platform’s administrator who is no superuser and owns the database does everything (%s)',
     async track => {

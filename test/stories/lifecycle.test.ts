@@ -198,6 +198,14 @@ describe.each(some('oldest'))('the life cycle on PostgreSQL $major', server => {
     const sessions = await db.sql`select * from chat_sessions where title in ('Mine', 'Renamed') order by id`
     const messages = await db.sql`select * from chats where message = 'in my session' order by id`
 
+    // what goes together has one target, which is named without the consent that it needs
+    const near = await rethread(db.url, ['rollback', '--to', '3'])
+    const farther = near.report.findings.filter(f => f.code === 'IRREVERSIBLE').map(f => f.fix)
+    expect([near.code, near.report.summary.need?.command, [...new Set(farther)]]).toEqual([
+      3,
+      'rethread rollback --track workspace-sessions --all',
+      ['rethread rollback --track workspace-sessions --all'],
+    ])
     const refused = await rethread(db.url, ['rollback', '--all'])
     expect(refused.code).toBe(3)
     const loss = refused.report.tables.find(t => t.title === 'What would go')!

@@ -71,7 +71,7 @@ describe.each(some('newest'))('a proof on PostgreSQL $major', server => {
       delete from public.chats where id in (select id from public.chats order by created_at limit 2);
       create policy open on public.chats for select to authenticated using (true)`)
     const said = await differences()
-    expect(said).toContain('2 row(s) of public.chats are gone')
+    expect(said).toContain('2 rows of public.chats are gone')
     expect(said).toContain('schema: + policy public.chats.open')
     expect(said).toContain('check access was: pass, and is: found')
     await db.sql.unsafe('drop policy open on public.chats')

@@ -212,7 +212,7 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
         [
           'public."T, t"',
           1,
-          [expect.stringMatching(/^column gone: it is gone: 30 value\(s\) are still in rethread_archive/)],
+          [expect.stringMatching(/^column gone: it is gone: 30 values are still in rethread_archive/)],
         ],
       ],
     ])
@@ -274,7 +274,7 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     )
     const noLoose = 'loose must not be null, and has no value here: give it a default, then restore again'
     const left = (n: number, of: string) =>
-      `${n} value(s) are not what they were; those are still in rethread_archive.${of}`
+      `other values than before (${n}); those from before are still in rethread_archive.${of}`
     expect(named).toEqual([
       [
         'public."T, t"',
@@ -336,7 +336,7 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     const other = await verb(track('name text primary key'))
     const named = await saidOf(other.restore({ archive: 'latest' }))
     expect(JSON.stringify(named.findings.filter(f => f.subject === 'public.t'))).toMatch(
-      /column id of its key is gone: 40 row\(s\) are still in rethread_archive/,
+      /column id of its key is gone: 40 rows are still in rethread_archive/,
     )
     await db.sql`drop table public.t`
     await db.sql.unsafe(

@@ -24,8 +24,41 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     expect(status.report.tables[0]!.rows.find(r => r[0] === '006_index_and_constrain')![2]).toBe(
       'started at statement 1',
     )
-    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    const again = await rethread(db.url, ['migrate'])
+    // nothing was tried twice, however many statements the file has
+    expect([again.code, again.report.steps.map(s => s.attempts)]).toEqual([
+      0,
+      again.report.steps.map(() => 1),
+    ])
+    // what this run has finished is news, and nothing that is still to do
+    const unfinished = again.report.findings.filter(f => f.code === 'UNFINISHED')
+    expect(unfinished.map(f => [f.level, f.fix])).toEqual([['info', null]])
+    expect(unfinished[0]!.message).toMatch(/not finished: the run was killed\. This run has gone on with it/)
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
+  })
+
+  test('a backfill that was stopped has its rows in the report, and nobody is at work on it', async () => {
+    await using db = await database(server, 'workspace-sessions', 20_000)
+    const child = start(['migrate', '--nice', '3', '--format', 'json', '--log', 'json'], {
+      DATABASE_URL: db.url,
+    })
+    child.stderr!.on('data', (line: Buffer) => {
+      if (/"type":"batch","migration":"005_assign_messages"/.test(String(line))) child.kill('SIGINT')
+    })
+    const { code, report } = await ended(child)
+    const [step] = report.steps.filter(s => s.migration === '005_assign_messages')
+    const backfill = report.backfill.at(-1)!
+    expect([code, step!.outcome, backfill.state, backfill.etaSeconds]).toEqual([
+      130,
+      'interrupted',
+      'stopped',
+      null,
+    ])
+    expect(step!.rows).toBeGreaterThan(0)
+    expect([step!.rows, backfill.rowsPerSecond > 0]).toEqual([backfill.rows, true])
+    const written = report.steps.reduce((n, s) => n + (s.rows ?? 0), 0)
+    const said = report.summary.lines.find(l => l.name === 'What happened')!.text.replaceAll(',', '')
+    expect(said).toContain(`${written} rows written`)
   })
 
   test('an invalid index that is not ours stops the run, with the DROP to paste', async () => {
@@ -56,7 +89,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     expect(ran.report.findings[1]!.subject).toContain('idx_chats_session_created')
     await db.sql`drop index idx_chats_session_created`
     const again = await rethread(db.url, drifted)
-    expect([again.code, again.report.steps[0]!.reason]).toEqual([0, '1 statement(s) already there'])
+    expect([again.code, again.report.steps[0]!.reason]).toEqual([0, '1 statement already there'])
   })
 
   test('the tool’s schema of an older version is upgraded with what it holds', async () => {

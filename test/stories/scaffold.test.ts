@@ -65,6 +65,17 @@ test('init renames what a description names, not what its keys mean', async () =
 test('init writes over nothing, and knows the names that a track has', async () => {
   const cwd = folder()
   expect((await rethread('', ['init'], { cwd })).report.findings[0]!.code).toBe('TRACK_UNCLEAR')
+  // a folder that is not there yet is made, and named in what to do next
+  const made = await rethread('', ['init', '--track', 'helper-chats', '--dir', 'chat db'], { cwd })
+  expect([made.code, made.report.findings[0]!.fix]).toEqual([
+    0,
+    "rethread doctor --dir 'chat db'   then   rethread plan --dir 'chat db'",
+  ])
+  const package_ = await rethread('', ['init', '--track', 'helper-chats'], { cwd: root })
+  expect([package_.code, package_.report.findings[0]!.message]).toEqual([
+    2,
+    expect.stringContaining('name one for yours, as in --dir'),
+  ])
   expect(
     (await rethread('', ['init', '--track', 'helper-chats', '--map', 'no_such_table=x'], { cwd })).report
       .findings[0],

@@ -156,6 +156,29 @@ describe.each(servers())('what is said of a run on PostgreSQL $major is so', ser
     )
   })
 
+  test('a check that can not run says where, and one that returns something else is none', async () => {
+    await using db = await database(server, 'empty')
+    const cwd = track(
+      { '1_do': 'select 1;' },
+      {
+        'verify/mine/typo.sql': `--! title: Typo\n\nselect 'x' as object,\n  wher as detail`,
+        'verify/mine/other.sql': 'select 1 as id, 2 as size where false',
+        'verify/mine/half.sql': `select 'x' as object`,
+        'verify/mine/right.sql': `select 'x' as object, 'y' as detail where false`,
+      },
+    )
+    expect((await rethread(db.url, ['migrate'], { cwd })).code).toBe(0)
+    const { report } = await rethread(db.url, ['verify', '--only', 'typo,other,half,right'], { cwd })
+    expect(report.checks.map(c => [c.check, c.outcome, c.reason])).toEqual(
+      expect.arrayContaining([
+        ['typo', 'failed', '42703: column "wher" does not exist, at verify/mine/typo.sql:4'],
+        ['other', 'failed', 'it returns id, size, and a check returns object and detail'],
+        ['half', 'failed', 'it returns object, and a check returns object and detail'],
+        ['right', 'pass', null],
+      ]),
+    )
+  })
+
   test('a check that lacks a right says so, and does not speak of rows that it can not see', async () => {
     await using db = await database(server, 'empty')
     const role = `checker_${db.name}`
@@ -228,7 +251,7 @@ test('rows that were taken out are not called still in place', async () => {
   await using db = await database(newest(), 'workspace-sessions')
   const expanded = await rethread(db.url, ['migrate'])
   const aside = expanded.report.findings.filter(f => f.code === 'QUARANTINED')
-  expect(aside.map(f => f.message)).toEqual([expect.stringContaining('They are still in place')])
+  expect(aside.map(f => f.message)).toEqual([expect.stringContaining('and still in place')])
   const done = await rethread(db.url, ['migrate', ...contract])
   const taken = done.report.findings.filter(f => f.code === 'QUARANTINED')
   expect(taken.map(f => f.message)).toEqual([

@@ -11,9 +11,8 @@ const next = (ran: Ran) => (facts(ran, 'NEXT_STEP') as { command?: string } | un
 const lastCommand = (text: string) =>
   text
     .split('\n')
-    .filter(line => /^ {4}rethread /.test(line))
+    .flatMap(line => /^(?: {4}|Next: )(rethread .*)/.exec(line)?.[1] ?? [])
     .at(-1)
-    ?.trim()
 
 test('a night: at work, killed, gone on, rolled back, an archive that waits', {
   timeout: 240_000,

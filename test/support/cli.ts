@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Code } from '../../src/model/codes.js'
-import type { Finding, FindingOf, Report } from '../../src/model/report.js'
+import type { Finding, FindingOf, Report, Summary } from '../../src/model/report.js'
 import { root } from './database.js'
 import { record } from './recorder.js'
 
@@ -13,7 +13,10 @@ export interface Ran {
   stdout: string
   stderr: string
   /** The JSON report, when it was asked for. */
-  report: Omit<Report, 'findings'> & { findings: (Finding & { message: string; fix: string | null })[] }
+  report: Omit<Report, 'findings'> & {
+    findings: (Finding & { message: string; fix: string | null })[]
+    summary: Summary
+  }
 }
 
 /** The environment of a command line: nothing of the machine's own that it would take for its target. */

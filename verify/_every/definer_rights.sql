@@ -14,7 +14,7 @@ with tables as (
   where k.contype = 'f' and k.conrelid in (select to_regclass(n.name) from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name))
 )
 select c.oid::regclass::text as object,
-  format('row level security hides rows from %1$I, with whose rights %2$s function(s) act, such as %3$s: alter role %1$I bypassrls%4$s',
+  format('row level security hides rows from %1$I, with whose rights functions act (%2$s, such as %3$s): alter role %1$I bypassrls%4$s',
     o.rolname, count(*), min(f.oid::regprocedure::text),
     case when c.relforcerowsecurity and pg_has_role(o.oid, c.relowner, 'usage')
       then format(', or alter table %s no force row level security', c.oid::regclass) else '' end) as detail

@@ -5,7 +5,7 @@
 
 -- What is set aside is explained; what failed is not, and waits in its table for the next run.
 select concat_ws(' ', f.migration, f.sqlstate, f.reason) as object,
-  format('%s row(s) of %s failed and are still to do, such as %s', count(*), min(f.relation), min(f.key)) as detail
+  format('rows of %s that failed and are still to do: %s, such as %s', min(f.relation), count(*), min(f.key)) as detail
 from jsonb_to_recordset(coalesce(nullif(current_setting('rethread.failed', true), ''), '[]')::jsonb)
   as f (migration text, relation text, key text, sqlstate text, reason text)
 group by f.migration, f.sqlstate, f.reason

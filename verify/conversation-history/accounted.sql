@@ -10,7 +10,7 @@ from public.chat_sessions s
 where not exists (select from public.conversations c where c.id = s.id)
   and not exists (select from rethread_archive.quarantine q where q.relation = 'public.chat_sessions' and q.key = s.id::text)
 union all
-select s.id::text, format('%s element(s), %s message(s), %s in the quarantine', e.n, e.arrived, e.aside)
+select s.id::text, format('elements: %s, messages: %s, in the quarantine: %s', e.n, e.arrived, e.aside)
 from public.chat_sessions s
 join public.conversations c on c.id = s.id
 cross join lateral (

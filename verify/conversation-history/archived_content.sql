@@ -9,7 +9,7 @@
 -- Users go on editing and deleting: a difference is something to look at, and not a fault by itself.
 select s.id::text as object,
   concat_ws(', ',
-    case when h.gone > 0 then format('%s of %s message(s) deleted since, or lost', h.gone, h.n) end,
+    case when h.gone > 0 then format('deleted since, or lost: %s of %s messages', h.gone, h.n) end,
     case when h.elsewhere > 0 then format('%s in another conversation', h.elsewhere) end,
     case when h.edited > 0 then format('%s edited since', h.edited) end,
     case when h.array_order is distinct from h.time_order then 'the order differs' end) as detail

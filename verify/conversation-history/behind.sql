@@ -8,7 +8,7 @@
 
 -- `rethread migrate` and `rethread backfill` bring these sessions up to date; so does the
 -- next write to each of them.
-select b.session_id::text as object, format('%s by the %s, %s time(s), SQLSTATE %s', b.operation, b.written_by, count(*), min(b.sqlstate)) as detail
+select b.session_id::text as object, format('%s by the %s, count: %s, SQLSTATE %s', b.operation, b.written_by, count(*), min(b.sqlstate)) as detail
 from chat_private.behind b
 where b.caught_up_at is null
 group by b.session_id, b.operation, b.written_by

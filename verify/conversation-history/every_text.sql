@@ -10,7 +10,7 @@
 -- nobody follows, would be missing. Documents of which a part can't be read are passed over: their
 -- elements are in the quarantine as they are. So are those of which a message was deleted, which leaves
 -- empty nodes.
-select x.id as object, format('%s text(s) are in no message', count(*)) as detail
+select x.id as object, format('texts that are in no message: %s', count(*)) as detail
 from (
   select s.id::text as id, md5(l.leaf #>> '{}') as hash
   from public.chat_sessions s

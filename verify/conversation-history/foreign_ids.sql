@@ -8,7 +8,7 @@
 -- Such ids come with a chat that was copied, or from somebody who tried to reach a message of others. They
 -- count for nothing: the elements have ids of their own.
 select s.id::text as object,
-  format('%s element(s) say an id that is not theirs, as after a copy of another chat; they are messages under ids of their own', count(*)) as detail
+  format('elements with an id that is not theirs, as after a copy of another chat: %s; they are messages under ids of their own', count(*)) as detail
 from public.chat_sessions s
 cross join rethread_archive.message_keys k
 cross join lateral json_array_elements(

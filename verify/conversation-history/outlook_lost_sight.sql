@@ -3,7 +3,7 @@
 --! level: warn
 
 select 'sessions of users who are not in their tenant' as object,
-  format('%s, of %s user(s): they would lose sight of them', count(*), count(distinct s.user_id)) as detail
+  format('%s; users who would lose sight of them: %s', count(*), count(distinct s.user_id)) as detail
 from public.chat_sessions s
 where s.tenant_id is not null and s.user_id is not null
   and not exists (select from public.tenant_users t where t.tenant_id = s.tenant_id and t.user_id = s.user_id)

@@ -5,7 +5,7 @@
 --! mutant: insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
 --!   values ('conversation-history', '005_set_aside_elements', 'public.chat_sessions', 'mutant', 'a mutant', '{}')
 
-select q.reason as object, format('%s session(s) or element(s) in rethread_archive.quarantine', count(*)) as detail
+select q.reason as object, format('sessions or elements in rethread_archive.quarantine: %s', count(*)) as detail
 from rethread_archive.quarantine q
 where q.track = 'conversation-history'
 group by q.reason

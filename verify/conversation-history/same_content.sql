@@ -5,7 +5,7 @@
 --! until: 007_set_sessions_aside
 
 select s.id::text as object,
-  case when h.here = h.there then 'the order differs' else format('%s of %s message(s) differ', h.differing, h.n) end as detail
+  case when h.here = h.there then 'the order differs' else format('messages that differ: %s of %s', h.differing, h.n) end as detail
 from public.chat_sessions s
 cross join lateral (
   select count(*) as n,

@@ -5,7 +5,7 @@
 
 -- `rethread migrate` and `rethread backfill` bring these sessions up to date; so does the next message of
 -- each of them.
-select b.session_id::text as object, format('%s, %s time(s), SQLSTATE %s', b.operation, count(*), min(b.sqlstate)) as detail
+select b.session_id::text as object, format('%s, count: %s, SQLSTATE %s', b.operation, count(*), min(b.sqlstate)) as detail
 from chat_private.behind b
 where b.caught_up_at is null and (exists (select from public.chat_sessions s where s.id = b.session_id)
   or exists (select from chat_private.kept_chats k where k.session_id = b.session_id))

@@ -8,8 +8,8 @@
 
 -- A session may be touched without a message, so that its last activity may be later than the newest message.
 select s.id::text as object, concat_ws('; ',
-  case when s.message_count <> coalesce(m.n, 0) then format('counts %s message(s), has %s', s.message_count, coalesce(m.n, 0)) end,
-  case when s.quotes_received_count <> coalesce(q.n, 0) then format('counts %s quote(s), has %s', s.quotes_received_count, coalesce(q.n, 0)) end,
+  case when s.message_count <> coalesce(m.n, 0) then format('message_count is %s, and there are %s', s.message_count, coalesce(m.n, 0)) end,
+  case when s.quotes_received_count <> coalesce(q.n, 0) then format('quotes_received_count is %s, and there are %s', s.quotes_received_count, coalesce(q.n, 0)) end,
   case when s.last_activity_at < m.last_at then 'its last activity is before its newest message' end) as detail
 from public.chat_sessions s
 left join (

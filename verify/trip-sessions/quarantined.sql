@@ -9,7 +9,7 @@
 --!   where not exists (select from public.chat_sessions s where s.conversation_id = c.id) on conflict do nothing;
 --!   set local session_replication_role = origin
 
-select q.reason as object, format('%s conversation(s) in rethread_archive.quarantine', count(distinct q.key)) as detail
+select q.reason as object, format('conversations in rethread_archive.quarantine: %s', count(distinct q.key)) as detail
 from rethread_archive.quarantine q
 join public.conversations c on c.id::text = q.key
 where q.track = 'trip-sessions' and q.relation = 'public.conversations'

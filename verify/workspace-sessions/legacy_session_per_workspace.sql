@@ -5,7 +5,7 @@
 --!   where s.id = (select id from public.chat_sessions where title = 'Legacy Chat' order by id limit 1)
 
 -- Workspaces whose messages all went to sessions of their users' own need none.
-select w.id::text as object, format('%s message(s) without a legacy session', count(*)) as detail
+select w.id::text as object, format('messages without a legacy session: %s', count(*)) as detail
 from public.chats c
 join public.workspaces w on w.id = c.workspace_id
 where c.session_id is null

@@ -4,7 +4,7 @@
 
 -- Under the owner-only policy the other authors lose sight of the workspace's legacy sessions.
 select 'workspaces with several authors' as object,
-  format('%s, with %s message(s): only the owner will see %s (setting legacy_grouping = author gives each author a session of their own)',
+  format('%s, messages in them: %s; only the owner will see %s (setting legacy_grouping = author gives each author a session of their own)',
     count(*), sum(w.messages),
     case when coalesce(current_setting('rethread.legacy_grouping', true), '') like 'idle:%'
       then 'a session, and that is who wrote first in it' else 'their Legacy Chat' end) as detail
@@ -20,7 +20,7 @@ having count(*) > 0
 union all
 -- A workspace that your own foreign key deletes with its owner's account takes its sessions along.
 select 'workspaces that are deleted with their owner''s account',
-  format('%s, with %s message(s) of others: from 010 on these go with the workspace (on delete cascade of %s)', count(distinct w.id), count(*), k.conname)
+  format('%s, messages of others in them: %s; from 010 on these go with the workspace (on delete cascade of %s)', count(distinct w.id), count(*), k.conname)
 from pg_catalog.pg_constraint k
 join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1] and a.attname = 'owner_id'
 cross join public.workspaces w

@@ -18,7 +18,7 @@ with private as (
     where p.polrelid = k.oid and p.polpermissive and p.polcmd in ('*', 'r') and a.attname = 'user_id')
 )
 select 'messages of other authors' as object,
-  format('%s message(s) in %s workspace(s) that only their authors read now %s; choose the setting legacy_grouping: `author` leaves each author their own messages, `workspace` shows them to the owner, `idle:8h` to who wrote first in the session',
+  format('messages: %s, workspaces: %s; what only its author reads now %s; choose the setting legacy_grouping: `author` leaves each author their own messages, `workspace` shows them to the owner, `idle:8h` to who wrote first in the session',
     sum(m.messages), count(*),
     case when a.by_pause then 'can be read by who wrote first in their session, which ends with a pause'
       else 'will be read by the owner of the workspace' end) as detail
@@ -39,7 +39,7 @@ group by a.by_pause
 having count(*) > 0
 union all
 select 'messages without an author',
-  format('%s message(s) that belong to nobody now will be read by the owner of their %s', count(*),
+  format('messages: %s; what belongs to nobody now will be read by the owner of its %s', count(*),
     case when coalesce(current_setting('rethread.legacy_grouping', true), '') like 'idle:%' then 'session' else 'workspace' end)
 from public.chats c
 join public.workspaces w on w.id = c.workspace_id

@@ -5,7 +5,7 @@
 --! mutant: insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
 --!   values ('workspace-sessions', '009_set_aside_unassigned', 'public.chats', 'mutant', 'a mutant', '{}')
 
-select q.reason as object, format('%s message(s) in rethread_archive.quarantine', count(distinct q.key)) as detail
+select q.reason as object, format('messages in rethread_archive.quarantine: %s', count(distinct q.key)) as detail
 from rethread_archive.quarantine q
 where q.track = 'workspace-sessions'
   and (q.migration = '009_set_aside_unassigned'

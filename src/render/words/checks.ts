@@ -1,4 +1,5 @@
 import type { Facts } from '../../model/facts.js'
+import { agreeing, number, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** What verify and prove found. */
@@ -32,7 +33,7 @@ export const checkWords = {
   ),
   RECOUNTED: say(
     (s, f) =>
-      sentence`${f.units} unit(s) of \`${s}\` counted and hashed again; ${f.differ} differ(s) from what the backfill left.`,
+      sentence`${plural(f.units, 'unit')} of \`${s}\` counted and hashed again; ${number(f.differ)} ${agreeing(f.differ, 'differ')} from what the backfill left.`,
     null,
   ),
   NOT_ACCOUNTED: say(
@@ -41,12 +42,14 @@ export const checkWords = {
   ),
   NOTHING_CAME_IN: say(s => sentence`Track \`${s}\` had nothing to bring over.`, null),
   SEES_MORE: say(
-    (s, f) => sentence`\`${s}\`: ${f.rows} row(s) are seen that were hidden before the migration.`,
+    (s, f) =>
+      sentence`\`${s}\`: ${plural(f.rows, 'row', 'are')} seen and ${agreeing(f.rows, 'were')} hidden before the migration.`,
     () =>
       'By design where the track says so (an admin reads all of their tenant); else rethread verify --only access   shows which policy lets them through.',
   ),
   SEES_LESS: say(
-    (s, f) => sentence`\`${s}\`: ${f.rows} row(s) that were seen before the migration are hidden now.`,
+    (s, f) =>
+      sentence`\`${s}\`: ${plural(f.rows, 'row', 'were')} seen before the migration and ${agreeing(f.rows, 'are')} hidden now.`,
     () =>
       'See docs/tracks.md: whoever shared a workspace sees their own sessions only, unless you group by author.',
   ),
@@ -56,7 +59,7 @@ export const checkWords = {
   ),
   SIGHTS_SAMPLED: say(
     (s, f) =>
-      sentence`\`${s}\`: ${f.rows} of about ${f.of} row(s) were looked at for each sampled person, the same ones each time; the others were not.`,
+      sentence`\`${s}\`: ${number(f.rows)} of about ${plural(f.of, 'row', 'were')} looked at for each sampled person, the same ones each time; the others were not.`,
     null,
   ),
   NO_SIGHTS: say(

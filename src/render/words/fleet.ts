@@ -1,16 +1,19 @@
+import { noSuchFile } from '../../model/failure.js'
 import { fewNames } from '../../model/few_names.js'
+import { number } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
-import { number } from './numbers.js'
 import { type Group, say, sentence } from './say.js'
 
 /** What is said of a list of databases. */
 export const fleetWords = {
   BAD_TARGETS: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
-    s =>
-      s.startsWith('command:')
-        ? 'Run it by itself: it must print one database a line, as a file would have it, and end with 0.'
-        : 'One database a line: name=postgres://user@host/database, or the URL alone. A comment begins with #.',
+    (s, f) =>
+      f.reason === noSuchFile
+        ? 'Name the file of the list, from the folder that you are in.'
+        : s.startsWith('command:')
+          ? 'Run it by itself: it must print one database a line, as a file would have it, and end with 0.'
+          : 'One database a line: name=postgres://user@host/database, or the URL alone. A comment begins with #.',
   ),
   TARGETS_READABLE: say(
     (s, f) =>

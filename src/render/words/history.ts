@@ -1,4 +1,12 @@
+import { plural } from '../../model/plural.js'
 import { bullets, type Group, say, sentence } from './say.js'
+
+/** What ended a step before its end, by the outcome that the ledger has. */
+const endings: Record<string, string> = {
+  started: 'the run was killed',
+  failed: 'it failed',
+  interrupted: 'it was interrupted',
+}
 
 /** What ledger, files, pinned plans and rehearsals say. */
 export const historyWords = {
@@ -20,11 +28,13 @@ export const historyWords = {
   ),
   UNFINISHED: say(
     (s, f) =>
-      sentence`\`${s}\` was begun on ${f.at} and not finished (${f.outcome}, ${f.direction}, ${f.reached} statement(s) done).`,
+      sentence`\`${s}\` was begun at ${f.at.slice(0, 19)} UTC${f.direction === 'up' ? '' : ', on the way back,'} and not finished: ${endings[f.outcome] ?? f.outcome}${f.reached === 0 ? '' : sentence` after ${plural(f.reached, 'statement')}`}.${f.goneOn ? ' This run has gone on with it to its end.' : ''}`,
     (_, f) =>
-      f.direction === 'up'
-        ? 'rethread migrate   resumes it.'
-        : 'rethread rollback   with the same target resumes it; rethread migrate turns it round.',
+      f.goneOn
+        ? null
+        : f.direction === 'up'
+          ? 'rethread migrate   goes on with it.'
+          : 'rethread rollback   with the same target goes on with it; rethread migrate turns it round.',
   ),
   NEWER_LEDGER: say(
     (s, f) => sentence`${s} has version ${f.found}; this rethread knows up to ${f.known}.`,
@@ -54,7 +64,7 @@ export const historyWords = {
   ),
   REHEARSED: say(
     (s, f) =>
-      sentence`Rehearsed in ${f.on === 'target' ? 'this database' : sentence`\`${s}\``}: ${f.steps} step(s) up and down again, and the schema was as before.`,
+      sentence`Rehearsed in ${f.on === 'target' ? 'this database' : sentence`\`${s}\``}: ${plural(f.steps, 'step')} up and down again, and the schema was as before.`,
     null,
   ),
   OLD_APP_CHANGES: say(
@@ -79,7 +89,7 @@ export const historyWords = {
   ),
   REHEARSED_ELSEWHERE: say(
     (s, f) =>
-      sentence`The copy \`${s}\` is at another point: ${f.applied} migration(s) are applied there, ${f.target} on the target.`,
+      sentence`The copy \`${s}\` is at another point: ${plural(f.applied, 'migration', 'are')} applied there, ${f.target} on the target.`,
     () => 'Make the copy again, so that the rehearsal is of this plan.',
   ),
   REHEARSAL_STUCK: say(

@@ -1,7 +1,8 @@
 import type { Code } from '../../model/codes.js'
-import type { FindingOf, OfFleet } from '../../model/facts.js'
+import type { FindingOf, OfFleet, TypedAs } from '../../model/facts.js'
 import { databaseNames } from '../../model/few_names.js'
 import { shellWord } from '../../model/shell_word.js'
+import { asTyped } from './as_typed.js'
 import { checkWords } from './checks.js'
 import { fileWords } from './files.js'
 import { fleetWords } from './fleet.js'
@@ -30,18 +31,26 @@ export const words: WordsOf<Code> = {
   ...statusWords,
 }
 
-/** A finding with its sentence and its fix; of a list of databases, with their names in front. */
-export function worded<C extends Code>(
-  finding: FindingOf<C>,
-): FindingOf<C> & { message: string; fix: string | null } {
+/**
+ * A finding with its sentence and its fix, whose commands are as they are typed where it is read; of a list
+ * of databases, with their names in front.
+ */
+export function worded<C extends Code>({
+  typedAs,
+  ...others
+}: FindingOf<C>): FindingOf<C> & { message: string; fix: string | null } {
+  const finding = others as FindingOf<C>
   const { code, subject, facts, targets } = finding
   const of = words[code]
   const message = of.message(subject, facts)
-  const fix = of.fix?.(subject, facts) ?? null
+  const said = of.fix?.(subject, facts) ?? null
+  const fix = said && typed(targets ? onDatabases(said, targets) : said, typedAs)
   if (!targets) return { ...finding, message, fix }
   const where = databaseNames(targets.names, targets.of).replace(/^all/, 'All')
-  return { ...finding, message: `${where}: ${message}`, fix: fix && onDatabases(fix, targets) }
+  return { ...finding, message: `${where}: ${message}`, fix }
 }
+
+const typed = (fix: string, as: TypedAs | undefined): string => (as ? asTyped(fix, as) : fix)
 
 /** Commands that take a list, and others that work on one database. */
 const commandsOfList = /(?<![\w-])rethread (plan|migrate|backfill|verify|status)\b/g

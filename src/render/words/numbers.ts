@@ -1,3 +1,5 @@
+import { number } from '../../model/plural.js'
+
 /** Milliseconds as people say them. */
 export function duration(ms: number | null): string {
   if (ms === null) return ''
@@ -22,9 +24,6 @@ export function span(low: number, high: number): string {
   return `${show(low / by)} to ${show(high / by)} ${unit}`
 }
 
-/** A number of things, each in the right form of its word: `1 row`, `2,000 rows`. */
-export const plural = (n: number, word: string): string => `${number(n)} ${word}${n === 1 ? '' : 's'}`
-
 /** A moment as people read it, in UTC: `2026-11-30 07:12 UTC`. */
 export const moment = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 
@@ -37,15 +36,6 @@ function bytes(n: number): string {
     i++
   }
   return `${i === 0 ? n : n.toFixed(n < 10 ? 1 : 0)} ${units[i]}`
-}
-
-/**
- * A number with its thousands marked. By hand: Intl costs 20 ms at start-up, more than
- * a run with nothing to do.
- */
-export const number = (n: number): string => {
-  const [whole, part] = String(n).split('.') as [string, string?]
-  return whole.replace(/\B(?=(\d{3})+$)/g, ',') + (part ? `.${part}` : '')
 }
 
 /** A cell of a generic table, by the name of its column. */

@@ -1,3 +1,4 @@
+import { agreeing, number, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** Rollback, archives, restore and prune. */
@@ -21,8 +22,7 @@ export const rollbackWords = {
   ),
   IRREVERSIBLE: say(
     (s, f) => sentence`\`${s}\` can't be rolled back: ${f.reason}.`,
-    (_, f) =>
-      f.undoneBy === null ? 'Roll back only to a later migration.' : 'Choose a target further back.',
+    (_, f) => f.command,
   ),
   NO_WAY_BACK: say(
     (s, f) =>
@@ -31,7 +31,7 @@ export const rollbackWords = {
   ),
   LEFT_ASIDE: say(
     (s, f) =>
-      sentence`${f.rows} row(s) of \`${s}\` could not be put back whole and are still in the quarantine:${bullets(f.first)}`,
+      sentence`${plural(f.rows, 'row')} of \`${s}\` could not be put back whole and ${agreeing(f.rows, 'are')} still in the quarantine:${bullets(f.first)}`,
     (_, f) =>
       sentence`select key, original from rethread_archive.quarantine where migration = '${f.migration}';`,
   ),
@@ -39,7 +39,7 @@ export const rollbackWords = {
     (s, f) =>
       f.atRisk === null || f.rows === null || f.edited === null || f.users === null
         ? sentence`\`${s}\`: a statement deletes rows, which are counted when they go to the archive.`
-        : sentence`\`${s}\`: ${f.atRisk} of ${f.rows} row(s) would be lost without the archive (${f.edited} written since, ${f.users} made by users).`,
+        : sentence`\`${s}\`: ${number(f.atRisk)} of ${plural(f.rows, 'row')} would be lost without the archive (${number(f.edited)} written since, ${number(f.users)} made by users).`,
     null,
   ),
   DEPENDANTS: say(
@@ -47,15 +47,17 @@ export const rollbackWords = {
     () => 'Drop or change them first; nothing is dropped by CASCADE.',
   ),
   ARCHIVED: say(
-    (s, f) => sentence`${f.rows} row(s) are kept in archive ${s}.`,
+    (s, f) => sentence`${plural(f.rows, 'row', 'are')} kept in archive ${s}.`,
     (_, f) => f.command,
   ),
   NO_ARCHIVE: say(
     (s, f) =>
-      s === ''
-        ? sentence`Which archive? Known: ${listed(f.known) || 'none'}.`
-        : sentence`There is no archive \`${s}\`; known: ${listed(f.known) || 'none'}.`,
-    () => 'rethread restore --list',
+      f.known.length === 0
+        ? 'There is no archive: no rollback has kept anything here.'
+        : s === ''
+          ? sentence`Which archive? Known: ${listed(f.known)}.`
+          : sentence`There is no archive \`${s}\`; known: ${listed(f.known)}.`,
+    (_, f) => (f.known.length === 0 ? null : 'rethread restore --list'),
   ),
   ROLLED_BACK_EXACTLY: say(s => sentence`The schema is again exactly as it was before \`${s}\`.`, null),
   ROLLBACK_DIFFERS: say(
@@ -74,21 +76,22 @@ export const rollbackWords = {
         : 'Fix the rollback file.',
   ),
   PRUNABLE: say(
-    (s, f) => sentence`${f.count} ${f.what} of \`${s}\` would be ${f.how}; nothing was changed.`,
+    (s, f) => sentence`${plural(f.count, f.what)} of \`${s}\` would be ${f.how}; nothing was changed.`,
     (_, f) => f.command,
   ),
-  PRUNED: say((s, f) => sentence`${f.count} ${f.what} of \`${s}\` ${f.how}.`, null),
+  PRUNED: say((s, f) => sentence`${plural(f.count, f.what)} of \`${s}\` ${f.how}.`, null),
   ARCHIVE_CHANGED: say(
     (s, f) =>
       sentence`Archive \`${s}\` is not what was sealed (${f.rows} rows, sealed with ${f.sealed}): somebody wrote there.`,
     () => 'Compare it by hand before bringing it back.',
   ),
   RESTORE_CONFLICT: say(
-    (s, f) => sentence`${f.rows} row(s) of \`${s}\` were left as they are:${bullets(f.first)}`,
+    (s, f) =>
+      sentence`${plural(f.rows, 'row')} of \`${s}\` ${agreeing(f.rows, 'were')} not changed:${bullets(f.first)}`,
     null,
   ),
   RESTORED: say(
-    (s, f) => sentence`Archive ${s} is back: ${f.rows} row(s) brought back or set back.`,
+    (s, f) => sentence`Archive ${s} is back: ${plural(f.rows, 'row')} brought back or set back.`,
     () => 'rethread verify',
   ),
   RESTORE_UNPROVEN: say(

@@ -1,3 +1,4 @@
+import { agreeing, plural } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
 import { bullets, caret, type Group, listed, say, sentence } from './say.js'
 
@@ -25,18 +26,20 @@ const withRows = (allow: string[], rows: number | undefined): string[] =>
 /** What a run did, or why it did not. */
 export const runWords = {
   NOTHING_TO_DO: say(
-    (s, f) => sentence`Nothing to do: ${f.applied} migration(s) of \`${s}\` are applied.`,
+    (s, f) =>
+      sentence`Nothing to do: ${plural(f.applied, 'migration')} of \`${s}\` ${agreeing(f.applied, 'are')} applied.`,
     null,
   ),
   PENDING: say(
-    (s, f) => sentence`${f.count} migration(s) of \`${s}\` are pending, first \`${f.first}\`.`,
+    (s, f) =>
+      sentence`${plural(f.count, 'migration')} of \`${s}\` ${agreeing(f.count, 'are')} pending, first \`${f.first}\`.`,
     () => 'rethread plan   shows them, rethread migrate   applies them.',
   ),
   STOPPED_BEFORE: say(
     (s, f) =>
       f.because === null
-        ? sentence`Stopped before \`${s}\`, as asked. ${f.left} migration(s) are left.`
-        : sentence`Stopped before \`${s}\`: ${f.because}. ${f.left} migration(s) wait until the old application is gone${!f.takesOut ? '' : sentence`; they take ${f.takesOut} row(s) out of their tables`}.`,
+        ? sentence`Stopped before \`${s}\`, as asked. ${plural(f.left, 'migration', 'are')} left.`
+        : sentence`Stopped before \`${s}\`: ${f.because}. ${plural(f.left, 'migration', 'wait')} until the old application is gone${!f.takesOut ? '' : sentence`; they take ${plural(f.takesOut, 'row')} out of their tables`}.`,
     (_, f) => f.command,
   ),
   CONSENT_NEEDED: say(
@@ -112,7 +115,7 @@ export const runWords = {
     () => 'rethread status',
   ),
   GATE: say(
-    (s, f) => sentence`Gate \`${f.check}\` keeps \`${s}\` from running: it found ${f.rows} row(s).`,
+    (s, f) => sentence`Gate \`${f.check}\` keeps \`${s}\` from running: it found ${plural(f.rows, 'row')}.`,
     (_, f) => sentence`rethread verify --only ${f.check}`,
   ),
   THROTTLE_FAILED: say(
@@ -128,26 +131,26 @@ export const runWords = {
     (_, f) =>
       f.atRisk === null
         ? 'The way back; how many rows it would put at risk could not be counted in passing.'
-        : sentence`The way back: ${f.atRisk} row(s) at risk${f.atRisk === 0 ? '; from the first new session on, it archives and can restore' : '; they are archived first and can be restored'}.`,
+        : sentence`The way back: ${plural(f.atRisk, 'row')} at risk${f.atRisk === 0 ? '; from the first new session on, it archives and can restore' : '; they are archived first and can be restored'}.`,
     (_, f) => f.command,
   ),
   QUARANTINED: say(
     (s, f) =>
       f.takenOut
-        ? sentence`${f.rows} row(s) were taken out of \`${s}\`; their copies are in rethread_archive.quarantine, and a rollback of \`${f.migration}\` puts them back.`
+        ? sentence`${plural(f.rows, 'row', 'were')} taken out of \`${s}\`; their copies are in rethread_archive.quarantine, and a rollback of \`${f.migration}\` puts them back.`
         : f.parts
-          ? sentence`${f.rows} part(s) of rows of \`${s}\` do not fit: \`${f.migration}\` has copied each to rethread_archive.quarantine with its reason. The rows are still in place, whole.`
-          : sentence`${f.rows} row(s) of \`${s}\` are set aside: the file gives a reason why they do not fit. They are still in place.`,
+          ? sentence`${plural(f.rows, 'part')} of rows of \`${s}\` ${agreeing(f.rows, 'do')} not fit: \`${f.migration}\` has copied each to rethread_archive.quarantine with its reason. The rows are still in place, whole.`
+          : sentence`${plural(f.rows, 'row')} of \`${s}\` ${agreeing(f.rows, 'are')} set aside, with the reason that the file gives, and still in place.`,
     () => 'rethread quarantine list',
   ),
   ROWS_FAILED: say(
     (s, f) =>
-      sentence`${f.stoppedEarly ? 'At least ' : ''}${f.rows} row(s) of \`${s}\` failed in \`${f.migration}\`: ${f.reason}${f.sqlstate === null ? '' : sentence` (SQLSTATE ${f.sqlstate})`}. They are in place and unchanged, such as ${listed(f.keys)}.`,
+      sentence`${f.stoppedEarly ? 'At least ' : ''}${plural(f.rows, 'row')} of \`${s}\` failed in \`${f.migration}\`: ${f.reason}${f.sqlstate === null ? '' : sentence` (SQLSTATE ${f.sqlstate})`}. In the table, unchanged: ${listed(f.keys)}${f.rows > f.keys.length ? ' ...' : ''}.`,
     () => 'Remove the cause, then run the same command: it tries them again. Nothing takes them out.',
   ),
   ROWS_REFERENCED: say(
     (s, f) =>
-      sentence`\`${f.migration}\` would take ${f.rows} row(s) out of \`${s}\` that other rows point at, through ${listed(f.by)}: those would be deleted with them, or lose what they point at, and no copy would have them.`,
+      sentence`\`${f.migration}\` would take ${plural(f.rows, 'row')} out of \`${s}\` that other rows point at, through ${listed(f.by)}: those would be deleted with them, or lose what they point at, and no copy would have them.`,
     s =>
       sentence`Repair the rows of \`${s}\`, then: rethread quarantine retry   or delete what points at them. Then run the same command.`,
   ),
@@ -167,17 +170,23 @@ export const runWords = {
     s => sentence`Put back what is missing, or correct the file of \`${s}\`; then run the same command.`,
   ),
   RELEASED: say(
-    (s, f) => sentence`${f.rows} row(s) of \`${s}\` were released from the quarantine and tried again.`,
+    (s, f) =>
+      sentence`${plural(f.rows, 'row')} of \`${s}\` ${agreeing(f.rows, 'were')} released from the quarantine and tried again.`,
     null,
   ),
   QUARANTINE_EMPTY: say(s => sentence`No row of \`${s}\` was set aside, and none failed.`, null),
-  ASSIGNED: say((s, f) => sentence`${f.rows} row(s) of \`${s}\` now belong to workspace ${f.unit}.`, null),
+  ASSIGNED: say(
+    (s, f) =>
+      sentence`${plural(f.rows, 'row')} of \`${s}\` now ${agreeing(f.rows, 'belong')} to workspace ${f.unit}.`,
+    null,
+  ),
   NO_SUCH_ROW: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
     () => 'rethread quarantine list',
   ),
   WORK_LEFT: say(
-    (s, f) => sentence`${f.rows} row(s) of \`${s}\` are still to do after ${f.sweeps} sweeps.`,
+    (s, f) =>
+      sentence`${plural(f.rows, 'row')} of \`${s}\` ${agreeing(f.rows, 'are')} still to do after ${f.sweeps} sweeps.`,
     () => 'rethread backfill',
   ),
   HELPED: say(

@@ -1,4 +1,4 @@
-import { number } from './numbers.js'
+import { number, plural } from '../../model/plural.js'
 import { type Group, listed, say, sentence } from './say.js'
 
 /** An index by which a search finds a text within texts. */
@@ -71,6 +71,6 @@ export const sessionWords = {
   ),
   SESSION_PUT: say(
     (s, f) =>
-      sentence`Session \`${s}\` is back from ${f.from}: ${number(f.rows)} row(s)${f.derived.length === 0 ? '' : sentence`. The track derives ${listed(f.derived)} from what is there now`}.`,
+      sentence`Session \`${s}\` is back from ${f.from}: ${plural(f.rows, 'row')}${f.derived.length === 0 ? '' : sentence`. The track derives ${listed(f.derived)} from what is there now`}.`,
   ),
 } satisfies Group

@@ -1,19 +1,22 @@
-import { duration, number } from './numbers.js'
+import { number, plural } from '../../model/plural.js'
+import { duration } from './numbers.js'
 import { type Group, listed, say, sentence } from './say.js'
 
 /** What the levels of `plan --fail-on` count. */
 const failing: Record<string, string> = {
-  warn: 'warning(s)',
-  hazard: 'hazard(s) that `--allow` does not name',
-  pending: 'pending migration(s)',
+  warn: 'warning',
+  hazard: 'hazard',
+  pending: 'pending migration',
 }
 
 /** What pipelines and operators ask for: lint, `--fail-on`, status. */
 export const statusWords = {
-  FILES_HOLD: say((s, f) => sentence`The rules find nothing wrong in ${f.files} file(s) of \`${s}\`.`),
+  FILES_HOLD: say(
+    (s, f) => sentence`The rules find nothing wrong in ${plural(f.files, 'file')} of \`${s}\`.`,
+  ),
   FAIL_ON: say(
     (s, f) =>
-      sentence`\`--fail-on ${s}\`: ${f.names.length} ${failing[s] ?? 'finding(s)'}: ${listed(f.names)}.`,
+      sentence`\`--fail-on ${s}\`: ${plural(f.names.length, failing[s] ?? 'finding')}${s === 'hazard' ? ' that `--allow` does not name' : ''}: ${listed(f.names)}.`,
     (s, f) => (s === 'hazard' ? sentence`--allow ${f.names.join(',')}` : null),
   ),
   AT_WORK: say(
@@ -32,7 +35,7 @@ export const statusWords = {
   NOT_DRIFTED: say(s => sentence`Nobody has changed the schema since the last step of \`${s}\`.`),
   ARCHIVE_WAITING: say(
     (s, f) =>
-      sentence`Archive \`${s}\` of the rollback at ${f.at} UTC holds ${number(f.rows)} row(s)${f.made === null ? '' : sentence`, ${number(f.made)} of which people had made or changed`}. They are not in the application's tables.`,
+      sentence`Archive \`${s}\` of the rollback at ${f.at} UTC holds ${plural(f.rows, 'row')}${f.made === null ? '' : sentence`, ${number(f.made)} of which people had made or changed`}. They are not in the application's tables.`,
     (_, f) => f.command,
   ),
   NEXT_STEP: say(

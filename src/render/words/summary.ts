@@ -1,6 +1,7 @@
 import type { Code } from '../../model/codes.js'
+import { number, plural } from '../../model/plural.js'
 import type { Finding, Report, StepResult, Summary } from '../../model/report.js'
-import { duration, number, plural, span } from './numbers.js'
+import { duration, span } from './numbers.js'
 import { finishedSteps } from './verdicts.js'
 
 /** One line of a summary: what it is about, and what it says. */

@@ -1,4 +1,5 @@
 import type { Facts } from '../../model/facts.js'
+import { agreeing, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** SQL for prerequisites that people are known to lack. */
@@ -70,10 +71,12 @@ export const targetWords = {
   NO_DATABASE_URL: say(
     () => 'No database is named.',
     () =>
-      'rethread <command> --database-url postgres://user:password@host:5432/database   (or DATABASE_URL in the environment, or --embedded)',
+      'export DATABASE_URL=postgres://user:password@host:5432/database   or the same as --database-url; --embedded is a PostgreSQL of its own.',
   ),
   BAD_URL: say(
-    (s, f) => sentence`\`${s}\` is not a database URL: ${f.reason}.`,
+    // of one that can not be read nothing is shown: any part of it may be the password
+    (s, f) =>
+      sentence`${s.startsWith('(') ? 'What names the database' : sentence`\`${s}\``} is not a database URL: ${f.reason}.`,
     () =>
       'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.',
   ),
@@ -159,13 +162,17 @@ export const targetWords = {
           ? sentence`This role may not read \`${s}\`, which belongs to \`${f.owner}\`.`
           : f.wants === 'REFERENCES'
             ? sentence`This role may not point a foreign key at \`${s}\`, which belongs to \`${f.owner}\`.`
-            : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+            : f.wants === 'LEDGER'
+              ? sentence`\`${f.owner}\` has run rethread here, and role \`${f.role}\` may not read what it has written in ${s}.`
+              : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.wants === 'CREATE'
         ? sentence`grant create on ${s} to ${f.role};`
         : f.wants === 'SELECT' || f.wants === 'REFERENCES'
           ? sentence`grant ${f.wants.toLowerCase()} on ${s} to ${f.role};   as ${f.owner} or an administrator.`
-          : sentence`grant ${f.owner} to ${f.role};   as an administrator, or connect as ${f.owner}.`,
+          : f.wants === 'LEDGER'
+            ? sentence`Connect as ${f.owner}, or as a role that is a member of it: grant ${f.owner} to ${f.role};`
+            : sentence`grant ${f.owner} to ${f.role};   as an administrator, or connect as ${f.owner}.`,
   ),
   ROWS_HIDDEN: say(
     (s, f) =>
@@ -248,7 +255,8 @@ export const targetWords = {
   WOULD_FAIL: say(
     (s, f) =>
       sentence`${s} would fail: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was run on empty copies of the tables, which are gone again.`,
-    () => 'Change the table so that it fits, or copy the track with rethread init and adapt the file.',
+    () =>
+      'Correct the statement, or change the table so that it fits. For a track of the package: copy it with rethread init, and adapt the file.',
   ),
   NOT_TRIED: say(
     (s, f) =>
@@ -288,7 +296,7 @@ export const targetWords = {
   ),
   ADOPT_DIFFERS: say(
     (s, f) =>
-      sentence`${f.differences} object(s) are not as the files up to \`${s}\` make them${f.choices === 0 ? '' : sentence`; ${f.choices} of them need a decision first`}. Nothing was changed or recorded.`,
+      sentence`${plural(f.differences, 'object', 'are')} not as the files up to \`${s}\` make them${f.choices === 0 ? '' : sentence`; ${f.choices} of them ${agreeing(f.choices, 'need')} a decision first`}. Nothing was changed or recorded.`,
     (_, f) =>
       sentence`rethread migrate --track ${f.track} --adopt${f.to === null ? '' : sentence` --to ${f.to}`} --fix-up fix_up.sql   Read the file, run it with psql -v ON_ERROR_STOP=1 -f fix_up.sql, then run migrate --adopt again.`,
   ),
@@ -326,8 +334,10 @@ export const targetWords = {
     () => 'Wait for it, or give it longer: --lock-wait 600',
   ),
   TRACK_UNCLEAR: say(
-    (s, f) => sentence`Which track? ${f.reason} (\`${s}\`).`,
-    (_, f) => f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null,
+    (_, f) => sentence`Which track? ${f.reason}.`,
+    // the finding about the nearest one has its command
+    (_, f) =>
+      f.command === null ? f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null : null,
   ),
   OTHER_TRACK: say(
     (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${listed(f.tracks)}.`,
@@ -363,7 +373,8 @@ export const targetWords = {
     () => 'Copy the track again into another folder with rethread init, and compare; or change these files.',
   ),
   MAPPING_HOLDS: say(
-    (s, f) => sentence`Track \`${s}\` is written as the database of today needs it: ${f.names} binding(s).`,
+    (s, f) =>
+      sentence`Track \`${s}\` is written as the database of today needs it: ${plural(f.names, 'binding')}.`,
     null,
   ),
   EVENT_TRIGGERS: say((s, f) => sentence`DDL in \`${s}\` fires event triggers: ${listed(f.triggers)}.`, null),

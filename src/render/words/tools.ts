@@ -1,3 +1,4 @@
+import { agreeing, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** A list of migrations in their order; of a long one the first and the last. */
@@ -7,15 +8,16 @@ const shortened = (names: string[]): string =>
 /** What is said of other migration tools, and of repairs of the ledger. */
 export const toolWords = {
   EXPORTED: say(
-    (s, f) => sentence`Track \`${s}\` is in ${f.to}: ${f.written} file(s) written, ${f.kept} there already.`,
+    (s, f) =>
+      sentence`Track \`${s}\` is in ${f.to}: ${plural(f.written, 'file')} written, ${f.kept} there already.`,
     () =>
       'Read them, commit them, then: supabase db push   With "history": "supabase" in rethread.config.json, rethread migrate writes the same rows.',
   ),
   EXPORT_HELD: say(
     (s, f) =>
       f.because === null
-        ? sentence`${f.left} migration(s) from \`${s}\` on are of a later phase and were not exported.`
-        : sentence`${f.left} migration(s) from \`${s}\` on were not exported, because a push would apply them all: ${f.because}.`,
+        ? sentence`${plural(f.left, 'migration', 'were')} not exported: from \`${s}\` on they are of a later phase.`
+        : sentence`From \`${s}\` on ${plural(f.left, 'migration', 'were')} not exported, because a push would apply them all: ${f.because}.`,
     (_, f) =>
       sentence`When the new application is deployed: rethread export --track ${f.track} --phase contract`,
   ),
@@ -32,7 +34,9 @@ export const toolWords = {
   HISTORY_BEHIND: say(
     (s, f) =>
       sentence`The history of ${f.tool} is not written for \`${s}\`: ${[
-        f.applied.length === 0 ? [] : [`${f.applied.length} migration(s) that are applied`],
+        f.applied.length === 0
+          ? []
+          : [`${plural(f.applied.length, 'migration')} that ${agreeing(f.applied.length, 'are')} applied`],
         f.next === 0 ? [] : [`${f.next} that would be applied now`],
       ]
         .flat()
@@ -64,7 +68,7 @@ export const toolWords = {
   ),
   REPAIRED: say(
     (s, f) =>
-      sentence`The ledger says now that \`${s}\` is ${f.as}, because: ${f.why}. The catalog shows it in ${f.shown} place(s)${f.unproven.length === 0 ? '.' : sentence`; not shown, and allowed by name:${bullets(f.unproven)}`}`,
+      sentence`The ledger says now that \`${s}\` is ${f.as}, because: ${f.why}. The catalog shows it in ${plural(f.shown, 'place')}${f.unproven.length === 0 ? '.' : sentence`; not shown, and allowed by name:${bullets(f.unproven)}`}`,
     () => 'rethread plan   shows what is next.',
   ),
   REPAIR_NEEDLESS: say((s, f) => sentence`The ledger says already that \`${s}\` is ${f.as}.`, null),

@@ -16,8 +16,15 @@ export const usageWords = {
       sentence`kill $(head -1 ${f.folder}/postmaster.pid)   stops it. Another \`demo --keep\` makes another folder.`,
   ),
   USAGE: say(
-    (s, f) => sentence`\`${s}\`: ${f.reason}${f.known.length > 0 ? sentence` (${listed(f.known)})` : ''}.`,
-    (_, f) => (f.meant === null ? 'rethread --help' : sentence`Did you mean \`${f.meant}\`?`),
+    // a long list is of no use beside what was probably meant
+    (s, f) =>
+      sentence`\`${s}\`: ${f.reason}${f.known.length > 0 && (f.meant === null || f.known.length <= 8) ? sentence` (${listed(f.known)})` : ''}.`,
+    (_, f) =>
+      f.meant === null
+        ? f.command === null
+          ? 'rethread --help'
+          : sentence`rethread help ${f.command}`
+        : sentence`Did you mean \`${f.meant}\`?`,
   ),
   NO_EMBEDDED: say(
     (_, f) => sentence`The embedded PostgreSQL is not installed (${f.platform}).`,
@@ -37,6 +44,8 @@ export const usageWords = {
     (_, f) =>
       f.by === 'system'
         ? 'Fix what the message names, then run the same command again.'
-        : 'Run the same command again with --verbose; if it fails again, please report it with that output.',
+        : f.code === '42501'
+          ? 'Give the role the right that the message names, or connect as the role that ran rethread before.'
+          : 'Run the same command again with --verbose; if it fails again, please report it with that output.',
   ),
 } satisfies Group

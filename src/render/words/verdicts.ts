@@ -1,4 +1,6 @@
+import { number, plural } from '../../model/plural.js'
 import {
+  type BackfillResult,
   type CheckResult,
   counts,
   type Finding,
@@ -9,7 +11,6 @@ import {
   worstFirst,
 } from '../../model/report.js'
 import { isolationWords } from './checks.js'
-import { plural } from './numbers.js'
 
 const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
 
@@ -92,6 +93,14 @@ export const checkMarks: Record<CheckSign, string> = {
   'not applicable': '–',
   'not looked': '?',
 }
+
+/** What became of a check, in the words in which the verdict counts it. */
+export const checkOutcome = ({ outcome, applies }: CheckResult): string =>
+  outcome !== 'skipped' || applies === 'now' ? outcome : applies === 'never' ? 'not applicable' : applies
+
+/** How many ranges of a backfill are done; none is walked where there was nothing to do. */
+export const rangesText = ({ state, rangesDone, ranges }: BackfillResult): string =>
+  state === 'done' && rangesDone === 0 ? '-' : `${number(rangesDone)}/${number(ranges)}`
 
 /** What a line says of a check beside its outcome: its title, and why it did not run or saw nothing. */
 export const checkLine = ({ outcome, title, reason }: CheckResult): string =>
